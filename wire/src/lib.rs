@@ -1,1 +1,24 @@
-//! .
+//! What the two halves say to each other, and nothing else: no I/O, no unsafe code, no Apache, no Python.
+//!
+//! * [`codec`], [`frame`]: bytes. Lengths are never trusted, nothing is allocated on a peer's word.
+//! * [`names`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon process.
+//! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
+//! * [`table`]: the layout of the shared process table.
+//! * [`record`]: lines in the format of Apache's error log, for those who have no `ap_log_error`.
+//!
+//! Both ends are always on one machine and of one build, so numbers are in native byte order.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod control;
+pub mod frame;
+pub mod limits;
+pub mod names;
+pub mod record;
+pub mod request;
+pub mod response;
+pub mod settings;
+pub mod table;
+
+/// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
+pub const VERSION: u32 = 1;

@@ -1,0 +1,183 @@
+//! What travels on the control sockets: Apache parent → supervisor → daemon, and back.
+
+use crate::codec::{Bytes, byte_enum, message};
+use crate::record::Level;
+use crate::settings::Daemon;
+
+message! {
+    /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
+    ///
+    /// The frame's first byte carries the error logs' descriptors (SCM_RIGHTS), [`Group::error_log`] counts them from 0; 0 is the main server's.
+    pub struct Configure {
+        /// Counts the configurations of this Apache parent.
+        pub generation: u32,
+        /// How many descriptors come with the frame.
+        pub error_logs: u32,
+        /// What the supervisor itself logs: records up to this level.
+        pub log_level: Level,
+        /// `WSGISocketPrefix`, absolute.
+        pub socket_prefix: String,
+        /// The Apache parent's pid: part of the sockets' names.
+        pub parent: u32,
+        /// Who may connect to the daemons: the uid and gid of the Apache children. `None` if Apache does not run as root, then nothing is changed.
+        pub children: Option<(u32, u32)>,
+        /// All process groups.
+        pub groups: Vec<Group>,
+    }
+}
+
+message! {
+    /// One `WSGIDaemonProcess`.
+    pub struct Group {
+        /// How many processes.
+        pub processes: u32,
+        /// Which of the descriptors is its error log.
+        pub error_log: u32,
+        /// How a process of it is spawned.
+        pub spawn: Spawn,
+        /// What its engine is told. The supervisor fills in [`Daemon::slot`] and [`Daemon::generation`].
+        pub daemon: Daemon,
+    }
+}
+
+message! {
+    /// How a daemon process comes to be: everything that is done before its interpreter starts.
+    pub struct Spawn {
+        /// Who it runs as; `None` if Apache does not run as root.
+        pub identity: Option<Identity>,
+        /// `chroot`
+        pub chroot: Option<Bytes>,
+        /// `home`: the working directory.
+        pub home: Option<Bytes>,
+        /// `umask`
+        pub umask: Option<u32>,
+        /// `cpu-priority`
+        pub nice: Option<i32>,
+        /// Resource limits: number (`RLIMIT_…`), soft, hard.
+        pub limits: Vec<Limit>,
+        /// Environment variables that are set before Python starts (`LANG`, `LC_ALL`, `env=`).
+        pub env: Vec<(Bytes, Bytes)>,
+        /// `python-home` or `WSGIPythonHome`: a virtual environment or an installation prefix. `None`: `python3` on PATH.
+        pub python_home: Option<Bytes>,
+        /// The directive or option that gave `python_home`, for messages.
+        pub python_home_from: String,
+        /// Flags for the interpreter, such as `-B`, `-O`, `-W error`.
+        pub python_flags: Vec<Bytes>,
+        /// Where to import `mod_wsgi` from if the interpreter has no installation of it: the folder that holds the package beside the Apache module.
+        pub package: Option<Bytes>,
+        /// Owner of the socket; `None` if Apache does not run as root.
+        pub socket_user: Option<u32>,
+        /// `listen-backlog`
+        pub backlog: u32,
+        /// `send-buffer-size`, bytes; 0 leaves it to the system.
+        pub send_buffer: u32,
+        /// `receive-buffer-size`, bytes; 0 leaves it to the system.
+        pub receive_buffer: u32,
+    }
+}
+
+message! {
+    /// The user and groups of a daemon process.
+    pub struct Identity {
+        /// User id, never 0.
+        pub uid: u32,
+        /// Group id.
+        pub gid: u32,
+        /// User name, for `initgroups`; empty if the uid has none.
+        pub name: Bytes,
+        /// `supplementary-groups`; `None` means those of the user.
+        pub groups: Option<Vec<u32>>,
+        /// The user's home directory: the working directory where `home` is not given.
+        pub home: Option<Bytes>,
+    }
+}
+
+message! {
+    /// A resource limit.
+    pub struct Limit {
+        /// Which.
+        pub resource: Resource,
+        /// Soft limit.
+        pub soft: u64,
+        /// Hard limit.
+        pub hard: u64,
+    }
+}
+
+byte_enum! {
+    /// The resources that options of `WSGIDaemonProcess` limit.
+    pub enum Resource {
+        /// `cpu-time-limit`: RLIMIT_CPU, seconds.
+        Cpu = 0,
+        /// `memory-limit`: RLIMIT_DATA, bytes.
+        Data = 1,
+        /// `virtual-memory-limit`: RLIMIT_AS, bytes.
+        AddressSpace = 2,
+    }
+}
+
+byte_enum! {
+    /// Why a process ends. The names are those of `shutdown_reason` in the `process_stopping` event.
+    pub enum Reason {
+        /// SIGTERM or SIGINT, or the server stops.
+        ShutdownSignal = 0,
+        /// SIGUSR1, or Apache restarts gracefully.
+        GracefulSignal = 1,
+        /// SIGUSR1 where `eviction-timeout` is set.
+        EvictionSignal = 2,
+        /// `maximum-requests`
+        MaximumRequests = 3,
+        /// `restart-interval`
+        RestartInterval = 4,
+        /// `inactivity-timeout`
+        InactivityTimeout = 5,
+        /// `request-timeout`
+        RequestTimeout = 6,
+        /// `startup-timeout`
+        StartupTimeout = 7,
+        /// `deadlock-timeout`
+        DeadlockTimeout = 8,
+        /// `cpu-time-limit`
+        CpuTimeLimit = 9,
+        /// A script has changed.
+        ScriptReload = 10,
+        /// The supervisor is gone.
+        SupervisorGone = 11,
+    }
+}
+
+impl Reason {
+    /// The text that applications see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::ShutdownSignal => "shutdown_signal",
+            Reason::GracefulSignal => "graceful_signal",
+            Reason::EvictionSignal => "eviction_signal",
+            Reason::MaximumRequests => "maximum_requests",
+            Reason::RestartInterval => "restart_interval",
+            Reason::InactivityTimeout => "inactivity_timeout",
+            Reason::RequestTimeout => "request_timeout",
+            Reason::StartupTimeout => "startup_timeout",
+            Reason::DeadlockTimeout => "deadlock_timeout",
+            Reason::CpuTimeLimit => "cpu_time_limit",
+            Reason::ScriptReload => "script_reload",
+            Reason::SupervisorGone => "supervisor_gone",
+        }
+    }
+}
+
+message! {
+    /// Supervisor → daemon: take nothing new, finish, end.
+    pub struct Drain {
+        /// What the application is told.
+        pub reason: Reason,
+    }
+}
+
+message! {
+    /// Daemon → supervisor: this process is on its way out; its successor should start now.
+    pub struct Draining {
+        /// Why.
+        pub reason: Reason,
+    }
+}

@@ -1,0 +1,161 @@
+//! Frames: an eight-byte header (payload length, kind, flags, stream) and the payload.
+
+use crate::codec::{Malformed, byte_enum};
+use crate::limits;
+
+/// Bytes of a frame header.
+pub const HEADER: usize = 8;
+
+byte_enum! {
+    /// What a frame is. Who sends which, and in what order, is in `docs/architecture.md`.
+    pub enum Kind {
+        /// Child → daemon, first on a connection: [`crate::request::Hello`].
+        Hello = 1,
+        /// Child → daemon: [`crate::request::Route`].
+        Route = 2,
+        /// Child → daemon: [`crate::request::Request`].
+        Request = 3,
+        /// Child → daemon, the answer to `Pull`: one to `max` bytes of the request body.
+        Body = 4,
+        /// Child → daemon, the answer to `Pull`: the body is over, no payload.
+        BodyEnd = 5,
+        /// Child → daemon, the answer to `Pull`: [`crate::request::BodyError`].
+        BodyError = 6,
+        /// Daemon → child: [`crate::response::Reject`]; the request was not executed.
+        Reject = 16,
+        /// Daemon → child: a `u32`, the most bytes of the body it takes now.
+        Pull = 17,
+        /// Daemon → child: [`crate::response::LogRecord`].
+        Log = 18,
+        /// Daemon → child: [`crate::response::Head`].
+        Head = 19,
+        /// Daemon → child: bytes of the response body.
+        Data = 20,
+        /// Daemon → child: [`crate::response::File`]; the descriptor comes with the frame's first byte (SCM_RIGHTS).
+        File = 21,
+        /// Daemon → child: [`crate::response::End`]; the request is over, the connection is free.
+        End = 22,
+        /// Daemon → child: [`crate::response::Fail`] instead of a head; the request is over, the connection is free.
+        Fail = 23,
+        /// Parent → supervisor: [`crate::control::Configure`].
+        Configure = 32,
+        /// Parent → supervisor, no payload: stop everything and end.
+        Stop = 33,
+        /// Supervisor → daemon: [`crate::settings::Daemon`].
+        Start = 40,
+        /// Supervisor → daemon: [`crate::control::Drain`].
+        Drain = 41,
+        /// Daemon → supervisor, no payload: scripts are loaded, requests are welcome.
+        Ready = 48,
+        /// Daemon → supervisor: [`crate::control::Draining`].
+        Draining = 49,
+    }
+}
+
+/// A frame as it lies in a receive buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Which request of the connection it belongs to; 0 until connections carry several at once.
+    pub stream: u16,
+    /// The rest.
+    pub payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// Bytes that the frame takes in the buffer.
+    pub fn size(&self) -> usize {
+        HEADER + self.payload.len()
+    }
+}
+
+/// The first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and asks again.
+pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
+    let Some((header, rest)) = buffer.split_first_chunk::<HEADER>() else { return Ok(None) };
+    let [a, b, c, d, kind, _flags, s, t] = *header;
+    let length = u32::from_ne_bytes([a, b, c, d]) as usize;
+    if length > limits::FRAME {
+        return Err(Malformed::TooLong(length));
+    }
+    let kind = Kind::try_from(kind)?;
+    let stream = u16::from_ne_bytes([s, t]);
+    Ok(rest.get(..length).map(|payload| Frame { kind, stream, payload }))
+}
+
+/// How many bytes the first frame of a buffer needs in all, as far as that is known: what a receiver should make room for.
+pub fn needed(buffer: &[u8]) -> usize {
+    match buffer.first_chunk::<4>() {
+        Some(length) => HEADER + (u32::from_ne_bytes(*length) as usize).min(limits::FRAME),
+        None => HEADER,
+    }
+}
+
+/// Appends a frame whose payload `write` appends.
+///
+/// # Errors
+/// [`Malformed::TooLong`] if the payload exceeds [`limits::FRAME`]; `out` is then as it was.
+pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Malformed> {
+    let start = out.len();
+    out.extend_from_slice(&[0, 0, 0, 0, kind as u8, 0, 0, 0]);
+    write(out);
+    let length = out.len() - start - HEADER;
+    if length > limits::FRAME {
+        out.truncate(start);
+        return Err(Malformed::TooLong(length));
+    }
+    out[start..start + 4].copy_from_slice(&(length as u32).to_ne_bytes());
+    Ok(())
+}
+
+/// The header of a frame whose payload of `length` bytes is sent from elsewhere (a large chunk, without copying it).
+///
+/// # Errors
+/// [`Malformed::TooLong`] above [`limits::FRAME`].
+pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
+    if length > limits::FRAME {
+        return Err(Malformed::TooLong(length));
+    }
+    let [a, b, c, d] = (length as u32).to_ne_bytes();
+    Ok([a, b, c, d, kind as u8, 0, 0, 0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_split_wherever_the_data_was_cut() {
+        let mut data = Vec::new();
+        put(&mut data, Kind::Data, |out| out.extend_from_slice(b"hello")).unwrap();
+        put(&mut data, Kind::End, |out| out.push(0)).unwrap();
+        for n in 0..HEADER + 5 {
+            assert_eq!(first(&data[..n]), Ok(None), "{n}");
+        }
+        let frame = first(&data).unwrap().unwrap();
+        assert_eq!((frame.kind, frame.payload, frame.size()), (Kind::Data, &b"hello"[..], 13));
+        let next = first(&data[frame.size()..]).unwrap().unwrap();
+        assert_eq!((next.kind, next.payload), (Kind::End, &[0][..]));
+    }
+
+    #[test]
+    fn a_length_above_the_limit_is_refused_before_anything_is_awaited() {
+        let mut data = (limits::FRAME as u32 + 1).to_ne_bytes().to_vec();
+        data.extend_from_slice(&[Kind::Data as u8, 0, 0, 0]);
+        assert_eq!(first(&data), Err(Malformed::TooLong(limits::FRAME + 1)));
+        assert!(header(Kind::Data, limits::FRAME + 1).is_err());
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused() {
+        assert_eq!(first(&[0, 0, 0, 0, 255, 0, 0, 0]), Err(Malformed::Unknown(255)));
+    }
+
+    #[test]
+    fn a_header_made_apart_is_the_same() {
+        let mut data = Vec::new();
+        put(&mut data, Kind::Data, |out| out.extend_from_slice(b"abc")).unwrap();
+        assert_eq!(data[..HEADER], header(Kind::Data, 3).unwrap());
+        assert_eq!(needed(&data), data.len());
+    }
+}

@@ -1,0 +1,27 @@
+//! Every bound of the protocol, with its reason.
+
+/// The longest payload of a frame. Larger than any header block Apache accepts (`LimitRequestFields` × `LimitRequestFieldSize`
+/// at generous settings), small enough that a corrupt length cannot make a peer ask for gigabytes.
+pub const FRAME: usize = 16 << 20;
+
+/// The largest request body that travels inside the `Request` frame. Up to here the Apache child reads the body before it
+/// bothers the daemon, so that a slow upload of a form never holds a Python thread.
+pub const INLINE_BODY: usize = 64 << 10;
+
+/// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
+pub const PULL: u32 = 1 << 20;
+
+/// Response chunks above this size travel as a memory file (`File`) instead of crawling through the socket's buffer.
+pub const INLINE_CHUNK: usize = 256 << 10;
+
+/// The most header lines of one response; an application that sends more is broken.
+pub const RESPONSE_HEADERS: usize = 4096;
+
+/// Routes one connection may announce. A connection that needs more is closed by the child and replaced.
+pub const ROUTES: u16 = 1024;
+
+/// The longest log record that travels: Apache cuts a line at 8 KiB anyway, the daemon's own stream takes more.
+pub const LOG_RECORD: usize = 1 << 20;
+
+/// The most items in any list of a control message.
+pub const LIST: usize = 65_536;

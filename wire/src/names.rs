@@ -1,0 +1,131 @@
+//! Names of environ keys that both halves know by number, so that neither spells nor hashes them for each request.
+
+/// A key of the environ: one of [`KNOWN`] by its index, or spelled out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name<'a> {
+    /// Index into [`KNOWN`].
+    Known(u8),
+    /// Any other name, as bytes (latin-1 in Python).
+    Text(&'a [u8]),
+}
+
+impl<'a> Name<'a> {
+    /// The shortest form of a name.
+    pub fn of(text: &'a [u8]) -> Self {
+        known(text).map_or(Name::Text(text), Name::Known)
+    }
+
+    /// The name spelled out.
+    pub fn text(self) -> &'a [u8] {
+        match self {
+            Name::Known(id) => KNOWN.get(id as usize).map_or(b"", |s| s.as_bytes()),
+            Name::Text(text) => text,
+        }
+    }
+}
+
+macro_rules! known {
+    ($($id:literal $constant:ident = $text:literal,)*) => {
+        /// Every name that travels as a number, by number.
+        pub const KNOWN: &[&str] = &[$($text),*];
+        $(
+            #[doc = concat!("`", $text, "`")]
+            pub const $constant: u8 = $id;
+        )*
+    };
+}
+
+known! {
+    0 REQUEST_METHOD = "REQUEST_METHOD",
+    1 REQUEST_URI = "REQUEST_URI",
+    2 QUERY_STRING = "QUERY_STRING",
+    3 SCRIPT_NAME = "SCRIPT_NAME",
+    4 PATH_INFO = "PATH_INFO",
+    5 SERVER_PROTOCOL = "SERVER_PROTOCOL",
+    6 REMOTE_ADDR = "REMOTE_ADDR",
+    7 REMOTE_PORT = "REMOTE_PORT",
+    8 CONTENT_TYPE = "CONTENT_TYPE",
+    9 CONTENT_LENGTH = "CONTENT_LENGTH",
+    10 HTTP_HOST = "HTTP_HOST",
+    11 HTTP_USER_AGENT = "HTTP_USER_AGENT",
+    12 HTTP_ACCEPT = "HTTP_ACCEPT",
+    13 HTTP_ACCEPT_ENCODING = "HTTP_ACCEPT_ENCODING",
+    14 HTTP_ACCEPT_LANGUAGE = "HTTP_ACCEPT_LANGUAGE",
+    15 HTTP_CONNECTION = "HTTP_CONNECTION",
+    16 HTTP_COOKIE = "HTTP_COOKIE",
+    17 HTTP_REFERER = "HTTP_REFERER",
+    18 HTTP_AUTHORIZATION = "HTTP_AUTHORIZATION",
+    19 HTTP_CACHE_CONTROL = "HTTP_CACHE_CONTROL",
+    20 HTTP_X_FORWARDED_FOR = "HTTP_X_FORWARDED_FOR",
+    21 HTTP_X_FORWARDED_PROTO = "HTTP_X_FORWARDED_PROTO",
+    22 HTTP_X_FORWARDED_HOST = "HTTP_X_FORWARDED_HOST",
+    23 HTTP_IF_MODIFIED_SINCE = "HTTP_IF_MODIFIED_SINCE",
+    24 HTTP_IF_NONE_MATCH = "HTTP_IF_NONE_MATCH",
+    25 HTTP_ORIGIN = "HTTP_ORIGIN",
+    26 HTTP_UPGRADE_INSECURE_REQUESTS = "HTTP_UPGRADE_INSECURE_REQUESTS",
+    27 HTTP_SEC_FETCH_DEST = "HTTP_SEC_FETCH_DEST",
+    28 HTTP_SEC_FETCH_MODE = "HTTP_SEC_FETCH_MODE",
+    29 HTTP_SEC_FETCH_SITE = "HTTP_SEC_FETCH_SITE",
+    30 HTTP_SEC_FETCH_USER = "HTTP_SEC_FETCH_USER",
+    31 HTTP_X_REQUESTED_WITH = "HTTP_X_REQUESTED_WITH",
+    32 SERVER_SOFTWARE = "SERVER_SOFTWARE",
+    33 SERVER_NAME = "SERVER_NAME",
+    34 SERVER_ADDR = "SERVER_ADDR",
+    35 SERVER_PORT = "SERVER_PORT",
+    36 SERVER_ADMIN = "SERVER_ADMIN",
+    37 DOCUMENT_ROOT = "DOCUMENT_ROOT",
+    38 REQUEST_SCHEME = "REQUEST_SCHEME",
+    39 CONTEXT_PREFIX = "CONTEXT_PREFIX",
+    40 CONTEXT_DOCUMENT_ROOT = "CONTEXT_DOCUMENT_ROOT",
+    41 SCRIPT_FILENAME = "SCRIPT_FILENAME",
+    42 REMOTE_USER = "REMOTE_USER",
+    43 AUTH_TYPE = "AUTH_TYPE",
+    44 HTTPS = "HTTPS",
+    45 PROCESS_GROUP = "mod_wsgi.process_group",
+    46 APPLICATION_GROUP = "mod_wsgi.application_group",
+    47 CALLABLE_OBJECT = "mod_wsgi.callable_object",
+    48 REQUEST_HANDLER = "mod_wsgi.request_handler",
+    49 HANDLER_SCRIPT = "mod_wsgi.handler_script",
+    50 ORIGINAL_SCRIPT_NAME = "mod_wsgi.script_name",
+    51 ORIGINAL_PATH_INFO = "mod_wsgi.path_info",
+    52 MOUNT_POINT = "mod_wsgi.mount_point",
+    53 LISTENER_HOST = "mod_wsgi.listener_host",
+    54 LISTENER_PORT = "mod_wsgi.listener_port",
+    55 SERVER_PID = "mod_wsgi.server_pid",
+    56 REQUEST_ID = "mod_wsgi.request_id",
+    57 CONNECTION_ID = "mod_wsgi.connection_id",
+}
+
+/// Spelled-out names are marked by this in place of a number.
+pub(crate) const SPELLED: u8 = u8::MAX;
+
+/// The number of a name. A linear search would do 58 comparisons for a header nobody knows; length and last byte decide nearly always.
+pub fn known(text: &[u8]) -> Option<u8> {
+    let last = text.last()?;
+    KNOWN
+        .iter()
+        .position(|k| k.len() == text.len() && k.as_bytes().last() == Some(last) && k.as_bytes() == text)
+        .map(|i| i as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_texts_agree() {
+        for (i, text) in KNOWN.iter().enumerate() {
+            assert_eq!(known(text.as_bytes()), Some(i as u8), "{text}");
+            assert_eq!(Name::of(text.as_bytes()).text(), text.as_bytes());
+        }
+        assert_eq!(KNOWN[CONNECTION_ID as usize], "mod_wsgi.connection_id");
+        assert_eq!(KNOWN[HTTPS as usize], "HTTPS");
+        assert!(KNOWN.len() < SPELLED as usize);
+    }
+
+    #[test]
+    fn other_names_stay_text() {
+        assert_eq!(Name::of(b"HTTP_X_OTHER"), Name::Text(b"HTTP_X_OTHER"));
+        assert_eq!(Name::of(b""), Name::Text(b""));
+    }
+}

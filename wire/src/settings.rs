@@ -1,0 +1,124 @@
+//! What an engine is told when its process starts.
+
+use crate::codec::{Bytes, message};
+use crate::record::Level;
+
+message! {
+    /// The settings of one daemon process. Times are in seconds, 0 means "no limit" unless said otherwise.
+    pub struct Daemon {
+        /// Name of the process group.
+        pub group: Bytes,
+        /// Its slot in the process table.
+        pub slot: u32,
+        /// The configuration it belongs to.
+        pub generation: u32,
+        /// `processes`
+        pub processes: u32,
+        /// Whether `processes` was given: then `wsgi.multiprocess` is true, even for 1.
+        pub multiprocess: bool,
+        /// `threads`; 0 makes it a service process that only runs its scripts.
+        pub threads: u32,
+        /// `stack-size` of the worker threads in bytes; 0 leaves it to the system.
+        pub stack_size: u64,
+        /// `display-name` with `%{GROUP}` filled in.
+        pub display_name: Option<Bytes>,
+        /// `home`: stands first on `sys.path`.
+        pub home: Option<Bytes>,
+        /// `python-path`: added through `site.addsitedir`, in front.
+        pub python_path: Vec<Bytes>,
+        /// `python-eggs`: PYTHON_EGG_CACHE.
+        pub python_eggs: Option<Bytes>,
+        /// `switch-interval`; 0 leaves it alone.
+        pub switch_interval: f64,
+        /// Scripts that are loaded before the process is ready, in this order.
+        pub scripts: Vec<Preload>,
+        /// `maximum-requests`
+        pub maximum_requests: u64,
+        /// `startup-timeout`
+        pub startup_timeout: u32,
+        /// `shutdown-timeout`
+        pub shutdown_timeout: u32,
+        /// `deadlock-timeout`
+        pub deadlock_timeout: u32,
+        /// `inactivity-timeout`
+        pub inactivity_timeout: u32,
+        /// `request-timeout`
+        pub request_timeout: u32,
+        /// `interrupt-timeout`
+        pub interrupt_timeout: u32,
+        /// `graceful-timeout`
+        pub graceful_timeout: u32,
+        /// `eviction-timeout`
+        pub eviction_timeout: u32,
+        /// `restart-interval`
+        pub restart_interval: u32,
+        /// `queue-timeout`
+        pub queue_timeout: u32,
+        /// `socket-timeout`: how long a read or write on a connection may take.
+        pub socket_timeout: u32,
+        /// `server-metrics`
+        pub server_metrics: bool,
+        /// Options of all interpreters; one with a more specific selector comes later and wins.
+        pub interpreters: Vec<Interpreter>,
+        /// `WSGIDestroyInterpreter`
+        pub destroy_interpreter: bool,
+        /// `WSGICaseSensitivity`
+        pub case_sensitive: bool,
+        /// Uid of the Apache children, who alone (with root) may connect; `None`: whoever has the daemon's own uid.
+        pub children: Option<u32>,
+        /// Records up to this level are written.
+        pub log_level: Level,
+        /// What `apache` and `mod_wsgi` tell about the server.
+        pub server: Server,
+    }
+}
+
+message! {
+    /// A script to load at start.
+    pub struct Preload {
+        /// The file.
+        pub script: Bytes,
+        /// The application group to load it into; empty is the main interpreter.
+        pub application_group: Bytes,
+        /// How the application in it is called, empty for `WSGIImportScript`, which needs none.
+        pub callable: Bytes,
+    }
+}
+
+message! {
+    /// One layer of `<WSGIInterpreterOptions>`, or the top-level directives. `None` leaves the layer below.
+    pub struct Interpreter {
+        /// The application group it is for; `None`: all.
+        pub application_group: Option<Bytes>,
+        /// `WSGIPythonPath` in the section.
+        pub python_path: Vec<Bytes>,
+        /// `WSGIRestrictStdin`
+        pub restrict_stdin: Option<bool>,
+        /// `WSGIRestrictStdout`
+        pub restrict_stdout: Option<bool>,
+        /// `WSGIRestrictSignal`
+        pub restrict_signal: Option<bool>,
+        /// `WSGISwitchInterval`
+        pub switch_interval: Option<f64>,
+        /// `WSGIPerInterpreterGIL`
+        pub own_gil: Option<bool>,
+    }
+}
+
+message! {
+    /// Facts about the Apache that this process belongs to.
+    pub struct Server {
+        /// Version of the httpd headers.
+        pub version: (u32, (u32, u32)),
+        /// The server's banner.
+        pub description: String,
+        /// Name of the MPM.
+        pub mpm: String,
+        /// When httpd was built.
+        pub built: String,
+        /// Most child processes of the MPM.
+        pub maximum_processes: u32,
+        /// Threads of an Apache child.
+        pub threads_per_process: u32,
+    }
+}

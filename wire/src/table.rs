@@ -1,0 +1,168 @@
+//! The process table: one page for each daemon process in a memory file that the Apache parent makes, its children inherit and each daemon
+//! maps its own page of. Here is only the layout; whoever maps it guarantees that a page is really there.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::codec::byte_enum;
+
+/// Bytes of a page of the table: what `mmap` can map alone. Larger machine pages are a multiple of it only on few systems; there the daemon
+/// maps the surrounding machine page.
+pub const PAGE: usize = 4096;
+
+/// How many daemon processes one server can have at a time, those on their way out included.
+pub const SLOTS: usize = 512;
+
+/// Bytes of the whole table: the header's page, then the slots'. Pages that were never used take no memory.
+pub const SIZE: usize = PAGE * (SLOTS + 1);
+
+/// Where a slot's page begins in the table.
+pub const fn offset(slot: usize) -> usize {
+    PAGE * (slot + 1)
+}
+
+/// The beginning of the first page.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Header {
+    /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches few pages.
+    pub used: AtomicU32,
+}
+
+byte_enum! {
+    /// The life of the process in a slot.
+    pub enum State {
+        /// No process.
+        Free = 0,
+        /// Spawned, not ready.
+        Starting = 1,
+        /// Takes requests.
+        Ready = 2,
+        /// Finishes what it has.
+        Draining = 3,
+    }
+}
+
+/// The beginning of a page. All zero is a free slot.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Slot {
+    state: AtomicU32,
+    /// Process id.
+    pub pid: AtomicU32,
+    /// Counts the processes that this slot has had; part of the socket's name.
+    pub serial: AtomicU32,
+    /// Worker threads.
+    pub threads: AtomicU32,
+    /// [`group_key`] of its process group.
+    pub group: AtomicU64,
+    /// Proof of access to this table, new for each process.
+    pub secret: AtomicU64,
+    /// Requests that Apache children have given to this process and not yet got back.
+    pub in_flight: AtomicU32,
+    /// Requests that the process is executing.
+    pub busy: AtomicU32,
+    /// Requests that it has finished.
+    pub requests: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Slot>() <= PAGE);
+
+impl Slot {
+    /// Where the process is in its life. A number that is none of ours reads as `Free`.
+    pub fn state(&self) -> State {
+        let raw = self.state.load(std::sync::atomic::Ordering::Acquire);
+        u8::try_from(raw).ok().and_then(|n| State::try_from(n).ok()).unwrap_or(State::Free)
+    }
+
+    /// Publishes a new state, and everything written to the slot before.
+    pub fn set_state(&self, state: State) {
+        self.state.store(u32::from(state as u8), std::sync::atomic::Ordering::Release);
+    }
+
+    /// Puts a new process into the slot: everything but its pid, which is not known before it is spawned.
+    pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
+        self.serial.fetch_add(1, Relaxed);
+        self.pid.store(0, Relaxed);
+        self.threads.store(threads, Relaxed);
+        self.group.store(group, Relaxed);
+        self.secret.store(secret, Relaxed);
+        self.in_flight.store(0, Relaxed);
+        self.busy.store(0, Relaxed);
+        self.requests.store(0, Relaxed);
+        self.set_state(State::Starting);
+    }
+}
+
+/// A process group's name as the table knows it (FNV-1a, 64 bits). The Apache half refuses a configuration in which two names collide.
+pub fn group_key(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The ready process of the group with the fewest requests in flight for its threads, as an index; the first of equals, so that an idle group
+/// keeps one process warm. `avoid` are slots that have turned this request away.
+pub fn choose<'t>(slots: impl IntoIterator<Item = &'t Slot>, group: u64, avoid: &[usize]) -> Option<usize> {
+    let load = |slot: &Slot| {
+        let threads = u64::from(slot.threads.load(Relaxed).max(1));
+        u64::from(slot.in_flight.load(Relaxed)) * 1024 / threads
+    };
+    slots
+        .into_iter()
+        .enumerate()
+        .filter(|(i, s)| s.group.load(Relaxed) == group && s.state() == State::Ready && !avoid.contains(i))
+        .min_by_key(|(_, s)| load(s))
+        .map(|(i, _)| i)
+}
+
+/// The socket of the process in a slot. `prefix` is `WSGISocketPrefix`, `parent` the Apache parent's pid.
+pub fn socket_path(prefix: &str, parent: u32, slot: usize, serial: u32) -> String {
+    format!("{prefix}.{parent}.{slot}.{serial}.sock")
+}
+
+/// The longest suffix that [`socket_path`] adds: a prefix must leave room for it within `sun_path`.
+pub const SOCKET_SUFFIX: usize = ".4294967295.511.4294967295.sock".len();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(group: &str, state: State, threads: u32, in_flight: u32) -> Slot {
+        let s = Slot::default();
+        s.occupy(group_key(group.as_bytes()), threads, 1);
+        s.in_flight.store(in_flight, Relaxed);
+        s.set_state(state);
+        s
+    }
+
+    #[test]
+    fn the_least_busy_ready_process_of_the_group_is_chosen() {
+        let table = [
+            slot("a", State::Ready, 5, 2),
+            slot("b", State::Ready, 5, 0),
+            slot("a", State::Draining, 5, 0),
+            slot("a", State::Ready, 5, 1),
+            slot("a", State::Starting, 5, 0),
+        ];
+        let a = group_key(b"a");
+        assert_eq!(choose(&table, a, &[]), Some(3));
+        assert_eq!(choose(&table, a, &[3]), Some(0));
+        assert_eq!(choose(&table, a, &[0, 3]), None);
+        assert_eq!(choose(&table, group_key(b"c"), &[]), None);
+    }
+
+    #[test]
+    fn load_is_relative_to_threads() {
+        let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
+        assert_eq!(choose(&&table, group_key(b"a"), &[]), Some(1));
+    }
+
+    #[test]
+    fn socket_names_fit_the_announced_room() {
+        let longest = socket_path("", u32::MAX, SLOTS - 1, u32::MAX);
+        assert_eq!(longest.len(), SOCKET_SUFFIX);
+    }
+
+    #[test]
+    fn a_zero_page_is_free() {
+        assert_eq!(Slot::default().state(), State::Free);
+    }
+}
