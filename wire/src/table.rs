@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn load_is_relative_to_threads() {
         let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
-        assert_eq!(choose(&&table, group_key(b"a"), &[]), Some(1));
+        assert_eq!(choose(&table, group_key(b"a"), &[]), Some(1));
     }
 
     #[test]
