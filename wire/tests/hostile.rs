@@ -1,0 +1,102 @@
+//! The decoders against arbitrary and mutated bytes: whatever comes, they answer or refuse, and what they accept is what was written.
+
+use proptest::prelude::*;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::control::{Configure, Drain, Draining};
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::names::Name;
+use wsgi_wire::request::{self, Body, Facts, Hello, Request, Route};
+use wsgi_wire::response::{self, Fail, File, Head, LogRecord};
+use wsgi_wire::settings::Daemon;
+
+fn decode_everything(data: &[u8]) {
+    if let Ok(Some(frame)) = frame::first(data) {
+        assert!(frame.size() <= data.len());
+    }
+    if let Ok(route) = Route::decode(data) {
+        assert!(route.vars.into_iter().all(|var| var.is_ok()), "variables of an accepted route are all there");
+    }
+    if let Ok(request) = Request::decode(data) {
+        assert!(request.vars.into_iter().all(|var| var.is_ok()), "variables of an accepted request are all there");
+    }
+    if let Ok(head) = Head::decode(data) {
+        assert!(head.headers.into_iter().all(|line| line.is_ok()), "lines of an accepted head are all there");
+    }
+    let _ = Hello::from_bytes(data);
+    let _ = File::from_bytes(data);
+    let _ = LogRecord::from_bytes(data);
+    let _ = Fail::from_bytes(data);
+    let _ = Configure::from_bytes(data);
+    let _ = Daemon::from_bytes(data);
+    let _ = Drain::from_bytes(data);
+    let _ = Draining::from_bytes(data);
+}
+
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn pairs() -> impl Strategy<Value = Pairs> {
+    prop::collection::vec((prop::collection::vec(any::<u8>(), 0..20), prop::collection::vec(any::<u8>(), 0..40)), 0..30)
+}
+
+fn request_bytes(vars: &Pairs, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    request::put_request(&mut out, &Facts::default(), Body::Inline(body), |w| {
+        vars.iter().for_each(|(name, value)| w.push(Name::of(name), value));
+    });
+    out
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_break_a_decoder(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        decode_everything(&data);
+    }
+
+    #[test]
+    fn mutated_messages_never_break_a_decoder(vars in pairs(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
+        let mut data = request_bytes(&vars, b"body");
+        let i = at.index(data.len());
+        data[i] = byte;
+        decode_everything(&data);
+        data.truncate(cut.index(data.len()));
+        decode_everything(&data);
+    }
+
+    #[test]
+    fn a_request_is_what_was_written(vars in pairs(), body in prop::collection::vec(any::<u8>(), 0..100)) {
+        let data = request_bytes(&vars, &body);
+        let request = Request::decode(&data).unwrap();
+        let read: Pairs = request.vars.map(|v| v.map(|(n, v)| (n.text().to_vec(), v.to_vec())).unwrap()).collect();
+        prop_assert_eq!(read, vars);
+        prop_assert_eq!(request.body, Body::Inline(&body));
+    }
+
+    #[test]
+    fn a_head_is_what_was_written(status in 200u16..1000, reason in prop::collection::vec(any::<u8>(), 0..20), lines in pairs()) {
+        let mut data = Vec::new();
+        response::put_head(&mut data, status, &reason, lines.iter().map(|(n, v)| (&n[..], &v[..])));
+        let head = Head::decode(&data).unwrap();
+        prop_assert_eq!((head.status, head.reason), (status, &reason[..]));
+        let read: Pairs = head.headers.map(|v| v.map(|(n, v)| (n.to_vec(), v.to_vec())).unwrap()).collect();
+        prop_assert_eq!(read, lines);
+    }
+
+    #[test]
+    fn frames_split_wherever_the_stream_was_cut(payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 1..8), step in 1usize..40) {
+        let mut stream = Vec::new();
+        for payload in &payloads {
+            frame::put(&mut stream, Kind::Data, |out| out.extend_from_slice(payload)).unwrap();
+        }
+        let (mut buffer, mut read) = (Vec::new(), Vec::new());
+        for piece in stream.chunks(step) {
+            buffer.extend_from_slice(piece);
+            while let Some(frame) = frame::first(&buffer).unwrap() {
+                let size = frame.size();
+                read.push(frame.payload.to_vec());
+                buffer.drain(..size);
+            }
+        }
+        prop_assert_eq!(read, payloads);
+        prop_assert!(buffer.is_empty());
+    }
+}
