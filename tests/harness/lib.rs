@@ -1,1 +1,53 @@
-//! .
+//! Boots a real Apache with the installed product, for the integration tests.
+//!
+//! ```no_run
+//! use harness::{Httpd, Site};
+//!
+//! let site = Httpd::builder()
+//!     .conf("WSGIDaemonProcess shop threads=3\nWSGIScriptAlias / {apps}/shop.wsgi process-group=shop")
+//!     .app("shop.wsgi", "def application(environ, start_response): ...")
+//!     .start();
+//! assert_eq!(site.get("/").status, 200);
+//! site.finish();
+//! ```
+//!
+//! Every server has a folder of its own, listens on a free port of 127.0.0.1 and is ended when it goes out of scope, its
+//! daemons included, wherever they are in the process tree. A server that leaves a process, a socket or a crash report
+//! behind fails its test ([`Httpd::finish`]). There are no fixed sleeps: whoever waits, waits for a fact ([`eventually`]).
+//!
+//! `MOD_WSGI_EXPRESS` names the installation under test, so that the same tests can be run against another
+//! implementation of the same directives and commands.
+
+#![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
+
+mod apache;
+mod apps;
+mod browser;
+mod conf;
+mod django;
+mod express;
+mod httpd;
+mod hygiene;
+mod load;
+mod logs;
+mod processes;
+mod product;
+mod raw;
+mod request;
+mod scratch;
+mod wait;
+
+pub use apps::{HELLO, PROBE};
+pub use browser::Browser;
+pub use conf::Mpm;
+pub use django::Project;
+pub use express::{Control, Express, Finished, Foreground, run};
+pub use httpd::{Builder, Httpd};
+pub use load::{Load, Outcome};
+pub use logs::{Log, records};
+pub use processes::{ORDINARY_USER, alive, as_user, is_root, kill};
+pub use product::{Product, cannot_run, product, repository};
+pub use raw::{Answer, Client};
+pub use request::{Response, Site};
+pub use scratch::Scratch;
+pub use wait::eventually;

@@ -1,0 +1,81 @@
+//! The configuration that every server of the tests starts from.
+
+use crate::apache::apache;
+use crate::processes::{ORDINARY_USER, is_root};
+use crate::product::product;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Apache's own modules that the tests need; one that is compiled in has no file and is not loaded.
+const MODULES: [&str; 13] = [
+    "unixd", "authn_core", "authz_core", "authz_host", "authz_user", "alias", "dir", "env", "headers", "mime", "rewrite",
+    "setenvif", "status",
+];
+
+/// Apache's multi-processing modules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mpm {
+    /// `mpm_event`, the usual one.
+    #[default]
+    Event,
+    /// `mpm_worker`.
+    Worker,
+    /// `mpm_prefork`.
+    Prefork,
+}
+
+impl Mpm {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Worker => "worker",
+            Self::Prefork => "prefork",
+        }
+    }
+}
+
+/// Everything that differs between the servers of two tests.
+pub(crate) struct Conf<'a> {
+    pub root: &'a Path,
+    pub port: u16,
+    pub mpm: Mpm,
+    pub log_level: &'a str,
+    pub own: &'a str,
+}
+
+impl Conf<'_> {
+    /// The text of `httpd.conf`. In the test's own lines `{root}`, `{apps}` and `{port}` stand for this server's.
+    pub(crate) fn text(&self) -> String {
+        let Self { root, port, mpm, log_level, own } = self;
+        let (root, mpm) = (root.display(), mpm.name());
+        let modules = &apache().modules;
+        let mut text = format!(
+            "ServerName localhost\nServerRoot {root}\nListen 127.0.0.1:{port}\n\
+             PidFile {root}/run/httpd.pid\nDefaultRuntimeDir {root}/run\nMutex file:{root}/run default\n\
+             ErrorLog {root}/logs/error.log\nLogLevel {log_level}\n"
+        );
+        for name in std::iter::once(format!("mpm_{mpm}")).chain(MODULES.map(String::from)) {
+            let file = modules.join(format!("mod_{name}.so"));
+            if file.exists() {
+                let _ = writeln!(text, "LoadModule {name}_module {}", file.display());
+            }
+        }
+        text += "StartServers 1\nMaxRequestWorkers 32\nKeepAliveTimeout 30\n";
+        if *mpm != *"prefork" {
+            text += "ServerLimit 2\nThreadLimit 16\nThreadsPerChild 16\n";
+        }
+        if is_root() {
+            let _ = writeln!(text, "User {ORDINARY_USER}\nGroup {ORDINARY_USER}");
+        }
+        let _ = write!(
+            text,
+            "TypesConfig /dev/null\nAddType text/css .css\nDocumentRoot {root}/htdocs\n\
+             <Directory />\n    Require all granted\n    AllowOverride All\n</Directory>\n\
+             {}\nWSGISocketPrefix {root}/run/wsgi\n",
+            product().module_config()
+        );
+        let apps = format!("{root}/apps");
+        text += &own.replace("{root}", &root.to_string()).replace("{apps}", &apps).replace("{port}", &port.to_string());
+        text + "\n"
+    }
+}

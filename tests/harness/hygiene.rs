@@ -1,0 +1,39 @@
+//! What a server may not leave behind.
+
+use crate::processes;
+use crate::wait::eventually;
+use std::path::Path;
+use std::time::Duration;
+
+/// Texts in an error log that mean a crash, whatever the test was about: a panic, a child that died, a sanitizer's report.
+const CRASHES: [&str; 4] = ["panicked at", "AH00052", "Sanitizer", "double free"];
+
+/// How long daemons may need to notice that their Apache has gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The processes that still run after a server's end, and the crashes in its log.
+pub(crate) fn complaints(leader: Option<u32>, root: &Path, log: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if eventually(PATIENCE, || processes::of_server(leader, root).is_empty().then_some(())).is_none() {
+        for pid in processes::of_server(leader, root) {
+            found.push(format!("process {pid} still runs: {}", processes::command_line(pid)));
+        }
+    }
+    for line in log.lines().filter(|line| CRASHES.iter().any(|crash| line.contains(crash))) {
+        found.push(format!("in the log: {line}"));
+    }
+    found
+}
+
+/// The files in a folder that a stopped server should have removed.
+pub(crate) fn left_in(folder: &Path, is_temporary: impl Fn(&Path) -> bool) -> Vec<String> {
+    let paths = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.filter(|path| is_temporary(path)).map(|path| format!("left behind: {}", path.display())).collect()
+}
+
+/// Kills everything that a server started.
+pub(crate) fn kill_all(leader: Option<u32>, root: &Path) {
+    for pid in processes::of_server(leader, root) {
+        processes::kill(pid, libc::SIGKILL);
+    }
+}

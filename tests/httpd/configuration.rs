@@ -1,0 +1,57 @@
+//! A mistake in the configuration is refused, by the names of its directive, its option and its value.
+
+use harness::{HELLO, Httpd};
+
+fn check(lines: &str) -> (bool, String) {
+    Httpd::builder().app("site.wsgi", HELLO).conf(lines).check()
+}
+
+#[test]
+fn mistakes_are_refused_by_name() {
+    for (lines, named) in [
+        ("WSGIDaemonProcess site no-such-option=1", vec!["WSGIDaemonProcess", "no-such-option"]),
+        ("WSGIDaemonProcess site threads=many", vec!["WSGIDaemonProcess", "threads", "many"]),
+        ("WSGIDaemonProcess site threads=5x", vec!["WSGIDaemonProcess", "threads", "5x"]),
+        ("WSGIDaemonProcess site processes=0", vec!["WSGIDaemonProcess", "processes", "0"]),
+        ("WSGIDaemonProcess site processes=-2", vec!["WSGIDaemonProcess", "processes", "-2"]),
+        ("WSGIDaemonProcess site umask=0999", vec!["WSGIDaemonProcess", "umask", "0999"]),
+        ("WSGIDaemonProcess site home=relative/folder", vec!["WSGIDaemonProcess", "home", "relative/folder"]),
+        ("WSGIDaemonProcess site user=no_such_user", vec!["no_such_user"]),
+        ("WSGIDaemonProcess site\nWSGIDaemonProcess site", vec!["WSGIDaemonProcess", "site"]),
+        ("WSGIScriptAlias / {apps}/site.wsgi colour=blue", vec!["WSGIScriptAlias", "colour"]),
+        ("WSGIScriptAlias / {apps}/site.wsgi process-group=nobody", vec!["WSGIScriptAlias", "nobody"]),
+        ("WSGIScriptAlias / {apps}/site.wsgi pass-authorization=Perhaps", vec!["pass-authorization", "Perhaps"]),
+        ("WSGIScriptAlias /", vec!["WSGIScriptAlias"]),
+        ("WSGIRestrictEmbedded Maybe", vec!["WSGIRestrictEmbedded"]),
+    ] {
+        let (accepted, text) = check(lines);
+        assert!(!accepted, "accepted: {lines}");
+        assert!(text.contains("on line"), "the line of the file is named: {text}");
+        for name in named {
+            assert!(text.contains(name), "{lines}: {name:?} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn every_option_of_a_daemon_group_is_accepted() {
+    let user = harness::ORDINARY_USER;
+    let (accepted, text) = check(&format!(
+        "WSGIDaemonProcess site processes=2 threads=3 user={user} group={user} home=/tmp umask=0027 lang=C.UTF-8 \
+         locale=C.UTF-8 python-path=/srv/a:/srv/b display-name=%{{GROUP}} maximum-requests=100 request-timeout=60 \
+         graceful-timeout=15 shutdown-timeout=5 queue-timeout=45 socket-timeout=60 listen-backlog=100"
+    ));
+    assert!(accepted, "{text}");
+}
+
+#[test]
+fn values_may_be_quoted() {
+    let (accepted, text) = check("WSGIDaemonProcess \"site\" \"python-path=/srv/a b\" 'display-name=my site'");
+    assert!(accepted, "{text}");
+}
+
+#[test]
+fn the_module_is_known_by_its_usual_name() {
+    let (accepted, text) = check("<IfModule !mod_wsgi.c>\nNoSuchDirective\n</IfModule>\n<IfModule !wsgi_module>\nNoSuchDirective\n</IfModule>");
+    assert!(accepted, "{text}");
+}

@@ -1,0 +1,127 @@
+//! Options of `WSGIDaemonProcess` that an application can see.
+
+use harness::{Httpd, ORDINARY_USER, PROBE, Site, as_user, cannot_run, eventually, is_root};
+use serde_json::json;
+use std::time::Duration;
+
+#[test]
+fn python_path_is_searched_for_modules() {
+    let site = Httpd::site("python-path={root}/lib:{root}/more", &format!("import here, there\n{PROBE}"))
+        .file("lib/here.py", "place = 'lib'\n")
+        .file("more/there.py", "place = 'more'\n")
+        .start();
+    assert_eq!(site.ask("[here.place, there.place]"), json!(["lib", "more"]));
+    site.finish();
+}
+
+#[test]
+fn home_is_the_current_folder_and_searched_first() {
+    let site = Httpd::site("home={root}/home", &format!("import at_home\n{PROBE}")).file("home/at_home.py", "").start();
+    let home = site.root().join("home").display().to_string();
+    assert_eq!(site.ask("[os.getcwd(), __import__('sys').path[0]]"), json!([home, home]));
+    site.finish();
+}
+
+#[test]
+fn user_and_group_are_the_process_own() {
+    if !is_root() {
+        return cannot_run("user_and_group_are_the_process_own", "only root can switch users");
+    }
+    let site = Httpd::probe("user=nobody group=nogroup");
+    let whole = "[__import__('pwd').getpwuid(os.getuid()).pw_name, __import__('grp').getgrgid(os.getgid()).gr_name]";
+    assert_eq!(site.ask(whole), json!(["nobody", "nogroup"]));
+    assert_eq!(site.ask("[os.getuid() == os.geteuid(), os.getgid() == os.getegid(), 0 in os.getgroups()]"), json!([true, true, false]));
+    site.finish();
+}
+
+#[test]
+fn without_a_user_the_daemon_is_apaches_own_user() {
+    if !is_root() {
+        return cannot_run("without_a_user_the_daemon_is_apaches_own_user", "only root can switch users");
+    }
+    let site = Httpd::probe("");
+    assert_eq!(site.ask("__import__('pwd').getpwuid(os.getuid()).pw_name"), ORDINARY_USER);
+    site.finish();
+}
+
+#[test]
+fn an_ordinary_user_runs_apache_and_daemons() {
+    let site = Httpd::site("processes=2", PROBE).as_user(ORDINARY_USER).start();
+    let me = as_user(Some(ORDINARY_USER), "id").arg("-u").output().expect("id runs");
+    let uid: u32 = String::from_utf8_lossy(&me.stdout).trim().parse().expect("a number");
+    assert_eq!(site.ask("[os.getuid(), os.geteuid()]"), json!([uid, uid]));
+    site.finish();
+}
+
+#[test]
+fn umask_is_set() {
+    let site = Httpd::probe("umask=0027");
+    assert_eq!(site.ask("os.umask(0o27)"), 0o27);
+    site.finish();
+}
+
+#[test]
+fn lang_and_locale_are_in_the_environment_before_python_starts() {
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess lang lang=C.UTF-8\nWSGIDaemonProcess locale locale=C.UTF-8")
+        .conf("WSGIScriptAlias /lang {apps}/probe.wsgi process-group=lang")
+        .conf("WSGIScriptAlias /locale {apps}/probe.wsgi process-group=locale")
+        .app("probe.wsgi", PROBE)
+        .env("LANG", "C")
+        .start();
+    assert_eq!(site.ask_at("/lang", "[os.environ.get('LANG'), __import__('sys').getfilesystemencoding()]"), json!(["C.UTF-8", "utf-8"]));
+    assert_eq!(site.ask_at("/locale", "os.environ.get('LC_ALL')"), "C.UTF-8");
+    site.finish();
+}
+
+#[test]
+fn display_name_is_what_ps_shows() {
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess site display-name=%{GROUP}\nWSGIScriptAlias / {apps}/probe.wsgi process-group=site")
+        .app("probe.wsgi", PROBE)
+        .start();
+    let shown = site.ask("open('/proc/self/cmdline').read()");
+    assert!(shown.as_str().is_some_and(|words| words.starts_with("(wsgi:site)")), "{shown}");
+    site.finish();
+}
+
+#[test]
+fn threads_serve_at_the_same_time() {
+    // Each request waits for the two others: with fewer threads the barrier would break.
+    let site = Httpd::site("threads=3", &format!("{PROBE}\nmeeting = threading.Barrier(3, timeout=20)\n")).start();
+    let port = site.port();
+    let guests: Vec<_> = (0..3)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let mut client = harness::Client::connect(port);
+                client.exchange("GET", "/?meeting.wait()>=0", &[], b"").expect("an answer").status
+            })
+        })
+        .collect();
+    assert_eq!(guests.into_iter().map(|guest| guest.join().expect("a thread")).collect::<Vec<_>>(), [200, 200, 200]);
+    site.finish();
+}
+
+#[test]
+fn processes_share_the_work() {
+    let site = Httpd::probe("processes=3 threads=1");
+    let mut seen = std::collections::HashSet::new();
+    let busy = harness::Load::start(&site, "/?time.sleep(0.01)%20or%20os.getpid()", 6);
+    let all = eventually(Duration::from_secs(20), || {
+        seen.insert(site.ask("os.getpid()").as_u64());
+        (seen.len() == 3).then_some(())
+    });
+    assert!(busy.stop().iter().all(harness::Outcome::is_success));
+    assert!(all.is_some(), "{seen:?}");
+    site.finish();
+}
+
+#[test]
+fn the_daemon_has_apaches_environment_and_none_of_its_descriptors() {
+    let site = Httpd::site("", PROBE).env("FROM_START", "here").start();
+    assert_eq!(site.ask("os.environ.get('FROM_START')"), "here");
+    let listening = "[os.readlink('/proc/self/fd/' + n) for n in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + n)]";
+    let open = site.ask(listening);
+    assert!(!open.to_string().contains("httpd.pid"), "{open}");
+    site.finish();
+}

@@ -1,0 +1,141 @@
+//! Start, stop, restart and sudden death.
+
+use harness::{HELLO, Httpd, Load, Mpm, PROBE, Site, alive, eventually, kill};
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+fn daemon(site: &Httpd) -> u32 {
+    site.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_and_runs_exit_handlers() {
+    let goodbye = "import atexit, sys\natexit.register(lambda: print('goodbye', file=sys.stderr, flush=True))\n";
+    let mut site = Httpd::site("processes=2 threads=3", &(goodbye.to_owned() + PROBE)).start();
+    let daemon = daemon(&site);
+    let processes = site.processes();
+    assert!(processes.contains(&daemon), "{daemon} is not in {processes:?}");
+    let begun = Instant::now();
+    let status = site.stop().expect("it stops");
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < Duration::from_secs(4), "idle daemons end at once: {:?}", begun.elapsed());
+    assert!(!alive(daemon));
+    assert_eq!(site.log.text().matches("goodbye").count(), 2);
+    site.finish();
+}
+
+#[test]
+fn every_mpm_serves() {
+    for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
+        let site = Httpd::site("", HELLO).mpm(mpm).start();
+        assert_eq!(site.get("/").text(), "hello", "{mpm:?}");
+        site.finish();
+    }
+}
+
+#[test]
+fn a_daemon_that_is_killed_is_replaced_and_the_log_says_why() {
+    let site = Httpd::probe("");
+    let first = daemon(&site);
+    assert!(kill(first, libc::SIGSEGV));
+    assert!(eventually(Duration::from_secs(2), || (!alive(first)).then_some(())).is_some());
+    assert_ne!(daemon(&site), first);
+    site.log.wait_for(&first.to_string());
+    site.finish();
+}
+
+#[test]
+fn kill_9_under_load_fails_only_what_that_process_was_executing() {
+    const THREADS: usize = 3;
+    let site = Httpd::probe(&format!("processes=2 threads={THREADS}"));
+    let load = Load::start(&site, "/?time.sleep(0.02)%20or%20os.getpid()", 5);
+    // Both processes are at work before one dies.
+    let both = workers(&site, None);
+    let victim = both[0];
+    assert!(kill(victim, libc::SIGKILL));
+    let killed = Instant::now();
+    let whole = workers(&site, Some(victim));
+    assert!(killed.elapsed() < Duration::from_secs(2), "whole again after {:?}", killed.elapsed());
+    assert_eq!(whole.len(), 2);
+    let outcomes = load.stop();
+    let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_success()).collect();
+    assert!(failed.len() <= THREADS, "{failed:#?}");
+    for outcome in &failed {
+        assert!(outcome.sent < killed, "only what was running fails: {outcome:?}, sent {:?} after", outcome.sent - killed);
+    }
+    assert!(outcomes.len() > 50, "{} requests", outcomes.len());
+    site.finish();
+}
+
+/// The process ids of two daemons that serve, neither of them `dead`.
+fn workers(site: &Httpd, dead: Option<u32>) -> Vec<u32> {
+    let mut seen = HashSet::new();
+    let both = eventually(Duration::from_secs(10), || {
+        let answer = site.try_request("GET", "/?os.getpid()", &[], b"").ok().filter(|answer| answer.status == 200)?;
+        let pid = answer.text().parse().expect("a pid");
+        if Some(pid) != dead {
+            seen.insert(pid);
+        }
+        (seen.len() == 2).then_some(())
+    });
+    assert!(both.is_some(), "two processes serve: {seen:?}");
+    seen.into_iter().collect()
+}
+
+#[test]
+fn a_process_that_dies_in_a_request_fails_that_request_only() {
+    let site = Httpd::probe("");
+    let first = daemon(&site);
+    let answer = site.get("/?os._exit(3)");
+    assert!(matches!(answer.status, 500 | 502), "{answer:?}");
+    assert_ne!(daemon(&site), first);
+    site.finish();
+}
+
+#[test]
+fn a_graceful_restart_fails_no_request_and_replaces_the_daemons() {
+    let site = Httpd::site("threads=3", PROBE).conf("ServerLimit 4\nMaxRequestWorkers 64").start();
+    let first = daemon(&site);
+    let load = Load::start(&site, "/?time.sleep(0.01)%20or%20os.getpid()", 3);
+    site.signal(libc::SIGUSR1);
+    let replaced = eventually(Duration::from_secs(15), || (daemon(&site) != first && !alive(first)).then_some(()));
+    let failed: Vec<_> = load.stop().into_iter().filter(|outcome| !outcome.is_success()).collect();
+    assert!(replaced.is_some(), "the first daemon still serves");
+    assert!(failed.is_empty(), "{failed:#?}");
+    site.finish();
+}
+
+#[test]
+fn a_restart_reads_the_configuration_again() {
+    let site = Httpd::probe("umask=0022");
+    let first = daemon(&site);
+    let conf = std::fs::read_to_string(site.root().join("httpd.conf")).expect("httpd.conf");
+    site.write("httpd.conf", &conf.replace("umask=0022", "umask=0077"));
+    site.signal(libc::SIGHUP);
+    assert!(eventually(Duration::from_secs(15), || (!alive(first)).then_some(())).is_some(), "the first daemon still runs");
+    let umask = || site.try_request("GET", "/?os.umask(0o77)", &[], b"").ok().filter(|answer| answer.status == 200);
+    let umask = eventually(Duration::from_secs(15), umask).expect("an answer");
+    assert_eq!(umask.json(), 0o77);
+    site.finish();
+}
+
+#[test]
+fn when_apache_is_killed_its_daemons_end_as_well() {
+    let mut site = Httpd::probe("processes=2");
+    let processes = site.processes();
+    site.signal(libc::SIGKILL);
+    let _ = site.stop();
+    // The children of a killed Apache live on for as long as Apache lets them; what is ours must notice.
+    let python = |pid: &&u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| !name.contains("apache2") && !name.contains("httpd"));
+    let ours: Vec<_> = processes.iter().filter(python).collect();
+    let gone = eventually(Duration::from_secs(10), || ours.iter().all(|pid| !alive(**pid)).then_some(()));
+    assert!(gone.is_some(), "{ours:?}");
+    for pid in site.processes() {
+        kill(pid, libc::SIGKILL);
+    }
+    // Nobody could remove the files of an Apache that was killed, so the run directory is emptied here.
+    for entry in std::fs::read_dir(site.root().join("run")).expect("the run directory").flatten() {
+        std::fs::remove_file(entry.path()).expect("removed");
+    }
+    site.finish();
+}

@@ -1,0 +1,16 @@
+//! The module in a plain Apache: directives, daemons, and what applications see.
+
+#![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
+
+mod configuration;
+mod daemon_options;
+mod echo;
+mod environ;
+mod exceptions;
+mod iterables;
+mod lifecycle;
+mod linkage;
+mod mounts;
+mod pythons;
+mod start_response;
+mod streams;

@@ -1,0 +1,176 @@
+//! `wsgi.input`, `wsgi.errors` and `wsgi.file_wrapper`.
+
+use harness::{Httpd, Site, records};
+use serde_json::json;
+
+/// Answers the value of an expression about `i`, the input stream.
+const READS: &str = r#"
+import json, urllib.parse
+
+def application(environ, start_response):
+    value = eval(urllib.parse.unquote(environ["QUERY_STRING"]), {"i": environ["wsgi.input"]})
+    body = json.dumps(value, default=bytes.decode).encode()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [body]
+"#;
+
+#[test]
+fn input_reads_as_a_file_does() {
+    let site = Httpd::site("threads=2", READS).start();
+    for (expression, wanted) in [
+        ("i.read()", json!("one\ntwo\nthree")),
+        ("[i.read(2),i.read(0),i.read(100),i.read(5)]", json!(["on", "", "e\ntwo\nthree", ""])),
+        ("[i.readline(),i.readline(2),i.readline(),i.readline(),i.readline()]", json!(["one\n", "tw", "o\n", "three", ""])),
+        ("i.readlines()", json!(["one\n", "two\n", "three"])),
+        ("list(i)", json!(["one\n", "two\n", "three"])),
+        ("[i.readline(),i.read(-1)]", json!(["one\n", "two\nthree"])),
+    ] {
+        let answer = site.post(&format!("/?{expression}"), b"one\ntwo\nthree");
+        assert_eq!(answer.json(), wanted, "{expression}");
+    }
+    site.finish();
+}
+
+#[test]
+fn a_request_without_a_body_has_an_empty_input() {
+    let site = Httpd::site("threads=2", READS).start();
+    assert_eq!(site.get("/?[i.read(),i.readline(),list(i)]").json(), json!(["", "", []]));
+    site.finish();
+}
+
+#[test]
+fn a_body_that_is_not_read_does_not_spoil_the_connection() {
+    let site = Httpd::site("threads=2", READS).start();
+    let mut client = site.client();
+    for _ in 0..3 {
+        let length = "Content-Length: 300000";
+        let answer = client.exchange("POST", "/?1", &[length], &[b'x'; 300_000]).expect("an answer");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "1"));
+    }
+    site.finish();
+}
+
+#[test]
+fn continue_is_sent_when_the_application_reads_and_not_before() {
+    let site = Httpd::site("threads=2", READS).start();
+    let headers = ["Content-Length: 4", "Expect: 100-continue"];
+    let mut client = site.client();
+    client.send_head("POST", "/?i.read()", &headers).expect("sent");
+    assert!(!client.is_closed(), "100 Continue is there before the body");
+    client.send(b"body").expect("sent");
+    let answer = client.answer("POST").expect("an answer");
+    assert_eq!((answer.interim.as_slice(), answer.text().as_str()), ([100].as_slice(), "\"body\""));
+    site.finish();
+}
+
+#[test]
+fn a_chunked_body_needs_the_directive() {
+    let chunks = b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n";
+    let headers = ["Transfer-Encoding: chunked"];
+    let allowed = Httpd::site("", READS).conf("WSGIChunkedRequest On").start();
+    let answer = allowed.client().exchange("POST", "/?i.read()", &headers, chunks).expect("an answer");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "\"one two\""));
+    allowed.finish();
+    let refused = Httpd::site("", READS).start();
+    assert_eq!(refused.client().exchange("POST", "/?i.read()", &headers, chunks).expect("an answer").status, 411);
+    refused.finish();
+}
+
+#[test]
+fn a_client_that_stops_in_its_body_is_an_error_of_the_read() {
+    let site = Httpd::site(
+        "threads=2",
+        r#"
+import sys
+def application(environ, start_response):
+    if environ["REQUEST_METHOD"] == "POST":
+        try:
+            environ["wsgi.input"].read()
+        except OSError as error:
+            print("the read failed:", type(error).__name__, file=sys.stderr, flush=True)
+            raise
+    start_response("200 OK", [])
+    return [b"ok"]
+"#,
+    )
+    .start();
+    let mut client = site.client();
+    client.send_head("POST", "/", &["Content-Length: 1000"]).expect("sent");
+    client.send(b"not all of it").expect("sent");
+    drop(client);
+    site.log.wait_for("the read failed: ");
+    assert_eq!(site.get("/").text(), "ok");
+    site.finish();
+}
+
+#[test]
+fn what_is_written_to_errors_is_logged_line_by_line() {
+    let site = Httpd::site(
+        "threads=2",
+        r#"
+import sys
+def application(environ, start_response):
+    errors = environ["wsgi.errors"]
+    errors.write("whole line\n")
+    errors.write("two ")
+    errors.writelines(["halves\n", "no line feed"])
+    print("from stdout", flush=True)
+    print("from stderr \u00e9", file=sys.stderr)
+    start_response("200 OK", [])
+    return [b"ok"]
+"#,
+    )
+    .start();
+    assert_eq!(site.get("/page").text(), "ok");
+    for text in ["whole line", "two halves", "no line feed", "from stdout", "from stderr"] {
+        let found = site.log.records_with(text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].contains("127.0.0.1"), "a record of a request names its client: {}", found[0]);
+    }
+    site.finish();
+}
+
+#[test]
+fn output_at_import_is_logged_as_well() {
+    let site = Httpd::site("", &format!("print('imported here', flush=True)\n{}", harness::HELLO)).start();
+    assert_eq!(site.get("/").text(), "hello");
+    assert_eq!(site.log.records_with("imported here").len(), 1, "{:?}", records(&site.log.text()));
+    site.finish();
+}
+
+#[test]
+fn a_file_wrapper_sends_the_rest_of_a_file() {
+    let site = Httpd::site(
+        "threads=2",
+        r#"
+import io, os
+class Upper:
+    def __init__(self, file):
+        self.file = file
+    def read(self, size):
+        return self.file.read(size).upper()
+
+def application(environ, start_response):
+    wrap, path = environ["wsgi.file_wrapper"], os.path.join(os.path.dirname(__file__), "data.txt")
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    file = open(path, "rb")
+    if environ["PATH_INFO"] == "/rest":
+        file.seek(4)
+    if environ["PATH_INFO"] == "/object":
+        return wrap(Upper(file), 3)
+    if environ["PATH_INFO"] == "/memory":
+        return wrap(io.BytesIO(b"memory"))
+    return wrap(file)
+"#,
+    )
+    .app("data.txt", "one two three")
+    .start();
+    let mut client = site.client();
+    let mut get = |path: &str| client.exchange("GET", path, &[], b"").expect("an answer");
+    let whole = get("/whole");
+    assert_eq!((whole.text().as_str(), whole.all("Content-Length"), whole.complete), ("one two three", vec!["13"], true));
+    assert_eq!(get("/rest").text(), "two three");
+    assert_eq!(get("/object").text(), "ONE TWO THREE");
+    assert_eq!(get("/memory").text(), "memory");
+    site.finish();
+}
