@@ -1,1 +1,30 @@
-//! .
+//! A generated Apache server as values, and the `httpd.conf` text that says the same.
+//!
+//! Nothing here reads a file, looks up a user or knows a command line: whoever fills in a [`Server`] has decided everything.
+//! Only active directives are written, each group of them under a comment that names the option it comes from, and every
+//! value is quoted so that Apache reads back exactly the text that was given ([`Arg`]).
+#![forbid(unsafe_code)]
+
+mod access;
+mod arg;
+mod block;
+mod connection;
+mod content;
+mod logs;
+mod proxy;
+mod server;
+mod sites;
+mod workers;
+mod wsgi;
+
+pub use access::{Access, Authentication, Scheme};
+pub use arg::Arg;
+pub use block::{Block, Directive, Unwritable};
+pub use connection::{Connection, ReadLimit};
+pub use content::{Alias, Application, Content};
+pub use logs::{AccessLog, Logs, Target};
+pub use proxy::{Mount, NamedHost, Proxy};
+pub use server::{Environment, Module, RunAs, Server};
+pub use sites::{ClientCertificates, Sites, Tls};
+pub use workers::{Fractions, Mpm, Sizes};
+pub use wsgi::{Group, Service, Wsgi};

@@ -1,0 +1,182 @@
+//! The whole server.
+
+use camino::Utf8PathBuf;
+
+use crate::access::Access;
+use crate::block::{Block, Unwritable};
+use crate::connection::Connection;
+use crate::content::Content;
+use crate::logs::Logs;
+use crate::proxy::Proxy;
+use crate::sites::Sites;
+use crate::workers::{Mpm, Sizes};
+use crate::wsgi::Wsgi;
+
+/// A module to load; what is compiled into httpd is not among them.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Its name for `LoadModule`, without `_module`.
+    pub name: String,
+    /// The file.
+    pub file: Utf8PathBuf,
+}
+
+/// The user that Apache's children run as.
+#[derive(Clone, Debug)]
+pub struct RunAs {
+    /// A name or `#uid`.
+    pub user: String,
+    /// A name or `#gid`.
+    pub group: String,
+}
+
+/// Variables of requests.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `--setenv`
+    pub set: Vec<(String, String)>,
+    /// `--passenv`
+    pub pass: Vec<String>,
+}
+
+/// A server, decided in every detail.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The folder with everything generated.
+    pub root: Utf8PathBuf,
+    /// `--pid-file`
+    pub pid_file: Utf8PathBuf,
+    /// `--user`, `--group`
+    pub run_as: RunAs,
+    /// A library that has to be loaded before the modules.
+    pub library: Option<Utf8PathBuf>,
+    /// The modules, the MPM first.
+    pub modules: Vec<Module>,
+    /// The MPM.
+    pub mpm: Mpm,
+    /// Its sizes.
+    pub sizes: Sizes,
+    /// Addresses and names.
+    pub sites: Sites,
+    /// Limits of connections.
+    pub connection: Connection,
+    /// Logs.
+    pub logs: Logs,
+    /// Files and the application's place.
+    pub content: Content,
+    /// Other servers.
+    pub proxy: Proxy,
+    /// Scripts that decide who comes in.
+    pub access: Access,
+    /// `--server-status`
+    pub status_page: bool,
+    /// `--server-metrics`
+    pub metrics: bool,
+    /// The application.
+    pub wsgi: Wsgi,
+    /// Variables.
+    pub environment: Environment,
+    /// `--include-file`
+    pub includes: Vec<Utf8PathBuf>,
+}
+
+impl Server {
+    /// The modules beside mod_wsgi and the MPM that the directives of this server belong to, in the order to load them.
+    pub fn needed_modules(&self) -> Vec<&'static str> {
+        let mut need = vec!["unixd", "authn_core", "authz_core", "authz_host", "env", "setenvif", "headers", "filter"];
+        self.connection.modules(&mut need);
+        self.sites.modules(&mut need);
+        self.logs.modules(&mut need);
+        self.content.modules(&mut need);
+        self.proxy.modules(&mut need);
+        self.access.modules(&mut need);
+        if self.status_page || self.metrics {
+            need.push("status");
+        }
+        let mut seen = Vec::new();
+        need.retain(|name| !seen.contains(name) && { seen.push(*name); true });
+        need
+    }
+
+    /// The text of `httpd.conf`.
+    ///
+    /// # Errors
+    /// [`Unwritable`] when a value contains a control character.
+    pub fn render(&self) -> Result<String, Unwritable> {
+        let mut out = Block::default();
+        self.write_identity(&mut out);
+        self.sites.write_listen(&mut out);
+        self.write_modules(&mut out);
+        self.sizes.write(self.mpm, &mut out);
+        self.connection.write(&mut out);
+        self.logs.write(&mut out);
+        self.content.write(&mut out);
+        self.proxy.write(self.sites.port, self.sites.tls.as_ref(), &mut out);
+        self.access.write(&mut out);
+        self.write_status(&mut out);
+        self.write_environment(&mut out);
+        self.sites.write_hosts(&self.root, &self.proxy, self.wsgi.has_hosts(), &mut out);
+        self.wsgi.write(self.sites.port, &mut out);
+        if !self.includes.is_empty() {
+            out.comment("--include-file");
+            for file in &self.includes {
+                out.set("Include", file);
+            }
+        }
+        out.render()
+    }
+
+    fn write_identity(&self, out: &mut Block) {
+        out.comment("Made by mod_wsgi-express; the next setup-server or start-server writes it anew.");
+        out.set("ServerName", &self.sites.default_name);
+        out.set("ServerRoot", &self.root);
+        out.set("PidFile", &self.pid_file);
+        out.set("DefaultRuntimeDir", &self.root);
+        out.set("ServerTokens", "ProductOnly");
+        out.set("ServerSignature", "Off");
+        out.set("MaxMemFree", "64");
+    }
+
+    fn write_modules(&self, out: &mut Block) {
+        out.comment("--modules-directory, --server-mpm, and what the other options need");
+        if let Some(library) = &self.library {
+            out.set("LoadFile", library);
+        }
+        for Module { name, file } in &self.modules {
+            out.directive("LoadModule").arg(format!("{name}_module")).arg(file);
+        }
+        // Known only once mod_unixd is there.
+        out.comment("--user, --group");
+        out.set("User", &self.run_as.user);
+        out.set("Group", &self.run_as.group);
+    }
+
+    fn write_status(&self, out: &mut Block) {
+        if self.status_page || self.metrics {
+            out.comment("--server-status, --server-metrics");
+            out.set("ExtendedStatus", "On");
+        }
+        if self.status_page {
+            out.section("Location", "/server-status", |l| {
+                l.set("SetHandler", "server-status");
+                l.directive("Require").arg("local");
+            });
+        }
+        if self.metrics {
+            out.set("WSGIServerMetrics", "On");
+        }
+    }
+
+    fn write_environment(&self, out: &mut Block) {
+        let Environment { set, pass } = &self.environment;
+        if !set.is_empty() || !pass.is_empty() {
+            out.comment("--setenv, --passenv");
+        }
+        for (name, value) in set {
+            out.directive("SetEnv").arg(name).arg(value);
+        }
+        for name in pass {
+            out.set("PassEnv", name);
+        }
+    }
+}

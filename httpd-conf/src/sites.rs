@@ -1,0 +1,211 @@
+//! Addresses, host names and TLS.
+
+use camino::Utf8PathBuf;
+
+use crate::block::Block;
+use crate::proxy::{self, Proxy};
+
+/// `ServerName` of a virtual host that answers to no name at all.
+const NOBODY: &str = "other-names.invalid";
+
+/// Clients have to show a certificate.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// `--ssl-ca-certificate-file`: who signs them.
+    pub authority: Utf8PathBuf,
+    /// `--ssl-verify-client`: the URLs that need one; none means all.
+    pub urls: Vec<String>,
+}
+
+/// The HTTPS side of the server.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// `--https-port`
+    pub port: u16,
+    /// `--ssl-certificate-file`
+    pub certificate: Utf8PathBuf,
+    /// `--ssl-certificate-key-file`
+    pub key: Utf8PathBuf,
+    /// `--ssl-certificate-chain-file`
+    pub chain: Option<Utf8PathBuf>,
+    /// Certificates of clients.
+    pub clients: Option<ClientCertificates>,
+    /// `--ssl-environment`
+    pub environment: bool,
+    /// `--hsts-policy`
+    pub hsts: Option<String>,
+}
+
+/// Where the server listens and which names it answers to.
+#[derive(Clone, Debug)]
+pub struct Sites {
+    /// `--host` as an address for `Listen`, IPv6 in brackets; `None` for all addresses.
+    pub address: Option<String>,
+    /// `--port`
+    pub port: u16,
+    /// `ServerName` of the main server.
+    pub default_name: String,
+    /// `--server-name`: other names are refused.
+    pub name: Option<String>,
+    /// `--server-alias`
+    pub aliases: Vec<String>,
+    /// `--allow-localhost`: clients on this machine may use any name.
+    pub admit_local: bool,
+    /// HTTPS.
+    pub tls: Option<Tls>,
+    /// `--https-only`: the HTTP port redirects.
+    pub https_only: bool,
+}
+
+impl Sites {
+    pub(crate) fn modules(&self, need: &mut Vec<&'static str>) {
+        if self.tls.is_some() {
+            need.extend(["ssl", "socache_shmcb"]);
+        }
+    }
+
+    pub(crate) fn write_listen(&self, out: &mut Block) {
+        out.comment("--host, --port, --https-port");
+        let at = |port: u16| match &self.address {
+            Some(address) => format!("{address}:{port}"),
+            None => port.to_string(),
+        };
+        out.set("Listen", at(self.port));
+        if let Some(tls) = &self.tls {
+            out.directive("Listen").arg(at(tls.port)).arg("https");
+        }
+    }
+
+    /// The virtual hosts. `more` says that others follow on the HTTP port, so that ours has to be there as the first.
+    pub(crate) fn write_hosts(&self, root: &camino::Utf8Path, proxy: &Proxy, more: bool, out: &mut Block) {
+        if let Some(tls) = &self.tls {
+            out.comment("--ssl-certificate-file and the other --ssl options");
+            out.directive("SSLProtocol").args(["all", "-SSLv3", "-TLSv1", "-TLSv1.1"]);
+            out.set("SSLSessionCache", format!("shmcb:{root}/ssl_cache(512000)"));
+            write_client_urls(tls, out);
+        }
+        if self.name.is_some() {
+            self.write_refusal(out);
+        }
+        let plain = self.name.is_some() || self.https_only || !proxy.hosts.is_empty() || more;
+        if plain {
+            out.comment("The site over HTTP (--server-name, --server-alias, --https-only)");
+            self.host(self.port, None, out, |h| {
+                self.write_names(h);
+                if let (true, Some(tls)) = (self.https_only, &self.tls) {
+                    h.directive("Redirect").args(["permanent", "/"]).arg(self.url("https", tls.port, 443));
+                }
+            });
+        }
+        if let Some(tls) = &self.tls {
+            out.comment("The site over HTTPS (--https-port)");
+            self.host(tls.port, Some(tls), out, |h| self.write_names(h));
+        }
+        self.write_parent_domain(out);
+        for host in &proxy.hosts {
+            out.comment("--proxy-virtual-host");
+            for (port, tls) in self.ports() {
+                self.host(port, tls, out, |h| {
+                    h.set("ServerName", &host.name);
+                    proxy::whole_host(&host.target, self.port, self.tls.as_ref(), h);
+                });
+            }
+        }
+    }
+
+    /// The ports, and the TLS settings of those that have any.
+    fn ports(&self) -> impl Iterator<Item = (u16, Option<&Tls>)> {
+        std::iter::once((self.port, None)).chain(self.tls.iter().map(|tls| (tls.port, Some(tls))))
+    }
+
+    fn host(&self, port: u16, tls: Option<&Tls>, out: &mut Block, fill: impl FnOnce(&mut Block)) {
+        out.section("VirtualHost", format!("*:{port}"), |h| {
+            fill(h);
+            if let Some(tls) = tls {
+                write_tls(tls, h);
+            }
+        });
+    }
+
+    fn write_names(&self, h: &mut Block) {
+        h.set("ServerName", self.name.as_ref().unwrap_or(&self.default_name));
+        if !self.aliases.is_empty() {
+            h.directive("ServerAlias").args(&self.aliases);
+        }
+    }
+
+    /// The first virtual host of a port gets all requests whose name no other one has.
+    fn write_refusal(&self, out: &mut Block) {
+        out.comment("Names other than those of the site (--server-name, --allow-localhost)");
+        for (port, tls) in self.ports() {
+            self.host(port, tls, out, |h| {
+                h.set("ServerName", NOBODY);
+                h.section("Location", "/", |l| {
+                    if self.admit_local {
+                        l.set("AuthMerging", "And");
+                        l.directive("Require").arg("local");
+                    } else {
+                        l.directive("Require").args(["all", "denied"]);
+                    }
+                });
+            });
+        }
+    }
+
+    /// The site `www.X` also has the name `X`, which leads to it.
+    fn write_parent_domain(&self, out: &mut Block) {
+        let Some(name) = &self.name else { return };
+        let Some(parent) = name.get(4..).filter(|_| name.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("www."))) else {
+            return;
+        };
+        out.comment(format!("{parent} leads to {name}."));
+        for (port, tls) in self.ports() {
+            self.host(port, tls, out, |h| {
+                h.set("ServerName", parent);
+                let target = match (&self.tls, tls.is_some() || self.https_only) {
+                    (Some(tls), true) => self.url("https", tls.port, 443),
+                    _ => self.url("http", port, 80),
+                };
+                h.directive("Redirect").args(["permanent", "/"]).arg(target);
+            });
+        }
+    }
+
+    fn url(&self, scheme: &str, port: u16, usual: u16) -> String {
+        let name = self.name.as_ref().unwrap_or(&self.default_name);
+        if port == usual { format!("{scheme}://{name}/") } else { format!("{scheme}://{name}:{port}/") }
+    }
+}
+
+fn write_tls(tls: &Tls, h: &mut Block) {
+    h.set("SSLEngine", "On");
+    h.set("SSLCertificateFile", &tls.certificate);
+    h.set("SSLCertificateKeyFile", &tls.key);
+    if let Some(chain) = &tls.chain {
+        h.set("SSLCertificateChainFile", chain);
+    }
+    if let Some(clients) = &tls.clients {
+        h.set("SSLCACertificateFile", &clients.authority);
+        // Asked for in the handshake: most clients refuse to be asked later, and HTTP/2 forbids it.
+        h.set("SSLVerifyClient", if clients.urls.is_empty() { "require" } else { "optional" });
+        h.set("SSLVerifyDepth", "1");
+    }
+    if tls.environment {
+        h.directive("SSLOptions").arg("+StdEnvVars");
+    }
+    if let Some(policy) = &tls.hsts {
+        let value = proxy::header_value(policy);
+        h.directive("Header").args(["always", "set", "Strict-Transport-Security"]).arg(value);
+    }
+}
+
+fn write_client_urls(tls: &Tls, out: &mut Block) {
+    let Some(clients) = tls.clients.as_ref().filter(|c| !c.urls.is_empty()) else { return };
+    out.comment("--ssl-verify-client");
+    for url in &clients.urls {
+        out.section("Location", url, |l| {
+            l.set("AuthMerging", "And");
+            l.directive("Require").arg("expr").arg("%{SSL_CLIENT_VERIFY} == 'SUCCESS'");
+        });
+    }
+}

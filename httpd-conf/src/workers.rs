@@ -1,0 +1,160 @@
+//! How many processes and threads Apache itself gets (the formulas of mod_wsgi-express).
+
+use crate::block::Block;
+
+/// Connections that may wait or be idle beside those the application works on.
+const MARGIN: u64 = 10;
+/// Threads that one child process of a threaded MPM should have at the most, about.
+const THREADS_PER_CHILD: u64 = 20;
+
+/// A multi-processing module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mpm {
+    /// Threads, with idle connections parked.
+    Event,
+    /// Threads, one for each connection.
+    Worker,
+    /// Processes.
+    Prefork,
+}
+
+impl Mpm {
+    /// All, best first.
+    pub const ALL: [Self; 3] = [Self::Event, Self::Worker, Self::Prefork];
+
+    /// Apache's name for it, without `mpm_`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Worker => "worker",
+            Self::Prefork => "prefork",
+        }
+    }
+}
+
+/// Which parts of the capacity are started, and kept spare; each from 0 to 1, `None` for the usual one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fractions {
+    /// `--initial-workers`
+    pub initial: Option<f64>,
+    /// `--minimum-spare-workers`
+    pub minimum_spare: Option<f64>,
+    /// `--maximum-spare-workers`
+    pub maximum_spare: Option<f64>,
+}
+
+/// The resolved sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Threads of one child; 1 for prefork.
+    pub threads_per_child: u64,
+    /// Most children.
+    pub server_limit: u64,
+    /// Most connections at one time.
+    pub max_workers: u64,
+    /// Children at start.
+    pub start_servers: u64,
+    /// Idle workers to keep at least.
+    pub minimum_spare: u64,
+    /// Idle workers to keep at the most.
+    pub maximum_spare: u64,
+}
+
+/// `part` of `whole`, rounded down, as the formulas want it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small counts")]
+fn share(part: f64, whole: u64) -> u64 {
+    (part * whole as f64) as u64
+}
+
+impl Sizes {
+    /// Sizes for an application that handles `capacity` (processes × threads) requests at once.
+    ///
+    /// `max_clients` is raised to the capacity; without it there is room for half as many again, and for ten at least.
+    pub fn new(mpm: Mpm, capacity: u64, max_clients: Option<u64>, fractions: Fractions) -> Self {
+        let clients = match max_clients {
+            Some(n) => n.max(capacity),
+            None => MARGIN + MARGIN.max(capacity.saturating_mul(3) / 2),
+        };
+        match mpm {
+            Mpm::Prefork => Self::prefork(clients, fractions),
+            Mpm::Event | Mpm::Worker => Self::threaded(clients, fractions),
+        }
+    }
+
+    fn prefork(clients: u64, fractions: Fractions) -> Self {
+        let initial = fractions.initial.unwrap_or(0.05);
+        Self {
+            threads_per_child: 1,
+            server_limit: clients,
+            max_workers: clients,
+            start_servers: share(initial, clients).max(1),
+            minimum_spare: share(fractions.minimum_spare.unwrap_or(initial), clients).max(1),
+            maximum_spare: share(fractions.maximum_spare.unwrap_or(0.1), clients).max(1),
+        }
+    }
+
+    fn threaded(clients: u64, fractions: Fractions) -> Self {
+        let threads = if clients > THREADS_PER_CHILD { clients / (clients / THREADS_PER_CHILD + 1) } else { 10 };
+        let limit = clients.div_ceil(threads);
+        let initial = fractions.initial.unwrap_or(0.2);
+        let spare = |part| (share(part, limit) * threads).max(threads);
+        Self {
+            threads_per_child: threads,
+            server_limit: limit,
+            max_workers: limit * threads,
+            start_servers: share(initial, limit).max(1),
+            minimum_spare: spare(fractions.minimum_spare.unwrap_or(initial)),
+            maximum_spare: spare(fractions.maximum_spare.unwrap_or(0.6)),
+        }
+    }
+
+    pub(crate) fn write(&self, mpm: Mpm, out: &mut Block) {
+        out.comment("Apache's own processes and threads (--max-clients, --initial-workers, --minimum-spare-workers …)");
+        out.set("ServerLimit", self.server_limit);
+        if mpm == Mpm::Prefork {
+            out.set("MaxRequestWorkers", self.max_workers);
+            out.set("StartServers", self.start_servers);
+            out.set("MinSpareServers", self.minimum_spare);
+            out.set("MaxSpareServers", self.maximum_spare);
+        } else {
+            out.set("ThreadLimit", self.threads_per_child);
+            out.set("ThreadsPerChild", self.threads_per_child);
+            out.set("MaxRequestWorkers", self.max_workers);
+            out.set("StartServers", self.start_servers);
+            out.set("MinSpareThreads", self.minimum_spare);
+            out.set("MaxSpareThreads", self.maximum_spare);
+        }
+        out.set("MaxConnectionsPerChild", "0");
+        // An idle connection costs event nothing, the others a whole worker.
+        out.set("MaxKeepAliveRequests", if mpm == Mpm::Event { "0" } else { "500" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checked against mod_wsgi-express 6.1.1.
+    #[test]
+    fn same_sizes_as_mod_wsgi_express() {
+        type Row = (u64, Option<u64>, [u64; 4], [u64; 6]);
+        let table: [Row; 8] = [
+            (5, None, [20, 1, 1, 2], [10, 2, 20, 1, 10, 10]),
+            (15, None, [32, 1, 1, 3], [16, 2, 32, 1, 16, 16]),
+            (30, None, [55, 2, 2, 5], [18, 4, 72, 1, 18, 36]),
+            (20, None, [40, 2, 2, 4], [13, 4, 52, 1, 13, 26]),
+            (100, None, [160, 8, 8, 16], [17, 10, 170, 2, 34, 102]),
+            (512, None, [778, 38, 38, 77], [19, 41, 779, 8, 152, 456]),
+            (5, Some(100), [100, 5, 5, 10], [16, 7, 112, 1, 16, 64]),
+            (5, Some(3), [5, 1, 1, 1], [10, 1, 10, 1, 10, 10]),
+        ];
+        for (capacity, clients, prefork, threaded) in table {
+            let s = Sizes::new(Mpm::Prefork, capacity, clients, Fractions::default());
+            assert_eq!([s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare], prefork);
+            assert_eq!(s.server_limit, s.max_workers);
+            let s = Sizes::new(Mpm::Event, capacity, clients, Fractions::default());
+            let all = [s.threads_per_child, s.server_limit, s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare];
+            assert_eq!(all, threaded);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The application's processes and what mod_wsgi is told about requests.
+
+use camino::Utf8PathBuf;
+
+use crate::block::Block;
+use crate::logs::Target;
+
+/// The daemon processes of the application.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// `--process-group`
+    pub name: String,
+    /// Options of `WSGIDaemonProcess`.
+    pub settings: Vec<(&'static str, String)>,
+    /// `--application-group`
+    pub application_group: String,
+    /// The script that Apache knows as the application.
+    pub handler: Utf8PathBuf,
+    /// The script behind the files of `--add-handler`.
+    pub resource: Option<Utf8PathBuf>,
+}
+
+/// A program that runs beside the application.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name; the process group is `service:NAME`.
+    pub name: String,
+    /// `--service-script`
+    pub script: Utf8PathBuf,
+    /// Options of `WSGIDaemonProcess`.
+    pub settings: Vec<(&'static str, String)>,
+    /// `--service-log-file`
+    pub log: Option<Target>,
+}
+
+/// mod_wsgi's side of the server.
+#[derive(Clone, Debug)]
+pub struct Wsgi {
+    /// The Python environment of the daemons.
+    pub python_home: Utf8PathBuf,
+    /// `--socket-prefix`
+    pub socket_prefix: Utf8PathBuf,
+    /// The application; `None` for a static site.
+    pub group: Option<Group>,
+    /// `--service-script`
+    pub services: Vec<Service>,
+    /// Directives with one argument that differ from their default, with the option they come from.
+    pub settings: Vec<(&'static str, &'static str, String)>,
+    /// `--trust-proxy`
+    pub trusted_proxies: Vec<String>,
+    /// `--trust-proxy-header`
+    pub trusted_headers: Vec<String>,
+    /// `--ignore-activity`
+    pub ignore_activity: Vec<String>,
+}
+
+impl Wsgi {
+    /// Whether a service has a virtual host, for the sake of its log.
+    pub(crate) fn has_hosts(&self) -> bool {
+        self.services.iter().any(|s| s.log.is_some())
+    }
+
+    pub(crate) fn write(&self, port: u16, out: &mut Block) {
+        out.comment("The Python environment, and that Apache's own processes never run it");
+        out.set("WSGIPythonHome", &self.python_home);
+        out.set("WSGISocketPrefix", &self.socket_prefix);
+        out.set("WSGIRestrictEmbedded", "On");
+        for (directive, option, value) in &self.settings {
+            out.comment(*option);
+            out.set(directive, value);
+        }
+        if !self.trusted_proxies.is_empty() {
+            out.comment("--trust-proxy");
+            out.directive("WSGITrustedProxies").args(&self.trusted_proxies);
+        }
+        if !self.trusted_headers.is_empty() {
+            out.comment("--trust-proxy-header");
+            out.directive("WSGITrustedProxyHeaders").args(&self.trusted_headers);
+        }
+        for url in &self.ignore_activity {
+            out.comment("--ignore-activity");
+            out.section("Location", url, |l| l.set("WSGIIgnoreActivity", "On"));
+        }
+        if let Some(group) = &self.group {
+            group.write(out);
+        }
+        for service in &self.services {
+            out.comment("--service-script");
+            match &service.log {
+                None => service.write(out),
+                Some(log) => out.section("VirtualHost", format!("*:{port}"), |h| {
+                    h.set("ServerName", format!("service-{}.invalid", service.name));
+                    h.set("ErrorLog", log.argument());
+                    service.write(h);
+                }),
+            }
+        }
+    }
+}
+
+impl Group {
+    fn write(&self, out: &mut Block) {
+        out.comment("The application's processes (--processes, --threads, --working-directory, the --*-timeout options …)");
+        daemon(&self.name, &self.settings, out);
+        out.comment("The application");
+        out.set("WSGIPassAuthorization", "On");
+        let at = |out: &mut Block, directive, words: &[&str]| {
+            let group = out.directive(directive).args(words.iter().copied());
+            group.setting("process-group", &self.name).setting("application-group", &self.application_group);
+        };
+        at(out, "WSGIHandlerScript", &["wsgi-handler", self.handler.as_str()]);
+        at(out, "WSGIImportScript", &[self.handler.as_str()]);
+        if let Some(resource) = &self.resource {
+            out.comment("--add-handler");
+            at(out, "WSGIHandlerScript", &["wsgi-resource", resource.as_str()]);
+        }
+    }
+}
+
+impl Service {
+    fn write(&self, out: &mut Block) {
+        let group = format!("service:{}", self.name);
+        daemon(&group, &self.settings, out);
+        let import = out.directive("WSGIImportScript").arg(&self.script);
+        import.setting("process-group", group).setting("application-group", "%{GLOBAL}");
+    }
+}
+
+fn daemon(name: &str, settings: &[(&'static str, String)], out: &mut Block) {
+    let directive = out.directive("WSGIDaemonProcess").arg(name);
+    for (option, value) in settings {
+        directive.setting(option, value);
+    }
+}
