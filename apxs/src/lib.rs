@@ -70,7 +70,7 @@ impl Apache {
     /// What is missing, and the packages that have it. A wrong `$APXS` is always an error: whoever sets it wants that one.
     pub fn find_runtime() -> Result<Self, Error> {
         match query::find_apxs() {
-            Ok(apxs) => Self::running(Layout::from_apxs(&apxs)?).or_else(|_| Self::from_server()),
+            Ok(apxs) => Layout::from_apxs(&apxs).and_then(Self::running).or_else(|_| Self::from_server()),
             Err(wrong @ Error::WrongApxs(_)) => Err(wrong),
             Err(_) => Self::from_server(),
         }
