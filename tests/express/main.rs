@@ -1,1 +1,9 @@
-//! .
+//! The command `mod_wsgi-express`.
+
+#![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
+
+mod applications;
+mod commands;
+mod mistakes;
+mod running;
+mod server_root;

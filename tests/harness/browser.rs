@@ -82,14 +82,20 @@ impl Browser {
     /// Waits until the page has this text.
     pub fn wait_for_text(&self, wanted: &str) {
         let page = || text(self.evaluate("document.body ? document.body.innerText : ''"));
-        assert!(eventually(DEADLINE, || page().contains(wanted).then_some(())).is_some(), "{wanted:?} is not in:\n{}", page());
+        assert!(
+            eventually(DEADLINE, || page().contains(wanted).then_some(())).is_some(),
+            "{wanted:?} is not in:\n{}",
+            page()
+        );
     }
 
     /// Every answer over the network since the last call: status code and address.
     #[must_use]
     pub fn network(&self) -> Vec<(u64, String)> {
         let entries = self.events("Network.responseReceived");
-        let answer = |event: &Value| Some((event["response"]["status"].as_u64()?, event["response"]["url"].as_str()?.to_owned()));
+        let answer = |event: &Value| {
+            Some((event["response"]["status"].as_u64()?, event["response"]["url"].as_str()?.to_owned()))
+        };
         entries.iter().filter_map(answer).collect()
     }
 

@@ -2,14 +2,24 @@
 
 use crate::apache::apache;
 use crate::processes::{ORDINARY_USER, is_root};
-use crate::product::product;
 use std::fmt::Write;
 use std::path::Path;
 
 /// Apache's own modules that the tests need; one that is compiled in has no file and is not loaded.
 const MODULES: [&str; 13] = [
-    "unixd", "authn_core", "authz_core", "authz_host", "authz_user", "alias", "dir", "env", "headers", "mime", "rewrite",
-    "setenvif", "status",
+    "unixd",
+    "authn_core",
+    "authz_core",
+    "authz_host",
+    "authz_user",
+    "alias",
+    "dir",
+    "env",
+    "headers",
+    "mime",
+    "rewrite",
+    "setenvif",
+    "status",
 ];
 
 /// Apache's multi-processing modules.
@@ -40,23 +50,24 @@ pub(crate) struct Conf<'a> {
     pub port: u16,
     pub mpm: Mpm,
     pub log_level: &'a str,
+    /// The lines that load the module.
+    pub module_config: &'a str,
+    /// The test's own lines.
     pub own: &'a str,
 }
 
 impl Conf<'_> {
     /// The text of `httpd.conf`. In the test's own lines `{root}`, `{apps}` and `{port}` stand for this server's.
     pub(crate) fn text(&self) -> String {
-        let Self { root, port, mpm, log_level, own } = self;
+        let Self { root, port, mpm, log_level, module_config, own } = self;
         let (root, mpm) = (root.display(), mpm.name());
-        let modules = &apache().modules;
         let mut text = format!(
             "ServerName localhost\nServerRoot {root}\nListen 127.0.0.1:{port}\n\
              PidFile {root}/run/httpd.pid\nDefaultRuntimeDir {root}/run\nMutex file:{root}/run default\n\
              ErrorLog {root}/logs/error.log\nLogLevel {log_level}\n"
         );
         for name in std::iter::once(format!("mpm_{mpm}")).chain(MODULES.map(String::from)) {
-            let file = modules.join(format!("mod_{name}.so"));
-            if file.exists() {
+            if let Some(file) = apache().module(&name) {
                 let _ = writeln!(text, "LoadModule {name}_module {}", file.display());
             }
         }
@@ -71,8 +82,7 @@ impl Conf<'_> {
             text,
             "TypesConfig /dev/null\nAddType text/css .css\nDocumentRoot {root}/htdocs\n\
              <Directory />\n    Require all granted\n    AllowOverride All\n</Directory>\n\
-             {}\nWSGISocketPrefix {root}/run/wsgi\n",
-            product().module_config()
+             {module_config}\nWSGISocketPrefix {root}/run/wsgi\n"
         );
         let apps = format!("{root}/apps");
         text += &own.replace("{root}", &root.to_string()).replace("{apps}", &apps).replace("{port}", &port.to_string());

@@ -39,7 +39,8 @@ impl Project {
     /// Adds lines to the settings.
     pub fn add_settings(&self, lines: &str) {
         let path = self.base().join("mysite/settings.py");
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let mut file =
+            OpenOptions::new().append(true).open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         writeln!(file, "\n{lines}").expect("a writable file");
     }
 

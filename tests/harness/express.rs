@@ -26,6 +26,7 @@ pub struct Express {
     user: Option<String>,
     environment: Vec<(String, String)>,
     port: u16,
+    root_name: String,
 }
 
 /// How a command ended.
@@ -75,6 +76,7 @@ impl Express {
             user: None,
             environment: Vec::new(),
             port: free_port(),
+            root_name: "root".to_owned(),
             scratch,
         }
     }
@@ -100,6 +102,13 @@ impl Express {
         self
     }
 
+    /// Chooses the name of the server root's folder.
+    #[must_use]
+    pub fn in_root_named(mut self, name: &str) -> Self {
+        self.root_name = name.to_owned();
+        self
+    }
+
     /// Adds a variable to the environment.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -119,7 +128,11 @@ impl Express {
     pub fn with_port(mut self) -> Self {
         let port = self.port.to_string();
         self = self.with_words(&["--port", &port]);
-        if is_root() && self.user.is_none() { self.with_words(&["--user", ORDINARY_USER, "--group", ORDINARY_USER]) } else { self }
+        if is_root() && self.user.is_none() {
+            self.with_words(&["--user", ORDINARY_USER, "--group", ORDINARY_USER])
+        } else {
+            self
+        }
     }
 
     /// Runs the command to its end, which it should reach by itself.
@@ -173,7 +186,7 @@ impl Express {
     }
 
     fn server_root(&self) -> PathBuf {
-        self.scratch.path().join("root")
+        self.scratch.path().join(&self.root_name)
     }
 
     /// What the command would put into the user's own folders goes into this test's.

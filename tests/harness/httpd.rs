@@ -4,6 +4,7 @@ use crate::apache::apache;
 use crate::conf::{Conf, Mpm};
 use crate::logs::Log;
 use crate::processes::{self, MARKER, as_user, kill};
+use crate::product::product;
 use crate::raw::Client;
 use crate::request::Site;
 use crate::scratch::Scratch;
@@ -26,6 +27,7 @@ pub struct Builder {
     user: Option<String>,
     log_level: String,
     environment: Vec<(String, String)>,
+    module_config: String,
 }
 
 /// A running Apache. Out of scope it is stopped, and the test fails when it left something behind.
@@ -82,6 +84,13 @@ impl Builder {
         self
     }
 
+    /// Loads the module by these lines instead of the ones that `module-config` prints.
+    #[must_use]
+    pub fn module_config(mut self, lines: &str) -> Self {
+        self.module_config = lines.to_owned();
+        self
+    }
+
     /// Adds a variable to the environment that Apache is started in.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -93,7 +102,7 @@ impl Builder {
     #[must_use]
     pub fn check(self) -> (bool, String) {
         let conf = self.write_conf(free_port());
-        let done = Command::new(&apache().httpd).arg("-f").arg(conf).arg("-t").output().expect("httpd runs");
+        let done = Command::new(apache().httpd()).arg("-f").arg(conf).arg("-t").output().expect("httpd runs");
         let text = [done.stdout, done.stderr].concat();
         (done.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
@@ -108,7 +117,7 @@ impl Builder {
         }
         let root = self.scratch.path();
         let console = File::create(root.join("logs/console.log")).expect("a console log");
-        let mut command = as_user(self.user.as_deref(), &apache().httpd);
+        let mut command = as_user(self.user.as_deref(), apache().httpd());
         command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
         command.stdin(Stdio::null()).stderr(console.try_clone().expect("a descriptor")).stdout(console);
@@ -124,7 +133,8 @@ impl Builder {
         for folder in ["run", "logs", "htdocs", "apps"] {
             self.scratch.folder(folder);
         }
-        let conf = Conf { root, port, mpm: self.mpm, log_level: &self.log_level, own: &self.conf };
+        let (log_level, module_config, own) = (&self.log_level, &self.module_config, &self.conf);
+        let conf = Conf { root, port, mpm: self.mpm, log_level, module_config, own };
         self.scratch.write("httpd.conf", conf.text())
     }
 }
@@ -133,8 +143,15 @@ impl Httpd {
     /// A server to be described.
     #[must_use]
     pub fn builder() -> Builder {
-        let environment = Vec::new();
-        Builder { scratch: Scratch::new(), conf: String::new(), mpm: Mpm::default(), user: None, log_level: "info".into(), environment }
+        Builder {
+            scratch: Scratch::new(),
+            conf: String::new(),
+            mpm: Mpm::default(),
+            user: None,
+            log_level: "info".to_owned(),
+            environment: Vec::new(),
+            module_config: product().module_config().to_owned(),
+        }
     }
 
     /// A server with one daemon group `site` of these options, which serves `source` at `/` in its main interpreter.
@@ -225,7 +242,12 @@ impl Drop for Httpd {
             complaints.insert(0, format!("Apache did not stop within {} s", DEADLINE.as_secs()));
         }
         if std::thread::panicking() || !complaints.is_empty() {
-            eprintln!("--- console of {}\n{}--- error log\n{}---", self.root().display(), self.console(), self.log.text());
+            eprintln!(
+                "--- console of {}\n{}--- error log\n{}---",
+                self.root().display(),
+                self.console(),
+                self.log.text()
+            );
         }
         if !std::thread::panicking() {
             assert!(complaints.is_empty(), "the server left something behind: {complaints:#?}");

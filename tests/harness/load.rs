@@ -1,7 +1,7 @@
 //! Clients that keep a server busy.
 
-use crate::request::Site;
 use crate::raw::Client;
+use crate::request::Site;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;

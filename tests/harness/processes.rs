@@ -64,7 +64,8 @@ pub(crate) fn of_server(leader: Option<u32>, root: &Path) -> Vec<u32> {
             || read("environ").split(|byte| *byte == 0).any(|variable| variable == marker)
             || contains(&read("cmdline"), root)
     };
-    let pids = fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let pids =
+        fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| *pid != std::process::id() && alive(*pid)).filter(ours).collect()
 }
 

@@ -18,7 +18,11 @@ pub fn product() -> &'static Product {
     PRODUCT.get_or_init(|| {
         let express = env::var_os("MOD_WSGI_EXPRESS")
             .map_or_else(|| repository().join(".venv/bin/mod_wsgi-express"), PathBuf::from);
-        assert!(express.is_file(), "{} is not there: run the tests with `make test`, which installs it.", express.display());
+        assert!(
+            express.is_file(),
+            "{} is not there: run the tests with `make test`, which installs it.",
+            express.display()
+        );
         let module_config = output(Command::new(&express).arg("module-config"));
         Product { express, module_config }
     })

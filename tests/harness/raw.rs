@@ -31,7 +31,11 @@ impl Answer {
     /// All values of a header, whatever the case of its name.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// The body as text.
@@ -137,7 +141,8 @@ impl Client {
     fn chunks(&mut self, body: &mut Vec<u8>) -> io::Result<bool> {
         loop {
             let line = self.line()?;
-            let size = u64::from_str_radix(line.split(';').next().unwrap_or_default(), 16).map_err(|_| malformed(&line))?;
+            let size =
+                u64::from_str_radix(line.split(';').next().unwrap_or_default(), 16).map_err(|_| malformed(&line))?;
             let before = body.len() as u64;
             self.stream.by_ref().take(size).read_to_end(body)?;
             if body.len() as u64 - before < size {

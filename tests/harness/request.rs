@@ -22,7 +22,13 @@ pub trait Site {
     }
 
     /// One request on a connection of its own; an error when there was no complete answer.
-    fn try_request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, ureq::Error> {
+    fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response, ureq::Error> {
         send(method, &self.url(path), headers, body)
     }
 
@@ -108,7 +114,8 @@ pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8
         agent().run(request.body(body)?)?
     };
     let headers = response.headers().iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     Ok(Response {
         status: response.status().as_u16(),
         headers: headers.collect(),
@@ -132,5 +139,7 @@ fn agent() -> &'static Agent {
 }
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") })
+        .collect()
 }

@@ -46,12 +46,14 @@ fn every_option_of_a_daemon_group_is_accepted() {
 
 #[test]
 fn values_may_be_quoted() {
-    let (accepted, text) = check("WSGIDaemonProcess \"site\" \"python-path=/srv/a b\" 'display-name=my site'");
+    let (accepted, text) = check("WSGIDaemonProcess \"site\" python-path=\"/srv/a b\" display-name='my site'");
     assert!(accepted, "{text}");
 }
 
 #[test]
 fn the_module_is_known_by_its_usual_name() {
-    let (accepted, text) = check("<IfModule !mod_wsgi.c>\nNoSuchDirective\n</IfModule>\n<IfModule !wsgi_module>\nNoSuchDirective\n</IfModule>");
+    let (accepted, text) = check(
+        "<IfModule !mod_wsgi.c>\nNoSuchDirective\n</IfModule>\n<IfModule !wsgi_module>\nNoSuchDirective\n</IfModule>",
+    );
     assert!(accepted, "{text}");
 }

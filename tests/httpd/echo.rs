@@ -30,7 +30,8 @@ fn converse(port: u16, mut random: Random) {
         let body = random.body();
         let length = format!("Content-Length: {}", body.len());
         // The server may answer before it has read everything, so both directions are open at once.
-        let answer = client.exchange("POST", "/", &[&length], &body).unwrap_or_else(|e| panic!("{} bytes: {e}", body.len()));
+        let answer =
+            client.exchange("POST", "/", &[&length], &body).unwrap_or_else(|e| panic!("{} bytes: {e}", body.len()));
         assert_eq!((answer.status, answer.complete), (200, true), "{} bytes", body.len());
         assert!(answer.body == body, "{} bytes came back as {} others", body.len(), answer.body.len());
     }

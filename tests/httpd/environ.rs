@@ -39,7 +39,11 @@ fn request_headers_become_http_variables() {
     assert_eq!(ask(&["Content-Type: text/x-test"], "environ['CONTENT_TYPE']"), "text/x-test");
     assert_eq!(ask(&["Proxy: http://evil.example"], "'HTTP_PROXY' in environ"), false, "CVE-2016-5385");
     assert_eq!(ask(&["X_Colour: spoofed"], "'HTTP_X_COLOUR' in environ"), false, "an underscore is not a hyphen");
-    assert_eq!(ask(&["Authorization: Basic eDp5"], "'HTTP_AUTHORIZATION' in environ"), false, "only where it is passed on");
+    assert_eq!(
+        ask(&["Authorization: Basic eDp5"], "'HTTP_AUTHORIZATION' in environ"),
+        false,
+        "only where it is passed on"
+    );
     site.finish();
 }
 
@@ -56,7 +60,8 @@ fn authorization_is_passed_on_where_the_alias_says_so() {
 
 #[test]
 fn variables_of_the_configuration_are_in_the_environ() {
-    let site = Httpd::site("", PROBE).conf("SetEnv COLOUR \"dark blue\"\nSetEnvIf Request_Method GET READS=yes").start();
+    let site =
+        Httpd::site("", PROBE).conf("SetEnv COLOUR \"dark blue\"\nSetEnvIf Request_Method GET READS=yes").start();
     assert_eq!(site.ask("[environ['COLOUR'], environ['READS']]"), json!(["dark blue", "yes"]));
     site.finish();
 }
@@ -90,7 +95,8 @@ fn mod_wsgi_variables_name_the_groups_and_times() {
 fn every_value_is_a_string_and_the_dictionary_is_the_applications_own() {
     let site = Httpd::probe("threads=1");
     assert_eq!(site.ask("type(environ) is dict"), true);
-    let odd = "[k for k, v in environ.items() if not k.startswith(('wsgi.', 'mod_wsgi.', 'apache.')) and type(v) is not str]";
+    let odd =
+        "[k for k, v in environ.items() if not k.startswith(('wsgi.', 'mod_wsgi.', 'apache.')) and type(v) is not str]";
     assert_eq!(site.ask(odd), json!([]));
     assert_eq!(site.ask("environ.update(LEFT='over') or environ.pop('SERVER_NAME')"), "127.0.0.1");
     assert_eq!(site.ask("['LEFT' in environ, 'SERVER_NAME' in environ]"), json!([false, true]));

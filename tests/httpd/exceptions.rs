@@ -22,7 +22,13 @@ fn an_exception_is_a_500_with_one_record_that_holds_the_whole_traceback() {
     let found = site.log.records_with("trouble 42");
     assert_eq!(found.len(), 1, "{found:#?}");
     let record = &found[0];
-    for part in ["Traceback (most recent call last)", "site.wsgi", "line 6, in application", "line 9, in helper", "ValueError: trouble 42"] {
+    for part in [
+        "Traceback (most recent call last)",
+        "site.wsgi",
+        "line 6, in application",
+        "line 9, in helper",
+        "ValueError: trouble 42",
+    ] {
         assert!(record.contains(part), "{part:?} is not in {record}");
     }
     assert!(record.contains("/orders/17"), "the record names the request: {record}");

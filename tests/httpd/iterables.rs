@@ -95,7 +95,9 @@ fn close_is_called_once_whatever_happened() {
     let failed = site.client().exchange("GET", "/fails", &[], b"").expect("an answer");
     assert!(!failed.complete, "{failed:?}");
     // close() comes after the last byte, so it may come after the client has seen the end.
-    let closed = || Some(site.get("/closed").json()).filter(|closed| *closed == serde_json::json!(["/whole", "/empty", "/fails"]));
+    let closed = || {
+        Some(site.get("/closed").json()).filter(|closed| *closed == serde_json::json!(["/whole", "/empty", "/fails"]))
+    };
     assert!(harness::eventually(std::time::Duration::from_secs(5), closed).is_some(), "{}", site.get("/closed").text());
     site.finish();
 }

@@ -61,7 +61,11 @@ fn kill_9_under_load_fails_only_what_that_process_was_executing() {
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_success()).collect();
     assert!(failed.len() <= THREADS, "{failed:#?}");
     for outcome in &failed {
-        assert!(outcome.sent < killed, "only what was running fails: {outcome:?}, sent {:?} after", outcome.sent - killed);
+        assert!(
+            outcome.sent < killed,
+            "only what was running fails: {outcome:?}, sent {:?} after",
+            outcome.sent - killed
+        );
     }
     assert!(outcomes.len() > 50, "{} requests", outcomes.len());
     site.finish();
@@ -112,7 +116,10 @@ fn a_restart_reads_the_configuration_again() {
     let conf = std::fs::read_to_string(site.root().join("httpd.conf")).expect("httpd.conf");
     site.write("httpd.conf", &conf.replace("umask=0022", "umask=0077"));
     site.signal(libc::SIGHUP);
-    assert!(eventually(Duration::from_secs(15), || (!alive(first)).then_some(())).is_some(), "the first daemon still runs");
+    assert!(
+        eventually(Duration::from_secs(15), || (!alive(first)).then_some(())).is_some(),
+        "the first daemon still runs"
+    );
     let umask = || site.try_request("GET", "/?os.umask(0o77)", &[], b"").ok().filter(|answer| answer.status == 200);
     let umask = eventually(Duration::from_secs(15), umask).expect("an answer");
     assert_eq!(umask.json(), 0o77);
@@ -126,7 +133,10 @@ fn when_apache_is_killed_its_daemons_end_as_well() {
     site.signal(libc::SIGKILL);
     let _ = site.stop();
     // The children of a killed Apache live on for as long as Apache lets them; what is ours must notice.
-    let python = |pid: &&u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| !name.contains("apache2") && !name.contains("httpd"));
+    let python = |pid: &&u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| !name.contains("apache2") && !name.contains("httpd"))
+    };
     let ours: Vec<_> = processes.iter().filter(python).collect();
     let gone = eventually(Duration::from_secs(10), || ours.iter().all(|pid| !alive(**pid)).then_some(()));
     assert!(gone.is_some(), "{ours:?}");

@@ -17,7 +17,8 @@ fn the_apache_module_needs_no_python_symbol() {
     let module = product().module();
     let done = Command::new("nm").args(["--dynamic", "--undefined-only"]).arg(&module).output().expect("nm runs");
     let symbols = String::from_utf8_lossy(&done.stdout).into_owned();
-    let python: Vec<_> = symbols.split_ascii_whitespace().filter(|name| name.starts_with("Py") || name.starts_with("_Py")).collect();
+    let python: Vec<_> =
+        symbols.split_ascii_whitespace().filter(|name| name.starts_with("Py") || name.starts_with("_Py")).collect();
     assert!(symbols.contains("ap_"), "{}: no httpd symbol either", module.display());
     assert!(python.is_empty(), "{python:?}");
 }

@@ -75,7 +75,9 @@ def answer(environ, start_response):
 "#;
     let site = Httpd::builder()
         .conf("WSGIDaemonProcess one\nWSGIDaemonProcess two")
-        .conf("WSGIScriptAlias /1 {apps}/named.wsgi process-group=one application-group=%{GLOBAL} callable-object=answer")
+        .conf(
+            "WSGIScriptAlias /1 {apps}/named.wsgi process-group=one application-group=%{GLOBAL} callable-object=answer",
+        )
         .conf("WSGIScriptAlias /2 {apps}/named.wsgi process-group=two application-group=sub callable-object=answer")
         .app("named.wsgi", named)
         .start();
@@ -100,7 +102,9 @@ fn directives_choose_group_and_callable_where_the_alias_does_not() {
 
 #[test]
 fn a_script_that_is_missing_is_a_404_and_a_missing_callable_an_error() {
-    let site = mounted("WSGIScriptAlias /missing {apps}/missing.wsgi\nWSGIScriptAlias /other {apps}/outer.wsgi callable-object=nobody");
+    let site = mounted(
+        "WSGIScriptAlias /missing {apps}/missing.wsgi\nWSGIScriptAlias /other {apps}/outer.wsgi callable-object=nobody",
+    );
     assert_eq!(site.get("/missing").status, 404);
     assert_eq!(site.get("/other").status, 500);
     site.log.wait_for("nobody");

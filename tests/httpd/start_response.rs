@@ -144,7 +144,11 @@ def long(environ, start_response):
     let mut get = |path: &str| client.exchange("GET", path, &[], b"").expect("an answer");
     for path in ["/given", "/one", "/long"] {
         let answer = get(path);
-        assert_eq!((answer.all("Content-Length"), answer.text().as_str(), answer.complete), (vec!["4"], "four", true), "{path}");
+        assert_eq!(
+            (answer.all("Content-Length"), answer.text().as_str(), answer.complete),
+            (vec!["4"], "four", true),
+            "{path}"
+        );
     }
     assert_eq!(get("/none").status, 204);
     site.finish();

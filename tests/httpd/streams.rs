@@ -20,7 +20,10 @@ fn input_reads_as_a_file_does() {
     for (expression, wanted) in [
         ("i.read()", json!("one\ntwo\nthree")),
         ("[i.read(2),i.read(0),i.read(100),i.read(5)]", json!(["on", "", "e\ntwo\nthree", ""])),
-        ("[i.readline(),i.readline(2),i.readline(),i.readline(),i.readline()]", json!(["one\n", "tw", "o\n", "three", ""])),
+        (
+            "[i.readline(),i.readline(2),i.readline(),i.readline(),i.readline()]",
+            json!(["one\n", "tw", "o\n", "three", ""]),
+        ),
         ("i.readlines()", json!(["one\n", "two\n", "three"])),
         ("list(i)", json!(["one\n", "two\n", "three"])),
         ("[i.readline(),i.read(-1)]", json!(["one\n", "two\nthree"])),
@@ -168,7 +171,10 @@ def application(environ, start_response):
     let mut client = site.client();
     let mut get = |path: &str| client.exchange("GET", path, &[], b"").expect("an answer");
     let whole = get("/whole");
-    assert_eq!((whole.text().as_str(), whole.all("Content-Length"), whole.complete), ("one two three", vec!["13"], true));
+    assert_eq!(
+        (whole.text().as_str(), whole.all("Content-Length"), whole.complete),
+        ("one two three", vec!["13"], true)
+    );
     assert_eq!(get("/rest").text(), "two three");
     assert_eq!(get("/object").text(), "ONE TWO THREE");
     assert_eq!(get("/memory").text(), "memory");

@@ -1,0 +1,70 @@
+//! `manage.py runmodwsgi`
+
+use harness::{Express, Project, Site, product};
+
+/// A project with the command enabled and its static files collected.
+fn project(app: &str) -> Project {
+    let project = Project::new();
+    project.add_settings(&format!("INSTALLED_APPS += ['{app}']\nSTATIC_ROOT = BASE_DIR / 'static'"));
+    project.manage(&["collectstatic", "--noinput", "--verbosity", "0"]);
+    project
+}
+
+fn runmodwsgi(project: &Project, words: &[&str]) -> Express {
+    let words: Vec<_> = ["manage.py", "runmodwsgi"].into_iter().chain(words.iter().copied()).collect();
+    Express::program(&product().program("python").display().to_string(), &words).within(&project.base())
+}
+
+fn serves_the_site(site: &impl Site) {
+    assert_eq!(site.get("/").status, 200);
+    let css = site.get("/static/admin/css/base.css");
+    assert_eq!(css.status, 200, "{css:?}");
+    assert!(css.header("server").is_some_and(|server| server.starts_with("Apache")), "{css:?}");
+}
+
+#[test]
+fn it_serves_the_project_and_its_static_files() {
+    let project = project("mod_wsgi.express");
+    serves_the_site(&runmodwsgi(&project, &[]).start());
+}
+
+#[test]
+fn the_old_name_of_the_app_works() {
+    let project = project("mod_wsgi.server");
+    serves_the_site(&runmodwsgi(&project, &[]).start());
+}
+
+#[test]
+fn an_ordinary_user_needs_no_option() {
+    let project = project("mod_wsgi.express");
+    project.give_away();
+    serves_the_site(&runmodwsgi(&project, &[]).as_ordinary_user().with_port().start_as_it_is());
+}
+
+#[test]
+fn it_takes_the_options_of_the_command() {
+    let project = project("mod_wsgi.express");
+    std::fs::create_dir(project.base().join("media")).expect("a folder");
+    std::fs::write(project.base().join("media/a.txt"), "media").expect("a file");
+    let server = runmodwsgi(&project, &["--processes", "2", "--url-alias", "/media", "media"]).start();
+    assert_eq!(server.get("/media/a.txt").text(), "media");
+    serves_the_site(&server);
+}
+
+#[test]
+fn setup_only_makes_a_server_root_that_needs_no_environment() {
+    let project = project("mod_wsgi.express");
+    let control = runmodwsgi(&project, &["--setup-only"]).set_up();
+    let started = control.apachectl("start");
+    assert_eq!(started.code, Some(0), "{}", started.text);
+    let listens = || control.listens().then_some(());
+    assert!(harness::eventually(std::time::Duration::from_secs(20), listens).is_some(), "{}", control.log.text());
+    serves_the_site(&control);
+}
+
+#[test]
+fn a_wrong_option_is_named() {
+    let done = runmodwsgi(&project("mod_wsgi.express"), &["--setup-only", "--port", "eighty"]).run();
+    assert!(!matches!(done.code, Some(0) | None), "{done:?}");
+    assert!(done.text.contains("--port") && !done.text.contains("Traceback"), "{}", done.text);
+}

@@ -1,0 +1,129 @@
+//! What is served: scripts, modules, folders, and files beside them.
+
+use harness::{Express, HELLO, PROBE, Scratch, Site};
+
+/// A folder with these files, for the command to start in.
+fn folder(files: &[(&str, &str)]) -> Scratch {
+    let folder = Scratch::new();
+    for (name, text) in files {
+        folder.write(name, text);
+    }
+    folder
+}
+
+fn serve(folder: &Scratch, words: &[&str]) -> harness::Foreground {
+    let words: Vec<_> = std::iter::once("start-server").chain(words.iter().copied()).collect();
+    Express::new(&words).within(folder.path()).start()
+}
+
+#[test]
+fn a_script_is_the_usual_application() {
+    let folder = folder(&[("hello.wsgi", HELLO)]);
+    let server = serve(&folder, &["hello.wsgi"]);
+    assert_eq!(server.get("/any/path").text(), "hello");
+    drop(server);
+    let typed = serve(&folder, &["--application-type", "script", "--entry-point", "hello.wsgi"]);
+    assert_eq!(typed.get("/").text(), "hello");
+}
+
+#[test]
+fn a_module_is_imported_from_the_working_directory_and_the_python_path() {
+    let folder =
+        folder(&[("site/shop/__init__.py", ""), ("site/shop/web.py", PROBE), ("lib/library.py", "name = 'library'\n")]);
+    let server = serve(
+        &folder,
+        &["--working-directory", "site", "--python-path", "lib", "--application-type", "module", "shop.web"],
+    );
+    assert_eq!(server.ask("__import__('library').name"), "library");
+    assert_eq!(server.ask("os.getcwd()"), folder.path().join("site").display().to_string());
+}
+
+#[test]
+fn another_callable_can_be_named() {
+    let folder = folder(&[("shop.py", &HELLO.replace("application", "web"))]);
+    let server = serve(&folder, &["--application-type", "module", "shop", "--callable-object", "web"]);
+    assert_eq!(server.get("/").text(), "hello");
+}
+
+#[test]
+fn a_static_server_serves_its_document_root() {
+    let folder = folder(&[("public/page.html", "<p>a page")]);
+    let server = serve(&folder, &["--application-type", "static", "--document-root", "public"]);
+    let page = server.get("/page.html");
+    assert_eq!((page.text().as_str(), page.header("content-type")), ("<p>a page", Some("text/html")));
+    assert_eq!(server.get("/missing.html").status, 404);
+}
+
+#[test]
+fn url_aliases_are_folders_and_files_and_can_be_repeated() {
+    let folder = folder(&[
+        ("probe.wsgi", PROBE),
+        ("css/site.css", "body {}"),
+        ("media/a.txt", "a"),
+        ("robots.txt", "Disallow: /"),
+    ]);
+    let server = serve(
+        &folder,
+        &[
+            "probe.wsgi",
+            "--url-alias",
+            "/static",
+            "css",
+            "--url-alias",
+            "/media",
+            "media",
+            "--url-alias",
+            "/robots.txt",
+            "robots.txt",
+        ],
+    );
+    let css = server.get("/static/site.css");
+    assert_eq!((css.status, css.text().as_str()), (200, "body {}"));
+    assert!(css.header("content-type").is_some_and(|kind| kind.starts_with("text/css")), "{css:?}");
+    assert_eq!(server.get("/media/a.txt").text(), "a");
+    assert_eq!(server.get("/robots.txt").text(), "Disallow: /");
+    assert_eq!(server.get("/static/missing.css").status, 404);
+    assert_eq!(server.ask_at("/other", "environ['PATH_INFO']"), "/other");
+}
+
+#[test]
+fn files_of_the_document_root_come_before_the_application() {
+    let folder = folder(&[("probe.wsgi", PROBE), ("public/logo.txt", "logo")]);
+    let server = serve(&folder, &["probe.wsgi", "--document-root", "public"]);
+    assert_eq!(server.get("/logo.txt").text(), "logo");
+    assert_eq!(server.ask_at("/other", "environ['SCRIPT_NAME']"), "");
+}
+
+#[test]
+fn a_mount_point_moves_the_application() {
+    let folder = folder(&[("probe.wsgi", PROBE)]);
+    let server = serve(&folder, &["probe.wsgi", "--mount-point", "/shop"]);
+    assert_eq!(
+        server.ask_at("/shop/cart", "[environ['SCRIPT_NAME'], environ['PATH_INFO']]"),
+        serde_json::json!(["/shop", "/cart"])
+    );
+    assert_eq!(server.get("/cart").status, 404);
+}
+
+#[test]
+fn processes_and_threads_are_as_asked_for() {
+    let folder = folder(&[("probe.wsgi", PROBE)]);
+    let server = serve(&folder, &["probe.wsgi", "--processes", "2", "--threads", "3"]);
+    assert_eq!(
+        server.ask("[environ['wsgi.multiprocess'], environ['wsgi.multithread']]"),
+        serde_json::json!([true, true])
+    );
+}
+
+#[test]
+fn an_include_file_adds_configuration() {
+    let folder = folder(&[("probe.wsgi", PROBE), ("extra.conf", "SetEnv COLOUR blue\n")]);
+    let server = serve(&folder, &["probe.wsgi", "--include-file", "extra.conf"]);
+    assert_eq!(server.ask("environ['COLOUR']"), "blue");
+}
+
+#[test]
+fn without_an_application_a_page_of_welcome_is_served() {
+    let server = serve(&Scratch::new(), &[]);
+    assert_eq!(server.get("/").status, 200);
+}

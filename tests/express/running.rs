@@ -1,0 +1,121 @@
+//! `start-server` while it runs: who, where, signals, logs.
+
+use harness::{
+    Express, HELLO, ORDINARY_USER, PROBE, Scratch, Site, alive, as_user, cannot_run, eventually, is_root, kill,
+};
+use std::time::Duration;
+
+fn folder() -> Scratch {
+    let folder = Scratch::new();
+    folder.write("probe.wsgi", PROBE);
+    folder
+}
+
+fn start(folder: &Scratch, words: &[&str]) -> harness::Foreground {
+    let words: Vec<_> = ["start-server", "probe.wsgi"].into_iter().chain(words.iter().copied()).collect();
+    Express::new(&words).within(folder.path()).start()
+}
+
+#[test]
+fn the_start_says_where_the_server_is() {
+    let folder = folder();
+    let server = start(&folder, &[]);
+    let console = server.console.wait_for(&format!("http://127.0.0.1:{}/", server.port()));
+    assert!(console.contains(&server.server_root().display().to_string()), "{console}");
+}
+
+#[test]
+fn it_stops_cleanly_on_an_interrupt() {
+    let folder = folder();
+    let mut server = start(&folder, &["--processes", "2"]);
+    let daemon = server.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid");
+    let status = server.stop().expect("it stops");
+    assert!(status.success(), "{status}");
+    assert!(!alive(daemon));
+}
+
+#[test]
+fn the_command_becomes_the_apache_parent() {
+    let folder = folder();
+    let server = start(&folder, &[]);
+    let pid = std::fs::read_to_string(server.server_root().join("httpd.pid")).expect("a pid file");
+    assert_eq!(pid.trim(), server.pid().to_string());
+}
+
+#[test]
+fn a_terminated_server_ends_with_success() {
+    let folder = folder();
+    let mut server = start(&folder, &[]);
+    assert!(kill(server.pid(), libc::SIGTERM));
+    assert!(server.stop().expect("it stops").success());
+}
+
+#[test]
+fn started_by_root_the_application_runs_as_the_user() {
+    if !is_root() {
+        return cannot_run("started_by_root_the_application_runs_as_the_user", "only root can switch users");
+    }
+    let folder = folder();
+    assert_eq!(start(&folder, &[]).ask("__import__('pwd').getpwuid(os.getuid()).pw_name"), ORDINARY_USER);
+}
+
+#[test]
+fn an_ordinary_user_needs_no_option_at_all() {
+    let folder = folder();
+    let server = Express::new(&["start-server", "probe.wsgi"])
+        .within(folder.path())
+        .as_ordinary_user()
+        .with_port()
+        .start_as_it_is();
+    let me = as_user(Some(ORDINARY_USER), "id").arg("-u").output().expect("id runs");
+    let uid: u32 = String::from_utf8_lossy(&me.stdout).trim().parse().expect("a number");
+    assert_eq!(server.ask("os.getuid()"), uid);
+}
+
+#[test]
+fn the_application_is_loaded_before_the_first_request() {
+    let folder = folder();
+    folder.write("loud.wsgi", format!("print('loaded', flush=True)\n{HELLO}"));
+    let server = Express::new(&["start-server", "loud.wsgi"]).within(folder.path()).start();
+    server.console.wait_for("loaded");
+}
+
+#[test]
+fn the_access_log_and_the_log_level_are_as_asked_for() {
+    let folder = folder();
+    let server = start(&folder, &["--access-log", "--log-level", "info"]);
+    assert_eq!(server.ask("1"), 1);
+    server.console.wait_for("\"GET /?1 HTTP/1.1\" 200");
+}
+
+#[test]
+fn a_broken_script_is_a_500_whose_traceback_names_the_script_itself() {
+    let folder = folder();
+    let script = folder.write("broken.wsgi", "import os\n1 / 0\n");
+    let server = Express::new(&["start-server", "broken.wsgi"]).within(folder.path()).start();
+    assert_eq!(server.get("/").status, 500);
+    let console = server.console.wait_for("ZeroDivisionError");
+    assert!(console.contains(&format!("\"{}\", line 2", script.display())), "{console}");
+    folder.write("broken.wsgi", HELLO);
+    let repaired = eventually(Duration::from_secs(10), || (server.get("/").text() == "hello").then_some(()));
+    assert!(repaired.is_some(), "a repaired script is used");
+}
+
+#[test]
+fn a_changed_module_is_reloaded_where_that_is_asked_for() {
+    let folder = folder();
+    folder.write("colour.py", "name = 'blue'\n");
+    folder.write("probe.wsgi", format!("import colour\n{PROBE}"));
+    let server = start(&folder, &["--reload-on-changes", "--python-path", "."]);
+    assert_eq!(server.ask("colour.name"), "blue");
+    // File times may count whole seconds, and byte code is kept by time and size.
+    let changed = std::time::SystemTime::now() + Duration::from_secs(2);
+    let file = std::fs::File::create(folder.path().join("colour.py")).expect("the module");
+    std::io::Write::write_all(&mut &file, b"name = 'orange'\n").expect("written");
+    file.set_modified(changed).expect("its time");
+    let seen = eventually(Duration::from_secs(15), || {
+        let answer = server.try_request("GET", "/?colour.name", &[], b"").ok().filter(|answer| answer.status == 200)?;
+        (answer.json() == "orange").then_some(())
+    });
+    assert!(seen.is_some(), "the change is not seen");
+}

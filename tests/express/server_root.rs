@@ -1,0 +1,75 @@
+//! `setup-server`: a server root with an `apachectl` that works.
+
+use harness::{Control, Express, HELLO, Scratch, Site, eventually};
+use std::time::Duration;
+
+fn set_up(folder: &Scratch, command: &str, words: &[&str]) -> Control {
+    folder.write("hello.wsgi", HELLO);
+    let words: Vec<_> = [command, "hello.wsgi"].into_iter().chain(words.iter().copied()).collect();
+    Express::new(&words).within(folder.path()).set_up()
+}
+
+fn ran(control: &Control, word: &str) {
+    let done = control.apachectl(word);
+    assert_eq!(done.code, Some(0), "apachectl {word}: {}", done.text);
+}
+
+#[test]
+fn apachectl_tests_starts_restarts_and_stops_the_server() {
+    let folder = Scratch::new();
+    let control = set_up(&folder, "setup-server", &["--processes", "2"]);
+    assert!(!control.listens(), "setting up starts nothing");
+    ran(&control, "configtest");
+    ran(&control, "start");
+    assert!(
+        eventually(Duration::from_secs(20), || control.listens().then_some(())).is_some(),
+        "{}",
+        control.log.text()
+    );
+    assert_eq!(control.get("/").text(), "hello");
+    let parent = control.pid().expect("a pid file");
+    ran(&control, "graceful");
+    assert_eq!(control.pid(), Some(parent));
+    let serves = || control.try_request("GET", "/", &[], b"").is_ok_and(|answer| answer.text() == "hello");
+    assert!(eventually(Duration::from_secs(20), || serves().then_some(())).is_some(), "{}", control.log.text());
+    ran(&control, "stop");
+    assert!(
+        eventually(Duration::from_secs(20), || control.processes().is_empty().then_some(())).is_some(),
+        "{:?}",
+        control.processes()
+    );
+    assert!(!control.listens());
+}
+
+#[test]
+fn setup_only_is_the_same_as_setup_server() {
+    let folder = Scratch::new();
+    let control = set_up(&folder, "start-server", &["--setup-only"]);
+    ran(&control, "configtest");
+    assert!(control.processes().is_empty(), "nothing was started");
+}
+
+#[test]
+fn a_mistake_in_the_users_own_configuration_is_found_by_configtest() {
+    let folder = Scratch::new();
+    folder.write("extra.conf", "NoSuchDirective\n");
+    let control = set_up(&folder, "setup-server", &["--include-file", "extra.conf"]);
+    let done = control.apachectl("configtest");
+    assert!(!matches!(done.code, Some(0) | None), "{}", done.text);
+    assert!(done.text.contains("NoSuchDirective"), "{}", done.text);
+}
+
+#[test]
+fn a_server_root_with_a_blank_in_its_name_works() {
+    let folder = Scratch::new();
+    let blank = folder.folder("my site");
+    folder.write("my site/hello.wsgi", HELLO);
+    let control = Express::new(&["setup-server", "hello.wsgi"]).within(&blank).in_root_named("a root").set_up();
+    ran(&control, "start");
+    assert!(
+        eventually(Duration::from_secs(20), || control.listens().then_some(())).is_some(),
+        "{}",
+        control.log.text()
+    );
+    assert_eq!(control.get("/").text(), "hello");
+}
