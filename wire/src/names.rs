@@ -32,6 +32,14 @@ macro_rules! known {
             #[doc = concat!("`", $text, "`")]
             pub const $constant: u8 = $id;
         )*
+
+        /// The number of a name. Compiles to comparisons of lengths with constants; texts are compared only where the length fits.
+        pub fn known(text: &[u8]) -> Option<u8> {
+            match text {
+                $(_ if text == $text.as_bytes() => Some($id),)*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -98,15 +106,6 @@ known! {
 
 /// Spelled-out names are marked by this in place of a number.
 pub(crate) const SPELLED: u8 = u8::MAX;
-
-/// The number of a name. A linear search would do 58 comparisons for a header nobody knows; length and last byte decide nearly always.
-pub fn known(text: &[u8]) -> Option<u8> {
-    let last = text.last()?;
-    KNOWN
-        .iter()
-        .position(|k| k.len() == text.len() && k.as_bytes().last() == Some(last) && k.as_bytes() == text)
-        .map(|i| i as u8)
-}
 
 #[cfg(test)]
 mod tests {
