@@ -1,6 +1,6 @@
 //! The commands of the article, word by word, as a newcomer types them: no root, nothing installed but the product.
 //!
-//! Only a free port is added, because several tests run at once.
+//! Only a free port of 127.0.0.1 is added, because several tests run at once.
 
 use harness::{Express, Project, Site};
 
@@ -21,7 +21,7 @@ fn the_project_starts_from_the_folder_above_it() {
         Express::new(&["start-server", "--working-directory", "mysite", "--application-type", "module", "mysite.wsgi"])
             .within(project.parent())
             .as_ordinary_user()
-            .with_port()
+            .with_address()
             .start_as_it_is();
     let page = server.get("/");
     assert_eq!(page.status, 200, "{page:?}");
@@ -47,7 +47,7 @@ fn the_admin_and_its_style_sheets_come_from_apache() {
     ])
     .within(&project.base())
     .as_ordinary_user()
-    .with_port()
+    .with_address()
     .start_as_it_is();
     let away = server.get("/admin/");
     assert_eq!((away.status, away.header("location")), (302, Some("/admin/login/?next=/admin/")));

@@ -38,7 +38,7 @@ fn the_old_name_of_the_app_works() {
 fn an_ordinary_user_needs_no_option() {
     let project = project("mod_wsgi.express");
     project.give_away();
-    serves_the_site(&runmodwsgi(&project, &[]).as_ordinary_user().with_port().start_as_it_is());
+    serves_the_site(&runmodwsgi(&project, &[]).as_ordinary_user().with_address().start_as_it_is());
 }
 
 #[test]

@@ -30,9 +30,10 @@ fn a_script_is_the_usual_application() {
 fn a_module_is_imported_from_the_working_directory_and_the_python_path() {
     let folder =
         folder(&[("site/shop/__init__.py", ""), ("site/shop/web.py", PROBE), ("lib/library.py", "name = 'library'\n")]);
+    let library = folder.path().join("lib").display().to_string();
     let server = serve(
         &folder,
-        &["--working-directory", "site", "--python-path", "lib", "--application-type", "module", "shop.web"],
+        &["--working-directory", "site", "--python-path", &library, "--application-type", "module", "shop.web"],
     );
     assert_eq!(server.ask("__import__('library').name"), "library");
     assert_eq!(server.ask("os.getcwd()"), folder.path().join("site").display().to_string());

@@ -64,11 +64,9 @@ fn a_missing_folder_is_named_with_its_option() {
 
 #[test]
 fn a_host_that_does_not_resolve_is_named_with_its_option() {
-    let words = ["start-server", "hello.wsgi", "--host", "www.site-name.invalid", "--server-root"];
     let folder = folder();
-    let root = folder.path().join("root").display().to_string();
-    let words: Vec<_> = words.into_iter().chain([root.as_str()]).collect();
-    let done = Express::new(&words).within(folder.path()).with_port().run();
+    let words = ["start-server", "hello.wsgi", "--host", "www.site-name.invalid"];
+    let done = Express::new(&words).within(folder.path()).as_ordinary_user().run();
     refused(&done, &[1, 2], &["--host", "www.site-name.invalid"]);
 }
 
@@ -86,9 +84,9 @@ fn a_server_root_that_cannot_be_written_is_named() {
     let folder = folder();
     folder.write("file", "");
     let root = folder.path().join("file/root").display().to_string();
-    let done = Express::new(&["start-server", "hello.wsgi", "--host", "127.0.0.1", "--server-root", &root])
+    let done = Express::new(&["start-server", "hello.wsgi", "--server-root", &root])
         .within(folder.path())
-        .with_port()
+        .with_address()
         .run();
     refused(&done, &[1, 2], &[&root]);
 }
@@ -103,9 +101,9 @@ fn a_server_root_of_somebody_else_is_refused() {
     chown(&root, Some(65534), Some(65534)).expect("a folder of nobody");
     std::fs::set_permissions(&root, PermissionsExt::from_mode(0o777)).expect("a folder for everybody");
     let root = root.display().to_string();
-    let words = ["start-server", "hello.wsgi", "--host", "127.0.0.1", "--server-root", &root];
-    refused(&Express::new(&words).within(folder.path()).with_port().run(), &[1, 2], &[&root]);
-    refused(&Express::new(&words).within(folder.path()).as_ordinary_user().with_port().run(), &[1, 2], &[&root]);
+    let words = ["start-server", "hello.wsgi", "--server-root", &root];
+    refused(&Express::new(&words).within(folder.path()).with_address().run(), &[1, 2], &[&root]);
+    refused(&Express::new(&words).within(folder.path()).as_ordinary_user().with_address().run(), &[1, 2], &[&root]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn an_ordinary_user_needs_no_option_at_all() {
     let server = Express::new(&["start-server", "probe.wsgi"])
         .within(folder.path())
         .as_ordinary_user()
-        .with_port()
+        .with_address()
         .start_as_it_is();
     let me = as_user(Some(ORDINARY_USER), "id").arg("-u").output().expect("id runs");
     let uid: u32 = String::from_utf8_lossy(&me.stdout).trim().parse().expect("a number");

@@ -120,14 +120,14 @@ impl Express {
     #[must_use]
     pub fn with_place(self) -> Self {
         let root = self.server_root().display().to_string();
-        self.with_port().with_words(&["--host", "127.0.0.1", "--server-root", &root])
+        self.with_address().with_words(&["--server-root", &root])
     }
 
-    /// Adds only a free port: everything else is the command's own choice.
+    /// Adds only a free port of 127.0.0.1, and for root a user: everything else is the command's own choice.
     #[must_use]
-    pub fn with_port(mut self) -> Self {
+    pub fn with_address(mut self) -> Self {
         let port = self.port.to_string();
-        self = self.with_words(&["--port", &port]);
+        self = self.with_words(&["--host", "127.0.0.1", "--port", &port]);
         if is_root() && self.user.is_none() {
             self.with_words(&["--user", ORDINARY_USER, "--group", ORDINARY_USER])
         } else {

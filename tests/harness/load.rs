@@ -2,10 +2,15 @@
 
 use crate::raw::Client;
 use crate::request::Site;
+use crate::wait::eventually;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Longest time until a dead daemon is replaced.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// One request of a load.
 #[derive(Debug)]
@@ -50,6 +55,19 @@ impl Load {
         self.over.store(true, Ordering::Relaxed);
         self.clients.into_iter().flat_map(|client| client.join().expect("a client thread")).collect()
     }
+}
+
+/// Waits until `count` daemons serve the [`PROBE`](crate::PROBE) at `/`, none of them `dead`, and gives their process ids.
+#[must_use]
+pub fn daemons(site: &impl Site, count: usize, dead: Option<u32>) -> Vec<u32> {
+    let mut seen = BTreeSet::new();
+    let all = eventually(DEADLINE, || {
+        let answer = site.try_request("GET", "/?os.getpid()", &[], b"").ok().filter(|answer| answer.status == 200)?;
+        seen.extend(answer.text().parse().ok().filter(|pid| Some(*pid) != dead));
+        (seen.len() == count).then_some(())
+    });
+    assert!(all.is_some(), "only {seen:?} serve");
+    seen.into_iter().collect()
 }
 
 fn requests(port: u16, path: &str, over: &AtomicBool) -> Vec<Outcome> {
