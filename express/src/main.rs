@@ -1,2 +1,72 @@
-//! .
-fn main() {}
+//! `mod_wsgi-express`: a Python WSGI application in an Apache of its own, from one command line.
+//!
+//! The way of a command line: [`options`] (text, checked by itself) → [`plan`] (looked up on this machine) → [`files`] (texts)
+//! → written → [`run`]. [`preflight`] finds before the start what would fail after it.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod error;
+mod expand;
+mod facts;
+mod module;
+mod options;
+
+#[cfg(unix)]
+mod apachectl;
+#[cfg(unix)]
+mod banner;
+#[cfg(unix)]
+mod files;
+#[cfg(unix)]
+mod handler;
+#[cfg(unix)]
+mod plan;
+#[cfg(unix)]
+mod preflight;
+#[cfg(unix)]
+mod run;
+#[cfg(unix)]
+mod server;
+
+use std::process::ExitCode;
+
+use cli::Command;
+use error::Error;
+use facts::Facts;
+
+fn main() -> ExitCode {
+    let code = match cli::parse(std::env::args_os()) {
+        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }),
+        Err(error) => cli::explain(&error),
+    };
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Does what a command says; the exit code.
+fn dispatch(command: Command) -> Result<i32, Error> {
+    if let Command::Dependent { control, command } = &command {
+        return dependent(control, *command);
+    }
+    let facts = Facts::collect()?;
+    match command {
+        Command::ModuleConfig => print!("{}", module::configuration(&facts, &facts.module)),
+        Command::ModuleLocation => println!("{}", facts.module),
+        _ if cfg!(windows) || facts.platform == "win32" => return Err(Error::Windows),
+        Command::InstallModule(options) => return install(&facts, options.modules_directory),
+        Command::StartServer(options) => return serve(&options, &facts, options.layout.setup_only),
+        Command::SetupServer(options) => return serve(&options, &facts, true),
+        Command::Dependent { .. } => {}
+    }
+    Ok(0)
+}
+
+#[cfg(unix)]
+use server::{dependent, install, serve};
+
+#[cfg(not(unix))]
+mod elsewhere;
+#[cfg(not(unix))]
+use elsewhere::{dependent, install, serve};

@@ -177,9 +177,6 @@ mod tests {
     fn control_characters_are_refused() {
         let mut block = Block::default();
         block.set("ServerName", "a\nUser root");
-        assert_eq!(
-            block.render(),
-            Err(Unwritable { directive: "ServerName", text: "a\nUser root".to_owned() })
-        );
+        assert_eq!(block.render(), Err(Unwritable { directive: "ServerName", text: "a\nUser root".to_owned() }));
     }
 }

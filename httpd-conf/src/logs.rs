@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn rotated_logs_are_a_pipe() {
-        let target = Target::Rotated { rotatelogs: "/usr/bin/rotatelogs".into(), file: "/my logs/100%".into(), megabytes: 5 };
+        let target =
+            Target::Rotated { rotatelogs: "/usr/bin/rotatelogs".into(), file: "/my logs/100%".into(), megabytes: 5 };
         assert_eq!(target.argument(), r#"|"/usr/bin/rotatelogs" "/my logs/100%%.%Y-%m-%d-%H_%M_%S" "5M""#);
     }
 }

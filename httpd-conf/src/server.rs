@@ -94,7 +94,12 @@ impl Server {
             need.push("status");
         }
         let mut seen = Vec::new();
-        need.retain(|name| !seen.contains(name) && { seen.push(*name); true });
+        need.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(*name);
+                true
+            }
+        });
         need
     }
 

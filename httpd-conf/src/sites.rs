@@ -155,7 +155,8 @@ impl Sites {
     /// The site `www.X` also has the name `X`, which leads to it.
     fn write_parent_domain(&self, out: &mut Block) {
         let Some(name) = &self.name else { return };
-        let Some(parent) = name.get(4..).filter(|_| name.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("www."))) else {
+        let Some(parent) = name.get(4..).filter(|_| name.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("www.")))
+        else {
             return;
         };
         out.comment(format!("{parent} leads to {name}."));

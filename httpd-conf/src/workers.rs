@@ -153,7 +153,8 @@ mod tests {
             assert_eq!([s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare], prefork);
             assert_eq!(s.server_limit, s.max_workers);
             let s = Sizes::new(Mpm::Event, capacity, clients, Fractions::default());
-            let all = [s.threads_per_child, s.server_limit, s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare];
+            let all =
+                [s.threads_per_child, s.server_limit, s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare];
             assert_eq!(all, threaded);
         }
     }

@@ -1,0 +1,121 @@
+//! The control script in the server root.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use httpd_conf::Server;
+
+use crate::plan::{Context, Installation, PlanError, on_path, program};
+
+/// What the control script does and with what.
+#[derive(Clone, Debug)]
+pub struct Control {
+    shell: Utf8PathBuf,
+    httpd: Utf8PathBuf,
+    title: String,
+    working_directory: Utf8PathBuf,
+    envvars: Utf8PathBuf,
+    exports: Vec<(&'static str, String)>,
+    startup_log: Option<Utf8PathBuf>,
+    command: Vec<String>,
+    pid_file: Utf8PathBuf,
+    root: Utf8PathBuf,
+    sockets: Utf8PathBuf,
+}
+
+impl Control {
+    /// The script for a server.
+    ///
+    /// # Errors
+    /// [`PlanError`] when the shell or the variables file that the options name is not there.
+    pub fn new(
+        context: &Context,
+        server: &Server,
+        installation: &Installation,
+        startup_log: Option<&Utf8Path>,
+    ) -> Result<Self, PlanError> {
+        let Context { options, here, caller, locale, working_directory, .. } = context;
+        let (layout, httpd) = (&options.layout, &installation.httpd);
+        let shell = match &layout.shell_executable {
+            Some(shell) => program("--shell-executable", shell, here)?,
+            None => on_path("bash").unwrap_or_else(|| "/bin/sh".into()),
+        };
+        let sites = &server.sites;
+        let mut exports = vec![
+            ("MOD_WSGI_SERVER_ROOT", server.root.to_string()),
+            ("MOD_WSGI_WORKING_DIRECTORY", working_directory.to_string()),
+            ("MOD_WSGI_LISTENER_HOST", sites.address.clone().unwrap_or_else(|| "localhost".to_owned())),
+            ("MOD_WSGI_HTTP_PORT", sites.port.to_string()),
+            ("MOD_WSGI_USER", server.run_as.user.clone()),
+            ("MOD_WSGI_GROUP", server.run_as.group.clone()),
+            ("LANG", locale.clone()),
+            ("LC_ALL", locale.clone()),
+        ];
+        exports.extend(sites.tls.as_ref().map(|tls| ("MOD_WSGI_HTTPS_PORT", tls.port.to_string())));
+        exports.push(("MOD_WSGI_MODULES_DIRECTORY", installation.modules_directory().to_string()));
+        let usual_title = || format!("{} (mod_wsgi-express)", httpd.file_name().unwrap_or("httpd"));
+        Ok(Self {
+            shell,
+            httpd: httpd.clone(),
+            title: layout.process_name.clone().unwrap_or_else(usual_title),
+            working_directory: working_directory.clone(),
+            envvars: match &options.identity.envvars_script {
+                Some(file) => here.existing("--envvars-script", file)?,
+                None => server.root.join("envvars"),
+            },
+            exports,
+            startup_log: startup_log.map(Utf8Path::to_owned),
+            command: caller.command.clone(),
+            pid_file: server.pid_file.clone(),
+            root: server.root.clone(),
+            sockets: server.wsgi.socket_prefix.parent().unwrap_or(&server.root).to_owned(),
+        })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> Utf8PathBuf {
+        self.root.join("apachectl")
+    }
+
+    /// The variables file that it reads.
+    pub fn envvars(&self) -> &Utf8Path {
+        &self.envvars
+    }
+
+    /// The script, for any POSIX shell; only the process title takes bash.
+    pub fn script(&self) -> String {
+        let command: Vec<_> = self.command.iter().map(|word| quoted(word).replace(['\n', '\r'], " ")).collect();
+        let exports: String = self.exports.iter().map(|(n, v)| format!("{n}={}\nexport {n}\n", quoted(v))).collect();
+        let title = match self.shell.file_name() {
+            Some("bash") => format!("-a {} ", quoted(&self.title)),
+            _ => String::new(),
+        };
+        let startup_log =
+            self.startup_log.as_ref().map(|file| format!(" -E {}", quoted(file.as_str()))).unwrap_or_default();
+        include_str!("apachectl.sh")
+            .replace("@shell@", self.shell.as_str())
+            .replace("@command@", &command.join(" "))
+            .replace("@root@", &quoted(self.root.as_str()))
+            .replace("@httpd@", &quoted(self.httpd.as_str()))
+            .replace("@pid_file@", &quoted(self.pid_file.as_str()))
+            .replace("@sockets@", &quoted(self.sockets.as_str()))
+            .replace("@working_directory@", &quoted(self.working_directory.as_str()))
+            .replace("@envvars@", &quoted(self.envvars.as_str()))
+            .replace("@exports@", exports.trim_end())
+            .replace("@title@", &title)
+            .replace("@startup_log@", &startup_log)
+    }
+}
+
+/// A word for a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shell_words() {
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+}

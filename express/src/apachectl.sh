@@ -1,0 +1,54 @@
+#!@shell@
+# Controls the server in this folder. Made by mod_wsgi-express; the next setup-server or start-server writes it anew.
+# @command@
+
+root=@root@
+httpd=@httpd@
+pid_file=@pid_file@
+sockets=@sockets@
+working_directory=@working_directory@
+envvars=@envvars@
+
+@exports@
+
+if [ -r "$envvars" ]; then
+    . "$envvars"
+fi
+
+server() {
+    exec @title@"$httpd" -d "$root" -f "$root/httpd.conf"@startup_log@ "$@"
+}
+
+case "$1" in
+start | restart | graceful)
+    cd "$working_directory" || exit 1
+    [ -d "$sockets" ] || mkdir -m 711 "$sockets" || exit 1
+    verb=$1
+    shift
+    server -k "$verb" "$@"
+    ;;
+stop | graceful-stop)
+    verb=$1
+    shift
+    server -k "$verb" "$@"
+    ;;
+configtest)
+    shift
+    server -t "$@"
+    ;;
+status)
+    if read -r pid 2>/dev/null <"$pid_file" && kill -0 "$pid" 2>/dev/null; then
+        echo "running (process $pid)"
+    else
+        echo "not running"
+        exit 1
+    fi
+    ;;
+"")
+    echo "usage: $0 start | stop | restart | graceful | graceful-stop | configtest | status | an option of httpd" >&2
+    exit 1
+    ;;
+*)
+    server "$@"
+    ;;
+esac

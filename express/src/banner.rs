@@ -1,0 +1,85 @@
+//! What `start-server` and `setup-server` tell before anything runs.
+
+use std::fmt::Write;
+
+use httpd_conf::{Fractions, Mpm, Sizes};
+
+use crate::plan::Plan;
+
+/// Width of the labels, kept from mod_wsgi-express for scripts that look for them.
+const LABEL: usize = 19;
+
+/// The lines. `setup` says that nothing is going to be started now.
+pub fn banner(plan: &Plan, setup: bool) -> String {
+    let mut text = String::new();
+    for (label, value) in lines(plan, setup) {
+        let _ = writeln!(text, "{label:LABEL$}: {value}");
+    }
+    text
+}
+
+fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
+    let Plan { options, server, control, .. } = plan;
+    let (logging, timeouts, capacity) = (&options.logging, &options.timeouts, &options.capacity);
+    let sites = &server.sites;
+    let url = |scheme: &str, port: u16, usual: u16| {
+        let host = sites.name.as_ref().or(sites.address.as_ref()).map_or("localhost", String::as_str);
+        if port == usual { format!("{scheme}://{host}/") } else { format!("{scheme}://{host}:{port}/") }
+    };
+    let home = url("http", sites.port, 80);
+    let mut lines = Vec::new();
+    lines.push(("Server URL", home.clone()));
+    if let Some(tls) = &sites.tls {
+        lines.push(("Server URL (HTTPS)", url("https", tls.port, 443)));
+    }
+    if server.status_page {
+        lines.push(("Server Status", format!("{home}server-status")));
+    }
+    lines.push(("Server Root", server.root.to_string()));
+    lines.push(("Server Conf", server.root.join("httpd.conf").to_string()));
+    lines.push(("Error Log File", format!("{} ({})", plan.logs.place(&logging.error_log_name), logging.log_level)));
+    if logging.access_log {
+        lines.push(("Access Log File", plan.logs.place(&logging.access_log_name)));
+    }
+    if let Some(file) = plan.logs.startup() {
+        lines.push(("Startup Log File", file.to_string()));
+    }
+    if setup || options.content.rewrite_rules.is_some() {
+        lines.push(("Rewrite Rules", server.content.rewrite_rules.to_string()));
+    }
+    if setup || options.identity.envvars_script.is_some() {
+        lines.push(("Environ Variables", control.envvars().to_string()));
+    }
+    if setup {
+        lines.push(("Control Script", control.path().to_string()));
+    }
+    if server.wsgi.group.is_some() {
+        let (processes, threads) = (capacity.processes.unwrap_or(1), capacity.threads);
+        lines.push(("Operating Mode", "daemon".to_owned()));
+        let requests = u64::from(processes) * u64::from(threads);
+        let plural = if processes == 1 { "process" } else { "processes" };
+        lines.push(("Request Capacity", format!("{requests} ({processes} {plural} * {threads} threads)")));
+        lines.push(("Request Timeout", seconds(timeouts.request_timeout)));
+        if timeouts.interrupt_timeout > 0 {
+            lines.push(("Interrupt Timeout", seconds(timeouts.interrupt_timeout)));
+        }
+        if timeouts.startup_timeout > 0 {
+            lines.push(("Startup Timeout", seconds(timeouts.startup_timeout)));
+        }
+        lines.push(("Queue Backlog", format!("{} (connections)", options.transfer.daemon_backlog)));
+        lines.push(("Queue Timeout", seconds(timeouts.queue_timeout)));
+        let clients = |mpm| {
+            let most = capacity.max_clients.map(u64::from);
+            Sizes::new(mpm, requests, most, Fractions::default()).max_workers
+        };
+        let (threaded, prefork) = (clients(Mpm::Event), clients(Mpm::Prefork));
+        lines.push(("Server Capacity", format!("{threaded} (event/worker), {prefork} (prefork)")));
+    }
+    lines.push(("Server Backlog", format!("{} (connections)", options.transfer.server_backlog)));
+    lines.push(("Locale Setting", plan.locale.clone()));
+    lines
+}
+
+fn seconds(number: u32) -> String {
+    format!("{number} (seconds)")
+}

@@ -1,0 +1,195 @@
+//! The command line: commands, and what is said when it is not understood.
+
+use std::ffi::OsString;
+
+use camino::Utf8PathBuf;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::expand;
+use crate::options::Options;
+
+/// The command by which this program starts itself beside a terminal.
+pub const DEPENDENT: &str = "run-dependent";
+
+/// Options that were there once, and what to do without them.
+const REMOVED: [(&str, &str); 8] = [
+    ("--isatty", "the terminal is recognised by itself now"),
+    ("--with-newrelic", "New Relic is no longer supported; wrap the application with its agent"),
+    ("--newrelic-config-file", "New Relic is no longer supported; wrap the application with its agent"),
+    ("--newrelic-environment", "New Relic is no longer supported; wrap the application with its agent"),
+    ("--profiler-output-file", "it became --profiler-directory"),
+    ("--socket-path", "it is --socket-prefix"),
+    ("--with-php5", "PHP is not supported; add it with --include-file"),
+    ("--enable-docs", "the documentation is no longer part of the server"),
+];
+
+/// Runs a Python WSGI application, or a folder of files, in an Apache of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mod_wsgi-express",
+    bin_name = "mod_wsgi-express",
+    version,
+    infer_long_args = true,
+    args_override_self = true
+)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Command {
+    /// Run an application until it is stopped
+    StartServer(Box<Options>),
+    /// Prepare a server root with a control script, and start nothing
+    SetupServer(Box<Options>),
+    /// Print the lines that load the module in an Apache of your own
+    ModuleConfig,
+    /// Print the path of the module
+    ModuleLocation,
+    /// Copy the module into Apache's modules directory
+    InstallModule(InstallModule),
+    /// Become Apache, and end with the command on the terminal
+    #[command(name = DEPENDENT, hide = true)]
+    Dependent {
+        /// The control script.
+        control: Utf8PathBuf,
+        /// Process id of the command.
+        command: i32,
+    },
+}
+
+/// Options of `install-module`.
+#[derive(Args, Debug)]
+pub struct InstallModule {
+    /// Where to [default: Apache's modules directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub modules_directory: Option<Utf8PathBuf>,
+}
+
+/// Reads the arguments, `$NAME` in them replaced.
+///
+/// # Errors
+/// clap's, which is also how `--help` and `--version` end; to be printed by [`explain`].
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let expanded = arguments.into_iter().map(|argument| match argument.to_str() {
+        Some(text) => expand::variables(text, |name| std::env::var(name).ok()).into(),
+        None => argument,
+    });
+    Cli::from_arg_matches(&command().try_get_matches_from(expanded)?)
+}
+
+/// The parser; every value may begin with a hyphen, as scripts are used to.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|sub| {
+        sub.mut_args(|arg| {
+            let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
+            arg.allow_hyphen_values(takes_value)
+        })
+    })
+}
+
+/// Prints what clap has to say, and what we know beyond that; the exit code.
+pub fn explain(error: &clap::Error) -> i32 {
+    // Nothing can be done about a closed terminal.
+    let _ = error.print();
+    if let Some(hint) = hint(error) {
+        eprintln!("\nhint: {hint}");
+    }
+    error.exit_code()
+}
+
+/// What may have been meant.
+fn hint(error: &clap::Error) -> Option<String> {
+    let given = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) => text.split('=').next().unwrap_or_default(),
+        _ => "",
+    };
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let names: Vec<_> =
+                command().get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect();
+            Some(format!("the commands are {}", names.join(", ")))
+        }
+        ErrorKind::UnknownArgument => {
+            if let Some((name, advice)) = REMOVED.iter().find(|(name, _)| *name == given) {
+                return Some(format!("{name} is gone: {advice}"));
+            }
+            let longer = longer_options(given);
+            (longer.len() > 1).then(|| format!("{given} could be {}", longer.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+/// The options that begin with what was given.
+fn longer_options(given: &str) -> Vec<String> {
+    let Some(prefix) = given.strip_prefix("--").filter(|p| !p.is_empty()) else { return Vec::new() };
+    let longs = |sub: &clap::Command| -> Vec<String> {
+        sub.get_arguments().filter(|a| !a.is_hide_set()).filter_map(|a| a.get_long().map(str::to_owned)).collect()
+    };
+    let mut found: Vec<_> = command().get_subcommands().flat_map(longs).filter(|l| l.starts_with(prefix)).collect();
+    found.sort();
+    found.dedup();
+    found.into_iter().map(|long| format!("--{long}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Options {
+        let words = ["mod_wsgi-express", "start-server"].into_iter().chain(line.split_whitespace()).map(OsString::from);
+        match parse(words).unwrap().command {
+            Command::StartServer(options) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(line: &str) -> String {
+        let words = ["mod_wsgi-express", "start-server"].into_iter().chain(line.split_whitespace()).map(OsString::from);
+        let error = parse(words).unwrap_err();
+        format!("{error}{}", hint(&error).unwrap_or_default())
+    }
+
+    #[test]
+    fn the_parser_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn options_in_any_form_and_place() {
+        assert_eq!(options("--port 1 a.wsgi --port=2").address.port, 2);
+        assert_eq!(options("a.wsgi --thr 3").capacity.threads, 3);
+        assert_eq!(options("--url-alias /a b --url-alias /c d x").content.url_alias, ["/a", "b", "/c", "d"]);
+        assert_eq!(options("--setenv A -b x").identity.setenv, ["A", "-b"]);
+        assert_eq!(options("--port 010").address.port, 10);
+        assert_eq!(options("-- -odd.wsgi").application.entry.as_deref(), Some("-odd.wsgi"));
+    }
+
+    #[test]
+    fn mistakes_name_the_option() {
+        for (line, named) in [
+            ("--no-such-option", "--no-such-option"),
+            ("--port eighty", "--port"),
+            ("--port 99999", "--port"),
+            ("--processes -1", "--processes"),
+            ("--threads", "--threads"),
+            ("--url-alias /static", "--url-alias"),
+            ("--initial-workers 2", "--initial-workers"),
+            ("--application-type perl", "--application-type"),
+            ("a.wsgi b.wsgi", "b.wsgi"),
+        ] {
+            let text = refused(line);
+            assert!(text.contains(named), "{text}");
+        }
+        assert!(refused("--isatty").contains("gone"));
+        let ambiguous = refused("--process 2");
+        assert!(ambiguous.contains("--process-group") && ambiguous.contains("--processes"), "{ambiguous}");
+    }
+}

@@ -1,0 +1,108 @@
+//! The scripts that Apache knows as the application. They only hand their settings to `mod_wsgi.express.runtime`.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::options::{ApplicationType, Options, pairs};
+use crate::plan::{Folder, PlanError, mount_point};
+
+/// The argument of `mod_wsgi.express.runtime.serve`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Handler {
+    /// Path or module name of the application; empty behind `--add-handler`.
+    pub entry_point: String,
+    /// `script`, `module`, `paste` or `static`.
+    pub application_type: &'static str,
+    /// Name of the callable.
+    pub callable_object: String,
+    /// URL path without a slash at its end, or `/`.
+    pub mount_point: String,
+    /// Whether all modules are watched.
+    pub reload_on_changes: bool,
+    /// Whether the script's own changes are looked for.
+    pub reloading: bool,
+    /// Variables for the process, which tell applications where they are.
+    pub environ: BTreeMap<&'static str, String>,
+    /// Scripts by extension.
+    pub resources: BTreeMap<String, Utf8PathBuf>,
+}
+
+impl Handler {
+    /// Settings of the application's own script.
+    pub fn application(options: &Options, kind: ApplicationType, entry_point: &str) -> Self {
+        let application = &options.application;
+        let mount_point = mount_point(options);
+        let mut environ = BTreeMap::from([("MOD_WSGI_EXPRESS", "true".to_owned())]);
+        if let Some(name) = &options.address.server_name {
+            environ.insert("MOD_WSGI_SERVER_NAME", name.clone());
+            environ.insert("MOD_WSGI_SERVER_ALIASES", options.address.server_alias.join(" "));
+        }
+        if application.reload_on_changes {
+            environ.insert("MOD_WSGI_RELOADER_ENABLED", "true".to_owned());
+        }
+        Self {
+            entry_point: entry_point.to_owned(),
+            application_type: kind.name(),
+            callable_object: application.callable_object.clone(),
+            mount_point: if mount_point.is_empty() { "/".to_owned() } else { mount_point },
+            reload_on_changes: application.reload_on_changes,
+            reloading: !application.disable_reloading,
+            environ,
+            resources: BTreeMap::new(),
+        }
+    }
+
+    /// Settings of the script behind `--add-handler`, if that is used.
+    pub fn resources(options: &Options, here: &Folder) -> Result<Option<Self>, PlanError> {
+        let resources: BTreeMap<_, _> = pairs(&options.application.add_handler)
+            .map(|(extension, script)| Ok((extension.to_owned(), here.existing("--add-handler", script)?)))
+            .collect::<Result<_, PlanError>>()?;
+        let settings =
+            || Self { resources: resources.clone(), ..Self::application(options, ApplicationType::Script, "") };
+        Ok((!resources.is_empty()).then(settings))
+    }
+
+    /// The script.
+    ///
+    /// # Errors
+    /// Never in fact: the settings are plain text.
+    pub fn script(&self) -> Result<String, serde_json::Error> {
+        // Within a raw literal nothing but its own end could be taken for something else.
+        let settings = serde_json::to_string_pretty(self)?.replace('\'', "\\u0027");
+        let names = if self.reloading { "handle_request, reload_required" } else { "handle_request, _" };
+        Ok(format!(
+            "# Made by mod_wsgi-express; the next setup-server or start-server writes it anew.\n\
+             import json\n\n\
+             from mod_wsgi.express.runtime import serve\n\n\
+             {names} = serve(json.loads(r'''\n{settings}\n'''))\n"
+        ))
+    }
+}
+
+/// The script of a server without an application.
+pub const WELCOME: &str = "# Made by mod_wsgi-express: what answers as long as no application is named.\n\
+    from mod_wsgi.express.welcome import application  # noqa: F401\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_cannot_end_the_literal() {
+        let handler = Handler {
+            entry_point: "/it'''s/\\".to_owned(),
+            application_type: "script",
+            callable_object: "application".to_owned(),
+            mount_point: "/".to_owned(),
+            reload_on_changes: false,
+            reloading: false,
+            environ: BTreeMap::new(),
+            resources: BTreeMap::new(),
+        };
+        let text = handler.script().unwrap();
+        assert_eq!(text.matches("'''").count(), 2);
+        assert!(text.contains(r#""/it\u0027\u0027\u0027s/\\""#) && text.contains("handle_request, _ = "));
+    }
+}

@@ -1,0 +1,287 @@
+//! Checks of options that need nothing but the options.
+
+use super::{Options, pairs};
+
+/// Levels of Apache's error log.
+const LEVELS: [&str; 16] = [
+    "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", "trace1", "trace2", "trace3", "trace4",
+    "trace5", "trace6", "trace7", "trace8",
+];
+
+/// A mistake in the options.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum OptionError {
+    /// One option makes sense only with another.
+    #[error("{option} needs {other}")]
+    Needs {
+        /// The one given.
+        option: &'static str,
+        /// The missing one.
+        other: &'static str,
+    },
+    /// Options that exclude each other.
+    #[error("{option} cannot be combined with {other}")]
+    Excludes {
+        /// The one.
+        option: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A value of the wrong form.
+    #[error("invalid value {value:?} for {option}: {reason}")]
+    Invalid {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong, and what would be right.
+        reason: &'static str,
+    },
+    /// Something mod_wsgi has and this version does not have yet.
+    #[error("{0} is not available yet in this version")]
+    NotAvailable(&'static str),
+}
+
+type Result = std::result::Result<(), OptionError>;
+
+fn invalid(option: &'static str, value: impl ToString, reason: &'static str) -> OptionError {
+    OptionError::Invalid { option, value: value.to_string(), reason }
+}
+
+impl Options {
+    /// Checks what can be checked without looking at this machine.
+    ///
+    /// # Errors
+    /// The first mistake found.
+    pub fn check(&self) -> Result {
+        self.check_available_options()?;
+        self.check_urls()?;
+        self.check_https()?;
+        self.check_numbers()?;
+        self.check_names()?;
+        check_log_level(&self.logging.log_level)
+    }
+
+    fn check_available_options(&self) -> Result {
+        let Options { monitoring, debugging, .. } = self;
+        if let Some(target) = monitoring.telemetry_service.as_ref().filter(|t| !t.starts_with("unix:")) {
+            return Err(invalid("--telemetry-service", target, "it is unix: and the path of a socket"));
+        }
+        if monitoring.slow_requests.is_some() && monitoring.telemetry_service.is_none() && !monitoring.enable_telemetry
+        {
+            return Err(OptionError::Needs { option: "--slow-requests", other: "--telemetry-service" });
+        }
+        if debugging.debugger_startup && !debugging.enable_debugger {
+            return Err(OptionError::Needs { option: "--debugger-startup", other: "--enable-debugger" });
+        }
+        let missing = [
+            (debugging.embedded_mode, "--embedded-mode"),
+            (debugging.debug_mode, "--debug-mode"),
+            (debugging.enable_debugger, "--enable-debugger"),
+            (debugging.enable_coverage, "--enable-coverage"),
+            (debugging.enable_profiler, "--enable-profiler"),
+            (debugging.enable_recorder, "--enable-recorder"),
+            (debugging.enable_gdb, "--enable-gdb"),
+            (monitoring.telemetry_service.is_some(), "--telemetry-service"),
+            (monitoring.enable_telemetry, "--enable-telemetry"),
+        ];
+        match missing.into_iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(OptionError::NotAvailable(option)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_urls(&self) -> Result {
+        let absolute = |option, url: &str| {
+            if url.starts_with('/') { Ok(()) } else { Err(invalid(option, url, "it is a URL path that begins with /")) }
+        };
+        for (url, _) in pairs(&self.content.url_alias) {
+            absolute("--url-alias", url)?;
+        }
+        for (url, _) in pairs(&self.proxying.proxy_mount_point) {
+            absolute("--proxy-mount-point", url)?;
+        }
+        for url in &self.https.ssl_verify_client {
+            absolute("--ssl-verify-client", url)?;
+        }
+        for url in &self.timeouts.ignore_activity {
+            absolute("--ignore-activity", url)?;
+        }
+        let mount = &self.application.mount_point;
+        if mount.contains(|c: char| c.is_whitespace() || "\"'\\?#%$".contains(c)) {
+            return Err(invalid("--mount-point", mount, "it is a plain URL path such as /shop"));
+        }
+        for (status, _) in pairs(&self.content.error_document) {
+            if !status.parse::<u16>().is_ok_and(|s| (400..600).contains(&s)) {
+                return Err(invalid("--error-document", status, "it is an error status: 400 to 599"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_https(&self) -> Result {
+        let https = &self.https;
+        let certificate = https.ssl_certificate_file.is_some() || https.ssl_certificate.is_some();
+        let key = https.ssl_certificate_key_file.is_some() || https.ssl_certificate.is_some();
+        if https.https_port.is_none() {
+            let given = [
+                (https.ssl_certificate_file.is_some(), "--ssl-certificate-file"),
+                (https.ssl_certificate_key_file.is_some(), "--ssl-certificate-key-file"),
+                (https.ssl_certificate.is_some(), "--ssl-certificate"),
+                (https.ssl_certificate_chain_file.is_some(), "--ssl-certificate-chain-file"),
+                (https.ssl_ca_certificate_file.is_some(), "--ssl-ca-certificate-file"),
+                (!https.ssl_verify_client.is_empty(), "--ssl-verify-client"),
+                (https.ssl_environment, "--ssl-environment"),
+                (https.https_only, "--https-only"),
+                (https.hsts_policy.is_some(), "--hsts-policy"),
+            ];
+            return match given.into_iter().find(|(given, _)| *given) {
+                Some((_, option)) => Err(OptionError::Needs { option, other: "--https-port" }),
+                None => Ok(()),
+            };
+        }
+        let rules = [
+            (!certificate, "--https-port", "--ssl-certificate-file"),
+            (!key, "--https-port", "--ssl-certificate-key-file, the certificate's key"),
+            (
+                !https.ssl_verify_client.is_empty() && https.ssl_ca_certificate_file.is_none(),
+                "--ssl-verify-client",
+                "--ssl-ca-certificate-file",
+            ),
+            (
+                https.https_only && self.address.server_name.is_none(),
+                "--https-only",
+                "--server-name, the name to lead clients to",
+            ),
+        ];
+        if let Some((_, option, other)) = rules.into_iter().find(|(broken, ..)| *broken) {
+            return Err(OptionError::Needs { option, other });
+        }
+        if https.https_port == Some(self.address.port) {
+            return Err(invalid("--https-port", self.address.port, "that is the --port for HTTP; choose another"));
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result {
+        if let Some(seconds) = self.application.switch_interval.filter(|s| !(*s > 0.0 && s.is_finite())) {
+            return Err(invalid("--switch-interval", seconds, "it is a number of seconds above 0"));
+        }
+        // The limits of WSGIDaemonProcess.
+        let transfer = &self.transfer;
+        let sizes = [
+            ("--send-buffer-size", transfer.send_buffer_size, 512, "it is 0 or at least 512 bytes"),
+            ("--receive-buffer-size", transfer.receive_buffer_size, 512, "it is 0 or at least 512 bytes"),
+            ("--header-buffer-size", transfer.header_buffer_size, 8192, "it is 0 or at least 8192 bytes"),
+            ("--response-buffer-size", transfer.response_buffer_size, 65536, "it is 0 or at least 65536 bytes"),
+        ];
+        match sizes.into_iter().find(|(_, size, least, _)| (1..*least).contains(size)) {
+            Some((option, size, _, reason)) => Err(invalid(option, size, reason)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_names(&self) -> Result {
+        let Options { application, address, services, content, .. } = self;
+        for path in &application.python_path {
+            if path.as_str().contains(':') {
+                return Err(invalid("--python-path", path, "it is one folder, and its name cannot contain a colon"));
+            }
+        }
+        if address.server_name.is_none() && !address.server_alias.is_empty() {
+            return Err(OptionError::Needs { option: "--server-alias", other: "--server-name" });
+        }
+        if address.server_name.is_none() && address.allow_localhost {
+            return Err(OptionError::Needs { option: "--allow-localhost", other: "--server-name" });
+        }
+        if self.access.auth_group_script.is_some() && self.access.auth_user_script.is_none() {
+            return Err(OptionError::Needs { option: "--auth-group-script", other: "--auth-user-script" });
+        }
+        for (extension, _) in pairs(&application.add_handler) {
+            if !extension.starts_with('.') {
+                return Err(invalid("--add-handler", extension, "it is an extension such as .tpl"));
+            }
+        }
+        if application.disable_reloading && application.reload_on_changes {
+            return Err(OptionError::Excludes { option: "--reload-on-changes", other: "--disable-reloading" });
+        }
+        if content.allow_override.iter().any(|kind| kind.contains(char::is_whitespace)) {
+            return Err(invalid(
+                "--allow-override",
+                content.allow_override.join(" "),
+                "it is one kind, such as FileInfo",
+            ));
+        }
+        let known: Vec<_> = pairs(&services.service_script).map(|(name, _)| name).collect();
+        let details = [
+            ("--service-user", &services.service_user),
+            ("--service-group", &services.service_group),
+            ("--service-log-file", &services.service_log_file),
+        ];
+        for (option, words) in details {
+            if let Some((name, _)) = pairs(words).find(|(name, _)| !known.contains(name)) {
+                return Err(invalid(option, name, "no --service-script has that name"));
+            }
+        }
+        match known.iter().enumerate().find(|(i, name)| known[..*i].contains(name)) {
+            Some((_, name)) => Err(invalid("--service-script", name, "two services have that name")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_log_level(text: &str) -> Result {
+    const REASON: &str =
+        "it is one of emerg, alert, crit, error, warn, notice, info, debug and trace1 to trace8, or MODULE:LEVEL";
+    let known = |word: &str| {
+        let level = word.rsplit_once(':').map_or(word, |(_, level)| level);
+        LEVELS.contains(&level.to_ascii_lowercase().as_str())
+    };
+    if !text.trim().is_empty() && text.split_whitespace().all(known) {
+        return Ok(());
+    }
+    Err(invalid("--log-level", text, REASON))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
+    use super::*;
+
+    fn checked(line: &str) -> Result {
+        let command = Options::augment_args(Command::new("t").no_binary_name(true));
+        let matches = command.try_get_matches_from(line.split_whitespace()).unwrap();
+        Options::from_arg_matches(&matches).unwrap().check()
+    }
+
+    #[test]
+    fn options_that_need_others() {
+        let needs = |line: &str, option, other| assert_eq!(checked(line), Err(OptionError::Needs { option, other }));
+        needs("--slow-requests 1", "--slow-requests", "--telemetry-service");
+        needs("--ssl-certificate-file x", "--ssl-certificate-file", "--https-port");
+        needs("--https-port 1 --ssl-certificate-key-file k", "--https-port", "--ssl-certificate-file");
+        needs("--server-alias x", "--server-alias", "--server-name");
+        needs("--debugger-startup", "--debugger-startup", "--enable-debugger");
+        assert_eq!(checked("--https-port 1 --ssl-certificate x --server-name n --https-only"), Ok(()));
+    }
+
+    #[test]
+    fn values_of_the_wrong_form() {
+        for line in [
+            "--log-level loud",
+            "--switch-interval 0",
+            "--switch-interval nan",
+            "--telemetry-service udp:127.0.0.1:99",
+            "--send-buffer-size 100",
+            "--url-alias static static",
+            "--error-document 200 /x",
+            "--service-user tasks www-data",
+            "--mount-point /a?b",
+        ] {
+            let Err(OptionError::Invalid { option, .. }) = checked(line) else { panic!("accepted: {line}") };
+            assert!(line.starts_with(option));
+        }
+        assert_eq!(check_log_level("crit wsgi:debug"), Ok(()));
+    }
+}

@@ -1,0 +1,85 @@
+//! Addresses, host names, TLS and other servers.
+
+use camino::Utf8PathBuf;
+use clap::{Args, value_parser};
+
+/// Options of addresses and names.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Address")]
+pub struct Address {
+    /// Address (or a name of this machine) to listen on [default: all addresses]
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+    /// Port to listen on
+    #[arg(long, value_name = "PORT", default_value_t = 8000, value_parser = value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// Host name of the site; requests for other names are refused
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+    /// Another name of the site, with --server-name; may contain * and may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub server_alias: Vec<String>,
+    /// Let clients on this machine use any name, with --server-name
+    #[arg(long)]
+    pub allow_localhost: bool,
+    /// Speak HTTP/2
+    #[arg(long)]
+    pub http2: bool,
+}
+
+/// Options of HTTPS.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "HTTPS")]
+pub struct Https {
+    /// Port for HTTPS
+    #[arg(long, alias = "ssl-port", value_name = "PORT", value_parser = value_parser!(u16).range(1..))]
+    pub https_port: Option<u16>,
+    /// The certificate
+    #[arg(long, value_name = "FILE")]
+    pub ssl_certificate_file: Option<Utf8PathBuf>,
+    /// The certificate's key
+    #[arg(long, value_name = "FILE")]
+    pub ssl_certificate_key_file: Option<Utf8PathBuf>,
+    /// Certificate and key: STEM.crt and STEM.key
+    #[arg(long, value_name = "STEM")]
+    pub ssl_certificate: Option<Utf8PathBuf>,
+    /// Certificates that lead from the server's to the authority's
+    #[arg(long, value_name = "FILE")]
+    pub ssl_certificate_chain_file: Option<Utf8PathBuf>,
+    /// Ask clients for certificates signed by this authority
+    #[arg(long, value_name = "FILE")]
+    pub ssl_ca_certificate_file: Option<Utf8PathBuf>,
+    /// URL below which a client certificate is needed; may be repeated [default: the whole site]
+    #[arg(long, value_name = "URL")]
+    pub ssl_verify_client: Vec<String>,
+    /// Tell the application about the TLS connection (SSL_* variables)
+    #[arg(long)]
+    pub ssl_environment: bool,
+    /// Send HTTP clients to HTTPS
+    #[arg(long)]
+    pub https_only: bool,
+    /// Strict-Transport-Security header of HTTPS answers
+    #[arg(long, value_name = "POLICY")]
+    pub hsts_policy: Option<String>,
+}
+
+/// Options of other servers, behind and in front of this one.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Proxies")]
+pub struct Proxying {
+    /// Pass what is below a URL on to another server; may be repeated
+    #[arg(long, alias = "proxy-url-alias", value_names = ["URL", "TARGET"], num_args = 2)]
+    pub proxy_mount_point: Vec<String>,
+    /// Pass a whole host name on to another server; may be repeated
+    #[arg(long, value_names = ["NAME", "TARGET"], num_args = 2)]
+    pub proxy_virtual_host: Vec<String>,
+    /// Seconds to wait for such a server
+    #[arg(long, value_name = "SECONDS")]
+    pub proxy_timeout: Option<u32>,
+    /// Address or network of a trusted proxy in front; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub trust_proxy: Vec<String>,
+    /// Header that a trusted proxy sets; may be repeated
+    #[arg(long, value_name = "HEADER")]
+    pub trust_proxy_header: Vec<String>,
+}

@@ -1,0 +1,199 @@
+//! Logs, the server root, the user, services, monitoring and debugging.
+
+use camino::Utf8PathBuf;
+use clap::{Args, value_parser};
+
+/// Options of logs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logs")]
+pub struct Logging {
+    /// Log to the terminal
+    #[arg(long)]
+    pub log_to_terminal: bool,
+    /// How much is logged: a level, and MODULE:LEVEL
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    pub log_level: String,
+    /// Folder of the logs; wins over --log-to-terminal [default: the server root]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub log_directory: Option<Utf8PathBuf>,
+    /// Log requests
+    #[arg(long)]
+    pub access_log: bool,
+    /// Form of that: common, combined or one of your own
+    #[arg(long, value_name = "FORMAT", default_value = "common")]
+    pub access_log_format: String,
+    /// Name of the access log
+    #[arg(long, value_name = "NAME", default_value = "access_log")]
+    pub access_log_name: String,
+    /// Name of the error log
+    #[arg(long, value_name = "NAME", default_value = "error_log")]
+    pub error_log_name: String,
+    /// Form of the error log's records
+    #[arg(long, value_name = "FORMAT")]
+    pub error_log_format: Option<String>,
+    /// Log what happens while Apache starts
+    #[arg(long)]
+    pub startup_log: bool,
+    /// Name of the startup log
+    #[arg(long, value_name = "NAME", default_value = "startup_log")]
+    pub startup_log_name: String,
+    /// Begin a new log file when one has become large
+    #[arg(long)]
+    pub rotate_logs: bool,
+    /// Megabytes at which that happens
+    #[arg(long, value_name = "MEGABYTES", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
+    pub max_log_size: u32,
+    /// The rotatelogs program
+    #[arg(long, value_name = "FILE")]
+    pub rotatelogs_executable: Option<Utf8PathBuf>,
+    /// No effect, as in mod_wsgi 6
+    #[arg(long, hide = true)]
+    pub verbose_debugging: bool,
+}
+
+/// Options of the server root and programs.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server root and programs")]
+pub struct Layout {
+    /// Folder for the configuration, logs and sockets [default: a private one for this address and port]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub server_root: Option<Utf8PathBuf>,
+    /// Only prepare the server root
+    #[arg(long)]
+    pub setup_only: bool,
+    /// File for the process id of Apache's parent process
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<Utf8PathBuf>,
+    /// Folder for the sockets of the application's processes
+    #[arg(long, value_name = "DIRECTORY")]
+    pub socket_prefix: Option<Utf8PathBuf>,
+    /// Apache's program
+    #[arg(long, value_name = "FILE")]
+    pub httpd_executable: Option<Utf8PathBuf>,
+    /// Folder of Apache's modules
+    #[arg(long, value_name = "DIRECTORY")]
+    pub modules_directory: Option<Utf8PathBuf>,
+    /// Shell that runs apachectl
+    #[arg(long, value_name = "FILE")]
+    pub shell_executable: Option<Utf8PathBuf>,
+    /// Title of Apache's parent process
+    #[arg(long, value_name = "NAME")]
+    pub process_name: Option<String>,
+}
+
+/// Options of the user, the environment and the locale.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "User and environment")]
+pub struct Identity {
+    /// User to run as, when started by root
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Group to run as, when started by root
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// Value in the environ of every request; may be repeated
+    #[arg(long, value_names = ["NAME", "VALUE"], num_args = 2)]
+    pub setenv: Vec<String>,
+    /// Environment variable to copy into the environ of every request; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub passenv: Vec<String>,
+    /// Shell fragment that exports variables [default: envvars in the server root]
+    #[arg(long, value_name = "FILE")]
+    pub envvars_script: Option<Utf8PathBuf>,
+    /// Locale of the application [default: that of the caller, C.UTF-8 if it has none]
+    #[arg(long, value_name = "NAME")]
+    pub locale: Option<String>,
+    /// Older name of --locale
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub lang: Option<String>,
+}
+
+/// Options of programs beside the application.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Services")]
+pub struct Services {
+    /// Python script to run in a process of its own; may be repeated
+    #[arg(long, value_names = ["NAME", "SCRIPT"], num_args = 2)]
+    pub service_script: Vec<String>,
+    /// User of a service
+    #[arg(long, value_names = ["NAME", "USER"], num_args = 2)]
+    pub service_user: Vec<String>,
+    /// Group of a service
+    #[arg(long, value_names = ["NAME", "GROUP"], num_args = 2)]
+    pub service_group: Vec<String>,
+    /// Error log of a service, in the log directory
+    #[arg(long, value_names = ["NAME", "FILE"], num_args = 2)]
+    pub service_log_file: Vec<String>,
+}
+
+/// Options of monitoring.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Monitoring")]
+pub struct Monitoring {
+    /// Apache's status page at /server-status, for clients on this machine
+    #[arg(long)]
+    pub server_status: bool,
+    /// Let the application read Apache's metrics
+    #[arg(long)]
+    pub server_metrics: bool,
+    /// Socket to send metrics to: unix:PATH
+    #[arg(long, value_name = "TARGET")]
+    pub telemetry_service: Option<String>,
+    /// Run a service that shows metrics
+    #[arg(long)]
+    pub enable_telemetry: bool,
+    /// Port of that service's pages
+    #[arg(long, value_name = "PORT", default_value_t = 8888, value_parser = value_parser!(u16).range(1..))]
+    pub telemetry_ui_port: u16,
+    /// Seconds between two reports
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    pub telemetry_interval: f64,
+    /// What is reported; may be repeated
+    #[arg(long, value_name = "OPTIONS")]
+    pub telemetry_options: Vec<String>,
+    /// Report requests that take longer than this
+    #[arg(long, value_name = "SECONDS")]
+    pub slow_requests: Option<f64>,
+}
+
+/// Options of modes in which the application runs inside Apache, and of debugging in them.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Embedded mode and debugging")]
+pub struct Debugging {
+    /// Run the application inside Apache's own processes
+    #[arg(long)]
+    pub embedded_mode: bool,
+    /// Run everything in one process with one thread
+    #[arg(long)]
+    pub debug_mode: bool,
+    /// Stop in Python's debugger when an exception occurs
+    #[arg(long)]
+    pub enable_debugger: bool,
+    /// Stop in Python's debugger at the start
+    #[arg(long)]
+    pub debugger_startup: bool,
+    /// Measure which lines are executed
+    #[arg(long)]
+    pub enable_coverage: bool,
+    /// Folder for that [default: htmlcov in the server root]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub coverage_directory: Option<Utf8PathBuf>,
+    /// Measure where time goes
+    #[arg(long)]
+    pub enable_profiler: bool,
+    /// Folder for that [default: pstats in the server root]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub profiler_directory: Option<Utf8PathBuf>,
+    /// Record requests and responses
+    #[arg(long)]
+    pub enable_recorder: bool,
+    /// Folder for that [default: archive in the server root]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub recorder_directory: Option<Utf8PathBuf>,
+    /// Run Apache under gdb
+    #[arg(long)]
+    pub enable_gdb: bool,
+    /// The gdb program
+    #[arg(long, value_name = "FILE")]
+    pub gdb_executable: Option<Utf8PathBuf>,
+}

@@ -1,0 +1,59 @@
+//! Files and the application's place among them.
+
+use camino::Utf8PathBuf;
+use httpd_conf::{Alias, Application, Content, Mpm};
+
+use super::apache::Installation;
+use super::{Context, Entry, PlanError};
+use crate::options::{ApplicationType, Options, pairs};
+
+/// Everything that is served.
+pub fn content(context: &Context, entry: &Entry, installation: &Installation, mpm: Mpm) -> Result<Content, PlanError> {
+    let Context { options, here, root, .. } = context;
+    let chosen = &options.content;
+    let is_static = entry.kind == ApplicationType::Static;
+    let document_root = match &chosen.document_root {
+        _ if is_static => here.existing("--application-type static", &entry.point)?,
+        Some(folder) => here.existing("--document-root", folder)?,
+        None => root.join("htdocs"),
+    };
+    let cgi = if mpm == Mpm::Prefork { "cgi" } else { "cgid" };
+    Ok(Content {
+        document_root,
+        application: (!is_static).then(|| Application { mount_point: mount_point(options) }),
+        directory_index: chosen.directory_index.clone(),
+        directory_listing: chosen.directory_listing,
+        allow_override: match chosen.allow_override.as_slice() {
+            [] => vec!["None".to_owned()],
+            kinds => kinds.to_vec(),
+        },
+        rewrite_rules: match &chosen.rewrite_rules {
+            Some(file) => here.existing("--rewrite-rules", file)?,
+            None => root.join("rewrite.conf"),
+        },
+        aliases: pairs(&chosen.url_alias).map(|(url, target)| alias(url, here.absolute(target))).collect(),
+        error_documents: pairs(&chosen.error_document).map(|(s, u)| (s.to_owned(), u.to_owned())).collect(),
+        resource_extensions: pairs(&options.application.add_handler)
+            .map(|(extension, _)| extension.to_owned())
+            .collect(),
+        cgi: options.application.with_cgi.then_some(cgi),
+        mime_types: match &chosen.mime_types {
+            Some(file) => here.existing("--mime-types", file)?,
+            None => installation.mime_types()?,
+        },
+        compress: options.transfer.compress_responses,
+        sendfile: options.transfer.enable_sendfile,
+    })
+}
+
+/// The mount point with a slash before it and none behind; empty for the whole site.
+pub fn mount_point(options: &Options) -> String {
+    let parts: Vec<_> = options.application.mount_point.split('/').filter(|p| !p.is_empty() && *p != ".").collect();
+    parts.iter().map(|part| format!("/{part}")).collect()
+}
+
+fn alias(url: &str, target: Utf8PathBuf) -> Alias {
+    let bare = url.trim_end_matches('/');
+    let url = if bare.is_empty() { "/" } else { bare };
+    Alias { url: url.to_owned(), file: target.is_file(), target }
+}

@@ -1,0 +1,139 @@
+//! Options of `WSGIDaemonProcess` and the other directives of mod_wsgi.
+
+use httpd_conf::{Fractions, Group, Service};
+
+use super::{Context, Places, PlanError, account};
+use crate::options::{Capacity, Options, pairs};
+
+type Settings = Vec<(&'static str, String)>;
+
+impl Capacity {
+    /// The parts of Apache's capacity that are started and kept spare.
+    pub fn fractions(&self) -> Fractions {
+        Fractions {
+            initial: self.initial_workers,
+            minimum_spare: self.minimum_spare_workers,
+            maximum_spare: self.maximum_spare_workers,
+        }
+    }
+}
+
+/// The application's processes and scripts; `label` is the server's address.
+pub fn group(context: &Context, label: &str) -> Group {
+    let Options { application, .. } = context.options;
+    // Somebody who names the group wants to find the processes by that name.
+    let (name, display_name) = match &application.process_group {
+        Some(name) => (name.clone(), "%{GROUP}".to_owned()),
+        None => (label.to_owned(), format!("(wsgi:{label}:{})", context.caller.uid)),
+    };
+    Group {
+        name,
+        settings: context.application_settings(display_name),
+        application_group: application.application_group.clone().unwrap_or_else(|| "%{GLOBAL}".to_owned()),
+        handler: context.root.join("handler.wsgi"),
+        resource: (!application.add_handler.is_empty()).then(|| context.root.join("resource.wsgi")),
+    }
+}
+
+/// What an option with two words says of a service.
+fn detail(words: &[String], service: &str) -> Option<String> {
+    pairs(words).find(|(name, _)| *name == service).map(|(_, value)| value.to_owned())
+}
+
+/// The programs beside the application.
+pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanError> {
+    let chosen = &context.options.services;
+    let service = |(name, script): (&str, &str)| {
+        let mut settings: Settings = vec![("display-name", "%{GROUP}".to_owned()), ("threads", "0".to_owned())];
+        if let Some(user) = detail(&chosen.service_user, name) {
+            account::find_user(&user)?;
+            settings.push(("user", user));
+        }
+        if let Some(group) = detail(&chosen.service_group, name) {
+            account::find_group(&group)?;
+            settings.push(("group", group));
+        }
+        settings.extend(context.environment_settings());
+        Ok(Service {
+            name: name.to_owned(),
+            script: context.here.existing("--service-script", script)?,
+            settings,
+            log: detail(&chosen.service_log_file, name).map(|file| logs.file(&file)),
+        })
+    };
+    pairs(&chosen.service_script).map(service).collect()
+}
+
+impl Context<'_> {
+    /// The application's processes. Each limit is written out, the defaults of the directive being others.
+    fn application_settings(&self, display_name: String) -> Settings {
+        let Options { capacity, timeouts, transfer, application, .. } = self.options;
+        let mut settings: Settings = vec![("display-name", display_name), ("home", self.working_directory.to_string())];
+        settings.extend(capacity.processes.map(|n| ("processes", n.to_string())));
+        settings.push(("threads", capacity.threads.to_string()));
+        settings.extend(self.environment_settings());
+        settings.extend(application.switch_interval.map(|s| ("switch-interval", s.to_string())));
+        let limits = [
+            ("maximum-requests", capacity.maximum_requests),
+            ("restart-interval", timeouts.restart_interval),
+            ("cpu-time-limit", timeouts.cpu_time_limit),
+            ("startup-timeout", timeouts.startup_timeout),
+            ("shutdown-timeout", timeouts.shutdown_timeout),
+            ("graceful-timeout", timeouts.graceful_timeout),
+            ("eviction-timeout", timeouts.eviction_timeout),
+            ("deadlock-timeout", timeouts.deadlock_timeout),
+            ("inactivity-timeout", timeouts.inactivity_timeout),
+            ("request-timeout", timeouts.request_timeout),
+            ("interrupt-timeout", timeouts.interrupt_timeout),
+            ("connect-timeout", timeouts.connect_timeout),
+            ("queue-timeout", timeouts.queue_timeout),
+            ("socket-timeout", timeouts.socket_timeout),
+            ("response-socket-timeout", timeouts.response_socket_timeout),
+            ("response-flush-delay", timeouts.response_flush_delay),
+            ("listen-backlog", transfer.daemon_backlog),
+            ("send-buffer-size", transfer.send_buffer_size),
+            ("receive-buffer-size", transfer.receive_buffer_size),
+            ("header-buffer-size", transfer.header_buffer_size),
+            ("response-buffer-size", transfer.response_buffer_size),
+        ];
+        settings.extend(limits.into_iter().map(|(name, value)| (name, value.to_string())));
+        settings
+    }
+
+    fn environment_settings(&self) -> Settings {
+        let mut settings = vec![("lang", self.locale.clone()), ("locale", self.locale.clone())];
+        if !self.python_path.is_empty() {
+            let joined = self.python_path.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(":");
+            settings.push(("python-path", joined));
+        }
+        if let Some(folder) = &self.options.application.python_eggs {
+            settings.push(("python-eggs", self.here.absolute(folder).into_string()));
+        }
+        if self.options.monitoring.server_metrics {
+            settings.push(("server-metrics", "On".to_owned()));
+        }
+        settings
+    }
+}
+
+/// Directives of mod_wsgi that differ from their default: name, option, value.
+pub fn directives(options: &Options) -> Vec<(&'static str, &'static str, String)> {
+    let Options { application, content, transfer, .. } = options;
+    let map_head = application.map_head_to_get.name();
+    let switches = [
+        (application.chunked_request, "WSGIChunkedRequest", "--chunked-request", "On"),
+        (map_head != "Auto", "WSGIMapHEADToGET", "--map-head-to-get", map_head),
+        (application.disable_reloading, "WSGIScriptReloading", "--disable-reloading", "Off"),
+        (content.error_override, "WSGIErrorOverride", "--error-override", "On"),
+        (transfer.enable_sendfile, "WSGIEnableSendfile", "--enable-sendfile", "On"),
+        (application.orphan_interpreter, "WSGIDestroyInterpreter", "--orphan-interpreter", "Off"),
+        (application.free_threading, "WSGIFreeThreading", "--free-threading", "On"),
+    ];
+    let warnings = application.python_warnings.iter().map(|w| ("WSGIPythonWarnings", "--python-warnings", w.clone()));
+    switches
+        .into_iter()
+        .filter(|(given, ..)| *given)
+        .map(|(_, directive, option, value)| (directive, option, value.to_owned()))
+        .chain(warnings)
+        .collect()
+}

@@ -1,0 +1,98 @@
+//! Why there can be no plan.
+
+use std::net::IpAddr;
+
+use camino::Utf8PathBuf;
+
+/// Something that the options name is not there, or the machine lacks something.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A file or folder is missing.
+    #[error("{path}, given with {option}, does not exist")]
+    Missing {
+        /// The option.
+        option: &'static str,
+        /// The path.
+        path: Utf8PathBuf,
+    },
+    /// A file cannot be read.
+    #[error("{path}, given with {option}, cannot be read: {source}")]
+    Unreadable {
+        /// The option.
+        option: &'static str,
+        /// The path.
+        path: Utf8PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A program is missing.
+    #[error("{path}, given with {option}, is not a program that can be run")]
+    NoProgram {
+        /// The option.
+        option: &'static str,
+        /// The path.
+        path: Utf8PathBuf,
+    },
+    /// There is no such user or group.
+    #[error("there is no {kind} {name} on this machine; name another with {option}")]
+    NoAccount {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The option.
+        option: &'static str,
+    },
+    /// `--host` is no name or address.
+    #[error(
+        "--host {host} does not resolve to an address: it is an address of this machine to listen on; the site's name is for --server-name"
+    )]
+    UnknownHost {
+        /// The host.
+        host: String,
+    },
+    /// `--host` is not of this machine.
+    #[error("--host {host} is {address}, which is no address of this machine; the site's name is for --server-name")]
+    ForeignHost {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: IpAddr,
+    },
+    /// Apache has none of the MPMs asked for.
+    #[error("none of the process models {names} is in {directory}; name another with --server-mpm")]
+    NoMpm {
+        /// Those that were looked for.
+        names: String,
+        /// Where.
+        directory: Utf8PathBuf,
+    },
+    /// A module of Apache is missing.
+    #[error(
+        "Apache's module mod_{name} is neither in {directory} nor compiled in; install it, or name another folder with --modules-directory"
+    )]
+    NoModule {
+        /// Its name.
+        name: String,
+        /// Where it should be.
+        directory: Utf8PathBuf,
+    },
+    /// HTTP/2 and prefork do not go together.
+    #[error("--http2 does not work with --server-mpm prefork")]
+    Http2OnPrefork,
+    /// The wsgi module itself is missing.
+    #[error("the Apache module {0} is missing; install mod_wsgi again")]
+    NoWsgiModule(Utf8PathBuf),
+    /// `--free-threading` with an interpreter that has the GIL.
+    #[error("--free-threading needs a free-threaded Python, and {0} is none")]
+    NotFreeThreaded(Utf8PathBuf),
+    /// A path is not text.
+    #[error("the path {0:?} is not UTF-8, which a configuration file cannot hold")]
+    NotText(std::path::PathBuf),
+    /// Unix socket names would be too long.
+    #[error("--socket-prefix {0} is too long for the names of sockets")]
+    LongSocketPrefix(Utf8PathBuf),
+    /// Apache cannot be found.
+    #[error(transparent)]
+    Apache(#[from] apxs::Error),
+}

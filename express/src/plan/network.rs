@@ -1,0 +1,128 @@
+//! Addresses, names, TLS and the servers around.
+
+use std::net::{IpAddr, Ipv6Addr, TcpListener, ToSocketAddrs};
+
+use camino::Utf8PathBuf;
+use httpd_conf::{
+    Access, Authentication, ClientCertificates, Connection, Mount, NamedHost, Proxy, ReadLimit, Scheme, Sites, Tls,
+};
+
+use super::PlanError;
+use super::path::Folder;
+use crate::options::{AuthType, Options, pairs};
+
+/// Addresses and names.
+pub fn sites(options: &Options, here: &Folder) -> Result<Sites, PlanError> {
+    let address = &options.address;
+    let host = address.host.as_deref().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
+    host.map(resolve).transpose()?;
+    // Apache wants brackets around an IPv6 address to listen on, and takes none for a name.
+    let (listen, default_name) = match host {
+        Some(host) if host.parse::<Ipv6Addr>().is_ok() => (Some(format!("[{host}]")), "localhost".to_owned()),
+        Some(host) => (Some(host.to_owned()), host.to_owned()),
+        None => (None, "localhost".to_owned()),
+    };
+    Ok(Sites {
+        port: address.port,
+        default_name,
+        address: listen,
+        name: address.server_name.clone(),
+        aliases: address.server_alias.clone(),
+        admit_local: address.allow_localhost,
+        tls: options.https.https_port.map(|port| tls(port, options, here)).transpose()?,
+        https_only: options.https.https_only,
+    })
+}
+
+/// The address of `--host`, which has to be one of this machine.
+fn resolve(host: &str) -> Result<IpAddr, PlanError> {
+    let unknown = || PlanError::UnknownHost { host: host.to_owned() };
+    let address = (host, 0).to_socket_addrs().map_err(|_| unknown())?.next().ok_or_else(unknown)?.ip();
+    match TcpListener::bind((address, 0)) {
+        Err(e) if e.kind() == std::io::ErrorKind::AddrNotAvailable => {
+            Err(PlanError::ForeignHost { host: host.to_owned(), address })
+        }
+        _ => Ok(address),
+    }
+}
+
+fn tls(port: u16, options: &Options, here: &Folder) -> Result<Tls, PlanError> {
+    let https = &options.https;
+    let stem =
+        |extension: &str| https.ssl_certificate.as_ref().map(|stem| Utf8PathBuf::from(format!("{stem}.{extension}")));
+    // The parser's rules say that both are there.
+    let file = |option, long: &Option<Utf8PathBuf>, extension| {
+        let path = stem(extension).or_else(|| long.clone()).unwrap_or_default();
+        here.existing(option, path)
+    };
+    let authority = here.existing_opt("--ssl-ca-certificate-file", https.ssl_ca_certificate_file.as_ref())?;
+    Ok(Tls {
+        port,
+        certificate: file("--ssl-certificate-file", &https.ssl_certificate_file, "crt")?,
+        key: file("--ssl-certificate-key-file", &https.ssl_certificate_key_file, "key")?,
+        chain: here.existing_opt("--ssl-certificate-chain-file", https.ssl_certificate_chain_file.as_ref())?,
+        clients: authority.map(|authority| ClientCertificates { authority, urls: https.ssl_verify_client.clone() }),
+        environment: https.ssl_environment,
+        hsts: https.hsts_policy.clone(),
+    })
+}
+
+/// Limits of connections.
+pub fn connection(options: &Options) -> Connection {
+    let t = &options.timeouts;
+    Connection {
+        timeout: t.socket_timeout,
+        keep_alive: t.keep_alive_timeout,
+        backlog: options.transfer.server_backlog,
+        header: ReadLimit { timeout: t.header_timeout, maximum: t.header_max_timeout, rate: t.header_min_rate },
+        body: ReadLimit { timeout: t.body_timeout, maximum: t.body_max_timeout, rate: t.body_min_rate },
+        limit_request_body: options.application.limit_request_body,
+        http2: options.address.http2,
+    }
+}
+
+/// Servers behind this one.
+pub fn proxy(options: &Options) -> Proxy {
+    let slash = |text: &str| if text.ends_with('/') { text.to_owned() } else { format!("{text}/") };
+    let proxying = &options.proxying;
+    Proxy {
+        mounts: pairs(&proxying.proxy_mount_point)
+            .map(|(url, target)| Mount { url: slash(url), target: slash(target) })
+            .collect(),
+        hosts: pairs(&proxying.proxy_virtual_host)
+            .map(|(name, target)| NamedHost { name: name.to_owned(), target: slash(target) })
+            .collect(),
+        timeout: proxying.proxy_timeout,
+    }
+}
+
+/// Scripts that decide who comes in; `realm` is what clients show their users.
+pub fn access(options: &Options, here: &Folder, realm: &str) -> Result<Access, PlanError> {
+    let access = &options.access;
+    let user_script = here.existing_opt("--auth-user-script", access.auth_user_script.as_ref())?;
+    let group_script = here.existing_opt("--auth-group-script", access.auth_group_script.as_ref())?;
+    Ok(Access {
+        host_script: here.existing_opt("--host-access-script", access.host_access_script.as_ref())?,
+        authentication: user_script.map(|user_script| Authentication {
+            scheme: match access.auth_type {
+                AuthType::Basic => Scheme::Basic,
+                AuthType::Digest => Scheme::Digest,
+            },
+            realm: realm.to_owned(),
+            user_script,
+            group: group_script.map(|script| (script, access.auth_group.clone())),
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_addresses_of_this_machine() {
+        assert_eq!(resolve("127.0.0.1").unwrap().to_string(), "127.0.0.1");
+        assert!(matches!(resolve("no-such-host.invalid"), Err(PlanError::UnknownHost { .. })));
+        assert!(matches!(resolve("192.0.2.1"), Err(PlanError::ForeignHost { .. })));
+    }
+}

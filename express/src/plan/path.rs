@@ -1,0 +1,75 @@
+//! Paths as the caller means them: relative to the current folder.
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+
+use super::PlanError;
+
+/// The folder that relative paths start from.
+#[derive(Debug)]
+pub struct Folder<'a>(&'a Utf8Path);
+
+impl<'a> Folder<'a> {
+    /// Paths relative to `folder`, which is absolute.
+    pub fn new(folder: &'a Utf8Path) -> Self {
+        Self(folder)
+    }
+
+    /// The path without `.` and `..`, from the root. Slashes at the end go.
+    pub fn absolute(&self, path: impl AsRef<Utf8Path>) -> Utf8PathBuf {
+        let mut out = Utf8PathBuf::new();
+        for component in self.0.join(path).components() {
+            match component {
+                Utf8Component::CurDir => {}
+                Utf8Component::ParentDir => {
+                    out.pop();
+                }
+                other => out.push(other),
+            }
+        }
+        out
+    }
+
+    /// The path made absolute, or another one if none is given.
+    pub fn absolute_or(&self, path: Option<&Utf8Path>, default: impl FnOnce() -> Utf8PathBuf) -> Utf8PathBuf {
+        path.map_or_else(default, |path| self.absolute(path))
+    }
+
+    /// The path made absolute, which has to exist.
+    pub fn existing(&self, option: &'static str, path: impl AsRef<Utf8Path>) -> Result<Utf8PathBuf, PlanError> {
+        let path = self.absolute(path);
+        match path.metadata() {
+            Ok(_) => Ok(path),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(PlanError::Missing { option, path }),
+            Err(source) => Err(PlanError::Unreadable { option, path, source }),
+        }
+    }
+
+    /// The same for an option that may be left out.
+    pub fn existing_opt(
+        &self,
+        option: &'static str,
+        path: Option<&Utf8PathBuf>,
+    ) -> Result<Option<Utf8PathBuf>, PlanError> {
+        path.map(|path| self.existing(option, path)).transpose()
+    }
+
+    /// The same for an option that may be repeated.
+    pub fn existing_all(&self, option: &'static str, paths: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBuf>, PlanError> {
+        paths.iter().map(|path| self.existing(option, path)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_paths_start_at_the_current_folder() {
+        let here = Folder::new("/srv/site".into());
+        for (path, expected) in
+            [("a", "/srv/site/a"), ("../b/./c/", "/srv/b/c"), ("/x//y/", "/x/y"), ("", "/srv/site"), ("../../..", "/")]
+        {
+            assert_eq!(here.absolute(path), expected);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Which folder becomes the server root, and where its sockets go.
+
+use std::os::unix::fs::MetadataExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Caller, PlanError};
+
+/// Bytes in `sockaddr_un.sun_path`, less the terminator: the smallest of all systems.
+const SOCKET_PATH: usize = 103;
+/// What the module adds to the prefix: `.<pid>.<slot>.<serial>.sock`, ten digits, three and ten at the most.
+const SOCKET_SUFFIX: usize = 31;
+
+/// The server root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Its path.
+    pub path: Utf8PathBuf,
+    /// Whether nobody else may look into it: our own choice for a place nobody named.
+    pub private: bool,
+}
+
+impl Root {
+    /// The folder given, or one that belongs to the caller and to this address: below TMPDIR where that is set, else below
+    /// /var/lib for root, else in the user's state folder. A folder in the common /tmp is the last resort; whose it is is
+    /// checked before it is used.
+    pub fn choose(given: Option<Utf8PathBuf>, label: &str, caller: &Caller) -> Self {
+        if let Some(path) = given {
+            return Self { path, private: false };
+        }
+        let temporary = format!("mod_wsgi-{label}:{}", caller.uid);
+        let path = match (caller.variable("TMPDIR"), caller.uid) {
+            (Some(folder), _) => caller.folder.join(folder).join(temporary),
+            (None, 0) => Utf8Path::new("/var/lib/mod_wsgi").join(label),
+            (None, _) => match state_folder(caller) {
+                Some(folder) => folder.join("mod_wsgi").join(label),
+                None => Utf8Path::new("/tmp").join(temporary),
+            },
+        };
+        // What root makes is for the user it runs the application as.
+        Self { path, private: caller.uid != 0 }
+    }
+
+    /// Where the daemons' sockets go: into the folder given, else into the server root if their names fit, else into a shorter
+    /// place.
+    ///
+    /// # Errors
+    /// [`PlanError::LongSocketPrefix`] when the folder given is too long.
+    pub fn sockets(&self, given: Option<Utf8PathBuf>, caller: &Caller) -> Result<Sockets, PlanError> {
+        let fits = |folder: &Utf8Path| folder.as_str().len() + "/wsgi".len() + SOCKET_SUFFIX <= SOCKET_PATH;
+        let (folder, place) = match given {
+            Some(folder) if fits(&folder) => (folder, Place::Given),
+            Some(folder) => return Err(PlanError::LongSocketPrefix(folder)),
+            None if fits(&self.path) => (self.path.clone(), Place::Root),
+            None => (short_folder(caller), Place::Short),
+        };
+        Ok(Sockets { prefix: folder.join("wsgi"), folder, place })
+    }
+}
+
+/// The sockets of the daemons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// `WSGISocketPrefix`
+    pub prefix: Utf8PathBuf,
+    /// The folder that they are in.
+    pub folder: Utf8PathBuf,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Root,
+    Given,
+    Short,
+}
+
+impl Sockets {
+    /// The folder that `--socket-prefix` names.
+    pub fn given_folder(&self) -> Option<Utf8PathBuf> {
+        (self.place == Place::Given).then(|| self.folder.clone())
+    }
+
+    /// A folder of our own choice outside the server root; nobody else may own it.
+    pub fn short_folder(&self) -> Option<&Utf8Path> {
+        (self.place == Place::Short).then_some(&self.folder)
+    }
+}
+
+/// The user's folder for state that outlives a session, if the caller has one.
+fn state_folder(caller: &Caller) -> Option<Utf8PathBuf> {
+    if let Some(folder) = caller.variable("XDG_STATE_HOME").filter(|f| f.starts_with('/')) {
+        return Some(folder.into());
+    }
+    let home = Utf8Path::new(caller.variable("HOME")?);
+    // After `su` or `setpriv` HOME may still be somebody else's.
+    home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == caller.uid).then(|| home.join(".local/state"))
+}
+
+/// A folder with a short name that only the caller can write to.
+fn short_folder(caller: &Caller) -> Utf8PathBuf {
+    match (caller.uid, caller.variable("XDG_RUNTIME_DIR")) {
+        (0, _) => "/var/run/mod_wsgi".into(),
+        (_, Some(folder)) => Utf8Path::new(folder).join("mod_wsgi"),
+        (uid, None) => format!("/tmp/mod_wsgi-{uid}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(uid: u32, variables: &[(&str, &str)]) -> Caller {
+        let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Caller { folder: "/work".into(), variables, uid, command: Vec::new() }
+    }
+
+    #[test]
+    fn the_default_root_is_the_callers_own() {
+        let path = |caller: &Caller| Root::choose(None, "localhost:8000", caller).path.to_string();
+        assert_eq!(path(&caller(0, &[])), "/var/lib/mod_wsgi/localhost:8000");
+        assert_eq!(path(&caller(5, &[("TMPDIR", "/t")])), "/t/mod_wsgi-localhost:8000:5");
+        assert_eq!(path(&caller(5, &[("XDG_STATE_HOME", "/s")])), "/s/mod_wsgi/localhost:8000");
+        assert_eq!(path(&caller(5, &[("HOME", "/nonexistent")])), "/tmp/mod_wsgi-localhost:8000:5");
+    }
+
+    #[test]
+    fn long_roots_have_their_sockets_elsewhere() {
+        let root = |length| Root { path: format!("/{}", "r".repeat(length)).into(), private: false };
+        let someone = caller(5, &[]);
+        assert_eq!(root(20).sockets(None, &someone).unwrap().prefix, format!("/{}/wsgi", "r".repeat(20)));
+        assert_eq!(root(90).sockets(None, &someone).unwrap().prefix, "/tmp/mod_wsgi-5/wsgi");
+        assert!(root(1).sockets(Some("/x".repeat(60).into()), &someone).is_err());
+    }
+}

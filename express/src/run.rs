@@ -1,0 +1,109 @@
+//! Running Apache in the foreground.
+
+use std::io::{self, IsTerminal};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+
+use camino::Utf8Path;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
+
+use crate::facts::Facts;
+
+/// Why Apache does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The control script cannot be started.
+    #[error("cannot run {script}: {source}")]
+    Start {
+        /// The control script.
+        script: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Signals cannot be waited for.
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[from] nix::Error),
+}
+
+/// Runs the control script's server until it ends; its exit code. Off a terminal this process becomes Apache and there is no
+/// return, so that whoever started it can watch and signal it by its process id.
+///
+/// # Errors
+/// [`RunError`] when it cannot be started.
+pub fn run(control: &Utf8Path) -> Result<i32, RunError> {
+    if io::stdout().is_terminal() { beside_terminal(control) } else { Err(become_server(control)) }
+}
+
+/// Becomes Apache. Ends with this process's parent if it is the command on a terminal.
+pub fn become_server(control: &Utf8Path) -> RunError {
+    // To Apache a change of the window's size is the order to stop.
+    let mut window = SigSet::empty();
+    window.add(Signal::SIGWINCH);
+    if let Err(error) = window.thread_block() {
+        return error.into();
+    }
+    let source = Facts::hide_from(&mut Command::new(control)).args(["start", "-DFOREGROUND"]).exec();
+    RunError::Start { script: control.to_string(), source }
+}
+
+/// What the child of [`beside_terminal`] does: makes sure that Apache does not outlive the command, and becomes Apache.
+pub fn become_dependent_server(control: &Utf8Path, command: i32) -> RunError {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM) {
+        return error.into();
+    }
+    if nix::unistd::getppid().as_raw() != command {
+        return RunError::Start { script: control.to_string(), source: io::Error::other("the command has ended") };
+    }
+    become_server(control)
+}
+
+/// Runs Apache in a process group of its own, so that the terminal's signals come here and can be translated.
+fn beside_terminal(control: &Utf8Path) -> Result<i32, RunError> {
+    let failed = |source| RunError::Start { script: control.to_string(), source };
+    let program = std::env::current_exe().map_err(failed)?;
+    let command = std::process::id().to_string();
+    let child = Command::new(program)
+        .args([crate::cli::DEPENDENT, control.as_str(), &command])
+        .process_group(0)
+        .spawn()
+        .map_err(failed)?;
+    let wanted = [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGWINCH,
+    ];
+    let mut signals = SigSet::empty();
+    for signal in wanted {
+        signals.add(signal);
+    }
+    signals.thread_block()?;
+    wait(child, &signals)
+}
+
+fn wait(mut child: Child, signals: &SigSet) -> Result<i32, RunError> {
+    let server = Pid::from_raw(i32::try_from(child.id()).map_err(|_| nix::Error::ESRCH)?);
+    loop {
+        // A child that ended before SIGCHLD was blocked sends none.
+        if let Ok(Some(status)) = child.try_wait() {
+            return Ok(exit_code(status));
+        }
+        let order = match signals.wait()? {
+            Signal::SIGCHLD | Signal::SIGWINCH => continue,
+            Signal::SIGUSR1 => Signal::SIGUSR1,
+            // Also when the terminal is closed: a server that nobody sees any more is not wanted.
+            _ => Signal::SIGTERM,
+        };
+        // It may just have ended.
+        let _ = kill(server, order);
+    }
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|number| 128 + number)).unwrap_or(1)
+}

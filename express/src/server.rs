@@ -1,0 +1,66 @@
+//! The commands that deal with a server, step by step.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::banner::banner;
+use crate::error::Error;
+use crate::facts::Facts;
+use crate::options::Options;
+use crate::plan::{Caller, Plan, PlanError};
+use crate::{files, module, preflight, run};
+
+/// `start-server` and `setup-server`; the exit code.
+pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
+    options.check()?;
+    let caller = caller()?;
+    let plan = Plan::new(options, facts, &caller)?;
+    let missing = preflight::missing(&plan, caller.uid);
+    if setup {
+        for problem in &missing {
+            eprintln!("warning: {problem}");
+        }
+    } else {
+        missing.into_iter().next().map_or(Ok(()), Err)?;
+        preflight::ports(&plan)?;
+    }
+    files::write(&plan, &files::render(&plan)?, caller.uid)?;
+    if setup {
+        print!("{}", banner(&plan, true));
+        return Ok(0);
+    }
+    preflight::permissions(&plan, caller.uid)?;
+    preflight::import(&plan, facts, caller.uid)?;
+    print!("{}", banner(&plan, false));
+    Ok(run::run(&plan.control.path())?)
+}
+
+/// The other side of [`run::run`] beside a terminal.
+pub fn dependent(control: &Utf8Path, command: i32) -> Result<i32, Error> {
+    Err(run::become_dependent_server(control, command).into())
+}
+
+/// `install-module`; the exit code.
+pub fn install(facts: &Facts, directory: Option<Utf8PathBuf>) -> Result<i32, Error> {
+    let directory = match directory {
+        Some(directory) => directory,
+        None => text(apxs::Apache::find_runtime()?.libexecdir().to_path_buf())?,
+    };
+    let copy = module::install(facts, &directory)?;
+    print!("{}", module::configuration(facts, &copy));
+    Ok(0)
+}
+
+fn caller() -> Result<Caller, Error> {
+    Ok(Caller {
+        folder: text(std::env::current_dir().map_err(Error::CurrentFolder)?)?,
+        variables: std::env::vars_os()
+            .filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
+        uid: nix::unistd::geteuid().as_raw(),
+        command: std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
+    })
+}
+
+fn text(path: std::path::PathBuf) -> Result<Utf8PathBuf, PlanError> {
+    Utf8PathBuf::from_path_buf(path).map_err(PlanError::NotText)
+}
