@@ -1,1 +1,85 @@
-//! .
+//! The demo of `examples/` in a browser: what a person sees, not only what the server sends.
+
+use harness::{Browser, Express, Scratch, Site, cannot_run, product, repository, run};
+use std::path::PathBuf;
+use std::process::Command;
+
+const CASE: &str = "the_demo_works_in_a_browser";
+const ICON: &str = "/favicon.ico";
+
+/// A copy of the demo with its database, its administrator and its static files.
+fn demo() -> Scratch {
+    let folder = Scratch::new();
+    let source = repository().join("examples/mysite");
+    let copied = run(Command::new("cp").arg("-R").arg(source).arg(folder.path()), folder.path());
+    assert_eq!(copied.code, Some(0), "{}", copied.text);
+    manage(&folder, &["migrate", "--verbosity", "0"]);
+    manage(&folder, &["createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com"]);
+    manage(&folder, &["collectstatic", "--noinput", "--verbosity", "0"]);
+    folder
+}
+
+fn manage(folder: &Scratch, words: &[&str]) {
+    let mut command = Command::new(product().program("python"));
+    command
+        .arg("manage.py")
+        .args(words)
+        .current_dir(folder.path().join("mysite"))
+        .env("DJANGO_SUPERUSER_PASSWORD", "opensesame");
+    let done = run(&mut command, folder.path());
+    assert_eq!(done.code, Some(0), "manage.py {words:?}: {}", done.text);
+}
+
+#[test]
+fn the_demo_works_in_a_browser() {
+    let Some(browser) = Browser::start() else {
+        return cannot_run(CASE, "chromedriver is not on PATH: install chromium-driver");
+    };
+    let folder = demo();
+    if harness::is_root() {
+        folder.give_to(harness::ORDINARY_USER);
+    }
+    let python = product().program("python").display().to_string();
+    let site = Express::program(&python, &["manage.py", "runmodwsgi"]).within(&folder.path().join("mysite")).start();
+
+    browser.go_to(&site.url("/admin/"));
+    assert!(browser.address().contains("/admin/login/"), "{}", browser.address());
+    assert_eq!(
+        browser.style("#header", "background-color"),
+        "rgba(65, 118, 144, 1)",
+        "the colour that base.css gives the header"
+    );
+    every_request_succeeded(&browser);
+
+    browser.type_into("#id_username", "admin");
+    browser.type_into("#id_password", "opensesame");
+    browser.click("input[type=submit]");
+    browser.wait_for_text("Site administration");
+    every_request_succeeded(&browser);
+    browser.save_screenshot(&picture("demo-admin.png"));
+
+    let letter = folder.write("letter.txt", "dear reader");
+    browser.go_to(&site.url("/"));
+    browser.type_into("input[type=file]", &letter.display().to_string());
+    browser.click("[type=submit]");
+    browser.wait_for_text("letter");
+    every_request_succeeded(&browser);
+    browser.save_screenshot(&picture("demo-upload.png"));
+}
+
+/// Neither an answer over the network nor the browser's own log tells of a failure since the last call. The site's icon does
+/// not count: the browser asks for it although no page refers to one.
+#[track_caller]
+fn every_request_succeeded(browser: &Browser) {
+    let answers = browser.network();
+    assert!(!answers.is_empty(), "the browser asked for nothing");
+    let failed: Vec<_> = answers.iter().filter(|(status, url)| *status >= 400 && !url.ends_with(ICON)).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    let errors: Vec<_> = browser.errors().into_iter().filter(|error| !error.contains(ICON)).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+/// Pictures are kept as artefacts in the root of the repository.
+fn picture(name: &str) -> PathBuf {
+    repository().join("artifacts").join(name)
+}

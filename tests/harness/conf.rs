@@ -60,20 +60,22 @@ impl Conf<'_> {
     /// The text of `httpd.conf`. In the test's own lines `{root}`, `{apps}` and `{port}` stand for this server's.
     pub(crate) fn text(&self) -> String {
         let Self { root, port, mpm, log_level, module_config, own } = self;
-        let (root, mpm) = (root.display(), mpm.name());
+        let root = root.display();
         let mut text = format!(
             "ServerName localhost\nServerRoot {root}\nListen 127.0.0.1:{port}\n\
              PidFile {root}/run/httpd.pid\nDefaultRuntimeDir {root}/run\nMutex file:{root}/run default\n\
              ErrorLog {root}/logs/error.log\nLogLevel {log_level}\n"
         );
-        for name in std::iter::once(format!("mpm_{mpm}")).chain(MODULES.map(String::from)) {
+        for name in std::iter::once(format!("mpm_{}", mpm.name())).chain(MODULES.map(String::from)) {
             if let Some(file) = apache().module(&name) {
                 let _ = writeln!(text, "LoadModule {name}_module {}", file.display());
             }
         }
-        text += "StartServers 1\nMaxRequestWorkers 32\nKeepAliveTimeout 30\n";
-        if *mpm != *"prefork" {
-            text += "ServerLimit 2\nThreadLimit 16\nThreadsPerChild 16\n";
+        // One child with more threads than a test has connections, so that none is closed for want of a thread, and room
+        // for the children of a graceful restart.
+        text += "StartServers 1\nMaxRequestWorkers 128\nKeepAliveTimeout 30\n";
+        if *mpm != Mpm::Prefork {
+            text += "ServerLimit 4\nThreadLimit 32\nThreadsPerChild 32\nMinSpareThreads 1\nMaxSpareThreads 128\n";
         }
         if is_root() {
             let _ = writeln!(text, "User {ORDINARY_USER}\nGroup {ORDINARY_USER}");

@@ -82,7 +82,7 @@ fn a_process_that_dies_in_a_request_fails_that_request_only() {
 
 #[test]
 fn a_graceful_restart_fails_no_request_and_replaces_the_daemons() {
-    let site = Httpd::site("threads=3", PROBE).conf("ServerLimit 4\nMaxRequestWorkers 64").start();
+    let site = Httpd::probe("threads=3");
     let first = daemon(&site);
     let load = Load::start(&site, "/?time.sleep(0.01)%20or%20os.getpid()", 3);
     site.signal(libc::SIGUSR1);
