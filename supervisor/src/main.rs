@@ -1,2 +1,54 @@
-//! .
-fn main() {}
+//! Starts and watches the daemon processes of all process groups. The Apache module starts this program and tells it what it wants;
+//! `docs/architecture.md` has the contract.
+
+mod backoff;
+mod channel;
+mod configuration;
+mod exit;
+mod interpreter;
+mod lifecycle;
+mod listener;
+mod log;
+mod orphans;
+mod privileges;
+mod process;
+mod signals;
+mod spawn;
+mod supervisor;
+mod sys;
+
+use std::io;
+use std::process::ExitCode;
+
+use nix::sys::stat::{Mode, umask};
+use wsgi_wire::record::Level;
+
+use channel::Channel;
+use log::Log;
+use signals::Signals;
+use supervisor::Supervisor;
+use sys::descriptors::{self, Inherited};
+use sys::table::Table;
+
+fn main() -> ExitCode {
+    let log = Log { level: Level::Info };
+    match run(log) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.error(&format!(
+                "the supervisor of the daemon processes cannot go on: {error}; it is started by the Apache module only"
+            ));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(log: Log) -> io::Result<()> {
+    let Inherited { control, table, placeholder: _placeholder } = descriptors::inherit()?;
+    let signals = Signals::new()?;
+    let control = Channel::with_descriptors(control)?;
+    let table = Table::map(table)?;
+    // Sockets must be nobody else's from the moment they exist. Daemons get Apache's own mask back, or their group's.
+    let apaches_umask = umask(Mode::from_bits_truncate(0o077)).bits();
+    Supervisor::new(control, table, signals, log, apaches_umask).run()
+}

@@ -1,0 +1,141 @@
+//! Frames over a control socket, without ever waiting.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use wsgi_wire::codec::Malformed;
+use wsgi_wire::frame::{self, Kind};
+
+use crate::sys::descriptors;
+
+/// How much is read at a time.
+const READ: usize = 64 << 10;
+
+/// One end of a control socket.
+#[derive(Debug)]
+pub struct Channel {
+    stream: UnixStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// Descriptors that have arrived and no message has claimed; `None` where the peer may not send any.
+    passed: Option<VecDeque<OwnedFd>>,
+}
+
+impl Channel {
+    /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the kernel.
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, input: Vec::new(), output: Vec::new(), passed: None })
+    }
+
+    /// A channel to the Apache parent.
+    pub fn with_descriptors(stream: UnixStream) -> io::Result<Self> {
+        Ok(Self { passed: Some(VecDeque::new()), ..Self::new(stream)? })
+    }
+
+    /// Reads once. `false`: the peer has closed, or the connection is broken.
+    pub fn receive(&mut self) -> bool {
+        let start = self.input.len();
+        self.input.resize(start + READ, 0);
+        let buffer = &mut self.input[start..];
+        let result = match &mut self.passed {
+            Some(passed) => descriptors::receive(&self.stream, buffer, passed),
+            None => self.stream.read(buffer),
+        };
+        self.input.truncate(start + result.as_ref().map_or(0, |n| *n));
+        match result {
+            Ok(n) => n > 0,
+            Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+        }
+    }
+
+    /// Takes the next whole frame out of what was read.
+    ///
+    /// # Errors
+    /// The peer does not keep to the protocol; nothing more can be read from it.
+    pub fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, Malformed> {
+        let Some(frame) = frame::first(&self.input)? else { return Ok(None) };
+        let (kind, payload, size) = (frame.kind, frame.payload.to_vec(), frame.size());
+        self.input.drain(..size);
+        Ok(Some((kind, payload)))
+    }
+
+    /// The next `count` descriptors that came along, or `None` if there are not so many.
+    pub fn take_descriptors(&mut self, count: usize) -> Option<Vec<OwnedFd>> {
+        let passed = self.passed.as_mut()?;
+        (passed.len() >= count).then(|| passed.drain(..count).collect())
+    }
+
+    /// Sends a frame, now or when the peer reads.
+    ///
+    /// # Errors
+    /// The payload is longer than a frame can be.
+    pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Malformed> {
+        frame::put(&mut self.output, kind, |out| out.extend_from_slice(payload))?;
+        self.flush();
+        Ok(())
+    }
+
+    /// Sends what is left, as far as the peer takes it. A peer that is gone takes nothing: its end is noticed elsewhere.
+    pub fn flush(&mut self) {
+        match self.stream.write(&self.output) {
+            Ok(sent) => drop(self.output.drain(..sent)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+            Err(_) => self.output.clear(),
+        }
+    }
+
+    /// Whether something is left to send.
+    pub fn wants_to_send(&self) -> bool {
+        !self.output.is_empty()
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_arrive_whole_however_they_were_cut() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let mut channel = Channel::new(here).unwrap();
+        let mut data = Vec::new();
+        frame::put(&mut data, Kind::Draining, |out| out.push(4)).unwrap();
+        frame::put(&mut data, Kind::Ready, |_| {}).unwrap();
+        let (first, second) = data.split_at(5);
+        (&there).write_all(first).unwrap();
+        assert!(channel.receive() && channel.next().unwrap().is_none());
+        (&there).write_all(second).unwrap();
+        assert!(channel.receive());
+        assert_eq!(channel.next().unwrap(), Some((Kind::Draining, vec![4])));
+        assert_eq!(channel.next().unwrap(), Some((Kind::Ready, vec![])));
+        assert!(channel.receive(), "nothing to read is not the end");
+        drop(there);
+        assert!(!channel.receive());
+    }
+
+    #[test]
+    fn a_long_message_waits_for_its_reader() {
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let mut channel = Channel::new(here).unwrap();
+        let payload = vec![7; 2 << 20];
+        channel.send(Kind::Start, &payload).unwrap();
+        assert!(channel.wants_to_send());
+        let reader = std::thread::spawn(move || {
+            let mut all = vec![0; frame::HEADER + (2 << 20)];
+            there.read_exact(&mut all).map(|()| all)
+        });
+        while channel.wants_to_send() {
+            channel.flush();
+        }
+        assert_eq!(reader.join().unwrap().unwrap()[frame::HEADER..], payload);
+    }
+}

@@ -1,0 +1,92 @@
+//! What the Apache parent wants.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::control;
+use wsgi_wire::record::Level;
+
+use crate::channel::Channel;
+use crate::lifecycle::Limits;
+
+/// A process group. Processes hold on to the one they were started with.
+#[derive(Debug)]
+pub struct Group {
+    /// As it came.
+    pub settings: control::Group,
+    /// Its virtual host's error log.
+    pub error_log: Rc<OwnedFd>,
+    /// The time limits of its processes.
+    pub limits: Limits,
+}
+
+impl Group {
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        &self.settings.daemon.group
+    }
+
+    /// Its name for messages.
+    pub fn label(&self) -> String {
+        String::from_utf8_lossy(self.name()).into_owned()
+    }
+
+    /// Whether its processes only run a script and take no requests.
+    pub fn is_service(&self) -> bool {
+        self.settings.daemon.threads == 0
+    }
+}
+
+/// One configuration.
+#[derive(Debug)]
+pub struct Configuration {
+    /// Counts the configurations of the Apache parent.
+    pub generation: u32,
+    /// What this process logs.
+    pub log_level: Level,
+    /// `WSGISocketPrefix`
+    pub socket_prefix: String,
+    /// The Apache parent's pid.
+    pub parent: u32,
+    /// The main server's error log.
+    pub main_log: Rc<OwnedFd>,
+    /// All groups.
+    pub groups: Vec<Rc<Group>>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Invalid {
+    /// It does not decode.
+    #[error("the configuration from Apache is malformed: {0}")]
+    Malformed(#[from] Malformed),
+    /// Log files are missing.
+    #[error("the configuration from Apache came without its {0} error logs")]
+    NoLogs(u32),
+}
+
+impl Configuration {
+    /// Reads a `Configure` message and takes its descriptors off the channel.
+    pub fn read(payload: &[u8], channel: &mut Channel) -> Result<Self, Invalid> {
+        let message = control::Configure::from_bytes(payload)?;
+        let no_logs = || Invalid::NoLogs(message.error_logs);
+        let logs = channel.take_descriptors(message.error_logs as usize).ok_or_else(no_logs)?;
+        let logs: Vec<Rc<OwnedFd>> = logs.into_iter().map(Rc::new).collect();
+        let log = |index: u32| logs.get(index as usize).cloned().ok_or_else(no_logs);
+        let group = |settings: control::Group| {
+            let daemon = &settings.daemon;
+            let graceful = daemon.graceful_timeout.max(daemon.eviction_timeout);
+            let limits = Limits::new(daemon.startup_timeout, graceful, daemon.shutdown_timeout);
+            Ok(Rc::new(Group { error_log: log(settings.error_log)?, limits, settings }))
+        };
+        Ok(Self {
+            generation: message.generation,
+            log_level: message.log_level,
+            socket_prefix: message.socket_prefix,
+            parent: message.parent,
+            main_log: log(0)?,
+            groups: message.groups.into_iter().map(group).collect::<Result<_, Invalid>>()?,
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Every rule of [`super`] on invented states and times.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn group(name: &str, processes: usize) -> Group<'_> {
+    Group { name: name.as_bytes(), processes, service: false, not_before: None }
+}
+
+fn process(slot: usize, generation: u32, phase: Phase, since: Instant) -> Process<'static> {
+    Process { slot, group: b"g", generation, service: false, phase, since, limits: Limits::new(0, 15, 5) }
+}
+
+const STARTING: Phase = Phase::Starting { reported: true };
+
+fn actions(goal: Goal<'_>, processes: &[Process<'_>], now: Instant) -> Vec<Action> {
+    decide(goal, processes, now).0
+}
+
+#[test]
+fn a_group_gets_all_its_processes_at_once() {
+    let now = Instant::now();
+    let groups = [group("g", 3), group("h", 1)];
+    let goal = Goal::Run { generation: 1, groups: &groups };
+    let expected = [Action::Start(0), Action::Start(0), Action::Start(0), Action::Start(1)];
+    assert_eq!(actions(goal, &[], now), expected);
+    let running = [process(0, 1, STARTING, now), process(1, 1, Phase::Ready, now)];
+    assert_eq!(actions(goal, &running, now), [Action::Start(0), Action::Start(1)]);
+}
+
+#[test]
+fn a_process_on_its_way_out_is_replaced_before_it_ends() {
+    let now = Instant::now();
+    let groups = [group("g", 1)];
+    for phase in [Phase::Draining, Phase::Stopping, Phase::Killed] {
+        let goal = Goal::Run { generation: 1, groups: &groups };
+        assert_eq!(actions(goal, &[process(0, 1, phase, now)], now), [Action::Start(0)], "{phase:?}");
+    }
+}
+
+#[test]
+fn a_failing_group_waits() {
+    let now = Instant::now();
+    let groups = [Group { not_before: Some(now + SECOND), ..group("g", 1) }];
+    let goal = Goal::Run { generation: 1, groups: &groups };
+    assert_eq!(decide(goal, &[], now), (vec![], Some(now + SECOND)));
+    assert_eq!(actions(goal, &[], now + SECOND), [Action::Start(0)]);
+}
+
+#[test]
+fn old_processes_serve_until_new_ones_are_ready() {
+    let now = Instant::now();
+    let groups = [group("g", 2)];
+    let goal = Goal::Run { generation: 2, groups: &groups };
+    let mut all = vec![
+        process(0, 1, Phase::Ready, now),
+        process(1, 1, Phase::Ready, now - SECOND),
+        process(2, 2, STARTING, now),
+        process(3, 2, STARTING, now),
+    ];
+    assert_eq!(actions(goal, &all, now), []);
+    all[2].phase = Phase::Ready;
+    assert_eq!(actions(goal, &all, now), [Action::Drain(1)], "the oldest goes first");
+    all[1].phase = Phase::Draining;
+    assert_eq!(actions(goal, &all, now), []);
+    all[3].phase = Phase::Ready;
+    assert_eq!(actions(goal, &all, now), [Action::Drain(0)]);
+}
+
+#[test]
+fn an_old_process_that_is_not_ready_is_stopped_at_once() {
+    let now = Instant::now();
+    let groups = [group("g", 1)];
+    let goal = Goal::Run { generation: 2, groups: &groups };
+    assert_eq!(actions(goal, &[process(0, 1, STARTING, now)], now), [Action::Stop(0), Action::Start(0)]);
+}
+
+#[test]
+fn processes_of_a_removed_group_are_drained_and_not_replaced() {
+    let now = Instant::now();
+    let goal = Goal::Run { generation: 2, groups: &[] };
+    assert_eq!(actions(goal, &[process(0, 1, Phase::Ready, now)], now), [Action::Drain(0)]);
+    assert_eq!(actions(goal, &[process(0, 1, Phase::Draining, now)], now), []);
+}
+
+#[test]
+fn who_takes_too_long_is_stopped_and_then_killed() {
+    let now = Instant::now();
+    let draining = [process(0, 1, Phase::Draining, now)];
+    let goal = Goal::Run { generation: 1, groups: &[] };
+    let limit = now + SECOND * (15 + 5 + 1);
+    assert_eq!(decide(goal, &draining, now), (vec![], Some(limit)));
+    assert_eq!(actions(goal, &draining, limit), [Action::Stop(0)]);
+    let stopping = [process(0, 1, Phase::Stopping, now)];
+    assert_eq!(actions(goal, &stopping, now + SECOND * 5), []);
+    assert_eq!(actions(goal, &stopping, now + SECOND * 6), [Action::Kill(0)]);
+}
+
+#[test]
+fn a_start_without_a_limit_is_reported_and_one_with_a_limit_is_ended() {
+    let now = Instant::now();
+    let groups = [group("g", 1)];
+    let goal = Goal::Run { generation: 1, groups: &groups };
+    let mut all = [process(0, 1, Phase::Starting { reported: false }, now)];
+    assert_eq!(decide(goal, &all, now), (vec![], Some(now + SLOW_START)));
+    assert_eq!(actions(goal, &all, now + SLOW_START), [Action::ReportSlowStart(0)]);
+    all[0].phase = STARTING;
+    assert_eq!(decide(goal, &all, now + SLOW_START), (vec![], None));
+    all[0].limits = Limits::new(60, 15, 5);
+    assert_eq!(actions(goal, &all, now + SECOND * 66), [Action::Stop(0)]);
+}
+
+#[test]
+fn stopping_the_server_stops_everything_and_starts_nothing() {
+    let now = Instant::now();
+    let all = [
+        process(0, 1, STARTING, now),
+        process(1, 1, Phase::Ready, now),
+        process(2, 1, Phase::Draining, now),
+        process(3, 1, Phase::Stopping, now),
+        process(4, 1, Phase::Killed, now),
+    ];
+    let (actions, wake) = decide(Goal::Stop, &all, now);
+    assert_eq!(actions, [Action::Stop(0), Action::Stop(1), Action::Stop(2)]);
+    assert_eq!(wake, Some(now + SECOND * 6));
+}
+
+#[test]
+fn no_limit_still_lets_a_server_stop() {
+    let limits = Limits::new(0, 0, 0);
+    assert_eq!((limits.start, limits.stop), (None, PATIENCE));
+}
+
+#[test]
+fn a_service_never_runs_twice_at_a_time() {
+    let now = Instant::now();
+    let groups = [Group { service: true, ..group("g", 1) }];
+    let goal = Goal::Run { generation: 2, groups: &groups };
+    let mut old = Process { service: true, ..process(0, 1, STARTING, now) };
+    assert_eq!(actions(goal, &[old], now), [Action::Stop(0)]);
+    old.phase = Phase::Stopping;
+    assert_eq!(actions(goal, &[old], now), []);
+    assert_eq!(actions(goal, &[], now), [Action::Start(0)]);
+    let current = Process { generation: 2, phase: Phase::Starting { reported: false }, ..old };
+    assert_eq!(decide(goal, &[current], now), (vec![], None), "a service is never ready");
+}

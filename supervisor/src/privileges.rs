@@ -1,0 +1,86 @@
+//! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec.
+
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use nix::unistd::{Gid, getgrouplist};
+use wsgi_wire::control::{Identity, Resource, Spawn};
+
+use crate::sys::child::{Directory, Ids};
+
+/// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
+pub fn ids(identity: &Identity) -> io::Result<Ids> {
+    let mut groups = match &identity.groups {
+        Some(groups) => groups.clone(),
+        None if identity.name.is_empty() => Vec::new(),
+        None => {
+            let name = CString::new(identity.name.to_vec())?;
+            getgrouplist(&name, Gid::from_raw(identity.gid))?.into_iter().map(Gid::as_raw).collect()
+        }
+    };
+    if !groups.contains(&identity.gid) {
+        groups.insert(0, identity.gid);
+    }
+    Ok(Ids { uid: identity.uid, gid: identity.gid, groups })
+}
+
+/// `home`, else the user's home where there is a user to become; else the directory stays as it is.
+pub fn directory(spawn: &Spawn) -> io::Result<Option<Directory>> {
+    let users = spawn.identity.as_ref().and_then(|identity| identity.home.as_ref());
+    Ok(match (&spawn.home, users) {
+        (Some(home), _) => Some(Directory::Configured(CString::new(home.to_vec())?)),
+        (None, Some(home)) => Some(Directory::UserHome(CString::new(home.to_vec())?)),
+        (None, None) => None,
+    })
+}
+
+/// What is different from Apache's own environment: the user's own variables, and those of the configuration, which win.
+pub fn environment(spawn: &Spawn) -> Vec<(OsString, OsString)> {
+    let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let mut variables = Vec::new();
+    if let Some(identity) = &spawn.identity {
+        if let Some(home) = &identity.home {
+            variables.push(("HOME".into(), text(home)));
+        }
+        let present = ["USER", "LOGNAME", "USERNAME"].into_iter().filter(|name| env::var_os(name).is_some());
+        if !identity.name.is_empty() {
+            variables.extend(present.map(|name| (name.into(), text(&identity.name))));
+        }
+    }
+    variables.extend(spawn.env.iter().map(|(name, value)| (text(name), text(value))));
+    variables
+}
+
+/// The resource limits in the system's own numbers.
+pub fn limits(spawn: &Spawn) -> Vec<(libc::c_int, u64, u64)> {
+    let number = |resource| match resource {
+        Resource::Cpu => libc::RLIMIT_CPU,
+        Resource::Data => libc::RLIMIT_DATA,
+        Resource::AddressSpace => libc::RLIMIT_AS,
+    };
+    spawn.limits.iter().map(|limit| (number(limit.resource) as libc::c_int, limit.soft, limit.hard)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(groups: Option<Vec<u32>>) -> Identity {
+        Identity { uid: 4711, gid: 4712, name: "".into(), groups, home: None }
+    }
+
+    #[test]
+    fn the_main_group_is_always_among_the_groups() {
+        assert_eq!(ids(&identity(Some(vec![5, 6]))).unwrap().groups, [4712, 5, 6]);
+        assert_eq!(ids(&identity(Some(vec![4712, 6]))).unwrap().groups, [4712, 6]);
+        assert_eq!(ids(&identity(None)).unwrap().groups, [4712], "a uid without a name has no other groups");
+    }
+
+    #[test]
+    fn a_known_user_has_the_groups_of_the_system() {
+        let root = Identity { uid: 0, gid: 0, name: "root".into(), groups: None, home: None };
+        assert!(ids(&root).unwrap().groups.contains(&0));
+    }
+}

@@ -1,0 +1,157 @@
+//! A daemon process as long as it lives.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::control::{Drain, Draining, Reason};
+use wsgi_wire::frame::Kind;
+use wsgi_wire::table::State;
+
+use crate::channel::Channel;
+use crate::configuration::Group;
+use crate::lifecycle::{self, Phase};
+use crate::listener::SocketFile;
+use crate::spawn::Spawned;
+use crate::sys::table::Table;
+
+/// A running daemon process.
+#[derive(Debug)]
+pub struct Process {
+    /// Its slot.
+    pub slot: usize,
+    /// Its process id.
+    pub pid: u32,
+    /// What it was started with.
+    pub group: Rc<Group>,
+    /// The configuration it belongs to.
+    pub generation: u32,
+    /// When it was started.
+    pub started: Instant,
+    /// When it became ready.
+    pub ready: Option<Instant>,
+    /// Its control socket, until it closes it.
+    pub channel: Option<Channel>,
+    phase: Phase,
+    since: Instant,
+    /// Goes with it.
+    _socket: SocketFile,
+}
+
+impl Process {
+    /// A process that has just been spawned.
+    pub fn new(spawned: Spawned, group: Rc<Group>, generation: u32) -> Self {
+        let Spawned { slot, pid, channel, socket, started } = spawned;
+        // A service has nothing to get ready for: it works from its first moment.
+        let ready = group.is_service().then_some(started);
+        Self {
+            slot,
+            pid,
+            group,
+            generation,
+            started,
+            ready,
+            channel: Some(channel),
+            phase: Phase::Starting { reported: false },
+            since: started,
+            _socket: socket,
+        }
+    }
+
+    /// What [`lifecycle::decide`] has to know of it.
+    pub fn facts(&self) -> lifecycle::Process<'_> {
+        lifecycle::Process {
+            slot: self.slot,
+            group: self.group.name(),
+            generation: self.generation,
+            service: self.group.is_service(),
+            phase: self.phase,
+            since: self.since,
+            limits: self.group.limits,
+        }
+    }
+
+    /// Its name in messages.
+    pub fn label(&self) -> String {
+        format!("daemon process {} of group '{}'", self.pid, self.group.label())
+    }
+
+    /// Whether its end is nobody's fault: it was told to end or has said that it will.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Draining | Phase::Stopping | Phase::Killed)
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.since = Instant::now();
+    }
+
+    /// Reads what it has to say. `Some` if it has announced that it ends.
+    ///
+    /// # Errors
+    /// It does not keep to the protocol.
+    pub fn listen(&mut self) -> Result<Option<Reason>, Malformed> {
+        let Some(channel) = &mut self.channel else { return Ok(None) };
+        let open = channel.receive();
+        let (now, mut leaves) = (Instant::now(), None);
+        while let Some((kind, payload)) = channel.next()? {
+            match (kind, self.phase) {
+                (Kind::Ready, Phase::Starting { .. }) => {
+                    self.ready = Some(now);
+                    (self.phase, self.since) = (Phase::Ready, now);
+                }
+                (Kind::Draining, Phase::Starting { .. } | Phase::Ready) => {
+                    leaves = Some(Draining::from_bytes(&payload)?.reason);
+                    (self.phase, self.since) = (Phase::Draining, now);
+                }
+                // Late news: its messages and our signals have crossed.
+                (Kind::Ready | Kind::Draining, _) => {}
+                (other, _) => return Err(Malformed::Unknown(other as u64)),
+            }
+        }
+        if !open {
+            self.channel = None;
+        }
+        Ok(leaves)
+    }
+
+    /// Tells it to finish what it has. It answers by ending.
+    pub fn drain(&mut self, table: &Table) -> Result<(), Malformed> {
+        self.leave(table);
+        self.enter(Phase::Draining);
+        let message = Drain { reason: Reason::GracefulSignal };
+        self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Drain, &message.to_bytes()))
+    }
+
+    /// Stops it.
+    pub fn stop(&mut self, table: &Table) {
+        self.leave(table);
+        self.enter(Phase::Stopping);
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Ends it.
+    pub fn kill(&mut self) {
+        self.enter(Phase::Killed);
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Notes that its slow start has been reported.
+    pub fn slow_start_reported(&mut self) {
+        self.phase = Phase::Starting { reported: true };
+    }
+
+    /// Apache children choose it no more, at once: it will say so itself, but later.
+    fn leave(&self, table: &Table) {
+        if let Some(slot) = table.slot(self.slot) {
+            slot.set_state(State::Draining);
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It is a child that was not waited for yet, so the pid is its own. If it has ended meanwhile, all is well.
+        let _ = kill(Pid::from_raw(self.pid as i32), signal);
+    }
+}

@@ -1,0 +1,157 @@
+//! One daemon process: from a free slot to a running interpreter.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::control::Spawn;
+use wsgi_wire::frame::Kind;
+use wsgi_wire::settings::Daemon;
+use wsgi_wire::table::{Slot, State, group_key, socket_path};
+
+use crate::channel::Channel;
+use crate::configuration::{Configuration, Group};
+use crate::interpreter::{self, BOOT, Missing};
+use crate::listener::SocketFile;
+use crate::privileges;
+use crate::sys::child::{self, Step, Steps};
+use crate::sys::descriptors::duplicate;
+use crate::sys::table::Table;
+
+/// What a new process consists of.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its slot.
+    pub slot: usize,
+    /// Its process id.
+    pub pid: u32,
+    /// Our end of its control socket; `Start` is on its way.
+    pub channel: Channel,
+    /// The file of its socket.
+    pub socket: SocketFile,
+    /// When it was started.
+    pub started: Instant,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The table is full.
+    #[error(
+        "the server has {} daemon processes already, which is the most it can have: lower 'processes' of some groups",
+        wsgi_wire::table::SLOTS
+    )]
+    NoSlot,
+    /// No Python.
+    #[error(transparent)]
+    Interpreter(#[from] Missing),
+    /// The socket cannot be made.
+    #[error("cannot make the socket '{}': {reason}; WSGISocketPrefix must begin with a directory that exists and that Apache can write to", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// The process failed before Python started.
+    #[error("the process cannot {step}{subject}: {reason}")]
+    Step {
+        /// What it did.
+        step: Step,
+        /// To what: the value that was configured, quoted.
+        subject: String,
+        /// Why it failed.
+        reason: io::Error,
+    },
+    /// Preparing it failed.
+    #[error("cannot prepare the process: {0}")]
+    Prepare(#[from] io::Error),
+    /// Its settings are too long to be sent.
+    #[error("its settings cannot be sent: {0}")]
+    Settings(#[from] Malformed),
+}
+
+/// Starts a process of the group.
+pub fn spawn(group: &Group, configuration: &Configuration, table: &Table, umask: u32) -> Result<Spawned, Error> {
+    let (index, slot) = table.slots().find(|(_, slot)| slot.state() == State::Free).ok_or(Error::NoSlot)?;
+    let secret = getrandom::u64().map_err(io::Error::from)?;
+    table.header().used.fetch_max(index as u32 + 1, Relaxed);
+    slot.occupy(group_key(group.name()), group.settings.daemon.threads, secret);
+    let result = fill(index, slot, group, configuration, table, umask);
+    if result.is_err() {
+        slot.set_state(State::Free);
+    }
+    result
+}
+
+fn fill(
+    index: usize,
+    slot: &Slot,
+    group: &Group,
+    configuration: &Configuration,
+    table: &Table,
+    umask: u32,
+) -> Result<Spawned, Error> {
+    let spawn = &group.settings.spawn;
+    let path = PathBuf::from(socket_path(
+        &configuration.socket_prefix,
+        configuration.parent,
+        index,
+        slot.serial.load(Relaxed),
+    ));
+    let (socket, listener) = SocketFile::bind(path.clone(), spawn).map_err(|reason| Error::Socket { path, reason })?;
+    let interpreter = interpreter::find(spawn)?;
+    let (ours, theirs) = UnixStream::pair()?;
+    let mut command = command(&interpreter, group)?;
+    let steps = Steps {
+        nice: spawn.nice,
+        limits: privileges::limits(spawn),
+        chroot: spawn.chroot.as_ref().map(|root| CString::new(root.to_vec())).transpose().map_err(io::Error::from)?,
+        identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
+        directory: privileges::directory(spawn)?,
+        umask: spawn.umask.unwrap_or(umask) as libc::mode_t,
+        descriptors: [duplicate(&theirs)?, duplicate(&listener)?, duplicate(&table.file)?],
+    };
+    child::prepare(&mut command, steps);
+
+    let mut channel = Channel::new(ours)?;
+    let settings = Daemon { slot: index as u32, generation: configuration.generation, ..group.settings.daemon.clone() };
+    channel.send(Kind::Start, &settings.to_bytes())?;
+    let started = Instant::now();
+    let process = command.spawn().map_err(|error| failed_step(error, spawn, &interpreter))?;
+    slot.pid.store(process.id(), Relaxed);
+    Ok(Spawned { slot: index, pid: process.id(), channel, socket, started })
+}
+
+/// `python <flags> -c <boot> <folder of the mod_wsgi package>`
+fn command(interpreter: &Path, group: &Group) -> io::Result<Command> {
+    let spawn = &group.settings.spawn;
+    let error_log = || group.error_log.as_fd().try_clone_to_owned().map(Stdio::from);
+    let mut command = Command::new(interpreter);
+    command.args(spawn.python_flags.iter().map(|flag| OsStr::from_bytes(flag)));
+    command.arg("-c").arg(BOOT).arg(OsStr::from_bytes(spawn.package.as_deref().unwrap_or_default()));
+    command.envs(privileges::environment(spawn));
+    command.stdin(Stdio::null()).stdout(error_log()?).stderr(error_log()?);
+    Ok(command)
+}
+
+/// Names what was configured for the step that failed.
+fn failed_step(error: io::Error, spawn: &Spawn, interpreter: &Path) -> Error {
+    let (step, reason) = Step::of(error);
+    let quoted = |text: &[u8]| format!(" '{}'", String::from_utf8_lossy(text));
+    let subject = match step {
+        Step::Exec => quoted(interpreter.as_os_str().as_bytes()),
+        Step::Chroot => spawn.chroot.as_deref().map(quoted).unwrap_or_default(),
+        Step::Directory => spawn.home.as_deref().map(quoted).unwrap_or_default(),
+        Step::Identity => spawn.identity.as_ref().map(|user| quoted(&user.name)).unwrap_or_default(),
+        Step::Limit | Step::Descriptors => String::new(),
+    };
+    Error::Step { step, subject, reason }
+}

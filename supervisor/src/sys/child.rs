@@ -1,0 +1,184 @@
+//! What a new process does between fork and exec. Everything is prepared before; here are only system calls.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use super::descriptors::{FIRST_UNNAMED, close_on_exec_from};
+
+/// The prepared steps, in the order in which they are carried out (`directives.md` §4.4).
+#[derive(Debug)]
+pub struct Steps {
+    /// Scheduling priority. Failure is not fatal: the caller compares afterwards.
+    pub nice: Option<i32>,
+    /// Resource limits: which, soft, hard.
+    pub limits: Vec<(libc::c_int, u64, u64)>,
+    /// New root directory.
+    pub chroot: Option<CString>,
+    /// Group, all groups, user.
+    pub identity: Option<Ids>,
+    /// Working directory.
+    pub directory: Option<Directory>,
+    /// File mode creation mask.
+    pub umask: libc::mode_t,
+    /// Become descriptors 3, 4 and 5. Their own numbers must be above.
+    pub descriptors: [OwnedFd; 3],
+}
+
+/// Numbers of a user.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// User.
+    pub uid: libc::uid_t,
+    /// Group.
+    pub gid: libc::gid_t,
+    /// All groups.
+    pub groups: Vec<libc::gid_t>,
+}
+
+/// Where a process works.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// As configured: without it the process does not start.
+    Configured(CString),
+    /// The user's home, which some system users do not have: then the root directory.
+    UserHome(CString),
+}
+
+/// The step at which a process failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Running the interpreter.
+    Exec,
+    /// Placing the descriptors.
+    Descriptors,
+    /// A resource limit.
+    Limit,
+    /// `chroot`
+    Chroot,
+    /// Becoming the user.
+    Identity,
+    /// Entering the working directory.
+    Directory,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Exec => "run the interpreter",
+            Step::Descriptors => "place its descriptors",
+            Step::Limit => "set its resource limits",
+            Step::Chroot => "change its root directory",
+            Step::Identity => "take its user and groups",
+            Step::Directory => "enter its working directory",
+        })
+    }
+}
+
+impl Step {
+    /// std carries one number from the child to the parent, so the step travels above the bits of `errno`.
+    fn error(self) -> io::Error {
+        let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL);
+        io::Error::from_raw_os_error((self as i32) << 16 | errno)
+    }
+
+    /// Splits what `Command::spawn` returned. std's own failures, those of exec among them, have no step in them.
+    pub fn of(error: io::Error) -> (Step, io::Error) {
+        const ALL: [Step; 6] =
+            [Step::Exec, Step::Descriptors, Step::Limit, Step::Chroot, Step::Identity, Step::Directory];
+        let Some(number) = error.raw_os_error() else { return (Step::Exec, error) };
+        let step = usize::try_from(number >> 16).ok().and_then(|n| ALL.get(n)).copied().unwrap_or(Step::Exec);
+        (step, io::Error::from_raw_os_error(number & 0xffff))
+    }
+}
+
+/// Makes the new process carry out the steps.
+pub fn prepare(command: &mut Command, steps: Steps) {
+    // SAFETY: `carry_out` neither allocates nor takes a lock, and this process has one thread.
+    unsafe { command.pre_exec(move || carry_out(&steps)) };
+}
+
+fn carry_out(steps: &Steps) -> io::Result<()> {
+    reset_signals();
+    if let Some(nice) = steps.nice {
+        // SAFETY: changes a number of this process.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    }
+    for (resource, soft, hard) in &steps.limits {
+        let limit = libc::rlimit { rlim_cur: *soft as libc::rlim_t, rlim_max: *hard as libc::rlim_t };
+        // SAFETY: the pointer is to a live local variable.
+        check(unsafe { libc::setrlimit(*resource as _, &limit) }, Step::Limit)?;
+    }
+    if let Some(root) = &steps.chroot {
+        // SAFETY: the path is a live string that ends in NUL.
+        check(unsafe { libc::chroot(root.as_ptr()) }, Step::Chroot)?;
+        change_directory(c"/", Step::Chroot)?;
+    }
+    if let Some(ids) = &steps.identity {
+        become_user(ids)?;
+    }
+    match &steps.directory {
+        Some(Directory::Configured(path)) => change_directory(path, Step::Directory)?,
+        Some(Directory::UserHome(path)) => {
+            change_directory(path, Step::Directory).or_else(|_| change_directory(c"/", Step::Directory))?;
+        }
+        None => {}
+    }
+    // SAFETY: changes a number of this process.
+    unsafe { libc::umask(steps.umask) };
+    for (number, fd) in (3..).zip(&steps.descriptors) {
+        // SAFETY: the source is open and above all targets; the targets' old meanings end with exec anyway.
+        check(unsafe { libc::dup2(fd.as_raw_fd(), number) }, Step::Descriptors)?;
+    }
+    close_on_exec_from(FIRST_UNNAMED);
+    Ok(())
+}
+
+/// Group first: afterwards this process may no longer change it.
+fn become_user(ids: &Ids) -> io::Result<()> {
+    // SAFETY: changes numbers of this process; the pointer and length are those of a live vector.
+    check(unsafe { libc::setgid(ids.gid) }, Step::Identity)?;
+    // SAFETY: as above.
+    check(unsafe { libc::setgroups(ids.groups.len() as _, ids.groups.as_ptr()) }, Step::Identity)?;
+    // SAFETY: as above.
+    check(unsafe { libc::setuid(ids.uid) }, Step::Identity)
+}
+
+/// Apache ignores some signals, and that would outlive exec. The mask std has reset already.
+fn reset_signals() {
+    for number in 1..32 {
+        // SAFETY: sets the default action; the numbers for which that is refused (KILL, STOP) have no other anyway.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+}
+
+fn change_directory(path: &CStr, step: Step) -> io::Result<()> {
+    // SAFETY: the path is a live string that ends in NUL.
+    check(unsafe { libc::chdir(path.as_ptr()) }, step)
+}
+
+fn check(result: libc::c_int, step: Step) -> io::Result<()> {
+    if result < 0 { Err(step.error()) } else { Ok(()) }
+}
+
+/// The scheduling priority of a process of ours.
+pub fn priority(pid: u32) -> i32 {
+    // SAFETY: reads a number of a process.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, pid as libc::id_t) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_of_a_failure_comes_back_with_its_reason() {
+        let (step, error) = Step::of(io::Error::from_raw_os_error((Step::Directory as i32) << 16 | libc::ENOENT));
+        assert_eq!((step, error.raw_os_error()), (Step::Directory, Some(libc::ENOENT)));
+        let (step, error) = Step::of(io::Error::from_raw_os_error(libc::EACCES));
+        assert_eq!((step, error.raw_os_error()), (Step::Exec, Some(libc::EACCES)));
+    }
+}

@@ -1,0 +1,62 @@
+//! The process table, mapped.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+
+use wsgi_wire::table::{Header, SIZE, SLOTS, Slot, offset};
+
+/// The whole table, shared with the Apache parent, its children and, page by page, the daemons.
+#[derive(Debug)]
+pub struct Table {
+    base: NonNull<u8>,
+    /// To be handed to daemons.
+    pub file: OwnedFd,
+}
+
+impl Table {
+    /// Maps the memory file.
+    ///
+    /// # Errors
+    /// If it is not as long as a table, or cannot be mapped.
+    pub fn map(file: OwnedFd) -> io::Result<Self> {
+        let file = File::from(file);
+        if file.metadata()?.len() < SIZE as u64 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the process table is too short"));
+        }
+        let file = OwnedFd::from(file);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the kernel chooses an address where nothing is mapped; the file has SIZE bytes, and whoever made it never shortens it.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::AddrNotAvailable)?;
+        Ok(Self { base, file })
+    }
+
+    /// The table's header.
+    pub fn header(&self) -> &Header {
+        // SAFETY: the mapping lives as long as `self`, a page is aligned for it, and every bit pattern is a valid Header of atomics.
+        unsafe { self.base.cast().as_ref() }
+    }
+
+    /// A slot, or `None` beyond the last.
+    pub fn slot(&self, index: usize) -> Option<&Slot> {
+        // SAFETY: `offset` of an index below SLOTS is a page inside the mapping; every bit pattern is a valid Slot of atomics.
+        (index < SLOTS).then(|| unsafe { self.base.add(offset(index)).cast().as_ref() })
+    }
+
+    /// All slots with their indexes.
+    pub fn slots(&self) -> impl Iterator<Item = (usize, &Slot)> {
+        (0..SLOTS).filter_map(|index| Some((index, self.slot(index)?)))
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // SAFETY: the range is what `map` mapped, and references into it cannot outlive `self`.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), SIZE) };
+    }
+}

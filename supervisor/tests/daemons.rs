@@ -1,0 +1,234 @@
+//! The supervisor from outside: real processes, real sockets, daemons that only speak the control protocol.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod harness;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use harness::{Supervised, eventually, is_alive, send};
+use nix::sys::signal::Signal;
+use wsgi_wire::control::Identity;
+
+#[test]
+fn a_daemon_gets_what_the_contract_says_and_nothing_else() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.umask = Some(0o027);
+    group.spawn.env.push(("LANG".into(), "C.UTF-8".into()));
+    group.spawn.home = Some(apache.dir.path().join("facts").to_str().unwrap().into());
+    apache.configure(vec![group]);
+    let facts = apache.facts(apache.running(1)[0]);
+    for expected in [
+        r#""arguments": ["-B", "-c", "#,
+        r#""/the/package"]"#,
+        r#""umask": 23"#,
+        r#""LANG": "C.UTF-8""#,
+        &format!(r#""cwd": "{}""#, apache.dir.path().join("facts").display()),
+        &format!(r#""socket": "{}.4711.0.1.sock""#, apache.dir.path().join("run/wsgi").display()),
+        // The last is the folder that lists them.
+        r#""descriptors": [0, 1, 2, 3, 4, 5, 6]"#,
+        r#""blocked": "0000000000000000""#,
+        // Python itself ignores SIGPIPE and SIGXFSZ; of real-time signals (the upper half) nothing is known.
+        r#"1001000", "nice""#,
+    ] {
+        assert!(facts.contains(expected), "{expected} is not in {facts}");
+    }
+    eventually("standard output is the group's log", || apache.group_log().contains("ready").then_some(()));
+}
+
+#[test]
+fn a_daemon_without_settings_of_its_own_has_those_of_apache() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let facts = apache.facts(apache.running(1)[0]);
+    assert!(facts.contains(r#""umask": 18"#), "{facts}");
+}
+
+#[test]
+fn a_killed_process_is_replaced_at_once_and_the_log_says_how_it_ended() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 2)]);
+    let before = apache.running(2);
+    let start = Instant::now();
+    send(before[0], Signal::SIGKILL);
+    eventually("there are two again", || {
+        let pids = apache.running(2);
+        (!pids.contains(&before[0])).then_some(())
+    });
+    assert!(start.elapsed() < Duration::from_secs(2));
+    let record = format!("[wsgi:error] [pid {}]", apache.supervisor_pid());
+    let log = apache.log();
+    let line = log.lines().find(|line| line.contains("SIGKILL")).unwrap();
+    assert!(line.contains(&record) && line.contains(&before[0].to_string()) && line.contains("'one'"), "{line}");
+    assert_eq!(apache.sockets(), 2);
+}
+
+#[test]
+fn a_new_configuration_replaces_processes_only_when_new_ones_are_ready() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1), apache.group("removed", 1)]);
+    let before = apache.running(2);
+    apache.configure(vec![apache.group("one", 1)]);
+    let after = apache.running(1);
+    assert!(!before.contains(&after[0]) && is_alive(after[0]));
+    assert!(before.iter().all(|pid| !is_alive(*pid)));
+    assert_eq!(apache.started(), 3, "the removed group's process has no successor");
+    assert!(!apache.log().contains("error"), "{}", apache.log());
+}
+
+#[test]
+fn old_processes_go_on_while_new_ones_fail() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let before = apache.running(1)[0];
+    let mut broken = apache.group("one", 1);
+    broken.spawn.env.push(("BEHAVIOUR".into(), "fail".into()));
+    apache.configure(vec![broken]);
+    eventually("several attempts fail", || (apache.started() >= 4).then_some(()));
+    assert!(is_alive(before));
+    assert!(apache.log().contains("failed at start (exit code 3)"));
+    apache.configure(vec![apache.group("one", 1)]);
+    eventually("the old one has gone", || (!is_alive(before)).then_some(()));
+}
+
+#[test]
+fn failures_at_start_are_repeated_ever_more_slowly() {
+    let mut apache = Supervised::start();
+    let mut broken = apache.group("one", 4);
+    broken.spawn.env.push(("BEHAVIOUR".into(), "fail".into()));
+    apache.configure(vec![broken]);
+    std::thread::sleep(Duration::from_millis(1500));
+    let attempts = apache.started();
+    assert!((4..=20).contains(&attempts), "{attempts}");
+}
+
+#[test]
+fn a_process_that_announces_its_end_is_replaced_before_it() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let before = apache.running(1)[0];
+    send(before, Signal::SIGUSR1);
+    assert!(apache.running(2).contains(&before));
+    send(before, Signal::SIGKILL);
+    apache.running(1);
+    assert!(!apache.log().contains("wsgi:error"), "an announced end is no error: {}", apache.log());
+}
+
+#[test]
+fn stop_leaves_no_process_and_no_socket() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 2), apache.group("two", 1)]);
+    let pids = apache.running(3);
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0));
+    assert!(pids.iter().all(|pid| !is_alive(*pid)) && apache.pids().is_empty());
+    assert_eq!(apache.sockets(), 0);
+}
+
+#[test]
+fn the_end_of_apache_or_a_signal_stops_everything_too() {
+    for hang_up in [true, false] {
+        let mut apache = Supervised::start();
+        apache.configure(vec![apache.group("one", 1)]);
+        let pid = apache.running(1)[0];
+        if hang_up {
+            apache.hang_up()
+        } else {
+            apache.signal(Signal::SIGTERM)
+        }
+        assert_eq!(apache.wait(), Some(0));
+        assert!(!is_alive(pid));
+        assert_eq!(apache.sockets(), 0);
+    }
+}
+
+#[test]
+fn who_ignores_the_stop_is_killed_after_its_timeout() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.env.push(("BEHAVIOUR".into(), "stubborn".into()));
+    apache.configure(vec![group]);
+    let pid = apache.running(1)[0];
+    eventually("it ignores signals", || apache.group_log().contains("ready").then_some(()));
+    let start = Instant::now();
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0));
+    assert!((1..5).contains(&start.elapsed().as_secs()) && !is_alive(pid));
+    assert!(apache.log().contains("is killed"));
+}
+
+#[test]
+fn other_signals_of_apache_mean_nothing_here() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let pid = apache.running(1);
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
+        apache.signal(signal);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(apache.pids(), pid);
+}
+
+#[test]
+fn a_new_supervisor_takes_over_the_table_of_one_that_was_killed() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 2)]);
+    let before = apache.running(2);
+    let (dir, table) = apache.kill();
+    eventually("daemons end without their supervisor", || before.iter().all(|pid| !is_alive(*pid)).then_some(()));
+    let mut apache = Supervised::start_with(dir, table);
+    apache.configure(vec![apache.group("one", 2)]);
+    eventually("the slots are taken again", || (apache.started() == 4).then_some(()));
+    let after = apache.running(2);
+    assert!(after.iter().all(|pid| !before.contains(pid)));
+    assert_eq!(apache.sockets(), 2, "sockets of the old ones are removed");
+}
+
+#[test]
+fn a_missing_interpreter_is_named_with_its_option() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.python_home = Some("/nonexistent".into());
+    apache.configure(vec![group]);
+    eventually("the log names it", || apache.log().contains("python-home '/nonexistent' has no Python").then_some(()));
+    assert_eq!((apache.sockets(), apache.pids()), (0, vec![]));
+}
+
+#[test]
+fn a_missing_home_is_named() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.home = Some("/nonexistent".into());
+    apache.configure(vec![group]);
+    let record = "cannot enter its working directory '/nonexistent': No such file";
+    eventually("the log names it", || apache.log().contains(record).then_some(()));
+}
+
+#[test]
+fn privileges_are_dropped_before_the_interpreter_starts() {
+    if !nix::unistd::getuid().is_root() {
+        return;
+    }
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.identity = Some(Identity {
+        uid: 65_534,
+        gid: 65_533,
+        name: "nobody".into(),
+        groups: Some(vec![65_532]),
+        home: Some("/nonexistent".into()),
+    });
+    group.spawn.socket_user = Some(65_531);
+    group.spawn.nice = Some(7);
+    apache.configure(vec![group]);
+    let facts = apache.facts(apache.running(1)[0]);
+    let ids = r#""ids": [[65534, 65534, 65534], [65533, 65533, 65533], [65532, 65533]]"#;
+    for expected in [ids, r#""nice": 7"#, r#""HOME": "/nonexistent""#, r#""cwd": "/""#] {
+        assert!(facts.contains(expected), "{expected} is not in {facts}");
+    }
+    let socket = apache.dir.path().join("run/wsgi.4711.0.1.sock");
+    let metadata = fs::metadata(socket).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65_531, 0o700));
+}

@@ -1,0 +1,54 @@
+# Stands in for an interpreter with an engine: speaks the control protocol, leaves a file that tells how it was started.
+import json, os, select, signal, socket, struct, sys, time
+
+READY, DRAINING, START, DRAIN = 48, 49, 40, 41
+
+control = socket.socket(fileno=3)
+listener = socket.socket(fileno=4)
+
+
+def receive():
+    header = control.recv(8, socket.MSG_WAITALL)
+    if len(header) < 8:
+        sys.exit(0)
+    return header[4], control.recv(struct.unpack("=I", header[:4])[0], socket.MSG_WAITALL)
+
+
+def send(kind, payload=b""):
+    control.sendall(struct.pack("=IBBH", len(payload), kind, 0, 0) + payload)
+
+
+kind, settings = receive()
+assert kind == START
+umask = os.umask(0)
+os.umask(umask)
+facts = {
+    "arguments": sys.argv[1:],
+    "cwd": os.getcwd(),
+    "environment": dict(os.environ),
+    "socket": listener.getsockname(),
+    "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
+    "umask": umask,
+    "ids": [os.getresuid(), os.getresgid(), os.getgroups()],
+    "settings": settings.hex(),
+    "blocked": next(line.split()[1] for line in open("/proc/self/status") if line.startswith("SigBlk")),
+    "ignored": next(line.split()[1] for line in open("/proc/self/status") if line.startswith("SigIgn")),
+    "nice": os.getpriority(os.PRIO_PROCESS, 0),
+}
+behaviour = os.environ.get("BEHAVIOUR", "")
+folder = os.environ["FACTS"]
+with open(f"{folder}/{os.getpid()}.new", "w") as file:
+    json.dump(facts, file)
+os.rename(f"{folder}/{os.getpid()}.new", f"{folder}/{os.getpid()}")
+if behaviour == "fail":
+    sys.exit(3)
+if behaviour == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGUSR1, lambda *_: send(DRAINING, b"\x01"))
+send(READY)
+print("ready", flush=True)
+while True:
+    kind, payload = receive()
+    if kind == DRAIN:
+        time.sleep(0.3)
+        sys.exit(0)

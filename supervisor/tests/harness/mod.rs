@@ -1,0 +1,285 @@
+//! The Apache parent's side of a supervisor, and daemons that are not real.
+
+use std::fs::{self, File};
+use std::io::{IoSlice, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::control::{Configure, Group, Spawn};
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::record::Level;
+use wsgi_wire::settings::{Daemon, Server};
+use wsgi_wire::table::{self, SLOTS, State};
+
+const PARENT: u32 = 4711;
+
+/// A running supervisor with its table, its log and a folder of its own.
+pub struct Supervised {
+    pub dir: TempDir,
+    child: Child,
+    control: Option<UnixStream>,
+    table: File,
+    generation: u32,
+}
+
+impl Supervised {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let table = File::from(memfd_create("table", MFdFlags::MFD_CLOEXEC).unwrap());
+        table.set_len(table::SIZE as u64).unwrap();
+        Self::start_with(dir, table)
+    }
+
+    /// With a table that another supervisor has used.
+    pub fn start_with(dir: TempDir, table: File) -> Self {
+        for folder in ["facts", "run", "home/bin"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(dir.path().join("facts"), fs::Permissions::from_mode(0o777)).unwrap();
+        let python = dir.path().join("home/bin/python");
+        let daemon = dir.path().join("fake_daemon.py");
+        fs::write(&daemon, include_str!("fake_daemon.py")).unwrap();
+        fs::write(&python, format!("#!/bin/sh\nexec /usr/bin/env python3 {} \"$@\"\n", daemon.display())).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let log = File::create(dir.path().join("supervisor.log")).unwrap();
+        let child = Command::new("/bin/sh")
+            // Safe code can only set descriptors 0 to 2, so a shell moves them.
+            .args(["-c", "umask 022; trap '' PIPE USR2; exec \"$0\" 3<&0 4<&1 0</dev/null 1>&2 7</etc/passwd"])
+            .arg(env!("CARGO_BIN_EXE_mod_wsgi-supervisor"))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(table.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { dir, child, control: Some(ours), table, generation: 0 }
+    }
+
+    /// A group whose daemons are the fake one.
+    pub fn group(&self, name: &str, processes: u32) -> Group {
+        let path = |name: &str| self.dir.path().join(name).to_str().unwrap().into();
+        Group {
+            processes,
+            error_log: 1,
+            spawn: Spawn {
+                identity: None,
+                chroot: None,
+                home: None,
+                umask: None,
+                nice: None,
+                limits: vec![],
+                env: vec![("FACTS".into(), path("facts"))],
+                python_home: Some(path("home")),
+                python_home_from: "python-home".to_owned(),
+                python_flags: vec!["-B".into()],
+                package: Some("/the/package".into()),
+                socket_user: None,
+                backlog: 100,
+                send_buffer: 0,
+                receive_buffer: 0,
+            },
+            daemon: daemon(name),
+        }
+    }
+
+    pub fn configure(&mut self, groups: Vec<Group>) {
+        self.generation += 1;
+        let logs = ["main.log", "group.log"]
+            .map(|name| File::options().create(true).append(true).open(self.dir.path().join(name)).unwrap());
+        let message = Configure {
+            generation: self.generation,
+            error_logs: 2,
+            log_level: Level::Info,
+            socket_prefix: self.dir.path().join("run/wsgi").to_str().unwrap().to_owned(),
+            parent: PARENT,
+            children: None,
+            groups,
+        };
+        let mut data = Vec::new();
+        frame::put(&mut data, Kind::Configure, |out| message.put(out)).unwrap();
+        let control = self.control.as_ref().unwrap();
+        let fds = logs.each_ref().map(|log| log.as_raw_fd());
+        let (first, rest) = data.split_at(1);
+        let rights = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(control.as_raw_fd(), &[IoSlice::new(first)], &rights, MsgFlags::empty(), None).unwrap();
+        (&*control).write_all(rest).unwrap();
+    }
+
+    pub fn send_stop(&mut self) {
+        let mut data = Vec::new();
+        frame::put(&mut data, Kind::Stop, |_| {}).unwrap();
+        self.control.as_ref().unwrap().write_all(&data).unwrap();
+    }
+
+    /// As if the Apache parent had died.
+    pub fn hang_up(&mut self) {
+        self.control = None;
+    }
+
+    /// Kills the supervisor itself; the table and the folder are left.
+    pub fn kill(mut self) -> (TempDir, File) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        (dir, self.table.try_clone().unwrap())
+    }
+
+    /// Waits for the end; the exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        eventually("the supervisor ends", || self.child.try_wait().unwrap());
+        self.child.wait().unwrap().code()
+    }
+
+    pub fn supervisor_pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        send(self.child.id(), signal);
+    }
+
+    /// Daemons of which the table says that they are there, by slot.
+    pub fn pids(&self) -> Vec<u32> {
+        let taken = (0..SLOTS).filter(|slot| self.number(*slot, 0) != State::Free as u32);
+        taken.map(|slot| self.number(slot, 4)).filter(|pid| *pid != 0).collect()
+    }
+
+    /// Waits until exactly `count` daemons are there, all of which have reported for duty.
+    pub fn running(&self, count: usize) -> Vec<u32> {
+        eventually(&format!("{count} daemons run"), || {
+            let pids = self.pids();
+            (pids.len() == count && pids.iter().all(|pid| self.facts_file(*pid).exists())).then_some(pids)
+        })
+    }
+
+    fn number(&self, slot: usize, field: usize) -> u32 {
+        let mut bytes = [0; 4];
+        self.table.read_exact_at(&mut bytes, (table::offset(slot) + field) as u64).unwrap();
+        u32::from_ne_bytes(bytes)
+    }
+
+    fn facts_file(&self, pid: u32) -> PathBuf {
+        self.dir.path().join("facts").join(pid.to_string())
+    }
+
+    /// What a daemon wrote down about itself, as JSON text.
+    pub fn facts(&self, pid: u32) -> String {
+        fs::read_to_string(self.facts_file(pid)).unwrap()
+    }
+
+    /// How many daemons have ever reported for duty.
+    pub fn started(&self) -> usize {
+        self.dir.path().join("facts").read_dir().unwrap().count()
+    }
+
+    pub fn sockets(&self) -> usize {
+        self.dir.path().join("run").read_dir().unwrap().count()
+    }
+
+    pub fn log(&self) -> String {
+        read(&self.dir.path().join("supervisor.log")) + &read(&self.dir.path().join("main.log"))
+    }
+
+    pub fn group_log(&self) -> String {
+        read(&self.dir.path().join("group.log"))
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for pid in self.pids().into_iter().filter(|pid| is_alive(*pid)) {
+            send(pid, Signal::SIGKILL);
+        }
+        if std::thread::panicking() {
+            eprintln!("supervisor's log:\n{}\ngroup's log:\n{}", self.log(), self.group_log());
+        }
+    }
+}
+
+fn daemon(name: &str) -> Daemon {
+    Daemon {
+        group: name.into(),
+        slot: 0,
+        generation: 0,
+        processes: 1,
+        multiprocess: false,
+        threads: 5,
+        stack_size: 0,
+        display_name: None,
+        home: None,
+        python_path: vec![],
+        python_eggs: None,
+        switch_interval: 0.0,
+        scripts: vec![],
+        maximum_requests: 0,
+        startup_timeout: 0,
+        shutdown_timeout: 1,
+        deadlock_timeout: 0,
+        inactivity_timeout: 0,
+        request_timeout: 0,
+        interrupt_timeout: 0,
+        graceful_timeout: 5,
+        eviction_timeout: 0,
+        restart_interval: 0,
+        queue_timeout: 0,
+        socket_timeout: 0,
+        server_metrics: false,
+        interpreters: vec![],
+        destroy_interpreter: true,
+        case_sensitive: true,
+        children: None,
+        log_level: Level::Info,
+        server: Server {
+            version: (2, (4, 0)),
+            description: String::new(),
+            mpm: String::new(),
+            built: String::new(),
+            maximum_processes: 1,
+            threads_per_process: 1,
+        },
+    }
+}
+
+/// Waits for what `check` is looking for, up to ten seconds.
+pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn send(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid as i32), signal).unwrap();
+}
+
+/// Whether the process is there and no zombie.
+pub fn is_alive(pid: u32) -> bool {
+    let stat = read(Path::new(&format!("/proc/{pid}/stat")));
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn read(path: &Path) -> String {
+    let mut text = String::new();
+    if let Ok(mut file) = File::open(path) {
+        file.read_to_string(&mut text).unwrap();
+    }
+    text
+}
