@@ -1,1 +1,40 @@
-//! .
+//! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process.
+//!
+//! * [`run`]: the life of the process. [`control`]: the supervisor. [`lifecycle`], [`monitor`], [`policy`], [`errand`]: when it ends, and why.
+//! * [`poller`], [`worker`], [`connection`], [`route`]: requests come in over the wire.
+//! * [`gateway`]: one request. [`environ`], [`adapter`], [`input`], [`streams`], [`file_wrapper`], [`output`]: the objects it consists of.
+//!   What they mean is decided in [`response`] and [`body`], on bytes, behind the trait of [`exchange`].
+//! * [`interpreter`], [`script`], [`module`], [`events`], [`metrics`]: what applications live in.
+//! * [`ffi`]: the only unsafe code.
+
+mod adapter;
+mod body;
+mod connection;
+mod control;
+mod environ;
+mod errand;
+mod events;
+mod exchange;
+mod failure;
+mod ffi;
+mod file_wrapper;
+mod gateway;
+mod input;
+mod interpreter;
+mod lifecycle;
+mod metrics;
+mod module;
+mod monitor;
+mod names;
+mod output;
+mod policy;
+mod poller;
+mod process;
+mod record;
+mod request;
+mod response;
+mod route;
+mod run;
+mod script;
+mod streams;
+mod worker;

@@ -1,0 +1,127 @@
+//! The object behind `start_response` and `write`.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyList, PyListMethods, PyString, PyTuple, PyTupleMethods};
+use pyo3::{Bound, PyAny, PyErr, PyResult};
+
+use crate::events;
+use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::object;
+use crate::output::{self, Failed};
+use crate::request::Request;
+use crate::response::{Head, Invalid, Refused};
+
+/// One request's `start_response` and `write`.
+pub(crate) struct Adapter {
+    /// Which.
+    pub(crate) request: Arc<Request>,
+}
+
+impl Class for Adapter {
+    const NAME: &'static std::ffi::CStr = c"mod_wsgi.Adapter";
+    const DOC: &'static std::ffi::CStr = c"The server's side of one request.";
+
+    fn define(class: &mut Definition<Self>) {
+        class.method(c"start_response", start_response).method(c"write", write);
+    }
+}
+
+impl From<Invalid> for PyErr {
+    fn from(error: Invalid) -> Self {
+        PyValueError::new_err(error.to_string())
+    }
+}
+
+impl From<Refused> for PyErr {
+    fn from(error: Refused) -> Self {
+        match error {
+            Refused::NotStarted => PyRuntimeError::new_err(error.to_string()),
+            Refused::Invalid(error) => error.into(),
+        }
+    }
+}
+
+fn over(method: &str) -> PyErr {
+    PyRuntimeError::new_err(format!("{method}() called after request completed"))
+}
+
+fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = this.py();
+    let status = args.required("start_response", 0, 2, 3)?;
+    let given = args.required("start_response", 1, 2, 3)?;
+    let exception = args.get(2).filter(|e| !e.is_none());
+    let committed = this.request.with(py, |live| live.response.committed()).ok_or_else(|| over("start_response"))?;
+    let Ok(headers) = given.cast::<PyList>() else {
+        let found = object::class_name(&given);
+        return Err(PyTypeError::new_err(format!("start_response() argument 2 must be list, not {found}")));
+    };
+    let exception =
+        match exception {
+            None => None,
+            Some(exception) => Some(exception.cast_into::<PyTuple>().map_err(|_| {
+                PyRuntimeError::new_err("start_response() argument 'exc_info' must be a 3-tuple or None")
+            })?),
+        };
+    if committed {
+        return Err(match exception {
+            Some(exception) => again(&exception)?,
+            None => PyRuntimeError::new_err("start_response() called more than once without exc_info"),
+        });
+    }
+    let head = head(&status, headers)?;
+    events::response_started(py, &this.request, &status, &given, exception.as_ref())?;
+    this.request.with(py, |live| live.response.start(head)).ok_or_else(|| over("start_response"))?;
+    this.object.getattr("write")
+}
+
+/// The exception that `exc_info` holds, to be raised again.
+fn again(exception: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
+    if exception.len() != 3 {
+        return Err(PyTypeError::new_err("start_response() argument 'exc_info' must be a 3-tuple or None"));
+    }
+    let (value, traceback) = (exception.get_item(1)?, exception.get_item(2)?);
+    if !traceback.is_none() {
+        value.call_method1("with_traceback", (traceback,))?;
+    }
+    Ok(PyErr::from_value(value))
+}
+
+fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyList>) -> PyResult<Head> {
+    let mut head = Head::new(&native(status)?)?;
+    for header in headers.iter() {
+        let Ok(pair) = header.cast::<PyTuple>() else {
+            let found = object::class_name(&header);
+            return Err(PyTypeError::new_err(format!("each header must be a 2-tuple, not {found}")));
+        };
+        if pair.len() != 2 {
+            return Err(PyValueError::new_err(format!("each header must be a 2-tuple, got length {}", pair.len())));
+        }
+        head.push(native(&pair.get_item(0)?)?, native(&pair.get_item(1)?)?)?;
+    }
+    Ok(head)
+}
+
+/// The bytes of a native string.
+fn native(text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    match text.cast::<PyString>() {
+        Ok(text) => object::to_latin1(text),
+        Err(_) => Err(PyTypeError::new_err(format!("must be str, not {}", object::class_name(text)))),
+    }
+}
+
+fn write<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = this.py();
+    let data = args.required("write", 0, 1, 1)?;
+    let Ok(data) = data.cast::<PyBytes>() else {
+        let found = object::class_name(&data);
+        return Err(PyTypeError::new_err(format!("write() argument must be bytes, not {found}")));
+    };
+    match output::send(py, &this.request, data.as_bytes(), None) {
+        Ok(()) => Ok(py.None().into_bound(py)),
+        Err(Failed::Over) => Err(over("write")),
+        Err(Failed::Gone(gone)) => Err(PyOSError::new_err(gone.to_string())),
+        Err(Failed::Refused(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,131 @@
+//! The control socket to the supervisor.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::control::{Drain, Draining, Reason};
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::settings::Daemon;
+
+/// Why there is nothing to hear from the supervisor.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    /// It has gone.
+    #[error("the supervisor has closed the control socket")]
+    Closed,
+    /// It does not speak our protocol.
+    #[error("the supervisor sent something unexpected ({0}); are both parts of one installation?")]
+    Malformed(#[from] Malformed),
+    /// The socket failed.
+    #[error("the control socket failed: {0}")]
+    Failed(#[from] Errno),
+}
+
+/// What the supervisor wants.
+pub(crate) enum Order {
+    /// Finish what there is.
+    Drain(Reason),
+    /// End.
+    Stop,
+}
+
+/// Our end of the socket.
+pub(crate) struct Control {
+    socket: OwnedFd,
+    received: Vec<u8>,
+}
+
+impl Control {
+    /// Takes the socket over.
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, received: Vec::new() }
+    }
+
+    /// Waits for the settings, the first message.
+    ///
+    /// # Errors
+    /// If something else comes, or nothing.
+    pub(crate) fn settings(&mut self) -> Result<Daemon, Lost> {
+        loop {
+            if let Some(frame) = frame::first(&self.received)? {
+                let settings = match frame.kind {
+                    Kind::Start => Daemon::from_bytes(frame.payload)?,
+                    kind => return Err(Malformed::Unknown(kind as u64).into()),
+                };
+                let size = frame.size();
+                self.received.drain(..size);
+                return Ok(settings);
+            }
+            self.receive(RecvFlags::empty())?;
+        }
+    }
+
+    /// What the supervisor has ordered in the meantime. Does not wait.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub(crate) fn orders(&mut self) -> Result<Vec<Order>, Lost> {
+        while self.receive(RecvFlags::DONTWAIT)? {}
+        let mut orders = Vec::new();
+        while let Some(frame) = frame::first(&self.received)? {
+            orders.push(match frame.kind {
+                Kind::Drain => Order::Drain(Drain::from_bytes(frame.payload)?.reason),
+                Kind::Stop => Order::Stop,
+                kind => return Err(Malformed::Unknown(kind as u64).into()),
+            });
+            let size = frame.size();
+            self.received.drain(..size);
+        }
+        Ok(orders)
+    }
+
+    fn receive(&mut self, flags: RecvFlags) -> Result<bool, Lost> {
+        let missing = frame::needed(&self.received).saturating_sub(self.received.len());
+        self.received.reserve(missing.max(4096));
+        match recv(&self.socket, spare_capacity(&mut self.received), flags) {
+            Ok((0, _)) => Err(Lost::Closed),
+            Ok(_) | Err(Errno::INTR) => Ok(true),
+            Err(Errno::AGAIN) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says that requests are welcome.
+    ///
+    /// # Errors
+    /// If the supervisor is gone.
+    pub(crate) fn ready(&self) -> Result<(), Lost> {
+        self.say(Kind::Ready, |_| {})
+    }
+
+    /// Says that this process is on its way out.
+    ///
+    /// # Errors
+    /// If the supervisor is gone.
+    pub(crate) fn draining(&self, reason: Reason) -> Result<(), Lost> {
+        self.say(Kind::Draining, |out| Draining { reason }.put(out))
+    }
+
+    fn say(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Lost> {
+        let mut message = Vec::new();
+        frame::put(&mut message, kind, write)?;
+        let mut rest = message.as_slice();
+        while !rest.is_empty() {
+            match send(&self.socket, rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => rest = &rest[sent..],
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

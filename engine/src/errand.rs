@@ -1,0 +1,77 @@
+//! Work that needs an interpreter's lock and must not hold up the main thread, which has to notice when nobody gives the lock back.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use wsgi_wire::record::Level;
+
+use crate::events;
+use crate::ffi::{attach, object};
+use crate::monitor;
+use crate::process::Process;
+use crate::record;
+use crate::worker::Busy;
+
+/// One piece of work.
+pub(crate) enum Errand {
+    /// Publish `process_signal` in all interpreters.
+    Signal(i32),
+    /// Raise `RequestTimeout` in this worker, if it still serves that request.
+    Interrupt(usize, Busy),
+    /// Log where these requests are.
+    Stacks(Vec<Busy>),
+}
+
+/// The way to the thread that does them, in order.
+pub(crate) struct Errands(Sender<Errand>);
+
+impl Errands {
+    /// A thread for errands.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        std::thread::Builder::new().name("wsgi-errands".into()).spawn(move || run(&receiver))?;
+        Ok(Self(sender))
+    }
+
+    /// Adds one.
+    pub(crate) fn send(&self, errand: Errand) {
+        // The thread ends only with the process.
+        let _ = self.0.send(errand);
+    }
+}
+
+fn run(errands: &Receiver<Errand>) {
+    while let Ok(errand) = errands.recv() {
+        crate::ffi::guard::catch("an errand", || carry_out(errand));
+    }
+}
+
+fn carry_out(errand: Errand) {
+    let process = Process::get();
+    match errand {
+        Errand::Signal(number) => {
+            let name = if number == libc::SIGHUP { "SIGHUP" } else { "SIGUSR2" };
+            for interpreter in process.interpreters.all() {
+                attach::with(interpreter.handle, |py| events::process_signal(py, interpreter, name, number));
+            }
+        }
+        Errand::Stacks(requests) => monitor::log_stacks(&requests),
+        Errand::Interrupt(worker, busy) => attach::with(busy.interpreter.handle, |py| {
+            let Some(activity) = process.activities.get(worker) else { return };
+            // The worker needs the interpreter's lock to go on to another request, and we have it.
+            let same = |since: Instant| since == busy.since;
+            if activity.busy().as_ref().is_some_and(|b| same(b.since)) {
+                object::set_async_exception(py, busy.thread, Some(busy.interpreter.request_timeout.bind(py)));
+                let group = String::from_utf8_lossy(&process.settings.group);
+                let number = worker + 1;
+                record::process(
+                    Level::Info,
+                    &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'."),
+                );
+            }
+        }),
+    }
+}

@@ -1,0 +1,135 @@
+//! Attaching a thread to an interpreter. Each OS thread has at most one thread state for each interpreter, which lives as long as the thread,
+//! so that `threading.local` values survive from one request to the next.
+//!
+//! `PyGILState_*`, and with it pyo3 and most C extensions, use the state that is *bound* to the OS thread. From CPython 3.12 every activation
+//! binds; before, the first state made on a thread stays bound until it is deleted. There, a thread that changes interpreters gives up the
+//! state of the other one first.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use pyo3::{Python, ffi};
+
+/// An interpreter as the C API knows it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Handle(*mut ffi::PyInterpreterState);
+
+// SAFETY: the pointer is only handed back to CPython, and interpreters live until the process ends its Python part.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    /// The interpreter of a thread state.
+    ///
+    /// # Safety
+    /// The state is alive.
+    pub(super) unsafe fn of(state: *mut ffi::PyThreadState) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { ffi::PyThreadState_GetInterpreter(state) })
+    }
+
+    pub(super) fn as_ptr(self) -> *mut ffi::PyInterpreterState {
+        self.0
+    }
+
+    /// The interpreter that is attached now.
+    pub(crate) fn current(_py: Python<'_>) -> Self {
+        // SAFETY: the token says that we are attached.
+        Self(unsafe { ffi::PyInterpreterState_Get() })
+    }
+}
+
+thread_local! {
+    /// The interpreter that this thread is attached to, as far as our code has brought that about or was called so.
+    static HERE: Cell<Option<i64>> = const { Cell::new(None) };
+    static STATES: RefCell<Vec<(Handle, *mut ffi::PyThreadState)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `body` attached to the interpreter, on a thread that is attached to none. Never to be called on the thread that Python began on: its
+/// state of the main interpreter stays bound for ever.
+pub(crate) fn with<R>(interpreter: Handle, body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    let state = state_for(interpreter);
+    // SAFETY: the state belongs to this thread and the thread is attached to nothing.
+    unsafe { ffi::PyEval_RestoreThread(state) };
+    let _attached = Attached(PhantomData);
+    // SAFETY: attached; `PyGILState_Ensure` inside finds the bound state, which is the current one (module head).
+    unsafe { Python::attach_unchecked(|py| here(py, || body(py))) }
+}
+
+/// Runs `body` on a thread that is attached, remembering to what.
+pub(super) fn here<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
+    // SAFETY: attached, says the token.
+    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    let _back = Back(HERE.replace(Some(id)));
+    body()
+}
+
+/// Runs `body` detached.
+pub(crate) fn detach<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send) -> R {
+    let _back = Back(HERE.replace(None));
+    py.detach(body)
+}
+
+/// Puts the memory of where this thread is back, after a panic too.
+struct Back(Option<i64>);
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        HERE.set(self.0);
+    }
+}
+
+/// Whether an activation binds the state to the thread, so that a thread can have states of several interpreters.
+fn binds_on_activation() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        // SAFETY: a static string, "3.12.1 (main, …".
+        let version = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
+        let mut numbers = version.split(['.', ' ', '+']).map(|n| n.parse::<u32>().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(3), Some(12))
+    })
+}
+
+/// Detaches when the body has ended, by a panic too.
+struct Attached(PhantomData<*mut ()>);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // SAFETY: made right after attaching; every nested detach has attached again.
+        unsafe { ffi::PyEval_SaveThread() };
+    }
+}
+
+fn state_for(interpreter: Handle) -> *mut ffi::PyThreadState {
+    if let Some(state) = STATES.with_borrow(|states| states.iter().find(|(i, _)| *i == interpreter).map(|(_, s)| *s)) {
+        return state;
+    }
+    if !binds_on_activation() {
+        release();
+    }
+    // SAFETY: needs no attached thread; the interpreter is alive.
+    let state = unsafe { ffi::PyThreadState_New(interpreter.0) };
+    STATES.with_borrow_mut(|states| states.push((interpreter, state)));
+    state
+}
+
+/// Gives back the thread states of this thread, at its end.
+pub(crate) fn release() {
+    for (_, state) in STATES.take() {
+        // SAFETY: our own state, not current; it is deleted once, here.
+        unsafe {
+            ffi::PyEval_RestoreThread(state);
+            ffi::PyThreadState_Clear(state);
+            ffi::PyEval_SaveThread();
+            ffi::PyThreadState_Delete(state);
+        }
+    }
+}
+
+/// The id of the interpreter that this thread is attached to, if any.
+pub(super) fn current_id() -> Option<i64> {
+    HERE.get()
+}

@@ -1,0 +1,18 @@
+//! The only place that touches CPython's C API and raw memory. Above it everything is safe code.
+//!
+//! * [`attach`]: which interpreter's lock a thread holds; the only maker of `Python` tokens besides [`guard`].
+//! * [`guard`]: the way in for every function that CPython calls.
+//! * [`class`]: Python types written in Rust, one heap type per interpreter.
+//! * [`owned`]: references that outlive an attach.
+//! * [`extension`]: `PyInit__engine`.
+//! * [`object`], [`interpreter`]: calls of the C API that pyo3 has no safe form of.
+//! * [`process`]: process title, signal handlers, the slot of the process table.
+
+pub(crate) mod attach;
+pub(crate) mod class;
+pub(crate) mod extension;
+pub(crate) mod guard;
+pub(crate) mod interpreter;
+pub(crate) mod object;
+pub(crate) mod owned;
+pub(crate) mod process;

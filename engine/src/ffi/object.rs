@@ -1,0 +1,119 @@
+//! Calls of the C API that pyo3 has no safe form of, or none without a detour.
+
+use std::os::raw::{c_char, c_long};
+
+use pyo3::ffi;
+use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyString, PyType, PyTypeMethods};
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+
+/// Text of latin-1 bytes, the native string of WSGI.
+pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: a new reference to a str, or null and an exception; the bytes are only read.
+    unsafe {
+        let text =
+            ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize, c"strict".as_ptr());
+        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
+    }
+}
+
+/// Text of a path, as Python decodes file names.
+pub(crate) fn path<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    // SAFETY: as above.
+    unsafe {
+        let text = ffi::PyUnicode_DecodeFSDefaultAndSize(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
+        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
+    }
+}
+
+/// The latin-1 bytes of a text.
+///
+/// # Errors
+/// `UnicodeEncodeError` for characters above 255.
+pub(crate) fn to_latin1(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    // SAFETY: a new reference to bytes, or null and an exception.
+    let bytes = unsafe {
+        Bound::from_owned_ptr_or_err(text.py(), ffi::PyUnicode_AsLatin1String(text.as_ptr()))?
+            .cast_into_unchecked::<PyBytes>()
+    };
+    Ok(pyo3::types::PyBytesMethods::as_bytes(&bytes).to_vec())
+}
+
+/// The item of a dict for a text, without creating exceptions or calling `__hash__` of user types.
+pub(crate) fn dict_get<'py>(
+    dict: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    // SAFETY: a borrowed reference or null, with an exception only if hashing failed.
+    unsafe {
+        let item = ffi::PyDict_GetItemWithError(dict.as_ptr(), key.as_ptr());
+        match Bound::from_borrowed_ptr_or_opt(dict.py(), item) {
+            Some(item) => Ok(Some(item)),
+            None => PyErr::take(dict.py()).map_or(Ok(None), Err),
+        }
+    }
+}
+
+/// Runs code as a module of this name: it stands in `sys.modules` while it runs and is taken out again if it fails.
+pub(crate) fn execute_module<'py>(
+    name: &Bound<'py, PyString>,
+    code: &Bound<'py, PyAny>,
+    file: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyModule>> {
+    // SAFETY: a new reference to the module, or null and an exception.
+    unsafe {
+        let module =
+            ffi::PyImport_ExecCodeModuleObject(name.as_ptr(), code.as_ptr(), file.as_ptr(), std::ptr::null_mut());
+        Ok(Bound::from_owned_ptr_or_err(name.py(), module)?.cast_into_unchecked())
+    }
+}
+
+/// A new exception class derived from `BaseException`.
+pub(crate) fn base_exception<'py>(
+    py: Python<'py>,
+    name: &std::ffi::CStr,
+    doc: &std::ffi::CStr,
+) -> PyResult<Bound<'py, PyType>> {
+    // SAFETY: a new reference to a class, or null and an exception; `PyExc_BaseException` is shared by all interpreters and immortal.
+    unsafe {
+        let class =
+            ffi::PyErr_NewExceptionWithDoc(name.as_ptr(), doc.as_ptr(), ffi::PyExc_BaseException, std::ptr::null_mut());
+        Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
+    }
+}
+
+/// Raises an exception in another thread of the attached interpreter, or takes back one that has not been raised yet.
+pub(crate) fn set_async_exception(_py: Python<'_>, thread: u64, exception: Option<&Bound<'_, PyType>>) {
+    let exception = exception.map_or(std::ptr::null_mut(), |e| e.as_ptr());
+    // SAFETY: attached; an unknown thread is ignored.
+    unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, exception) };
+}
+
+/// Python's number of the calling thread.
+pub(crate) fn thread_ident(_py: Python<'_>) -> u64 {
+    // SAFETY: always allowed.
+    unsafe { ffi::PyThread_get_thread_ident() as u64 }
+}
+
+/// Whether an object is exactly a list or exactly a tuple, whose items can be looked at without running Python code; then its items.
+pub(crate) fn items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
+    use pyo3::types::{PyList, PyListMethods, PyTuple, PyTupleMethods};
+    if let Ok(list) = object.cast_exact::<PyList>() {
+        return Some(list.iter().collect());
+    }
+    object.cast_exact::<PyTuple>().ok().map(|tuple| tuple.iter().collect())
+}
+
+/// The class of an object as messages name it.
+pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}
+
+/// A descriptor that a Python file gave as its number, if it is open.
+pub(crate) fn borrow_fd(number: i32) -> Option<std::os::fd::BorrowedFd<'static>> {
+    // SAFETY: asks only for the flags.
+    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: not negative and open now; the caller holds the Python file, and the interpreter's lock, until it has made its own copy.
+    Some(unsafe { std::os::fd::BorrowedFd::borrow_raw(number) })
+}

@@ -1,0 +1,48 @@
+//! References to Python objects that outlive an attach.
+
+use std::mem::ManuallyDrop;
+
+use pyo3::{Bound, Py, PyAny, Python, ffi};
+
+use super::attach;
+
+/// A reference that knows its interpreter. It can be used only while that interpreter is attached; dropped elsewhere it is leaked, because
+/// no other interpreter may free the object.
+pub(crate) struct Owned<T = PyAny> {
+    object: ManuallyDrop<Py<T>>,
+    interpreter: i64,
+}
+
+impl<T> Owned<T> {
+    /// Keeps the object.
+    pub(crate) fn new(object: Bound<'_, T>) -> Self {
+        let interpreter = attach::current_id().unwrap_or(-1);
+        Self { object: ManuallyDrop::new(object.unbind()), interpreter }
+    }
+
+    /// The object, while its interpreter is attached.
+    pub(crate) fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, T> {
+        debug_assert_eq!(Some(self.interpreter), attach::current_id(), "an object of another interpreter");
+        self.object.bind(py)
+    }
+
+    /// Another reference for the time of this attach.
+    pub(crate) fn get<'py>(&self, py: Python<'py>) -> Bound<'py, T> {
+        self.bind(py).clone()
+    }
+
+    /// How many references to the object there are, this one included.
+    pub(crate) fn references(&self, py: Python<'_>) -> isize {
+        // SAFETY: the object is alive, and the token says that we are attached.
+        unsafe { ffi::Py_REFCNT(self.bind(py).as_ptr()) }
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if attach::current_id() == Some(self.interpreter) {
+            // SAFETY: dropped once, here; pyo3 counts this thread as attached wherever an `Owned` can be dropped (see `guard` and `attach`).
+            unsafe { ManuallyDrop::drop(&mut self.object) };
+        }
+    }
+}

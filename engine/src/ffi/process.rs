@@ -1,0 +1,162 @@
+//! What a daemon process does to itself: its title, its signal handlers, its slot in the process table, its clock.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use wsgi_wire::record::LocalTime;
+use wsgi_wire::table::{PAGE, Slot, offset};
+
+/// Takes over a descriptor that the process was started with.
+///
+/// # Errors
+/// If it is not open.
+pub(crate) fn inherited(fd: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: asks only for the flags.
+    if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: open, and by the contract with the supervisor nobody else in this process knows it.
+    let fd = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd) };
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(fd)
+}
+
+/// Maps one slot of the process table for the rest of the process's life.
+///
+/// # Errors
+/// If the table is too small or cannot be mapped.
+pub(crate) fn map_slot(table: impl AsFd, slot: usize) -> std::io::Result<&'static Slot> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+    let place = offset(slot);
+    if rustix::fs::fstat(&table)?.st_size < (place + PAGE) as i64 {
+        return Err(std::io::Error::other("the process table has no such slot"));
+    }
+    // Where machine pages are larger, the surrounding one is mapped.
+    let page = page_size().max(PAGE);
+    let (start, inside) = (place / page * page, place % page);
+    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, as a sealed memory file, stays so.
+    // The slot is made of atomics, for which every bit pattern is valid, and a page's start is aligned for them.
+    unsafe {
+        let map = mmap(
+            std::ptr::null_mut(),
+            page,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            table,
+            start as u64,
+        )?;
+        Ok(&*map.cast::<u8>().add(inside).cast::<Slot>())
+    }
+}
+
+fn page_size() -> usize {
+    // SAFETY: always allowed.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
+}
+
+/// Makes `title` the process's command line, as `ps` and `/proc/PID/cmdline` show it. Cut to the room that the original one takes.
+pub(crate) fn set_title(title: &[u8]) {
+    let Some((start, end)) = argument_area() else { return };
+    let (room, title) = (end - start, title.split(|b| *b == 0).next().unwrap_or_default());
+    if room < 2 {
+        return;
+    }
+    let length = title.len().min(room - 1);
+    // SAFETY: the kernel says that this area holds the arguments. They stay mapped and writable for the life of the process; Python copied them
+    // before it ran any code. Inside of the area everything is overwritten, so it ends in at least one NUL.
+    unsafe {
+        let area = std::slice::from_raw_parts_mut(start as *mut u8, room);
+        area.fill(0);
+        area[..length].copy_from_slice(&title[..length]);
+    }
+}
+
+/// `arg_start` and `arg_end` of `/proc/self/stat` (fields 48 and 49).
+fn argument_area() -> Option<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(48 - 3);
+    let (start, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    (start != 0 && start < end).then_some((start, end))
+}
+
+static SIGNALS: AtomicI32 = AtomicI32::new(-1);
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn on_signal(signal: libc::c_int) {
+    // SAFETY: only async-signal-safe calls; errno is put back for the code that was interrupted.
+    unsafe {
+        if libc::getpid() != OWNER.load(Ordering::Relaxed) {
+            // A process that the application forked: the signal is its own affair.
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+            return;
+        }
+        let errno = *libc::__errno_location();
+        let byte = signal as u8;
+        libc::write(SIGNALS.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Sends the numbers of these signals as bytes into a pipe, instead of what they would do. The descriptor stays open for ever.
+pub(crate) fn catch_signals(signals: &[i32], pipe: OwnedFd) {
+    OWNER.store(std::process::id() as i32, Ordering::Relaxed);
+    SIGNALS.store(pipe.as_raw_fd(), Ordering::Relaxed);
+    std::mem::forget(pipe);
+    for signal in signals {
+        // SAFETY: a zeroed action is valid; the handler is async-signal-safe.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(*signal, &action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// Ends the process at once: no exit functions, no destructors.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: never returns; nothing of this process is left to be harmed.
+    unsafe { libc::_exit(code) }
+}
+
+/// The moment in local time.
+pub(crate) fn local_time(since_epoch: std::time::Duration) -> LocalTime {
+    let seconds = since_epoch.as_secs() as libc::time_t;
+    // SAFETY: both pointers are valid for the call; a zeroed `tm` is valid.
+    let tm = unsafe {
+        let mut tm: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&seconds, &mut tm);
+        tm
+    };
+    LocalTime {
+        year: tm.tm_year + 1900,
+        month: tm.tm_mon as u8,
+        day: tm.tm_mday as u8,
+        weekday: tm.tm_wday as u8,
+        hour: tm.tm_hour as u8,
+        minute: tm.tm_min as u8,
+        second: tm.tm_sec as u8,
+        microsecond: since_epoch.subsec_micros(),
+    }
+}
+
+/// Bytes (with the kernel's own overhead) that a socket has sent and its peer has not read; `None` if the system cannot tell.
+pub(crate) fn unread(socket: RawFd) -> Option<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the pointer is valid for the call.
+    let outcome = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut bytes) };
+    (outcome == 0).then_some(bytes.max(0) as usize)
+}
+
+/// CPU time of the calling thread, in user mode and in the kernel.
+pub(crate) fn thread_cpu() -> (std::time::Duration, std::time::Duration) {
+    // SAFETY: the pointer is valid for the call; a zeroed `rusage` is valid.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+        usage
+    };
+    let duration = |t: libc::timeval| std::time::Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    (duration(usage.ru_utime), duration(usage.ru_stime))
+}

@@ -1,0 +1,145 @@
+//! `wsgi.file_wrapper`: an iterator over blocks of a file, and the way to find out whether a file can be handed to Apache whole.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods, PyTuple, PyTupleMethods};
+use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
+
+use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+
+const BLOCK: isize = 8192;
+
+/// What a wrapper holds; nothing after `close()`.
+#[derive(Default)]
+pub(crate) struct FileWrapper {
+    // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits.
+    wrapped: Mutex<Option<Wrapped>>,
+}
+
+struct Wrapped {
+    file: Owned,
+    block: isize,
+}
+
+impl FileWrapper {
+    fn wrapped(&self) -> std::sync::MutexGuard<'_, Option<Wrapped>> {
+        self.wrapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, unless it is closed.
+    pub(crate) fn file<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.wrapped().as_ref().map(|w| w.file.get(py))
+    }
+}
+
+impl Class for FileWrapper {
+    const NAME: &'static std::ffi::CStr = c"mod_wsgi.FileWrapper";
+    const DOC: &'static std::ffi::CStr = c"FileWrapper(filelike, blksize=8192): the blocks of a file.";
+
+    fn define(class: &mut Definition<Self>) {
+        class
+            .init(init)
+            .iterator(next)
+            .method(c"close", close)
+            .attribute(c"filelike", |this| this.file(this.py()).ok_or_else(closed))
+            .attribute(c"blksize", |this| {
+                let block = this.wrapped().as_ref().map_or(BLOCK, |w| w.block);
+                Ok(block.into_pyobject(this.py())?.into_any())
+            });
+    }
+}
+
+fn closed() -> pyo3::PyErr {
+    PyValueError::new_err("I/O operation on closed file")
+}
+
+fn init<'py>(
+    this: This<'_, 'py, FileWrapper>,
+    args: &Bound<'py, PyTuple>,
+    keywords: Option<&Bound<'py, PyDict>>,
+) -> PyResult<()> {
+    let names = ["filelike", "blksize"];
+    let mut given: [Option<Bound<'py, PyAny>>; 2] = [None, None];
+    if args.len() > names.len() {
+        return Err(PyTypeError::new_err(format!("FileWrapper() takes at most 2 arguments ({} given)", args.len())));
+    }
+    for (place, value) in given.iter_mut().zip(args.iter()) {
+        *place = Some(value);
+    }
+    for (name, value) in keywords.into_iter().flat_map(|k| k.iter()) {
+        let name: String = name.extract()?;
+        match names.iter().position(|n| *n == name) {
+            Some(at) if given[at].is_none() => given[at] = Some(value),
+            Some(_) => {
+                return Err(PyTypeError::new_err(format!("FileWrapper() got multiple values for argument '{name}'")));
+            }
+            None => {
+                return Err(PyTypeError::new_err(format!("FileWrapper() got an unexpected keyword argument '{name}'")));
+            }
+        }
+    }
+    let [file, block] = given;
+    let file =
+        file.ok_or_else(|| PyTypeError::new_err("FileWrapper() missing required argument 'filelike' (pos 1)"))?;
+    let block = block.map_or(Ok(BLOCK), |block| block.extract())?;
+    if block < 0 {
+        return Err(PyValueError::new_err("blksize must not be negative"));
+    }
+    let before = this.wrapped().replace(Wrapped { file: Owned::new(file), block });
+    drop(before);
+    Ok(())
+}
+
+fn next<'py>(this: This<'_, 'py, FileWrapper>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    // Looked up on the object, so that a subclass can have its own.
+    let data = this.object.getattr("filelike")?.call_method1("read", (this.object.getattr("blksize")?,))?;
+    match data.cast::<PyBytes>() {
+        Ok(bytes) if bytes.as_bytes().is_empty() => Ok(None),
+        Ok(_) => Ok(Some(data)),
+        Err(_) => {
+            let found = object::class_name(&data);
+            Err(PyTypeError::new_err(format!("file wrapper read() must return bytes, not {found}")))
+        }
+    }
+}
+
+fn close<'py>(this: This<'_, 'py, FileWrapper>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let wrapped = this.wrapped().take();
+    if let Some(wrapped) = wrapped {
+        let file = wrapped.file.bind(this.py());
+        if file.hasattr("close").unwrap_or(false) {
+            // As documented: the file's own troubles are not the response's.
+            drop(file.call_method0("close"));
+        }
+    }
+    Ok(this.py().None().into_bound(this.py()))
+}
+
+/// A regular file and what of it is to be sent.
+pub(crate) struct Regular {
+    /// A descriptor of our own.
+    pub(crate) file: OwnedFd,
+    /// Where the file stands.
+    pub(crate) offset: u64,
+    /// From there to its end.
+    pub(crate) available: u64,
+}
+
+/// The regular file below a file-like object, if there is one and it says where it stands. Anything missing means that it has to be read.
+pub(crate) fn regular(file: &Bound<'_, PyAny>) -> Option<Regular> {
+    // A text file would be sent as the bytes it has, where reading it is an error; both are the application's wish, so it is read.
+    let number: i32 = file.call_method0("fileno").ok()?.extract().ok()?;
+    let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;
+    let borrowed = object::borrow_fd(number)?;
+    let own: OwnedFd = BorrowedFd::try_clone_to_owned(&borrowed).ok()?;
+    let stat = rustix::fs::fstat(&own).ok()?;
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+        return None;
+    }
+    let available = u64::try_from(stat.st_size).ok()?.saturating_sub(offset);
+    Some(Regular { file: own, offset, available })
+}

@@ -1,0 +1,409 @@
+//! One request from its frame to its end: script, environ, the call of the application, the iteration over what it returns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_wire::names::{self, Name};
+use wsgi_wire::record::Level;
+use wsgi_wire::request as wire;
+use wsgi_wire::response::{End, Reject};
+
+use crate::adapter::Adapter;
+use crate::body::Body;
+use crate::connection::{Arrived, Connection};
+use crate::environ::{self, Moments};
+use crate::events;
+use crate::failure;
+use crate::ffi::object;
+use crate::file_wrapper;
+use crate::input::Input;
+use crate::interpreter::Interpreter;
+use crate::metrics::Sample;
+use crate::output::{self, Failed};
+use crate::process::Process;
+use crate::request::{self, Request};
+use crate::response::Response;
+use crate::script::{self, Unavailable, Wanted};
+use crate::streams;
+use crate::worker::Worker;
+
+/// How answering went.
+enum Outcome {
+    /// The response is out, all of it or as much as will be.
+    Answered(End),
+    /// Apache shows its page for this status.
+    Failed(u16),
+    /// Not executed.
+    Rejected(Reject),
+}
+
+/// Serves a request and gives the connection back, unless it is of no more use.
+pub(crate) fn serve(
+    py: Python<'_>,
+    interpreter: &'static Interpreter,
+    worker: &Worker,
+    mut connection: Box<Connection>,
+    arrived: Arrived,
+) -> Option<Box<Connection>> {
+    let route = Arc::clone(&arrived.route);
+    let (Ok(request), Ok(content)) = (wire::Request::decode(arrived.payload()), route.content()) else { return None };
+    let moments = Moments::new(&request.facts);
+    if let Some(why) = refuse(&request.facts, &moments) {
+        connection.done_with(arrived);
+        return connection.reject(why).is_ok().then_some(connection);
+    }
+    let told = Told::new(request.vars.clone());
+    let body = match request.body {
+        wire::Body::None => Body::whole(Vec::new()),
+        wire::Body::Inline(data) => Body::whole(data.to_vec()),
+        wire::Body::Pull(_) => Body::to_come(),
+    };
+    let response = Response::new(told.head_request);
+    let current = Request::new(interpreter, content.script, told.id, connection, response, body);
+    let before = request::set_current(Some(Arc::clone(&current)));
+    let mut answer = Answer { py, worker, request: &current, moments, facts: request.facts };
+    let outcome = answer.give(&route, &content, request.vars);
+    request::set_current(before);
+    streams::retire(py, interpreter);
+    let connection = conclude(py, &current, outcome)?;
+    Some(give_back(connection, arrived))
+}
+
+fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connection> {
+    connection.done_with(arrived);
+    connection
+}
+
+/// Why a request is not even looked at.
+fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
+    let settings = &Process::get().settings;
+    let waited = moments.daemon_start - moments.queue_start;
+    (settings.queue_timeout > 0 && facts.queue_start > 0 && waited > f64::from(settings.queue_timeout))
+        .then_some(Reject::QueueTimeout)
+}
+
+/// What the engine itself needs of the variables.
+#[derive(Default)]
+struct Told {
+    id: Vec<u8>,
+    head_request: bool,
+}
+
+impl Told {
+    fn new(vars: wire::Vars<'_>) -> Self {
+        let mut told = Self::default();
+        for (name, value) in vars.flatten() {
+            match name {
+                Name::Known(names::REQUEST_ID) => told.id = value.to_vec(),
+                Name::Known(names::REQUEST_METHOD) => told.head_request = value == b"HEAD",
+                _ => {}
+            }
+        }
+        told
+    }
+}
+
+/// Queues the end of the answer and sends everything; the connection, if it can be used again.
+fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<Connection>> {
+    let step = |live: &mut request::Live| {
+        live.flush_log();
+        match outcome {
+            Outcome::Answered(end) => live.exchange.end(end),
+            Outcome::Failed(status) => live.exchange.fail(status),
+            Outcome::Rejected(_) => {}
+        }
+        live.exchange.flush(false)
+    };
+    if request.with(py, step)? == Ok(false) {
+        // The rest goes without the interpreter's lock; whether it arrives shows below.
+        let _ = request.blocking(py, |live| live.exchange.flush(true));
+    }
+    let live = request.finish(py)?;
+    let mut connection = live.exchange.into_any().downcast::<Connection>().ok()?;
+    if let Outcome::Rejected(why) = outcome {
+        connection.reject(why).ok()?;
+    }
+    connection.is_idle().then_some(connection)
+}
+
+/// Why the application's answer ended before its time.
+enum Stop {
+    /// By an exception.
+    Raised(PyErr),
+    /// Nobody waits for it any more.
+    Gone,
+}
+
+impl From<PyErr> for Stop {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl From<Failed> for Stop {
+    fn from(error: Failed) -> Self {
+        match error {
+            Failed::Refused(error) => Self::Raised(error.into()),
+            Failed::Gone(_) | Failed::Over => Self::Gone,
+        }
+    }
+}
+
+/// A request being answered.
+struct Answer<'a, 'py> {
+    py: Python<'py>,
+    worker: &'a Worker,
+    request: &'a Arc<Request>,
+    moments: Moments,
+    facts: wire::Facts,
+}
+
+impl<'py> Answer<'_, 'py> {
+    fn give(&mut self, route: &crate::route::Route, content: &wire::Route<'_>, vars: wire::Vars<'_>) -> Outcome {
+        let (py, interpreter) = (self.py, self.request.interpreter);
+        let wanted = Wanted {
+            path: content.script,
+            callable: content.callable,
+            reloading: content.reloading,
+            mtime: self.facts.script_mtime,
+        };
+        let application = match script::application(py, interpreter, &wanted) {
+            Ok(application) => application,
+            Err(Unavailable::Failed) => return Outcome::Failed(500),
+            Err(Unavailable::Changed) => {
+                Process::get().lifecycle.drain(wsgi_wire::control::Reason::ScriptReload);
+                return Outcome::Rejected(Reject::ScriptChanged);
+            }
+        };
+        self.worker.loaded(content.ignore_activity);
+        let thread = self.worker.number();
+        let environ = environ::build(py, interpreter, route, content.vars.clone(), vars, &self.moments, thread)
+            .and_then(|environ| self.add_streams(&environ).map(|()| environ));
+        match environ {
+            Ok(environ) => self.run(application, content.callable, environ),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn add_streams(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<()> {
+        let (py, interpreter) = (self.py, self.request.interpreter);
+        let input = interpreter.types.input.instance(py, Input { request: Arc::clone(self.request) })?;
+        environ.set_item(interpreter.names.input.bind(py), input)?;
+        environ.set_item(interpreter.names.errors.bind(py), streams::errors(py, self.request)?)?;
+        self.moments.application_start = environ::now();
+        environ.set_item(interpreter.names.application_start.bind(py), self.moments.application_start)
+    }
+
+    fn run(&mut self, application: Bound<'py, PyAny>, callable: &[u8], environ: Bound<'py, PyDict>) -> Outcome {
+        let (py, interpreter, request) = (self.py, self.request.interpreter, self.request);
+        let sample = Sample::begin();
+        let active = object::latin1(py, &request.id).ok().filter(|_| !request.id.is_empty());
+        if let Some(id) = &active {
+            // A plain dict and a str: only memory can run out, and then the entry is missing.
+            let _ = interpreter.active_requests.bind(py).set_item(id, events::data(py, request));
+        }
+        let wanted = events::wanted(py, interpreter);
+        let application = match wanted {
+            true => self.started(application, callable, &environ),
+            false => application,
+        };
+        let outcome = self.call(&application, environ);
+        let status = match outcome {
+            Outcome::Failed(status) => status,
+            _ => request.with(py, |live| live.response.status).flatten().unwrap_or(500),
+        };
+        let counts = request.with(py, |live| live.counts).unwrap_or_default();
+        let finished = sample.end(&self.moments, status, counts);
+        if wanted || events::wanted(py, interpreter) {
+            self.finished(&finished);
+        }
+        Process::get().metrics.record(self.worker.number(), &finished);
+        if let Some(id) = &active {
+            let _ = interpreter.active_requests.bind(py).del_item(id);
+        }
+        outcome
+    }
+
+    fn call(&self, application: &Bound<'py, PyAny>, environ: Bound<'py, PyDict>) -> Outcome {
+        let result = self.adapter().and_then(|start_response| application.call1((&environ, start_response)));
+        let outcome = match result {
+            Ok(result) => {
+                let stop = self.respond(&result).err();
+                let outcome = match stop {
+                    None => self.complete(),
+                    Some(Stop::Gone) => Outcome::Answered(End::Truncated),
+                    Some(Stop::Raised(error)) => self.failed(&error),
+                };
+                self.close(&result);
+                outcome
+            }
+            Err(error) => self.failed(&error),
+        };
+        drop(environ);
+        outcome
+    }
+
+    fn adapter(&self) -> PyResult<Bound<'py, PyAny>> {
+        let adapter = Adapter { request: Arc::clone(self.request) };
+        self.request.interpreter.types.adapter.instance(self.py, adapter)?.getattr("start_response")
+    }
+
+    fn respond(&self, result: &Bound<'py, PyAny>) -> Result<(), Stop> {
+        let (py, request) = (self.py, &**self.request);
+        if let Some(sent) = self.send_file(result) {
+            return sent;
+        }
+        if let Some(items) = object::items(result) {
+            // Nothing happens between the items, so they can leave together, and the length of them all is known.
+            let whole =
+                items.iter().try_fold(0, |sum, item| Some(sum + item.cast::<PyBytes>().ok()?.as_bytes().len() as u64));
+            for item in &items {
+                if let data @ [_, ..] = content(item)? {
+                    output::append(py, request, data, whole)?;
+                }
+            }
+        } else {
+            for item in result.try_iter()? {
+                let item = item?;
+                if let data @ [_, ..] = content(&item)? {
+                    output::send(py, request, data, None)?;
+                }
+            }
+        }
+        request
+            .with(py, |live| output::commit(live, Some(0)))
+            .unwrap_or(Ok(()))
+            .map_err(|error| Stop::Raised(error.into()))
+    }
+
+    /// Hands a wrapped regular file to Apache, if that is what the application returned.
+    fn send_file(&self, result: &Bound<'py, PyAny>) -> Option<Result<(), Stop>> {
+        let (py, request) = (self.py, &**self.request);
+        let wrapper = request.interpreter.types.file_wrapper.value(result)?;
+        if request.with(py, |live| live.response.committed())? {
+            return None;
+        }
+        let file = file_wrapper::regular(&wrapper.file(py)?)?;
+        Some(output::send_file(py, request, file.file, file.offset, file.available).map_err(Stop::from))
+    }
+
+    /// The application has given all it had.
+    fn complete(&self) -> Outcome {
+        let short = self.request.with(self.py, |live| live.response.is_short()).unwrap_or(false);
+        Outcome::Answered(if short { End::Truncated } else { End::Complete })
+    }
+
+    /// The application, or what it returned, raised.
+    fn failed(&self, error: &PyErr) -> Outcome {
+        let (py, request) = (self.py, &**self.request);
+        let committed = request.with(py, |live| live.response.committed()).unwrap_or(false);
+        if error.matches(py, request.interpreter.request_timeout.bind(py)).unwrap_or(false) {
+            let what = if committed { "response truncated" } else { "thread recovered" };
+            request.log(py, Level::Info, &format!("Request interrupted by RequestTimeout; {what}."));
+            return if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(504) };
+        }
+        self.report("Exception processing WSGI script", error);
+        events::request_exception(py, request, error);
+        if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(500) }
+    }
+
+    fn report(&self, what: &str, error: &PyErr) {
+        let (py, request) = (self.py, &**self.request);
+        let script = String::from_utf8_lossy(&request.script);
+        let group = String::from_utf8_lossy(&Process::get().settings.group);
+        let place = request.interpreter.label();
+        let text = failure::describe(py, error);
+        request.log(py, Level::Error, &format!("{what} '{script}' for {place} of daemon process '{group}':\n{text}"));
+    }
+
+    /// Calls `close()` of what the application returned, if it has one.
+    fn close(&self, result: &Bound<'py, PyAny>) {
+        let (py, request) = (self.py, &**self.request);
+        if object::items(result).is_some() {
+            return;
+        }
+        let Ok(Some(close)) = result.getattr_opt(request.interpreter.names.close.bind(py)) else { return };
+        // It may take its time, and the client should not wait for it. Whether the client is gone does not matter here.
+        let _ = request.with(py, |live| live.exchange.flush(false));
+        if let Err(error) = close.call0() {
+            self.report("Exception in close() of the response of WSGI script", &error);
+            events::request_exception(py, request, &error);
+        }
+    }
+
+    fn started(
+        &self,
+        application: Bound<'py, PyAny>,
+        callable: &[u8],
+        environ: &Bound<'py, PyDict>,
+    ) -> Bound<'py, PyAny> {
+        let (py, request) = (self.py, &**self.request);
+        let event = events::of_request(py, request).and_then(|event| {
+            self.add_moments(&event)?;
+            event.set_item("daemon_connects", self.facts.connects)?;
+            event.set_item("daemon_restarts", self.facts.rejects)?;
+            event.set_item("application_start", self.moments.application_start)?;
+            event.set_item("application_object", &application)?;
+            event.set_item("callable_object", object::latin1(py, callable)?)?;
+            event.set_item("request_environ", environ)?;
+            let pid =
+                environ.get_item("mod_wsgi.server_pid")?.and_then(|pid| pid.extract::<String>().ok()?.parse().ok());
+            event.set_item("server_pid", pid.unwrap_or(0u32))?;
+            Ok(event)
+        });
+        let Ok(event) = event else { return application };
+        events::publish(py, &request.interpreter.callbacks.events, "request_started", &event);
+        event.get_item("application_object").ok().flatten().unwrap_or(application)
+    }
+
+    fn add_moments(&self, event: &Bound<'py, PyDict>) -> PyResult<()> {
+        event.set_item("thread_id", self.worker.number())?;
+        event.set_item("request_start", self.moments.request_start)?;
+        event.set_item("queue_start", self.moments.queue_start)?;
+        event.set_item("daemon_start", self.moments.daemon_start)
+    }
+
+    fn finished(&self, finished: &crate::metrics::Finished) {
+        let (py, request) = (self.py, &**self.request);
+        let counts = &finished.counts;
+        let event = events::of_request(py, request).and_then(|event| {
+            self.add_moments(&event)?;
+            event.set_item("application_finish", finished.finish)?;
+            event.set_item("application_time", finished.application.as_secs_f64())?;
+            event.set_item("input_reads", counts.input_reads)?;
+            event.set_item("input_length", counts.input_length)?;
+            event.set_item("input_time", seconds(counts.input_time))?;
+            event.set_item("output_writes", counts.output_writes)?;
+            event.set_item("output_length", counts.output_length)?;
+            event.set_item("output_time", seconds(counts.output_time))?;
+            event.set_item("gil_wait_time", seconds(counts.gil_time))?;
+            event.set_item("gil_wait_count", counts.gil_waits)?;
+            event.set_item("status", finished.status)?;
+            event.set_item("cpu_user_time", seconds(finished.cpu_user))?;
+            event.set_item("cpu_system_time", seconds(finished.cpu_system))?;
+            event.set_item("cpu_time", seconds(finished.cpu_user + finished.cpu_system))?;
+            Ok(event)
+        });
+        if let Ok(event) = event {
+            events::publish(py, &request.interpreter.callbacks.events, "request_finished", &event);
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// The bytes of one item of the response.
+fn content<'a>(item: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    match item.cast::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes()),
+        Err(_) => {
+            let found = object::class_name(item);
+            Err(PyTypeError::new_err(format!("response iterable must yield bytes, not {found}")))
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The built-in modules `mod_wsgi` and `apache` as applications import them.
+
+use std::sync::OnceLock;
+
+use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyOSError, PyRuntimeError};
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyListMethods, PyModule, PyModuleMethods};
+use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_wire::record::Level;
+
+use crate::events;
+use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::object;
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+use crate::record;
+use crate::request;
+
+/// The version of mod_wsgi whose interface this is; applications compare it.
+pub(crate) const VERSION: (u32, u32, u32) = (6, 1, 1);
+
+/// The functions of the module `mod_wsgi`: methods of one object, which knows its interpreter.
+pub(crate) struct Functions {
+    interpreter: OnceLock<&'static Interpreter>,
+}
+
+impl Functions {
+    /// The functions of an interpreter that is still being set up.
+    pub(crate) fn new() -> Self {
+        Self { interpreter: OnceLock::new() }
+    }
+
+    /// Tells them their interpreter.
+    pub(crate) fn settle(&self, interpreter: &'static Interpreter) {
+        // Set once, while the interpreter is set up.
+        let _ = self.interpreter.set(interpreter);
+    }
+
+    fn interpreter(&self) -> PyResult<&'static Interpreter> {
+        self.interpreter.get().copied().ok_or_else(|| PyRuntimeError::new_err("mod_wsgi is not set up yet"))
+    }
+}
+
+const FUNCTIONS: &[&str] = &[
+    "subscribe_events",
+    "subscribe_shutdown",
+    "subscribe_signals",
+    "request_data",
+    "start_recording_metrics",
+    "request_metrics",
+    "process_metrics",
+    "server_metrics",
+    "__getattr__",
+];
+
+impl Class for Functions {
+    const NAME: &'static std::ffi::CStr = c"mod_wsgi.Functions";
+    const DOC: &'static std::ffi::CStr = c"The functions of the module mod_wsgi.";
+
+    fn define(class: &mut Definition<Self>) {
+        class
+            .method(c"subscribe_events", |this, args| {
+                let callback = args.required("subscribe_events", 0, 1, 1)?;
+                this.interpreter()?.callbacks.events.bind(this.py()).append(&callback)?;
+                Ok(callback)
+            })
+            .method(c"subscribe_shutdown", |this, args| {
+                let callback = args.required("subscribe_shutdown", 0, 1, 1)?;
+                this.interpreter()?.callbacks.shutdown.bind(this.py()).append(&callback)?;
+                Ok(callback)
+            })
+            .method(c"subscribe_signals", |this, args| {
+                let callback = args.required("subscribe_signals", 0, 1, 1)?;
+                this.interpreter()?.callbacks.signals.bind(this.py()).append(&callback)?;
+                Ok(callback)
+            })
+            .method(c"request_data", request_data)
+            .method(c"start_recording_metrics", start_recording_metrics)
+            .method(c"request_metrics", request_metrics)
+            .method(c"process_metrics", process_metrics)
+            .method(c"server_metrics", server_metrics)
+            .method(c"__getattr__", late_attribute)
+            .method(c"_log_enabled", log_enabled)
+            .method(c"_log", log);
+    }
+}
+
+fn request_data<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("request_data", 0, 0)?;
+    let request = request::current().ok_or_else(|| PyRuntimeError::new_err("no active request for thread"))?;
+    Ok(events::data(this.py(), &request).into_any())
+}
+
+fn start_recording_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("start_recording_metrics", 0, 0)?;
+    Process::get().metrics.start();
+    Ok(this.py().None().into_bound(this.py()))
+}
+
+fn request_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("request_metrics", 0, 0)?;
+    crate::metrics::request_metrics(this.py(), Process::get())
+}
+
+fn process_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("process_metrics", 0, 0)?;
+    crate::metrics::process_metrics(this.py(), Process::get())
+}
+
+fn server_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("server_metrics", 0, 0)?;
+    if Process::get().settings.server_metrics {
+        return Err(PyNotImplementedError::new_err("server_metrics() is not available in daemon processes"));
+    }
+    Ok(this.py().None().into_bound(this.py()))
+}
+
+/// `LogHandler` is made when it is first asked for, because it costs an import of `logging`.
+fn late_attribute<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let (py, name) = (this.py(), args.required("__getattr__", 0, 1, 1)?);
+    let name: String = name.extract()?;
+    if name != "LogHandler" {
+        return Err(PyAttributeError::new_err(format!("module 'mod_wsgi' has no attribute '{name}'")));
+    }
+    let arguments = (this.object.getattr("_log_enabled")?, this.object.getattr("_log")?);
+    let handler = this.interpreter()?.prelude.bind(py).getattr("log_handler")?.call1(arguments)?;
+    py.import("mod_wsgi")?.setattr("LogHandler", &handler)?;
+    Ok(handler)
+}
+
+/// The Apache level with the meaning of one of the logging module's.
+fn level(number: i64) -> Level {
+    match number {
+        50.. => Level::Crit,
+        40.. => Level::Error,
+        30.. => Level::Warn,
+        20.. => Level::Info,
+        _ => Level::Debug,
+    }
+}
+
+fn log_enabled<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let number: i64 = args.required("_log_enabled", 0, 1, 1)?.extract()?;
+    // A virtual host may want more than the server as a whole: in a request the Apache child decides.
+    let enabled = request::current().is_some() || record::enabled(level(number));
+    Ok(pyo3::types::PyBool::new(this.py(), enabled).to_owned().into_any())
+}
+
+fn log<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let number: i64 = args.required("_log", 0, 2, 2)?.extract()?;
+    let text = args.required("_log", 1, 2, 2)?.call_method1("encode", ("utf-8", "backslashreplace"))?;
+    let text: &[u8] = text.extract()?;
+    events::log(this.py(), level(number), &String::from_utf8_lossy(text));
+    Ok(this.py().None().into_bound(this.py()))
+}
+
+/// `sys.stdin` and `sys.stdout` where they are forbidden: every use is an error.
+pub(crate) struct Restricted {
+    /// Which stream.
+    pub(crate) name: &'static str,
+}
+
+impl Class for Restricted {
+    const NAME: &'static std::ffi::CStr = c"mod_wsgi.Restricted";
+    const DOC: &'static std::ffi::CStr = c"A stream that applications must not use.";
+
+    fn define(class: &mut Definition<Self>) {
+        class.lookup(|this, _name| Err(PyOSError::new_err(format!("{} access restricted by mod_wsgi", this.name))));
+    }
+}
+
+/// Makes the module `mod_wsgi` and puts it into `sys.modules`, in place of the package of that name, whose submodules stay importable.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn install(py: Python<'_>, interpreter: &'static Interpreter, functions: &Bound<'_, PyAny>) -> PyResult<()> {
+    let settings = &Process::get().settings;
+    let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+    let module = PyModule::new(py, "mod_wsgi")?;
+    match py.import("mod_wsgi").and_then(|package| package.getattr("__path__")) {
+        Ok(path) => module.add("__path__", path)?,
+        Err(error) if error.is_instance_of::<pyo3::exceptions::PyModuleNotFoundError>(py) => {}
+        Err(error) => {
+            let text = crate::failure::describe(py, &error);
+            record::process(
+                Level::Error,
+                &format!("The package mod_wsgi cannot be imported; its submodules are missing:\n{text}"),
+            );
+        }
+    }
+    module.add("version", VERSION)?;
+    module.add("process_group", object::latin1(py, &settings.group)?)?;
+    module.add("application_group", object::latin1(py, &interpreter.group)?)?;
+    module.add("maximum_processes", settings.processes)?;
+    module.add("threads_per_process", settings.threads)?;
+    module.add("FileWrapper", interpreter.types.file_wrapper.class(py))?;
+    module.add("RequestTimeout", interpreter.request_timeout.bind(py))?;
+    module.add("event_callbacks", interpreter.callbacks.events.bind(py))?;
+    module.add("shutdown_callbacks", interpreter.callbacks.shutdown.bind(py))?;
+    module.add("signal_callbacks", interpreter.callbacks.signals.bind(py))?;
+    module.add("active_requests", interpreter.active_requests.bind(py))?;
+    for name in FUNCTIONS {
+        module.add(*name, functions.getattr(*name)?)?;
+    }
+    modules.set_item("mod_wsgi", &module)?;
+
+    let server = &settings.server;
+    let apache = PyModule::new(py, "apache")?;
+    apache.add("version", apache_version(settings))?;
+    apache.add("maximum_processes", server.maximum_processes)?;
+    apache.add("threads_per_process", server.threads_per_process)?;
+    apache.add("description", server.description.as_str())?;
+    apache.add("mpm_name", server.mpm.as_str())?;
+    apache.add("build_date", server.built.as_str())?;
+    modules.set_item("apache", apache)
+}
+
+/// Apache's version as applications see it.
+pub(crate) fn apache_version(settings: &wsgi_wire::settings::Daemon) -> (u32, u32, u32) {
+    let (major, (minor, patch)) = settings.server.version;
+    (major, minor, patch)
+}

@@ -1,0 +1,103 @@
+//! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the interpreter's lock held.
+
+use std::os::fd::OwnedFd;
+
+use pyo3::Python;
+use wsgi_wire::limits;
+
+use crate::exchange::Gone;
+use crate::request::{Live, Request};
+use crate::response::Refused;
+
+/// Why content was not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// The request is over.
+    #[error("the request is over")]
+    Over,
+    /// Nobody waits for it.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// There is no head to send before it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Sends one piece of content, and the head before it if that has not left yet. `whole` is the length of the whole body if it is known.
+///
+/// # Errors
+/// If nothing could be sent.
+pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    // Copying a large piece into a memory file takes its time.
+    let flushed = if content.len() > limits::INLINE_CHUNK {
+        request.blocking(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(true)?)))
+    } else {
+        request.with(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(false)?)))
+    };
+    finish(py, request, flushed.ok_or(Failed::Over)??)
+}
+
+/// Queues one piece of content that need not leave before the next one.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) fn append(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    if content.len() > limits::INLINE_CHUNK {
+        return send(py, request, content, whole);
+    }
+    request.with(py, |live| queue(live, content, whole)).ok_or(Failed::Over)?
+}
+
+/// Sends a piece of a file as the whole content.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) fn send_file(
+    py: Python<'_>,
+    request: &Request,
+    file: OwnedFd,
+    offset: u64,
+    available: u64,
+) -> Result<(), Failed> {
+    let flushed = request.with(py, |live| -> Result<bool, Failed> {
+        commit(live, Some(available))?;
+        let length = live.response.admit(available);
+        live.counts.output_length += length;
+        if length > 0 {
+            live.exchange.file(file, offset, length);
+        }
+        Ok(live.flush(false)?)
+    });
+    finish(py, request, flushed.ok_or(Failed::Over)??)
+}
+
+/// Waits until everything is out, without the interpreter's lock.
+fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed> {
+    if !flushed {
+        request.blocking(py, |live| live.flush(true)).ok_or(Failed::Over)??;
+    }
+    Ok(())
+}
+
+fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    commit(live, whole)?;
+    let admitted = live.response.admit(content.len() as u64) as usize;
+    live.counts.output_writes += 1;
+    live.counts.output_length += content.len() as u64;
+    if admitted > 0 {
+        live.exchange.data(&content[..admitted]);
+    }
+    Ok(())
+}
+
+/// Queues the head if that has not happened yet.
+///
+/// # Errors
+/// If there is none, or its Content-Length is no length.
+pub(crate) fn commit(live: &mut Live, whole: Option<u64>) -> Result<(), Refused> {
+    if !live.response.committed() {
+        let head = live.response.commit(whole)?;
+        live.exchange.head(&head);
+    }
+    Ok(())
+}

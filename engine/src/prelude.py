@@ -1,0 +1,82 @@
+"""What an interpreter is prepared with, as far as that is easier said in Python. Compiled into the engine."""
+
+
+def search_path(layers, home):
+    """Add folders through site.addsitedir, so that .pth files count; what is new goes to the front, the last layer first, home before all."""
+    import site
+    import sys
+
+    for folders in layers:
+        before = list(sys.path)
+        for folder in folders:
+            site.addsitedir(folder)
+        added = [entry for entry in sys.path if entry not in before]
+        sys.path[:] = added + [entry for entry in sys.path if entry in before]
+    if home:
+        sys.path.insert(0, home)
+
+
+def become_user():
+    """Make the environment say who the process runs as: it was Apache's."""
+    import os
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return
+    os.environ["HOME"] = user.pw_dir
+    for name in ("USER", "USERNAME", "LOGNAME"):
+        if name in os.environ:
+            os.environ[name] = user.pw_name
+
+
+def restrict_signals(note):
+    """Keep applications from taking the process's signals; processes that they fork may have theirs."""
+    import os
+    import signal
+    import traceback
+
+    register, owner = signal.signal, os.getpid()
+
+    def intercept(signum, handler):
+        if os.getpid() != owner:
+            return register(signum, handler)
+        stack = "".join(traceback.format_stack()).rstrip()
+        note(f"Ignoring Python signal handler registration for signal {int(signum)} in WSGI process; mod_wsgi manages signals.\n{stack}")
+        return handler
+
+    signal.signal = intercept
+
+
+def log_handler(enabled, write):
+    """The class mod_wsgi.LogHandler; `enabled(number)` and `write(number, text)` take the levels of the logging module."""
+    import logging
+
+    class LogHandler(logging.Handler):
+        """Writes to Apache's error log, at the Apache level of the same meaning."""
+
+        def emit(self, record):
+            if not enabled(record.levelno):
+                return
+            try:
+                text = self.format(record)
+            except Exception:
+                self.handleError(record)
+                return
+            for line in text.splitlines():
+                write(record.levelno, line)
+
+    LogHandler.__module__ = "mod_wsgi"
+    LogHandler.__qualname__ = "LogHandler"
+    return LogHandler
+
+
+def stacks(threads):
+    """Where these threads are, as text: {thread ident: what it serves}."""
+    import sys
+    import traceback
+
+    frames = sys._current_frames()
+    found = [(what, frames[ident]) for ident, what in threads.items() if ident in frames]
+    return "\n".join(f"{what}\n{''.join(traceback.format_stack(frame)).rstrip()}" for what, frame in found)

@@ -1,0 +1,54 @@
+//! What the whole process shares: settings, its slot in the process table, interpreters, life cycle.
+
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use wsgi_wire::settings::Daemon;
+use wsgi_wire::table::Slot;
+
+use crate::interpreter::Interpreters;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::Metrics;
+use crate::monitor::Watch;
+use crate::worker::Activity;
+
+/// The one daemon process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
+pub(crate) struct Process {
+    /// What the supervisor said.
+    pub(crate) settings: Daemon,
+    /// Where Apache children and the supervisor see how it is.
+    pub(crate) slot: &'static Slot,
+    /// Its interpreters.
+    pub(crate) interpreters: Interpreters,
+    /// Where it is in its life.
+    pub(crate) lifecycle: Lifecycle,
+    /// What the monitor has to know of its requests.
+    pub(crate) watch: Watch,
+    /// What its workers do, by number.
+    pub(crate) activities: Vec<Activity>,
+    /// What it has done.
+    pub(crate) metrics: Metrics,
+    /// When it began.
+    pub(crate) started: SystemTime,
+}
+
+static PROCESS: OnceLock<Process> = OnceLock::new();
+
+impl Process {
+    /// Says what the process is; once, before anything else of the engine runs.
+    pub(crate) fn begin(process: Process) -> &'static Process {
+        PROCESS.get_or_init(|| process)
+    }
+
+    /// The process.
+    ///
+    /// # Panics
+    /// If it has not begun, which nothing but [`crate::run`] could bring about.
+    #[allow(
+        clippy::expect_used,
+        reason = "an engine without a process is a bug of ours, and every caller is behind a guard"
+    )]
+    pub(crate) fn get() -> &'static Process {
+        PROCESS.get().expect("the process has begun")
+    }
+}

@@ -1,0 +1,333 @@
+//! The life of a daemon process, from its settings to its end.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::{PyErr, PyResult, Python};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wsgi_wire::control::Reason;
+use wsgi_wire::record::Level;
+use wsgi_wire::settings::{Daemon, Preload};
+use wsgi_wire::table::State;
+
+use crate::control::{Control, Lost, Order};
+use crate::errand::{Errand, Errands};
+use crate::events;
+use crate::failure;
+use crate::ffi::{attach, guard, process as ffi};
+use crate::interpreter::Interpreter;
+use crate::lifecycle::{Lifecycle, Stage};
+use crate::metrics::Metrics;
+use crate::monitor::{self, Monitor, TICK, Watch};
+use crate::policy::{self, Limits};
+use crate::poller::Poller;
+use crate::process::Process;
+use crate::record;
+use crate::script::{self, Wanted};
+use crate::worker::{Activity, Worker};
+
+/// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
+const CONTROL: i32 = 3;
+const LISTENER: i32 = 4;
+const TABLE: i32 = 5;
+
+/// Exit code for "failed at start": the supervisor waits before it tries again.
+const FAILED_AT_START: i32 = 3;
+
+/// Why the process could not begin to serve.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(
+        "descriptor {0} is not what the supervisor should have opened there: {1}; a daemon process is started by mod_wsgi-supervisor only"
+    )]
+    Descriptor(i32, std::io::Error),
+    #[error("no settings were received: {0}")]
+    Settings(#[from] Lost),
+    #[error("the process table could not be mapped: {0}")]
+    Table(std::io::Error),
+    #[error("the main interpreter could not be set up:\n{0}")]
+    Interpreter(String),
+    #[error("a system resource is missing: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until the process should end. Called on Python's main thread.
+///
+/// # Errors
+/// `SystemExit` if the process could not begin to serve; the log says why.
+pub(crate) fn run(py: Python<'_>) -> PyResult<()> {
+    guard::install_panic_hook();
+    serve(py).map_err(|error| {
+        record::process(Level::Crit, &format!("A daemon process could not start: {error}"));
+        PyErr::new::<PySystemExit, _>(FAILED_AT_START)
+    })
+}
+
+fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
+    ffi::inherited(fd).map_err(|error| StartError::Descriptor(fd, error))
+}
+
+fn serve(py: Python<'_>) -> Result<(), StartError> {
+    let (control, listener, table) = (inherited(CONTROL)?, inherited(LISTENER)?, inherited(TABLE)?);
+    let mut control = Control::new(control);
+    let settings = attach::detach(py, || control.settings())?;
+    record::set_level(settings.log_level);
+    if let Some(title) = &settings.display_name {
+        ffi::set_title(title);
+    }
+    let slot = ffi::map_slot(&table, settings.slot as usize).map_err(StartError::Table)?;
+    drop(table);
+    let secret = slot.secret.load(Ordering::Relaxed);
+    let limits = Limits::new(&settings, secret);
+    let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
+    let process = Process::begin(begin(settings, slot, secret)?);
+    let settings = &process.settings;
+
+    let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
+    let main = Interpreter::set_up(py, b"").map_err(failed)?;
+    process.interpreters.set_main(main);
+    if settings.switch_interval > 0.0 {
+        let set = || py.import("sys")?.getattr("setswitchinterval")?.call1((settings.switch_interval,));
+        use pyo3::types::PyAnyMethods;
+        set().map_err(failed)?;
+    }
+    preload(py, process, main);
+    let Some(signals) = signals else {
+        // A service process is its scripts; it ends when they do.
+        return Ok(());
+    };
+    let poller: &'static Poller = Box::leak(Box::new(Poller::new(listener, secret, timeout(settings.socket_timeout))?));
+    let errands = Errands::start()?;
+    if limits.deadlock.is_some() {
+        std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(main))?;
+    }
+    let workers = start_workers(settings, poller)?;
+    slot.set_state(State::Ready);
+    control.ready()?;
+    let name = String::from_utf8_lossy(&settings.group);
+    record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
+
+    attach::detach(py, || {
+        let mut steward =
+            Steward { process, control, signals, poller, errands, monitor: Monitor::new(limits), draining: None };
+        let reason = steward.watch();
+        finish(process, poller, workers, reason);
+    });
+    if !settings.destroy_interpreter {
+        ffi::exit_now(0);
+    }
+    Ok(())
+}
+
+fn begin(settings: Daemon, slot: &'static wsgi_wire::table::Slot, seed: u64) -> std::io::Result<Process> {
+    let limit = (settings.maximum_requests > 0).then(|| policy::with_jitter(settings.maximum_requests, seed));
+    Ok(Process {
+        slot,
+        interpreters: Default::default(),
+        lifecycle: Lifecycle::new()?,
+        watch: Watch::new(limit),
+        activities: (0..settings.threads).map(|_| Activity::default()).collect(),
+        metrics: Metrics::new(settings.threads as usize),
+        started: SystemTime::now(),
+        settings,
+    })
+}
+
+fn timeout(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+fn catch_signals() -> std::io::Result<OwnedFd> {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGXCPU, libc::SIGHUP, libc::SIGUSR2];
+    ffi::catch_signals(&signals, write);
+    Ok(read)
+}
+
+/// Loads the scripts that are wanted from the start, in their order. What fails is logged and tried again by the first request.
+fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter) {
+    for preload in &process.settings.scripts {
+        let load = |py: Python<'_>, interpreter: &Interpreter, preload: &Preload| {
+            let wanted = Wanted { path: &preload.script, callable: &preload.callable, reloading: false, mtime: 0 };
+            // The log says what went wrong.
+            if script::application(py, interpreter, &wanted).is_ok() {
+                process.watch.script_loaded();
+            }
+        };
+        if preload.application_group.is_empty() {
+            load(py, main, preload);
+            continue;
+        }
+        // This thread must not attach to a sub-interpreter (`attach`).
+        let run = || {
+            if let Some(interpreter) = process.interpreters.get(&preload.application_group) {
+                attach::with(interpreter.handle, |py| load(py, interpreter, preload));
+            }
+            attach::release();
+        };
+        attach::detach(py, || std::thread::scope(|scope| drop(scope.spawn(|| guard::catch("a preload", run)).join())));
+    }
+}
+
+fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let start = |number: u32| {
+        let builder = std::thread::Builder::new().name(format!("wsgi-{number}"));
+        let builder = if settings.stack_size > 0 { builder.stack_size(settings.stack_size as usize) } else { builder };
+        builder.spawn(move || Worker::new(number, poller).run())
+    };
+    (1..=settings.threads).map(start).collect()
+}
+
+/// The main thread while the process serves: never takes the interpreter's lock, so that it always answers.
+struct Steward {
+    process: &'static Process,
+    control: Control,
+    signals: OwnedFd,
+    poller: &'static Poller,
+    errands: Errands,
+    monitor: Monitor,
+    /// Why the process drains, and when it will have had enough time for it.
+    draining: Option<(Reason, Instant)>,
+}
+
+impl Steward {
+    /// Watches over the process until it has to end, and says why.
+    fn watch(&mut self) -> Reason {
+        loop {
+            self.wait();
+            self.process.lifecycle.awake();
+            self.take_orders();
+            self.take_signals();
+            self.monitor.look(self.process, &self.errands);
+            match self.process.lifecycle.wish() {
+                Some((Stage::Stopping, reason)) => return self.draining.map_or(reason, |(first, _)| first),
+                Some((Stage::Draining, reason)) if self.draining.is_none() => self.drain(reason, true),
+                _ => {}
+            }
+            if let Some((reason, deadline)) = self.draining {
+                if !self.monitor.is_busy(self.process) || Instant::now() >= deadline {
+                    return reason;
+                }
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let tick = (self.draining.is_some() || self.monitor.limits.any()).then_some(TICK);
+        let timeout = tick.map(|tick| Timespec { tv_sec: tick.as_secs() as i64, tv_nsec: tick.subsec_nanos().into() });
+        let mut sources = [
+            PollFd::new(&self.control, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.process.lifecycle, PollFlags::IN),
+        ];
+        // Interrupted or not, what follows looks at everything without waiting.
+        let _ = poll(&mut sources, timeout.as_ref());
+    }
+
+    fn take_orders(&mut self) {
+        let orders = self.control.orders().unwrap_or_else(|lost| {
+            if self.process.lifecycle.stage() == Stage::Serving {
+                record::process(Level::Error, &format!("The process ends: {lost}."));
+            }
+            self.process.lifecycle.stop(Reason::SupervisorGone);
+            Vec::new()
+        });
+        for order in orders {
+            match order {
+                Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
+                Order::Drain(reason) if self.draining.is_none() => self.drain(reason, false),
+                Order::Drain(_) => {}
+            }
+        }
+    }
+
+    fn take_signals(&self) {
+        let mut numbers = [0u8; 32];
+        let count = rustix::io::read(&self.signals, &mut numbers).unwrap_or(0);
+        for number in numbers.iter().take(count).map(|n| i32::from(*n)) {
+            match number {
+                libc::SIGTERM | libc::SIGINT => self.process.lifecycle.stop(Reason::ShutdownSignal),
+                libc::SIGUSR1 if self.process.settings.eviction_timeout > 0 => {
+                    self.process.lifecycle.drain(Reason::EvictionSignal);
+                }
+                libc::SIGUSR1 => self.process.lifecycle.drain(Reason::GracefulSignal),
+                libc::SIGXCPU => self.process.lifecycle.drain(Reason::CpuTimeLimit),
+                number => self.errands.send(Errand::Signal(number)),
+            }
+        }
+    }
+
+    /// Takes no new connections, and lets what runs finish. `own`: the supervisor does not know yet.
+    fn drain(&mut self, reason: Reason, own: bool) {
+        let settings = &self.process.settings;
+        let seconds = match reason {
+            Reason::EvictionSignal => settings.eviction_timeout,
+            _ => settings.graceful_timeout,
+        };
+        record::process(Level::Info, &format!("The process finishes what it has and ends ({}).", reason.name()));
+        self.draining = Some((reason, Instant::now() + Duration::from_secs(seconds.into())));
+        self.process.lifecycle.enter(Stage::Draining);
+        self.process.slot.set_state(State::Draining);
+        if own {
+            // If the supervisor is gone, the next look at its socket ends the process.
+            let _ = self.control.draining(reason);
+        }
+        self.poller.retire();
+    }
+}
+
+/// Ends everything but the main interpreter, which is Python's own business.
+fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) {
+    process.lifecycle.enter(Stage::Stopping);
+    process.slot.set_state(State::Draining);
+    start_reaper(process.settings.shutdown_timeout);
+    poller.close();
+    // On threads of their own: this one must not attach to a sub-interpreter (`attach`).
+    in_thread("farewell", || {
+        for interpreter in process.interpreters.all() {
+            attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason.name()));
+        }
+        attach::release();
+    });
+    for worker in workers {
+        // A worker that panicked has logged it.
+        let _ = worker.join();
+    }
+    if process.settings.destroy_interpreter {
+        in_thread("destroy", || end_interpreters(process));
+    }
+}
+
+fn in_thread(name: &str, body: impl FnOnce() + Send) {
+    std::thread::scope(|scope| drop(scope.spawn(|| guard::catch(name, body)).join()));
+}
+
+fn end_interpreters(process: &Process) {
+    let Some(main) = process.interpreters.main() else { return };
+    for interpreter in process.interpreters.others() {
+        crate::ffi::interpreter::end(main.handle, interpreter.handle, |py| interpreter.leave(py));
+    }
+    attach::release();
+}
+
+/// Ends the process by force when it has had its time.
+fn start_reaper(seconds: u32) {
+    if seconds == 0 {
+        return;
+    }
+    let reap = move || {
+        std::thread::sleep(Duration::from_secs(seconds.into()));
+        record::process(
+            Level::Warn,
+            &format!("The process did not end within shutdown-timeout={seconds} and is ended by force."),
+        );
+        ffi::exit_now(1);
+    };
+    if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {
+        record::process(Level::Error, "There is no thread that could end the process by force; it may take its time.");
+    }
+}

@@ -1,0 +1,274 @@
+//! `wsgi.errors`, `sys.stdout` and `sys.stderr`: text streams around a [`Log`], which cuts what it gets into lines for the error log.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString, PyStringMethods};
+use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_wire::record::Level;
+
+use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+use crate::interpreter::Interpreter;
+use crate::record;
+use crate::request::{self, Request};
+
+/// Where text goes.
+enum Target {
+    /// To the request that this `wsgi.errors` belongs to.
+    Request(Arc<Request>),
+    /// To whatever request the writing thread serves, or to the process's own log.
+    Thread,
+    /// Nowhere: the request is over.
+    Nobody,
+}
+
+/// The binary stream below a text stream.
+pub(crate) struct Log {
+    name: &'static str,
+    target: Mutex<Target>,
+}
+
+impl Log {
+    fn target(&self) -> std::sync::MutexGuard<'_, Target> {
+        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits.
+        self.target.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn request(&self) -> PyResult<Option<Arc<Request>>> {
+        match &*self.target() {
+            Target::Request(request) => Ok(Some(Arc::clone(request))),
+            Target::Thread => Ok(request::current()),
+            Target::Nobody => Err(over("write")),
+        }
+    }
+
+    fn write(&self, py: Python<'_>, text: &[u8]) -> PyResult<()> {
+        let Some(request) = self.request()? else {
+            OUTSIDE.with_borrow_mut(|line| line.write(text));
+            return Ok(());
+        };
+        let write = |live: &mut request::Live| {
+            live.write_log(text);
+            live.exchange.flush(false)
+        };
+        if request.with(py, write).is_some() {
+            return Ok(());
+        }
+        match &*self.target() {
+            Target::Thread => Ok(OUTSIDE.with_borrow_mut(|line| line.write(text))),
+            _ => Err(over("write")),
+        }
+    }
+}
+
+fn over(method: &str) -> pyo3::PyErr {
+    PyRuntimeError::new_err(format!("{method}() called on wsgi.errors after request completed"))
+}
+
+/// The line that a thread is writing while it serves no request.
+#[derive(Default)]
+struct Line(Vec<u8>);
+
+impl Line {
+    fn write(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+            self.0.extend_from_slice(&rest[..end]);
+            record::application(Level::Error, &self.0);
+            self.0.clear();
+            rest = &rest[end + 1..];
+        }
+        self.0.extend_from_slice(rest);
+    }
+
+    fn flush(&mut self) {
+        if !self.0.is_empty() {
+            record::application(Level::Error, &std::mem::take(&mut self.0));
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+thread_local! {
+    static OUTSIDE: RefCell<Line> = const { RefCell::new(Line(Vec::new())) };
+    /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the last one.
+    static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Errors {
+    interpreter: &'static Interpreter,
+    stream: Owned,
+    log: Owned,
+}
+
+impl Errors {
+    fn aim(&self, py: Python<'_>, target: Target) {
+        if let Some(log) = self.interpreter.types.log.value(self.log.bind(py)) {
+            *log.target() = target;
+        }
+    }
+}
+
+/// The bytes that `write` was given: any bytes-like object, or text.
+fn bytes_of<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Ok(bytes) = data.cast::<PyBytes>() {
+        return Ok(bytes.clone());
+    }
+    if let Ok(text) = data.cast::<PyString>() {
+        return Ok(text.encode_utf8()?);
+    }
+    let wrong =
+        |_| PyTypeError::new_err(format!("a bytes-like object is required, not '{}'", object::class_name(data)));
+    let view = PyMemoryView::from(data).map_err(wrong)?;
+    Ok(view.call_method0("tobytes")?.cast_into::<PyBytes>()?)
+}
+
+fn none<'py>(py: Python<'py>) -> Bound<'py, PyAny> {
+    py.None().into_bound(py)
+}
+
+impl Class for Log {
+    const NAME: &'static std::ffi::CStr = c"mod_wsgi.Log";
+    const DOC: &'static std::ffi::CStr = c"Binary stream whose lines are records of Apache's error log.";
+
+    fn define(class: &mut Definition<Self>) {
+        class
+            .method(c"write", write)
+            .method(c"writelines", write_lines)
+            .method(c"flush", flush)
+            .method(c"close", |this: This<'_, '_, Self>, _: Args<'_, '_>| Ok(none(this.py())))
+            .method(c"isatty", answer_false)
+            .method(c"readable", answer_false)
+            .method(c"seekable", answer_false)
+            .method(c"writable", answer_true)
+            .method(c"fileno", file_number)
+            .attribute(c"name", name)
+            .attribute(c"encoding", |this| text(this.py(), "utf-8"))
+            .attribute(c"errors", |this| text(this.py(), "replace"))
+            .attribute(c"closed", |this| Ok(boolean(this.py(), false)));
+    }
+}
+
+fn text<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    Ok(PyString::new(py, text).into_any())
+}
+
+fn boolean<'py>(py: Python<'py>, value: bool) -> Bound<'py, PyAny> {
+    pyo3::types::PyBool::new(py, value).to_owned().into_any()
+}
+
+fn write<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let data = bytes_of(&args.required("write", 0, 1, 1)?)?;
+    this.write(this.py(), data.as_bytes())?;
+    Ok(none(this.py()))
+}
+
+fn write_lines<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let lines = args.required("writelines", 0, 1, 1)?;
+    let wrong = |_| PyTypeError::new_err("writelines() argument must be an iterable of bytes-like objects");
+    for line in lines.try_iter().map_err(wrong)? {
+        this.write(this.py(), bytes_of(&line?)?.as_bytes())?;
+    }
+    Ok(none(this.py()))
+}
+
+fn flush<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    // At the end of its request everything has been flushed.
+    if let Ok(request) = this.request() {
+        let flushed = request.is_some_and(|request| {
+            let step = |live: &mut request::Live| {
+                live.flush_log();
+                live.exchange.flush(false)
+            };
+            request.with(this.py(), step).is_some()
+        });
+        if !flushed {
+            OUTSIDE.with_borrow_mut(Line::flush);
+        }
+    }
+    Ok(none(this.py()))
+}
+
+fn answer_false<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(boolean(this.py(), false))
+}
+
+fn answer_true<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    Ok(boolean(this.py(), true))
+}
+
+fn file_number<'py>(_this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    Err(PyOSError::new_err("wsgi.errors log object has no file descriptor"))
+}
+
+fn name<'py>(this: This<'_, 'py, Log>) -> PyResult<Bound<'py, PyAny>> {
+    text(this.py(), this.name)
+}
+
+fn wrap<'py>(py: Python<'py>, log: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let options = PyDict::new(py);
+    options.set_item("encoding", "utf-8")?;
+    options.set_item("errors", "replace")?;
+    options.set_item("newline", py.None())?;
+    options.set_item("line_buffering", true)?;
+    options.set_item("write_through", true)?;
+    py.import("io")?.getattr("TextIOWrapper")?.call((log,), Some(&options))
+}
+
+/// A stream for `sys.stdout` or `sys.stderr`.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn standard<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    name: &'static str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let log = interpreter.types.log.instance(py, Log { name, target: Mutex::new(Target::Thread) })?;
+    wrap(py, &log)
+}
+
+/// A `wsgi.errors`: the one that this thread's last request left behind, since making one takes longer than many requests.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn errors<'py>(py: Python<'py>, request: &Arc<Request>) -> PyResult<Bound<'py, PyAny>> {
+    let interpreter = request.interpreter;
+    let target = Target::Request(Arc::clone(request));
+    if let Some(errors) = take_errors(interpreter) {
+        errors.aim(py, target);
+        let stream = errors.stream.get(py);
+        ERRORS.with_borrow_mut(|all| all.push(errors));
+        return Ok(stream);
+    }
+    let log = interpreter.types.log.instance(py, Log { name: "<wsgi.errors>", target: Mutex::new(target) })?;
+    let stream = wrap(py, &log)?;
+    let errors = Errors { interpreter, stream: Owned::new(stream.clone()), log: Owned::new(log) };
+    ERRORS.with_borrow_mut(|all| all.push(errors));
+    Ok(stream)
+}
+
+fn take_errors(interpreter: &Interpreter) -> Option<Errors> {
+    ERRORS.with_borrow_mut(|all| {
+        let at = all.iter().position(|errors| std::ptr::eq(errors.interpreter, interpreter))?;
+        Some(all.swap_remove(at))
+    })
+}
+
+/// The request's `wsgi.errors` is no longer used by the engine: kept for the next one, unless the application has kept it.
+pub(crate) fn retire(py: Python<'_>, interpreter: &Interpreter) {
+    let Some(errors) = take_errors(interpreter) else { return };
+    errors.aim(py, Target::Nobody);
+    // The log is held by the stream and by us.
+    if errors.stream.references(py) == 1 && errors.log.references(py) == 2 {
+        ERRORS.with_borrow_mut(|all| all.push(errors));
+    }
+}
