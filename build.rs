@@ -1,1 +1,102 @@
-fn main() {}
+//! Bindings to the httpd and APR headers that `apxs` finds, and the C shim for what only C can say (macros, bit-fields, statics).
+//!
+//! The allowlists below are the whole of httpd that this module uses.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::exit;
+
+const FUNCTIONS: &[&str] = &[
+    // hooks and configuration
+    "ap_hook_(pre_config|post_config|child_init|translate_name|access_checker|handler)",
+    "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
+    "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
+    // requests
+    "ap_(get_server_banner|get_server_name_for_url|get_server_name|get_server_port|escape_html2|document_root)",
+    "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
+    "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
+    // bodies
+    "ap_(get_brigade|pass_brigade|bucket_error_create)",
+    "apr_brigade_(create|cleanup|flatten|length)",
+    "apr_bucket_(transient|eos|flush)_create",
+    // APR
+    "apr_(palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
+    "apr_table_(get|setn|addn|unset|elts)",
+    "ap_get_conn_socket",
+    "apr_(os_file_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
+    "apr_proc_other_child_(register|unregister)",
+    "apr_(uid_get|uid_name_get|uid_homepath_get|gid_get|gid_name_get)",
+    "ap_(pregcomp|regexec|pregsub)",
+    "wsgi_shim_.*",
+];
+
+const TYPES: &[&str] = &[
+    "module", "request_rec", "server_rec", "conn_rec", "cmd_parms", "command_rec", "ap_directive_t", "apr_table_entry_t",
+    "apr_bucket_brigade", "apr_array_header_t", "ap_regmatch_t", "apr_finfo_t", "apr_proc_t", "ap_listen_rec",
+];
+
+const CONSTANTS: &[&str] = &[
+    "OK", "DECLINED", "DONE", "HTTP_.*", "AP_FILTER_ERROR", "M_GET", "OPT_EXECCGI",
+    "MODULE_MAGIC_.*", "AP_SERVER_(MAJOR|MINOR|PATCH).*",
+    "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST)",
+    "RSRC_CONF", "ACCESS_CONF", "OR_(FILEINFO|AUTHCFG)", "GLOBAL_ONLY",
+    "AP_SQ_.*", "AP_MPMQ_(MPM_STATE|STOPPING|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
+    "AP_REQ_REJECT_PATH_INFO", "AP_FTYPE_PROTOCOL", "APR_FINFO_.*", "APR_[WG]WRITE",
+    "APR_OC_REASON_.*", "AP_MAX_REG_MATCH", "AP_REG_EXTENDED", "APR_TIMEUP",
+    "ap_(server_conf|unixd_config|listeners)",
+    "WSGI_SHIM_.*",
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=src/httpd/bindings.h");
+    println!("cargo::rerun-if-changed=src/httpd/shim.c");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let flags = compiler_flags();
+
+    bindgen::Builder::default()
+        .header("src/httpd/bindings.h")
+        .clang_args(&flags)
+        .allowlist_recursively(true)
+        .allowlist_function(FUNCTIONS.join("|"))
+        .allowlist_type(TYPES.join("|"))
+        .allowlist_var(CONSTANTS.join("|"))
+        .default_macro_constant_type(bindgen::MacroTypeVariation::Signed)
+        .default_enum_style(bindgen::EnumVariation::ModuleConsts)
+        .derive_debug(false)
+        .generate_cstr(true)
+        .generate_comments(false)
+        .merge_extern_blocks(true)
+        .use_core()
+        .rust_edition(bindgen::RustEdition::Edition2024)
+        .wrap_static_fns(true)
+        .wrap_static_fns_path(out.join("statics"))
+        .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
+        .generate()
+        .expect("bindgen reads the httpd headers")
+        .write_to_file(out.join("bindings.rs"))
+        .expect("OUT_DIR is writable");
+
+    let mut shim = cc::Build::new();
+    shim.file("src/httpd/shim.c").include(&root);
+    let statics = out.join("statics.c");
+    if statics.exists() {
+        shim.file(statics);
+    }
+    for flag in &flags {
+        shim.flag(flag);
+    }
+    // httpd's headers have unused parameters in inline functions.
+    shim.flag_if_supported("-Wno-unused-parameter").compile("wsgi_shim");
+}
+
+/// Include folders and defines with which httpd itself was compiled. What is missing ends the build in one sentence that names the cure.
+fn compiler_flags() -> Vec<String> {
+    let apache = apxs::Apache::find().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        exit(1);
+    });
+    let folders = apache.include_dirs().iter().map(|dir| format!("-I{}", dir.display()));
+    folders.chain(apache.cpp_defines().iter().cloned()).collect()
+}

@@ -1,1 +1,19 @@
-//! .
+//! The Apache half: `mod_wsgi.so`. It has no Python symbol; applications run in daemon processes that it talks to over sockets.
+//!
+//! ```text
+//! httpd ── httpd/ ── hooks/ ─┬─ directives/   what the configuration says
+//!                            ├─ policy/       what is decided about a request (pure)
+//!                            ├─ environ       what applications are told of it
+//!                            ├─ relay/        the conversation with a daemon process
+//!                            └─ daemons/      the process groups, and the supervisor that runs them
+//! ```
+//!
+//! Only `httpd/` touches httpd's own records, and only there is unsafe code.
+
+mod daemons;
+mod directives;
+mod environ;
+mod hooks;
+mod httpd;
+mod policy;
+mod relay;

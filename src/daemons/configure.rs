@@ -1,0 +1,330 @@
+//! From the configuration to what the supervisor is told.
+#![forbid(unsafe_code)]
+
+use wsgi_wire::codec::Bytes;
+use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
+use wsgi_wire::record::Level;
+use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
+
+use crate::directives::configuration::{Configuration, Group, InterpreterSettings};
+use crate::httpd::identity::User;
+
+/// What the configuration does not say.
+pub struct Surroundings {
+    /// Counts configurations.
+    pub generation: u32,
+    /// The Apache parent's pid.
+    pub parent: u32,
+    /// Absolute.
+    pub socket_prefix: String,
+    /// `User` and `Group` of Apache; `None` unless it runs as root.
+    pub children: Option<(User, u32)>,
+    /// The folder that holds the Python package beside this module.
+    pub package: Option<Vec<u8>>,
+    /// Facts about this Apache.
+    pub server: Server,
+    /// How many error logs there are.
+    pub error_logs: u32,
+    /// Level of the main server.
+    pub log_level: Level,
+    /// Apache's `Timeout`, in seconds.
+    pub timeout: u32,
+}
+
+/// Where a group writes: which of the error logs, and up to which level.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupLog {
+    /// Counts the descriptors sent along.
+    pub index: u32,
+    /// Level of its server.
+    pub level: Level,
+}
+
+fn bytes(text: &[u8]) -> Bytes {
+    Bytes::from(text)
+}
+
+fn optional(text: Option<&Vec<u8>>) -> Option<Bytes> {
+    text.map(|t| bytes(t))
+}
+
+/// The message that starts or replaces all groups. `log` tells where each of them writes.
+pub fn configure(configuration: &Configuration, around: &Surroundings, log: impl Fn(&Group) -> GroupLog) -> Configure {
+    Configure {
+        generation: around.generation,
+        error_logs: around.error_logs,
+        log_level: around.log_level,
+        socket_prefix: around.socket_prefix.clone(),
+        parent: around.parent,
+        children: around.children.as_ref().map(|(user, gid)| (user.uid, *gid)),
+        groups: configuration.groups.iter().map(|g| group(configuration, around, g, log(g))).collect(),
+    }
+}
+
+fn group(configuration: &Configuration, around: &Surroundings, group: &Group, log: GroupLog) -> WireGroup {
+    WireGroup {
+        processes: group.options.processes.unwrap_or(1),
+        error_log: log.index,
+        spawn: spawn(configuration, around, group),
+        daemon: daemon(configuration, around, group, log.level),
+    }
+}
+
+fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) -> Spawn {
+    let options = &group.options;
+    let python = &configuration.python;
+    let (python_home, python_home_from) = match (&options.python_home, &python.home) {
+        (Some(home), _) => {
+            (Some(home), format!("python-home of WSGIDaemonProcess {}", String::from_utf8_lossy(&group.name)))
+        }
+        (None, Some(home)) => (Some(home), "WSGIPythonHome".to_owned()),
+        (None, None) => (None, String::new()),
+    };
+    let env = [
+        (&b"LANG"[..], options.lang.as_ref()),
+        (b"LC_ALL", options.locale.as_ref()),
+        (b"PYTHONHASHSEED", python.hash_seed.as_ref()),
+    ];
+    Spawn {
+        identity: around.children.as_ref().map(|(user, gid)| identity(group, user, *gid)),
+        chroot: optional(options.chroot.as_ref()),
+        home: optional(options.home.as_ref()),
+        umask: options.umask,
+        nice: options.cpu_priority,
+        limits: limits(group),
+        env: env.into_iter().filter_map(|(name, value)| Some((bytes(name), bytes(value?)))).collect(),
+        python_home: optional(python_home),
+        python_home_from,
+        python_flags: python_flags(configuration),
+        package: optional(around.package.as_ref()),
+        socket_user: around
+            .children
+            .as_ref()
+            .map(|(children, _)| options.socket_user.as_ref().map_or(children.uid, |user| user.uid)),
+        backlog: options.listen_backlog,
+        send_buffer: options.send_buffer_size,
+        receive_buffer: options.receive_buffer_size,
+    }
+}
+
+fn identity(group: &Group, apache: &User, apache_gid: u32) -> Identity {
+    let options = &group.options;
+    let user = options.user.as_ref().unwrap_or(apache);
+    Identity {
+        uid: user.uid,
+        gid: options.group.unwrap_or(apache_gid),
+        name: bytes(&user.name),
+        groups: options.supplementary_groups.clone(),
+        home: user.home.as_ref().map(|h| bytes(h)),
+    }
+}
+
+/// The hard limit of CPU time leaves room to end in order (`directives.md` §2, `cpu-time-limit`).
+fn limits(group: &Group) -> Vec<Limit> {
+    let options = &group.options;
+    let cpu_hard = options.cpu_time_limit + 1 + u64::from(options.shutdown_timeout);
+    [
+        (Resource::Cpu, options.cpu_time_limit, cpu_hard),
+        (Resource::Data, options.memory_limit, options.memory_limit),
+        (Resource::AddressSpace, options.virtual_memory_limit, options.virtual_memory_limit),
+    ]
+    .into_iter()
+    .filter(|(_, soft, _)| *soft > 0)
+    .map(|(resource, soft, hard)| Limit { resource, soft, hard })
+    .collect()
+}
+
+fn python_flags(configuration: &Configuration) -> Vec<Bytes> {
+    let python = &configuration.python;
+    let mut flags = vec![bytes(b"-O"); python.optimize.into()];
+    if python.dont_write_bytecode {
+        flags.push(bytes(b"-B"));
+    }
+    for warning in &python.warnings {
+        flags.extend([bytes(b"-W"), bytes(warning)]);
+    }
+    flags
+}
+
+fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, log_level: Level) -> Daemon {
+    let options = &group.options;
+    let list = |paths: &[Vec<u8>]| paths.iter().map(|p| bytes(p)).collect::<Vec<_>>();
+    Daemon {
+        group: bytes(&group.name),
+        slot: 0,
+        generation: 0,
+        processes: options.processes.unwrap_or(1),
+        multiprocess: options.processes.is_some(),
+        threads: options.threads,
+        stack_size: options.stack_size,
+        display_name: options.display_name.as_ref().map(|name| bytes(&display_name(name, &group.name))),
+        home: optional(options.home.as_ref()),
+        python_path: list(&options.python_path),
+        python_eggs: optional(options.python_eggs.as_ref()),
+        switch_interval: options.switch_interval.unwrap_or(0.0),
+        scripts: configuration
+            .preloads
+            .iter()
+            .filter(|p| p.process_group == group.name)
+            .map(|p| Preload {
+                script: bytes(&p.script),
+                application_group: bytes(&p.application_group),
+                callable: bytes(&p.callable),
+            })
+            .collect(),
+        maximum_requests: options.maximum_requests,
+        startup_timeout: options.startup_timeout,
+        shutdown_timeout: options.shutdown_timeout,
+        deadlock_timeout: options.deadlock_timeout,
+        inactivity_timeout: options.inactivity_timeout,
+        request_timeout: options.request_timeout,
+        interrupt_timeout: options.interrupt_timeout,
+        graceful_timeout: options.graceful_timeout,
+        eviction_timeout: options.eviction_timeout,
+        restart_interval: options.restart_interval,
+        queue_timeout: options.queue_timeout,
+        socket_timeout: if options.socket_timeout == 0 { around.timeout } else { options.socket_timeout },
+        server_metrics: options.server_metrics,
+        interpreters: interpreters(configuration, &group.name),
+        destroy_interpreter: configuration.destroy_interpreter,
+        case_sensitive: configuration.case_sensitive,
+        children: around.children.as_ref().map(|(user, _)| user.uid),
+        log_level,
+        server: around.server.clone(),
+    }
+}
+
+/// `%{GROUP}` is `(wsgi:name)`; anything else is literal.
+fn display_name(name: &[u8], group: &[u8]) -> Vec<u8> {
+    if name == b"%{GROUP}" { [b"(wsgi:", group, b")"].concat() } else { name.to_vec() }
+}
+
+/// The layers of interpreter settings for a group, the least specific first; of equals the later one wins by coming later.
+fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter> {
+    let layer = |application_group: Option<&Vec<u8>>, s: &InterpreterSettings| Interpreter {
+        application_group: optional(application_group),
+        python_path: s.python_path.iter().map(|p| bytes(p)).collect(),
+        restrict_stdin: s.restrict_stdin,
+        restrict_stdout: s.restrict_stdout,
+        restrict_signal: s.restrict_signal,
+        switch_interval: s.switch_interval,
+        own_gil: s.own_gil,
+    };
+    // The top-level WSGIPythonPath is for embedded mode only.
+    let top = InterpreterSettings { python_path: Vec::new(), ..configuration.interpreters.clone() };
+    let mut sections: Vec<_> =
+        configuration.sections.iter().filter(|s| s.process_group.as_deref().is_none_or(|name| name == group)).collect();
+    sections.sort_by_key(|s| s.specificity());
+    let sections = sections.into_iter().map(|s| layer(s.application_group.as_ref(), &s.settings));
+    std::iter::once(layer(None, &top)).chain(sections).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directives::configuration::{InterpreterSection, Origin, Preload as Wanted};
+    use crate::directives::daemon::GroupOptions;
+
+    fn apache() -> User {
+        User { uid: 33, gid: 33, name: b"www-data".to_vec(), home: Some(b"/var/www".to_vec()) }
+    }
+
+    fn around(children: Option<(User, u32)>) -> Surroundings {
+        Surroundings {
+            generation: 1,
+            parent: 2,
+            socket_prefix: "/run/wsgi".to_owned(),
+            children,
+            package: None,
+            server: Server {
+                version: (2, (4, 0)),
+                description: String::new(),
+                mpm: String::new(),
+                built: String::new(),
+                maximum_processes: 1,
+                threads_per_process: 1,
+            },
+            error_logs: 1,
+            log_level: Level::Info,
+            timeout: 60,
+        }
+    }
+
+    fn configured(options: GroupOptions) -> Configuration {
+        let group = Group { name: b"g".to_vec(), origin: Origin::default(), options };
+        Configuration { groups: vec![group], ..Configuration::EMPTY }
+    }
+
+    fn only(configuration: &Configuration, children: Option<(User, u32)>) -> WireGroup {
+        let log = |_: &Group| GroupLog { index: 0, level: Level::Info };
+        configure(configuration, &around(children), log).groups.remove(0)
+    }
+
+    #[test]
+    fn naming_processes_means_more_than_one_may_exist() {
+        let plain = only(&configured(GroupOptions::default()), None);
+        assert_eq!((plain.processes, plain.daemon.multiprocess), (1, false));
+        let named = only(&configured(GroupOptions { processes: Some(1), ..Default::default() }), None);
+        assert_eq!((named.processes, named.daemon.multiprocess), (1, true));
+        assert_eq!(plain.spawn.identity, None);
+    }
+
+    #[test]
+    fn the_default_identity_is_apaches() {
+        let identity = only(&configured(GroupOptions::default()), Some((apache(), 7))).spawn.identity.unwrap();
+        assert_eq!((identity.uid, identity.gid, &identity.name[..]), (33, 7, &b"www-data"[..]));
+        let user = User { uid: 65534, gid: 1, name: b"nobody".to_vec(), home: None };
+        let options = GroupOptions { user: Some(user), group: Some(9), ..Default::default() };
+        let group = only(&configured(options), Some((apache(), 7)));
+        let identity = group.spawn.identity.unwrap();
+        assert_eq!((identity.uid, identity.gid), (65534, 9));
+        assert_eq!(group.spawn.socket_user, Some(33));
+    }
+
+    #[test]
+    fn the_group_option_beats_the_directive() {
+        let mut configuration = configured(GroupOptions::default());
+        configuration.python.home = Some(b"/all".to_vec());
+        let spawn = only(&configuration, None).spawn;
+        assert_eq!((spawn.python_home, &spawn.python_home_from[..]), (Some("/all".into()), "WSGIPythonHome"));
+        configuration.groups[0].options.python_home = Some(b"/own".to_vec());
+        assert_eq!(only(&configuration, None).spawn.python_home, Some("/own".into()));
+    }
+
+    #[test]
+    fn layers_go_from_general_to_specific() {
+        let section = |group: Option<&str>, application: Option<&str>, interval: f64| InterpreterSection {
+            process_group: group.map(|g| g.into()),
+            application_group: application.map(|a| a.into()),
+            settings: InterpreterSettings { switch_interval: Some(interval), ..Default::default() },
+        };
+        let mut configuration = configured(GroupOptions::default());
+        configuration.interpreters.python_path = vec![b"/embedded".to_vec()];
+        configuration.sections =
+            vec![section(Some("g"), Some("a"), 3.0), section(Some("other"), None, 9.0), section(Some("g"), None, 2.0)];
+        let layers = only(&configuration, None).daemon.interpreters;
+        let intervals: Vec<_> = layers.iter().map(|l| l.switch_interval).collect();
+        assert_eq!(intervals, [None, Some(2.0), Some(3.0)]);
+        assert!(layers[0].python_path.is_empty());
+    }
+
+    #[test]
+    fn scripts_limits_and_names_travel() {
+        let options = GroupOptions {
+            cpu_time_limit: 1,
+            memory_limit: 5,
+            display_name: Some(b"%{GROUP}".to_vec()),
+            ..Default::default()
+        };
+        let mut configuration = configured(options);
+        configuration.preloads = vec![
+            Wanted { script: b"/a".to_vec(), process_group: b"g".to_vec(), application_group: vec![], callable: vec![] },
+            Wanted { script: b"/b".to_vec(), process_group: vec![], application_group: vec![], callable: vec![] },
+        ];
+        let group = only(&configuration, None);
+        assert_eq!(group.daemon.scripts.len(), 1);
+        assert_eq!(group.daemon.display_name, Some("(wsgi:g)".into()));
+        let limits: Vec<_> = group.spawn.limits.iter().map(|l| (l.soft, l.hard)).collect();
+        assert_eq!(limits, [(1, 7), (5, 5)]);
+    }
+}

@@ -1,0 +1,88 @@
+//! The process groups of the configuration in force, as the parent starts them and the children use them.
+#![forbid(unsafe_code)]
+
+pub mod configure;
+pub mod parent;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::directives::configuration::{Configuration, Origin};
+use crate::httpd::shared::SharedTable;
+use crate::policy::owner::Policy;
+use crate::relay::idle::IdleConnections;
+
+/// What a child needs to know of one process group.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name in the process table.
+    pub key: u64,
+    /// The server that it was defined in.
+    pub origin: Origin,
+    /// `connect-timeout`: how long a request waits for a process.
+    pub connect_timeout: Duration,
+    /// `socket-timeout`, or Apache's `Timeout`.
+    pub socket_timeout: Duration,
+    /// `header-buffer-size`: the longest line of a response head, bytes.
+    pub header_limit: usize,
+    /// `response-socket-timeout`, where given.
+    pub response_timeout: Option<Duration>,
+    /// `response-flush-delay`
+    pub flush_delay: Duration,
+    /// `send-buffer-size` and `receive-buffer-size`, bytes; 0 is the system's own.
+    pub buffers: (u32, u32),
+    /// `script-user`, `script-group`
+    pub owner: Option<Policy>,
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Runtime {
+    /// Process groups by name.
+    pub groups: HashMap<Vec<u8>, Group>,
+    /// The process table; `None` where there are no groups.
+    pub table: Option<SharedTable>,
+    /// `WSGISocketPrefix`, absolute.
+    pub socket_prefix: String,
+    /// The Apache parent's pid.
+    pub parent: u32,
+    /// `WSGIRestrictEmbedded`
+    pub restrict_embedded: bool,
+    /// `WSGICaseSensitivity`
+    pub case_sensitive: bool,
+    /// Connections that wait for their next request.
+    pub idle: IdleConnections,
+}
+
+static CURRENT: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
+
+/// The configuration in force; `None` before the first one has been accepted.
+pub fn current() -> Option<Arc<Runtime>> {
+    CURRENT.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Puts a configuration into force, or none.
+pub fn set_current(runtime: Option<Arc<Runtime>>) {
+    *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
+}
+
+/// What children need to know of the groups. `timeout` is Apache's `Timeout`.
+pub fn groups(configuration: &Configuration, timeout: Duration) -> HashMap<Vec<u8>, Group> {
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let group = |g: &crate::directives::configuration::Group| {
+        let o = &g.options;
+        Group {
+            key: wsgi_wire::table::group_key(&g.name),
+            origin: g.origin.clone(),
+            connect_timeout: seconds(o.connect_timeout),
+            socket_timeout: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },
+            header_limit: o.header_buffer_size as usize,
+            response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
+            flush_delay: Duration::from_millis(o.response_flush_delay.into()),
+            buffers: (o.send_buffer_size, o.receive_buffer_size),
+            owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
+        }
+    };
+    configuration.groups.iter().map(|g| (g.name.clone(), group(g))).collect()
+}

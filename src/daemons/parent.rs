@@ -1,0 +1,142 @@
+//! The Apache parent's side of the supervisor: start it, tell it the configuration, stop it.
+#![forbid(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_wire::codec::Wire;
+use wsgi_wire::control::Configure;
+use wsgi_wire::frame::{self, Kind};
+
+use crate::httpd::control;
+use crate::httpd::shared::SharedTable;
+
+/// Everything that is needed to start the supervisor, again if it dies.
+pub struct Launch {
+    /// The executable.
+    pub program: PathBuf,
+    /// The process table.
+    pub table: SharedTable,
+    /// What it is told.
+    pub configure: Configure,
+    /// The error logs, the main server's first.
+    pub error_logs: Vec<OwnedFd>,
+}
+
+static LAUNCH: Mutex<Option<Launch>> = Mutex::new(None);
+
+/// The most descriptors that the kernel takes in one message (SCM_MAX_FD).
+pub const MOST_ERROR_LOGS: usize = 253;
+
+/// Starts the supervisor unless it runs, tells it the configuration, and keeps that for another start.
+///
+/// # Errors
+/// Why it could not be started or told.
+pub fn launch(launch: Launch) -> io::Result<()> {
+    let outcome = tell(&launch).or_else(|_| {
+        control::kill();
+        start(&launch)
+    });
+    *LAUNCH.lock().unwrap_or_else(PoisonError::into_inner) = Some(launch);
+    outcome
+}
+
+/// Starts another supervisor with the last configuration, after one has died.
+///
+/// # Errors
+/// As [`launch`].
+pub fn relaunch() -> io::Result<()> {
+    match LAUNCH.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        Some(launch) => start(launch),
+        None => Ok(()),
+    }
+}
+
+/// Forgets the configuration: it is about to be read anew.
+pub fn forget() {
+    *LAUNCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+fn start(launch: &Launch) -> io::Result<()> {
+    use std::os::fd::AsFd;
+    // Whatever the processes of a dead supervisor are doing, nobody is to use them.
+    for slot in launch.table.slots() {
+        slot.set_state(wsgi_wire::table::State::Free);
+    }
+    control::start(&launch.program, launch.table, launch.error_logs.first().map(AsFd::as_fd))
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", launch.program.display())))?;
+    tell(launch)
+}
+
+/// Sends the configuration to a running supervisor.
+fn tell(launch: &Launch) -> io::Result<()> {
+    use std::os::fd::AsFd;
+    let supervisor = control::supervisor().filter(|_| !control::has_ended()).ok_or(io::ErrorKind::NotConnected)?;
+    let mut message = Vec::new();
+    frame::put(&mut message, Kind::Configure, |out| launch.configure.put(out)).map_err(io::Error::other)?;
+    let logs: Vec<BorrowedFd<'_>> = launch.error_logs.iter().map(AsFd::as_fd).collect();
+    send(supervisor, &message, &logs)
+}
+
+/// Sends bytes, the descriptors with the first of them.
+fn send(socket: BorrowedFd<'_>, mut message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_ERROR_LOGS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::other(format!("more than {MOST_ERROR_LOGS} error logs")));
+    }
+    while !message.is_empty() {
+        let sent = rustix::io::retry_on_intr(|| {
+            sendmsg(socket, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL)
+        })?;
+        message = &message[sent..];
+        ancillary.clear();
+    }
+    Ok(())
+}
+
+/// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer.
+pub fn stop() {
+    /// For what the supervisor itself has to do.
+    const GRACE: Duration = Duration::from_secs(2);
+    let Some(supervisor) = control::supervisor() else { return };
+    let longest = LAUNCH
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()
+        .and_then(|l| l.configure.groups.iter().map(|g| g.daemon.shutdown_timeout).max())
+        .unwrap_or(5);
+    let deadline = Instant::now() + Duration::from_secs(longest.into()) + GRACE;
+    let mut message = Vec::new();
+    let told = frame::put(&mut message, Kind::Stop, |_| {}).is_ok() && send(supervisor, &message, &[]).is_ok();
+    if told && hung_up(supervisor, deadline) {
+        // The socket is closed when the process ends; reaping it takes a moment more.
+        while !control::has_ended() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    control::kill();
+}
+
+/// Waits until the other end has closed the socket.
+fn hung_up(socket: BorrowedFd<'_>, deadline: Instant) -> bool {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let wait = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(1), tv_nsec: left.subsec_nanos().into() };
+        let mut watched = [PollFd::new(&socket, PollFlags::empty())];
+        match poll(&mut watched, Some(&wait)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return true,
+            Err(_) => return false,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `WSGIScriptAlias` and `WSGIScriptAliasMatch`.
+#![forbid(unsafe_code)]
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use super::Line;
+use super::configuration::{Configuration, Preload};
+use super::settings::ServerSettings;
+use super::words::{Invalid, option, word};
+use crate::httpd::regex::Regex;
+
+/// Which URLs an alias is for.
+#[derive(Debug)]
+pub enum Pattern {
+    /// A prefix of whole path segments.
+    Prefix(Vec<u8>),
+    /// An extended regular expression.
+    Regex(Regex),
+}
+
+/// One alias.
+#[derive(Debug)]
+pub struct Alias {
+    /// Which URLs it is for.
+    pub pattern: Pattern,
+    /// The script or folder; for a regular expression with `$n` in it.
+    pub target: CString,
+    /// `process-group`, not expanded; `%{GLOBAL}` is the empty name.
+    pub process_group: Option<Vec<u8>>,
+    /// `application-group`, likewise.
+    pub application_group: Option<Vec<u8>>,
+    /// `callable-object`, literal.
+    pub callable: Option<Vec<u8>>,
+    /// `pass-authorization`
+    pub pass_authorization: Option<bool>,
+}
+
+const OPTIONS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
+
+/// Sets `WSGIScriptAlias`.
+pub fn set(settings: &mut ServerSettings, configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    add(settings, configuration, line, |prefix| Ok(Pattern::Prefix(prefix)))
+}
+
+/// Sets `WSGIScriptAliasMatch`.
+pub fn set_match(
+    settings: &mut ServerSettings,
+    configuration: &mut Configuration,
+    line: &Line<'_>,
+) -> Result<(), Invalid> {
+    add(settings, configuration, line, |pattern| {
+        let regex = Regex::new(line.pool, &pattern);
+        regex.map(Pattern::Regex).ok_or_else(|| Invalid::value("the pattern", &pattern, "a regular expression"))
+    })
+}
+
+fn add(
+    settings: &mut ServerSettings,
+    configuration: &mut Configuration,
+    line: &Line<'_>,
+    pattern: impl FnOnce(Vec<u8>) -> Result<Pattern, Invalid>,
+) -> Result<(), Invalid> {
+    let expected = Invalid::Arguments("a URL and the script or folder for it, then options");
+    let mut rest = line.arguments;
+    let (Some(url), Some(target)) = (word(&mut rest), word(&mut rest)) else { return Err(expected) };
+    let mut alias = Alias {
+        pattern: pattern(url)?,
+        target: CString::new(target).map_err(|_| expected)?,
+        process_group: None,
+        application_group: None,
+        callable: None,
+        pass_authorization: None,
+    };
+    while let Some(value) = option(&mut rest, OPTIONS)? {
+        match value.option {
+            "process-group" => alias.process_group = Some(value.group()?),
+            "application-group" => alias.application_group = Some(value.group()?),
+            "callable-object" => alias.callable = Some(value.text()?),
+            _ => alias.pass_authorization = Some(value.flag()?),
+        }
+    }
+    if let Some(preload) = preload(&alias) {
+        configuration.check_group(&preload.process_group, &line.origin)?;
+        configuration.preloads.push(preload);
+    }
+    settings.aliases.push(Arc::new(alias));
+    Ok(())
+}
+
+/// An alias that fixes both groups and the file is loaded when the processes of the group start.
+fn preload(alias: &Alias) -> Option<Preload> {
+    let fixed = |text: &Vec<u8>| !text.windows(2).any(|w| w == b"%{");
+    let process_group = alias.process_group.clone().filter(fixed)?;
+    let application_group = alias.application_group.clone().filter(fixed)?;
+    let script = alias.target.as_bytes();
+    if matches!(alias.pattern, Pattern::Regex(_)) && script.contains(&b'$') {
+        return None;
+    }
+    let callable = alias.callable.clone().unwrap_or_default();
+    Some(Preload { script: script.to_vec(), process_group, application_group, callable })
+}
+
+/// Sets `WSGIImportScript path process-group=X application-group=Y`.
+pub fn set_import(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    let mut rest = line.arguments;
+    let script = word(&mut rest).ok_or(Invalid::Arguments("a script, then its process-group and application-group"))?;
+    let (mut process_group, mut application_group) = (None, None);
+    while let Some(value) = option(&mut rest, &OPTIONS[..2])? {
+        let place = if value.option == "process-group" { &mut process_group } else { &mut application_group };
+        *place = Some(value.group()?);
+    }
+    let process_group = process_group.ok_or(Invalid::Missing("process-group"))?;
+    let application_group = application_group.ok_or(Invalid::Missing("application-group"))?;
+    for name in [&process_group, &application_group] {
+        if name.starts_with(b"%{") {
+            return Err(Invalid::value("the group", name, "a literal name or %{GLOBAL}"));
+        }
+    }
+    configuration.check_group(&process_group, &line.origin)?;
+    configuration.preloads.push(Preload { script, process_group, application_group, callable: Vec::new() });
+    Ok(())
+}
+

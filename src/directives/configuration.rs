@@ -1,0 +1,181 @@
+//! The process-wide part of a configuration while it is being read.
+#![forbid(unsafe_code)]
+
+use std::sync::Mutex;
+
+use super::daemon::GroupOptions;
+use super::words::{Invalid, show};
+use crate::policy::visibility;
+
+/// The configuration that directives are adding to. `pre_config` empties it, `post_config` takes it; requests never look at it.
+pub static DRAFT: Mutex<Configuration> = Mutex::new(Configuration::EMPTY);
+
+/// The server that a directive stands in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Tells servers of one configuration apart.
+    pub id: usize,
+    /// Whether it is a `<VirtualHost>`.
+    pub is_virtual: bool,
+    /// `ServerName`, if known by now.
+    pub hostname: Option<Vec<u8>>,
+}
+
+/// One `WSGIDaemonProcess`.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Where it stands.
+    pub origin: Origin,
+    /// Its options.
+    pub options: GroupOptions,
+}
+
+/// A script that processes load when they start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preload {
+    /// The file.
+    pub script: Vec<u8>,
+    /// The process group; empty is embedded mode.
+    pub process_group: Vec<u8>,
+    /// The application group; empty is the main interpreter.
+    pub application_group: Vec<u8>,
+    /// `callable-object` of an alias, else empty.
+    pub callable: Vec<u8>,
+}
+
+/// Settings of interpreters: of all at the top level, of some in `<WSGIInterpreterOptions>`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InterpreterSettings {
+    /// `WSGIPythonPath`
+    pub python_path: Vec<Vec<u8>>,
+    /// `WSGIRestrictStdin`
+    pub restrict_stdin: Option<bool>,
+    /// `WSGIRestrictStdout`
+    pub restrict_stdout: Option<bool>,
+    /// `WSGIRestrictSignal`
+    pub restrict_signal: Option<bool>,
+    /// `WSGISwitchInterval`
+    pub switch_interval: Option<f64>,
+    /// `WSGIPerInterpreterGIL`
+    pub own_gil: Option<bool>,
+    /// `WSGIFreeThreading`
+    pub free_threading: Option<bool>,
+}
+
+/// One `<WSGIInterpreterOptions>`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InterpreterSection {
+    /// `process-group`; `None`: all.
+    pub process_group: Option<Vec<u8>>,
+    /// `application-group`; `None`: all.
+    pub application_group: Option<Vec<u8>>,
+    /// What stands inside.
+    pub settings: InterpreterSettings,
+}
+
+impl InterpreterSection {
+    /// How many selectors it has: the more, the more specific it is.
+    pub fn specificity(&self) -> usize {
+        usize::from(self.process_group.is_some()) + usize::from(self.application_group.is_some())
+    }
+}
+
+/// How Python starts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PythonSettings {
+    /// `WSGIPythonHome`
+    pub home: Option<Vec<u8>>,
+    /// `WSGIPythonEggs`
+    pub eggs: Option<Vec<u8>>,
+    /// `WSGIPythonOptimize`
+    pub optimize: u8,
+    /// `WSGIPythonWarnings`
+    pub warnings: Vec<Vec<u8>>,
+    /// `WSGIPythonHashSeed`: `random` or a number.
+    pub hash_seed: Option<Vec<u8>>,
+    /// `WSGIDontWriteBytecode`
+    pub dont_write_bytecode: bool,
+}
+
+/// Everything that is not per server or per directory.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// All process groups, in order.
+    pub groups: Vec<Group>,
+    /// All scripts to load at start, in order.
+    pub preloads: Vec<Preload>,
+    /// `WSGISocketPrefix`
+    pub socket_prefix: Option<Vec<u8>>,
+    /// `WSGIRestrictEmbedded`
+    pub restrict_embedded: bool,
+    /// How Python starts.
+    pub python: PythonSettings,
+    /// Top-level settings of interpreters.
+    pub interpreters: InterpreterSettings,
+    /// `<WSGIInterpreterOptions>`, in order.
+    pub sections: Vec<InterpreterSection>,
+    /// `WSGIDestroyInterpreter`
+    pub destroy_interpreter: bool,
+    /// `WSGICaseSensitivity`
+    pub case_sensitive: bool,
+}
+
+impl Configuration {
+    /// Nothing configured.
+    pub const EMPTY: Self = Self {
+        groups: Vec::new(),
+        preloads: Vec::new(),
+        socket_prefix: None,
+        restrict_embedded: false,
+        python: PythonSettings {
+            home: None,
+            eggs: None,
+            optimize: 0,
+            warnings: Vec::new(),
+            hash_seed: None,
+            dont_write_bytecode: false,
+        },
+        interpreters: InterpreterSettings {
+            python_path: Vec::new(),
+            restrict_stdin: None,
+            restrict_stdout: None,
+            restrict_signal: None,
+            switch_interval: None,
+            own_gil: None,
+            free_threading: None,
+        },
+        sections: Vec::new(),
+        destroy_interpreter: true,
+        case_sensitive: !cfg!(target_os = "macos"),
+    };
+
+    /// The process group of a name.
+    pub fn group(&self, name: &[u8]) -> Option<&Group> {
+        self.groups.iter().find(|g| g.name == name)
+    }
+
+    /// Checks that a fixed process group is defined before `origin` uses it, and may be used there.
+    ///
+    /// # Errors
+    /// Names the group and the reason.
+    pub fn check_group(&self, name: &[u8], origin: &Origin) -> Result<(), Invalid> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        let Some(group) = self.group(name) else {
+            return Err(Invalid::Conflict(format!(
+                "process group `{}` is not defined yet; put its WSGIDaemonProcess before this line",
+                show(name)
+            )));
+        };
+        if visibility::configurable(&group.origin, origin) {
+            return Ok(());
+        }
+        Err(Invalid::Conflict(format!(
+            "process group `{}` belongs to another virtual host; define it in the main server, or give both hosts the same ServerName",
+            show(name)
+        )))
+    }
+}

@@ -1,0 +1,192 @@
+//! Process-wide directives: how Python starts, what its interpreters may do, and the plumbing of daemon mode.
+#![forbid(unsafe_code)]
+
+use super::configuration::{Configuration, InterpreterSection, InterpreterSettings};
+use super::words::{Invalid, Value, all, flag, one, paths, show};
+use super::{Line, Nested};
+use crate::httpd::command;
+use crate::httpd::server::server_root_path;
+
+const ONE: &str = "one argument";
+
+/// The longest path of a unix socket (`sun_path`, its NUL included).
+const SOCKET_PATH: usize = 108;
+
+fn value(line: &Line<'_>) -> Result<Value<'static>, Invalid> {
+    Ok(Value { option: "the argument", text: one(line.arguments, ONE)? })
+}
+
+/// Sets `WSGISocketPrefix`.
+pub fn socket_prefix(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    let given = value(line)?.text()?;
+    let legal = format!(
+        "a path in UTF-8 that leaves {} of {SOCKET_PATH} bytes for the sockets' own names",
+        wsgi_wire::table::SOCKET_SUFFIX + 1
+    );
+    let prefix = server_root_path(line.pool, &given)
+        .filter(|p| p.len() + wsgi_wire::table::SOCKET_SUFFIX < SOCKET_PATH && std::str::from_utf8(p).is_ok())
+        .ok_or_else(|| Invalid::value("the prefix", &given, legal))?;
+    configuration.socket_prefix = Some(prefix);
+    Ok(())
+}
+
+/// Checks `WSGIAcceptMutex`, which has no effect: every process has a socket of its own.
+pub fn accept_mutex(_configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    let given = value(line)?.text;
+    let known = ["default", "flock", "fcntl", "sysvsem", "posixsem", "pthread"];
+    if known.iter().any(|k| given.eq_ignore_ascii_case(k.as_bytes())) {
+        return Ok(());
+    }
+    Err(Invalid::value("the mechanism", &given, format_args!("one of {}", known.join(", "))))
+}
+
+/// Checks an `On|Off` directive that has no effect here.
+pub fn without_effect(_configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    flag(line.arguments).map(drop)
+}
+
+/// Sets `WSGIRestrictEmbedded`.
+pub fn restrict_embedded(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.restrict_embedded = flag(line.arguments)?;
+    Ok(())
+}
+
+/// Sets `WSGIPythonHome`.
+pub fn python_home(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.python.home = Some(value(line)?.text()?);
+    Ok(())
+}
+
+/// Sets `WSGIPythonEggs`.
+pub fn python_eggs(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.python.eggs = Some(value(line)?.text()?);
+    Ok(())
+}
+
+/// Sets `WSGIPythonOptimize`.
+pub fn python_optimize(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.python.optimize = value(line)?.number(0..=2)?;
+    Ok(())
+}
+
+/// Adds a `WSGIPythonWarnings`.
+pub fn python_warnings(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.python.warnings.push(value(line)?.text()?);
+    Ok(())
+}
+
+/// Sets `WSGIPythonHashSeed`.
+pub fn python_hash_seed(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    let given = value(line)?;
+    if given.text != b"random" && given.number(0..=u32::MAX).is_err() {
+        return Err(Invalid::value("the seed", &given.text, "random, or a whole number from 0 to 4294967295"));
+    }
+    configuration.python.hash_seed = Some(given.text);
+    Ok(())
+}
+
+/// Sets `WSGIDontWriteBytecode`.
+pub fn dont_write_bytecode(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.python.dont_write_bytecode = flag(line.arguments)?;
+    Ok(())
+}
+
+/// Sets `WSGIDestroyInterpreter`.
+pub fn destroy_interpreter(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.destroy_interpreter = flag(line.arguments)?;
+    Ok(())
+}
+
+/// Sets `WSGICaseSensitivity`.
+pub fn case_sensitivity(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.case_sensitive = flag(line.arguments)?;
+    Ok(())
+}
+
+/// One setting of interpreters, at the top level or in a section.
+type InterpreterSetter = fn(&mut InterpreterSettings, &[u8]) -> Result<(), Invalid>;
+
+/// What may stand inside `<WSGIInterpreterOptions>`.
+const INTERPRETER_SETTINGS: &[(&str, InterpreterSetter)] = &[
+    ("WSGIPythonPath", |s, line| Ok(s.python_path = paths(&one(line, "one argument, folders with : between")?))),
+    ("WSGIRestrictStdin", |s, line| Ok(s.restrict_stdin = Some(flag(line)?))),
+    ("WSGIRestrictStdout", |s, line| Ok(s.restrict_stdout = Some(flag(line)?))),
+    ("WSGIRestrictSignal", |s, line| Ok(s.restrict_signal = Some(flag(line)?))),
+    ("WSGISwitchInterval", |s, line| {
+        let given = Value { option: "the interval", text: one(line, "one argument, a number of seconds")? };
+        Ok(s.switch_interval = Some(given.positive()?))
+    }),
+    ("WSGIPerInterpreterGIL", |s, line| Ok(s.own_gil = Some(flag(line)?))),
+    ("WSGIFreeThreading", |s, line| Ok(s.free_threading = Some(flag(line)?))),
+];
+
+fn set_interpreter(settings: &mut InterpreterSettings, name: &[u8], line: &[u8]) -> Result<(), Invalid> {
+    let known = INTERPRETER_SETTINGS.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name));
+    match known {
+        Some((_, set)) => set(settings, line),
+        None => {
+            let legal: Vec<&str> = INTERPRETER_SETTINGS.iter().map(|(n, _)| *n).collect();
+            Err(Invalid::value("a directive inside", name, format_args!("one of {}", legal.join(", "))))
+        }
+    }
+}
+
+/// Declares the top-level forms of interpreter settings.
+macro_rules! top_level {
+    ($($(#[$doc:meta])* $function:ident = $name:literal;)*) => {
+        $($(#[$doc])*
+        pub fn $function(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+            set_interpreter(&mut configuration.interpreters, $name.as_bytes(), line.arguments)
+        })*
+    };
+}
+
+top_level! {
+    /// Sets `WSGIPythonPath`.
+    python_path = "WSGIPythonPath";
+    /// Sets `WSGIRestrictStdin`.
+    restrict_stdin = "WSGIRestrictStdin";
+    /// Sets `WSGIRestrictStdout`.
+    restrict_stdout = "WSGIRestrictStdout";
+    /// Sets `WSGIRestrictSignal`.
+    restrict_signal = "WSGIRestrictSignal";
+    /// Sets `WSGISwitchInterval`.
+    switch_interval = "WSGISwitchInterval";
+    /// Sets `WSGIPerInterpreterGIL`.
+    per_interpreter_gil = "WSGIPerInterpreterGIL";
+    /// Sets `WSGIFreeThreading`.
+    free_threading = "WSGIFreeThreading";
+}
+
+/// Adds a `<WSGIInterpreterOptions [process-group=X] [application-group=Y]>` with what stands inside.
+pub fn interpreter_options(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    let selectors = line.arguments.strip_suffix(b">").ok_or(Invalid::Arguments("selectors and a closing >"))?;
+    let mut section = InterpreterSection::default();
+    for word in all(selectors) {
+        select(&mut section, &word)?;
+    }
+    for Nested { name, arguments } in &line.nested {
+        set_interpreter(&mut section.settings, name, arguments).map_err(|error| {
+            // The section reports for what stands inside: name the directive unless it is the one refused.
+            if command::find(name).is_some() { Invalid::Conflict(format!("{}: {error}", show(name))) } else { error }
+        })?;
+    }
+    configuration.sections.push(section);
+    Ok(())
+}
+
+fn select(section: &mut InterpreterSection, word: &[u8]) -> Result<(), Invalid> {
+    let unknown = || Invalid::NoOption { word: show(word), known: "process-group, application-group".to_owned() };
+    let at = word.iter().position(|b| *b == b'=').ok_or_else(unknown)?;
+    let (selector, name) = (word[..at].to_ascii_lowercase(), &word[at + 1..]);
+    let place = match selector.as_slice() {
+        b"process-group" => &mut section.process_group,
+        b"application-group" => &mut section.application_group,
+        _ => return Err(unknown()),
+    };
+    if place.is_some() {
+        return Err(Invalid::Conflict(format!("the selector {} is given twice", show(&selector))));
+    }
+    *place = Some(if name == b"%{GLOBAL}" { Vec::new() } else { name.to_vec() });
+    Ok(())
+}

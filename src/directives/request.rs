@@ -1,0 +1,164 @@
+//! Directives about requests: where they run and how they are treated.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Line;
+use super::settings::{HandlerScript, Handlers, RequestSettings};
+use super::words::{Invalid, all, flag, one, option, word};
+use crate::policy::head::Mapping;
+use crate::policy::proxies::{Subnet, TrustedHeader};
+
+const NAME: &str = "one argument, a name";
+const SCRIPT: &str = "a script, then options";
+
+/// Declares setters of `On|Off` directives.
+macro_rules! switches {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $($(#[$doc])*
+        pub fn $name(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+            settings.$name = Some(flag(line.arguments)?);
+            Ok(())
+        })*
+    };
+}
+
+switches! {
+    /// Sets `WSGIPassAuthorization`.
+    pass_authorization;
+    /// Sets `WSGIPassApacheRequest`.
+    pass_apache_request;
+    /// Sets `WSGIScriptReloading`.
+    script_reloading;
+    /// Sets `WSGIErrorOverride`.
+    error_override;
+    /// Sets `WSGIChunkedRequest`.
+    chunked_request;
+    /// Sets `WSGIIgnoreActivity`.
+    ignore_activity;
+    /// Sets `WSGIEnableSendfile`.
+    enable_sendfile;
+}
+
+/// Sets `WSGIProcessGroup`; the name is looked up when a request comes.
+pub fn process_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.process_group = Some(one(line.arguments, NAME)?.into());
+    Ok(())
+}
+
+/// Sets `WSGIApplicationGroup`.
+pub fn application_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.application_group = Some(one(line.arguments, NAME)?.into());
+    Ok(())
+}
+
+/// Sets `WSGICallableObject`.
+pub fn callable(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.callable = Some(one(line.arguments, NAME)?.into());
+    Ok(())
+}
+
+/// Sets `WSGIRestrictProcess name …`, in place of what a section around it says.
+pub fn restrict_process(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    let names = all(line.arguments).into_iter().map(|n| if n == b"%{GLOBAL}" { Vec::new() } else { n });
+    settings.restrict_process = Some(names.collect());
+    Ok(())
+}
+
+/// Sets `WSGIMapHEADToGET`.
+pub fn map_head(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    let given = one(line.arguments, "one argument: On, Off or Auto")?;
+    let mapping = match given.to_ascii_lowercase().as_slice() {
+        b"on" => Mapping::On,
+        b"off" => Mapping::Off,
+        b"auto" => Mapping::Auto,
+        _ => return Err(Invalid::value("the argument", &given, "On, Off or Auto")),
+    };
+    settings.map_head = Some(mapping);
+    Ok(())
+}
+
+/// Adds to `WSGITrustedProxyHeaders`. Names that stand for nothing we know are ignored, as by the peer.
+pub fn trusted_headers(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    let mut headers = settings.trusted_headers.take().map(|h| h.to_vec()).unwrap_or_default();
+    for name in all(line.arguments) {
+        if !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
+            return Err(Invalid::value("the header", &name, "a name of letters, digits and -"));
+        }
+        headers.extend(TrustedHeader::parse(&name));
+    }
+    settings.trusted_headers = Some(headers.into());
+    Ok(())
+}
+
+/// Adds to `WSGITrustedProxies`.
+pub fn trusted_proxies(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    let mut proxies = settings.trusted_proxies.take().map(|p| p.to_vec()).unwrap_or_default();
+    for word in all(line.arguments) {
+        let subnet = Subnet::parse(&word)
+            .ok_or_else(|| Invalid::value("the proxy", &word, "an IP address, or one with /mask or /bits"))?;
+        proxies.push(subnet);
+    }
+    settings.trusted_proxies = Some(proxies.into());
+    Ok(())
+}
+
+/// Sets `WSGIHandlerScript handler script [options]`.
+pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    let mut rest = line.arguments;
+    let (Some(name), Some(script)) = (word(&mut rest), word(&mut rest)) else {
+        return Err(Invalid::Arguments("the name of a handler and its script, then options"));
+    };
+    let mut handler = HandlerScript { script, ..Default::default() };
+    while let Some(value) = option(&mut rest, &["process-group", "application-group", "pass-authorization"])? {
+        match value.option {
+            "process-group" => handler.process_group = Some(value.group()?),
+            "application-group" => handler.application_group = Some(value.group()?),
+            _ => handler.pass_authorization = Some(value.flag()?),
+        }
+    }
+    let mut handlers: BTreeMap<_, _> = settings.handlers.take().map(|h| (*h.0).clone()).unwrap_or_default();
+    handlers.insert(name, Arc::new(handler));
+    settings.handlers = Some(Handlers(Arc::new(handlers)));
+    Ok(())
+}
+
+/// A script with an optional application group.
+fn script(line: &Line<'_>) -> Result<Arc<[u8]>, Invalid> {
+    let mut rest = line.arguments;
+    let script = word(&mut rest).ok_or(Invalid::Arguments(SCRIPT))?;
+    while let Some(value) = option(&mut rest, &["application-group"])? {
+        value.group()?;
+    }
+    Ok(script.into())
+}
+
+/// Sets `WSGIDispatchScript`.
+pub fn dispatch_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.dispatch_script = Some(script(line)?);
+    Ok(())
+}
+
+/// Sets `WSGIAccessScript`.
+pub fn access_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.access_script = Some(script(line)?);
+    Ok(())
+}
+
+/// Sets `WSGIAuthUserScript`.
+pub fn auth_user_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.auth_user_script = Some(script(line)?);
+    Ok(())
+}
+
+/// Sets `WSGIAuthGroupScript`.
+pub fn auth_group_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    settings.auth_group_script = Some(script(line)?);
+    Ok(())
+}
+
+/// Checks `WSGIGroupAuthoritative`, which the peer reads and never uses.
+pub fn group_authoritative(_settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    flag(line.arguments).map(drop)
+}

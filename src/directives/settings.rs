@@ -1,0 +1,153 @@
+//! What directives leave behind: per directory-like section, and per server.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::alias::Alias;
+use crate::policy::proxies::{Subnet, TrustedHeader};
+
+/// Bytes that many merged records share.
+pub type Shared = Arc<[u8]>;
+
+/// Declares the settings of a section: every field is optional, and a more specific section overrides field by field.
+macro_rules! layers {
+    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name { $($(#[$field_doc])* pub $field: Option<$type>,)* }
+
+        impl $name {
+            /// These settings with those of a more specific section over them.
+            pub fn merge(&self, over: &Self) -> Self {
+                Self { $($field: over.$field.clone().or_else(|| self.$field.clone()),)* }
+            }
+        }
+    };
+}
+
+layers! {
+    /// Settings of requests: server, virtual host, directory-like sections and `.htaccess`, the later over the earlier.
+    pub struct RequestSettings {
+        /// `WSGIProcessGroup`, not expanded.
+        pub process_group: Shared,
+        /// `WSGIApplicationGroup`, not expanded.
+        pub application_group: Shared,
+        /// `WSGICallableObject`, not expanded.
+        pub callable: Shared,
+        /// `WSGIRestrictProcess`: the groups that may be used; the empty name is embedded mode.
+        pub restrict_process: Arc<[Vec<u8>]>,
+        /// `WSGIPassAuthorization`
+        pub pass_authorization: bool,
+        /// `WSGIPassApacheRequest`: for embedded mode.
+        pub pass_apache_request: bool,
+        /// `WSGIScriptReloading`
+        pub script_reloading: bool,
+        /// `WSGIErrorOverride`
+        pub error_override: bool,
+        /// `WSGIChunkedRequest`
+        pub chunked_request: bool,
+        /// `WSGIMapHEADToGET`
+        pub map_head: crate::policy::head::Mapping,
+        /// `WSGIIgnoreActivity`
+        pub ignore_activity: bool,
+        /// `WSGITrustedProxyHeaders`, in order.
+        pub trusted_headers: Arc<[TrustedHeader]>,
+        /// `WSGITrustedProxies`
+        pub trusted_proxies: Arc<[Subnet]>,
+        /// `WSGIEnableSendfile`
+        pub enable_sendfile: bool,
+        /// `WSGIHandlerScript`, by handler name.
+        pub handlers: Handlers,
+        /// `WSGIDispatchScript`
+        pub dispatch_script: Shared,
+        /// `WSGIAccessScript`
+        pub access_script: Shared,
+        /// `WSGIAuthUserScript`
+        pub auth_user_script: Shared,
+        /// `WSGIAuthGroupScript`
+        pub auth_group_script: Shared,
+    }
+}
+
+/// Handler scripts by handler name. Those of a more specific section are added to those around it.
+#[derive(Debug, Clone, Default)]
+pub struct Handlers(pub Arc<BTreeMap<Vec<u8>, Arc<HandlerScript>>>);
+
+/// One `WSGIHandlerScript`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HandlerScript {
+    /// The script whose `handle_request` answers.
+    pub script: Vec<u8>,
+    /// `process-group`, not expanded.
+    pub process_group: Option<Vec<u8>>,
+    /// `application-group`, not expanded.
+    pub application_group: Option<Vec<u8>>,
+    /// `pass-authorization`
+    pub pass_authorization: Option<bool>,
+}
+
+impl RequestSettings {
+    /// As [`Self::merge`], with the tables of handler scripts overlaid instead of replaced.
+    pub fn overlay(&self, over: &Self) -> Self {
+        let mut merged = self.merge(over);
+        if let (Some(base), Some(over)) = (&self.handlers, &over.handlers) {
+            let mut all = (*base.0).clone();
+            all.extend(over.0.iter().map(|(name, script)| (name.clone(), script.clone())));
+            merged.handlers = Some(Handlers(Arc::new(all)));
+        }
+        merged
+    }
+
+    /// The handler script of a handler name.
+    pub fn handler_script(&self, name: &[u8]) -> Option<&Arc<HandlerScript>> {
+        self.handlers.as_ref()?.0.get(name)
+    }
+}
+
+/// Settings of the main server or a virtual host.
+#[derive(Debug, Clone, Default)]
+pub struct ServerSettings {
+    /// `WSGIScriptAlias` and `WSGIScriptAliasMatch` in the order in which they are tried.
+    pub aliases: Vec<Arc<Alias>>,
+}
+
+impl ServerSettings {
+    /// A virtual host's own aliases come first, then those of the main server.
+    pub fn merge(&self, over: &Self) -> Self {
+        Self { aliases: over.aliases.iter().chain(&self.aliases).cloned().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_specific_section_wins_where_it_says_something() {
+        let outer = RequestSettings {
+            process_group: Some(Arc::from(&b"a"[..])),
+            error_override: Some(true),
+            ..Default::default()
+        };
+        let inner = RequestSettings { process_group: Some(Arc::from(&b"b"[..])), ..Default::default() };
+        let merged = outer.overlay(&inner);
+        assert_eq!((merged.process_group.as_deref(), merged.error_override), (Some(&b"b"[..]), Some(true)));
+        assert_eq!(merged.chunked_request, None);
+    }
+
+    #[test]
+    fn handler_scripts_add_up() {
+        let with = |name: &str, script: &str| RequestSettings {
+            handlers: Some(Handlers(Arc::new(BTreeMap::from([(
+                name.into(),
+                Arc::new(HandlerScript { script: script.into(), ..Default::default() }),
+            )])))),
+            ..Default::default()
+        };
+        let merged = with("a", "/1").overlay(&with("b", "/2")).overlay(&with("a", "/3"));
+        assert_eq!(merged.handler_script(b"a").unwrap().script, b"/3");
+        assert_eq!(merged.handler_script(b"b").unwrap().script, b"/2");
+        assert!(merged.handler_script(b"c").is_none());
+    }
+}

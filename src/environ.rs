@@ -1,0 +1,314 @@
+//! The environ of a request, as variables for the wire: `pyapi.md` §1. What does not vary between the requests to one application is
+//! written into the route, the rest into the request; both are written straight from Apache's records, nothing is collected in between.
+
+use std::borrow::Cow;
+use std::process;
+
+use wsgi_wire::names::{self, Name};
+use wsgi_wire::request::VarsWriter;
+
+use crate::httpd::request::Request;
+use crate::policy::proxies::{self, Changes};
+use crate::policy::{head, path};
+
+/// Where and how the application of a request runs.
+pub struct Destination<'r> {
+    /// The process group; empty in embedded mode.
+    pub process_group: Cow<'r, [u8]>,
+    /// The application group; empty is the main interpreter.
+    pub application_group: Cow<'r, [u8]>,
+    /// The application's name in its script.
+    pub callable: Cow<'r, [u8]>,
+    /// The script of a handler; `None` where the script is the file that was requested.
+    pub handler_script: Option<&'r [u8]>,
+    /// Whether the Authorization header is handed over.
+    pub pass_authorization: bool,
+    /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
+    pub fixed_mount: bool,
+}
+
+/// The environ of one request, worked out as far as several variables depend on each other.
+pub struct Environ<'r> {
+    destination: Destination<'r>,
+    method: &'r [u8],
+    script_name: Cow<'r, [u8]>,
+    path_info: Cow<'r, [u8]>,
+    server_name: &'r [u8],
+    server_port: u16,
+    changes: Changes,
+    https: Option<bool>,
+    /// Whether name and port are the configured ones, rather than what the client wrote.
+    canonical: bool,
+    pass_authorization: bool,
+    request_uri: &'r [u8],
+    request_id: &'r [u8],
+}
+
+/// SCRIPT_NAME with single slashes.
+pub fn script_name<'r>(r: &Request<'r>) -> Cow<'r, [u8]> {
+    let uri = r.uri();
+    let end = if r.path_info().is_empty() { uri.len() } else { r.path_info_start() };
+    path::single_slashes(uri.get(..end).unwrap_or(uri))
+}
+
+impl<'r> Environ<'r> {
+    /// Works out what needs more than one look.
+    pub fn new(r: &mut Request<'r>, destination: Destination<'r>, script_name: Cow<'r, [u8]>) -> Self {
+        let settings = r.settings();
+        let core = r.core_flags();
+        let mapping = settings.and_then(|s| s.map_head).unwrap_or_default();
+        let method = head::method(mapping, r.method(), r.is_get(), r.has_content_filter());
+        let changes = match settings.and_then(|s| s.trusted_headers.as_deref()) {
+            Some(declared) => trusted(r, declared, settings.and_then(|s| s.trusted_proxies.as_deref())),
+            None => Changes::default(),
+        };
+        // A scheme header that was there has the last word, whether it was understood or not.
+        let https = changes.https.or_else(|| (!changes.scheme_applied && r.is_https()).then_some(true));
+        let (server_name, server_port) = (r.server_name(), r.server_port());
+        Self {
+            method,
+            script_name,
+            path_info: path::single_slashes(r.path_info()),
+            canonical: r.server().hostname() == Some(server_name) && r.listener().1 == server_port,
+            server_name,
+            server_port,
+            https,
+            pass_authorization: destination.pass_authorization || core.pass_authorization,
+            request_uri: if core.current_uri { r.uri() } else { path::request_target(r.line()) },
+            request_id: r.id(),
+            changes,
+            destination,
+        }
+    }
+
+    /// Where the application runs.
+    pub fn destination(&self) -> &Destination<'r> {
+        &self.destination
+    }
+
+    /// Writes what does not vary.
+    pub fn write_route(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+        let mut put = |id: u8, value: &[u8]| vars.push(Name::Known(id), value);
+        put(names::SERVER_SOFTWARE, r.banner());
+        put(names::SERVER_ADDR, r.local_ip());
+        put(names::REQUEST_SCHEME, r.scheme());
+        if let Some(admin) = r.server().admin() {
+            put(names::SERVER_ADMIN, admin);
+        }
+        let [document_root, prefix, context_root] = r.roots();
+        put(names::DOCUMENT_ROOT, document_root.unwrap_or(b""));
+        put(names::CONTEXT_PREFIX, prefix.unwrap_or(b""));
+        put(names::CONTEXT_DOCUMENT_ROOT, context_root.unwrap_or(b""));
+        put(names::PROCESS_GROUP, &self.destination.process_group);
+        put(names::APPLICATION_GROUP, &self.destination.application_group);
+        put(names::CALLABLE_OBJECT, &self.destination.callable);
+        put(names::REQUEST_HANDLER, r.handler());
+        put(names::HANDLER_SCRIPT, self.destination.handler_script.unwrap_or(b""));
+        let (host, port) = r.listener();
+        put(names::LISTENER_HOST, host);
+        put(names::LISTENER_PORT, Decimal::of(port).as_bytes());
+        put(names::SERVER_PID, Decimal::of(process::id()).as_bytes());
+        if self.destination.handler_script.is_none() {
+            put(names::SCRIPT_FILENAME, r.filename());
+        }
+        if self.canonical {
+            self.put_server(&mut put);
+        }
+        if self.destination.fixed_mount {
+            self.put_mount(&mut put);
+        }
+    }
+
+    fn put_server(&self, put: &mut impl FnMut(u8, &[u8])) {
+        put(names::SERVER_NAME, self.server_name);
+        put(names::SERVER_PORT, Decimal::of(self.server_port).as_bytes());
+    }
+
+    fn put_mount(&self, put: &mut impl FnMut(u8, &[u8])) {
+        put(names::SCRIPT_NAME, &self.script_name);
+        put(names::ORIGINAL_SCRIPT_NAME, &self.script_name);
+    }
+
+    /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same name.
+    pub fn write_request(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+        self.write_environment(r, vars);
+        self.write_headers(r, vars);
+        let mut put = |id: u8, value: &[u8]| vars.push(Name::Known(id), value);
+        put(names::REQUEST_METHOD, self.method);
+        put(names::REQUEST_URI, self.request_uri);
+        put(names::QUERY_STRING, r.query());
+        put(names::SERVER_PROTOCOL, r.protocol());
+        put(names::PATH_INFO, &self.path_info);
+        put(names::ORIGINAL_PATH_INFO, &self.path_info);
+        if !self.destination.fixed_mount {
+            self.put_mount(&mut put);
+        }
+        if !self.canonical {
+            self.put_server(&mut put);
+        }
+        if self.destination.handler_script.is_some() {
+            put(names::SCRIPT_FILENAME, r.filename());
+        }
+        put(names::REMOTE_ADDR, self.changes.remote_addr.as_deref().unwrap_or(r.client_ip()));
+        put(names::REMOTE_PORT, Decimal::of(r.client_port()).as_bytes());
+        put(names::REQUEST_ID, self.request_id);
+        let optional = [
+            (names::CONNECTION_ID, r.connection_id()),
+            (names::REMOTE_USER, r.user()),
+            (names::AUTH_TYPE, r.auth_type()),
+            (names::HTTP_HOST, self.changes.host.as_deref()),
+            (names::SERVER_NAME, self.changes.server_name.as_deref()),
+            (names::SERVER_PORT, self.changes.server_port.as_deref()),
+            (names::SCRIPT_NAME, self.changes.script_name.as_deref()),
+            (names::MOUNT_POINT, self.changes.script_name.as_deref()),
+            (names::HTTPS, self.https.and_then(|https| https.then_some(&b"1"[..]))),
+        ];
+        for (id, value) in optional {
+            if let Some(value) = value {
+                put(id, value);
+            }
+        }
+        write_redirect(r, vars);
+    }
+
+    fn write_environment(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+        for (name, value) in r.environment().iter() {
+            let name = Name::of(name);
+            let ours = match name {
+                // A scheme header overrules HTTPS of SetEnv.
+                Name::Known(names::HTTPS) => self.https.is_some(),
+                Name::Known(id) => describes_request(id),
+                Name::Text(text) => text == b"PATH",
+            };
+            if !ours {
+                vars.push(name, value);
+            }
+        }
+    }
+
+    fn write_headers(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+        let mut key = Vec::with_capacity(64);
+        for (name, value) in r.headers_in().iter() {
+            if !variable_name(name, &mut key) {
+                continue;
+            }
+            let value = match Name::of(&key) {
+                Name::Known(names::HTTP_AUTHORIZATION) if !self.pass_authorization => continue,
+                Name::Known(names::HTTP_X_FORWARDED_FOR) => self.changes.forwarded_for.as_deref().unwrap_or(value),
+                _ => value,
+            };
+            if self.changes.removes(name) || key == b"HTTP_PROXY_AUTHORIZATION" && !r.core_flags().pass_authorization {
+                continue;
+            }
+            vars.push(Name::of(&key), value);
+        }
+    }
+}
+
+/// Variables that describe the request or the server and always come from Apache itself: SetEnv cannot replace them.
+fn describes_request(id: u8) -> bool {
+    matches!(
+        id,
+        names::REQUEST_METHOD..=names::REMOTE_PORT
+            | names::SERVER_SOFTWARE..=names::SCRIPT_FILENAME
+            | names::PROCESS_GROUP..=names::CONNECTION_ID
+    )
+}
+
+/// Makes the variable's name of a header's; `false` if the header is none for applications: a name with other characters than letters,
+/// digits and `-` could imitate another one (`X_User`), and `Proxy` would become the variable HTTP_PROXY, which libraries obey.
+fn variable_name(header: &[u8], key: &mut Vec<u8>) -> bool {
+    key.clear();
+    if !header.eq_ignore_ascii_case(b"Content-Type") && !header.eq_ignore_ascii_case(b"Content-Length") {
+        key.extend_from_slice(b"HTTP_");
+    }
+    for byte in header {
+        match byte {
+            b'-' => key.push(b'_'),
+            b if b.is_ascii_alphanumeric() => key.push(b.to_ascii_uppercase()),
+            _ => return false,
+        }
+    }
+    key != b"HTTP_PROXY"
+}
+
+fn trusted(
+    r: &Request<'_>,
+    declared: &[proxies::TrustedHeader],
+    subnets: Option<&[proxies::Subnet]>,
+) -> Changes {
+    let headers = r.headers_in();
+    proxies::apply(declared, subnets, r.client_ip(), |wanted| {
+        headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| value)
+    })
+}
+
+fn write_redirect(r: &Request<'_>, vars: &mut VarsWriter<'_>) {
+    let Some(parts) = r.redirected_from() else { return };
+    for (name, value) in [&b"REDIRECT_URL"[..], b"REDIRECT_QUERY_STRING", b"REDIRECT_REMOTE_USER"].iter().zip(parts) {
+        if let Some(value) = value {
+            vars.push(Name::Text(name), value);
+        }
+    }
+}
+
+/// A number in decimal digits without a heap allocation.
+struct Decimal {
+    digits: [u8; 10],
+    start: usize,
+}
+
+impl Decimal {
+    fn of(number: impl Into<u32>) -> Self {
+        let (mut digits, mut start, mut rest) = ([b'0'; 10], 10, number.into());
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                return Self { digits, start };
+            }
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_become_variables() {
+        let name = |header: &str| {
+            let mut key = Vec::new();
+            variable_name(header.as_bytes(), &mut key).then(|| String::from_utf8(key).unwrap())
+        };
+        assert_eq!(name("X-Custom-Thing").as_deref(), Some("HTTP_X_CUSTOM_THING"));
+        assert_eq!(name("content-type").as_deref(), Some("CONTENT_TYPE"));
+        assert_eq!(name("Content-Length").as_deref(), Some("CONTENT_LENGTH"));
+        for refused in ["X_User", "X.Other", "Proxy", "proxy", "X Y"] {
+            assert_eq!(name(refused), None, "{refused}");
+        }
+        assert_eq!(name("X-Proxy").as_deref(), Some("HTTP_X_PROXY"));
+    }
+
+    #[test]
+    fn decimals_have_no_leading_zeros() {
+        for n in [0u32, 7, 10, 65535, u32::MAX] {
+            assert_eq!(Decimal::of(n).as_bytes(), n.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_describes_the_request_is_apaches() {
+        for id in [names::REQUEST_METHOD, names::SERVER_NAME, names::PROCESS_GROUP, names::LISTENER_PORT] {
+            assert!(describes_request(id));
+        }
+        for id in [names::CONTENT_TYPE, names::HTTP_HOST, names::REMOTE_USER, names::AUTH_TYPE, names::HTTPS] {
+            assert!(!describes_request(id));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! From the head of a daemon's response to Apache's response records: `pyapi.md` §2.5, §2.9.
+#![forbid(unsafe_code)]
+
+use wsgi_wire::response::Head;
+
+use crate::httpd::request::Request;
+use crate::httpd::response as httpd;
+
+/// What is done with a response, judged by its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disposition {
+    /// It is sent.
+    Send,
+    /// Its body is dropped and Apache's error page for the status is sent.
+    Replace(u16),
+    /// Its body is dropped and Apache serves this URL of its own.
+    Redirect(Vec<u8>),
+}
+
+/// Headers that are Apache's business alone: what an application says about the connection would break the framing.
+const HOP_BY_HOP: [&[u8]; 7] =
+    [b"Connection", b"Keep-Alive", b"Proxy-Connection", b"TE", b"Trailer", b"Transfer-Encoding", b"Upgrade"];
+
+/// Judges a head. `override_errors` is WSGIErrorOverride, `body_expected` false for HEAD.
+pub fn judge(head: &Head<'_>, override_errors: bool, body_expected: bool) -> Disposition {
+    if override_errors && body_expected && (400..600).contains(&head.status) {
+        return Disposition::Replace(head.status);
+    }
+    if head.status == 200
+        && let Some(location) = value(head, b"Location")
+        && location.starts_with(b"/")
+    {
+        return Disposition::Redirect(location.to_vec());
+    }
+    Disposition::Send
+}
+
+/// The value of a header; of several the last.
+pub fn value<'h>(head: &Head<'h>, name: &[u8]) -> Option<&'h [u8]> {
+    head.headers.clone().flatten().filter(|(n, _)| n.eq_ignore_ascii_case(name)).last().map(|(_, value)| value)
+}
+
+/// The first line of the head that is longer than allowed.
+pub fn too_long<'h>(head: &Head<'h>, limit: usize) -> Option<&'h [u8]> {
+    head.headers.clone().flatten().find(|(name, value)| name.len() + value.len() + 2 >= limit).map(|(name, _)| name)
+}
+
+/// The announced length of the body.
+pub fn content_length(head: &Head<'_>) -> Option<u64> {
+    std::str::from_utf8(value(head, b"Content-Length")?).ok()?.parse().ok()
+}
+
+/// Hands status and headers to Apache. WWW-Authenticate survives on Apache's own error pages.
+pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
+    httpd::set_status(r, head.status, &status_line(head));
+    httpd::no_more_continue(r);
+    for (name, value) in head.headers.clone().flatten() {
+        if name.eq_ignore_ascii_case(b"Content-Type") {
+            httpd::set_content_type(r, value);
+        } else if name.eq_ignore_ascii_case(b"Content-Length") {
+            httpd::set_header(r, c"Content-Length", value);
+        } else if name.eq_ignore_ascii_case(b"WWW-Authenticate") {
+            httpd::add_error_header(r, name, value);
+        } else if !HOP_BY_HOP.iter().any(|h| name.eq_ignore_ascii_case(h)) {
+            httpd::add_header(r, name, value);
+        }
+    }
+}
+
+/// Keeps only what goes with Apache's own error page.
+pub fn apply_to_error(r: &mut Request<'_>, head: &Head<'_>) {
+    httpd::no_more_continue(r);
+    for (name, value) in head.headers.clone().flatten() {
+        if name.eq_ignore_ascii_case(b"WWW-Authenticate") {
+            httpd::add_error_header(r, name, value);
+        }
+    }
+}
+
+fn status_line(head: &Head<'_>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(head.reason.len() + 4);
+    line.extend_from_slice(head.status.to_string().as_bytes());
+    line.push(b' ');
+    line.extend_from_slice(head.reason);
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wsgi_wire::response::put_head;
+
+    fn judged(status: u16, headers: &[(&str, &str)], override_errors: bool, body_expected: bool) -> Disposition {
+        with_head(status, headers, |head| judge(head, override_errors, body_expected))
+    }
+
+    fn with_head<T>(status: u16, headers: &[(&str, &str)], check: impl FnOnce(&Head<'_>) -> T) -> T {
+        let mut out = Vec::new();
+        put_head(&mut out, status, b"Reason", headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())));
+        check(&Head::decode(&out).unwrap())
+    }
+
+    #[test]
+    fn responses_are_judged_by_status_and_location() {
+        let local = [("location", "/x")];
+        assert_eq!(judged(200, &[], false, true), Disposition::Send);
+        assert_eq!(judged(200, &local, false, true), Disposition::Redirect(b"/x".to_vec()));
+        assert_eq!(judged(302, &local, false, true), Disposition::Send);
+        assert_eq!(judged(200, &[("Location", "http://h/x")], false, true), Disposition::Send);
+        assert_eq!(judged(404, &[], false, true), Disposition::Send);
+        assert_eq!(judged(404, &[], true, true), Disposition::Replace(404));
+        assert_eq!(judged(404, &[], true, false), Disposition::Send);
+        assert_eq!(judged(304, &[], true, true), Disposition::Send);
+    }
+
+    #[test]
+    fn lengths_are_read() {
+        with_head(200, &[("Content-Length", "5"), ("X-Big", "12345678")], |head| {
+            assert_eq!(content_length(head), Some(5));
+            assert_eq!(too_long(head, 100), None);
+            assert_eq!(too_long(head, 15), Some(&b"X-Big"[..]));
+            assert_eq!(status_line(head), b"200 Reason");
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! An HTTP client behind Apache, as the relay sees it.
+#![forbid(unsafe_code)]
+
+use std::os::fd::OwnedFd;
+
+use wsgi_wire::record::Level;
+use wsgi_wire::request::BodyError;
+use wsgi_wire::response::Head;
+
+use super::answer::{self, Disposition};
+use crate::httpd::body::BodyReader;
+use crate::httpd::log;
+use crate::httpd::request::Request;
+use crate::httpd::response::{self as httpd, ResponseBody};
+use crate::policy::record::shorten;
+use crate::relay::{Client, Gone, Then};
+
+/// One request of a client, and the response on its way back.
+pub struct HttpClient<'c, 'r> {
+    r: &'c mut Request<'r>,
+    body: BodyReader,
+    response: ResponseBody,
+    disposition: Disposition,
+    /// How many bytes of the announced length are still to come.
+    missing: Option<u64>,
+    body_failure: Option<u16>,
+    header_limit: usize,
+}
+
+impl<'c, 'r> HttpClient<'c, 'r> {
+    /// Begins.
+    pub fn new(r: &'c mut Request<'r>, header_limit: usize) -> Self {
+        let (body, response) = (BodyReader::new(r), ResponseBody::new(r));
+        Self { r, body, response, disposition: Disposition::Send, missing: None, body_failure: None, header_limit }
+    }
+
+    /// The request.
+    pub fn request(&mut self) -> &mut Request<'r> {
+        self.r
+    }
+
+    /// What is to be done when the response is over.
+    pub fn disposition(&self) -> &Disposition {
+        &self.disposition
+    }
+
+    /// The status of a request body that could not be read: it says more than the application's failure that followed from it.
+    pub fn body_failure(&self) -> Option<u16> {
+        self.body_failure
+    }
+
+    /// Whether the client may have got a part of the response.
+    pub fn has_passed(&self) -> bool {
+        self.response.passed()
+    }
+
+    /// Ends a response that is not whole, so that the client can tell.
+    pub fn abort(&mut self) {
+        self.response.abort(self.r);
+    }
+
+    /// Ends the connection if the application has sent less than it announced.
+    pub fn check_length(&mut self) {
+        if self.missing.is_some_and(|n| n > 0) {
+            httpd::close_after(self.r);
+        }
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.missing = self.missing.map(|n| n.saturating_sub(bytes));
+    }
+}
+
+impl Client for HttpClient<'_, '_> {
+    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        self.body.read(self.r, max, out).map_err(|failure| {
+            self.body_failure = Some(failure.status);
+            match failure.status {
+                408 => BodyError::TimedOut,
+                413 => BodyError::TooLarge,
+                _ if failure.aborted => BodyError::Aborted,
+                _ => BodyError::Malformed,
+            }
+        })
+    }
+
+    fn log(&mut self, level: Level, text: &[u8]) {
+        if log::wanted(self.r, level) {
+            log::request_bytes(self.r, level, &shorten(text));
+        }
+    }
+
+    fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
+        if let Some(name) = answer::too_long(head, self.header_limit) {
+            log::request(
+                self.r,
+                Level::Error,
+                format_args!(
+                    "the response header {} is longer than header-buffer-size={} allows; raise this option of WSGIDaemonProcess",
+                    String::from_utf8_lossy(name),
+                    self.header_limit
+                ),
+            );
+            return Err(500);
+        }
+        let override_errors = self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
+        let body_expected = !self.r.is_head() && head.status != 204 && head.status != 304;
+        self.disposition = answer::judge(head, override_errors, body_expected);
+        match &self.disposition {
+            Disposition::Send => {
+                answer::apply(self.r, head);
+                self.missing = answer::content_length(head).filter(|_| body_expected);
+            }
+            Disposition::Replace(_) | Disposition::Redirect(_) => answer::apply_to_error(self.r, head),
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
+        if self.disposition != Disposition::Send {
+            return Ok(());
+        }
+        self.count(pieces.iter().map(|p| p.len() as u64).sum());
+        if then == Then::End {
+            self.check_length();
+        }
+        self.response.pass(self.r, pieces, then)
+    }
+
+    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) -> Result<(), Gone> {
+        if self.disposition != Disposition::Send {
+            return Ok(());
+        }
+        self.count(length);
+        let core = self.r.core_flags();
+        let sendfile = core.sendfile && self.r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
+        self.response.add_file(self.r, file, offset, length, core.mmap, sendfile)
+    }
+}

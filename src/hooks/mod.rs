@@ -1,0 +1,65 @@
+//! What happens when httpd calls: one function for each hook.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod client;
+mod handler;
+mod start;
+mod translate;
+
+use std::sync::PoisonError;
+
+use wsgi_wire::record::Level;
+
+pub use self::handler::handler;
+pub use self::start::post_config;
+pub use self::translate::translate_name;
+use crate::daemons::{self, parent};
+use crate::directives::configuration::{Configuration, DRAFT};
+use crate::httpd::request::Request;
+use crate::httpd::{Answer, control, guard, log, server};
+
+/// `pre_config`: directives are about to be read.
+pub fn before_configuration() {
+    *DRAFT.lock().unwrap_or_else(PoisonError::into_inner) = Configuration::EMPTY;
+}
+
+/// The pool of the configuration is cleared: httpd ends, or reads its configuration again with the module loaded anew.
+pub fn configuration_ends() {
+    if server::is_exiting() {
+        parent::stop();
+    }
+    parent::forget();
+    daemons::set_current(None);
+    guard::remove();
+}
+
+/// `child_init`: a child begins.
+pub fn child_init() {
+    control::leave_to_parent();
+}
+
+/// The supervisor has ended although nobody asked it to.
+pub fn supervisor_ended(pid: i32, status: i32) {
+    log::main(
+        Level::Crit,
+        format_args!("the supervisor of the daemon processes (pid {pid}) ended with wait status {status:#x}; starting another"),
+    );
+    if let Err(error) = parent::relaunch() {
+        log::main(Level::Crit, format_args!("cannot start the supervisor: {error}; requests to process groups will fail"));
+    }
+}
+
+/// `access_checker`: what an access script protects is refused, because nothing can ask the script yet.
+pub fn access_checker(r: &mut Request<'_>) -> Answer {
+    let Some(script) = r.settings().and_then(|s| s.access_script.as_deref()) else { return Answer::Declined };
+    log::request(
+        r,
+        Level::Error,
+        format_args!(
+            "WSGIAccessScript {} protects this resource, but access scripts are not available in this version; the request is refused",
+            String::from_utf8_lossy(script)
+        ),
+    );
+    Answer::Status(403)
+}

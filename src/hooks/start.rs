@@ -1,0 +1,193 @@
+//! `post_config`: the configuration is complete; the process groups start.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::{Arc, PoisonError};
+
+use wsgi_wire::record::Level;
+use wsgi_wire::settings::Server as ServerFacts;
+
+use crate::daemons::configure::{GroupLog, Surroundings, configure};
+use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
+use crate::daemons::{self, Runtime};
+use crate::directives::configuration::{Configuration, DRAFT, Group};
+use crate::httpd::identity;
+use crate::httpd::pool::Pool;
+use crate::httpd::server::{self, Run, Server, runtime_path};
+use crate::httpd::shared::SharedTable;
+use crate::httpd::{Answer, control, log};
+
+/// The version of mod_wsgi whose behaviour this module has: what applications and scanners look for in the banner.
+const COMPONENT: &std::ffi::CStr = c"mod_wsgi/6.1.1";
+
+/// Why the process groups cannot start.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("cannot make the process table in memory: {0}")]
+    Table(io::Error),
+    #[error("cannot find out where mod_wsgi.so was loaded from; mod_wsgi-supervisor is expected beside it")]
+    Place,
+    #[error("cannot start mod_wsgi-supervisor, which is expected beside mod_wsgi.so: {0}")]
+    Supervisor(io::Error),
+    #[error("the default path of the daemon sockets cannot be used; set WSGISocketPrefix to a short path")]
+    SocketPrefix,
+    #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
+    User(u32),
+    #[error("there are more than {MOST_ERROR_LOGS} error logs with process groups; let virtual hosts share some")]
+    ErrorLogs,
+}
+
+/// Takes the configuration that was read. Starts nothing in a configuration test or at the first of the two readings at start.
+pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Answer {
+    let mut configuration = std::mem::replace(
+        &mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner),
+        Configuration::EMPTY,
+    );
+    server::add_component(pconf, COMPONENT);
+    if let Some(python) = python_component() {
+        server::add_component(pconf, &python);
+    }
+    if server::run() != Run::Real {
+        return Answer::Ok;
+    }
+    // A group's server may have got its ServerName after the group.
+    for group in &mut configuration.groups {
+        if let Some(server) = main.all().find(|s| s.id() == group.origin.id) {
+            group.origin.hostname = server.hostname().map(<[u8]>::to_vec);
+        }
+    }
+    match start(&configuration, pconf, temporary, main) {
+        Ok(runtime) => {
+            daemons::set_current(Some(Arc::new(runtime)));
+            Answer::Ok
+        }
+        Err(error) => {
+            log::server(main, Level::Alert, format_args!("{error}"));
+            Answer::Status(500)
+        }
+    }
+}
+
+fn start(
+    configuration: &Configuration,
+    pconf: Pool<'_>,
+    temporary: Pool<'_>,
+    main: Server<'_>,
+) -> Result<Runtime, StartError> {
+    let prefix = match &configuration.socket_prefix {
+        Some(prefix) => prefix.clone(),
+        None => runtime_path(pconf, c"wsgi").ok_or(StartError::SocketPrefix)?,
+    };
+    let socket_prefix = String::from_utf8(prefix).map_err(|_| StartError::SocketPrefix)?;
+    let mut runtime = Runtime {
+        groups: daemons::groups(configuration, main.timeout()),
+        table: None,
+        socket_prefix,
+        parent: process::id(),
+        restrict_embedded: configuration.restrict_embedded,
+        case_sensitive: configuration.case_sensitive,
+        idle: Default::default(),
+    };
+    // A supervisor of an earlier configuration must hear that it has no groups any more.
+    if !configuration.groups.is_empty() || control::supervisor().is_some() {
+        let table = control::table().map_err(StartError::Table)?;
+        runtime.table = Some(table);
+        supervise(configuration, &runtime.socket_prefix, table, temporary, main)?;
+        control::watch(pconf);
+    }
+    Ok(runtime)
+}
+
+fn supervise(
+    configuration: &Configuration,
+    socket_prefix: &str,
+    table: SharedTable,
+    temporary: Pool<'_>,
+    main: Server<'_>,
+) -> Result<(), StartError> {
+    let module = control::module_path().ok_or(StartError::Place)?;
+    let program = module.with_file_name("mod_wsgi-supervisor");
+    let servers: Vec<Server<'_>> = main.all().collect();
+    let logs = ErrorLogs::of(configuration, &servers)?;
+    let (mpm, built, description) = {
+        let (mpm, built, description) = server::description();
+        (mpm, built, description)
+    };
+    let (maximum_processes, threads_per_process) = server::capacity();
+    let children = match identity::children() {
+        Some((uid, gid)) => Some((identity::user_by_id(temporary, uid).ok_or(StartError::User(uid))?, gid)),
+        None => None,
+    };
+    let around = Surroundings {
+        generation: control::next_generation(),
+        parent: process::id(),
+        socket_prefix: socket_prefix.to_owned(),
+        children,
+        package: package_folder(&module),
+        server: ServerFacts { version: server::version(), description, mpm, built, maximum_processes, threads_per_process },
+        error_logs: logs.descriptors.len() as u32,
+        log_level: main.log_level(),
+        timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),
+    };
+    let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
+    launch(Launch { program, table, configure, error_logs: logs.descriptors }).map_err(StartError::Supervisor)
+}
+
+/// The error logs of the main server and of all servers with process groups, each once.
+struct ErrorLogs {
+    descriptors: Vec<OwnedFd>,
+    /// Server and the number of its log.
+    servers: Vec<(usize, u32)>,
+}
+
+impl ErrorLogs {
+    fn of(configuration: &Configuration, servers: &[Server<'_>]) -> Result<Self, StartError> {
+        let mut logs = Self { descriptors: Vec::new(), servers: Vec::new() };
+        for server in servers.iter().take(1).chain(
+            servers.iter().skip(1).filter(|s| configuration.groups.iter().any(|g| g.origin.id == s.id())),
+        ) {
+            let same = |fd: &OwnedFd, log: BorrowedFd<'_>| {
+                let (Ok(a), Ok(b)) = (rustix::fs::fstat(fd), rustix::fs::fstat(log)) else { return false };
+                (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+            };
+            let Some(log) = server.error_log() else { continue };
+            let index = match logs.descriptors.iter().position(|fd| same(fd, log)) {
+                Some(index) => index,
+                None => {
+                    logs.descriptors.push(log.try_clone_to_owned().map_err(StartError::Supervisor)?);
+                    logs.descriptors.len() - 1
+                }
+            };
+            logs.servers.push((server.id(), index as u32));
+        }
+        if logs.descriptors.len() > MOST_ERROR_LOGS { Err(StartError::ErrorLogs) } else { Ok(logs) }
+    }
+
+    fn of_group(&self, group: &Group, servers: &[Server<'_>]) -> GroupLog {
+        let index = self.servers.iter().find(|(id, _)| *id == group.origin.id).map_or(0, |(_, index)| *index);
+        let level = servers.iter().find(|s| s.id() == group.origin.id).map_or(Level::Warn, |s| s.log_level());
+        GroupLog { index, level }
+    }
+}
+
+/// The folder from which daemons import the Python package if their interpreter has none of its own: the one above
+/// `mod_wsgi/server/<this module>`, if it looks like that.
+fn package_folder(module: &Path) -> Option<Vec<u8>> {
+    let server: PathBuf = module.parent()?.to_owned();
+    let package = server.parent()?;
+    let installed = server.file_name()? == "server" && package.file_name()? == "mod_wsgi" && package.join("_daemon.py").exists();
+    installed.then(|| package.parent().map(|folder| folder.as_os_str().as_bytes().to_vec()))?
+}
+
+/// `Python/X.Y`, if the module's file name tells for which Python it was installed (`mod_wsgi-py311.….so`).
+fn python_component() -> Option<std::ffi::CString> {
+    let module = control::module_path()?;
+    let name = module.file_name()?.to_str()?;
+    let digits: String = name.strip_prefix("mod_wsgi-py")?.chars().take_while(char::is_ascii_digit).collect();
+    let (major, minor) = digits.split_at_checked(1).filter(|(_, minor)| !minor.is_empty())?;
+    std::ffi::CString::new(format!("Python/{major}.{minor}")).ok()
+}

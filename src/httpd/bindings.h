@@ -1,0 +1,52 @@
+/* What bindgen reads: the httpd headers, and the shim for what bindgen cannot express. */
+#ifndef WSGI_BINDINGS_H
+#define WSGI_BINDINGS_H
+
+#include "httpd.h"
+#include "http_config.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "http_main.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "ap_listen.h"
+#include "ap_mpm.h"
+#include "ap_regex.h"
+#include "mpm_common.h"
+#include "unixd.h"
+#include "util_script.h"
+#include "apr_buckets.h"
+#include "apr_file_info.h"
+#include "apr_portable.h"
+#include "apr_strings.h"
+#include "apr_thread_proc.h"
+#include "apr_user.h"
+
+/* Macros over buckets. */
+int wsgi_shim_ends_with_eos(const apr_bucket_brigade *brigade);
+int wsgi_shim_is_empty(const apr_bucket_brigade *brigade);
+void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket);
+void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_off_t offset, apr_off_t length,
+                           apr_pool_t *pool, int mmap);
+
+/* Logging: the level is tested before the text is made, and the text is never a format. */
+int wsgi_shim_request_logs(const request_rec *r, int module_index, int level);
+int wsgi_shim_server_logs(const server_rec *s, int module_index, int level);
+int wsgi_shim_server_level(const server_rec *s, int module_index);
+void wsgi_shim_log_request(int module_index, int level, const request_rec *r, const char *text);
+void wsgi_shim_log_server(int module_index, int level, const server_rec *s, const char *text);
+
+/* Bit-fields of the core module's configuration for this request's directory. */
+#define WSGI_SHIM_CGI_PASS_AUTH 1
+#define WSGI_SHIM_CURRENT_URI 2
+#define WSGI_SHIM_MMAP 4
+#define WSGI_SHIM_SENDFILE 8
+int wsgi_shim_core_flags(const request_rec *r);
+
+/* Makes a descriptor an APR file that is closed with the request. */
+apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const request_rec *r);
+
+/* The type of the first output filter, and whether there is any. */
+int wsgi_shim_first_output_filter(const request_rec *r);
+
+#endif

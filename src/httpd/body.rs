@@ -1,0 +1,97 @@
+//! The request body, read from Apache's input filters.
+
+use super::request::Request;
+use super::sys::{self, apr_bucket_brigade};
+
+/// Why a body cannot be read to its end, as the status that Apache gives the client for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyFailure {
+    /// 408, 413, 400 …
+    pub status: u16,
+    /// Whether the client is gone rather than wrong.
+    pub aborted: bool,
+}
+
+/// A request body that is read piece by piece.
+pub struct BodyReader {
+    brigade: *mut apr_bucket_brigade,
+    ended: bool,
+    /// A failure behind bytes that were handed out first.
+    failed: Option<BodyFailure>,
+}
+
+impl BodyReader {
+    /// The body of a request. Nothing is read yet, so no `100 Continue` is sent.
+    pub fn new(r: &Request<'_>) -> Self {
+        // SAFETY: S1; the brigade lives in the request's pool.
+        let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, (*r.rec().connection).bucket_alloc) };
+        Self { brigade, ended: false, failed: None }
+    }
+
+    /// Appends one to `max` bytes to `out`: waits for the first of them, then takes what is there. `Ok(false)` means the body has ended
+    /// and nothing was appended.
+    ///
+    /// # Errors
+    /// [`BodyFailure`] if the client is gone, too slow, or sends what is no valid body.
+    pub fn read(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyFailure> {
+        if let Some(failure) = self.failed {
+            return Err(failure);
+        }
+        let start = out.len();
+        while !self.ended && out.len() - start < max {
+            let wait = out.len() == start;
+            match self.fill(r, max - (out.len() - start), wait, out) {
+                Ok(0) if !wait => break,
+                Ok(_) => {}
+                Err(status) if !wait && is_would_block(status) => break,
+                Err(status) => {
+                    let failure = *self.failed.insert(failure(status));
+                    if wait {
+                        return Err(failure);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(out.len() > start)
+    }
+
+    /// Asks the filters once for at most `max` bytes and appends them. Gives their number, or APR's status.
+    fn fill(&mut self, r: &mut Request<'_>, max: usize, wait: bool, out: &mut Vec<u8>) -> Result<usize, i32> {
+        let block = if wait { sys::apr_read_type_e::APR_BLOCK_READ } else { sys::apr_read_type_e::APR_NONBLOCK_READ };
+        let bytes = i64::try_from(max).unwrap_or(i64::MAX);
+        let start = out.len();
+        // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `bytes` bytes into it. `out` has room for `length` of them.
+        unsafe {
+            let read = sys::ap_input_mode_t::AP_MODE_READBYTES;
+            let mut status = sys::ap_get_brigade(r.rec().input_filters, self.brigade, read, block, bytes);
+            let mut length = 0;
+            if status == 0 {
+                status = sys::apr_brigade_length(self.brigade, 1, &raw mut length);
+            }
+            let mut length = usize::try_from(length).unwrap_or(0).min(max);
+            out.resize(start + length, 0);
+            if status == 0 {
+                self.ended = sys::wsgi_shim_ends_with_eos(self.brigade) != 0;
+                status = sys::apr_brigade_flatten(self.brigade, out[start..].as_mut_ptr().cast(), &raw mut length);
+            }
+            sys::apr_brigade_cleanup(self.brigade.cast());
+            out.truncate(start + length);
+            if status == 0 { Ok(length) } else { Err(status) }
+        }
+    }
+}
+
+fn is_would_block(status: i32) -> bool {
+    status == rustix::io::Errno::AGAIN.raw_os_error()
+}
+
+fn failure(status: i32) -> BodyFailure {
+    // SAFETY: a pure mapping of numbers. AP_FILTER_ERROR comes back as itself: a filter has answered already.
+    let mapped = unsafe { sys::ap_map_http_request_error(status, sys::HTTP_BAD_REQUEST) };
+    let timed_out = status == sys::APR_TIMEUP;
+    BodyFailure {
+        status: if timed_out { 408 } else { u16::try_from(mapped).unwrap_or(400) },
+        aborted: !timed_out && mapped == sys::HTTP_BAD_REQUEST,
+    }
+}

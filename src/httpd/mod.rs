@@ -1,0 +1,61 @@
+//! Safe views of what httpd hands to a module. This folder alone uses the raw bindings, and with them `unsafe`.
+//!
+//! The facts of httpd that the SAFETY lines rest on:
+//!
+//! * **S1** A hook gets a live `request_rec` that its thread owns until the hook returns; all pointers in it live as long as its pool.
+//! * **S2** httpd writes to a module record only while it is single-threaded (loading and configuration).
+//! * **S3** A configuration record is made by our `create_*` or `merge_*` callback and lives as long as the pool it was made in.
+//! * **S4** While a directive is processed httpd runs one thread; nobody else holds a reference to the record that it is stored in
+//!   (for `.htaccess`: the record of this request alone).
+//! * **S5** `server_rec`s and `ap_server_conf` live from the configuration until the next one, longer than any request or hook.
+//! * **S6** Strings of httpd are NUL-terminated, or null where this is said.
+//! * **S7** A pool's memory lives until the pool is cleared; cleanups run before that, the newest first.
+
+pub mod body;
+pub mod command;
+pub mod config;
+pub mod control;
+pub mod guard;
+pub mod identity;
+pub mod log;
+pub mod module;
+pub mod pool;
+pub mod regex;
+pub mod request;
+pub mod response;
+pub mod server;
+pub mod shared;
+mod sys;
+pub mod table;
+
+use std::ffi::{CStr, c_char};
+
+/// What a hook answers. The numbers are httpd's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The hook has done its work.
+    Ok,
+    /// Not ours: the next module is asked.
+    Declined,
+    /// The request ends with this HTTP status.
+    Status(u16),
+}
+
+impl Answer {
+    fn code(self) -> i32 {
+        match self {
+            Answer::Ok => sys::OK,
+            Answer::Declined => sys::DECLINED,
+            Answer::Status(status) => status.into(),
+        }
+    }
+}
+
+/// The bytes of a string that httpd owns, `None` for null.
+///
+/// # Safety
+/// `text` is null or a string that lives for `'a`.
+unsafe fn bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
+    // SAFETY: the caller's duty, and S6.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
+}

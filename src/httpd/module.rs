@@ -1,0 +1,131 @@
+//! The module record and the hooks that httpd calls.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+
+use super::sys::{self, apr_pool_t, module, request_rec, server_rec};
+use super::{Answer, command, config, guard, pool::Pool, request::Request, server::Server};
+use crate::hooks;
+
+/// httpd writes `module_index` and `next` while it loads the module, hence the cell.
+#[repr(transparent)]
+pub struct ModuleRecord(UnsafeCell<module>);
+
+// SAFETY: S2.
+unsafe impl Sync for ModuleRecord {}
+
+/// "AP24": the cookie by which httpd knows a module record.
+const MAGIC: std::ffi::c_ulong = 0x4150_3234;
+
+impl ModuleRecord {
+    const fn new(file: &'static CStr) -> Self {
+        Self(UnsafeCell::new(module {
+            version: sys::MODULE_MAGIC_NUMBER_MAJOR,
+            minor_version: sys::MODULE_MAGIC_NUMBER_MINOR,
+            module_index: -1,
+            name: file.as_ptr(),
+            dynamic_load_handle: ptr::null_mut(),
+            next: ptr::null_mut(),
+            magic: MAGIC,
+            rewrite_args: None,
+            create_dir_config: Some(config::create_directory),
+            merge_dir_config: Some(config::merge_directory),
+            create_server_config: Some(config::create_server),
+            merge_server_config: Some(config::merge_server),
+            cmds: command::table(),
+            register_hooks: Some(register_hooks),
+            flags: 0,
+        }))
+    }
+}
+
+/// The only name that this library exports: `LoadModule wsgi_module` looks for it. The file name is what `<IfModule mod_wsgi.c>` asks for.
+#[allow(non_upper_case_globals, reason = "httpd finds the module by this name")]
+#[unsafe(no_mangle)]
+pub static wsgi_module: ModuleRecord = ModuleRecord::new(c"mod_wsgi.c");
+
+/// Our place in httpd's configuration vectors and log levels.
+pub(super) fn index() -> c_int {
+    // SAFETY: S2: nobody writes while hooks run.
+    unsafe { (*wsgi_module.0.get()).module_index }
+}
+
+unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
+    guard::enter("register_hooks", || {
+        guard::install();
+        // Explicit arrays: httpd keeps the pointers until it has sorted the hooks.
+        static AFTER_ALIAS: List<2> = List([c"mod_alias.c".as_ptr(), ptr::null()]);
+        static BEFORE_OTHERS: List<3> = List([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);
+        // SAFETY: called by httpd while it collects hooks; functions and arrays are static.
+        unsafe {
+            sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
+            sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
+        }
+    });
+}
+
+const MIDDLE: c_int = sys::APR_HOOK_MIDDLE;
+
+/// Names of modules, ended by null.
+struct List<const N: usize>([*const c_char; N]);
+
+// SAFETY: never written; the pointers in it point to literals.
+unsafe impl<const N: usize> Sync for List<N> {}
+
+unsafe extern "C" fn pre_config(_pconf: *mut apr_pool_t, _plog: *mut apr_pool_t, _ptemp: *mut apr_pool_t) -> c_int {
+    guard::enter("pre_config", || {
+        hooks::before_configuration();
+        sys::OK
+    })
+}
+
+unsafe extern "C" fn post_config(
+    pconf: *mut apr_pool_t,
+    _plog: *mut apr_pool_t,
+    ptemp: *mut apr_pool_t,
+    server: *mut server_rec,
+) -> c_int {
+    guard::enter("post_config", || {
+        // SAFETY: httpd hands over the pool of the configuration, a temporary one, and the main server.
+        let (pconf, ptemp, server) = unsafe { (Pool::from_raw(pconf), Pool::from_raw(ptemp), Server::from_raw(server)) };
+        pconf.at_end(hooks::configuration_ends);
+        hooks::post_config(pconf, ptemp, server).code()
+    })
+}
+
+unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, _server: *mut server_rec) {
+    guard::enter("child_init", hooks::child_init);
+}
+
+/// Runs a hook about a request.
+///
+/// # Safety
+/// `r` is the request that httpd calls the hook for.
+unsafe fn with_request(name: &'static str, r: *mut request_rec, hook: fn(&mut Request<'_>) -> Answer) -> c_int {
+    guard::enter(name, || {
+        // SAFETY: S1; it is the only one made of this request while the hook runs.
+        let mut request = unsafe { Request::from_raw(r) };
+        hook(&mut request).code()
+    })
+}
+
+unsafe extern "C" fn translate_name(r: *mut request_rec) -> c_int {
+    // SAFETY: called by httpd as this hook.
+    unsafe { with_request("translate_name", r, hooks::translate_name) }
+}
+
+unsafe extern "C" fn access_checker(r: *mut request_rec) -> c_int {
+    // SAFETY: called by httpd as this hook.
+    unsafe { with_request("access_checker", r, hooks::access_checker) }
+}
+
+unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
+    // SAFETY: called by httpd as this hook.
+    unsafe { with_request("handler", r, hooks::handler) }
+}
+

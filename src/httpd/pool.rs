@@ -1,0 +1,81 @@
+//! Memory with httpd's lifetimes.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+use std::mem::{align_of, size_of};
+
+use super::guard;
+use super::sys::{self, apr_pool_t};
+
+/// A pool that lives for `'p`.
+#[derive(Clone, Copy)]
+pub struct Pool<'p> {
+    raw: *mut apr_pool_t,
+    life: PhantomData<&'p ()>,
+}
+
+impl<'p> Pool<'p> {
+    /// # Safety
+    /// `raw` is a pool that lives for `'p` and is used by this thread only.
+    pub(super) unsafe fn from_raw(raw: *mut apr_pool_t) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    pub(super) fn raw(self) -> *mut apr_pool_t {
+        self.raw
+    }
+
+    /// A copy of the bytes with a NUL behind. A NUL inside would cut the string for C: what is behind it is left out.
+    pub fn text(self, bytes: &[u8]) -> &'p CStr {
+        let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+        // SAFETY: the slice has at least `end` bytes, the copy lives as long as the pool (S7) and has its NUL behind them.
+        unsafe { CStr::from_ptr(sys::apr_pstrmemdup(self.raw, bytes.as_ptr().cast::<c_char>(), end)) }
+    }
+
+    /// Moves a value into the pool; it is dropped when the pool is cleared.
+    pub(super) fn keep<T>(self, value: T) -> *mut T {
+        const { assert!(align_of::<T>() <= 8, "apr_palloc aligns to eight bytes") };
+        // SAFETY: apr_palloc gives size_of::<T>() bytes aligned to eight, or aborts the process as httpd's pools do.
+        let place = unsafe { sys::apr_palloc(self.raw, size_of::<T>()) }.cast::<T>();
+        // SAFETY: `place` is memory for one T that nobody else knows; the cleanup drops it once, before the memory goes (S7).
+        unsafe {
+            place.write(value);
+            sys::apr_pool_cleanup_register(
+                self.raw,
+                place.cast::<c_void>(),
+                Some(drop_value::<T>),
+                Some(sys::apr_pool_cleanup_null),
+            );
+        }
+        place
+    }
+
+    /// Runs `action` when the pool is cleared (and not in processes forked from this one that exec).
+    pub fn at_end(self, action: fn()) {
+        // SAFETY: a function pointer fits into `data`, and `call` turns it back.
+        unsafe {
+            sys::apr_pool_cleanup_register(
+                self.raw,
+                action as *const c_void,
+                Some(call),
+                Some(sys::apr_pool_cleanup_null),
+            );
+        }
+    }
+}
+
+unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> sys::apr_status_t {
+    guard::enter("pool cleanup", || {
+        // SAFETY: registered by `keep` with a T that is still in place; APR runs a cleanup once.
+        unsafe { value.cast::<T>().drop_in_place() };
+    });
+    0
+}
+
+unsafe extern "C" fn call(action: *mut c_void) -> sys::apr_status_t {
+    guard::enter("pool cleanup", || {
+        // SAFETY: registered by `at_end` with a `fn()`.
+        unsafe { std::mem::transmute::<*mut c_void, fn()>(action)() };
+    });
+    0
+}

@@ -1,0 +1,48 @@
+//! Apache's regular expressions (PCRE), so that patterns mean what they mean in every other directive.
+
+use std::ffi::{CStr, CString};
+use std::mem::MaybeUninit;
+
+use super::bytes;
+use super::pool::Pool;
+use super::sys::{self, ap_regex_t, ap_regmatch_t};
+
+/// A compiled pattern that lives as long as the configuration.
+#[derive(Debug)]
+pub struct Regex {
+    raw: *const ap_regex_t,
+}
+
+// SAFETY: httpd itself matches one compiled pattern from many threads; the pool of the configuration outlives all requests (S5).
+unsafe impl Send for Regex {}
+// SAFETY: as above.
+unsafe impl Sync for Regex {}
+
+impl Regex {
+    /// Compiles a pattern in the pool of the configuration; `None` if it is none.
+    pub fn new(pool: Pool<'_>, pattern: &[u8]) -> Option<Self> {
+        let pattern = CString::new(pattern).ok()?;
+        // SAFETY: the result lives in the pool.
+        let raw = unsafe { sys::ap_pregcomp(pool.raw(), pattern.as_ptr(), sys::AP_REG_EXTENDED) };
+        (!raw.is_null()).then_some(Self { raw })
+    }
+
+    /// Matches from somewhere in `subject`: where the match ends, and `template` with its `$n` and `&` filled in. An empty match is none.
+    pub fn substitute(&self, pool: Pool<'_>, subject: &[u8], template: &CStr) -> Option<(usize, Vec<u8>)> {
+        let subject = CString::new(subject).ok()?;
+        let mut found = [MaybeUninit::<ap_regmatch_t>::zeroed(); GROUPS];
+        let count = GROUPS;
+        // SAFETY: `found` has room for `count` matches; all strings outlive the calls; the pattern outlives this object's user (S5).
+        unsafe {
+            let groups = found.as_mut_ptr().cast::<ap_regmatch_t>();
+            if sys::ap_regexec(self.raw, subject.as_ptr(), count, groups, 0) != 0 {
+                return None;
+            }
+            let end = usize::try_from((*groups).rm_eo).ok().filter(|end| *end > 0)?;
+            let filled = sys::ap_pregsub(pool.raw(), template.as_ptr(), subject.as_ptr(), count, groups);
+            Some((end, bytes(filled)?.to_vec()))
+        }
+    }
+}
+
+const GROUPS: usize = sys::AP_MAX_REG_MATCH as usize;

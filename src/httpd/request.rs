@@ -1,0 +1,369 @@
+//! `request_rec`: what a hook may ask and change.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use super::bytes;
+use super::pool::Pool;
+use super::server::Server;
+use super::sys::{self, request_rec};
+use super::table::Table;
+
+/// The request of a hook. Never kept beyond it: what must live longer is copied out.
+pub struct Request<'r> {
+    raw: *mut request_rec,
+    life: PhantomData<&'r mut ()>,
+}
+
+/// What the file system said about `r->filename` when Apache mapped the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing is there.
+    Missing,
+    /// A folder.
+    Folder,
+    /// Anything else, with its modification time in microseconds.
+    File(i64),
+}
+
+/// Settings of Apache's core for the directory of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct CoreFlags {
+    /// `CGIPassAuth On`
+    pub pass_authorization: bool,
+    /// `CGIVar REQUEST_URI current-uri`
+    pub current_uri: bool,
+    /// `EnableMMAP`
+    pub mmap: bool,
+    /// `EnableSendfile`
+    pub sendfile: bool,
+}
+
+impl<'r> Request<'r> {
+    /// # Safety
+    /// `raw` is the request of a running hook, for the whole of `'r` (S1), and this is the only [`Request`] made of it.
+    pub(super) unsafe fn from_raw(raw: *mut request_rec) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    pub(super) fn raw(&self) -> *mut request_rec {
+        self.raw
+    }
+
+    pub(super) fn rec(&self) -> &request_rec {
+        // SAFETY: S1; nothing of ours holds a mutable reference to the record.
+        unsafe { &*self.raw }
+    }
+
+    fn text(&self, field: *const c_char) -> Option<&'r [u8]> {
+        // SAFETY: callers pass string fields of the record: S1, S6.
+        unsafe { bytes(field) }
+    }
+
+    /// The request's pool.
+    pub fn pool(&self) -> Pool<'r> {
+        // SAFETY: S1.
+        unsafe { Pool::from_raw(self.rec().pool) }
+    }
+
+    /// The server that the request is for.
+    pub fn server(&self) -> Server<'r> {
+        // SAFETY: S5.
+        unsafe { Server::from_raw(self.rec().server) }
+    }
+
+    fn table(&self, raw: *mut sys::apr_table_t) -> Table<'r> {
+        // SAFETY: callers pass tables of the record: S1.
+        unsafe { Table::from_raw(raw, self.pool()) }
+    }
+
+    /// Request headers.
+    pub fn headers_in(&self) -> Table<'r> {
+        self.table(self.rec().headers_in)
+    }
+
+    /// Response headers of a success.
+    pub fn headers_out(&self) -> Table<'r> {
+        self.table(self.rec().headers_out)
+    }
+
+    /// Response headers of every answer, Apache's error pages too.
+    pub fn error_headers_out(&self) -> Table<'r> {
+        self.table(self.rec().err_headers_out)
+    }
+
+    /// Variables of SetEnv, mod_ssl and others.
+    pub fn environment(&self) -> Table<'r> {
+        self.table(self.rec().subprocess_env)
+    }
+
+    /// What modules tell each other about this request.
+    pub fn notes(&self) -> Table<'r> {
+        self.table(self.rec().notes)
+    }
+
+    /// The path of the URL, decoded.
+    pub fn uri(&self) -> &'r [u8] {
+        self.text(self.rec().uri).unwrap_or(b"")
+    }
+
+    /// The request line as it came.
+    pub fn line(&self) -> &'r [u8] {
+        self.text(self.rec().the_request).unwrap_or(b"")
+    }
+
+    /// `HTTP/1.1` and the like.
+    pub fn protocol(&self) -> &'r [u8] {
+        self.text(self.rec().protocol).unwrap_or(b"")
+    }
+
+    /// The method as the client wrote it.
+    pub fn method(&self) -> &'r [u8] {
+        self.text(self.rec().method).unwrap_or(b"")
+    }
+
+    /// Whether Apache treats the method as GET, which it does for HEAD too.
+    pub fn is_get(&self) -> bool {
+        self.rec().method_number == sys::M_GET
+    }
+
+    /// Whether the answer has no body because the method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.rec().header_only != 0
+    }
+
+    /// The query string, raw.
+    pub fn query(&self) -> &'r [u8] {
+        self.text(self.rec().args).unwrap_or(b"")
+    }
+
+    /// The file that the request was mapped to.
+    pub fn filename(&self) -> &'r [u8] {
+        self.text(self.rec().filename).unwrap_or(b"")
+    }
+
+    /// What follows the file in the URL.
+    pub fn path_info(&self) -> &'r [u8] {
+        self.text(self.rec().path_info).unwrap_or(b"")
+    }
+
+    /// The handler that was chosen.
+    pub fn handler(&self) -> &'r [u8] {
+        self.text(self.rec().handler).unwrap_or(b"")
+    }
+
+    /// The name in the Host header.
+    pub fn hostname(&self) -> Option<&'r [u8]> {
+        self.text(self.rec().hostname)
+    }
+
+    /// Who was authenticated.
+    pub fn user(&self) -> Option<&'r [u8]> {
+        self.text(self.rec().user)
+    }
+
+    /// How.
+    pub fn auth_type(&self) -> Option<&'r [u8]> {
+        self.text(self.rec().ap_auth_type)
+    }
+
+    /// When Apache began to read the request, microseconds since the epoch.
+    pub fn time(&self) -> u64 {
+        u64::try_from(self.rec().request_time).unwrap_or(0)
+    }
+
+    /// The client's address, as mod_remoteip may have corrected it.
+    pub fn client_ip(&self) -> &'r [u8] {
+        self.text(self.rec().useragent_ip).unwrap_or(b"")
+    }
+
+    /// The client's port.
+    pub fn client_port(&self) -> u16 {
+        // SAFETY: S1; httpd sets the address when it accepts the connection.
+        unsafe { self.rec().useragent_addr.as_ref() }.map_or(0, |a| a.port)
+    }
+
+    /// The address that the client connected to.
+    pub fn local_ip(&self) -> &'r [u8] {
+        self.text(self.connection().local_ip).unwrap_or(b"")
+    }
+
+    /// Host and port of the listening address.
+    pub fn listener(&self) -> (&'r [u8], u16) {
+        // SAFETY: S1; set when the connection is accepted.
+        let address = unsafe { self.connection().local_addr.as_ref() };
+        address.map_or((&b""[..], 0), |a| (self.text(a.hostname).unwrap_or(b""), a.port))
+    }
+
+    fn connection(&self) -> &sys::conn_rec {
+        // SAFETY: S1: a request has its connection.
+        unsafe { &*self.rec().connection }
+    }
+
+    /// The server's name for URLs, as UseCanonicalName decides, escaped for HTML.
+    pub fn server_name(&self) -> &'r [u8] {
+        // SAFETY: S1; the result lives in the request's pool.
+        unsafe { bytes(sys::ap_escape_html2(self.pool().raw(), sys::ap_get_server_name_for_url(self.raw), 0)) }
+            .unwrap_or(b"")
+    }
+
+    /// The server's name, as UseCanonicalName decides.
+    pub fn plain_server_name(&self) -> &'r [u8] {
+        // SAFETY: S1; the result lives with the request or the server.
+        unsafe { bytes(sys::ap_get_server_name(self.raw)) }.unwrap_or(b"")
+    }
+
+    /// The server's port, as UseCanonicalName and UseCanonicalPhysicalPort decide.
+    pub fn server_port(&self) -> u16 {
+        // SAFETY: S1.
+        unsafe { sys::ap_get_server_port(self.raw) }
+    }
+
+    /// `http` or `https`, as Apache sees this hop.
+    pub fn scheme(&self) -> &'r [u8] {
+        // SAFETY: S1; a static string.
+        unsafe { bytes(sys::ap_run_http_scheme(self.raw)) }.unwrap_or(b"http")
+    }
+
+    /// The server's banner (`ServerTokens`).
+    pub fn banner(&self) -> &'r [u8] {
+        // SAFETY: lives with the configuration.
+        unsafe { bytes(sys::ap_get_server_banner()) }.unwrap_or(b"")
+    }
+
+    /// `DocumentRoot`, the context's prefix and its own document root.
+    pub fn roots(&self) -> [Option<&'r [u8]>; 3] {
+        // SAFETY: S1; strings of the configuration or of the request.
+        unsafe {
+            [
+                bytes(sys::ap_document_root(self.raw)),
+                bytes(sys::ap_context_prefix(self.raw)),
+                bytes(sys::ap_context_document_root(self.raw)),
+            ]
+        }
+    }
+
+    /// Whether mod_ssl (or who provides `ssl_is_https`) says that this connection is encrypted.
+    pub fn is_https(&self) -> bool {
+        type IsHttps = unsafe extern "C" fn(*mut sys::conn_rec) -> c_int;
+        static LOOKED_UP: OnceLock<Option<IsHttps>> = OnceLock::new();
+        let function = LOOKED_UP.get_or_init(|| {
+            // SAFETY: optional functions are registered before the first request and stay.
+            let found = unsafe { sys::apr_dynamic_fn_retrieve(c"ssl_is_https".as_ptr()) };
+            // SAFETY: the type that mod_ssl.h declares for this name.
+            found.map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), IsHttps>(f) })
+        });
+        // SAFETY: S1.
+        function.is_some_and(|f| unsafe { f(self.rec().connection) } != 0)
+    }
+
+    /// Apache's id of this request (`%L`), made if there is none yet.
+    pub fn id(&mut self) -> &'r [u8] {
+        // SAFETY: S1; the hook writes a string of the request's pool.
+        unsafe {
+            if (*self.raw).log_id.is_null() {
+                sys::ap_run_generate_log_id((*self.raw).connection, self.raw, &raw mut (*self.raw).log_id);
+            }
+            bytes((*self.raw).log_id)
+        }
+        .unwrap_or(b"")
+    }
+
+    /// Apache's id of the connection, if it has one already.
+    pub fn connection_id(&self) -> Option<&'r [u8]> {
+        self.text(self.connection().log_id)
+    }
+
+    /// Where `path_info` begins in `uri`: Apache's own rule, which allows for a URL that was rewritten.
+    pub fn path_info_start(&self) -> usize {
+        // SAFETY: S1; both are strings or null, and null is asked for first.
+        unsafe {
+            let r = self.rec();
+            if r.uri.is_null() || r.path_info.is_null() {
+                return self.uri().len();
+            }
+            usize::try_from(sys::ap_find_path_info(r.uri, r.path_info)).unwrap_or(0)
+        }
+    }
+
+    /// What the request was mapped to.
+    pub fn target(&self) -> Target {
+        let info = &self.rec().finfo;
+        match info.filetype {
+            sys::apr_filetype_e::APR_NOFILE => Target::Missing,
+            sys::apr_filetype_e::APR_DIR => Target::Folder,
+            _ => Target::File(info.mtime),
+        }
+    }
+
+    /// Whether `Options ExecCGI` is on.
+    pub fn may_execute(&self) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::ap_allow_options(self.raw) & sys::OPT_EXECCGI != 0 }
+    }
+
+    /// Whether `AcceptPathInfo Off` rejects what follows the file.
+    pub fn rejects_path_info(&self) -> bool {
+        self.rec().used_path_info == sys::AP_REQ_REJECT_PATH_INFO
+    }
+
+    /// `LimitRequestBody`; 0 is no limit.
+    pub fn body_limit(&self) -> u64 {
+        // SAFETY: S1.
+        u64::try_from(unsafe { sys::ap_get_limit_req_body(self.raw) }).unwrap_or(0)
+    }
+
+    /// Settings of Apache's core.
+    pub fn core_flags(&self) -> CoreFlags {
+        // SAFETY: S1.
+        let flags = unsafe { sys::wsgi_shim_core_flags(self.raw) };
+        CoreFlags {
+            pass_authorization: flags & sys::WSGI_SHIM_CGI_PASS_AUTH != 0,
+            current_uri: flags & sys::WSGI_SHIM_CURRENT_URI != 0,
+            mmap: flags & sys::WSGI_SHIM_MMAP != 0,
+            sendfile: flags & sys::WSGI_SHIM_SENDFILE != 0,
+        }
+    }
+
+    /// Whether a content filter (compression, say) stands in front of the protocol's own filters.
+    pub fn has_content_filter(&self) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::wsgi_shim_first_output_filter(self.raw) < sys::ap_filter_type::AP_FTYPE_PROTOCOL as c_int }
+    }
+
+    /// Whether this request stands for another one that was redirected internally, and its parts: URL, query string, user.
+    pub fn redirected_from(&self) -> Option<[Option<&'r [u8]>; 3]> {
+        // SAFETY: S1: the chain of redirects lives as long as the request.
+        unsafe { self.rec().prev.as_ref() }.map(|p| [self.text(p.uri), self.text(p.args), self.text(p.user)])
+    }
+
+    /// Maps the request to a script of ours.
+    pub fn map_to(&mut self, filename: &[u8], handler: &'static CStr) {
+        let filename = self.pool().text(filename);
+        // SAFETY: S1; the copy lives in the request's pool, the handler for ever. httpd never writes through either.
+        unsafe {
+            (*self.raw).filename = filename.as_ptr().cast_mut();
+            (*self.raw).handler = handler.as_ptr();
+        }
+    }
+
+    /// Serves the request again under another URL of this server, with GET.
+    pub fn redirect_to(&mut self, url: &[u8]) {
+        self.headers_in().unset(c"Content-Length");
+        let url = self.pool().text(url);
+        // SAFETY: S1; the method string is static.
+        unsafe {
+            (*self.raw).method = c"GET".as_ptr();
+            (*self.raw).method_number = sys::M_GET;
+            sys::ap_internal_redirect_handler(url.as_ptr(), self.raw);
+        }
+    }
+}
+
+/// An environment variable of this process.
+pub fn process_variable(name: &[u8]) -> Option<Vec<u8>> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    CString::new(name).ok()?;
+    std::env::var_os(std::ffi::OsStr::from_bytes(name)).map(OsStringExt::into_vec)
+}

@@ -1,0 +1,201 @@
+//! The way of a response through Apache's output filters.
+
+use std::ffi::{CStr, c_int};
+use std::os::fd::{IntoRawFd, OwnedFd};
+
+use super::request::Request;
+use super::sys::{self, apr_bucket_brigade};
+
+/// The client is gone, or a filter failed: there is nobody to send to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+/// Sets the status line. `line` is the number, a space and the reason.
+pub fn set_status(r: &mut Request<'_>, status: u16, line: &[u8]) {
+    let line = r.pool().text(line);
+    // SAFETY: S1; the copy lives in the request's pool.
+    unsafe {
+        (*r.raw()).status = c_int::from(status);
+        (*r.raw()).status_line = line.as_ptr();
+    }
+}
+
+/// Takes the status back, so that Apache's own error page or another URL takes the place of the response.
+pub fn clear_status(r: &mut Request<'_>) {
+    // SAFETY: S1.
+    unsafe {
+        (*r.raw()).status = sys::HTTP_OK;
+        (*r.raw()).status_line = std::ptr::null();
+    }
+}
+
+/// Sets the content type to the letter; filters that are chosen by type are added.
+pub fn set_content_type(r: &mut Request<'_>, value: &[u8]) {
+    let value = r.pool().text(value);
+    // SAFETY: S1; the copy lives in the request's pool.
+    unsafe { sys::ap_set_content_type(r.raw(), value.as_ptr()) };
+}
+
+/// Adds a response header, keeping those of the same name.
+pub fn add_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
+    r.headers_out().add(name, value);
+}
+
+/// Sets a response header that there may be one of only.
+pub fn set_header(r: &mut Request<'_>, name: &'static CStr, value: &[u8]) {
+    let value = r.pool().text(value);
+    r.headers_out().set(name, value);
+}
+
+/// Adds a response header that stays on Apache's error pages too.
+pub fn add_error_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
+    r.error_headers_out().add(name, value);
+}
+
+/// From now on reading the body sends no `100 Continue`, which would end up inside the response.
+pub fn no_more_continue(r: &mut Request<'_>) {
+    // SAFETY: S1.
+    unsafe { (*r.raw()).expecting_100 = 0 };
+}
+
+/// The connection ends after this response: its framing is not what the headers say.
+pub fn close_after(r: &mut Request<'_>) {
+    // SAFETY: S1.
+    unsafe { (*(*r.raw()).connection).keepalive = sys::ap_conn_keepalive_e::AP_CONN_CLOSE };
+}
+
+/// Sets how long a write to the client may take; gives back what it was.
+pub fn set_client_timeout(r: &mut Request<'_>, microseconds: i64) -> Option<i64> {
+    // SAFETY: S1; the socket lives as long as the connection.
+    unsafe {
+        let socket = sys::ap_get_conn_socket(r.rec().connection);
+        let mut before = 0;
+        if socket.is_null() || sys::apr_socket_timeout_get(socket, &raw mut before) != 0 {
+            return None;
+        }
+        (sys::apr_socket_timeout_set(socket, microseconds) == 0).then_some(before)
+    }
+}
+
+/// The body of a response on its way: pieces are gathered, then passed down together.
+pub struct ResponseBody {
+    brigade: *mut apr_bucket_brigade,
+    passed: bool,
+}
+
+impl ResponseBody {
+    /// An empty body.
+    pub fn new(r: &Request<'_>) -> Self {
+        // SAFETY: S1; the brigade lives in the request's pool.
+        let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, (*r.rec().connection).bucket_alloc) };
+        Self { brigade, passed: false }
+    }
+
+    /// Whether anything, the headers at least, has been passed down.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// Whether nothing waits to be passed down.
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: the brigade is ours.
+        unsafe { sys::wsgi_shim_is_empty(self.brigade) != 0 }
+    }
+
+    fn append(&mut self, r: &Request<'_>, make: unsafe extern "C" fn(*mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket) {
+        // SAFETY: S1; the bucket is made with the allocator of the brigade.
+        unsafe { sys::wsgi_shim_append(self.brigade, make((*r.rec().connection).bucket_alloc)) };
+    }
+
+    /// Adds bytes and passes everything down; what a filter must keep longer it copies. `last` ends the body, `flush` sends it at once.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    pub fn pass(&mut self, r: &mut Request<'_>, data: &[&[u8]], then: Then) -> Result<(), Gone> {
+        for piece in data.iter().filter(|d| !d.is_empty()) {
+            // SAFETY: the bytes outlive the bucket: the brigade is emptied below, before this function returns.
+            unsafe {
+                let bucket = sys::apr_bucket_transient_create(
+                    piece.as_ptr().cast(),
+                    piece.len(),
+                    (*r.rec().connection).bucket_alloc,
+                );
+                sys::wsgi_shim_append(self.brigade, bucket);
+            }
+        }
+        match then {
+            Then::More => {}
+            Then::Flush => self.append(r, sys::apr_bucket_flush_create),
+            Then::End => self.append(r, sys::apr_bucket_eos_create),
+        }
+        self.send(r)
+    }
+
+    /// Adds a piece of a file. Apache sends it with mmap or sendfile where it may, and answers `Range` from it.
+    ///
+    /// # Errors
+    /// [`Gone`] if Apache cannot take the descriptor.
+    pub fn add_file(
+        &mut self,
+        r: &mut Request<'_>,
+        file: OwnedFd,
+        offset: u64,
+        length: u64,
+        mmap: bool,
+        sendfile: bool,
+    ) -> Result<(), Gone> {
+        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return Err(Gone) };
+        let mut taken = std::ptr::null_mut();
+        // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
+        unsafe {
+            if sys::wsgi_shim_take_file(&raw mut taken, file.into_raw_fd(), c_int::from(sendfile), r.raw()) != 0 {
+                return Err(Gone);
+            }
+            sys::wsgi_shim_append_file(self.brigade, taken, offset, length, r.rec().pool, c_int::from(mmap));
+        }
+        Ok(())
+    }
+
+    /// Ends a response that is not whole so that no client takes it for a whole one: the chunked filter withholds its last chunk when
+    /// it sees this error, and the connection is closed. This is what mod_proxy does when a backend breaks.
+    pub fn abort(&mut self, r: &mut Request<'_>) {
+        close_after(r);
+        // SAFETY: S1; the bucket is made with the allocator of the brigade.
+        unsafe {
+            let bucket = sys::ap_bucket_error_create(
+                sys::HTTP_BAD_GATEWAY,
+                std::ptr::null(),
+                r.rec().pool,
+                (*r.rec().connection).bucket_alloc,
+            );
+            sys::wsgi_shim_append(self.brigade, bucket);
+        }
+        self.append(r, sys::apr_bucket_eos_create);
+        // The client is told as far as it can be; there is nobody left to tell about a failure.
+        let _ = self.send(r);
+    }
+
+    fn send(&mut self, r: &mut Request<'_>) -> Result<(), Gone> {
+        self.passed = true;
+        // SAFETY: S1; httpd may keep buckets, not the brigade.
+        let status = unsafe {
+            let status = sys::ap_pass_brigade(r.rec().output_filters, self.brigade);
+            sys::apr_brigade_cleanup(self.brigade.cast());
+            status
+        };
+        // SAFETY: S1.
+        let aborted = unsafe { (*r.rec().connection).aborted != 0 };
+        if status == 0 && !aborted { Ok(()) } else { Err(Gone) }
+    }
+}
+
+/// What follows bytes that are passed down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// More, soon: filters may gather.
+    More,
+    /// A pause: what is there is sent now.
+    Flush,
+    /// Nothing.
+    End,
+}

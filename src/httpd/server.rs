@@ -1,0 +1,187 @@
+//! `server_rec`, and what the process knows about itself.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::marker::PhantomData;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Duration;
+
+use wsgi_wire::record::Level;
+
+use super::pool::Pool;
+use super::sys::{self, server_rec};
+use super::{bytes, module};
+
+/// The main server or a virtual host.
+#[derive(Clone, Copy)]
+pub struct Server<'s> {
+    raw: *mut server_rec,
+    life: PhantomData<&'s ()>,
+}
+
+impl<'s> Server<'s> {
+    /// # Safety
+    /// `raw` is a server of the current configuration, which outlives `'s` (S5).
+    pub(super) unsafe fn from_raw(raw: *mut server_rec) -> Self {
+        Self { raw, life: PhantomData }
+    }
+
+    pub(super) fn raw(self) -> *mut server_rec {
+        self.raw
+    }
+
+    /// The main server, once the configuration has been read.
+    pub fn main() -> Option<Server<'static>> {
+        // SAFETY: S5; httpd sets the pointer while it is single-threaded.
+        let raw = unsafe { sys::ap_server_conf };
+        // SAFETY: S5.
+        (!raw.is_null()).then(|| unsafe { Server::from_raw(raw) })
+    }
+
+    /// What tells two servers of one configuration apart.
+    pub fn id(self) -> usize {
+        self.raw as usize
+    }
+
+    /// Whether it is a `<VirtualHost>`.
+    pub fn is_virtual(self) -> bool {
+        // SAFETY: S5.
+        unsafe { (*self.raw).is_virtual != 0 }
+    }
+
+    /// `ServerName`, if known by now.
+    pub fn hostname(self) -> Option<&'s [u8]> {
+        // SAFETY: S5, S6.
+        unsafe { bytes((*self.raw).server_hostname) }
+    }
+
+    /// `ServerAdmin`
+    pub fn admin(self) -> Option<&'s [u8]> {
+        // SAFETY: S5, S6.
+        unsafe { bytes((*self.raw).server_admin) }
+    }
+
+    /// `Timeout`
+    pub fn timeout(self) -> Duration {
+        // SAFETY: S5.
+        Duration::from_micros(u64::try_from(unsafe { (*self.raw).timeout }).unwrap_or(0))
+    }
+
+    /// The level up to which records of this module are written.
+    pub fn log_level(self) -> Level {
+        // SAFETY: S5.
+        let level = unsafe { sys::wsgi_shim_server_level(self.raw, module::index()) };
+        u8::try_from(level.clamp(0, Level::Trace as c_int)).ok().and_then(|n| Level::try_from(n).ok()).unwrap_or(Level::Warn)
+    }
+
+    /// The descriptor of its error log; `None` where it logs to a program or to syslog through no file.
+    pub fn error_log(self) -> Option<BorrowedFd<'s>> {
+        let mut fd: RawFd = -1;
+        // SAFETY: S5; the log file is open as long as the configuration lives.
+        unsafe {
+            let file = (*self.raw).error_log;
+            if file.is_null() || sys::apr_os_file_get(&raw mut fd, file) != 0 || fd < 0 {
+                return None;
+            }
+            Some(BorrowedFd::borrow_raw(fd))
+        }
+    }
+
+    /// This server and those after it in httpd's list; from the main server: all.
+    pub fn all(self) -> impl Iterator<Item = Server<'s>> {
+        std::iter::successors(Some(self), |s| {
+            // SAFETY: S5.
+            let next = unsafe { (*s.raw).next };
+            // SAFETY: S5.
+            (!next.is_null()).then(|| unsafe { Server::from_raw(next) })
+        })
+    }
+}
+
+/// What kind of run of httpd this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// `-t` or a dump: nothing may be started.
+    ConfigTest,
+    /// The first of the two readings of the configuration at start.
+    Rehearsal,
+    /// The reading that counts.
+    Real,
+}
+
+/// What kind of run this is.
+pub fn run() -> Run {
+    // SAFETY: plain queries of global numbers.
+    let (mode, state) =
+        unsafe { (sys::ap_state_query(sys::AP_SQ_RUN_MODE), sys::ap_state_query(sys::AP_SQ_MAIN_STATE)) };
+    match (mode, state) {
+        (sys::AP_SQ_RM_CONFIG_TEST | sys::AP_SQ_RM_CONFIG_DUMP, _) => Run::ConfigTest,
+        (_, sys::AP_SQ_MS_CREATE_PRE_CONFIG) => Run::Rehearsal,
+        _ => Run::Real,
+    }
+}
+
+/// An answer of the MPM to one of its queries.
+fn mpm(query: c_int) -> Option<c_int> {
+    let mut value = 0;
+    // SAFETY: writes one int.
+    (unsafe { sys::ap_mpm_query(query, &raw mut value) } == 0).then_some(value)
+}
+
+/// Whether httpd is on its way out, rather than restarting.
+pub fn is_exiting() -> bool {
+    // SAFETY: a plain query of a global number.
+    unsafe { sys::ap_state_query(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_EXITING }
+}
+
+/// Most child processes of the MPM, and threads of each.
+pub fn capacity() -> (u32, u32) {
+    let number = |query| mpm(query).and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
+    (number(sys::AP_MPMQ_MAX_DAEMONS), number(sys::AP_MPMQ_MAX_THREADS))
+}
+
+/// Name of the MPM, when httpd was built, and the banner with all components.
+pub fn description() -> (String, String, String) {
+    let text = |raw| {
+        // SAFETY: static strings of httpd, or one in pconf that outlives this call.
+        unsafe { bytes(raw) }.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default()
+    };
+    // SAFETY: plain getters.
+    unsafe { (text(sys::ap_show_mpm()), text(sys::ap_get_server_built()), text(sys::ap_get_server_banner())) }
+}
+
+/// Adds a component to the server's banner.
+pub fn add_component(pool: Pool<'_>, component: &CStr) {
+    // SAFETY: httpd copies the text.
+    unsafe { sys::ap_add_version_component(pool.raw(), component.as_ptr()) };
+}
+
+/// A path made absolute: relative ones start at `DefaultRuntimeDir`.
+pub fn runtime_path(pool: Pool<'_>, path: &CStr) -> Option<Vec<u8>> {
+    // SAFETY: the result lives in the pool.
+    unsafe { bytes(sys::ap_runtime_dir_relative(pool.raw(), path.as_ptr())) }.map(<[u8]>::to_vec)
+}
+
+/// A path made absolute: relative ones start at `ServerRoot`.
+pub fn server_root_path(pool: Pool<'_>, path: &[u8]) -> Option<Vec<u8>> {
+    let path = CString::new(path).ok()?;
+    // SAFETY: the result lives in the pool.
+    unsafe { bytes(sys::ap_server_root_relative(pool.raw(), path.as_ptr())) }.map(<[u8]>::to_vec)
+}
+
+/// Version of the httpd headers that this module was built with.
+pub fn version() -> (u32, (u32, u32)) {
+    let number = |n: c_int| u32::try_from(n).unwrap_or(0);
+    (
+        number(sys::AP_SERVER_MAJORVERSION_NUMBER),
+        (number(sys::AP_SERVER_MINORVERSION_NUMBER), number(sys::AP_SERVER_PATCHLEVEL_NUMBER)),
+    )
+}
+
+/// Memory of the process that survives the reloading of the module at a restart, all zero when it is new. Only plain data may be kept in it.
+pub(super) fn retained<T: Copy>(key: &'static CStr) -> *mut T {
+    // SAFETY: httpd keeps the memory until the process ends; it is made zeroed, with the size asked for the first time.
+    unsafe {
+        let kept: *mut c_void = sys::ap_retained_data_get(key.as_ptr());
+        if kept.is_null() { sys::ap_retained_data_create(key.as_ptr(), size_of::<T>()) } else { kept }.cast::<T>()
+    }
+}

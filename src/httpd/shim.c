@@ -1,0 +1,105 @@
+/* Everything that is a macro or a bit-field in httpd's headers, as functions. No decisions are taken here. */
+
+#include "src/httpd/bindings.h"
+#include <stdint.h>
+#include <unistd.h>
+
+int wsgi_shim_ends_with_eos(const apr_bucket_brigade *brigade)
+{
+    return !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade));
+}
+
+int wsgi_shim_is_empty(const apr_bucket_brigade *brigade)
+{
+    return APR_BRIGADE_EMPTY(brigade);
+}
+
+void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket)
+{
+    APR_BRIGADE_INSERT_TAIL(brigade, bucket);
+}
+
+void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_off_t offset, apr_off_t length,
+                           apr_pool_t *pool, int mmap)
+{
+    apr_bucket *bucket = apr_brigade_insert_file(brigade, file, offset, length, pool);
+#if APR_HAS_MMAP
+    if (!mmap) {
+        apr_bucket_file_enable_mmap(bucket, 0);
+    }
+#endif
+}
+
+int wsgi_shim_request_logs(const request_rec *r, int module_index, int level)
+{
+    return APLOG_R_MODULE_IS_LEVEL(r, module_index, level);
+}
+
+int wsgi_shim_server_logs(const server_rec *s, int module_index, int level)
+{
+    return APLOG_MODULE_IS_LEVEL(s, module_index, level);
+}
+
+int wsgi_shim_server_level(const server_rec *s, int module_index)
+{
+    return ap_get_server_module_loglevel(s, module_index);
+}
+
+void wsgi_shim_log_request(int module_index, int level, const request_rec *r, const char *text)
+{
+    ap_log_rerror_("mod_wsgi.c", 0, module_index, level, 0, r, "%s", text);
+}
+
+void wsgi_shim_log_server(int module_index, int level, const server_rec *s, const char *text)
+{
+    ap_log_error_("mod_wsgi.c", 0, module_index, level, 0, s, "%s", text);
+}
+
+int wsgi_shim_core_flags(const request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);
+    int flags = 0;
+    if (core->cgi_pass_auth == AP_CGI_PASS_AUTH_ON) {
+        flags |= WSGI_SHIM_CGI_PASS_AUTH;
+    }
+    if (core->cgi_var_rules) {
+        const char *rule = apr_hash_get(core->cgi_var_rules, "REQUEST_URI", APR_HASH_KEY_STRING);
+        if (rule && !strcmp(rule, "current-uri")) {
+            flags |= WSGI_SHIM_CURRENT_URI;
+        }
+    }
+    if (core->enable_mmap != ENABLE_MMAP_OFF) {
+        flags |= WSGI_SHIM_MMAP;
+    }
+    if (core->enable_sendfile == ENABLE_SENDFILE_ON) {
+        flags |= WSGI_SHIM_SENDFILE;
+    }
+    return flags;
+}
+
+static apr_status_t close_descriptor(void *fd)
+{
+    close((int)(intptr_t)fd);
+    return APR_SUCCESS;
+}
+
+/* A bucket that is set aside makes another apr_file_t of the descriptor, which closes nothing (APR_FOPEN_NOCLEANUP). The pool of the
+ * main request closes it: the request ends after its last bucket has been sent. */
+apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const request_rec *r)
+{
+    apr_os_file_t os = fd;
+    apr_int32_t flags = APR_FOPEN_READ | APR_FOPEN_BINARY | APR_FOPEN_XTHREAD;
+    if (sendfile) {
+        flags |= APR_FOPEN_SENDFILE_ENABLED;
+    }
+    while (r->main) {
+        r = r->main;
+    }
+    apr_pool_cleanup_register(r->pool, (void *)(intptr_t)fd, close_descriptor, close_descriptor);
+    return apr_os_file_put(file, &os, flags, r->pool);
+}
+
+int wsgi_shim_first_output_filter(const request_rec *r)
+{
+    return r->output_filters ? (int)r->output_filters->frec->ftype : AP_FTYPE_NETWORK;
+}

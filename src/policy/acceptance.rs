@@ -1,0 +1,175 @@
+//! Whether a request for a script is accepted, and if not with which status: `directives.md` §6.1 in its order.
+#![forbid(unsafe_code)]
+
+/// What Apache knows about a request before anything of ours runs.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFacts<'r> {
+    /// What the URL was mapped to; `None` for handler scripts, whose resource may be anything.
+    pub target: Option<Target>,
+    /// Whether an alias of ours mapped it.
+    pub aliased: bool,
+    /// `Options ExecCGI`
+    pub may_execute: bool,
+    /// Whether something follows the script in the URL.
+    pub has_path_info: bool,
+    /// `AcceptPathInfo Off`
+    pub rejects_path_info: bool,
+    /// Transfer-Encoding of the request.
+    pub transfer_encoding: Option<&'r [u8]>,
+    /// Content-Length of the request.
+    pub content_length: Option<&'r [u8]>,
+    /// `WSGIChunkedRequest`
+    pub chunked_request: bool,
+    /// `LimitRequestBody`; 0 is no limit.
+    pub body_limit: u64,
+}
+
+/// What the URL was mapped to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Nothing is there.
+    Missing,
+    /// A folder.
+    Folder,
+    /// A file.
+    File,
+}
+
+/// How long the request's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    /// As announced; 0 if there is none.
+    Known(u64),
+    /// It comes in chunks.
+    Chunked,
+}
+
+/// Why a request is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// 403
+    #[error("Options ExecCGI is off for this script, and no WSGIScriptAlias names it")]
+    MayNotExecute,
+    /// 404
+    #[error("the script does not exist or cannot be read")]
+    Missing,
+    /// 403
+    #[error("a folder is no script")]
+    Folder,
+    /// 404
+    #[error("AcceptPathInfo Off rejects what follows the script in the URL")]
+    PathInfo,
+    /// 501
+    #[error("the request's Transfer-Encoding is not supported")]
+    TransferEncoding,
+    /// 411
+    #[error("a chunked request body needs WSGIChunkedRequest On")]
+    LengthRequired,
+    /// 400
+    #[error("the request's Content-Length is not a number")]
+    ContentLength,
+    /// 413
+    #[error("the request's Content-Length exceeds LimitRequestBody")]
+    TooLarge,
+}
+
+impl Refusal {
+    /// What the client gets.
+    pub fn status(self) -> u16 {
+        match self {
+            Refusal::MayNotExecute | Refusal::Folder => 403,
+            Refusal::Missing | Refusal::PathInfo => 404,
+            Refusal::TransferEncoding => 501,
+            Refusal::LengthRequired => 411,
+            Refusal::ContentLength => 400,
+            Refusal::TooLarge => 413,
+        }
+    }
+}
+
+/// Accepts a request, or says why not.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn accept(facts: &RequestFacts<'_>) -> Result<BodyLength, Refusal> {
+    if let Some(target) = facts.target {
+        if !facts.aliased && !facts.may_execute {
+            return Err(Refusal::MayNotExecute);
+        }
+        match target {
+            Target::Missing => return Err(Refusal::Missing),
+            Target::Folder => return Err(Refusal::Folder),
+            Target::File => {}
+        }
+    }
+    if facts.rejects_path_info && facts.has_path_info {
+        return Err(Refusal::PathInfo);
+    }
+    if let Some(encoding) = facts.transfer_encoding {
+        if !encoding.eq_ignore_ascii_case(b"chunked") {
+            return Err(Refusal::TransferEncoding);
+        }
+        return if facts.chunked_request { Ok(BodyLength::Chunked) } else { Err(Refusal::LengthRequired) };
+    }
+    let Some(text) = facts.content_length else { return Ok(BodyLength::Known(0)) };
+    let length = length(text).ok_or(Refusal::ContentLength)?;
+    if facts.body_limit > 0 && length > facts.body_limit {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(BodyLength::Known(length))
+}
+
+/// Only digits: `+5` is a number to Rust, not to HTTP.
+fn length(text: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?;
+    digits.parse().ok().filter(|n| *n <= i64::MAX as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: RequestFacts<'static> = RequestFacts {
+        target: Some(Target::File),
+        aliased: true,
+        may_execute: false,
+        has_path_info: true,
+        rejects_path_info: false,
+        transfer_encoding: None,
+        content_length: None,
+        chunked_request: false,
+        body_limit: 1000,
+    };
+
+    #[test]
+    fn each_rule_has_its_status() {
+        let rows = [
+            (GOOD, Ok(BodyLength::Known(0))),
+            (RequestFacts { aliased: false, ..GOOD }, Err(Refusal::MayNotExecute)),
+            (RequestFacts { aliased: false, may_execute: true, ..GOOD }, Ok(BodyLength::Known(0))),
+            (RequestFacts { target: Some(Target::Missing), ..GOOD }, Err(Refusal::Missing)),
+            (RequestFacts { target: Some(Target::Folder), ..GOOD }, Err(Refusal::Folder)),
+            (RequestFacts { target: None, aliased: false, ..GOOD }, Ok(BodyLength::Known(0))),
+            (RequestFacts { rejects_path_info: true, ..GOOD }, Err(Refusal::PathInfo)),
+            (RequestFacts { rejects_path_info: true, has_path_info: false, ..GOOD }, Ok(BodyLength::Known(0))),
+            (RequestFacts { transfer_encoding: Some(b"gzip"), ..GOOD }, Err(Refusal::TransferEncoding)),
+            (RequestFacts { transfer_encoding: Some(b"Chunked"), ..GOOD }, Err(Refusal::LengthRequired)),
+            (
+                RequestFacts { transfer_encoding: Some(b"chunked"), chunked_request: true, ..GOOD },
+                Ok(BodyLength::Chunked),
+            ),
+            (RequestFacts { content_length: Some(b"12"), ..GOOD }, Ok(BodyLength::Known(12))),
+            (RequestFacts { content_length: Some(b"abc"), ..GOOD }, Err(Refusal::ContentLength)),
+            (RequestFacts { content_length: Some(b"-1"), ..GOOD }, Err(Refusal::ContentLength)),
+            (RequestFacts { content_length: Some(b"+1"), ..GOOD }, Err(Refusal::ContentLength)),
+            (RequestFacts { content_length: Some(b""), ..GOOD }, Err(Refusal::ContentLength)),
+            (RequestFacts { content_length: Some(b"1000"), ..GOOD }, Ok(BodyLength::Known(1000))),
+            (RequestFacts { content_length: Some(b"1001"), ..GOOD }, Err(Refusal::TooLarge)),
+            (RequestFacts { content_length: Some(b"1001"), body_limit: 0, ..GOOD }, Ok(BodyLength::Known(1001))),
+        ];
+        for (facts, expected) in rows {
+            assert_eq!(accept(&facts), expected, "{facts:?}");
+        }
+        assert_eq!(Refusal::TooLarge.status(), 413);
+    }
+}

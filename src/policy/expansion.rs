@@ -1,0 +1,157 @@
+//! Names of groups with `%{…}` in them: `directives.md` §3.7.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+/// What names may be made of. Asked only when a name needs it.
+pub trait Names {
+    /// `ServerName`, by UseCanonicalName.
+    fn server(&self) -> &[u8];
+    /// The name in the Host header.
+    fn host(&self) -> Option<&[u8]>;
+    /// The port, by UseCanonicalName.
+    fn port(&self) -> u16;
+    /// SCRIPT_NAME with single slashes; in small letters where file names do not differ by case.
+    fn script_name(&self) -> Cow<'_, [u8]>;
+    /// A note, a variable of the request, or one of the process: in this order.
+    fn variable(&self, name: &[u8]) -> Option<Vec<u8>>;
+}
+
+/// What a name is for: `%{RESOURCE}` is for application groups only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `WSGIProcessGroup`, `process-group=`
+    ProcessGroup,
+    /// `WSGIApplicationGroup`, `application-group=`
+    ApplicationGroup,
+}
+
+/// The name of a group for one request. What is no expansion stays as it is written.
+pub fn group<'v>(kind: Kind, value: &'v [u8], names: &dyn Names) -> Cow<'v, [u8]> {
+    if !value.starts_with(b"%") {
+        return Cow::Borrowed(value);
+    }
+    if let Some(variable) = environment_name(value) {
+        let Some(found) = names.variable(variable) else { return Cow::Borrowed(value) };
+        // What a variable holds is expanded once more, but never another variable.
+        return Cow::Owned(token(kind, &found, names).map_or_else(|| found.clone(), Cow::into_owned));
+    }
+    token(kind, value, names).unwrap_or(Cow::Borrowed(value))
+}
+
+fn token(kind: Kind, value: &[u8], names: &dyn Names) -> Option<Cow<'static, [u8]>> {
+    let name = match value {
+        b"%{GLOBAL}" => Vec::new(),
+        b"%{SERVER}" => with_port(names.server(), names.port()),
+        b"%{HOST}" => with_port(names.host().filter(|h| !h.is_empty()).unwrap_or(names.server()), names.port()),
+        b"%{RESOURCE}" if kind == Kind::ApplicationGroup => {
+            let mut name = with_port(names.server(), names.port());
+            name.push(b'|');
+            name.extend_from_slice(&names.script_name());
+            name
+        }
+        _ => return None,
+    };
+    Some(Cow::Owned(name))
+}
+
+/// `WSGICallableObject`: only `%{ENV:x}` means something, every other `%` stands for the default.
+pub fn callable<'v>(value: &'v [u8], names: &dyn Names) -> Cow<'v, [u8]> {
+    const DEFAULT: &[u8] = b"application";
+    if !value.starts_with(b"%") {
+        return Cow::Borrowed(value);
+    }
+    match environment_name(value).and_then(|name| names.variable(name)) {
+        Some(found) if !found.starts_with(b"%") => Cow::Owned(found),
+        _ => Cow::Borrowed(DEFAULT),
+    }
+}
+
+fn environment_name(value: &[u8]) -> Option<&[u8]> {
+    value.strip_prefix(b"%{ENV:")?.strip_suffix(b"}")
+}
+
+fn with_port(name: &[u8], port: u16) -> Vec<u8> {
+    let mut out = name.to_vec();
+    if port != 80 && port != 443 {
+        out.extend_from_slice(format!(":{port}").as_bytes());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sample {
+        port: u16,
+        host: Option<&'static [u8]>,
+    }
+
+    impl Names for Sample {
+        fn server(&self) -> &[u8] {
+            b"example.com"
+        }
+        fn host(&self) -> Option<&[u8]> {
+            self.host
+        }
+        fn port(&self) -> u16 {
+            self.port
+        }
+        fn script_name(&self) -> Cow<'_, [u8]> {
+            Cow::Borrowed(b"/app")
+        }
+        fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
+            match name {
+                b"GROUP" => Some(b"red".to_vec()),
+                b"AGAIN" => Some(b"%{SERVER}".to_vec()),
+                b"LOOP" => Some(b"%{ENV:GROUP}".to_vec()),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn groups_are_expanded_as_specified() {
+        let names = Sample { port: 8000, host: Some(b"www") };
+        let rows = [
+            ("plain", "plain", "plain"),
+            ("a%{SERVER}", "a%{SERVER}", "a%{SERVER}"),
+            ("%{GLOBAL}", "", ""),
+            ("%{SERVER}", "example.com:8000", "example.com:8000"),
+            ("%{HOST}", "www:8000", "www:8000"),
+            ("%{RESOURCE}", "%{RESOURCE}", "example.com:8000|/app"),
+            ("%{ENV:GROUP}", "red", "red"),
+            ("%{ENV:AGAIN}", "example.com:8000", "example.com:8000"),
+            ("%{ENV:LOOP}", "%{ENV:GROUP}", "%{ENV:GROUP}"),
+            ("%{ENV:NONE}", "%{ENV:NONE}", "%{ENV:NONE}"),
+            ("%{OTHER}", "%{OTHER}", "%{OTHER}"),
+        ];
+        for (value, process, application) in rows {
+            assert_eq!(&*group(Kind::ProcessGroup, value.as_bytes(), &names), process.as_bytes(), "{value}");
+            assert_eq!(&*group(Kind::ApplicationGroup, value.as_bytes(), &names), application.as_bytes(), "{value}");
+        }
+    }
+
+    #[test]
+    fn usual_ports_and_missing_hosts_are_left_out() {
+        let names = Sample { port: 443, host: Some(b"") };
+        assert_eq!(&*group(Kind::ApplicationGroup, b"%{HOST}", &names), b"example.com");
+        assert_eq!(&*group(Kind::ApplicationGroup, b"%{RESOURCE}", &names), b"example.com|/app");
+    }
+
+    #[test]
+    fn callables_know_variables_only() {
+        let names = Sample { port: 80, host: None };
+        let rows = [
+            ("main", "main"),
+            ("%{ENV:GROUP}", "red"),
+            ("%{ENV:NONE}", "application"),
+            ("%{GLOBAL}", "application"),
+            ("%{ENV:AGAIN}", "application"),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(&*callable(value.as_bytes(), &names), expected.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `script-user` and `script-group`: only scripts of that owner, out of reach of others, may run in the group (`directives.md` §4.5).
+#![forbid(unsafe_code)]
+
+/// Owner and permissions of a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// The owner that scripts of a group must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// `script-user`
+    User(u32),
+    /// `script-group`
+    Group(u32),
+}
+
+/// Why a script may not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Of somebody else.
+    #[error("the script does not belong to the user that script-user names")]
+    ScriptUser,
+    /// Of another group.
+    #[error("the script does not belong to the group that script-group names")]
+    ScriptGroup,
+    /// Others may change it.
+    #[error("the script can be written to by others than its owner")]
+    ScriptWritable,
+    /// In somebody else's folder.
+    #[error("the script's folder does not belong to the user that script-user names")]
+    FolderUser,
+    /// In a folder of another group.
+    #[error("the script's folder does not belong to the group that script-group names")]
+    FolderGroup,
+    /// Others may replace it.
+    #[error("the script's folder can be written to by others than its owner")]
+    FolderWritable,
+}
+
+const GROUP_WRITE: u32 = 0o020;
+const WORLD_WRITE: u32 = 0o002;
+
+/// Checks a script and the folder that it is in.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check(policy: Policy, script: Ownership, folder: Ownership) -> Result<(), Refusal> {
+    let ensure = |holds: bool, refusal| if holds { Ok(()) } else { Err(refusal) };
+    match policy {
+        Policy::User(uid) => {
+            ensure(script.uid == uid, Refusal::ScriptUser)?;
+            ensure(script.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::ScriptWritable)?;
+            ensure(folder.uid == uid, Refusal::FolderUser)?;
+            ensure(folder.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::FolderWritable)
+        }
+        Policy::Group(gid) => {
+            ensure(script.gid == gid, Refusal::ScriptGroup)?;
+            ensure(script.mode & WORLD_WRITE == 0, Refusal::ScriptWritable)?;
+            ensure(folder.gid == gid, Refusal::FolderGroup)?;
+            ensure(folder.mode & WORLD_WRITE == 0, Refusal::FolderWritable)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn of(uid: u32, gid: u32, mode: u32) -> Ownership {
+        Ownership { uid, gid, mode }
+    }
+
+    #[test]
+    fn each_rule_is_checked() {
+        let good = of(5, 6, 0o755);
+        let rows = [
+            (Policy::User(5), good, good, Ok(())),
+            (Policy::User(4), good, good, Err(Refusal::ScriptUser)),
+            (Policy::User(5), of(5, 6, 0o775), good, Err(Refusal::ScriptWritable)),
+            (Policy::User(5), good, of(4, 6, 0o755), Err(Refusal::FolderUser)),
+            (Policy::User(5), good, of(5, 6, 0o757), Err(Refusal::FolderWritable)),
+            (Policy::Group(6), of(1, 6, 0o775), of(2, 6, 0o775), Ok(())),
+            (Policy::Group(7), good, good, Err(Refusal::ScriptGroup)),
+            (Policy::Group(6), of(5, 6, 0o757), good, Err(Refusal::ScriptWritable)),
+            (Policy::Group(6), good, of(5, 7, 0o755), Err(Refusal::FolderGroup)),
+            (Policy::Group(6), good, of(5, 6, 0o777), Err(Refusal::FolderWritable)),
+        ];
+        for (policy, script, folder, expected) in rows {
+            assert_eq!(check(policy, script, folder), expected, "{policy:?} {script:?} {folder:?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! SCRIPT_NAME and PATH_INFO.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+/// The text with each run of `/` made one.
+pub fn single_slashes(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.windows(2).any(|w| w == b"//") {
+        return Cow::Borrowed(path);
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for byte in path {
+        if *byte != b'/' || out.last() != Some(&b'/') {
+            out.push(*byte);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The target of a request line, as it came; the whole line if it has no second word.
+pub fn request_target(line: &[u8]) -> &[u8] {
+    let rest = line.iter().position(u8::is_ascii_whitespace).map_or(&b""[..], |at| line[at..].trim_ascii_start());
+    let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+    &rest[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_slashes_become_one() {
+        let rows = [("", ""), ("/", "/"), ("//", "/"), ("/x//y///z//", "/x/y/z/"), ("/a/b", "/a/b")];
+        for (given, expected) in rows {
+            assert_eq!(single_slashes(given.as_bytes()), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_target_is_the_second_word() {
+        let rows = [
+            ("GET /a?b HTTP/1.1", "/a?b"),
+            ("GET http://h:1/x HTTP/1.1", "http://h:1/x"),
+            ("GET /a", "/a"),
+            ("GET  /a  HTTP/1.1", "/a"),
+            ("GET", ""),
+        ];
+        for (line, target) in rows {
+            assert_eq!(request_target(line.as_bytes()), target.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! One connection to a daemon process, and what it has been told already.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
+use wsgi_wire::request::Hello;
+
+/// A connection that carries one request at a time.
+#[derive(Debug)]
+pub struct Connection {
+    /// The socket.
+    pub stream: UnixStream,
+    /// Which of the processes that its slot has had it leads to.
+    pub serial: u32,
+    /// What is sent before anything else.
+    hello: Option<Hello>,
+    routes: Routes,
+}
+
+/// The routes that a connection has announced, by content.
+#[derive(Debug, Default)]
+struct Routes {
+    known: HashMap<Box<[u8]>, u16>,
+    /// Most connections serve one route: it is compared first, without hashing.
+    last: Option<(Box<[u8]>, u16)>,
+}
+
+impl Connection {
+    /// Connects to a process.
+    ///
+    /// # Errors
+    /// Those of `connect`: the process is gone, or its socket does not take us.
+    pub fn open(path: &str, serial: u32, secret: u64, timeout: Duration, buffers: (u32, u32)) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        let timeout = Some(timeout).filter(|t| !t.is_zero());
+        stream.set_read_timeout(timeout)?;
+        stream.set_write_timeout(timeout)?;
+        let (send, receive) = buffers;
+        if send > 0 {
+            sockopt::set_socket_send_buffer_size(&stream, send as usize)?;
+        }
+        if receive > 0 {
+            sockopt::set_socket_recv_buffer_size(&stream, receive as usize)?;
+        }
+        Ok(Self::over(stream, serial, secret))
+    }
+
+    /// A connection over a socket that is connected already.
+    pub fn over(stream: UnixStream, serial: u32, secret: u64) -> Self {
+        let hello = Some(Hello { version: wsgi_wire::VERSION, secret });
+        Self { stream, serial, hello, routes: Routes::default() }
+    }
+
+    /// Begins what is sent for a request: `Hello` and `Route` if they are due. Gives the number of the route whose content is `route`.
+    ///
+    /// # Errors
+    /// [`BeginError`]
+    pub fn begin(&mut self, route: &[u8], out: &mut Vec<u8>) -> Result<u16, BeginError> {
+        if let Some(hello) = self.hello.take() {
+            frame::put(out, Kind::Hello, |out| hello.put(out))?;
+        }
+        self.routes.announce(route, out)
+    }
+
+    /// Sends everything. An error means that the process has not got the whole.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        self.stream.write_all(message)
+    }
+}
+
+/// Why a request cannot begin on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeginError {
+    /// It has announced as many routes as the protocol has numbers for.
+    RoutesExhausted,
+    /// The route does not fit into a frame.
+    TooLong,
+}
+
+impl From<Malformed> for BeginError {
+    fn from(_: Malformed) -> Self {
+        Self::TooLong
+    }
+}
+
+impl Routes {
+    fn announce(&mut self, route: &[u8], out: &mut Vec<u8>) -> Result<u16, BeginError> {
+        if let Some((last, id)) = &self.last
+            && **last == *route
+        {
+            return Ok(*id);
+        }
+        let id = match self.known.get(route) {
+            Some(id) => *id,
+            None => self.add(route, out)?,
+        };
+        self.last = Some((route.into(), id));
+        Ok(id)
+    }
+
+    fn add(&mut self, route: &[u8], out: &mut Vec<u8>) -> Result<u16, BeginError> {
+        let id = u16::try_from(self.known.len()).ok().filter(|id| *id < limits::ROUTES);
+        let id = id.ok_or(BeginError::RoutesExhausted)?;
+        frame::put(out, Kind::Route, |out| {
+            id.put(out);
+            out.extend_from_slice(route);
+        })?;
+        self.known.insert(route.into(), id);
+        Ok(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(mut data: &[u8]) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        while let Ok(Some(frame)) = frame::first(data) {
+            kinds.push(frame.kind);
+            data = &data[frame.size()..];
+        }
+        kinds
+    }
+
+    fn connection() -> Connection {
+        Connection::over(UnixStream::pair().unwrap().0, 1, 42)
+    }
+
+    #[test]
+    fn hello_and_routes_are_said_once() {
+        let mut c = connection();
+        let mut began = |route: &[u8]| {
+            let mut out = Vec::new();
+            let id = c.begin(route, &mut out).unwrap();
+            (id, kinds(&out))
+        };
+        assert_eq!(began(b"a"), (0, vec![Kind::Hello, Kind::Route]));
+        assert_eq!(began(b"a"), (0, vec![]));
+        assert_eq!(began(b"b"), (1, vec![Kind::Route]));
+        assert_eq!(began(b"a"), (0, vec![]));
+    }
+
+    #[test]
+    fn numbers_run_out() {
+        let mut c = connection();
+        for n in 0..limits::ROUTES {
+            assert_eq!(c.begin(&n.to_ne_bytes(), &mut Vec::new()), Ok(n));
+        }
+        assert_eq!(c.begin(b"one more", &mut Vec::new()), Err(BeginError::RoutesExhausted));
+        assert_eq!(c.begin(&5u16.to_ne_bytes(), &mut Vec::new()), Ok(5));
+    }
+}

@@ -1,0 +1,245 @@
+//! One request and its answer on one connection.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
+use wsgi_wire::record::Level;
+use wsgi_wire::response::{End, Fail, File, Head, LogRecord, Reject};
+
+use super::connection::Connection;
+use super::inbox::{Inbox, Received};
+use super::{Client, Gone, Then};
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The response is whole and on its way. The connection can be used again.
+    Complete,
+    /// The application failed after the head was sent. The connection can be used again.
+    Truncated,
+    /// The application did not come to answer: this status. The connection can be used again.
+    Failed(u16),
+    /// The process has not executed it. Another one may.
+    Rejected(Reject),
+    /// The process closed without having read it. Another one may execute it.
+    NotExecuted,
+    /// The process is gone, or sends nonsense. `true`: a part of the response has been taken already.
+    Lost(bool),
+    /// The process is silent for longer than `socket-timeout`. `true`: a part of the response has been taken already.
+    TimedOut(bool),
+    /// The head cannot be sent; the client gets this status.
+    Refused(u16),
+    /// The client is gone.
+    ClientGone,
+}
+
+/// A conversation while it lasts.
+pub struct Conversation<'c, C> {
+    connection: &'c mut Connection,
+    inbox: &'c mut Inbox,
+    client: &'c mut C,
+    /// How long to wait for more before what is there is sent to the client.
+    flush_delay: Duration,
+    /// Whether a frame of the answer has arrived.
+    answered: bool,
+    /// Whether the head has been taken.
+    headed: bool,
+    /// Whether something of the response has been passed down without being sent at once.
+    unsent: bool,
+    /// Whether a file waits to go with the next piece.
+    unpassed: bool,
+}
+
+/// Whether the conversation goes on.
+enum Step {
+    On,
+    Over(Outcome),
+}
+
+impl<'c, C: Client> Conversation<'c, C> {
+    /// Prepares a conversation; `inbox` is empty.
+    pub fn new(
+        connection: &'c mut Connection,
+        inbox: &'c mut Inbox,
+        client: &'c mut C,
+        flush_delay: Duration,
+    ) -> Self {
+        Self { connection, inbox, client, flush_delay, answered: false, headed: false, unsent: false, unpassed: false }
+    }
+
+    /// Sends the request and carries the answer to the client.
+    pub fn run(mut self, request: &[u8]) -> Outcome {
+        match self.connection.send(request) {
+            Ok(()) => {}
+            Err(error) if is_timeout(&error) => return Outcome::TimedOut(false),
+            // Whatever the process has got is not a whole request, so it cannot have executed it.
+            Err(_) => return Outcome::NotExecuted,
+        }
+        loop {
+            match self.frames() {
+                Ok(Step::On) => {}
+                Ok(Step::Over(outcome)) => return outcome,
+                Err(Gone) => return Outcome::ClientGone,
+            }
+            if let Step::Over(outcome) = self.receive() {
+                return outcome;
+            }
+        }
+    }
+
+    /// Handles all frames that are there. Data of one read go down to the client together.
+    fn frames(&mut self) -> Result<Step, Gone> {
+        loop {
+            let Ok(first) = self.inbox.first() else { return Ok(Step::Over(Outcome::Lost(self.headed))) };
+            let Some(frame) = first else { return Ok(Step::On) };
+            self.answered = true;
+            let size = frame.size();
+            let step = match frame.kind {
+                Kind::Data if self.headed => {
+                    // An end that is there already goes with the data: one brigade, one write to the client.
+                    if self.inbox.is_followed_by(size, Kind::End, &[End::Complete as u8]) {
+                        self.client.data(&[frame.payload], Then::End)?;
+                        self.inbox.consume(size + frame::HEADER + 1);
+                        return Ok(Step::Over(Outcome::Complete));
+                    }
+                    self.client.data(&[frame.payload], Then::More)?;
+                    (self.unsent, self.unpassed) = (true, false);
+                    Step::On
+                }
+                Kind::End if self.headed => match End::from_bytes(frame.payload) {
+                    Ok(End::Complete) => {
+                        self.client.data(&[], Then::End)?;
+                        Step::Over(Outcome::Complete)
+                    }
+                    Ok(End::Truncated) => Step::Over(Outcome::Truncated),
+                    Err(_) => Step::Over(Outcome::Lost(true)),
+                },
+                Kind::Head if !self.headed => match Head::decode(frame.payload) {
+                    Ok(head) => {
+                        self.headed = true;
+                        match self.client.head(&head) {
+                            Ok(()) => Step::On,
+                            Err(status) => Step::Over(Outcome::Refused(status)),
+                        }
+                    }
+                    Err(_) => Step::Over(Outcome::Lost(false)),
+                },
+                Kind::Log => match LogRecord::from_bytes(frame.payload) {
+                    Ok(record) => {
+                        self.client.log(record.level, &record.text);
+                        Step::On
+                    }
+                    Err(_) => Step::Over(Outcome::Lost(self.headed)),
+                },
+                Kind::File if self.headed => match File::from_bytes(frame.payload) {
+                    Ok(file) => self.file(&file)?,
+                    Err(_) => Step::Over(Outcome::Lost(true)),
+                },
+                Kind::Pull => match u32::from_bytes(frame.payload) {
+                    Ok(max) => {
+                        self.inbox.consume(size);
+                        self.pull(max.min(limits::PULL) as usize)?;
+                        continue;
+                    }
+                    Err(_) => Step::Over(Outcome::Lost(self.headed)),
+                },
+                Kind::Fail if !self.headed => match Fail::from_bytes(frame.payload) {
+                    Ok(fail) => Step::Over(Outcome::Failed(fail.status)),
+                    Err(_) => Step::Over(Outcome::Lost(false)),
+                },
+                Kind::Reject if !self.headed => match Reject::from_bytes(frame.payload) {
+                    Ok(reject) => Step::Over(Outcome::Rejected(reject)),
+                    Err(_) => Step::Over(Outcome::Lost(false)),
+                },
+                _ => Step::Over(Outcome::Lost(self.headed)),
+            };
+            self.inbox.consume(size);
+            if let Step::Over(_) = step {
+                return Ok(step);
+            }
+        }
+    }
+
+    fn file(&mut self, file: &File) -> Result<Step, Gone> {
+        let Some(descriptor) = self.inbox.descriptor() else { return Ok(Step::Over(Outcome::Lost(true))) };
+        self.client.file(descriptor, file.offset, file.length)?;
+        self.unpassed = true;
+        Ok(Step::On)
+    }
+
+    /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before it sends more.
+    fn pull(&mut self, max: usize) -> Result<(), Gone> {
+        if self.unsent || self.unpassed {
+            self.flush()?;
+        }
+        let mut body = Vec::with_capacity(max.min(64 << 10));
+        let read = self.client.read_body(max.max(1), &mut body);
+        let mut answer = Vec::new();
+        // The sizes are within the limits by construction; a failure leaves the answer empty, and the process will time out.
+        let put = match read {
+            Ok(true) => frame::put(&mut answer, Kind::Body, |out| out.extend_from_slice(&body)),
+            Ok(false) => frame::put(&mut answer, Kind::BodyEnd, |_| {}),
+            Err(error) => frame::put(&mut answer, Kind::BodyError, |out| error.put(out)),
+        };
+        if put.is_err() {
+            self.client.log(Level::Error, b"a piece of the request body does not fit into a frame");
+        }
+        // Should the process be gone, the next read tells.
+        let _ = self.connection.send(&answer);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Gone> {
+        (self.unsent, self.unpassed) = (false, false);
+        self.client.data(&[], Then::Flush)
+    }
+
+    /// Reads more. When something waits to be sent and nothing more comes, it is sent.
+    fn receive(&mut self) -> Step {
+        if self.unsent || self.unpassed {
+            match self.inbox.receive(&self.connection.stream, false) {
+                Err(error) if is_timeout(&error) => {
+                    if !self.more_soon()
+                        && let Err(Gone) = self.flush()
+                    {
+                        return Step::Over(Outcome::ClientGone);
+                    }
+                }
+                outcome => return self.received(outcome),
+            }
+        }
+        let outcome = self.inbox.receive(&self.connection.stream, true);
+        self.received(outcome)
+    }
+
+    fn more_soon(&self) -> bool {
+        if self.flush_delay.is_zero() {
+            return false;
+        }
+        let wait = Timespec {
+            tv_sec: self.flush_delay.as_secs().try_into().unwrap_or(0),
+            tv_nsec: self.flush_delay.subsec_nanos().into(),
+        };
+        let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
+        matches!(poll(&mut watched, Some(&wait)), Ok(n) if n > 0)
+    }
+
+    fn received(&self, outcome: io::Result<Received>) -> Step {
+        Step::Over(match outcome {
+            Ok(Received::Bytes) => return Step::On,
+            Err(error) if is_timeout(&error) => Outcome::TimedOut(self.headed),
+            // Unread data at the other end of a unix socket that closes shows as a reset.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset && !self.answered => Outcome::NotExecuted,
+            Ok(Received::Closed) | Err(_) => Outcome::Lost(self.headed),
+        })
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

@@ -1,0 +1,161 @@
+//! What a daemon process has sent and nobody has looked at yet: bytes and descriptors.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use wsgi_wire::codec::Malformed;
+use wsgi_wire::frame::{self, Frame};
+
+/// How much is asked for at once: a small response arrives with one read.
+const ROOM: usize = 64 << 10;
+
+/// Descriptors that may come with one read. The kernel ends a read behind the first message that carries any.
+const DESCRIPTORS: usize = 8;
+
+/// Received and not yet consumed.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    descriptors: VecDeque<OwnedFd>,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// Something.
+    Bytes,
+    /// The other side has closed.
+    Closed,
+}
+
+impl Inbox {
+    /// The bytes that are there.
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end && self.descriptors.is_empty()
+    }
+
+    /// The next whole frame, if it is all there, and where it ends; see [`Self::consume`].
+    ///
+    /// # Errors
+    /// [`Malformed`]: the connection is of no more use.
+    pub fn first(&self) -> Result<Option<Frame<'_>>, Malformed> {
+        frame::first(self.bytes())
+    }
+
+    /// Whether behind the first `size` bytes there is a whole frame of this kind and payload.
+    pub fn is_followed_by(&self, size: usize, kind: frame::Kind, payload: &[u8]) -> bool {
+        let rest = self.bytes().get(size..).unwrap_or(&[]);
+        matches!(frame::first(rest), Ok(Some(next)) if next.kind == kind && next.payload == payload)
+    }
+
+    /// Drops a frame of this size.
+    pub fn consume(&mut self, size: usize) {
+        self.start = (self.start + size).min(self.end);
+    }
+
+    /// The oldest descriptor.
+    pub fn descriptor(&mut self) -> Option<OwnedFd> {
+        self.descriptors.pop_front()
+    }
+
+    /// Reads once, waiting for it unless told not to.
+    ///
+    /// # Errors
+    /// Those of `recvmsg`; `WouldBlock` when the socket's receive time-out is over, or at once if it must not wait.
+    pub fn receive(&mut self, socket: impl AsFd, wait: bool) -> io::Result<Received> {
+        self.make_room();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let flags = if wait { RecvFlags::CMSG_CLOEXEC } else { RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT };
+        let received = rustix::io::retry_on_intr(|| {
+            recvmsg(&socket, &mut [IoSliceMut::new(&mut self.buffer[self.end..])], &mut ancillary, flags)
+        })?;
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptors.extend(descriptors);
+            }
+        }
+        self.end += received.bytes;
+        Ok(if received.bytes == 0 { Received::Closed } else { Received::Bytes })
+    }
+
+    /// Makes room for the rest of the first frame, or for a usual read.
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let wanted = frame::needed(self.bytes()).max(ROOM);
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+    }
+
+    /// Forgets everything, and memory beyond the usual: one huge frame must not stay allocated in each thread.
+    pub fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+        self.descriptors.clear();
+        if self.buffer.len() > 16 * ROOM {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    use wsgi_wire::frame::Kind;
+
+    #[test]
+    fn frames_come_out_whole_however_they_were_sent() {
+        let (mut daemon, child) = UnixStream::pair().unwrap();
+        let mut inbox = Inbox::default();
+        let mut sent = Vec::new();
+        frame::put(&mut sent, Kind::Data, |out| out.extend_from_slice(&[7; 100_000])).unwrap();
+        frame::put(&mut sent, Kind::End, |out| out.push(0)).unwrap();
+        let sender = std::thread::spawn(move || {
+            for piece in sent.chunks(30_000) {
+                daemon.write_all(piece).unwrap();
+            }
+        });
+        while inbox.first().unwrap().is_none() {
+            assert_eq!(inbox.receive(&child, true).unwrap(), Received::Bytes);
+        }
+        let size = {
+            let frame = inbox.first().unwrap().unwrap();
+            assert_eq!((frame.kind, frame.payload.len()), (Kind::Data, 100_000));
+            frame.size()
+        };
+        inbox.consume(size);
+        while inbox.first().unwrap().is_none() {
+            inbox.receive(&child, true).unwrap();
+        }
+        assert_eq!(inbox.first().unwrap().unwrap().kind, Kind::End);
+        inbox.consume(9);
+        assert!(inbox.is_empty());
+        sender.join().unwrap();
+        assert_eq!(inbox.receive(&child, true).unwrap(), Received::Closed);
+    }
+
+    #[test]
+    fn without_waiting_nothing_is_an_error_of_its_own() {
+        let (_daemon, child) = UnixStream::pair().unwrap();
+        let error = Inbox::default().receive(&child, false).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+}

@@ -1,0 +1,47 @@
+//! The client of daemon processes: chooses a process, sends it a request, carries its answer to the client.
+//!
+//! Knows Apache only as [`Client`], so that a whole conversation can be tested over a socket pair.
+#![forbid(unsafe_code)]
+
+pub mod choice;
+pub mod connection;
+pub mod conversation;
+pub mod idle;
+pub mod inbox;
+
+use std::os::fd::OwnedFd;
+
+use wsgi_wire::record::Level;
+use wsgi_wire::response::Head;
+
+/// The HTTP side of one request.
+pub trait Client {
+    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended.
+    ///
+    /// # Errors
+    /// Why the body cannot be read; the client of the relay remembers what that means for the response.
+    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
+
+    /// Writes one record into the error log.
+    fn log(&mut self, level: Level, text: &[u8]);
+
+    /// Takes status and headers; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The status that the client gets instead, because this head cannot be sent.
+    fn head(&mut self, head: &Head<'_>) -> Result<(), u16>;
+
+    /// Sends pieces of the response body.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone>;
+
+    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`].
+    ///
+    /// # Errors
+    /// [`Gone`]
+    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) -> Result<(), Gone>;
+}
+
+pub use crate::httpd::response::{Gone, Then};
