@@ -1,0 +1,30 @@
+"""The front of the command: tells the Rust program about this interpreter and becomes it."""
+
+import json
+import os
+import pathlib
+import sys
+
+from .facts import facts
+
+COMMAND = pathlib.Path(__file__).resolve().parent.parent / "server" / "mod_wsgi-express"
+
+
+def become(words):
+    """Replace this process by the command with these arguments."""
+    environment = {**os.environ, "MOD_WSGI_EXPRESS_FACTS": json.dumps(facts())}
+    os.execve(COMMAND, ["mod_wsgi-express", *words], environment)
+
+
+def start(*args):
+    """``mod_wsgi-express start-server`` with these arguments."""
+    become(["start-server", *args])
+
+
+def main():
+    """The console script."""
+    become(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What the command needs to know of this interpreter, as JSON: ``python -m mod_wsgi.express.facts``."""
+
+import json
+import os
+import pathlib
+import sys
+import sysconfig
+
+
+def module_path():
+    """Where the Apache module is installed."""
+    server = pathlib.Path(__file__).resolve().parent.parent / "server"
+    name = "mod_wsgi-py%d%d" % sys.version_info[:2] + sysconfig.get_config_var("EXT_SUFFIX")
+    return str(server / name)
+
+
+def windows_dll():
+    """The library that httpd loads on Windows before the module."""
+    names = ["python%d%d.dll" % sys.version_info[:2], os.path.join("DLLs", "python3.dll")]
+    found = (os.path.join(sys.base_prefix, name) for name in names)
+    return next((path.replace("\\", "/") for path in found if os.path.exists(path)), None) if sys.platform == "win32" else None
+
+
+def facts():
+    """All of them, by name."""
+    var = sysconfig.get_config_var
+    return {
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "base_prefix": sys.base_prefix,
+        "version": "%d.%d" % sys.version_info[:2],
+        "soabi": var("SOABI"),
+        "ext_suffix": var("EXT_SUFFIX"),
+        "libdir": var("LIBDIR"),
+        "ldlibrary": var("LDLIBRARY"),
+        "with_dyld": bool(var("WITH_DYLD")),
+        "gil_disabled": bool(var("Py_GIL_DISABLED")),
+        "package": str(pathlib.Path(__file__).resolve().parent.parent),
+        "module": module_path(),
+        "site_packages": [],
+        "platform": sys.platform,
+        "windows_dll": windows_dll(),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(facts()))

@@ -1,0 +1,1 @@
+"""The compiled parts: the Apache module, the supervisor and the command."""
