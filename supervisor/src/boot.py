@@ -6,15 +6,20 @@ sys.path[:] = [folder for folder in sys.path if folder]  # "" would be the worki
 try:
     from mod_wsgi import _daemon
 except ImportError as missing:
-    # None here, or another product of the same name.
+    # None here, or another product of the same name. From the fall-back comes this one package only: its neighbours there belong to another interpreter.
+    from importlib.util import module_from_spec, spec_from_file_location
+
     for name in [name for name in sys.modules if name.partition(".")[0] == "mod_wsgi"]:
         del sys.modules[name]
-    sys.path.insert(0, fallback)
+    package = fallback + "/mod_wsgi"
+    spec = spec_from_file_location("mod_wsgi", package + "/__init__.py", submodule_search_locations=[package])
     try:
         if not fallback:
             raise
+        sys.modules["mod_wsgi"] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["mod_wsgi"])
         from mod_wsgi import _daemon
-    except ImportError as reason:
+    except (ImportError, OSError) as reason:
         version = "%d.%d.%d" % sys.version_info[:3]
         # Spelt out, these words on a command line would make pyenv wrap this process in another.
         cure = " ".join([sys.executable, "-m", "pip", "install", "mod-wsgi-rust"])
@@ -22,6 +27,4 @@ except ImportError as missing:
             f"mod_wsgi cannot be imported by {sys.executable} (Python {version}): {reason}; install it there with '{cure}'\n"
         )
         sys.exit(3)
-    # Last, so that what lies beside that package hides nothing of this interpreter's own.
-    sys.path.append(sys.path.pop(0))
 _daemon.main()

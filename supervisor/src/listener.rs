@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
-use nix::sys::socket::sockopt::{RcvBuf, SndBuf};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, setsockopt, socket};
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
 use wsgi_wire::control::Spawn;
 
 /// The file of a bound socket; it goes when this goes.
@@ -21,27 +21,23 @@ impl SocketFile {
     pub fn bind(path: PathBuf, spawn: &Spawn) -> io::Result<(Self, OwnedFd)> {
         // A file of this name is left from a parent that had our parent's pid and had no time to clean up.
         remove(&path)?;
-        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None)?;
+        let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
         // Accepted sockets inherit the sizes. A size that the system refuses leaves its own.
         if spawn.send_buffer > 0 {
-            let _ = setsockopt(&socket, SndBuf, &(spawn.send_buffer as usize));
+            let _ = set_socket_send_buffer_size(&socket, spawn.send_buffer as usize);
         }
         if spawn.receive_buffer > 0 {
-            let _ = setsockopt(&socket, RcvBuf, &(spawn.receive_buffer as usize));
+            let _ = set_socket_recv_buffer_size(&socket, spawn.receive_buffer as usize);
         }
-        bind(socket.as_raw_fd(), &UnixAddr::new(&path)?)?;
+        bind(&socket, &SocketAddrUnix::new(&path)?)?;
         let file = Self { path };
         if let Some(uid) = spawn.socket_user {
             lchown(&file.path, Some(uid), None)?;
         }
-        listen(&socket, backlog(spawn.backlog))?;
+        // The system cuts it to its own limit.
+        listen(&socket, i32::try_from(spawn.backlog).unwrap_or(i32::MAX))?;
         Ok((file, socket))
     }
-}
-
-/// The system cuts it to its own limit; what nix finds too large for a backlog is its largest.
-fn backlog(wanted: u32) -> Backlog {
-    i32::try_from(wanted).ok().and_then(|wanted| Backlog::new(wanted).ok()).unwrap_or(Backlog::MAXCONN)
 }
 
 impl Drop for SocketFile {

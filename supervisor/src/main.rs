@@ -20,7 +20,8 @@ mod sys;
 use std::io;
 use std::process::ExitCode;
 
-use nix::sys::stat::{Mode, umask};
+use rustix::fs::Mode;
+use rustix::process::umask;
 use wsgi_wire::record::Level;
 
 use channel::Channel;
@@ -49,6 +50,6 @@ fn run(log: Log) -> io::Result<()> {
     let control = Channel::with_descriptors(control)?;
     let table = Table::map(table)?;
     // Sockets must be nobody else's from the moment they exist. Daemons get Apache's own mask back, or their group's.
-    let apaches_umask = umask(Mode::from_bits_truncate(0o077)).bits();
+    let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
     Supervisor::new(control, table, signals, log, apaches_umask).run()
 }

@@ -3,10 +3,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
-use wsgi_wire::table::State;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use wsgi_wire::table::{Slot, State};
 
 use crate::sys::table::Table;
 
@@ -20,10 +19,10 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Everything in the table that is not free: to be called before the first process is started.
+    /// Everything in the table that has a live process, whatever else is said of it: to be called before the first process is started.
     pub fn find(table: &Table) -> Self {
-        let taken = table.slots().filter(|(_, slot)| slot.state() != State::Free);
-        let orphans = Self { slots: taken.map(|(index, _)| index).collect() };
+        let taken = |(_, slot): &(usize, &Slot)| slot.state() != State::Free || is_alive(slot.pid.load(Relaxed));
+        let orphans = Self { slots: table.slots().filter(taken).map(|(index, _)| index).collect() };
         for slot in orphans.slots.iter().filter_map(|index| table.slot(*index)) {
             slot.set_state(State::Draining);
         }
@@ -36,6 +35,7 @@ impl Orphans {
             let Some(slot) = table.slot(*index) else { return false };
             let alive = is_alive(slot.pid.load(Relaxed));
             if !alive {
+                slot.pid.store(0, Relaxed);
                 slot.set_state(State::Free);
             }
             alive
@@ -46,8 +46,6 @@ impl Orphans {
 
 /// A process of another user is alive too, though we may not send it anything.
 fn is_alive(pid: u32) -> bool {
-    match i32::try_from(pid) {
-        Ok(pid) if pid > 0 => kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH),
-        _ => false,
-    }
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }

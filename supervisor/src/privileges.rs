@@ -5,10 +5,10 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
-use nix::unistd::{Gid, getgrouplist};
 use wsgi_wire::control::{Identity, Resource, Spawn};
 
 use crate::sys::child::{Directory, Ids};
+use crate::sys::groups::groups_of;
 
 /// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
 pub fn ids(identity: &Identity) -> io::Result<Ids> {
@@ -17,7 +17,7 @@ pub fn ids(identity: &Identity) -> io::Result<Ids> {
         None if identity.name.is_empty() => Vec::new(),
         None => {
             let name = CString::new(identity.name.to_vec())?;
-            getgrouplist(&name, Gid::from_raw(identity.gid))?.into_iter().map(Gid::as_raw).collect()
+            groups_of(&name, identity.gid)?
         }
     };
     if !groups.contains(&identity.gid) {

@@ -3,8 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use rustix::process::{Pid, Signal, getpriority_process, kill_process};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::{Drain, Draining, Reason};
 use wsgi_wire::frame::Kind;
@@ -23,7 +22,7 @@ pub struct Process {
     /// Its slot.
     pub slot: usize,
     /// Its process id.
-    pub pid: u32,
+    pub pid: Pid,
     /// What it was started with.
     pub group: Rc<Group>,
     /// The configuration it belongs to.
@@ -75,7 +74,14 @@ impl Process {
 
     /// Its name in messages.
     pub fn label(&self) -> String {
-        format!("daemon process {} of group '{}'", self.pid, self.group.label())
+        format!("daemon process {} of group '{}'", self.pid.as_raw_pid(), self.group.label())
+    }
+
+    /// Its scheduling priority, if it was wanted another: `(wanted, actual)`.
+    pub fn refused_priority(&self) -> Option<(i32, i32)> {
+        let wanted = self.group.settings.spawn.nice?;
+        let actual = getpriority_process(Some(self.pid)).ok()?;
+        (actual != wanted).then_some((wanted, actual))
     }
 
     /// Whether its end is nobody's fault: it was told to end or has said that it will.
@@ -129,13 +135,13 @@ impl Process {
     pub fn stop(&mut self, table: &Table) {
         self.leave(table);
         self.enter(Phase::Stopping);
-        self.signal(Signal::SIGTERM);
+        self.signal(Signal::TERM);
     }
 
     /// Ends it.
     pub fn kill(&mut self) {
         self.enter(Phase::Killed);
-        self.signal(Signal::SIGKILL);
+        self.signal(Signal::KILL);
     }
 
     /// Notes that its slow start has been reported.
@@ -152,6 +158,6 @@ impl Process {
 
     fn signal(&self, signal: Signal) {
         // It is a child that was not waited for yet, so the pid is its own. If it has ended meanwhile, all is well.
-        let _ = kill(Pid::from_raw(self.pid as i32), signal);
+        let _ = kill_process(self.pid, signal);
     }
 }

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use rustix::process::Pid;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Spawn;
 use wsgi_wire::frame::Kind;
@@ -31,7 +32,7 @@ pub struct Spawned {
     /// Its slot.
     pub slot: usize,
     /// Its process id.
-    pub pid: u32,
+    pub pid: Pid,
     /// Our end of its control socket; `Start` is on its way.
     pub channel: Channel,
     /// The file of its socket.
@@ -127,7 +128,7 @@ fn fill(
     let started = Instant::now();
     let process = command.spawn().map_err(|error| failed_step(error, spawn, &interpreter))?;
     slot.pid.store(process.id(), Relaxed);
-    Ok(Spawned { slot: index, pid: process.id(), channel, socket, started })
+    Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, started })
 }
 
 /// `python <flags> -c <boot> <folder of the mod_wsgi package>`

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::dup2_stderr;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, wait};
+use rustix::stdio::dup2_stderr;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
 use wsgi_wire::table::State;
@@ -23,7 +25,6 @@ use crate::log::Log;
 use crate::orphans::{self, Orphans};
 use crate::process::Process;
 use crate::signals::Signals;
-use crate::sys::child::priority;
 use crate::sys::table::Table;
 use crate::{exit, spawn};
 
@@ -177,9 +178,7 @@ impl Supervisor {
     }
 
     fn check_priority(&self, process: &Process) {
-        let Some(wanted) = process.group.settings.spawn.nice else { return };
-        let actual = priority(process.pid);
-        if actual != wanted {
+        if let Some((wanted, actual)) = process.refused_priority() {
             self.log
                 .warn(&format!("{} has priority {actual}: cpu-priority={wanted} is not permitted", process.label()));
         }
@@ -187,23 +186,20 @@ impl Supervisor {
 
     /// Waits for something to happen.
     fn wait(&self, wake: Option<Instant>) -> io::Result<Ready> {
-        let mut fds = vec![
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.control.as_fd(), if self.stopping { PollFlags::empty() } else { PollFlags::POLLIN }),
-        ];
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control, PollFlags::IN)];
         let mut pids = Vec::new();
         for process in &self.processes {
             let Some(channel) = &process.channel else { continue };
-            let write = if channel.wants_to_send() { PollFlags::POLLOUT } else { PollFlags::empty() };
-            fds.push(PollFd::new(channel.as_fd(), PollFlags::POLLIN | write));
+            let write = if channel.wants_to_send() { PollFlags::OUT } else { PollFlags::empty() };
+            fds.push(PollFd::new(channel, PollFlags::IN | write));
             pids.push(process.pid);
         }
-        match poll(&mut fds, timeout(wake)) {
+        match poll(&mut fds, timeout(wake).as_ref()) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(Ready::default()),
+            Err(Errno::INTR) => return Ok(Ready::default()),
             Err(error) => return Err(error.into()),
         }
-        let happened = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+        let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let daemons = pids.into_iter().zip(&fds[2..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid).collect();
         Ok(Ready { control: happened(&fds[1]), daemons })
     }
@@ -221,27 +217,26 @@ impl Supervisor {
     /// Hears of every process that has ended.
     fn reap(&mut self) {
         loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => return,
-                Ok(status) => self.ended(status),
-                Err(Errno::EINTR) => {}
-                Err(_) => return,
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => self.ended(pid, ExitStatus::from_raw(status.as_raw())),
+                Err(Errno::INTR) => {}
+                Ok(None) | Err(_) => return,
             }
         }
     }
 
-    fn ended(&mut self, status: WaitStatus) {
-        let (Some(pid), Some(how)) = (status.pid(), exit::describe(status)) else { return };
-        let Some(index) = self.processes.iter().position(|process| process.pid == pid.as_raw() as u32) else { return };
+    fn ended(&mut self, pid: Pid, status: ExitStatus) {
+        let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
         let mut process = self.processes.swap_remove(index);
         // Its last words may still be in the socket.
         let _ = process.listen();
         if let Some(slot) = self.table.slot(process.slot) {
+            slot.pid.store(0, Relaxed);
             slot.set_state(State::Free);
         }
-        let expected = process.is_leaving() || process.group.is_service() && status == WaitStatus::Exited(pid, 0);
+        let expected = process.is_leaving() || process.group.is_service() && status.success();
         let level = if expected { Level::Info } else { Level::Error };
-        self.log.record(level, &format!("{} {how}", process.label()));
+        self.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
         if !process.is_leaving() {
             let backoff = self.backoffs.entry(process.group.name().to_vec()).or_default();
             backoff.ended(process.started, process.ready, Instant::now());
@@ -288,7 +283,7 @@ impl Supervisor {
         self.configuration = Some(Rc::new(configuration));
     }
 
-    fn hear_daemon(&mut self, pid: u32) {
+    fn hear_daemon(&mut self, pid: Pid) {
         let Some(process) = self.processes.iter_mut().find(|process| process.pid == pid) else { return };
         if let Some(channel) = process.channel.as_mut().filter(|channel| channel.wants_to_send()) {
             channel.flush();
@@ -311,12 +306,10 @@ impl Supervisor {
 #[derive(Debug, Default)]
 struct Ready {
     control: bool,
-    daemons: Vec<u32>,
+    daemons: Vec<Pid>,
 }
 
-/// The time until `wake`, rounded up so that the moment has really come when it is over.
-fn timeout(wake: Option<Instant>) -> PollTimeout {
-    let Some(wake) = wake else { return PollTimeout::NONE };
-    let milliseconds = wake.saturating_duration_since(Instant::now()).as_micros().div_ceil(1000);
-    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+/// The time until `wake`; without one, as long as it takes.
+fn timeout(wake: Option<Instant>) -> Option<Timespec> {
+    Timespec::try_from(wake?.saturating_duration_since(Instant::now())).ok()
 }

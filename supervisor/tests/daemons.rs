@@ -7,7 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use harness::{Supervised, eventually, is_alive, send};
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use wsgi_wire::control::Identity;
 
 #[test]
@@ -51,7 +51,7 @@ fn a_killed_process_is_replaced_at_once_and_the_log_says_how_it_ended() {
     apache.configure(vec![apache.group("one", 2)]);
     let before = apache.running(2);
     let start = Instant::now();
-    send(before[0], Signal::SIGKILL);
+    send(before[0], Signal::KILL);
     eventually("there are two again", || {
         let pids = apache.running(2);
         (!pids.contains(&before[0])).then_some(())
@@ -108,9 +108,9 @@ fn a_process_that_announces_its_end_is_replaced_before_it() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 1)]);
     let before = apache.running(1)[0];
-    send(before, Signal::SIGUSR1);
+    send(before, Signal::USR1);
     assert!(apache.running(2).contains(&before));
-    send(before, Signal::SIGKILL);
+    send(before, Signal::KILL);
     apache.running(1);
     assert!(!apache.log().contains("wsgi:error"), "an announced end is no error: {}", apache.log());
 }
@@ -135,7 +135,7 @@ fn the_end_of_apache_or_a_signal_stops_everything_too() {
         if hang_up {
             apache.hang_up()
         } else {
-            apache.signal(Signal::SIGTERM)
+            apache.signal(Signal::TERM)
         }
         assert_eq!(apache.wait(), Some(0));
         assert!(!is_alive(pid));
@@ -163,7 +163,7 @@ fn other_signals_of_apache_mean_nothing_here() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 1)]);
     let pid = apache.running(1);
-    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
+    for signal in [Signal::HUP, Signal::USR1, Signal::USR2, Signal::WINCH] {
         apache.signal(signal);
     }
     std::thread::sleep(Duration::from_millis(100));
@@ -207,7 +207,7 @@ fn a_missing_home_is_named() {
 
 #[test]
 fn privileges_are_dropped_before_the_interpreter_starts() {
-    if !nix::unistd::getuid().is_root() {
+    if !rustix::process::getuid().is_root() {
         return;
     }
     let mut apache = Supervised::start();

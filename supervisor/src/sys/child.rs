@@ -164,12 +164,6 @@ fn check(result: libc::c_int, step: Step) -> io::Result<()> {
     if result < 0 { Err(step.error()) } else { Ok(()) }
 }
 
-/// The scheduling priority of a process of ours.
-pub fn priority(pid: u32) -> i32 {
-    // SAFETY: reads a number of a process.
-    unsafe { libc::getpriority(libc::PRIO_PROCESS, pid as libc::id_t) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

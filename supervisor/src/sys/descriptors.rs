@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// The first descriptor that neither the contract with the parent nor that with the daemons names. See `docs/architecture.md`.
 pub const FIRST_UNNAMED: RawFd = 6;
@@ -35,8 +36,8 @@ pub fn inherit() -> io::Result<Inherited> {
         // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl below refuses a number
         // that is not open before it is used.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        match fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) {
-            Ok(_) => Ok(fd),
+        match fcntl_setfd(&fd, FdFlags::CLOEXEC) {
+            Ok(()) => Ok(fd),
             Err(error) => {
                 std::mem::forget(fd);
                 Err(io::Error::from(error))
@@ -83,15 +84,13 @@ fn highest() -> RawFd {
 
 /// Reads once; descriptors that come along are appended to `passed`. 0 is the end.
 pub fn receive(from: &UnixStream, buffer: &mut [u8], passed: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
-    let mut space = nix::cmsg_space!([RawFd; MOST_PASSED]);
-    let mut into = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<()>(from.as_raw_fd(), &mut into, Some(&mut space), MsgFlags::empty())?;
-    for item in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = item {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PASSED))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let message = recvmsg(from, &mut [IoSliceMut::new(buffer)], &mut ancillary, RecvFlags::empty())?;
+    for item in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = item {
             for fd in fds {
-                // SAFETY: the system has just made this descriptor for us; nobody else knows it.
-                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-                fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+                fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
                 passed.push_back(fd);
             }
         }
@@ -100,8 +99,6 @@ pub fn receive(from: &UnixStream, buffer: &mut [u8], passed: &mut VecDeque<Owned
 }
 
 /// A second descriptor of the same file, outside of the numbers that have a meaning in a daemon.
-pub fn duplicate(fd: impl std::os::fd::AsFd) -> io::Result<OwnedFd> {
-    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST_UNNAMED))?;
-    // SAFETY: the system has just made this descriptor for us; nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+pub fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(fcntl_dupfd_cloexec(fd, FIRST_UNNAMED)?)
 }

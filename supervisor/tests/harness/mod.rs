@@ -2,17 +2,17 @@
 
 use std::fs::{self, File};
 use std::io::{IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use nix::unistd::Pid;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::control::{Configure, Group, Spawn};
@@ -35,7 +35,7 @@ pub struct Supervised {
 impl Supervised {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let table = File::from(memfd_create("table", MFdFlags::MFD_CLOEXEC).unwrap());
+        let table = File::from(memfd_create("table", MemfdFlags::CLOEXEC).unwrap());
         table.set_len(table::SIZE as u64).unwrap();
         Self::start_with(dir, table)
     }
@@ -110,10 +110,12 @@ impl Supervised {
         let mut data = Vec::new();
         frame::put(&mut data, Kind::Configure, |out| message.put(out)).unwrap();
         let control = self.control.as_ref().unwrap();
-        let fds = logs.each_ref().map(|log| log.as_raw_fd());
+        let fds = logs.each_ref().map(|log| log.as_fd());
         let (first, rest) = data.split_at(1);
-        let rights = [ControlMessage::ScmRights(&fds)];
-        sendmsg::<()>(control.as_raw_fd(), &[IoSlice::new(first)], &rights, MsgFlags::empty(), None).unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
+        sendmsg(control, &[IoSlice::new(first)], &mut ancillary, SendFlags::empty()).unwrap();
         (&*control).write_all(rest).unwrap();
     }
 
@@ -202,7 +204,7 @@ impl Drop for Supervised {
         let _ = self.child.kill();
         let _ = self.child.wait();
         for pid in self.pids().into_iter().filter(|pid| is_alive(*pid)) {
-            send(pid, Signal::SIGKILL);
+            send(pid, Signal::KILL);
         }
         if std::thread::panicking() {
             eprintln!("supervisor's log:\n{}\ngroup's log:\n{}", self.log(), self.group_log());
@@ -267,7 +269,7 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
 }
 
 pub fn send(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(pid as i32), signal).unwrap();
+    kill_process(Pid::from_raw(pid as i32).unwrap(), signal).unwrap();
 }
 
 /// Whether the process is there and no zombie.
