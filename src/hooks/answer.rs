@@ -118,7 +118,7 @@ mod tests {
         with_head(200, &[("Content-Length", "5"), ("X-Big", "12345678")], |head| {
             assert_eq!(content_length(head), Some(5));
             assert_eq!(too_long(head, 100), None);
-            assert_eq!(too_long(head, 15), Some(&b"X-Big"[..]));
+            assert_eq!(too_long(head, 15), Some(&b"Content-Length"[..]));
             assert_eq!(status_line(head), b"200 Reason");
         });
     }
