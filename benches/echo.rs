@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p wsgi-tests --bench echo`
 
+#![allow(clippy::expect_used, reason = "whatever goes wrong here fails the run")]
+
 use harness::{Httpd, MIRROR, Site, echo};
 use std::time::Instant;
 
@@ -19,7 +21,7 @@ fn main() {
         let requests = REQUESTS / STAGES as u32 / CONNECTIONS as u32;
         let seeds = stage * CONNECTIONS + 1..=(stage + 1) * CONNECTIONS;
         let clients: Vec<_> = seeds.map(|seed| std::thread::spawn(move || echo(port, seed, requests))).collect();
-        bytes += clients.into_iter().map(|client| client.join().unwrap_or_else(|_| std::process::exit(1))).sum::<u64>();
+        bytes += clients.into_iter().map(|client| client.join().expect("every body comes back")).sum::<u64>();
         println!(
             "{} requests, {} MiB each way, {:.0?}",
             (stage + 1) * u64::from(requests) * CONNECTIONS,

@@ -38,6 +38,7 @@ fn it_stops_cleanly_on_an_interrupt() {
 fn the_command_becomes_the_apache_parent() {
     let folder = folder();
     let server = start(&folder, &[]);
+    assert_eq!(server.ask("1"), 1, "by then its pid file is written");
     let pid = std::fs::read_to_string(server.server_root().join("httpd.pid")).expect("a pid file");
     assert_eq!(pid.trim(), server.pid().to_string());
 }

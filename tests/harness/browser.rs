@@ -1,7 +1,8 @@
 //! Headless Chromium, driven through the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>).
 
-use crate::httpd::{free_port, in_new_session};
+use crate::httpd::in_new_session;
 use crate::hygiene;
+use crate::ports::free_port;
 use crate::processes::MARKER;
 use crate::raw::Client;
 use crate::request::{Response, send};
@@ -34,7 +35,11 @@ impl Browser {
         let profile = Scratch::new();
         let port = free_port();
         let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={port}")).env(MARKER, profile.path()).env("HOME", profile.path());
+        command
+            .arg(format!("--port={port}"))
+            .env(MARKER, profile.path())
+            .env("HOME", profile.path())
+            .env("TMPDIR", profile.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let driver = match in_new_session(&mut command).spawn() {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return None,

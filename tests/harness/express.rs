@@ -1,21 +1,20 @@
-//! The command `mod_wsgi-express`: runs that end by themselves, servers in the foreground, and server roots with an `apachectl`.
+//! The command `mod_wsgi-express`.
 
-use crate::httpd::{free_port, in_new_session};
+use crate::control::Control;
+use crate::foreground::Foreground;
+use crate::httpd::in_new_session;
 use crate::hygiene;
-use crate::logs::Log;
-use crate::processes::{self, MARKER, ORDINARY_USER, as_user, is_root, kill};
+use crate::ports::free_port;
+use crate::processes::{MARKER, ORDINARY_USER, as_user, is_root};
 use crate::product::product;
-use crate::raw::Client;
-use crate::request::Site;
 use crate::scratch::Scratch;
 use crate::wait::eventually;
 use std::fs::File;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Longest time for a start, a stop or a run that should end by itself.
+/// Longest time for a run that should end by itself.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One command line to be run.
@@ -36,27 +35,6 @@ pub struct Finished {
     pub code: Option<i32>,
     /// All that it wrote, both streams.
     pub text: String,
-}
-
-/// A server in the foreground, as `start-server` runs it. Out of scope it is stopped, and the test fails when it left
-/// something behind.
-pub struct Foreground {
-    scratch: Scratch,
-    server_root: PathBuf,
-    child: Option<Child>,
-    leader: u32,
-    port: u16,
-    /// Everything that the command and its server wrote to the terminal.
-    pub console: Log,
-}
-
-/// A server root that `setup-server` made, driven by the `apachectl` in it.
-pub struct Control {
-    scratch: Scratch,
-    server_root: PathBuf,
-    port: u16,
-    /// The error log.
-    pub log: Log,
 }
 
 impl Express {
@@ -152,21 +130,8 @@ impl Express {
     #[must_use]
     pub fn start_as_it_is(self) -> Foreground {
         self.give_scratch_away();
-        let console = self.scratch.path().join("console.log");
-        let output = File::create(&console).expect("a console log");
-        let mut command = self.command();
-        command.stdin(Stdio::null()).stderr(output.try_clone().expect("a descriptor")).stdout(output);
-        let child = in_new_session(&mut command).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let mut server = Foreground {
-            leader: child.id(),
-            child: Some(child),
-            server_root: self.server_root(),
-            port: self.port,
-            console: Log::new(console),
-            scratch: self.scratch,
-        };
-        server.wait_until_it_listens();
-        server
+        let (command, server_root) = (self.command(), self.server_root());
+        Foreground::start(command, self.scratch, server_root, self.port)
     }
 
     /// Runs `setup-server` with [`with_place`](Self::with_place), which must succeed.
@@ -177,7 +142,7 @@ impl Express {
         let done = run(&mut ready.command(), ready.scratch.path());
         assert_eq!(done.code, Some(0), "{}", done.text);
         let server_root = ready.server_root();
-        Control { log: Log::new(server_root.join("error_log")), server_root, port: ready.port, scratch: ready.scratch }
+        Control::new(ready.scratch, server_root, ready.port)
     }
 
     fn with_words(mut self, words: &[&str]) -> Self {
@@ -207,118 +172,6 @@ impl Express {
     }
 }
 
-impl Foreground {
-    /// The folder that `--server-root` named.
-    #[must_use]
-    pub fn server_root(&self) -> &Path {
-        &self.server_root
-    }
-
-    /// Process id of the command, which becomes the Apache parent.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.leader
-    }
-
-    /// Stops it as Ctrl-C does and waits for its end; `None` when it had to be killed.
-    pub fn stop(&mut self) -> Option<ExitStatus> {
-        let child = self.child.as_mut()?;
-        kill(self.leader, libc::SIGINT);
-        let status = eventually(DEADLINE, || child.try_wait().ok().flatten());
-        if status.is_none() {
-            hygiene::kill_all(Some(self.leader), self.scratch.path());
-            // The killed command has to be reaped; its exit status says nothing.
-            let _ = child.wait();
-        }
-        self.child = None;
-        status
-    }
-
-    fn wait_until_it_listens(&mut self) {
-        let port = self.port;
-        let child = self.child.as_mut().expect("it was just started");
-        let ready = eventually(DEADLINE, || match child.try_wait() {
-            Ok(None) => Client::try_connect(port).ok().map(|_| true),
-            _ => Some(false),
-        });
-        assert!(ready == Some(true), "the server does not listen");
-    }
-}
-
-impl Site for Foreground {
-    fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Foreground {
-    fn drop(&mut self) {
-        let running = self.child.is_some();
-        let stopped = self.stop().is_some() || !running;
-        let mut complaints = hygiene::complaints(Some(self.leader), self.scratch.path(), &self.console.text());
-        complaints.extend(hygiene::left_in(&self.server_root, is_temporary));
-        hygiene::kill_all(Some(self.leader), self.scratch.path());
-        if !stopped {
-            complaints.insert(0, format!("the server did not stop within {} s", DEADLINE.as_secs()));
-        }
-        report(&complaints, &self.console);
-    }
-}
-
-impl Control {
-    /// The folder that `--server-root` named.
-    #[must_use]
-    pub fn server_root(&self) -> &Path {
-        &self.server_root
-    }
-
-    /// Runs the root's `apachectl` with one word, in an empty environment.
-    #[must_use]
-    pub fn apachectl(&self, word: &str) -> Finished {
-        let mut command = Command::new(self.server_root.join("apachectl"));
-        command.arg(word).current_dir("/").env_clear().env(MARKER, self.scratch.path());
-        run(&mut command, self.scratch.path())
-    }
-
-    /// Process id of the Apache parent, as its pid file has it.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        std::fs::read_to_string(self.server_root.join("httpd.pid")).ok()?.trim().parse().ok()
-    }
-
-    /// Whether its port answers.
-    #[must_use]
-    pub fn listens(&self) -> bool {
-        Client::try_connect(self.port).is_ok()
-    }
-
-    /// Every living process of this server.
-    #[must_use]
-    pub fn processes(&self) -> Vec<u32> {
-        processes::of_server(None, self.scratch.path())
-    }
-}
-
-impl Site for Control {
-    fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        if let Some(pid) = self.pid() {
-            kill(pid, libc::SIGTERM);
-            // A server that does not stop in time is one of the complaints below.
-            let _ = eventually(DEADLINE, || (!processes::alive(pid)).then_some(()));
-        }
-        let mut complaints = hygiene::complaints(None, self.scratch.path(), &self.log.text());
-        complaints.extend(hygiene::left_in(&self.server_root, is_temporary));
-        hygiene::kill_all(None, self.scratch.path());
-        report(&complaints, &self.log);
-    }
-}
-
 /// Runs a command to its end and leaves nothing of it behind, even if it turns out to be a server. `own` is a folder that
 /// marks its processes.
 #[must_use]
@@ -336,19 +189,4 @@ pub fn run(command: &mut Command, own: &Path) -> Finished {
     }
     let text = String::from_utf8_lossy(&std::fs::read(&output).expect("its output")).into_owned();
     Finished { code: status.and_then(|status| status.code()), text }
-}
-
-/// Whether a file in a server root belongs to a running server only.
-fn is_temporary(path: &Path) -> bool {
-    let socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
-    socket || path.extension().is_some_and(|extension| extension == "pid" || extension == "lock")
-}
-
-fn report(complaints: &[String], log: &Log) {
-    if std::thread::panicking() || !complaints.is_empty() {
-        eprintln!("--- the server said\n{}---", log.text());
-    }
-    if !std::thread::panicking() {
-        assert!(complaints.is_empty(), "the server left something behind: {complaints:#?}");
-    }
 }

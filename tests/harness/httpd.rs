@@ -3,6 +3,7 @@
 use crate::apache::apache;
 use crate::conf::{Conf, Mpm};
 use crate::logs::Log;
+use crate::ports::free_port;
 use crate::processes::{self, MARKER, as_user, kill};
 use crate::product::product;
 use crate::raw::Client;
@@ -11,7 +12,6 @@ use crate::scratch::Scratch;
 use crate::wait::eventually;
 use crate::{apps, hygiene};
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -253,12 +253,6 @@ impl Drop for Httpd {
             assert!(complaints.is_empty(), "the server left something behind: {complaints:#?}");
         }
     }
-}
-
-/// A port of 127.0.0.1 that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of 127.0.0.1");
-    listener.local_addr().expect("an address").port()
 }
 
 /// Makes the command the leader of a new session, so that its processes can be told from all others.

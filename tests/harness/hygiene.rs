@@ -1,7 +1,9 @@
 //! What a server may not leave behind.
 
+use crate::logs::Log;
 use crate::processes;
 use crate::wait::eventually;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,5 +37,21 @@ pub(crate) fn left_in(folder: &Path, is_temporary: impl Fn(&Path) -> bool) -> Ve
 pub(crate) fn kill_all(leader: Option<u32>, root: &Path) {
     for pid in processes::of_server(leader, root) {
         processes::kill(pid, libc::SIGKILL);
+    }
+}
+
+/// Whether a file in a server root belongs to a running server only.
+pub(crate) fn of_a_running_server(path: &Path) -> bool {
+    let socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    socket || path.extension().is_some_and(|extension| extension == "pid" || extension == "lock")
+}
+
+/// Shows the log of a server whose test has failed, and fails the test of a server that left something behind.
+pub(crate) fn report(complaints: &[String], log: &Log) {
+    if std::thread::panicking() || !complaints.is_empty() {
+        eprintln!("--- the server said\n{}---", log.text());
+    }
+    if !std::thread::panicking() {
+        assert!(complaints.is_empty(), "the server left something behind: {complaints:#?}");
     }
 }

@@ -1,0 +1,95 @@
+//! The shape of the tree: what may be where. Whoever breaks one of these rules changes the architecture, not a detail.
+
+#![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
+
+use harness::repository;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The word that is looked for, in two parts so that this file does not have it.
+const UNSAFE_WORD: &str = concat!("un", "safe");
+
+/// The folders whose code may say it.
+const UNSAFE_CODE: [&str; 5] = ["src/httpd", "src/embedded", "engine/src/ffi", "supervisor/src/sys", "tests/harness"];
+
+/// The folders with Rust code of the workspace.
+const CODE: [&str; 9] = ["src", "wire", "engine", "supervisor", "apxs", "httpd-conf", "express", "tests", "benches"];
+
+/// Longest file: one that is longer holds more than one concept.
+const LONGEST: usize = 600;
+
+/// Every source file with these extensions below the folders, by its path in the repository.
+fn sources(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<PathBuf> = folders.iter().map(|folder| repository().join(folder)).collect();
+    while let Some(folder) = waiting.pop() {
+        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
+                let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+                found.push((path.strip_prefix(repository()).expect("in the repository").to_path_buf(), text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources in {folders:?}");
+    found
+}
+
+fn rust(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    sources(folders, &["rs"])
+}
+
+/// Whether a line of code, not of a comment, has this word.
+fn says(text: &str, word: &str) -> bool {
+    let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    code.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')).any(|found| found == word)
+}
+
+fn offenders(files: Vec<(PathBuf, String)>, is_wrong: impl Fn(&Path, &str) -> bool) -> Vec<PathBuf> {
+    files.into_iter().filter(|(path, text)| is_wrong(path, text)).map(|(path, _)| path).collect()
+}
+
+#[test]
+fn unsafe_code_is_in_few_named_folders() {
+    let wrong = offenders(rust(&CODE), |path, text| {
+        says(text, UNSAFE_WORD) && !UNSAFE_CODE.iter().any(|folder| path.starts_with(folder))
+    });
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn the_apache_half_knows_no_python_and_the_engine_no_httpd() {
+    let python = offenders(rust(&["src", "supervisor"]), |_, text| {
+        ["pyo3", "pyo3_ffi", "PyObject"].iter().any(|word| says(text, word))
+    });
+    assert!(python.is_empty(), "{python:?}");
+    let httpd = offenders(rust(&["engine/src"]), |_, text| {
+        ["request_rec", "apr_pool_t", "ap_log_rerror"].iter().any(|word| says(text, word))
+    });
+    assert!(httpd.is_empty(), "{httpd:?}");
+}
+
+#[test]
+fn the_wire_does_no_input_or_output() {
+    let wrong = offenders(rust(&["wire/src"]), |_, text| {
+        ["UnixStream", "TcpStream", "fs", "libc"].iter().any(|word| says(text, word))
+    });
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let mut folders = CODE.to_vec();
+    folders.push("python");
+    let long = offenders(sources(&folders, &["rs", "py", "pyi", "sh"]), |_, text| text.lines().count() > LONGEST);
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn no_name_says_nothing() {
+    let vague = ["utils", "util", "helpers", "common", "misc", "manager"];
+    let wrong =
+        offenders(rust(&CODE), |path, _| path.file_stem().is_some_and(|stem| vague.iter().any(|name| stem == *name)));
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
