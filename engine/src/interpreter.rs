@@ -13,6 +13,7 @@ use crate::events::Callbacks;
 use crate::failure;
 use crate::ffi::attach::{self, Handle};
 use crate::ffi::class::Type;
+use crate::ffi::interpreter::{SubInterpreter, create, end};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::file_wrapper::FileWrapper;
@@ -178,17 +179,14 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Joins the threads of the attached interpreter and runs its exit functions, as CPython does with the main one. Whether no other thread
-    /// is left.
+    /// Prepares the attached interpreter for its end. Whether no other thread is left in it.
     pub(crate) fn leave(&self, py: Python<'_>) -> bool {
-        for (module, function) in [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")] {
-            if let Err(error) = py.import(module).and_then(|module| module.call_method0(function)) {
-                let text = failure::describe(py, &error);
-                record::process(Level::Error, &format!("Exception while {} ends:\n{text}", self.label()));
-            }
-        }
-        let frames = py.import("sys").and_then(|sys| sys.call_method0("_current_frames")?.len());
-        frames.is_ok_and(|frames| frames == 0)
+        let alone = self.prelude.bind(py).call_method0("leave").and_then(|alone| alone.extract());
+        alone.unwrap_or_else(|error| {
+            let text = failure::describe(py, &error);
+            record::process(Level::Error, &format!("Exception while {} ends:\n{text}", self.label()));
+            false
+        })
     }
 
     /// How messages call it.
@@ -200,12 +198,17 @@ impl Interpreter {
     }
 }
 
+struct Other {
+    interpreter: &'static Interpreter,
+    made: SubInterpreter,
+}
+
 /// All interpreters of the process.
 #[derive(Default)]
 pub(crate) struct Interpreters {
     main: OnceLock<&'static Interpreter>,
     // Locked while an interpreter is being made, by threads that are attached to nothing.
-    others: Mutex<HashMap<Vec<u8>, &'static Interpreter>>,
+    others: Mutex<HashMap<Vec<u8>, Other>>,
 }
 
 impl Interpreters {
@@ -227,19 +230,20 @@ impl Interpreters {
             return self.main();
         }
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(interpreter) = others.get(group) {
-            return Some(interpreter);
+        if let Some(other) = others.get(group) {
+            return Some(other.interpreter);
         }
         let name = String::from_utf8_lossy(group);
-        let Some(handle) = crate::ffi::interpreter::create(self.main()?.handle) else {
+        let Some(made) = create(self.main()?.handle) else {
             record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be created."));
             return None;
         };
-        let set_up =
-            attach::with(handle, |py| Interpreter::set_up(py, group).map_err(|error| failure::describe(py, &error)));
+        let set_up = attach::with(made.handle, |py| {
+            Interpreter::set_up(py, group).map_err(|error| failure::describe(py, &error))
+        });
         match set_up {
             Ok(interpreter) => {
-                others.insert(group.to_vec(), interpreter);
+                others.insert(group.to_vec(), Other { interpreter, made });
                 Some(interpreter)
             }
             Err(text) => {
@@ -249,6 +253,14 @@ impl Interpreters {
         }
     }
 
+    /// Ends all sub-interpreters, on a thread that is attached to nothing, when no request runs any more. Whether none is left.
+    pub(crate) fn end(&self) -> bool {
+        let Some(main) = self.main() else { return true };
+        let others = std::mem::take(&mut *self.others.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = others.into_values().map(|other| end(main.handle, other.made, |py| other.interpreter.leave(py)));
+        ended.fold(true, |all, ended| all && ended)
+    }
+
     /// The main interpreter and all others.
     pub(crate) fn all(&self) -> Vec<&'static Interpreter> {
         self.main().into_iter().chain(self.others()).collect()
@@ -256,6 +268,6 @@ impl Interpreters {
 
     /// All sub-interpreters.
     pub(crate) fn others(&self) -> Vec<&'static Interpreter> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).values().map(|other| other.interpreter).collect()
     }
 }

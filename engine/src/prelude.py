@@ -80,3 +80,21 @@ def stacks(threads):
     frames = sys._current_frames()
     found = [(what, frames[ident]) for ident, what in threads.items() if ident in frames]
     return "\n".join(f"{what}\n{''.join(traceback.format_stack(frame)).rstrip()}" for what, frame in found)
+
+
+def leave():
+    """Wait for the threads that are no daemons. If daemons are left, CPython cannot end the interpreter; then run its exit functions now."""
+    import _thread
+    import sys
+
+    own = _thread.get_ident()
+    threading = sys.modules.get("threading")
+    for thread in threading.enumerate() if threading else ():
+        if not thread.daemon and thread is not threading.main_thread() and thread.ident != own:
+            thread.join()
+    alone = set(sys._current_frames()) <= {own}
+    if not alone:
+        import atexit
+
+        atexit._run_exitfuncs()
+    return alone

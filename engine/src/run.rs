@@ -110,13 +110,18 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let name = String::from_utf8_lossy(&settings.group);
     record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
 
-    attach::detach(py, || {
+    let clean = attach::detach(py, || {
         let mut steward =
             Steward { process, control, signals, poller, errands, monitor: Monitor::new(limits), draining: None };
         let reason = steward.watch();
-        finish(process, poller, workers, reason);
+        finish(process, poller, workers, reason)
     });
     if !settings.destroy_interpreter {
+        ffi::exit_now(0);
+    }
+    if !clean {
+        // CPython would abort the process while a sub-interpreter is left.
+        main.leave(py);
         ffi::exit_now(0);
     }
     Ok(())
@@ -168,8 +173,9 @@ fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter
                 attach::with(interpreter.handle, |py| load(py, interpreter, preload));
             }
             attach::release();
+            Some(())
         };
-        attach::detach(py, || std::thread::scope(|scope| drop(scope.spawn(|| guard::catch("a preload", run)).join())));
+        attach::detach(py, || in_thread("a preload", run));
     }
 }
 
@@ -280,8 +286,8 @@ impl Steward {
     }
 }
 
-/// Ends everything but the main interpreter, which is Python's own business.
-fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) {
+/// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.
+fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
     process.lifecycle.enter(Stage::Stopping);
     process.slot.set_state(State::Draining);
     start_reaper(process.settings.shutdown_timeout);
@@ -292,26 +298,22 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
             attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason.name()));
         }
         attach::release();
+        Some(())
     });
     for worker in workers {
         // A worker that panicked has logged it.
         let _ = worker.join();
     }
-    if process.settings.destroy_interpreter {
-        in_thread("destroy", || end_interpreters(process));
-    }
+    process.settings.destroy_interpreter
+        && in_thread("the end of the interpreters", || {
+            let ended = process.interpreters.end();
+            attach::release();
+            Some(ended)
+        }) == Some(true)
 }
 
-fn in_thread(name: &str, body: impl FnOnce() + Send) {
-    std::thread::scope(|scope| drop(scope.spawn(|| guard::catch(name, body)).join()));
-}
-
-fn end_interpreters(process: &Process) {
-    let Some(main) = process.interpreters.main() else { return };
-    for interpreter in process.interpreters.others() {
-        crate::ffi::interpreter::end(main.handle, interpreter.handle, |py| interpreter.leave(py));
-    }
-    attach::release();
+fn in_thread<R: Send>(name: &str, body: impl FnOnce() -> Option<R> + Send) -> Option<R> {
+    std::thread::scope(|scope| scope.spawn(|| guard::catch(name, body)).join().ok().flatten().flatten())
 }
 
 /// Ends the process by force when it has had its time.

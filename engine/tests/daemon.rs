@@ -1,0 +1,161 @@
+//! A whole daemon process against the wire: what an Apache child sees of it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod harness;
+
+use harness::Process;
+use wsgi_wire::control::Reason;
+use wsgi_wire::frame::Kind;
+use wsgi_wire::request::Body;
+use wsgi_wire::response::End;
+
+const APP: &str = r#"
+import os, sys, time
+import mod_wsgi
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/fail":
+        raise LookupError("no such thing")
+    if path == "/late":
+        def items():
+            start_response("200 OK", [])
+            yield b"partly "
+            raise LookupError("in the middle")
+        return items()
+    if path == "/print":
+        print("hello", end=" ")
+        print("log", file=environ["wsgi.errors"])
+    if path == "/slow":
+        time.sleep(0.5)
+    if path == "/group":
+        body = mod_wsgi.application_group.encode()
+    elif path == "/environ":
+        body = repr(sorted((k, v) for k, v in environ.items() if k.startswith(("wsgi.", "SERVER", "mod_wsgi.")))).encode()
+    elif path == "/read":
+        body = environ["wsgi.input"].read()
+    elif path == "/large":
+        body = b"x" * 1000000
+    else:
+        body = b"hello world"
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [body]
+"#;
+
+#[test]
+fn requests_are_answered_one_after_the_other_on_one_connection() {
+    let process = Process::start("hello", APP, |_| {});
+    let mut connection = process.connect();
+    for _ in 0..100 {
+        let answer = connection.get("/");
+        assert_eq!((answer.status, answer.text().as_str(), answer.end), (200, "hello world", Some(End::Complete)));
+        assert_eq!(answer.header("Content-Length"), Some("11"));
+    }
+}
+
+#[test]
+fn the_environ_has_what_the_specification_wants() {
+    let process = Process::start("environ", APP, |_| {});
+    let text = process.connect().get("/environ").text();
+    for part in [
+        "('SERVER_NAME', 'example.test')",
+        "('wsgi.url_scheme', 'http')",
+        "('wsgi.version', (1, 0))",
+        "('mod_wsgi.thread_id', ",
+        "('mod_wsgi.queue_start', 2.0)",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_body_is_pulled_only_when_it_is_read() {
+    let process = Process::start("pull", APP, |_| {});
+    let mut connection = process.connect();
+    let mut pieces = [b"some ".to_vec(), b"data".to_vec()].into_iter();
+    connection.send(0, &[("PATH_INFO", "/")], Body::Pull(None));
+    assert_eq!(connection.answer(&mut pieces).text(), "hello world");
+    assert_eq!(pieces.len(), 2);
+    connection.send(0, &[("PATH_INFO", "/read")], Body::Pull(Some(9)));
+    assert_eq!(connection.answer(&mut pieces).text(), "some data");
+    connection.send(0, &[("PATH_INFO", "/read")], Body::Inline(b"inline"));
+    assert_eq!(connection.answer(&mut pieces).text(), "inline");
+}
+
+#[test]
+fn an_exception_is_one_record_with_its_frames() {
+    let process = Process::start("fail", APP, |_| {});
+    let mut connection = process.connect();
+    let answer = connection.get("/fail");
+    assert_eq!((answer.failed, answer.records.len()), (Some(500), 1));
+    let record = &answer.records[0].1;
+    assert!(
+        record.contains("Traceback")
+            && record.contains("in application")
+            && record.ends_with("LookupError: no such thing"),
+        "{record}"
+    );
+    let answer = connection.get("/late");
+    assert_eq!((answer.status, answer.text().as_str(), answer.end), (200, "partly ", Some(End::Truncated)));
+    assert_eq!(connection.get("/").status, 200);
+}
+
+#[test]
+fn output_of_a_request_travels_with_it() {
+    let process = Process::start("print", APP, |_| {});
+    let records = process.connect().get("/print").records;
+    assert_eq!(records.len(), 1);
+    assert!(records[0].1.ends_with("hello log"), "{records:?}");
+}
+
+#[test]
+fn a_large_piece_travels_as_a_file() {
+    let process = Process::start("large", APP, |_| {});
+    let body = process.connect().get("/large").body;
+    assert_eq!((body.len(), body[0]), (1_000_000, b'F'));
+}
+
+#[test]
+fn application_groups_are_interpreters_of_their_own() {
+    let mut process = Process::start("groups", APP, |_| {});
+    let mut connection = process.connect();
+    let script = process.script();
+    for (id, group) in [(1, "one"), (2, "two")] {
+        connection.announce(id, script.to_str().unwrap(), group);
+    }
+    for _ in 0..20 {
+        for (id, group) in [(0, ""), (1, "one"), (2, "two")] {
+            connection.send(id, &[("PATH_INFO", "/group")], Body::None);
+            assert_eq!(connection.answer(&mut [].into_iter()).text(), group, "{}", process.log());
+        }
+    }
+    process.say(Kind::Stop, |_| {});
+    assert!(process.wait().success(), "{}", process.log());
+}
+
+#[test]
+fn a_changed_script_is_rejected_and_the_process_drains() {
+    let mut process = Process::start("reload", APP, |_| {});
+    let mut connection = process.connect();
+    assert_eq!(connection.get("/").status, 200);
+    std::fs::File::open(process.script()).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert!(connection.get("/").rejected);
+    assert_eq!(process.expect_draining(), Reason::ScriptReload);
+    assert!(process.wait().success(), "{}", process.log());
+}
+
+#[test]
+fn a_process_that_drains_finishes_what_it_has() {
+    let mut process = Process::start("drain", APP, |_| {});
+    let mut connection = process.connect();
+    connection.send(0, &[("PATH_INFO", "/slow")], Body::None);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(process.pid()).unwrap(),
+        rustix::process::Signal::USR1,
+    )
+    .unwrap();
+    assert_eq!(process.expect_draining(), Reason::GracefulSignal);
+    assert_eq!(connection.answer(&mut [].into_iter()).text(), "hello world");
+    assert!(process.wait().success(), "{}", process.log());
+}

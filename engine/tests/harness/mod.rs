@@ -1,0 +1,318 @@
+//! A daemon process as the supervisor would start it, and an Apache child as it would talk to it.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use wsgi_wire::codec::{Bytes, Wire};
+use wsgi_wire::control::Reason;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::names::Name;
+use wsgi_wire::record::Level;
+use wsgi_wire::request::{Body, Facts, Hello, put_request, put_route};
+use wsgi_wire::response::{End, Fail, File, Head, LogRecord};
+use wsgi_wire::settings::{Daemon, Server};
+use wsgi_wire::table::SIZE;
+
+/// What a table of zeros says.
+const SECRET: u64 = 0;
+
+/// A process that serves one script.
+pub struct Process {
+    child: Child,
+    control: UnixStream,
+    folder: PathBuf,
+}
+
+/// Settings that a group without options has.
+pub fn settings() -> Daemon {
+    Daemon {
+        group: Bytes::from("test"),
+        slot: 0,
+        generation: 1,
+        processes: 1,
+        multiprocess: false,
+        threads: 3,
+        stack_size: 0,
+        display_name: None,
+        home: None,
+        python_path: vec![],
+        python_eggs: None,
+        switch_interval: 0.0,
+        scripts: vec![],
+        maximum_requests: 0,
+        startup_timeout: 0,
+        shutdown_timeout: 5,
+        deadlock_timeout: 300,
+        inactivity_timeout: 0,
+        request_timeout: 0,
+        interrupt_timeout: 0,
+        graceful_timeout: 15,
+        eviction_timeout: 0,
+        restart_interval: 0,
+        queue_timeout: 0,
+        socket_timeout: 0,
+        server_metrics: false,
+        interpreters: vec![],
+        destroy_interpreter: true,
+        case_sensitive: true,
+        children: None,
+        log_level: Level::Info,
+        server: Server {
+            version: (2, (4, 62)),
+            description: "Apache/2.4.62".into(),
+            mpm: "event".into(),
+            built: "today".into(),
+            maximum_processes: 1,
+            threads_per_process: 16,
+        },
+    }
+}
+
+/// The interpreter to test with.
+fn python() -> String {
+    std::env::var("PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
+/// The engine that cargo has built for this test.
+fn engine() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.with_file_name("lib_engine.so")
+}
+
+impl Process {
+    /// Starts a process with this script and waits until it is ready.
+    pub fn start(name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Self {
+        let folder = std::env::temp_dir().join(format!("wsgi-engine-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(folder.join("mod_wsgi")).unwrap();
+        std::fs::write(folder.join("mod_wsgi/__init__.py"), "").unwrap();
+        std::fs::copy(engine(), folder.join("mod_wsgi/_engine.abi3.so")).unwrap();
+        std::fs::write(folder.join("app.wsgi"), script).unwrap();
+        let listener = UnixListener::bind(folder.join("socket")).unwrap();
+        let table = rustix::fs::memfd_create("table", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&table, SIZE as u64).unwrap();
+        let (control, theirs) = UnixStream::pair().unwrap();
+        let mut child = spawn(&folder, [theirs.into(), listener.into(), table]);
+        let mut settings = settings();
+        change(&mut settings);
+        let mut process = Self { child: spawn_guard(&mut child), control, folder };
+        process.say(Kind::Start, |out| settings.put(out));
+        process.expect(Kind::Ready);
+        process
+    }
+
+    /// Sends the daemon a message.
+    pub fn say(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut message = Vec::new();
+        frame::put(&mut message, kind, write).unwrap();
+        self.control.write_all(&message).unwrap();
+    }
+
+    /// Waits for this message of the daemon; its payload.
+    pub fn expect(&mut self, kind: Kind) -> Vec<u8> {
+        self.control.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let (found, payload) = receive(&mut self.control);
+        assert_eq!(found, kind);
+        payload
+    }
+
+    /// Why the daemon says that it drains.
+    pub fn expect_draining(&mut self) -> Reason {
+        wsgi_wire::control::Draining::from_bytes(&self.expect(Kind::Draining)).unwrap().reason
+    }
+
+    /// The daemon's pid.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// The script's path.
+    pub fn script(&self) -> PathBuf {
+        self.folder.join("app.wsgi")
+    }
+
+    /// A new connection that has introduced itself and announced the route.
+    pub fn connect(&self) -> Connection {
+        let stream = UnixStream::connect(self.folder.join("socket")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut connection = Connection { stream, queued: Vec::new() };
+        connection.put(Kind::Hello, |out| Hello { version: wsgi_wire::VERSION, secret: SECRET }.put(out));
+        connection.announce(0, self.script().to_str().unwrap(), "");
+        connection
+    }
+
+    /// What the process has written on standard error so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap()
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        for _ in 0..200 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the process does not end: {}", self.log());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn spawn_guard(child: &mut Option<Child>) -> Child {
+    child.take().unwrap()
+}
+
+fn spawn(folder: &std::path::Path, descriptors: [OwnedFd; 3]) -> Option<Child> {
+    // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged here.
+    let mut places = String::new();
+    for (place, fd) in (3..).zip(&descriptors) {
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty()).unwrap();
+        places += &format!(" {}<&{}", place + 100, fd.as_raw_fd());
+    }
+    let script = "import mod_wsgi._engine; mod_wsgi._engine.run()";
+    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105", python());
+    let log = std::fs::File::create(folder.join("log")).unwrap();
+    let child = Command::new("bash")
+        .args(["-c", &command])
+        .env("PYTHONPATH", folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn();
+    Some(child.unwrap())
+}
+
+fn receive(stream: &mut UnixStream) -> (Kind, Vec<u8>) {
+    let mut header = [0; frame::HEADER];
+    stream.read_exact(&mut header).unwrap();
+    let mut data = header.to_vec();
+    data.resize(frame::needed(&header), 0);
+    stream.read_exact(&mut data[frame::HEADER..]).unwrap();
+    let frame = frame::first(&data).unwrap().unwrap();
+    (frame.kind, frame.payload.to_vec())
+}
+
+/// A connection as an Apache child has it.
+pub struct Connection {
+    stream: UnixStream,
+    queued: Vec<u8>,
+}
+
+/// What came back for one request.
+#[derive(Debug, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub records: Vec<(Level, String)>,
+    pub end: Option<End>,
+    pub failed: Option<u16>,
+    pub rejected: bool,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+}
+
+impl Connection {
+    fn put(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        frame::put(&mut self.queued, kind, write).unwrap();
+    }
+
+    fn flush(&mut self) {
+        self.stream.write_all(&self.queued).unwrap();
+        self.queued.clear();
+    }
+
+    /// Announces a route under this number.
+    pub fn announce(&mut self, id: u16, script: &str, group: &str) {
+        self.put(Kind::Route, |out| {
+            id.put(out);
+            put_route(out, script.as_bytes(), group.as_bytes(), b"application", true, false, |vars| {
+                vars.push(Name::of(b"SERVER_NAME"), b"example.test");
+                vars.push(Name::of(b"SCRIPT_NAME"), b"");
+                vars.push(Name::of(b"SERVER_PROTOCOL"), b"HTTP/1.1");
+            });
+        });
+    }
+
+    /// Sends a request with these variables.
+    pub fn send(&mut self, route: u16, vars: &[(&str, &str)], body: Body<'_>) {
+        let facts = Facts { route, request_start: 1_000_000, queue_start: 2_000_000, connects: 1, ..Facts::default() };
+        self.put(Kind::Request, |out| {
+            put_request(out, &facts, body, |writer| {
+                writer.push(Name::of(b"REQUEST_METHOD"), b"GET");
+                for (name, value) in vars {
+                    writer.push(Name::of(name.as_bytes()), value.as_bytes());
+                }
+            });
+        });
+        self.flush();
+    }
+
+    /// A request for a path, without a body.
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.send(0, &[("PATH_INFO", path), ("mod_wsgi.request_id", "id-1")], Body::None);
+        self.answer(&mut [].into_iter())
+    }
+
+    /// The answer to the last request; every `Pull` gets the next piece.
+    pub fn answer(&mut self, pieces: &mut dyn Iterator<Item = Vec<u8>>) -> Answer {
+        let mut answer = Answer::default();
+        loop {
+            let (kind, payload) = receive(&mut self.stream);
+            match kind {
+                Kind::Log => {
+                    let record = LogRecord::from_bytes(&payload).unwrap();
+                    answer.records.push((record.level, String::from_utf8_lossy(&record.text).into_owned()));
+                }
+                Kind::Head => {
+                    let head = Head::decode(&payload).unwrap();
+                    answer.status = head.status;
+                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                    answer.headers = head.headers.map(Result::unwrap).map(|(n, v)| (text(n), text(v))).collect();
+                }
+                Kind::Data => answer.body.extend_from_slice(&payload),
+                Kind::File => {
+                    // The descriptor is not looked at here; the length is.
+                    let file = File::from_bytes(&payload).unwrap();
+                    answer.body.resize(answer.body.len() + file.length as usize, b'F');
+                }
+                Kind::Pull => {
+                    match pieces.next() {
+                        Some(piece) => self.put(Kind::Body, |out| out.extend_from_slice(&piece)),
+                        None => self.put(Kind::BodyEnd, |_| {}),
+                    }
+                    self.flush();
+                }
+                Kind::End => answer.end = Some(End::from_bytes(&payload).unwrap()),
+                Kind::Fail => answer.failed = Some(Fail::from_bytes(&payload).unwrap().status),
+                Kind::Reject => answer.rejected = true,
+                kind => panic!("{kind:?} is nothing that a daemon sends"),
+            }
+            if answer.end.is_some() || answer.failed.is_some() || answer.rejected {
+                return answer;
+            }
+        }
+    }
+}
