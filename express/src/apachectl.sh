@@ -16,7 +16,7 @@ if [ -r "$envvars" ]; then
 fi
 
 server() {
-    exec @title@"$httpd" -d "$root" -f "$root/httpd.conf"@startup_log@ "$@"
+    exec @title@"$httpd" -d "$root" -f "$root/httpd.conf" "$@"
 }
 
 case "$1" in
@@ -25,7 +25,7 @@ start | restart | graceful)
     [ -d "$sockets" ] || mkdir -m 711 "$sockets" || exit 1
     verb=$1
     shift
-    server -k "$verb" "$@"
+    server -k "$verb"@startup_log@ "$@"
     ;;
 stop | graceful-stop)
     verb=$1

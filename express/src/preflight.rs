@@ -147,13 +147,18 @@ fn free(address: Option<&str>, port: u16, option: &'static str) -> Result<(), Pr
 ///
 /// # Errors
 /// The file that the user cannot read.
-pub fn permissions(plan: &Plan, caller: u32) -> Result<(), Problem> {
+pub fn permissions(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Problem> {
     if caller == plan.account.uid {
         return Ok(());
     }
     let entry = Utf8Path::new(&plan.handler.entry_point);
-    let files = [Some(plan.root.path.join("handler.wsgi")), entry.is_absolute().then(|| entry.to_owned())];
-    for path in files.into_iter().flatten() {
+    let mut files = vec![plan.root.path.join("handler.wsgi")];
+    if plan.server.wsgi.group.is_some() {
+        // The interpreter of a virtual environment is a link into the installation.
+        files.extend(facts.executable.canonicalize_utf8());
+        files.extend(entry.is_absolute().then(|| entry.to_owned()));
+    }
+    for path in files {
         if let Some(at) = barrier(&path, &plan.account) {
             return Err(Problem::Unreachable { user: plan.account.user.clone(), path, at });
         }

@@ -28,7 +28,7 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         print!("{}", banner(&plan, true));
         return Ok(0);
     }
-    preflight::permissions(&plan, caller.uid)?;
+    preflight::permissions(&plan, facts, caller.uid)?;
     preflight::import(&plan, facts, caller.uid)?;
     print!("{}", banner(&plan, false));
     Ok(run::run(&plan.control.path())?)

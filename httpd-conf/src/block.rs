@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::arg::{Arg, DOLLAR};
 
 /// Longer lines are continued, an argument on each.
-const LINE: usize = 110;
+const LINE: usize = 160;
 
 /// A value that no configuration file can hold.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -159,7 +159,7 @@ mod tests {
         block.section("Directory", "/my site", |d| {
             d.directive("Require").args(["all", "granted"]);
         });
-        block.directive("WSGIDaemonProcess").arg("a").setting("home", "/h".repeat(60));
+        block.directive("WSGIDaemonProcess").arg("a").setting("home", "/h".repeat(90));
         let text = block.render().unwrap();
         assert!(text.starts_with("# --url-alias\n<Directory \"/my site\">\n    Require all granted\n</Directory>\n"));
         assert!(text.contains("WSGIDaemonProcess \\\n    a \\\n    home=/h"));

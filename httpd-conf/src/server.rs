@@ -12,6 +12,9 @@ use crate::sites::Sites;
 use crate::workers::{Mpm, Sizes};
 use crate::wsgi::Wsgi;
 
+/// Where the status page is.
+pub const STATUS_PAGE: &str = "/server-status";
+
 /// A module to load; what is compiled into httpd is not among them.
 #[derive(Clone, Debug)]
 pub struct Module {
@@ -162,7 +165,7 @@ impl Server {
             out.set("ExtendedStatus", "On");
         }
         if self.status_page {
-            out.section("Location", "/server-status", |l| {
+            out.section("Location", STATUS_PAGE, |l| {
                 l.set("SetHandler", "server-status");
                 l.directive("Require").arg("local");
             });

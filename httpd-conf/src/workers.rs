@@ -109,7 +109,9 @@ impl Sizes {
     }
 
     pub(crate) fn write(&self, mpm: Mpm, out: &mut Block) {
-        out.comment("Apache's own processes and threads (--max-clients, --initial-workers, --minimum-spare-workers …)");
+        out.comment(
+            "Apache's own processes and threads (--max-clients, --initial-workers, --minimum-spare-workers ...)",
+        );
         out.set("ServerLimit", self.server_limit);
         if mpm == Mpm::Prefork {
             out.set("MaxRequestWorkers", self.max_workers);

@@ -63,7 +63,7 @@ impl Options {
     }
 
     fn check_available_options(&self) -> Result {
-        let Options { monitoring, debugging, .. } = self;
+        let Options { monitoring, debugging, access, .. } = self;
         if let Some(target) = monitoring.telemetry_service.as_ref().filter(|t| !t.starts_with("unix:")) {
             return Err(invalid("--telemetry-service", target, "it is unix: and the path of a socket"));
         }
@@ -84,6 +84,8 @@ impl Options {
             (debugging.enable_gdb, "--enable-gdb"),
             (monitoring.telemetry_service.is_some(), "--telemetry-service"),
             (monitoring.enable_telemetry, "--enable-telemetry"),
+            (access.host_access_script.is_some(), "--host-access-script"),
+            (access.auth_user_script.is_some(), "--auth-user-script"),
         ];
         match missing.into_iter().find(|(given, _)| *given) {
             Some((_, option)) => Err(OptionError::NotAvailable(option)),

@@ -1,7 +1,7 @@
 //! Files and the application's place among them.
 
 use camino::Utf8PathBuf;
-use httpd_conf::{Alias, Application, Content, Mpm};
+use httpd_conf::{Alias, Application, Content, Mpm, STATUS_PAGE};
 
 use super::apache::Installation;
 use super::{Context, Entry, PlanError};
@@ -18,9 +18,10 @@ pub fn content(context: &Context, entry: &Entry, installation: &Installation, mp
         None => root.join("htdocs"),
     };
     let cgi = if mpm == Mpm::Prefork { "cgi" } else { "cgid" };
+    let reserved = options.monitoring.server_status.then_some(STATUS_PAGE);
     Ok(Content {
         document_root,
-        application: (!is_static).then(|| Application { mount_point: mount_point(options) }),
+        application: (!is_static).then(|| Application { mount_point: mount_point(options), reserved }),
         directory_index: chosen.directory_index.clone(),
         directory_listing: chosen.directory_listing,
         allow_override: match chosen.allow_override.as_slice() {

@@ -65,7 +65,7 @@ pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanEr
 }
 
 impl Context<'_> {
-    /// The application's processes. Each limit is written out, the defaults of the directive being others.
+    /// The application's processes.
     fn application_settings(&self, display_name: String) -> Settings {
         let Options { capacity, timeouts, transfer, application, .. } = self.options;
         let mut settings: Settings = vec![("display-name", display_name), ("home", self.working_directory.to_string())];
@@ -73,30 +73,34 @@ impl Context<'_> {
         settings.push(("threads", capacity.threads.to_string()));
         settings.extend(self.environment_settings());
         settings.extend(application.switch_interval.map(|s| ("switch-interval", s.to_string())));
+        // The directive has its own defaults for the first ones; what is 0 of the others is its default too.
+        let always = [
+            ("shutdown-timeout", timeouts.shutdown_timeout),
+            ("graceful-timeout", timeouts.graceful_timeout),
+            ("deadlock-timeout", timeouts.deadlock_timeout),
+            ("connect-timeout", timeouts.connect_timeout),
+            ("response-flush-delay", timeouts.response_flush_delay),
+            ("listen-backlog", transfer.daemon_backlog),
+        ];
         let limits = [
             ("maximum-requests", capacity.maximum_requests),
             ("restart-interval", timeouts.restart_interval),
             ("cpu-time-limit", timeouts.cpu_time_limit),
             ("startup-timeout", timeouts.startup_timeout),
-            ("shutdown-timeout", timeouts.shutdown_timeout),
-            ("graceful-timeout", timeouts.graceful_timeout),
             ("eviction-timeout", timeouts.eviction_timeout),
-            ("deadlock-timeout", timeouts.deadlock_timeout),
             ("inactivity-timeout", timeouts.inactivity_timeout),
             ("request-timeout", timeouts.request_timeout),
             ("interrupt-timeout", timeouts.interrupt_timeout),
-            ("connect-timeout", timeouts.connect_timeout),
             ("queue-timeout", timeouts.queue_timeout),
             ("socket-timeout", timeouts.socket_timeout),
             ("response-socket-timeout", timeouts.response_socket_timeout),
-            ("response-flush-delay", timeouts.response_flush_delay),
-            ("listen-backlog", transfer.daemon_backlog),
             ("send-buffer-size", transfer.send_buffer_size),
             ("receive-buffer-size", transfer.receive_buffer_size),
             ("header-buffer-size", transfer.header_buffer_size),
             ("response-buffer-size", transfer.response_buffer_size),
         ];
-        settings.extend(limits.into_iter().map(|(name, value)| (name, value.to_string())));
+        let limits = always.into_iter().chain(limits.into_iter().filter(|(_, value)| *value > 0));
+        settings.extend(limits.map(|(name, value)| (name, value.to_string())));
         settings
     }
 
