@@ -127,7 +127,7 @@ impl Content {
             if let Some(index) = &self.directory_index {
                 d.comment("--directory-index");
                 d.set("DirectoryIndex", index);
-            } else if self.application.is_some() {
+            } else if self.application.as_ref().is_some_and(|a| a.mount_point.is_empty()) {
                 d.comment("Without --directory-index folders belong to the application.");
                 d.set("DirectoryIndex", "disabled");
                 d.set("DirectoryCheckHandler", "On");

@@ -86,6 +86,8 @@ fn pass(target: &str, l: &mut Block) {
 fn forwarded(port: u16, tls: Option<&Tls>, l: &mut Block) {
     const HTTPS: &str = "expr=%{HTTPS} == 'on'";
     l.directive("RequestHeader").args(["set", "X-Forwarded-Port"]).arg(port);
+    // Nobody but this server says so.
+    l.directive("RequestHeader").args(["unset", "X-Forwarded-Scheme"]);
     if let Some(tls) = tls {
         l.directive("RequestHeader").args(["set", "X-Forwarded-Port"]).arg(tls.port).arg(HTTPS);
         l.directive("RequestHeader").args(["set", "X-Forwarded-Scheme", "https", HTTPS]);

@@ -101,7 +101,7 @@ impl Wsgi {
 impl Group {
     fn write(&self, out: &mut Block) {
         out.comment(
-            "The application's processes (--processes, --threads, --working-directory, the --*-timeout options …)",
+            "The application's processes (--processes, --threads, --working-directory, the --*-timeout options ...)",
         );
         daemon(&self.name, &self.settings, out);
         out.comment("The application");
