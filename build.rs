@@ -18,7 +18,7 @@ const FUNCTIONS: &[&str] = &[
     // bodies
     "ap_(get_brigade|pass_brigade|bucket_error_create)",
     "apr_brigade_(create|cleanup|flatten|length)",
-    "apr_bucket_(transient|eos|flush)_create",
+    "apr_bucket_(heap|transient|eos|flush)_create",
     // APR
     "apr_(palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
     "apr_table_(get|setn|addn|unset|elts)",

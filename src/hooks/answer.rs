@@ -53,7 +53,6 @@ pub fn content_length(head: &Head<'_>) -> Option<u64> {
 /// Hands status and headers to Apache. WWW-Authenticate survives on Apache's own error pages.
 pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
     httpd::set_status(r, head.status, &status_line(head));
-    httpd::no_more_continue(r);
     for (name, value) in head.headers.clone().flatten() {
         if name.eq_ignore_ascii_case(b"Content-Type") {
             httpd::set_content_type(r, value);
@@ -69,7 +68,6 @@ pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
 
 /// Keeps only what goes with Apache's own error page.
 pub fn apply_to_error(r: &mut Request<'_>, head: &Head<'_>) {
-    httpd::no_more_continue(r);
     for (name, value) in head.headers.clone().flatten() {
         if name.eq_ignore_ascii_case(b"WWW-Authenticate") {
             httpd::add_error_header(r, name, value);

@@ -11,7 +11,7 @@ use super::answer::{self, Disposition};
 use crate::httpd::body::BodyReader;
 use crate::httpd::log;
 use crate::httpd::request::Request;
-use crate::httpd::response::{self as httpd, ResponseBody};
+use crate::httpd::response::{self as httpd, FilePiece, ResponseBody};
 use crate::policy::record::shorten;
 use crate::relay::{Client, Gone, Then};
 
@@ -134,6 +134,6 @@ impl Client for HttpClient<'_, '_> {
         self.count(length);
         let core = self.r.core_flags();
         let sendfile = core.sendfile && self.r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
-        self.response.add_file(self.r, file, offset, length, core.mmap, sendfile)
+        self.response.add_file(self.r, file, FilePiece { offset, length, mmap: core.mmap, sendfile })
     }
 }

@@ -52,12 +52,6 @@ pub fn add_error_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
     r.error_headers_out().add(name, value);
 }
 
-/// From now on reading the body sends no `100 Continue`, which would end up inside the response.
-pub fn no_more_continue(r: &mut Request<'_>) {
-    // SAFETY: S1.
-    unsafe { (*r.raw()).expecting_100 = 0 };
-}
-
 /// The connection ends after this response: its framing is not what the headers say.
 pub fn close_after(r: &mut Request<'_>) {
     // SAFETY: S1.
@@ -96,12 +90,6 @@ impl ResponseBody {
         self.passed
     }
 
-    /// Whether nothing waits to be passed down.
-    pub fn is_empty(&self) -> bool {
-        // SAFETY: the brigade is ours.
-        unsafe { sys::wsgi_shim_is_empty(self.brigade) != 0 }
-    }
-
     fn append(&mut self, r: &Request<'_>, make: unsafe extern "C" fn(*mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket) {
         // SAFETY: S1; the bucket is made with the allocator of the brigade.
         unsafe { sys::wsgi_shim_append(self.brigade, make((*r.rec().connection).bucket_alloc)) };
@@ -131,27 +119,48 @@ impl ResponseBody {
         self.send(r)
     }
 
-    /// Adds a piece of a file. Apache sends it with mmap or sendfile where it may, and answers `Range` from it.
+    /// Adds a piece of a file. Apache sends it with mmap or sendfile where it may, and answers `Range` from it. A small piece is read here:
+    /// Apache would read it too, and move the file position that the application shares with us.
     ///
     /// # Errors
-    /// [`Gone`] if Apache cannot take the descriptor.
-    pub fn add_file(
-        &mut self,
-        r: &mut Request<'_>,
-        file: OwnedFd,
-        offset: u64,
-        length: u64,
-        mmap: bool,
-        sendfile: bool,
-    ) -> Result<(), Gone> {
-        let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) else { return Err(Gone) };
+    /// [`Gone`] if the file cannot be read or Apache does not take the descriptor.
+    pub fn add_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: FilePiece) -> Result<(), Gone> {
+        if piece.length <= SMALL_FILE {
+            return self.add_small_file(r, &file, piece);
+        }
+        let (Ok(offset), Ok(length)) = (i64::try_from(piece.offset), i64::try_from(piece.length)) else {
+            return Err(Gone);
+        };
         let mut taken = std::ptr::null_mut();
         // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
         unsafe {
-            if sys::wsgi_shim_take_file(&raw mut taken, file.into_raw_fd(), c_int::from(sendfile), r.raw()) != 0 {
+            let (fd, sendfile) = (file.into_raw_fd(), c_int::from(piece.sendfile));
+            if sys::wsgi_shim_take_file(&raw mut taken, fd, sendfile, r.raw()) != 0 {
                 return Err(Gone);
             }
-            sys::wsgi_shim_append_file(self.brigade, taken, offset, length, r.rec().pool, c_int::from(mmap));
+            let mmap = c_int::from(piece.mmap);
+            sys::wsgi_shim_append_file(self.brigade, taken, offset, length, r.rec().pool, mmap);
+        }
+        Ok(())
+    }
+
+    fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: FilePiece) -> Result<(), Gone> {
+        let mut content = vec![0; piece.length as usize];
+        let mut got = 0;
+        while got < content.len() {
+            let read = rustix::io::retry_on_intr(|| {
+                rustix::io::pread(file, &mut content[got..], piece.offset.saturating_add(got as u64))
+            });
+            match read {
+                Ok(0) | Err(_) => return Err(Gone),
+                Ok(n) => got += n,
+            }
+        }
+        // SAFETY: S1; without a free function the bucket copies the bytes.
+        unsafe {
+            let allocator = (*r.rec().connection).bucket_alloc;
+            let bucket = sys::apr_bucket_heap_create(content.as_ptr().cast(), content.len(), None, allocator);
+            sys::wsgi_shim_append(self.brigade, bucket);
         }
         Ok(())
     }
@@ -176,17 +185,39 @@ impl ResponseBody {
     }
 
     fn send(&mut self, r: &mut Request<'_>) -> Result<(), Gone> {
-        self.passed = true;
         // SAFETY: S1; httpd may keep buckets, not the brigade.
         let status = unsafe {
             let status = sys::ap_pass_brigade(r.rec().output_filters, self.brigade);
             sys::apr_brigade_cleanup(self.brigade.cast());
             status
         };
+        if !self.passed {
+            self.passed = true;
+            // The header filter has seen it, and closes the connection of a client that still waits for `100 Continue`. From now on
+            // reading the body must not send one: it would end up inside the response.
+            // SAFETY: S1.
+            unsafe { (*r.raw()).expecting_100 = 0 };
+        }
         // SAFETY: S1.
         let aborted = unsafe { (*r.rec().connection).aborted != 0 };
         if status == 0 && !aborted { Ok(()) } else { Err(Gone) }
     }
+}
+
+/// Up to here Apache itself reads a file instead of mapping it (APR_MMAP_THRESHOLD is 8000).
+const SMALL_FILE: u64 = 16 << 10;
+
+/// A piece of a file, and how Apache may send it.
+#[derive(Debug, Clone, Copy)]
+pub struct FilePiece {
+    /// Where it begins, bytes.
+    pub offset: u64,
+    /// How long it is, bytes.
+    pub length: u64,
+    /// `EnableMMAP`
+    pub mmap: bool,
+    /// `EnableSendfile` and `WSGIEnableSendfile`
+    pub sendfile: bool,
 }
 
 /// What follows bytes that are passed down.

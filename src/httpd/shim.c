@@ -88,7 +88,7 @@ static apr_status_t close_descriptor(void *fd)
 apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const request_rec *r)
 {
     apr_os_file_t os = fd;
-    apr_int32_t flags = APR_FOPEN_READ | APR_FOPEN_BINARY | APR_FOPEN_XTHREAD;
+    apr_int32_t flags = APR_FOPEN_READ | APR_FOPEN_BINARY;
     if (sendfile) {
         flags |= APR_FOPEN_SENDFILE_ENABLED;
     }

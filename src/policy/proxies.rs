@@ -132,11 +132,6 @@ impl Changes {
     pub fn removes(&self, name: &[u8]) -> bool {
         self.removed != 0 && TrustedHeader::parse(name).is_some_and(|h| self.removed & (1 << h.0) != 0)
     }
-
-    /// Whether the header is X-Forwarded-For, which [`Self::forwarded_for`] may replace.
-    pub fn is_forwarded_for(name: &[u8]) -> bool {
-        TrustedHeader::parse(name) == Some(FORWARDED_FOR)
-    }
 }
 
 /// Works out what the declared headers change. `value` gives a request header's value, `peer` is REMOTE_ADDR as it is without them.

@@ -116,7 +116,13 @@ impl<'c, C: Client> Conversation<'c, C> {
                         self.client.data(&[], Then::End)?;
                         Step::Over(Outcome::Complete)
                     }
-                    Ok(End::Truncated) => Step::Over(Outcome::Truncated),
+                    Ok(End::Truncated) => {
+                        // What there is of a response goes out before the client is told that there is no more.
+                        if self.unpassed {
+                            self.client.data(&[], Then::More)?;
+                        }
+                        Step::Over(Outcome::Truncated)
+                    }
                     Err(_) => Step::Over(Outcome::Lost(true)),
                 },
                 Kind::Head if !self.headed => match Head::decode(frame.payload) {
