@@ -1,19 +1,22 @@
 //! Whole configurations, compared with what was reviewed. `UPDATE_GOLDEN=1 cargo test -p httpd-conf` writes them anew.
 
+use std::error::Error;
+
 use httpd_conf::{
     Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
     Fractions, Group, Logs, Module, Mount, Mpm, NamedHost, Proxy, ReadLimit, RunAs, STATUS_PAGE, Scheme, Server,
     Service, Sites, Sizes, Target, Tls, Wsgi,
 };
 
-fn compare(name: &str, server: &Server) {
+fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {
     let file = format!("{}/tests/golden/{name}.conf", env!("CARGO_MANIFEST_DIR"));
-    let text = server.render().unwrap();
+    let text = server.render()?;
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&file, &text).unwrap();
+        std::fs::write(&file, &text)?;
     }
-    let reviewed = std::fs::read_to_string(&file).unwrap();
+    let reviewed = std::fs::read_to_string(&file)?;
     assert!(text == reviewed, "{file} differs; look at `UPDATE_GOLDEN=1 cargo test -p httpd-conf; git diff`:\n{text}");
+    Ok(())
 }
 
 /// What `start-server app.wsgi` gives.
@@ -176,13 +179,13 @@ fn full() -> Server {
 }
 
 #[test]
-fn plain_server() {
-    compare("plain", &plain());
+fn plain_server() -> Result<(), Box<dyn Error>> {
+    compare("plain", &plain())
 }
 
 #[test]
-fn full_server() {
-    compare("full", &full());
+fn full_server() -> Result<(), Box<dyn Error>> {
+    compare("full", &full())
 }
 
 #[test]
