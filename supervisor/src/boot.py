@@ -4,7 +4,7 @@ import sys
 fallback = sys.argv.pop()
 sys.path[:] = [folder for folder in sys.path if folder]  # "" would be the working directory
 try:
-    from mod_wsgi import _daemon
+    from mod_wsgi import _daemon, _engine
 except ImportError as missing:
     # None here, or another product of the same name. From the fall-back comes this one package only: its neighbours there belong to another interpreter.
     from importlib.util import module_from_spec, spec_from_file_location
@@ -18,7 +18,7 @@ except ImportError as missing:
             raise
         sys.modules["mod_wsgi"] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules["mod_wsgi"])
-        from mod_wsgi import _daemon
+        from mod_wsgi import _daemon, _engine
     except (ImportError, OSError) as reason:
         version = "%d.%d.%d" % sys.version_info[:3]
         # Spelt out, these words on a command line would make pyenv wrap this process in another.

@@ -55,14 +55,14 @@ pub struct Configuration {
     pub groups: Vec<Rc<Group>>,
 }
 
-/// A configuration that cannot be used.
+/// What Apache says makes no sense. That can happen when an upgraded module talks to a supervisor from before.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {
     /// It does not decode.
-    #[error("the configuration from Apache is malformed: {0}")]
+    #[error("its message is malformed: {0}")]
     Malformed(#[from] Malformed),
     /// Log files are missing.
-    #[error("the configuration from Apache came without its {0} error logs")]
+    #[error("its configuration came without the {0} error logs")]
     NoLogs(u32),
 }
 

@@ -103,11 +103,22 @@ pub enum Action {
     /// Tell the process in this slot to finish what it has.
     Drain(usize),
     /// Stop it: SIGTERM.
-    Stop(usize),
+    Stop(usize, Cause),
     /// End it: SIGKILL.
     Kill(usize),
     /// Record that it takes long to become ready.
     ReportSlowStart(usize),
+}
+
+/// Why a process is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The server stops, or a new configuration makes it superfluous.
+    NotNeeded,
+    /// It was not ready in time.
+    SlowStart,
+    /// It did not finish its requests in time.
+    SlowDrain,
 }
 
 /// What to do now, and when to look again if nothing happens until then.
@@ -151,11 +162,13 @@ impl Plan {
         };
         match (process.phase, wanted) {
             (Phase::Starting { .. } | Phase::Ready | Phase::Draining, _) if goal == Goal::Stop => {
-                self.actions.push(Action::Stop(slot));
+                self.actions.push(Action::Stop(slot, Cause::NotNeeded));
             }
             // It serves nobody yet, or never will.
-            (Phase::Starting { .. }, None | Some(false)) => self.actions.push(Action::Stop(slot)),
-            (Phase::Ready, None | Some(false)) if process.service => self.actions.push(Action::Stop(slot)),
+            (Phase::Starting { .. }, None | Some(false)) => self.actions.push(Action::Stop(slot, Cause::NotNeeded)),
+            (Phase::Ready, None | Some(false)) if process.service => {
+                self.actions.push(Action::Stop(slot, Cause::NotNeeded));
+            }
             // Its group is no more. One whose group goes on waits for its successor: see `fill`.
             (Phase::Ready, None) => self.actions.push(Action::Drain(slot)),
             (Phase::Starting { reported }, Some(true)) if !process.service => {
@@ -163,10 +176,10 @@ impl Plan {
                     self.at(since + SLOW_START, Action::ReportSlowStart(slot));
                 }
                 if let Some(limit) = limits.start {
-                    self.at(since + limit, Action::Stop(slot));
+                    self.at(since + limit, Action::Stop(slot, Cause::SlowStart));
                 }
             }
-            (Phase::Draining, _) => self.at(since + limits.drain, Action::Stop(slot)),
+            (Phase::Draining, _) => self.at(since + limits.drain, Action::Stop(slot, Cause::SlowDrain)),
             (Phase::Stopping, _) => self.at(since + limits.stop, Action::Kill(slot)),
             (Phase::Starting { .. } | Phase::Ready | Phase::Killed, _) => {}
         }

@@ -12,14 +12,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::stdio::dup2_stderr;
+use wsgi_wire::codec::Malformed;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
 use wsgi_wire::table::State;
 
 use crate::backoff::Backoff;
 use crate::channel::Channel;
-use crate::configuration::{Configuration, Group};
-use crate::lifecycle::{self, Action, Goal};
+use crate::configuration::{Configuration, Group, Invalid};
+use crate::lifecycle::{self, Action, Cause, Goal};
 use crate::listener;
 use crate::log::Log;
 use crate::orphans::{self, Orphans};
@@ -31,7 +32,8 @@ use crate::{exit, spawn};
 /// Everything this program knows.
 #[derive(Debug)]
 pub struct Supervisor {
-    control: Channel,
+    /// To the Apache parent, until it closes it.
+    control: Option<Channel>,
     table: Table,
     signals: Signals,
     log: Log,
@@ -49,7 +51,7 @@ impl Supervisor {
     pub fn new(control: Channel, table: Table, signals: Signals, log: Log, umask: u32) -> Self {
         let orphans = Orphans::find(&table);
         Self {
-            control,
+            control: Some(control),
             table,
             signals,
             log,
@@ -132,9 +134,18 @@ impl Supervisor {
                     process.stop(table);
                 }
             }),
-            Action::Stop(slot) => self.with(slot, |process, table| {
-                if process.is_leaving() {
-                    log.warn(&format!("{} takes too long to finish its requests and is stopped", process.label()));
+            Action::Stop(slot, cause) => self.with(slot, |process, table| {
+                match cause {
+                    Cause::NotNeeded => {}
+                    Cause::SlowStart => log.error(&format!(
+                        "{} is not ready after {} seconds, longer than its startup-timeout, and is stopped",
+                        process.label(),
+                        process.started.elapsed().as_secs()
+                    )),
+                    Cause::SlowDrain => log.warn(&format!(
+                        "{} takes longer to finish its requests than its graceful-timeout and is stopped",
+                        process.label()
+                    )),
                 }
                 process.stop(table);
             }),
@@ -186,7 +197,9 @@ impl Supervisor {
 
     /// Waits for something to happen.
     fn wait(&self, wake: Option<Instant>) -> io::Result<Ready> {
-        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control, PollFlags::IN)];
+        let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        fds.extend(self.control.as_ref().map(|control| PollFd::new(control, PollFlags::IN)));
+        let first_daemon = fds.len();
         let mut pids = Vec::new();
         for process in &self.processes {
             let Some(channel) = &process.channel else { continue };
@@ -200,8 +213,9 @@ impl Supervisor {
             Err(error) => return Err(error.into()),
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let daemons = pids.into_iter().zip(&fds[2..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid).collect();
-        Ok(Ready { control: happened(&fds[1]), daemons })
+        let daemons =
+            pids.into_iter().zip(&fds[first_daemon..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid).collect();
+        Ok(Ready { control: fds[1..first_daemon].iter().any(happened), daemons })
     }
 
     fn take_signals(&mut self) {
@@ -244,32 +258,36 @@ impl Supervisor {
     }
 
     fn hear_apache(&mut self) {
-        let open = self.control.receive();
-        loop {
-            match self.control.next() {
-                Ok(None) => break,
-                Ok(Some((Kind::Configure, payload))) => self.configure(&payload),
-                Ok(Some((Kind::Stop, _))) => self.stopping = true,
-                Ok(Some((other, _))) => self
-                    .log
-                    .error(&format!("Apache has sent a message of kind {other:?}, which is not for a supervisor")),
-                Err(error) => {
-                    self.log.error(&format!("what Apache has sent is malformed ({error}); all daemon processes stop"));
-                    self.stopping = true;
-                    return;
-                }
+        let Some(mut control) = self.control.take() else { return };
+        let open = control.receive();
+        match self.obey(&mut control) {
+            Ok(()) if open => self.control = Some(control),
+            Ok(()) => self.stopping = true,
+            Err(error) => {
+                self.log.error(&format!(
+                    "the Apache module is not of the same installation as this supervisor ({error}); all daemon processes stop"
+                ));
+                self.stopping = true;
             }
-        }
-        if !open {
-            self.stopping = true;
         }
     }
 
-    fn configure(&mut self, payload: &[u8]) {
-        let configuration = match Configuration::read(payload, &mut self.control) {
-            Ok(configuration) => configuration,
-            Err(error) => return self.log.error(&format!("{error}; the one before stays in force")),
-        };
+    /// Does what Apache has said so far.
+    fn obey(&mut self, control: &mut Channel) -> Result<(), Invalid> {
+        while let Some((kind, payload)) = control.next()? {
+            match kind {
+                Kind::Configure => {
+                    let configuration = Configuration::read(&payload, control)?;
+                    self.configure(configuration);
+                }
+                Kind::Stop => self.stopping = true,
+                other => return Err(Malformed::Unknown(other as u64).into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, configuration: Configuration) {
         self.log.level = configuration.log_level;
         // A graceful restart after log rotation brings a new file.
         if let Err(error) = dup2_stderr(&*configuration.main_log) {

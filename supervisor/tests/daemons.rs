@@ -232,3 +232,53 @@ fn privileges_are_dropped_before_the_interpreter_starts() {
     use std::os::unix::fs::MetadataExt;
     assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65_531, 0o700));
 }
+
+/// A `python-home` with a real interpreter, which has no package of ours.
+fn real_python(apache: &Supervised) -> String {
+    let home = apache.dir.path().join("real");
+    fs::create_dir_all(home.join("bin")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/python3", home.join("bin/python")).unwrap();
+    home.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_interpreter_without_our_package_borrows_it_from_beside_the_module() {
+    let mut apache = Supervised::start();
+    let borrowed = apache.dir.path().join("beside");
+    fs::create_dir_all(borrowed.join("mod_wsgi")).unwrap();
+    fs::write(borrowed.join("os.py"), "raise SystemExit('not the interpreter’s own')").unwrap();
+    fs::write(borrowed.join("mod_wsgi/__init__.py"), "").unwrap();
+    fs::write(borrowed.join("mod_wsgi/_engine.py"), "").unwrap();
+    let main = "import sys\ndef main():\n    print('path', sys.path, 'arguments', sys.argv)\n    sys.exit(3)\n";
+    fs::write(borrowed.join("mod_wsgi/_daemon.py"), main).unwrap();
+    let mut group = apache.group("one", 1);
+    group.spawn.python_home = Some(real_python(&apache).as_str().into());
+    group.spawn.package = Some(borrowed.to_str().unwrap().into());
+    apache.configure(vec![group]);
+    eventually("it runs", || apache.group_log().contains("arguments ['-c']").then_some(()));
+    let log = apache.group_log();
+    assert!(!log.contains("beside") && !log.contains("path ['',"), "the folder is not on the path: {log}");
+}
+
+#[test]
+fn a_missing_package_is_told_with_its_cure() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.python_home = Some(real_python(&apache).as_str().into());
+    group.spawn.package = None;
+    apache.configure(vec![group]);
+    eventually("the process fails", || apache.log().contains("failed at start").then_some(()));
+    let log = apache.group_log();
+    assert!(log.contains("mod_wsgi cannot be imported by") && log.contains("/bin/python -m pip install"), "{log}");
+    assert!(!log.contains("Traceback"), "{log}");
+}
+
+#[test]
+fn what_makes_no_sense_ends_everything_so_that_apache_starts_a_fitting_supervisor() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let pid = apache.running(1)[0];
+    apache.send_nonsense();
+    assert_eq!(apache.wait(), Some(0));
+    assert!(!is_alive(pid) && apache.log().contains("not of the same installation"));
+}

@@ -73,7 +73,10 @@ fn an_old_process_that_is_not_ready_is_stopped_at_once() {
     let now = Instant::now();
     let groups = [group("g", 1)];
     let goal = Goal::Run { generation: 2, groups: &groups };
-    assert_eq!(actions(goal, &[process(0, 1, STARTING, now)], now), [Action::Stop(0), Action::Start(0)]);
+    assert_eq!(
+        actions(goal, &[process(0, 1, STARTING, now)], now),
+        [Action::Stop(0, Cause::NotNeeded), Action::Start(0)]
+    );
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn who_takes_too_long_is_stopped_and_then_killed() {
     let goal = Goal::Run { generation: 1, groups: &[] };
     let limit = now + SECOND * (15 + 5 + 1);
     assert_eq!(decide(goal, &draining, now), (vec![], Some(limit)));
-    assert_eq!(actions(goal, &draining, limit), [Action::Stop(0)]);
+    assert_eq!(actions(goal, &draining, limit), [Action::Stop(0, Cause::SlowDrain)]);
     let stopping = [process(0, 1, Phase::Stopping, now)];
     assert_eq!(actions(goal, &stopping, now + SECOND * 5), []);
     assert_eq!(actions(goal, &stopping, now + SECOND * 6), [Action::Kill(0)]);
@@ -108,7 +111,7 @@ fn a_start_without_a_limit_is_reported_and_one_with_a_limit_is_ended() {
     all[0].phase = STARTING;
     assert_eq!(decide(goal, &all, now + SLOW_START), (vec![], None));
     all[0].limits = Limits::new(60, 15, 5);
-    assert_eq!(actions(goal, &all, now + SECOND * 66), [Action::Stop(0)]);
+    assert_eq!(actions(goal, &all, now + SECOND * 66), [Action::Stop(0, Cause::SlowStart)]);
 }
 
 #[test]
@@ -122,7 +125,10 @@ fn stopping_the_server_stops_everything_and_starts_nothing() {
         process(4, 1, Phase::Killed, now),
     ];
     let (actions, wake) = decide(Goal::Stop, &all, now);
-    assert_eq!(actions, [Action::Stop(0), Action::Stop(1), Action::Stop(2)]);
+    assert_eq!(
+        actions,
+        [Action::Stop(0, Cause::NotNeeded), Action::Stop(1, Cause::NotNeeded), Action::Stop(2, Cause::NotNeeded)]
+    );
     assert_eq!(wake, Some(now + SECOND * 6));
 }
 
@@ -138,7 +144,7 @@ fn a_service_never_runs_twice_at_a_time() {
     let groups = [Group { service: true, ..group("g", 1) }];
     let goal = Goal::Run { generation: 2, groups: &groups };
     let mut old = Process { service: true, ..process(0, 1, STARTING, now) };
-    assert_eq!(actions(goal, &[old], now), [Action::Stop(0)]);
+    assert_eq!(actions(goal, &[old], now), [Action::Stop(0, Cause::NotNeeded)]);
     old.phase = Phase::Stopping;
     assert_eq!(actions(goal, &[old], now), []);
     assert_eq!(actions(goal, &[], now), [Action::Start(0)]);

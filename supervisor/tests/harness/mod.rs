@@ -119,10 +119,14 @@ impl Supervised {
         (&*control).write_all(rest).unwrap();
     }
 
-    pub fn send_stop(&mut self) {
+    pub fn send_stop(&self) {
         let mut data = Vec::new();
         frame::put(&mut data, Kind::Stop, |_| {}).unwrap();
         self.control.as_ref().unwrap().write_all(&data).unwrap();
+    }
+
+    pub fn send_nonsense(&self) {
+        self.control.as_ref().unwrap().write_all(&[1, 0, 0, 0, Kind::Configure as u8, 0, 0, 0, 77]).unwrap();
     }
 
     /// As if the Apache parent had died.
