@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::expand;
 use crate::options::Options;
@@ -84,10 +84,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     Cli::from_arg_matches(&command().try_get_matches_from(expanded)?)
 }
 
-/// The parser; every value may begin with a hyphen, as scripts are used to.
+/// The parser. Every value may begin with a hyphen, as scripts are used to, and the help has a line for each option.
 fn command() -> clap::Command {
     Cli::command().mut_subcommands(|sub| {
-        sub.mut_args(|arg| {
+        let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print this help");
+        sub.disable_help_flag(true).arg(help.help_heading("Help")).mut_args(|arg| {
             let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
             arg.allow_hyphen_values(takes_value)
         })
@@ -96,6 +97,10 @@ fn command() -> clap::Command {
 
 /// Prints what clap has to say, and what we know beyond that; the exit code.
 pub fn explain(error: &clap::Error) -> i32 {
+    if let Some((name, advice)) = removed(error) {
+        eprintln!("error: the option {name} is gone: {advice}");
+        return error.exit_code();
+    }
     // Nothing can be done about a closed terminal.
     let _ = error.print();
     if let Some(hint) = hint(error) {
@@ -104,12 +109,22 @@ pub fn explain(error: &clap::Error) -> i32 {
     error.exit_code()
 }
 
+/// The option that clap does not know.
+fn unknown(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(text)) if error.kind() == ErrorKind::UnknownArgument => text.split('=').next(),
+        _ => None,
+    }
+}
+
+/// The option of former times that was given, and the advice for it.
+fn removed(error: &clap::Error) -> Option<(&'static str, &'static str)> {
+    let given = unknown(error)?;
+    REMOVED.into_iter().find(|(name, _)| *name == given)
+}
+
 /// What may have been meant.
 fn hint(error: &clap::Error) -> Option<String> {
-    let given = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(text)) => text.split('=').next().unwrap_or_default(),
-        _ => "",
-    };
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let names: Vec<_> =
@@ -117,9 +132,7 @@ fn hint(error: &clap::Error) -> Option<String> {
             Some(format!("the commands are {}", names.join(", ")))
         }
         ErrorKind::UnknownArgument => {
-            if let Some((name, advice)) = REMOVED.iter().find(|(name, _)| *name == given) {
-                return Some(format!("{name} is gone: {advice}"));
-            }
+            let given = unknown(error)?;
             let longer = longer_options(given);
             (longer.len() > 1).then(|| format!("{given} could be {}", longer.join(", ")))
         }
@@ -173,6 +186,12 @@ mod tests {
     }
 
     #[test]
+    fn options_of_former_times_are_known() {
+        let words = ["mod_wsgi-express", "start-server", "--isatty"].map(OsString::from);
+        assert_eq!(removed(&parse(words).unwrap_err()).map(|(name, _)| name), Some("--isatty"));
+    }
+
+    #[test]
     fn mistakes_name_the_option() {
         for (line, named) in [
             ("--no-such-option", "--no-such-option"),
@@ -188,7 +207,6 @@ mod tests {
             let text = refused(line);
             assert!(text.contains(named), "{text}");
         }
-        assert!(refused("--isatty").contains("gone"));
         let ambiguous = refused("--process 2");
         assert!(ambiguous.contains("--process-group") && ambiguous.contains("--processes"), "{ambiguous}");
     }

@@ -134,7 +134,11 @@ fn make_root(root: &Root, caller: u32) -> Result<(), WriteError> {
         if !found.is_dir() {
             return Err(WriteError::NoFolder { path: path.clone() });
         }
+        // Of a link, both ends.
         check_owner(path, caller)?;
+        if found.uid() != caller {
+            return Err(WriteError::Foreign { path: path.clone(), owner: found.uid() });
+        }
         if found.mode() & 0o002 != 0 {
             return Err(WriteError::Open { path: path.clone() });
         }

@@ -1,10 +1,11 @@
 //! What is checked before anything starts, so that a mistake ends the command at once and in words.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -204,16 +205,34 @@ pub fn import(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Problem> {
         .envs(&plan.handler.environ)
         .current_dir(&plan.working_directory)
         .stdin(Stdio::null())
-        .stdout(Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     if caller == 0 {
         command.uid(plan.account.uid).gid(plan.account.gid);
     }
-    let child = command.spawn().map_err(|source| Problem::NoPython { python: facts.executable.clone(), source })?;
+    let mut child = command.spawn().map_err(|source| Problem::NoPython { python: facts.executable.clone(), source })?;
+    let said = listen(child.stderr.take());
     let limit = Duration::from_secs(plan.options.timeouts.startup_timeout.into());
-    match ended(child, limit) {
-        Some(false) => Err(Problem::NoImport(plan.handler.entry_point.clone())),
-        _ => Ok(()),
+    if ended(child, limit) != Some(false) {
+        return Ok(());
     }
+    // Something that the module has started may hold the pipe open for longer than it matters.
+    if let Ok(traceback) = said.recv_timeout(Duration::from_secs(1)) {
+        eprint!("{}", String::from_utf8_lossy(&traceback));
+    }
+    Err(Problem::NoImport(plan.handler.entry_point.clone()))
+}
+
+/// All that comes out of a pipe, when it has been closed.
+fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // What can be read is shown; nobody may be waiting any more.
+        let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
+        let _ = sender.send(text);
+    });
+    receiver
 }
 
 /// Whether a process ended well; `None` when it had to be stopped.
@@ -224,6 +243,7 @@ fn ended(mut child: Child, limit: Duration) -> Option<bool> {
             Ok(Some(status)) => return Some(status.success()),
             Ok(None) if limit.is_zero() || begin.elapsed() < limit => std::thread::sleep(POLL),
             _ => {
+                // It may just have ended.
                 let _ = child.kill();
                 let _ = child.wait();
                 return None;

@@ -61,7 +61,7 @@ impl MapHead {
 #[command(next_help_heading = "Application")]
 pub struct Application {
     /// The application: a script file, or what --application-type says
-    #[arg(value_name = "ENTRY")]
+    #[arg(value_name = "ENTRY", help_heading = None)]
     pub entry: Option<String>,
     /// What the entry point is
     #[arg(long, value_name = "TYPE", value_enum, default_value_t)]

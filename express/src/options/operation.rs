@@ -126,7 +126,7 @@ pub struct Services {
     pub service_log_file: Vec<String>,
 }
 
-/// Options of monitoring.
+/// Options of monitoring. Telemetry is refused, and not in the help, as long as nothing reports it.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Monitoring")]
 pub struct Monitoring {
@@ -137,63 +137,64 @@ pub struct Monitoring {
     #[arg(long)]
     pub server_metrics: bool,
     /// Socket to send metrics to: unix:PATH
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, hide = true, value_name = "TARGET")]
     pub telemetry_service: Option<String>,
     /// Run a service that shows metrics
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub enable_telemetry: bool,
     /// Port of that service's pages
-    #[arg(long, value_name = "PORT", default_value_t = 8888, value_parser = value_parser!(u16).range(1..))]
+    #[arg(long, hide = true, value_name = "PORT", default_value_t = 8888, value_parser = value_parser!(u16).range(1..))]
     pub telemetry_ui_port: u16,
     /// Seconds between two reports
-    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
+    #[arg(long, hide = true, value_name = "SECONDS", default_value_t = 1.0)]
     pub telemetry_interval: f64,
     /// What is reported; may be repeated
-    #[arg(long, value_name = "OPTIONS")]
+    #[arg(long, hide = true, value_name = "OPTIONS")]
     pub telemetry_options: Vec<String>,
     /// Report requests that take longer than this
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, hide = true, value_name = "SECONDS")]
     pub slow_requests: Option<f64>,
 }
 
-/// Options of modes in which the application runs inside Apache, and of debugging in them.
+/// Options of modes in which the application runs inside Apache, and of debugging in them: refused, and not in the help, as
+/// long as there are no such modes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Embedded mode and debugging")]
 pub struct Debugging {
     /// Run the application inside Apache's own processes
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub embedded_mode: bool,
     /// Run everything in one process with one thread
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub debug_mode: bool,
     /// Stop in Python's debugger when an exception occurs
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub enable_debugger: bool,
     /// Stop in Python's debugger at the start
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub debugger_startup: bool,
     /// Measure which lines are executed
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub enable_coverage: bool,
     /// Folder for that [default: htmlcov in the server root]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
     pub coverage_directory: Option<Utf8PathBuf>,
     /// Measure where time goes
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub enable_profiler: bool,
     /// Folder for that [default: pstats in the server root]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
     pub profiler_directory: Option<Utf8PathBuf>,
     /// Record requests and responses
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub enable_recorder: bool,
     /// Folder for that [default: archive in the server root]
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, hide = true, value_name = "DIRECTORY")]
     pub recorder_directory: Option<Utf8PathBuf>,
     /// Run Apache under gdb
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub enable_gdb: bool,
     /// The gdb program
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide = true, value_name = "FILE")]
     pub gdb_executable: Option<Utf8PathBuf>,
 }
