@@ -1,6 +1,7 @@
 //! Which Python runs an application.
 
-use harness::{Httpd, PROBE, Site, cannot_run, product};
+use harness::{Httpd, ORDINARY_USER, PROBE, Scratch, Site, as_user, cannot_run, product, run};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,37 +26,63 @@ fn python_home_of_the_server_is_the_default_of_its_groups() {
 }
 
 #[test]
-fn a_python_home_without_a_python_is_refused_or_logged_by_name() {
-    let (accepted, text) = Httpd::builder().conf("WSGIDaemonProcess site python-home=/no/such/environment").check();
-    assert!(!accepted && text.contains("/no/such/environment") && text.contains("python-home"), "{text}");
-}
-
-/// `MOD_WSGI_TEST_PYTHONS`: environments of other Python versions with this project installed, separated by colons.
-#[test]
-fn several_python_versions_serve_side_by_side_by_python_home_alone() {
-    const CASE: &str = "several_python_versions_serve_side_by_side_by_python_home_alone";
-    let environments = std::env::var("MOD_WSGI_TEST_PYTHONS").unwrap_or_default();
-    let homes: Vec<PathBuf> = environments.split(':').filter(|home| !home.is_empty()).map(PathBuf::from).collect();
-    if homes.is_empty() {
-        return cannot_run(CASE, "MOD_WSGI_TEST_PYTHONS names no environments of other Python versions");
-    }
-    let mut builder = Httpd::builder().app("probe.wsgi", PROBE);
-    for (number, home) in homes.iter().enumerate() {
-        builder = builder.conf(&format!("WSGIDaemonProcess g{number} python-home={}", home.display()));
-        builder = builder.conf(&format!("WSGIScriptAlias /{number} {{apps}}/probe.wsgi process-group=g{number}"));
-    }
-    let site = builder.conf("WSGIDaemonProcess own\nWSGIScriptAlias /own {apps}/probe.wsgi process-group=own").start();
-    for (number, home) in homes.iter().enumerate() {
-        let mount = format!("/{number}");
-        assert_eq!(site.ask_at(&mount, VERSION), version(home), "{}", home.display());
-        assert_eq!(site.ask_at(&mount, "__import__('sys').prefix"), home.display().to_string());
-    }
-    assert_eq!(site.ask_at("/own", VERSION), product().python("'%d.%d' % sys.version_info[:2]"));
+fn a_python_home_that_is_not_there_fails_its_own_group_only_and_is_named_in_the_log() {
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess good\nWSGIDaemonProcess bad python-home={root}/no/such/environment")
+        .conf("WSGIScriptAlias /good {apps}/probe.wsgi process-group=good")
+        .conf("WSGIScriptAlias /bad {apps}/probe.wsgi process-group=bad")
+        .app("probe.wsgi", PROBE)
+        .start();
+    assert_eq!(site.ask_at("/good", "1"), 1);
+    site.log.wait_for("/no/such/environment");
+    let refused = site.get("/bad?1").status;
+    assert!((500..=504).contains(&refused), "{refused}");
     site.finish();
 }
 
-fn version(home: &Path) -> String {
-    let script = format!("print({VERSION})");
-    let done = Command::new(home.join("bin/python")).args(["-c", &script]).output().expect("its python runs");
-    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+#[test]
+fn several_python_versions_serve_side_by_side_by_python_home_alone() {
+    let others = other_pythons();
+    if others.is_empty() {
+        let why = "no other Python is on PATH that the daemons may run; MOD_WSGI_TEST_PYTHONS may name some, separated by colons";
+        return cannot_run("several_python_versions_serve_side_by_side_by_python_home_alone", why);
+    }
+    let mut builder = Httpd::builder().app("probe.wsgi", PROBE);
+    builder = builder.conf("WSGIDaemonProcess own\nWSGIScriptAlias /own {apps}/probe.wsgi process-group=own");
+    let scratch = Scratch::new();
+    for (version, python) in &others {
+        let home = scratch.path().join(version);
+        let made = run(Command::new(python).args(["-m", "venv", "--without-pip"]).arg(&home), scratch.path());
+        assert_eq!(made.code, Some(0), "{}: {}", python.display(), made.text);
+        builder = builder.conf(&format!("WSGIDaemonProcess g{version} python-home={}", home.display()));
+        builder = builder.conf(&format!("WSGIScriptAlias /{version} {{apps}}/probe.wsgi process-group=g{version}"));
+    }
+    let site = builder.start();
+    for version in others.keys() {
+        assert_eq!(site.ask_at(&format!("/{version}"), VERSION), *version);
+        let home = scratch.path().join(version).display().to_string();
+        assert_eq!(site.ask_at(&format!("/{version}"), "__import__('sys').prefix"), home);
+    }
+    assert_eq!(site.ask_at("/own", VERSION), own_version());
+    site.finish();
+}
+
+/// One interpreter for each version, other than the product's own, that the daemons' user may run.
+fn other_pythons() -> BTreeMap<String, PathBuf> {
+    let named = std::env::var("MOD_WSGI_TEST_PYTHONS").unwrap_or_default();
+    let named = named.split(':').filter(|path| !path.is_empty()).map(PathBuf::from);
+    let usual = (10..=14).map(|minor| PathBuf::from(format!("python3.{minor}")));
+    let versions = named.chain(usual).filter_map(|python| Some((version(&python)?, python)));
+    versions.filter(|(version, _)| *version != own_version()).collect()
+}
+
+/// The version of an interpreter, if it is there and the daemons' user may run it.
+fn version(python: &Path) -> Option<String> {
+    let script = format!("import ssl, venv; print({VERSION})");
+    let done = as_user(Some(ORDINARY_USER), python).args(["-c", &script]).output().ok()?;
+    done.status.success().then(|| String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+fn own_version() -> String {
+    product().python("'%d.%d' % sys.version_info[:2]")
 }

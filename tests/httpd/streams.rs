@@ -98,7 +98,7 @@ def application(environ, start_response):
     )
     .start();
     let mut client = site.client();
-    client.send_head("POST", "/", &["Content-Length: 1000"]).expect("sent");
+    client.send_head("POST", "/", &["Content-Length: 1000000"]).expect("sent");
     client.send(b"not all of it").expect("sent");
     drop(client);
     site.log.wait_for("the read failed: ");
