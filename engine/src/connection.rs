@@ -323,10 +323,7 @@ impl Exchange for Connection {
             match self.send_some() {
                 Ok(n) => self.sent += n,
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if wait => self.wait(PollFlags::OUT).map_err(|gone| {
-                    self.lost();
-                    gone
-                })?,
+                Err(Errno::AGAIN) if wait => self.wait(PollFlags::OUT).map_err(|Gone| self.lost())?,
                 Err(Errno::AGAIN) => return Ok(false),
                 Err(_) => return Err(self.lost()),
             }

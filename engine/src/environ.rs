@@ -144,10 +144,12 @@ impl Moments {
     /// The moments up to now.
     pub(crate) fn new(facts: &Facts) -> Self {
         let seconds = |microseconds: u64| microseconds as f64 / 1e6;
+        // Where nothing was looked for, in embedded mode, there is no daemon that could take it up either.
+        let queued = facts.queue_start > 0;
         Self {
             request_start: seconds(facts.request_start),
             queue_start: seconds(facts.queue_start),
-            daemon_start: now(),
+            daemon_start: if queued { now() } else { 0.0 },
             application_start: 0.0,
         }
     }

@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::connection::{Arrived, Connection};
 use crate::environ::{self, Moments};
 use crate::events;
+use crate::exchange::Exchange;
 use crate::failure;
 use crate::ffi::object;
 use crate::file_wrapper;
@@ -26,9 +27,9 @@ use crate::output::{self, Failed};
 use crate::process::Process;
 use crate::request::{self, Request};
 use crate::response::Response;
+use crate::route::Route;
 use crate::script::{self, Unavailable, Wanted};
 use crate::streams;
-use crate::worker::Worker;
 
 /// How answering went.
 enum Outcome {
@@ -40,21 +41,48 @@ enum Outcome {
     Rejected(Reject),
 }
 
+/// Who runs a request: a worker thread of a daemon process, or a thread of Apache.
+pub(crate) trait Runner {
+    /// Its number, counted from 1.
+    fn number(&self) -> u32;
+    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
+    fn loaded(&self, ignore_activity: bool);
+}
+
 /// Serves a request and gives the connection back, unless it is of no more use.
 pub(crate) fn serve(
     py: Python<'_>,
     interpreter: &'static Interpreter,
-    worker: &Worker,
+    runner: &dyn Runner,
     mut connection: Box<Connection>,
     arrived: Arrived,
 ) -> Option<Box<Connection>> {
-    let route = Arc::clone(&arrived.route);
-    let (Ok(request), Ok(content)) = (wire::Request::decode(arrived.payload()), route.content()) else { return None };
+    let Ok(request) = wire::Request::decode(arrived.payload()) else { return None };
     let moments = Moments::new(&request.facts);
     if let Some(why) = refuse(&request.facts, &moments) {
         connection.done_with(arrived);
         return connection.reject(why).is_ok().then_some(connection);
     }
+    let (rejected, exchange) = execute(py, interpreter, runner, &arrived.route, request, moments, connection)?;
+    let mut connection = exchange.into_any().downcast::<Connection>().ok()?;
+    if let Some(why) = rejected {
+        connection.reject(why).ok()?;
+    }
+    connection.is_idle().then(|| give_back(connection, arrived))
+}
+
+/// Executes a request and answers it. Gives the exchange back, with the reason if the request was not executed: that is for the caller to tell.
+/// `None` if there is nobody left to tell anything.
+pub(crate) fn execute(
+    py: Python<'_>,
+    interpreter: &'static Interpreter,
+    runner: &dyn Runner,
+    route: &Route,
+    request: wire::Request<'_>,
+    moments: Moments,
+    exchange: Box<dyn Exchange>,
+) -> Option<(Option<Reject>, Box<dyn Exchange>)> {
+    let content = route.content().ok()?;
     let told = Told::new(request.vars.clone());
     let body = match request.body {
         wire::Body::None => Body::whole(Vec::new()),
@@ -62,14 +90,17 @@ pub(crate) fn serve(
         wire::Body::Pull(_) => Body::to_come(),
     };
     let response = Response::new(told.head_request);
-    let current = Request::new(interpreter, content.script, told.id, connection, response, body);
+    let current = Request::new(interpreter, content.script, told.id, exchange, response, body);
     let before = request::set_current(Some(Arc::clone(&current)));
-    let mut answer = Answer { py, worker, request: &current, moments, facts: request.facts };
-    let outcome = answer.give(&route, &content, request.vars);
+    let mut answer = Answer { py, runner, request: &current, moments, facts: request.facts, server_pid: 0 };
+    let outcome = answer.give(route, &content, request.vars);
     request::set_current(before);
     streams::retire(py, interpreter);
-    let connection = conclude(py, &current, outcome)?;
-    Some(give_back(connection, arrived))
+    let rejected = match outcome {
+        Outcome::Rejected(why) => Some(why),
+        Outcome::Answered(_) | Outcome::Failed(_) => None,
+    };
+    Some((rejected, conclude(py, &current, outcome)?))
 }
 
 fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connection> {
@@ -106,8 +137,8 @@ impl Told {
     }
 }
 
-/// Queues the end of the answer and sends everything; the connection, if it can be used again.
-fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<Connection>> {
+/// Queues the end of the answer and sends everything.
+fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Exchange>> {
     let step = |live: &mut request::Live| {
         live.flush_log();
         match outcome {
@@ -121,12 +152,7 @@ fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<C
         // The rest goes without the interpreter's lock; whether it arrives shows below.
         let _ = request.blocking(py, |live| live.exchange.flush(true));
     }
-    let live = request.finish(py)?;
-    let mut connection = live.exchange.into_any().downcast::<Connection>().ok()?;
-    if let Outcome::Rejected(why) = outcome {
-        connection.reject(why).ok()?;
-    }
-    connection.is_idle().then_some(connection)
+    Some(request.finish(py)?.exchange)
 }
 
 /// Why the application's answer ended before its time.
@@ -155,14 +181,16 @@ impl From<Failed> for Stop {
 /// A request being answered.
 struct Answer<'a, 'py> {
     py: Python<'py>,
-    worker: &'a Worker,
+    runner: &'a dyn Runner,
     request: &'a Arc<Request>,
     moments: Moments,
     facts: wire::Facts,
+    /// The Apache child, for events.
+    server_pid: u32,
 }
 
 impl<'py> Answer<'_, 'py> {
-    fn give(&mut self, route: &crate::route::Route, content: &wire::Route<'_>, vars: wire::Vars<'_>) -> Outcome {
+    fn give(&mut self, route: &Route, content: &wire::Route<'_>, vars: wire::Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let wanted = Wanted {
             path: content.script,
@@ -178,8 +206,8 @@ impl<'py> Answer<'_, 'py> {
                 return Outcome::Rejected(Reject::ScriptChanged);
             }
         };
-        self.worker.loaded(content.ignore_activity);
-        let thread = self.worker.number();
+        self.runner.loaded(content.ignore_activity);
+        let thread = self.runner.number();
         let environ = environ::build(py, interpreter, route, content.vars.clone(), vars, &self.moments, thread)
             .and_then(|environ| self.add_streams(&environ).map(|()| environ));
         match environ {
@@ -199,15 +227,18 @@ impl<'py> Answer<'_, 'py> {
 
     fn run(&mut self, application: Bound<'py, PyAny>, callable: &[u8], environ: Bound<'py, PyDict>) -> Outcome {
         let (py, interpreter, request) = (self.py, self.request.interpreter, self.request);
-        let sample = Sample::begin();
+        let wanted = events::wanted(py, interpreter);
+        let sample = Sample::begin(wanted || Process::get().metrics.is_recording());
         let active = object::latin1(py, &request.id).ok().filter(|_| !request.id.is_empty());
         if let Some(id) = &active {
             // A plain dict and a str: only memory can run out, and then the entry is missing.
             let _ = interpreter.active_requests.bind(py).set_item(id, events::data(py, request));
         }
-        let wanted = events::wanted(py, interpreter);
         let application = match wanted {
-            true => self.started(application, callable, &environ),
+            true => {
+                self.server_pid = server_pid(&environ);
+                self.started(application, callable, &environ)
+            }
             false => application,
         };
         let outcome = self.call(&application, environ);
@@ -220,7 +251,7 @@ impl<'py> Answer<'_, 'py> {
         if wanted || events::wanted(py, interpreter) {
             self.finished(&finished);
         }
-        Process::get().metrics.record(self.worker.number(), &finished);
+        Process::get().metrics.record(py, self.runner.number(), &finished);
         if let Some(id) = &active {
             let _ = interpreter.active_requests.bind(py).del_item(id);
         }
@@ -313,10 +344,9 @@ impl<'py> Answer<'_, 'py> {
     fn report(&self, what: &str, error: &PyErr) {
         let (py, request) = (self.py, &**self.request);
         let script = String::from_utf8_lossy(&request.script);
-        let group = String::from_utf8_lossy(&Process::get().settings.group);
-        let place = request.interpreter.label();
+        let (label, place) = (request.interpreter.label(), Process::get().place());
         let text = failure::describe(py, error);
-        request.log(py, Level::Error, &format!("{what} '{script}' for {place} of daemon process '{group}':\n{text}"));
+        request.log(py, Level::Error, &format!("{what} '{script}' for {label} {place}:\n{text}"));
     }
 
     /// Calls `close()` of what the application returned, if it has one.
@@ -349,9 +379,6 @@ impl<'py> Answer<'_, 'py> {
             event.set_item("application_object", &application)?;
             event.set_item("callable_object", object::latin1(py, callable)?)?;
             event.set_item("request_environ", environ)?;
-            let pid =
-                environ.get_item("mod_wsgi.server_pid")?.and_then(|pid| pid.extract::<String>().ok()?.parse().ok());
-            event.set_item("server_pid", pid.unwrap_or(0u32))?;
             Ok(event)
         });
         let Ok(event) = event else { return application };
@@ -360,7 +387,8 @@ impl<'py> Answer<'_, 'py> {
     }
 
     fn add_moments(&self, event: &Bound<'py, PyDict>) -> PyResult<()> {
-        event.set_item("thread_id", self.worker.number())?;
+        event.set_item("thread_id", self.runner.number())?;
+        event.set_item("server_pid", self.server_pid)?;
         event.set_item("request_start", self.moments.request_start)?;
         event.set_item("queue_start", self.moments.queue_start)?;
         event.set_item("daemon_start", self.moments.daemon_start)
@@ -391,6 +419,12 @@ impl<'py> Answer<'_, 'py> {
             events::publish(py, &request.interpreter.callbacks.events, "request_finished", &event);
         }
     }
+}
+
+/// The Apache child that a request came through.
+fn server_pid(environ: &Bound<'_, PyDict>) -> u32 {
+    let pid = environ.get_item("mod_wsgi.server_pid").ok().flatten();
+    pid.and_then(|pid| pid.extract::<String>().ok()?.parse().ok()).unwrap_or(0)
 }
 
 fn seconds(duration: Duration) -> f64 {

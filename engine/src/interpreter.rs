@@ -258,7 +258,8 @@ impl Interpreters {
         let Some(main) = self.main() else { return true };
         let others = std::mem::take(&mut *self.others.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = others.into_values().map(|other| end(main.handle, other.made, |py| other.interpreter.leave(py)));
-        ended.fold(true, |all, ended| all && ended)
+        // Every one is ended, whatever became of those before.
+        ended.filter(|ended| !ended).count() == 0
     }
 
     /// The main interpreter and all others.

@@ -2,6 +2,7 @@
 //!
 //! * [`run`]: the life of the process. [`control`]: the supervisor. [`lifecycle`], [`monitor`], [`policy`], [`errand`]: when it ends, and why.
 //! * [`poller`], [`worker`], [`connection`], [`route`]: requests come in over the wire.
+//! * [`embedded`]: the same in an Apache child, by function calls.
 //! * [`gateway`]: one request. [`environ`], [`adapter`], [`input`], [`streams`], [`file_wrapper`], [`output`]: the objects it consists of.
 //!   What they mean is decided in [`response`] and [`body`], on bytes, behind the trait of [`exchange`].
 //! * [`interpreter`], [`script`], [`module`], [`events`], [`metrics`]: what applications live in.
@@ -11,6 +12,7 @@ mod adapter;
 mod body;
 mod connection;
 mod control;
+mod embedded;
 mod environ;
 mod errand;
 mod events;

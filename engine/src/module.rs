@@ -92,7 +92,7 @@ fn request_data<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyR
 
 fn start_recording_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("start_recording_metrics", 0, 0)?;
-    Process::get().metrics.start();
+    Process::get().metrics.start(this.py());
     Ok(this.py().None().into_bound(this.py()))
 }
 

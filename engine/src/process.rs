@@ -40,6 +40,19 @@ impl Process {
         PROCESS.get_or_init(|| process)
     }
 
+    /// Whether this is an Apache child in embedded mode: daemon processes have a group.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.settings.group.is_empty()
+    }
+
+    /// Which process this is, for messages.
+    pub(crate) fn place(&self) -> String {
+        match self.is_embedded() {
+            true => "in embedded mode".to_owned(),
+            false => format!("of daemon process '{}'", String::from_utf8_lossy(&self.settings.group)),
+        }
+    }
+
     /// The process.
     ///
     /// # Panics

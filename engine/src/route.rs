@@ -10,6 +10,7 @@ use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::process::Process;
 
 /// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
 const SHARED: usize = 4096;
@@ -18,7 +19,7 @@ const SHARED: usize = 4096;
 pub(crate) struct Route {
     payload: Vec<u8>,
     /// The interpreter that its requests run in, once there is one.
-    pub(crate) interpreter: OnceLock<&'static Interpreter>,
+    interpreter: OnceLock<&'static Interpreter>,
     /// The constant part of the environ, in that interpreter.
     pub(crate) template: OnceLock<Owned<PyDict>>,
 }
@@ -30,6 +31,22 @@ impl Route {
     /// Never for a route of [`shared`], which has checked it.
     pub(crate) fn content(&self) -> Result<request::Route<'_>, Malformed> {
         request::Route::decode(&self.payload)
+    }
+
+    /// The interpreter that its requests run in; made if there is none for the application group yet. On a thread that is attached to nothing.
+    /// `None` if it cannot be made; the log says why.
+    pub(crate) fn interpreter(&self) -> Option<&'static Interpreter> {
+        if let Some(interpreter) = self.interpreter.get() {
+            return Some(interpreter);
+        }
+        let group = self.content().ok()?.application_group.to_vec();
+        let interpreter = Process::get().interpreters.get(&group)?;
+        Some(self.interpreter.get_or_init(|| interpreter))
+    }
+
+    /// Whether its requests are known to run in this interpreter.
+    pub(crate) fn runs_in(&self, interpreter: &'static Interpreter) -> bool {
+        self.interpreter.get().is_some_and(|known| std::ptr::eq(*known, interpreter))
     }
 }
 

@@ -127,7 +127,8 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     Ok(())
 }
 
-fn begin(settings: Daemon, slot: &'static wsgi_wire::table::Slot, seed: u64) -> std::io::Result<Process> {
+/// The process with these settings; `seed` spreads the jitter.
+pub(crate) fn begin(settings: Daemon, slot: &'static wsgi_wire::table::Slot, seed: u64) -> std::io::Result<Process> {
     let limit = (settings.maximum_requests > 0).then(|| policy::with_jitter(settings.maximum_requests, seed));
     Ok(Process {
         slot,
@@ -154,7 +155,7 @@ fn catch_signals() -> std::io::Result<OwnedFd> {
 }
 
 /// Loads the scripts that are wanted from the start, in their order. What fails is logged and tried again by the first request.
-fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter) {
+pub(crate) fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter) {
     for preload in &process.settings.scripts {
         let load = |py: Python<'_>, interpreter: &Interpreter, preload: &Preload| {
             let wanted = Wanted { path: &preload.script, callable: &preload.callable, reloading: false, mtime: 0 };
@@ -292,24 +293,33 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
     process.slot.set_state(State::Draining);
     start_reaper(process.settings.shutdown_timeout);
     poller.close();
-    // On threads of their own: this one must not attach to a sub-interpreter (`attach`).
-    in_thread("farewell", || {
-        for interpreter in process.interpreters.all() {
-            attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason.name()));
-        }
-        attach::release();
-        Some(())
-    });
+    say_farewell(process, reason.name());
     for worker in workers {
         // A worker that panicked has logged it.
         let _ = worker.join();
     }
-    process.settings.destroy_interpreter
-        && in_thread("the end of the interpreters", || {
-            let ended = process.interpreters.end();
-            attach::release();
-            Some(ended)
-        }) == Some(true)
+    process.settings.destroy_interpreter && end_interpreters(process)
+}
+
+/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
+pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
+    in_thread("farewell", || {
+        for interpreter in process.interpreters.all() {
+            attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
+        }
+        attach::release();
+        Some(())
+    });
+}
+
+/// Ends the sub-interpreters, on a thread of its own. Whether none is left.
+pub(crate) fn end_interpreters(process: &'static Process) -> bool {
+    let end = || {
+        let ended = process.interpreters.end();
+        attach::release();
+        Some(ended)
+    };
+    in_thread("the end of the interpreters", end) == Some(true)
 }
 
 fn in_thread<R: Send>(name: &str, body: impl FnOnce() -> Option<R> + Send) -> Option<R> {

@@ -72,16 +72,21 @@ pub(crate) fn application<'py>(
 ) -> Result<Bound<'py, PyAny>, Unavailable> {
     let script = interpreter.scripts.get(wanted.path);
     let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-    let loaded = match module.as_ref() {
-        Some(loaded) => {
-            let loaded = loaded.get(py);
-            // What follows may run Python code, which must not find the script locked.
-            drop(module);
-            if wanted.reloading && is_stale(py, interpreter, &loaded, wanted) {
-                return Err(Unavailable::Changed);
-            }
-            loaded
+    if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| wanted.reloading) {
+        // What follows may run Python code, which must not find the script locked.
+        drop(module);
+        let stale = is_stale(py, interpreter, &loaded, wanted);
+        if stale && !Process::get().is_embedded() {
+            return Err(Unavailable::Changed);
         }
+        module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have loaded it anew in between.
+        if stale && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
+            *module = None;
+        }
+    }
+    let loaded = match module.as_ref() {
+        Some(loaded) => loaded.get(py),
         None => match load(py, interpreter, wanted.path) {
             Ok(fresh) => {
                 *module = Some(Owned::new(fresh.clone()));
@@ -110,8 +115,8 @@ fn find<'py>(py: Python<'py>, module: &Bound<'py, PyModule>, name: &[u8]) -> Opt
 }
 
 fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<Bound<'py, PyModule>, String> {
-    let (shown, group) = (String::from_utf8_lossy(path), String::from_utf8_lossy(&Process::get().settings.group));
-    let place = format!("{} of daemon process '{group}'", interpreter.label());
+    let shown = String::from_utf8_lossy(path);
+    let place = format!("{} {}", interpreter.label(), Process::get().place());
     record::process(Level::Info, &format!("Loading WSGI script '{shown}' into {place}."));
     // Taken before the file is read: if it changes meanwhile, the next request notices.
     let mtime = modified(path).unwrap_or(0);

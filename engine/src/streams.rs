@@ -58,9 +58,10 @@ impl Log {
             return Ok(());
         }
         match &*self.target() {
-            Target::Thread => Ok(OUTSIDE.with_borrow_mut(|line| line.write(text))),
-            _ => Err(over("write")),
+            Target::Thread => OUTSIDE.with_borrow_mut(|line| line.write(text)),
+            Target::Request(_) | Target::Nobody => return Err(over("write")),
         }
+        Ok(())
     }
 }
 
@@ -123,7 +124,7 @@ fn bytes_of<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         return Ok(bytes.clone());
     }
     if let Ok(text) = data.cast::<PyString>() {
-        return Ok(text.encode_utf8()?);
+        return text.encode_utf8();
     }
     let wrong =
         |_| PyTypeError::new_err(format!("a bytes-like object is required, not '{}'", object::class_name(data)));

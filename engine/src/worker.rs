@@ -11,7 +11,7 @@ use wsgi_wire::control::Reason;
 
 use crate::connection::{Arrived, Connection};
 use crate::ffi::{attach, guard, object};
-use crate::gateway;
+use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::lifecycle::Stage;
 use crate::poller::{Event, Poller, Ready};
@@ -63,18 +63,6 @@ impl Worker {
         Self { number, poller, ignored: Cell::new(false) }
     }
 
-    /// Its number, counted from 1.
-    pub(crate) fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
-    pub(crate) fn loaded(&self, ignore_activity: bool) {
-        self.ignored.set(ignore_activity);
-        Process::get().watch.script_loaded();
-        self.active();
-    }
-
     fn active(&self) {
         if !self.ignored.get() {
             Process::get().watch.active();
@@ -100,7 +88,7 @@ impl Worker {
 
     /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that does not comes back.
     fn serve(&self, (mut connection, mut arrived): Ready) -> Option<Ready> {
-        let Some(interpreter) = interpreter_of(&arrived) else {
+        let Some(interpreter) = arrived.route.interpreter() else {
             connection.done_with(arrived);
             if connection.refuse(500).is_ok() {
                 self.poller.park(connection);
@@ -174,15 +162,18 @@ impl Worker {
     }
 }
 
-fn interpreter_of(arrived: &Arrived) -> Option<&'static Interpreter> {
-    if let Some(interpreter) = arrived.route.interpreter.get() {
-        return Some(interpreter);
+impl Runner for Worker {
+    fn number(&self) -> u32 {
+        self.number
     }
-    let group = arrived.route.content().ok()?.application_group.to_vec();
-    let interpreter = Process::get().interpreters.get(&group)?;
-    Some(arrived.route.interpreter.get_or_init(|| interpreter))
+
+    fn loaded(&self, ignore_activity: bool) {
+        self.ignored.set(ignore_activity);
+        Process::get().watch.script_loaded();
+        self.active();
+    }
 }
 
 fn interpreter_known((_, arrived): &Ready, interpreter: &'static Interpreter) -> bool {
-    arrived.route.interpreter.get().is_some_and(|known| std::ptr::eq(*known, interpreter))
+    arrived.route.runs_in(interpreter)
 }

@@ -3,6 +3,7 @@
 //! * [`codec`], [`frame`]: bytes. Lengths are never trusted, nothing is allocated on a peer's word.
 //! * [`names`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon process.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
+//! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`table`]: the layout of the shared process table.
 //! * [`record`]: lines in the format of Apache's error log, for those who have no `ap_log_error`.
 //!
@@ -11,6 +12,7 @@
 
 pub mod codec;
 pub mod control;
+pub mod embedded;
 pub mod frame;
 pub mod limits;
 pub mod names;

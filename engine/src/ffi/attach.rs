@@ -31,10 +31,6 @@ impl Handle {
         Self(unsafe { ffi::PyThreadState_GetInterpreter(state) })
     }
 
-    pub(super) fn as_ptr(self) -> *mut ffi::PyInterpreterState {
-        self.0
-    }
-
     /// The interpreter that is attached now.
     pub(crate) fn current(_py: Python<'_>) -> Self {
         // SAFETY: the token says that we are attached.

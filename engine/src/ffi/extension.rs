@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use pyo3::{Python, ffi};
 
-use super::guard;
+use super::{embedded, guard};
 
 /// The module's definition; CPython writes into it, while it holds the import lock.
 struct Definition(std::cell::UnsafeCell<ffi::PyModuleDef>);
@@ -34,8 +34,10 @@ static METHODS: Table<ffi::PyMethodDef, 2> = Table(std::cell::UnsafeCell::new([
     ffi::PyMethodDef::zeroed(),
 ]));
 
-static SLOTS: Table<ffi::PyModuleDef_Slot, 1> =
-    Table(std::cell::UnsafeCell::new([ffi::PyModuleDef_Slot { slot: 0, value: std::ptr::null_mut::<c_void>() }]));
+static SLOTS: Table<ffi::PyModuleDef_Slot, 2> = Table(std::cell::UnsafeCell::new([
+    ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: embedded::execute as *mut c_void },
+    ffi::PyModuleDef_Slot { slot: 0, value: std::ptr::null_mut::<c_void>() },
+]));
 
 static DEFINITION: Definition = Definition(std::cell::UnsafeCell::new(ffi::PyModuleDef {
     m_base: ffi::PyModuleDef_HEAD_INIT,

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 use wsgi_wire::record::LocalTime;
 use wsgi_wire::table::{PAGE, Slot, offset};
@@ -121,7 +122,7 @@ pub(crate) fn exit_now(code: i32) -> ! {
 }
 
 /// The moment in local time.
-pub(crate) fn local_time(since_epoch: std::time::Duration) -> LocalTime {
+pub(crate) fn local_time(since_epoch: Duration) -> LocalTime {
     let seconds = since_epoch.as_secs() as libc::time_t;
     // SAFETY: both pointers are valid for the call; a zeroed `tm` is valid.
     let tm = unsafe {
@@ -149,14 +150,38 @@ pub(crate) fn unread(socket: RawFd) -> Option<usize> {
     (outcome == 0).then_some(bytes.max(0) as usize)
 }
 
-/// CPU time of the calling thread, in user mode and in the kernel.
-pub(crate) fn thread_cpu() -> (std::time::Duration, std::time::Duration) {
+fn usage(of: libc::c_int) -> libc::rusage {
     // SAFETY: the pointer is valid for the call; a zeroed `rusage` is valid.
-    let usage = unsafe {
+    unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
+        libc::getrusage(of, &raw mut usage);
         usage
-    };
-    let duration = |t: libc::timeval| std::time::Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    }
+}
+
+fn cpu(usage: &libc::rusage) -> (Duration, Duration) {
+    let duration = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
     (duration(usage.ru_utime), duration(usage.ru_stime))
+}
+
+/// CPU time of the calling thread, in user mode and in the kernel.
+pub(crate) fn thread_cpu() -> (Duration, Duration) {
+    cpu(&usage(libc::RUSAGE_THREAD))
+}
+
+/// CPU time of the process, in user mode and in the kernel.
+pub(crate) fn process_cpu() -> (Duration, Duration) {
+    cpu(&usage(libc::RUSAGE_SELF))
+}
+
+/// The most memory that the process has ever had resident, in bytes.
+pub(crate) fn most_memory() -> u64 {
+    usage(libc::RUSAGE_SELF).ru_maxrss as u64 * 1024
+}
+
+/// The memory that the process has resident now, in bytes; 0 if the system does not tell.
+pub(crate) fn memory() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: Option<u64> = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0) * page_size() as u64
 }

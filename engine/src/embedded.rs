@@ -1,0 +1,192 @@
+//! Embedded mode: the engine lives in an Apache child, whose threads call it with their requests ([`wsgi_wire::embedded`]).
+
+use std::any::Any;
+use std::cell::OnceCell;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use pyo3::{PyErr, Python};
+use wsgi_wire::codec::{Bytes, Malformed, Wire};
+use wsgi_wire::frame::Kind;
+use wsgi_wire::record::Level;
+use wsgi_wire::request::{self as wire, BodyError};
+use wsgi_wire::response::{End, Fail, File, LogRecord, put_head};
+use wsgi_wire::settings::Daemon;
+use wsgi_wire::table::Slot;
+
+use crate::environ::Moments;
+use crate::exchange::{Exchange, Gone, InputError};
+use crate::failure;
+use crate::ffi::attach;
+use crate::ffi::embedded::Host;
+use crate::gateway::{self, Runner};
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+use crate::record;
+use crate::response::Head;
+use crate::route;
+use crate::run;
+
+/// Why an Apache child has no Python.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginError {
+    #[error("its settings are not those of this build ({0}); install the Apache module and the engine of one version")]
+    Settings(#[from] Malformed),
+    #[error("a system resource is missing: {0}")]
+    System(#[from] std::io::Error),
+    #[error("the main interpreter could not be set up:\n{0}")]
+    Interpreter(String),
+}
+
+/// Prepares the process that Python has just begun in.
+///
+/// # Errors
+/// [`BeginError`]; then requests cannot be served.
+pub(crate) fn begin(py: Python<'_>, settings: &[u8]) -> Result<(), BeginError> {
+    let settings = Daemon::from_bytes(settings)?;
+    record::set_level(settings.log_level);
+    // No other process looks at an Apache child's counters.
+    let slot: &'static Slot = Box::leak(Box::default());
+    let process = Process::begin(run::begin(settings, slot, 0)?);
+    let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
+    let main = Interpreter::set_up(py, b"").map_err(failed)?;
+    process.interpreters.set_main(main);
+    run::preload(py, process, main);
+    Ok(())
+}
+
+/// The end of the Apache child: applications hear of it, sub-interpreters end. On the thread that Python began on.
+pub(crate) fn end(py: Python<'_>) {
+    let process = Process::get();
+    attach::detach(py, || {
+        run::say_farewell(process, "");
+        // Whether all could be ended makes no difference: the process goes away.
+        run::end_interpreters(process);
+    });
+}
+
+/// Answers one request on this thread. `false` if there is no answer at all.
+pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
+    let (Ok((_, route)), Ok(request)) = (route::shared(route), wire::Request::decode(request)) else { return false };
+    let Some(interpreter) = route.interpreter() else { return false };
+    let moments = Moments::new(&request.facts);
+    THREAD.with(|thread| {
+        let thread = thread.get_or_init(|| Thread(THREADS.fetch_add(1, Ordering::Relaxed) + 1));
+        attach::with(interpreter.handle, |py| {
+            let exchange = Box::new(Call { host, queued: Vec::new(), gone: false });
+            gateway::execute(py, interpreter, thread, &route, request, moments, exchange).is_some()
+        })
+    })
+}
+
+static THREADS: AtomicU32 = AtomicU32::new(0);
+
+thread_local! {
+    static THREAD: OnceCell<Thread> = const { OnceCell::new() };
+}
+
+/// A thread of Apache that has served a request.
+struct Thread(u32);
+
+impl Runner for Thread {
+    fn number(&self) -> u32 {
+        self.0
+    }
+
+    fn loaded(&self, _ignore_activity: bool) {}
+}
+
+/// One frame that Apache has not been given yet.
+struct Queued {
+    kind: Kind,
+    payload: Vec<u8>,
+    descriptor: Option<OwnedFd>,
+}
+
+/// The request's exchange with Apache: what is queued goes over when it may block, because Apache waits for slow clients.
+struct Call {
+    host: Host,
+    queued: Vec<Queued>,
+    gone: bool,
+}
+
+impl Call {
+    fn queue(&mut self, kind: Kind, payload: Vec<u8>, descriptor: Option<OwnedFd>) {
+        if !self.gone {
+            self.queued.push(Queued { kind, payload, descriptor });
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<(), Gone> {
+        for Queued { kind, payload, descriptor } in self.queued.drain(..) {
+            // Records do not depend on the client.
+            if (!self.gone || kind == Kind::Log) && !self.host.take(kind, &payload, descriptor) {
+                self.gone = true;
+            }
+        }
+        if self.gone { Err(Gone) } else { Ok(()) }
+    }
+}
+
+impl Exchange for Call {
+    fn head(&mut self, head: &Head) {
+        let mut payload = Vec::with_capacity(256);
+        let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        put_head(&mut payload, head.status, &head.reason, headers);
+        self.queue(Kind::Head, payload, None);
+    }
+
+    fn data(&mut self, content: &[u8]) {
+        self.queue(Kind::Data, content.to_vec(), None);
+    }
+
+    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) {
+        self.queue(Kind::File, File { offset, length }.to_bytes(), Some(file));
+    }
+
+    fn log(&mut self, level: Level, text: &[u8]) {
+        self.queued.push(Queued {
+            kind: Kind::Log,
+            payload: LogRecord { level, text: Bytes::from(text) }.to_bytes(),
+            descriptor: None,
+        });
+    }
+
+    fn end(&mut self, end: End) {
+        self.queue(Kind::End, end.to_bytes(), None);
+    }
+
+    fn fail(&mut self, status: u16) {
+        self.queue(Kind::Fail, Fail { status }.to_bytes(), None);
+    }
+
+    fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
+        if !wait && self.queued.iter().any(|queued| queued.kind != Kind::Log) {
+            return Ok(false);
+        }
+        let over = self.queued.last().is_none_or(|last| matches!(last.kind, Kind::End | Kind::Fail | Kind::Log));
+        self.hand_over()?;
+        if wait && !over && !self.host.flush() {
+            self.gone = true;
+            return Err(Gone);
+        }
+        Ok(true)
+    }
+
+    fn pull(&mut self, most: u32) -> Result<Option<Vec<u8>>, InputError> {
+        // What the client has to see before it sends more goes out first.
+        self.flush(true).map_err(|Gone| InputError::Gone)?;
+        match self.host.pull(most) {
+            Some((Kind::Body, data)) => Ok(Some(data.to_vec())),
+            Some((Kind::BodyEnd, _)) => Ok(None),
+            Some((Kind::BodyError, why)) => {
+                Err(InputError::Client(BodyError::from_bytes(why).unwrap_or(BodyError::Malformed)))
+            }
+            _ => Err(InputError::Gone),
+        }
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}

@@ -1,0 +1,61 @@
+//! The seam of embedded mode: the engine lives in an Apache child, and what otherwise travels on a socket is handed over by function calls. The
+//! messages are those of the wire: a `Route` payload, a `Request` payload, response frames one at a time.
+//!
+//! The engine offers [`Engine`] as a capsule named [`CAPSULE`]; the Apache half offers [`Host`] with each request.
+
+use std::ffi::{CStr, c_int, c_void};
+
+/// Changes with the layout of the structures here.
+pub const VERSION: u32 = 1;
+
+/// Name of the capsule, as `PyCapsule_Import` wants it: module, dot, attribute.
+pub const CAPSULE: &CStr = c"mod_wsgi._engine.embedded";
+
+/// A byte string that the other side may look at during the call.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct View {
+    /// Where it begins; never null.
+    pub start: *const u8,
+    /// Its length in bytes.
+    pub length: usize,
+}
+
+impl View {
+    /// A view of a slice.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { start: bytes.as_ptr(), length: bytes.len() }
+    }
+}
+
+/// What the engine does in an Apache child.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Engine {
+    /// [`VERSION`]; everything else is to be believed only if it is the same on both sides.
+    pub version: u32,
+    /// Prepares the main interpreter from encoded [`crate::settings::Daemon`]s and loads its scripts. Called once, attached, on the thread that
+    /// Python began on. 0, or -1 after the log has said why not.
+    pub begin: unsafe extern "C" fn(settings: View) -> c_int,
+    /// Answers one request on the calling thread, which is attached to no interpreter. `route` is the payload of a `Route` frame, `request` that of a
+    /// `Request` frame. 0, or -1 if there is no answer at all.
+    pub serve: unsafe extern "C" fn(host: *const Host, route: View, request: View) -> c_int,
+    /// Publishes `process_stopping` and ends the sub-interpreters. Called on the thread that Python began on, attached, when no request runs.
+    pub end: unsafe extern "C" fn(),
+}
+
+/// What the Apache half does for the engine during one request.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Host {
+    /// Handed back with each call.
+    pub request: *mut c_void,
+    /// Takes one frame of the response: a [`crate::frame::Kind`], its payload, and the descriptor that belongs to a `File` (the callee then owns it), else -1.
+    /// May block while the client is slow. 0, or -1 when nobody waits for the response any more.
+    pub take: unsafe extern "C" fn(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int,
+    /// Sends to the client what has been taken so far. As `take`.
+    pub flush: unsafe extern "C" fn(request: *mut c_void) -> c_int,
+    /// Reads one to `most` bytes of the request body; blocks. The view stays valid until the next call. The number is the kind of the frame that would
+    /// answer a `Pull`: `Body`, `BodyEnd`, or `BodyError` with its payload.
+    pub pull: unsafe extern "C" fn(request: *mut c_void, most: u32, into: *mut View) -> c_int,
+}
