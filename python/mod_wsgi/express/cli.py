@@ -2,28 +2,30 @@
 
 import json
 import os
-import pathlib
 import sys
 
-from .facts import facts
+from .facts import PACKAGE, facts
 
-COMMAND = pathlib.Path(__file__).resolve().parent.parent / "server" / "mod_wsgi-express"
+COMMAND = PACKAGE / "server" / "mod_wsgi-express"
 
 
-def become(words):
+def become(*words):
     """Replace this process by the command with these arguments."""
+    # What Python still keeps of its output would be lost.
+    sys.stdout.flush()
+    sys.stderr.flush()
     environment = {**os.environ, "MOD_WSGI_EXPRESS_FACTS": json.dumps(facts())}
     os.execve(COMMAND, ["mod_wsgi-express", *words], environment)
 
 
 def start(*args):
-    """``mod_wsgi-express start-server`` with these arguments."""
-    become(["start-server", *args])
+    """``mod_wsgi-express start-server`` with these arguments. Does not return."""
+    become("start-server", *args)
 
 
 def main():
     """The console script."""
-    become(sys.argv[1:])
+    become(*sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -7,11 +7,20 @@ import sys
 import sysconfig
 
 
+#: The folder of the package mod_wsgi.
+PACKAGE = pathlib.Path(__file__).resolve().parent.parent
+
+
 def module_path():
     """Where the Apache module is installed."""
-    server = pathlib.Path(__file__).resolve().parent.parent / "server"
     name = "mod_wsgi-py%d%d" % sys.version_info[:2] + sysconfig.get_config_var("EXT_SUFFIX")
-    return str(server / name)
+    return str(PACKAGE / "server" / name)
+
+
+def extra_search_path():
+    """The folder of the packages where the interpreter alone would not look for them: in a zipapp, or one that PYTHONPATH names."""
+    folder = PACKAGE.parent
+    return [] if any(folder.is_relative_to(prefix) for prefix in (sys.prefix, os.path.realpath(sys.prefix))) else [str(folder)]
 
 
 def windows_dll():
@@ -35,9 +44,9 @@ def facts():
         "ldlibrary": var("LDLIBRARY"),
         "with_dyld": bool(var("WITH_DYLD")),
         "gil_disabled": bool(var("Py_GIL_DISABLED")),
-        "package": str(pathlib.Path(__file__).resolve().parent.parent),
+        "package": str(PACKAGE),
         "module": module_path(),
-        "site_packages": [],
+        "site_packages": extra_search_path(),
         "platform": sys.platform,
         "windows_dll": windows_dll(),
     }

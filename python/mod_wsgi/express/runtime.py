@@ -1,0 +1,162 @@
+"""What the scripts of a generated server run: they load the user's application and pass every request on to it."""
+
+import importlib
+import os
+import sys
+import types
+
+from . import reloader
+
+
+def serve(settings):
+    """``handle_request`` and ``reload_required`` of a script of the server, made from the settings written in it.
+
+    A failure to load the application is raised: the server logs it, answers 500 and tries again at the next request.
+    """
+    os.environ.update(settings["environ"])
+    if settings["reload_on_changes"]:
+        # Before the application: once it runs, threads of its own may keep it from ever coming back.
+        reloader.start_reloader()
+    if settings["resources"]:
+        handler = ResourceHandler(settings["resources"])
+    else:
+        names = ("entry_point", "application_type", "callable_object", "mount_point")
+        handler = ApplicationHandler(**{name: settings[name] for name in names})
+    return handler.handle_request, handler.reload_required
+
+
+class ApplicationError(Exception):
+    """What was named as the application is none."""
+
+
+class ApplicationHandler:
+    """The application behind the whole site."""
+
+    def __init__(self, entry_point, application_type="script", callable_object="application", mount_point="/"):
+        self.mount_point = "/".join(["", *filter(None, mount_point.split("/"))])
+        self.application, self.file = LOADERS[application_type](entry_point, callable_object)
+        self.stamp = reloader.stamp(self.file)
+        if self.file:
+            reloader.track_changes(self.file)
+
+    def handle_request(self, environ, start_response):
+        """The WSGI application that Apache knows."""
+        locate(environ, self.mount_point)
+        return self.application(environ, start_response)
+
+    def reload_required(self, resource):
+        """Whether the file of the application has changed since it was loaded."""
+        return changed(self.file, self.stamp)
+
+
+class ResourceHandler:
+    """The scripts of ``--add-handler``, each answering for the files with one extension."""
+
+    def __init__(self, resources):
+        self.scripts = {}
+        for extension, path in resources.items():
+            extension = extension.lstrip(".").lower()
+            stamp = reloader.stamp(path)
+            self.scripts[extension] = run_script(path, f"__wsgi_{extension}__"), stamp
+            reloader.track_changes(path)
+
+    def handle_request(self, environ, start_response):
+        """The answer of the script for the requested file."""
+        module = self.script_of(environ["SCRIPT_FILENAME"])
+        return callable_of(module, "handle_request", "application")(environ, start_response)
+
+    def script_of(self, filename):
+        """The script for a file. As to Apache, every extension of a name counts, the last one most, in any case."""
+        for extension in reversed(os.path.basename(filename).lower().split(".")[1:]):
+            if extension in self.scripts:
+                return self.scripts[extension][0]
+        raise ApplicationError(f"{filename} has no extension that --add-handler names; check AddHandler in included files")
+
+    def reload_required(self, resource):
+        """Whether one of the scripts has changed, or says that it wants to be loaded again."""
+        return any(
+            changed(module.__file__, stamp) or getattr(module, "reload_required", lambda _: False)(resource)
+            for module, stamp in self.scripts.values()
+        )
+
+
+def locate(environ, mount_point):
+    """Tell the application where it is.
+
+    Apache takes a file below the document root for the script, so its idea of SCRIPT_NAME means nothing to the application,
+    unless a trusted proxy has set it (``mod_wsgi.mount_point``).
+    """
+    if "mod_wsgi.mount_point" in environ:
+        path = environ["mod_wsgi.script_name"] + environ["PATH_INFO"]
+    else:
+        path = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
+        environ["SCRIPT_NAME"] = ""
+    if mount_point and (path == mount_point or path.startswith(mount_point + "/")):
+        path = path[len(mount_point) :]
+        environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] or mount_point
+    environ["PATH_INFO"] = path
+
+
+def changed(path, stamp):
+    """Whether a file is there and not the one that was loaded; while an editor replaces it, it is missing for a moment."""
+    return reloader.stamp(path) not in (None, stamp)
+
+
+def run_script(path, name):
+    """Run a file as the module of this name, which is in ``sys.modules`` as pickle, dataclasses and Pyramid expect."""
+    module = types.ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module
+    try:
+        with open(path, "rb") as source:
+            # From bytes, so that the encoding is what the file says (PEP 263), not what the locale says.
+            code = compile(source.read(), path, "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def callable_of(module, *names):
+    """The first of these callables that a module has."""
+    for name in names:
+        found = getattr(module, name, None)
+        if callable(found):
+            return found
+    wanted = " or ".join(map(repr, names))
+    raise ApplicationError(f"{getattr(module, "__file__", None) or module.__name__} has no callable {wanted}; name the one it has with --callable-object")
+
+
+def load_script(path, name):
+    """Application and file of ``--application-type script``."""
+    return callable_of(run_script(path, "__wsgi__"), name), path
+
+
+def load_module(module_name, name):
+    """Application and file of ``--application-type module``."""
+    module = importlib.import_module(module_name)
+    return callable_of(module, name), getattr(module, "__file__", None)
+
+
+def load_paste(path, name):
+    """Application and file of ``--application-type paste``: what the ini file describes."""
+    try:
+        from paste.deploy import loadapp
+    except ModuleNotFoundError as missing:
+        raise ApplicationError(f"--application-type paste needs PasteDeploy: {sys.executable} -m pip install PasteDeploy") from missing
+    return loadapp("config:" + os.path.abspath(path)), path
+
+
+def load_static(folder, name):
+    """What answers in place of an application for URLs that are no file."""
+    return not_found, None
+
+
+def not_found(environ, start_response):
+    """WSGI application that has nothing."""
+    start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", "10")])
+    return [b"Not Found\n"]
+
+
+LOADERS = {"script": load_script, "module": load_module, "paste": load_paste, "static": load_static}
