@@ -2,6 +2,8 @@
 //!
 //! The allowlists below are the whole of httpd that this module uses.
 
+#![allow(clippy::expect_used, reason = "a build script reports by panicking")]
+
 use std::env;
 use std::path::PathBuf;
 use std::process::exit;
@@ -12,7 +14,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
     // requests
-    "ap_(get_server_banner|get_server_name_for_url|get_server_name|get_server_port|escape_html2|document_root)",
+    "ap_(get_server_banner|get_server_name_for_url|get_server_port|escape_html2|document_root)",
     "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
     "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
     // bodies
@@ -31,18 +33,47 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 const TYPES: &[&str] = &[
-    "module", "request_rec", "server_rec", "conn_rec", "cmd_parms", "command_rec", "ap_directive_t", "apr_table_entry_t",
-    "apr_bucket_brigade", "apr_array_header_t", "ap_regmatch_t", "apr_finfo_t", "apr_proc_t", "ap_listen_rec",
+    "module",
+    "request_rec",
+    "server_rec",
+    "conn_rec",
+    "cmd_parms",
+    "command_rec",
+    "ap_directive_t",
+    "apr_table_entry_t",
+    "apr_bucket_brigade",
+    "apr_array_header_t",
+    "ap_regmatch_t",
+    "apr_finfo_t",
+    "apr_proc_t",
+    "ap_listen_rec",
 ];
 
 const CONSTANTS: &[&str] = &[
-    "OK", "DECLINED", "DONE", "HTTP_.*", "AP_FILTER_ERROR", "M_GET", "OPT_EXECCGI",
-    "MODULE_MAGIC_.*", "AP_SERVER_(MAJOR|MINOR|PATCH).*",
+    "OK",
+    "DECLINED",
+    "DONE",
+    "HTTP_.*",
+    "AP_FILTER_ERROR",
+    "M_GET",
+    "OPT_EXECCGI",
+    "MODULE_MAGIC_.*",
+    "AP_SERVER_(MAJOR|MINOR|PATCH).*",
     "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST)",
-    "RSRC_CONF", "ACCESS_CONF", "OR_(FILEINFO|AUTHCFG)", "GLOBAL_ONLY",
-    "AP_SQ_.*", "AP_MPMQ_(MPM_STATE|STOPPING|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
-    "AP_REQ_REJECT_PATH_INFO", "AP_FTYPE_PROTOCOL", "APR_FINFO_.*", "APR_[WG]WRITE",
-    "APR_OC_REASON_.*", "AP_MAX_REG_MATCH", "AP_REG_EXTENDED", "APR_TIMEUP",
+    "RSRC_CONF",
+    "ACCESS_CONF",
+    "OR_(FILEINFO|AUTHCFG)",
+    "GLOBAL_ONLY",
+    "AP_SQ_.*",
+    "AP_MPMQ_(MPM_STATE|STOPPING|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
+    "AP_REQ_REJECT_PATH_INFO",
+    "AP_FTYPE_PROTOCOL",
+    "APR_FINFO_.*",
+    "APR_[WG]WRITE",
+    "APR_OC_REASON_.*",
+    "AP_MAX_REG_MATCH",
+    "AP_REG_EXTENDED",
+    "APR_TIMEUP",
     "ap_(server_conf|unixd_config|listeners)",
     "WSGI_SHIM_.*",
 ];

@@ -232,11 +232,7 @@ fn variable_name(header: &[u8], key: &mut Vec<u8>) -> bool {
     key != b"HTTP_PROXY"
 }
 
-fn trusted(
-    r: &Request<'_>,
-    declared: &[proxies::TrustedHeader],
-    subnets: Option<&[proxies::Subnet]>,
-) -> Changes {
+fn trusted(r: &Request<'_>, declared: &[proxies::TrustedHeader], subnets: Option<&[proxies::Subnet]>) -> Changes {
     let headers = r.headers_in();
     proxies::apply(declared, subnets, r.client_ip(), |wanted| {
         headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| value)

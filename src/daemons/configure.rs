@@ -318,7 +318,12 @@ mod tests {
         };
         let mut configuration = configured(options);
         configuration.preloads = vec![
-            Wanted { script: b"/a".to_vec(), process_group: b"g".to_vec(), application_group: vec![], callable: vec![] },
+            Wanted {
+                script: b"/a".to_vec(),
+                process_group: b"g".to_vec(),
+                application_group: vec![],
+                callable: vec![],
+            },
             Wanted { script: b"/b".to_vec(), process_group: vec![], application_group: vec![], callable: vec![] },
         ];
         let group = only(&configuration, None);

@@ -121,4 +121,3 @@ pub fn set_import(configuration: &mut Configuration, line: &Line<'_>) -> Result<
     configuration.preloads.push(Preload { script, process_group, application_group, callable: Vec::new() });
     Ok(())
 }
-

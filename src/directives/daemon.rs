@@ -119,56 +119,64 @@ impl Default for GroupOptions {
 /// Parses one option into the field it stands for.
 type Setter = fn(&mut GroupOptions, Value<'_>, Pool<'_>) -> Result<(), Invalid>;
 
+fn put<T>(place: &mut T, value: Result<T, Invalid>) -> Result<(), Invalid> {
+    *place = value?;
+    Ok(())
+}
+
+fn some<T>(place: &mut Option<T>, value: Result<T, Invalid>) -> Result<(), Invalid> {
+    put(place, value.map(Some))
+}
+
 /// Every option, by name.
 const OPTIONS: &[(&str, Setter)] = &[
-    ("processes", |o, v, _| Ok(o.processes = Some(v.number(1..=512)?))),
-    ("threads", |o, v, _| Ok(o.threads = v.number(0..=65_533)?)),
-    ("user", |o, v, pool| Ok(o.user = Some(unprivileged(v, pool)?))),
-    ("group", |o, v, pool| Ok(o.group = Some(group(v.option, &v.text, pool)?))),
-    ("supplementary-groups", |o, v, pool| Ok(o.supplementary_groups = Some(groups(&v, pool)?))),
-    ("umask", |o, v, _| Ok(o.umask = Some(v.octal()?))),
-    ("chroot", |o, v, _| Ok(o.chroot = Some(chroot(v)?))),
-    ("home", |o, v, _| Ok(o.home = Some(v.absolute()?))),
-    ("lang", |o, v, _| Ok(o.lang = Some(v.text()?))),
-    ("locale", |o, v, _| Ok(o.locale = Some(v.text()?))),
-    ("python-home", |o, v, _| Ok(o.python_home = Some(v.text()?))),
-    ("python-path", |o, v, _| Ok(o.python_path = v.paths())),
-    ("python-eggs", |o, v, _| Ok(o.python_eggs = Some(v.text()?))),
-    ("switch-interval", |o, v, _| Ok(o.switch_interval = Some(v.positive()?))),
-    ("stack-size", |o, v, _| Ok(o.stack_size = v.number(1..=i64::MAX as u64)?)),
-    ("display-name", |o, v, _| Ok(o.display_name = Some(v.text()?))),
-    ("maximum-requests", |o, v, _| Ok(o.maximum_requests = v.number(0..=i64::MAX as u64)?)),
-    ("startup-timeout", |o, v, _| Ok(o.startup_timeout = v.seconds()?)),
-    ("shutdown-timeout", |o, v, _| Ok(o.shutdown_timeout = v.seconds()?)),
-    ("deadlock-timeout", |o, v, _| Ok(o.deadlock_timeout = v.seconds()?)),
-    ("inactivity-timeout", |o, v, _| Ok(o.inactivity_timeout = v.seconds()?)),
-    ("request-timeout", |o, v, _| Ok(o.request_timeout = v.seconds()?)),
-    ("interrupt-timeout", |o, v, _| Ok(o.interrupt_timeout = v.seconds()?)),
-    ("graceful-timeout", |o, v, _| Ok(o.graceful_timeout = v.seconds()?)),
-    ("eviction-timeout", |o, v, _| Ok(o.eviction_timeout = v.seconds()?)),
-    ("restart-interval", |o, v, _| Ok(o.restart_interval = v.seconds()?)),
-    ("connect-timeout", |o, v, _| Ok(o.connect_timeout = v.seconds()?)),
-    ("socket-timeout", |o, v, _| Ok(o.socket_timeout = v.seconds()?)),
-    ("queue-timeout", |o, v, _| Ok(o.queue_timeout = v.seconds()?)),
-    ("socket-user", |o, v, pool| Ok(o.socket_user = Some(user(&v, pool)?))),
-    ("listen-backlog", |o, v, _| Ok(o.listen_backlog = v.number(0..=i32::MAX as u32)?)),
-    ("send-buffer-size", |o, v, _| Ok(o.send_buffer_size = v.size(512)?)),
-    ("receive-buffer-size", |o, v, _| Ok(o.receive_buffer_size = v.size(512)?)),
+    ("processes", |o, v, _| some(&mut o.processes, v.number(1..=512))),
+    ("threads", |o, v, _| put(&mut o.threads, v.number(0..=65_533))),
+    ("user", |o, v, pool| some(&mut o.user, unprivileged(v, pool))),
+    ("group", |o, v, pool| some(&mut o.group, group(v.option, &v.text, pool))),
+    ("supplementary-groups", |o, v, pool| some(&mut o.supplementary_groups, groups(&v, pool))),
+    ("umask", |o, v, _| some(&mut o.umask, v.octal())),
+    ("chroot", |o, v, _| some(&mut o.chroot, chroot(v))),
+    ("home", |o, v, _| some(&mut o.home, v.absolute())),
+    ("lang", |o, v, _| some(&mut o.lang, v.text())),
+    ("locale", |o, v, _| some(&mut o.locale, v.text())),
+    ("python-home", |o, v, _| some(&mut o.python_home, v.text())),
+    ("python-path", |o, v, _| put(&mut o.python_path, Ok(v.paths()))),
+    ("python-eggs", |o, v, _| some(&mut o.python_eggs, v.text())),
+    ("switch-interval", |o, v, _| some(&mut o.switch_interval, v.positive())),
+    ("stack-size", |o, v, _| put(&mut o.stack_size, v.number(1..=i64::MAX as u64))),
+    ("display-name", |o, v, _| some(&mut o.display_name, v.text())),
+    ("maximum-requests", |o, v, _| put(&mut o.maximum_requests, v.number(0..=i64::MAX as u64))),
+    ("startup-timeout", |o, v, _| put(&mut o.startup_timeout, v.seconds())),
+    ("shutdown-timeout", |o, v, _| put(&mut o.shutdown_timeout, v.seconds())),
+    ("deadlock-timeout", |o, v, _| put(&mut o.deadlock_timeout, v.seconds())),
+    ("inactivity-timeout", |o, v, _| put(&mut o.inactivity_timeout, v.seconds())),
+    ("request-timeout", |o, v, _| put(&mut o.request_timeout, v.seconds())),
+    ("interrupt-timeout", |o, v, _| put(&mut o.interrupt_timeout, v.seconds())),
+    ("graceful-timeout", |o, v, _| put(&mut o.graceful_timeout, v.seconds())),
+    ("eviction-timeout", |o, v, _| put(&mut o.eviction_timeout, v.seconds())),
+    ("restart-interval", |o, v, _| put(&mut o.restart_interval, v.seconds())),
+    ("connect-timeout", |o, v, _| put(&mut o.connect_timeout, v.seconds())),
+    ("socket-timeout", |o, v, _| put(&mut o.socket_timeout, v.seconds())),
+    ("queue-timeout", |o, v, _| put(&mut o.queue_timeout, v.seconds())),
+    ("socket-user", |o, v, pool| some(&mut o.socket_user, user(&v, pool))),
+    ("listen-backlog", |o, v, _| put(&mut o.listen_backlog, v.number(0..=i32::MAX as u32))),
+    ("send-buffer-size", |o, v, _| put(&mut o.send_buffer_size, v.size(512))),
+    ("receive-buffer-size", |o, v, _| put(&mut o.receive_buffer_size, v.size(512))),
     ("header-buffer-size", |o, v, _| {
-        let size = v.size(8192)?;
-        Ok(o.header_buffer_size = if size == 0 { 32768 } else { size })
+        put(&mut o.header_buffer_size, v.size(8192).map(|size| if size == 0 { 32768 } else { size }))
     }),
     // Apache's core filter bounds what it holds back by itself; the value is checked and otherwise without effect.
     ("response-buffer-size", |_, v, _| v.size(65536).map(drop)),
-    ("response-socket-timeout", |o, v, _| Ok(o.response_socket_timeout = v.seconds()?)),
-    ("response-flush-delay", |o, v, _| Ok(o.response_flush_delay = v.number(0..=60_000)?)),
-    ("script-user", |o, v, pool| Ok(o.script_user = Some(user(&v, pool)?))),
-    ("script-group", |o, v, pool| Ok(o.script_group = Some(group(v.option, &v.text, pool)?))),
-    ("cpu-time-limit", |o, v, _| Ok(o.cpu_time_limit = v.number(0..=u64::from(u32::MAX))?)),
-    ("cpu-priority", |o, v, _| Ok(o.cpu_priority = Some(v.number(-20..=20)?))),
-    ("memory-limit", |o, v, _| Ok(o.memory_limit = v.number(0..=i64::MAX as u64)?)),
-    ("virtual-memory-limit", |o, v, _| Ok(o.virtual_memory_limit = v.number(0..=i64::MAX as u64)?)),
-    ("server-metrics", |o, v, _| Ok(o.server_metrics = v.flag()?)),
+    ("response-socket-timeout", |o, v, _| put(&mut o.response_socket_timeout, v.seconds())),
+    ("response-flush-delay", |o, v, _| put(&mut o.response_flush_delay, v.number(0..=60_000))),
+    ("script-user", |o, v, pool| some(&mut o.script_user, user(&v, pool))),
+    ("script-group", |o, v, pool| some(&mut o.script_group, group(v.option, &v.text, pool))),
+    ("cpu-time-limit", |o, v, _| put(&mut o.cpu_time_limit, v.number(0..=u64::from(u32::MAX)))),
+    ("cpu-priority", |o, v, _| some(&mut o.cpu_priority, v.number(-20..=20))),
+    ("memory-limit", |o, v, _| put(&mut o.memory_limit, v.number(0..=i64::MAX as u64))),
+    ("virtual-memory-limit", |o, v, _| put(&mut o.virtual_memory_limit, v.number(0..=i64::MAX as u64))),
+    ("server-metrics", |o, v, _| put(&mut o.server_metrics, v.flag())),
 ];
 
 fn user(value: &Value<'_>, pool: Pool<'_>) -> Result<User, Invalid> {

@@ -108,17 +108,26 @@ type InterpreterSetter = fn(&mut InterpreterSettings, &[u8]) -> Result<(), Inval
 
 /// What may stand inside `<WSGIInterpreterOptions>`.
 const INTERPRETER_SETTINGS: &[(&str, InterpreterSetter)] = &[
-    ("WSGIPythonPath", |s, line| Ok(s.python_path = paths(&one(line, "one argument, folders with : between")?))),
-    ("WSGIRestrictStdin", |s, line| Ok(s.restrict_stdin = Some(flag(line)?))),
-    ("WSGIRestrictStdout", |s, line| Ok(s.restrict_stdout = Some(flag(line)?))),
-    ("WSGIRestrictSignal", |s, line| Ok(s.restrict_signal = Some(flag(line)?))),
+    ("WSGIPythonPath", |s, line| {
+        s.python_path = paths(&one(line, "one argument, folders with : between")?);
+        Ok(())
+    }),
+    ("WSGIRestrictStdin", |s, line| switch(&mut s.restrict_stdin, line)),
+    ("WSGIRestrictStdout", |s, line| switch(&mut s.restrict_stdout, line)),
+    ("WSGIRestrictSignal", |s, line| switch(&mut s.restrict_signal, line)),
     ("WSGISwitchInterval", |s, line| {
         let given = Value { option: "the interval", text: one(line, "one argument, a number of seconds")? };
-        Ok(s.switch_interval = Some(given.positive()?))
+        s.switch_interval = Some(given.positive()?);
+        Ok(())
     }),
-    ("WSGIPerInterpreterGIL", |s, line| Ok(s.own_gil = Some(flag(line)?))),
-    ("WSGIFreeThreading", |s, line| Ok(s.free_threading = Some(flag(line)?))),
+    ("WSGIPerInterpreterGIL", |s, line| switch(&mut s.own_gil, line)),
+    ("WSGIFreeThreading", |s, line| switch(&mut s.free_threading, line)),
 ];
+
+fn switch(place: &mut Option<bool>, line: &[u8]) -> Result<(), Invalid> {
+    *place = Some(flag(line)?);
+    Ok(())
+}
 
 fn set_interpreter(settings: &mut InterpreterSettings, name: &[u8], line: &[u8]) -> Result<(), Invalid> {
     let known = INTERPRETER_SETTINGS.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name));

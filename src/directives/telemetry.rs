@@ -17,10 +17,9 @@ pub fn service(_configuration: &mut Configuration, line: &Line<'_>) -> Result<()
         return Err(Invalid::value("the service", target, "unix: and the path of a datagram socket"));
     }
     let Some(interval) = interval else { return Ok(()) };
-    let text = interval.strip_prefix(b"interval=").ok_or_else(|| Invalid::NoOption {
-        word: show(interval),
-        known: "interval".to_owned(),
-    })?;
+    let text = interval
+        .strip_prefix(b"interval=")
+        .ok_or_else(|| Invalid::NoOption { word: show(interval), known: "interval".to_owned() })?;
     let seconds = Value { option: "interval", text: text.to_vec() }.positive()?;
     if seconds < 0.5 {
         return Err(Invalid::value("interval", text, "at least 0.5"));

@@ -3,6 +3,7 @@
 
 mod answer;
 mod client;
+mod exchange;
 mod handler;
 mod start;
 mod translate;
@@ -43,10 +44,15 @@ pub fn child_init() {
 pub fn supervisor_ended(pid: i32, status: i32) {
     log::main(
         Level::Crit,
-        format_args!("the supervisor of the daemon processes (pid {pid}) ended with wait status {status:#x}; starting another"),
+        format_args!(
+            "the supervisor of the daemon processes (pid {pid}) ended with wait status {status:#x}; starting another"
+        ),
     );
     if let Err(error) = parent::relaunch() {
-        log::main(Level::Crit, format_args!("cannot start the supervisor: {error}; requests to process groups will fail"));
+        log::main(
+            Level::Crit,
+            format_args!("cannot start the supervisor: {error}; requests to process groups will fail"),
+        );
     }
 }
 

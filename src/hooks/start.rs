@@ -43,10 +43,8 @@ enum StartError {
 
 /// Takes the configuration that was read. Starts nothing in a configuration test or at the first of the two readings at start.
 pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Answer {
-    let mut configuration = std::mem::replace(
-        &mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner),
-        Configuration::EMPTY,
-    );
+    let mut configuration =
+        std::mem::replace(&mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner), Configuration::EMPTY);
     server::add_component(pconf, COMPONENT);
     if let Some(python) = python_component() {
         server::add_component(pconf, &python);
@@ -128,7 +126,14 @@ fn supervise(
         socket_prefix: socket_prefix.to_owned(),
         children,
         package: package_folder(&module),
-        server: ServerFacts { version: server::version(), description, mpm, built, maximum_processes, threads_per_process },
+        server: ServerFacts {
+            version: server::version(),
+            description,
+            mpm,
+            built,
+            maximum_processes,
+            threads_per_process,
+        },
         error_logs: logs.descriptors.len() as u32,
         log_level: main.log_level(),
         timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),
@@ -147,9 +152,11 @@ struct ErrorLogs {
 impl ErrorLogs {
     fn of(configuration: &Configuration, servers: &[Server<'_>]) -> Result<Self, StartError> {
         let mut logs = Self { descriptors: Vec::new(), servers: Vec::new() };
-        for server in servers.iter().take(1).chain(
-            servers.iter().skip(1).filter(|s| configuration.groups.iter().any(|g| g.origin.id == s.id())),
-        ) {
+        for server in servers
+            .iter()
+            .take(1)
+            .chain(servers.iter().skip(1).filter(|s| configuration.groups.iter().any(|g| g.origin.id == s.id())))
+        {
             let same = |fd: &OwnedFd, log: BorrowedFd<'_>| {
                 let (Ok(a), Ok(b)) = (rustix::fs::fstat(fd), rustix::fs::fstat(log)) else { return false };
                 (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
@@ -179,7 +186,8 @@ impl ErrorLogs {
 fn package_folder(module: &Path) -> Option<Vec<u8>> {
     let server: PathBuf = module.parent()?.to_owned();
     let package = server.parent()?;
-    let installed = server.file_name()? == "server" && package.file_name()? == "mod_wsgi" && package.join("_daemon.py").exists();
+    let installed =
+        server.file_name()? == "server" && package.file_name()? == "mod_wsgi" && package.join("_daemon.py").exists();
     installed.then(|| package.parent().map(|folder| folder.as_os_str().as_bytes().to_vec()))?
 }
 

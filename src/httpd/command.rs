@@ -79,9 +79,8 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
     // SAFETY: `cmd_data` was made from a `&'static Directive` in `record`.
     let directive = unsafe { &*parms.info.cast::<Directive>() };
     // SAFETY: pools and server of a directive that is being processed live longer than this call.
-    let (pool, temporary, server) = unsafe {
-        (Pool::from_raw(parms.pool), Pool::from_raw(parms.temp_pool), Server::from_raw(parms.server))
-    };
+    let (pool, temporary, server) =
+        unsafe { (Pool::from_raw(parms.pool), Pool::from_raw(parms.temp_pool), Server::from_raw(parms.server)) };
     if directive.context == Context::Global {
         // SAFETY: `parms` as httpd gave it; the result lives in its pool.
         let refused = unsafe { sys::ap_check_cmd_context(ptr::from_ref(parms).cast_mut(), sys::GLOBAL_ONLY as u32) };
@@ -107,9 +106,7 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
             }
             None => return guard::OnPanic::on_panic(),
         },
-        Setter::Global(set) => {
-            set(&mut configuration::DRAFT.lock().unwrap_or_else(PoisonError::into_inner), &line)
-        }
+        Setter::Global(set) => set(&mut configuration::DRAFT.lock().unwrap_or_else(PoisonError::into_inner), &line),
     };
     match outcome {
         Ok(()) => ptr::null(),
@@ -118,11 +115,7 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
 }
 
 fn origin(server: Server<'_>) -> Origin {
-    Origin {
-        id: server.id(),
-        is_virtual: server.is_virtual(),
-        hostname: server.hostname().map(<[u8]>::to_vec),
-    }
+    Origin { id: server.id(), is_virtual: server.is_virtual(), hostname: server.hostname().map(<[u8]>::to_vec) }
 }
 
 /// The directives inside a section; empty for anything that is no section.

@@ -57,7 +57,8 @@ pub(super) unsafe extern "C" fn merge_directory(
 ) -> *mut c_void {
     guard::enter("merge_dir_config", || {
         // SAFETY: S3: both come from the callbacks of this file, or are null after a panic there.
-        let (base, over) = unsafe { (base.cast::<RequestSettings>().as_ref(), over.cast::<RequestSettings>().as_ref()) };
+        let (base, over) =
+            unsafe { (base.cast::<RequestSettings>().as_ref(), over.cast::<RequestSettings>().as_ref()) };
         let merged = match (base, over) {
             (Some(base), Some(over)) => base.overlay(over),
             (Some(one), None) | (None, Some(one)) => one.clone(),
@@ -92,4 +93,3 @@ pub(super) unsafe extern "C" fn merge_server(
         unsafe { Pool::from_raw(pool) }.keep(merged).cast()
     })
 }
-

@@ -86,12 +86,8 @@ pub fn start(program: &Path, table: SharedTable, log: Option<BorrowedFd<'_>>) ->
     let child = command.spawn()?;
     // SAFETY: called in the parent's only thread.
     let kept = unsafe { retained() };
-    *kept = Retained {
-        running: true,
-        control: ours.into_raw_fd(),
-        pid: i32::try_from(child.id()).unwrap_or(0),
-        ..*kept
-    };
+    *kept =
+        Retained { running: true, control: ours.into_raw_fd(), pid: i32::try_from(child.id()).unwrap_or(0), ..*kept };
     Ok(())
 }
 

@@ -92,7 +92,8 @@ unsafe extern "C" fn post_config(
 ) -> c_int {
     guard::enter("post_config", || {
         // SAFETY: httpd hands over the pool of the configuration, a temporary one, and the main server.
-        let (pconf, ptemp, server) = unsafe { (Pool::from_raw(pconf), Pool::from_raw(ptemp), Server::from_raw(server)) };
+        let (pconf, ptemp, server) =
+            unsafe { (Pool::from_raw(pconf), Pool::from_raw(ptemp), Server::from_raw(server)) };
         pconf.at_end(hooks::configuration_ends);
         hooks::post_config(pconf, ptemp, server).code()
     })
@@ -128,4 +129,3 @@ unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
     unsafe { with_request("handler", r, hooks::handler) }
 }
-

@@ -208,12 +208,6 @@ impl<'r> Request<'r> {
             .unwrap_or(b"")
     }
 
-    /// The server's name, as UseCanonicalName decides.
-    pub fn plain_server_name(&self) -> &'r [u8] {
-        // SAFETY: S1; the result lives with the request or the server.
-        unsafe { bytes(sys::ap_get_server_name(self.raw)) }.unwrap_or(b"")
-    }
-
     /// The server's port, as UseCanonicalName and UseCanonicalPhysicalPort decide.
     pub fn server_port(&self) -> u16 {
         // SAFETY: S1.

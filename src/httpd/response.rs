@@ -90,7 +90,11 @@ impl ResponseBody {
         self.passed
     }
 
-    fn append(&mut self, r: &Request<'_>, make: unsafe extern "C" fn(*mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket) {
+    fn append(
+        &mut self,
+        r: &Request<'_>,
+        make: unsafe extern "C" fn(*mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket,
+    ) {
         // SAFETY: S1; the bucket is made with the allocator of the brigade.
         unsafe { sys::wsgi_shim_append(self.brigade, make((*r.rec().connection).bucket_alloc)) };
     }

@@ -70,7 +70,10 @@ impl<'s> Server<'s> {
     pub fn log_level(self) -> Level {
         // SAFETY: S5.
         let level = unsafe { sys::wsgi_shim_server_level(self.raw, module::index()) };
-        u8::try_from(level.clamp(0, Level::Trace as c_int)).ok().and_then(|n| Level::try_from(n).ok()).unwrap_or(Level::Warn)
+        u8::try_from(level.clamp(0, Level::Trace as c_int))
+            .ok()
+            .and_then(|n| Level::try_from(n).ok())
+            .unwrap_or(Level::Warn)
     }
 
     /// The descriptor of its error log; `None` where it logs to a program or to syslog through no file.

@@ -38,6 +38,13 @@ pub enum Outcome {
     ClientGone,
 }
 
+impl Outcome {
+    /// Whether the answer was read to its end, so that another request may follow on the connection.
+    pub fn leaves_connection_usable(self) -> bool {
+        matches!(self, Self::Complete | Self::Truncated | Self::Failed(_) | Self::Rejected(_))
+    }
+}
+
 /// A conversation while it lasts.
 pub struct Conversation<'c, C> {
     connection: &'c mut Connection,
@@ -63,12 +70,7 @@ enum Step {
 
 impl<'c, C: Client> Conversation<'c, C> {
     /// Prepares a conversation; `inbox` is empty.
-    pub fn new(
-        connection: &'c mut Connection,
-        inbox: &'c mut Inbox,
-        client: &'c mut C,
-        flush_delay: Duration,
-    ) -> Self {
+    pub fn new(connection: &'c mut Connection, inbox: &'c mut Inbox, client: &'c mut C, flush_delay: Duration) -> Self {
         Self { connection, inbox, client, flush_delay, answered: false, headed: false, unsent: false, unpassed: false }
     }
 

@@ -6,6 +6,7 @@
 pub mod choice;
 pub mod connection;
 pub mod conversation;
+pub mod delivery;
 pub mod idle;
 pub mod inbox;
 

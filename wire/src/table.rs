@@ -98,19 +98,40 @@ pub fn group_key(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// The ready process of the group with the fewest requests in flight for its threads, as an index; the first of equals, so that an idle group
-/// keeps one process warm. `avoid` are slots that have turned this request away.
-pub fn choose<'t>(slots: impl IntoIterator<Item = &'t Slot>, group: u64, avoid: &[usize]) -> Option<usize> {
-    let load = |slot: &Slot| {
-        let threads = u64::from(slot.threads.load(Relaxed).max(1));
-        u64::from(slot.in_flight.load(Relaxed)) * 1024 / threads
-    };
-    slots
-        .into_iter()
-        .enumerate()
-        .filter(|(i, s)| s.group.load(Relaxed) == group && s.state() == State::Ready && !avoid.contains(i))
-        .min_by_key(|(_, s)| load(s))
-        .map(|(i, _)| i)
+/// Takes the ready process of the group with the fewest requests in flight for its threads, the first of equals, so that an idle group keeps
+/// one process warm, and counts one more request in flight there: children that look at the same moment take different processes. `avoid` are
+/// slots that have turned this request away. With `idle_only` a process whose threads are all taken is left alone. Gives the slot's index.
+pub fn claim<'t>(
+    slots: impl Iterator<Item = &'t Slot> + Clone,
+    group: u64,
+    avoid: &[usize],
+    idle_only: bool,
+) -> Option<usize> {
+    loop {
+        let (_, index, slot, seen) = slots
+            .clone()
+            .enumerate()
+            .filter(|(i, s)| s.group.load(Relaxed) == group && s.state() == State::Ready && !avoid.contains(i))
+            .map(|(i, s)| {
+                let (threads, seen) = (s.threads.load(Relaxed).max(1), s.in_flight.load(Relaxed));
+                (u64::from(seen) * 1024 / u64::from(threads), i, s, seen)
+            })
+            .min_by_key(|(load, ..)| *load)?;
+        if idle_only && seen >= slot.threads.load(Relaxed) {
+            return None;
+        }
+        if slot.in_flight.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
+            return Some(index);
+        }
+    }
+}
+
+/// Takes back what [`claim`] counted, unless the slot has another process by now, which counts from zero.
+pub fn release(slot: &Slot, serial: u32) {
+    if slot.serial.load(Relaxed) == serial {
+        // Never below zero, whatever happens in between; a failure says that it is zero already.
+        let _ = slot.in_flight.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    }
 }
 
 /// The socket of the process in a slot. `prefix` is `WSGISocketPrefix`, `parent` the Apache parent's pid.
@@ -142,17 +163,31 @@ mod tests {
             slot("a", State::Ready, 5, 1),
             slot("a", State::Starting, 5, 0),
         ];
-        let a = group_key(b"a");
-        assert_eq!(choose(&table, a, &[]), Some(3));
-        assert_eq!(choose(&table, a, &[3]), Some(0));
-        assert_eq!(choose(&table, a, &[0, 3]), None);
-        assert_eq!(choose(&table, group_key(b"c"), &[]), None);
+        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter(), group_key(group), avoid, false);
+        assert_eq!(claim(b"a", &[]), Some(3));
+        assert_eq!(claim(b"a", &[3]), Some(0));
+        assert_eq!(claim(b"a", &[0, 3]), None);
+        assert_eq!(claim(b"c", &[]), None);
+    }
+
+    #[test]
+    fn a_claim_counts_until_it_is_released() {
+        let table = [slot("a", State::Ready, 1, 0), slot("a", State::Ready, 1, 0)];
+        let claim = |idle_only| claim(table.iter(), group_key(b"a"), &[], idle_only);
+        assert_eq!((claim(true), claim(true), claim(true)), (Some(0), Some(1), None));
+        assert_eq!(claim(false), Some(0));
+        release(&table[1], 1);
+        assert_eq!(claim(true), Some(1));
+        release(&table[1], 1);
+        release(&table[1], 1);
+        release(&table[0], 99);
+        assert_eq!((table[1].in_flight.load(Relaxed), table[0].in_flight.load(Relaxed)), (0, 2));
     }
 
     #[test]
     fn load_is_relative_to_threads() {
         let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
-        assert_eq!(choose(&table, group_key(b"a"), &[]), Some(1));
+        assert_eq!(claim(table.iter(), group_key(b"a"), &[], false), Some(1));
     }
 
     #[test]

@@ -1,0 +1,191 @@
+//! One accepted request: its body, its way to a daemon process, and what the outcome means for the client.
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
+use wsgi_wire::record::Level;
+use wsgi_wire::request::{Body, Facts, put_request, put_route};
+
+use super::answer::Disposition;
+use super::client::HttpClient;
+use super::handler::Refused;
+use crate::daemons::{Group, Runtime};
+use crate::directives::settings::RequestSettings;
+use crate::environ::Environ;
+use crate::httpd::request::{Request, Target};
+use crate::httpd::{Answer, log, response};
+use crate::policy::acceptance::BodyLength;
+use crate::relay::Client;
+use crate::relay::conversation::Outcome;
+use crate::relay::delivery::{Delivery, Scratch};
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Has the request executed by a process of the group.
+///
+/// # Errors
+/// [`Refused`] if it was not executed or its outcome is not known.
+pub fn exchange<'r>(
+    r: &mut Request<'r>,
+    runtime: &Runtime,
+    group: &Group,
+    settings: &RequestSettings,
+    environ: &Environ<'r>,
+    length: BodyLength,
+) -> Result<Answer, Refused> {
+    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same thread.
+    let mut scratch = SCRATCH.with(RefCell::take);
+    let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
+    let outcome = run(r, runtime, group, settings, environ, length, &mut scratch);
+    if let Some(microseconds) = client_timeout {
+        response::set_client_timeout(r, microseconds);
+    }
+    scratch.clear();
+    SCRATCH.with(|kept| kept.replace(scratch));
+    outcome
+}
+
+fn run<'r>(
+    r: &mut Request<'r>,
+    runtime: &Runtime,
+    group: &Group,
+    settings: &RequestSettings,
+    environ: &Environ<'r>,
+    length: BodyLength,
+    scratch: &mut Scratch,
+) -> Result<Answer, Refused> {
+    write_route(r, settings, environ, &mut scratch.route);
+    let script_mtime = match (environ.destination().handler_script, r.target()) {
+        (None, Target::File(mtime)) => mtime,
+        _ => 0,
+    };
+    let expects_continue = r.headers_in().get(c"Expect").is_some();
+    let request_start = r.time();
+    let mut client = HttpClient::new(r, group.header_limit);
+    let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body)?;
+    let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
+    let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
+        let body = match travel {
+            Travel::Empty => Body::None,
+            Travel::Inline => Body::Inline(body),
+            Travel::Pulled(length) => Body::Pull(length),
+        };
+        let r = client.request();
+        frame::put(out, Kind::Request, |out| put_request(out, facts, body, |vars| environ.write_request(r, vars)))
+    };
+    let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
+    let outcome = delivery.run(facts).map_err(|error| {
+        let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
+        Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
+    })?;
+    conclude(&mut client, outcome)
+}
+
+fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Environ<'r>, out: &mut Vec<u8>) {
+    let destination = environ.destination();
+    out.clear();
+    put_route(
+        out,
+        destination.handler_script.unwrap_or(r.filename()),
+        &destination.application_group,
+        &destination.callable,
+        settings.script_reloading.unwrap_or(true),
+        settings.ignore_activity.unwrap_or(false),
+        |vars| environ.write_route(r, vars),
+    );
+}
+
+/// How the body goes to the daemon.
+#[derive(Clone, Copy)]
+enum Travel {
+    Empty,
+    Inline,
+    Pulled(Option<u64>),
+}
+
+/// A small body is read before a process is bothered: a slow client then holds no Python thread.
+fn prepare_body(
+    client: &mut HttpClient<'_, '_>,
+    length: BodyLength,
+    expects_continue: bool,
+    body: &mut Vec<u8>,
+) -> Result<Travel, Refused> {
+    let length = match length {
+        BodyLength::Known(0) => return Ok(Travel::Empty),
+        BodyLength::Chunked => return Ok(Travel::Pulled(None)),
+        BodyLength::Known(length) => length,
+    };
+    if length > limits::INLINE_BODY as u64 || expects_continue {
+        return Ok(Travel::Pulled(Some(length)));
+    }
+    // Input filters may make it longer than announced; what is beyond a frame's measure they could not have been asked for.
+    while body.len() < limits::FRAME / 2 {
+        match client.read_body(limits::INLINE_BODY, body) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Travel::Inline),
+            Err(_) => break,
+        }
+    }
+    Err(Refused::new(client.body_failure().unwrap_or(413), "the request body cannot be read to its end"))
+}
+
+/// What the outcome means for the client.
+fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
+    match outcome {
+        Outcome::Complete => Ok(finish(client)),
+        Outcome::ClientGone => Ok(Answer::Ok),
+        // What went wrong with the client's own body says more than the application's failure that followed from it.
+        Outcome::Failed(status) => Ok(Answer::Status(client.body_failure().unwrap_or(status))),
+        Outcome::Refused(status) => Ok(Answer::Status(status)),
+        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) if client.has_passed() => {
+            if let Some((_, reason)) = failure(outcome) {
+                log::request(client.request(), Level::Error, format_args!("{reason}; the response is cut short"));
+            }
+            client.abort();
+            Ok(Answer::Ok)
+        }
+        // Nothing has been sent yet: an error page takes the place of the response.
+        _ => {
+            response::clear_status(client.request());
+            match failure(outcome) {
+                Some((status, reason)) => Err(Refused::new(status, reason)),
+                None => Ok(Answer::Status(500)),
+            }
+        }
+    }
+}
+
+/// What the process did wrong; the application's own failures it has logged itself.
+fn failure(outcome: Outcome) -> Option<(u16, &'static str)> {
+    match outcome {
+        Outcome::Lost(_) => Some((502, "the daemon process closed the connection without a whole response")),
+        Outcome::TimedOut(_) => {
+            Some((504, "the daemon process has not sent anything for as long as socket-timeout allows"))
+        }
+        _ => None,
+    }
+}
+
+fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
+    match client.disposition().clone() {
+        Disposition::Send => Answer::Ok,
+        Disposition::Replace(status) => Answer::Status(status),
+        Disposition::Redirect(url) => {
+            client.request().redirect_to(&url);
+            Answer::Ok
+        }
+    }
+}
+
+fn set_client_timeout(r: &mut Request<'_>, timeout: Duration) -> Option<i64> {
+    response::set_client_timeout(r, i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX))
+}
+
+fn now_in_microseconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
+}
