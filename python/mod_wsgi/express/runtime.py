@@ -34,10 +34,7 @@ class ApplicationHandler:
 
     def __init__(self, entry_point, application_type="script", callable_object="application", mount_point="/"):
         self.mount_point = "/".join(["", *filter(None, mount_point.split("/"))])
-        self.application, self.file = LOADERS[application_type](entry_point, callable_object)
-        self.stamp = reloader.stamp(self.file)
-        if self.file:
-            reloader.track_changes(self.file)
+        self.application, self.source = LOADERS[application_type](entry_point, callable_object)
 
     def handle_request(self, environ, start_response):
         """The WSGI application that Apache knows."""
@@ -46,7 +43,7 @@ class ApplicationHandler:
 
     def reload_required(self, resource):
         """Whether the file of the application has changed since it was loaded."""
-        return changed(self.file, self.stamp)
+        return self.source.has_changed()
 
 
 class ResourceHandler:
@@ -56,9 +53,7 @@ class ResourceHandler:
         self.scripts = {}
         for extension, path in resources.items():
             extension = extension.lstrip(".").lower()
-            stamp = reloader.stamp(path)
-            self.scripts[extension] = run_script(path, f"__wsgi_{extension}__"), stamp
-            reloader.track_changes(path)
+            self.scripts[extension] = Source(path), run_script(path, f"__wsgi_{extension}__")
 
     def handle_request(self, environ, start_response):
         """The answer of the script for the requested file."""
@@ -69,14 +64,14 @@ class ResourceHandler:
         """The script for a file. As to Apache, every extension of a name counts, the last one most, in any case."""
         for extension in reversed(os.path.basename(filename).lower().split(".")[1:]):
             if extension in self.scripts:
-                return self.scripts[extension][0]
+                return self.scripts[extension][1]
         raise ApplicationError(f"{filename} has no extension that --add-handler names; check AddHandler in included files")
 
     def reload_required(self, resource):
         """Whether one of the scripts has changed, or says that it wants to be loaded again."""
         return any(
-            changed(module.__file__, stamp) or getattr(module, "reload_required", lambda _: False)(resource)
-            for module, stamp in self.scripts.values()
+            source.has_changed() or getattr(module, "reload_required", lambda _: False)(resource)
+            for source, module in self.scripts.values()
         )
 
 
@@ -97,9 +92,18 @@ def locate(environ, mount_point):
     environ["PATH_INFO"] = path
 
 
-def changed(path, stamp):
-    """Whether a file is there and not the one that was loaded; while an editor replaces it, it is missing for a moment."""
-    return reloader.stamp(path) not in (None, stamp)
+class Source:
+    """The file from which something is about to be loaded; None for what is in no file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.stamp = reloader.stamp(path)
+        if path:
+            reloader.track_changes(path)
+
+    def has_changed(self):
+        """Whether the file is another one by now. While an editor replaces it, it is missing for a moment: that is no change yet."""
+        return reloader.stamp(self.path) not in (None, self.stamp)
 
 
 def run_script(path, name):
@@ -125,32 +129,35 @@ def callable_of(module, *names):
         if callable(found):
             return found
     wanted = " or ".join(map(repr, names))
-    raise ApplicationError(f"{getattr(module, "__file__", None) or module.__name__} has no callable {wanted}; name the one it has with --callable-object")
+    place = getattr(module, "__file__", None) or module.__name__
+    raise ApplicationError(f"{place} has no callable {wanted}; name the one it has with --callable-object")
 
 
 def load_script(path, name):
-    """Application and file of ``--application-type script``."""
-    return callable_of(run_script(path, "__wsgi__"), name), path
+    """Application and source of ``--application-type script``."""
+    source = Source(path)
+    return callable_of(run_script(path, "__wsgi__"), name), source
 
 
 def load_module(module_name, name):
-    """Application and file of ``--application-type module``."""
+    """Application and source of ``--application-type module``."""
     module = importlib.import_module(module_name)
-    return callable_of(module, name), getattr(module, "__file__", None)
+    return callable_of(module, name), Source(getattr(module, "__file__", None))
 
 
 def load_paste(path, name):
-    """Application and file of ``--application-type paste``: what the ini file describes."""
+    """Application and source of ``--application-type paste``: what the ini file describes."""
     try:
         from paste.deploy import loadapp
     except ModuleNotFoundError as missing:
         raise ApplicationError(f"--application-type paste needs PasteDeploy: {sys.executable} -m pip install PasteDeploy") from missing
-    return loadapp("config:" + os.path.abspath(path)), path
+    source = Source(path)
+    return loadapp("config:" + os.path.abspath(path)), source
 
 
 def load_static(folder, name):
     """What answers in place of an application for URLs that are no file."""
-    return not_found, None
+    return not_found, Source(None)
 
 
 def not_found(environ, start_response):

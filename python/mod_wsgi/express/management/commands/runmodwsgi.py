@@ -42,8 +42,7 @@ class Command(BaseCommand):
         search = ["--python-path", os.path.abspath(pythonpath)] if pythonpath else []
         files = static_files(settings)
         if files and not os.path.isdir(files[-1]):
-            self.stderr.write(f"warning: {files[-1]} (STATIC_ROOT) does not exist: run 'manage.py collectstatic', then start again.")
-            files = []
+            self.stderr.write(f"warning: STATIC_ROOT, {files[-1]}, does not exist; run 'manage.py collectstatic'.")
         cli.start(*application(settings), *working_directory(settings), *search, *files, *words)
 
 
@@ -86,8 +85,8 @@ def parent_of_package(name):
 
 def static_files(settings):
     """Arguments that serve the collected files, unless WhiteNoise does."""
-    middleware = [*getattr(settings, "MIDDLEWARE", None) or (), *getattr(settings, "MIDDLEWARE_CLASSES", None) or ()]
+    by_whitenoise = any(WHITENOISE in (getattr(settings, name, None) or ()) for name in ("MIDDLEWARE", "MIDDLEWARE_CLASSES"))
     url, root = (settings.STATIC_URL or "").rstrip("/"), settings.STATIC_ROOT
-    if not root or not url.startswith("/") or WHITENOISE in middleware:
+    if not root or not url.startswith("/") or by_whitenoise:
         return []
     return ["--url-alias", url, os.path.abspath(root)]

@@ -1,0 +1,91 @@
+"""``manage.py runmodwsgi``: what it makes of a project's settings and of its arguments."""
+
+import types
+
+import pytest
+
+pytest.importorskip("django")
+
+from django.conf import settings as django_settings  # noqa: E402
+from django.core.management.base import CommandError  # noqa: E402
+
+from mod_wsgi.express import cli  # noqa: E402
+from mod_wsgi.express.management.commands import runmodwsgi  # noqa: E402
+
+PROJECT = {"WSGI_APPLICATION": "mysite.wsgi.application", "BASE_DIR": "/srv/mysite", "STATIC_URL": "/static/", "STATIC_ROOT": "/srv/static"}
+
+
+def settings(**changed):
+    return types.SimpleNamespace(**{**PROJECT, **changed})
+
+
+def test_the_application_is_the_project_s():
+    assert runmodwsgi.application(settings()) == ["mysite.wsgi", "--application-type", "module", "--callable-object", "application"]
+
+
+@pytest.mark.parametrize("value", [None, "", "application"])
+def test_a_project_without_an_application(value):
+    with pytest.raises(CommandError, match="WSGI_APPLICATION"):
+        runmodwsgi.application(settings(WSGI_APPLICATION=value))
+
+
+def test_the_working_directory_is_the_project_s(tmp_path, monkeypatch):
+    (tmp_path / "package_of_settings" / "settings").mkdir(parents=True)
+    for name in "package_of_settings/__init__.py", "package_of_settings/settings/__init__.py", "package_of_settings/settings/live.py", "plain_settings.py":
+        (tmp_path / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert runmodwsgi.working_directory(settings()) == ["--working-directory", "/srv/mysite"]
+    for module in "package_of_settings.settings.live", "package_of_settings.settings", "plain_settings":
+        assert runmodwsgi.working_directory(settings(BASE_DIR=None, SETTINGS_MODULE=module)) == ["--working-directory", str(tmp_path)]
+    assert runmodwsgi.working_directory(settings(BASE_DIR=None)) == []
+
+
+@pytest.mark.parametrize("changed, expected", [
+    ({}, ["--url-alias", "/static", "/srv/static"]),
+    ({"MIDDLEWARE": [runmodwsgi.WHITENOISE]}, []),
+    ({"MIDDLEWARE_CLASSES": (runmodwsgi.WHITENOISE,)}, []),
+    ({"STATIC_ROOT": None}, []),
+    ({"STATIC_URL": None}, []),
+    ({"STATIC_URL": "/"}, []),
+    ({"STATIC_URL": "https://cdn.example.test/static/"}, []),
+])
+def test_static_files(changed, expected):
+    assert runmodwsgi.static_files(settings(**changed)) == expected
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The arguments with which the command would have started."""
+    if not django_settings.configured:
+        django_settings.configure(**{**PROJECT, "STATIC_ROOT": None})
+    words = []
+    monkeypatch.setattr(cli, "start", lambda *args: words.extend(args))
+
+    def run(*args):
+        command = runmodwsgi.Command()
+        options = vars(command.create_parser("manage.py", "runmodwsgi").parse_args(list(args)))
+        command.handle(**options)
+        return words[words.index("--working-directory") + 2:]
+    return run
+
+
+@pytest.mark.parametrize("args", [
+    ["--port", "8001", "--setenv", "COLOUR", "dark blue", "--url-alias", "/media", "media", "--access-log"],
+    ["--port=8001", "--log-level=debug"],
+    ["--set", "A", "B"],
+])
+def test_options_go_on_as_they_are(started, args):
+    assert started(*args) == args
+
+
+def test_django_s_own_options_stay(started):
+    args = ["--settings", "mysite.blue", "--port", "80", "-v", "2", "--no-color", "--traceback"]
+    assert started(*args) == ["--port", "80"]
+
+
+def test_modules_are_found_where_django_finds_them(started, tmp_path):
+    assert started("--pythonpath", str(tmp_path), "--port", "80") == ["--python-path", str(tmp_path), "--port", "80"]
+
+
+def test_the_application_is_not_to_be_chosen(started):
+    assert started("--application-type", "script", "--callable-object=app", "--port", "80") == ["--port", "80"]
