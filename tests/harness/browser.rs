@@ -1,7 +1,7 @@
 //! Headless Chromium, driven through the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>).
 
-use crate::httpd::in_new_session;
 use crate::hygiene;
+use crate::parent::in_new_session;
 use crate::ports::free_port;
 use crate::processes::MARKER;
 use crate::raw::Client;

@@ -70,14 +70,16 @@ impl Site for Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
+        let dead_children = hygiene::dead_children(&self.log.text());
         if let Some(pid) = self.pid() {
             kill(pid, libc::SIGTERM);
             // A server that does not stop in time is one of the complaints below.
             let _ = eventually(DEADLINE, || (!processes::alive(pid)).then_some(()));
         }
         let mut complaints = hygiene::complaints(None, self.scratch.path(), &self.log.text());
+        complaints.extend(dead_children);
         complaints.extend(hygiene::left_in(&self.server_root, hygiene::of_a_running_server));
         hygiene::kill_all(None, self.scratch.path());
-        hygiene::report(&complaints, &self.log);
+        hygiene::report(&complaints, &[&self.log]);
     }
 }

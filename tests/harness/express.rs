@@ -2,8 +2,8 @@
 
 use crate::control::Control;
 use crate::foreground::Foreground;
-use crate::httpd::in_new_session;
 use crate::hygiene;
+use crate::parent::in_new_session;
 use crate::ports::free_port;
 use crate::processes::{MARKER, ORDINARY_USER, as_user, is_root};
 use crate::product::product;

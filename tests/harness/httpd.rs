@@ -1,23 +1,18 @@
 //! A plain Apache with the module, booted for one test.
 
 use crate::apache::apache;
+use crate::apps;
 use crate::conf::{Conf, Mpm};
+use crate::hygiene;
 use crate::logs::Log;
+use crate::parent::Parent;
 use crate::ports::free_port;
 use crate::processes::{self, MARKER, as_user, kill};
 use crate::product::product;
-use crate::raw::Client;
 use crate::request::Site;
 use crate::scratch::Scratch;
-use crate::wait::eventually;
-use crate::{apps, hygiene};
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
-
-/// Longest time for a start or a stop, on a machine that is busy with other tests.
-const DEADLINE: Duration = Duration::from_secs(30);
+use std::process::{Command, ExitStatus};
 
 /// What a server is to be like; see the example of this crate.
 pub struct Builder {
@@ -32,13 +27,13 @@ pub struct Builder {
 
 /// A running Apache. Out of scope it is stopped, and the test fails when it left something behind.
 pub struct Httpd {
-    scratch: Scratch,
+    parent: Parent,
     port: u16,
-    parent: Option<Child>,
     /// The error log.
     pub log: Log,
-    /// Process id of the parent, which leads the session of all its processes.
-    leader: u32,
+    console: Log,
+    /// Removed last.
+    scratch: Scratch,
 }
 
 impl Builder {
@@ -116,15 +111,14 @@ impl Builder {
             self.scratch.give_to(user);
         }
         let root = self.scratch.path();
-        let console = File::create(root.join("logs/console.log")).expect("a console log");
         let mut command = as_user(self.user.as_deref(), apache().httpd());
         command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
-        command.stdin(Stdio::null()).stderr(console.try_clone().expect("a descriptor")).stdout(console);
-        let parent = in_new_session(&mut command).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let log = Log::new(root.join("logs/error.log"));
-        let mut server = Httpd { leader: parent.id(), parent: Some(parent), port, log, scratch: self.scratch };
-        server.wait_until_it_listens();
+        let (log, console) = (root.join("logs/error.log"), root.join("logs/console.log"));
+        let parent = Parent::start(command, root, &console, Log::new(log.clone()));
+        let (log, console) = (Log::new(log), Log::new(console));
+        let mut server = Httpd { parent, port, log, console, scratch: self.scratch };
+        server.parent.wait_until_it_listens(port);
         server
     }
 
@@ -182,46 +176,23 @@ impl Httpd {
 
     /// Sends a signal to the Apache parent.
     pub fn signal(&self, signal: libc::c_int) {
-        assert!(kill(self.leader, signal), "Apache has ended");
+        assert!(kill(self.parent.pid(), signal), "Apache has ended");
     }
 
     /// Every living process of this server: the parent, its children, the daemons and what they started.
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
-        processes::of_server(Some(self.leader), self.root())
+        processes::of_server(Some(self.parent.pid()), self.root())
     }
 
     /// Stops the server as `apachectl stop` does and waits for its end; `None` when it had to be killed.
     pub fn stop(&mut self) -> Option<ExitStatus> {
-        let parent = self.parent.as_mut()?;
-        kill(self.leader, libc::SIGTERM);
-        let status = eventually(DEADLINE, || parent.try_wait().ok().flatten());
-        if status.is_none() {
-            hygiene::kill_all(Some(self.leader), self.scratch.path());
-            // The killed parent has to be reaped; its exit status says nothing.
-            let _ = parent.wait();
-        }
-        self.parent = None;
-        status
+        self.parent.stop(libc::SIGTERM)
     }
 
     /// Stops the server and fails when it left a process, a file in its run directory or a crash report in its log.
     pub fn finish(self) {
         drop(self);
-    }
-
-    fn wait_until_it_listens(&mut self) {
-        let port = self.port;
-        let parent = self.parent.as_mut().expect("it was just started");
-        let ready = eventually(DEADLINE, || match parent.try_wait() {
-            Ok(None) => Client::try_connect(port).ok().map(|_| true),
-            _ => Some(false),
-        });
-        assert!(ready == Some(true), "Apache did not start");
-    }
-
-    fn console(&self) -> String {
-        std::fs::read_to_string(self.root().join("logs/console.log")).unwrap_or_default()
     }
 }
 
@@ -233,36 +204,8 @@ impl Site for Httpd {
 
 impl Drop for Httpd {
     fn drop(&mut self) {
-        let running = self.parent.is_some();
-        let stopped = self.stop().is_some() || !running;
-        let mut complaints = hygiene::complaints(Some(self.leader), self.root(), &self.log.text());
+        let mut complaints = self.parent.finish(libc::SIGTERM);
         complaints.extend(hygiene::left_in(&self.root().join("run"), |_| true));
-        hygiene::kill_all(Some(self.leader), self.root());
-        if !stopped {
-            complaints.insert(0, format!("Apache did not stop within {} s", DEADLINE.as_secs()));
-        }
-        if std::thread::panicking() || !complaints.is_empty() {
-            eprintln!(
-                "--- console of {}\n{}--- error log\n{}---",
-                self.root().display(),
-                self.console(),
-                self.log.text()
-            );
-        }
-        if !std::thread::panicking() {
-            assert!(complaints.is_empty(), "the server left something behind: {complaints:#?}");
-        }
-    }
-}
-
-/// Makes the command the leader of a new session, so that its processes can be told from all others.
-pub(crate) fn in_new_session(command: &mut Command) -> &mut Command {
-    use std::os::unix::process::CommandExt;
-    // SAFETY: setsid is async-signal-safe and touches no memory of this process.
-    unsafe {
-        command.pre_exec(|| {
-            libc::setsid();
-            Ok(())
-        })
+        hygiene::report(&complaints, &[&self.console, &self.log]);
     }
 }

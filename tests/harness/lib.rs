@@ -33,6 +33,7 @@ mod httpd;
 mod hygiene;
 mod load;
 mod logs;
+mod parent;
 mod ports;
 mod processes;
 mod product;

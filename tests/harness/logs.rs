@@ -1,7 +1,7 @@
 //! Error logs of Apache.
 
 use crate::wait::eventually;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest wait for a line of a log.
@@ -15,6 +15,11 @@ pub struct Log {
 impl Log {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What is in it now; empty while the file does not exist.
