@@ -1,10 +1,11 @@
-//! The one place where all workers wait: the listening socket and every idle connection, in one-shot mode, so that each event wakes one worker
-//! and nobody else looks at that connection until it is given back.
+//! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that nobody else looks at a connection
+//! until it is given back.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -32,6 +33,30 @@ pub(crate) struct Poller {
     closed: OwnedFd,
     secret: u64,
     timeout: Option<Duration>,
+    lead: Mutex<()>,
+    /// When the leader began to wait for the interpreter's lock, in microseconds since `began`; 0 if it does not.
+    waits: AtomicU64,
+    began: Instant,
+}
+
+/// The right to wait for requests; one thread has it at a time.
+pub(crate) struct Lead<'a> {
+    poller: &'a Poller,
+    _seat: MutexGuard<'a, ()>,
+}
+
+impl Lead<'_> {
+    /// The leader has a request and waits for the interpreter's lock, until it gives up the lead.
+    pub(crate) fn wait_begins(&self) {
+        let now = self.poller.began.elapsed().as_micros() as u64;
+        self.poller.waits.store(now.max(1), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        self.poller.waits.store(0, Ordering::Relaxed);
+    }
 }
 
 /// What waiting brought.
@@ -60,7 +85,28 @@ impl Poller {
         rustix::io::ioctl_fionbio(&listener, true)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ONESHOT)?;
         epoll::add(&epoll, &closed, EventData::new_u64(CLOSED), EventFlags::IN)?;
-        Ok(Self { epoll, listener: Mutex::new(Some(listener)), idle: Mutex::default(), closed, secret, timeout })
+        Ok(Self {
+            epoll,
+            listener: Mutex::new(Some(listener)),
+            idle: Mutex::default(),
+            closed,
+            secret,
+            timeout,
+            lead: Mutex::new(()),
+            waits: AtomicU64::new(0),
+            began: Instant::now(),
+        })
+    }
+
+    /// Waits for the right to wait.
+    pub(crate) fn lead(&self) -> Lead<'_> {
+        Lead { poller: self, _seat: lock(&self.lead) }
+    }
+
+    /// Whether the leader has been waiting for the interpreter's lock for longer than this.
+    pub(crate) fn leader_waits(&self, longer_than: Duration) -> bool {
+        let since = self.waits.load(Ordering::Relaxed);
+        since != 0 && self.began.elapsed().saturating_sub(Duration::from_micros(since)) > longer_than
     }
 
     /// The next request. Without `wait` only what is there now.

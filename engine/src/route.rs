@@ -44,6 +44,11 @@ impl Route {
         Some(self.interpreter.get_or_init(|| interpreter))
     }
 
+    /// Whether there is an interpreter for it.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.interpreter.get().is_some()
+    }
+
     /// Whether its requests are known to run in this interpreter.
     pub(crate) fn runs_in(&self, interpreter: &'static Interpreter) -> bool {
         self.interpreter.get().is_some_and(|known| std::ptr::eq(*known, interpreter))

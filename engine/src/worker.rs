@@ -1,5 +1,6 @@
-//! Worker threads. All wait at one poller; who gets a request serves it, and then looks for the next one before it gives up the interpreter's
-//! lock, because taking it again costs more than many requests.
+//! Worker threads: leader and followers. One of them, the leader, waits at the poller; with a request in hand it waits for the interpreter's lock,
+//! and only when it has that does it let a follower lead. So at most one thread at a time competes for the lock, while the one that has it serves
+//! request after request: taking the lock again costs more than many requests.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -14,13 +15,17 @@ use crate::ffi::{attach, guard, object};
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::lifecycle::Stage;
-use crate::poller::{Event, Poller, Ready};
+use crate::poller::{Event, Lead, Poller, Ready};
 use crate::process::Process;
 use crate::request;
 
 /// How long a worker may keep the interpreter's lock from request to request; then application threads get their turn. CPython's own switch
 /// interval is as long.
 const HOLD: Duration = Duration::from_millis(5);
+
+/// How long the leader, with a request in hand, waits for the interpreter's lock until the worker that serves one request after the other gives it
+/// up between two.
+const PATIENCE: Duration = Duration::from_micros(500);
 
 /// What a worker is doing, for the monitor.
 #[derive(Default)]
@@ -74,12 +79,15 @@ impl Worker {
         let mut next = None;
         loop {
             let ready = match next.take() {
-                Some(ready) => ready,
-                None => match self.poller.next(true) {
-                    Event::Request(ready) => ready,
-                    Event::Nothing => continue,
-                    Event::Closed => break,
-                },
+                Some(ready) => (ready, None),
+                None => {
+                    let lead = self.poller.lead();
+                    match self.poller.next(true) {
+                        Event::Request(ready) => (ready, Some(lead)),
+                        Event::Nothing => continue,
+                        Event::Closed => break,
+                    }
+                }
             };
             next = guard::catch("a worker thread", || self.serve(ready)).flatten();
         }
@@ -87,7 +95,11 @@ impl Worker {
     }
 
     /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that does not comes back.
-    fn serve(&self, (mut connection, mut arrived): Ready) -> Option<Ready> {
+    fn serve(&self, ((mut connection, mut arrived), mut lead): (Ready, Option<Lead<'_>>)) -> Option<Ready> {
+        if !arrived.route.is_prepared() {
+            // Making an interpreter takes its time.
+            lead = None;
+        }
         let Some(interpreter) = arrived.route.interpreter() else {
             connection.done_with(arrived);
             if connection.refuse(500).is_ok() {
@@ -95,11 +107,15 @@ impl Worker {
             }
             return None;
         };
+        if let Some(lead) = &lead {
+            lead.wait_begins();
+        }
         attach::with(interpreter.handle, |py| {
+            drop(lead);
             let start = Instant::now();
             loop {
                 self.execute(py, interpreter, connection, arrived);
-                if start.elapsed() > HOLD {
+                if start.elapsed() > HOLD || self.poller.leader_waits(PATIENCE) {
                     return None;
                 }
                 match self.poller.next(false) {
