@@ -144,13 +144,11 @@ fn make_root(root: &Root, caller: u32) -> Result<(), WriteError> {
         }
         return Ok(());
     }
-    if let Some(parent) = path.parent() {
-        make_folder(parent, if root.private { 0o700 } else { 0o755 })?;
-    }
     // Others must be able to reach the files in a root made by the superuser: Apache's children do not run as root.
     make_folder(path, if root.private { 0o700 } else { 0o755 })
 }
 
+/// Makes a folder and those above it.
 fn make_folder(path: &Utf8Path, mode: u32) -> Result<(), WriteError> {
     DirBuilder::new().recursive(true).mode(mode).create(path).map_err(WriteError::at(path))
 }
