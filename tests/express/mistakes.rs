@@ -82,13 +82,13 @@ fn a_port_in_use_is_named() {
 #[test]
 fn a_server_root_that_cannot_be_written_is_named() {
     let folder = folder();
-    folder.write("file", "");
+    let file = folder.write("file", "").display().to_string();
     let root = folder.path().join("file/root").display().to_string();
     let done = Express::new(&["start-server", "hello.wsgi", "--server-root", &root])
         .within(folder.path())
         .with_address()
         .run();
-    refused(&done, &[1, 2], &[&root]);
+    refused(&done, &[1, 2], &["--server-root", &file]);
 }
 
 #[test]
