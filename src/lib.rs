@@ -5,13 +5,15 @@
 //!                            ├─ policy/       what is decided about a request (pure)
 //!                            ├─ environ       what applications are told of it
 //!                            ├─ relay/        the conversation with a daemon process
+//!                            ├─ embedded/     Python in an Apache child, for requests without a process group
 //!                            └─ daemons/      the process groups, and the supervisor that runs them
 //! ```
 //!
-//! Only `httpd/` touches httpd's own records, and only there is unsafe code.
+//! Only `httpd/` touches httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
 
 mod daemons;
 mod directives;
+mod embedded;
 mod environ;
 mod hooks;
 mod httpd;

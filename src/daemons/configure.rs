@@ -6,7 +6,9 @@ use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resourc
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
 
-use crate::directives::configuration::{Configuration, Group, InterpreterSettings};
+use crate::directives::configuration::{Configuration, Group, InterpreterSettings, Origin};
+use crate::directives::daemon::GroupOptions;
+use crate::embedded::Plan;
 use crate::httpd::identity::User;
 
 /// What the configuration does not say.
@@ -194,6 +196,30 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
     }
 }
 
+/// What an Apache child needs for requests without a process group: the settings of a group without a name, in a process that Apache manages.
+pub fn embedded(configuration: &Configuration, around: &Surroundings) -> Plan {
+    let group = Group { name: Vec::new(), origin: Origin::default(), options: GroupOptions::default() };
+    let server = &around.server;
+    let settings = Daemon {
+        processes: server.maximum_processes.max(1),
+        multiprocess: server.maximum_processes != 1,
+        threads: server.threads_per_process.max(1),
+        python_eggs: optional(configuration.python.eggs.as_ref()),
+        ..daemon(configuration, around, &group, around.log_level)
+    };
+    let python = &configuration.python;
+    let numbers = [("PYTHONOPTIMIZE", python.optimize), ("PYTHONDONTWRITEBYTECODE", python.dont_write_bytecode.into())];
+    let numbers = numbers.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name, n.to_string().into_bytes()));
+    let warnings = (!python.warnings.is_empty()).then(|| ("PYTHONWARNINGS", python.warnings.join(&b',')));
+    let seed = python.hash_seed.as_ref().map(|seed| ("PYTHONHASHSEED", seed.clone()));
+    Plan {
+        python_home: python.home.clone(),
+        environment: numbers.chain(warnings).chain(seed).collect(),
+        package: around.package.clone(),
+        settings,
+    }
+}
+
 /// `%{GROUP}` is `(wsgi:name)`; anything else is literal.
 fn display_name(name: &[u8], group: &[u8]) -> Vec<u8> {
     if name == b"%{GROUP}" { [b"(wsgi:", group, b")"].concat() } else { name.to_vec() }
@@ -210,8 +236,9 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
         switch_interval: s.switch_interval,
         own_gil: s.own_gil,
     };
-    // The top-level WSGIPythonPath is for embedded mode only.
-    let top = InterpreterSettings { python_path: Vec::new(), ..configuration.interpreters.clone() };
+    // The top-level WSGIPythonPath is for embedded mode, whose group has no name, only.
+    let python_path = if group.is_empty() { configuration.interpreters.python_path.clone() } else { Vec::new() };
+    let top = InterpreterSettings { python_path, ..configuration.interpreters.clone() };
     let mut sections: Vec<_> =
         configuration.sections.iter().filter(|s| s.process_group.as_deref().is_none_or(|name| name == group)).collect();
     sections.sort_by_key(|s| s.specificity());
@@ -222,8 +249,7 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directives::configuration::{InterpreterSection, Origin, Preload as Wanted};
-    use crate::directives::daemon::GroupOptions;
+    use crate::directives::configuration::{InterpreterSection, Preload as Wanted};
 
     fn apache() -> User {
         User { uid: 33, gid: 33, name: b"www-data".to_vec(), home: Some(b"/var/www".to_vec()) }

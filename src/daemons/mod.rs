@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::directives::configuration::{Configuration, Origin};
+use crate::embedded::Plan;
 use crate::httpd::shared::SharedTable;
 use crate::policy::owner::Policy;
 use crate::relay::idle::IdleConnections;
@@ -47,8 +48,8 @@ pub struct Runtime {
     pub socket_prefix: String,
     /// The Apache parent's pid.
     pub parent: u32,
-    /// `WSGIRestrictEmbedded`
-    pub restrict_embedded: bool,
+    /// How a child begins Python for requests without a process group; `None` where `WSGIRestrictEmbedded` forbids it.
+    pub embedded: Option<Plan>,
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
     /// Connections that wait for their next request.

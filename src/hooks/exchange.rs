@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::record::Level;
@@ -14,6 +15,7 @@ use super::client::HttpClient;
 use super::handler::Refused;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
+use crate::embedded::{self, Plan, call};
 use crate::environ::Environ;
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, log, response};
@@ -60,10 +62,7 @@ fn run<'r>(
     scratch: &mut Scratch,
 ) -> Result<Answer, Refused> {
     write_route(r, settings, environ, &mut scratch.route);
-    let script_mtime = match (environ.destination().handler_script, r.target()) {
-        (None, Target::File(mtime)) => mtime,
-        _ => 0,
-    };
+    let script_mtime = script_mtime(r, environ);
     let expects_continue = r.headers_in().get(c"Expect").is_some();
     let request_start = r.time();
     let mut client = HttpClient::new(r, group.header_limit);
@@ -84,6 +83,44 @@ fn run<'r>(
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
     })?;
     conclude(&mut client, outcome)
+}
+
+/// Has the request executed by the engine in this child.
+///
+/// # Errors
+/// [`Refused`] if there is no Python here, or its outcome is not known.
+pub fn in_process<'r>(
+    r: &mut Request<'r>,
+    plan: &Plan,
+    settings: &RequestSettings,
+    environ: &Environ<'r>,
+    length: BodyLength,
+) -> Result<Answer, Refused> {
+    let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
+    let mut scratch = SCRATCH.with(RefCell::take);
+    write_route(r, settings, environ, &mut scratch.route);
+    // There is no connection on which routes could have numbers.
+    let route = [&0u16.to_bytes()[..], &scratch.route].concat();
+    let body = match length {
+        BodyLength::Known(0) => Body::None,
+        BodyLength::Known(length) => Body::Pull(Some(length)),
+        BodyLength::Chunked => Body::Pull(None),
+    };
+    let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
+    put_request(&mut scratch.body, &facts, body, |vars| environ.write_request(r, vars));
+    let mut client = HttpClient::new(r, usize::MAX);
+    let outcome = call::serve(engine, &mut client, &route, &scratch.body);
+    scratch.clear();
+    SCRATCH.with(|kept| kept.replace(scratch));
+    conclude(&mut client, outcome)
+}
+
+/// The script's modification time where Apache has looked it up, else 0.
+fn script_mtime(r: &Request<'_>, environ: &Environ<'_>) -> i64 {
+    match (environ.destination().handler_script, r.target()) {
+        (None, Target::File(mtime)) => mtime,
+        _ => 0,
+    }
 }
 
 fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Environ<'r>, out: &mut Vec<u8>) {

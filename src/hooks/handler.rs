@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use wsgi_wire::record::Level;
 
-use super::exchange::exchange;
+use super::exchange::{exchange, in_process};
 use super::translate::alias_of;
 use crate::daemons::{self, Group, Runtime};
 use crate::directives::alias::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
+use crate::embedded::Plan;
 use crate::environ::{self, Destination, Environ};
 use crate::httpd::request::{Request, Target, process_variable};
 use crate::httpd::{Answer, log};
@@ -75,9 +76,20 @@ fn serve<'r>(
     let runtime = daemons::current().ok_or_else(|| Refused::new(500, "no configuration is in force"))?;
     let script_name = environ::script_name(r);
     let destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
-    let group = choose_group(r, &runtime, settings, &destination.process_group)?;
+    let place = choose_place(r, &runtime, settings, &destination.process_group)?;
     let environ = Environ::new(r, destination, script_name);
-    exchange(r, &runtime, group, settings, &environ, length)
+    match place {
+        Place::Embedded(plan) => in_process(r, plan, settings, &environ, length),
+        Place::Group(group) => exchange(r, &runtime, group, settings, &environ, length),
+    }
+}
+
+/// Where a request is executed.
+enum Place<'p> {
+    /// In this Apache child.
+    Embedded(&'p Plan),
+    /// In a process of this group.
+    Group(&'p Group),
 }
 
 fn facts<'r>(r: &Request<'r>, settings: &RequestSettings, aliased: bool, is_handler: bool) -> RequestFacts<'r> {
@@ -175,23 +187,19 @@ fn destination<'r>(
     }
 }
 
-fn choose_group<'g>(
+fn choose_place<'p>(
     r: &Request<'_>,
-    runtime: &'g Runtime,
+    runtime: &'p Runtime,
     settings: &RequestSettings,
     name: &[u8],
-) -> Result<&'g Group, Refused> {
+) -> Result<Place<'p>, Refused> {
     let shown = String::from_utf8_lossy(name);
     if settings.restrict_process.as_deref().is_some_and(|allowed| !allowed.iter().any(|a| a == name)) {
         return Err(Refused::new(500, format_args!("WSGIRestrictProcess does not allow process group `{shown}` here")));
     }
     if name.is_empty() {
-        let reason = if runtime.restrict_embedded {
-            "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script"
-        } else {
-            "embedded mode is not available in this version; define a process group with WSGIDaemonProcess and name it with process-group= or WSGIProcessGroup for this script"
-        };
-        return Err(Refused::new(500, reason));
+        let reason = "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script";
+        return runtime.embedded.as_ref().map(Place::Embedded).ok_or_else(|| Refused::new(500, reason));
     }
     let group = runtime.groups.get(name).ok_or_else(|| {
         Refused::new(500, format_args!("process group `{shown}` is not defined; define it with WSGIDaemonProcess"))
@@ -209,5 +217,5 @@ fn choose_group<'g>(
         let folder = ownership(script.parent().unwrap_or(Path::new("/")))?;
         owner::check(policy, ownership(script)?, folder).map_err(|refusal| Refused::new(403, refusal))?;
     }
-    Ok(group)
+    Ok(Place::Group(group))
 }

@@ -17,8 +17,9 @@ pub use self::start::post_config;
 pub use self::translate::translate_name;
 use crate::daemons::{self, parent};
 use crate::directives::configuration::{Configuration, DRAFT};
+use crate::embedded;
 use crate::httpd::request::Request;
-use crate::httpd::{Answer, control, guard, log, server};
+use crate::httpd::{Answer, control, guard, log, process, server};
 
 /// `pre_config`: directives are about to be read.
 pub fn before_configuration() {
@@ -38,6 +39,20 @@ pub fn configuration_ends() {
 /// `child_init`: a child begins.
 pub fn child_init() {
     control::leave_to_parent();
+    let Some(runtime) = daemons::current() else { return };
+    if let Some(plan) = &runtime.embedded {
+        process::set_variables(&plan.environment);
+        if plan.is_eager()
+            && let Err(error) = embedded::engine(plan)
+        {
+            log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));
+        }
+    }
+}
+
+/// A child ends.
+pub fn child_ends() {
+    embedded::end();
 }
 
 /// The supervisor has ended although nobody asked it to.

@@ -11,14 +11,13 @@ use std::sync::{Arc, PoisonError};
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::Server as ServerFacts;
 
-use crate::daemons::configure::{GroupLog, Surroundings, configure};
+use crate::daemons::configure::{GroupLog, Surroundings, configure, embedded};
 use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
 use crate::daemons::{self, Runtime};
 use crate::directives::configuration::{Configuration, DRAFT, Group};
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
-use crate::httpd::shared::SharedTable;
 use crate::httpd::{Answer, control, log};
 
 /// The version of mod_wsgi whose behaviour this module has: what applications and scanners look for in the banner.
@@ -81,12 +80,16 @@ fn start(
         None => runtime_path(pconf, c"wsgi").ok_or(StartError::SocketPrefix)?,
     };
     let socket_prefix = String::from_utf8(prefix).map_err(|_| StartError::SocketPrefix)?;
+    let module = control::module_path().ok_or(StartError::Place)?;
+    let servers: Vec<Server<'_>> = main.all().collect();
+    let logs = ErrorLogs::of(configuration, &servers)?;
+    let around = surroundings(&module, &socket_prefix, &logs, temporary, main)?;
     let mut runtime = Runtime {
         groups: daemons::groups(configuration, main.timeout()),
         table: None,
         socket_prefix,
         parent: process::id(),
-        restrict_embedded: configuration.restrict_embedded,
+        embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
         idle: Default::default(),
     };
@@ -94,38 +97,34 @@ fn start(
     if !configuration.groups.is_empty() || control::supervisor().is_some() {
         let table = control::table().map_err(StartError::Table)?;
         runtime.table = Some(table);
-        supervise(configuration, &runtime.socket_prefix, table, temporary, main)?;
+        let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
+        let program = module.with_file_name("mod_wsgi-supervisor");
+        launch(Launch { program, table, configure, error_logs: logs.descriptors }).map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
     Ok(runtime)
 }
 
-fn supervise(
-    configuration: &Configuration,
+/// What there is to know besides the configuration.
+fn surroundings(
+    module: &Path,
     socket_prefix: &str,
-    table: SharedTable,
+    logs: &ErrorLogs,
     temporary: Pool<'_>,
     main: Server<'_>,
-) -> Result<(), StartError> {
-    let module = control::module_path().ok_or(StartError::Place)?;
-    let program = module.with_file_name("mod_wsgi-supervisor");
-    let servers: Vec<Server<'_>> = main.all().collect();
-    let logs = ErrorLogs::of(configuration, &servers)?;
-    let (mpm, built, description) = {
-        let (mpm, built, description) = server::description();
-        (mpm, built, description)
-    };
+) -> Result<Surroundings, StartError> {
+    let (mpm, built, description) = server::description();
     let (maximum_processes, threads_per_process) = server::capacity();
     let children = match identity::children() {
         Some((uid, gid)) => Some((identity::user_by_id(temporary, uid).ok_or(StartError::User(uid))?, gid)),
         None => None,
     };
-    let around = Surroundings {
+    Ok(Surroundings {
         generation: control::next_generation(),
         parent: process::id(),
         socket_prefix: socket_prefix.to_owned(),
         children,
-        package: package_folder(&module),
+        package: package_folder(module),
         server: ServerFacts {
             version: server::version(),
             description,
@@ -137,9 +136,7 @@ fn supervise(
         error_logs: logs.descriptors.len() as u32,
         log_level: main.log_level(),
         timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),
-    };
-    let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
-    launch(Launch { program, table, configure, error_logs: logs.descriptors }).map_err(StartError::Supervisor)
+    })
 }
 
 /// The error logs of the main server and of all servers with process groups, each once.

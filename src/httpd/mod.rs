@@ -20,6 +20,7 @@ pub mod identity;
 pub mod log;
 pub mod module;
 pub mod pool;
+pub mod process;
 pub mod regex;
 pub mod request;
 pub mod response;

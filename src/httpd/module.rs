@@ -99,8 +99,12 @@ unsafe extern "C" fn post_config(
     })
 }
 
-unsafe extern "C" fn child_init(_pool: *mut apr_pool_t, _server: *mut server_rec) {
-    guard::enter("child_init", hooks::child_init);
+unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec) {
+    guard::enter("child_init", || {
+        // SAFETY: httpd hands over the pool of the child, which is cleared when it ends.
+        unsafe { Pool::from_raw(pool) }.at_end(hooks::child_ends);
+        hooks::child_init();
+    });
 }
 
 /// Runs a hook about a request.

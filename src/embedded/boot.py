@@ -1,0 +1,19 @@
+import sys
+
+# The engine of this interpreter's own installation; without one, that of the package beside the Apache module.
+fallback = bytes.fromhex("@package@").decode("utf-8", "surrogateescape")
+try:
+    from mod_wsgi import _engine
+except ImportError:
+    if not fallback:
+        raise
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mod_wsgi"]:
+        del sys.modules[name]
+    package = fallback + "/mod_wsgi"
+    spec = spec_from_file_location("mod_wsgi", package + "/__init__.py", submodule_search_locations=[package])
+    sys.modules["mod_wsgi"] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["mod_wsgi"])
+    from mod_wsgi import _engine
+sys.argv = ["mod_wsgi"]

@@ -1,0 +1,162 @@
+//! One request in embedded mode: what the engine asks for and hands over goes to the same [`Client`] that a daemon's frames go to.
+
+use std::ffi::{c_int, c_void};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+use wsgi_wire::codec::Wire;
+use wsgi_wire::embedded::{Host, View};
+use wsgi_wire::frame::Kind;
+use wsgi_wire::limits;
+use wsgi_wire::record::Level;
+use wsgi_wire::response::{End, Fail, File, Head, LogRecord};
+
+use super::python::Engine;
+use crate::httpd::guard;
+use crate::relay::conversation::Outcome;
+use crate::relay::{Client, Gone, Then};
+
+/// A request while the engine has it.
+struct Call<'c, C> {
+    client: &'c mut C,
+    /// What the last `pull` read.
+    body: Vec<u8>,
+    /// Content that waits for what comes next: if that is the end, they leave together.
+    pending: Vec<u8>,
+    headed: bool,
+    outcome: Option<Outcome>,
+}
+
+/// Has a request answered by the engine of this child.
+pub fn serve<C: Client>(engine: Engine, client: &mut C, route: &[u8], request: &[u8]) -> Outcome {
+    let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed: false, outcome: None };
+    let host = Host { request: (&raw mut call).cast(), take: take::<C>, flush: flush::<C>, pull: pull::<C> };
+    let served = engine.serve(&host, route, request);
+    match call.outcome {
+        Some(outcome) if served || outcome == Outcome::ClientGone => outcome,
+        _ => Outcome::Lost(call.headed),
+    }
+}
+
+impl<C: Client> Call<'_, C> {
+    /// One frame of the response.
+    fn frame(&mut self, kind: Kind, payload: &[u8], file: Option<OwnedFd>) -> Result<(), Gone> {
+        match kind {
+            Kind::Log => {
+                match LogRecord::from_bytes(payload) {
+                    Ok(record) => self.client.log(record.level, &record.text),
+                    Err(_) => self.client.log(Level::Error, b"a log record of the engine is not understood"),
+                }
+                return Ok(());
+            }
+            _ if self.outcome.is_some() => return Err(Gone),
+            Kind::Head => match Head::decode(payload) {
+                Ok(head) => {
+                    self.headed = true;
+                    if let Err(status) = self.client.head(&head) {
+                        self.outcome = Some(Outcome::Refused(status));
+                        return Err(Gone);
+                    }
+                }
+                Err(_) => self.outcome = Some(Outcome::Lost(self.headed)),
+            },
+            Kind::Data => {
+                self.pass_pending(Then::More)?;
+                self.pending.extend_from_slice(payload);
+            }
+            Kind::File => {
+                self.pass_pending(Then::More)?;
+                if let (Ok(piece), Some(file)) = (File::from_bytes(payload), file) {
+                    self.client.file(file, piece.offset, piece.length)?;
+                }
+            }
+            Kind::End => match End::from_bytes(payload) {
+                Ok(End::Complete) => {
+                    let content = std::mem::take(&mut self.pending);
+                    let pieces: &[&[u8]] = if content.is_empty() { &[] } else { &[&content] };
+                    self.client.data(pieces, Then::End)?;
+                    self.outcome = Some(Outcome::Complete);
+                }
+                _ => {
+                    self.pass_pending(Then::More)?;
+                    self.outcome = Some(Outcome::Truncated);
+                }
+            },
+            Kind::Fail => {
+                let status = Fail::from_bytes(payload).map_or(500, |fail| fail.status);
+                self.outcome = Some(Outcome::Failed(status));
+            }
+            _ => self.outcome = Some(Outcome::Lost(self.headed)),
+        }
+        Ok(())
+    }
+
+    fn pass_pending(&mut self, then: Then) -> Result<(), Gone> {
+        if self.pending.is_empty() && then != Then::Flush {
+            return Ok(());
+        }
+        let content = std::mem::take(&mut self.pending);
+        let pieces: &[&[u8]] = if content.is_empty() { &[] } else { &[&content] };
+        self.client.data(pieces, then)
+    }
+
+    fn noted(&mut self, result: Result<(), Gone>) -> c_int {
+        match result {
+            Ok(()) => 0,
+            Err(Gone) => {
+                self.outcome.get_or_insert(Outcome::ClientGone);
+                -1
+            }
+        }
+    }
+}
+
+/// The call behind a host.
+///
+/// # Safety
+/// `request` is that of the [`Host`] made by [`serve`] for the same `C`, during its call of the engine; nobody else uses it meanwhile.
+unsafe fn call_of<'a, C>(request: *mut c_void) -> &'a mut Call<'a, C> {
+    // SAFETY: the caller's duty.
+    unsafe { &mut *request.cast::<Call<'a, C>>() }
+}
+
+unsafe extern "C" fn take<C: Client>(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int {
+    guard::enter("a piece of a response", || {
+        // SAFETY: the engine hands the descriptor over.
+        let file = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
+        // SAFETY: the engine calls back with the host that it got, from one thread at a time; the view is valid during the call.
+        let (call, payload) =
+            unsafe { (call_of::<C>(request), std::slice::from_raw_parts(payload.start, payload.length)) };
+        let Ok(kind) = Kind::try_from(kind) else { return -1 };
+        let result = call.frame(kind, payload, file);
+        call.noted(result)
+    })
+}
+
+unsafe extern "C" fn flush<C: Client>(request: *mut c_void) -> c_int {
+    guard::enter("a flush", || {
+        // SAFETY: as in `take`.
+        let call = unsafe { call_of::<C>(request) };
+        let result = call.pass_pending(Then::Flush);
+        call.noted(result)
+    })
+}
+
+unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut View) -> c_int {
+    guard::enter("a read of a request body", || {
+        // SAFETY: as in `take`.
+        let call = unsafe { call_of::<C>(request) };
+        call.body.clear();
+        let kind = match call.client.read_body(most.clamp(1, limits::PULL) as usize, &mut call.body) {
+            Ok(true) => Kind::Body,
+            Ok(false) => Kind::BodyEnd,
+            Err(error) => {
+                call.body = error.to_bytes();
+                Kind::BodyError
+            }
+        };
+        // SAFETY: the engine passes a valid place; the body stays as it is until the next call.
+        unsafe { ptr::write(into, View::of(&call.body)) };
+        c_int::from(kind as u8)
+    })
+}

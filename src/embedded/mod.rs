@@ -1,0 +1,140 @@
+//! Embedded mode: an Apache child loads the configured interpreter's library and the engine in it, and calls the engine with its requests
+//! instead of sending them to a daemon process ([`wsgi_wire::embedded`]).
+//!
+//! * [`interpreter`]: which Python, and where its library is.
+//! * [`python`]: the library, loaded; the only Python symbols that this module ever sees, and only by name.
+//! * [`call`]: one request, as the engine sees it.
+//!
+//! Nothing happens before a child needs it. Python then begins on a thread of its own, which stays its main thread; requests run on Apache's.
+
+pub mod call;
+pub mod interpreter;
+mod python;
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wsgi_wire::codec::Wire;
+use wsgi_wire::settings::Daemon;
+
+use self::python::{Engine, Python};
+use crate::httpd::guard;
+
+/// What a child needs to begin Python.
+#[derive(Debug)]
+pub struct Plan {
+    /// `WSGIPythonHome`
+    pub python_home: Option<Vec<u8>>,
+    /// Variables for the interpreter that stand for the WSGIPython… directives.
+    pub environment: Vec<(&'static str, Vec<u8>)>,
+    /// The folder that holds the Python package beside this module.
+    pub package: Option<Vec<u8>>,
+    /// What the engine is told.
+    pub settings: Daemon,
+}
+
+impl Plan {
+    /// Whether there is something to load before the first request.
+    pub fn is_eager(&self) -> bool {
+        !self.settings.scripts.is_empty()
+    }
+}
+
+/// Why a child has no Python.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unavailable {
+    /// No interpreter, or none with a library.
+    #[error("{0}")]
+    Interpreter(Arc<interpreter::Unusable>),
+    /// The library, or the engine in it, refuses.
+    #[error("{0}")]
+    Python(Arc<python::Failed>),
+    /// There is no thread for it.
+    #[error("the thread that Python begins on ended early; the error log tells more")]
+    Thread,
+}
+
+/// The stack of Python's main thread: scripts are loaded on it.
+const STACK: usize = 16 << 20;
+
+/// How long Python may take to end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Python in this child.
+struct Running {
+    engine: Engine,
+    stop: Sender<()>,
+    ended: Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+/// `None`: nobody has asked yet.
+static STATE: Mutex<Option<Result<Running, Unavailable>>> = Mutex::new(None);
+
+/// The engine of this child; Python begins if it has not yet. What has failed once is not tried again.
+///
+/// # Errors
+/// [`Unavailable`]
+pub fn engine(plan: &Plan) -> Result<Engine, Unavailable> {
+    let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    match state.get_or_insert_with(|| begin(plan)) {
+        Ok(running) => Ok(running.engine),
+        Err(error) => Err(error.clone()),
+    }
+}
+
+fn begin(plan: &Plan) -> Result<Running, Unavailable> {
+    let found =
+        interpreter::find(plan.python_home.as_deref()).map_err(|error| Unavailable::Interpreter(Arc::new(error)))?;
+    let (report, reported) = mpsc::channel();
+    let (stop, stopped) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    let (settings, package) = (plan.settings.to_bytes(), plan.package.clone());
+    let body = move || {
+        guard::enter("Python's main thread", || {
+            live(&found, &settings, package.as_deref(), &report, &stopped);
+            // Nobody may be waiting any more.
+            let _ = end.send(());
+        });
+    };
+    let thread = std::thread::Builder::new().name("wsgi-python".into()).stack_size(STACK).spawn(body);
+    let thread = thread.map_err(|_| Unavailable::Thread)?;
+    let engine = reported.recv().map_err(|_| Unavailable::Thread)?.map_err(|e| Unavailable::Python(Arc::new(e)))?;
+    Ok(Running { engine, stop, ended, thread })
+}
+
+/// The life of Python's main thread.
+fn live(
+    found: &interpreter::Found,
+    settings: &[u8],
+    package: Option<&[u8]>,
+    report: &Sender<Result<Engine, python::Failed>>,
+    stopped: &Receiver<()>,
+) {
+    let began = Python::load(found).and_then(|python| python.begin(found, settings, package));
+    match began {
+        Ok((python, engine)) => {
+            let waits = report.send(Ok(engine)).is_ok();
+            // Either the child ends, or nobody is left who could tell.
+            let _ = waits.then(|| stopped.recv());
+            python.end(engine);
+        }
+        Err(error) => {
+            let _ = report.send(Err(error));
+        }
+    }
+}
+
+/// The child ends: so does its Python, if it has one, within a bounded time.
+pub fn end() {
+    let state = STATE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(Ok(Running { stop, ended, thread, .. })) = state {
+        let told = stop.send(()).is_ok();
+        if told && ended.recv_timeout(FAREWELL).is_ok() {
+            // It has said that it is done, so this does not wait.
+            let _ = thread.join();
+        }
+    }
+}

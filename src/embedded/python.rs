@@ -1,0 +1,173 @@
+//! An interpreter's shared library, and the few of its functions that are needed to begin and to end Python. Everything else is the engine's.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use wsgi_wire::embedded::{self as seam, Host, View};
+
+use super::interpreter::Found;
+
+/// Why Python does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// There is no library, or the loader refuses it.
+    #[error(
+        "{program:?} has no shared library that can be loaded ({reason}), which embedded mode needs: install it (Debian: libpython3.N, Fedora: python3-libs), or name a process group"
+    )]
+    Library {
+        /// The interpreter.
+        program: PathBuf,
+        /// What the loader said of the likeliest one.
+        reason: String,
+    },
+    /// It is no Python that we know.
+    #[error("the library of {0:?} lacks {1}: CPython 3.10 or later is needed")]
+    Symbol(PathBuf, &'static str),
+    /// The engine could not be imported.
+    #[error(
+        "the Python at {0:?} cannot import the engine (the traceback is in the error log); install mod-wsgi-rust there"
+    )]
+    NoEngine(PathBuf),
+    /// It is another build.
+    #[error("the engine of {0:?} is not of this module's build; install module and engine from one package")]
+    OtherBuild(PathBuf),
+    /// It has logged why.
+    #[error("the engine in {0:?} could not begin; the error log tells why")]
+    NotBegun(PathBuf),
+}
+
+type Wide = *mut c_void;
+
+macro_rules! functions {
+    ($($field:ident = $name:literal: $type:ty;)*) => {
+        /// The functions of a loaded library. They stay valid: it is never unloaded.
+        struct Functions { $($field: $type,)* }
+
+        impl Functions {
+            fn find(symbol: impl Fn(&'static CStr) -> Result<*mut c_void, Failed>) -> Result<Self, Failed> {
+                // SAFETY: each symbol is a function of CPython's C API, with the type that its documentation gives.
+                Ok(Self { $($field: unsafe { std::mem::transmute::<*mut c_void, $type>(symbol($name)?) },)* })
+            }
+        }
+    };
+}
+
+functions! {
+    decode = c"Py_DecodeLocale": unsafe extern "C" fn(*const c_char, *mut usize) -> Wide;
+    set_program_name = c"Py_SetProgramName": unsafe extern "C" fn(Wide);
+    initialize = c"Py_InitializeEx": unsafe extern "C" fn(c_int);
+    run = c"PyRun_SimpleString": unsafe extern "C" fn(*const c_char) -> c_int;
+    import_capsule = c"PyCapsule_Import": unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void;
+    print_error = c"PyErr_Print": unsafe extern "C" fn();
+    save_thread = c"PyEval_SaveThread": unsafe extern "C" fn() -> *mut c_void;
+    restore_thread = c"PyEval_RestoreThread": unsafe extern "C" fn(*mut c_void);
+    finalize = c"Py_FinalizeEx": unsafe extern "C" fn() -> c_int;
+}
+
+/// A library that Python may begin in, or has begun in.
+pub struct Python {
+    functions: Functions,
+    /// The main thread's state while it is detached.
+    main: *mut c_void,
+}
+
+/// The engine's functions in this process.
+#[derive(Clone, Copy)]
+pub struct Engine(&'static seam::Engine);
+
+impl Engine {
+    /// Has a request answered on this thread; `false` if there is no answer at all.
+    pub(super) fn serve(self, host: &Host, route: &[u8], request: &[u8]) -> bool {
+        // SAFETY: the host and both views are valid during the call; Apache's threads are attached to no interpreter.
+        unsafe { (self.0.serve)(host, View::of(route), View::of(request)) == 0 }
+    }
+}
+
+impl Python {
+    /// Loads the library; its symbols become visible to extension modules.
+    ///
+    /// # Errors
+    /// [`Failed::Library`], [`Failed::Symbol`]
+    pub fn load(found: &Found) -> Result<Self, Failed> {
+        let mut reason = None;
+        let library =
+            found.libraries.iter().find_map(|path| open(path).map_err(|error| reason.get_or_insert(error).len()).ok());
+        let program = &found.executable;
+        let Some(library) = library else {
+            return Err(Failed::Library { program: program.clone(), reason: reason.unwrap_or_default() });
+        };
+        let symbol = |name: &'static CStr| {
+            // SAFETY: the library is loaded and the name is a string.
+            let address = unsafe { libc::dlsym(library, name.as_ptr()) };
+            let missing = || Failed::Symbol(program.clone(), name.to_str().unwrap_or_default());
+            if address.is_null() { Err(missing()) } else { Ok(address) }
+        };
+        let functions = Functions::find(symbol)?;
+        Ok(Self { functions, main: std::ptr::null_mut() })
+    }
+
+    /// Begins Python on this thread and the engine in it, and detaches. Once in a process.
+    ///
+    /// # Errors
+    /// [`Failed`]
+    pub fn begin(mut self, found: &Found, settings: &[u8], package: Option<&[u8]>) -> Result<(Self, Engine), Failed> {
+        let program = &found.executable;
+        let boot = CString::new(include_str!("boot.py").replace("@package@", &hex(package.unwrap_or_default())));
+        let name = CString::new(program.as_os_str().as_bytes());
+        let (Ok(boot), Ok(name)) = (boot, name) else { return Err(Failed::NoEngine(program.clone())) };
+        // SAFETY: all strings end in NUL. Python has not begun in this process; the decoded name is never freed, as `Py_SetProgramName` wants.
+        // After `initialize` this thread is attached. The capsule holds the engine's static table, which has the layout of its version.
+        let engine = unsafe {
+            (self.functions.set_program_name)((self.functions.decode)(name.as_ptr(), std::ptr::null_mut()));
+            (self.functions.initialize)(0);
+            if (self.functions.run)(boot.as_ptr()) != 0 {
+                (self.functions.save_thread)();
+                return Err(Failed::NoEngine(program.clone()));
+            }
+            let engine = (self.functions.import_capsule)(seam::CAPSULE.as_ptr(), 0).cast::<seam::Engine>();
+            if engine.is_null() {
+                (self.functions.print_error)();
+            }
+            let status = match engine.as_ref() {
+                None => Err(Failed::NoEngine(program.clone())),
+                Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
+                Some(engine) if (engine.begin)(View::of(settings)) != 0 => Err(Failed::NotBegun(program.clone())),
+                Some(engine) => Ok(Engine(engine)),
+            };
+            self.main = (self.functions.save_thread)();
+            status?
+        };
+        Ok((self, engine))
+    }
+
+    /// Ends Python, on the thread that it began on: applications hear of it, exit functions run.
+    pub fn end(self, engine: Engine) {
+        // SAFETY: the state is this thread's, detached by `begin`; no request runs any more when a child ends.
+        unsafe {
+            (self.functions.restore_thread)(self.main);
+            (engine.0.end)();
+            // What cannot be flushed is lost with the process in any case.
+            (self.functions.finalize)();
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn open(path: &Path) -> Result<*mut c_void, String> {
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    // SAFETY: loading runs the library's own initialisers, as the interpreter's program would.
+    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+    if !library.is_null() {
+        return Ok(library);
+    }
+    // SAFETY: `dlerror` gives null or a string that lives until the next call of this thread.
+    let message = unsafe {
+        let message = libc::dlerror();
+        if message.is_null() { None } else { Some(CStr::from_ptr(message).to_string_lossy().into_owned()) }
+    };
+    Err(message.unwrap_or_default())
+}
