@@ -1,7 +1,7 @@
 //! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process.
 //!
 //! * [`run`]: the life of the process. [`control`]: the supervisor. [`lifecycle`], [`monitor`], [`policy`], [`errand`]: when it ends, and why.
-//! * [`poller`], [`worker`], [`connection`], [`route`]: requests come in over the wire.
+//! * [`poller`], [`lead`], [`worker`], [`connection`], [`route`]: requests come in over the wire.
 //! * [`embedded`]: the same in an Apache child, by function calls.
 //! * [`gateway`]: one request. [`environ`], [`adapter`], [`input`], [`streams`], [`file_wrapper`], [`output`]: the objects it consists of.
 //!   What they mean is decided in [`response`] and [`body`], on bytes, behind the trait of [`exchange`].
@@ -23,6 +23,7 @@ mod file_wrapper;
 mod gateway;
 mod input;
 mod interpreter;
+mod lead;
 mod lifecycle;
 mod metrics;
 mod module;

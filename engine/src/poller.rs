@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -15,6 +14,7 @@ use rustix::net::{SocketFlags, accept_with};
 use wsgi_wire::record::Level;
 
 use crate::connection::{Arrived, Broken, Connection};
+use crate::lead::Leadership;
 use crate::record;
 
 /// Keys of what is no connection; connections have their descriptor's number.
@@ -33,30 +33,8 @@ pub(crate) struct Poller {
     closed: OwnedFd,
     secret: u64,
     timeout: Option<Duration>,
-    lead: Mutex<()>,
-    /// When the leader began to wait for the interpreter's lock, in microseconds since `began`; 0 if it does not.
-    waits: AtomicU64,
-    began: Instant,
-}
-
-/// The right to wait for requests; one thread has it at a time.
-pub(crate) struct Lead<'a> {
-    poller: &'a Poller,
-    _seat: MutexGuard<'a, ()>,
-}
-
-impl Lead<'_> {
-    /// The leader has a request and waits for the interpreter's lock, until it gives up the lead.
-    pub(crate) fn wait_begins(&self) {
-        let now = self.poller.began.elapsed().as_micros() as u64;
-        self.poller.waits.store(now.max(1), Ordering::Relaxed);
-    }
-}
-
-impl Drop for Lead<'_> {
-    fn drop(&mut self) {
-        self.poller.waits.store(0, Ordering::Relaxed);
-    }
+    /// Who waits.
+    pub(crate) leadership: Leadership,
 }
 
 /// What waiting brought.
@@ -92,21 +70,8 @@ impl Poller {
             closed,
             secret,
             timeout,
-            lead: Mutex::new(()),
-            waits: AtomicU64::new(0),
-            began: Instant::now(),
+            leadership: Leadership::new(),
         })
-    }
-
-    /// Waits for the right to wait.
-    pub(crate) fn lead(&self) -> Lead<'_> {
-        Lead { poller: self, _seat: lock(&self.lead) }
-    }
-
-    /// Whether the leader has been waiting for the interpreter's lock for longer than this.
-    pub(crate) fn leader_waits(&self, longer_than: Duration) -> bool {
-        let since = self.waits.load(Ordering::Relaxed);
-        since != 0 && self.began.elapsed().saturating_sub(Duration::from_micros(since)) > longer_than
     }
 
     /// The next request. Without `wait` only what is there now.

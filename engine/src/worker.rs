@@ -1,6 +1,5 @@
-//! Worker threads: leader and followers. One of them, the leader, waits at the poller; with a request in hand it waits for the interpreter's lock,
-//! and only when it has that does it let a follower lead. So at most one thread at a time competes for the lock, while the one that has it serves
-//! request after request: taking the lock again costs more than many requests.
+//! Worker threads. One of them waits at the poller ([`crate::lead`]); who gets a request serves it, and then looks for the next one before it
+//! gives up the interpreter's lock, because taking it again costs more than many requests.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -14,8 +13,9 @@ use crate::connection::{Arrived, Connection};
 use crate::ffi::{attach, guard, object};
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
+use crate::lead::Lead;
 use crate::lifecycle::Stage;
-use crate::poller::{Event, Lead, Poller, Ready};
+use crate::poller::{Event, Poller, Ready};
 use crate::process::Process;
 use crate::request;
 
@@ -76,26 +76,35 @@ impl Worker {
 
     /// Serves until the poller is closed.
     pub(crate) fn run(&self) {
-        let mut next = None;
+        let (mut next, mut lead) = (None, None);
         loop {
             let ready = match next.take() {
-                Some(ready) => (ready, None),
+                Some(ready) => ready,
                 None => {
-                    let lead = self.poller.lead();
+                    let leading = lead.take().unwrap_or_else(|| self.poller.leadership.take());
                     match self.poller.next(true) {
-                        Event::Request(ready) => (ready, Some(lead)),
+                        Event::Request(ready) => {
+                            lead = Some(leading);
+                            ready
+                        }
                         Event::Nothing => continue,
                         Event::Closed => break,
                     }
                 }
             };
-            next = guard::catch("a worker thread", || self.serve(ready)).flatten();
+            let own = lead.take();
+            (next, lead) = guard::catch("a worker thread", || self.serve(ready, own)).unwrap_or_default();
         }
         attach::release();
     }
 
-    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that does not comes back.
-    fn serve(&self, ((mut connection, mut arrived), mut lead): (Ready, Option<Lead<'_>>)) -> Option<Ready> {
+    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that does not comes back, and so
+    /// does the lead, if this worker still has it.
+    fn serve<'a>(
+        &self,
+        (mut connection, mut arrived): Ready,
+        mut lead: Option<Lead<'a>>,
+    ) -> (Option<Ready>, Option<Lead<'a>>) {
         if !arrived.route.is_prepared() {
             // Making an interpreter takes its time.
             lead = None;
@@ -105,23 +114,28 @@ impl Worker {
             if connection.refuse(500).is_ok() {
                 self.poller.park(connection);
             }
-            return None;
+            return (None, lead);
         };
         if let Some(lead) = &lead {
-            lead.wait_begins();
+            lead.waits();
         }
         attach::with(interpreter.handle, |py| {
-            drop(lead);
             let start = Instant::now();
+            let mut begin = start;
             loop {
+                lead = lead.and_then(Lead::serve);
                 self.execute(py, interpreter, connection, arrived);
-                if start.elapsed() > HOLD || self.poller.leader_waits(PATIENCE) {
-                    return None;
+                lead = lead.and_then(Lead::served);
+                let now = Instant::now();
+                self.poller.leadership.took(now - begin);
+                begin = now;
+                if now - start > HOLD || self.poller.leadership.waits(PATIENCE) {
+                    return (None, lead);
                 }
                 match self.poller.next(false) {
                     Event::Request(ready) if interpreter_known(&ready, interpreter) => (connection, arrived) = ready,
-                    Event::Request(ready) => return Some(ready),
-                    Event::Nothing | Event::Closed => return None,
+                    Event::Request(ready) => return (Some(ready), lead),
+                    Event::Nothing | Event::Closed => return (None, lead),
                 }
             }
         })

@@ -1,0 +1,230 @@
+//! Who waits for requests: one worker leads, the others follow.
+//!
+//! Passing the lead on costs two switches between threads, more than a quick request. So while requests are quick, the leader keeps the lead as
+//! it serves them, and one follower, the standby, looks once a millisecond whether it is stuck, and then takes the lead. While requests take
+//! longer, the leader passes the lead on as soon as it has the interpreter's lock: until then requests that come are found by the worker that
+//! runs, not by more threads that then fight for the lock.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a leader may serve one request before the standby takes the lead.
+const STUCK: Duration = Duration::from_millis(1);
+
+/// Requests that take less than this on average are quick.
+const QUICK: Duration = Duration::from_micros(300);
+
+/// After so many looks without a request in between the standby sleeps until it is woken.
+const IDLE_LOOKS: u32 = 50;
+
+/// The right to wait for requests, and who has it.
+pub(crate) struct Leadership {
+    state: Mutex<State>,
+    /// Wakes followers when one of them may lead or stand by.
+    free: Condvar,
+    /// Wakes the standby when the lead is free or there is something to watch again.
+    watch: Condvar,
+    /// When the leader began to wait for the interpreter's lock, in microseconds since `began`; 0 if it does not.
+    waiting: AtomicU64,
+    /// The average duration of a request in microseconds, the latest ones counting most.
+    pace: AtomicU32,
+    began: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether somebody leads.
+    taken: bool,
+    /// Counts the leaders; who has the latest number leads.
+    term: u64,
+    /// When the leader began to serve the request that it serves without having passed on the lead.
+    serving: Option<Instant>,
+    /// Whether somebody stands by.
+    standby: bool,
+    /// Whether the standby sleeps until it is woken.
+    asleep: bool,
+}
+
+impl State {
+    fn is_stuck(&self) -> bool {
+        self.serving.is_some_and(|since| since.elapsed() > STUCK)
+    }
+}
+
+impl Leadership {
+    /// Nobody leads.
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            free: Condvar::new(),
+            watch: Condvar::new(),
+            waiting: AtomicU64::new(0),
+            pace: AtomicU32::new(0),
+            began: Instant::now(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Consistent between any two statements.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the lead.
+    pub(crate) fn take(&self) -> Lead<'_> {
+        let mut state = self.lock();
+        loop {
+            if !state.taken || state.is_stuck() {
+                state.taken = true;
+                state.serving = None;
+                state.term += 1;
+                return Lead { leadership: self, term: state.term };
+            }
+            state = match state.standby {
+                true => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
+                false => self.stand_by(state),
+            };
+        }
+    }
+
+    /// Waits until the lead is free or the leader is stuck.
+    fn stand_by<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.standby = true;
+        let mut idle = 0;
+        while state.taken && !state.is_stuck() {
+            if idle < IDLE_LOOKS {
+                state = self.watch.wait_timeout(state, STUCK).unwrap_or_else(PoisonError::into_inner).0;
+                idle = if state.serving.is_none() { idle + 1 } else { 0 };
+            } else {
+                state.asleep = true;
+                state = self.watch.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.asleep = false;
+                idle = 0;
+            }
+        }
+        state.standby = false;
+        // Somebody has to stand by in this one's place.
+        self.free.notify_one();
+        state
+    }
+
+    fn now(&self) -> u64 {
+        (self.began.elapsed().as_micros() as u64).max(1)
+    }
+
+    /// Whether the leader, with a request in hand, has been waiting for the interpreter's lock for longer than this.
+    pub(crate) fn waits(&self, longer_than: Duration) -> bool {
+        let since = self.waiting.load(Ordering::Relaxed);
+        since != 0 && self.now().saturating_sub(since) > longer_than.as_micros() as u64
+    }
+
+    /// A request has taken so long.
+    pub(crate) fn took(&self, duration: Duration) {
+        let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX).min(1 << 20);
+        let pace = self.pace.load(Ordering::Relaxed);
+        self.pace.store(pace - pace / 8 + micros / 8, Ordering::Relaxed);
+    }
+
+    fn is_quick(&self) -> bool {
+        self.pace.load(Ordering::Relaxed) <= QUICK.as_micros() as u32
+    }
+}
+
+/// The lead, as long as nobody has taken it over.
+pub(crate) struct Lead<'a> {
+    leadership: &'a Leadership,
+    term: u64,
+}
+
+impl Lead<'_> {
+    /// There is a request, and the leader now waits for the interpreter's lock.
+    pub(crate) fn waits(&self) {
+        self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
+    }
+
+    /// The leader has the interpreter's lock and begins to serve. Keeps the lead if requests are quick.
+    pub(crate) fn serve(self) -> Option<Self> {
+        self.leadership.waiting.store(0, Ordering::Relaxed);
+        if !self.leadership.is_quick() {
+            return None;
+        }
+        let mut state = self.leadership.lock();
+        state.serving = Some(Instant::now());
+        let asleep = state.asleep;
+        drop(state);
+        if asleep {
+            self.leadership.watch.notify_one();
+        }
+        Some(self)
+    }
+
+    /// The request is over. Gives the lead back to those who still have it.
+    pub(crate) fn served(self) -> Option<Self> {
+        let mut state = self.leadership.lock();
+        if state.term != self.term {
+            return None;
+        }
+        state.serving = None;
+        drop(state);
+        Some(self)
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut state = self.leadership.lock();
+        if state.term != self.term {
+            return;
+        }
+        state.taken = false;
+        state.serving = None;
+        drop(state);
+        self.leadership.waiting.store(0, Ordering::Relaxed);
+        self.leadership.watch.notify_one();
+        self.leadership.free.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lead_goes_to_a_follower_when_it_is_given_up() {
+        let leadership = Leadership::new();
+        let lead = leadership.take();
+        std::thread::scope(|scope| {
+            let follower = scope.spawn(|| leadership.take().term);
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!follower.is_finished());
+            let term = lead.term;
+            drop(lead);
+            assert_eq!(follower.join().unwrap(), term + 1);
+        });
+    }
+
+    #[test]
+    fn a_stuck_leader_loses_the_lead() {
+        let leadership = Leadership::new();
+        let lead = leadership.take().serve().unwrap();
+        std::thread::scope(|scope| {
+            let others: Vec<_> =
+                (0..3).map(|_| scope.spawn(|| leadership.take().serve().map(|lead| lead.term))).collect();
+            for other in others {
+                assert!(other.join().unwrap().is_some());
+            }
+        });
+        assert!(lead.served().is_none());
+        drop(leadership.take());
+    }
+
+    #[test]
+    fn the_lead_is_passed_on_at_once_when_requests_take_long() {
+        let leadership = Leadership::new();
+        for _ in 0..10 {
+            leadership.took(Duration::from_millis(10));
+        }
+        assert!(leadership.take().serve().is_none());
+        drop(leadership.take());
+    }
+}
