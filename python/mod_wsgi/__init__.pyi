@@ -5,22 +5,35 @@ from logging import Handler
 from typing import Any, TypedDict, TypeVar
 
 version: tuple[int, int, int]
+"""The version of mod_wsgi with which this module is compatible."""
 process_group: str
+"""Name of the daemon process group; empty in Apache's own processes."""
 application_group: str
+"""Name of the interpreter; empty for the main one."""
 maximum_processes: int
+"""How many processes serve this application at most."""
 threads_per_process: int
+"""How many threads each of them has at most."""
 
 _Callback = TypeVar("_Callback", bound=Callable[..., dict[str, Any] | None])
 
 event_callbacks: list[Callable[..., Any]]
+"""What :func:`subscribe_events` has added, in the order of the calls."""
 shutdown_callbacks: list[Callable[..., Any]]
+"""What :func:`subscribe_shutdown` has added."""
 signal_callbacks: list[Callable[..., Any]]
+"""What :func:`subscribe_signals` has added."""
 active_requests: dict[str, dict[str, Any]]
+"""The dictionaries of the requests that are being served, by request id; see :func:`request_data`."""
 
 class FileWrapper:
     """``wsgi.file_wrapper``: a file, sent in blocks or, where possible, by Apache itself."""
 
-    def __init__(self, file: Any, blksize: int = 8192, /) -> None: ...
+    def __init__(self, filelike: Any, blksize: int = 8192) -> None: ...
+    @property
+    def filelike(self) -> Any: ...
+    @property
+    def blksize(self) -> int: ...
     def __iter__(self) -> Iterator[bytes]: ...
     def __next__(self) -> bytes: ...
     def close(self) -> None: ...

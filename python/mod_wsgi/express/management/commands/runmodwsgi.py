@@ -19,6 +19,7 @@ class Command(BaseCommand):
     help = "Serves this project with Apache: takes the options of mod_wsgi-express start-server, and those of every Django command."
 
     def create_parser(self, prog_name, subcommand, **kwargs):
+        """Django's parser, which keeps what it does not know as ``words``."""
         # An abbreviation could be one of the command's options.
         parser = super().create_parser(prog_name, subcommand, allow_abbrev=False, add_help=False, **kwargs)
 
@@ -30,15 +31,19 @@ class Command(BaseCommand):
         return parser
 
     def add_arguments(self, parser):
+        """Options that are neither Django's nor the command's."""
         parser.add_argument("-h", "--help", action=Help, nargs=0, help="Show this and the options of the command.")
         # The project says which application it is; what older scripts say besides has never counted.
         for name in ("--application-type", "--callable-object"):
             parser.add_argument(name, help=argparse.SUPPRESS)
 
     def print_help(self, prog_name, subcommand):
+        """``manage.py help runmodwsgi``."""
         self.create_parser(prog_name, subcommand).parse_args(["--help"])
 
     def handle(self, *args, words=(), pythonpath=None, **options):
+        """Start the server in place of this process."""
+        # Django has put this folder on its own search path; the server's processes have another.
         search = ["--python-path", os.path.abspath(pythonpath)] if pythonpath else []
         files = static_files(settings)
         if files and not os.path.isdir(files[-1]):
