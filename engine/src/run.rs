@@ -75,8 +75,9 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let mut control = Control::new(control);
     let settings = attach::detach(py, || control.settings())?;
     record::set_level(settings.log_level);
-    if let Some(title) = &settings.display_name {
-        ffi::set_title(title);
+    match &settings.display_name {
+        Some(title) => ffi::set_title(title),
+        None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),
     }
     let slot = ffi::map_slot(&table, settings.slot as usize).map_err(StartError::Table)?;
     drop(table);
@@ -111,8 +112,15 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
 
     let clean = attach::detach(py, || {
-        let mut steward =
-            Steward { process, control, signals, poller, errands, monitor: Monitor::new(limits), draining: None };
+        let mut steward = Steward {
+            process,
+            control: Some(control),
+            signals,
+            poller,
+            errands,
+            monitor: Monitor::new(limits),
+            draining: None,
+        };
         let reason = steward.watch();
         finish(process, poller, workers, reason)
     });
@@ -192,7 +200,8 @@ fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<
 /// The main thread while the process serves: never takes the interpreter's lock, so that it always answers.
 struct Steward {
     process: &'static Process,
-    control: Control,
+    /// `None` once the supervisor is gone.
+    control: Option<Control>,
     signals: OwnedFd,
     poller: &'static Poller,
     errands: Errands,
@@ -226,29 +235,32 @@ impl Steward {
     fn wait(&self) {
         let tick = (self.draining.is_some() || self.monitor.limits.any()).then_some(TICK);
         let timeout = tick.map(|tick| Timespec { tv_sec: tick.as_secs() as i64, tv_nsec: tick.subsec_nanos().into() });
-        let mut sources = [
-            PollFd::new(&self.control, PollFlags::IN),
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.process.lifecycle, PollFlags::IN),
-        ];
+        let mut sources =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.process.lifecycle, PollFlags::IN)];
+        sources.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
         // Interrupted or not, what follows looks at everything without waiting.
         let _ = poll(&mut sources, timeout.as_ref());
     }
 
     fn take_orders(&mut self) {
-        let orders = self.control.orders().unwrap_or_else(|lost| {
-            if self.process.lifecycle.stage() == Stage::Serving {
-                record::process(Level::Error, &format!("The process ends: {lost}."));
+        let Some(control) = &mut self.control else { return };
+        match control.orders() {
+            Ok(orders) => orders.into_iter().for_each(|order| self.carry_out(order)),
+            Err(lost) => {
+                if self.draining.is_none() {
+                    record::process(Level::Error, &format!("The process ends: {lost}."));
+                }
+                self.control = None;
+                self.process.lifecycle.drain(Reason::SupervisorGone);
             }
-            self.process.lifecycle.stop(Reason::SupervisorGone);
-            Vec::new()
-        });
-        for order in orders {
-            match order {
-                Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
-                Order::Drain(reason) if self.draining.is_none() => self.drain(reason, false),
-                Order::Drain(_) => {}
-            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
+            Order::Drain(reason) if self.draining.is_none() => self.drain(reason, false),
+            Order::Drain(_) => {}
         }
     }
 
@@ -280,8 +292,10 @@ impl Steward {
         self.process.lifecycle.enter(Stage::Draining);
         self.process.slot.set_state(State::Draining);
         if own {
-            // If the supervisor is gone, the next look at its socket ends the process.
-            let _ = self.control.draining(reason);
+            // That the supervisor is gone shows when its socket is looked at.
+            if let Some(control) = &self.control {
+                let _ = control.draining(reason);
+            }
         }
         self.poller.retire();
     }
