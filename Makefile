@@ -1,70 +1,72 @@
-# `make demo` runs the demo site, `make test` runs all tests. Both install first what is missing.
+# make demo   installs what is missing, builds, and runs the demo site at http://localhost:8000/
+# make test   the same set-up, then all tests
+# make bench  compares with mod_wsgi, gunicorn and uwsgi
+# make venv   builds and installs into .venv only
+# make clean  removes what was built
 
-SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
-.DEFAULT_GOAL := help
-MAKEFLAGS += --no-print-directory
-
-# The system's Python where there is one: Apache's user cannot run an interpreter that lies in a private home folder.
-PYTHON ?= $(firstword $(wildcard /usr/bin/python3) python3)
-VENV := $(CURDIR)/.venv
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
-BUILD_LOG := build/install.log
+PORT ?= 8000
+# As root the system's interpreter: one in a private home cannot be run by the user that Apache's processes have.
+PYTHON ?= $(if $(filter 0,$(shell id -u)),/usr/bin/python3,python3)
+PLACE := $(shell scripts/public-folder)
+VENV := $(PLACE)/.venv
+SITE := $(PLACE)/examples/mysite
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
-export MOD_WSGI_EXPRESS ?= $(VENV)/bin/mod_wsgi-express
+export PYO3_PYTHON := $(VENV)/bin/python
 
-.PHONY: help demo test bench install system-packages test-packages format lint unit-tests python-tests integration-tests clean
+RUST := Cargo.toml Cargo.lock build.rs .cargo src wire engine supervisor apxs httpd-conf express
+SOURCES := $(shell find $(RUST) setup.py pyproject.toml python/mod_wsgi -type f -not -name '*.pyc')
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+# What is installed has to be readable for the user of Apache's processes.
+PUBLIC := umask 022 &&
 
-help: ## Show this.
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+.PHONY: demo test bench venv clean system rust lint unit integration
+.NOTPARALLEL:
 
-demo: system-packages install ## Build everything and run the demo site at http://localhost:8000/.
-	@DEMO_DATA=$(CURDIR)/build/demo PYTHONDONTWRITEBYTECODE=1 exec $(VENV)/bin/python examples/mysite/manage.py demo
+demo: venv
+ifneq ($(PLACE),$(CURDIR))
+	@echo "==> Other users cannot get into $(CURDIR): the demo runs from $(SITE)"
+	@$(PUBLIC) mkdir -p $(SITE) && cp -R examples/mysite/. $(SITE) && chmod -R a+rX $(SITE)
+endif
+	@$(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
 
-test: test-packages install lint unit-tests python-tests integration-tests ## Build everything and run all tests.
-	@echo "==> all tests passed"
+test: lint unit integration
 
-bench: install ## Compare with mod_wsgi, gunicorn and uwsgi.
-	@benches/compare
-
-system-packages:
-	@echo "==> system packages"
-	@PYTHON=$(PYTHON) scripts/install-system-packages.sh
-
-test-packages:
-	@echo "==> system packages"
-	@PYTHON=$(PYTHON) scripts/install-system-packages.sh --tests
-
-$(VENV)/ready: Makefile
-	@echo "==> Python environment in .venv"
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install -q --upgrade pip
-	@$(PIP) install -q 'setuptools>=77' 'setuptools-rust>=1.11' wheel 'django~=5.2' flask pytest
-	@touch $@
-
-install: $(VENV)/ready
-	@echo "==> build and install (the first time takes some minutes)"
-	@mkdir -p build && rm -rf build/lib* build/bdist*
-	@$(PIP) install --no-build-isolation --no-deps --force-reinstall -v . 2>&1 | tee $(BUILD_LOG) | sed -un 's/^ *\(Compiling\|Finished\) /    \1 /p' \
-		|| { tail -n 60 $(BUILD_LOG) >&2; exit 1; }
-
-lint:
-	@echo "==> format and lints"
+lint: venv
+	@echo "==> Format and lints"
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-unit-tests:
-	@echo "==> unit tests"
+unit: venv
+	@echo "==> Unit tests"
 	@cargo test --quiet --workspace --exclude wsgi-tests
-
-python-tests: $(VENV)/ready
-	@echo "==> tests of the Python package"
 	@$(VENV)/bin/python -m pytest -q -p no:cacheprovider python/tests
 
-integration-tests:
-	@echo "==> integration tests"
-	@cargo test --quiet --package wsgi-tests
+integration: venv
+	@scripts/install-system-packages --browser
+	@echo "==> Integration tests"
+	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests
 
-clean: ## Remove everything that was built.
-	@rm -rf build $(VENV) && cargo clean
+bench: venv
+	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
+
+venv: system rust $(VENV)/installed
+
+system:
+	@scripts/install-system-packages
+
+rust:
+	@command -v cargo >/dev/null || { echo "Rust is missing: install it as https://rustup.rs says, then try again."; exit 1; }
+
+$(VENV)/bin/python: | system
+	@echo "==> Creating $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
+	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(SOURCES) | system rust $(VENV)/bin/python
+	@echo "==> Building and installing (some minutes at first)"
+	@rm -rf build/lib* build/bdist*
+	@$(PUBLIC) $(PIP) install . 'django~=5.2' flask pytest
+	@touch $@
+
+clean:
+	rm -rf target build $(VENV) *.egg-info python/*.egg-info examples/mysite/data
