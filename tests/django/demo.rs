@@ -1,7 +1,7 @@
 //! The demo of `examples/` in a browser: what a person sees, not only what the server sends.
 
 use harness::{Browser, Express, Scratch, Site, cannot_run, product, repository, run};
-use std::path::PathBuf;
+use std::fs;
 use std::process::Command;
 
 const CASE: &str = "the_demo_works_in_a_browser";
@@ -56,7 +56,7 @@ fn the_demo_works_in_a_browser() {
     browser.click("input[type=submit]");
     browser.wait_for_text("Site administration");
     every_request_succeeded(&browser);
-    browser.save_screenshot(&picture("demo-admin.png"));
+    keep_picture(&browser, "demo-admin.png");
 
     let letter = folder.write("letter.txt", "dear reader");
     browser.go_to(&site.url("/"));
@@ -64,7 +64,7 @@ fn the_demo_works_in_a_browser() {
     browser.click("[type=submit]");
     browser.wait_for_text("letter");
     every_request_succeeded(&browser);
-    browser.save_screenshot(&picture("demo-upload.png"));
+    keep_picture(&browser, "demo-upload.png");
 }
 
 /// Neither an answer over the network nor the browser's own log tells of a failure since the last call. The site's icon does
@@ -79,7 +79,11 @@ fn every_request_succeeded(browser: &Browser) {
     assert!(errors.is_empty(), "{errors:?}");
 }
 
-/// Pictures are kept as artefacts in the root of the repository.
-fn picture(name: &str) -> PathBuf {
-    repository().join("artifacts").join(name)
+/// Keeps a picture of the page as an artefact in the root of the repository.
+fn keep_picture(browser: &Browser, name: &str) {
+    let folder = repository().join("artifacts");
+    let kept = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), browser.screenshot()));
+    if let Err(e) = kept {
+        cannot_run(CASE, &format!("the picture {name} is not kept: {}: {e}", folder.display()));
+    }
 }

@@ -125,6 +125,7 @@ fn an_include_file_adds_configuration() {
 
 #[test]
 fn without_an_application_a_page_of_welcome_is_served() {
-    let server = serve(&Scratch::new(), &[]);
+    let folder = Scratch::new();
+    let server = serve(&folder, &[]);
     assert_eq!(server.get("/").status, 200);
 }

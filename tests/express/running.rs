@@ -1,8 +1,6 @@
 //! `start-server` while it runs: who, where, signals, logs.
 
-use harness::{
-    Express, HELLO, ORDINARY_USER, PROBE, Scratch, Site, alive, as_user, cannot_run, eventually, is_root, kill,
-};
+use harness::{Express, HELLO, ORDINARY_USER, PROBE, Scratch, Site, alive, as_user, cannot_run, eventually, is_root};
 use std::time::Duration;
 
 fn folder() -> Scratch {
@@ -25,13 +23,15 @@ fn the_start_says_where_the_server_is() {
 }
 
 #[test]
-fn it_stops_cleanly_on_an_interrupt() {
-    let folder = folder();
-    let mut server = start(&folder, &["--processes", "2"]);
-    let daemon = server.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid");
-    let status = server.stop().expect("it stops");
-    assert!(status.success(), "{status}");
-    assert!(!alive(daemon));
+fn it_stops_cleanly_on_an_interrupt_and_when_terminated() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let folder = folder();
+        let mut server = start(&folder, &["--processes", "2"]);
+        let daemon = server.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid");
+        let status = server.stop(signal).expect("it stops");
+        assert!(status.success(), "signal {signal}: {status}");
+        assert!(!alive(daemon), "signal {signal}");
+    }
 }
 
 #[test]
@@ -41,14 +41,6 @@ fn the_command_becomes_the_apache_parent() {
     assert_eq!(server.ask("1"), 1, "by then its pid file is written");
     let pid = std::fs::read_to_string(server.server_root().join("httpd.pid")).expect("a pid file");
     assert_eq!(pid.trim(), server.pid().to_string());
-}
-
-#[test]
-fn a_terminated_server_ends_with_success() {
-    let folder = folder();
-    let mut server = start(&folder, &[]);
-    assert!(kill(server.pid(), libc::SIGTERM));
-    assert!(server.stop().expect("it stops").success());
 }
 
 #[test]

@@ -11,7 +11,6 @@ use crate::wait::eventually;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -112,11 +111,10 @@ impl Browser {
         severe.map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// Saves a picture of the page.
-    pub fn save_screenshot(&self, path: &Path) {
-        let picture = BASE64_STANDARD.decode(text(self.call("GET", "screenshot", None))).expect("base64");
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("the folder of the picture");
-        std::fs::write(path, picture).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    /// A picture of the page, in PNG format.
+    #[must_use]
+    pub fn screenshot(&self) -> Vec<u8> {
+        BASE64_STANDARD.decode(text(self.call("GET", "screenshot", None))).expect("base64")
     }
 
     fn open_session(&mut self) {

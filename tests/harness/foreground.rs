@@ -42,9 +42,9 @@ impl Foreground {
         self.parent.pid()
     }
 
-    /// Stops it as Ctrl-C does and waits for its end; `None` when it had to be killed.
-    pub fn stop(&mut self) -> Option<ExitStatus> {
-        self.parent.stop(libc::SIGINT)
+    /// Stops it by this signal and waits for its end; `None` when it had to be killed.
+    pub fn stop(&mut self, signal: libc::c_int) -> Option<ExitStatus> {
+        self.parent.stop(signal)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::hygiene;
 use crate::logs::Log;
 use crate::parent::Parent;
 use crate::ports::free_port;
-use crate::processes::{self, MARKER, as_user, kill};
+use crate::processes::{self, MARKER, as_user};
 use crate::product::product;
 use crate::request::Site;
 use crate::scratch::Scratch;
@@ -175,8 +175,8 @@ impl Httpd {
     }
 
     /// Sends a signal to the Apache parent.
-    pub fn signal(&self, signal: libc::c_int) {
-        assert!(kill(self.parent.pid(), signal), "Apache has ended");
+    pub fn signal(&mut self, signal: libc::c_int) {
+        assert!(self.parent.signal(signal), "Apache has ended");
     }
 
     /// Every living process of this server: the parent, its children, the daemons and what they started.

@@ -58,6 +58,7 @@ impl Load {
 }
 
 /// Waits until `count` daemons serve the [`PROBE`](crate::PROBE) at `/`, none of them `dead`, and gives their process ids.
+/// There should be a load, because a request goes to the same daemon as the one before while that one is idle.
 #[must_use]
 pub fn daemons(site: &impl Site, count: usize, dead: Option<u32>) -> Vec<u32> {
     let mut seen = BTreeSet::new();

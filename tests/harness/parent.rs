@@ -18,16 +18,10 @@ pub(crate) struct Parent {
     child: Child,
     root: PathBuf,
     log: Log,
-    state: State,
-}
-
-enum State {
-    Running,
-    /// `None` where it had to be killed.
-    Stopped {
-        status: Option<ExitStatus>,
-        dead_children: Vec<String>,
-    },
+    /// What was wrong before anybody sent it a signal.
+    dead_children: Option<Vec<String>>,
+    /// Once it was stopped; `None` in it where it had to be killed.
+    ended: Option<Option<ExitStatus>>,
 }
 
 impl Parent {
@@ -36,7 +30,7 @@ impl Parent {
         let output = File::create(console).unwrap_or_else(|e| panic!("{}: {e}", console.display()));
         command.stdin(Stdio::null()).stderr(output.try_clone().expect("a descriptor")).stdout(output);
         let child = in_new_session(&mut command).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        Self { child, root: root.to_path_buf(), log, state: State::Running }
+        Self { child, root: root.to_path_buf(), log, dead_children: None, ended: None }
     }
 
     /// Its process id, which is that of its session as well.
@@ -53,33 +47,36 @@ impl Parent {
         assert!(ready == Some(true), "the server does not listen");
     }
 
+    /// Sends it a signal; `false` when it has ended.
+    pub(crate) fn signal(&mut self, signal: libc::c_int) -> bool {
+        let log = &self.log;
+        self.dead_children.get_or_insert_with(|| hygiene::dead_children(&log.text()));
+        kill(self.pid(), signal)
+    }
+
     /// Stops it by this signal and waits for its end; `None` when it had to be killed.
     pub(crate) fn stop(&mut self, signal: libc::c_int) -> Option<ExitStatus> {
-        if let State::Stopped { status, .. } = self.state {
-            return status;
+        if let Some(ended) = self.ended {
+            return ended;
         }
-        let dead_children = hygiene::dead_children(&self.log.text());
-        kill(self.pid(), signal);
+        self.signal(signal);
         let status = eventually(DEADLINE, || self.child.try_wait().ok().flatten());
         if status.is_none() {
             hygiene::kill_all(Some(self.pid()), &self.root);
             // The killed process has to be reaped; its exit status says nothing.
             let _ = self.child.wait();
         }
-        self.state = State::Stopped { status, dead_children };
-        status
+        *self.ended.insert(status)
     }
 
     /// Stops it if it still runs, tells what was wrong with its end, and ends whatever it left running.
     pub(crate) fn finish(&mut self, signal: libc::c_int) -> Vec<String> {
-        self.stop(signal);
+        let status = self.stop(signal);
         let mut complaints = hygiene::complaints(Some(self.pid()), &self.root, &self.log.text());
         hygiene::kill_all(Some(self.pid()), &self.root);
-        if let State::Stopped { status, dead_children } = &mut self.state {
-            complaints.append(dead_children);
-            if status.is_none() {
-                complaints.push(format!("it did not stop within {} s", DEADLINE.as_secs()));
-            }
+        complaints.append(self.dead_children.get_or_insert_default());
+        if status.is_none() {
+            complaints.push(format!("it did not stop within {} s", DEADLINE.as_secs()));
         }
         complaints
     }
