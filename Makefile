@@ -27,7 +27,7 @@ ifneq ($(PLACE),$(CURDIR))
 	@echo "==> Other users cannot get into $(CURDIR): the demo runs from $(SITE)"
 	@$(PUBLIC) mkdir -p $(SITE) && cp -R examples/mysite/. $(SITE) && chmod -R a+rX $(SITE)
 endif
-	@$(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
+	@DEMO_DATA=$(PLACE)/build/demo PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
 
 test: lint unit integration
 
@@ -42,7 +42,7 @@ unit: venv
 	@$(VENV)/bin/python -m pytest -q -p no:cacheprovider python/tests
 
 integration: venv
-	@scripts/install-system-packages --browser
+	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
 	@echo "==> Integration tests"
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests
 
@@ -52,21 +52,23 @@ bench: venv
 venv: system rust $(VENV)/installed
 
 system:
-	@scripts/install-system-packages
+	@PYTHON=$(PYTHON) scripts/install-system-packages
 
 rust:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install it as https://rustup.rs says, then try again."; exit 1; }
 
-$(VENV)/bin/python: | system
+$(VENV)/created: | system
 	@echo "==> Creating $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
+	@$(PUBLIC) $(PIP) install 'setuptools>=77' 'setuptools-rust>=1.11' 'django~=5.2' flask pytest
+	@touch $@
 
-$(VENV)/installed: $(SOURCES) | system rust $(VENV)/bin/python
+$(VENV)/installed: $(SOURCES) $(VENV)/created | system rust
 	@echo "==> Building and installing (some minutes at first)"
 	@rm -rf build/lib* build/bdist*
-	@$(PUBLIC) $(PIP) install . 'django~=5.2' flask pytest
+	@$(PUBLIC) $(PIP) install --no-build-isolation --no-deps --force-reinstall .
 	@touch $@
 
 clean:
-	rm -rf target build $(VENV) *.egg-info python/*.egg-info examples/mysite/data
+	rm -rf $(CARGO_TARGET_DIR) build $(VENV) python/*.egg-info examples/mysite/data
