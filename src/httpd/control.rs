@@ -76,7 +76,8 @@ pub fn start(program: &Path, table: SharedTable, log: Option<BorrowedFd<'_>>) ->
     let memory = rustix::io::fcntl_dupfd_cloexec(table.fd(), 10)?;
     let log_file = || log.map(|fd| fd.try_clone_to_owned()).transpose();
     let mut command = Command::new(program);
-    command.current_dir("/").stdin(Stdio::null());
+    // A process group of its own: Ctrl-C at a terminal is for Apache, which tells its supervisor in order.
+    command.current_dir("/").stdin(Stdio::null()).process_group(0);
     if let (Some(out), Some(err)) = (log_file()?, log_file()?) {
         command.stdout(out).stderr(err);
     }

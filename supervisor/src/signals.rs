@@ -8,40 +8,25 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-/// The signals that have a meaning here. Handlers, unlike ignored signals, do not outlive exec.
+/// The signals that this process lives through; only that of a child's end has a meaning. TERM and INT often reach everything that belongs to
+/// a server at once (Ctrl-C, systemd): Apache's parent gets them too and tells in order what is to be done, or is gone, which the control socket
+/// tells. Handlers, unlike ignored signals, do not outlive exec.
 #[derive(Debug)]
 pub struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
 }
 
-/// What has arrived.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Arrived {
-    /// A child process has changed its state.
-    pub child: bool,
-    /// This process is to stop.
-    pub stop: bool,
-}
-
 impl Signals {
-    /// Installs the handlers. HUP, USR1 and USR2 have none of Apache's meanings here and must not end this process.
+    /// Installs the handlers.
     pub fn new() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         let signals = [SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2];
         Ok(Self { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, signals)? })
     }
 
-    /// What has arrived since the last call.
-    pub fn take(&mut self) -> Arrived {
-        let mut arrived = Arrived::default();
-        for signal in self.delivery.pending() {
-            match signal {
-                SIGCHLD => arrived.child = true,
-                SIGTERM | SIGINT => arrived.stop = true,
-                _ => {}
-            }
-        }
-        arrived
+    /// Whether a child process has changed its state since the last call.
+    pub fn child_changed(&mut self) -> bool {
+        self.delivery.pending().filter(|signal| *signal == SIGCHLD).count() > 0
     }
 }
 

@@ -219,11 +219,7 @@ impl Supervisor {
     }
 
     fn take_signals(&mut self) {
-        let arrived = self.signals.take();
-        if arrived.stop {
-            self.stopping = true;
-        }
-        if arrived.child {
+        if self.signals.child_changed() {
             self.reap();
         }
     }

@@ -127,20 +127,26 @@ fn stop_leaves_no_process_and_no_socket() {
 }
 
 #[test]
-fn the_end_of_apache_or_a_signal_stops_everything_too() {
-    for hang_up in [true, false] {
-        let mut apache = Supervised::start();
-        apache.configure(vec![apache.group("one", 1)]);
-        let pid = apache.running(1)[0];
-        if hang_up {
-            apache.hang_up()
-        } else {
-            apache.signal(Signal::TERM)
-        }
-        assert_eq!(apache.wait(), Some(0));
-        assert!(!is_alive(pid));
-        assert_eq!(apache.sockets(), 0);
-    }
+fn the_end_of_apache_stops_everything_too() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let pid = apache.running(1)[0];
+    apache.hang_up();
+    assert_eq!(apache.wait(), Some(0));
+    assert!(!is_alive(pid));
+    assert_eq!(apache.sockets(), 0);
+}
+
+#[test]
+fn a_signal_to_the_whole_server_leaves_the_order_to_apache() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let pid = apache.running(1)[0];
+    apache.signal(Signal::TERM);
+    apache.signal(Signal::INT);
+    assert_eq!(apache.running(1), [pid]);
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0));
 }
 
 #[test]
