@@ -71,4 +71,5 @@ $(VENV)/installed: $(SOURCES) $(VENV)/created | system rust
 	@touch $@
 
 clean:
-	rm -rf $(CARGO_TARGET_DIR) build $(VENV) python/*.egg-info examples/mysite/data
+	cargo clean
+	rm -rf build $(VENV) python/*.egg-info examples/mysite/data
