@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::process;
+use std::sync::OnceLock;
 
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::request::VarsWriter;
@@ -107,7 +108,7 @@ impl<'r> Environ<'r> {
         let (host, port) = r.listener();
         put(names::LISTENER_HOST, host);
         put(names::LISTENER_PORT, Decimal::of(port).as_bytes());
-        put(names::SERVER_PID, Decimal::of(process::id()).as_bytes());
+        put(names::SERVER_PID, Decimal::of(server_pid()).as_bytes());
         if self.destination.handler_script.is_none() {
             put(names::SCRIPT_FILENAME, r.filename());
         }
@@ -203,6 +204,12 @@ impl<'r> Environ<'r> {
             vars.push(Name::of(&key), value);
         }
     }
+}
+
+/// The pid of this Apache child. Asked once: the first request comes after the child was forked, and each answer is a system call.
+fn server_pid() -> u32 {
+    static PID: OnceLock<u32> = OnceLock::new();
+    *PID.get_or_init(process::id)
 }
 
 /// Variables that describe the request or the server and always come from Apache itself: SetEnv cannot replace them.

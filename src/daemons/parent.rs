@@ -13,6 +13,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use wsgi_wire::codec::Wire;
 use wsgi_wire::control::Configure;
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
 
 use crate::httpd::control;
 use crate::httpd::shared::SharedTable;
@@ -65,10 +66,6 @@ pub fn forget() {
 
 fn start(launch: &Launch) -> io::Result<()> {
     use std::os::fd::AsFd;
-    // Whatever the processes of a dead supervisor are doing, nobody is to use them.
-    for slot in launch.table.slots() {
-        slot.set_state(wsgi_wire::table::State::Free);
-    }
     control::start(&launch.program, launch.table, launch.error_logs.first().map(AsFd::as_fd))
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", launch.program.display())))?;
     tell(launch)
@@ -110,8 +107,8 @@ pub fn stop() {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .as_ref()
-        .and_then(|l| l.configure.groups.iter().map(|g| g.daemon.shutdown_timeout).max())
-        .unwrap_or(5);
+        .and_then(|l| l.configure.groups.iter().map(|g| patience(g.daemon.shutdown_timeout)).max())
+        .unwrap_or(0);
     let deadline = Instant::now() + Duration::from_secs(longest.into()) + GRACE;
     let mut message = Vec::new();
     let told = frame::put(&mut message, Kind::Stop, |_| {}).is_ok() && send(supervisor, &message, &[]).is_ok();
@@ -122,6 +119,11 @@ pub fn stop() {
         }
     }
     control::kill();
+}
+
+/// How long the supervisor gives a process of this `shutdown-timeout`, seconds.
+fn patience(shutdown_timeout: u32) -> u32 {
+    if shutdown_timeout == 0 { limits::STOP } else { shutdown_timeout }
 }
 
 /// Waits until the other end has closed the socket.

@@ -48,7 +48,8 @@ impl SharedTable {
         unsafe { BorrowedFd::borrow_raw(self.fd) }
     }
 
-    fn header(&self) -> &'static Header {
+    /// What stands before the slots.
+    pub fn header(&self) -> &'static Header {
         // SAFETY: the first page of the mapping, which is page-aligned and stays; `Header` is atomics, for which all bytes are valid.
         unsafe { &*self.base.cast::<Header>() }
     }

@@ -1,15 +1,18 @@
 //! Which process gets a request, and how long to wait for one.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use wsgi_wire::table::{self, Slot, State};
+use rustix::event::Timespec;
+use rustix::thread::futex;
+use wsgi_wire::table::{self, Queue, Slot, State};
 
 /// A process that takes the request. While this lives, the request counts as in flight there.
 #[derive(Debug)]
 pub struct Claim<'t> {
     slot: &'t Slot,
+    queue: &'t Queue,
     /// Its slot.
     pub index: usize,
     /// Which of the processes that the slot has had.
@@ -21,6 +24,11 @@ pub struct Claim<'t> {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         table::release(self.slot, self.serial);
+        if self.queue.waiting.load(Acquire) > 0 {
+            self.queue.freed.fetch_add(1, Release);
+            // Whoever is not woken looks again after a pause anyway.
+            let _ = futex::wake(&self.queue.freed, futex::Flags::empty(), 1);
+        }
     }
 }
 
@@ -29,40 +37,87 @@ impl Drop for Claim<'_> {
 pub enum Now<'t> {
     /// A process.
     Process(Claim<'t>),
-    /// All threads are taken, or there is no process, but one is starting.
+    /// All threads are taken, or there is no process but one that is starting.
     Soon,
     /// Not even that.
     Nothing,
 }
 
-/// Looks for the least busy process of a group, leaving out those (slot, serial) that have turned the request away. A busy process is taken
-/// only if `queue` or if no other one is starting: its queue would be a longer way than waiting for that.
-pub fn look<'t>(
-    slots: impl Iterator<Item = &'t Slot> + Clone,
-    group: u64,
-    avoid: &[(usize, u32)],
-    queue: bool,
-) -> Now<'t> {
-    let turned_away: Vec<usize> = avoid
-        .iter()
-        .filter(|(index, serial)| slots.clone().nth(*index).is_some_and(|s| s.serial.load(Acquire) == *serial))
-        .map(|(index, _)| *index)
-        .collect();
-    let starting = slots.clone().any(|s| s.state() == State::Starting && s.group.load(Relaxed) == group);
-    let claimed = table::claim(slots.clone(), group, &turned_away, starting && !queue);
-    match claimed.and_then(|index| snapshot(index, slots.clone().nth(index)?, group)) {
-        Some(claim) => Now::Process(claim),
-        None if starting || claimed.is_some() => Now::Soon,
-        None => Now::Nothing,
+/// A process group as its processes are seen in the table.
+#[derive(Debug, Clone)]
+pub struct Pool<'t, S> {
+    /// All slots.
+    pub slots: S,
+    /// The group's name in the table.
+    pub group: u64,
+    /// Where its requests wait.
+    pub queue: &'t Queue,
+}
+
+impl<'t, S: Iterator<Item = &'t Slot> + Clone> Pool<'t, S> {
+    /// Looks for the least busy process, leaving out those (slot, serial) that have turned the request away. Where there is, or will soon be,
+    /// more than one process, a request is not given to a busy one, where it might wait for a long one to end while another gets free, unless
+    /// `patient` is over.
+    pub fn look(&self, avoid: &[(usize, u32)], patient: bool) -> Now<'t> {
+        let slots = || self.slots.clone();
+        let turned_away: Vec<usize> = avoid
+            .iter()
+            .filter(|(index, serial)| slots().nth(*index).is_some_and(|s| s.serial.load(Acquire) == *serial))
+            .map(|(index, _)| *index)
+            .collect();
+        let (mut ready, mut starting) = (0, false);
+        for (index, slot) in slots().enumerate().filter(|(_, s)| s.group.load(Relaxed) == self.group) {
+            match slot.state() {
+                State::Ready if !turned_away.contains(&index) => ready += 1,
+                State::Starting => starting = true,
+                _ => {}
+            }
+        }
+        let idle_only = patient && (starting || ready > 1);
+        let claimed = table::claim(slots(), self.group, &turned_away, idle_only);
+        match claimed.and_then(|index| self.snapshot(index, slots().nth(index)?)) {
+            Some(claim) => Now::Process(claim),
+            None if starting || ready > 0 => Now::Soon,
+            None => Now::Nothing,
+        }
+    }
+
+    /// Serial and secret that belong together: the slot may be changing hands at this moment.
+    fn snapshot(&self, index: usize, slot: &'t Slot) -> Option<Claim<'t>> {
+        let serial = slot.serial.load(Acquire);
+        let claim = Claim { slot, queue: self.queue, index, serial, secret: slot.secret.load(Relaxed) };
+        let steady = slot.state() == State::Ready && slot.group.load(Relaxed) == self.group;
+        (steady && slot.serial.load(Acquire) == serial).then_some(claim)
     }
 }
 
-/// Serial and secret that belong together: the slot may be changing hands at this moment.
-fn snapshot(index: usize, slot: &Slot, group: u64) -> Option<Claim<'_>> {
-    let serial = slot.serial.load(Acquire);
-    let claim = Claim { slot, index, serial, secret: slot.secret.load(Relaxed) };
-    let steady = slot.state() == State::Ready && slot.group.load(Relaxed) == group;
-    (steady && slot.serial.load(Acquire) == serial).then_some(claim)
+/// A place in the queue of a group, from the first pause on.
+#[derive(Debug)]
+pub struct Place<'t> {
+    queue: &'t Queue,
+    seen: u32,
+}
+
+impl<'t> Place<'t> {
+    /// Takes a place. Look once more before the first wait: what got free until now wakes nobody.
+    pub fn take(queue: &'t Queue) -> Self {
+        queue.waiting.fetch_add(1, AcqRel);
+        Self { queue, seen: queue.freed.load(Acquire) }
+    }
+
+    /// Waits until a thread of the group may have got free since the last look, but not longer than `pause`.
+    pub fn wait(&mut self, pause: Duration) {
+        let pause = Timespec { tv_sec: 0, tv_nsec: pause.subsec_nanos().into() };
+        // Woken, too late to wait, or the pause is over: each time the next thing is another look.
+        let _ = futex::wait(&self.queue.freed, futex::Flags::empty(), self.seen, Some(&pause));
+        self.seen = self.queue.freed.load(Acquire);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.queue.waiting.fetch_sub(1, AcqRel);
+    }
 }
 
 /// How long a request has waited for a process, and whether it should go on.
@@ -78,7 +133,7 @@ impl Patience {
     /// As long as no process of the group is even starting, this much in sum is enough: its interpreter does not start at all.
     const HOPELESS: Duration = Duration::from_secs(3);
 
-    /// How long a request waits for a process that is starting before it goes into the queue of a busy one.
+    /// How long a request waits for a free thread before it is given to a busy process.
     const PICKY: Duration = Duration::from_millis(500);
 
     /// The first pause between two looks, and the longest.
@@ -89,9 +144,9 @@ impl Patience {
         Self { started: now, limit, hopeless: Duration::ZERO, last: now }
     }
 
-    /// Whether it is time to take a place in a queue.
-    pub fn queues(&self) -> bool {
-        self.last.saturating_duration_since(self.started) >= Self::PICKY
+    /// Whether it is too early to be given to a busy process.
+    pub fn is_patient(&self) -> bool {
+        self.last.saturating_duration_since(self.started) < Self::PICKY
     }
 
     /// How long to sleep before the next look; `None` when it is time to give up.
@@ -122,41 +177,69 @@ mod tests {
         slot
     }
 
+    fn pool<'t>(slots: &'t [Slot], queue: &'t Queue) -> Pool<'t, std::slice::Iter<'t, Slot>> {
+        Pool { slots: slots.iter(), group: GROUP, queue }
+    }
+
     #[test]
     fn a_process_that_turned_the_request_away_is_left_out_until_it_is_another() {
-        let slots = [slot(State::Ready, 5), slot(State::Ready, 5)];
-        let found = |avoid: &[(usize, u32)]| match look(slots.iter(), GROUP, avoid, false) {
+        let (slots, queue) = ([slot(State::Ready, 5), slot(State::Ready, 5)], Queue::default());
+        let pool = pool(&slots, &queue);
+        let found = |avoid: &[(usize, u32)]| match pool.look(avoid, true) {
             Now::Process(claim) => Some(claim.index),
             _ => None,
         };
         assert_eq!(found(&[]), Some(0));
         assert_eq!(found(&[(0, 1)]), Some(1));
         assert_eq!(found(&[(0, 1), (1, 1)]), None);
+        assert!(matches!(pool.look(&[(0, 1), (1, 1)], true), Now::Nothing));
         slots[0].occupy(GROUP, 5, 100);
-        assert!(matches!(look(slots.iter(), GROUP, &[(0, 1), (1, 1)], false), Now::Soon));
+        assert!(matches!(pool.look(&[(0, 1), (1, 1)], true), Now::Soon));
         slots[0].set_state(State::Ready);
         assert_eq!(found(&[(0, 1), (1, 1)]), Some(0));
         assert_eq!(slots[0].in_flight.load(Relaxed), 0);
     }
 
     #[test]
-    fn a_busy_process_is_left_alone_while_another_starts() {
-        let slots = [slot(State::Ready, 1), slot(State::Starting, 1)];
-        let Now::Process(first) = look(slots.iter(), GROUP, &[], false) else { panic!() };
-        assert!(matches!(look(slots.iter(), GROUP, &[], false), Now::Soon));
-        assert!(matches!(look(slots.iter(), GROUP, &[], true), Now::Process(_)));
-        drop(first);
-        assert!(matches!(look(slots.iter(), GROUP, &[], false), Now::Process(_)));
-        let slots = [slot(State::Ready, 1)];
-        let _first = look(slots.iter(), GROUP, &[], false);
-        assert!(matches!(look(slots.iter(), GROUP, &[], false), Now::Process(_)));
+    fn a_busy_process_is_left_alone_while_there_is_a_choice() {
+        for other in [State::Starting, State::Ready] {
+            let (slots, queue) = ([slot(State::Ready, 1), slot(other, 1)], Queue::default());
+            let pool = pool(&slots, &queue);
+            slots[1].in_flight.store(1, Relaxed);
+            let Now::Process(first) = pool.look(&[], true) else { panic!() };
+            assert!(matches!(pool.look(&[], true), Now::Soon));
+            assert!(matches!(pool.look(&[], false), Now::Process(_)));
+            drop(first);
+            assert!(matches!(pool.look(&[], true), Now::Process(_)));
+        }
+        let (slots, queue) = ([slot(State::Ready, 1)], Queue::default());
+        let pool = pool(&slots, &queue);
+        let _first = pool.look(&[], true);
+        assert!(matches!(pool.look(&[], true), Now::Process(_)));
     }
 
     #[test]
     fn a_group_without_processes_is_told_from_one_that_starts() {
-        assert!(matches!(look([slot(State::Starting, 5)].iter(), GROUP, &[], false), Now::Soon));
-        assert!(matches!(look([slot(State::Draining, 5)].iter(), GROUP, &[], false), Now::Nothing));
-        assert!(matches!(look([slot(State::Ready, 5)].iter(), 8, &[], false), Now::Nothing));
+        let queue = Queue::default();
+        assert!(matches!(pool(&[slot(State::Starting, 5)], &queue).look(&[], true), Now::Soon));
+        assert!(matches!(pool(&[slot(State::Draining, 5)], &queue).look(&[], true), Now::Nothing));
+        assert!(matches!(pool(&[], &queue).look(&[], true), Now::Nothing));
+    }
+
+    #[test]
+    fn a_request_that_ends_wakes_one_that_waits() {
+        let (slots, queue) = ([slot(State::Ready, 1)], Queue::default());
+        let Now::Process(claim) = pool(&slots, &queue).look(&[], true) else { panic!() };
+        let start = Instant::now();
+        let mut place = Place::take(&queue);
+        std::thread::scope(|scope| {
+            scope.spawn(|| place.wait(Duration::from_millis(900)));
+            std::thread::sleep(Duration::from_millis(20));
+            drop(claim);
+        });
+        assert!(start.elapsed() < Duration::from_millis(800));
+        drop(place);
+        assert_eq!(queue.waiting.load(Relaxed), 0);
     }
 
     #[test]
@@ -165,9 +248,9 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let mut patience = Patience::new(start, Duration::from_secs(15));
         assert_eq!(patience.pause(at(0), &Now::Soon), Some(Duration::from_millis(1)));
-        assert!(!patience.queues());
+        assert!(patience.is_patient());
         assert_eq!(patience.pause(at(10_000), &Now::Soon), Some(Duration::from_millis(20)));
-        assert!(patience.queues());
+        assert!(!patience.is_patient());
         assert_eq!(patience.pause(at(15_000), &Now::Soon), None);
         let mut patience = Patience::new(start, Duration::from_secs(15));
         assert!(patience.pause(at(2_000), &Now::Nothing).is_some());

@@ -10,7 +10,7 @@ use wsgi_wire::response::Reject;
 use wsgi_wire::table;
 
 use super::Client;
-use super::choice::{Claim, Now, Patience, look};
+use super::choice::{Claim, Now, Patience, Place, Pool};
 use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, Outcome};
 use super::inbox::Inbox;
@@ -93,20 +93,28 @@ where
     /// [`Undelivered`]; nothing has executed it then.
     pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, Undelivered> {
         let Some(table) = self.runtime.table else { return Err(Undelivered::NoProcess) };
+        let (group, queue) = (self.group.key, table.header().queue(self.group.key));
         let mut patience = Patience::new(Instant::now(), self.group.connect_timeout);
+        let mut place: Option<Place<'_>> = None;
         let mut avoid: Vec<(usize, u32)> = Vec::new();
         let mut unreachable = None;
         loop {
-            let claim = match look(table.slots(), self.group.key, &avoid, patience.queues()) {
+            // Made anew for each look: the table grows.
+            let pool = Pool { slots: table.slots(), group, queue };
+            let claim = match pool.look(&avoid, patience.is_patient()) {
                 Now::Process(claim) => claim,
                 found => {
                     let Some(pause) = patience.pause(Instant::now(), &found) else {
                         return Err(unreachable.map_or_else(|| why(&found), Undelivered::Unreachable));
                     };
-                    std::thread::sleep(pause);
+                    match &mut place {
+                        Some(place) => place.wait(pause),
+                        None => place = Some(Place::take(queue)),
+                    }
                     continue;
                 }
             };
+            place = None;
             facts.connects = facts.connects.saturating_add(1);
             match self.try_process(&claim, &mut facts)? {
                 Ok(Outcome::Rejected(Reject::QueueTimeout)) => return Err(Undelivered::QueueTimeout),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Stands for "no limit" where a process has been told to end: a server must be able to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 
 /// A process that is not ready after this time is worth a record: its requests wait, and nothing else would say so.
 const SLOW_START: Duration = Duration::from_secs(30);

@@ -25,3 +25,7 @@ pub const LOG_RECORD: usize = 1 << 20;
 
 /// The most items in any list of a control message.
 pub const LIST: usize = 65_536;
+
+/// Seconds that stand for `shutdown-timeout=0` ("no limit") when the server stops: it must be able to. The supervisor kills a process after
+/// this, and the Apache parent waits for the supervisor accordingly.
+pub const STOP: u32 = 60;

@@ -26,7 +26,30 @@ pub const fn offset(slot: usize) -> usize {
 pub struct Header {
     /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches few pages.
     pub used: AtomicU32,
+    queues: [Queue; QUEUES],
 }
+
+/// Requests in Apache children that wait for a process of their group with a free thread.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Queue {
+    /// How many are waiting. One that ends with its child stays counted, which costs others a needless wake-up now and then.
+    pub waiting: AtomicU32,
+    /// Counts threads that got free, while somebody is waiting: what they wait on (a futex).
+    pub freed: AtomicU32,
+}
+
+/// Few enough for the header's page, many enough that two groups seldom share one.
+const QUEUES: usize = 32;
+
+impl Header {
+    /// The queue of a process group.
+    pub fn queue(&self, group: u64) -> &Queue {
+        &self.queues[group as usize % QUEUES]
+    }
+}
+
+const _: () = assert!(size_of::<Header>() <= PAGE);
 
 byte_enum! {
     /// The life of the process in a slot.
