@@ -27,7 +27,7 @@ ifneq ($(PLACE),$(CURDIR))
 	@echo "==> Other users cannot get into $(CURDIR): the demo runs from $(SITE)"
 	@$(PUBLIC) mkdir -p $(SITE) && cp -R examples/mysite/. $(SITE) && chmod -R a+rX $(SITE)
 endif
-	@DEMO_DATA=$(PLACE)/build/demo PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
+	@$(PUBLIC) DEMO_DATA=$(PLACE)/build/demo PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
 
 test: lint unit integration
 

@@ -18,9 +18,10 @@ class Command(BaseCommand):
     help = "Prepares the database, an administrator and the static files, then runs the site with runmodwsgi."
 
     def add_arguments(self, parser):
+        parser.add_argument("--host", default="127.0.0.1", help="Where to listen: this machine only, because everybody knows the password.")
         parser.add_argument("--port", default="8000")
 
-    def handle(self, *args, port, **options):
+    def handle(self, *args, host, port, **options):
         self.step("Database")
         call_command("migrate", verbosity=0)
         self.step("Administrator: admin, password admin")
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
         identity = self.give_away() if os.geteuid() == 0 else []
         self.step(f"Apache: http://localhost:{port}/ (stop it with Ctrl-C)")
-        call_command("runmodwsgi", "--port", port, "--log-to-terminal", *identity)
+        call_command("runmodwsgi", "--host", host, "--port", port, "--log-to-terminal", *identity)
 
     def step(self, text):
         """A line of progress."""
