@@ -52,8 +52,10 @@ fn offenders(files: Vec<(PathBuf, String)>, is_wrong: impl Fn(&Path, &str) -> bo
 
 #[test]
 fn unsafe_code_is_in_few_named_folders() {
+    // The type of a pointer to a C function says the word without any such code.
+    let pointer = format!("{UNSAFE_WORD} extern \"C\" fn(");
     let wrong = offenders(rust(&CODE), |path, text| {
-        says(text, UNSAFE_WORD) && !UNSAFE_CODE.iter().any(|folder| path.starts_with(folder))
+        says(&text.replace(&pointer, ""), UNSAFE_WORD) && !UNSAFE_CODE.iter().any(|folder| path.starts_with(folder))
     });
     assert!(wrong.is_empty(), "{wrong:?}");
 }
