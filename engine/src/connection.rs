@@ -21,12 +21,16 @@ use wsgi_wire::request::{BodyError, Hello};
 use wsgi_wire::response::{End, Fail, File, LogRecord, Reject, put_head};
 
 use crate::exchange::{Exchange, Gone, InputError};
+use crate::order;
 use crate::record;
 use crate::response::Head;
 use crate::route::{self, Route};
 
 /// Room that is made for a receive: most requests without a body fit.
 const RECEIVE: usize = 16 << 10;
+
+/// What a connection keeps of its buffers from request to request: there may be hundreds of connections.
+const KEPT: usize = 64 << 10;
 
 /// How much memory files may hold that the child has not picked up, before content goes through the socket and waits there.
 const FILES_IN_FLIGHT: usize = 8 << 20;
@@ -153,6 +157,7 @@ impl Connection {
     pub(crate) fn done_with(&mut self, arrived: Arrived) {
         let Arrived { mut buffer, payload, .. } = arrived;
         buffer.drain(..payload.end);
+        buffer.shrink_to(KEPT);
         self.received = buffer;
     }
 
@@ -332,8 +337,12 @@ impl Exchange for Connection {
             return Err(self.lost());
         }
         self.queued.clear();
+        self.queued.shrink_to(KEPT);
         self.sent = 0;
-        self.records.clear();
+        if !self.records.is_empty() {
+            self.records.clear();
+            order::sent(self.socket.as_raw_fd());
+        }
         Ok(true)
     }
 

@@ -102,7 +102,6 @@ pub(crate) fn build<'py>(
     py: Python<'py>,
     interpreter: &Interpreter,
     route: &Route,
-    constant: Vars<'_>,
     vars: Vars<'_>,
     moments: &Moments,
     thread: u32,
@@ -110,7 +109,7 @@ pub(crate) fn build<'py>(
     let template = match route.template.get() {
         Some(template) => template,
         None => {
-            let template = Owned::new(template(py, interpreter, constant)?);
+            let template = Owned::new(template(py, interpreter, route.vars()?)?);
             route.template.get_or_init(|| template)
         }
     };

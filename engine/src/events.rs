@@ -8,6 +8,7 @@ use crate::failure;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::order;
 use crate::record;
 use crate::request::{self, Request};
 
@@ -61,16 +62,11 @@ pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, eve
 pub(crate) fn log(py: Python<'_>, level: Level, text: &str) {
     match request::current() {
         Some(request) => request.log(py, level, text),
-        None => record::process(level, text),
+        None => {
+            order::settle(py);
+            record::process(level, text);
+        }
     }
-}
-
-/// The dict that goes with a request.
-///
-/// # Errors
-/// `MemoryError`.
-pub(crate) fn data<'py>(py: Python<'py>, request: &Request) -> Bound<'py, PyDict> {
-    request.data.get_or_init(|| Owned::new(PyDict::new(py))).get(py)
 }
 
 /// Begins an event of a request.
@@ -82,7 +78,7 @@ pub(crate) fn of_request<'py>(py: Python<'py>, request: &Request) -> PyResult<Bo
     if !request.id.is_empty() {
         event.set_item("request_id", object::latin1(py, &request.id)?)?;
     }
-    event.set_item("request_data", data(py, request))?;
+    event.set_item("request_data", request.data(py))?;
     Ok(event)
 }
 

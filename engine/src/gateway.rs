@@ -1,6 +1,7 @@
 //! One request from its frame to its end: script, environ, the call of the application, the iteration over what it returns.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
@@ -77,12 +78,11 @@ pub(crate) fn execute(
     py: Python<'_>,
     interpreter: &'static Interpreter,
     runner: &dyn Runner,
-    route: &Route,
+    route: &Arc<Route>,
     request: wire::Request<'_>,
     moments: Moments,
     exchange: Box<dyn Exchange>,
 ) -> Option<(Option<Reject>, Box<dyn Exchange>)> {
-    let content = route.content().ok()?;
     let told = Told::new(request.vars.clone());
     let body = match request.body {
         wire::Body::None => Body::whole(Vec::new()),
@@ -90,10 +90,10 @@ pub(crate) fn execute(
         wire::Body::Pull(_) => Body::to_come(),
     };
     let response = Response::new(told.head_request);
-    let current = Request::new(interpreter, content.script, told.id, exchange, response, body);
+    let current = Request::new(interpreter, route, told.id, exchange, response, body);
     let before = request::set_current(Some(Arc::clone(&current)));
     let mut answer = Answer { py, runner, request: &current, moments, facts: request.facts, server_pid: 0 };
-    let outcome = answer.give(route, &content, request.vars);
+    let outcome = answer.give(route, request.vars);
     request::set_current(before);
     streams::retire(py, interpreter);
     let rejected = match outcome {
@@ -190,12 +190,12 @@ struct Answer<'a, 'py> {
 }
 
 impl<'py> Answer<'_, 'py> {
-    fn give(&mut self, route: &Route, content: &wire::Route<'_>, vars: wire::Vars<'_>) -> Outcome {
+    fn give(&mut self, route: &Route, vars: wire::Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let wanted = Wanted {
-            path: content.script,
-            callable: content.callable,
-            reloading: content.reloading,
+            path: route.script(),
+            callable: route.callable(),
+            reloading: route.reloading,
             mtime: self.facts.script_mtime,
         };
         let application = match script::application(py, interpreter, &wanted) {
@@ -206,12 +206,12 @@ impl<'py> Answer<'_, 'py> {
                 return Outcome::Rejected(Reject::ScriptChanged);
             }
         };
-        self.runner.loaded(content.ignore_activity);
+        self.runner.loaded(route.ignore_activity);
         let thread = self.runner.number();
-        let environ = environ::build(py, interpreter, route, content.vars.clone(), vars, &self.moments, thread)
+        let environ = environ::build(py, interpreter, route, vars, &self.moments, thread)
             .and_then(|environ| self.add_streams(&environ).map(|()| environ));
         match environ {
-            Ok(environ) => self.run(application, content.callable, environ),
+            Ok(environ) => self.run(application, route.callable(), environ),
             Err(error) => self.failed(&error),
         }
     }
@@ -232,8 +232,10 @@ impl<'py> Answer<'_, 'py> {
         let active = object::latin1(py, &request.id).ok().filter(|_| !request.id.is_empty());
         if let Some(id) = &active {
             // A plain dict and a str: only memory can run out, and then the entry is missing.
-            let _ = interpreter.active_requests.bind(py).set_item(id, events::data(py, request));
+            let _ = interpreter.active_requests.bind(py).set_item(id, request.data(py));
         }
+        let metrics = &Process::get().metrics;
+        metrics.active.fetch_add(1, Ordering::Relaxed);
         let application = match wanted {
             true => {
                 self.server_pid = server_pid(&environ);
@@ -251,7 +253,8 @@ impl<'py> Answer<'_, 'py> {
         if wanted || events::wanted(py, interpreter) {
             self.finished(&finished);
         }
-        Process::get().metrics.record(py, self.runner.number(), &finished);
+        metrics.active.fetch_sub(1, Ordering::Relaxed);
+        metrics.record(py, self.runner.number(), &finished);
         if let Some(id) = &active {
             let _ = interpreter.active_requests.bind(py).del_item(id);
         }
@@ -343,7 +346,7 @@ impl<'py> Answer<'_, 'py> {
 
     fn report(&self, what: &str, error: &PyErr) {
         let (py, request) = (self.py, &**self.request);
-        let script = String::from_utf8_lossy(&request.script);
+        let script = String::from_utf8_lossy(request.route.script());
         let (label, place) = (request.interpreter.label(), Process::get().place());
         let text = failure::describe(py, error);
         request.log(py, Level::Error, &format!("{what} '{script}' for {label} {place}:\n{text}"));

@@ -179,9 +179,10 @@ impl Interpreter {
         Ok(())
     }
 
-    /// Prepares the attached interpreter for its end. Whether no other thread is left in it.
-    pub(crate) fn leave(&self, py: Python<'_>) -> bool {
-        let alone = self.prelude.bind(py).call_method0("leave").and_then(|alone| alone.extract());
+    /// Prepares the attached interpreter for its end, or, unless CPython `can_end` it, for going on without any. Whether no other thread is left
+    /// in it.
+    pub(crate) fn leave(&self, py: Python<'_>, can_end: bool) -> bool {
+        let alone = self.prelude.bind(py).call_method1("leave", (can_end,)).and_then(|alone| alone.extract());
         alone.unwrap_or_else(|error| {
             let text = failure::describe(py, &error);
             record::process(Level::Error, &format!("Exception while {} ends:\n{text}", self.label()));
@@ -257,7 +258,8 @@ impl Interpreters {
     pub(crate) fn end(&self) -> bool {
         let Some(main) = self.main() else { return true };
         let others = std::mem::take(&mut *self.others.lock().unwrap_or_else(PoisonError::into_inner));
-        let ended = others.into_values().map(|other| end(main.handle, other.made, |py| other.interpreter.leave(py)));
+        let ended =
+            others.into_values().map(|other| end(main.handle, other.made, |py| other.interpreter.leave(py, true)));
         // Every one is ended, whatever became of those before.
         ended.filter(|ended| !ended).count() == 0
     }

@@ -6,7 +6,7 @@
 //! * [`gateway`]: one request. [`environ`], [`adapter`], [`input`], [`streams`], [`file_wrapper`], [`output`]: the objects it consists of.
 //!   What they mean is decided in [`response`] and [`body`], on bytes, behind the trait of [`exchange`].
 //! * [`interpreter`], [`script`], [`module`], [`events`], [`metrics`]: what applications live in.
-//! * [`ffi`]: the only unsafe code.
+//! * [`record`], [`order`]: what is logged outside of requests. [`ffi`]: the only unsafe code.
 
 mod adapter;
 mod body;
@@ -29,6 +29,7 @@ mod metrics;
 mod module;
 mod monitor;
 mod names;
+mod order;
 mod output;
 mod policy;
 mod poller;

@@ -87,7 +87,7 @@ impl Class for Functions {
 fn request_data<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("request_data", 0, 0)?;
     let request = request::current().ok_or_else(|| PyRuntimeError::new_err("no active request for thread"))?;
-    Ok(events::data(this.py(), &request).into_any())
+    Ok(request.data(this.py()).into_any())
 }
 
 fn start_recording_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {

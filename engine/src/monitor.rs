@@ -154,7 +154,7 @@ pub(crate) fn log_stacks(requests: &[crate::worker::Busy]) {
     for busy in requests {
         let what = format!(
             "A request for '{}' has run for {:.1} s.",
-            String::from_utf8_lossy(&busy.script),
+            String::from_utf8_lossy(busy.route.script()),
             busy.since.elapsed().as_secs_f64()
         );
         let text = attach::with(busy.interpreter.handle, |py| {

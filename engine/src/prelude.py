@@ -82,8 +82,9 @@ def stacks(threads):
     return "\n".join(f"{what}\n{''.join(traceback.format_stack(frame)).rstrip()}" for what, frame in found)
 
 
-def leave():
-    """Wait for the threads that are no daemons. If daemons are left, CPython cannot end the interpreter; then run its exit functions now."""
+def leave(can_end):
+    """Wait for the threads that are no daemons. If daemons are left, or nobody will end the interpreter, run its exit functions now, which
+    CPython does at its end. Whether no other thread is left."""
     import _thread
     import sys
 
@@ -93,8 +94,10 @@ def leave():
         if not thread.daemon and thread is not threading.main_thread() and thread.ident != own:
             thread.join()
     alone = set(sys._current_frames()) <= {own}
-    if not alone:
+    if not (alone and can_end):
         import atexit
 
         atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
     return alone

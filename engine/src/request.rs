@@ -2,12 +2,12 @@
 //! proxies behind `sys.stdout` and `sys.stderr`. When the request is over, what is left of it refuses everything.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pyo3::Python;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
+use pyo3::{Bound, Python};
 use wsgi_wire::record::Level;
 
 use crate::body::Body;
@@ -16,17 +16,18 @@ use crate::ffi::attach;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::response::Response;
+use crate::route::Route;
 
 /// What is known of a request for its whole life.
 pub(crate) struct Request {
     /// Where it runs.
     pub(crate) interpreter: &'static Interpreter,
-    /// The script, for messages.
-    pub(crate) script: Vec<u8>,
+    /// What it shares with others.
+    pub(crate) route: Arc<Route>,
     /// Apache's log id, empty if there is none.
     pub(crate) id: Vec<u8>,
     /// `mod_wsgi.request_data()`, made when it is asked for.
-    pub(crate) data: OnceLock<Owned<PyDict>>,
+    data: Mutex<Option<Owned<PyDict>>>,
     live: Mutex<Option<Live>>,
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct Live {
     pub(crate) body: Body,
     /// The line that is being written to the log.
     line: Vec<u8>,
-    prefix: Vec<u8>,
+    route: Arc<Route>,
     /// For events and metrics.
     pub(crate) counts: Counts,
 }
@@ -70,15 +71,21 @@ impl Request {
     /// A request that begins.
     pub(crate) fn new(
         interpreter: &'static Interpreter,
-        script: &[u8],
+        route: &Arc<Route>,
         id: Vec<u8>,
         exchange: Box<dyn Exchange>,
         response: Response,
         body: Body,
     ) -> Arc<Self> {
-        let prefix = [b"[script ", script, b"] "].concat();
-        let live = Live { exchange, response, body, line: Vec::new(), prefix, counts: Counts::default() };
-        Arc::new(Self { interpreter, script: script.to_vec(), id, data: OnceLock::new(), live: Mutex::new(Some(live)) })
+        let line = Vec::new();
+        let live = Live { exchange, response, body, line, route: Arc::clone(route), counts: Counts::default() };
+        Arc::new(Self {
+            interpreter,
+            route: Arc::clone(route),
+            id,
+            data: Mutex::new(None),
+            live: Mutex::new(Some(live)),
+        })
     }
 
     /// Does something with the request; `None` if it is over. Attached; gives up the interpreter's lock if another thread is at it.
@@ -106,8 +113,18 @@ impl Request {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The dict that goes with it.
+    pub(crate) fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits.
+        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        data.get_or_insert_with(|| Owned::new(PyDict::new(py))).get(py)
+    }
+
     /// Ends the request: its objects refuse from now on.
     pub(crate) fn finish(&self, py: Python<'_>) -> Option<Live> {
+        // It may hold, by way of the environ, this very request.
+        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(data);
         let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         live.take()
     }
@@ -127,9 +144,7 @@ impl Request {
 impl Live {
     /// A record with the script's name in front.
     pub(crate) fn record(&mut self, level: Level, text: &[u8]) {
-        self.prefix.extend_from_slice(text);
-        self.exchange.log(level, &self.prefix);
-        self.prefix.truncate(self.prefix.len() - text.len());
+        self.exchange.log(level, &[b"[script ", self.route.script(), b"] ", text].concat());
     }
 
     /// Text for the log: every line of it that is complete becomes a record.

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use pyo3::PyResult;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::PyDict;
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::request;
@@ -18,6 +20,13 @@ const SHARED: usize = 4096;
 /// One route.
 pub(crate) struct Route {
     payload: Vec<u8>,
+    script: Vec<u8>,
+    application_group: Vec<u8>,
+    callable: Vec<u8>,
+    /// Whether a changed script is loaded anew.
+    pub(crate) reloading: bool,
+    /// Whether its requests leave the inactivity timer alone.
+    pub(crate) ignore_activity: bool,
     /// The interpreter that its requests run in, once there is one.
     interpreter: OnceLock<&'static Interpreter>,
     /// The constant part of the environ, in that interpreter.
@@ -25,12 +34,37 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// What it says.
+    fn new(payload: Vec<u8>) -> Result<Self, Malformed> {
+        let content = request::Route::decode(&payload)?;
+        Ok(Self {
+            script: content.script.to_vec(),
+            application_group: content.application_group.to_vec(),
+            callable: content.callable.to_vec(),
+            reloading: content.reloading,
+            ignore_activity: content.ignore_activity,
+            interpreter: OnceLock::new(),
+            template: OnceLock::new(),
+            payload,
+        })
+    }
+
+    /// The script file.
+    pub(crate) fn script(&self) -> &[u8] {
+        &self.script
+    }
+
+    /// The name of the application in the script.
+    pub(crate) fn callable(&self) -> &[u8] {
+        &self.callable
+    }
+
+    /// The constant part of the environ.
     ///
     /// # Errors
-    /// Never for a route of [`shared`], which has checked it.
-    pub(crate) fn content(&self) -> Result<request::Route<'_>, Malformed> {
-        request::Route::decode(&self.payload)
+    /// Never: all of it was checked when the route was made.
+    pub(crate) fn vars(&self) -> PyResult<request::Vars<'_>> {
+        let content = request::Route::decode(&self.payload);
+        content.map(|content| content.vars).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
     /// The interpreter that its requests run in; made if there is none for the application group yet. On a thread that is attached to nothing.
@@ -39,8 +73,7 @@ impl Route {
         if let Some(interpreter) = self.interpreter.get() {
             return Some(interpreter);
         }
-        let group = self.content().ok()?.application_group.to_vec();
-        let interpreter = Process::get().interpreters.get(&group)?;
+        let interpreter = Process::get().interpreters.get(&self.application_group)?;
         Some(self.interpreter.get_or_init(|| interpreter))
     }
 
@@ -72,7 +105,7 @@ pub(crate) fn shared(payload: &[u8]) -> Result<(u16, Arc<Route>), Malformed> {
     if let Some(route) = routes.get(&key) {
         return Ok((id, Arc::clone(route)));
     }
-    let route = Arc::new(Route { payload: key.clone(), interpreter: OnceLock::new(), template: OnceLock::new() });
+    let route = Arc::new(Route::new(key.clone())?);
     if routes.len() < SHARED {
         routes.insert(key, Arc::clone(&route));
     }

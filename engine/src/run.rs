@@ -84,6 +84,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let secret = slot.secret.load(Ordering::Relaxed);
     let limits = Limits::new(&settings, secret);
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
+    ffi::unblock_signals();
     let process = Process::begin(begin(settings, slot, secret)?);
     let settings = &process.settings;
 
@@ -129,7 +130,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     }
     if !clean {
         // CPython would abort the process while a sub-interpreter is left.
-        main.leave(py);
+        main.leave(py, false);
         ffi::exit_now(0);
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::ffi::class::{Args, Class, Definition, This};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::order;
 use crate::record;
 use crate::request::{self, Request};
 
@@ -47,6 +48,7 @@ impl Log {
 
     fn write(&self, py: Python<'_>, text: &[u8]) -> PyResult<()> {
         let Some(request) = self.request()? else {
+            order::settle(py);
             OUTSIDE.with_borrow_mut(|line| line.write(text));
             return Ok(());
         };

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
@@ -18,6 +18,7 @@ use crate::lifecycle::Stage;
 use crate::poller::{Event, Poller, Ready};
 use crate::process::Process;
 use crate::request;
+use crate::route::Route;
 
 /// How long a worker may keep the interpreter's lock from request to request; then application threads get their turn. CPython's own switch
 /// interval is as long.
@@ -43,7 +44,7 @@ pub(crate) struct Busy {
     /// Python's number of the thread.
     pub(crate) thread: u64,
     /// Which, for the log.
-    pub(crate) script: Vec<u8>,
+    pub(crate) route: Arc<Route>,
     /// When it was interrupted, if it was.
     pub(crate) interrupted: Option<Instant>,
 }
@@ -157,7 +158,7 @@ impl Worker {
                 since: Instant::now(),
                 interpreter,
                 thread: object::thread_ident(py),
-                script: arrived.route.content().map(|c| c.script.to_vec()).unwrap_or_default(),
+                route: Arc::clone(&arrived.route),
                 interrupted: None,
             };
             *activity.busy() = Some(busy);

@@ -115,6 +115,16 @@ pub(crate) fn catch_signals(signals: &[i32], pipe: OwnedFd) {
     }
 }
 
+/// Lets signals through. The supervisor starts a daemon with all of them blocked, so that none ends it before it can react to them.
+pub(crate) fn unblock_signals() {
+    // SAFETY: a zeroed set is valid to be initialised; only this thread's mask changes, which later threads inherit.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
 /// Ends the process at once: no exit functions, no destructors.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: never returns; nothing of this process is left to be harmed.

@@ -6,7 +6,7 @@ mod report;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
@@ -47,6 +47,10 @@ impl Finished {
     fn phases(&self) -> [Duration; 3] {
         let m = &self.moments;
         let between = |from: f64, to: f64| Duration::try_from_secs_f64(to - from).unwrap_or_default();
+        if m.queue_start == 0.0 {
+            // In embedded mode it is called where it was received.
+            return [between(m.request_start, m.application_start), Duration::ZERO, Duration::ZERO];
+        }
         [
             between(m.request_start, m.queue_start),
             between(m.queue_start, m.daemon_start),
@@ -101,14 +105,18 @@ pub(crate) struct Metrics {
     workers: Vec<Worker>,
     /// What `request_metrics()` will give; nothing before recording is started.
     interval: Mutex<Option<Interval>>,
-    recording: std::sync::atomic::AtomicBool,
+    recording: AtomicBool,
+    /// All requests that are over.
+    pub(crate) finished: AtomicU64,
+    /// Requests whose application is being called.
+    pub(crate) active: AtomicU32,
 }
 
 impl Metrics {
     /// Nothing yet, for this many workers.
     pub(crate) fn new(workers: usize) -> Self {
         let workers = (0..workers).map(|_| Worker::default()).collect();
-        Self { workers, interval: Mutex::new(None), recording: false.into() }
+        Self { workers, interval: Mutex::new(None), recording: false.into(), finished: 0.into(), active: 0.into() }
     }
 
     /// Begins to record, if that has not happened yet.
@@ -134,6 +142,7 @@ impl Metrics {
     /// Adds a request that this worker, counted from 1, has finished.
     pub(crate) fn record(&self, py: Python<'_>, worker: u32, finished: &Finished) {
         let at = worker as usize - 1;
+        self.finished.fetch_add(1, Ordering::Relaxed);
         if let Some(worker) = self.workers.get(at) {
             worker.requests.fetch_add(1, Ordering::Relaxed);
             worker.nanoseconds.fetch_add(finished.application.as_nanos() as u64, Ordering::Relaxed);

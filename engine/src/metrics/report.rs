@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyListMethods};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
 
 use super::interval::PHASES;
+use super::phase::BUCKETS;
 use crate::environ::now;
 use crate::ffi::process as ffi;
 use crate::process::Process;
@@ -59,10 +60,14 @@ pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("gil_wait_count", interval.gil_waits)?;
     for (name, phase) in PHASES.iter().zip(&interval.phases) {
         let (least, most) = phase.extremes();
-        set.put(&format!("{name}_time"), phase.mean())?;
+        // Requests of an Apache child itself have no such phases.
+        let absent = process.is_embedded() && matches!(*name, "queue" | "daemon");
+        let (least, most) = if absent { (None, None) } else { (least, most) };
+        set.put(&format!("{name}_time"), (!absent).then(|| phase.mean()))?;
         set.put(&format!("{name}_time_min_us"), least)?;
         set.put(&format!("{name}_time_max_us"), most)?;
-        set.put(&format!("{name}_time_buckets"), phase.buckets.to_vec())?;
+        let buckets = if absent { vec![0; BUCKETS] } else { phase.buckets.to_vec() };
+        set.put(&format!("{name}_time_buckets"), buckets)?;
     }
     let completed: Vec<u64> = interval.workers.iter().map(|w| w.completed).collect();
     set.put("request_threads_buckets", completed.clone())?;
@@ -89,7 +94,7 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     let (user, system) = ffi::process_cpu();
     let began = process.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     set.put("pid", std::process::id())?;
-    set.put("request_count", process.slot.requests.load(Ordering::Relaxed))?;
+    set.put("request_count", process.metrics.finished.load(Ordering::Relaxed))?;
     set.put("request_busy_time", totals.iter().map(|t| t.busy.as_secs_f64()).sum::<f64>())?;
     set.put("memory_rss", ffi::memory())?;
     set.put("memory_max_rss", ffi::most_memory())?;
@@ -100,7 +105,7 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("current_time", now())?;
     set.put("running_time", (now() - began) as u64)?;
     set.put("request_threads", process.activities.len())?;
-    set.put("active_requests", process.activities.iter().filter(|a| a.busy().is_some()).count())?;
+    set.put("active_requests", process.metrics.active.load(Ordering::Relaxed))?;
     let threads = PyList::empty(py);
     for (number, total) in (1..).zip(&totals).filter(|(_, total)| total.requests > 0) {
         let thread = PyDict::new(py);

@@ -147,11 +147,18 @@ fn become_user(ids: &Ids) -> io::Result<()> {
     check(unsafe { libc::setuid(ids.uid) }, Step::Identity)
 }
 
-/// Apache ignores some signals, and that would outlive exec. The mask std has reset already.
+/// Apache ignores some signals, and that would outlive exec. All are blocked until the engine has its handlers: a process that is told to end
+/// while it starts should do so in order.
 fn reset_signals() {
     for number in 1..32 {
         // SAFETY: sets the default action; the numbers for which that is refused (KILL, STOP) have no other anyway.
         unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    // SAFETY: a zeroed set is valid to be initialised; only the mask of this process changes, which has one thread.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
     }
 }
 

@@ -45,6 +45,7 @@ if behaviour == "fail":
 if behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGUSR1, lambda *_: send(DRAINING, b"\x01"))
+signal.pthread_sigmask(signal.SIG_SETMASK, [])  # as the engine does once it has its handlers
 send(READY)
 print("ready", flush=True)
 while True:

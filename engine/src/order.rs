@@ -1,0 +1,38 @@
+//! The order of the error log: records of requests are written by the Apache child, others by this process. A record that was sent before another
+//! one is written should stand before it.
+
+use std::os::fd::RawFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::Python;
+
+use crate::ffi::attach;
+use crate::ffi::process::unread;
+
+/// The longest that a record waits for earlier ones: they are only in order if the child is not too busy.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long a child takes from reading a record to writing it, generously.
+const WRITING: Duration = Duration::from_micros(500);
+
+/// The socket on which a request last sent a record, and when; nothing if no record of the process has to wait for it.
+static LAST: Mutex<Option<(RawFd, Instant)>> = Mutex::new(None);
+
+/// A request has sent a record on this socket.
+pub(crate) fn sent(socket: RawFd) {
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((socket, Instant::now()));
+}
+
+/// Waits, without the interpreter's lock, until the records that requests have sent should be written.
+pub(crate) fn settle(py: Python<'_>) {
+    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Some((socket, at)) = last.filter(|(_, at)| at.elapsed() < PATIENCE) else { return };
+    attach::detach(py, || {
+        // If the socket has been closed meanwhile, this asks another one or none, and waits in vain but not for long.
+        while unread(socket).is_some_and(|bytes| bytes > 0) && at.elapsed() < PATIENCE {
+            std::thread::sleep(WRITING / 5);
+        }
+        std::thread::sleep(WRITING);
+    });
+}
