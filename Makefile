@@ -38,13 +38,13 @@ lint: venv
 
 unit: venv
 	@echo "==> Unit tests"
-	@cargo test --quiet --workspace --exclude wsgi-tests
+	@cargo test --quiet --no-fail-fast --workspace --exclude wsgi-tests
 	@$(VENV)/bin/python -m pytest -q -p no:cacheprovider python/tests
 
 integration: venv
 	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
 	@echo "==> Integration tests"
-	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests
+	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet --no-fail-fast -p wsgi-tests
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
