@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod configure;
+pub mod installation;
 pub mod parent;
 
 use std::collections::HashMap;

@@ -21,12 +21,13 @@ pub enum Disposition {
 const HOP_BY_HOP: [&[u8]; 7] =
     [b"Connection", b"Keep-Alive", b"Proxy-Connection", b"TE", b"Trailer", b"Transfer-Encoding", b"Upgrade"];
 
-/// Judges a head. `override_errors` is WSGIErrorOverride, `body_expected` false for HEAD.
-pub fn judge(head: &Head<'_>, override_errors: bool, body_expected: bool) -> Disposition {
-    if override_errors && body_expected && (400..600).contains(&head.status) {
+/// Judges a head. With `override_errors` Apache's page takes the place of an error, with `local_redirects` its own URL that of a 200.
+pub fn judge(head: &Head<'_>, override_errors: bool, local_redirects: bool) -> Disposition {
+    if override_errors && (400..600).contains(&head.status) {
         return Disposition::Replace(head.status);
     }
-    if head.status == 200
+    if local_redirects
+        && head.status == 200
         && let Some(location) = value(head, b"Location")
         && location.starts_with(b"/")
     {
@@ -88,8 +89,8 @@ mod tests {
     use super::*;
     use wsgi_wire::response::put_head;
 
-    fn judged(status: u16, headers: &[(&str, &str)], override_errors: bool, body_expected: bool) -> Disposition {
-        with_head(status, headers, |head| judge(head, override_errors, body_expected))
+    fn judged(status: u16, headers: &[(&str, &str)], override_errors: bool, local_redirects: bool) -> Disposition {
+        with_head(status, headers, |head| judge(head, override_errors, local_redirects))
     }
 
     fn with_head<T>(status: u16, headers: &[(&str, &str)], check: impl FnOnce(&Head<'_>) -> T) -> T {
@@ -103,11 +104,11 @@ mod tests {
         let local = [("location", "/x")];
         assert_eq!(judged(200, &[], false, true), Disposition::Send);
         assert_eq!(judged(200, &local, false, true), Disposition::Redirect(b"/x".to_vec()));
+        assert_eq!(judged(200, &local, false, false), Disposition::Send);
         assert_eq!(judged(302, &local, false, true), Disposition::Send);
         assert_eq!(judged(200, &[("Location", "http://h/x")], false, true), Disposition::Send);
         assert_eq!(judged(404, &[], false, true), Disposition::Send);
         assert_eq!(judged(404, &[], true, true), Disposition::Replace(404));
-        assert_eq!(judged(404, &[], true, false), Disposition::Send);
         assert_eq!(judged(304, &[], true, true), Disposition::Send);
     }
 

@@ -24,14 +24,23 @@ pub struct HttpClient<'c, 'r> {
     /// How many bytes of the announced length are still to come.
     missing: Option<u64>,
     body_failure: Option<u16>,
-    header_limit: usize,
+    rules: ResponseRules,
+}
+
+/// What the place where the application runs decides about its responses.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseRules {
+    /// The longest line of a head, bytes.
+    pub header_limit: usize,
+    /// Whether 200 with a local Location makes Apache serve that URL instead: in daemon mode, as for CGI scripts.
+    pub local_redirects: bool,
 }
 
 impl<'c, 'r> HttpClient<'c, 'r> {
     /// Begins.
-    pub fn new(r: &'c mut Request<'r>, header_limit: usize) -> Self {
+    pub fn new(r: &'c mut Request<'r>, rules: ResponseRules) -> Self {
         let (body, response) = (BodyReader::new(r), ResponseBody::new(r));
-        Self { r, body, response, disposition: Disposition::Send, missing: None, body_failure: None, header_limit }
+        Self { r, body, response, disposition: Disposition::Send, missing: None, body_failure: None, rules }
     }
 
     /// The request.
@@ -91,21 +100,21 @@ impl Client for HttpClient<'_, '_> {
     }
 
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
-        if let Some(name) = answer::too_long(head, self.header_limit) {
+        if let Some(name) = answer::too_long(head, self.rules.header_limit) {
             log::request(
                 self.r,
                 Level::Error,
                 format_args!(
                     "the response header {} is longer than header-buffer-size={} allows; raise this option of WSGIDaemonProcess",
                     String::from_utf8_lossy(name),
-                    self.header_limit
+                    self.rules.header_limit
                 ),
             );
             return Err(500);
         }
         let override_errors = self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
         let body_expected = !self.r.is_head() && head.status != 204 && head.status != 304;
-        self.disposition = answer::judge(head, override_errors, body_expected);
+        self.disposition = answer::judge(head, override_errors && body_expected, self.rules.local_redirects);
         match &self.disposition {
             Disposition::Send => {
                 answer::apply(self.r, head);

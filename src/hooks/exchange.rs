@@ -11,7 +11,7 @@ use wsgi_wire::record::Level;
 use wsgi_wire::request::{Body, Facts, put_request, put_route};
 
 use super::answer::Disposition;
-use super::client::HttpClient;
+use super::client::{HttpClient, ResponseRules};
 use super::handler::Refused;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
@@ -65,7 +65,8 @@ fn run<'r>(
     let script_mtime = script_mtime(r, environ);
     let expects_continue = r.headers_in().get(c"Expect").is_some();
     let request_start = r.time();
-    let mut client = HttpClient::new(r, group.header_limit);
+    let rules = ResponseRules { header_limit: group.header_limit, local_redirects: true };
+    let mut client = HttpClient::new(r, rules);
     let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body)?;
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
@@ -108,7 +109,7 @@ pub fn in_process<'r>(
     };
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
     put_request(&mut scratch.body, &facts, body, |vars| environ.write_request(r, vars));
-    let mut client = HttpClient::new(r, usize::MAX);
+    let mut client = HttpClient::new(r, ResponseRules { header_limit: usize::MAX, local_redirects: false });
     let outcome = call::serve(engine, &mut client, &route, &scratch.body);
     scratch.clear();
     SCRATCH.with(|kept| kept.replace(scratch));

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process;
 use std::sync::{Arc, PoisonError};
 
@@ -12,6 +12,7 @@ use wsgi_wire::record::Level;
 use wsgi_wire::settings::Server as ServerFacts;
 
 use crate::daemons::configure::{GroupLog, Surroundings, configure, embedded};
+use crate::daemons::installation::{Installation, Missing};
 use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
 use crate::daemons::{self, Runtime};
 use crate::directives::configuration::{Configuration, DRAFT, Group};
@@ -30,7 +31,9 @@ enum StartError {
     Table(io::Error),
     #[error("cannot find out where mod_wsgi.so was loaded from; mod_wsgi-supervisor is expected beside it")]
     Place,
-    #[error("cannot start mod_wsgi-supervisor, which is expected beside mod_wsgi.so: {0}")]
+    #[error(transparent)]
+    Installation(#[from] Missing),
+    #[error("cannot start the supervisor of the daemon processes: {0}")]
     Supervisor(io::Error),
     #[error("the default path of the daemon sockets cannot be used; set WSGISocketPrefix to a short path")]
     SocketPrefix,
@@ -81,9 +84,11 @@ fn start(
     };
     let socket_prefix = String::from_utf8(prefix).map_err(|_| StartError::SocketPrefix)?;
     let module = control::module_path().ok_or(StartError::Place)?;
+    let installation = Installation::find(&module, python_homes(configuration));
     let servers: Vec<Server<'_>> = main.all().collect();
     let logs = ErrorLogs::of(configuration, &servers)?;
-    let around = surroundings(&module, &socket_prefix, &logs, temporary, main)?;
+    let package = installation.as_ref().ok().and_then(|i| i.package.as_deref());
+    let around = surroundings(package, &socket_prefix, &logs, temporary, main)?;
     let mut runtime = Runtime {
         groups: daemons::groups(configuration, main.timeout()),
         table: None,
@@ -98,16 +103,22 @@ fn start(
         let table = control::table().map_err(StartError::Table)?;
         runtime.table = Some(table);
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
-        let program = module.with_file_name("mod_wsgi-supervisor");
+        let program = installation?.supervisor;
         launch(Launch { program, table, configure, error_logs: logs.descriptors }).map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
     Ok(runtime)
 }
 
+/// The Python installations and virtual environments that the configuration names.
+fn python_homes(configuration: &Configuration) -> impl Iterator<Item = &[u8]> {
+    let groups = configuration.groups.iter().map(|g| &g.options.python_home);
+    std::iter::once(&configuration.python.home).chain(groups).flatten().map(Vec::as_slice)
+}
+
 /// What there is to know besides the configuration.
 fn surroundings(
-    module: &Path,
+    package: Option<&Path>,
     socket_prefix: &str,
     logs: &ErrorLogs,
     temporary: Pool<'_>,
@@ -124,7 +135,7 @@ fn surroundings(
         parent: process::id(),
         socket_prefix: socket_prefix.to_owned(),
         children,
-        package: package_folder(module),
+        package: package.map(|folder| folder.as_os_str().as_bytes().to_vec()),
         server: ServerFacts {
             version: server::version(),
             description,
@@ -176,16 +187,6 @@ impl ErrorLogs {
         let level = servers.iter().find(|s| s.id() == group.origin.id).map_or(Level::Warn, |s| s.log_level());
         GroupLog { index, level }
     }
-}
-
-/// The folder from which daemons import the Python package if their interpreter has none of its own: the one above
-/// `mod_wsgi/server/<this module>`, if it looks like that.
-fn package_folder(module: &Path) -> Option<Vec<u8>> {
-    let server: PathBuf = module.parent()?.to_owned();
-    let package = server.parent()?;
-    let installed =
-        server.file_name()? == "server" && package.file_name()? == "mod_wsgi" && package.join("_daemon.py").exists();
-    installed.then(|| package.parent().map(|folder| folder.as_os_str().as_bytes().to_vec()))?
 }
 
 /// `Python/X.Y`, if the module's file name tells for which Python it was installed (`mod_wsgi-py311.….so`).
