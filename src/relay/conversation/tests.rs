@@ -1,0 +1,248 @@
+//! Conversations with scripted daemons over socket pairs.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::record::Level;
+use wsgi_wire::request::BodyError;
+use wsgi_wire::response::{End, Fail, Head, LogRecord, Reject, put_head};
+
+use super::{Conversation, Outcome};
+use crate::relay::connection::Connection;
+use crate::relay::inbox::Inbox;
+use crate::relay::{Client, Gone, Then};
+
+/// A client that writes down what happens to it.
+#[derive(Default)]
+struct Recorder {
+    events: Vec<String>,
+    body: Vec<Vec<u8>>,
+    gone_after: Option<usize>,
+}
+
+impl Client for Recorder {
+    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        self.events.push(format!("read {max}"));
+        match self.body.pop() {
+            Some(piece) if piece == b"broken" => Err(BodyError::Aborted),
+            Some(piece) => {
+                out.extend_from_slice(&piece);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn log(&mut self, level: Level, text: &[u8]) {
+        self.events.push(format!("log {} {}", level.name(), String::from_utf8_lossy(text)));
+    }
+
+    fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
+        self.events.push(format!("head {}", head.status));
+        if head.status == 599 { Err(500) } else { Ok(()) }
+    }
+
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
+        self.events.push(format!("{} {then:?}", String::from_utf8_lossy(&pieces.concat())));
+        if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(Gone) } else { Ok(()) }
+    }
+
+    fn file(&mut self, _file: OwnedFd, offset: u64, length: u64) -> Result<(), Gone> {
+        self.events.push(format!("file {offset}+{length}"));
+        Ok(())
+    }
+}
+
+fn frame_of(kind: Kind, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::put(&mut out, kind, |out| out.extend_from_slice(payload)).unwrap();
+    out
+}
+
+fn head(status: u16) -> Vec<u8> {
+    let mut payload = Vec::new();
+    put_head(&mut payload, status, b"Reason", std::iter::empty());
+    frame_of(Kind::Head, &payload)
+}
+
+fn data(content: &str) -> Vec<u8> {
+    frame_of(Kind::Data, content.as_bytes())
+}
+
+fn end(how: End) -> Vec<u8> {
+    frame_of(Kind::End, &how.to_bytes())
+}
+
+const REQUEST: &[u8] = b"request";
+
+/// Reads one frame of the child's.
+fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
+    let mut data = vec![0; frame::HEADER];
+    daemon.read_exact(&mut data).unwrap();
+    let needed = frame::needed(&data);
+    data.resize(needed, 0);
+    daemon.read_exact(&mut data[frame::HEADER..]).unwrap();
+    let frame = frame::first(&data).unwrap().unwrap();
+    (frame.kind, frame.payload.to_vec())
+}
+
+/// Runs a conversation with a daemon that has read the request and then does as it is told.
+fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Outcome {
+    let (mut theirs, ours) = UnixStream::pair().unwrap();
+    ours.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    let mut connection = Connection::over(ours, 1, 2);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
+            daemon(theirs);
+        });
+        Conversation::new(&mut connection, &mut Inbox::default(), client, Duration::ZERO).run(REQUEST)
+    })
+}
+
+/// The outcome and events of an answer that is sent at once.
+fn answer(frames: &[Vec<u8>]) -> (Outcome, Vec<String>) {
+    let (mut client, answer) = (Recorder::default(), frames.concat());
+    let outcome = converse(&mut client, |mut daemon| {
+        daemon.write_all(&answer).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    });
+    (outcome, client.events)
+}
+
+#[test]
+fn a_small_response_goes_down_in_one_piece() {
+    let (outcome, events) = answer(&[head(200), data("hello"), end(End::Complete)]);
+    assert_eq!((outcome, events), (Outcome::Complete, vec!["head 200".into(), "hello End".into()]));
+    let (outcome, events) = answer(&[head(204), end(End::Complete)]);
+    assert_eq!((outcome, events), (Outcome::Complete, vec!["head 204".into(), " End".into()]));
+}
+
+#[test]
+fn a_pause_sends_what_there_is() {
+    let mut client = Recorder::default();
+    let outcome = converse(&mut client, |mut daemon| {
+        daemon.write_all(&[head(200), data("one")].concat()).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        daemon.write_all(&[data("two"), end(End::Complete)].concat()).unwrap();
+    });
+    assert_eq!(outcome, Outcome::Complete);
+    assert_eq!(client.events, ["head 200", "one More", " Flush", "two End"]);
+}
+
+#[test]
+fn each_pull_gets_one_frame() {
+    let mut client = Recorder { body: vec![b"world".to_vec(), b"hello ".to_vec()], ..Default::default() };
+    let outcome = converse(&mut client, |mut daemon| {
+        let pull = frame_of(Kind::Pull, &8u32.to_bytes());
+        for expected in [(Kind::Body, &b"hello "[..]), (Kind::Body, b"world"), (Kind::BodyEnd, b"")] {
+            daemon.write_all(&pull).unwrap();
+            assert_eq!(take(&mut daemon), (expected.0, expected.1.to_vec()));
+        }
+        daemon.write_all(&[head(200), end(End::Complete)].concat()).unwrap();
+    });
+    assert_eq!(outcome, Outcome::Complete);
+    assert_eq!(client.events[..3], ["read 8", "read 8", "read 8"]);
+}
+
+#[test]
+fn a_broken_body_is_told_and_the_answer_still_taken() {
+    let mut client = Recorder { body: vec![b"broken".to_vec()], ..Default::default() };
+    let outcome = converse(&mut client, |mut daemon| {
+        daemon.write_all(&frame_of(Kind::Pull, &8u32.to_bytes())).unwrap();
+        assert_eq!(take(&mut daemon), (Kind::BodyError, BodyError::Aborted.to_bytes()));
+        daemon.write_all(&frame_of(Kind::Fail, &Fail { status: 500 }.to_bytes())).unwrap();
+    });
+    assert_eq!(outcome, Outcome::Failed(500));
+}
+
+#[test]
+fn the_client_sees_what_there_is_before_it_is_asked_for_more() {
+    let mut client = Recorder { body: vec![b"x".to_vec()], ..Default::default() };
+    converse(&mut client, |mut daemon| {
+        daemon.write_all(&[head(200), data("go on"), frame_of(Kind::Pull, &8u32.to_bytes())].concat()).unwrap();
+        take(&mut daemon);
+        daemon.write_all(&end(End::Complete)).unwrap();
+    });
+    assert_eq!(client.events, ["head 200", "go on More", " Flush", "read 8", " End"]);
+}
+
+#[test]
+fn records_and_refusals_are_passed_on() {
+    let record = LogRecord { level: Level::Error, text: "trouble".into() };
+    let (outcome, events) =
+        answer(&[frame_of(Kind::Log, &record.to_bytes()), frame_of(Kind::Fail, &Fail { status: 504 }.to_bytes())]);
+    assert_eq!((outcome, events), (Outcome::Failed(504), vec!["log error trouble".into()]));
+    let (outcome, _) = answer(&[frame_of(Kind::Reject, &Reject::Draining.to_bytes())]);
+    assert_eq!(outcome, Outcome::Rejected(Reject::Draining));
+    assert_eq!(answer(&[head(599), end(End::Complete)]).0, Outcome::Refused(500));
+}
+
+#[test]
+fn only_an_end_makes_a_response_whole() {
+    assert_eq!(answer(&[head(200), data("part"), end(End::Truncated)]).0, Outcome::Truncated);
+    assert_eq!(answer(&[head(200), data("part")]).0, Outcome::Lost(true));
+    assert_eq!(answer(&[]).0, Outcome::Lost(false));
+}
+
+#[test]
+fn nonsense_is_not_obeyed() {
+    let reject = frame_of(Kind::Reject, &Reject::Draining.to_bytes());
+    for (frames, outcome) in [
+        (vec![data("no head")], Outcome::Lost(false)),
+        (vec![head(200), head(200)], Outcome::Lost(true)),
+        (vec![head(200), reject], Outcome::Lost(true)),
+        (vec![frame_of(Kind::Head, b"short")], Outcome::Lost(false)),
+        (vec![frame_of(Kind::Ready, b"")], Outcome::Lost(false)),
+        (vec![vec![0xff; 16]], Outcome::Lost(false)),
+    ] {
+        assert_eq!(answer(&frames).0, outcome, "{frames:?}");
+    }
+}
+
+#[test]
+fn what_was_not_read_was_not_executed() {
+    let (theirs, ours) = UnixStream::pair().unwrap();
+    let mut connection = Connection::over(ours, 1, 2);
+    let (mut inbox, mut client) = (Inbox::default(), Recorder::default());
+    let run = |connection: &mut Connection, inbox: &mut Inbox, client: &mut Recorder| {
+        Conversation::new(connection, inbox, client, Duration::ZERO).run(REQUEST)
+    };
+    let closer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(30));
+        drop(theirs);
+    });
+    // Closed with our request unread: a reset. Then closed before we send: a broken pipe.
+    assert_eq!(run(&mut connection, &mut inbox, &mut client), Outcome::NotExecuted);
+    closer.join().unwrap();
+    assert_eq!(run(&mut connection, &mut inbox, &mut client), Outcome::NotExecuted);
+}
+
+#[test]
+fn silence_ends_the_conversation() {
+    let mut client = Recorder::default();
+    assert_eq!(
+        converse(&mut client, |_daemon| std::thread::sleep(Duration::from_millis(250))),
+        Outcome::TimedOut(false)
+    );
+    let outcome = converse(&mut client, |mut daemon| {
+        daemon.write_all(&head(200)).unwrap();
+        std::thread::sleep(Duration::from_millis(250));
+    });
+    assert_eq!(outcome, Outcome::TimedOut(true));
+}
+
+#[test]
+fn nobody_reads_on_for_a_client_that_is_gone() {
+    let mut client = Recorder { gone_after: Some(1), ..Default::default() };
+    let outcome = converse(&mut client, |mut daemon| {
+        daemon.write_all(&[head(200), data("one"), data("two")].concat()).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    });
+    assert_eq!(outcome, Outcome::ClientGone);
+    assert_eq!(client.events, ["head 200", "one More"]);
+}
