@@ -5,7 +5,8 @@ use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pyo3::{PyErr, Python};
+use pyo3::types::{PyDict, PyDictMethods};
+use pyo3::{Bound, PyErr, PyResult, Python};
 use wsgi_wire::codec::{Bytes, Malformed, Wire};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
@@ -18,7 +19,7 @@ use crate::environ::Moments;
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::failure;
 use crate::ffi::attach;
-use crate::ffi::embedded::Host;
+use crate::ffi::embedded::{Host, RequestRec};
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::process::Process;
@@ -71,10 +72,11 @@ pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
     let Some(interpreter) = route.interpreter() else { return false };
     let moments = Moments::new(&request.facts);
     THREAD.with(|thread| {
-        let thread = thread.get_or_init(|| Thread(THREADS.fetch_add(1, Ordering::Relaxed) + 1));
+        let number = *thread.get_or_init(|| THREADS.fetch_add(1, Ordering::Relaxed) + 1);
+        let caller = Caller { number, request_rec: host.request_rec() };
         attach::with(interpreter.handle, |py| {
             let exchange = Box::new(Call { host, queued: Vec::new(), gone: false });
-            gateway::execute(py, interpreter, thread, &route, request, moments, exchange).is_some()
+            gateway::execute(py, interpreter, &caller, &route, request, moments, exchange).is_some()
         })
     })
 }
@@ -82,15 +84,26 @@ pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    static THREAD: OnceCell<Thread> = const { OnceCell::new() };
+    /// The number of this thread, from its first request on.
+    static THREAD: OnceCell<u32> = const { OnceCell::new() };
 }
 
-/// A thread of Apache that has served a request.
-struct Thread(u32);
+/// A thread of Apache with a request.
+struct Caller {
+    number: u32,
+    request_rec: Option<RequestRec>,
+}
 
-impl Runner for Thread {
+impl Runner for Caller {
     fn number(&self) -> u32 {
-        self.0
+        self.number
+    }
+
+    fn furnish(&self, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        match &self.request_rec {
+            Some(request_rec) => environ.set_item("apache.request_rec", request_rec.capsule(environ.py())?),
+            None => Ok(()),
+        }
     }
 
     fn loaded(&self, _ignore_activity: bool) {}

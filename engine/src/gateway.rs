@@ -48,6 +48,13 @@ pub(crate) trait Runner {
     fn number(&self) -> u32;
     /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
     fn loaded(&self, ignore_activity: bool);
+    /// Adds to an environ what there is in this place only.
+    ///
+    /// # Errors
+    /// What CPython raises.
+    fn furnish(&self, _environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        Ok(())
+    }
 }
 
 /// Serves a request and gives the connection back, unless it is of no more use.
@@ -209,7 +216,8 @@ impl<'py> Answer<'_, 'py> {
         self.runner.loaded(route.ignore_activity);
         let thread = self.runner.number();
         let environ = environ::build(py, interpreter, route, vars, &self.moments, thread)
-            .and_then(|environ| self.add_streams(&environ).map(|()| environ));
+            .and_then(|environ| self.add_streams(&environ).map(|()| environ))
+            .and_then(|environ| self.runner.furnish(&environ).map(|()| environ));
         match environ {
             Ok(environ) => self.run(application, route.callable(), environ),
             Err(error) => self.failed(&error),

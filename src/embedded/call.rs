@@ -27,10 +27,17 @@ struct Call<'c, C> {
     outcome: Option<Outcome>,
 }
 
-/// Has a request answered by the engine of this child.
-pub fn serve<C: Client>(engine: Engine, client: &mut C, route: &[u8], request: &[u8]) -> Outcome {
+/// Has a request answered by the engine of this child. `request_rec` is for the application, or null.
+pub fn serve<C: Client>(
+    engine: Engine,
+    client: &mut C,
+    request_rec: *mut c_void,
+    route: &[u8],
+    request: &[u8],
+) -> Outcome {
     let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed: false, outcome: None };
-    let host = Host { request: (&raw mut call).cast(), take: take::<C>, flush: flush::<C>, pull: pull::<C> };
+    let request_of_ours = (&raw mut call).cast();
+    let host = Host { request: request_of_ours, request_rec, take: take::<C>, flush: flush::<C>, pull: pull::<C> };
     let served = engine.serve(&host, route, request);
     match call.outcome {
         Some(outcome) if served || outcome == Outcome::ClientGone => outcome,

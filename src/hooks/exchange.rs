@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
+use std::ptr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wsgi_wire::codec::Wire;
@@ -109,8 +110,9 @@ pub fn in_process<'r>(
     };
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
     put_request(&mut scratch.body, &facts, body, |vars| environ.write_request(r, vars));
+    let request_rec = if settings.pass_apache_request.unwrap_or(false) { r.address() } else { ptr::null_mut() };
     let mut client = HttpClient::new(r, ResponseRules { header_limit: usize::MAX, local_redirects: false });
-    let outcome = call::serve(engine, &mut client, &route, &scratch.body);
+    let outcome = call::serve(engine, &mut client, request_rec, &route, &scratch.body);
     scratch.clear();
     SCRATCH.with(|kept| kept.replace(scratch));
     conclude(&mut client, outcome)

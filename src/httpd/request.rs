@@ -1,6 +1,6 @@
 //! `request_rec`: what a hook may ask and change.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
@@ -49,6 +49,11 @@ impl<'r> Request<'r> {
 
     pub(super) fn raw(&self) -> *mut request_rec {
         self.raw
+    }
+
+    /// Where the record is, for applications that talk to httpd themselves (`WSGIPassApacheRequest`).
+    pub fn address(&self) -> *mut c_void {
+        self.raw.cast()
     }
 
     pub(super) fn rec(&self) -> &request_rec {

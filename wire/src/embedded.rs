@@ -50,6 +50,8 @@ pub struct Engine {
 pub struct Host {
     /// Handed back with each call.
     pub request: *mut c_void,
+    /// Apache's `request_rec`, where `WSGIPassApacheRequest` hands it to applications; else null.
+    pub request_rec: *mut c_void,
     /// Takes one frame of the response: a [`crate::frame::Kind`], its payload, and the descriptor that belongs to a `File` (the callee then owns it), else -1.
     /// May block while the client is slow. 0, or -1 when nobody waits for the response any more.
     pub take: unsafe extern "C" fn(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int,

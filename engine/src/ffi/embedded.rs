@@ -2,8 +2,9 @@
 
 use std::ffi::{c_int, c_void};
 use std::os::fd::{IntoRawFd, OwnedFd};
+use std::ptr::NonNull;
 
-use pyo3::{PyErr, PyResult, Python, ffi};
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python, ffi};
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
@@ -18,6 +19,12 @@ pub(crate) struct Host(*const seam::Host);
 unsafe impl Send for Host {}
 
 impl Host {
+    /// Apache's record of the request, where applications may have it.
+    pub(crate) fn request_rec(&self) -> Option<RequestRec> {
+        // SAFETY: the host lives as long as the request.
+        NonNull::new(unsafe { (*self.0).request_rec }).map(RequestRec)
+    }
+
     /// Hands one frame over; `false` when nobody waits for the response any more. May block.
     pub(crate) fn take(&self, kind: Kind, payload: &[u8], descriptor: Option<OwnedFd>) -> bool {
         let descriptor = descriptor.map_or(-1, IntoRawFd::into_raw_fd);
@@ -40,6 +47,20 @@ impl Host {
             (kind, std::slice::from_raw_parts(view.start, view.length))
         };
         Some((Kind::try_from(u8::try_from(kind).ok()?).ok()?, payload))
+    }
+}
+
+/// Apache's `request_rec`: nothing here looks into it.
+pub(crate) struct RequestRec(NonNull<c_void>);
+
+impl RequestRec {
+    /// The capsule that applications get: without a name, as other modules that take it expect.
+    ///
+    /// # Errors
+    /// What CPython raises.
+    pub(crate) fn capsule<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: attached; the pointer is not null; the result is a new reference or null with an exception set.
+        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCapsule_New(self.0.as_ptr(), std::ptr::null(), None)) }
     }
 }
 
