@@ -90,14 +90,14 @@ pub(crate) fn execute(
     moments: Moments,
     exchange: Box<dyn Exchange>,
 ) -> Option<(Option<Reject>, Box<dyn Exchange>)> {
-    let told = Told::new(request.vars.clone());
+    let told = Told::new(route, request.vars.clone());
     let body = match request.body {
         wire::Body::None => Body::whole(Vec::new()),
         wire::Body::Inline(data) => Body::whole(data.to_vec()),
         wire::Body::Pull(_) => Body::to_come(),
     };
     let response = Response::new(told.head_request);
-    let current = Request::new(interpreter, route, told.id, exchange, response, body);
+    let current = Request::new(interpreter, route, told.path, told.id, exchange, response, body);
     let before = request::set_current(Some(Arc::clone(&current)));
     let mut answer = Answer { py, runner, request: &current, moments, facts: request.facts, server_pid: 0 };
     let outcome = answer.give(route, request.vars);
@@ -126,20 +126,26 @@ fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
 /// What the engine itself needs of the variables.
 #[derive(Default)]
 struct Told {
+    /// `SCRIPT_NAME` and `PATH_INFO`.
+    path: Vec<u8>,
     id: Vec<u8>,
     head_request: bool,
 }
 
 impl Told {
-    fn new(vars: wire::Vars<'_>) -> Self {
+    fn new(route: &Route, vars: wire::Vars<'_>) -> Self {
         let mut told = Self::default();
+        let (mut script_name, mut path_info) = (route.script_name(), [].as_slice());
         for (name, value) in vars.flatten() {
             match name {
+                Name::Known(names::SCRIPT_NAME) => script_name = value,
+                Name::Known(names::PATH_INFO) => path_info = value,
                 Name::Known(names::REQUEST_ID) => told.id = value.to_vec(),
                 Name::Known(names::REQUEST_METHOD) => told.head_request = value == b"HEAD",
                 _ => {}
             }
         }
+        told.path = [script_name, path_info].concat();
         told
     }
 }
@@ -147,7 +153,7 @@ impl Told {
 /// Queues the end of the answer and sends everything.
 fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Exchange>> {
     let step = |live: &mut request::Live| {
-        live.flush_log();
+        live.end_log();
         match outcome {
             Outcome::Answered(end) => live.exchange.end(end),
             Outcome::Failed(status) => live.exchange.fail(status),
@@ -347,17 +353,22 @@ impl<'py> Answer<'_, 'py> {
             request.log(py, Level::Info, &format!("Request interrupted by RequestTimeout; {what}."));
             return if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(504) };
         }
-        self.report("Exception processing WSGI script", error);
+        self.report("Exception processing", error);
         events::request_exception(py, request, error);
         if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(500) }
     }
 
     fn report(&self, what: &str, error: &PyErr) {
         let (py, request) = (self.py, &**self.request);
+        let path = String::from_utf8_lossy(&request.path);
         let script = String::from_utf8_lossy(request.route.script());
         let (label, place) = (request.interpreter.label(), Process::get().place());
         let text = failure::describe(py, error);
-        request.log(py, Level::Error, &format!("{what} '{script}' for {label} {place}:\n{text}"));
+        request.log(
+            py,
+            Level::Error,
+            &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"),
+        );
     }
 
     /// Calls `close()` of what the application returned, if it has one.
@@ -370,7 +381,7 @@ impl<'py> Answer<'_, 'py> {
         // It may take its time, and the client should not wait for it. Whether the client is gone does not matter here.
         let _ = request.with(py, |live| live.exchange.flush(false));
         if let Err(error) = close.call0() {
-            self.report("Exception in close() of the response of WSGI script", &error);
+            self.report("Exception in close() of the response to", &error);
             events::request_exception(py, request, &error);
         }
     }

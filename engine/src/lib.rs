@@ -4,7 +4,7 @@
 //! * [`poller`], [`lead`], [`worker`], [`connection`], [`route`]: requests come in over the wire.
 //! * [`embedded`]: the same in an Apache child, by function calls.
 //! * [`gateway`]: one request. [`environ`], [`adapter`], [`input`], [`streams`], [`file_wrapper`], [`output`]: the objects it consists of.
-//!   What they mean is decided in [`response`] and [`body`], on bytes, behind the trait of [`exchange`].
+//!   What they mean is decided in [`response`], [`body`] and [`lines`], on bytes, behind the trait of [`exchange`].
 //! * [`interpreter`], [`script`], [`module`], [`events`], [`metrics`]: what applications live in.
 //! * [`record`], [`order`]: what is logged outside of requests. [`ffi`]: the only unsafe code.
 
@@ -25,6 +25,7 @@ mod input;
 mod interpreter;
 mod lead;
 mod lifecycle;
+mod lines;
 mod metrics;
 mod module;
 mod monitor;

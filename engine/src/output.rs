@@ -80,6 +80,7 @@ fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed
 }
 
 fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    live.settle_log();
     commit(live, whole)?;
     let admitted = live.response.admit(content.len() as u64) as usize;
     live.counts.output_writes += 1;

@@ -15,6 +15,7 @@ use crate::exchange::{Exchange, Gone, InputError};
 use crate::ffi::attach;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::lines::Lines;
 use crate::response::Response;
 use crate::route::Route;
 
@@ -24,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) interpreter: &'static Interpreter,
     /// What it shares with others.
     pub(crate) route: Arc<Route>,
+    /// The path that was asked for, for messages: `SCRIPT_NAME` and `PATH_INFO`.
+    pub(crate) path: Vec<u8>,
     /// Apache's log id, empty if there is none.
     pub(crate) id: Vec<u8>,
     /// `mod_wsgi.request_data()`, made when it is asked for.
@@ -39,8 +42,8 @@ pub(crate) struct Live {
     pub(crate) response: Response,
     /// What has been read.
     pub(crate) body: Body,
-    /// The line that is being written to the log.
-    line: Vec<u8>,
+    /// What is being written to the log.
+    lines: Lines,
     route: Arc<Route>,
     /// For events and metrics.
     pub(crate) counts: Counts,
@@ -72,16 +75,24 @@ impl Request {
     pub(crate) fn new(
         interpreter: &'static Interpreter,
         route: &Arc<Route>,
+        path: Vec<u8>,
         id: Vec<u8>,
         exchange: Box<dyn Exchange>,
         response: Response,
         body: Body,
     ) -> Arc<Self> {
-        let line = Vec::new();
-        let live = Live { exchange, response, body, line, route: Arc::clone(route), counts: Counts::default() };
+        let live = Live {
+            exchange,
+            response,
+            body,
+            lines: Lines::default(),
+            route: Arc::clone(route),
+            counts: Counts::default(),
+        };
         Arc::new(Self {
             interpreter,
             route: Arc::clone(route),
+            path,
             id,
             data: Mutex::new(None),
             live: Mutex::new(Some(live)),
@@ -132,6 +143,7 @@ impl Request {
     /// Writes records with the request's context, now.
     pub(crate) fn log(&self, py: Python<'_>, level: Level, text: &str) {
         let outcome = self.with(py, |live| {
+            live.settle_log();
             live.record(level, text.as_bytes());
             live.exchange.flush(false)
         });
@@ -147,32 +159,30 @@ impl Live {
         self.exchange.log(level, &[b"[script ", self.route.script(), b"] ", text].concat());
     }
 
-    /// Text for the log: every line of it that is complete becomes a record.
+    /// Text for the log: what is complete of it becomes records.
     pub(crate) fn write_log(&mut self, text: &[u8]) {
-        let mut rest = text;
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            self.line.extend_from_slice(&rest[..end]);
-            self.end_line();
-            rest = &rest[end + 1..];
-        }
-        self.line.extend_from_slice(rest);
-        if self.line.len() > wsgi_wire::limits::LOG_RECORD {
-            self.end_line();
-        }
+        self.with_lines(|lines, record| lines.write(text, true, record));
     }
 
     /// Makes a record of a line that is not complete, if there is one.
     pub(crate) fn flush_log(&mut self) {
-        if !self.line.is_empty() {
-            self.end_line();
-        }
+        self.with_lines(Lines::flush);
     }
 
-    fn end_line(&mut self) {
-        let mut line = std::mem::take(&mut self.line);
-        self.record(Level::Error, &line);
-        line.clear();
-        self.line = line;
+    /// Makes records of what could still be continued: the application has gone on to something else.
+    pub(crate) fn settle_log(&mut self) {
+        self.with_lines(Lines::settle);
+    }
+
+    /// Makes records of all that is left.
+    pub(crate) fn end_log(&mut self) {
+        self.with_lines(Lines::end);
+    }
+
+    fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(&[u8]))) {
+        let mut lines = std::mem::take(&mut self.lines);
+        step(&mut lines, &mut |text| self.record(Level::Error, text));
+        self.lines = lines;
     }
 
     /// Asks for more of the body. Blocks.
@@ -180,6 +190,7 @@ impl Live {
     /// # Errors
     /// If the body broke off, now or before.
     pub(crate) fn pull(&mut self, most: u32) -> Result<(), InputError> {
+        self.settle_log();
         let start = Instant::now();
         let piece = self.exchange.pull(most);
         self.counts.input_time += start.elapsed();

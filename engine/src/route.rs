@@ -8,6 +8,7 @@ use pyo3::PyResult;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::PyDict;
 use wsgi_wire::codec::Malformed;
+use wsgi_wire::names::{Name, SCRIPT_NAME};
 use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
@@ -23,6 +24,7 @@ pub(crate) struct Route {
     script: Vec<u8>,
     application_group: Vec<u8>,
     callable: Vec<u8>,
+    script_name: Vec<u8>,
     /// Whether a changed script is loaded anew.
     pub(crate) reloading: bool,
     /// Whether its requests leave the inactivity timer alone.
@@ -36,7 +38,9 @@ pub(crate) struct Route {
 impl Route {
     fn new(payload: Vec<u8>) -> Result<Self, Malformed> {
         let content = request::Route::decode(&payload)?;
+        let script_name = |(name, value): (Name<'_>, &[u8])| (name == Name::Known(SCRIPT_NAME)).then(|| value.to_vec());
         Ok(Self {
+            script_name: content.vars.clone().flatten().find_map(script_name).unwrap_or_default(),
             script: content.script.to_vec(),
             application_group: content.application_group.to_vec(),
             callable: content.callable.to_vec(),
@@ -56,6 +60,11 @@ impl Route {
     /// The name of the application in the script.
     pub(crate) fn callable(&self) -> &[u8] {
         &self.callable
+    }
+
+    /// `SCRIPT_NAME`, unless that varies from request to request.
+    pub(crate) fn script_name(&self) -> &[u8] {
+        &self.script_name
     }
 
     /// The constant part of the environ.

@@ -12,6 +12,7 @@ use crate::ffi::class::{Args, Class, Definition, This};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::lines::Lines;
 use crate::order;
 use crate::record;
 use crate::request::{self, Request};
@@ -49,7 +50,7 @@ impl Log {
     fn write(&self, py: Python<'_>, text: &[u8]) -> PyResult<()> {
         let Some(request) = self.request()? else {
             order::settle(py);
-            OUTSIDE.with_borrow_mut(|line| line.write(text));
+            OUTSIDE.with_borrow_mut(|outside| outside.write(text));
             return Ok(());
         };
         let write = |live: &mut request::Live| {
@@ -60,7 +61,7 @@ impl Log {
             return Ok(());
         }
         match &*self.target() {
-            Target::Thread => OUTSIDE.with_borrow_mut(|line| line.write(text)),
+            Target::Thread => OUTSIDE.with_borrow_mut(|outside| outside.write(text)),
             Target::Request(_) | Target::Nobody => return Err(over("write")),
         }
         Ok(())
@@ -71,37 +72,34 @@ fn over(method: &str) -> pyo3::PyErr {
     PyRuntimeError::new_err(format!("{method}() called on wsgi.errors after request completed"))
 }
 
-/// The line that a thread is writing while it serves no request.
+/// What a thread is writing while it serves no request.
 #[derive(Default)]
-struct Line(Vec<u8>);
+struct Outside(Lines);
 
-impl Line {
+/// A record without a request.
+fn record_outside(text: &[u8]) {
+    record::application(Level::Error, text);
+}
+
+impl Outside {
     fn write(&mut self, text: &[u8]) {
-        let mut rest = text;
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            self.0.extend_from_slice(&rest[..end]);
-            record::application(Level::Error, &self.0);
-            self.0.clear();
-            rest = &rest[end + 1..];
-        }
-        self.0.extend_from_slice(rest);
+        // Nobody knows when the thread writes again.
+        self.0.write(text, false, &mut record_outside);
     }
 
     fn flush(&mut self) {
-        if !self.0.is_empty() {
-            record::application(Level::Error, &std::mem::take(&mut self.0));
-        }
+        self.0.flush(&mut record_outside);
     }
 }
 
-impl Drop for Line {
+impl Drop for Outside {
     fn drop(&mut self) {
-        self.flush();
+        self.0.end(&mut record_outside);
     }
 }
 
 thread_local! {
-    static OUTSIDE: RefCell<Line> = const { RefCell::new(Line(Vec::new())) };
+    static OUTSIDE: RefCell<Outside> = RefCell::default();
     /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the last one.
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
 }
@@ -194,7 +192,7 @@ fn flush<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<
             request.with(this.py(), step).is_some()
         });
         if !flushed {
-            OUTSIDE.with_borrow_mut(Line::flush);
+            OUTSIDE.with_borrow_mut(Outside::flush);
         }
     }
     Ok(none(this.py()))
