@@ -99,6 +99,8 @@ impl Interpreter {
     /// # Errors
     /// What CPython raises; then the interpreter cannot be used.
     pub(crate) fn set_up(py: Python<'_>, group: &[u8]) -> PyResult<&'static Self> {
+        // Whichever thread imports it first is its main thread, which CPython waits for at the end: that must not be a thread of Apache.
+        py.import("threading")?;
         let types = Types {
             adapter: Type::new(py)?,
             input: Type::new(py)?,

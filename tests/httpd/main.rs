@@ -5,6 +5,7 @@
 mod configuration;
 mod daemon_options;
 mod echo;
+mod embedded;
 mod environ;
 mod exceptions;
 mod iterables;

@@ -1,0 +1,68 @@
+//! Embedded mode: requests without a process group run in the Apache child, in an interpreter that it loads when it needs one.
+
+use harness::{HELLO, Httpd, Mpm, PROBE, Site, alive, eventually};
+use std::time::Duration;
+
+fn embedded(script: &str) -> harness::Builder {
+    Httpd::builder().conf("WSGIScriptAlias / {apps}/app.wsgi application-group=%{GLOBAL}").app("app.wsgi", script)
+}
+
+#[test]
+fn a_request_without_a_process_group_runs_in_the_apache_child() {
+    let site = embedded(PROBE).start();
+    let told = site.ask("[environ['mod_wsgi.process_group'], str(os.getpid()) == environ['mod_wsgi.server_pid'], environ['mod_wsgi.daemon_start']]");
+    assert_eq!(told, serde_json::json!(["", true, 0.0]));
+    site.finish();
+}
+
+#[test]
+fn every_mpm_serves_embedded_requests() {
+    for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
+        let site = embedded(HELLO).mpm(mpm).start();
+        assert_eq!(site.get("/").text(), "hello", "{mpm:?}");
+        site.finish();
+    }
+}
+
+#[test]
+fn a_child_that_serves_no_embedded_request_maps_no_python() {
+    let site = embedded(PROBE).file("htdocs/page.txt", "a static file").conf("Alias /static {root}/htdocs").start();
+    let mapped = || {
+        let maps = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        site.processes().into_iter().filter(|pid| maps(*pid).contains("libpython")).count()
+    };
+    assert_eq!(mapped(), 0);
+    site.ask("1");
+    assert_eq!(mapped(), 1, "one child, never the parent");
+    site.finish();
+}
+
+#[test]
+fn a_changed_script_is_loaded_again_in_the_same_process() {
+    let site = embedded(&(PROBE.to_owned() + "version = 1\n")).start();
+    let before = site.ask("[version, os.getpid()]");
+    site.write("apps/app.wsgi", &(PROBE.to_owned() + "version = 2\n"));
+    let after = site.ask("[version, os.getpid()]");
+    assert_eq!((&before[0], &after[0]), (&serde_json::json!(1), &serde_json::json!(2)));
+    assert_eq!(before[1], after[1]);
+    site.finish();
+}
+
+#[test]
+fn exit_functions_run_when_the_child_ends() {
+    let goodbye = "import atexit, sys\natexit.register(lambda: print('goodbye', file=sys.stderr, flush=True))\n";
+    let mut site = embedded(&(goodbye.to_owned() + PROBE)).start();
+    let child = site.ask("os.getpid()").as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a pid");
+    assert!(site.stop().expect("it stops").success());
+    assert!(eventually(Duration::from_secs(2), || (!alive(child)).then_some(())).is_some());
+    assert_eq!(site.log.text().matches("goodbye").count(), 1);
+    site.finish();
+}
+
+#[test]
+fn restricted_embedded_mode_is_an_error_that_names_the_cure() {
+    let site = embedded(HELLO).conf("WSGIRestrictEmbedded On").start();
+    assert_eq!(site.get("/").status, 500);
+    site.log.wait_for("WSGIRestrictEmbedded");
+    site.finish();
+}
