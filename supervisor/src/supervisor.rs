@@ -76,11 +76,12 @@ impl Supervisor {
             }
             let ready = self.wait(wake)?;
             self.take_signals();
-            if ready.control {
-                self.hear_apache();
-            }
+            // Daemons first: what Apache wants may depend on who is ready by now.
             for pid in ready.daemons {
                 self.hear_daemon(pid);
+            }
+            if ready.control {
+                self.hear_apache();
             }
         }
     }

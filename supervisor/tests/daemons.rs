@@ -83,6 +83,7 @@ fn old_processes_go_on_while_new_ones_fail() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 1)]);
     let before = apache.running(1)[0];
+    eventually("the first one is ready", || apache.group_log().contains("ready").then_some(()));
     let mut broken = apache.group("one", 1);
     broken.spawn.env.push(("BEHAVIOUR".into(), "fail".into()));
     apache.configure(vec![broken]);
