@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use httpd_conf::{Fractions, Mpm, Sizes};
+use httpd_conf::{Fractions, Hosting, Mpm, Place, Sizes};
 
 use crate::plan::Plan;
 
@@ -53,12 +53,15 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     if setup {
         lines.push(("Control Script", control.path().to_string()));
     }
-    if server.wsgi.group.is_some() {
-        let (processes, threads) = (capacity.processes.unwrap_or(1), capacity.threads);
-        lines.push(("Operating Mode", "daemon".to_owned()));
-        let requests = u64::from(processes) * u64::from(threads);
+    let (processes, threads) = (capacity.processes.unwrap_or(1), capacity.threads);
+    let requests = u64::from(processes) * u64::from(threads);
+    if let Some(hosting) = &server.wsgi.hosting {
+        let mode = if matches!(hosting.place, Place::Embedded { .. }) { "embedded" } else { "daemon" };
+        lines.push(("Operating Mode", mode.to_owned()));
         let plural = if processes == 1 { "process" } else { "processes" };
         lines.push(("Request Capacity", format!("{requests} ({processes} {plural} * {threads} threads)")));
+    }
+    if let Some(Hosting { place: Place::Daemons { .. }, .. }) = &server.wsgi.hosting {
         lines.push(("Request Timeout", seconds(timeouts.request_timeout)));
         if timeouts.interrupt_timeout > 0 {
             lines.push(("Interrupt Timeout", seconds(timeouts.interrupt_timeout)));

@@ -7,9 +7,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::facts::Facts;
 
-/// The daemons' supervisor, which the module looks for in its own folder.
-const SUPERVISOR: &str = "mod_wsgi-supervisor";
-
 /// Why the module was not installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
@@ -38,20 +35,16 @@ pub fn configuration(facts: &Facts, module: &Utf8Path) -> String {
     format!("{library}LoadModule wsgi_module \"{}\"\nWSGIPythonHome \"{}\"\n", path(module), path(&facts.prefix))
 }
 
-/// Copies the module and its supervisor into a folder of modules; the copy's path.
+/// Copies the module into a folder of modules; the copy's path. The copy finds the supervisor through `WSGIPythonHome`.
 ///
 /// # Errors
 /// [`InstallError`] when the folder is missing or cannot be written to.
 pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, InstallError> {
     let directory = directory.canonicalize_utf8().map_err(|_| InstallError::NoDirectory(directory.to_owned()))?;
-    let copy = |from: &Utf8Path| {
-        let to = directory.join(from.file_name().unwrap_or_default());
-        // A module that is mapped by a running Apache is replaced, not written over.
-        let fresh = to.with_extension("new");
-        let result = fs::copy(from, &fresh).and_then(|_| fs::rename(&fresh, &to));
-        result.map_err(|source| InstallError::Copy { from: from.to_owned(), to: to.clone(), source })?;
-        Ok(to)
-    };
-    copy(&facts.module.with_file_name(SUPERVISOR))?;
-    copy(&facts.module)
+    let (from, to) = (&facts.module, directory.join(facts.module.file_name().unwrap_or_default()));
+    // A module that is mapped by a running Apache is replaced, not written over.
+    let fresh = to.with_extension("new");
+    let result = fs::copy(from, &fresh).and_then(|_| fs::rename(&fresh, &to));
+    result.map_err(|source| InstallError::Copy { from: from.clone(), to: to.clone(), source })?;
+    Ok(to)
 }

@@ -154,7 +154,7 @@ pub fn permissions(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Proble
     }
     let entry = Utf8Path::new(&plan.handler.entry_point);
     let mut files = vec![plan.root.path.join("handler.wsgi")];
-    if plan.server.wsgi.group.is_some() {
+    if plan.server.wsgi.hosting.is_some() {
         // The interpreter of a virtual environment is a link into the installation.
         files.extend(facts.executable.canonicalize_utf8());
         files.extend(entry.is_absolute().then(|| entry.to_owned()));

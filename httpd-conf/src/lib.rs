@@ -27,4 +27,4 @@ pub use proxy::{Mount, NamedHost, Proxy};
 pub use server::{Environment, Module, RunAs, STATUS_PAGE, Server};
 pub use sites::{ClientCertificates, Sites, Tls};
 pub use workers::{Fractions, Mpm, Sizes};
-pub use wsgi::{Group, Service, Wsgi};
+pub use wsgi::{Hosting, Place, Service, Wsgi};

@@ -81,6 +81,20 @@ impl Sizes {
         }
     }
 
+    /// Sizes that give the application in Apache's own processes exactly `processes` × `threads`.
+    pub fn embedded(mpm: Mpm, processes: u64, threads: u64) -> Self {
+        let all = processes.saturating_mul(threads);
+        let (children, threads_per_child) = if mpm == Mpm::Prefork { (all, 1) } else { (processes, threads) };
+        Self {
+            threads_per_child,
+            server_limit: children,
+            max_workers: all,
+            start_servers: children,
+            minimum_spare: all,
+            maximum_spare: all,
+        }
+    }
+
     fn prefork(clients: u64, fractions: Fractions) -> Self {
         let initial = fractions.initial.unwrap_or(0.05);
         Self {

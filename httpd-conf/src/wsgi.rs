@@ -5,13 +5,28 @@ use camino::Utf8PathBuf;
 use crate::block::Block;
 use crate::logs::Target;
 
-/// The daemon processes of the application.
+/// Where the application runs.
 #[derive(Clone, Debug)]
-pub struct Group {
-    /// `--process-group`
-    pub name: String,
-    /// Options of `WSGIDaemonProcess`.
-    pub settings: Vec<(&'static str, String)>,
+pub enum Place {
+    /// In daemon processes.
+    Daemons {
+        /// `--process-group`
+        name: String,
+        /// Options of `WSGIDaemonProcess`.
+        settings: Vec<(&'static str, String)>,
+    },
+    /// In Apache's own processes (`--embedded-mode`).
+    Embedded {
+        /// Folders for the module search path.
+        python_path: Vec<Utf8PathBuf>,
+    },
+}
+
+/// How the application is hosted.
+#[derive(Clone, Debug)]
+pub struct Hosting {
+    /// Where it runs.
+    pub place: Place,
     /// `--application-group`
     pub application_group: String,
     /// The script that Apache knows as the application.
@@ -41,7 +56,7 @@ pub struct Wsgi {
     /// `--socket-prefix`
     pub socket_prefix: Utf8PathBuf,
     /// The application; `None` for a static site.
-    pub group: Option<Group>,
+    pub hosting: Option<Hosting>,
     /// `--service-script`
     pub services: Vec<Service>,
     /// Directives with one argument that differ from their default, with the option they come from.
@@ -61,10 +76,11 @@ impl Wsgi {
     }
 
     pub(crate) fn write(&self, port: u16, out: &mut Block) {
-        out.comment("The Python environment, and that Apache's own processes never run it");
+        out.comment("The Python environment, and whether Apache's own processes may run it");
         out.set("WSGIPythonHome", &self.python_home);
         out.set("WSGISocketPrefix", &self.socket_prefix);
-        out.set("WSGIRestrictEmbedded", "On");
+        let embedded = self.hosting.as_ref().is_some_and(|h| matches!(h.place, Place::Embedded { .. }));
+        out.set("WSGIRestrictEmbedded", if embedded { "Off" } else { "On" });
         for (directive, option, value) in &self.settings {
             out.comment(*option);
             out.set(directive, value);
@@ -81,8 +97,8 @@ impl Wsgi {
             out.comment("--ignore-activity");
             out.section("Location", url, |l| l.set("WSGIIgnoreActivity", "On"));
         }
-        if let Some(group) = &self.group {
-            group.write(out);
+        if let Some(hosting) = &self.hosting {
+            hosting.write(out);
         }
         for service in &self.services {
             out.comment("--service-script");
@@ -98,17 +114,29 @@ impl Wsgi {
     }
 }
 
-impl Group {
+impl Hosting {
     fn write(&self, out: &mut Block) {
-        out.comment(
-            "The application's processes (--processes, --threads, --working-directory, the --*-timeout options ...)",
-        );
-        daemon(&self.name, &self.settings, out);
+        let name = match &self.place {
+            Place::Daemons { name, settings } => {
+                out.comment(
+                    "The application's processes (--processes, --threads, --working-directory, the --*-timeout options ...)",
+                );
+                daemon(name, settings, out);
+                name
+            }
+            Place::Embedded { python_path } => {
+                out.comment("--embedded-mode, --python-path, --working-directory");
+                let folders: Vec<&str> = python_path.iter().map(|p| p.as_str()).collect();
+                out.set("WSGIPythonPath", folders.join(":"));
+                out.set("WSGIScriptReloading", "Off");
+                "%{GLOBAL}"
+            }
+        };
         out.comment("The application");
         out.set("WSGIPassAuthorization", "On");
         let at = |out: &mut Block, directive, words: &[&str]| {
             let group = out.directive(directive).args(words.iter().copied());
-            group.setting("process-group", &self.name).setting("application-group", &self.application_group);
+            group.setting("process-group", name).setting("application-group", &self.application_group);
         };
         at(out, "WSGIHandlerScript", &["wsgi-handler", self.handler.as_str()]);
         at(out, "WSGIImportScript", &[self.handler.as_str()]);

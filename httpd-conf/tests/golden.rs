@@ -4,8 +4,8 @@ use std::error::Error;
 
 use httpd_conf::{
     Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
-    Fractions, Group, Logs, Module, Mount, Mpm, NamedHost, Proxy, ReadLimit, RunAs, STATUS_PAGE, Scheme, Server,
-    Service, Sites, Sizes, Target, Tls, Wsgi,
+    Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGE, Scheme,
+    Server, Service, Sites, Sizes, Target, Tls, Wsgi,
 };
 
 fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {
@@ -77,9 +77,11 @@ fn plain() -> Server {
         wsgi: Wsgi {
             python_home: "/venv".into(),
             socket_prefix: "/run/site/wsgi".into(),
-            group: Some(Group {
-                name: "localhost:8000".into(),
-                settings: vec![("home", "/my site".into()), ("threads", "5".into())],
+            hosting: Some(Hosting {
+                place: Place::Daemons {
+                    name: "localhost:8000".into(),
+                    settings: vec![("home", "/my site".into()), ("threads", "5".into())],
+                },
                 application_group: "%{GLOBAL}".into(),
                 handler: "/run/site/handler.wsgi".into(),
                 resource: None,
@@ -159,8 +161,8 @@ fn full() -> Server {
     };
     server.status_page = true;
     server.metrics = true;
-    if let Some(group) = &mut server.wsgi.group {
-        group.resource = Some("/run/site/resource.wsgi".into());
+    if let Some(hosting) = &mut server.wsgi.hosting {
+        hosting.resource = Some("/run/site/resource.wsgi".into());
     }
     server.wsgi.services = vec![Service {
         name: "tasks".into(),

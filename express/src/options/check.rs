@@ -75,7 +75,6 @@ impl Options {
             return Err(OptionError::Needs { option: "--debugger-startup", other: "--enable-debugger" });
         }
         let missing = [
-            (debugging.embedded_mode, "--embedded-mode"),
             (debugging.debug_mode, "--debug-mode"),
             (debugging.enable_debugger, "--enable-debugger"),
             (debugging.enable_coverage, "--enable-coverage"),

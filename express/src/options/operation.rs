@@ -156,13 +156,13 @@ pub struct Monitoring {
     pub slow_requests: Option<f64>,
 }
 
-/// Options of modes in which the application runs inside Apache, and of debugging in them: refused, and not in the help, as
-/// long as there are no such modes.
+/// Options of modes in which the application runs inside Apache, and of debugging in them. Those of debugging are refused, and not in the
+/// help, as long as there is no such mode.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Embedded mode and debugging")]
 pub struct Debugging {
     /// Run the application inside Apache's own processes
-    #[arg(long, hide = true)]
+    #[arg(long)]
     pub embedded_mode: bool,
     /// Run everything in one process with one thread
     #[arg(long, hide = true)]

@@ -1,6 +1,6 @@
 //! Options of `WSGIDaemonProcess` and the other directives of mod_wsgi.
 
-use httpd_conf::{Fractions, Group, Service};
+use httpd_conf::{Fractions, Hosting, Place, Service};
 
 use super::{Context, Places, PlanError, account};
 use crate::options::{Capacity, Options, pairs};
@@ -18,21 +18,31 @@ impl Capacity {
     }
 }
 
-/// The application's processes and scripts; `label` is the server's address.
-pub fn group(context: &Context, label: &str) -> Group {
+/// Where the application runs, and its scripts; `label` is the server's address.
+pub fn hosting(context: &Context, label: &str) -> Hosting {
+    let Options { application, debugging, .. } = context.options;
+    let place = if debugging.embedded_mode {
+        let home = std::iter::once(context.working_directory.clone());
+        Place::Embedded { python_path: home.chain(context.python_path.iter().cloned()).collect() }
+    } else {
+        daemons(context, label)
+    };
+    Hosting {
+        place,
+        application_group: application.application_group.clone().unwrap_or_else(|| "%{GLOBAL}".to_owned()),
+        handler: context.root.join("handler.wsgi"),
+        resource: (!application.add_handler.is_empty()).then(|| context.root.join("resource.wsgi")),
+    }
+}
+
+fn daemons(context: &Context, label: &str) -> Place {
     let Options { application, .. } = context.options;
     // Somebody who names the group wants to find the processes by that name.
     let (name, display_name) = match &application.process_group {
         Some(name) => (name.clone(), "%{GROUP}".to_owned()),
         None => (label.to_owned(), format!("(wsgi:{label}:{})", context.caller.uid)),
     };
-    Group {
-        name,
-        settings: context.application_settings(display_name),
-        application_group: application.application_group.clone().unwrap_or_else(|| "%{GLOBAL}".to_owned()),
-        handler: context.root.join("handler.wsgi"),
-        resource: (!application.add_handler.is_empty()).then(|| context.root.join("resource.wsgi")),
-    }
+    Place::Daemons { name, settings: context.application_settings(display_name) }
 }
 
 /// What an option with two words says of a service.

@@ -16,7 +16,7 @@ mod root;
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use httpd_conf::{Environment, RunAs, Server, Sites, Sizes, Wsgi};
+use httpd_conf::{Environment, Hosting, Place, RunAs, Server, Sites, Sizes, Wsgi};
 
 pub use account::Account;
 pub use apache::{Installation, on_path, program};
@@ -193,13 +193,19 @@ impl Context<'_> {
         let Options { capacity, monitoring, proxying, .. } = self.options;
         let mpm = installation.mpm(&capacity.server_mpm)?;
         let requests = u64::from(capacity.processes.unwrap_or(1)) * u64::from(capacity.threads);
-        let group = (entry.kind != ApplicationType::Static).then(|| daemon::group(self, label));
+        let hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(self, label));
+        let sizes = match &hosting {
+            Some(Hosting { place: Place::Embedded { .. }, .. }) => {
+                Sizes::embedded(mpm, capacity.processes.unwrap_or(1).into(), capacity.threads.into())
+            }
+            _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), capacity.fractions()),
+        };
         let mut server = Server {
             pid_file: self.here.absolute_or(self.options.layout.pid_file.as_deref(), || self.root.join("httpd.pid")),
             run_as: RunAs { user: account.user.clone(), group: account.group.clone() },
             library: facts.library(),
             modules: Vec::new(),
-            sizes: Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), capacity.fractions()),
+            sizes,
             connection: network::connection(self.options),
             logs: logs.logs(&self.options.logging),
             content: content::content(self, entry, installation, mpm)?,
@@ -215,7 +221,7 @@ impl Context<'_> {
                 trusted_proxies: proxying.trust_proxy.clone(),
                 trusted_headers: proxying.trust_proxy_header.clone(),
                 ignore_activity: self.options.timeouts.ignore_activity.clone(),
-                group,
+                hosting,
             },
             environment: Environment {
                 set: pairs(&self.options.identity.setenv).map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
