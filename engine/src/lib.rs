@@ -1,14 +1,15 @@
 //! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process.
 //!
-//! * [`run`]: the life of the process. [`control`]: the supervisor. [`lifecycle`], [`monitor`], [`policy`], [`errand`]: when it ends, and why.
-//! * [`poller`], [`lead`], [`worker`], [`connection`], [`route`]: requests come in over the wire.
-//! * [`embedded`]: the same in an Apache child, by function calls.
-//! * [`gateway`]: one request. [`environ`], [`adapter`], [`input`], [`streams`], [`file_wrapper`], [`output`]: the objects it consists of.
-//!   What they mean is decided in [`response`], [`body`] and [`lines`], on bytes, behind the trait of [`exchange`].
-//! * [`interpreter`], [`script`], [`module`], [`events`], [`metrics`]: what applications live in.
-//! * [`record`], [`order`]: what is logged outside of requests. [`ffi`]: the only unsafe code.
+//! * `run`: the life of the process. `control`: the supervisor. `lifecycle`, `monitor`, `policy`, `errand`: when it ends, and why.
+//! * `poller`, `lead`, `worker`, `connection`, `route`: requests come in over the wire.
+//! * `embedded`: the same in an Apache child, by function calls.
+//! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
+//!   What they mean is decided in `response`, `body` and `lines`, on bytes, behind the trait of `exchange`.
+//! * `interpreter`, `script`, `module`, `events`, `metrics`: what applications live in.
+//! * `record`, `order`: what is logged outside of requests. `ffi`: the only unsafe code.
 
 mod adapter;
+mod answer;
 mod body;
 mod connection;
 mod control;
