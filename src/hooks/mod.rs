@@ -8,6 +8,7 @@ mod handler;
 mod start;
 mod translate;
 
+use std::process::ExitStatus;
 use std::sync::PoisonError;
 
 use wsgi_wire::record::Level;
@@ -56,12 +57,10 @@ pub fn child_ends() {
 }
 
 /// The supervisor has ended although nobody asked it to.
-pub fn supervisor_ended(pid: i32, status: i32) {
+pub fn supervisor_ended(pid: i32, status: ExitStatus) {
     log::main(
         Level::Crit,
-        format_args!(
-            "the supervisor of the daemon processes (pid {pid}) ended with wait status {status:#x}; starting another"
-        ),
+        format_args!("the supervisor of the daemon processes (pid {pid}) was ended by {status}; starting another"),
     );
     if let Err(error) = parent::relaunch() {
         log::main(

@@ -4,9 +4,9 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::ptr;
 
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -106,31 +106,48 @@ fn arrange(control: RawFd, memory: RawFd) -> io::Result<()> {
     Ok(())
 }
 
+/// What httpd is asked to watch: in the pool of the configuration, which ends the watch too.
+struct Watch {
+    process: sys::apr_proc_t,
+    pool: *mut sys::apr_pool_t,
+}
+
 /// Asks httpd to tell when the supervisor ends. Lasts as long as the pool of the configuration.
 pub fn watch(pconf: Pool<'_>) {
-    // SAFETY: called in the parent's only thread.
+    let process = sys::apr_proc_t { pid: 0, in_: ptr::null_mut(), out: ptr::null_mut(), err: ptr::null_mut() };
+    let watch = pconf.keep(Watch { process, pool: pconf.raw() });
+    // SAFETY: the record lives as long as the pool, and nobody else refers to it.
+    unsafe { register(watch) };
+}
+
+/// Watches the supervisor that runs now, if one does.
+///
+/// # Safety
+/// `watch` is a record of [`watch`] whose pool is alive; called in the parent's only thread.
+unsafe fn register(watch: *mut Watch) {
+    // SAFETY: the caller's duty.
     let kept = unsafe { retained() };
-    if !kept.running {
-        return;
-    }
-    let process = sys::apr_proc_t { pid: kept.pid, in_: ptr::null_mut(), out: ptr::null_mut(), err: ptr::null_mut() };
-    let process = pconf.keep(process);
-    // SAFETY: the record lives in the pool that the registration ends with.
-    unsafe {
-        sys::apr_proc_other_child_register(process, Some(maintain), process.cast(), ptr::null_mut(), pconf.raw());
+    if kept.running {
+        // SAFETY: the caller's duty; httpd keeps the pointers until the process ends or the pool does.
+        unsafe {
+            (*watch).process.pid = kept.pid;
+            let process = &raw mut (*watch).process;
+            sys::apr_proc_other_child_register(process, Some(maintain), watch.cast(), ptr::null_mut(), (*watch).pool);
+        }
     }
 }
 
-unsafe extern "C" fn maintain(reason: c_int, process: *mut c_void, status: c_int) {
+unsafe extern "C" fn maintain(reason: c_int, watch: *mut c_void, status: c_int) {
     guard::enter("supervisor watch", || {
-        let ended = matches!(reason, sys::APR_OC_REASON_DEATH | sys::APR_OC_REASON_LOST);
-        if !ended {
+        if !matches!(reason, sys::APR_OC_REASON_DEATH | sys::APR_OC_REASON_LOST) {
             return;
         }
-        // SAFETY: registered by `watch` with this record; a dead child's registration is of no more use.
-        unsafe { sys::apr_proc_other_child_unregister(process) };
+        // SAFETY: registered with this record; the registration of a dead child is of no more use.
+        unsafe { sys::apr_proc_other_child_unregister(watch) };
         let pid = forget();
-        hooks::supervisor_ended(pid, status);
+        hooks::supervisor_ended(pid, ExitStatus::from_raw(status));
+        // SAFETY: httpd calls only while the pool, and with it the record, is alive.
+        unsafe { register(watch.cast()) };
     });
 }
 
