@@ -56,14 +56,21 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8]) -> Result<(), BeginError> {
     Ok(())
 }
 
-/// The end of the Apache child: applications hear of it, sub-interpreters end. On the thread that Python began on.
-pub(crate) fn end(py: Python<'_>) {
+/// The end of the Apache child: applications hear of it, sub-interpreters end. On the thread that Python began on. Whether Python can be finalised:
+/// sub-interpreters in which Apache's threads have been cannot be ended, their exit functions have run then.
+pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
-    attach::detach(py, || {
+    let destroy = process.settings.destroy_interpreter;
+    let clean = attach::detach(py, || {
         run::say_farewell(process, "");
-        // Whether all could be ended makes no difference: the process goes away.
-        run::end_interpreters(process);
+        destroy && run::end_interpreters(process)
     });
+    if destroy && !clean {
+        if let Some(main) = process.interpreters.get(b"") {
+            main.leave(py, false);
+        }
+    }
+    clean
 }
 
 /// Answers one request on this thread. `false` if there is no answer at all.

@@ -146,9 +146,12 @@ impl Python {
         // SAFETY: the state is this thread's, detached by `begin`; no request runs any more when a child ends.
         unsafe {
             (self.functions.restore_thread)(self.main);
-            (engine.0.end)();
-            // What cannot be flushed is lost with the process in any case.
-            (self.functions.finalize)();
+            if (engine.0.end)() == 0 {
+                // What cannot be flushed is lost with the process in any case.
+                (self.functions.finalize)();
+            } else {
+                (self.functions.save_thread)();
+            }
         }
     }
 }

@@ -84,7 +84,7 @@ fn start(
     };
     let socket_prefix = String::from_utf8(prefix).map_err(|_| StartError::SocketPrefix)?;
     let module = control::module_path().ok_or(StartError::Place)?;
-    let installation = Installation::find(&module, python_homes(configuration));
+    let installation = Installation::find(module, python_homes(configuration));
     let servers: Vec<Server<'_>> = main.all().collect();
     let logs = ErrorLogs::of(configuration, &servers)?;
     let package = installation.as_ref().ok().and_then(|i| i.package.as_deref());

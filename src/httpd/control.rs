@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::ptr;
 
+use once_cell::sync::OnceCell;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use super::pool::Pool;
@@ -195,7 +196,12 @@ pub fn leave_to_parent() {
 }
 
 /// Where this module was loaded from.
-pub fn module_path() -> Option<PathBuf> {
+pub fn module_path() -> Option<&'static Path> {
+    static PLACE: OnceCell<PathBuf> = OnceCell::new();
+    PLACE.get_or_try_init(|| own_path().ok_or(())).ok().map(PathBuf::as_path)
+}
+
+fn own_path() -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     static ANCHOR: u8 = 0;
     let mut info = libc::Dl_info {

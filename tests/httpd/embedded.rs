@@ -60,6 +60,22 @@ fn exit_functions_run_when_the_child_ends() {
 }
 
 #[test]
+fn application_groups_end_in_order_too() {
+    let goodbye = "import atexit, sys\natexit.register(lambda: print('goodbye', file=sys.stderr, flush=True))\n";
+    let mut site = Httpd::builder()
+        .conf("WSGIScriptAlias /one {apps}/app.wsgi\nWSGIScriptAlias /two {apps}/app.wsgi")
+        .app("app.wsgi", &(goodbye.to_owned() + PROBE))
+        .start();
+    for mount in ["/one", "/two"] {
+        assert_eq!(site.ask_at(mount, "environ['mod_wsgi.application_group'][-4:]"), mount);
+    }
+    assert!(site.stop().expect("it stops").success());
+    let log = site.log.text();
+    assert_eq!((log.matches("goodbye").count(), log.matches("Fatal").count()), (2, 0), "{log}");
+    site.finish();
+}
+
+#[test]
 fn restricted_embedded_mode_is_an_error_that_names_the_cure() {
     let site = embedded(HELLO).conf("WSGIRestrictEmbedded On").start();
     assert_eq!(site.get("/").status, 500);

@@ -41,7 +41,8 @@ pub struct Engine {
     /// `Request` frame. 0, or -1 if there is no answer at all.
     pub serve: unsafe extern "C" fn(host: *const Host, route: View, request: View) -> c_int,
     /// Publishes `process_stopping` and ends the sub-interpreters. Called on the thread that Python began on, attached, when no request runs.
-    pub end: unsafe extern "C" fn(),
+    /// 0 if Python may be finalised now, or -1 if it must be left as it is because sub-interpreters are left.
+    pub end: unsafe extern "C" fn() -> c_int,
 }
 
 /// What the Apache half does for the engine during one request.

@@ -96,8 +96,10 @@ unsafe extern "C" fn serve(host: *const seam::Host, route: View, request: View) 
     if served == Some(true) { 0 } else { -1 }
 }
 
-unsafe extern "C" fn end() {
-    guard::silent("end", embedded::end);
+unsafe extern "C" fn end() -> c_int {
+    let mut clean = false;
+    guard::silent("end", |py| clean = embedded::end(py));
+    if clean { 0 } else { -1 }
 }
 
 static ENGINE: seam::Engine = seam::Engine { version: seam::VERSION, begin, serve, end };
