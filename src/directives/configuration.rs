@@ -1,6 +1,7 @@
 //! The process-wide part of a configuration while it is being read.
 #![forbid(unsafe_code)]
 
+use std::ffi::CStr;
 use std::sync::Mutex;
 
 use super::daemon::GroupOptions;
@@ -120,6 +121,8 @@ pub struct Configuration {
     pub destroy_interpreter: bool,
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
+    /// Directives that were given and have no effect in this version.
+    pub pending: Vec<&'static CStr>,
 }
 
 impl Configuration {
@@ -149,6 +152,7 @@ impl Configuration {
         sections: Vec::new(),
         destroy_interpreter: true,
         case_sensitive: !cfg!(target_os = "macos"),
+        pending: Vec::new(),
     };
 
     /// The process group of a name.

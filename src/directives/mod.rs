@@ -41,6 +41,8 @@ pub enum Setter {
     Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), Invalid>),
     /// In what the whole process shares.
     Global(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
+    /// Nowhere yet: existing configurations load, what they say is checked, and a warning tells that nothing comes of it.
+    Pending(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
 }
 
 /// One directive.
@@ -82,7 +84,7 @@ const fn row(name: &'static CStr, context: Context, set: Setter, help: &'static 
 }
 
 use Context::{Access, Configuration as Anywhere, FileInfo, Global, Server};
-use Setter::{Global as Process, Request, Server as Host};
+use Setter::{Global as Process, Pending, Request, Server as Host};
 
 /// Every directive.
 #[rustfmt::skip]
@@ -111,8 +113,8 @@ pub static DIRECTIVES: [Directive; 49] = [
     row(c"WSGIPythonHashSeed", Global, Process(process::python_hash_seed), c"random|number: PYTHONHASHSEED"),
     row(c"WSGIDontWriteBytecode", Global, Process(process::dont_write_bytecode), c"On|Off: whether Python leaves out writing .pyc files"),
     row(c"WSGISwitchInterval", Global, Process(process::switch_interval), c"seconds: how long a Python thread may run on"),
-    row(c"WSGIPerInterpreterGIL", Global, Process(process::per_interpreter_gil), c"On|Off: whether interpreters have locks of their own"),
-    row(c"WSGIFreeThreading", Global, Process(process::free_threading), c"On|Off: whether a free-threaded Python runs without its lock"),
+    row(c"WSGIPerInterpreterGIL", Global, Pending(process::per_interpreter_gil), c"On|Off: whether interpreters have locks of their own"),
+    row(c"WSGIFreeThreading", Global, Pending(process::free_threading), c"On|Off: whether a free-threaded Python runs without its lock"),
     row(c"WSGIDestroyInterpreter", Global, Process(process::destroy_interpreter), c"On|Off: whether interpreters are torn down when a process ends"),
     row(c"WSGIRestrictStdin", Global, Process(process::restrict_stdin), c"On|Off: forbid sys.stdin"),
     row(c"WSGIRestrictStdout", Global, Process(process::restrict_stdout), c"On|Off: forbid sys.stdout"),
@@ -137,8 +139,8 @@ pub static DIRECTIVES: [Directive; 49] = [
     row(c"WSGIAuthGroupScript", Access, Request(request::auth_group_script), c"script [application-group=name]: a script that knows users' groups"),
     row(c"WSGIGroupAuthoritative", Access, Request(request::group_authoritative), c"On|Off: accepted, without effect"),
 
-    row(c"WSGIServerMetrics", Global, Process(process::without_effect), c"On|Off: whether applications see server metrics (embedded mode)"),
-    row(c"WSGITelemetryService", Global, Process(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
-    row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: what counts as a slow request in telemetry"),
-    row(c"WSGITelemetryOptions", Global, Process(telemetry::options), c"[+-]flag ...: what telemetry holds"),
+    row(c"WSGIServerMetrics", Global, Pending(process::without_effect), c"On|Off: whether applications see server metrics (embedded mode)"),
+    row(c"WSGITelemetryService", Global, Pending(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
+    row(c"WSGISlowRequests", Global, Pending(telemetry::slow_requests), c"seconds: what counts as a slow request in telemetry"),
+    row(c"WSGITelemetryOptions", Global, Pending(telemetry::options), c"[+-]flag ...: what telemetry holds"),
 ];

@@ -60,6 +60,10 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             group.origin.hostname = server.hostname().map(<[u8]>::to_vec);
         }
     }
+    if !configuration.pending.is_empty() {
+        let names: Vec<_> = configuration.pending.iter().map(|name| name.to_string_lossy()).collect();
+        log::server(main, Level::Warn, format_args!("without effect in this version: {}", names.join(", ")));
+    }
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {
             daemons::set_current(Some(Arc::new(runtime)));
