@@ -123,6 +123,11 @@ pub(crate) fn judge(limits: &Limits, facts: &Facts<'_>, now: Instant) -> Option<
     None
 }
 
+/// Whether a process of this user may connect. Where the system does not tell the user, the secret that follows decides alone.
+pub(crate) fn may_connect(user: Option<u32>, users: &[u32]) -> bool {
+    user.is_none_or(|user| users.contains(&user))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,5 +193,11 @@ mod tests {
             assert_eq!(with_jitter(1, seed), 1);
             assert_eq!(with_jitter(0, seed), 0);
         }
+    }
+
+    #[test]
+    fn only_the_users_of_apache_children_may_connect() {
+        assert!(may_connect(Some(33), &[0, 33]) && may_connect(None, &[0, 33]));
+        assert!(!may_connect(Some(1000), &[0, 33]));
     }
 }

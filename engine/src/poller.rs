@@ -10,11 +10,13 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SocketFlags, accept_with};
 use wsgi_wire::record::Level;
 
 use crate::connection::{Arrived, Broken, Connection};
 use crate::lead::Leadership;
+use crate::policy;
 use crate::record;
 
 /// Keys of what is no connection; connections have their descriptor's number.
@@ -32,6 +34,8 @@ pub(crate) struct Poller {
     /// Wakes everybody for ever once the poller is closed.
     closed: OwnedFd,
     secret: u64,
+    /// The users that may connect.
+    users: Vec<u32>,
     timeout: Option<Duration>,
     /// Who waits.
     pub(crate) leadership: Leadership,
@@ -53,11 +57,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Poller {
-    /// A poller that accepts connections from `listener`, from children that know `secret`.
+    /// A poller that accepts connections from `listener`, made by processes of these users (uids) that know `secret`.
     ///
     /// # Errors
     /// If there are no more descriptors.
-    pub(crate) fn new(listener: OwnedFd, secret: u64, timeout: Option<Duration>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        listener: OwnedFd,
+        secret: u64,
+        users: Vec<u32>,
+        timeout: Option<Duration>,
+    ) -> std::io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let closed = eventfd(0, EventfdFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&listener, true)?;
@@ -69,6 +78,7 @@ impl Poller {
             idle: Mutex::default(),
             closed,
             secret,
+            users,
             timeout,
             leadership: Leadership::new(),
         })
@@ -106,11 +116,18 @@ impl Poller {
         }
     }
 
+    fn is_welcome(&self, socket: &OwnedFd) -> bool {
+        policy::may_connect(socket_peercred(socket).ok().map(|peer| peer.uid.as_raw()), &self.users)
+    }
+
     fn accept(&self) {
         let listener = lock(&self.listener);
         let Some(listener) = listener.as_ref() else { return };
         loop {
             match accept_with(listener, SocketFlags::CLOEXEC) {
+                Ok(socket) if !self.is_welcome(&socket) => {
+                    record::process(Level::Warn, "Refused a connection of a user that no Apache child runs as.");
+                }
                 Ok(socket) => {
                     let connection = Box::new(Connection::new(socket, self.timeout));
                     self.watch(connection, |e, s, d, f| epoll::add(e, s, d, f));

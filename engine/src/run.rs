@@ -101,7 +101,10 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         // A service process is its scripts; it ends when they do.
         return Ok(());
     };
-    let poller: &'static Poller = Box::leak(Box::new(Poller::new(listener, secret, timeout(settings.socket_timeout))?));
+    let own = rustix::process::geteuid().as_raw();
+    let users = [0, own].into_iter().chain(settings.children).collect();
+    let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
+    let poller: &'static Poller = Box::leak(Box::new(poller));
     let errands = Errands::start()?;
     if limits.deadlock.is_some() {
         std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(main))?;
