@@ -41,16 +41,22 @@ pub fn exchange<'r>(
     environ: &Environ<'r>,
     length: BodyLength,
 ) -> Result<Answer, Refused> {
-    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same thread.
-    let mut scratch = SCRATCH.with(RefCell::take);
     let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
-    let outcome = run(r, runtime, group, settings, environ, length, &mut scratch);
+    let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, scratch));
     if let Some(microseconds) = client_timeout {
         response::set_client_timeout(r, microseconds);
     }
+    outcome
+}
+
+/// Lends this thread's memory, which is empty, for one request.
+fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
+    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same thread.
+    let mut scratch = SCRATCH.with(RefCell::take);
+    let result = body(&mut scratch);
     scratch.clear();
     SCRATCH.with(|kept| kept.replace(scratch));
-    outcome
+    result
 }
 
 fn run<'r>(
@@ -99,23 +105,22 @@ pub fn in_process<'r>(
     length: BodyLength,
 ) -> Result<Answer, Refused> {
     let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
-    let mut scratch = SCRATCH.with(RefCell::take);
-    write_route(r, settings, environ, &mut scratch.route);
-    // There is no connection on which routes could have numbers.
-    let route = [&0u16.to_bytes()[..], &scratch.route].concat();
     let body = match length {
         BodyLength::Known(0) => Body::None,
         BodyLength::Known(length) => Body::Pull(Some(length)),
         BodyLength::Chunked => Body::Pull(None),
     };
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
-    put_request(&mut scratch.body, &facts, body, |vars| environ.write_request(r, vars));
     let request_rec = if settings.pass_apache_request.unwrap_or(false) { r.address() } else { ptr::null_mut() };
-    let mut client = HttpClient::new(r, ResponseRules { header_limit: usize::MAX, local_redirects: false });
-    let outcome = call::serve(engine, &mut client, request_rec, &route, &scratch.body);
-    scratch.clear();
-    SCRATCH.with(|kept| kept.replace(scratch));
-    conclude(&mut client, outcome)
+    with_scratch(|Scratch { route, body: request, .. }| {
+        // There is no connection on which routes could have numbers.
+        0u16.put(route);
+        write_route(r, settings, environ, route);
+        put_request(request, &facts, body, |vars| environ.write_request(r, vars));
+        let mut client = HttpClient::new(r, ResponseRules { header_limit: usize::MAX, local_redirects: false });
+        let outcome = call::serve(engine, &mut client, request_rec, route, request);
+        conclude(&mut client, outcome)
+    })
 }
 
 /// The script's modification time where Apache has looked it up, else 0.
@@ -128,7 +133,6 @@ fn script_mtime(r: &Request<'_>, environ: &Environ<'_>) -> i64 {
 
 fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Environ<'r>, out: &mut Vec<u8>) {
     let destination = environ.destination();
-    out.clear();
     put_route(
         out,
         destination.handler_script.unwrap_or(r.filename()),
