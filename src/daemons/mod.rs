@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use wsgi_wire::table;
+
 use crate::directives::configuration::{Configuration, Origin};
 use crate::embedded::Plan;
 use crate::httpd::shared::SharedTable;
@@ -20,6 +22,8 @@ use crate::relay::idle::IdleConnections;
 pub struct Group {
     /// Its name in the process table.
     pub key: u64,
+    /// Its record there.
+    pub record: &'static table::Group,
     /// The server that it was defined in.
     pub origin: Origin,
     /// `connect-timeout`: how long a request waits for a process.
@@ -69,13 +73,18 @@ pub fn set_current(runtime: Option<Arc<Runtime>>) {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }
 
-/// What children need to know of the groups. `timeout` is Apache's `Timeout`.
-pub fn groups(configuration: &Configuration, timeout: Duration) -> HashMap<Vec<u8>, Group> {
+/// What children need to know of the groups. `records` are theirs in the process table, in order, `timeout` is Apache's `Timeout`.
+pub fn groups(
+    configuration: &Configuration,
+    records: &[&'static table::Group],
+    timeout: Duration,
+) -> HashMap<Vec<u8>, Group> {
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let group = |g: &crate::directives::configuration::Group| {
+    let group = |g: &crate::directives::configuration::Group, record| {
         let o = &g.options;
         Group {
-            key: wsgi_wire::table::group_key(&g.name),
+            key: table::group_key(&g.name),
+            record,
             origin: g.origin.clone(),
             connect_timeout: seconds(o.connect_timeout),
             socket_timeout: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },
@@ -86,5 +95,5 @@ pub fn groups(configuration: &Configuration, timeout: Duration) -> HashMap<Vec<u
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }
     };
-    configuration.groups.iter().map(|g| (g.name.clone(), group(g))).collect()
+    configuration.groups.iter().zip(records).map(|(g, record)| (g.name.clone(), group(g, record))).collect()
 }

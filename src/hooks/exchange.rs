@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::ptr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
@@ -85,12 +85,22 @@ fn run<'r>(
         let r = client.request();
         frame::put(out, Kind::Request, |out| put_request(out, facts, body, |vars| environ.write_request(r, vars)))
     };
+    let start = Instant::now();
     let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
     let outcome = delivery.run(facts).map_err(|error| {
+        if let Some(why) = error.refusal() {
+            group.record.refused(why);
+        }
         let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
     })?;
-    conclude(&mut client, outcome)
+    let answer = conclude(&mut client, outcome);
+    let status = match &answer {
+        Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
+        Ok(_) => response::status(client.request()),
+    };
+    group.record.answered(status, start.elapsed());
+    answer
 }
 
 /// Has the request executed by the engine in this child.

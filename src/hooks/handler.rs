@@ -26,7 +26,7 @@ use crate::policy::visibility;
 
 /// A request that ends with an error of ours: what the client gets and what the log says.
 pub struct Refused {
-    status: u16,
+    pub(super) status: u16,
     reason: String,
 }
 

@@ -1,6 +1,7 @@
 //! `post_config`: the configuration is complete; the process groups start.
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -41,6 +42,8 @@ enum StartError {
     User(u32),
     #[error("there are more than {MOST_ERROR_LOGS} error logs with process groups; let virtual hosts share some")]
     ErrorLogs,
+    #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
+    Groups,
 }
 
 /// Takes the configuration that was read. Starts nothing in a configuration test or at the first of the two readings at start.
@@ -94,7 +97,7 @@ fn start(
     let package = installation.as_ref().ok().and_then(|i| i.package.as_deref());
     let around = surroundings(package, &socket_prefix, &logs, temporary, main)?;
     let mut runtime = Runtime {
-        groups: daemons::groups(configuration, main.timeout()),
+        groups: HashMap::new(),
         table: None,
         socket_prefix,
         parent: process::id(),
@@ -105,6 +108,9 @@ fn start(
     // A supervisor of an earlier configuration must hear that it has no groups any more.
     if !configuration.groups.is_empty() || control::supervisor().is_some() {
         let table = control::table().map_err(StartError::Table)?;
+        let names: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
+        let records = table.assign(&names, around.generation).ok_or(StartError::Groups)?;
+        runtime.groups = daemons::groups(configuration, &records, main.timeout());
         runtime.table = Some(table);
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
         let program = installation?.supervisor;

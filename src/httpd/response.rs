@@ -20,6 +20,11 @@ pub fn set_status(r: &mut Request<'_>, status: u16, line: &[u8]) {
     }
 }
 
+/// The status that the response has so far.
+pub fn status(r: &Request<'_>) -> u16 {
+    u16::try_from(r.rec().status).unwrap_or(0)
+}
+
 /// Takes the status back, so that Apache's own error page or another URL takes the place of the response.
 pub fn clear_status(r: &mut Request<'_>) {
     // SAFETY: S1.

@@ -4,10 +4,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
-use wsgi_wire::table::{self, Header, SLOTS, Slot};
+use wsgi_wire::table::{self, GROUPS, Group, Header, SLOTS, Slot};
 
 /// The mapped table. Copies refer to the same memory, which stays mapped until the process ends. All zero is no table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,10 @@ impl SharedTable {
         let base = unsafe {
             mmap(ptr::null_mut(), table::SIZE, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file.as_fd(), 0)?
         };
-        Ok(Self { base: base.cast_const().cast(), fd: file.into_raw_fd() })
+        let table = Self { base: base.cast_const().cast(), fd: file.into_raw_fd() };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        table.header().started.store(now.as_secs(), Ordering::Relaxed);
+        Ok(table)
     }
 
     /// Whether there is a table: false for zeroed memory.
@@ -58,6 +62,25 @@ impl SharedTable {
     pub fn slot(&self, index: usize) -> Option<&'static Slot> {
         // SAFETY: within the mapping, at the beginning of a page; `Slot` is atomics, for which all bytes are valid.
         (index < SLOTS).then(|| unsafe { &*self.base.add(table::offset(index)).cast::<Slot>() })
+    }
+
+    /// The record of a process group; `None` beyond the last.
+    pub fn group(&self, index: usize) -> Option<&'static Group> {
+        // SAFETY: within the mapping, aligned for it as a record's size is; `Group` is atomics, for which all bytes are valid.
+        (index < GROUPS).then(|| unsafe { &*self.base.add(table::group_offset(index)).cast::<Group>() })
+    }
+
+    /// Gives each group of a new configuration its record. `None` if there are more groups than records.
+    pub fn assign(&self, names: &[&[u8]], generation: u32) -> Option<Vec<&'static Group>> {
+        let header = self.header();
+        // As many free records as may be needed, and no more, so that unused memory is not touched.
+        let used = (header.groups.load(Ordering::Relaxed) as usize + names.len()).min(GROUPS);
+        let table = *self;
+        let assigned = table::group::assign((0..used).filter_map(move |i| table.group(i)), names, generation)?;
+        let last = (0..used).rfind(|i| table.group(*i).is_some_and(|record| record.is_used()));
+        header.groups.fetch_max(last.map_or(0, |i| i as u32 + 1), Ordering::Relaxed);
+        header.generation.store(generation, Ordering::Release);
+        Some(assigned)
     }
 
     /// The slots that have ever been in use.

@@ -149,13 +149,18 @@ impl Patience {
         self.last.saturating_duration_since(self.started) < Self::PICKY
     }
 
+    /// How long it has waited.
+    pub fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// How long to sleep before the next look; `None` when it is time to give up.
     pub fn pause(&mut self, now: Instant, found: &Now<'_>) -> Option<Duration> {
         if matches!(found, Now::Nothing) {
             self.hopeless += now.saturating_duration_since(self.last);
         }
         self.last = now;
-        let waited = now.saturating_duration_since(self.started);
+        let waited = self.waited(now);
         if waited >= self.limit || self.hopeless >= Self::HOPELESS {
             return None;
         }

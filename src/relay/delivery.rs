@@ -7,7 +7,7 @@ use std::time::Instant;
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
-use wsgi_wire::table;
+use wsgi_wire::table::{self, Refusal};
 
 use super::Client;
 use super::choice::{Claim, Now, Patience, Place, Pool};
@@ -43,6 +43,17 @@ impl Undelivered {
             Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
             Self::QueueTimeout => 504,
             Self::TooLong => 500,
+        }
+    }
+
+    /// As what the process table counts it; a request that is wrong itself is not the group's affair.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::NoProcess => Some(Refusal::NoProcess),
+            Self::NotReady => Some(Refusal::NotReady),
+            Self::Unreachable(_) => Some(Refusal::Unreachable),
+            Self::QueueTimeout => Some(Refusal::QueueTimeout),
+            Self::TooLong => None,
         }
     }
 }
@@ -93,7 +104,7 @@ where
     /// [`Undelivered`]; nothing has executed it then.
     pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, Undelivered> {
         let Some(table) = self.runtime.table else { return Err(Undelivered::NoProcess) };
-        let (group, queue) = (self.group.key, table.header().queue(self.group.key));
+        let (group, queue) = (self.group.key, &self.group.record.queue);
         let mut patience = Patience::new(Instant::now(), self.group.connect_timeout);
         let mut place: Option<Place<'_>> = None;
         let mut avoid: Vec<(usize, u32)> = Vec::new();
@@ -114,7 +125,9 @@ where
                     continue;
                 }
             };
-            place = None;
+            if place.take().is_some() {
+                self.group.record.waits.add(patience.waited(Instant::now()));
+            }
             facts.connects = facts.connects.saturating_add(1);
             match self.try_process(&claim, &mut facts)? {
                 Ok(Outcome::Rejected(Reject::QueueTimeout)) => return Err(Undelivered::QueueTimeout),

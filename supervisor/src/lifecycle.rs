@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use wsgi_wire::control::Reason;
+
 /// How long past its own time limits a process may take before this supervisor steps in: its own end is better, it says more.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -119,6 +121,17 @@ pub enum Cause {
     SlowStart,
     /// It did not finish its requests in time.
     SlowDrain,
+}
+
+impl Cause {
+    /// The same for the status page.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::NotNeeded => Reason::ShutdownSignal,
+            Self::SlowStart => Reason::StartupTimeout,
+            Self::SlowDrain => Reason::GracefulSignal,
+        }
+    }
 }
 
 /// What to do now, and when to look again if nothing happens until then.

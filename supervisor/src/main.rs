@@ -19,6 +19,7 @@ mod sys;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -49,6 +50,7 @@ fn run(log: Log) -> io::Result<()> {
     let signals = Signals::new()?;
     let control = Channel::with_descriptors(control)?;
     let table = Table::map(table)?;
+    table.header().supervisor.store(std::process::id(), Relaxed);
     // Sockets must be nobody else's from the moment they exist. Daemons get Apache's own mask back, or their group's.
     let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
     Supervisor::new(control, table, signals, log, apaches_umask).run()

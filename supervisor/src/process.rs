@@ -1,5 +1,7 @@
 //! A daemon process as long as it lives.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -7,7 +9,7 @@ use rustix::process::{Pid, Signal, getpriority_process, kill_process};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::{Drain, Draining, Reason};
 use wsgi_wire::frame::Kind;
-use wsgi_wire::table::State;
+use wsgi_wire::table::{Ending, Failure, State};
 
 use crate::channel::Channel;
 use crate::configuration::Group;
@@ -35,6 +37,8 @@ pub struct Process {
     pub channel: Option<Channel>,
     phase: Phase,
     since: Instant,
+    /// Why it ends, once it was told to or has said so.
+    reason: Option<Reason>,
     /// Goes with it.
     _socket: SocketFile,
 }
@@ -55,6 +59,7 @@ impl Process {
             channel: Some(channel),
             phase: Phase::Starting { reported: false },
             since: started,
+            reason: None,
             _socket: socket,
         }
     }
@@ -89,6 +94,17 @@ impl Process {
         matches!(self.phase, Phase::Draining | Phase::Stopping | Phase::Killed)
     }
 
+    /// Why it has ended with this status: what the status page counts.
+    pub fn ending(&self, status: ExitStatus) -> Ending {
+        match self.reason {
+            _ if self.phase == Phase::Killed => Ending::Failed(Failure::Killed),
+            Some(reason) => Ending::Orderly(reason),
+            None if self.ready.is_none() => Ending::Failed(Failure::FailedAtStart),
+            None if status.signal() == Some(Signal::KILL.as_raw()) => Ending::Failed(Failure::Killed),
+            None => Ending::Failed(Failure::Crash),
+        }
+    }
+
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.since = Instant::now();
@@ -110,6 +126,7 @@ impl Process {
                 }
                 (Kind::Draining, Phase::Starting { .. } | Phase::Ready) => {
                     leaves = Some(Draining::from_bytes(&payload)?.reason);
+                    self.reason = leaves;
                     (self.phase, self.since) = (Phase::Draining, now);
                 }
                 // Late news: its messages and our signals have crossed.
@@ -127,13 +144,15 @@ impl Process {
     pub fn drain(&mut self, table: &Table) -> Result<(), Malformed> {
         self.leave(table);
         self.enter(Phase::Draining);
+        self.reason = Some(Reason::GracefulSignal);
         let message = Drain { reason: Reason::GracefulSignal };
         self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Drain, &message.to_bytes()))
     }
 
-    /// Stops it.
-    pub fn stop(&mut self, table: &Table) {
+    /// Stops it. `reason` counts unless there was one before.
+    pub fn stop(&mut self, table: &Table, reason: Reason) {
         self.leave(table);
+        self.reason.get_or_insert(reason);
         self.enter(Phase::Stopping);
         self.signal(Signal::TERM);
     }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Pid;
 use wsgi_wire::codec::{Malformed, Wire};
@@ -85,6 +85,9 @@ pub fn spawn(group: &Group, configuration: &Configuration, table: &Table, umask:
     let secret = getrandom::u64().map_err(io::Error::from)?;
     table.header().used.fetch_max(index as u32 + 1, Relaxed);
     slot.occupy(group_key(group.name()), group.settings.daemon.threads, secret);
+    slot.generation.store(configuration.generation, Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    slot.started.store(now.as_secs(), Relaxed);
     let result = fill(index, slot, group, configuration, table, umask);
     if result.is_err() {
         slot.set_state(State::Free);

@@ -13,9 +13,10 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::stdio::dup2_stderr;
 use wsgi_wire::codec::Malformed;
+use wsgi_wire::control::Reason;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
-use wsgi_wire::table::State;
+use wsgi_wire::table::{State, group_key};
 
 use crate::backoff::Backoff;
 use crate::channel::Channel;
@@ -132,7 +133,7 @@ impl Supervisor {
                     process.label()
                 ));
                 if process.drain(table).is_err() {
-                    process.stop(table);
+                    process.stop(table, Reason::GracefulSignal);
                 }
             }),
             Action::Stop(slot, cause) => self.with(slot, |process, table| {
@@ -148,7 +149,7 @@ impl Supervisor {
                         process.label()
                     )),
                 }
-                process.stop(table);
+                process.stop(table, cause.reason());
             }),
             Action::Kill(slot) => self.with(slot, |process, _| {
                 log.error(&format!("{} has not stopped within its shutdown-timeout and is killed", process.label()));
@@ -245,6 +246,9 @@ impl Supervisor {
             slot.pid.store(0, Relaxed);
             slot.set_state(State::Free);
         }
+        if let Some(record) = self.table.group(group_key(process.group.name())) {
+            record.endings.add(process.ending(status));
+        }
         let expected = process.is_leaving() || process.group.is_service() && status.success();
         let level = if expected { Level::Info } else { Level::Error };
         self.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
@@ -311,7 +315,7 @@ impl Supervisor {
             Err(error) => {
                 self.log.error(&format!("{} has sent something malformed ({error}) and is stopped", process.label()));
                 process.channel = None;
-                process.stop(&self.table);
+                process.stop(&self.table, Reason::ShutdownSignal);
             }
         }
     }

@@ -1,9 +1,16 @@
-//! The process table: one page for each daemon process in a memory file that the Apache parent makes, its children inherit and each daemon
-//! maps its own page of. Here is only the layout; whoever maps it guarantees that a page is really there.
+//! The process table: a memory file that the Apache parent makes, its children inherit and each daemon maps its own page of. A page for what
+//! concerns all, a record for each process group, a page for each daemon process. Here is only the layout; whoever maps it guarantees that what
+//! is pointed to is really there.
+
+pub mod ending;
+pub mod group;
+pub mod histogram;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crate::codec::byte_enum;
+pub use ending::{Ending, Failure};
+pub use group::{Group, Queue, Refusal};
 
 /// Bytes of a page of the table: what `mmap` can map alone. Larger machine pages are a multiple of it only on few systems; there the daemon
 /// maps the surrounding machine page.
@@ -12,12 +19,23 @@ pub const PAGE: usize = 4096;
 /// How many daemon processes one server can have at a time, those on their way out included.
 pub const SLOTS: usize = 512;
 
-/// Bytes of the whole table: the header's page, then the slots'. Pages that were never used take no memory.
-pub const SIZE: usize = PAGE * (SLOTS + 1);
+/// How many process groups there can be: each has at least one process.
+pub const GROUPS: usize = SLOTS;
+
+/// Bytes of a group's record.
+pub const GROUP: usize = 1024;
+
+/// Bytes of the whole table: the header's page, the groups' records, the slots' pages. What was never used takes no memory.
+pub const SIZE: usize = offset(SLOTS);
 
 /// Where a slot's page begins in the table.
 pub const fn offset(slot: usize) -> usize {
-    PAGE * (slot + 1)
+    group_offset(GROUPS).next_multiple_of(PAGE) + PAGE * slot
+}
+
+/// Where a group's record begins in the table.
+pub const fn group_offset(group: usize) -> usize {
+    PAGE + GROUP * group
 }
 
 /// The beginning of the first page.
@@ -26,27 +44,14 @@ pub const fn offset(slot: usize) -> usize {
 pub struct Header {
     /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches few pages.
     pub used: AtomicU32,
-    queues: [Queue; QUEUES],
-}
-
-/// Requests in Apache children that wait for a process of their group with a free thread.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct Queue {
-    /// How many are waiting. One that ends with its child stays counted, which costs others a needless wake-up now and then.
-    pub waiting: AtomicU32,
-    /// Counts threads that got free, while somebody is waiting: what they wait on (a futex).
-    pub freed: AtomicU32,
-}
-
-/// Few enough for the header's page, many enough that two groups seldom share one.
-const QUEUES: usize = 32;
-
-impl Header {
-    /// The queue of a process group.
-    pub fn queue(&self, group: u64) -> &Queue {
-        &self.queues[group as usize % QUEUES]
-    }
+    /// Records of groups from this one on have never been used.
+    pub groups: AtomicU32,
+    /// Process id of the supervisor; 0 before it has begun.
+    pub supervisor: AtomicU32,
+    /// The configuration in force, counted from 1.
+    pub generation: AtomicU32,
+    /// When this server was started, seconds since the epoch.
+    pub started: AtomicU64,
 }
 
 const _: () = assert!(size_of::<Header>() <= PAGE);
@@ -86,6 +91,10 @@ pub struct Slot {
     pub busy: AtomicU32,
     /// Requests that it has finished.
     pub requests: AtomicU64,
+    /// When it was started, seconds since the epoch.
+    pub started: AtomicU64,
+    /// The configuration that it belongs to.
+    pub generation: AtomicU32,
 }
 
 const _: () = assert!(size_of::<Slot>() <= PAGE);
@@ -102,7 +111,7 @@ impl Slot {
         self.state.store(u32::from(state as u8), std::sync::atomic::Ordering::Release);
     }
 
-    /// Puts a new process into the slot: everything but its pid, which is not known before it is spawned.
+    /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and its configuration.
     pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
         self.serial.fetch_add(1, Relaxed);
         self.pid.store(0, Relaxed);
@@ -112,6 +121,8 @@ impl Slot {
         self.in_flight.store(0, Relaxed);
         self.busy.store(0, Relaxed);
         self.requests.store(0, Relaxed);
+        self.started.store(0, Relaxed);
+        self.generation.store(0, Relaxed);
         self.set_state(State::Starting);
     }
 }

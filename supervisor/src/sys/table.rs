@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
 
-use wsgi_wire::table::{Header, SIZE, SLOTS, Slot, offset};
+use wsgi_wire::table::{GROUPS, Group, Header, SIZE, SLOTS, Slot, group_offset, offset};
 
 /// The whole table, shared with the Apache parent, its children and, page by page, the daemons.
 #[derive(Debug)]
@@ -46,6 +47,14 @@ impl Table {
     pub fn slot(&self, index: usize) -> Option<&Slot> {
         // SAFETY: `offset` of an index below SLOTS is a page inside the mapping; every bit pattern is a valid Slot of atomics.
         (index < SLOTS).then(|| unsafe { self.base.add(offset(index)).cast().as_ref() })
+    }
+
+    /// The record of the group with this key ([`wsgi_wire::table::group_key`]).
+    pub fn group(&self, key: u64) -> Option<&Group> {
+        let used = (self.header().groups.load(Relaxed) as usize).min(GROUPS);
+        // SAFETY: `group_offset` of an index below GROUPS is inside the mapping and aligned; every bit pattern is a valid Group of atomics.
+        let record = |index| unsafe { self.base.add(group_offset(index)).cast::<Group>().as_ref() };
+        (0..used).map(record).find(|group| group.is_used() && group.key() == key)
     }
 
     /// All slots with their indexes.

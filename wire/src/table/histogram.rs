@@ -1,0 +1,122 @@
+//! A histogram that many processes add to at the same time.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How many buckets there are, the last one without an upper bound.
+pub const BUCKETS: usize = 25;
+
+/// Upper bound of the first bucket in nanoseconds. Each bucket reaches twice as far as the one before: 62.5 µs, … 1 ms, 2 ms, … 524 s.
+const FIRST: u64 = 62_500;
+
+/// Durations. All zero is empty.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Histogram {
+    nanoseconds: AtomicU64,
+    buckets: [AtomicU64; BUCKETS],
+}
+
+/// A histogram at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Distribution {
+    /// All durations together.
+    pub sum: Duration,
+    /// How many durations fell into each bucket, not cumulative.
+    pub buckets: [u64; BUCKETS],
+}
+
+/// The upper bound of a bucket; `None` for the last one.
+pub fn bound(bucket: usize) -> Option<Duration> {
+    (bucket < BUCKETS - 1).then(|| Duration::from_nanos(FIRST << bucket))
+}
+
+impl Histogram {
+    /// Adds a duration.
+    pub fn add(&self, duration: Duration) {
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let octave = (nanoseconds / FIRST).checked_ilog2().map_or(0, |log| log as usize + 1);
+        self.nanoseconds.fetch_add(nanoseconds, Relaxed);
+        self.buckets[octave.min(BUCKETS - 1)].fetch_add(1, Relaxed);
+    }
+
+    /// What has been added so far.
+    pub fn read(&self) -> Distribution {
+        Distribution {
+            sum: Duration::from_nanos(self.nanoseconds.load(Relaxed)),
+            buckets: std::array::from_fn(|bucket| self.buckets[bucket].load(Relaxed)),
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        self.nanoseconds.store(0, Relaxed);
+        self.buckets.iter().for_each(|bucket| bucket.store(0, Relaxed));
+    }
+}
+
+impl Distribution {
+    /// How many durations there are.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// The mean; `None` of nothing.
+    pub fn mean(&self) -> Option<Duration> {
+        let count = self.count();
+        (count > 0).then(|| self.sum.div_f64(count as f64))
+    }
+
+    /// What this share of the durations (0 to 1) does not exceed, estimated as Prometheus does: within a bucket they count as evenly spread, and
+    /// what is in the last one as its lower bound. `None` of nothing.
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let rank = share * self.count() as f64;
+        let (mut below, mut lower) = (0.0, Duration::ZERO);
+        for (bucket, count) in self.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
+            lower = bucket.checked_sub(1).and_then(bound).unwrap_or_default();
+            let Some(upper) = bound(bucket) else { break };
+            let count = *count as f64;
+            if below + count >= rank {
+                return Some(lower + (upper - lower).mul_f64(((rank - below) / count).clamp(0.0, 1.0)));
+            }
+            below += count;
+        }
+        (self.count() > 0).then_some(lower)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_holds_what_is_below_its_bound() {
+        for (bucket, micros) in [(0, 0), (0, 62), (1, 63), (1, 124), (2, 125), (4, 999), (5, 1000), (24, 600_000_000)] {
+            let histogram = Histogram::default();
+            histogram.add(Duration::from_micros(micros));
+            let found = histogram.read();
+            assert_eq!(found.buckets.iter().position(|n| *n == 1), Some(bucket), "{micros} µs");
+            assert!(bound(bucket).is_none_or(|bound| found.sum < bound));
+        }
+        assert_eq!(bound(4), Some(Duration::from_millis(1)));
+        assert_eq!(bound(BUCKETS - 1), None);
+    }
+
+    #[test]
+    fn quantiles_lie_within_their_bucket() {
+        let histogram = Histogram::default();
+        assert_eq!((histogram.read().mean(), histogram.read().quantile(0.5)), (None, None));
+        for _ in 0..90 {
+            histogram.add(Duration::from_millis(3));
+        }
+        for _ in 0..10 {
+            histogram.add(Duration::from_millis(100));
+        }
+        let found = histogram.read();
+        assert_eq!((found.count(), found.mean()), (100, Some(Duration::from_micros(12_700))));
+        let half = found.quantile(0.5).unwrap();
+        assert!(half > Duration::from_millis(2) && half < Duration::from_millis(4));
+        let most = found.quantile(0.99).unwrap();
+        assert!(most > Duration::from_millis(64) && most < Duration::from_millis(128));
+        assert_eq!(found.quantile(1.0), Some(Duration::from_millis(128)));
+    }
+}
