@@ -18,12 +18,12 @@ const FUNCTIONS: &[&str] = &[
     "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
     "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
     // bodies
-    "ap_(get_brigade|pass_brigade|bucket_error_create)",
+    "ap_(get_brigade|pass_brigade|bucket_error_create|send_interim_response)",
     "apr_brigade_(create|cleanup|flatten|length)",
     "apr_bucket_(heap|transient|eos|flush)_create",
     // APR
     "apr_(palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
-    "apr_table_(get|setn|addn|unset|elts)",
+    "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_get_conn_socket",
     "apr_(os_file_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
     "apr_proc_other_child_(register|unregister)",

@@ -1,4 +1,4 @@
-//! The object behind `start_response` and `write`.
+//! The object behind `start_response`, `write` and `wsgi.early_hints`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::output::{self, Failed};
 use crate::request::Request;
 use crate::response::{Head, Invalid, Refused};
 
-/// One request's `start_response` and `write`.
+/// One request's `start_response`, `write` and `wsgi.early_hints`.
 pub(crate) struct Adapter {
     /// Which.
     pub(crate) request: Arc<Request>,
@@ -24,7 +24,7 @@ impl Class for Adapter {
     const DOC: &'static std::ffi::CStr = c"The server's side of one request.";
 
     fn define(class: &mut Definition<Self>) {
-        class.method(c"start_response", start_response).method(c"write", write);
+        class.method(c"start_response", start_response).method(c"write", write).method(c"early_hints", early_hints);
     }
 }
 
@@ -53,10 +53,7 @@ fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyR
     let given = args.required("start_response", 1, 2, 3)?;
     let exception = args.get(2).filter(|e| !e.is_none());
     let committed = this.request.with(py, |live| live.response.committed()).ok_or_else(|| over("start_response"))?;
-    let Ok(headers) = given.cast::<PyList>() else {
-        let found = object::class_name(&given);
-        return Err(PyTypeError::new_err(format!("start_response() argument 2 must be list, not {found}")));
-    };
+    let headers = list(&given, "start_response() argument 2")?;
     let exception =
         match exception {
             None => None,
@@ -70,10 +67,11 @@ fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyR
             None => PyRuntimeError::new_err("start_response() called more than once without exc_info"),
         });
     }
-    let head = head(&status, headers)?;
+    let mut head = Head::new(&native(&status)?)?;
+    add_headers(&mut head, headers)?;
     events::response_started(py, &this.request, &status, &given, exception.as_ref())?;
     this.request.with(py, |live| live.response.start(head)).ok_or_else(|| over("start_response"))?;
-    this.object.getattr("write")
+    this.object.getattr(this.request.interpreter.names.write.bind(py))
 }
 
 /// The exception that `exc_info` holds, to be raised again.
@@ -88,8 +86,14 @@ fn again(exception: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
     Ok(PyErr::from_value(value))
 }
 
-fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyList>) -> PyResult<Head> {
-    let mut head = Head::new(&native(status)?)?;
+fn list<'a, 'py>(given: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyList>> {
+    given.cast::<PyList>().map_err(|_| {
+        let found = object::class_name(given);
+        PyTypeError::new_err(format!("{what} must be list, not {found}"))
+    })
+}
+
+fn add_headers(head: &mut Head, headers: &Bound<'_, PyList>) -> PyResult<()> {
     for header in headers.iter() {
         let Ok(pair) = header.cast::<PyTuple>() else {
             let found = object::class_name(&header);
@@ -100,7 +104,7 @@ fn head(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyList>) -> PyResult<Head
         }
         head.push(native(&pair.get_item(0)?)?, native(&pair.get_item(1)?)?)?;
     }
-    Ok(head)
+    Ok(())
 }
 
 /// The bytes of a native string.
@@ -123,5 +127,17 @@ fn write<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bou
         Err(Failed::Over) => Err(over("write")),
         Err(Failed::Gone(gone)) => Err(PyOSError::new_err(gone.to_string())),
         Err(Failed::Refused(error)) => Err(error.into()),
+    }
+}
+
+/// `wsgi.early_hints`: a `103 Early Hints` (RFC 8297) for clients of HTTP/1.1 and later, with headers such as `Link`.
+fn early_hints<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = this.py();
+    let given = args.required("early_hints", 0, 1, 1)?;
+    let mut hints = Head::default();
+    add_headers(&mut hints, list(&given, "early_hints() argument 1")?)?;
+    match output::send_hints(py, &this.request, &hints.headers) {
+        Ok(()) => Ok(py.None().into_bound(py)),
+        Err(late) => Err(PyRuntimeError::new_err(late.to_string())),
     }
 }

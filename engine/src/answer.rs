@@ -45,6 +45,9 @@ enum Stop {
     Gone,
 }
 
+/// What the application is called with: the environ and `start_response`.
+type Arguments<'py> = (Bound<'py, PyDict>, Bound<'py, PyAny>);
+
 impl From<PyErr> for Stop {
     fn from(error: PyErr) -> Self {
         Self::Raised(error)
@@ -102,25 +105,32 @@ impl<'a, 'py> Answer<'a, 'py> {
         };
         self.runner.loaded(route.ignore_activity);
         let thread = self.runner.number();
-        let environ = environ::build(py, interpreter, route, vars, &self.moments, thread)
-            .and_then(|environ| self.add_streams(&environ).map(|()| environ))
-            .and_then(|environ| self.runner.furnish(&environ).map(|()| environ));
-        match environ {
-            Ok(environ) => self.run(application, route.callable(), environ),
+        let prepared = environ::build(py, interpreter, route, vars, &self.moments, thread).and_then(|environ| {
+            let start_response = self.add_ours(&environ)?;
+            self.runner.furnish(&environ)?;
+            Ok((environ, start_response))
+        });
+        match prepared {
+            Ok(arguments) => self.run(application, route.callable(), arguments),
             Err(error) => self.failed(&error),
         }
     }
 
-    fn add_streams(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<()> {
+    /// Adds what belongs to this one request, and gives its `start_response`.
+    fn add_ours(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
         let (py, interpreter) = (self.py, self.request.interpreter);
-        let input = interpreter.types.input.instance(py, Input { request: Arc::clone(self.request) })?;
-        environ.set_item(interpreter.names.input.bind(py), input)?;
-        environ.set_item(interpreter.names.errors.bind(py), streams::errors(py, self.request)?)?;
+        let (types, names) = (&interpreter.types, &interpreter.names);
+        let adapter = types.adapter.instance(py, Adapter { request: Arc::clone(self.request) })?;
+        environ.set_item(names.early_hints.bind(py), adapter.getattr(names.early_hints_method.bind(py))?)?;
+        let input = types.input.instance(py, Input { request: Arc::clone(self.request) })?;
+        environ.set_item(names.input.bind(py), input)?;
+        environ.set_item(names.errors.bind(py), streams::errors(py, self.request)?)?;
         self.moments.application_start = environ::now();
-        environ.set_item(interpreter.names.application_start.bind(py), self.moments.application_start)
+        environ.set_item(names.application_start.bind(py), self.moments.application_start)?;
+        adapter.getattr(names.start_response.bind(py))
     }
 
-    fn run(&mut self, application: Bound<'py, PyAny>, callable: &[u8], environ: Bound<'py, PyDict>) -> Outcome {
+    fn run(&mut self, application: Bound<'py, PyAny>, callable: &[u8], arguments: Arguments<'py>) -> Outcome {
         let (py, interpreter, request) = (self.py, self.request.interpreter, self.request);
         let wanted = events::wanted(py, interpreter);
         let sample = Sample::begin(wanted || Process::get().metrics.is_recording());
@@ -133,12 +143,12 @@ impl<'a, 'py> Answer<'a, 'py> {
         metrics.active.fetch_add(1, Ordering::Relaxed);
         let application = match wanted {
             true => {
-                self.server_pid = server_pid(&environ);
-                self.started(application, callable, &environ)
+                self.server_pid = server_pid(&arguments.0);
+                self.started(application, callable, &arguments.0)
             }
             false => application,
         };
-        let outcome = self.call(&application, environ);
+        let outcome = self.call(&application, arguments);
         let status = match outcome {
             Outcome::Failed(status) => status,
             _ => request.with(py, |live| live.response.status).flatten().unwrap_or(500),
@@ -156,9 +166,8 @@ impl<'a, 'py> Answer<'a, 'py> {
         outcome
     }
 
-    fn call(&self, application: &Bound<'py, PyAny>, environ: Bound<'py, PyDict>) -> Outcome {
-        let result = self.adapter().and_then(|start_response| application.call1((&environ, start_response)));
-        let outcome = match result {
+    fn call(&self, application: &Bound<'py, PyAny>, (environ, start_response): Arguments<'py>) -> Outcome {
+        let outcome = match application.call1((&environ, start_response)) {
             Ok(result) => {
                 let stop = self.respond(&result).err();
                 let outcome = match stop {
@@ -173,11 +182,6 @@ impl<'a, 'py> Answer<'a, 'py> {
         };
         drop(environ);
         outcome
-    }
-
-    fn adapter(&self) -> PyResult<Bound<'py, PyAny>> {
-        let adapter = Adapter { request: Arc::clone(self.request) };
-        self.request.interpreter.types.adapter.instance(self.py, adapter)?.getattr("start_response")
     }
 
     fn respond(&self, result: &Bound<'py, PyAny>) -> Result<(), Stop> {

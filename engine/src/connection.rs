@@ -18,7 +18,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::record::Level;
 use wsgi_wire::request::{BodyError, Hello};
-use wsgi_wire::response::{End, Fail, File, LogRecord, Reject, put_head};
+use wsgi_wire::response::{End, Fail, File, LogRecord, Reject, put_head, put_headers};
 
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::order;
@@ -275,6 +275,10 @@ fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
 }
 
 impl Exchange for Connection {
+    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) {
+        self.put(Kind::EarlyHints, |out| put_headers(out, headers.iter().map(|(name, value)| (&**name, &**value))));
+    }
+
     fn head(&mut self, head: &Head) {
         self.put(Kind::Head, |out| {
             let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));

@@ -11,7 +11,7 @@ use wsgi_wire::codec::{Bytes, Malformed, Wire};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
 use wsgi_wire::request::{self as wire, BodyError};
-use wsgi_wire::response::{End, Fail, File, LogRecord, put_head};
+use wsgi_wire::response::{End, Fail, File, LogRecord, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Slot;
 
@@ -149,6 +149,12 @@ impl Call {
 }
 
 impl Exchange for Call {
+    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) {
+        let mut payload = Vec::with_capacity(128);
+        put_headers(&mut payload, headers.iter().map(|(name, value)| (&**name, &**value)));
+        self.queue(Kind::EarlyHints, payload, None);
+    }
+
     fn head(&mut self, head: &Head) {
         let mut payload = Vec::with_capacity(256);
         let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
@@ -184,9 +190,11 @@ impl Exchange for Call {
         if !wait && self.queued.iter().any(|queued| queued.kind != Kind::Log) {
             return Ok(false);
         }
-        let over = self.queued.last().is_none_or(|last| matches!(last.kind, Kind::End | Kind::Fail | Kind::Log));
+        // The end sends everything, and what is no part of the response does not send its head.
+        let pending = |queued: &Queued| matches!(queued.kind, Kind::Head | Kind::Data | Kind::File);
+        let flush = wait && self.queued.last().is_some_and(pending);
         self.hand_over()?;
-        if wait && !over && !self.host.flush() {
+        if flush && !self.host.flush() {
             self.gone = true;
             return Err(Gone);
         }

@@ -23,6 +23,7 @@ const RESERVED: &[&[u8]] = &[
     b"wsgi.input",
     b"wsgi.input_terminated",
     b"wsgi.file_wrapper",
+    b"wsgi.early_hints",
     b"apache.version",
     b"mod_wsgi.version",
     b"mod_wsgi.request_start",

@@ -36,6 +36,8 @@ fn reason(error: BodyError) -> &'static str {
 
 /// One request being answered. Everything is queued until [`Exchange::flush`], so that a small response leaves in one piece.
 pub(crate) trait Exchange: Send {
+    /// The headers of a `103 Early Hints`; any number of times, before the head.
+    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]);
     /// Status line and headers; once, before any content.
     fn head(&mut self, head: &Head);
     /// Content.

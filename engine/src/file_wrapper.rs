@@ -30,6 +30,11 @@ impl FileWrapper {
         self.wrapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets the file. It is the caller's to drop, because that may run Python code.
+    fn let_go(&self) -> Option<Wrapped> {
+        self.wrapped().take()
+    }
+
     /// The file, unless it is closed.
     pub(crate) fn file<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.wrapped().as_ref().map(|w| w.file.get(py))
@@ -43,6 +48,15 @@ impl Class for FileWrapper {
     fn define(class: &mut Definition<Self>) {
         class
             .init(init)
+            .collected(
+                |this, visit| {
+                    // Locked only while nothing of Python runs, the collector neither.
+                    if let Ok(wrapped) = this.wrapped.try_lock() {
+                        wrapped.iter().for_each(|w| visit(&w.file));
+                    }
+                },
+                |this| drop(this.let_go()),
+            )
             .iterator(next)
             .method(c"close", close)
             .attribute(c"filelike", |this| this.file(this.py()).ok_or_else(closed))
@@ -108,7 +122,7 @@ fn next<'py>(this: This<'_, 'py, FileWrapper>) -> PyResult<Option<Bound<'py, PyA
 }
 
 fn close<'py>(this: This<'_, 'py, FileWrapper>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    let wrapped = this.wrapped().take();
+    let wrapped = this.let_go();
     if let Some(wrapped) = wrapped {
         let file = wrapped.file.bind(this.py());
         if file.hasattr("close").unwrap_or(false) {

@@ -28,6 +28,10 @@ macro_rules! names {
 
 names! {
     close = "close",
+    early_hints = "wsgi.early_hints",
+    early_hints_method = "early_hints",
+    start_response = "start_response",
+    write = "write",
     errors = "wsgi.errors",
     input = "wsgi.input",
     url_scheme = "wsgi.url_scheme",

@@ -23,6 +23,17 @@ pub(crate) enum Failed {
     Refused(#[from] Refused),
 }
 
+/// Why hints cannot be given any more. Both are `RuntimeError`s in Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Late {
+    /// The response has begun.
+    #[error("early_hints() called after response headers were sent")]
+    Committed,
+    /// The response is over.
+    #[error("early_hints() called after request completed")]
+    Over,
+}
+
 /// Sends one piece of content, and the head before it if that has not left yet. `whole` is the length of the whole body if it is known.
 ///
 /// # Errors
@@ -69,6 +80,25 @@ pub(crate) fn send_file(
         Ok(live.flush(false)?)
     });
     finish(py, request, flushed.ok_or(Failed::Over)??)
+}
+
+/// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent.
+///
+/// # Errors
+/// If the head has left, or the request is over.
+pub(crate) fn send_hints(py: Python<'_>, request: &Request, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Late> {
+    let flushed = request.with(py, |live| {
+        if live.response.committed() {
+            return Err(Late::Committed);
+        }
+        live.settle_log();
+        live.exchange.early_hints(headers);
+        Ok(live.flush(false))
+    });
+    match finish(py, request, flushed.ok_or(Late::Over)??.unwrap_or(true)) {
+        Err(Failed::Over) => Err(Late::Over),
+        Ok(()) | Err(Failed::Gone(_) | Failed::Refused(_)) => Ok(()),
+    }
 }
 
 /// Waits until everything is out, without the interpreter's lock.

@@ -9,7 +9,7 @@ use wsgi_wire::embedded::{Host, View};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 use wsgi_wire::record::Level;
-use wsgi_wire::response::{End, Fail, File, Head, LogRecord};
+use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord};
 
 use super::python::Engine;
 use crate::httpd::guard;
@@ -57,6 +57,11 @@ impl<C: Client> Call<'_, C> {
                 return Ok(());
             }
             _ if self.outcome.is_some() => return Err(Gone),
+            Kind::EarlyHints => {
+                if let Ok(headers) = Headers::decode(payload) {
+                    self.client.early_hints(headers);
+                }
+            }
             Kind::Head => match Head::decode(payload) {
                 Ok(head) => {
                     self.headed = true;

@@ -1,7 +1,7 @@
 //! From the head of a daemon's response to Apache's response records: `pyapi.md` §2.5, §2.9.
 #![forbid(unsafe_code)]
 
-use wsgi_wire::response::Head;
+use wsgi_wire::response::{Head, Headers};
 
 use crate::httpd::request::Request;
 use crate::httpd::response as httpd;
@@ -20,6 +20,10 @@ pub enum Disposition {
 /// Headers that are Apache's business alone: what an application says about the connection would break the framing.
 const HOP_BY_HOP: [&[u8]; 7] =
     [b"Connection", b"Keep-Alive", b"Proxy-Connection", b"TE", b"Trailer", b"Transfer-Encoding", b"Upgrade"];
+
+fn is_hop_by_hop(name: &[u8]) -> bool {
+    HOP_BY_HOP.iter().any(|h| name.eq_ignore_ascii_case(h))
+}
 
 /// Judges a head. With `override_errors` Apache's page takes the place of an error, with `local_redirects` its own URL that of a 200.
 pub fn judge(head: &Head<'_>, override_errors: bool, local_redirects: bool) -> Disposition {
@@ -61,10 +65,16 @@ pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
             httpd::set_header(r, c"Content-Length", value);
         } else if name.eq_ignore_ascii_case(b"WWW-Authenticate") {
             httpd::add_error_header(r, name, value);
-        } else if !HOP_BY_HOP.iter().any(|h| name.eq_ignore_ascii_case(h)) {
+        } else if !is_hop_by_hop(name) {
             httpd::add_header(r, name, value);
         }
     }
+}
+
+/// The headers that an interim response may have: none that frames a body (RFC 9110, 15.2).
+pub fn hints<'h>(headers: Headers<'h>) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
+    let framing = |name: &[u8]| is_hop_by_hop(name) || name.eq_ignore_ascii_case(b"Content-Length");
+    headers.flatten().filter(move |(name, _)| !framing(name))
 }
 
 /// Keeps only what goes with Apache's own error page.

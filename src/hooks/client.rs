@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use wsgi_wire::record::Level;
 use wsgi_wire::request::BodyError;
-use wsgi_wire::response::Head;
+use wsgi_wire::response::{Head, Headers};
 
 use super::answer::{self, Disposition};
 use crate::httpd::body::BodyReader;
@@ -19,6 +19,8 @@ use crate::relay::{Client, Gone, Then};
 pub struct HttpClient<'c, 'r> {
     r: &'c mut Request<'r>,
     body: BodyReader,
+    /// What has been read of the body already and comes before the rest.
+    ahead: Vec<u8>,
     response: ResponseBody,
     disposition: Disposition,
     /// How many bytes of the announced length are still to come.
@@ -40,7 +42,21 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// Begins.
     pub fn new(r: &'c mut Request<'r>, rules: ResponseRules) -> Self {
         let (body, response) = (BodyReader::new(r), ResponseBody::new(r));
-        Self { r, body, response, disposition: Disposition::Send, missing: None, body_failure: None, rules }
+        Self {
+            r,
+            body,
+            ahead: Vec::new(),
+            response,
+            disposition: Disposition::Send,
+            missing: None,
+            body_failure: None,
+            rules,
+        }
+    }
+
+    /// Takes back what has been read of the body: the next [`Client::read_body`] gives it again.
+    pub fn put_back(&mut self, body: Vec<u8>) {
+        self.ahead = body;
     }
 
     /// The request.
@@ -82,6 +98,10 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        if !self.ahead.is_empty() {
+            out.extend(self.ahead.drain(..max.min(self.ahead.len())));
+            return Ok(true);
+        }
         self.body.read(self.r, max, out).map_err(|failure| {
             self.body_failure = Some(failure.status);
             match failure.status {
@@ -97,6 +117,10 @@ impl Client for HttpClient<'_, '_> {
         if log::wanted(self.r, level) {
             log::request_bytes(self.r, level, &shorten(text));
         }
+    }
+
+    fn early_hints(&mut self, headers: Headers<'_>) {
+        httpd::send_early_hints(self.r, answer::hints(headers));
     }
 
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {

@@ -74,7 +74,7 @@ fn run<'r>(
     let request_start = r.time();
     let rules = ResponseRules { header_limit: group.header_limit, local_redirects: true };
     let mut client = HttpClient::new(r, rules);
-    let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body)?;
+    let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body);
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
         let body = match travel {
@@ -162,30 +162,32 @@ enum Travel {
     Pulled(Option<u64>),
 }
 
-/// A small body is read before a process is bothered: a slow client then holds no Python thread.
+/// A small body is read before a process is bothered: a slow client then holds no Python thread. One that breaks off is the application's to know:
+/// it reads what there is of it, and then the error.
 fn prepare_body(
     client: &mut HttpClient<'_, '_>,
     length: BodyLength,
     expects_continue: bool,
     body: &mut Vec<u8>,
-) -> Result<Travel, Refused> {
+) -> Travel {
     let length = match length {
-        BodyLength::Known(0) => return Ok(Travel::Empty),
-        BodyLength::Chunked => return Ok(Travel::Pulled(None)),
+        BodyLength::Known(0) => return Travel::Empty,
+        BodyLength::Chunked => return Travel::Pulled(None),
         BodyLength::Known(length) => length,
     };
     if length > limits::INLINE_BODY as u64 || expects_continue {
-        return Ok(Travel::Pulled(Some(length)));
+        return Travel::Pulled(Some(length));
     }
-    // Input filters may make it longer than announced; what is beyond a frame's measure they could not have been asked for.
-    while body.len() < limits::FRAME / 2 {
+    // Input filters may make it longer than announced.
+    while body.len() <= limits::INLINE_BODY {
         match client.read_body(limits::INLINE_BODY, body) {
             Ok(true) => {}
-            Ok(false) => return Ok(Travel::Inline),
+            Ok(false) => return Travel::Inline,
             Err(_) => break,
         }
     }
-    Err(Refused::new(client.body_failure().unwrap_or(413), "the request body cannot be read to its end"))
+    client.put_back(std::mem::take(body));
+    Travel::Pulled(Some(length))
 }
 
 /// What the outcome means for the client.

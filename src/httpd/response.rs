@@ -57,6 +57,32 @@ pub fn add_error_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
     r.error_headers_out().add(name, value);
 }
 
+/// Sends a `103 Early Hints` to a client that understands interim responses (HTTP/1.1 and later).
+pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (&'h [u8], &'h [u8])>) {
+    // SAFETY: S1; the tables live in the request's pool. What the response itself will be is put back as it was.
+    unsafe {
+        let raw = r.raw();
+        if !(*raw).main.is_null() {
+            // A part of another response.
+            return;
+        }
+        let (status, line, table, expecting) =
+            ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100);
+        (*raw).headers_out = sys::apr_table_make((*raw).pool, 4);
+        for (name, value) in headers {
+            add_header(r, name, value);
+        }
+        (*raw).status = EARLY_HINTS;
+        (*raw).status_line = c"103 Early Hints".as_ptr();
+        sys::ap_send_interim_response(raw, 1);
+        ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100) =
+            (status, line, table, expecting);
+    }
+}
+
+/// RFC 8297
+const EARLY_HINTS: c_int = 103;
+
 /// The connection ends after this response: its framing is not what the headers say.
 pub fn close_after(r: &mut Request<'_>) {
     // SAFETY: S1.

@@ -9,7 +9,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::record::Level;
-use wsgi_wire::response::{End, Fail, File, Head, LogRecord, Reject};
+use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord, Reject};
 
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
@@ -134,6 +134,13 @@ impl<'c, C: Client> Conversation<'c, C> {
                             Ok(()) => Step::On,
                             Err(status) => Step::Over(Outcome::Refused(status)),
                         }
+                    }
+                    Err(_) => Step::Over(Outcome::Lost(false)),
+                },
+                Kind::EarlyHints if !self.headed => match Headers::decode(frame.payload) {
+                    Ok(headers) => {
+                        self.client.early_hints(headers);
+                        Step::On
                     }
                     Err(_) => Step::Over(Outcome::Lost(false)),
                 },

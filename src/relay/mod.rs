@@ -13,7 +13,7 @@ pub mod inbox;
 use std::os::fd::OwnedFd;
 
 use wsgi_wire::record::Level;
-use wsgi_wire::response::Head;
+use wsgi_wire::response::{Head, Headers};
 
 /// The HTTP side of one request.
 pub trait Client {
@@ -25,6 +25,9 @@ pub trait Client {
 
     /// Writes one record into the error log.
     fn log(&mut self, level: Level, text: &[u8]);
+
+    /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
+    fn early_hints(&mut self, headers: Headers<'_>);
 
     /// Takes status and headers; nothing is sent yet.
     ///

@@ -25,6 +25,9 @@ pub struct Builder {
     module_config: String,
 }
 
+/// Where [`Httpd::both_modes`] serves its application.
+pub const MODES: [&str; 2] = ["/daemon", "/embedded"];
+
 /// A running Apache. Out of scope it is stopped, and the test fails when it left something behind.
 pub struct Httpd {
     parent: Parent,
@@ -154,6 +157,16 @@ impl Httpd {
         Self::builder().app("site.wsgi", source).conf(&format!(
             "WSGIDaemonProcess site {options}\n\
              WSGIScriptAlias / {{apps}}/site.wsgi process-group=site application-group=%{{GLOBAL}}"
+        ))
+    }
+
+    /// A server with `source` at each of [`MODES`]: in a daemon group with these options, and in the Apache child.
+    #[must_use]
+    pub fn both_modes(options: &str, source: &str) -> Builder {
+        Self::builder().app("site.wsgi", source).conf(&format!(
+            "WSGIDaemonProcess site {options}\n\
+             WSGIScriptAlias /daemon {{apps}}/site.wsgi process-group=site application-group=%{{GLOBAL}}\n\
+             WSGIScriptAlias /embedded {{apps}}/site.wsgi application-group=%{{GLOBAL}}"
         ))
     }
 

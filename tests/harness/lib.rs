@@ -50,7 +50,7 @@ pub use django::Project;
 pub use echo::{MIRROR, echo};
 pub use express::{Express, Finished, run};
 pub use foreground::Foreground;
-pub use httpd::{Builder, Httpd};
+pub use httpd::{Builder, Httpd, MODES};
 pub use load::{Load, Outcome, daemons};
 pub use logs::{Log, records};
 pub use processes::{ORDINARY_USER, alive, as_user, is_root, kill};

@@ -25,6 +25,8 @@ pub struct Answer {
     pub complete: bool,
     /// Status codes of interim answers (`100 Continue`) that came before.
     pub interim: Vec<u16>,
+    /// Header lines of these, in order.
+    pub hints: Vec<(String, String)>,
 }
 
 impl Answer {
@@ -89,14 +91,15 @@ impl Client {
 
     /// Reads the next answer to its end; `method` says whether it has a body at all.
     pub fn answer(&mut self, method: &str) -> io::Result<Answer> {
-        let mut interim = Vec::new();
+        let (mut interim, mut hints) = (Vec::new(), Vec::new());
         loop {
             let (status, headers) = self.head()?;
             if status < 200 {
                 interim.push(status);
+                hints.extend(headers);
                 continue;
             }
-            let mut answer = Answer { status, headers, body: Vec::new(), complete: false, interim };
+            let mut answer = Answer { status, headers, body: Vec::new(), complete: false, interim, hints };
             self.body(&mut answer, method)?;
             return Ok(answer);
         }

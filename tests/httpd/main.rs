@@ -4,6 +4,7 @@
 
 mod configuration;
 mod daemon_options;
+mod early_hints;
 mod echo;
 mod embedded;
 mod environ;

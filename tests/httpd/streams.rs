@@ -1,6 +1,6 @@
 //! `wsgi.input`, `wsgi.errors` and `wsgi.file_wrapper`.
 
-use harness::{Httpd, Site, records};
+use harness::{Httpd, MODES, Site, records};
 use serde_json::json;
 
 /// Answers the value of an expression about `i`, the input stream.
@@ -103,6 +103,64 @@ def application(environ, start_response):
     drop(client);
     site.log.wait_for("the read failed: ");
     assert_eq!(site.get("/").text(), "ok");
+    site.finish();
+}
+
+#[test]
+fn a_small_body_that_breaks_off_is_an_error_of_the_read_too() {
+    let site = Httpd::both_modes(
+        "threads=2",
+        r#"
+def application(environ, start_response):
+    input = environ["wsgi.input"]
+    seen = input.read(3).decode()
+    for attempt in range(2):
+        try:
+            input.read()
+        except OSError as error:
+            seen += "; " + str(error)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [seen.encode()]
+"#,
+    )
+    .start();
+    for mode in MODES {
+        let mut client = site.client();
+        client.send_head("POST", mode, &["Content-Length: 10"]).expect("sent");
+        client.send(b"short").expect("sent");
+        client.end_of_requests().expect("half closed");
+        let answer = client.answer("POST").expect("an answer");
+        let failed = "mod_wsgi request data read error: ";
+        let expected = format!("sho; {failed}Connection was terminated; {failed}input is already in error state");
+        assert_eq!((answer.status, answer.text()), (200, expected), "{mode}");
+        assert!(client.is_closed(), "{mode}: nothing follows, and the connection is of no more use");
+    }
+    site.finish();
+}
+
+#[test]
+fn a_file_wrapper_in_a_cycle_is_collected() {
+    let site = Httpd::site(
+        "",
+        r#"
+import gc, weakref
+
+class File:
+    def read(self, size):
+        return b""
+
+def application(environ, start_response):
+    file = File()
+    file.wrapper = environ["wsgi.file_wrapper"](file)
+    gone = weakref.ref(file)
+    del file
+    gc.collect()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(gone()).encode()]
+"#,
+    )
+    .start();
+    assert_eq!(site.get("/").text(), "None");
     site.finish();
 }
 

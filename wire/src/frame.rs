@@ -37,6 +37,8 @@ byte_enum! {
         End = 22,
         /// Daemon → child: [`crate::response::Fail`] instead of a head; the request is over, the connection is free.
         Fail = 23,
+        /// Daemon → child, before a head, any number of times: header lines ([`crate::response::Headers`]) for a `103 Early Hints`.
+        EarlyHints = 24,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.

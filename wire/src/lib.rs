@@ -23,4 +23,4 @@ pub mod settings;
 pub mod table;
 
 /// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -36,11 +36,29 @@ pub struct Head<'a> {
     pub headers: Headers<'a>,
 }
 
-/// The header lines of a [`Head`]: an iterator over a checked byte slice.
+/// The header lines of a [`Head`] or of a `103 Early Hints`: an iterator over a checked byte slice.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     left: u16,
     from: Reader<'a>,
+}
+
+impl<'a> Headers<'a> {
+    /// Reads the payload of an `EarlyHints` frame, or what is left of a `Head` frame's. All lines are checked.
+    pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+        let mut from = Reader::new(payload);
+        let left = u16::get(&mut from)?;
+        if left as usize > limits::RESPONSE_HEADERS {
+            return Err(Malformed::TooLong(left.into()));
+        }
+        let headers = Self { left, from: from.clone() };
+        for _ in 0..left {
+            from.bytes()?;
+            from.bytes()?;
+        }
+        from.end()?;
+        Ok(headers)
+    }
 }
 
 impl<'a> Iterator for Headers<'a> {
@@ -61,6 +79,11 @@ pub fn put_head<'h>(
 ) {
     status.put(out);
     put_bytes(out, reason);
+    put_headers(out, headers);
+}
+
+/// Appends the payload of an `EarlyHints` frame.
+pub fn put_headers<'h>(out: &mut Vec<u8>, headers: impl Iterator<Item = (&'h [u8], &'h [u8])>) {
     let at = out.len();
     0u16.put(out);
     let mut count = 0u16;
@@ -81,17 +104,7 @@ impl<'a> Head<'a> {
             return Err(Malformed::Unknown(status.into()));
         }
         let reason = from.bytes()?;
-        let left = u16::get(&mut from)?;
-        if left as usize > limits::RESPONSE_HEADERS {
-            return Err(Malformed::TooLong(left.into()));
-        }
-        let headers = Headers { left, from: from.clone() };
-        for _ in 0..left {
-            from.bytes()?;
-            from.bytes()?;
-        }
-        from.end()?;
-        Ok(Self { status, reason, headers })
+        Ok(Self { status, reason, headers: Headers::decode(from.rest())? })
     }
 }
 
@@ -138,6 +151,16 @@ mod tests {
         for n in 0..data.len() {
             assert!(Head::decode(&data[..n]).is_err(), "{n}");
         }
+    }
+
+    #[test]
+    fn early_hints_come_back_as_they_were() {
+        let mut data = Vec::new();
+        let headers: [(&[u8], &[u8]); 2] = [(b"Link", b"</a.css>; rel=preload"), (b"Link", b"</b.js>; rel=preload")];
+        put_headers(&mut data, headers.into_iter());
+        assert_eq!(Headers::decode(&data).unwrap().map(Result::unwrap).collect::<Vec<_>>(), headers);
+        data.push(0);
+        assert_eq!(Headers::decode(&data).err(), Some(Malformed::Trailing(1)));
     }
 
     #[test]

@@ -191,6 +191,48 @@ impl<T: Class> Definition<T> {
         self.slot(ffi::Py_tp_iternext, next::<T, F> as *mut c_void)
     }
 
+    /// Takes part in garbage collection, as whoever holds an object of the application must: cycles may go through it. `visit` names what an
+    /// instance holds, without running any Python code; `clear` lets go of it.
+    pub(crate) fn collected<V, C>(&mut self, _visit: V, _clear: C) -> &mut Self
+    where
+        V: Fn(&T, &mut dyn FnMut(&Owned)) + Copy + 'static,
+        C: Fn(&T) + Copy + 'static,
+    {
+        unsafe extern "C" fn traverse<T: Class, V>(
+            object: *mut ffi::PyObject,
+            visit: ffi::visitproc,
+            argument: *mut c_void,
+        ) -> c_int
+        where
+            V: Fn(&T, &mut dyn FnMut(&Owned)) + Copy + 'static,
+        {
+            // SAFETY: CPython passes an instance of this class, whose heap type it holds; the collector lets nothing else run meanwhile.
+            let (value, mut status) =
+                unsafe { (&(*object.cast::<Instance<T>>()).value, visit(ffi::Py_TYPE(object).cast(), argument)) };
+            function::<V>()(value, &mut |held| {
+                if status == 0 {
+                    // SAFETY: as above; the object is held by the instance.
+                    status = unsafe { visit(held.as_ptr(), argument) };
+                }
+            });
+            status
+        }
+        unsafe extern "C" fn clear<T: Class, C>(object: *mut ffi::PyObject) -> c_int
+        where
+            C: Fn(&T) + Copy + 'static,
+        {
+            guard::silent(label::<T>(), |py| {
+                // SAFETY: CPython passes an instance of this class.
+                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+                function::<C>()(this(&object).value);
+            });
+            0
+        }
+        self.flags |= ffi::Py_TPFLAGS_HAVE_GC;
+        self.slot(ffi::Py_tp_traverse, traverse::<T, V> as *mut c_void);
+        self.slot(ffi::Py_tp_clear, clear::<T, C> as *mut c_void)
+    }
+
     /// Lets Python make instances and subclasses: they begin with the default value, and `init` is their `__init__`.
     pub(crate) fn init<F>(&mut self, _init: F) -> &mut Self
     where
@@ -269,6 +311,9 @@ impl<T: Class> Definition<T> {
                 // kept alive by the instance, as heap types are, and given back after the memory.
                 unsafe {
                     let class = ffi::Py_TYPE(object);
+                    if ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HAVE_GC != 0 {
+                        ffi::PyObject_GC_UnTrack(object.cast());
+                    }
                     std::ptr::drop_in_place(&raw mut (*object.cast::<Instance<T>>()).value);
                     let free: ffi::freefunc = std::mem::transmute(ffi::PyType_GetSlot(class, ffi::Py_tp_free));
                     free(object.cast());

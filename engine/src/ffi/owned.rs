@@ -31,6 +31,11 @@ impl<T> Owned<T> {
         self.bind(py).clone()
     }
 
+    /// The object without a reference, for CPython's collector, which must not see counts change.
+    pub(super) fn as_ptr(&self) -> *mut ffi::PyObject {
+        self.object.as_ptr()
+    }
+
     /// How many references to the object there are, this one included.
     pub(crate) fn references(&self, py: Python<'_>) -> isize {
         // SAFETY: the object is alive, and the token says that we are attached.

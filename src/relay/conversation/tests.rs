@@ -9,7 +9,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::Level;
 use wsgi_wire::request::BodyError;
-use wsgi_wire::response::{End, Fail, Head, LogRecord, Reject, put_head};
+use wsgi_wire::response::{End, Fail, Head, Headers, LogRecord, Reject, put_head, put_headers};
 
 use super::{Conversation, Outcome};
 use crate::relay::connection::Connection;
@@ -39,6 +39,10 @@ impl Client for Recorder {
 
     fn log(&mut self, level: Level, text: &[u8]) {
         self.events.push(format!("log {} {}", level.name(), String::from_utf8_lossy(text)));
+    }
+
+    fn early_hints(&mut self, headers: Headers<'_>) {
+        self.events.push(format!("hints {}", headers.count()));
     }
 
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
@@ -120,6 +124,18 @@ fn a_small_response_goes_down_in_one_piece() {
     assert_eq!((outcome, events), (Outcome::Complete, vec!["head 200".into(), "hello End".into()]));
     let (outcome, events) = answer(&[head(204), end(End::Complete)]);
     assert_eq!((outcome, events), (Outcome::Complete, vec!["head 204".into(), " End".into()]));
+}
+
+#[test]
+fn early_hints_come_before_a_head_only() {
+    let mut payload = Vec::new();
+    put_headers(&mut payload, [(&b"Link"[..], &b"</a.css>"[..])].into_iter());
+    let hints = frame_of(Kind::EarlyHints, &payload);
+    let (outcome, events) = answer(&[hints.clone(), hints.clone(), head(204), end(End::Complete)]);
+    assert_eq!(outcome, Outcome::Complete);
+    assert_eq!(events, ["hints 1", "hints 1", "head 204", " End"]);
+    let (outcome, _) = answer(&[head(200), hints]);
+    assert_eq!(outcome, Outcome::Lost(true));
 }
 
 #[test]
