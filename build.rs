@@ -29,6 +29,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_proc_other_child_(register|unregister)",
     "apr_(uid_get|uid_name_get|uid_homepath_get|gid_get|gid_name_get)",
     "ap_(pregcomp|regexec|pregsub)",
+    "ap_(exists_scoreboard_image|get_scoreboard_global|get_scoreboard_process|copy_scoreboard_worker)",
     "wsgi_shim_.*",
 ];
 
@@ -47,6 +48,7 @@ const TYPES: &[&str] = &[
     "apr_finfo_t",
     "apr_proc_t",
     "ap_listen_rec",
+    "worker_score",
 ];
 
 const CONSTANTS: &[&str] = &[
@@ -65,7 +67,7 @@ const CONSTANTS: &[&str] = &[
     "OR_(FILEINFO|AUTHCFG)",
     "GLOBAL_ONLY",
     "AP_SQ_.*",
-    "AP_MPMQ_(MPM_STATE|STOPPING|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
+    "AP_MPMQ_(MPM_STATE|STOPPING|HARD_LIMIT_DAEMONS|HARD_LIMIT_THREADS|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
     "AP_REQ_REJECT_PATH_INFO",
     "AP_FTYPE_PROTOCOL",
     "APR_FINFO_.*",

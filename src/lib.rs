@@ -19,3 +19,4 @@ mod hooks;
 mod httpd;
 mod policy;
 mod relay;
+mod status;

@@ -20,6 +20,7 @@ use crate::exchange::{Exchange, Gone, InputError};
 use crate::failure;
 use crate::ffi::attach;
 use crate::ffi::embedded::{Host, RequestRec};
+use crate::ffi::scoreboard::Scoreboard;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::process::Process;
@@ -43,12 +44,13 @@ pub(crate) enum BeginError {
 ///
 /// # Errors
 /// [`BeginError`]; then requests cannot be served.
-pub(crate) fn begin(py: Python<'_>, settings: &[u8]) -> Result<(), BeginError> {
+pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> Result<(), BeginError> {
     let settings = Daemon::from_bytes(settings)?;
     record::set_level(settings.log_level);
     // No other process looks at an Apache child's counters.
     let slot: &'static Slot = Box::leak(Box::default());
-    let process = Process::begin(run::begin(settings, slot, 0)?);
+    let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
+    let process = Process::begin(run::begin(settings, slot, scoreboard, 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
     let main = Interpreter::set_up(py, b"").map_err(failed)?;
     process.interpreters.set_main(main);

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyOSError, PyRuntimeError};
+use pyo3::exceptions::{PyAttributeError, PyOSError, PyRuntimeError};
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyListMethods, PyModule, PyModuleMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::record::Level;
@@ -108,10 +108,7 @@ fn process_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> 
 
 fn server_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("server_metrics", 0, 0)?;
-    if Process::get().settings.server_metrics {
-        return Err(PyNotImplementedError::new_err("server_metrics() is not available in daemon processes"));
-    }
-    Ok(this.py().None().into_bound(this.py()))
+    crate::metrics::server_metrics(this.py(), Process::get())
 }
 
 /// `LogHandler` is made when it is first asked for, because it costs an import of `logging`.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Slot;
 
+use crate::ffi::scoreboard::Scoreboard;
 use crate::interpreter::Interpreters;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
@@ -18,6 +19,8 @@ pub(crate) struct Process {
     pub(crate) settings: Daemon,
     /// Where Apache children and the supervisor see how it is.
     pub(crate) slot: &'static Slot,
+    /// Apache's scoreboard.
+    pub(crate) scoreboard: Scoreboard,
     /// Its interpreters.
     pub(crate) interpreters: Interpreters,
     /// Where it is in its life.

@@ -17,6 +17,7 @@ use crate::control::{Control, Lost, Order};
 use crate::errand::{Errand, Errands};
 use crate::events;
 use crate::failure;
+use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
 use crate::interpreter::Interpreter;
 use crate::lifecycle::{Lifecycle, Stage};
@@ -80,12 +81,16 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),
     }
     let slot = ffi::map_slot(&table, settings.slot as usize).map_err(StartError::Table)?;
+    let scoreboard = match settings.server_metrics {
+        true => Scoreboard::map(&table).map_err(StartError::Table)?,
+        false => Scoreboard::Forbidden,
+    };
     drop(table);
     let secret = slot.secret.load(Ordering::Relaxed);
     let limits = Limits::new(&settings, secret);
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
     ffi::unblock_signals();
-    let process = Process::begin(begin(settings, slot, secret)?);
+    let process = Process::begin(begin(settings, slot, scoreboard, secret)?);
     let settings = &process.settings;
 
     let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
@@ -140,10 +145,16 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
 }
 
 /// The process with these settings; `seed` spreads the jitter.
-pub(crate) fn begin(settings: Daemon, slot: &'static wsgi_wire::table::Slot, seed: u64) -> std::io::Result<Process> {
+pub(crate) fn begin(
+    settings: Daemon,
+    slot: &'static wsgi_wire::table::Slot,
+    scoreboard: Scoreboard,
+    seed: u64,
+) -> std::io::Result<Process> {
     let limit = (settings.maximum_requests > 0).then(|| policy::with_jitter(settings.maximum_requests, seed));
     Ok(Process {
         slot,
+        scoreboard,
         interpreters: Default::default(),
         lifecycle: Lifecycle::new()?,
         watch: Watch::new(limit),

@@ -205,6 +205,7 @@ pub fn embedded(configuration: &Configuration, around: &Surroundings) -> Plan {
         multiprocess: server.maximum_processes != 1,
         threads: server.threads_per_process.max(1),
         python_eggs: optional(configuration.python.eggs.as_ref()),
+        server_metrics: configuration.server_metrics,
         ..daemon(configuration, around, &group, around.log_level)
     };
     let python = &configuration.python;

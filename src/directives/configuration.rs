@@ -121,6 +121,8 @@ pub struct Configuration {
     pub destroy_interpreter: bool,
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
+    /// `WSGIServerMetrics`
+    pub server_metrics: bool,
     /// Directives that were given and have no effect in this version.
     pub pending: Vec<&'static CStr>,
 }
@@ -152,6 +154,7 @@ impl Configuration {
         sections: Vec::new(),
         destroy_interpreter: true,
         case_sensitive: !cfg!(target_os = "macos"),
+        server_metrics: false,
         pending: Vec::new(),
     };
 

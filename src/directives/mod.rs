@@ -139,7 +139,7 @@ pub static DIRECTIVES: [Directive; 49] = [
     row(c"WSGIAuthGroupScript", Access, Request(request::auth_group_script), c"script [application-group=name]: a script that knows users' groups"),
     row(c"WSGIGroupAuthoritative", Access, Request(request::group_authoritative), c"On|Off: accepted, without effect"),
 
-    row(c"WSGIServerMetrics", Global, Pending(process::without_effect), c"On|Off: whether applications see server metrics (embedded mode)"),
+    row(c"WSGIServerMetrics", Global, Process(process::server_metrics), c"On|Off: whether applications see server metrics (embedded mode)"),
     row(c"WSGITelemetryService", Global, Pending(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
     row(c"WSGISlowRequests", Global, Pending(telemetry::slow_requests), c"seconds: what counts as a slow request in telemetry"),
     row(c"WSGITelemetryOptions", Global, Pending(telemetry::options), c"[+-]flag ...: what telemetry holds"),

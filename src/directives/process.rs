@@ -51,6 +51,12 @@ pub fn restrict_embedded(configuration: &mut Configuration, line: &Line<'_>) -> 
     Ok(())
 }
 
+/// Sets `WSGIServerMetrics`.
+pub fn server_metrics(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.server_metrics = flag(line.arguments)?;
+    Ok(())
+}
+
 /// Sets `WSGIPythonHome`.
 pub fn python_home(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
     configuration.python.home = Some(value(line)?.text()?);

@@ -1,5 +1,6 @@
 //! One request in embedded mode: what the engine asks for and hands over goes to the same [`Client`] that a daemon's frames go to.
 
+use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
@@ -12,7 +13,7 @@ use wsgi_wire::record::Level;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord};
 
 use super::python::Engine;
-use crate::httpd::guard;
+use crate::httpd::{guard, scoreboard};
 use crate::relay::conversation::Outcome;
 use crate::relay::{Client, Gone, Then};
 
@@ -130,6 +131,22 @@ impl<C: Client> Call<'_, C> {
 unsafe fn call_of<'a, C>(request: *mut c_void) -> &'a mut Call<'a, C> {
     // SAFETY: the caller's duty.
     unsafe { &mut *request.cast::<Call<'a, C>>() }
+}
+
+thread_local! {
+    /// What this thread was told last.
+    static SCOREBOARD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// [`wsgi_wire::embedded::Scoreboard`]
+pub(super) unsafe extern "C" fn scoreboard(into: *mut View) {
+    guard::enter("server metrics", || {
+        SCOREBOARD.with_borrow_mut(|encoded| {
+            *encoded = scoreboard::read().map(|scoreboard| scoreboard.to_bytes()).unwrap_or_default();
+            // SAFETY: the engine passes a valid place; the bytes stay as they are until the next call on this thread.
+            unsafe { ptr::write(into, View::of(encoded)) };
+        });
+    });
 }
 
 unsafe extern "C" fn take<C: Client>(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int {

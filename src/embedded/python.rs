@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use wsgi_wire::embedded::{self as seam, Host, View};
 
+use super::call;
 use super::interpreter::Found;
 
 /// Why Python does not begin.
@@ -132,7 +133,9 @@ impl Python {
             let status = match engine.as_ref() {
                 None => Err(Failed::NoEngine(program.clone())),
                 Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
-                Some(engine) if (engine.begin)(View::of(settings)) != 0 => Err(Failed::NotBegun(program.clone())),
+                Some(engine) if (engine.begin)(View::of(settings), call::scoreboard) != 0 => {
+                    Err(Failed::NotBegun(program.clone()))
+                }
                 Some(engine) => Ok(Engine(engine)),
             };
             self.main = (self.functions.save_thread)();

@@ -21,6 +21,7 @@ use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
 use crate::httpd::request::Request;
 use crate::httpd::{Answer, control, guard, log, process, server};
+use crate::status::publisher;
 
 /// `pre_config`: directives are about to be read.
 pub fn before_configuration() {
@@ -41,6 +42,9 @@ pub fn configuration_ends() {
 pub fn child_init() {
     control::leave_to_parent();
     let Some(runtime) = daemons::current() else { return };
+    if let Some(table) = runtime.table.filter(|_| runtime.groups.values().any(|group| group.server_metrics)) {
+        publisher::start(table);
+    }
     if let Some(plan) = &runtime.embedded {
         process::set_variables(&plan.environment);
         if plan.is_eager()
@@ -53,6 +57,7 @@ pub fn child_init() {
 
 /// A child ends.
 pub fn child_ends() {
+    publisher::stop();
     embedded::end();
 }
 

@@ -45,7 +45,7 @@ pub fn table() -> io::Result<SharedTable> {
     // SAFETY: `post_config` runs in the parent's only thread.
     let kept = unsafe { retained() };
     if !kept.table.is_mapped() {
-        kept.table = SharedTable::create()?;
+        kept.table = SharedTable::create(server::limits())?;
     }
     Ok(kept.table)
 }

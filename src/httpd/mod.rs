@@ -24,6 +24,7 @@ pub mod process;
 pub mod regex;
 pub mod request;
 pub mod response;
+pub mod scoreboard;
 pub mod server;
 pub mod shared;
 mod sys;

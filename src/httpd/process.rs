@@ -1,5 +1,23 @@
 //! What belongs to the process as a whole.
 
+use std::thread::JoinHandle;
+
+/// A thread that no signal reaches: signals are for httpd's own threads.
+///
+/// # Errors
+/// If there can be no more threads.
+pub fn background_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    // SAFETY: both sets are initialised by the calls that fill them; the caller's mask is put back.
+    unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        thread
+    }
+}
+
 /// Sets variables of the process's environment.
 pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
     use std::os::unix::ffi::OsStrExt;

@@ -142,6 +142,12 @@ pub fn capacity() -> (u32, u32) {
     (number(sys::AP_MPMQ_MAX_DAEMONS), number(sys::AP_MPMQ_MAX_THREADS))
 }
 
+/// How many child processes and threads of each the MPM could ever have without a full restart: the size of the scoreboard.
+pub fn limits() -> (u32, u32) {
+    let number = |query| mpm(query).and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
+    (number(sys::AP_MPMQ_HARD_LIMIT_DAEMONS), number(sys::AP_MPMQ_HARD_LIMIT_THREADS))
+}
+
 /// Name of the MPM, when httpd was built, and the banner with all components.
 pub fn description() -> (String, String, String) {
     let text = |raw| {

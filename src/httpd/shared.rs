@@ -6,15 +6,17 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{FlockOperation, MemfdFlags, fcntl_lock, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
+use wsgi_wire::scoreboard::{self, Board};
 use wsgi_wire::table::{self, GROUPS, Group, Header, SLOTS, Slot};
 
 /// The mapped table. Copies refer to the same memory, which stays mapped until the process ends. All zero is no table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct SharedTable {
-    base: *const u8,
+    base: *mut u8,
+    size: usize,
     fd: RawFd,
 }
 
@@ -24,18 +26,19 @@ unsafe impl Send for SharedTable {}
 unsafe impl Sync for SharedTable {}
 
 impl SharedTable {
-    /// Makes and maps an empty table.
+    /// Makes and maps an empty table, with a board behind it for the scoreboard of a server with these limits.
     ///
     /// # Errors
     /// Those of `memfd_create`, `ftruncate` and `mmap`.
-    pub fn create() -> io::Result<Self> {
+    pub fn create((server_limit, thread_limit): (u32, u32)) -> io::Result<Self> {
+        let size = scoreboard::CONTENT + scoreboard::capacity(server_limit, thread_limit);
         let file: OwnedFd = memfd_create(c"mod_wsgi", MemfdFlags::CLOEXEC)?;
-        ftruncate(&file, table::SIZE as u64)?;
+        ftruncate(&file, size as u64)?;
         // SAFETY: a new mapping at an address that the kernel chooses touches no memory of ours.
         let base = unsafe {
-            mmap(ptr::null_mut(), table::SIZE, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file.as_fd(), 0)?
+            mmap(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file.as_fd(), 0)?
         };
-        let table = Self { base: base.cast_const().cast(), fd: file.into_raw_fd() };
+        let table = Self { base: base.cast(), size, fd: file.into_raw_fd() };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         table.header().started.store(now.as_secs(), Ordering::Relaxed);
         Ok(table)
@@ -68,6 +71,30 @@ impl SharedTable {
     pub fn group(&self, index: usize) -> Option<&'static Group> {
         // SAFETY: within the mapping, aligned for it as a record's size is; `Group` is atomics, for which all bytes are valid.
         (index < GROUPS).then(|| unsafe { &*self.base.add(table::group_offset(index)).cast::<Group>() })
+    }
+
+    /// Where daemons ask for Apache's scoreboard.
+    pub fn board(&self) -> &'static Board {
+        // SAFETY: within the mapping, at the beginning of a page; `Board` is atomics, for which all bytes are valid.
+        unsafe { &*self.base.add(scoreboard::BOARD).cast::<Board>() }
+    }
+
+    /// Writes an encoded scoreboard down; what does not fit is left out, readers then see that it is not whole.
+    pub fn publish(&self, encoded: &[u8]) {
+        let length = encoded.len().min(self.size - scoreboard::CONTENT);
+        // One child at a time. The lock ends with its process; without it two might write at once, which readers notice.
+        let locked = fcntl_lock(self.fd(), FlockOperation::LockExclusive).is_ok();
+        let board = self.board();
+        let begun = board.published.load(Ordering::Relaxed) | 1;
+        board.published.store(begun, Ordering::SeqCst);
+        board.length.store(length as u64, Ordering::Relaxed);
+        // SAFETY: `length` bytes from there on are within the mapping; readers in other processes copy them and check that nothing was written.
+        unsafe { ptr::copy_nonoverlapping(encoded.as_ptr(), self.base.add(scoreboard::CONTENT), length) };
+        board.published.store(begun.wrapping_add(1), Ordering::SeqCst);
+        if locked {
+            // It is ours, so this cannot fail.
+            let _ = fcntl_lock(self.fd(), FlockOperation::Unlock);
+        }
     }
 
     /// Gives each group of a new configuration its record. `None` if there are more groups than records.

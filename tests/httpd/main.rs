@@ -14,5 +14,6 @@ mod lifecycle;
 mod linkage;
 mod mounts;
 mod pythons;
+mod server_metrics;
 mod start_response;
 mod streams;

@@ -4,6 +4,7 @@
 //! * [`names`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon process.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
+//! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
 //! * [`record`]: lines in the format of Apache's error log, for those who have no `ap_log_error`.
 //!
@@ -19,6 +20,7 @@ pub mod names;
 pub mod record;
 pub mod request;
 pub mod response;
+pub mod scoreboard;
 pub mod settings;
 pub mod table;
 

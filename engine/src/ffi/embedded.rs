@@ -10,6 +10,7 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
 
 use super::guard;
+use super::scoreboard::Scoreboard;
 use crate::{embedded, record};
 
 /// The Apache side of one request.
@@ -73,12 +74,12 @@ unsafe fn bytes<'a>(view: View) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(view.start, view.length) }
 }
 
-unsafe extern "C" fn begin(settings: View) -> c_int {
+unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard) -> c_int {
     guard::install_panic_hook();
     // SAFETY: valid during the call, says the seam.
     let settings = unsafe { bytes(settings) };
     let body = |py: Python<'_>| {
-        embedded::begin(py, settings).map_err(|error| {
+        embedded::begin(py, settings, Scoreboard::Function(scoreboard)).map_err(|error| {
             record::process(Level::Crit, &format!("Python cannot be used in this Apache child: {error}"));
             PyErr::new::<pyo3::exceptions::PyRuntimeError, _>("the engine could not begin")
         })

@@ -7,6 +7,7 @@
 //! * [`extension`] has `PyInit__engine`.
 //! * [`object`], [`interpreter`]: calls of the C API that pyo3 has no safe form of.
 //! * [`process`]: process title, signal handlers, the slot of the process table.
+//! * [`scoreboard`]: Apache's scoreboard.
 
 pub(crate) mod attach;
 pub(crate) mod class;
@@ -17,3 +18,4 @@ pub(crate) mod interpreter;
 pub(crate) mod object;
 pub(crate) mod owned;
 pub(crate) mod process;
+pub(crate) mod scoreboard;

@@ -50,7 +50,8 @@ pub(crate) fn map_slot(table: impl AsFd, slot: usize) -> std::io::Result<&'stati
     }
 }
 
-fn page_size() -> usize {
+/// Bytes of a page of this machine.
+pub(super) fn page_size() -> usize {
     // SAFETY: always allowed.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
 }

@@ -3,6 +3,7 @@
 mod interval;
 mod phase;
 mod report;
+mod server;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -17,6 +18,7 @@ use crate::ffi::process as ffi;
 use crate::request::Counts;
 use interval::Interval;
 pub(crate) use report::{process_metrics, request_metrics};
+pub(crate) use server::server_metrics;
 
 /// The beginning of an application's call.
 pub(crate) struct Sample {

@@ -118,10 +118,10 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
 }
 
 /// A dict with text keys.
-struct Report<'a, 'py>(&'a Bound<'py, PyDict>);
+pub(super) struct Report<'a, 'py>(pub(super) &'a Bound<'py, PyDict>);
 
 impl<'py> Report<'_, 'py> {
-    fn put(&self, name: &str, value: impl IntoPyObject<'py>) -> PyResult<()> {
+    pub(super) fn put(&self, name: &str, value: impl IntoPyObject<'py>) -> PyResult<()> {
         pyo3::types::PyDictMethods::set_item(self.0, name, value)
     }
 }

@@ -1,0 +1,133 @@
+//! Apache's scoreboard, as this process can have it.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::event::Timespec;
+use rustix::mm::{MapFlags, ProtFlags, mmap};
+use rustix::thread::futex;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::embedded::{self as seam, View};
+use wsgi_wire::scoreboard::{BOARD, Board, CONTENT, Scoreboard as Content};
+
+use super::process::page_size;
+
+/// How long an answer may take: an idle Apache child gives it within a millisecond.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// When to ask again: the child that was to answer may have ended.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// How to get the scoreboard.
+pub(crate) enum Scoreboard {
+    /// Not at all: nobody has allowed it.
+    Forbidden,
+    /// An Apache child has it.
+    Function(seam::Scoreboard),
+    /// A daemon process asks for it.
+    Shared(SharedBoard),
+}
+
+/// The board behind the process table.
+pub(crate) struct SharedBoard {
+    board: &'static Board,
+    content: *const u8,
+    capacity: usize,
+}
+
+// SAFETY: the board is atomics; the content is only copied, and checked after that.
+unsafe impl Send for SharedBoard {}
+// SAFETY: as above.
+unsafe impl Sync for SharedBoard {}
+
+impl Scoreboard {
+    /// Maps the board behind the process table, for the rest of the process's life.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be mapped.
+    pub(crate) fn map(table: impl AsFd) -> std::io::Result<Self> {
+        let end = usize::try_from(rustix::fs::fstat(&table)?.st_size).unwrap_or(0);
+        if end < CONTENT {
+            return Err(std::io::Error::other("there is no board behind the process table"));
+        }
+        // Where machine pages are larger than the table's, the mapping begins a little earlier.
+        let start = BOARD / page_size() * page_size();
+        // SAFETY: a new mapping at a place of the kernel's choice, never unmapped, of a memory file that nobody shortens. A board is made of
+        // atomics, for which every bit pattern is valid, and its place is aligned for them.
+        let (board, content) = unsafe {
+            let protection = ProtFlags::READ | ProtFlags::WRITE;
+            let map = mmap(std::ptr::null_mut(), end - start, protection, MapFlags::SHARED, table, start as u64)?;
+            let map = map.cast::<u8>();
+            (&*map.add(BOARD - start).cast::<Board>(), map.add(CONTENT - start).cast_const())
+        };
+        Ok(Self::Shared(SharedBoard { board, content, capacity: end - CONTENT }))
+    }
+
+    /// Whether applications may see it.
+    pub(crate) fn is_allowed(&self) -> bool {
+        !matches!(self, Self::Forbidden)
+    }
+
+    /// The scoreboard as it is now; `None` if Apache does not answer. May take a moment.
+    pub(crate) fn read(&self) -> Option<Content> {
+        match self {
+            Self::Forbidden => None,
+            Self::Function(function) => {
+                let mut view = View::of(&[]);
+                // SAFETY: callable until the process ends, says the seam; the view is valid until this thread calls again.
+                let encoded = unsafe {
+                    function(&raw mut view);
+                    std::slice::from_raw_parts(view.start, view.length)
+                };
+                Content::from_bytes(encoded).ok()
+            }
+            Self::Shared(shared) => shared.ask(),
+        }
+    }
+}
+
+impl SharedBoard {
+    fn ask(&self) -> Option<Content> {
+        let deadline = Instant::now() + PATIENCE;
+        let before = self.board.published.load(Ordering::SeqCst);
+        loop {
+            self.board.wanted.fetch_add(1, Ordering::AcqRel);
+            let _ = futex::wake(&self.board.wanted, futex::Flags::empty(), 1);
+            if let Some(content) = self.answer(before, Instant::now() + AGAIN) {
+                return Some(content);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+        }
+    }
+
+    /// The first one that is written whole after `before`.
+    fn answer(&self, before: u32, deadline: Instant) -> Option<Content> {
+        loop {
+            let seen = self.board.published.load(Ordering::SeqCst);
+            if seen % 2 == 0 && seen != before {
+                let content = self.copy();
+                if self.board.published.load(Ordering::SeqCst) == seen {
+                    return Content::from_bytes(&content).ok();
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let left = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+            // Written, or the time is over: both show in the next look.
+            let _ = futex::wait(&self.board.published, futex::Flags::empty(), seen, Some(&left));
+        }
+    }
+
+    fn copy(&self) -> Vec<u8> {
+        let length = usize::try_from(self.board.length.load(Ordering::Relaxed)).unwrap_or(0).min(self.capacity);
+        let mut copy = vec![0u8; length];
+        // SAFETY: `length` bytes are mapped there. Another process may write meanwhile; the caller then drops the copy.
+        unsafe { std::ptr::copy_nonoverlapping(self.content, copy.as_mut_ptr(), length) };
+        copy
+    }
+}

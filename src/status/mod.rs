@@ -1,0 +1,4 @@
+//! What the server tells about itself.
+#![forbid(unsafe_code)]
+
+pub mod publisher;

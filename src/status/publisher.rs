@@ -1,0 +1,60 @@
+//! `server_metrics()` of daemon processes: a thread of each Apache child waits until one of them wants the scoreboard, and writes it down.
+//!
+//! Only where a group has `server-metrics=On`; while nobody asks it does not wake up.
+#![forbid(unsafe_code)]
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use rustix::thread::futex;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::record::Level;
+
+use crate::httpd::shared::SharedTable;
+use crate::httpd::{guard, log, process, scoreboard};
+
+static THREAD: Mutex<Option<(SharedTable, JoinHandle<()>)>> = Mutex::new(None);
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Begins, in a child.
+pub fn start(table: SharedTable) {
+    let body = move || guard::enter("the thread for server metrics", || publish(table));
+    match process::background_thread("wsgi-metrics", body) {
+        Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
+        Err(error) => log::main(
+            Level::Warn,
+            format_args!("server_metrics() gets no answer from this child: there can be no thread for it ({error})"),
+        ),
+    }
+}
+
+/// Ends, so that no thread is left in the module when it is unloaded.
+pub fn stop() {
+    let Some((table, thread)) = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    STOPPING.store(true, Ordering::Release);
+    let board = table.board();
+    board.wanted.fetch_add(1, Ordering::AcqRel);
+    // Those of other children wake up, too, and write once more.
+    let _ = futex::wake(&board.wanted, futex::Flags::empty(), u32::MAX >> 1);
+    // A panic in there has been logged.
+    let _ = thread.join();
+}
+
+fn publish(table: SharedTable) {
+    let board = table.board();
+    let mut seen = board.wanted.load(Ordering::Acquire);
+    while !STOPPING.load(Ordering::Acquire) {
+        // Woken, or something has been wanted meanwhile: the number tells.
+        let _ = futex::wait(&board.wanted, futex::Flags::empty(), seen, None);
+        let wanted = board.wanted.load(Ordering::Acquire);
+        if wanted != seen && !STOPPING.load(Ordering::Acquire) {
+            if let Some(scoreboard) = scoreboard::read() {
+                table.publish(&scoreboard.to_bytes());
+            }
+            let _ = futex::wake(&board.published, futex::Flags::empty(), u32::MAX >> 1);
+        }
+        seen = wanted;
+    }
+}
