@@ -23,6 +23,7 @@ use wsgi_wire::response::{End, Fail, File, LogRecord, Reject, put_head, put_head
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::order;
 use crate::record;
+use crate::reply::Reply;
 use crate::response::Head;
 use crate::route::{self, Route};
 
@@ -66,7 +67,8 @@ impl Arrived {
 
 /// One connection and what is known about it.
 pub(crate) struct Connection {
-    socket: OwnedFd,
+    /// Its socket, shared with the monitor.
+    reply: Arc<Reply>,
     greeted: bool,
     routes: Vec<Arc<Route>>,
     received: Vec<u8>,
@@ -78,6 +80,8 @@ pub(crate) struct Connection {
     /// Records that may not have left yet.
     records: Vec<(Level, Vec<u8>)>,
     gone: bool,
+    /// Whether the answer itself has been queued.
+    answered: bool,
     timeout: Option<Duration>,
 }
 
@@ -85,7 +89,7 @@ impl Connection {
     /// A connection that has just been accepted. `timeout` bounds every single wait on it.
     pub(crate) fn new(socket: OwnedFd, timeout: Option<Duration>) -> Self {
         Self {
-            socket,
+            reply: Arc::new(Reply::new(socket)),
             greeted: false,
             routes: Vec::new(),
             received: Vec::new(),
@@ -95,6 +99,7 @@ impl Connection {
             in_files: 0,
             records: Vec::new(),
             gone: false,
+            answered: false,
             timeout,
         }
     }
@@ -143,6 +148,8 @@ impl Connection {
                     let id = u16::get(&mut Reader::new(frame.payload))?;
                     let route = self.routes.get(id as usize).ok_or(Malformed::Unknown(id.into()))?;
                     let route = Arc::clone(route);
+                    self.answered = false;
+                    self.reply.pause();
                     return Ok(Some(Arrived { buffer: std::mem::take(&mut self.received), payload, route }));
                 }
                 kind => return Err(Malformed::Unknown(kind as u64).into()),
@@ -163,6 +170,7 @@ impl Connection {
 
     /// Answers that the request is not executed.
     pub(crate) fn reject(&mut self, why: Reject) -> Result<(), Gone> {
+        self.answered = true;
         self.put(Kind::Reject, |out| why.put(out));
         self.flush(true).map(|_| ())
     }
@@ -175,7 +183,12 @@ impl Connection {
 
     /// What to wait at.
     pub(crate) fn socket(&self) -> &OwnedFd {
-        &self.socket
+        &self.reply.socket
+    }
+
+    /// The right to answer the request that has just arrived.
+    pub(crate) fn reply(&self) -> &Arc<Reply> {
+        &self.reply
     }
 
     /// Receives once. Whether anything came; `false` only without waiting.
@@ -183,7 +196,7 @@ impl Connection {
         let missing = frame::needed(&self.received).saturating_sub(self.received.len());
         self.received.reserve(missing.max(RECEIVE));
         loop {
-            return match recv(&self.socket, spare_capacity(&mut self.received), flags) {
+            return match recv(&self.reply.socket, spare_capacity(&mut self.received), flags) {
                 Ok((0, _)) => Err(Gone),
                 Ok(_) => Ok(true),
                 Err(Errno::INTR) => continue,
@@ -208,7 +221,7 @@ impl Connection {
     fn wait(&self, flags: PollFlags) -> Result<(), Gone> {
         let timeout = self.timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
         loop {
-            match poll(&mut [PollFd::new(&self.socket, flags)], timeout.as_ref()) {
+            match poll(&mut [PollFd::new(&self.reply.socket, flags)], timeout.as_ref()) {
                 Ok(0) => return Err(Gone),
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -227,12 +240,13 @@ impl Connection {
                 let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
                 let mut control = SendAncillaryBuffer::new(&mut space);
                 control.push(SendAncillaryMessage::ScmRights(&files));
-                let sent = sendmsg(&self.socket, &[IoSlice::new(&self.queued[self.sent..next])], &mut control, flags)?;
+                let sent =
+                    sendmsg(&self.reply.socket, &[IoSlice::new(&self.queued[self.sent..next])], &mut control, flags)?;
                 self.descriptors.pop_front();
                 Ok(sent)
             }
-            Some((at, _)) => send(&self.socket, &self.queued[self.sent..*at], flags),
-            None => send(&self.socket, &self.queued[self.sent..], flags),
+            Some((at, _)) => send(&self.reply.socket, &self.queued[self.sent..*at], flags),
+            None => send(&self.reply.socket, &self.queued[self.sent..], flags),
         }
     }
 
@@ -256,7 +270,7 @@ impl Connection {
 
     /// Whether the child has read everything that was sent.
     fn is_drained(&self) -> bool {
-        crate::ffi::process::unread(self.socket.as_raw_fd()) == Some(0)
+        crate::ffi::process::unread(self.reply.socket.as_raw_fd()) == Some(0)
     }
 }
 
@@ -280,6 +294,7 @@ impl Exchange for Connection {
     }
 
     fn head(&mut self, head: &Head) {
+        self.answered = true;
         self.put(Kind::Head, |out| {
             let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
             put_head(out, head.status, &head.reason, headers);
@@ -324,10 +339,14 @@ impl Exchange for Connection {
     }
 
     fn fail(&mut self, status: u16) {
+        self.answered = true;
         self.put(Kind::Fail, |out| Fail { status }.put(out));
     }
 
     fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
+        if self.sent < self.queued.len() && !self.reply.begin() {
+            return Err(self.lost());
+        }
         while self.sent < self.queued.len() {
             match self.send_some() {
                 Ok(n) => self.sent += n,
@@ -340,12 +359,15 @@ impl Exchange for Connection {
         if self.gone {
             return Err(self.lost());
         }
+        if self.sent > 0 && !self.answered {
+            self.reply.pause();
+        }
         self.queued.clear();
         self.queued.shrink_to(KEPT);
         self.sent = 0;
         if !self.records.is_empty() {
             self.records.clear();
-            order::sent(self.socket.as_raw_fd());
+            order::sent(self.reply.socket.as_raw_fd());
         }
         Ok(true)
     }
@@ -383,6 +405,6 @@ impl Exchange for Connection {
 
 impl AsFd for Connection {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.reply.socket.as_fd()
     }
 }

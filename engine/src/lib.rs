@@ -37,6 +37,7 @@ mod policy;
 mod poller;
 mod process;
 mod record;
+mod reply;
 mod request;
 mod response;
 mod route;

@@ -1,6 +1,7 @@
-//! What the main thread looks at once a second: requests that are stuck, a lock that is not given back, a process that is idle or old.
+//! What the main thread looks at when it is due: requests that are stuck, a lock that is not given back, a process that is idle or old.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use wsgi_wire::control::Reason;
@@ -9,13 +10,15 @@ use wsgi_wire::record::Level;
 use crate::errand::{Errand, Errands};
 use crate::failure;
 use crate::ffi::attach;
+use crate::ffi::process::memory;
 use crate::interpreter::Interpreter;
-use crate::policy::{Action, Facts, Limits, Running, judge};
+use crate::policy::{Action, Facts, Limits, Phase, Running, judge};
 use crate::process::Process;
 use crate::record;
+use crate::worker::{Activity, Busy};
 
-/// How often the monitor looks.
-pub(crate) const TICK: Duration = Duration::from_millis(500);
+/// How long the monitor sleeps at most while there are requests.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What workers leave for the monitor, in milliseconds since the process began; `NEVER` until it happens.
 pub(crate) struct Watch {
@@ -24,8 +27,21 @@ pub(crate) struct Watch {
     last_activity: AtomicU64,
     lock_free: AtomicU64,
     loaded: AtomicBool,
+    /// How many workers have requests in hand.
+    present: AtomicU32,
+    /// Whether the monitor wants to be woken by the next request.
+    asleep: AtomicBool,
     /// After how many requests the process is replaced.
     pub(crate) request_limit: Option<u64>,
+}
+
+/// A worker that has a request in hand.
+pub(crate) struct Present<'w>(&'w Watch);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.present.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 const NEVER: u64 = u64::MAX;
@@ -40,8 +56,30 @@ impl Watch {
             last_activity: never(),
             lock_free: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
+            present: AtomicU32::new(0),
+            asleep: AtomicBool::new(false),
             request_limit,
         }
+    }
+
+    /// A worker has a request in hand, as long as the result lives.
+    pub(crate) fn enter(&self) -> Present<'_> {
+        self.present.fetch_add(1, Ordering::SeqCst);
+        // Either this sees that the monitor sleeps, or the monitor sees that somebody is present: both orders are sequentially consistent.
+        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+            Process::get().lifecycle.wake();
+        }
+        Present(self)
+    }
+
+    /// The monitor wants to sleep until there is a request. Whether there is none already.
+    fn fall_asleep(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        let idle = self.present.load(Ordering::SeqCst) == 0;
+        if !idle {
+            self.asleep.store(false, Ordering::SeqCst);
+        }
+        idle
     }
 
     fn now(&self) -> u64 {
@@ -78,79 +116,151 @@ impl Watch {
     }
 }
 
-/// Takes and gives back the interpreter's lock for ever, so that the monitor can see whether that is possible. Runs on a thread of its own.
-pub(crate) fn probe(interpreter: &'static Interpreter) {
+/// While there are requests, takes and gives back the interpreter's lock, so that the monitor can see whether that is possible. Runs on a thread of
+/// its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
+pub(crate) fn probe(interpreter: &'static Interpreter, every: Duration) {
+    let watch = &Process::get().watch;
     loop {
-        attach::with(interpreter.handle, |_py| Process::get().watch.lock_is_free());
-        std::thread::sleep(Duration::from_secs(1));
+        while watch.asleep.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
+        attach::with(interpreter.handle, |_py| watch.lock_is_free());
+        std::thread::sleep(every);
     }
 }
 
 /// The monitor's view of the process.
 pub(crate) struct Monitor {
-    /// What it watches for.
-    pub(crate) limits: Limits,
-    gave_up: bool,
+    limits: Limits,
+    /// The thread of [`probe`].
+    probe: Option<Thread>,
+    /// Since when the process has been awake: what the probe has seen before means nothing.
+    awake_since: Instant,
+    memory_looked: Instant,
+    memory: u64,
 }
 
 impl Monitor {
     /// A monitor for these limits.
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, gave_up: false }
+    pub(crate) fn new(limits: Limits, probe: Option<Thread>) -> Self {
+        let now = Instant::now();
+        Self { limits, probe, awake_since: now, memory_looked: now, memory: 0 }
     }
 
-    /// The requests that are being executed.
+    /// The requests that workers have in hand.
     fn running(process: &Process) -> Vec<Running> {
-        let busy = |(worker, activity): (usize, &crate::worker::Activity)| {
-            activity.busy().as_ref().map(|b| Running { worker, since: b.since, interrupted: b.interrupted })
+        let busy = |(worker, activity): (usize, &Activity)| {
+            activity.busy().as_ref().map(|b| Running { worker, since: b.since, phase: b.phase })
         };
         process.activities.iter().enumerate().filter_map(busy).collect()
     }
 
-    /// Whether a request runs that is worth waiting for.
+    /// Whether there is a request that is worth waiting for.
     pub(crate) fn is_busy(&self, process: &Process) -> bool {
-        let now = Instant::now();
-        Self::running(process).iter().any(|running| !self.limits.is_stale(running, now))
+        Self::running(process).iter().any(|running| running.phase != Phase::GivenUp)
     }
 
-    /// Looks around and does what is due.
-    pub(crate) fn look(&mut self, process: &Process, errands: &Errands) {
-        let (running, watch) = (Self::running(process), &process.watch);
-        let loaded = watch.loaded.load(Ordering::Relaxed);
-        let facts = Facts {
-            began: watch.began,
-            running: &running,
-            unloaded_since: watch.at(&watch.first_request).filter(|_| !loaded),
-            lock_free: watch.at(&watch.lock_free).unwrap_or(watch.began),
-            last_activity: watch.at(&watch.last_activity),
-        };
-        match judge(&self.limits, &facts, Instant::now()) {
-            None => {}
-            Some(Action::Interrupt(worker)) => {
-                if let Some(busy) = process.activities.get(worker).and_then(|a| {
-                    a.busy().as_mut().map(|busy| {
-                        busy.interrupted = Some(Instant::now());
-                        busy.clone()
-                    })
-                }) {
-                    errands.send(Errand::Stacks(vec![busy.clone()]));
-                    errands.send(Errand::Interrupt(worker, busy));
+    /// Sleeps by `wait` until something happens or `until`; while there are requests, not for long. An idle process is not woken but by a request.
+    pub(crate) fn sleep(&mut self, process: &Process, until: Option<Instant>, wait: impl FnOnce(Option<Duration>)) {
+        let watch = &process.watch;
+        let idle = watch.fall_asleep();
+        if !idle {
+            // It may have seen us about to fall asleep.
+            self.wake_probe();
+        }
+        let tick = Instant::now() + TICK;
+        let until = if idle { until } else { Some(until.map_or(tick, |until| until.min(tick))) };
+        wait(until.map(|until| until.saturating_duration_since(Instant::now())));
+        if idle {
+            watch.asleep.store(false, Ordering::SeqCst);
+            self.awake_since = Instant::now();
+            self.wake_probe();
+        }
+    }
+
+    fn wake_probe(&self) {
+        if let Some(probe) = &self.probe {
+            probe.unpark();
+        }
+    }
+
+    /// Looks around and does what is due. When something may be due next.
+    pub(crate) fn look(&mut self, process: &Process, draining: bool, errands: &Errands) -> Option<Instant> {
+        loop {
+            let (action, next) = self.judge(process, draining);
+            let Some(action) = action else { return next };
+            match action {
+                Action::Interrupt(worker) => {
+                    let interrupted = Phase::Interrupted(Instant::now());
+                    if let Some(busy) = Self::change(process, worker, interrupted) {
+                        errands.send(Errand::Stacks(vec![busy.clone()]));
+                        errands.send(Errand::Interrupt(worker, busy));
+                    }
+                }
+                Action::GiveUp(worker) => {
+                    if let Some(busy) = Self::change(process, worker, Phase::GivenUp) {
+                        busy.reply.fail(504);
+                        errands.send(Errand::Stacks(vec![busy]));
+                    }
+                    process.lifecycle.drain(Reason::RequestTimeout);
+                }
+                Action::Drain(reason) => {
+                    process.lifecycle.drain(reason);
+                    return None;
+                }
+                Action::Stop(reason) => {
+                    answer_all(process);
+                    process.lifecycle.stop(reason);
+                    return None;
                 }
             }
-            Some(Action::GiveUp) if self.gave_up => {}
-            Some(Action::GiveUp) => {
-                self.gave_up = true;
-                errands.send(Errand::Stacks(process.activities.iter().filter_map(|a| a.busy().clone()).collect()));
-                process.lifecycle.drain(Reason::RequestTimeout);
-            }
-            Some(Action::Drain(reason)) => process.lifecycle.drain(reason),
-            Some(Action::Stop(reason)) => process.lifecycle.stop(reason),
+        }
+    }
+
+    fn judge(&mut self, process: &Process, draining: bool) -> (Option<Action>, Option<Instant>) {
+        let (running, watch, now) = (Self::running(process), &process.watch, Instant::now());
+        let loaded = watch.loaded.load(Ordering::Relaxed);
+        let needed = watch.present.load(Ordering::SeqCst) > 0;
+        if self.limits.memory.is_some() && now >= self.memory_looked + TICK {
+            (self.memory, self.memory_looked) = (memory(), now);
+        }
+        let facts = Facts {
+            began: watch.began,
+            draining,
+            running: &running,
+            unloaded_since: watch.at(&watch.first_request).filter(|_| !loaded),
+            lock_free: watch.at(&watch.lock_free).map(|free| free.max(self.awake_since)).filter(|_| needed),
+            last_activity: watch.at(&watch.last_activity),
+            memory: self.memory,
+        };
+        judge(&self.limits, &facts, now)
+    }
+
+    /// Notes how far a request is now; gives it as it was found.
+    fn change(process: &Process, worker: usize, phase: Phase) -> Option<Busy> {
+        let mut busy = process.activities.get(worker)?.busy();
+        let busy = busy.as_mut()?;
+        busy.phase = phase;
+        Some(busy.clone())
+    }
+}
+
+/// Answers all requests in place of their workers, who will not come to it: as a process that has died would, but at once, and those that were not
+/// begun can go to another process.
+fn answer_all(process: &Process) {
+    for activity in &process.activities {
+        if let Some(busy) = activity.busy().as_mut() {
+            match busy.phase {
+                Phase::Waiting => busy.reply.reject(),
+                _ => busy.reply.fail(502),
+            };
+            busy.phase = Phase::GivenUp;
         }
     }
 }
 
 /// Logs where requests are.
-pub(crate) fn log_stacks(requests: &[crate::worker::Busy]) {
+pub(crate) fn log_stacks(requests: &[Busy]) {
     for busy in requests {
         let what = format!(
             "A request for '{}' has run for {:.1} s.",

@@ -8,7 +8,7 @@ use wsgi_wire::settings::Daemon;
 /// The limits of one process; `None` is no limit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Limits {
-    /// `request-timeout`, adjusted to the number of threads: the fewer threads, the more a stuck one matters.
+    /// `request-timeout`; with `request-timeout-scaling` more of it the more threads there are: then one that is stuck matters less.
     pub(crate) request: Option<Duration>,
     /// `interrupt-timeout`
     pub(crate) interrupt: Option<Duration>,
@@ -20,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) deadlock: Option<Duration>,
     /// `inactivity-timeout`
     pub(crate) inactivity: Option<Duration>,
+    /// `rss-limit`, bytes
+    pub(crate) memory: Option<u64>,
 }
 
 fn limit(seconds: u32) -> Option<Duration> {
@@ -36,7 +38,7 @@ pub(crate) fn with_jitter(value: u64, seed: u64) -> u64 {
 impl Limits {
     /// What the settings say. `seed` differs from process to process.
     pub(crate) fn new(settings: &Daemon, seed: u64) -> Self {
-        let scale = 1.0 + f64::from(settings.threads.max(1)).ln();
+        let scale = if settings.request_timeout_scaling { 1.0 + f64::from(settings.threads.max(1)).ln() } else { 1.0 };
         let age = with_jitter(u64::from(settings.restart_interval) * 1000, seed);
         Self {
             request: limit(settings.request_timeout).map(|timeout| timeout.mul_f64(scale)),
@@ -45,29 +47,33 @@ impl Limits {
             age: (age > 0).then_some(Duration::from_millis(age)),
             deadlock: limit(settings.deadlock_timeout),
             inactivity: limit(settings.inactivity_timeout),
+            memory: (settings.rss_limit > 0).then_some(settings.rss_limit),
         }
-    }
-
-    /// Whether there is anything to watch.
-    pub(crate) fn any(&self) -> bool {
-        [self.request, self.startup, self.age, self.deadlock, self.inactivity].iter().any(Option::is_some)
-    }
-
-    /// Whether a request has run for so long that nobody waits for it when the process ends.
-    pub(crate) fn is_stale(&self, running: &Running, now: Instant) -> bool {
-        self.request.is_some_and(|limit| now - running.since > limit + self.interrupt.unwrap_or_default())
     }
 }
 
-/// A request that is being executed.
+/// A request that a worker has in hand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Running {
     /// The worker's place.
     pub(crate) worker: usize,
     /// Since when.
     pub(crate) since: Instant,
-    /// When it was interrupted, if it was.
-    pub(crate) interrupted: Option<Instant>,
+    /// How far it is.
+    pub(crate) phase: Phase,
+}
+
+/// How far a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its worker waits for the interpreter's lock.
+    Waiting,
+    /// It is executed.
+    Executing,
+    /// `RequestTimeout` was raised in it.
+    Interrupted(Instant),
+    /// It has had its time. Nobody waits for it any more.
+    GivenUp,
 }
 
 /// What there is to judge.
@@ -75,14 +81,18 @@ pub(crate) struct Running {
 pub(crate) struct Facts<'a> {
     /// When the process became ready.
     pub(crate) began: Instant,
-    /// The requests that are being executed.
+    /// Whether it is on its way out already: then only its requests matter.
+    pub(crate) draining: bool,
+    /// The requests that workers have in hand.
     pub(crate) running: &'a [Running],
     /// When the first request came, as long as no script has been loaded.
     pub(crate) unloaded_since: Option<Instant>,
-    /// When the interpreter's lock was last known to be free.
-    pub(crate) lock_free: Instant,
+    /// When the interpreter's lock was last known to be free; `None` while nobody needs it.
+    pub(crate) lock_free: Option<Instant>,
     /// When something last happened that counts; nothing counts before the first request.
     pub(crate) last_activity: Option<Instant>,
+    /// Bytes of memory that the process has resident, where that was looked at.
+    pub(crate) memory: u64,
 }
 
 /// What has to be done.
@@ -90,37 +100,59 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Action {
     /// Raise `RequestTimeout` in this worker.
     Interrupt(usize),
-    /// Log where all requests are, then let the process drain.
-    GiveUp,
+    /// Answer in place of this worker, log where its request is, then let the process drain.
+    GiveUp(usize),
     /// Let the process drain.
     Drain(Reason),
     /// End the process.
     Stop(Reason),
 }
 
-/// The most urgent thing to do now.
-pub(crate) fn judge(limits: &Limits, facts: &Facts<'_>, now: Instant) -> Option<Action> {
-    let over = |since: Instant, limit: Option<Duration>| limit.is_some_and(|limit| now - since > limit);
-    if over(facts.lock_free, limits.deadlock) {
-        return Some(Action::Stop(Reason::DeadlockTimeout));
-    }
-    for request in facts.running.iter().filter(|r| over(r.since, limits.request)) {
-        match (limits.interrupt, request.interrupted) {
-            (Some(_), None) => return Some(Action::Interrupt(request.worker)),
-            (Some(grace), Some(at)) if now - at <= grace => {}
-            _ => return Some(Action::GiveUp),
+/// The most urgent thing to do now, and when the next one may be due if nothing happens until then.
+pub(crate) fn judge(limits: &Limits, facts: &Facts<'_>, now: Instant) -> (Option<Action>, Option<Instant>) {
+    let mut due = Due { now, action: None, next: None };
+    due.add(facts.lock_free, limits.deadlock, Action::Stop(Reason::DeadlockTimeout));
+    for request in facts.running {
+        let Running { worker, since, phase } = *request;
+        match phase {
+            Phase::Waiting | Phase::GivenUp => {}
+            Phase::Executing if limits.interrupt.is_some() => {
+                due.add(Some(since), limits.request, Action::Interrupt(worker));
+            }
+            Phase::Executing => due.add(Some(since), limits.request, Action::GiveUp(worker)),
+            Phase::Interrupted(at) => due.add(Some(at), limits.interrupt, Action::GiveUp(worker)),
         }
     }
-    if facts.unloaded_since.is_some_and(|since| over(since, limits.startup)) {
-        return Some(Action::Stop(Reason::StartupTimeout));
+    due.add(facts.unloaded_since, limits.startup, Action::Stop(Reason::StartupTimeout));
+    if !facts.draining {
+        due.add(Some(facts.began), limits.age, Action::Drain(Reason::RestartInterval));
+        if facts.running.is_empty() {
+            due.add(facts.last_activity, limits.inactivity, Action::Drain(Reason::InactivityTimeout));
+        }
+        if limits.memory.is_some_and(|limit| facts.memory > limit) {
+            due.action = due.action.or(Some(Action::Drain(Reason::RssLimit)));
+        }
     }
-    if over(facts.began, limits.age) {
-        return Some(Action::Drain(Reason::RestartInterval));
+    (due.action, due.next)
+}
+
+/// What is due by now, the first that is found, and when the next thing is.
+struct Due {
+    now: Instant,
+    action: Option<Action>,
+    next: Option<Instant>,
+}
+
+impl Due {
+    fn add(&mut self, since: Option<Instant>, limit: Option<Duration>, action: Action) {
+        let (Some(since), Some(limit)) = (since, limit) else { return };
+        let at = since + limit;
+        if at <= self.now {
+            self.action = self.action.or(Some(action));
+        } else {
+            self.next = Some(self.next.map_or(at, |next| next.min(at)));
+        }
     }
-    if facts.running.is_empty() && facts.last_activity.is_some_and(|last| over(last, limits.inactivity)) {
-        return Some(Action::Drain(Reason::InactivityTimeout));
-    }
-    None
 }
 
 /// Whether a process of this user may connect. Where the system does not tell the user, the secret that follows decides alone.
@@ -135,30 +167,42 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn facts(began: Instant, running: &[Running]) -> Facts<'_> {
-        Facts { began, running, unloaded_since: None, lock_free: began, last_activity: None }
+        Facts {
+            began,
+            draining: false,
+            running,
+            unloaded_since: None,
+            lock_free: Some(began),
+            last_activity: None,
+            memory: 0,
+        }
+    }
+
+    fn running(since: Instant, phase: Phase) -> [Running; 1] {
+        [Running { worker: 3, since, phase }]
     }
 
     #[test]
     fn without_limits_nothing_ever_happens() {
         let began = Instant::now();
-        let running = [Running { worker: 0, since: began, interrupted: None }];
-        assert_eq!(judge(&Limits::default(), &facts(began, &running), began + SECOND * 100_000), None);
-        assert!(!Limits::default().any());
+        let running = running(began, Phase::Executing);
+        assert_eq!(judge(&Limits::default(), &facts(began, &running), began + SECOND * 100_000), (None, None));
     }
 
     #[test]
-    fn a_stuck_request_is_interrupted_once_and_then_ends_the_process() {
+    fn a_stuck_request_is_interrupted_once_and_then_given_up_each_at_its_moment() {
         let began = Instant::now();
+        let at = |seconds| began + SECOND * seconds;
         let limits = Limits { request: Some(SECOND), interrupt: Some(SECOND * 5), ..Limits::default() };
-        let mut running = [Running { worker: 3, since: began, interrupted: None }];
-        assert_eq!(judge(&limits, &facts(began, &running), began + SECOND), None);
-        assert_eq!(judge(&limits, &facts(began, &running), began + SECOND * 2), Some(Action::Interrupt(3)));
-        running[0].interrupted = Some(began + SECOND * 2);
-        assert_eq!(judge(&limits, &facts(began, &running), began + SECOND * 7), None);
-        assert_eq!(judge(&limits, &facts(began, &running), began + SECOND * 8), Some(Action::GiveUp));
+        let judge = |limits: &Limits, phase, now| judge(limits, &facts(began, &running(began, phase)), now);
+        assert_eq!(judge(&limits, Phase::Executing, at(0)), (None, Some(at(1))));
+        assert_eq!(judge(&limits, Phase::Executing, at(1)), (Some(Action::Interrupt(3)), None));
+        assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(2)), (None, Some(at(6))));
+        assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(6)), (Some(Action::GiveUp(3)), None));
+        assert_eq!(judge(&limits, Phase::GivenUp, at(9)), (None, None));
+        assert_eq!(judge(&limits, Phase::Waiting, at(9)), (None, None), "the request has not begun");
         let limits = Limits { interrupt: None, ..limits };
-        running[0].interrupted = None;
-        assert_eq!(judge(&limits, &facts(began, &running), began + SECOND * 2), Some(Action::GiveUp));
+        assert_eq!(judge(&limits, Phase::Executing, at(2)), (Some(Action::GiveUp(3)), None));
     }
 
     #[test]
@@ -166,24 +210,32 @@ mod tests {
         let began = Instant::now();
         let limits = Limits { inactivity: Some(SECOND), ..Limits::default() };
         let later = began + SECOND * 10;
-        assert_eq!(judge(&limits, &facts(began, &[]), later), None);
+        assert_eq!(judge(&limits, &facts(began, &[]), later), (None, None));
         let active = Facts { last_activity: Some(began), ..facts(began, &[]) };
-        assert_eq!(judge(&limits, &active, later), Some(Action::Drain(Reason::InactivityTimeout)));
-        let running = [Running { worker: 0, since: began, interrupted: None }];
-        assert_eq!(judge(&limits, &Facts { running: &running, ..active }, later), None);
+        assert_eq!(judge(&limits, &active, later).0, Some(Action::Drain(Reason::InactivityTimeout)));
+        assert_eq!(judge(&limits, &active, began).1, Some(began + SECOND));
+        let running = running(began, Phase::Executing);
+        assert_eq!(judge(&limits, &Facts { running: &running, ..active }, later), (None, None));
     }
 
     #[test]
-    fn age_startup_and_deadlock() {
+    fn age_memory_startup_and_deadlock() {
         let began = Instant::now();
         let later = began + SECOND * 10;
-        let age = Limits { age: Some(SECOND), ..Limits::default() };
-        assert_eq!(judge(&age, &facts(began, &[]), later), Some(Action::Drain(Reason::RestartInterval)));
+        let judge = |limits: Limits, facts: &Facts<'_>| judge(&limits, facts, later).0;
+        let quiet = facts(began, &[]);
+        let age = || Limits { age: Some(SECOND), memory: Some(5), ..Limits::default() };
+        assert_eq!(judge(age(), &quiet), Some(Action::Drain(Reason::RestartInterval)));
+        assert_eq!(judge(age(), &Facts { draining: true, memory: 9, ..quiet.clone() }), None);
+        let memory = || Limits { memory: Some(5), ..Limits::default() };
+        assert_eq!(judge(memory(), &Facts { memory: 6, ..quiet.clone() }), Some(Action::Drain(Reason::RssLimit)));
+        assert_eq!(judge(memory(), &Facts { memory: 5, ..quiet.clone() }), None);
         let startup = Limits { startup: Some(SECOND), ..Limits::default() };
-        let unloaded = Facts { unloaded_since: Some(began), ..facts(began, &[]) };
-        assert_eq!(judge(&startup, &unloaded, later), Some(Action::Stop(Reason::StartupTimeout)));
-        let deadlock = Limits { deadlock: Some(SECOND), ..Limits::default() };
-        assert_eq!(judge(&deadlock, &facts(began, &[]), later), Some(Action::Stop(Reason::DeadlockTimeout)));
+        let unloaded = Facts { unloaded_since: Some(began), ..quiet.clone() };
+        assert_eq!(judge(startup, &unloaded), Some(Action::Stop(Reason::StartupTimeout)));
+        let deadlock = || Limits { deadlock: Some(SECOND), ..Limits::default() };
+        assert_eq!(judge(deadlock(), &quiet), Some(Action::Stop(Reason::DeadlockTimeout)));
+        assert_eq!(judge(deadlock(), &Facts { lock_free: None, ..quiet }), None, "nobody needs the lock");
     }
 
     #[test]

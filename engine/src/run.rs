@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
 
 use pyo3::exceptions::PySystemExit;
@@ -22,7 +22,7 @@ use crate::ffi::{attach, guard, process as ffi};
 use crate::interpreter::Interpreter;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::metrics::Metrics;
-use crate::monitor::{self, Monitor, TICK, Watch};
+use crate::monitor::{self, Monitor, Watch};
 use crate::policy::{self, Limits};
 use crate::poller::Poller;
 use crate::process::Process;
@@ -111,9 +111,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
     let poller: &'static Poller = Box::leak(Box::new(poller));
     let errands = Errands::start()?;
-    if limits.deadlock.is_some() {
-        std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(main))?;
-    }
+    let probe = limits.deadlock.map(|deadlock| start_probe(main, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
     slot.set_state(State::Ready);
     control.ready()?;
@@ -127,7 +125,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
             signals,
             poller,
             errands,
-            monitor: Monitor::new(limits),
+            monitor: Monitor::new(limits, probe),
             draining: None,
         };
         let reason = steward.watch();
@@ -203,6 +201,12 @@ pub(crate) fn preload(py: Python<'_>, process: &'static Process, main: &'static 
     }
 }
 
+fn start_probe(main: &'static Interpreter, deadlock: Duration) -> std::io::Result<Thread> {
+    let every = (deadlock / 4).min(Duration::from_secs(1));
+    let probe = std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(main, every))?;
+    Ok(probe.thread().clone())
+}
+
 fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<Vec<JoinHandle<()>>> {
     let start = |number: u32| {
         let builder = std::thread::Builder::new().name(format!("wsgi-{number}"));
@@ -229,13 +233,13 @@ impl Steward {
     /// Watches over the process until it has to end, and says why.
     fn watch(&mut self) -> Reason {
         loop {
-            self.wait();
+            let next = self.monitor.look(self.process, self.draining.is_some(), &self.errands);
+            self.wait(next);
             self.process.lifecycle.awake();
             self.take_orders();
             self.take_signals();
-            self.monitor.look(self.process, &self.errands);
             match self.process.lifecycle.wish() {
-                Some((Stage::Stopping, reason)) => return self.draining.map_or(reason, |(first, _)| first),
+                Some((Stage::Stopping, reason)) => return self.stop(reason),
                 Some((Stage::Draining, reason)) if self.draining.is_none() => self.drain(reason, true),
                 _ => {}
             }
@@ -247,14 +251,48 @@ impl Steward {
         }
     }
 
-    fn wait(&self) {
-        let tick = (self.draining.is_some() || self.monitor.limits.any()).then_some(TICK);
-        let timeout = tick.map(|tick| Timespec { tv_sec: tick.as_secs() as i64, tv_nsec: tick.subsec_nanos().into() });
+    /// Waits until something happens, or `next`.
+    fn wait(&mut self, next: Option<Instant>) {
+        let deadline = self.draining.map(|(_, deadline)| deadline);
+        let until = next.into_iter().chain(deadline).min();
         let mut sources =
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.process.lifecycle, PollFlags::IN)];
         sources.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
-        // Interrupted or not, what follows looks at everything without waiting.
-        let _ = poll(&mut sources, timeout.as_ref());
+        self.monitor.sleep(self.process, until, |left| {
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            // Interrupted or not, what follows looks at everything without waiting.
+            let _ = poll(&mut sources, left.as_ref());
+        });
+    }
+
+    /// The process has to end now, for this reason or the one for which it drains.
+    fn stop(&self, reason: Reason) -> Reason {
+        if let Some((first, _)) = self.draining {
+            return first;
+        }
+        let settings = &self.process.settings;
+        match reason {
+            Reason::DeadlockTimeout => record::process(
+                Level::Error,
+                &format!(
+                    "Nobody could take the interpreter's lock (GIL) for deadlock-timeout={} seconds: the process is replaced.",
+                    settings.deadlock_timeout
+                ),
+            ),
+            Reason::StartupTimeout => record::process(
+                Level::Error,
+                &format!(
+                    "No script was loaded within startup-timeout={} seconds from the first request on: the process is replaced.",
+                    settings.startup_timeout
+                ),
+            ),
+            _ => {}
+        }
+        // Its successor should not wait until this one has ended. That the supervisor is gone shows when its socket is looked at.
+        if let Some(control) = self.control.as_ref().filter(|_| reason != Reason::ShutdownSignal) {
+            let _ = control.draining(reason);
+        }
+        reason
     }
 
     fn take_orders(&mut self) {

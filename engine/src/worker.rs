@@ -15,8 +15,10 @@ use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::lead::Lead;
 use crate::lifecycle::Stage;
+use crate::policy::Phase;
 use crate::poller::{Event, Poller, Ready};
 use crate::process::Process;
+use crate::reply::Reply;
 use crate::request;
 use crate::route::Route;
 
@@ -34,19 +36,21 @@ pub(crate) struct Activity {
     busy: Mutex<Option<Busy>>,
 }
 
-/// A request that is being executed.
+/// A request that a worker has in hand.
 #[derive(Clone)]
 pub(crate) struct Busy {
     /// Since when.
     pub(crate) since: Instant,
+    /// How far it is.
+    pub(crate) phase: Phase,
     /// Where.
     pub(crate) interpreter: &'static Interpreter,
     /// Python's number of the thread.
     pub(crate) thread: u64,
     /// Which, for the log.
     pub(crate) route: Arc<Route>,
-    /// When it was interrupted, if it was.
-    pub(crate) interrupted: Option<Instant>,
+    /// The right to answer it.
+    pub(crate) reply: Arc<Reply>,
 }
 
 impl Activity {
@@ -67,6 +71,23 @@ impl Worker {
     /// The worker with this number, counted from 1.
     pub(crate) fn new(number: u32, poller: &'static Poller) -> Self {
         Self { number, poller, ignored: Cell::new(false) }
+    }
+
+    fn activity(&self) -> Option<&'static Activity> {
+        Process::get().activities.get(self.number as usize - 1)
+    }
+
+    /// Says what this worker has in hand.
+    fn takes(&self, phase: Phase, interpreter: &'static Interpreter, connection: &Connection, arrived: &Arrived) {
+        let Some(activity) = self.activity() else { return };
+        *activity.busy() = Some(Busy {
+            since: Instant::now(),
+            phase,
+            interpreter,
+            thread: object::thread_ident(),
+            route: Arc::clone(&arrived.route),
+            reply: Arc::clone(connection.reply()),
+        });
     }
 
     fn active(&self) {
@@ -106,6 +127,7 @@ impl Worker {
         (mut connection, mut arrived): Ready,
         mut lead: Option<Lead<'a>>,
     ) -> (Option<Ready>, Option<Lead<'a>>) {
+        let _present = Process::get().watch.enter();
         if !arrived.route.is_prepared() {
             // Making an interpreter takes its time.
             lead = None;
@@ -117,6 +139,7 @@ impl Worker {
             }
             return (None, lead);
         };
+        self.takes(Phase::Waiting, interpreter, &connection, &arrived);
         if let Some(lead) = &lead {
             lead.waits();
         }
@@ -152,28 +175,16 @@ impl Worker {
         let process = Process::get();
         process.slot.busy.fetch_add(1, Ordering::Relaxed);
         process.watch.request_began();
-        let activity = process.activities.get(self.number as usize - 1);
-        if let Some(activity) = activity {
-            let busy = Busy {
-                since: Instant::now(),
-                interpreter,
-                thread: object::thread_ident(py),
-                route: Arc::clone(&arrived.route),
-                interrupted: None,
-            };
-            *activity.busy() = Some(busy);
-        }
+        self.takes(Phase::Executing, interpreter, &connection, &arrived);
         // A panic costs this request only: its connection is gone, which the Apache child answers with an error.
         let served = guard::catch("a request", || gateway::serve(py, interpreter, self, connection, arrived)).flatten();
         if let Some(left) = request::set_current(None) {
             drop(left.finish(py));
         }
-        if let Some(activity) = activity {
-            let busy = activity.busy().take();
-            if busy.is_some_and(|b| b.interrupted.is_some()) {
-                // An interruption that came too late must not hit the next request.
-                object::set_async_exception(py, object::thread_ident(py), None);
-            }
+        let was = self.activity().and_then(|activity| activity.busy().take());
+        if was.is_some_and(|busy| busy.phase != Phase::Executing) {
+            // An interruption that came too late must not hit the next request.
+            object::set_async_exception(py, object::thread_ident(), None);
         }
         self.active();
         process.slot.busy.fetch_sub(1, Ordering::Relaxed);

@@ -35,6 +35,7 @@ pub struct GroupOptions {
     pub deadlock_timeout: u32,
     pub inactivity_timeout: u32,
     pub request_timeout: u32,
+    pub request_timeout_scaling: bool,
     pub interrupt_timeout: u32,
     pub graceful_timeout: u32,
     pub eviction_timeout: u32,
@@ -42,6 +43,8 @@ pub struct GroupOptions {
     pub connect_timeout: u32,
     /// 0 is Apache's `Timeout`.
     pub socket_timeout: u32,
+    /// Bytes.
+    pub rss_limit: u64,
     pub queue_timeout: u32,
     pub socket_user: Option<User>,
     pub listen_backlog: u32,
@@ -91,12 +94,14 @@ impl Default for GroupOptions {
             deadlock_timeout: 300,
             inactivity_timeout: 0,
             request_timeout: 0,
+            request_timeout_scaling: false,
             interrupt_timeout: 0,
             graceful_timeout: 15,
             eviction_timeout: 0,
             restart_interval: 0,
             connect_timeout: 15,
             socket_timeout: 0,
+            rss_limit: 0,
             queue_timeout: 0,
             socket_user: None,
             listen_backlog: 100,
@@ -152,6 +157,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("deadlock-timeout", |o, v, _| put(&mut o.deadlock_timeout, v.seconds())),
     ("inactivity-timeout", |o, v, _| put(&mut o.inactivity_timeout, v.seconds())),
     ("request-timeout", |o, v, _| put(&mut o.request_timeout, v.seconds())),
+    ("request-timeout-scaling", |o, v, _| put(&mut o.request_timeout_scaling, v.flag())),
     ("interrupt-timeout", |o, v, _| put(&mut o.interrupt_timeout, v.seconds())),
     ("graceful-timeout", |o, v, _| put(&mut o.graceful_timeout, v.seconds())),
     ("eviction-timeout", |o, v, _| put(&mut o.eviction_timeout, v.seconds())),
@@ -176,6 +182,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("cpu-priority", |o, v, _| some(&mut o.cpu_priority, v.number(-20..=20))),
     ("memory-limit", |o, v, _| put(&mut o.memory_limit, v.number(0..=i64::MAX as u64))),
     ("virtual-memory-limit", |o, v, _| put(&mut o.virtual_memory_limit, v.number(0..=i64::MAX as u64))),
+    ("rss-limit", |o, v, _| put(&mut o.rss_limit, v.bytes())),
     ("server-metrics", |o, v, _| put(&mut o.server_metrics, v.flag())),
 ];
 

@@ -144,6 +144,21 @@ impl Value<'_> {
         }
     }
 
+    /// Bytes: a whole number, or one of KiB, MiB or GiB with `K`, `M` or `G` behind it.
+    pub fn bytes(&self) -> Result<u64, Invalid> {
+        let (number, shift) = match self.text.split_last() {
+            Some((b'k' | b'K', number)) => (number, 10),
+            Some((b'm' | b'M', number)) => (number, 20),
+            Some((b'g' | b'G', number)) => (number, 30),
+            _ => (&self.text[..], 0),
+        };
+        let digits = std::str::from_utf8(number).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
+        let parsed = digits.and_then(|t| t.parse::<u64>().ok()).and_then(|n| n.checked_mul(1 << shift));
+        parsed
+            .filter(|n| *n <= i64::MAX as u64)
+            .ok_or_else(|| self.wrong("a number of bytes such as 536870912, 524288K, 512M or 2G"))
+    }
+
     /// Seconds.
     pub fn seconds(&self) -> Result<u32, Invalid> {
         self.number(0..=i32::MAX as u32)

@@ -56,6 +56,6 @@ pub use logs::{Log, records};
 pub use processes::{ORDINARY_USER, alive, as_user, is_root, kill};
 pub use product::{Product, cannot_run, product, repository};
 pub use raw::{Answer, Client};
-pub use request::{Response, Site};
+pub use request::{Response, Site, get};
 pub use scratch::Scratch;
 pub use wait::eventually;

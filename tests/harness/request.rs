@@ -102,6 +102,12 @@ impl Debug for Response {
     }
 }
 
+/// `GET url` on a connection of its own: what a thread can do that has no server.
+#[must_use]
+pub fn get(url: &str) -> Response {
+    send("GET", url, &[], b"").unwrap_or_else(|e| panic!("GET {url}: {e}"))
+}
+
 /// One request on a connection of its own.
 pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Response, ureq::Error> {
     let mut request = Request::builder().method(method).uri(url);

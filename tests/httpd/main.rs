@@ -17,3 +17,4 @@ mod pythons;
 mod server_metrics;
 mod start_response;
 mod streams;
+mod timeouts;

@@ -143,6 +143,8 @@ byte_enum! {
         ScriptReload = 10,
         /// The supervisor is gone.
         SupervisorGone = 11,
+        /// `rss-limit`
+        RssLimit = 12,
     }
 }
 
@@ -162,6 +164,7 @@ impl Reason {
             Reason::CpuTimeLimit => "cpu_time_limit",
             Reason::ScriptReload => "script_reload",
             Reason::SupervisorGone => "supervisor_gone",
+            Reason::RssLimit => "rss_limit",
         }
     }
 }

@@ -131,7 +131,7 @@ message! {
 message! {
     /// The application did not come to answer: Apache shows its own page for this status.
     pub struct Fail {
-        /// 500, or 504 where `mod_wsgi.RequestTimeout` ended the request.
+        /// 500; 504 where the request has run out of time; 502 where its process is stuck.
         pub status: u16,
     }
 }

@@ -44,6 +44,8 @@ message! {
         pub inactivity_timeout: u32,
         /// `request-timeout`
         pub request_timeout: u32,
+        /// `request-timeout-scaling`: `request-timeout` grows with the number of threads.
+        pub request_timeout_scaling: bool,
         /// `interrupt-timeout`
         pub interrupt_timeout: u32,
         /// `graceful-timeout`
@@ -52,6 +54,8 @@ message! {
         pub eviction_timeout: u32,
         /// `restart-interval`
         pub restart_interval: u32,
+        /// `rss-limit`, bytes
+        pub rss_limit: u64,
         /// `queue-timeout`
         pub queue_timeout: u32,
         /// `socket-timeout`: how long a read or write on a connection may take.

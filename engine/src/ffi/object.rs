@@ -89,7 +89,7 @@ pub(crate) fn set_async_exception(_py: Python<'_>, thread: u64, exception: Optio
 }
 
 /// Python's number of the calling thread.
-pub(crate) fn thread_ident(_py: Python<'_>) -> u64 {
+pub(crate) fn thread_ident() -> u64 {
     // SAFETY: always allowed.
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }

@@ -1,0 +1,94 @@
+//! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The client then has its answer at
+//! once, whatever the worker is stuck in.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::response::{Fail, Reject};
+
+/// Nothing of the answer has left, and nobody is sending.
+const OPEN: u8 = 0;
+/// The worker sends, or has begun to answer.
+const BEGUN: u8 = 1;
+/// The monitor has answered. The connection is of no more use.
+const TAKEN: u8 = 2;
+
+/// The socket of a connection, and who may answer on it.
+pub(crate) struct Reply {
+    /// Owned here, so that its number cannot become another's while the monitor has it in hand.
+    pub(crate) socket: OwnedFd,
+    state: AtomicU8,
+}
+
+impl Reply {
+    /// A connection without a request.
+    pub(crate) fn new(socket: OwnedFd) -> Self {
+        Self { socket, state: AtomicU8::new(OPEN) }
+    }
+
+    /// The worker wants to send. Whether it may.
+    pub(crate) fn begin(&self) -> bool {
+        match self.state.compare_exchange(OPEN, BEGUN, Ordering::Acquire, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(state) => state == BEGUN,
+        }
+    }
+
+    /// What was sent was whole, and not yet the answer: that can still be taken over.
+    pub(crate) fn pause(&self) {
+        // Only the worker leaves `BEGUN`.
+        self.state.store(OPEN, Ordering::Release);
+    }
+
+    /// Answers in the worker's place with Apache's page for a status. Whether that was possible: the answer may have begun.
+    pub(crate) fn fail(&self, status: u16) -> bool {
+        self.take(Kind::Fail, |out| Fail { status }.put(out))
+    }
+
+    /// Says in the worker's place that the request is not executed.
+    pub(crate) fn reject(&self) -> bool {
+        self.take(Kind::Reject, |out| Reject::Draining.put(out))
+    }
+
+    fn take(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut message = Vec::new();
+        if frame::put(&mut message, kind, write).is_err()
+            || self.state.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_err()
+        {
+            return false;
+        }
+        // A few bytes into an empty socket. Closed in both directions, no other request can get stuck on it.
+        let sent = send(&self.socket, &message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        let _ = shutdown(&self.socket, Shutdown::Both);
+        sent == Ok(message.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn reply() -> (Reply, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Reply::new(ours.into()), theirs)
+    }
+
+    #[test]
+    fn only_one_answers() {
+        let (reply, mut child) = reply();
+        assert!(reply.begin() && reply.begin());
+        assert!(!reply.fail(504));
+        reply.pause();
+        assert!(reply.fail(504));
+        assert!(!reply.begin() && !reply.fail(504) && !reply.reject());
+        let mut received = Vec::new();
+        child.read_to_end(&mut received).unwrap();
+        let frame = frame::first(&received).unwrap().unwrap();
+        assert_eq!((frame.kind, frame.size()), (Kind::Fail, received.len()));
+    }
+}
