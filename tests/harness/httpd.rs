@@ -2,6 +2,7 @@
 
 use crate::apache::apache;
 use crate::apps;
+use crate::census::{Member, census};
 use crate::conf::{Conf, Mpm};
 use crate::hygiene;
 use crate::logs::Log;
@@ -196,6 +197,18 @@ impl Httpd {
     #[must_use]
     pub fn processes(&self) -> Vec<u32> {
         processes::of_server(Some(self.parent.pid()), self.root())
+    }
+
+    /// Every living process of this server with what it holds, the parent first.
+    #[must_use]
+    pub fn census(&self) -> Vec<Member> {
+        census(self.parent.pid(), &self.processes())
+    }
+
+    /// The processes of this server that have ended without anybody noticing.
+    #[must_use]
+    pub fn zombies(&self) -> Vec<u32> {
+        processes::zombies_of(&self.processes())
     }
 
     /// Stops the server as `apachectl stop` does and waits for its end; `None` when it had to be killed.

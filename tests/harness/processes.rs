@@ -75,8 +75,21 @@ pub(crate) fn command_line(pid: u32) -> String {
     String::from_utf8_lossy(&words).replace('\0', " ").trim_end().to_owned()
 }
 
+/// The process that started this one; `None` when it has ended.
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    stat(pid).map(|stat| stat.parent)
+}
+
+/// The processes that one of these has started, that have ended, and that nobody has waited for.
+pub(crate) fn zombies_of(parents: &[u32]) -> Vec<u32> {
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| stat(*pid).is_some_and(|stat| stat.state == b'Z' && parents.contains(&stat.parent))).collect()
+}
+
 struct Stat {
     state: u8,
+    parent: u32,
     session: u32,
 }
 
@@ -84,8 +97,9 @@ fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
-    let session = fields.nth(2)?.parse().ok()?;
-    Some(Stat { state, session })
+    let parent = fields.next()?.parse().ok()?;
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Stat { state, parent, session })
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

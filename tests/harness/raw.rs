@@ -105,6 +105,21 @@ impl Client {
         }
     }
 
+    /// Reads so many bytes of whatever comes.
+    pub fn read(&mut self, bytes: usize) -> io::Result<()> {
+        self.stream.read_exact(&mut vec![0; bytes])
+    }
+
+    /// Waits for the first byte of an answer; `false` when the server closes the connection instead.
+    pub fn answers(&mut self) -> io::Result<bool> {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        match self.stream.fill_buf() {
+            Ok(bytes) => Ok(!bytes.is_empty()),
+            Err(error) if matches!(error.kind(), ConnectionReset | BrokenPipe) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the server closes the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.stream.fill_buf(), Ok([]) | Err(_))
