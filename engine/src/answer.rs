@@ -12,6 +12,7 @@ use wsgi_wire::request as wire;
 use wsgi_wire::response::{End, Reject};
 
 use crate::adapter::Adapter;
+use crate::cure;
 use crate::environ::{self, Moments};
 use crate::events;
 use crate::failure;
@@ -254,6 +255,9 @@ impl<'a, 'py> Answer<'a, 'py> {
             Level::Error,
             &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"),
         );
+        if let Some(advice) = cure::advice(request.interpreter, request.route.script(), &text) {
+            request.log(py, Level::Error, &advice);
+        }
     }
 
     /// Calls `close()` of what the application returned, if it has one.

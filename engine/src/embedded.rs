@@ -23,6 +23,7 @@ use crate::ffi::embedded::{Host, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
+use crate::options::Options;
 use crate::process::Process;
 use crate::record;
 use crate::response::Head;
@@ -52,7 +53,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> 
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
     let process = Process::begin(run::begin(settings, slot, scoreboard, 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
-    let main = Interpreter::set_up(py, b"").map_err(failed)?;
+    let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);
     run::preload(py, process, main);
     Ok(())
@@ -68,8 +69,9 @@ pub(crate) fn end(py: Python<'_>) -> bool {
         destroy && run::end_interpreters(process)
     });
     if destroy && !clean {
-        if let Some(main) = process.interpreters.get(b"") {
-            main.leave(py, false);
+        if let Some(main) = process.interpreters.main() {
+            main.join_threads(py);
+            main.run_exit_functions(py);
         }
     }
     clean

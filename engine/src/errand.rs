@@ -3,10 +3,11 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
+use pyo3::Python;
 use wsgi_wire::record::Level;
 
 use crate::events;
-use crate::ffi::{attach, object};
+use crate::ffi::object;
 use crate::monitor;
 use crate::process::Process;
 use crate::record;
@@ -55,23 +56,29 @@ fn carry_out(errand: Errand) {
         Errand::Signal(number) => {
             let name = if number == libc::SIGHUP { "SIGHUP" } else { "SIGUSR2" };
             for interpreter in process.interpreters.all() {
-                attach::with(interpreter.handle, |py| events::process_signal(py, interpreter, name, number));
+                let publish = |py: Python<'_>| events::process_signal(py, interpreter, name, number);
+                process.interpreters.visit(interpreter, publish);
             }
         }
         Errand::Stacks(requests) => monitor::log_stacks(&requests),
-        Errand::Interrupt(worker, busy) => attach::with(busy.interpreter.handle, |py| {
-            let Some(activity) = process.activities.get(worker) else { return };
-            // The worker needs the interpreter's lock to go on to another request, and we have it.
-            let same = |since: Instant| since == busy.since;
-            if activity.busy().as_ref().is_some_and(|b| same(b.since)) {
-                object::set_async_exception(py, busy.thread, Some(busy.interpreter.request_timeout.bind(py)));
-                let group = String::from_utf8_lossy(&process.settings.group);
-                let number = worker + 1;
-                record::process(
-                    Level::Info,
-                    &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'."),
-                );
-            }
-        }),
+        Errand::Interrupt(worker, busy) => {
+            process.interpreters.visit(busy.interpreter, |py| interrupt(py, process, worker, &busy));
+        }
+    }
+}
+
+/// Raises `RequestTimeout` in a worker, if it still serves that request.
+fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
+    let Some(activity) = process.activities.get(worker) else { return };
+    // The worker needs the interpreter's lock to go on to another request, and we have it.
+    let same = |since: Instant| since == busy.since;
+    if activity.busy().as_ref().is_some_and(|b| same(b.since)) {
+        object::set_async_exception(py, busy.thread, Some(busy.interpreter.request_timeout.bind(py)));
+        let group = String::from_utf8_lossy(&process.settings.group);
+        let number = worker + 1;
+        record::process(
+            Level::Info,
+            &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'."),
+        );
     }
 }

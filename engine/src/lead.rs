@@ -142,10 +142,10 @@ impl Lead<'_> {
         self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
     }
 
-    /// The leader has the interpreter's lock and begins to serve. Keeps the lead if requests are quick.
-    pub(crate) fn serve(self) -> Option<Self> {
+    /// The leader has the interpreter's lock and begins to serve. Keeps the lead if requests are quick, unless others can run meanwhile: `parallel`.
+    pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
-        if !self.leadership.is_quick() {
+        if parallel || !self.leadership.is_quick() {
             return None;
         }
         let mut state = self.leadership.lock();
@@ -206,10 +206,10 @@ mod tests {
     #[test]
     fn a_stuck_leader_loses_the_lead() {
         let leadership = Leadership::new();
-        let lead = leadership.take().serve().unwrap();
+        let lead = leadership.take().serve(false).unwrap();
         std::thread::scope(|scope| {
             let others: Vec<_> =
-                (0..3).map(|_| scope.spawn(|| leadership.take().serve().map(|lead| lead.term))).collect();
+                (0..3).map(|_| scope.spawn(|| leadership.take().serve(false).map(|lead| lead.term))).collect();
             for other in others {
                 assert!(other.join().unwrap().is_some());
             }
@@ -219,12 +219,19 @@ mod tests {
     }
 
     #[test]
+    fn the_lead_is_passed_on_at_once_where_others_can_run_at_the_same_time() {
+        let leadership = Leadership::new();
+        assert!(leadership.take().serve(true).is_none());
+        drop(leadership.take());
+    }
+
+    #[test]
     fn the_lead_is_passed_on_at_once_when_requests_take_long() {
         let leadership = Leadership::new();
         for _ in 0..10 {
             leadership.took(Duration::from_millis(10));
         }
-        assert!(leadership.take().serve().is_none());
+        assert!(leadership.take().serve(false).is_none());
         drop(leadership.take());
     }
 }

@@ -5,14 +5,15 @@
 //! * `embedded`: the same in an Apache child, by function calls.
 //! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
 //!   What they mean is decided in `response`, `body` and `lines`, on bytes, behind the trait of `exchange`.
-//! * `interpreter`, `script`, `module`, `events`, `metrics`: what applications live in.
-//! * `record`, `order`: what is logged outside of requests. `ffi`: the only unsafe code.
+//! * `interpreters`, `interpreter`, `options`, `support`, `script`, `module`, `events`, `metrics`: what applications live in.
+//! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures. `ffi`: the only unsafe code.
 
 mod adapter;
 mod answer;
 mod body;
 mod connection;
 mod control;
+mod cure;
 mod embedded;
 mod environ;
 mod errand;
@@ -24,6 +25,7 @@ mod file_wrapper;
 mod gateway;
 mod input;
 mod interpreter;
+mod interpreters;
 mod lead;
 mod lifecycle;
 mod lines;
@@ -31,6 +33,7 @@ mod metrics;
 mod module;
 mod monitor;
 mod names;
+mod options;
 mod order;
 mod output;
 mod policy;
@@ -44,4 +47,5 @@ mod route;
 mod run;
 mod script;
 mod streams;
+mod support;
 mod worker;

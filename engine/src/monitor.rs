@@ -1,5 +1,6 @@
 //! What the main thread looks at when it is due: requests that are stuck, a lock that is not given back, a process that is idle or old.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -7,11 +8,10 @@ use std::time::{Duration, Instant};
 use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 
+use crate::cure;
 use crate::errand::{Errand, Errands};
 use crate::failure;
-use crate::ffi::attach;
 use crate::ffi::process::memory;
-use crate::interpreter::Interpreter;
 use crate::policy::{Action, Facts, Limits, Phase, Running, judge};
 use crate::process::Process;
 use crate::record;
@@ -110,21 +110,24 @@ impl Watch {
         self.last_activity.store(self.now(), Ordering::Relaxed);
     }
 
-    /// The interpreter's lock could be taken.
-    fn lock_is_free(&self) {
+    /// The interpreters' locks could be taken.
+    fn locks_are_free(&self) {
         self.lock_free.store(self.now(), Ordering::Relaxed);
     }
 }
 
-/// While there are requests, takes and gives back the interpreter's lock, so that the monitor can see whether that is possible. Runs on a thread of
+/// While there are requests, takes and gives back the interpreters' locks, so that the monitor can see whether that is possible. Runs on a thread of
 /// its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
-pub(crate) fn probe(interpreter: &'static Interpreter, every: Duration) {
-    let watch = &Process::get().watch;
+pub(crate) fn probe(process: &Process, every: Duration) {
+    let watch = &process.watch;
     loop {
         while watch.asleep.load(Ordering::SeqCst) {
             std::thread::park();
         }
-        attach::with(interpreter.handle, |_py| watch.lock_is_free());
+        for interpreter in process.interpreters.locks() {
+            process.interpreters.visit(interpreter, |_py| ());
+        }
+        watch.locks_are_free();
         std::thread::sleep(every);
     }
 }
@@ -209,6 +212,9 @@ impl Monitor {
                     return None;
                 }
                 Action::Stop(reason) => {
+                    if reason == Reason::DeadlockTimeout {
+                        advise(process);
+                    }
                     answer_all(process);
                     process.lifecycle.stop(reason);
                     return None;
@@ -259,6 +265,15 @@ fn answer_all(process: &Process) {
     }
 }
 
+/// Says what may be the cause where requests in sub-interpreters run and nobody gives back a lock; once for each script.
+fn advise(process: &Process) {
+    let busy = process.activities.iter().filter_map(|activity| activity.busy().clone());
+    let advice = busy.filter_map(|busy| cure::deadlock_advice(busy.interpreter, busy.route.script()));
+    for line in advice.collect::<BTreeSet<_>>() {
+        record::process(Level::Error, &line);
+    }
+}
+
 /// Logs where requests are.
 pub(crate) fn log_stacks(requests: &[Busy]) {
     for busy in requests {
@@ -267,7 +282,7 @@ pub(crate) fn log_stacks(requests: &[Busy]) {
             String::from_utf8_lossy(busy.route.script()),
             busy.since.elapsed().as_secs_f64()
         );
-        let text = attach::with(busy.interpreter.handle, |py| {
+        let text = Process::get().interpreters.visit(busy.interpreter, |py| {
             use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
             let threads = PyDict::new(py);
             let stacks = threads.set_item(busy.thread, &what).and_then(|()| {
@@ -275,6 +290,8 @@ pub(crate) fn log_stacks(requests: &[Busy]) {
             });
             stacks.unwrap_or_else(|error| format!("{what}\n{}", failure::describe(py, &error)))
         });
-        record::process(Level::Info, &text);
+        if let Some(text) = text {
+            record::process(Level::Info, &text);
+        }
     }
 }

@@ -82,22 +82,26 @@ def stacks(threads):
     return "\n".join(f"{what}\n{''.join(traceback.format_stack(frame)).rstrip()}" for what, frame in found)
 
 
-def leave(can_end):
-    """Wait for the threads that are no daemons. If daemons are left, or nobody will end the interpreter, run its exit functions now, which
-    CPython does at its end. Whether no other thread is left."""
-    import _thread
+def join_threads():
+    """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first."""
+    import threading
+
+    # Where `site` has imported threading, its main thread is the maker of the interpreter, whose state CPython would wait for (before 3.13).
+    main = threading.main_thread()
+    if (lock := getattr(main, "_tstate_lock", None)) and lock.locked():
+        main._set_ident()
+    for tell in reversed(getattr(threading, "_threading_atexits", ())):
+        tell()
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not main and thread is not threading.current_thread():
+            thread.join()
+
+
+def run_exit_functions():
+    """What CPython does at the end of an interpreter, where nobody will end it."""
+    import atexit
     import sys
 
-    own = _thread.get_ident()
-    threading = sys.modules.get("threading")
-    for thread in threading.enumerate() if threading else ():
-        if not thread.daemon and thread is not threading.main_thread() and thread.ident != own:
-            thread.join()
-    alone = set(sys._current_frames()) <= {own}
-    if not (alone and can_end):
-        import atexit
-
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    return alone
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Slot;
 
+use crate::cure::Advised;
 use crate::ffi::scoreboard::Scoreboard;
-use crate::interpreter::Interpreters;
+use crate::interpreters::Interpreters;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::monitor::Watch;
@@ -31,6 +32,8 @@ pub(crate) struct Process {
     pub(crate) activities: Vec<Activity>,
     /// What it has done.
     pub(crate) metrics: Metrics,
+    /// The scripts that the log has said a cure for.
+    pub(crate) advised: Advised,
     /// When it began.
     pub(crate) started: SystemTime,
 }

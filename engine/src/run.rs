@@ -17,17 +17,20 @@ use crate::control::{Control, Lost, Order};
 use crate::errand::{Errand, Errands};
 use crate::events;
 use crate::failure;
+use crate::ffi::interpreter::version;
 use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
 use crate::interpreter::Interpreter;
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor, Watch};
+use crate::options::Options;
 use crate::policy::{self, Limits};
 use crate::poller::Poller;
 use crate::process::Process;
 use crate::record;
 use crate::script::{self, Wanted};
+use crate::support;
 use crate::worker::{Activity, Worker};
 
 /// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
@@ -94,13 +97,8 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let settings = &process.settings;
 
     let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
-    let main = Interpreter::set_up(py, b"").map_err(failed)?;
+    let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);
-    if settings.switch_interval > 0.0 {
-        let set = || py.import("sys")?.getattr("setswitchinterval")?.call1((settings.switch_interval,));
-        use pyo3::types::PyAnyMethods;
-        set().map_err(failed)?;
-    }
     preload(py, process, main);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.
@@ -111,7 +109,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
     let poller: &'static Poller = Box::leak(Box::new(poller));
     let errands = Errands::start()?;
-    let probe = limits.deadlock.map(|deadlock| start_probe(main, deadlock)).transpose()?;
+    let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
     slot.set_state(State::Ready);
     control.ready()?;
@@ -136,7 +134,8 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     }
     if !clean {
         // CPython would abort the process while a sub-interpreter is left.
-        main.leave(py, false);
+        main.join_threads(py);
+        main.run_exit_functions(py);
         ffi::exit_now(0);
     }
     Ok(())
@@ -149,6 +148,9 @@ pub(crate) fn begin(
     scoreboard: Scoreboard,
     seed: u64,
 ) -> std::io::Result<Process> {
+    for sentence in support::vain(&settings, version()) {
+        record::process(Level::Warn, &sentence);
+    }
     let limit = (settings.maximum_requests > 0).then(|| policy::with_jitter(settings.maximum_requests, seed));
     Ok(Process {
         slot,
@@ -158,6 +160,7 @@ pub(crate) fn begin(
         watch: Watch::new(limit),
         activities: (0..settings.threads).map(|_| Activity::default()).collect(),
         metrics: Metrics::new(settings.threads as usize),
+        advised: Default::default(),
         started: SystemTime::now(),
         settings,
     })
@@ -201,9 +204,9 @@ pub(crate) fn preload(py: Python<'_>, process: &'static Process, main: &'static 
     }
 }
 
-fn start_probe(main: &'static Interpreter, deadlock: Duration) -> std::io::Result<Thread> {
+fn start_probe(process: &'static Process, deadlock: Duration) -> std::io::Result<Thread> {
     let every = (deadlock / 4).min(Duration::from_secs(1));
-    let probe = std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(main, every))?;
+    let probe = std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(process, every))?;
     Ok(probe.thread().clone())
 }
 

@@ -11,6 +11,7 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PySt
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::record::Level;
 
+use crate::cure;
 use crate::events;
 use crate::failure;
 use crate::ffi::object;
@@ -95,6 +96,9 @@ pub(crate) fn application<'py>(
             Err(report) => {
                 drop(module);
                 events::log(py, Level::Error, &report);
+                if let Some(advice) = cure::advice(interpreter, wanted.path, &report) {
+                    events::log(py, Level::Error, &advice);
+                }
                 return Err(Unavailable::Failed);
             }
         },

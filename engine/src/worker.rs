@@ -146,8 +146,9 @@ impl Worker {
         attach::with(interpreter.handle, |py| {
             let start = Instant::now();
             let mut begin = start;
+            let parallel = Process::get().interpreters.run_in_parallel();
             loop {
-                lead = lead.and_then(Lead::serve);
+                lead = lead.and_then(|lead| lead.serve(parallel));
                 self.execute(py, interpreter, connection, arrived);
                 lead = lead.and_then(Lead::served);
                 let now = Instant::now();

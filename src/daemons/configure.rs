@@ -190,6 +190,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         socket_timeout: if options.socket_timeout == 0 { around.timeout } else { options.socket_timeout },
         server_metrics: options.server_metrics,
         interpreters: interpreters(configuration, &group.name),
+        free_threading: free_threading(configuration, &group.name),
         destroy_interpreter: configuration.destroy_interpreter,
         case_sensitive: configuration.case_sensitive,
         children: around.children.as_ref().map(|(user, _)| user.uid),
@@ -247,6 +248,18 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
     sections.sort_by_key(|s| s.specificity());
     let sections = sections.into_iter().map(|s| layer(s.application_group.as_ref(), &s.settings));
     std::iter::once(layer(None, &top)).chain(sections).collect()
+}
+
+/// `WSGIFreeThreading` is for whole processes: sections for single application groups do not count. Of the others the more specific one wins, and
+/// of equals the later one.
+fn free_threading(configuration: &Configuration, group: &[u8]) -> bool {
+    let sections = configuration.sections.iter().filter(|s| s.application_group.is_none());
+    let sections = sections.filter(|s| s.process_group.as_deref().is_none_or(|name| name == group));
+    let given = sections.filter_map(|s| Some((s.specificity(), s.settings.free_threading?)));
+    let (_, wanted) = given
+        .max_by_key(|(specificity, _)| *specificity)
+        .unwrap_or((0, configuration.interpreters.free_threading.unwrap_or(false)));
+    wanted
 }
 
 #[cfg(test)]
@@ -335,6 +348,23 @@ mod tests {
         let intervals: Vec<_> = layers.iter().map(|l| l.switch_interval).collect();
         assert_eq!(intervals, [None, Some(2.0), Some(3.0)]);
         assert!(layers[0].python_path.is_empty());
+    }
+
+    #[test]
+    fn free_threading_is_for_whole_processes() {
+        let section = |process: Option<&str>, application: Option<&str>, on: bool| InterpreterSection {
+            process_group: process.map(|g| g.into()),
+            application_group: application.map(|a| a.into()),
+            settings: InterpreterSettings { free_threading: Some(on), ..Default::default() },
+        };
+        let wanted = |sections: Vec<InterpreterSection>| {
+            let configuration = Configuration { sections, ..configured(GroupOptions::default()) };
+            only(&configuration, None).daemon.free_threading
+        };
+        assert!(!wanted(vec![section(None, Some("a"), true)]));
+        assert!(!wanted(vec![section(Some("other"), None, true)]));
+        assert!(wanted(vec![section(Some("g"), None, true), section(None, None, false)]));
+        assert!(!wanted(vec![section(None, None, true), section(None, None, false)]));
     }
 
     #[test]

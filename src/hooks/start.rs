@@ -16,7 +16,7 @@ use crate::daemons::configure::{GroupLog, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Missing};
 use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
 use crate::daemons::{self, Runtime};
-use crate::directives::configuration::{Configuration, DRAFT, Group};
+use crate::directives::configuration::{Configuration, DRAFT, Group, InterpreterSection};
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
@@ -66,6 +66,18 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
     if !configuration.pending.is_empty() {
         let names: Vec<_> = configuration.pending.iter().map(|name| name.to_string_lossy()).collect();
         log::server(main, Level::Warn, format_args!("without effect in this version: {}", names.join(", ")));
+    }
+    let in_vain = |s: &&InterpreterSection| s.application_group.is_some() && s.settings.free_threading.is_some();
+    for section in configuration.sections.iter().filter(in_vain) {
+        let name = String::from_utf8_lossy(section.application_group.as_deref().unwrap_or_default());
+        log::server(
+            main,
+            Level::Warn,
+            format_args!(
+                "WSGIFreeThreading in the section for application-group={name} is ignored: it is for whole processes; put it at the top level, or \
+                 into a section without application-group"
+            ),
+        );
     }
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {

@@ -64,6 +64,8 @@ message! {
         pub server_metrics: bool,
         /// Options of all interpreters; one with a more specific selector comes later and wins.
         pub interpreters: Vec<Interpreter>,
+        /// `WSGIFreeThreading`
+        pub free_threading: bool,
         /// `WSGIDestroyInterpreter`
         pub destroy_interpreter: bool,
         /// `WSGICaseSensitivity`

@@ -6,11 +6,11 @@
 //! state of the other one first.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::sync::OnceLock;
 
 use pyo3::{Python, ffi};
+
+use super::interpreter::version;
 
 /// An interpreter as the C API knows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,13 +80,7 @@ impl Drop for Back {
 
 /// Whether an activation binds the state to the thread, so that a thread can have states of several interpreters.
 fn binds_on_activation() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        // SAFETY: a static string, "3.12.1 (main, …".
-        let version = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
-        let mut numbers = version.split(['.', ' ', '+']).map(|n| n.parse::<u32>().unwrap_or(0));
-        (numbers.next(), numbers.next()) >= (Some(3), Some(12))
-    })
+    version() >= (3, 12)
 }
 
 /// Detaches when the body has ended, by a panic too.

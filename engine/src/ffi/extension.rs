@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use pyo3::{Python, ffi};
 
-use super::{embedded, guard};
+use super::{embedded, guard, interpreter};
 
 /// The module's definition; CPython writes into it, while it holds the import lock.
 struct Definition(std::cell::UnsafeCell<ffi::PyModuleDef>);
@@ -34,26 +34,40 @@ static METHODS: Table<ffi::PyMethodDef, 2> = Table(std::cell::UnsafeCell::new([
     ffi::PyMethodDef::zeroed(),
 ]));
 
-static SLOTS: Table<ffi::PyModuleDef_Slot, 2> = Table(std::cell::UnsafeCell::new([
-    ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: embedded::execute as *mut c_void },
-    ffi::PyModuleDef_Slot { slot: 0, value: std::ptr::null_mut::<c_void>() },
-]));
+const EXECUTE: ffi::PyModuleDef_Slot =
+    ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: embedded::execute as *mut c_void };
 
-static DEFINITION: Definition = Definition(std::cell::UnsafeCell::new(ffi::PyModuleDef {
-    m_base: ffi::PyModuleDef_HEAD_INIT,
-    m_name: c"_engine".as_ptr(),
-    m_doc: c"The Python half of mod_wsgi.".as_ptr(),
-    m_size: 0,
-    m_methods: METHODS.0.get().cast(),
-    m_slots: SLOTS.0.get().cast(),
-    m_traverse: None,
-    m_clear: None,
-    m_free: None,
-}));
+/// `Py_mod_multiple_interpreters` and `Py_MOD_PER_INTERPRETER_GIL_SUPPORTED` of `moduleobject.h`, from 3.12 on: the module keeps nothing of Python
+/// outside of the interpreter that it belongs to. Earlier versions refuse a slot that they do not know.
+const ANY_INTERPRETER: ffi::PyModuleDef_Slot = ffi::PyModuleDef_Slot { slot: 3, value: 2 as *mut c_void };
+
+const END: ffi::PyModuleDef_Slot = ffi::PyModuleDef_Slot { slot: 0, value: std::ptr::null_mut::<c_void>() };
+
+static SLOTS: Table<ffi::PyModuleDef_Slot, 3> = Table(std::cell::UnsafeCell::new([EXECUTE, ANY_INTERPRETER, END]));
+static EARLY_SLOTS: Table<ffi::PyModuleDef_Slot, 2> = Table(std::cell::UnsafeCell::new([EXECUTE, END]));
+
+const fn definition(slots: *mut ffi::PyModuleDef_Slot) -> Definition {
+    Definition(std::cell::UnsafeCell::new(ffi::PyModuleDef {
+        m_base: ffi::PyModuleDef_HEAD_INIT,
+        m_name: c"_engine".as_ptr(),
+        m_doc: c"The Python half of mod_wsgi.".as_ptr(),
+        m_size: 0,
+        m_methods: METHODS.0.get().cast(),
+        m_slots: slots,
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    }))
+}
+
+static DEFINITION: Definition = definition(SLOTS.0.get().cast());
+static EARLY_DEFINITION: Definition = definition(EARLY_SLOTS.0.get().cast());
 
 #[allow(non_snake_case, reason = "CPython finds the module by this name")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn PyInit__engine() -> *mut ffi::PyObject {
+    let definition =
+        if interpreter::version() >= interpreter::OWN_LOCKS_SINCE { &DEFINITION } else { &EARLY_DEFINITION };
     // SAFETY: the definition lives for ever; initialisation happens in phases, so nothing else is done here.
-    unsafe { ffi::PyModuleDef_Init(DEFINITION.0.get()) }
+    unsafe { ffi::PyModuleDef_Init(definition.0.get()) }
 }

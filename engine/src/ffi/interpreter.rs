@@ -1,9 +1,35 @@
 //! Making and ending sub-interpreters.
 
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::OnceLock;
+
 use pyo3::{Python, ffi};
 
 use super::attach::{self, Handle};
 use super::guard::catch;
+
+/// Version of the running Python, major and minor.
+pub(crate) fn version() -> (u32, u32) {
+    static ANSWER: OnceLock<(u32, u32)> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        // SAFETY: a static string, "3.12.1 (main, …".
+        let version = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
+        let mut numbers = version.split(['.', ' ', '+']).map(|n| n.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    })
+}
+
+/// The first version whose sub-interpreters can have locks of their own (PEP 684).
+pub(crate) const OWN_LOCKS_SINCE: (u32, u32) = (3, 12);
+
+/// Whose lock a sub-interpreter runs under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// The main interpreter's, and its allocator: the legacy configuration, which every extension module accepts.
+    Shared,
+    /// Its own: CPython's isolated configuration, without daemon threads, `os.fork` and `os.exec`, and with a check of extension modules.
+    Own,
+}
 
 /// A sub-interpreter. Its first thread state is part of it, is used by no thread while it serves, and is there for its end.
 pub(crate) struct SubInterpreter {
@@ -15,14 +41,17 @@ pub(crate) struct SubInterpreter {
 // SAFETY: the state is only used by `end`, which takes the interpreter by value.
 unsafe impl Send for SubInterpreter {}
 
-/// Makes a sub-interpreter with the legacy configuration (shared lock and allocator), which every extension module accepts. Called on a thread
-/// that is attached to nothing. `None` if CPython could not.
-pub(crate) fn create(main: Handle) -> Option<SubInterpreter> {
+/// Makes a sub-interpreter. Called on a thread that is attached to nothing. `None` if CPython could not.
+pub(crate) fn create(main: Handle, lock: Lock) -> Option<SubInterpreter> {
     attach::with(main, |_py| {
-        // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens.
+        // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens. From CPython 3.12 a swap
+        // gives up the lock of the one interpreter and takes that of the other.
         unsafe {
             let outer = ffi::PyThreadState_Get();
-            let first = ffi::Py_NewInterpreter();
+            let first = match lock {
+                Lock::Shared => ffi::Py_NewInterpreter(),
+                Lock::Own => new_isolated(),
+            };
             let made = (!first.is_null()).then(|| SubInterpreter { handle: Handle::of(first), first });
             ffi::PyThreadState_Swap(outer);
             made
@@ -30,20 +59,102 @@ pub(crate) fn create(main: Handle) -> Option<SubInterpreter> {
     })
 }
 
-/// Ends a sub-interpreter: `farewell` runs in it and says whether no thread is left there; then CPython frees it. An interpreter whose daemon
-/// threads are still alive is left as it is, because CPython would abort the process. Whether it is gone.
+/// `PyInterpreterConfig` of `cpython/pylifecycle.h`, the same from 3.12 on. It is no part of the stable ABI, so it is written down here.
+#[repr(C)]
+struct Configuration {
+    use_main_obmalloc: c_int,
+    allow_fork: c_int,
+    allow_exec: c_int,
+    allow_threads: c_int,
+    allow_daemon_threads: c_int,
+    check_multi_interp_extensions: c_int,
+    gil: c_int,
+}
+
+/// `_PyInterpreterConfig_INIT`
+const ISOLATED: Configuration = Configuration {
+    use_main_obmalloc: 0,
+    allow_fork: 0,
+    allow_exec: 0,
+    allow_threads: 1,
+    allow_daemon_threads: 0,
+    check_multi_interp_extensions: 1,
+    gil: 2,
+};
+
+/// `PyStatus` of `cpython/initconfig.h`
+#[repr(C)]
+struct Status {
+    kind: c_int,
+    function: *const c_char,
+    message: *const c_char,
+    exit_code: c_int,
+}
+
+type NewInterpreterFromConfig =
+    unsafe extern "C" fn(state: *mut *mut ffi::PyThreadState, configuration: *const Configuration) -> Status;
+
+/// # Safety
+/// Attached to the main interpreter. Afterwards the new state is current, or, if there is none, the old one.
+unsafe fn new_isolated() -> *mut ffi::PyThreadState {
+    let mut first = std::ptr::null_mut();
+    if let Some(symbol) = symbol(c"Py_NewInterpreterFromConfig") {
+        // SAFETY: CPython declares the function so since 3.12, where it first appears; what it says on failure besides is not needed.
+        unsafe {
+            let create = std::mem::transmute::<*mut c_void, NewInterpreterFromConfig>(symbol);
+            create(&mut first, &ISOLATED);
+        }
+    }
+    first
+}
+
+/// A function of CPython that the stable ABI lacks.
+fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: a lookup by name among what the process has loaded.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
+}
+
+/// Whether the interpreter of this state has no other, which is what CPython demands before it ends one.
+///
+/// # Safety
+/// The state is current.
+unsafe fn is_last(state: *mut ffi::PyThreadState) -> bool {
+    type Head = unsafe extern "C" fn(*mut ffi::PyInterpreterState) -> *mut ffi::PyThreadState;
+    type Next = unsafe extern "C" fn(*mut ffi::PyThreadState) -> *mut ffi::PyThreadState;
+    let (Some(head), Some(next)) = (symbol(c"PyInterpreterState_ThreadHead"), symbol(c"PyThreadState_Next")) else {
+        return false;
+    };
+    // SAFETY: CPython's documented signatures ("Advanced Debugger Support"); attached, so the list of states does not change.
+    unsafe {
+        let head = std::mem::transmute::<*mut c_void, Head>(head);
+        let next = std::mem::transmute::<*mut c_void, Next>(next);
+        head(ffi::PyThreadState_GetInterpreter(state)) == state && next(state).is_null()
+    }
+}
+
+/// Ends a sub-interpreter: `wait` runs in it until no thread should be left there; then CPython frees it. An interpreter that some thread still has
+/// a state of is left as it is after `abandon`, because CPython would abort the process. Whether it is gone.
 ///
 /// Called on a thread that is attached to nothing, when no request runs any more and the workers have given back their states.
-pub(crate) fn end(main: Handle, interpreter: SubInterpreter, farewell: impl FnOnce(Python<'_>) -> bool) -> bool {
+pub(crate) fn end(
+    main: Handle,
+    interpreter: SubInterpreter,
+    wait: impl FnOnce(Python<'_>),
+    abandon: impl FnOnce(Python<'_>),
+) -> bool {
     attach::with(main, |py| {
         // SAFETY: attached to the main interpreter; the first state is used by this thread alone, and the outer one is current again at the end
         // (the order that CPython's own embedding tests use).
         unsafe {
             let outer = ffi::PyThreadState_Get();
             ffi::PyThreadState_Swap(interpreter.first);
-            let alone = catch("the end of an interpreter", || attach::here(py, || farewell(py))) == Some(true);
+            catch("the end of an interpreter", || attach::here(py, || wait(py)));
+            let alone = is_last(interpreter.first);
             if alone {
                 ffi::Py_EndInterpreter(interpreter.first);
+            } else {
+                catch("the end of an interpreter", || attach::here(py, || abandon(py)));
             }
             ffi::PyThreadState_Swap(outer);
             alone

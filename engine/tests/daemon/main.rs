@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod harness;
+mod own_gil;
 
 use harness::Process;
 use wsgi_wire::control::Reason;

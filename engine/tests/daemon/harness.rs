@@ -1,9 +1,11 @@
 //! A daemon process as the supervisor would start it, and an Apache child as it would talk to it.
 
+mod python;
+
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -16,6 +18,8 @@ use wsgi_wire::request::{Body, Facts, Hello, put_request, put_route};
 use wsgi_wire::response::{End, Fail, File, Head, LogRecord};
 use wsgi_wire::settings::{Daemon, Server};
 use wsgi_wire::table::SIZE;
+
+pub use python::Python;
 
 /// What a table of zeros says.
 const SECRET: u64 = 0;
@@ -59,6 +63,7 @@ pub fn settings() -> Daemon {
         socket_timeout: 0,
         server_metrics: false,
         interpreters: vec![],
+        free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,
         children: None,
@@ -74,11 +79,6 @@ pub fn settings() -> Daemon {
     }
 }
 
-/// The interpreter to test with.
-fn python() -> String {
-    std::env::var("PYTHON").unwrap_or_else(|_| "python3".into())
-}
-
 /// The engine that cargo has built for this test.
 fn engine() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -88,7 +88,11 @@ fn engine() -> PathBuf {
 impl Process {
     /// Starts a process with this script and waits until it is ready.
     pub fn start(name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Self {
-        let folder = std::env::temp_dir().join(format!("wsgi-engine-{}-{name}", std::process::id()));
+        Python::usual().start(name, script, change)
+    }
+
+    fn start_with(python: &Python, name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Self {
+        let folder = std::env::temp_dir().join(format!("wsgi-engine-{}-{name}-{python}", std::process::id()));
         std::fs::create_dir_all(folder.join("mod_wsgi")).unwrap();
         std::fs::write(folder.join("mod_wsgi/__init__.py"), "").unwrap();
         std::fs::copy(engine(), folder.join("mod_wsgi/_engine.abi3.so")).unwrap();
@@ -97,7 +101,7 @@ impl Process {
         let table = rustix::fs::memfd_create("table", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&table, SIZE as u64).unwrap();
         let (control, theirs) = UnixStream::pair().unwrap();
-        let mut child = spawn(&folder, [theirs.into(), listener.into(), table]);
+        let mut child = spawn(&python.program, &folder, [theirs.into(), listener.into(), table]);
         let mut settings = settings();
         change(&mut settings);
         let mut process = Self { child: spawn_guard(&mut child), control, folder };
@@ -119,6 +123,11 @@ impl Process {
         let (found, payload) = receive(&mut self.control);
         assert_eq!(found, kind);
         payload
+    }
+
+    /// Tells the daemon to end.
+    pub fn stop(&mut self) {
+        self.say(Kind::Stop, |_| {});
     }
 
     /// Why the daemon says that it drains.
@@ -178,7 +187,7 @@ fn spawn_guard(child: &mut Option<Child>) -> Child {
     child.take().unwrap()
 }
 
-fn spawn(folder: &std::path::Path, descriptors: [OwnedFd; 3]) -> Option<Child> {
+fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 3]) -> Option<Child> {
     // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged here.
     let mut places = String::new();
     for (place, fd) in (3..).zip(&descriptors) {
@@ -186,7 +195,7 @@ fn spawn(folder: &std::path::Path, descriptors: [OwnedFd; 3]) -> Option<Child> {
         places += &format!(" {}<&{}", place + 100, fd.as_raw_fd());
     }
     let script = "import mod_wsgi._engine; mod_wsgi._engine.run()";
-    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105", python());
+    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105", python.display());
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let child = Command::new("bash")
         .args(["-c", &command])

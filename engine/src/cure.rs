@@ -1,0 +1,131 @@
+//! Failures that come from running an extension module in a sub-interpreter, and the line for the log that says what helps.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+
+/// What only interpreters with locks of their own refuse.
+const OF_OWN_LOCKS: &[&str] = &[
+    "does not support loading in subinterpreters",
+    "daemon threads are disabled in this (sub)interpreter",
+    "fork not supported for isolated subinterpreters",
+    "exec not supported for isolated subinterpreters",
+];
+
+/// What extension modules say that work in one interpreter of a process only.
+const OF_SUB_INTERPRETERS: &[&str] = &[
+    // CPython, for a module that says so itself.
+    "does not support loading in subinterpreters",
+    // NumPy, its different versions; the second one is spelled so.
+    "cannot load module more than once per process",
+    "CPU dispatcher tracer already initlized",
+    // PyO3
+    "PyO3 modules do not yet support subinterpreters",
+    "PyO3 modules may only be initialized once per interpreter process",
+    // Cython
+    "Interpreter change detected",
+    // CPython
+    "preexec_fn not supported within subinterpreters",
+];
+
+/// What helps against a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cure {
+    /// The main interpreter.
+    Main,
+    /// The main interpreter, or a sub-interpreter without a lock of its own.
+    SharedLock,
+}
+
+/// The cure for a failure in a sub-interpreter, by its traceback. Pure.
+fn cure(traceback: &str, own_lock: bool) -> Option<Cure> {
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| traceback.contains(phrase));
+    match own_lock {
+        true if says(OF_OWN_LOCKS) => Some(Cure::SharedLock),
+        _ => says(OF_SUB_INTERPRETERS).then_some(Cure::Main),
+    }
+}
+
+fn sentence(cure: Cure, label: &str, group: &str, script: &str) -> String {
+    let main = format!("run '{script}' in the main interpreter, with application-group=%{{GLOBAL}}");
+    match cure {
+        Cure::Main => format!("An extension module that '{script}' uses does not work in {label}: {main}."),
+        Cure::SharedLock => format!(
+            "Something that '{script}' uses does not work in {label}, which has a lock of its own: take WSGIPerInterpreterGIL off for \
+             application-group={group}, or {main}."
+        ),
+    }
+}
+
+/// The scripts that the log has said a cure for.
+#[derive(Default)]
+pub(crate) struct Advised(Mutex<HashSet<Vec<u8>>>);
+
+impl Advised {
+    fn first(&self, script: &[u8]) -> bool {
+        // Locked only for a moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(script.to_vec())
+    }
+}
+
+/// What the log should say besides this traceback of a script: once for each script, and only if it is known what helps.
+pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<String> {
+    if interpreter.group.is_empty() {
+        return None;
+    }
+    let cure = cure(traceback, interpreter.own_lock).filter(|_| Process::get().advised.first(script))?;
+    let (group, script) = (String::from_utf8_lossy(&interpreter.group), String::from_utf8_lossy(script));
+    Some(sentence(cure, &interpreter.label(), &group, &script))
+}
+
+/// What to say when nobody gives a lock back while this script runs in a sub-interpreter.
+pub(crate) fn deadlock_advice(interpreter: &Interpreter, script: &[u8]) -> Option<String> {
+    let script = String::from_utf8_lossy(script);
+    (!interpreter.group.is_empty()).then(|| {
+        format!(
+            "'{script}' was running in {}, where extension modules that use the simplified interface to the interpreter's lock (PyGILState) \
+             may wait for themselves for ever: if it uses one, run it in the main interpreter, with application-group=%{{GLOBAL}}.",
+            interpreter.label()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_failures_have_a_cure() {
+        let rows = [
+            ("ImportError: module _curses does not support loading in subinterpreters", true, Some(Cure::SharedLock)),
+            ("ImportError: module _curses does not support loading in subinterpreters", false, Some(Cure::Main)),
+            ("ImportError: cannot load module more than once per process", false, Some(Cure::Main)),
+            ("RuntimeError: CPU dispatcher tracer already initlized", false, Some(Cure::Main)),
+            ("ImportError: PyO3 modules do not yet support subinterpreters, see https://…", true, Some(Cure::Main)),
+            ("ImportError: PyO3 modules may only be initialized once per interpreter process", false, Some(Cure::Main)),
+            ("ImportError: Interpreter change detected - this module can only be …", false, Some(Cure::Main)),
+            ("RuntimeError: fork not supported for isolated subinterpreters", true, Some(Cure::SharedLock)),
+            ("RuntimeError: fork not supported for isolated subinterpreters", false, None),
+            ("ImportError: No module named 'numpy'", true, None),
+        ];
+        for (traceback, own_lock, expected) in rows {
+            assert_eq!(cure(traceback, own_lock), expected, "{traceback}");
+        }
+    }
+
+    #[test]
+    fn a_cure_is_one_line_that_names_script_and_setting() {
+        let line = sentence(Cure::Main, "sub-interpreter 'a'", "a", "/app.wsgi");
+        assert!(line.contains("'/app.wsgi'") && line.contains("application-group=%{GLOBAL}") && !line.contains('\n'));
+        let line = sentence(Cure::SharedLock, "sub-interpreter 'a'", "a", "/app.wsgi");
+        assert!(line.contains("WSGIPerInterpreterGIL") && line.contains("%{GLOBAL}") && !line.contains('\n'));
+    }
+
+    #[test]
+    fn it_is_said_once_for_each_script() {
+        let advised = Advised::default();
+        assert_eq!([advised.first(b"/a"), advised.first(b"/b"), advised.first(b"/a")], [true, true, false]);
+    }
+}

@@ -1,0 +1,142 @@
+//! All interpreters of the process: the main one, and one sub-interpreter for each further application group.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use pyo3::Python;
+use wsgi_wire::record::Level;
+
+use crate::failure;
+use crate::ffi::attach;
+use crate::ffi::interpreter::{Lock, SubInterpreter, create, end};
+use crate::interpreter::Interpreter;
+use crate::options::Options;
+use crate::record;
+
+struct Other {
+    interpreter: &'static Interpreter,
+    made: SubInterpreter,
+}
+
+/// All interpreters of the process.
+#[derive(Default)]
+pub(crate) struct Interpreters {
+    main: OnceLock<&'static Interpreter>,
+    // Locked only for a moment, by threads that may be attached.
+    others: Mutex<HashMap<Vec<u8>, Other>>,
+    /// Locked while an interpreter is being made, by threads that are attached to nothing.
+    making: Mutex<()>,
+    /// Whether some have locks of their own.
+    own_locks: AtomicBool,
+    /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can end.
+    ending: RwLock<bool>,
+}
+
+impl Interpreters {
+    /// The main interpreter has been set up.
+    pub(crate) fn set_main(&self, interpreter: &'static Interpreter) {
+        // Once, at start.
+        let _ = self.main.set(interpreter);
+    }
+
+    /// The main interpreter.
+    pub(crate) fn main(&self) -> Option<&'static Interpreter> {
+        self.main.get().copied()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Other>> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, group: &[u8]) -> Option<&'static Interpreter> {
+        self.lock().get(group).map(|other| other.interpreter)
+    }
+
+    /// The interpreter of an application group, made on first use. Called on a thread that is attached to nothing. `None` if it cannot be made;
+    /// the log says why.
+    pub(crate) fn get(&self, group: &[u8]) -> Option<&'static Interpreter> {
+        if group.is_empty() {
+            return self.main();
+        }
+        self.known(group).or_else(|| {
+            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another thread may just have made it.
+            self.known(group).or_else(|| self.make(group))
+        })
+    }
+
+    fn make(&self, group: &[u8]) -> Option<&'static Interpreter> {
+        let name = String::from_utf8_lossy(group);
+        let options = Options::for_group(group);
+        let Some(made) = create(self.main()?.handle, options.lock) else {
+            record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be created."));
+            return None;
+        };
+        let own_lock = options.lock == Lock::Own;
+        let set_up = attach::with(made.handle, |py| {
+            Interpreter::set_up(py, group, options).map_err(|error| failure::describe(py, &error))
+        });
+        match set_up {
+            Ok(interpreter) => {
+                self.own_locks.fetch_or(own_lock, Ordering::Relaxed);
+                self.lock().insert(group.to_vec(), Other { interpreter, made });
+                Some(interpreter)
+            }
+            Err(text) => {
+                record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be set up:\n{text}"));
+                None
+            }
+        }
+    }
+
+    /// Runs `body` in an interpreter, on a thread that serves no requests and is attached to nothing; leaves no thread state behind. `None` once
+    /// the interpreters end.
+    pub(crate) fn visit<R>(
+        &self,
+        interpreter: &'static Interpreter,
+        body: impl for<'py> FnOnce(Python<'py>) -> R,
+    ) -> Option<R> {
+        let ending = self.ending.read().unwrap_or_else(PoisonError::into_inner);
+        if *ending {
+            return None;
+        }
+        let result = attach::with(interpreter.handle, body);
+        attach::release();
+        Some(result)
+    }
+
+    /// Ends all sub-interpreters, on a thread that is attached to nothing, when no request runs any more. Whether none is left.
+    pub(crate) fn end(&self) -> bool {
+        *self.ending.write().unwrap_or_else(PoisonError::into_inner) = true;
+        let Some(main) = self.main() else { return true };
+        let others = std::mem::take(&mut *self.lock());
+        let ended = others.into_values().map(|Other { interpreter, made }| {
+            end(main.handle, made, |py| interpreter.join_threads(py), |py| interpreter.run_exit_functions(py))
+        });
+        // Every one is ended, whatever became of those before.
+        ended.filter(|ended| !ended).count() == 0
+    }
+
+    /// The main interpreter and all others.
+    pub(crate) fn all(&self) -> Vec<&'static Interpreter> {
+        self.main().into_iter().chain(self.others()).collect()
+    }
+
+    /// All sub-interpreters.
+    pub(crate) fn others(&self) -> Vec<&'static Interpreter> {
+        self.lock().values().map(|other| other.interpreter).collect()
+    }
+
+    /// One interpreter for each lock.
+    pub(crate) fn locks(&self) -> Vec<&'static Interpreter> {
+        let mut all = self.all();
+        all.retain(|interpreter| interpreter.group.is_empty() || interpreter.own_lock);
+        all
+    }
+
+    /// Whether threads in different interpreters may run Python code at the same time.
+    pub(crate) fn run_in_parallel(&self) -> bool {
+        self.own_locks.load(Ordering::Relaxed)
+    }
+}

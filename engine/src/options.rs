@@ -1,0 +1,118 @@
+//! What `<WSGIInterpreterOptions>` and the directives above it say about one interpreter.
+
+use wsgi_wire::codec::Bytes;
+use wsgi_wire::settings::Interpreter;
+
+use crate::ffi::interpreter::{Lock, OWN_LOCKS_SINCE, version};
+use crate::process::Process;
+
+/// The settings of one interpreter.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    /// Folders for `sys.path`, layer by layer.
+    pub(crate) python_path: Vec<Vec<Vec<u8>>>,
+    /// `WSGIRestrictStdin`
+    pub(crate) restrict_stdin: bool,
+    /// `WSGIRestrictStdout`
+    pub(crate) restrict_stdout: bool,
+    /// `WSGIRestrictSignal`
+    pub(crate) restrict_signal: bool,
+    /// The lock that it runs under.
+    pub(crate) lock: Lock,
+    /// What is to be set as the switch interval of its lock, seconds.
+    pub(crate) switch_interval: Option<f64>,
+    /// Whether a switch interval is given for this interpreter alone, which it cannot have because it shares its lock.
+    pub(crate) vain_interval: bool,
+}
+
+impl Options {
+    /// What the settings of this process say about the interpreter of an application group.
+    pub(crate) fn for_group(group: &[u8]) -> Self {
+        let settings = &Process::get().settings;
+        let of_process = Some(settings.switch_interval).filter(|interval| *interval > 0.0);
+        Self::of(&settings.interpreters, group, of_process, version() >= OWN_LOCKS_SINCE)
+    }
+
+    /// What the layers say about the interpreter of this application group; the empty one is the main interpreter. `of_process`: the process
+    /// group's `switch-interval`. `own_locks`: whether Python can give sub-interpreters locks of their own.
+    pub(crate) fn of(layers: &[Interpreter], group: &[u8], of_process: Option<f64>, own_locks: bool) -> Self {
+        let bytes = |list: &[Bytes]| list.iter().map(|b| b.0.clone()).collect::<Vec<_>>();
+        let mut options = Self {
+            python_path: Vec::new(),
+            restrict_stdin: false,
+            restrict_stdout: false,
+            restrict_signal: true,
+            lock: Lock::Shared,
+            switch_interval: None,
+            vain_interval: false,
+        };
+        let (mut own_lock, mut for_it_alone) = (false, false);
+        let fits = |name: &Option<Bytes>| name.as_ref().is_none_or(|name| name.0 == group);
+        for layer in layers.iter().filter(|layer| fits(&layer.application_group)) {
+            options.python_path.push(bytes(&layer.python_path));
+            options.restrict_stdin = layer.restrict_stdin.unwrap_or(options.restrict_stdin);
+            options.restrict_stdout = layer.restrict_stdout.unwrap_or(options.restrict_stdout);
+            options.restrict_signal = layer.restrict_signal.unwrap_or(options.restrict_signal);
+            options.switch_interval = layer.switch_interval.or(options.switch_interval);
+            for_it_alone |= layer.switch_interval.is_some() && layer.application_group.is_some();
+            own_lock = layer.own_gil.unwrap_or(own_lock);
+        }
+        match group {
+            [] => options.switch_interval = of_process.or(options.switch_interval),
+            _ if own_lock && own_locks => {
+                options.lock = Lock::Own;
+                options.switch_interval = options.switch_interval.or(of_process);
+            }
+            // The lock is the main interpreter's, and so is its interval.
+            _ => {
+                options.switch_interval = None;
+                options.vain_interval = for_it_alone;
+            }
+        }
+        options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(application_group: Option<&str>, switch_interval: Option<f64>, own_gil: Option<bool>) -> Interpreter {
+        Interpreter {
+            application_group: application_group.map(Bytes::from),
+            python_path: vec![],
+            restrict_stdin: None,
+            restrict_stdout: None,
+            restrict_signal: None,
+            switch_interval,
+            own_gil,
+        }
+    }
+
+    #[test]
+    fn only_named_interpreters_have_locks_of_their_own() {
+        let layers = [layer(None, None, Some(true)), layer(Some("shared"), None, Some(false))];
+        let lock = |group: &str, own_locks| Options::of(&layers, group.as_bytes(), None, own_locks).lock;
+        assert_eq!(
+            [lock("", true), lock("shared", true), lock("other", true)],
+            [Lock::Shared, Lock::Shared, Lock::Own]
+        );
+        assert_eq!(lock("other", false), Lock::Shared);
+    }
+
+    #[test]
+    fn the_switch_interval_belongs_to_a_lock() {
+        let layers = [
+            layer(None, Some(0.1), None),
+            layer(Some("own"), Some(0.2), Some(true)),
+            layer(Some("named"), Some(0.3), None),
+        ];
+        let interval =
+            |group: &str, of_process| Options::of(&layers, group.as_bytes(), of_process, true).switch_interval;
+        assert_eq!([interval("", None), interval("", Some(0.9))], [Some(0.1), Some(0.9)]);
+        assert_eq!([interval("own", Some(0.9)), interval("other", None)], [Some(0.2), None]);
+        let named = Options::of(&layers, b"named", None, true);
+        assert!(named.vain_interval && named.switch_interval.is_none());
+        assert!(!Options::of(&layers, b"other", None, true).vain_interval);
+    }
+}
