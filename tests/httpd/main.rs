@@ -9,6 +9,7 @@ mod echo;
 mod embedded;
 mod environ;
 mod exceptions;
+mod interpreters;
 mod iterables;
 mod lifecycle;
 mod linkage;

@@ -1,0 +1,59 @@
+//! Which interpreter an application runs in, and what is said about interpreters.
+
+use harness::{Httpd, PROBE, Site};
+
+#[test]
+fn locks_that_python_cannot_give_are_a_warning_and_nothing_else() {
+    let site = Httpd::site("", PROBE).conf("WSGIPerInterpreterGIL On\nWSGIFreeThreading On").start();
+    assert_eq!(site.ask("1 + 1"), 2);
+    let later = site.ask("sys.version_info >= (3, 12)") == true;
+    site.log.wait_for("WSGIFreeThreading On has no effect: this Python");
+    assert_eq!(site.log.text().contains("WSGIPerInterpreterGIL On has no effect with Python"), !later);
+    site.finish();
+}
+
+#[test]
+fn free_threading_of_a_single_application_group_is_ignored_with_a_warning() {
+    let section = "<WSGIInterpreterOptions application-group=one>\nWSGIFreeThreading On\n</WSGIInterpreterOptions>";
+    let site = Httpd::site("", PROBE).conf(section).start();
+    site.log.wait_for("WSGIFreeThreading in the section for application-group=one is ignored");
+    assert_eq!(site.ask("1 + 1"), 2);
+    assert!(!site.log.text().contains("WSGIFreeThreading On has no effect"));
+    site.finish();
+}
+
+#[test]
+fn a_switch_interval_belongs_to_the_process_not_to_one_of_its_interpreters() {
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess g switch-interval=0.5\nWSGIProcessGroup g\nWSGISwitchInterval 0.25")
+        .conf("<WSGIInterpreterOptions application-group=late>\nWSGISwitchInterval 0.125\n</WSGIInterpreterOptions>")
+        .conf("WSGIScriptAlias /main {apps}/probe.wsgi application-group=%{GLOBAL}")
+        .conf("WSGIScriptAlias /late {apps}/probe.wsgi application-group=late")
+        .app("probe.wsgi", PROBE)
+        .start();
+    for mount in ["/main", "/late", "/main"] {
+        assert_eq!(site.ask_at(mount, "sys.getswitchinterval()"), 0.5, "{mount}");
+    }
+    site.log.wait_for("WSGISwitchInterval has no effect on the sub-interpreter 'late'");
+    site.finish();
+}
+
+#[test]
+fn a_failure_that_only_sub_interpreters_have_is_logged_with_its_cure_once() {
+    let script = format!(
+        "import sys\nif __import__('mod_wsgi').application_group:\n    raise ImportError('Interpreter change detected - x')\n{PROBE}"
+    );
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess g\nWSGIProcessGroup g")
+        .conf(
+            "WSGIScriptAlias /named {apps}/app.wsgi\nWSGIScriptAlias /main {apps}/app.wsgi application-group=%{GLOBAL}",
+        )
+        .app("app.wsgi", &script)
+        .start();
+    for _ in 0..2 {
+        assert_eq!(site.get("/named?1").status, 500);
+    }
+    assert_eq!(site.ask_at("/main", "1"), 1);
+    assert_eq!(site.log.text().matches("application-group=%{GLOBAL}").count(), 1, "{}", site.log.text());
+    site.finish();
+}
