@@ -247,6 +247,7 @@ fn daemon(name: &str) -> Daemon {
         socket_timeout: 0,
         server_metrics: false,
         interpreters: vec![],
+        free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,
         children: None,
