@@ -24,7 +24,8 @@ const FUNCTIONS: &[&str] = &[
     // APR
     "apr_(palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
     "apr_table_(make|get|setn|addn|unset|elts)",
-    "ap_get_conn_socket",
+    "ap_(get_conn_socket|rwrite)",
+    "apr_optional_hook_add",
     "apr_(os_file_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
     "apr_proc_other_child_(register|unregister)",
     "apr_(uid_get|uid_name_get|uid_homepath_get|gid_get|gid_name_get)",

@@ -20,3 +20,6 @@ mod httpd;
 mod policy;
 mod relay;
 mod status;
+
+/// The version of mod_wsgi whose behaviour this module has: what applications and scanners look for.
+const VERSION: &str = "6.1.1";

@@ -24,6 +24,10 @@ pub struct Group {
     pub key: u64,
     /// Its record there.
     pub record: &'static table::Group,
+    /// How many processes it has.
+    pub processes: u32,
+    /// How many threads each of them has.
+    pub threads: u32,
     /// The server that it was defined in.
     pub origin: Origin,
     /// `connect-timeout`: how long a request waits for a process.
@@ -87,6 +91,8 @@ pub fn groups(
         Group {
             key: table::group_key(&g.name),
             record,
+            processes: o.processes.unwrap_or(1),
+            threads: o.threads,
             origin: g.origin.clone(),
             connect_timeout: seconds(o.connect_timeout),
             socket_timeout: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use wsgi_wire::record::Level;
 
 use super::exchange::{exchange, in_process};
+use super::status::status;
 use super::translate::alias_of;
 use crate::daemons::{self, Group, Runtime};
 use crate::directives::alias::Alias;
@@ -42,6 +43,7 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
     let Some(settings) = r.settings() else { return Answer::Declined };
     let handler_script = match r.handler() {
         b"wsgi-script" | b"application/x-httpd-wsgi" => None,
+        b"wsgi-status" => return status(r),
         name => match settings.handler_script(name) {
             Some(script) => Some(script),
             None => return Answer::Declined,

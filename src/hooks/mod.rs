@@ -6,6 +6,7 @@ mod client;
 mod exchange;
 mod handler;
 mod start;
+mod status;
 mod translate;
 
 use std::process::ExitStatus;
@@ -15,6 +16,7 @@ use wsgi_wire::record::Level;
 
 pub use self::handler::handler;
 pub use self::start::post_config;
+pub use self::status::mod_status_part;
 pub use self::translate::translate_name;
 use crate::daemons::{self, parent};
 use crate::directives::configuration::{Configuration, DRAFT};

@@ -22,9 +22,6 @@ use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::{Answer, control, log};
 
-/// The version of mod_wsgi whose behaviour this module has: what applications and scanners look for in the banner.
-const COMPONENT: &std::ffi::CStr = c"mod_wsgi/6.1.1";
-
 /// Why the process groups cannot start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
@@ -50,7 +47,9 @@ enum StartError {
 pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Answer {
     let mut configuration =
         std::mem::replace(&mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner), Configuration::EMPTY);
-    server::add_component(pconf, COMPONENT);
+    if let Ok(own) = std::ffi::CString::new(format!("mod_wsgi/{}", crate::VERSION)) {
+        server::add_component(pconf, &own);
+    }
     if let Some(python) = python_component() {
         server::add_component(pconf, &python);
     }

@@ -18,6 +18,7 @@
 #include "util_script.h"
 #include "apr_buckets.h"
 #include "apr_file_info.h"
+#include "apr_optional_hooks.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
 #include "apr_thread_proc.h"

@@ -65,6 +65,10 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
+            // mod_status calls it, if that is loaded. The type is erased by the registry, as by the macro APR_OPTIONAL_HOOK.
+            type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
+            let status = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status);
+            sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(status), ptr::null(), ptr::null(), MIDDLE);
         }
     });
 }
@@ -127,6 +131,18 @@ unsafe extern "C" fn translate_name(r: *mut request_rec) -> c_int {
 unsafe extern "C" fn access_checker(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
     unsafe { with_request("access_checker", r, hooks::access_checker) }
+}
+
+/// `AP_STATUS_SHORT` of mod_status.h: `?auto`.
+const STATUS_SHORT: c_int = 1;
+
+unsafe extern "C" fn status(r: *mut request_rec, flags: c_int) -> c_int {
+    guard::enter("status_hook", || {
+        // SAFETY: S1, as in `with_request`.
+        let mut request = unsafe { Request::from_raw(r) };
+        hooks::mod_status_part(&mut request, flags & STATUS_SHORT != 0);
+        sys::OK
+    })
 }
 
 unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {

@@ -25,6 +25,18 @@ pub fn status(r: &Request<'_>) -> u16 {
     u16::try_from(r.rec().status).unwrap_or(0)
 }
 
+/// Sets the status, with the reason that belongs to it.
+pub fn set_status_code(r: &mut Request<'_>, status: u16) {
+    // SAFETY: S1.
+    unsafe { (*r.raw()).status = c_int::from(status) };
+}
+
+/// Writes a piece of a response whose handler is another module, into that module's own output.
+pub fn write(r: &mut Request<'_>, text: &[u8]) {
+    // SAFETY: S1; httpd copies what it does not send at once. A client that is gone needs no answer.
+    unsafe { sys::ap_rwrite(text.as_ptr().cast(), c_int::try_from(text.len()).unwrap_or(c_int::MAX), r.raw()) };
+}
+
 /// Takes the status back, so that Apache's own error page or another URL takes the place of the response.
 pub fn clear_status(r: &mut Request<'_>) {
     // SAFETY: S1.

@@ -1,4 +1,15 @@
-//! What the server tells about itself.
+//! What the server tells about itself, from the process table alone: no daemon process and no Python is asked.
+//!
+//! * [`report`]: the figures; [`question`]: which of them, in what form, a request wants.
+//! * [`prometheus`], [`json`], [`page`], [`mod_status`]: the forms; [`health`]: answers for load balancers.
+//! * [`publisher`]: Apache's scoreboard for `mod_wsgi.server_metrics()`.
 #![forbid(unsafe_code)]
 
+pub mod health;
+pub mod json;
+pub mod mod_status;
+pub mod page;
+pub mod prometheus;
 pub mod publisher;
+pub mod question;
+pub mod report;

@@ -17,5 +17,6 @@ mod mounts;
 mod pythons;
 mod server_metrics;
 mod start_response;
+mod status;
 mod streams;
 mod timeouts;

@@ -1,0 +1,210 @@
+//! The status as Prometheus scrapes it: text exposition format 0.0.4. The names are part of the interface (`docs/monitoring.md`).
+#![forbid(unsafe_code)]
+
+use std::fmt::{Display, Write};
+
+use wsgi_wire::table::State;
+use wsgi_wire::table::histogram::{Distribution, bound};
+
+use super::report::{Group, Process, Report, state_name};
+
+/// The type of the content.
+pub const CONTENT_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
+
+/// The whole text.
+pub fn render(report: &Report) -> String {
+    let mut out = Exposition(String::new());
+    out.family("info", "gauge", "Version of mod_wsgi whose interface this is.");
+    out.sample("info", &[("version", crate::VERSION)], 1);
+    out.family("start_time_seconds", "gauge", "When Apache was started, seconds since the epoch.");
+    out.sample("start_time_seconds", &[], report.started);
+    out.family(
+        "configuration_generation",
+        "gauge",
+        "Configurations since the start: one more for each graceful restart.",
+    );
+    out.sample("configuration_generation", &[], report.generation);
+    if let Some(alive) = report.supervisor {
+        out.family("supervisor_up", "gauge", "Whether the supervisor of the daemon processes runs.");
+        out.sample("supervisor_up", &[], u8::from(alive));
+    }
+    groups(&mut out, &report.groups);
+    processes(&mut out, &report.groups);
+    out.0
+}
+
+fn groups(out: &mut Exposition, groups: &[Group]) {
+    type Number = fn(&Group) -> u64;
+    let gauges: [(&str, &str, Number); 6] = [
+        ("processes_configured", "Processes that the group should have.", |g| g.wanted.into()),
+        ("threads", "Threads of the group's ready processes.", |g| g.sum(|p| p.threads).into()),
+        ("threads_busy", "Threads that execute a request.", |g| g.busy().into()),
+        ("requests_in_flight", "Requests that a ready process has been given and not yet answered.", |g| {
+            g.sum(|p| p.in_flight).into()
+        }),
+        ("requests_waiting", "Requests that wait for a process with a free thread.", |g| g.waiting.into()),
+        ("ready", "Whether the group can answer requests.", |g| {
+            u64::from(g.condition() == super::report::Condition::Ready)
+        }),
+    ];
+    for (name, help, number) in gauges {
+        out.family(name, "gauge", help);
+        for group in groups {
+            out.sample(name, &[("group", &group.name)], number(group));
+        }
+    }
+    out.family("processes", "gauge", "Processes of the group by state.");
+    for group in groups {
+        for state in [State::Starting, State::Ready, State::Draining] {
+            out.sample("processes", &[("group", &group.name), ("state", state_name(state))], group.count(state));
+        }
+    }
+    out.family("requests_total", "counter", "Requests that processes of the group have answered, by class of status.");
+    for group in groups {
+        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(group.classes) {
+            out.sample("requests_total", &[("group", &group.name), ("class", class)], count);
+        }
+    }
+    type Reasons = fn(&Group) -> &[(&'static str, u64)];
+    let reasons: [(&str, &str, Reasons); 2] = [
+        ("requests_refused_total", "Requests that no process has executed, by reason.", |g| &g.refused),
+        ("process_exits_total", "Processes of the group that have ended, by reason.", |g| &g.ended),
+    ];
+    for (name, help, counts) in reasons {
+        out.family(name, "counter", help);
+        for group in groups {
+            for (reason, count) in counts(group) {
+                out.sample(name, &[("group", &group.name), ("reason", reason)], count);
+            }
+        }
+    }
+    type Durations = fn(&Group) -> &Distribution;
+    let durations: [(&str, &str, Durations); 2] = [
+        (
+            "request_duration_seconds",
+            "Time from the choice of a process to the end of the answer, waiting included.",
+            |g| &g.latency,
+        ),
+        ("request_wait_seconds", "Time that requests waited which did not get a process at once.", |g| &g.waits),
+    ];
+    for (name, help, distribution) in durations {
+        out.family(name, "histogram", help);
+        for group in groups {
+            out.histogram(name, &group.name, distribution(group));
+        }
+    }
+}
+
+fn processes(out: &mut Exposition, groups: &[Group]) {
+    type Number = fn(&Process) -> Option<u64>;
+    let families: [(&str, &str, &str, Number); 4] = [
+        ("process_start_time_seconds", "gauge", "When the process was started, seconds since the epoch.", |p| {
+            Some(p.started)
+        }),
+        ("process_resident_memory_bytes", "gauge", "Resident memory of the process.", |p| p.resident),
+        ("process_threads_busy", "gauge", "Threads of the process that execute a request.", |p| Some(p.busy.into())),
+        ("process_requests_total", "counter", "Requests that the process has finished.", |p| Some(p.requests)),
+    ];
+    for (name, kind, help, number) in families {
+        out.family(name, kind, help);
+        for group in groups {
+            for process in &group.processes {
+                if let Some(number) = number(process) {
+                    out.sample(name, &[("group", &group.name), ("pid", &process.pid.to_string())], number);
+                }
+            }
+        }
+    }
+}
+
+/// The text while it grows. All names begin with `mod_wsgi_`.
+struct Exposition(String);
+
+impl Exposition {
+    // Writing into a String cannot fail, hence the ignored results.
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP mod_wsgi_{name} {help}\n# TYPE mod_wsgi_{name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+        let _ = write!(self.0, "mod_wsgi_{name}");
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(self.0, "{}{label}=\"{}\"", if index == 0 { '{' } else { ',' }, escape(text));
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn histogram(&mut self, name: &str, group: &str, distribution: &Distribution) {
+        let mut sum = 0;
+        for (bucket, count) in distribution.buckets.iter().enumerate() {
+            sum += count;
+            let bound = bound(bucket).map_or_else(|| "+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
+            self.sample(&format!("{name}_bucket"), &[("group", group), ("le", &bound)], sum);
+        }
+        self.sample(&format!("{name}_sum"), &[("group", group)], distribution.sum.as_secs_f64());
+        self.sample(&format!("{name}_count"), &[("group", group)], sum);
+    }
+}
+
+/// A label's value, as the format wants it.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::example;
+    use super::*;
+
+    #[test]
+    fn every_sample_belongs_to_a_family_that_was_declared_before_it() {
+        let text = render(&example::report("app"));
+        let mut declared = Vec::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert!(!declared.iter().any(|(known, _)| *known == name), "{name} twice");
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+                declared.push((name, kind));
+            } else if !line.starts_with("# HELP ") {
+                let (name, kind) = declared.last().unwrap();
+                let rest = line.strip_prefix(name).unwrap();
+                let rest = if *kind == "histogram" {
+                    rest.trim_start_matches(['_', 'b', 'u', 'c', 'k', 'e', 't', 's', 'm', 'o', 'n'])
+                } else {
+                    rest
+                };
+                assert!(rest.starts_with(['{', ' ']), "{line}");
+                assert!(line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
+            }
+        }
+        assert!(declared.len() > 10);
+    }
+
+    #[test]
+    fn a_histogram_is_cumulative() {
+        let text = render(&example::report("app"));
+        let values: Vec<u64> = text
+            .lines()
+            .filter(|line| line.starts_with("mod_wsgi_request_duration_seconds_bucket"))
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
+            .collect();
+        assert!(values.is_sorted() && values.last() == Some(&3));
+        for line in [
+            r#"mod_wsgi_request_duration_seconds_bucket{group="app",le="0.002"} 1"#,
+            r#"mod_wsgi_request_duration_seconds_bucket{group="app",le="+Inf"} 3"#,
+            r#"mod_wsgi_request_duration_seconds_count{group="app"} 3"#,
+            r#"mod_wsgi_request_duration_seconds_sum{group="app"} 0.104"#,
+            r#"mod_wsgi_requests_refused_total{group="app",reason="queue_full"} 7"#,
+            r#"mod_wsgi_processes{group="app",state="ready"} 1"#,
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn label_values_are_escaped() {
+        let text = render(&example::report("a\"b\\c\nd"));
+        assert!(text.contains(r#"mod_wsgi_requests_waiting{group="a\"b\\c\nd"} 4"#), "{text}");
+    }
+}

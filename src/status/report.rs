@@ -1,0 +1,281 @@
+//! What the status pages tell, gathered from the process table: no daemon process is asked, so it does not matter how busy they are.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use wsgi_wire::table::histogram::Distribution;
+use wsgi_wire::table::{Ending, Refusal, Slot, State};
+
+use crate::daemons::{self, Runtime};
+
+/// The server at one moment. Times are in seconds since the epoch.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Now.
+    pub time: u64,
+    /// When Apache was started.
+    pub started: u64,
+    /// Counts its configurations from 1: each graceful restart brings a new one.
+    pub generation: u32,
+    /// Whether the supervisor of the daemon processes lives; `None` where none is needed.
+    pub supervisor: Option<bool>,
+    /// The process groups, by name.
+    pub groups: Vec<Group>,
+}
+
+/// A process group.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// How many processes it should have.
+    pub wanted: u32,
+    /// How many threads each of them should have; 0 in a group that only runs a script.
+    pub threads_each: u32,
+    /// Its processes, those on their way out included.
+    pub processes: Vec<Process>,
+    /// Requests that wait for a process with a free thread.
+    pub waiting: u32,
+    /// Answers with a status of 1xx, 2xx, … 5xx.
+    pub classes: [u64; 5],
+    /// How long requests took.
+    pub latency: Distribution,
+    /// How long those have waited that did not get a process at once.
+    pub waits: Distribution,
+    /// Requests that no process has executed, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Processes that have ended, by reason.
+    pub ended: Vec<(&'static str, u64)>,
+}
+
+/// A daemon process.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it is in its life.
+    pub state: State,
+    /// When it was started.
+    pub started: u64,
+    /// The configuration that it belongs to.
+    pub generation: u32,
+    /// Its threads.
+    pub threads: u32,
+    /// Requests that it is executing.
+    pub busy: u32,
+    /// Requests that it has been given and not yet answered.
+    pub in_flight: u32,
+    /// Requests that it has finished.
+    pub requests: u64,
+    /// Resident memory in bytes, where the system tells.
+    pub resident: Option<u64>,
+}
+
+/// How a process group is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It answers requests; one without threads: its script runs.
+    Ready,
+    /// Its first process is starting.
+    Starting,
+    /// It has no process that could answer, nor one that starts.
+    Down,
+}
+
+impl Condition {
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Starting => "starting",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// The word for a state of a process.
+pub fn state_name(state: State) -> &'static str {
+    match state {
+        State::Free => "ended",
+        State::Starting => "starting",
+        State::Ready => "ready",
+        State::Draining => "draining",
+    }
+}
+
+impl Report {
+    /// The server now.
+    pub fn gather(runtime: &Runtime) -> Self {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let Some(table) = runtime.table else { return Self { time, started: time, ..Self::default() } };
+        let header = table.header();
+        let mut groups: Vec<Group> =
+            runtime.groups.iter().map(|(name, group)| Group::gather(name, group, table.slots())).collect();
+        groups.sort_by(|a, b| a.name.cmp(&b.name));
+        Self {
+            time,
+            started: header.started.load(Relaxed),
+            generation: header.generation.load(Relaxed),
+            supervisor: (!groups.is_empty()).then(|| is_alive(header.supervisor.load(Relaxed))),
+            groups,
+        }
+    }
+}
+
+impl Group {
+    fn gather<'t>(name: &[u8], group: &daemons::Group, slots: impl Iterator<Item = &'t Slot>) -> Self {
+        let record = group.record;
+        let processes =
+            slots.filter(|slot| slot.group.load(Relaxed) == group.key && slot.state() != State::Free).map(Process::of);
+        Self {
+            name: String::from_utf8_lossy(name).into_owned(),
+            wanted: group.processes,
+            threads_each: group.threads,
+            processes: processes.collect(),
+            waiting: record.queue.waiting.load(Relaxed),
+            classes: record.classes(),
+            latency: record.latency().read(),
+            waits: record.waits.read(),
+            refused: Refusal::all().map(|why| (why.name(), record.refusals(why))).collect(),
+            ended: Ending::all().map(|ending| (ending.name(), record.endings.count(ending))).collect(),
+        }
+    }
+
+    /// How many of its processes are in this state.
+    pub fn count(&self, state: State) -> usize {
+        self.processes.iter().filter(|process| process.state == state).count()
+    }
+
+    /// The sum of a number of all its processes that take requests.
+    pub fn sum(&self, number: impl Fn(&Process) -> u32) -> u32 {
+        self.processes.iter().filter(|process| process.state == State::Ready).map(number).sum()
+    }
+
+    /// Requests that are being executed, in processes on their way out too.
+    pub fn busy(&self) -> u32 {
+        self.processes.iter().map(|process| process.busy).sum()
+    }
+
+    /// How it is.
+    pub fn condition(&self) -> Condition {
+        // The process of a service is never ready, because there is nothing for it to be ready for.
+        let service = self.threads_each == 0;
+        let (ready, starting) = (self.count(State::Ready) > 0, self.count(State::Starting) > 0);
+        match (ready || service && starting, starting) {
+            (true, _) => Condition::Ready,
+            (false, true) => Condition::Starting,
+            (false, false) => Condition::Down,
+        }
+    }
+}
+
+impl Process {
+    fn of(slot: &Slot) -> Self {
+        let pid = slot.pid.load(Relaxed);
+        Self {
+            pid,
+            state: slot.state(),
+            started: slot.started.load(Relaxed),
+            generation: slot.generation.load(Relaxed),
+            threads: slot.threads.load(Relaxed),
+            busy: slot.busy.load(Relaxed),
+            in_flight: slot.in_flight.load(Relaxed),
+            requests: slot.requests.load(Relaxed),
+            resident: resident(pid),
+        }
+    }
+}
+
+/// Resident memory of a process, as the system tells everybody.
+fn resident(pid: u32) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// A process of another user is alive too, though we may not send it anything.
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+#[cfg(test)]
+pub mod example {
+    //! Reports for the tests of what renders them.
+
+    use std::time::Duration;
+
+    use wsgi_wire::table::histogram::Histogram;
+
+    use super::*;
+
+    /// A process in this state.
+    pub fn process(pid: u32, state: State) -> Process {
+        Process {
+            pid,
+            state,
+            started: 900,
+            generation: 1,
+            threads: 5,
+            busy: 2,
+            in_flight: 3,
+            requests: 40,
+            resident: Some(8192),
+        }
+    }
+
+    /// A server with one group of this name.
+    pub fn report(name: &str) -> Report {
+        let latency = Histogram::default();
+        for millis in [1, 3, 100] {
+            latency.add(Duration::from_millis(millis));
+        }
+        let group = Group {
+            name: name.to_owned(),
+            wanted: 2,
+            threads_each: 5,
+            processes: vec![process(10, State::Ready), process(11, State::Starting)],
+            waiting: 4,
+            classes: [0, 2, 0, 0, 1],
+            latency: latency.read(),
+            refused: vec![("queue_full", 7), ("not_ready", 0)],
+            ended: vec![("crash", 1), ("script_reload", 0)],
+            ..Group::default()
+        };
+        Report { time: 1000, started: 500, generation: 1, supervisor: Some(true), groups: vec![group] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::process;
+    use super::*;
+
+    #[test]
+    fn a_group_is_ready_while_one_of_its_processes_is() {
+        let group = |states: &[State], threads_each| Group {
+            threads_each,
+            processes: states.iter().map(|state| process(1, *state)).collect(),
+            ..Group::default()
+        };
+        for (states, threads, condition) in [
+            (&[State::Draining, State::Ready][..], 5, Condition::Ready),
+            (&[State::Draining, State::Starting], 5, Condition::Starting),
+            (&[State::Draining], 5, Condition::Down),
+            (&[], 5, Condition::Down),
+            (&[State::Starting], 0, Condition::Ready),
+            (&[], 0, Condition::Down),
+        ] {
+            assert_eq!(group(states, threads).condition(), condition, "{states:?} {threads}");
+        }
+    }
+
+    #[test]
+    fn memory_is_that_of_the_process() {
+        assert!(resident(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
+        assert_eq!(resident(0), None);
+    }
+}
