@@ -33,7 +33,7 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
         lines.push(("Server URL (HTTPS)", url("https", tls.port, 443)));
     }
     if server.status_page {
-        lines.push(("Server Status", format!("{home}server-status")));
+        lines.push(("Server Status", format!("{home}server-status, {home}wsgi-status")));
     }
     lines.push(("Server Root", server.root.to_string()));
     lines.push(("Server Conf", server.root.join("httpd.conf").to_string()));

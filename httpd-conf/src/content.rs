@@ -32,8 +32,8 @@ pub struct Alias {
 pub struct Application {
     /// `--mount-point` without a slash at its end: empty for the whole site.
     pub mount_point: String,
-    /// A URL that Apache itself answers.
-    pub reserved: Option<&'static str>,
+    /// URLs that Apache itself answers, with what is below them.
+    pub reserved: &'static [&'static str],
 }
 
 /// Everything that is served.
@@ -152,8 +152,8 @@ impl Content {
         if self.directory_index.is_some() || self.directory_listing {
             d.directive("RewriteCond").arg("%{REQUEST_FILENAME}").arg("!-d");
         }
-        if let Some(url) = application.reserved {
-            d.directive("RewriteCond").arg("%{REQUEST_URI}").arg(format!("!={url}"));
+        for url in application.reserved {
+            d.directive("RewriteCond").arg("%{REQUEST_URI}").arg(format!("!^{url}(/|$)"));
         }
         // In a directory the pattern sees what follows the document root's slash.
         let pattern = match application.mount_point.strip_prefix('/') {

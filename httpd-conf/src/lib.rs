@@ -24,7 +24,7 @@ pub use connection::{Connection, ReadLimit};
 pub use content::{Alias, Application, Content};
 pub use logs::{AccessLog, Logs, Target};
 pub use proxy::{Mount, NamedHost, Proxy};
-pub use server::{Environment, Module, RunAs, STATUS_PAGE, Server};
+pub use server::{Environment, Module, RunAs, STATUS_PAGES, Server};
 pub use sites::{ClientCertificates, Sites, Tls};
 pub use workers::{Fractions, Mpm, Sizes};
 pub use wsgi::{Hosting, Place, Service, Wsgi};

@@ -12,8 +12,8 @@ use crate::sites::Sites;
 use crate::workers::{Mpm, Sizes};
 use crate::wsgi::Wsgi;
 
-/// Where the status page is.
-pub const STATUS_PAGE: &str = "/server-status";
+/// Where the status pages are: Apache's, and that of the process groups.
+pub const STATUS_PAGES: [&str; 2] = ["/server-status", "/wsgi-status"];
 
 /// A module to load; what is compiled into httpd is not among them.
 #[derive(Clone, Debug)]
@@ -165,10 +165,12 @@ impl Server {
             out.set("ExtendedStatus", "On");
         }
         if self.status_page {
-            out.section("Location", STATUS_PAGE, |l| {
-                l.set("SetHandler", "server-status");
-                l.directive("Require").arg("local");
-            });
+            for (page, handler) in STATUS_PAGES.into_iter().zip(["server-status", "wsgi-status"]) {
+                out.section("Location", page, |l| {
+                    l.set("SetHandler", handler);
+                    l.directive("Require").arg("local");
+                });
+            }
         }
         if self.metrics {
             out.set("WSGIServerMetrics", "On");

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use httpd_conf::{
     Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
-    Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGE, Scheme,
+    Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGES, Scheme,
     Server, Service, Sites, Sizes, Target, Tls, Wsgi,
 };
 
@@ -57,7 +57,7 @@ fn plain() -> Server {
         },
         content: Content {
             document_root: "/run/site/htdocs".into(),
-            application: Some(Application { mount_point: String::new(), reserved: None }),
+            application: Some(Application { mount_point: String::new(), reserved: &[] }),
             directory_index: None,
             directory_listing: false,
             allow_override: vec!["None".into()],
@@ -128,7 +128,7 @@ fn full() -> Server {
     };
     let alias = |url: &str, target: &str, file| Alias { url: url.into(), target: target.into(), file };
     server.content = Content {
-        application: Some(Application { mount_point: "/api/v1.0".into(), reserved: Some(STATUS_PAGE) }),
+        application: Some(Application { mount_point: "/api/v1.0".into(), reserved: &STATUS_PAGES }),
         directory_index: Some("index.html".into()),
         directory_listing: true,
         allow_override: vec!["FileInfo".into(), "Limit".into()],

@@ -114,3 +114,13 @@ fn a_changed_module_is_reloaded_where_that_is_asked_for() {
     });
     assert!(seen.is_some(), "the change is not seen");
 }
+
+#[test]
+fn server_status_tells_local_clients_how_apache_and_the_process_groups_are() {
+    let folder = folder();
+    let server = start(&folder, &["--server-status"]);
+    assert_eq!(server.ask("1"), 1);
+    assert!(server.get("/server-status").text().contains("Server uptime"));
+    assert_eq!(server.get("/wsgi-status?format=json").json()["groups"][0]["requests"]["2xx"], 1);
+    assert_eq!(server.get("/wsgi-status/ready").text(), "ready\n");
+}

@@ -130,7 +130,7 @@ pub struct Services {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Monitoring")]
 pub struct Monitoring {
-    /// Apache's status page at /server-status, for clients on this machine
+    /// Status pages at /server-status and /wsgi-status, for clients on this machine
     #[arg(long)]
     pub server_status: bool,
     /// Let the application read Apache's metrics

@@ -1,7 +1,7 @@
 //! Files and the application's place among them.
 
 use camino::Utf8PathBuf;
-use httpd_conf::{Alias, Application, Content, Mpm, STATUS_PAGE};
+use httpd_conf::{Alias, Application, Content, Mpm, STATUS_PAGES};
 
 use super::apache::Installation;
 use super::{Context, Entry, PlanError};
@@ -18,7 +18,7 @@ pub fn content(context: &Context, entry: &Entry, installation: &Installation, mp
         None => root.join("htdocs"),
     };
     let cgi = if mpm == Mpm::Prefork { "cgi" } else { "cgid" };
-    let reserved = options.monitoring.server_status.then_some(STATUS_PAGE);
+    let reserved: &[_] = if options.monitoring.server_status { &STATUS_PAGES } else { &[] };
     Ok(Content {
         document_root,
         application: (!is_static).then(|| Application { mount_point: mount_point(options), reserved }),
