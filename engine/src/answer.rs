@@ -98,11 +98,11 @@ impl<'a, 'py> Answer<'a, 'py> {
         };
         let application = match script::application(py, interpreter, &wanted) {
             Ok(application) => application,
-            Err(Unavailable::Failed) => return Outcome::Failed(500),
-            Err(Unavailable::Changed) => {
-                Process::get().lifecycle.drain(wsgi_wire::control::Reason::ScriptReload);
-                return Outcome::Rejected(Reject::ScriptChanged);
+            Err(Unavailable::Failed(report)) => {
+                script::log_failure(py, interpreter, wanted.path, &report);
+                return Outcome::Failed(500);
             }
+            Err(Unavailable::Changed) => return Outcome::Rejected(Reject::ScriptChanged),
         };
         self.runner.loaded(route.ignore_activity);
         let thread = self.runner.number();

@@ -6,9 +6,9 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use wsgi_wire::codec::{Malformed, Wire};
-use wsgi_wire::control::{Drain, Draining, Reason};
+use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::settings::Daemon;
+use wsgi_wire::settings::{Daemon, Preload};
 
 /// Why there is nothing to hear from the supervisor.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,8 @@ pub(crate) enum Lost {
 pub(crate) enum Order {
     /// Finish what there is.
     Drain(Reason),
+    /// Serve on with the code that is loaded.
+    Resume,
     /// End.
     Stop,
 }
@@ -73,6 +75,7 @@ impl Control {
         while let Some(frame) = frame::first(&self.received)? {
             orders.push(match frame.kind {
                 Kind::Drain => Order::Drain(Drain::from_bytes(frame.payload)?.reason),
+                Kind::Resume => Order::Resume,
                 Kind::Stop => Order::Stop,
                 kind => return Err(Malformed::Unknown(kind as u64).into()),
             });
@@ -93,12 +96,28 @@ impl Control {
         }
     }
 
-    /// Says that requests are welcome.
+    /// Says that requests are welcome; the supervisor lets them come.
     ///
     /// # Errors
     /// If the supervisor is gone.
-    pub(crate) fn ready(&self) -> Result<(), Lost> {
-        self.say(Kind::Ready, |_| {})
+    pub(crate) fn ready(&self, failures: Vec<u64>) -> Result<(), Lost> {
+        self.say(Kind::Ready, |out| Ready { failures }.put(out))
+    }
+
+    /// Asks for a successor.
+    ///
+    /// # Errors
+    /// If the supervisor is gone.
+    pub(crate) fn retiring(&self, reason: Reason, holds: bool) -> Result<(), Lost> {
+        self.say(Kind::Retiring, |out| Retiring { reason, holds }.put(out))
+    }
+
+    /// Names a script that successors should load.
+    ///
+    /// # Errors
+    /// If the supervisor is gone.
+    pub(crate) fn loaded(&self, script: &Preload) -> Result<(), Lost> {
+        self.say(Kind::Loaded, |out| script.put(out))
     }
 
     /// Says that this process is on its way out.

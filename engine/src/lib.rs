@@ -5,7 +5,7 @@
 //! * `embedded`: the same in an Apache child, by function calls.
 //! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
 //!   What they mean is decided in `response`, `body` and `lines`, on bytes, behind the trait of `exchange`.
-//! * `interpreters`, `interpreter`, `options`, `support`, `script`, `module`, `events`, `metrics`: what applications live in.
+//! * `interpreters`, `interpreter`, `options`, `support`, `script`, `reload`, `module`, `events`, `metrics`: what applications live in.
 //! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures. `ffi`: the only unsafe code.
 
 mod adapter;
@@ -40,6 +40,7 @@ mod policy;
 mod poller;
 mod process;
 mod record;
+mod reload;
 mod reply;
 mod request;
 mod response;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use wsgi_wire::control::Reason;
+use wsgi_wire::settings::Preload;
 
 /// The stages, in order; there is no way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +20,22 @@ pub(crate) enum Stage {
     Stopping = 2,
 }
 
-/// The stage, and the wish for a later one.
+/// What other threads ask the main thread for, the more urgent the later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wish {
+    /// To find a successor, and to serve until there is one.
+    Retire,
+    /// To drain now.
+    Drain,
+    /// To stop.
+    Stop,
+}
+
+/// The stage, and what is wished.
 pub(crate) struct Lifecycle {
     stage: AtomicU8,
-    wish: Mutex<Option<(Stage, Reason)>>,
+    wish: Mutex<Option<(Wish, Reason)>>,
+    loaded: Mutex<Vec<Preload>>,
     wake: OwnedFd,
 }
 
@@ -33,7 +46,7 @@ impl Lifecycle {
     /// If there are no more descriptors.
     pub(crate) fn new() -> std::io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { stage: AtomicU8::new(Stage::Serving as u8), wish: Mutex::new(None), wake })
+        Ok(Self { stage: AtomicU8::new(Stage::Serving as u8), wish: Mutex::new(None), loaded: Mutex::default(), wake })
     }
 
     /// The stage it is in.
@@ -50,28 +63,46 @@ impl Lifecycle {
         self.stage.fetch_max(stage as u8, Ordering::AcqRel);
     }
 
+    /// Asks for a successor: for reasons that are not urgent, so that no request has to wait for it.
+    pub(crate) fn retire(&self, reason: Reason) {
+        self.ask(Wish::Retire, reason);
+    }
+
     /// Asks to drain. The first reason that is given stands.
     pub(crate) fn drain(&self, reason: Reason) {
-        self.ask(Stage::Draining, reason);
+        self.ask(Wish::Drain, reason);
     }
 
     /// Asks to stop.
     pub(crate) fn stop(&self, reason: Reason) {
-        self.ask(Stage::Stopping, reason);
+        self.ask(Wish::Stop, reason);
     }
 
-    fn ask(&self, stage: Stage, reason: Reason) {
+    fn ask(&self, new: Wish, reason: Reason) {
         let mut wish = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        if wish.is_none_or(|(earlier, _)| earlier < stage) {
-            *wish = Some((stage, reason));
+        // A changed script says more than any other reason to retire: requests may be waiting.
+        let weightier = |earlier| earlier < new || earlier == Wish::Retire && reason == Reason::ScriptReload;
+        if wish.is_none_or(|(earlier, _)| weightier(earlier)) {
+            *wish = Some((new, reason));
         }
         drop(wish);
         self.wake();
     }
 
     /// What has been asked for since the last time.
-    pub(crate) fn wish(&self) -> Option<(Stage, Reason)> {
+    pub(crate) fn wish(&self) -> Option<(Wish, Reason)> {
         self.wish.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// A request has come for this script: successors should have it from the start.
+    pub(crate) fn has_loaded(&self, script: Preload) {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(script);
+        self.wake();
+    }
+
+    /// The scripts that requests have come for since the last time.
+    pub(crate) fn loaded(&self) -> Vec<Preload> {
+        std::mem::take(&mut self.loaded.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes the main thread look around.

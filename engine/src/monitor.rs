@@ -188,9 +188,9 @@ impl Monitor {
     }
 
     /// Looks around and does what is due. When something may be due next.
-    pub(crate) fn look(&mut self, process: &Process, draining: bool, errands: &Errands) -> Option<Instant> {
+    pub(crate) fn look(&mut self, process: &Process, leaving: bool, errands: &Errands) -> Option<Instant> {
         loop {
-            let (action, next) = self.judge(process, draining);
+            let (action, next) = self.judge(process, leaving);
             let Some(action) = action else { return next };
             match action {
                 Action::Interrupt(worker) => {
@@ -206,6 +206,10 @@ impl Monitor {
                         errands.send(Errand::Stacks(vec![busy]));
                     }
                     process.lifecycle.drain(Reason::RequestTimeout);
+                }
+                Action::Retire(reason) => {
+                    process.lifecycle.retire(reason);
+                    return None;
                 }
                 Action::Drain(reason) => {
                     process.lifecycle.drain(reason);
@@ -223,7 +227,7 @@ impl Monitor {
         }
     }
 
-    fn judge(&mut self, process: &Process, draining: bool) -> (Option<Action>, Option<Instant>) {
+    fn judge(&mut self, process: &Process, leaving: bool) -> (Option<Action>, Option<Instant>) {
         let (running, watch, now) = (Self::running(process), &process.watch, Instant::now());
         let loaded = watch.loaded.load(Ordering::Relaxed);
         let needed = watch.present.load(Ordering::SeqCst) > 0;
@@ -232,7 +236,7 @@ impl Monitor {
         }
         let facts = Facts {
             began: watch.began,
-            draining,
+            leaving,
             running: &running,
             unloaded_since: watch.at(&watch.first_request).filter(|_| !loaded),
             lock_free: watch.at(&watch.lock_free).map(|free| free.max(self.awake_since)).filter(|_| needed),

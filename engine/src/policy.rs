@@ -81,8 +81,8 @@ pub(crate) enum Phase {
 pub(crate) struct Facts<'a> {
     /// When the process became ready.
     pub(crate) began: Instant,
-    /// Whether it is on its way out already: then only its requests matter.
-    pub(crate) draining: bool,
+    /// Whether it is on its way out already, or has asked for a successor: then only its requests matter.
+    pub(crate) leaving: bool,
     /// The requests that workers have in hand.
     pub(crate) running: &'a [Running],
     /// When the first request came, as long as no script has been loaded.
@@ -102,6 +102,8 @@ pub(crate) enum Action {
     Interrupt(usize),
     /// Answer in place of this worker, log where its request is, then let the process drain.
     GiveUp(usize),
+    /// Find a successor for the process.
+    Retire(Reason),
     /// Let the process drain.
     Drain(Reason),
     /// End the process.
@@ -124,13 +126,13 @@ pub(crate) fn judge(limits: &Limits, facts: &Facts<'_>, now: Instant) -> (Option
         }
     }
     due.add(facts.unloaded_since, limits.startup, Action::Stop(Reason::StartupTimeout));
-    if !facts.draining {
-        due.add(Some(facts.began), limits.age, Action::Drain(Reason::RestartInterval));
+    if !facts.leaving {
+        due.add(Some(facts.began), limits.age, Action::Retire(Reason::RestartInterval));
         if facts.running.is_empty() {
             due.add(facts.last_activity, limits.inactivity, Action::Drain(Reason::InactivityTimeout));
         }
         if limits.memory.is_some_and(|limit| facts.memory > limit) {
-            due.action = due.action.or(Some(Action::Drain(Reason::RssLimit)));
+            due.action = due.action.or(Some(Action::Retire(Reason::RssLimit)));
         }
     }
     (due.action, due.next)
@@ -169,7 +171,7 @@ mod tests {
     fn facts(began: Instant, running: &[Running]) -> Facts<'_> {
         Facts {
             began,
-            draining: false,
+            leaving: false,
             running,
             unloaded_since: None,
             lock_free: Some(began),
@@ -225,10 +227,10 @@ mod tests {
         let judge = |limits: Limits, facts: &Facts<'_>| judge(&limits, facts, later).0;
         let quiet = facts(began, &[]);
         let age = || Limits { age: Some(SECOND), memory: Some(5), ..Limits::default() };
-        assert_eq!(judge(age(), &quiet), Some(Action::Drain(Reason::RestartInterval)));
-        assert_eq!(judge(age(), &Facts { draining: true, memory: 9, ..quiet.clone() }), None);
+        assert_eq!(judge(age(), &quiet), Some(Action::Retire(Reason::RestartInterval)));
+        assert_eq!(judge(age(), &Facts { leaving: true, memory: 9, ..quiet.clone() }), None);
         let memory = || Limits { memory: Some(5), ..Limits::default() };
-        assert_eq!(judge(memory(), &Facts { memory: 6, ..quiet.clone() }), Some(Action::Drain(Reason::RssLimit)));
+        assert_eq!(judge(memory(), &Facts { memory: 6, ..quiet.clone() }), Some(Action::Retire(Reason::RssLimit)));
         assert_eq!(judge(memory(), &Facts { memory: 5, ..quiet.clone() }), None);
         let startup = Limits { startup: Some(SECOND), ..Limits::default() };
         let unloaded = Facts { unloaded_since: Some(began), ..quiet.clone() };

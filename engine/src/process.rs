@@ -12,6 +12,7 @@ use crate::interpreters::Interpreters;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::monitor::Watch;
+use crate::reload::Holding;
 use crate::worker::Activity;
 
 /// The one daemon process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
@@ -26,6 +27,8 @@ pub(crate) struct Process {
     pub(crate) interpreters: Interpreters,
     /// Where it is in its life.
     pub(crate) lifecycle: Lifecycle,
+    /// Whether it waits for a successor with the new code of a script.
+    pub(crate) holding: Holding,
     /// What the monitor has to know of its requests.
     pub(crate) watch: Watch,
     /// What its workers do, by number.

@@ -1,6 +1,9 @@
 //! The life of a daemon process, from its settings to its end.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wsgi_wire::codec;
 use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::{Daemon, Preload};
@@ -21,7 +25,7 @@ use crate::ffi::interpreter::version;
 use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
 use crate::interpreter::Interpreter;
-use crate::lifecycle::{Lifecycle, Stage};
+use crate::lifecycle::{Lifecycle, Stage, Wish};
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor, Watch};
 use crate::options::Options;
@@ -29,7 +33,7 @@ use crate::policy::{self, Limits};
 use crate::poller::Poller;
 use crate::process::Process;
 use crate::record;
-use crate::script::{self, Wanted};
+use crate::script;
 use crate::support;
 use crate::worker::{Activity, Worker};
 
@@ -99,7 +103,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);
-    preload(py, process, main);
+    let failures = preload(py, process, main);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.
         return Ok(());
@@ -111,8 +115,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let errands = Errands::start()?;
     let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
-    slot.set_state(State::Ready);
-    control.ready()?;
+    control.ready(failures)?;
     let name = String::from_utf8_lossy(&settings.group);
     record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
 
@@ -124,6 +127,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
             poller,
             errands,
             monitor: Monitor::new(limits, probe),
+            retiring: false,
             draining: None,
         };
         let reason = steward.watch();
@@ -157,6 +161,7 @@ pub(crate) fn begin(
         scoreboard,
         interpreters: Default::default(),
         lifecycle: Lifecycle::new()?,
+        holding: Default::default(),
         watch: Watch::new(limit),
         activities: (0..settings.threads).map(|_| Activity::default()).collect(),
         metrics: Metrics::new(settings.threads as usize),
@@ -178,30 +183,44 @@ fn catch_signals() -> std::io::Result<OwnedFd> {
     Ok(read)
 }
 
-/// Loads the scripts that are wanted from the start, in their order. What fails is logged and tried again by the first request.
-pub(crate) fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter) {
-    for preload in &process.settings.scripts {
-        let load = |py: Python<'_>, interpreter: &Interpreter, preload: &Preload| {
-            let wanted = Wanted { path: &preload.script, callable: &preload.callable, reloading: false, mtime: 0 };
-            // The log says what went wrong.
-            if script::application(py, interpreter, &wanted).is_ok() {
-                process.watch.script_loaded();
+/// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. What fails is logged, unless the log has
+/// it already, and tried again by the first request. Gives the digests of the reports.
+pub(crate) fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter) -> Vec<u64> {
+    let settings = &process.settings;
+    let exists = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).exists();
+    let scripts = settings.scripts.iter().chain(settings.inherited.iter().filter(exists));
+    scripts.filter_map(|script| preload_one(py, process, main, script).err()).collect()
+}
+
+fn preload_one(
+    py: Python<'_>,
+    process: &'static Process,
+    main: &'static Interpreter,
+    preload: &Preload,
+) -> Result<(), u64> {
+    let load = |py: Python<'_>, interpreter: &Interpreter| {
+        let report = script::import(py, interpreter, preload).map(|()| process.watch.script_loaded());
+        report.map_err(|report| {
+            // Python's own hash would differ from process to process.
+            let digest = codec::digest(report.as_bytes());
+            if !process.settings.known_failures.contains(&digest) {
+                script::log_failure(py, interpreter, &preload.script, &report);
             }
-        };
-        if preload.application_group.is_empty() {
-            load(py, main, preload);
-            continue;
-        }
-        // This thread must not attach to a sub-interpreter (`attach`).
-        let run = || {
-            if let Some(interpreter) = process.interpreters.get(&preload.application_group) {
-                attach::with(interpreter.handle, |py| load(py, interpreter, preload));
-            }
-            attach::release();
-            Some(())
-        };
-        attach::detach(py, || in_thread("a preload", run));
+            digest
+        })
+    };
+    if preload.application_group.is_empty() {
+        return load(py, main);
     }
+    // This thread must not attach to a sub-interpreter (`attach`).
+    let run = || {
+        let interpreter = process.interpreters.get(&preload.application_group);
+        let loaded = interpreter.map(|it| attach::with(it.handle, |py| load(py, it)));
+        attach::release();
+        loaded
+    };
+    // Without its interpreter, which the log tells of, nothing is known of the script.
+    attach::detach(py, || in_thread("a preload", run)).unwrap_or(Ok(()))
 }
 
 fn start_probe(process: &'static Process, deadlock: Duration) -> std::io::Result<Thread> {
@@ -228,6 +247,8 @@ struct Steward {
     poller: &'static Poller,
     errands: Errands,
     monitor: Monitor,
+    /// Whether a successor has been asked for.
+    retiring: bool,
     /// Why the process drains, and when it will have had enough time for it.
     draining: Option<(Reason, Instant)>,
 }
@@ -236,16 +257,18 @@ impl Steward {
     /// Watches over the process until it has to end, and says why.
     fn watch(&mut self) -> Reason {
         loop {
-            let next = self.monitor.look(self.process, self.draining.is_some(), &self.errands);
+            let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.errands);
             self.wait(next);
             self.process.lifecycle.awake();
             self.take_orders();
             self.take_signals();
             match self.process.lifecycle.wish() {
-                Some((Stage::Stopping, reason)) => return self.stop(reason),
-                Some((Stage::Draining, reason)) if self.draining.is_none() => self.drain(reason, true),
+                Some((Wish::Stop, reason)) => return self.stop(reason),
+                Some((Wish::Drain, reason)) if self.draining.is_none() => self.drain(reason, true),
+                Some((Wish::Retire, reason)) if self.draining.is_none() => self.retire(reason),
                 _ => {}
             }
+            self.name_scripts();
             if let Some((reason, deadline)) = self.draining {
                 if !self.monitor.is_busy(self.process) || Instant::now() >= deadline {
                     return reason;
@@ -317,6 +340,7 @@ impl Steward {
             Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
             Order::Drain(reason) if self.draining.is_none() => self.drain(reason, false),
             Order::Drain(_) => {}
+            Order::Resume => self.process.holding.end(self.process),
         }
     }
 
@@ -327,12 +351,32 @@ impl Steward {
             match number {
                 libc::SIGTERM | libc::SIGINT => self.process.lifecycle.stop(Reason::ShutdownSignal),
                 libc::SIGUSR1 if self.process.settings.eviction_timeout > 0 => {
-                    self.process.lifecycle.drain(Reason::EvictionSignal);
+                    self.process.lifecycle.retire(Reason::EvictionSignal);
                 }
-                libc::SIGUSR1 => self.process.lifecycle.drain(Reason::GracefulSignal),
+                libc::SIGUSR1 => self.process.lifecycle.retire(Reason::GracefulSignal),
                 libc::SIGXCPU => self.process.lifecycle.drain(Reason::CpuTimeLimit),
                 number => self.errands.send(Errand::Signal(number)),
             }
+        }
+    }
+
+    /// Asks for a successor, and serves on: the supervisor's word follows when the successor is ready. A script asks for each of its versions.
+    fn retire(&mut self, reason: Reason) {
+        if std::mem::replace(&mut self.retiring, true) && reason != Reason::ScriptReload {
+            return;
+        }
+        record::process(Level::Info, &format!("The process asks to be replaced ({}).", reason.name()));
+        if let Some(control) = &self.control {
+            // That the supervisor is gone shows when its socket is looked at.
+            let _ = control.retiring(reason, self.process.holding.is_holding());
+        }
+    }
+
+    /// Tells the supervisor which scripts requests come for.
+    fn name_scripts(&self) {
+        for script in self.process.lifecycle.loaded() {
+            // As above.
+            let _ = self.control.as_ref().map(|control| control.loaded(&script));
         }
     }
 

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PyString};
 use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_wire::codec::Bytes;
 use wsgi_wire::record::Level;
+use wsgi_wire::settings::Preload;
 
 use crate::cure;
 use crate::events;
@@ -19,6 +22,7 @@ use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::process::Process;
 use crate::record;
+use crate::reload::{self, Asked};
 
 /// The scripts of one interpreter.
 #[derive(Default)]
@@ -30,15 +34,20 @@ pub(crate) struct Scripts {
 #[derive(Default)]
 pub(crate) struct Script {
     module: Mutex<Option<Owned<PyModule>>>,
+    asked: Asked,
+    /// Loaded before the first request: that one need not ask whether it has to be loaded anew.
+    early: AtomicBool,
+    /// Whether a request has come for it.
+    wanted: AtomicBool,
 }
 
 /// Why there is no application to call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unavailable {
     /// The file is not what this process has loaded: another process must answer.
     Changed,
-    /// It cannot be loaded, or the application is not in it. The log says why.
-    Failed,
+    /// It cannot be loaded, or the application is not in it: the report for the log.
+    Failed(String),
 }
 
 impl Scripts {
@@ -72,50 +81,91 @@ pub(crate) fn application<'py>(
     wanted: &Wanted<'_>,
 ) -> Result<Bound<'py, PyAny>, Unavailable> {
     let script = interpreter.scripts.get(wanted.path);
+    if !script.wanted.load(Ordering::Relaxed) {
+        script.is_wanted(interpreter, wanted);
+    }
     let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| wanted.reloading) {
         // What follows may run Python code, which must not find the script locked.
         drop(module);
-        let stale = is_stale(py, interpreter, &loaded, wanted);
-        if stale && !Process::get().is_embedded() {
+        let process = Process::get();
+        let newer = newer(py, interpreter, &script, &loaded, wanted);
+        if newer.is_some_and(|version| !process.is_embedded() && !script.asked.may_serve(process, version)) {
             return Err(Unavailable::Changed);
         }
         module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         // Another thread may have loaded it anew in between.
-        if stale && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
+        if newer.is_some() && process.is_embedded() && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
             *module = None;
         }
     }
     let loaded = match module.as_ref() {
         Some(loaded) => loaded.get(py),
-        None => match load(py, interpreter, wanted.path) {
-            Ok(fresh) => {
-                *module = Some(Owned::new(fresh.clone()));
-                fresh
-            }
-            Err(report) => {
-                drop(module);
-                events::log(py, Level::Error, &report);
-                if let Some(advice) = cure::advice(interpreter, wanted.path, &report) {
-                    events::log(py, Level::Error, &advice);
-                }
-                return Err(Unavailable::Failed);
-            }
-        },
+        None => {
+            let fresh = load(py, interpreter, wanted.path).map_err(Unavailable::Failed)?;
+            *module = Some(Owned::new(fresh.clone()));
+            fresh
+        }
     };
-    if wanted.callable.is_empty() {
-        return Ok(loaded.into_any());
-    }
-    find(py, &loaded, wanted.callable).ok_or_else(|| {
-        let (path, name) = (String::from_utf8_lossy(wanted.path), String::from_utf8_lossy(wanted.callable));
-        events::log(py, Level::Error, &format!("The WSGI script '{path}' does not contain the application '{name}'."));
-        Unavailable::Failed
-    })
+    find(py, &loaded, wanted.path, wanted.callable).map_err(Unavailable::Failed)
 }
 
-fn find<'py>(py: Python<'py>, module: &Bound<'py, PyModule>, name: &[u8]) -> Option<Bound<'py, PyAny>> {
-    let name = object::latin1(py, name).ok()?;
-    object::dict_get(&module.dict(), &name).ok()?
+/// Logs why there is no application, and what helps, where that is known.
+pub(crate) fn log_failure(py: Python<'_>, interpreter: &Interpreter, path: &[u8], report: &str) {
+    events::log(py, Level::Error, report);
+    if let Some(advice) = cure::advice(interpreter, path, report) {
+        events::log(py, Level::Error, &advice);
+    }
+}
+
+/// Loads a script before the first request comes.
+///
+/// # Errors
+/// The report for the log, if it cannot be loaded or the application is not in it.
+pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preload) -> Result<(), String> {
+    let script = interpreter.scripts.get(&preload.script);
+    let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+    let loaded = match module.as_ref() {
+        Some(loaded) => loaded.get(py),
+        None => {
+            let fresh = load(py, interpreter, &preload.script)?;
+            script.early.store(true, Ordering::Relaxed);
+            *module = Some(Owned::new(fresh.clone()));
+            fresh
+        }
+    };
+    drop(module);
+    find(py, &loaded, &preload.script, &preload.callable).map(drop)
+}
+
+impl Script {
+    /// The first request for it has come.
+    fn is_wanted(&self, interpreter: &Interpreter, wanted: &Wanted<'_>) {
+        if !self.wanted.swap(true, Ordering::Relaxed) {
+            Process::get().lifecycle.has_loaded(Preload {
+                script: Bytes::from(wanted.path),
+                application_group: Bytes::from(interpreter.group.as_slice()),
+                callable: Bytes::from(wanted.callable),
+            });
+        }
+    }
+}
+
+/// The application in a script; the module itself where there is no name.
+fn find<'py>(
+    py: Python<'py>,
+    module: &Bound<'py, PyModule>,
+    path: &[u8],
+    name: &[u8],
+) -> Result<Bound<'py, PyAny>, String> {
+    if name.is_empty() {
+        return Ok(module.clone().into_any());
+    }
+    let found = object::latin1(py, name).and_then(|name| object::dict_get(&module.dict(), &name)).ok().flatten();
+    found.ok_or_else(|| {
+        let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
+        format!("The WSGI script '{path}' does not contain the application '{name}'.")
+    })
 }
 
 fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<Bound<'py, PyModule>, String> {
@@ -159,16 +209,26 @@ fn modified(path: &[u8]) -> Option<i64> {
     Some(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000)
 }
 
-/// Whether the module is not what the file says now.
-fn is_stale(py: Python<'_>, interpreter: &Interpreter, module: &Bound<'_, PyModule>, wanted: &Wanted<'_>) -> bool {
+/// The version of the script that is there now, if it is not what was loaded.
+fn newer(
+    py: Python<'_>,
+    interpreter: &Interpreter,
+    script: &Script,
+    module: &Bound<'_, PyModule>,
+    wanted: &Wanted<'_>,
+) -> Option<i64> {
     let dict = module.dict();
     let loaded = object::dict_get(&dict, interpreter.names.mtime.bind(py)).ok().flatten();
     let loaded: Option<i64> = loaded.and_then(|mtime| mtime.extract().ok());
-    let unchanged = loaded.is_some_and(|mtime| {
-        // Apache's knowledge may be older than this process, so only what we see ourselves proves a change.
-        (wanted.mtime != 0 && wanted.mtime == mtime) || modified(wanted.path) == Some(mtime)
-    });
-    !unchanged || reload_required(py, interpreter, &dict, wanted.path)
+    // Apache's knowledge may be older than this process, so only what we see ourselves proves a change.
+    if wanted.mtime == 0 || loaded != Some(wanted.mtime) {
+        let now = modified(wanted.path);
+        if now.is_none() || now != loaded {
+            return Some(now.unwrap_or(reload::MISSING));
+        }
+    }
+    let early = script.early.load(Ordering::Relaxed) && script.early.swap(false, Ordering::Relaxed);
+    (!early && reload_required(py, interpreter, &dict, wanted.path)).then_some(reload::REQUIRED)
 }
 
 fn reload_required(py: Python<'_>, interpreter: &Interpreter, module: &Bound<'_, PyDict>, path: &[u8]) -> bool {

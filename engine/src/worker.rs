@@ -190,8 +190,9 @@ impl Worker {
         self.active();
         process.slot.busy.fetch_sub(1, Ordering::Relaxed);
         let done = process.slot.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        if process.watch.request_limit.is_some_and(|limit| done >= limit) {
-            process.lifecycle.drain(Reason::MaximumRequests);
+        // Exactly one request is the one that reaches it.
+        if process.watch.request_limit == Some(done) {
+            process.lifecycle.retire(Reason::MaximumRequests);
         }
         match process.lifecycle.stage() {
             Stage::Serving => {

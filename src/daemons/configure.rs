@@ -7,7 +7,7 @@ use wsgi_wire::record::Level;
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
 
 use crate::directives::configuration::{Configuration, Group, InterpreterSettings, Origin};
-use crate::directives::daemon::GroupOptions;
+use crate::directives::daemon::{GroupOptions, ScriptReload};
 use crate::embedded::Plan;
 use crate::httpd::identity::User;
 
@@ -174,6 +174,9 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
                 callable: bytes(&p.callable),
             })
             .collect(),
+        inherited: Vec::new(),
+        known_failures: Vec::new(),
+        rolling_reload: options.script_reload == ScriptReload::Rolling,
         maximum_requests: options.maximum_requests,
         startup_timeout: options.startup_timeout,
         shutdown_timeout: options.shutdown_timeout,

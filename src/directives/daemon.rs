@@ -67,6 +67,17 @@ pub struct GroupOptions {
     /// Bytes.
     pub virtual_memory_limit: u64,
     pub server_metrics: bool,
+    pub script_reload: ScriptReload,
+}
+
+/// What becomes of requests that come after a script has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ScriptReload {
+    /// They wait for the new code.
+    #[default]
+    Wait,
+    /// The old code answers until the new one is ready.
+    Rolling,
 }
 
 impl Default for GroupOptions {
@@ -117,6 +128,7 @@ impl Default for GroupOptions {
             memory_limit: 0,
             virtual_memory_limit: 0,
             server_metrics: false,
+            script_reload: ScriptReload::Wait,
         }
     }
 }
@@ -184,11 +196,20 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("virtual-memory-limit", |o, v, _| put(&mut o.virtual_memory_limit, v.number(0..=i64::MAX as u64))),
     ("rss-limit", |o, v, _| put(&mut o.rss_limit, v.bytes())),
     ("server-metrics", |o, v, _| put(&mut o.server_metrics, v.flag())),
+    ("script-reload", |o, v, _| put(&mut o.script_reload, script_reload(&v))),
 ];
 
 fn user(value: &Value<'_>, pool: Pool<'_>) -> Result<User, Invalid> {
     identity::user(pool, &value.text)
         .ok_or_else(|| Invalid::value(value.option, &value.text, "a user of this machine, by name or as #uid"))
+}
+
+fn script_reload(value: &Value<'_>) -> Result<ScriptReload, Invalid> {
+    match value.text.as_slice() {
+        b"wait" => Ok(ScriptReload::Wait),
+        b"rolling" => Ok(ScriptReload::Rolling),
+        _ => Err(Invalid::value(value.option, &value.text, "wait or rolling")),
+    }
 }
 
 fn unprivileged(value: Value<'_>, pool: Pool<'_>) -> Result<User, Invalid> {

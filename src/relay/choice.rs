@@ -37,7 +37,7 @@ impl Drop for Claim<'_> {
 pub enum Now<'t> {
     /// A process.
     Process(Claim<'t>),
-    /// All threads are taken, or there is no process but one that is starting.
+    /// All threads are taken, or there is no process but one that is starting or waits for its successor.
     Soon,
     /// Not even that.
     Nothing,
@@ -69,7 +69,7 @@ impl<'t, S: Iterator<Item = &'t Slot> + Clone> Pool<'t, S> {
         for (index, slot) in slots().enumerate().filter(|(_, s)| s.group.load(Relaxed) == self.group) {
             match slot.state() {
                 State::Ready if !turned_away.contains(&index) => ready += 1,
-                State::Starting => starting = true,
+                State::Starting | State::Reloading => starting = true,
                 _ => {}
             }
         }
@@ -227,6 +227,7 @@ mod tests {
     fn a_group_without_processes_is_told_from_one_that_starts() {
         let queue = Queue::default();
         assert!(matches!(pool(&[slot(State::Starting, 5)], &queue).look(&[], true), Now::Soon));
+        assert!(matches!(pool(&[slot(State::Reloading, 5)], &queue).look(&[], true), Now::Soon));
         assert!(matches!(pool(&[slot(State::Draining, 5)], &queue).look(&[], true), Now::Nothing));
         assert!(matches!(pool(&[], &queue).look(&[], true), Now::Nothing));
     }

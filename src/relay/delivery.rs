@@ -131,7 +131,13 @@ where
             facts.connects = facts.connects.saturating_add(1);
             match self.try_process(&claim, &mut facts)? {
                 Ok(Outcome::Rejected(Reject::QueueTimeout)) => return Err(Undelivered::QueueTimeout),
-                Ok(Outcome::Rejected(_)) => facts.rejects = facts.rejects.saturating_add(1),
+                Ok(Outcome::Rejected(why)) => {
+                    facts.rejects = facts.rejects.saturating_add(1);
+                    // Its slot says so by now, and will say when the process takes requests after all.
+                    if why == Reject::ScriptChanged {
+                        continue;
+                    }
+                }
                 Ok(Outcome::NotExecuted) => {}
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => unreachable = Some(error),

@@ -11,6 +11,9 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// The longest wait where processes become ready and then fail at once: they may have answered something.
 const LONGEST_AFTER_READY: Duration = Duration::from_secs(1);
 
+/// The longest wait where another process serves: nobody waits for it.
+const LONGEST_REFUSED: Duration = Duration::from_secs(30);
+
 /// A process that was ready this long shows that the group works.
 const PROVEN: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,11 @@ impl Backoff {
             Some(_) => self.failed(started, LONGEST_AFTER_READY, now),
             None => self.failed(started, LONGEST, now),
         }
+    }
+
+    /// A successor that was started at `started` could not take over at `now`.
+    pub fn refused(&mut self, started: Instant, now: Instant) {
+        self.failed(started, LONGEST_REFUSED, now);
     }
 
     fn failed(&mut self, started: Instant, longest: Duration, now: Instant) {

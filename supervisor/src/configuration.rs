@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Instant;
 
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control;
@@ -32,6 +33,12 @@ impl Group {
         String::from_utf8_lossy(self.name()).into_owned()
     }
 
+    /// Whether its processes have the rights of the other's: what one of them may answer, the other may.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.settings.spawn, &other.settings.spawn);
+        self.name() == other.name() && ours.identity == theirs.identity && ours.chroot == theirs.chroot
+    }
+
     /// Whether its processes only run a script and take no requests.
     pub fn is_service(&self) -> bool {
         self.settings.daemon.threads == 0
@@ -43,6 +50,8 @@ impl Group {
 pub struct Configuration {
     /// Counts the configurations of the Apache parent.
     pub generation: u32,
+    /// Since when it is in force.
+    pub since: Instant,
     /// What this process logs.
     pub log_level: Level,
     /// `WSGISocketPrefix`
@@ -82,6 +91,7 @@ impl Configuration {
         };
         Ok(Self {
             generation: message.generation,
+            since: Instant::now(),
             log_level: message.log_level,
             socket_prefix: message.socket_prefix,
             parent: message.parent,

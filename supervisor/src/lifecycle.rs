@@ -10,6 +10,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Stands for "no limit" where a process has been told to end: a server must be able to stop.
 const PATIENCE: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 
+/// How long the processes of a group that is no more take requests: Apache's old children may bring some until they know.
+const LINGER: Duration = Duration::from_secs(2);
+
 /// A process that is not ready after this time is worth a record: its requests wait, and nothing else would say so.
 const SLOW_START: Duration = Duration::from_secs(30);
 
@@ -66,6 +69,10 @@ pub struct Process<'a> {
     pub phase: Phase,
     /// Since when.
     pub since: Instant,
+    /// Whether it is to be replaced although it belongs to the current configuration: it has asked for it, or its code is old.
+    pub retiring: bool,
+    /// Whether it takes no requests until its successor is ready.
+    pub holds: bool,
     /// Its time limits.
     pub limits: Limits,
 }
@@ -81,6 +88,8 @@ pub struct Group<'a> {
     pub service: bool,
     /// After failures: when the next process may start.
     pub not_before: Option<Instant>,
+    /// After successors that could not take over: when the next one may start.
+    pub replace_not_before: Option<Instant>,
 }
 
 /// What should be so.
@@ -90,6 +99,10 @@ pub enum Goal<'a> {
     Run {
         /// Number of the configuration.
         generation: u32,
+        /// How many processes of a group may start at a time while requests wait for them: more would be in each other's way.
+        parallel: usize,
+        /// Since when it is in force.
+        since: Instant,
         /// Its groups.
         groups: &'a [Group<'a>],
     },
@@ -110,6 +123,12 @@ pub enum Action {
     Kill(usize),
     /// Record that it takes long to become ready.
     ReportSlowStart(usize),
+}
+
+/// Whether a process that has loaded its scripts may take requests. One that could not load them all may not while another one, which could,
+/// serves in its place. `working`: there is such a process.
+pub fn admits(failed: bool, working: bool) -> bool {
+    !(failed && working)
 }
 
 /// Why a process is stopped.
@@ -140,9 +159,9 @@ pub fn decide(goal: Goal<'_>, processes: &[Process<'_>], now: Instant) -> (Vec<A
     for process in processes {
         plan.advance(goal, process);
     }
-    if let Goal::Run { generation, groups } = goal {
+    if let Goal::Run { generation, parallel, groups, .. } = goal {
         for (index, group) in groups.iter().enumerate() {
-            plan.fill(index, group, generation, processes);
+            plan.fill(index, group, generation, parallel, processes);
         }
     }
     (plan.actions, plan.wake)
@@ -167,10 +186,11 @@ impl Plan {
     /// What the phase of one process and the time demand.
     fn advance(&mut self, goal: Goal<'_>, process: &Process<'_>) {
         let Process { slot, since, limits, .. } = *process;
-        let wanted = match goal {
-            Goal::Stop => None,
-            Goal::Run { generation, groups } => {
-                groups.iter().find(|group| group.name == process.group).map(|_| process.generation == generation)
+        let (wanted, in_force) = match goal {
+            Goal::Stop => (None, self.now),
+            Goal::Run { generation, since, groups, .. } => {
+                let of = groups.iter().find(|group| group.name == process.group);
+                (of.map(|_| process.generation == generation), since)
             }
         };
         match (process.phase, wanted) {
@@ -183,7 +203,7 @@ impl Plan {
                 self.actions.push(Action::Stop(slot, Cause::NotNeeded));
             }
             // Its group is no more. One whose group goes on waits for its successor: see `fill`.
-            (Phase::Ready, None) => self.actions.push(Action::Drain(slot)),
+            (Phase::Ready, None) => self.at(in_force + LINGER, Action::Drain(slot)),
             (Phase::Starting { reported }, Some(true)) if !process.service => {
                 if !reported {
                     self.at(since + SLOW_START, Action::ReportSlowStart(slot));
@@ -198,26 +218,41 @@ impl Plan {
         }
     }
 
-    /// Starts what a group lacks, and drains processes of an earlier configuration as far as new ones have taken over.
-    fn fill(&mut self, index: usize, group: &Group<'_>, generation: u32, processes: &[Process<'_>]) {
+    /// Starts what a group lacks, replaces one process after the other, and drains those whose successors have taken over.
+    fn fill(&mut self, index: usize, group: &Group<'_>, generation: u32, parallel: usize, processes: &[Process<'_>]) {
         let of_group = || processes.iter().filter(|process| process.group == group.name);
-        let current = || of_group().filter(|process| process.generation == generation);
-        let ready = current().filter(|process| process.phase == Phase::Ready).count();
-        let live = ready + current().filter(|process| matches!(process.phase, Phase::Starting { .. })).count();
-
-        let old = || of_group().filter(|process| process.generation != generation);
         // Two of one service at the same time could write over each other.
-        if group.service && old().next().is_some() {
+        if group.service && of_group().any(|process| process.generation != generation) {
             return;
         }
-        for _ in live..group.processes {
-            self.at(group.not_before.unwrap_or(self.now), Action::Start(index));
+        let is_new = |process: &Process<'_>| process.generation == generation && !process.retiring;
+        let new = || of_group().filter(|process| is_new(process));
+        let ready = new().filter(|process| process.phase == Phase::Ready).count();
+        let starting = new().filter(|process| matches!(process.phase, Phase::Starting { .. })).count();
+        let mut old: Vec<_> = of_group()
+            .filter(|process| process.phase == Phase::Ready && !is_new(process) && !process.service)
+            .collect();
+        old.sort_by_key(|process| (process.generation == generation, process.since));
+        let (held, serving): (Vec<_>, Vec<_>) = old.into_iter().partition(|process| process.holds);
+
+        let lacking = group.processes.saturating_sub(ready + starting);
+        let vacant = lacking.saturating_sub(serving.len());
+        let first = group.not_before.unwrap_or(self.now);
+        let next = group.replace_not_before.unwrap_or(self.now).max(first);
+        // Where nobody serves, a bad process is better than none.
+        let vacant_at = if ready + serving.len() > 0 { next } else { first };
+        let at_once = if held.is_empty() { vacant } else { vacant.min(parallel.saturating_sub(starting)) };
+        for _ in 0..at_once {
+            self.at(vacant_at, Action::Start(index));
         }
-        let mut serving: Vec<_> = old().filter(|process| process.phase == Phase::Ready && !process.service).collect();
-        serving.sort_by_key(|process| process.since);
-        let still_needed = group.processes.saturating_sub(ready);
-        let replaced = serving.len().saturating_sub(still_needed);
-        self.actions.extend(serving[..replaced].iter().map(|process| Action::Drain(process.slot)));
+        if vacant == 0 && lacking > 0 && starting == 0 {
+            self.at(next, Action::Start(index));
+        }
+
+        let superfluous = (ready + serving.len()).saturating_sub(group.processes).min(serving.len());
+        let relieved = if ready > 0 { held.len() } else { 0 };
+        let leaving: Vec<&Process<'_>> = [&serving[..superfluous], &held[..relieved]].concat();
+        self.actions.extend(leaving.iter().map(|process| Action::Drain(process.slot)));
     }
 }
 

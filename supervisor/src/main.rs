@@ -14,6 +14,7 @@ mod privileges;
 mod process;
 mod signals;
 mod spawn;
+mod standing;
 mod supervisor;
 mod sys;
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, getpriority_process, kill_process};
 use wsgi_wire::codec::{Malformed, Wire};
-use wsgi_wire::control::{Drain, Draining, Reason};
+use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::Kind;
+use wsgi_wire::settings::Preload;
 use wsgi_wire::table::{Ending, Failure, State};
 
 use crate::channel::Channel;
@@ -17,6 +18,32 @@ use crate::lifecycle::{self, Phase};
 use crate::listener::SocketFile;
 use crate::spawn::Spawned;
 use crate::sys::table::Table;
+
+/// What a process has to say.
+#[derive(Debug)]
+pub enum News {
+    /// It could take requests. Digests of the reports about scripts that it could not load.
+    Ready(Vec<u64>),
+    /// A request has come for this script.
+    Loaded(Preload),
+    /// It asks to be replaced.
+    Retiring {
+        /// Why.
+        reason: Reason,
+        /// Whether nobody has asked for that before.
+        first: bool,
+    },
+    /// It ends.
+    Draining(Reason),
+}
+
+/// The wish of a process to be replaced.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    reason: Reason,
+    since: Instant,
+    holds: bool,
+}
 
 /// A running daemon process.
 #[derive(Debug)]
@@ -35,8 +62,11 @@ pub struct Process {
     pub ready: Option<Instant>,
     /// Its control socket, until it closes it.
     pub channel: Option<Channel>,
+    /// Whether it has been able to load its scripts.
+    pub works: bool,
     phase: Phase,
     since: Instant,
+    wish: Option<Wish>,
     /// Why it ends, once it was told to or has said so.
     reason: Option<Reason>,
     /// Goes with it.
@@ -57,8 +87,10 @@ impl Process {
             started,
             ready,
             channel: Some(channel),
+            works: false,
             phase: Phase::Starting { reported: false },
             since: started,
+            wish: None,
             reason: None,
             _socket: socket,
         }
@@ -73,6 +105,8 @@ impl Process {
             service: self.group.is_service(),
             phase: self.phase,
             since: self.since,
+            retiring: self.wish.is_some(),
+            holds: self.wish.is_some_and(|wish| wish.holds),
             limits: self.group.limits,
         }
     }
@@ -110,42 +144,83 @@ impl Process {
         self.since = Instant::now();
     }
 
-    /// Reads what it has to say. `Some` if it has announced that it ends.
+    /// Reads what it has to say.
     ///
     /// # Errors
     /// It does not keep to the protocol.
-    pub fn listen(&mut self) -> Result<Option<Reason>, Malformed> {
-        let Some(channel) = &mut self.channel else { return Ok(None) };
+    pub fn listen(&mut self) -> Result<Vec<News>, Malformed> {
+        let Some(channel) = &mut self.channel else { return Ok(Vec::new()) };
         let open = channel.receive();
-        let (now, mut leaves) = (Instant::now(), None);
+        let (now, mut news) = (Instant::now(), Vec::new());
         while let Some((kind, payload)) = channel.next()? {
             match (kind, self.phase) {
                 (Kind::Ready, Phase::Starting { .. }) => {
-                    self.ready = Some(now);
-                    (self.phase, self.since) = (Phase::Ready, now);
+                    news.push(News::Ready(Ready::from_bytes(&payload)?.failures));
+                }
+                (Kind::Loaded, _) => news.push(News::Loaded(Preload::from_bytes(&payload)?)),
+                (Kind::Retiring, Phase::Ready) => {
+                    let Retiring { reason, holds } = Retiring::from_bytes(&payload)?;
+                    news.push(News::Retiring { reason, first: self.wish.is_none() });
+                    self.wish = Some(Wish { reason, since: now, holds });
                 }
                 (Kind::Draining, Phase::Starting { .. } | Phase::Ready) => {
-                    leaves = Some(Draining::from_bytes(&payload)?.reason);
-                    self.reason = leaves;
+                    let reason = Draining::from_bytes(&payload)?.reason;
+                    self.reason = Some(reason);
                     (self.phase, self.since) = (Phase::Draining, now);
+                    news.push(News::Draining(reason));
                 }
                 // Late news: its messages and our signals have crossed.
-                (Kind::Ready | Kind::Draining, _) => {}
+                (Kind::Ready | Kind::Retiring | Kind::Draining, _) => {}
                 (other, _) => return Err(Malformed::Unknown(other as u64)),
             }
         }
         if !open {
             self.channel = None;
         }
-        Ok(leaves)
+        Ok(news)
+    }
+
+    /// Lets requests come. `works`: it could load its scripts.
+    pub fn admit(&mut self, table: &Table, works: bool) {
+        self.works = works;
+        self.enter(Phase::Ready);
+        self.ready = Some(self.since);
+        if let Some(slot) = table.slot(self.slot) {
+            slot.advance(State::Starting, State::Ready);
+        }
+    }
+
+    /// Whether it could go on in place of a process of this group that cannot load its scripts.
+    pub fn can_stand_in(&self, group: &Group) -> bool {
+        self.phase == Phase::Ready && self.works && self.group.is_like(group)
+    }
+
+    /// Its code may be of yesterday: it is to be replaced as if it had asked for it.
+    pub fn outdated(&mut self, reason: Reason) {
+        if self.phase == Phase::Ready && self.wish.is_none() {
+            self.wish = Some(Wish { reason, since: Instant::now(), holds: false });
+        }
+    }
+
+    /// Whether it wants a successor that is started later than this.
+    pub fn wants_later(&self, started: Instant) -> bool {
+        self.wish.is_some_and(|wish| wish.since > started)
+    }
+
+    /// No successor could take over: if it has been waiting for one, it serves on.
+    pub fn resume(&mut self) -> Result<(), Malformed> {
+        let Some(wish) = self.wish.as_mut().filter(|wish| wish.holds) else { return Ok(()) };
+        wish.holds = false;
+        self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Resume, &[]))
     }
 
     /// Tells it to finish what it has. It answers by ending.
     pub fn drain(&mut self, table: &Table) -> Result<(), Malformed> {
         self.leave(table);
         self.enter(Phase::Draining);
-        self.reason = Some(Reason::GracefulSignal);
-        let message = Drain { reason: Reason::GracefulSignal };
+        let reason = self.wish.map_or(Reason::GracefulSignal, |wish| wish.reason);
+        self.reason = Some(reason);
+        let message = Drain { reason };
         self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Drain, &message.to_bytes()))
     }
 

@@ -22,6 +22,7 @@ use crate::configuration::{Configuration, Group};
 use crate::interpreter::{self, BOOT, Missing};
 use crate::listener::SocketFile;
 use crate::privileges;
+use crate::standing::Standing;
 use crate::sys::child::{self, Step, Steps};
 use crate::sys::descriptors::duplicate;
 use crate::sys::table::Table;
@@ -79,8 +80,14 @@ pub enum Error {
     Settings(#[from] Malformed),
 }
 
-/// Starts a process of the group.
-pub fn spawn(group: &Group, configuration: &Configuration, table: &Table, umask: u32) -> Result<Spawned, Error> {
+/// Starts a process of the group, which knows what is remembered of it.
+pub fn spawn(
+    group: &Group,
+    configuration: &Configuration,
+    standing: &Standing,
+    table: &Table,
+    umask: u32,
+) -> Result<Spawned, Error> {
     let (index, slot) = table.slots().find(|(_, slot)| slot.state() == State::Free).ok_or(Error::NoSlot)?;
     let secret = getrandom::u64().map_err(io::Error::from)?;
     table.header().used.fetch_max(index as u32 + 1, Relaxed);
@@ -88,7 +95,14 @@ pub fn spawn(group: &Group, configuration: &Configuration, table: &Table, umask:
     slot.generation.store(configuration.generation, Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     slot.started.store(now.as_secs(), Relaxed);
-    let result = fill(index, slot, group, configuration, table, umask);
+    let settings = Daemon {
+        slot: index as u32,
+        generation: configuration.generation,
+        inherited: standing.scripts(),
+        known_failures: standing.known_failures.clone(),
+        ..group.settings.daemon.clone()
+    };
+    let result = fill(index, slot, group, configuration, &settings, table, umask);
     if result.is_err() {
         slot.set_state(State::Free);
     }
@@ -100,6 +114,7 @@ fn fill(
     slot: &Slot,
     group: &Group,
     configuration: &Configuration,
+    settings: &Daemon,
     table: &Table,
     umask: u32,
 ) -> Result<Spawned, Error> {
@@ -126,7 +141,6 @@ fn fill(
     child::prepare(&mut command, steps);
 
     let mut channel = Channel::new(ours)?;
-    let settings = Daemon { slot: index as u32, generation: configuration.generation, ..group.settings.daemon.clone() };
     channel.send(Kind::Start, &settings.to_bytes())?;
     let started = Instant::now();
     let process = command.spawn().map_err(|error| failed_step(error, spawn, &interpreter))?;

@@ -18,15 +18,15 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
 use wsgi_wire::table::{State, group_key};
 
-use crate::backoff::Backoff;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group, Invalid};
 use crate::lifecycle::{self, Action, Cause, Goal};
 use crate::listener;
 use crate::log::Log;
 use crate::orphans::{self, Orphans};
-use crate::process::Process;
+use crate::process::{News, Process};
 use crate::signals::Signals;
+use crate::standing::Standing;
 use crate::sys::table::Table;
 use crate::{exit, spawn};
 
@@ -42,7 +42,9 @@ pub struct Supervisor {
     umask: u32,
     configuration: Option<Rc<Configuration>>,
     processes: Vec<Process>,
-    backoffs: HashMap<Vec<u8>, Backoff>,
+    standings: HashMap<Vec<u8>, Standing>,
+    /// How many processes can do something at a time.
+    parallel: usize,
     orphans: Orphans,
     stopping: bool,
 }
@@ -59,7 +61,8 @@ impl Supervisor {
             umask,
             configuration: None,
             processes: Vec::new(),
-            backoffs: HashMap::new(),
+            standings: HashMap::new(),
+            parallel: std::thread::available_parallelism().map_or(1, usize::from),
             orphans,
             stopping: false,
         }
@@ -107,7 +110,8 @@ impl Supervisor {
         match &self.configuration {
             Some(configuration) if !self.stopping => {
                 let groups: Vec<_> = configuration.groups.iter().map(|group| self.facts(group)).collect();
-                let goal = Goal::Run { generation: configuration.generation, groups: &groups };
+                let Configuration { generation, since, .. } = **configuration;
+                let goal = Goal::Run { generation, parallel: self.parallel, since, groups: &groups };
                 lifecycle::decide(goal, &processes, now)
             }
             _ => lifecycle::decide(Goal::Stop, &processes, now),
@@ -115,11 +119,13 @@ impl Supervisor {
     }
 
     fn facts<'a>(&self, group: &'a Group) -> lifecycle::Group<'a> {
+        let standing = self.standings.get(group.name());
         lifecycle::Group {
             name: group.name(),
             processes: group.settings.processes as usize,
             service: group.is_service(),
-            not_before: self.backoffs.get(group.name()).and_then(Backoff::not_before),
+            not_before: standing.and_then(|standing| standing.crashes.not_before()),
+            replace_not_before: standing.and_then(|standing| standing.refusals.not_before()),
         }
     }
 
@@ -128,29 +134,12 @@ impl Supervisor {
         match action {
             Action::Start(index) => self.start(index),
             Action::Drain(slot) => self.with(slot, |process, table| {
-                log.info(&format!(
-                    "{} finishes its requests and ends: Apache has a new configuration",
-                    process.label()
-                ));
+                log.info(&format!("{} finishes its requests and ends: it is not needed any more", process.label()));
                 if process.drain(table).is_err() {
                     process.stop(table, Reason::GracefulSignal);
                 }
             }),
-            Action::Stop(slot, cause) => self.with(slot, |process, table| {
-                match cause {
-                    Cause::NotNeeded => {}
-                    Cause::SlowStart => log.error(&format!(
-                        "{} is not ready after {} seconds, longer than its startup-timeout, and is stopped",
-                        process.label(),
-                        process.started.elapsed().as_secs()
-                    )),
-                    Cause::SlowDrain => log.warn(&format!(
-                        "{} takes longer to finish its requests than its graceful-timeout and is stopped",
-                        process.label()
-                    )),
-                }
-                process.stop(table, cause.reason());
-            }),
+            Action::Stop(slot, cause) => self.stop(slot, cause),
             Action::Kill(slot) => self.with(slot, |process, _| {
                 log.error(&format!("{} has not stopped within its shutdown-timeout and is killed", process.label()));
                 process.kill();
@@ -166,6 +155,29 @@ impl Supervisor {
         }
     }
 
+    fn stop(&mut self, slot: usize, cause: Cause) {
+        let log = self.log;
+        self.with(slot, |process, table| {
+            match cause {
+                Cause::NotNeeded => {}
+                Cause::SlowStart => log.error(&format!(
+                    "{} is not ready after {} seconds, longer than its startup-timeout, and is stopped",
+                    process.label(),
+                    process.started.elapsed().as_secs()
+                )),
+                Cause::SlowDrain => log.warn(&format!(
+                    "{} takes longer to finish its requests than its graceful-timeout and is stopped",
+                    process.label()
+                )),
+            }
+            process.stop(table, cause.reason());
+        });
+        let late = self.processes.iter().find(|process| process.slot == slot && cause == Cause::SlowStart);
+        if let Some((group, started)) = late.map(|process| (Rc::clone(&process.group), process.started)) {
+            self.refused(&group, started, Vec::new());
+        }
+    }
+
     fn with(&mut self, slot: usize, change: impl FnOnce(&mut Process, &Table)) {
         if let Some(process) = self.processes.iter_mut().find(|process| process.slot == slot) {
             change(process, &self.table);
@@ -176,7 +188,8 @@ impl Supervisor {
         let Some(configuration) = self.configuration.clone() else { return };
         let Some(group) = configuration.groups.get(index) else { return };
         let now = Instant::now();
-        match spawn::spawn(group, &configuration, &self.table, self.umask) {
+        let standing = self.standings.entry(group.name().to_vec()).or_default();
+        match spawn::spawn(group, &configuration, standing, &self.table, self.umask) {
             Ok(spawned) => {
                 let process = Process::new(spawned, Rc::clone(group), configuration.generation);
                 self.log.info(&format!("{} has started", process.label()));
@@ -185,7 +198,8 @@ impl Supervisor {
             }
             Err(error) => {
                 self.log.error(&format!("process group '{}' gets no process: {error}", group.label()));
-                self.backoffs.entry(group.name().to_vec()).or_default().ended(now, None, now);
+                standing.crashes.ended(now, None, now);
+                self.refused(group, now, Vec::new());
             }
         }
     }
@@ -241,7 +255,9 @@ impl Supervisor {
         let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
         let mut process = self.processes.swap_remove(index);
         // Its last words may still be in the socket.
-        let _ = process.listen();
+        for news in process.listen().unwrap_or_default() {
+            self.learn(&mut process, news);
+        }
         if let Some(slot) = self.table.slot(process.slot) {
             slot.pid.store(0, Relaxed);
             slot.set_state(State::Free);
@@ -253,8 +269,11 @@ impl Supervisor {
         let level = if expected { Level::Info } else { Level::Error };
         self.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
         if !process.is_leaving() {
-            let backoff = self.backoffs.entry(process.group.name().to_vec()).or_default();
-            backoff.ended(process.started, process.ready, Instant::now());
+            let standing = self.standings.entry(process.group.name().to_vec()).or_default();
+            standing.crashes.ended(process.started, process.ready, Instant::now());
+            if process.ready.is_none() {
+                self.refused(&process.group, process.started, Vec::new());
+            }
         }
     }
 
@@ -297,27 +316,86 @@ impl Supervisor {
         if self.configuration.is_none() {
             listener::remove_stale(&configuration.socket_prefix, configuration.parent);
         }
-        // What has failed may work with the new settings.
-        self.backoffs.clear();
+        self.standings.values_mut().for_each(|standing| standing.reconfigured(configuration.generation));
         self.configuration = Some(Rc::new(configuration));
     }
 
     fn hear_daemon(&mut self, pid: Pid) {
-        let Some(process) = self.processes.iter_mut().find(|process| process.pid == pid) else { return };
+        let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
+        // Taken out for the moment: what it says may concern the others.
+        let mut process = self.processes.swap_remove(index);
         if let Some(channel) = process.channel.as_mut().filter(|channel| channel.wants_to_send()) {
             channel.flush();
         }
         match process.listen() {
-            Ok(None) => {}
-            Ok(Some(reason)) => {
-                self.log.info(&format!("{} finishes its requests and ends: {}", process.label(), reason.name()));
-            }
+            Ok(news) => news.into_iter().for_each(|news| self.learn(&mut process, news)),
             Err(error) => {
                 self.log.error(&format!("{} has sent something malformed ({error}) and is stopped", process.label()));
                 process.channel = None;
                 process.stop(&self.table, Reason::ShutdownSignal);
             }
         }
+        self.processes.push(process);
+    }
+
+    /// What one process says, which is not among the others at this moment.
+    fn learn(&mut self, process: &mut Process, news: News) {
+        let group = Rc::clone(&process.group);
+        let standing = self.standings.entry(group.name().to_vec()).or_default();
+        match news {
+            News::Ready(failures) => self.loaded(process, failures),
+            News::Loaded(script) => {
+                standing.wants(script, process.generation);
+                // Whatever it could not load at first, it can by now.
+                process.works = true;
+            }
+            News::Retiring { reason: Reason::ScriptReload, first } => {
+                standing.may_try_again();
+                // The others have loaded the same script, if not all of them: they need not find out one by one.
+                let others = self.processes.iter_mut().filter(|other| first && other.group.name() == group.name());
+                others.for_each(|other| other.outdated(Reason::ScriptReload));
+            }
+            News::Retiring { .. } => {}
+            News::Draining(reason) => {
+                self.log.info(&format!("{} finishes its requests and ends: {}", process.label(), reason.name()));
+            }
+        }
+    }
+
+    /// A process has loaded its scripts, as far as it could.
+    fn loaded(&mut self, process: &mut Process, failures: Vec<u64>) {
+        let works = failures.is_empty();
+        let stand_in = self.processes.iter().find(|other| other.can_stand_in(&process.group));
+        if lifecycle::admits(!works, stand_in.is_some()) {
+            process.admit(&self.table, works);
+            if works {
+                self.standings.entry(process.group.name().to_vec()).or_default().works();
+            }
+            return;
+        }
+        let serving = stand_in.map(Process::label).unwrap_or_default();
+        process.stop(&self.table, Reason::ShutdownSignal);
+        let (group, label) = (Rc::clone(&process.group), process.label());
+        if self.refused(&group, process.started, failures) {
+            self.log.error(&format!(
+                "{label} cannot load its scripts (see above) and is given up; {serving} goes on with the code that it has, until a script changes or another try succeeds"
+            ));
+        }
+    }
+
+    /// A process of the group cannot take over: those that have waited for it serve on. Whether the log does not tell of the reason yet.
+    fn refused(&mut self, group: &Group, started: Instant, failures: Vec<u64>) -> bool {
+        let standing = self.standings.entry(group.name().to_vec()).or_default();
+        let news = standing.refused(started, failures);
+        for process in self.processes.iter_mut().filter(|process| process.group.name() == group.name()) {
+            if process.wants_later(started) {
+                // What failed was an older version of the code.
+                standing.may_try_again();
+            } else if process.resume().is_err() {
+                process.stop(&self.table, Reason::ShutdownSignal);
+            }
+        }
+        news
     }
 }
 

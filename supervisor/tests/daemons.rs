@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use harness::{Supervised, eventually, is_alive, send};
 use rustix::process::Signal;
 use wsgi_wire::control::Identity;
+use wsgi_wire::table::State;
 
 #[test]
 fn a_daemon_gets_what_the_contract_says_and_nothing_else() {
@@ -83,7 +84,7 @@ fn old_processes_go_on_while_new_ones_fail() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 1)]);
     let before = apache.running(1)[0];
-    eventually("the first one is ready", || apache.group_log().contains("ready").then_some(()));
+    apache.ready(1);
     let mut broken = apache.group("one", 1);
     broken.spawn.env.push(("BEHAVIOUR".into(), "fail".into()));
     apache.configure(vec![broken]);
@@ -115,6 +116,94 @@ fn a_process_that_announces_its_end_is_replaced_before_it() {
     send(before, Signal::KILL);
     apache.running(1);
     assert!(!apache.log().contains("wsgi:error"), "an announced end is no error: {}", apache.log());
+}
+
+#[test]
+fn a_process_that_asks_to_be_replaced_takes_requests_until_its_successor_does() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.env.push(("BEHAVIOUR".into(), "slow".into()));
+    apache.configure(vec![group]);
+    let before = apache.ready(1)[0];
+    send(before, Signal::USR2);
+    eventually("there is a successor", || (apache.pids().len() == 2).then_some(()));
+    assert_eq!(apache.ready(1), [before]);
+    let after = eventually("the successor takes over", || apache.ready(1).pop().filter(|pid| *pid != before));
+    assert!(is_alive(after));
+    eventually("the first has gone", || (!is_alive(before)).then_some(()));
+    assert_eq!(apache.started(), 2);
+}
+
+#[test]
+fn all_that_ask_to_be_replaced_are_replaced_one_after_the_other() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 3)]);
+    let before = apache.ready(3);
+    before.iter().for_each(|pid| send(*pid, Signal::USR2));
+    let mut most = 0;
+    eventually("all are new", || {
+        most = most.max(apache.states().iter().filter(|state| **state == State::Starting).count());
+        before.iter().all(|pid| !is_alive(*pid)).then_some(())
+    });
+    assert_eq!((most, apache.started(), apache.ready(3).len()), (1, 6, 3));
+}
+
+#[test]
+fn a_successor_that_cannot_load_its_scripts_is_given_up_and_the_log_says_so_once() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let before = apache.ready(1)[0];
+    apache.break_scripts(true);
+    send(before, Signal::USR2);
+    eventually("several attempts fail", || (apache.started() >= 4).then_some(()));
+    assert_eq!(apache.ready(1), [before]);
+    assert_eq!(apache.log().matches("cannot load its scripts").count(), 1, "{}", apache.log());
+    apache.break_scripts(false);
+    eventually("a later one takes over", || (!is_alive(before)).then_some(()));
+    assert!(apache.ready(1)[0] != before);
+}
+
+#[test]
+fn a_process_that_holds_its_requests_serves_on_if_nobody_can_take_over() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 2)]);
+    let before = apache.ready(2);
+    apache.break_scripts(true);
+    send(before[0], Signal::HUP);
+    eventually("it serves on", || apache.group_log().contains(&format!("{} resumes", before[0])).then_some(()));
+    apache.break_scripts(false);
+    send(before[0], Signal::HUP);
+    eventually("another change replaces both", || before.iter().all(|pid| !is_alive(*pid)).then_some(()));
+    apache.ready(2);
+}
+
+#[test]
+fn without_anybody_else_a_process_that_cannot_load_its_scripts_answers() {
+    let mut apache = Supervised::start();
+    apache.break_scripts(true);
+    apache.configure(vec![apache.group("one", 1)]);
+    let first = apache.ready(1);
+    send(first[0], Signal::KILL);
+    eventually("another one answers", || (apache.ready(1) != first).then_some(()));
+}
+
+#[test]
+fn a_new_configuration_keeps_processes_of_the_same_user_only() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let before = apache.ready(1)[0];
+    apache.break_scripts(true);
+    apache.configure(vec![apache.group("one", 1)]);
+    eventually("an attempt fails", || apache.log().contains("cannot load its scripts").then_some(()));
+    assert_eq!(apache.ready(1), [before]);
+    let mut other = apache.group("one", 1);
+    if rustix::process::getuid().is_root() {
+        let (uid, gid) = (65_534, 65_533);
+        other.spawn.identity = Some(Identity { uid, gid, name: "".into(), groups: Some(vec![]), home: None });
+        apache.configure(vec![other]);
+        eventually("what may not answer for it has gone", || (!is_alive(before)).then_some(()));
+        apache.ready(1);
+    }
 }
 
 #[test]

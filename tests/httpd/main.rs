@@ -15,6 +15,7 @@ mod lifecycle;
 mod linkage;
 mod mounts;
 mod pythons;
+mod rolling;
 mod server_metrics;
 mod start_response;
 mod status;

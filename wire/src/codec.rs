@@ -64,6 +64,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A number that stands for a text (FNV-1a, 64 bits), the same in every process.
+pub fn digest(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// Appends a byte string with its length in front.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     // A longer one cannot be sent at all: the frame's own limit is far below 4 GiB and is checked when it is closed.

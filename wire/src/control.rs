@@ -178,6 +178,24 @@ message! {
 }
 
 message! {
+    /// Daemon → supervisor: scripts are loaded, requests are welcome.
+    pub struct Ready {
+        /// What of the scripts could not be imported, as digests of the reports in the log. The supervisor may then prefer the process that serves.
+        pub failures: Vec<u64>,
+    }
+}
+
+message! {
+    /// Daemon → supervisor: this process asks to be replaced. It serves until it is told to drain, which is when its successor is ready.
+    pub struct Retiring {
+        /// Why.
+        pub reason: Reason,
+        /// Whether it takes no more requests, because they need code that it does not have, until it is told that nobody has it.
+        pub holds: bool,
+    }
+}
+
+message! {
     /// Daemon → supervisor: this process is on its way out; its successor should start now.
     pub struct Draining {
         /// Why.

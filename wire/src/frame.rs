@@ -47,10 +47,16 @@ byte_enum! {
         Start = 40,
         /// Supervisor → daemon: [`crate::control::Drain`].
         Drain = 41,
-        /// Daemon → supervisor, no payload: scripts are loaded, requests are welcome.
+        /// Supervisor → daemon, no payload: no successor can take over; serve on with the code that is loaded.
+        Resume = 42,
+        /// Daemon → supervisor: [`crate::control::Ready`].
         Ready = 48,
         /// Daemon → supervisor: [`crate::control::Draining`].
         Draining = 49,
+        /// Daemon → supervisor: [`crate::control::Retiring`].
+        Retiring = 50,
+        /// Daemon → supervisor: [`crate::settings::Preload`], once for each script that requests have come for.
+        Loaded = 51,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::limits;
 byte_enum! {
     /// Why a process did not execute a request. Always safe to try another process.
     pub enum Reject {
-        /// The script has changed; the process is being replaced.
+        /// The script has changed; the process takes no requests while its state is `Reloading`.
         ScriptChanged = 0,
         /// The process is on its way out.
         Draining = 1,

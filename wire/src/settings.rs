@@ -32,6 +32,12 @@ message! {
         pub switch_interval: f64,
         /// Scripts that are loaded before the process is ready, in this order.
         pub scripts: Vec<Preload>,
+        /// Scripts that requests have made other processes of the group load: loaded too, as far as they still exist.
+        pub inherited: Vec<Preload>,
+        /// Digests of reports about scripts that cannot be imported ([`crate::control::Ready`]) which the log has already.
+        pub known_failures: Vec<u64>,
+        /// `script-reload=rolling`: a process whose script has changed serves until its successor is ready.
+        pub rolling_reload: bool,
         /// `maximum-requests`
         pub maximum_requests: u64,
         /// `startup-timeout`

@@ -8,7 +8,7 @@ pub mod histogram;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use crate::codec::byte_enum;
+use crate::codec::{byte_enum, digest};
 pub use ending::{Ending, Failure};
 pub use group::{Group, Queue, Refusal};
 
@@ -67,6 +67,8 @@ byte_enum! {
         Ready = 2,
         /// Finishes what it has.
         Draining = 3,
+        /// Takes no requests, because its script has changed, until its successor is ready or nobody can load the new script.
+        Reloading = 4,
     }
 }
 
@@ -111,6 +113,13 @@ impl Slot {
         self.state.store(u32::from(state as u8), std::sync::atomic::Ordering::Release);
     }
 
+    /// Goes from one state to another, unless it is in a third one by now.
+    pub fn advance(&self, from: State, to: State) {
+        let (from, to) = (u32::from(from as u8), u32::from(to as u8));
+        // In a third state somebody else knows better.
+        let _ = self.state.compare_exchange(from, to, std::sync::atomic::Ordering::AcqRel, Relaxed);
+    }
+
     /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and its configuration.
     pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
         self.serial.fetch_add(1, Relaxed);
@@ -127,9 +136,9 @@ impl Slot {
     }
 }
 
-/// A process group's name as the table knows it (FNV-1a, 64 bits). The Apache half refuses a configuration in which two names collide.
+/// A process group's name as the table knows it. The Apache half refuses a configuration in which two names collide.
 pub fn group_key(name: &[u8]) -> u64 {
-    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    digest(name)
 }
 
 /// Takes the ready process of the group with the fewest requests in flight for its threads, the first of equals, so that an idle group keeps

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use wsgi_wire::codec::{Bytes, Wire};
-use wsgi_wire::control::Reason;
+use wsgi_wire::control::{Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
 use wsgi_wire::record::Level;
@@ -47,6 +47,9 @@ pub fn settings() -> Daemon {
         python_eggs: None,
         switch_interval: 0.0,
         scripts: vec![],
+        inherited: vec![],
+        known_failures: vec![],
+        rolling_reload: false,
         maximum_requests: 0,
         startup_timeout: 0,
         shutdown_timeout: 5,
@@ -130,9 +133,17 @@ impl Process {
         self.say(Kind::Stop, |_| {});
     }
 
-    /// Why the daemon says that it drains.
-    pub fn expect_draining(&mut self) -> Reason {
-        wsgi_wire::control::Draining::from_bytes(&self.expect(Kind::Draining)).unwrap().reason
+    /// Why the daemon asks to be replaced, and whether its requests wait for that. It has named its script before.
+    pub fn expect_retiring(&mut self) -> (Reason, bool) {
+        self.control.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        loop {
+            let (kind, payload) = receive(&mut self.control);
+            if kind != Kind::Loaded {
+                assert_eq!(kind, Kind::Retiring);
+                let Retiring { reason, holds } = Retiring::from_bytes(&payload).unwrap();
+                return (reason, holds);
+            }
+        }
     }
 
     /// The daemon's pid.

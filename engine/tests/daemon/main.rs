@@ -6,7 +6,8 @@ mod harness;
 mod own_gil;
 
 use harness::Process;
-use wsgi_wire::control::Reason;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::control::{Drain, Reason};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::request::Body;
 use wsgi_wire::response::End;
@@ -135,13 +136,35 @@ fn application_groups_are_interpreters_of_their_own() {
 }
 
 #[test]
-fn a_changed_script_is_rejected_and_the_process_drains() {
+fn a_changed_script_is_rejected_until_there_is_a_successor_or_there_can_be_none() {
     let mut process = Process::start("reload", APP, |_| {});
     let mut connection = process.connect();
     assert_eq!(connection.get("/").status, 200);
     std::fs::File::open(process.script()).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     assert!(connection.get("/").rejected);
-    assert_eq!(process.expect_draining(), Reason::ScriptReload);
+    assert_eq!(process.expect_retiring(), (Reason::ScriptReload, true));
+    assert!(connection.get("/").rejected);
+    process.say(Kind::Resume, |_| {});
+    let mut served = || (connection.get("/").status == 200).then_some(());
+    assert!(
+        (0..100).map(|_| std::thread::sleep(std::time::Duration::from_millis(10))).find_map(|()| served()).is_some()
+    );
+    process.say(Kind::Drain, |out| Drain { reason: Reason::ScriptReload }.put(out));
+    assert!(process.wait().success(), "{}", process.log());
+}
+
+#[test]
+fn with_rolling_reload_a_changed_script_serves_on_and_asks_once_for_each_version() {
+    let mut process = Process::start("rolling", APP, |settings| settings.rolling_reload = true);
+    let mut connection = process.connect();
+    assert_eq!(connection.get("/").status, 200);
+    for second in [7, 8] {
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+        std::fs::File::open(process.script()).unwrap().set_modified(time).unwrap();
+        assert_eq!([connection.get("/").status, connection.get("/").status], [200, 200]);
+        assert_eq!(process.expect_retiring(), (Reason::ScriptReload, false));
+    }
+    process.say(Kind::Stop, |_| {});
     assert!(process.wait().success(), "{}", process.log());
 }
 
@@ -156,7 +179,8 @@ fn a_process_that_drains_finishes_what_it_has() {
         rustix::process::Signal::USR1,
     )
     .unwrap();
-    assert_eq!(process.expect_draining(), Reason::GracefulSignal);
+    assert_eq!(process.expect_retiring(), (Reason::GracefulSignal, false));
+    process.say(Kind::Drain, |out| Drain { reason: Reason::GracefulSignal }.put(out));
     assert_eq!(connection.answer(&mut [].into_iter()).text(), "hello world");
     assert!(process.wait().success(), "{}", process.log());
 }

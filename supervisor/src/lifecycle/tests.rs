@@ -5,11 +5,16 @@ use super::*;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn group(name: &str, processes: usize) -> Group<'_> {
-    Group { name: name.as_bytes(), processes, service: false, not_before: None }
+    Group { name: name.as_bytes(), processes, service: false, not_before: None, replace_not_before: None }
 }
 
 fn process(slot: usize, generation: u32, phase: Phase, since: Instant) -> Process<'static> {
-    Process { slot, group: b"g", generation, service: false, phase, since, limits: Limits::new(0, 15, 5) }
+    let limits = Limits::new(0, 15, 5);
+    Process { slot, group: b"g", generation, service: false, phase, since, retiring: false, holds: false, limits }
+}
+
+fn run<'a>(generation: u32, groups: &'a [Group<'a>], since: Instant) -> Goal<'a> {
+    Goal::Run { generation, parallel: 2, since, groups }
 }
 
 const STARTING: Phase = Phase::Starting { reported: true };
@@ -22,7 +27,7 @@ fn actions(goal: Goal<'_>, processes: &[Process<'_>], now: Instant) -> Vec<Actio
 fn a_group_gets_all_its_processes_at_once() {
     let now = Instant::now();
     let groups = [group("g", 3), group("h", 1)];
-    let goal = Goal::Run { generation: 1, groups: &groups };
+    let goal = run(1, &groups, now);
     let expected = [Action::Start(0), Action::Start(0), Action::Start(0), Action::Start(1)];
     assert_eq!(actions(goal, &[], now), expected);
     let running = [process(0, 1, STARTING, now), process(1, 1, Phase::Ready, now)];
@@ -34,7 +39,7 @@ fn a_process_on_its_way_out_is_replaced_before_it_ends() {
     let now = Instant::now();
     let groups = [group("g", 1)];
     for phase in [Phase::Draining, Phase::Stopping, Phase::Killed] {
-        let goal = Goal::Run { generation: 1, groups: &groups };
+        let goal = run(1, &groups, now);
         assert_eq!(actions(goal, &[process(0, 1, phase, now)], now), [Action::Start(0)], "{phase:?}");
     }
 }
@@ -43,36 +48,85 @@ fn a_process_on_its_way_out_is_replaced_before_it_ends() {
 fn a_failing_group_waits() {
     let now = Instant::now();
     let groups = [Group { not_before: Some(now + SECOND), ..group("g", 1) }];
-    let goal = Goal::Run { generation: 1, groups: &groups };
+    let goal = run(1, &groups, now);
     assert_eq!(decide(goal, &[], now), (vec![], Some(now + SECOND)));
     assert_eq!(actions(goal, &[], now + SECOND), [Action::Start(0)]);
 }
 
 #[test]
-fn old_processes_serve_until_new_ones_are_ready() {
+fn a_new_configuration_replaces_one_process_after_the_other() {
     let now = Instant::now();
     let groups = [group("g", 2)];
-    let goal = Goal::Run { generation: 2, groups: &groups };
-    let mut all = vec![
-        process(0, 1, Phase::Ready, now),
-        process(1, 1, Phase::Ready, now - SECOND),
-        process(2, 2, STARTING, now),
-        process(3, 2, STARTING, now),
-    ];
+    let goal = run(2, &groups, now);
+    let mut all = vec![process(0, 1, Phase::Ready, now), process(1, 1, Phase::Ready, now - SECOND)];
+    assert_eq!(actions(goal, &all, now), [Action::Start(0)]);
+    all.push(process(2, 2, STARTING, now));
     assert_eq!(actions(goal, &all, now), []);
     all[2].phase = Phase::Ready;
-    assert_eq!(actions(goal, &all, now), [Action::Drain(1)], "the oldest goes first");
+    assert_eq!(actions(goal, &all, now), [Action::Start(0), Action::Drain(1)], "the oldest goes first");
     all[1].phase = Phase::Draining;
+    all.push(process(3, 2, STARTING, now));
     assert_eq!(actions(goal, &all, now), []);
     all[3].phase = Phase::Ready;
     assert_eq!(actions(goal, &all, now), [Action::Drain(0)]);
 }
 
 #[test]
+fn a_new_configuration_with_more_processes_gets_them_at_once() {
+    let now = Instant::now();
+    let groups = [group("g", 3)];
+    let goal = run(2, &groups, now);
+    assert_eq!(actions(goal, &[process(0, 1, Phase::Ready, now)], now), [Action::Start(0), Action::Start(0)]);
+}
+
+#[test]
+fn a_process_that_asks_to_be_replaced_serves_until_its_successor_is_ready() {
+    let now = Instant::now();
+    let groups = [group("g", 1)];
+    let goal = run(1, &groups, now);
+    let mut all = vec![Process { retiring: true, ..process(0, 1, Phase::Ready, now) }];
+    assert_eq!(actions(goal, &all, now), [Action::Start(0)]);
+    all.push(process(1, 1, STARTING, now));
+    assert_eq!(actions(goal, &all, now), []);
+    all[1].phase = Phase::Ready;
+    assert_eq!(actions(goal, &all, now), [Action::Drain(0)]);
+}
+
+#[test]
+fn a_successor_that_could_not_take_over_is_tried_again_later() {
+    let now = Instant::now();
+    let groups = [Group { replace_not_before: Some(now + SECOND), ..group("g", 1) }];
+    let goal = run(1, &groups, now);
+    let retiring = Process { retiring: true, ..process(0, 1, Phase::Ready, now) };
+    assert_eq!(decide(goal, &[retiring], now), (vec![], Some(now + SECOND)));
+    assert_eq!(actions(goal, &[retiring], now + SECOND), [Action::Start(0)]);
+    assert_eq!(actions(goal, &[], now), [Action::Start(0)], "without a process to serve, any is better than none");
+}
+
+#[test]
+fn processes_that_hold_their_requests_are_replaced_as_fast_as_the_machine_can() {
+    let now = Instant::now();
+    let groups = [group("g", 4)];
+    let goal = run(1, &groups, now);
+    let held = |slot| Process { retiring: true, holds: true, ..process(slot, 1, Phase::Ready, now) };
+    let mut all = vec![held(0), held(1), held(2), held(3)];
+    assert_eq!(actions(goal, &all, now), [Action::Start(0), Action::Start(0)]);
+    all.extend([process(4, 1, Phase::Ready, now), process(5, 1, STARTING, now)]);
+    let expected = [Action::Start(0), Action::Drain(0), Action::Drain(1), Action::Drain(2), Action::Drain(3)];
+    assert_eq!(actions(goal, &all, now), expected, "one that is ready relieves all that hold");
+}
+
+#[test]
+fn who_cannot_load_its_scripts_serves_only_where_nobody_else_does() {
+    assert!(admits(false, true) && admits(false, false) && admits(true, false));
+    assert!(!admits(true, true));
+}
+
+#[test]
 fn an_old_process_that_is_not_ready_is_stopped_at_once() {
     let now = Instant::now();
     let groups = [group("g", 1)];
-    let goal = Goal::Run { generation: 2, groups: &groups };
+    let goal = run(2, &groups, now);
     assert_eq!(
         actions(goal, &[process(0, 1, STARTING, now)], now),
         [Action::Stop(0, Cause::NotNeeded), Action::Start(0)]
@@ -82,8 +136,10 @@ fn an_old_process_that_is_not_ready_is_stopped_at_once() {
 #[test]
 fn processes_of_a_removed_group_are_drained_and_not_replaced() {
     let now = Instant::now();
-    let goal = Goal::Run { generation: 2, groups: &[] };
-    assert_eq!(actions(goal, &[process(0, 1, Phase::Ready, now)], now), [Action::Drain(0)]);
+    let goal = run(2, &[], now);
+    let ready = [process(0, 1, Phase::Ready, now)];
+    assert_eq!(decide(goal, &ready, now), (vec![], Some(now + LINGER)), "Apache's old children may still use it");
+    assert_eq!(actions(goal, &ready, now + LINGER), [Action::Drain(0)]);
     assert_eq!(actions(goal, &[process(0, 1, Phase::Draining, now)], now), []);
 }
 
@@ -91,7 +147,7 @@ fn processes_of_a_removed_group_are_drained_and_not_replaced() {
 fn who_takes_too_long_is_stopped_and_then_killed() {
     let now = Instant::now();
     let draining = [process(0, 1, Phase::Draining, now)];
-    let goal = Goal::Run { generation: 1, groups: &[] };
+    let goal = run(1, &[], now);
     let limit = now + SECOND * (15 + 5 + 1);
     assert_eq!(decide(goal, &draining, now), (vec![], Some(limit)));
     assert_eq!(actions(goal, &draining, limit), [Action::Stop(0, Cause::SlowDrain)]);
@@ -104,7 +160,7 @@ fn who_takes_too_long_is_stopped_and_then_killed() {
 fn a_start_without_a_limit_is_reported_and_one_with_a_limit_is_ended() {
     let now = Instant::now();
     let groups = [group("g", 1)];
-    let goal = Goal::Run { generation: 1, groups: &groups };
+    let goal = run(1, &groups, now);
     let mut all = [process(0, 1, Phase::Starting { reported: false }, now)];
     assert_eq!(decide(goal, &all, now), (vec![], Some(now + SLOW_START)));
     assert_eq!(actions(goal, &all, now + SLOW_START), [Action::ReportSlowStart(0)]);
@@ -142,7 +198,7 @@ fn no_limit_still_lets_a_server_stop() {
 fn a_service_never_runs_twice_at_a_time() {
     let now = Instant::now();
     let groups = [Group { service: true, ..group("g", 1) }];
-    let goal = Goal::Run { generation: 2, groups: &groups };
+    let goal = run(2, &groups, now);
     let mut old = Process { service: true, ..process(0, 1, STARTING, now) };
     assert_eq!(actions(goal, &[old], now), [Action::Stop(0, Cause::NotNeeded)]);
     old.phase = Phase::Stopping;

@@ -1,7 +1,8 @@
 # Stands in for an interpreter with an engine: speaks the control protocol, leaves a file that tells how it was started.
 import json, os, select, signal, socket, struct, sys, time
 
-READY, DRAINING, START, DRAIN = 48, 49, 40, 41
+START, DRAIN, RESUME, READY, DRAINING, RETIRING = 40, 41, 42, 48, 49, 50
+GRACEFUL_SIGNAL, SCRIPT_RELOAD = 1, 10
 
 control = socket.socket(fileno=3)
 listener = socket.socket(fileno=4)
@@ -44,12 +45,19 @@ if behaviour == "fail":
     sys.exit(3)
 if behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-signal.signal(signal.SIGUSR1, lambda *_: send(DRAINING, b"\x01"))
+signal.signal(signal.SIGUSR1, lambda *_: send(DRAINING, bytes([GRACEFUL_SIGNAL])))
+signal.signal(signal.SIGUSR2, lambda *_: send(RETIRING, bytes([GRACEFUL_SIGNAL, 0])))
+signal.signal(signal.SIGHUP, lambda *_: send(RETIRING, bytes([SCRIPT_RELOAD, 1])))
 signal.pthread_sigmask(signal.SIG_SETMASK, [])  # as the engine does once it has its handlers
-send(READY)
+if behaviour == "slow":
+    time.sleep(0.5)
+failures = [7] if os.path.exists(f"{folder}/../broken") else []
+send(READY, struct.pack(f"=I{len(failures)}Q", len(failures), *failures))
 print("ready", flush=True)
 while True:
     kind, payload = receive()
+    if kind == RESUME:
+        print(f"{os.getpid()} resumes", flush=True)
     if kind == DRAIN:
         time.sleep(0.3)
         sys.exit(0)

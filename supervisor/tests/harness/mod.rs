@@ -170,6 +170,27 @@ impl Supervised {
         })
     }
 
+    /// Waits until exactly `count` daemons take requests.
+    pub fn ready(&self, count: usize) -> Vec<u32> {
+        eventually(&format!("{count} daemons take requests"), || {
+            let ready = (0..SLOTS).filter(|slot| self.number(*slot, 0) == State::Ready as u32);
+            let pids: Vec<u32> = ready.map(|slot| self.number(slot, 4)).collect();
+            (pids.len() == count).then_some(pids)
+        })
+    }
+
+    /// What the table says of all slots in use.
+    pub fn states(&self) -> Vec<State> {
+        let states = (0..SLOTS).filter_map(|slot| State::try_from(self.number(slot, 0) as u8).ok());
+        states.filter(|state| *state != State::Free).collect()
+    }
+
+    /// Whether daemons that are started from now on can load their scripts.
+    pub fn break_scripts(&self, broken: bool) {
+        let file = self.dir.path().join("broken");
+        if broken { fs::write(file, "").unwrap() } else { fs::remove_file(file).unwrap() }
+    }
+
     fn number(&self, slot: usize, field: usize) -> u32 {
         let mut bytes = [0; 4];
         self.table.read_exact_at(&mut bytes, (table::offset(slot) + field) as u64).unwrap();
@@ -231,6 +252,9 @@ fn daemon(name: &str) -> Daemon {
         python_eggs: None,
         switch_interval: 0.0,
         scripts: vec![],
+        inherited: vec![],
+        known_failures: vec![],
+        rolling_reload: false,
         maximum_requests: 0,
         startup_timeout: 0,
         shutdown_timeout: 1,

@@ -1,0 +1,101 @@
+//! What is remembered of a process group beyond the lives of its processes: what went wrong, and what its scripts are.
+
+use std::time::Instant;
+
+use wsgi_wire::settings::Preload;
+
+use crate::backoff::Backoff;
+
+/// How many scripts of a group successors load before they take requests. Others are loaded by their first request.
+const MOST_SCRIPTS: usize = 200;
+
+/// A script that no request has come for in so many configurations is probably not part of the site any more.
+const FORGET: u32 = 3;
+
+/// What is remembered of a group.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Processes that have ended by themselves.
+    pub crashes: Backoff,
+    /// Successors that could not take over.
+    pub refusals: Backoff,
+    /// What the log has about scripts that cannot be imported.
+    pub known_failures: Vec<u64>,
+    /// Scripts that requests came for, and the last configuration in which they did.
+    scripts: Vec<(Preload, u32)>,
+}
+
+impl Standing {
+    /// A request has come for this script.
+    pub fn wants(&mut self, script: Preload, generation: u32) {
+        if let Some((_, seen)) = self.scripts.iter_mut().find(|(known, _)| *known == script) {
+            *seen = generation;
+        } else if self.scripts.len() < MOST_SCRIPTS {
+            self.scripts.push((script, generation));
+        }
+    }
+
+    /// The scripts for a new process.
+    pub fn scripts(&self) -> Vec<Preload> {
+        self.scripts.iter().map(|(script, _)| script.clone()).collect()
+    }
+
+    /// There is a new configuration: what has failed may work with it.
+    pub fn reconfigured(&mut self, generation: u32) {
+        self.scripts.retain(|(_, seen)| seen.wrapping_add(FORGET) >= generation);
+        let scripts = std::mem::take(&mut self.scripts);
+        *self = Self { scripts, ..Self::default() };
+    }
+
+    /// A successor cannot take over. Whether the log does not tell of this yet.
+    pub fn refused(&mut self, started: Instant, failures: Vec<u64>) -> bool {
+        self.refusals.refused(started, Instant::now());
+        let news = failures != self.known_failures;
+        if !failures.is_empty() {
+            self.known_failures = failures;
+        }
+        news
+    }
+
+    /// There is something else to try.
+    pub fn may_try_again(&mut self) {
+        self.refusals = Backoff::default();
+    }
+
+    /// A process has loaded everything.
+    pub fn works(&mut self) {
+        self.known_failures.clear();
+        self.may_try_again();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(name: &str) -> Preload {
+        Preload { script: name.into(), application_group: "".into(), callable: "application".into() }
+    }
+
+    #[test]
+    fn scripts_that_nobody_asks_for_are_forgotten() {
+        let mut standing = Standing::default();
+        standing.wants(script("a"), 1);
+        standing.wants(script("b"), 1);
+        standing.wants(script("b"), 4);
+        standing.reconfigured(4);
+        assert_eq!(standing.scripts(), [script("a"), script("b")]);
+        standing.reconfigured(5);
+        assert_eq!(standing.scripts(), [script("b")]);
+    }
+
+    #[test]
+    fn one_failure_is_news_once_until_something_works() {
+        let (mut standing, now) = (Standing::default(), Instant::now());
+        assert!(standing.refused(now, vec![7]) && standing.refusals.not_before().is_some());
+        assert!(!standing.refused(now, vec![7]));
+        assert!(standing.refused(now, vec![8]));
+        standing.works();
+        assert!(standing.refusals.not_before().is_none() && standing.refused(now, vec![8]));
+    }
+}

@@ -1,0 +1,223 @@
+//! A process is replaced by one that has loaded the application, and no request waits for that or fails.
+
+use harness::{Httpd, Load, Outcome, PROBE, Site, alive, eventually, kill};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long the application takes to load where a test wants that to show.
+const LOAD: Duration = Duration::from_millis(1500);
+
+/// What the application may do while it is loaded: nothing, take its time, or fail.
+const MOODY: &str = r#"
+import os, time
+mood = open(os.path.join(os.path.dirname(__file__), "mood")).read()
+if mood == "slow":
+    time.sleep(1.5)
+if mood == "broken":
+    raise RuntimeError("in a bad mood")
+"#;
+
+fn script(version: u32) -> String {
+    format!("version = {version}\n{MOODY}{PROBE}")
+}
+
+/// A site whose application is at `/`, loaded by its first request, and the pid of the process that has done so.
+fn moody(options: &str) -> (Httpd, u32) {
+    let site = Httpd::builder()
+        .app("site.wsgi", &script(1))
+        .file("apps/mood", "")
+        // A name that is not literal, so that only the first request tells what to load.
+        .conf("SetEnv WHERE here")
+        .conf(&format!(
+            "WSGIDaemonProcess site {options}\n\
+             WSGIScriptAlias / {{apps}}/site.wsgi process-group=site application-group=%{{ENV:WHERE}}"
+        ))
+        .start();
+    let first = daemon(&site);
+    (site, first)
+}
+
+fn daemon(site: &Httpd) -> u32 {
+    site.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
+}
+
+/// Puts a new version of the script in the place of the old one, with a modification time of its own.
+fn change(site: &Httpd, version: u32) {
+    site.write("apps/new", &script(version));
+    let (new, script) = (site.root().join("apps/new"), site.root().join("apps/site.wsgi"));
+    let time = SystemTime::now() + Duration::from_secs(u64::from(version) * 10);
+    std::fs::File::options().append(true).open(&new).and_then(|file| file.set_modified(time)).expect("a time");
+    std::fs::rename(&new, &script).expect("renamed");
+}
+
+/// Waits until only another process than this one answers.
+fn replaced(site: &Httpd, old: u32) -> u32 {
+    let new = eventually(Duration::from_secs(15), || Some(daemon(site)).filter(|pid| *pid != old));
+    assert!(eventually(Duration::from_secs(15), || (!alive(old)).then_some(())).is_some(), "{old} still lives");
+    new.expect("another process")
+}
+
+fn failed(outcomes: &[Outcome]) -> Vec<&Outcome> {
+    outcomes.iter().filter(|outcome| !outcome.is_success()).collect()
+}
+
+fn slowest(outcomes: &[Outcome]) -> Duration {
+    outcomes.iter().map(|outcome| outcome.done - outcome.sent).max().unwrap_or_default()
+}
+
+/// The application takes long to load; `provoke` makes the process go; nobody should notice.
+fn nobody_waits(options: &str, provoke: impl FnOnce(&mut Httpd, u32)) {
+    let (mut site, first) = moody(options);
+    site.write("apps/mood", "slow");
+    let load = Load::start(&site, "/?time.sleep(0.01)", 2);
+    provoke(&mut site, first);
+    replaced(&site, first);
+    let outcomes = load.stop();
+    assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
+    assert!(slowest(&outcomes) < LOAD * 2 / 3, "a request took {:?}", slowest(&outcomes));
+    site.finish();
+}
+
+#[test]
+fn nobody_waits_when_a_process_has_had_its_maximum_of_requests() {
+    nobody_waits("maximum-requests=20", |_, _| {});
+}
+
+#[test]
+fn nobody_waits_when_a_process_gets_old() {
+    nobody_waits("restart-interval=1", |_, _| {});
+}
+
+#[test]
+fn nobody_waits_for_the_successor_of_a_process_that_gets_sigusr1() {
+    nobody_waits("eviction-timeout=5", |_, pid| assert!(kill(pid, libc::SIGUSR1)));
+}
+
+#[test]
+fn nobody_waits_when_apache_restarts_gracefully() {
+    nobody_waits("", |site, _| site.signal(libc::SIGUSR1));
+}
+
+#[test]
+fn nobody_waits_for_a_changed_script_with_script_reload_rolling() {
+    nobody_waits("script-reload=rolling", |site, _| change(site, 2));
+}
+
+#[test]
+fn with_script_reload_rolling_all_processes_are_replaced() {
+    let (site, _) = moody("script-reload=rolling processes=3 threads=1");
+    let load = Load::start(&site, "/?time.sleep(0.02)%20or%20version", 3);
+    let before = harness::daemons(&site, 3, None);
+    change(&site, 2);
+    let gone = eventually(Duration::from_secs(15), || before.iter().all(|pid| !alive(*pid)).then_some(()));
+    assert!(gone.is_some(), "of {before:?} some still live");
+    let outcomes = load.stop();
+    assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
+    assert_eq!(site.ask("version"), 2);
+    site.finish();
+}
+
+#[test]
+fn requests_that_come_after_a_change_wait_for_the_new_code_and_no_longer() {
+    let (site, first) = moody("processes=2 threads=2");
+    site.write("apps/mood", "slow");
+    let running = {
+        let port = site.port();
+        std::thread::spawn(move || {
+            let mut client = harness::Client::connect(port);
+            client.exchange("GET", "/?time.sleep(1)%20or%20version", &[], b"").expect("an answer").body
+        })
+    };
+    std::thread::sleep(Duration::from_millis(200));
+    change(&site, 2);
+    let changed = Instant::now();
+    let load = Load::start(&site, "/?version", 4);
+    assert_eq!(site.ask("version"), 2);
+    let waited = changed.elapsed();
+    replaced(&site, first);
+    let outcomes = load.stop();
+    assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
+    assert!(outcomes.iter().all(|outcome| matches!(&outcome.answer, Ok((_, body)) if body == b"2")));
+    // The load time, and room for a machine that is busy otherwise.
+    assert!(waited < LOAD + Duration::from_secs(2), "{waited:?}");
+    assert_eq!(running.join().expect("a thread"), b"1", "what was running finishes in the old process");
+    site.finish();
+}
+
+/// The new code cannot be loaded: the old process serves, the log has one traceback, and repairing the script is enough.
+fn old_code_serves_on(options: &str) {
+    let (site, first) = moody(options);
+    site.write("apps/mood", "broken");
+    change(&site, 2);
+    let load = Load::start(&site, "/?version", 2);
+    site.log.wait_for("cannot load its scripts");
+    std::thread::sleep(Duration::from_millis(500));
+    let outcomes = load.stop();
+    assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
+    assert_eq!(site.ask("[version, os.getpid()]"), serde_json::json!([1, first]));
+    let log = site.log.text();
+    assert_eq!(log.matches("RuntimeError: in a bad mood").count(), 1, "{log}");
+    assert_eq!(log.matches("cannot load its scripts").count(), 1, "{log}");
+    site.write("apps/mood", "");
+    change(&site, 3);
+    assert!(eventually(Duration::from_secs(10), || (site.ask("version") == 3).then_some(())).is_some());
+    site.finish();
+}
+
+#[test]
+fn the_old_code_serves_while_the_new_one_cannot_be_loaded() {
+    old_code_serves_on("");
+}
+
+#[test]
+fn the_old_code_serves_while_the_new_one_cannot_be_loaded_with_script_reload_rolling() {
+    old_code_serves_on("script-reload=rolling");
+}
+
+#[test]
+fn after_a_change_that_fails_the_next_one_is_served_by_its_first_request() {
+    let (site, first) = moody("");
+    site.write("apps/mood", "broken");
+    change(&site, 2);
+    assert_eq!(site.ask("version"), 1);
+    site.write("apps/mood", "");
+    change(&site, 3);
+    assert_eq!(site.ask("version"), 3);
+    replaced(&site, first);
+    site.finish();
+}
+
+#[test]
+fn apache_restarts_gracefully_and_the_old_process_serves_while_the_code_cannot_be_loaded() {
+    let (mut site, first) = moody("");
+    site.write("apps/mood", "broken");
+    site.signal(libc::SIGUSR1);
+    site.log.wait_for("cannot load its scripts");
+    assert_eq!(daemon(&site), first);
+    site.write("apps/mood", "");
+    replaced(&site, first);
+    site.finish();
+}
+
+#[test]
+fn a_group_that_a_graceful_restart_removes_finishes_its_requests() {
+    let mut site = Httpd::builder()
+        .app("site.wsgi", PROBE)
+        .conf("WSGIDaemonProcess site\nWSGIDaemonProcess other\nWSGIScriptAlias /other {apps}/site.wsgi process-group=other")
+        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
+        .start();
+    let other = site.ask_at("/other", "os.getpid()").as_u64().expect("a pid") as u32;
+    let port = site.port();
+    let running = std::thread::spawn(move || {
+        harness::Client::connect(port).exchange("GET", "/other?time.sleep(3)", &[], b"").expect("an answer").status
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    let conf = std::fs::read_to_string(site.root().join("httpd.conf")).expect("httpd.conf");
+    let kept: Vec<_> = conf.lines().filter(|line| !line.contains("other")).collect();
+    site.write("httpd.conf", &kept.join("\n"));
+    site.signal(libc::SIGUSR1);
+    assert_eq!(running.join().expect("a thread"), 200);
+    assert!(eventually(Duration::from_secs(10), || (!alive(other)).then_some(())).is_some());
+    assert!(!Path::new(&format!("/proc/{other}")).exists());
+    site.finish();
+}
