@@ -55,7 +55,7 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
     }
     out.family("processes", "gauge", "Processes of the group by state.");
     for group in groups {
-        for state in [State::Starting, State::Ready, State::Draining] {
+        for state in [State::Starting, State::Ready, State::Reloading, State::Draining] {
             out.sample("processes", &[("group", &group.name), ("state", state_name(state))], group.count(state));
         }
     }

@@ -103,6 +103,7 @@ pub fn state_name(state: State) -> &'static str {
         State::Starting => "starting",
         State::Ready => "ready",
         State::Draining => "draining",
+        State::Reloading => "reloading",
     }
 }
 
@@ -163,7 +164,8 @@ impl Group {
     pub fn condition(&self) -> Condition {
         // The process of a service is never ready, because there is nothing for it to be ready for.
         let service = self.threads_each == 0;
-        let (ready, starting) = (self.count(State::Ready) > 0, self.count(State::Starting) > 0);
+        let ready = self.count(State::Ready) > 0;
+        let starting = self.count(State::Starting) + self.count(State::Reloading) > 0;
         match (ready || service && starting, starting) {
             (true, _) => Condition::Ready,
             (false, true) => Condition::Starting,
@@ -264,6 +266,7 @@ mod tests {
         for (states, threads, condition) in [
             (&[State::Draining, State::Ready][..], 5, Condition::Ready),
             (&[State::Draining, State::Starting], 5, Condition::Starting),
+            (&[State::Reloading], 5, Condition::Starting),
             (&[State::Draining], 5, Condition::Down),
             (&[], 5, Condition::Down),
             (&[State::Starting], 0, Condition::Ready),
