@@ -19,6 +19,7 @@ const FUNCTIONS: &[&str] = &[
     "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
     // bodies
     "ap_(get_brigade|pass_brigade|bucket_error_create|send_interim_response)",
+    "ap_remove_output_filter_byhandle",
     "apr_brigade_(create|cleanup|flatten|length)",
     "apr_bucket_(heap|transient|eos|flush)_create",
     // APR
@@ -49,6 +50,8 @@ const TYPES: &[&str] = &[
     "apr_finfo_t",
     "apr_proc_t",
     "ap_listen_rec",
+    "ap_filter_rec_t",
+    "ap_filter_t",
     "worker_score",
 ];
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyList, PyListMethods, PyString, PyTuple, PyTupleMethods};
-use pyo3::{Bound, PyAny, PyErr, PyResult};
+use pyo3::{Bound, IntoPyObject, PyAny, PyErr, PyResult};
 
 use crate::events;
 use crate::ffi::class::{Args, Class, Definition, This};
@@ -24,7 +24,12 @@ impl Class for Adapter {
     const DOC: &'static std::ffi::CStr = c"The server's side of one request.";
 
     fn define(class: &mut Definition<Self>) {
-        class.method(c"start_response", start_response).method(c"write", write).method(c"early_hints", early_hints);
+        class
+            .function(c"start_response", start_response)
+            .function(c"write", write)
+            .function(c"early_hints", early_hints)
+            .function(c"ssl_is_https", ssl_is_https)
+            .function(c"ssl_var_lookup", ssl_var_lookup);
     }
 }
 
@@ -43,16 +48,22 @@ impl From<Refused> for PyErr {
     }
 }
 
+impl This<'_, '_, Adapter> {
+    fn alive(&self, method: &str) -> PyResult<()> {
+        self.request.with(self.py(), |_| ()).ok_or_else(|| over(method))
+    }
+}
+
 fn over(method: &str) -> PyErr {
     PyRuntimeError::new_err(format!("{method}() called after request completed"))
 }
 
 fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
+    let committed = this.request.with(py, |live| live.response.committed()).ok_or_else(|| over("start_response"))?;
     let status = args.required("start_response", 0, 2, 3)?;
     let given = args.required("start_response", 1, 2, 3)?;
     let exception = args.get(2).filter(|e| !e.is_none());
-    let committed = this.request.with(py, |live| live.response.committed()).ok_or_else(|| over("start_response"))?;
     let headers = list(&given, "start_response() argument 2")?;
     let exception =
         match exception {
@@ -74,12 +85,22 @@ fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyR
     this.object.getattr(this.request.interpreter.names.write.bind(py))
 }
 
+fn not_a_triple() -> PyErr {
+    PyTypeError::new_err("start_response() argument 'exc_info' must be a 3-tuple or None")
+}
+
 /// The exception that `exc_info` holds, to be raised again.
 fn again(exception: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
     if exception.len() != 3 {
-        return Err(PyTypeError::new_err("start_response() argument 'exc_info' must be a 3-tuple or None"));
+        return Err(not_a_triple());
     }
-    let (value, traceback) = (exception.get_item(1)?, exception.get_item(2)?);
+    let (kind, value, traceback) = (exception.get_item(0)?, exception.get_item(1)?, exception.get_item(2)?);
+    // What `raise` allows as well: a class and what to make an instance with.
+    let value = match value.is_instance_of::<PyBaseException>() {
+        true => value,
+        false if kind.is_none() => return Err(not_a_triple()),
+        false => kind.call1((value,))?,
+    };
     if !traceback.is_none() {
         value.call_method1("with_traceback", (traceback,))?;
     }
@@ -88,7 +109,8 @@ fn again(exception: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
 
 fn list<'a, 'py>(given: &'a Bound<'py, PyAny>, what: &str) -> PyResult<&'a Bound<'py, PyList>> {
     given.cast::<PyList>().map_err(|_| {
-        let found = object::class_name(given);
+        // As CPython names it when it checks arguments itself.
+        let found = if given.is_none() { "None".to_owned() } else { object::class_name(given) };
         PyTypeError::new_err(format!("{what} must be list, not {found}"))
     })
 }
@@ -117,6 +139,7 @@ fn native(text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
 
 fn write<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
+    this.alive("write")?;
     let data = args.required("write", 0, 1, 1)?;
     let Ok(data) = data.cast::<PyBytes>() else {
         let found = object::class_name(&data);
@@ -139,5 +162,33 @@ fn early_hints<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResu
     match output::send_hints(py, &this.request, &hints.headers) {
         Ok(()) => Ok(py.None().into_bound(py)),
         Err(late) => Err(PyRuntimeError::new_err(late.to_string())),
+    }
+}
+
+/// Whether mod_ssl encrypts the client's connection; known in embedded mode only.
+fn ssl_is_https<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    this.alive("ssl_is_https")?;
+    args.count("ssl_is_https", 0, 0)?;
+    let https = this.request.with(this.py(), |live| live.exchange.ssl_variable(b"HTTPS"));
+    let https = https.flatten().is_some_and(|value| value == b"on");
+    Ok(i32::from(https).into_pyobject(this.py())?.into_any())
+}
+
+/// A variable of mod_ssl, or `None` where it has none of this name; known in embedded mode only.
+fn ssl_var_lookup<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = this.py();
+    this.alive("ssl_var_lookup")?;
+    let name = args.required("ssl_var_lookup", 0, 1, 1)?;
+    let name = match name.cast::<PyBytes>() {
+        Ok(name) => name.as_bytes().to_vec(),
+        Err(_) if name.is_instance_of::<PyString>() => native(&name)?,
+        Err(_) => {
+            let found = object::class_name(&name);
+            return Err(PyTypeError::new_err(format!("ssl_var_lookup() argument must be bytes, not {found}")));
+        }
+    };
+    match this.request.with(py, |live| live.exchange.ssl_variable(&name)).flatten() {
+        Some(value) => Ok(object::latin1(py, &value)?.into_any()),
+        None => Ok(py.None().into_bound(py)),
     }
 }

@@ -216,18 +216,19 @@ impl<'a, 'py> Answer<'a, 'py> {
     /// Hands a wrapped regular file to Apache, if that is what the application returned.
     fn send_file(&self, result: &Bound<'py, PyAny>) -> Option<Result<(), Stop>> {
         let (py, request) = (self.py, &**self.request);
-        let wrapper = request.interpreter.types.file_wrapper.value(result)?;
+        request.interpreter.types.file_wrapper.value(result)?;
         if request.with(py, |live| live.response.committed())? {
             return None;
         }
-        let file = file_wrapper::regular(&wrapper.file(py)?)?;
+        // Looked up on the object, so that a subclass can have its own.
+        let file = file_wrapper::regular(&result.getattr("filelike").ok()?)?;
         Some(output::send_file(py, request, file.file, file.offset, file.available).map_err(Stop::from))
     }
 
     /// The application has given all it had.
     fn complete(&self) -> Outcome {
         let short = self.request.with(self.py, |live| live.response.is_short()).unwrap_or(false);
-        Outcome::Answered(if short { End::Truncated } else { End::Complete })
+        Outcome::Answered(if short { End::Short } else { End::Complete })
     }
 
     /// The application, or what it returned, raised.

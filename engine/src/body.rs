@@ -15,6 +15,8 @@ pub(crate) struct Body {
     searched: usize,
     /// Whether the buffer ends where the body ends.
     ended: bool,
+    /// Whether anything has been asked for.
+    asked: bool,
     /// Whether it broke off; then no read succeeds any more.
     pub(crate) failed: bool,
 }
@@ -28,6 +30,11 @@ impl Body {
     /// A body that has to be asked for.
     pub(crate) fn to_come() -> Self {
         Self::default()
+    }
+
+    /// Whether nothing has been asked for yet of a body that has to be.
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.asked && !self.ended
     }
 
     fn available(&self) -> usize {
@@ -69,6 +76,7 @@ impl Body {
 
     /// Adds a piece that has arrived; `None` is the end.
     pub(crate) fn arrived(&mut self, piece: Option<Vec<u8>>) {
+        self.asked = true;
         let Some(piece) = piece else {
             self.ended = true;
             return;

@@ -310,16 +310,16 @@ impl Exchange for Connection {
                 // Where no memory file can be made, the content goes the long way.
                 if let Ok(file) = memory_file(content) {
                     self.in_files += content.len();
-                    return self.file(file, 0, content.len() as u64);
+                    return self.file(file, File { offset: 0, length: content.len() as u64, whole: false });
                 }
             }
         }
         self.data_inline(content);
     }
 
-    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) {
+    fn file(&mut self, file: OwnedFd, piece: File) {
         let at = self.queued.len();
-        self.put(Kind::File, |out| File { offset, length }.put(out));
+        self.put(Kind::File, |out| piece.put(out));
         if !self.gone {
             self.descriptors.push_back((at, file));
         }

@@ -170,8 +170,8 @@ impl Exchange for Call {
         self.queue(Kind::Data, content.to_vec(), None);
     }
 
-    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) {
-        self.queue(Kind::File, File { offset, length }.to_bytes(), Some(file));
+    fn file(&mut self, file: OwnedFd, piece: File) {
+        self.queue(Kind::File, piece.to_bytes(), Some(file));
     }
 
     fn log(&mut self, level: Level, text: &[u8]) {
@@ -216,6 +216,10 @@ impl Exchange for Call {
             }
             _ => Err(InputError::Gone),
         }
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.host.ssl_variable(name).map(<[u8]>::to_vec)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use wsgi_wire::record::Level;
 use wsgi_wire::request::BodyError;
-use wsgi_wire::response::End;
+use wsgi_wire::response::{End, File};
 
 use crate::response::Head;
 
@@ -42,8 +42,8 @@ pub(crate) trait Exchange: Send {
     fn head(&mut self, head: &Head);
     /// Content.
     fn data(&mut self, content: &[u8]);
-    /// Content that is a piece of a file, which is at least that long.
-    fn file(&mut self, file: OwnedFd, offset: u64, length: u64);
+    /// Content that is a piece of a file.
+    fn file(&mut self, file: OwnedFd, piece: File);
     /// A record for the error log, in the context of the request.
     fn log(&mut self, level: Level, text: &[u8]);
     /// The response is over.
@@ -57,11 +57,17 @@ pub(crate) trait Exchange: Send {
     /// [`Gone`], and from then on always.
     fn flush(&mut self, wait: bool) -> Result<bool, Gone>;
 
-    /// The next piece of the request body, at most `most` bytes; blocks. `None` at the end.
+    /// The next piece of the request body, at most `most` bytes; blocks. `None` at the end. With 0 nothing is waited for: a client that waits for
+    /// `100 Continue` gets it.
     ///
     /// # Errors
     /// If the body breaks off.
     fn pull(&mut self, most: u32) -> Result<Option<Vec<u8>>, InputError>;
+
+    /// A variable of mod_ssl about the client's connection, where it can be asked for.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 
     /// For whoever made it to get it back when the request is over.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;

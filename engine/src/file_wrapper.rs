@@ -36,7 +36,7 @@ impl FileWrapper {
     }
 
     /// The file, unless it is closed.
-    pub(crate) fn file<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    fn file<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.wrapped().as_ref().map(|w| w.file.get(py))
     }
 }
@@ -121,7 +121,8 @@ fn next<'py>(this: This<'_, 'py, FileWrapper>) -> PyResult<Option<Bound<'py, PyA
     }
 }
 
-fn close<'py>(this: This<'_, 'py, FileWrapper>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn close<'py>(this: This<'_, 'py, FileWrapper>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.none("FileWrapper.close")?;
     let wrapped = this.let_go();
     if let Some(wrapped) = wrapped {
         let file = wrapped.file.bind(this.py());

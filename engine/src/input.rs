@@ -25,16 +25,23 @@ impl Class for Input {
             .method(c"read", read)
             .method(c"readline", read_line)
             .method(c"readlines", read_lines)
-            .method(c"close", |this, _| Ok(this.py().None().into_bound(this.py())))
+            .method(c"close", close)
             .iterator(next);
     }
 }
 
 /// A size argument: negative or left out means "everything".
-fn size(args: Args<'_, '_>, function: &str) -> PyResult<Option<usize>> {
+fn size(this: &This<'_, '_, Input>, args: Args<'_, '_>, function: &str) -> PyResult<Option<usize>> {
+    this.alive(function)?;
     args.count(function, 0, 1)?;
     let Some(size) = args.get(0) else { return Ok(None) };
     Ok(usize::try_from(size.extract::<isize>()?).ok())
+}
+
+impl This<'_, '_, Input> {
+    fn alive(&self, method: &str) -> PyResult<()> {
+        self.request.with(self.py(), |_| ()).ok_or_else(|| PyRuntimeError::new_err(called(method)))
+    }
 }
 
 impl Input {
@@ -67,19 +74,23 @@ fn called(method: &str) -> String {
 }
 
 fn read<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    let size = size(args, "read")?;
+    let size = size(&this, args, "read")?;
+    if size == Some(0) && this.request.with(this.py(), |live| live.body.is_untouched()) == Some(true) {
+        // Nothing is read, but a client that waits for `100 Continue` may begin to send. If it is gone, the read below says so.
+        let _ = this.request.blocking(this.py(), |live| live.pull(0));
+    }
     let data = this.take(this.py(), &called("read"), |body| body.read(size))?;
     Ok(PyBytes::new(this.py(), &data).into_any())
 }
 
 fn read_line<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    let limit = size(args, "readline")?;
+    let limit = size(&this, args, "readline")?;
     let line = this.take(this.py(), &called("readline"), |body| body.read_line(limit))?;
     Ok(PyBytes::new(this.py(), &line).into_any())
 }
 
 fn read_lines<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    let hint = size(args, "readlines")?.filter(|n| *n > 0).unwrap_or(usize::MAX);
+    let hint = size(&this, args, "readlines")?.filter(|n| *n > 0).unwrap_or(usize::MAX);
     let (lines, mut total) = (PyList::empty(this.py()), 0);
     while total < hint {
         let line = this.take(this.py(), &called("readlines"), |body| body.read_line(None))?;
@@ -90,6 +101,12 @@ fn read_lines<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<
         lines.append(PyBytes::new(this.py(), &line))?;
     }
     Ok(lines.into_any())
+}
+
+fn close<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    this.alive("close")?;
+    args.none("Input.close")?;
+    Ok(this.py().None().into_bound(this.py()))
 }
 
 fn next<'py>(this: This<'_, 'py, Input>) -> PyResult<Option<Bound<'py, PyAny>>> {

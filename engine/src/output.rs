@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use pyo3::Python;
 use wsgi_wire::limits;
+use wsgi_wire::response::File;
 
 use crate::exchange::Gone;
 use crate::request::{Live, Request};
@@ -75,7 +76,8 @@ pub(crate) fn send_file(
         let length = live.response.admit(available);
         live.counts.output_length += length;
         if length > 0 {
-            live.exchange.file(file, offset, length);
+            let whole = !live.response.is_short();
+            live.exchange.file(file, File { offset, length, whole });
         }
         Ok(live.flush(false)?)
     });

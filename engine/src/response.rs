@@ -47,7 +47,7 @@ pub(crate) enum Invalid {
     /// Another control character in a header's value.
     #[error("control character in header value: {0}")]
     ValueControl(Repr),
-    /// No number, or two different ones.
+    /// No number.
     #[error("invalid Content-Length header value: '{0}'")]
     ContentLength(String),
 }
@@ -133,17 +133,19 @@ impl Head {
     /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
     fn frame(&mut self) -> Result<Option<u64>, Invalid> {
         let mut length = None;
-        for (_, value) in self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length")) {
-            let number = parse_length(value).filter(|n| length.is_none_or(|known| known == *n));
-            let Some(number) = number else {
+        for (_, value) in self.headers.iter().filter(|(name, _)| is_length(name)) {
+            let Some(number) = parse_length(value) else {
                 return Err(Invalid::ContentLength(String::from_utf8_lossy(value).into_owned()));
             };
             length = Some(number);
         }
-        let mut seen = false;
+        // Of several the last one counts, and is the one that is sent.
+        let lengths = |headers: &[(Vec<u8>, Vec<u8>)]| headers.iter().filter(|(name, _)| is_length(name)).count();
+        let mut before_last = lengths(&self.headers).saturating_sub(1);
         self.headers.retain(|(name, _)| {
-            let repeated = name.eq_ignore_ascii_case(b"Content-Length") && std::mem::replace(&mut seen, true);
-            !repeated && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
+            let replaced = before_last > 0 && is_length(name);
+            before_last -= usize::from(replaced);
+            !replaced && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
         });
         Ok(length)
     }
@@ -154,13 +156,17 @@ impl Head {
     }
 }
 
+fn is_length(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"Content-Length")
+}
+
 /// `tchar` of RFC 9110.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii();
+    let digits = value.trim_ascii_start();
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -330,10 +336,17 @@ mod tests {
 
     #[test]
     fn lengths_that_are_none() {
-        for value in ["abc", "-5", "5x", "5,5", "0x5", "1e1", "", "999999999999999999999999999999"] {
+        for value in ["abc", "-5", "5x", "5 ", "5,5", "0x5", "1e1", "", "999999999999999999999999999999"] {
             assert!(started(&[("Content-Length", value)]).commit(None).is_err(), "{value:?}");
         }
-        assert!(started(&[("Content-Length", "3"), ("Content-Length", "4")]).commit(None).is_err());
+        assert!(started(&[("Content-Length", "x"), ("Content-Length", "4")]).commit(None).is_err());
+    }
+
+    #[test]
+    fn of_several_lengths_the_last_one_counts() {
+        let mut response = started(&[("Content-Length", "5"), ("X", "y"), ("content-length", "3")]);
+        assert_eq!(length(&response.commit(None).unwrap()), [b"3"]);
+        assert_eq!(response.admit(9), 3);
     }
 
     #[test]

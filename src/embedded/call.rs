@@ -25,6 +25,8 @@ struct Call<'c, C> {
     /// Content that waits for what comes next: if that is the end, they leave together.
     pending: Vec<u8>,
     headed: bool,
+    /// Whether all content has gone down, its end too.
+    ended: bool,
     outcome: Option<Outcome>,
 }
 
@@ -36,9 +38,16 @@ pub fn serve<C: Client>(
     route: &[u8],
     request: &[u8],
 ) -> Outcome {
-    let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed: false, outcome: None };
+    let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed: false, ended: false, outcome: None };
     let request_of_ours = (&raw mut call).cast();
-    let host = Host { request: request_of_ours, request_rec, take: take::<C>, flush: flush::<C>, pull: pull::<C> };
+    let host = Host {
+        request: request_of_ours,
+        request_rec,
+        take: take::<C>,
+        flush: flush::<C>,
+        pull: pull::<C>,
+        ssl_variable: ssl_variable::<C>,
+    };
     let served = engine.serve(&host, route, request);
     match call.outcome {
         Some(outcome) if served || outcome == Outcome::ClientGone => outcome,
@@ -80,10 +89,16 @@ impl<C: Client> Call<'_, C> {
             Kind::File => {
                 self.pass_pending(Then::More)?;
                 if let (Ok(piece), Some(file)) = (File::from_bytes(payload), file) {
-                    self.client.file(file, piece.offset, piece.length)?;
+                    self.client.file(file, &piece)?;
+                    self.ended = piece.whole;
                 }
             }
             Kind::End => match End::from_bytes(payload) {
+                Ok(End::Complete) if self.ended => self.outcome = Some(Outcome::Complete),
+                Ok(End::Short) => {
+                    self.pass_pending(Then::Flush)?;
+                    self.outcome = Some(Outcome::Truncated);
+                }
                 Ok(End::Complete) => {
                     let content = std::mem::take(&mut self.pending);
                     let pieces: &[&[u8]] = if content.is_empty() { &[] } else { &[&content] };
@@ -105,7 +120,7 @@ impl<C: Client> Call<'_, C> {
     }
 
     fn pass_pending(&mut self, then: Then) -> Result<(), Gone> {
-        if self.pending.is_empty() && then != Then::Flush {
+        if self.ended || self.pending.is_empty() && then != Then::Flush {
             return Ok(());
         }
         let content = std::mem::take(&mut self.pending);
@@ -176,7 +191,7 @@ unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut
         // SAFETY: as in `take`.
         let call = unsafe { call_of::<C>(request) };
         call.body.clear();
-        let kind = match call.client.read_body(most.clamp(1, limits::PULL) as usize, &mut call.body) {
+        let kind = match call.client.read_body(most.min(limits::PULL) as usize, &mut call.body) {
             Ok(true) => Kind::Body,
             Ok(false) => Kind::BodyEnd,
             Err(error) => {
@@ -187,5 +202,17 @@ unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut
         // SAFETY: the engine passes a valid place; the body stays as it is until the next call.
         unsafe { ptr::write(into, View::of(&call.body)) };
         c_int::from(kind as u8)
+    })
+}
+
+unsafe extern "C" fn ssl_variable<C: Client>(request: *mut c_void, name: View, into: *mut View) -> c_int {
+    guard::enter("a variable of mod_ssl", || {
+        // SAFETY: as in `take`.
+        let (call, name) = unsafe { (call_of::<C>(request), std::slice::from_raw_parts(name.start, name.length)) };
+        let Some(value) = call.client.ssl_variable(name) else { return 0 };
+        call.body = value;
+        // SAFETY: as in `pull`.
+        unsafe { ptr::write(into, View::of(&call.body)) };
+        1
     })
 }

@@ -63,6 +63,10 @@ pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
             httpd::set_content_type(r, value);
         } else if name.eq_ignore_ascii_case(b"Content-Length") {
             httpd::set_header(r, c"Content-Length", value);
+        } else if name.eq_ignore_ascii_case(b"Location") {
+            httpd::set_header(r, c"Location", value);
+        } else if name.eq_ignore_ascii_case(b"Content-Range") {
+            httpd::set_header(r, c"Content-Range", value);
         } else if name.eq_ignore_ascii_case(b"WWW-Authenticate") {
             httpd::add_error_header(r, name, value);
         } else if !is_hop_by_hop(name) {
@@ -86,11 +90,14 @@ pub fn apply_to_error(r: &mut Request<'_>, head: &Head<'_>) {
     }
 }
 
+/// Without a reason Apache adds its own, where it has one for the number.
 fn status_line(head: &Head<'_>) -> Vec<u8> {
     let mut line = Vec::with_capacity(head.reason.len() + 4);
     line.extend_from_slice(head.status.to_string().as_bytes());
-    line.push(b' ');
-    line.extend_from_slice(head.reason);
+    if !head.reason.is_empty() {
+        line.push(b' ');
+        line.extend_from_slice(head.reason);
+    }
     line
 }
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use wsgi_wire::record::Level;
 use wsgi_wire::request::BodyError;
-use wsgi_wire::response::{Head, Headers};
+use wsgi_wire::response::{File, Head, Headers};
 
 use super::answer::{self, Disposition};
 use crate::httpd::body::BodyReader;
@@ -25,7 +25,10 @@ pub struct HttpClient<'c, 'r> {
     disposition: Disposition,
     /// How many bytes of the announced length are still to come.
     missing: Option<u64>,
+    body_broken: bool,
     body_failure: Option<u16>,
+    /// The status with which Apache itself answers such a body, whatever the application makes of it.
+    body_refusal: Option<u16>,
     rules: ResponseRules,
 }
 
@@ -49,7 +52,9 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             response,
             disposition: Disposition::Send,
             missing: None,
+            body_broken: false,
             body_failure: None,
+            body_refusal: None,
             rules,
         }
     }
@@ -72,6 +77,14 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// The status of a request body that could not be read: it says more than the application's failure that followed from it.
     pub fn body_failure(&self) -> Option<u16> {
         self.body_failure
+    }
+
+    /// The exchange is over. After a body that broke off nobody knows where the next request would begin. That is said only now, because what is
+    /// sent after it has no chunks.
+    pub fn finish(&mut self) {
+        if self.body_broken {
+            httpd::close_after(self.r);
+        }
     }
 
     /// Whether the client may have got a part of the response.
@@ -103,7 +116,9 @@ impl Client for HttpClient<'_, '_> {
             return Ok(true);
         }
         self.body.read(self.r, max, out).map_err(|failure| {
-            self.body_failure = Some(failure.status);
+            self.body_broken = true;
+            self.body_failure = (!failure.aborted).then_some(failure.status);
+            self.body_refusal = failure.refused.then_some(failure.status);
             match failure.status {
                 408 => BodyError::TimedOut,
                 413 => BodyError::TooLarge,
@@ -111,6 +126,10 @@ impl Client for HttpClient<'_, '_> {
                 _ => BodyError::Malformed,
             }
         })
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.r.ssl_variable(name).map(<[u8]>::to_vec)
     }
 
     fn log(&mut self, level: Level, text: &[u8]) {
@@ -138,7 +157,10 @@ impl Client for HttpClient<'_, '_> {
         }
         let override_errors = self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
         let body_expected = !self.r.is_head() && head.status != 204 && head.status != 304;
-        self.disposition = answer::judge(head, override_errors && body_expected, self.rules.local_redirects);
+        self.disposition = match self.body_refusal {
+            Some(status) => Disposition::Replace(status),
+            None => answer::judge(head, override_errors && body_expected, self.rules.local_redirects),
+        };
         match &self.disposition {
             Disposition::Send => {
                 answer::apply(self.r, head);
@@ -157,16 +179,24 @@ impl Client for HttpClient<'_, '_> {
         if then == Then::End {
             self.check_length();
         }
+        if !self.response.passed() {
+            httpd::answer_no_ranges(self.r);
+        }
         self.response.pass(self.r, pieces, then)
     }
 
-    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) -> Result<(), Gone> {
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Gone> {
         if self.disposition != Disposition::Send {
             return Ok(());
         }
-        self.count(length);
+        self.count(piece.length);
         let core = self.r.core_flags();
         let sendfile = core.sendfile && self.r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
-        self.response.add_file(self.r, file, FilePiece { offset, length, mmap: core.mmap, sendfile })
+        let (offset, length) = (piece.offset, piece.length);
+        self.response.add_file(self.r, file, FilePiece { offset, length, mmap: core.mmap, sendfile })?;
+        if piece.whole {
+            return self.response.pass(self.r, &[], Then::End);
+        }
+        Ok(())
     }
 }

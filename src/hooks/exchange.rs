@@ -192,9 +192,11 @@ fn prepare_body(
 
 /// What the outcome means for the client.
 fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
+    client.finish();
     match outcome {
         Outcome::Complete => Ok(finish(client)),
         Outcome::ClientGone => Ok(Answer::Ok),
+        Outcome::Truncated if *client.disposition() != Disposition::Send => Ok(finish(client)),
         // What went wrong with the client's own body says more than the application's failure that followed from it.
         Outcome::Failed(status) => Ok(Answer::Status(client.body_failure().unwrap_or(status))),
         Outcome::Refused(status) => Ok(Answer::Status(status)),

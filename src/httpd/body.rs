@@ -1,5 +1,6 @@
 //! The request body, read from Apache's input filters.
 
+use super::refusal::Refusal;
 use super::request::Request;
 use super::sys::{self, apr_bucket_brigade};
 
@@ -10,6 +11,8 @@ pub struct BodyFailure {
     pub status: u16,
     /// Whether the client is gone rather than wrong.
     pub aborted: bool,
+    /// Whether a filter has given its answer, an error page, for the whole request.
+    pub refused: bool,
 }
 
 /// A request body that is read piece by piece.
@@ -18,6 +21,7 @@ pub struct BodyReader {
     ended: bool,
     /// A failure behind bytes that were handed out first.
     failed: Option<BodyFailure>,
+    refusal: Refusal,
 }
 
 impl BodyReader {
@@ -25,7 +29,7 @@ impl BodyReader {
     pub fn new(r: &Request<'_>) -> Self {
         // SAFETY: S1; the brigade lives in the request's pool.
         let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, (*r.rec().connection).bucket_alloc) };
-        Self { brigade, ended: false, failed: None }
+        Self { brigade, ended: false, failed: None, refusal: Refusal::default() }
     }
 
     /// Appends one to `max` bytes to `out`: waits for the first of them, then takes what is there. `Ok(false)` means the body has ended
@@ -37,6 +41,12 @@ impl BodyReader {
         if let Some(failure) = self.failed {
             return Err(failure);
         }
+        if max == 0 {
+            return match self.fill(r, 0, true, out) {
+                Err(status) if !is_would_block(status) => Err(self.fail(status)),
+                _ => Ok(true),
+            };
+        }
         let start = out.len();
         while !self.ended && out.len() - start < max {
             let wait = out.len() == start;
@@ -45,7 +55,7 @@ impl BodyReader {
                 Ok(_) => {}
                 Err(status) if !wait && is_would_block(status) => break,
                 Err(status) => {
-                    let failure = *self.failed.insert(failure(status));
+                    let failure = self.fail(status);
                     if wait {
                         return Err(failure);
                     }
@@ -64,7 +74,12 @@ impl BodyReader {
         // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `bytes` bytes into it. `out` has room for `length` of them.
         unsafe {
             let read = sys::ap_input_mode_t::AP_MODE_READBYTES;
-            let mut status = sys::ap_get_brigade(r.rec().input_filters, self.brigade, read, block, bytes);
+            let mut status = self
+                .refusal
+                .held_back(r, |r| sys::ap_get_brigade(r.rec().input_filters, self.brigade, read, block, bytes));
+            if self.refusal.status().is_some() {
+                status = sys::AP_FILTER_ERROR;
+            }
             let mut length = 0;
             if status == 0 {
                 status = sys::apr_brigade_length(self.brigade, 1, &raw mut length);
@@ -80,18 +95,27 @@ impl BodyReader {
             if status == 0 { Ok(length) } else { Err(status) }
         }
     }
+
+    fn fail(&mut self, status: i32) -> BodyFailure {
+        let failure = self.failure(status);
+        *self.failed.insert(failure)
+    }
+
+    fn failure(&self, status: i32) -> BodyFailure {
+        if let Some(status) = self.refusal.status() {
+            return BodyFailure { status, aborted: false, refused: true };
+        }
+        // SAFETY: a pure mapping of numbers.
+        let mapped = unsafe { sys::ap_map_http_request_error(status, sys::HTTP_BAD_REQUEST) };
+        let timed_out = status == sys::APR_TIMEUP;
+        BodyFailure {
+            status: if timed_out { 408 } else { u16::try_from(mapped).unwrap_or(400) },
+            aborted: !timed_out && mapped == sys::HTTP_BAD_REQUEST,
+            refused: false,
+        }
+    }
 }
 
 fn is_would_block(status: i32) -> bool {
     status == rustix::io::Errno::AGAIN.raw_os_error()
-}
-
-fn failure(status: i32) -> BodyFailure {
-    // SAFETY: a pure mapping of numbers. AP_FILTER_ERROR comes back as itself: a filter has answered already.
-    let mapped = unsafe { sys::ap_map_http_request_error(status, sys::HTTP_BAD_REQUEST) };
-    let timed_out = status == sys::APR_TIMEUP;
-    BodyFailure {
-        status: if timed_out { 408 } else { u16::try_from(mapped).unwrap_or(400) },
-        aborted: !timed_out && mapped == sys::HTTP_BAD_REQUEST,
-    }
 }

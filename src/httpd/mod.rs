@@ -21,6 +21,7 @@ pub mod log;
 pub mod module;
 pub mod pool;
 pub mod process;
+mod refusal;
 pub mod regex;
 pub mod request;
 pub mod response;

@@ -257,6 +257,28 @@ impl<'r> Request<'r> {
         function.is_some_and(|f| unsafe { f(self.rec().connection) } != 0)
     }
 
+    /// A variable of mod_ssl (or of who provides `ssl_var_lookup`).
+    pub fn ssl_variable(&self, name: &[u8]) -> Option<&'r [u8]> {
+        type Lookup = unsafe extern "C" fn(
+            *mut sys::apr_pool_t,
+            *mut sys::server_rec,
+            *mut sys::conn_rec,
+            *mut request_rec,
+            *mut c_char,
+        ) -> *mut c_char;
+        static LOOKED_UP: OnceLock<Option<Lookup>> = OnceLock::new();
+        let lookup = LOOKED_UP.get_or_init(|| {
+            // SAFETY: optional functions are registered before the first request and stay.
+            let found = unsafe { sys::apr_dynamic_fn_retrieve(c"ssl_var_lookup".as_ptr()) };
+            // SAFETY: the type that mod_ssl.h declares for this name.
+            found.map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), Lookup>(f) })
+        });
+        let (r, name) = (self.rec(), self.pool().text(name));
+        // SAFETY: S1; the name is a copy of ours, the value lives in the request's pool or with the connection.
+        let value = unsafe { bytes((*lookup)?(r.pool, r.server, r.connection, self.raw, name.as_ptr().cast_mut())) };
+        value.filter(|value| !value.is_empty())
+    }
+
     /// Apache's id of this request (`%L`), made if there is none yet.
     pub fn id(&mut self) -> &'r [u8] {
         // SAFETY: S1; the hook writes a string of the request's pool.

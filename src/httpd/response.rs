@@ -95,6 +95,15 @@ pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (
 /// RFC 8297
 const EARLY_HINTS: c_int = 103;
 
+/// Has the response sent whole even if the client asks for ranges: what an application makes for one request need not be the same for the next.
+pub fn answer_no_ranges(r: &mut Request<'_>) {
+    if r.headers_in().get(c"Range").is_none() && r.headers_in().get(c"Request-Range").is_none() {
+        return;
+    }
+    // SAFETY: S1. It is not found where the server has no such filter.
+    unsafe { sys::ap_remove_output_filter_byhandle(r.rec().output_filters, c"BYTERANGE".as_ptr()) };
+}
+
 /// The connection ends after this response: its framing is not what the headers say.
 pub fn close_after(r: &mut Request<'_>) {
     // SAFETY: S1.

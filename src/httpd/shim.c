@@ -9,6 +9,17 @@ int wsgi_shim_ends_with_eos(const apr_bucket_brigade *brigade)
     return !APR_BRIGADE_EMPTY(brigade) && APR_BUCKET_IS_EOS(APR_BRIGADE_LAST(brigade));
 }
 
+int wsgi_shim_error_status(const apr_bucket_brigade *brigade)
+{
+    const apr_bucket *bucket;
+    for (bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade); bucket = APR_BUCKET_NEXT(bucket)) {
+        if (AP_BUCKET_IS_ERROR(bucket)) {
+            return ((const ap_bucket_error *)bucket->data)->status;
+        }
+    }
+    return 0;
+}
+
 int wsgi_shim_is_empty(const apr_bucket_brigade *brigade)
 {
     return APR_BRIGADE_EMPTY(brigade);

@@ -60,6 +60,8 @@ pub struct Conversation<'c, C> {
     unsent: bool,
     /// Whether a file waits to go with the next piece.
     unpassed: bool,
+    /// Whether all content has gone down, its end too.
+    ended: bool,
 }
 
 /// Whether the conversation goes on.
@@ -71,7 +73,17 @@ enum Step {
 impl<'c, C: Client> Conversation<'c, C> {
     /// Prepares a conversation; `inbox` is empty.
     pub fn new(connection: &'c mut Connection, inbox: &'c mut Inbox, client: &'c mut C, flush_delay: Duration) -> Self {
-        Self { connection, inbox, client, flush_delay, answered: false, headed: false, unsent: false, unpassed: false }
+        Self {
+            connection,
+            inbox,
+            client,
+            flush_delay,
+            answered: false,
+            headed: false,
+            unsent: false,
+            unpassed: false,
+            ended: false,
+        }
     }
 
     /// Sends the request and carries the answer to the client.
@@ -115,8 +127,14 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::End if self.headed => match End::from_bytes(frame.payload) {
                     Ok(End::Complete) => {
-                        self.client.data(&[], Then::End)?;
+                        if !self.ended {
+                            self.client.data(&[], Then::End)?;
+                        }
                         Step::Over(Outcome::Complete)
+                    }
+                    Ok(End::Short) => {
+                        self.client.data(&[], Then::Flush)?;
+                        Step::Over(Outcome::Truncated)
                     }
                     Ok(End::Truncated) => {
                         // What there is of a response goes out before the client is told that there is no more.
@@ -182,8 +200,8 @@ impl<'c, C: Client> Conversation<'c, C> {
 
     fn file(&mut self, file: &File) -> Result<Step, Gone> {
         let Some(descriptor) = self.inbox.descriptor() else { return Ok(Step::Over(Outcome::Lost(true))) };
-        self.client.file(descriptor, file.offset, file.length)?;
-        self.unpassed = true;
+        self.client.file(descriptor, file)?;
+        (self.unpassed, self.ended) = (!file.whole, file.whole);
         Ok(Step::On)
     }
 
@@ -193,7 +211,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             self.flush()?;
         }
         let mut body = Vec::with_capacity(max.min(64 << 10));
-        let read = self.client.read_body(max.max(1), &mut body);
+        let read = self.client.read_body(max, &mut body);
         let mut answer = Vec::new();
         // The sizes are within the limits by construction; a failure leaves the answer empty, and the process will time out.
         let put = match read {

@@ -13,15 +13,21 @@ pub mod inbox;
 use std::os::fd::OwnedFd;
 
 use wsgi_wire::record::Level;
-use wsgi_wire::response::{Head, Headers};
+use wsgi_wire::response::{File, Head, Headers};
 
 /// The HTTP side of one request.
 pub trait Client {
-    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended.
+    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does not wait, and only
+    /// `100 Continue` is sent to a client that waits for it.
     ///
     /// # Errors
     /// Why the body cannot be read; the client of the relay remembers what that means for the response.
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
+
+    /// A variable of mod_ssl about this client's connection.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Writes one record into the error log.
     fn log(&mut self, level: Level, text: &[u8]);
@@ -41,11 +47,11 @@ pub trait Client {
     /// [`Gone`]
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone>;
 
-    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`].
+    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all there is.
     ///
     /// # Errors
     /// [`Gone`]
-    fn file(&mut self, file: OwnedFd, offset: u64, length: u64) -> Result<(), Gone>;
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Gone>;
 }
 
 pub use crate::httpd::response::{Gone, Then};

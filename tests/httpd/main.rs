@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod body_errors;
 mod configuration;
 mod daemon_options;
 mod early_hints;
@@ -9,6 +10,7 @@ mod echo;
 mod embedded;
 mod environ;
 mod exceptions;
+mod file_wrapper;
 mod interpreters;
 mod iterables;
 mod lifecycle;

@@ -1,6 +1,6 @@
 //! `start_response`, `write`, and the head of the response (PEP 3333).
 
-use harness::{Httpd, Site};
+use harness::{Httpd, MODES, Site};
 use serde_json::json;
 
 /// One function for each path, in one application; the main group serves it.
@@ -151,5 +151,62 @@ def long(environ, start_response):
         );
     }
     assert_eq!(get("/none").status, 204);
+    site.finish();
+}
+
+#[test]
+fn content_that_falls_short_ends_with_the_connection() {
+    let site = Httpd::both_modes(
+        "",
+        r#"
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Length", "10")])
+    return {"/none": [], "/some": [b"abc"], "/made": (part for part in [b"a", b"bc"])}[environ["PATH_INFO"]]
+"#,
+    )
+    .start();
+    for mode in MODES {
+        for (path, content) in [("/none", ""), ("/some", "abc"), ("/made", "abc")] {
+            let mut client = site.client();
+            let answer = client.exchange("GET", &format!("{mode}{path}"), &[], b"").expect("an answer");
+            assert_eq!((answer.status, answer.all("Content-Length")), (200, vec!["10"]), "{mode}{path}");
+            assert_eq!((answer.text().as_str(), answer.complete), (content, false), "{mode}{path}");
+        }
+    }
+    site.finish();
+}
+
+#[test]
+fn where_there_can_be_one_header_only_the_last_one_is_sent() {
+    let site = pages(
+        r#"
+def page(environ, start_response):
+    start_response("302 Found", [("Content-Length", "9"), ("content-length", "4"), ("Location", "/a"), ("Location", "/b"),
+                                 ("Content-Type", "text/html"), ("Content-Type", "text/plain"), ("X-Both", "1"), ("X-Both", "2")])
+    return [b"four"]
+"#,
+    );
+    let answer = site.client().exchange("GET", "/page", &[], b"").expect("an answer");
+    assert_eq!((answer.all("Content-Length"), answer.all("Location")), (vec!["4"], vec!["/b"]));
+    assert_eq!((answer.all("Content-Type"), answer.all("X-Both")), (vec!["text/plain"], vec!["1", "2"]));
+    assert!(answer.complete, "{answer:?}");
+    site.finish();
+}
+
+#[test]
+fn mod_ssl_is_asked_through_the_object_behind_start_response() {
+    let site = Httpd::both_modes(
+        "",
+        r#"
+def application(environ, start_response):
+    adapter = start_response.__self__
+    start_response("200 OK", [])
+    return [repr([adapter.ssl_is_https(), adapter.ssl_var_lookup("HTTPS"), adapter.ssl_var_lookup(b"SSL_CIPHER")]).encode()]
+"#,
+    )
+    .start();
+    for mode in MODES {
+        assert_eq!(site.get(mode).text(), "[0, None, None]", "{mode}: without mod_ssl");
+    }
     site.finish();
 }

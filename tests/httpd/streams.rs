@@ -67,6 +67,54 @@ fn continue_is_sent_when_the_application_reads_and_not_before() {
 }
 
 #[test]
+fn reading_nothing_lets_the_client_begin() {
+    let site = Httpd::both_modes("threads=2", READS).start();
+    for mode in MODES {
+        let mut client = site.client();
+        let headers = ["Content-Length: 4", "Expect: 100-continue"];
+        client.send_head("POST", &format!("{mode}?[i.read(0),i.read()]"), &headers).expect("sent");
+        assert!(!client.is_closed(), "{mode}: 100 Continue is there before the body");
+        client.send(b"body").expect("sent");
+        let answer = client.answer("POST").expect("an answer");
+        assert_eq!((answer.interim.as_slice(), answer.text().as_str()), (&[100][..], "[\"\", \"body\"]"), "{mode}");
+    }
+    site.finish();
+}
+
+#[test]
+fn the_objects_of_a_request_are_of_no_use_after_it() {
+    let site = Httpd::both_modes(
+        "threads=1",
+        r#"
+kept = {}
+
+def refused(call, *arguments):
+    try:
+        call(*arguments)
+    except RuntimeError as error:
+        return str(error).endswith("after request completed")
+
+def application(environ, start_response):
+    old = dict(kept)
+    kept.update(input=environ["wsgi.input"], start_response=start_response, write=start_response("200 OK", []))
+    if not old:
+        return [b"kept"]
+    input, write = old["input"], old["write"]
+    calls = [(input.read,), (input.read, "x"), (input.readline,), (input.readlines,), (input.close,), (next, input),
+             (write, b""), (write, "x"), (old["start_response"], "200 OK", []), (old["start_response"],)]
+    return [repr([refused(*call) for call in calls]).encode()]
+"#,
+    )
+    .conf("WSGIScriptReloading Off")
+    .start();
+    for mode in MODES {
+        assert_eq!(site.get(mode).text(), "kept");
+        assert_eq!(site.get(mode).text(), format!("[{}]", ["True"; 10].join(", ")), "{mode}");
+    }
+    site.finish();
+}
+
+#[test]
 fn a_chunked_body_needs_the_directive() {
     let chunks = b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n";
     let headers = ["Transfer-Encoding: chunked"];
@@ -107,64 +155,6 @@ def application(environ, start_response):
 }
 
 #[test]
-fn a_small_body_that_breaks_off_is_an_error_of_the_read_too() {
-    let site = Httpd::both_modes(
-        "threads=2",
-        r#"
-def application(environ, start_response):
-    input = environ["wsgi.input"]
-    seen = input.read(3).decode()
-    for attempt in range(2):
-        try:
-            input.read()
-        except OSError as error:
-            seen += "; " + str(error)
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [seen.encode()]
-"#,
-    )
-    .start();
-    for mode in MODES {
-        let mut client = site.client();
-        client.send_head("POST", mode, &["Content-Length: 10"]).expect("sent");
-        client.send(b"short").expect("sent");
-        client.end_of_requests().expect("half closed");
-        let answer = client.answer("POST").expect("an answer");
-        let failed = "mod_wsgi request data read error: ";
-        let expected = format!("sho; {failed}Connection was terminated; {failed}input is already in error state");
-        assert_eq!((answer.status, answer.text()), (200, expected), "{mode}");
-        assert!(client.is_closed(), "{mode}: nothing follows, and the connection is of no more use");
-    }
-    site.finish();
-}
-
-#[test]
-fn a_file_wrapper_in_a_cycle_is_collected() {
-    let site = Httpd::site(
-        "",
-        r#"
-import gc, weakref
-
-class File:
-    def read(self, size):
-        return b""
-
-def application(environ, start_response):
-    file = File()
-    file.wrapper = environ["wsgi.file_wrapper"](file)
-    gone = weakref.ref(file)
-    del file
-    gc.collect()
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [str(gone()).encode()]
-"#,
-    )
-    .start();
-    assert_eq!(site.get("/").text(), "None");
-    site.finish();
-}
-
-#[test]
 fn what_is_written_to_errors_is_logged_line_by_line() {
     let site = Httpd::site(
         "threads=2",
@@ -196,45 +186,5 @@ fn output_at_import_is_logged_as_well() {
     let site = Httpd::site("", &format!("print('imported here', flush=True)\n{}", harness::HELLO)).start();
     assert_eq!(site.get("/").text(), "hello");
     assert_eq!(site.log.records_with("imported here").len(), 1, "{:?}", records(&site.log.text()));
-    site.finish();
-}
-
-#[test]
-fn a_file_wrapper_sends_the_rest_of_a_file() {
-    let site = Httpd::site(
-        "threads=2",
-        r#"
-import io, os
-class Upper:
-    def __init__(self, file):
-        self.file = file
-    def read(self, size):
-        return self.file.read(size).upper()
-
-def application(environ, start_response):
-    wrap, path = environ["wsgi.file_wrapper"], os.path.join(os.path.dirname(__file__), "data.txt")
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    file = open(path, "rb")
-    if environ["PATH_INFO"] == "/rest":
-        file.seek(4)
-    if environ["PATH_INFO"] == "/object":
-        return wrap(Upper(file), 3)
-    if environ["PATH_INFO"] == "/memory":
-        return wrap(io.BytesIO(b"memory"))
-    return wrap(file)
-"#,
-    )
-    .app("data.txt", "one two three")
-    .start();
-    let mut client = site.client();
-    let mut get = |path: &str| client.exchange("GET", path, &[], b"").expect("an answer");
-    let whole = get("/whole");
-    assert_eq!(
-        (whole.text().as_str(), whole.all("Content-Length"), whole.complete),
-        ("one two three", vec!["13"], true)
-    );
-    assert_eq!(get("/rest").text(), "two three");
-    assert_eq!(get("/object").text(), "ONE TWO THREE");
-    assert_eq!(get("/memory").text(), "memory");
     site.finish();
 }

@@ -25,4 +25,4 @@ pub mod settings;
 pub mod table;
 
 /// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

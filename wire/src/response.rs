@@ -22,6 +22,8 @@ byte_enum! {
         Complete = 0,
         /// The application failed after the head was sent: the client must be able to tell.
         Truncated = 1,
+        /// Less content came than the head declares: likewise, but what there is of the response is sent.
+        Short = 2,
     }
 }
 
@@ -115,6 +117,8 @@ message! {
         pub offset: u64,
         /// How long it is, in bytes; the engine has checked that the file is that long.
         pub length: u64,
+        /// Whether it is a file of the application's and all of the content: then Apache may answer `Range` from it.
+        pub whole: bool,
     }
 }
 

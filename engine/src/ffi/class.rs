@@ -52,6 +52,8 @@ impl<'py, T> This<'_, 'py, T> {
 pub(crate) struct Args<'a, 'py> {
     py: Python<'py>,
     pointers: &'a [*mut ffi::PyObject],
+    /// Whether there were keywords as well.
+    keywords: bool,
 }
 
 impl<'py> Args<'_, 'py> {
@@ -70,11 +72,25 @@ impl<'py> Args<'_, 'py> {
         self.get(at).ok_or_else(|| PyTypeError::new_err(format!("{function}() misses argument {}", at + 1)))
     }
 
+    /// Checks that there are none.
+    ///
+    /// # Errors
+    /// `TypeError` in CPython's words.
+    pub(crate) fn none(&self, function: &str) -> PyResult<()> {
+        match self.pointers.len() {
+            0 => Ok(()),
+            given => Err(PyTypeError::new_err(format!("{function}() takes no arguments ({given} given)"))),
+        }
+    }
+
     /// Checks how many there are.
     ///
     /// # Errors
     /// `TypeError` in CPython's words.
     pub(crate) fn count(&self, function: &str, least: usize, most: usize) -> PyResult<()> {
+        if self.keywords {
+            return Err(PyTypeError::new_err(format!("{function}() takes no keyword arguments")));
+        }
         let given = self.pointers.len();
         let (bound, number) = match () {
             () if given < least => (if least == most { "exactly" } else { "at least" }, least),
@@ -134,13 +150,46 @@ impl<T: Class> Definition<T> {
                         if count == 0 { &[] } else { std::slice::from_raw_parts(arguments, count as usize) };
                     (Bound::from_borrowed_ptr(py, object), pointers)
                 };
-                Ok(function::<F>()(this(&object), Args { py, pointers })?.into_ptr())
+                Ok(function::<F>()(this(&object), Args { py, pointers, keywords: false })?.into_ptr())
             })
         }
         self.methods.push(ffi::PyMethodDef {
             ml_name: name.as_ptr(),
             ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: call::<T, F> },
             ml_flags: ffi::METH_FASTCALL,
+            ml_doc: std::ptr::null(),
+        });
+        self
+    }
+
+    /// A method that applications are handed as a function, without its object: errors name it alone, where CPython would name the class too.
+    pub(crate) fn function<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
+    where
+        F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
+    {
+        unsafe extern "C" fn call<T: Class, F>(
+            object: *mut ffi::PyObject,
+            arguments: *const *mut ffi::PyObject,
+            count: ffi::Py_ssize_t,
+            keywords: *mut ffi::PyObject,
+        ) -> *mut ffi::PyObject
+        where
+            F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
+        {
+            guard::object(label::<T>(), |py| {
+                // SAFETY: CPython has checked that `object` is an instance of this class, and passes `count` arguments.
+                let (object, pointers) = unsafe {
+                    let pointers: &[_] =
+                        if count == 0 { &[] } else { std::slice::from_raw_parts(arguments, count as usize) };
+                    (Bound::from_borrowed_ptr(py, object), pointers)
+                };
+                Ok(function::<F>()(this(&object), Args { py, pointers, keywords: !keywords.is_null() })?.into_ptr())
+            })
+        }
+        self.methods.push(ffi::PyMethodDef {
+            ml_name: name.as_ptr(),
+            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call::<T, F> },
+            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
             ml_doc: std::ptr::null(),
         });
         self

@@ -49,6 +49,16 @@ impl Host {
         };
         Some((Kind::try_from(u8::try_from(kind).ok()?).ok()?, payload))
     }
+
+    /// A variable of mod_ssl, if there is one of this name.
+    pub(crate) fn ssl_variable(&mut self, name: &[u8]) -> Option<&[u8]> {
+        let mut view = View::of(&[]);
+        // SAFETY: as in `take`; the view is valid until the next call, which needs this exclusive reference back.
+        unsafe {
+            let found = ((*self.0).ssl_variable)((*self.0).request, View::of(name), &mut view) != 0;
+            found.then(|| std::slice::from_raw_parts(view.start, view.length))
+        }
+    }
 }
 
 /// Apache's `request_rec`: nothing here looks into it.

@@ -9,7 +9,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::Level;
 use wsgi_wire::request::BodyError;
-use wsgi_wire::response::{End, Fail, Head, Headers, LogRecord, Reject, put_head, put_headers};
+use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord, Reject, put_head, put_headers};
 
 use super::{Conversation, Outcome};
 use crate::relay::connection::Connection;
@@ -55,8 +55,8 @@ impl Client for Recorder {
         if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(Gone) } else { Ok(()) }
     }
 
-    fn file(&mut self, _file: OwnedFd, offset: u64, length: u64) -> Result<(), Gone> {
-        self.events.push(format!("file {offset}+{length}"));
+    fn file(&mut self, _file: OwnedFd, piece: &File) -> Result<(), Gone> {
+        self.events.push(format!("file {}+{}", piece.offset, piece.length));
         Ok(())
     }
 }
