@@ -80,7 +80,7 @@ const CONSTANTS: &[&str] = &[
     "AP_MAX_REG_MATCH",
     "AP_REG_EXTENDED",
     "APR_TIMEUP",
-    "ap_(server_conf|unixd_config|listeners)",
+    "ap_(server_conf|conftree|unixd_config|listeners)",
     "WSGI_SHIM_.*",
 ];
 

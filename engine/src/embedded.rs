@@ -55,7 +55,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> 
     let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);
-    run::preload(py, process, main);
+    run::preload(py, process);
     Ok(())
 }
 

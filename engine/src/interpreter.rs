@@ -143,6 +143,15 @@ impl Interpreter {
         self.search_path(py, options)
     }
 
+    /// Makes this, the main interpreter, the one of an application group: applications see its name. Attached to it.
+    pub(crate) fn adopt(&self, py: Python<'_>, group: &[u8]) {
+        let name = || py.import("mod_wsgi")?.setattr("application_group", object::latin1(py, group)?);
+        if let Err(error) = name() {
+            let text = failure::describe(py, &error);
+            record::process(Level::Error, &format!("The {} could not be given its name:\n{text}", self.label()));
+        }
+    }
+
     /// A function that logs a text at level info.
     fn note<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let log = py.import("mod_wsgi")?.getattr("subscribe_events")?.getattr("__self__")?.getattr("_log")?;

@@ -12,6 +12,7 @@ use crate::ffi::attach;
 use crate::ffi::interpreter::{Lock, SubInterpreter, create, end};
 use crate::interpreter::Interpreter;
 use crate::options::Options;
+use crate::process::Process;
 use crate::record;
 
 struct Other {
@@ -27,6 +28,8 @@ pub(crate) struct Interpreters {
     others: Mutex<HashMap<Vec<u8>, Other>>,
     /// Locked while an interpreter is being made, by threads that are attached to nothing.
     making: Mutex<()>,
+    /// Whether the main interpreter has the name of the one application group that it is for.
+    named: OnceLock<()>,
     /// Whether some have locks of their own.
     own_locks: AtomicBool,
     /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can end.
@@ -45,6 +48,19 @@ impl Interpreters {
         self.main.get().copied()
     }
 
+    /// The main interpreter, if it is for this application group; on the thread that Python began on, attached to it.
+    pub(crate) fn main_for(&self, py: Python<'_>, group: &[u8]) -> Option<&'static Interpreter> {
+        let main = self.main()?;
+        if group.is_empty() {
+            return Some(main);
+        }
+        if !Process::get().settings.sole_application {
+            return None;
+        }
+        self.named.get_or_init(|| main.adopt(py, group));
+        Some(main)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Other>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,8 +72,13 @@ impl Interpreters {
     /// The interpreter of an application group, made on first use. Called on a thread that is attached to nothing. `None` if it cannot be made;
     /// the log says why.
     pub(crate) fn get(&self, group: &[u8]) -> Option<&'static Interpreter> {
+        let main = self.main()?;
         if group.is_empty() {
-            return self.main();
+            return Some(main);
+        }
+        if Process::get().settings.sole_application {
+            self.named.get_or_init(|| attach::with(main.handle, |py| main.adopt(py, group)));
+            return Some(main);
         }
         self.known(group).or_else(|| {
             let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);

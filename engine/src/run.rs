@@ -103,7 +103,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);
-    let failures = preload(py, process, main);
+    let failures = preload(py, process);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.
         return Ok(());
@@ -185,19 +185,14 @@ fn catch_signals() -> std::io::Result<OwnedFd> {
 
 /// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. What fails is logged, unless the log has
 /// it already, and tried again by the first request. Gives the digests of the reports.
-pub(crate) fn preload(py: Python<'_>, process: &'static Process, main: &'static Interpreter) -> Vec<u64> {
+pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
     let settings = &process.settings;
     let exists = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).exists();
     let scripts = settings.scripts.iter().chain(settings.inherited.iter().filter(exists));
-    scripts.filter_map(|script| preload_one(py, process, main, script).err()).collect()
+    scripts.filter_map(|script| preload_one(py, process, script).err()).collect()
 }
 
-fn preload_one(
-    py: Python<'_>,
-    process: &'static Process,
-    main: &'static Interpreter,
-    preload: &Preload,
-) -> Result<(), u64> {
+fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> Result<(), u64> {
     let load = |py: Python<'_>, interpreter: &Interpreter| {
         let report = script::import(py, interpreter, preload).map(|()| process.watch.script_loaded());
         report.map_err(|report| {
@@ -209,7 +204,7 @@ fn preload_one(
             digest
         })
     };
-    if preload.application_group.is_empty() {
+    if let Some(main) = process.interpreters.main_for(py, &preload.application_group) {
         return load(py, main);
     }
     // This thread must not attach to a sub-interpreter (`attach`).

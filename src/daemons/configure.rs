@@ -1,6 +1,8 @@
 //! From the configuration to what the supervisor is told.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
+
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
 use wsgi_wire::record::Level;
@@ -29,6 +31,8 @@ pub struct Surroundings {
     pub error_logs: u32,
     /// Level of the main server.
     pub log_level: Level,
+    /// The process groups that are known to serve one application.
+    pub sole: BTreeSet<Vec<u8>>,
     /// Apache's `Timeout`, in seconds.
     pub timeout: u32,
 }
@@ -194,6 +198,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         server_metrics: options.server_metrics,
         interpreters: interpreters(configuration, &group.name),
         free_threading: free_threading(configuration, &group.name),
+        sole_application: configuration.single_interpreter && around.sole.contains(&group.name),
         destroy_interpreter: configuration.destroy_interpreter,
         case_sensitive: configuration.case_sensitive,
         children: around.children.as_ref().map(|(user, _)| user.uid),
@@ -291,6 +296,7 @@ mod tests {
             },
             error_logs: 1,
             log_level: Level::Info,
+            sole: BTreeSet::new(),
             timeout: 60,
         }
     }

@@ -119,6 +119,8 @@ pub struct Configuration {
     pub sections: Vec<InterpreterSection>,
     /// `WSGIDestroyInterpreter`
     pub destroy_interpreter: bool,
+    /// `WSGISingleInterpreter`
+    pub single_interpreter: bool,
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
     /// `WSGIServerMetrics`
@@ -153,6 +155,7 @@ impl Configuration {
         },
         sections: Vec::new(),
         destroy_interpreter: true,
+        single_interpreter: true,
         case_sensitive: !cfg!(target_os = "macos"),
         server_metrics: false,
         pending: Vec::new(),

@@ -88,7 +88,7 @@ use Setter::{Global as Process, Pending, Request, Server as Host};
 
 /// Every directive.
 #[rustfmt::skip]
-pub static DIRECTIVES: [Directive; 49] = [
+pub static DIRECTIVES: [Directive; 50] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-folder [option=value ...]: serve this part of the site by WSGI scripts"),
     row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-folder [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
@@ -115,6 +115,7 @@ pub static DIRECTIVES: [Directive; 49] = [
     row(c"WSGISwitchInterval", Global, Process(process::switch_interval), c"seconds: how long a Python thread may run on"),
     row(c"WSGIPerInterpreterGIL", Global, Process(process::per_interpreter_gil), c"On|Off: whether interpreters have locks of their own"),
     row(c"WSGIFreeThreading", Global, Process(process::free_threading), c"On|Off: whether a free-threaded Python runs without its lock"),
+    row(c"WSGISingleInterpreter", Global, Process(process::single_interpreter), c"On|Off: whether a process group of one application runs it in the main interpreter"),
     row(c"WSGIDestroyInterpreter", Global, Process(process::destroy_interpreter), c"On|Off: whether interpreters are torn down when a process ends"),
     row(c"WSGIRestrictStdin", Global, Process(process::restrict_stdin), c"On|Off: forbid sys.stdin"),
     row(c"WSGIRestrictStdout", Global, Process(process::restrict_stdout), c"On|Off: forbid sys.stdout"),

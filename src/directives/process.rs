@@ -103,6 +103,12 @@ pub fn destroy_interpreter(configuration: &mut Configuration, line: &Line<'_>) -
     Ok(())
 }
 
+/// Sets `WSGISingleInterpreter`.
+pub fn single_interpreter(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    configuration.single_interpreter = flag(line.arguments)?;
+    Ok(())
+}
+
 /// Sets `WSGICaseSensitivity`.
 pub fn case_sensitivity(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
     configuration.case_sensitive = flag(line.arguments)?;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -20,7 +21,8 @@ use crate::directives::configuration::{Configuration, DRAFT, Group, InterpreterS
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
-use crate::httpd::{Answer, control, log};
+use crate::httpd::{Answer, control, log, tree};
+use crate::policy::sole;
 
 /// Why the process groups cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +139,10 @@ fn python_homes(configuration: &Configuration) -> impl Iterator<Item = &[u8]> {
     std::iter::once(&configuration.python.home).chain(groups).flatten().map(Vec::as_slice)
 }
 
+fn is_file(path: &[u8]) -> bool {
+    Path::new(OsStr::from_bytes(path)).is_file()
+}
+
 /// What there is to know besides the configuration.
 fn surroundings(
     package: Option<&Path>,
@@ -167,6 +173,7 @@ fn surroundings(
         },
         error_logs: logs.descriptors.len() as u32,
         log_level: main.log_level(),
+        sole: sole::groups(&tree::configuration(), is_file),
         timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),
     })
 }

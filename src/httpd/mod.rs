@@ -30,6 +30,7 @@ pub mod server;
 pub mod shared;
 mod sys;
 pub mod table;
+pub mod tree;
 
 use std::ffi::{CStr, c_char};
 

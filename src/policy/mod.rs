@@ -9,4 +9,5 @@ pub mod owner;
 pub mod path;
 pub mod proxies;
 pub mod record;
+pub mod sole;
 pub mod visibility;

@@ -57,3 +57,47 @@ fn a_failure_that_only_sub_interpreters_have_is_logged_with_its_cure_once() {
     assert_eq!(site.log.text().matches("application-group=%{GLOBAL}").count(), 1, "{}", site.log.text());
     site.finish();
 }
+
+/// Whether the application runs in the main interpreter; `_interpreters` and its older name know.
+const IS_MAIN: &str = "(lambda i: int(getattr(i.get_current(), 'id', i.get_current()[0] if isinstance(i.get_current(), tuple) else i.get_current())) == 0)\
+                       (__import__('_interpreters' if sys.version_info >= (3, 13) else '_xxsubinterpreters'))";
+
+const NAMES: &str = "[environ['mod_wsgi.application_group'], __import__('mod_wsgi').application_group]";
+
+#[test]
+fn the_only_application_of_a_process_group_runs_in_the_main_interpreter_under_its_own_name() {
+    for alias in ["", "application-group=own", "application-group=%{SERVER}"] {
+        let site = Httpd::builder()
+            .conf(&format!("WSGIDaemonProcess g\nWSGIScriptAlias /app {{apps}}/probe.wsgi process-group=g {alias}"))
+            .app("probe.wsgi", PROBE)
+            .start();
+        assert_eq!(site.ask_at("/app", IS_MAIN), true, "{alias}");
+        let names = site.ask_at("/app", NAMES);
+        assert_eq!(names[0], names[1]);
+        assert_eq!(names[0] == "own", alias.contains("own"), "{names}");
+        site.finish();
+    }
+}
+
+#[test]
+fn several_applications_of_a_process_group_have_interpreters_of_their_own() {
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess g\nWSGIProcessGroup g")
+        .conf("WSGIScriptAlias /one {apps}/probe.wsgi\nWSGIScriptAlias /two {apps}/probe.wsgi")
+        .app("probe.wsgi", PROBE)
+        .start();
+    for mount in ["/one", "/two"] {
+        assert_eq!(site.ask_at(mount, IS_MAIN), false, "{mount}");
+    }
+    site.finish();
+}
+
+#[test]
+fn the_main_interpreter_can_be_kept_for_those_who_ask_for_it() {
+    let site = Httpd::builder()
+        .conf("WSGISingleInterpreter Off\nWSGIDaemonProcess g\nWSGIScriptAlias /app {apps}/probe.wsgi process-group=g")
+        .app("probe.wsgi", PROBE)
+        .start();
+    assert_eq!(site.ask_at("/app", IS_MAIN), false);
+    site.finish();
+}

@@ -70,6 +70,8 @@ message! {
         pub server_metrics: bool,
         /// Options of all interpreters; one with a more specific selector comes later and wins.
         pub interpreters: Vec<Interpreter>,
+        /// Whether the group serves one application, which then runs in the main interpreter whatever its application group is called.
+        pub sole_application: bool,
         /// `WSGIFreeThreading`
         pub free_threading: bool,
         /// `WSGIDestroyInterpreter`

@@ -66,6 +66,7 @@ pub fn settings() -> Daemon {
         socket_timeout: 0,
         server_metrics: false,
         interpreters: vec![],
+        sole_application: false,
         free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,

@@ -1,0 +1,285 @@
+//! Which process groups serve exactly one application, as far as the configuration proves it: these run in the main interpreter, where every
+//! extension module works. In doubt a group is not among them.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+
+use crate::directives::words::{all, word};
+
+/// A directive as it was read, with what stands inside if it is a section.
+#[derive(Debug, Clone, Default)]
+pub struct Node {
+    /// Its name, that of a section with `<` in front.
+    pub name: Vec<u8>,
+    /// What follows.
+    pub arguments: Vec<u8>,
+    /// What stands inside.
+    pub inside: Vec<Node>,
+}
+
+/// A place in the configuration.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The virtual host, counted from 0; `None` is the main server, whose settings are for all.
+    host: Option<usize>,
+    /// Whether it is in a section of a host.
+    in_section: bool,
+}
+
+impl Place {
+    /// Whether what stands here may count there.
+    fn reaches(self, there: Place) -> bool {
+        self.host.is_none() || there.host.is_none() || self.host == there.host
+    }
+}
+
+/// The value of a directive.
+struct Setting {
+    place: Place,
+    value: Vec<u8>,
+}
+
+/// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or `WSGIImportScript`.
+struct Target {
+    place: Place,
+    script: Vec<u8>,
+    process_group: Option<Vec<u8>>,
+    application_group: Option<Vec<u8>>,
+}
+
+/// What there is to know.
+#[derive(Default)]
+struct Facts {
+    hosts: usize,
+    process_groups: Vec<Setting>,
+    application_groups: Vec<Setting>,
+    /// Aliases of one prefix, whose applications have one SCRIPT_NAME.
+    aliases: Vec<Target>,
+    /// Other ways to a script.
+    others: Vec<Target>,
+    imports: Vec<Target>,
+    /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup` names.
+    loose_files: bool,
+    /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a script.
+    particular: bool,
+}
+
+/// The groups that serve one application. `is_file` tells whether a path is that of a file.
+pub fn groups(tree: &[Node], is_file: impl Fn(&[u8]) -> bool) -> BTreeSet<Vec<u8>> {
+    let mut facts = Facts::default();
+    facts.read(tree, Place { host: None, in_section: false });
+    if facts.particular {
+        return BTreeSet::new();
+    }
+    let named = facts.process_groups.iter().map(|setting| &setting.value);
+    let named = named.chain(facts.aliases.iter().filter_map(|alias| alias.process_group.as_ref()));
+    let named: BTreeSet<_> = named.filter(|name| is_literal(name)).cloned().collect();
+    named.into_iter().filter(|name| facts.serves_one(name, &is_file)).collect()
+}
+
+fn is_literal(name: &[u8]) -> bool {
+    !name.is_empty() && !name.starts_with(b"%")
+}
+
+impl Facts {
+    fn read(&mut self, nodes: &[Node], place: Place) {
+        for node in nodes {
+            let name = node.name.to_ascii_lowercase();
+            self.take(&name, node, place);
+            match name.as_slice() {
+                b"<virtualhost" => {
+                    self.hosts += 1;
+                    self.read(&node.inside, Place { host: Some(self.hosts - 1), in_section: false });
+                }
+                _ => self.read(&node.inside, Place { in_section: true, ..place }),
+            }
+        }
+    }
+
+    fn take(&mut self, name: &[u8], node: &Node, place: Place) {
+        let mut rest = node.arguments.as_slice();
+        let arguments = node.arguments.to_ascii_lowercase();
+        let contains = |text: &[u8]| arguments.windows(text.len()).any(|part| part == text);
+        match name {
+            b"wsgiprocessgroup" => {
+                self.process_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
+            }
+            b"wsgiapplicationgroup" => {
+                self.application_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
+            }
+            b"wsgiscriptalias" | b"wsgiscriptaliasmatch" | b"wsgihandlerscript" => {
+                word(&mut rest);
+                let target = Target::new(rest, place);
+                if name == b"wsgiscriptalias" { &mut self.aliases } else { &mut self.others }.extend(target);
+            }
+            b"wsgiimportscript" => self.imports.extend(Target::new(rest, place)),
+            b"wsgidispatchscript" => self.particular = true,
+            b"<wsgiinterpreteroptions" => self.particular |= contains(b"application-group"),
+            b"wsgiperinterpretergil" => self.particular |= contains(b"on"),
+            b"allowoverride" | b"allowoverridelist" => self.loose_files |= arguments.trim_ascii() != b"none",
+            b"sethandler" => self.loose_files |= contains(b"wsgi-script") || contains(b"%{"),
+            _ => self.loose_files |= contains(b"wsgi-script"),
+        }
+    }
+
+    fn serves_one(&self, group: &[u8], is_file: &impl Fn(&[u8]) -> bool) -> bool {
+        let mut aliases = self.aliases.iter().filter(|target| self.may_run_in(target, group));
+        let (Some(alias), None) = (aliases.next(), aliases.next()) else { return false };
+        let by_directive =
+            self.process_groups.iter().any(|setting| !is_literal(&setting.value) || setting.value == group);
+        !(by_directive && self.loose_files)
+            && !self.others.iter().any(|target| self.may_run_in(target, group))
+            && is_file(&alias.script)
+            && self.application_group(alias).is_some_and(|name| {
+                let imports = self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group));
+                imports
+                    .into_iter()
+                    .all(|import| is_literal(&name) && import.application_group.as_deref() == Some(&name))
+            })
+    }
+
+    /// Whether requests for the target may be sent to the group.
+    fn may_run_in(&self, target: &Target, group: &[u8]) -> bool {
+        let may_be = |name: &[u8]| name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}");
+        match &target.process_group {
+            Some(name) => may_be(name),
+            None => self.process_groups.iter().any(|s| s.place.reaches(target.place) && may_be(&s.value)),
+        }
+    }
+
+    /// The one application group of an alias as it is written, if it is one and not the main interpreter anyway.
+    fn application_group(&self, alias: &Target) -> Option<Vec<u8>> {
+        let name = match &alias.application_group {
+            Some(name) => name.clone(),
+            None => {
+                let mut reaching = self.application_groups.iter().filter(|s| s.place.reaches(alias.place));
+                match (reaching.next(), reaching.next()) {
+                    (None, _) => b"%{RESOURCE}".to_vec(),
+                    (Some(setting), None) if !setting.place.in_section => setting.value.clone(),
+                    _ => return None,
+                }
+            }
+        };
+        let one_host = alias.place.host.is_some() || self.hosts == 0;
+        let of_host = matches!(name.as_slice(), b"%{RESOURCE}" | b"%{SERVER}");
+        (is_literal(&name) || (of_host && one_host)).then_some(name)
+    }
+}
+
+impl Target {
+    /// From what follows the URL or the handler's name; `None` if it says nothing.
+    fn new(mut rest: &[u8], place: Place) -> Option<Self> {
+        let script = word(&mut rest)?;
+        let mut target = Self { place, script, process_group: None, application_group: None };
+        for option in all(rest) {
+            let (process, application) =
+                (option.strip_prefix(b"process-group="), option.strip_prefix(b"application-group="));
+            if let Some(name) = process {
+                target.process_group = Some(unquoted(name));
+            }
+            if let Some(name) = application {
+                target.application_group = Some(unquoted(name));
+            }
+        }
+        Some(target)
+    }
+}
+
+fn unquoted(mut value: &[u8]) -> Vec<u8> {
+    word(&mut value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of a configuration; sections as httpd writes them.
+    fn tree(text: &str) -> Vec<Node> {
+        let mut stack: Vec<Vec<Node>> = vec![vec![]];
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+            if name.starts_with("</") {
+                let inside = stack.pop().unwrap();
+                stack.last_mut().unwrap().last_mut().unwrap().inside = inside;
+                continue;
+            }
+            let node = Node { name: name.into(), arguments: arguments.into(), inside: vec![] };
+            stack.last_mut().unwrap().push(node);
+            if name.starts_with('<') {
+                stack.push(vec![]);
+            }
+        }
+        stack.remove(0)
+    }
+
+    fn found(text: &str) -> Vec<String> {
+        let groups = groups(&tree(text), |path| path.ends_with(b".py"));
+        groups.into_iter().map(|name| String::from_utf8(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn one_alias_to_a_file_is_one_application() {
+        let rows = [
+            "WSGIScriptAlias / /app.py process-group=g",
+            "WSGIScriptAlias / /app.py process-group='g' application-group=%{RESOURCE}",
+            "WSGIScriptAlias / /app.py process-group=g application-group=name",
+            "WSGIProcessGroup g\nWSGIScriptAlias / /app.py",
+            "WSGIProcessGroup g\nWSGIApplicationGroup %{SERVER}\nWSGIScriptAlias / /app.py\nAllowOverride None",
+            "<VirtualHost *:80>\nWSGIProcessGroup g\nWSGIScriptAlias / /app.py\n</VirtualHost>\n<VirtualHost *:81>\n</VirtualHost>",
+            "AllowOverride All\nAddHandler wsgi-script .py\nWSGIScriptAlias / /app.py process-group=g",
+            "WSGIScriptAlias /g /app.py process-group=g\nWSGIScriptAlias / /app.py process-group=%{GLOBAL}",
+            "WSGIScriptAlias / /app.py process-group=g application-group=a\nWSGIImportScript /x.py process-group=g application-group=a",
+        ];
+        for text in rows {
+            assert_eq!(found(text), ["g"], "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_have_groups_of_their_own() {
+        let host = |group: &str| {
+            format!("<VirtualHost *>\nWSGIProcessGroup {group}\nWSGIScriptAlias / /{group}.py\n</VirtualHost>\n")
+        };
+        assert_eq!(found(&(host("a") + &host("b"))), ["a", "b"]);
+        assert!(found(&(host("a") + &host("a"))).is_empty());
+    }
+
+    #[test]
+    fn in_doubt_there_may_be_several() {
+        let alias = "WSGIScriptAlias / /app.py process-group=g";
+        let rows = [
+            // Further ways into the group.
+            format!("{alias}\nWSGIScriptAlias /other /other.py process-group=g"),
+            format!("{alias}\nWSGIScriptAlias /same /app.py process-group=g"),
+            format!("{alias}\nWSGIHandlerScript h /h.py process-group=g"),
+            format!("{alias}\nWSGIScriptAliasMatch ^/x /x.py process-group=%{{ENV:G}}"),
+            format!("{alias}\n<Location /x>\nWSGIProcessGroup g\n</Location>\nWSGIScriptAlias /x /x.py"),
+            format!("{alias}\nWSGIProcessGroup %{{ENV:G}}\nAddHandler wsgi-script .py"),
+            "WSGIProcessGroup g\nWSGIScriptAlias / /app.py\n<Directory />\nAllowOverride FileInfo\n</Directory>"
+                .to_owned(),
+            "WSGIProcessGroup g\nWSGIScriptAlias / /app.py\nSetHandler wsgi-script".to_owned(),
+            "WSGIProcessGroup g\nWSGIScriptAlias / /app.py\nRewriteRule x - [H=wsgi-script]".to_owned(),
+            "WSGIProcessGroup %{ENV:G}\nWSGIScriptAlias / /app.py".to_owned(),
+            // More than one script behind it.
+            "WSGIScriptAlias / /folder process-group=g".to_owned(),
+            "WSGIScriptAliasMatch ^/(.*) /$1.py process-group=g".to_owned(),
+            // More than one application group.
+            format!("{alias} application-group=%{{HOST}}"),
+            format!("{alias} application-group=%{{ENV:A}}"),
+            format!("{alias}\n<Location /x>\nWSGIApplicationGroup x\n</Location>"),
+            format!("{alias}\n<VirtualHost *>\n</VirtualHost>"),
+            format!("{alias}\nWSGIImportScript /x.py process-group=g application-group=%{{GLOBAL}}"),
+            format!("{alias}\nWSGIDispatchScript /d.py"),
+            // What is said of single application groups.
+            format!(
+                "{alias}\n<WSGIInterpreterOptions application-group=a>\nWSGIRestrictStdin On\n</WSGIInterpreterOptions>"
+            ),
+            format!("{alias}\nWSGIPerInterpreterGIL On"),
+            // The main interpreter already.
+            format!("{alias} application-group=%{{GLOBAL}}"),
+        ];
+        for text in rows {
+            assert!(found(&text).is_empty(), "{text}");
+        }
+    }
+}
