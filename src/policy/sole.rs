@@ -127,8 +127,9 @@ impl Facts {
         let (Some(alias), None) = (aliases.next(), aliases.next()) else { return false };
         let by_directive =
             self.process_groups.iter().any(|setting| !is_literal(&setting.value) || setting.value == group);
-        !(by_directive && self.loose_files)
-            && !self.others.iter().any(|target| self.may_run_in(target, group))
+        let other_ways =
+            (by_directive && self.loose_files) || self.others.iter().any(|target| self.may_run_in(target, group));
+        !other_ways
             && is_file(&alias.script)
             && self.application_group(alias).is_some_and(|name| {
                 let imports = self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group));
