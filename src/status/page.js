@@ -79,8 +79,8 @@ class Graph {
     this.area = drawing("path", { class: "area" });
     this.lines = ["first", "second"].slice(0, keys.length || 1).map(name => drawing("path", { class: name }));
     this.picture.append(drawing("path", { class: "base", d: "M0 60H240" }), this.area, ...this.lines);
-    const legend = keys.flatMap((key, i) => [" ", element("span", { class: i ? "key-second" : "key-first" }, (i ? "┄ " : "─ ") + key)]);
-    this.figure = element("figure", {}, element("figcaption", {}, element("span", {}, title, ...legend), this.now), this.picture);
+    this.keys = keys;
+    this.figure = element("figure", {}, element("figcaption", {}, element("span", {}, title), this.now), this.picture);
   }
 
   // `series`: for each line its values, the newest last; null is a gap. `least`: what the scale reaches at least.
@@ -99,10 +99,12 @@ class Graph {
     });
     const filled = series[0].map((value, i) => `L${x(i).toFixed(1)} ${y(value ?? 0).toFixed(1)}`).join("");
     this.area.setAttribute("d", filled && `M${x(0).toFixed(1)} 60${filled}L240 60Z`);
-    const newest = show(...series.map(values => values[values.length - 1]));
-    const scale = show(highest, highest).split(" / ")[0];
-    this.now.replaceChildren(newest, element("small", {}, ` · scale ${scale}`));
-    this.picture.setAttribute("aria-label", `${this.title}: ${newest} now, scale to ${scale}`);
+    const newest = series.map((values, line) => {
+      const value = show(values[values.length - 1] ?? null);
+      return this.keys.length ? element("span", { class: line ? "key-second" : "key-first" }, `${line ? "┄" : "─"} ${this.keys[line]} ${value}`) : value;
+    });
+    this.now.replaceChildren(...newest.flatMap(value => [value, " "]), element("small", {}, `· scale ${show(highest)}`));
+    this.picture.setAttribute("aria-label", `${this.title} now: ${this.now.textContent}`);
   }
 }
 
@@ -137,7 +139,7 @@ class Group {
       return { value, made: element("div", {}, element("dt", {}, title), value) };
     });
     this.rate = new Graph("Requests per second");
-    this.latency = new Graph("Latency", "median", "95 %");
+    this.latency = new Graph("Latency", "p50", "p95");
     this.busy = new Graph("Busy threads");
     this.durations = table("Latency", ["", "mean", "p50", "p95", "p99"]);
     this.ended = table("Processes that ended, by reason", ["reason", "processes"]);
@@ -147,7 +149,8 @@ class Group {
       element("div", { class: "title" }, element("h2", {}, name), this.state),
       element("dl", { class: "tiles" }, ...this.tiles.map(tile => tile.made)),
       element("div", { class: "graphs" }, this.rate.figure, this.latency.figure, this.busy.figure),
-      element("div", { class: "tables" }, this.processes.made, this.durations.made, this.ended.made, this.refused.made));
+      element("div", { class: "tables" }, this.processes.made, this.durations.made,
+        element("div", { class: "stack" }, this.ended.made, this.refused.made)));
   }
 
   show(group, report, time) {
@@ -178,9 +181,8 @@ class Group {
     this.tiles[6].made.className = group.state === "ready" ? "" : "alarm";
 
     const per = step => step && step.rate;
-    this.rate.draw([steps.map(per)], 1, value => value === null || value === undefined ? "–" : `${value.toFixed(value < 10 ? 1 : 0)}/s`);
-    this.latency.draw([0.5, 0.95].map(at => steps.map(step => step && step.at(at))), 0.001,
-      (half, most) => `${seconds(half ?? null)} / ${seconds(most ?? null)}`);
+    this.rate.draw([steps.map(per)], 1, value => value === null ? "–" : `${value.toFixed(value < 10 ? 1 : 0)}/s`);
+    this.latency.draw([0.5, 0.95].map(at => steps.map(step => step && step.at(at))), 0.001, seconds);
     this.busy.draw([this.samples.slice(-SAMPLES).map(sample => sample.busy)], Math.max(1, group.threads), value => `${value}`);
 
     const row = of => [of.mean_seconds, of.p50_seconds, of.p95_seconds, of.p99_seconds].map(seconds);
