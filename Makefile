@@ -61,7 +61,8 @@ $(VENV)/created: | system
 	@echo "==> Creating $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
-	@$(PUBLIC) $(PIP) install 'setuptools>=77' 'setuptools-rust>=1.11' 'django~=5.2' flask pytest
+	@$(PUBLIC) $(PIP) install 'setuptools>=77' 'setuptools-rust>=1.11' 'django~=5.2' 'flask~=3.0' pytest \
+		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3'
 	@touch $@
 
 $(VENV)/installed: $(SOURCES) $(VENV)/created | system rust

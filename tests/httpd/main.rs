@@ -23,3 +23,4 @@ mod start_response;
 mod status;
 mod streams;
 mod timeouts;
+mod validator;
