@@ -23,7 +23,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_brigade_(create|cleanup|flatten|length)",
     "apr_bucket_(heap|transient|eos|flush)_create",
     // APR
-    "apr_(palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
+    "apr_(time_exp_lt|palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",
     "apr_optional_hook_add",

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::request::VarsWriter;
 
+use crate::httpd::log::Place;
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
 use crate::policy::{head, path};
@@ -26,6 +27,17 @@ pub struct Destination<'r> {
     pub pass_authorization: bool,
     /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
     pub fixed_mount: bool,
+}
+
+impl Destination<'_> {
+    /// The same for records. `file`: what was requested.
+    pub fn place<'p>(&'p self, file: &'p [u8]) -> Place<'p> {
+        Place {
+            script: self.handler_script.unwrap_or(file),
+            process_group: &self.process_group,
+            application_group: &self.application_group,
+        }
+    }
 }
 
 /// The environ of one request, worked out as far as several variables depend on each other.

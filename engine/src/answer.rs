@@ -93,7 +93,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         let wanted = Wanted {
             path: route.script(),
             callable: route.callable(),
-            reloading: route.reloading,
+            reloading: route.rules.reloading,
             mtime: self.facts.script_mtime,
         };
         let application = match script::application(py, interpreter, &wanted) {
@@ -104,7 +104,7 @@ impl<'a, 'py> Answer<'a, 'py> {
             }
             Err(Unavailable::Changed) => return Outcome::Rejected(Reject::ScriptChanged),
         };
-        self.runner.loaded(route.ignore_activity);
+        self.runner.loaded(route.rules.ignore_activity);
         let thread = self.runner.number();
         let prepared = environ::build(py, interpreter, route, vars, &self.moments, thread).and_then(|environ| {
             let start_response = self.add_ours(&environ)?;

@@ -13,12 +13,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
-use wsgi_wire::codec::{Bytes, Malformed, Reader, Wire};
+use wsgi_wire::codec::{Malformed, Reader, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::{BodyError, Hello};
-use wsgi_wire::response::{End, Fail, File, LogRecord, Reject, put_head, put_headers};
+use wsgi_wire::response::{End, Fail, File, Reject, put_head, put_headers};
 
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::order;
@@ -78,7 +78,7 @@ pub(crate) struct Connection {
     sent: usize,
     in_files: usize,
     /// Records that may not have left yet.
-    records: Vec<(Level, Vec<u8>)>,
+    records: Vec<LogRecord>,
     gone: bool,
     /// Whether the answer itself has been queued.
     answered: bool,
@@ -256,8 +256,8 @@ impl Connection {
         self.sent = 0;
         self.descriptors.clear();
         // Nobody is there to write them with the request's context, but they must not be lost.
-        for (level, text) in self.records.drain(..) {
-            record::application(level, &text);
+        for record in self.records.drain(..) {
+            record::write(&record, None);
         }
         Gone
     }
@@ -325,13 +325,12 @@ impl Exchange for Connection {
         }
     }
 
-    fn log(&mut self, level: Level, text: &[u8]) {
+    fn log(&mut self, record: LogRecord) {
         if self.gone {
-            return record::application(level, text);
+            return record::write(&record, None);
         }
-        let text = &text[..text.len().min(limits::LOG_RECORD)];
-        self.put(Kind::Log, |out| LogRecord { level, text: Bytes::from(text) }.put(out));
-        self.records.push((level, text.to_vec()));
+        self.put(Kind::Log, |out| record.put(out));
+        self.records.push(record);
     }
 
     fn end(&mut self, end: End) {

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::types::{PyDict, PyDictMethods};
 use pyo3::{Bound, PyErr, PyResult, Python};
-use wsgi_wire::codec::{Bytes, Malformed, Wire};
+use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::Kind;
-use wsgi_wire::record::Level;
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{self as wire, BodyError};
-use wsgi_wire::response::{End, Fail, File, LogRecord, put_head, put_headers};
+use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Slot;
 
@@ -47,7 +47,7 @@ pub(crate) enum BeginError {
 /// [`BeginError`]; then requests cannot be served.
 pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> Result<(), BeginError> {
     let settings = Daemon::from_bytes(settings)?;
-    record::set_level(settings.log_level);
+    record::configure(&settings);
     // No other process looks at an Apache child's counters.
     let slot: &'static Slot = Box::leak(Box::default());
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
@@ -174,12 +174,8 @@ impl Exchange for Call {
         self.queue(Kind::File, piece.to_bytes(), Some(file));
     }
 
-    fn log(&mut self, level: Level, text: &[u8]) {
-        self.queued.push(Queued {
-            kind: Kind::Log,
-            payload: LogRecord { level, text: Bytes::from(text) }.to_bytes(),
-            descriptor: None,
-        });
+    fn log(&mut self, record: LogRecord) {
+        self.queued.push(Queued { kind: Kind::Log, payload: record.to_bytes(), descriptor: None });
     }
 
     fn end(&mut self, end: End) {

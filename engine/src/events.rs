@@ -2,7 +2,7 @@
 
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Level, LogRecord};
 
 use crate::failure;
 use crate::ffi::object;
@@ -58,13 +58,18 @@ pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, eve
     }
 }
 
-/// A record with the context of the calling thread's request, if it serves one.
+/// A record of our own with the context of the calling thread's request, if it serves one.
 pub(crate) fn log(py: Python<'_>, level: Level, text: &str) {
+    log_record(py, LogRecord::ours(level, record::speaker(), text), None);
+}
+
+/// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes from.
+pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<&Interpreter>) {
     match request::current() {
-        Some(request) => request.log(py, level, text),
+        Some(request) => request.record(py, record),
         None => {
             order::settle(py);
-            record::process(level, text);
+            record::write(&record, interpreter.map(|interpreter| &*interpreter.group));
         }
     }
 }

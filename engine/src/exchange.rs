@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::os::fd::OwnedFd;
 
-use wsgi_wire::record::Level;
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, File};
 
@@ -45,7 +45,7 @@ pub(crate) trait Exchange: Send {
     /// Content that is a piece of a file.
     fn file(&mut self, file: OwnedFd, piece: File);
     /// A record for the error log, in the context of the request.
-    fn log(&mut self, level: Level, text: &[u8]);
+    fn log(&mut self, record: LogRecord);
     /// The response is over.
     fn end(&mut self, end: End);
     /// Instead of a head: Apache shows its own page.

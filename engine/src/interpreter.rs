@@ -4,8 +4,8 @@ use std::ffi::CString;
 
 use pyo3::panic::PanicException;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyModule, PyType};
-use pyo3::{Bound, PyAny, PyResult, PyTypeInfo, Python};
-use wsgi_wire::record::Level;
+use pyo3::{PyResult, PyTypeInfo, Python};
+use wsgi_wire::record::{Level, Stream};
 
 use crate::adapter::Adapter;
 use crate::events::Callbacks;
@@ -121,11 +121,12 @@ impl Interpreter {
         }
         let functions = Functions::new();
         functions.settle(self);
-        module::install(py, self, &self.types.functions.instance(py, functions)?)?;
-        sys.setattr("stderr", streams::standard(py, self, "<stderr>")?)?;
+        let functions = self.types.functions.instance(py, functions)?;
+        module::install(py, self, &functions)?;
+        sys.setattr("stderr", streams::standard(py, self, Stream::Stderr)?)?;
         let stdout = match options.restrict_stdout {
             true => self.types.restricted.instance(py, Restricted { name: "sys.stdout" })?,
-            false => streams::standard(py, self, "<stdout>")?,
+            false => streams::standard(py, self, Stream::Stdout)?,
         };
         sys.setattr("stdout", stdout)?;
         if options.restrict_stdin {
@@ -133,7 +134,7 @@ impl Interpreter {
         }
         sys.setattr("argv", PyList::new(py, ["mod_wsgi"])?)?;
         if options.restrict_signal && settings.threads > 0 {
-            prelude.call_method1("restrict_signals", (self.note(py)?,))?;
+            prelude.call_method1("restrict_signals", (functions.getattr("_note")?,))?;
         }
         prelude.call_method0("become_user")?;
         if let Some(eggs) = &settings.python_eggs {
@@ -150,12 +151,6 @@ impl Interpreter {
             let text = failure::describe(py, &error);
             record::process(Level::Error, &format!("The {} could not be given its name:\n{text}", self.label()));
         }
-    }
-
-    /// A function that logs a text at level info.
-    fn note<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let log = py.import("mod_wsgi")?.getattr("subscribe_events")?.getattr("__self__")?.getattr("_log")?;
-        py.import("functools")?.call_method1("partial", (log, 20))
     }
 
     fn search_path(&self, py: Python<'_>, options: &Options) -> PyResult<()> {

@@ -10,27 +10,64 @@ const LINKS: [&[u8]; 2] = [
     b"The above exception was the direct cause of the following exception:",
 ];
 
+use wsgi_wire::limits;
+use wsgi_wire::record::{Level, LogRecord, Speaker, Stream};
+
+/// How what `logging` says about `stack_info` begins.
+const STACK: &[u8] = b"Stack (most recent call last):";
+
+/// What a record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Text<'a> {
+    /// A line; empty where the traceback says it all.
+    pub(crate) message: &'a [u8],
+    /// A whole traceback.
+    pub(crate) traceback: Option<&'a [u8]>,
+}
+
+impl Text<'_> {
+    /// The record that it makes: what applications print is an error, whatever it says.
+    pub(crate) fn record(self, stream: Stream, speaker: Speaker) -> LogRecord {
+        let (message, traceback) = (self.message.into(), self.traceback.map(Into::into));
+        LogRecord { level: Level::Error, stream, speaker, message, traceback, origin: None }
+    }
+}
+
+fn line_alone(message: &[u8]) -> Text<'_> {
+    Text { message, traceback: None }
+}
+
+/// Who takes records.
+type Sink<'s> = &'s mut dyn FnMut(Text<'_>);
+
 /// The text that has not become a record yet.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     /// The line that is not complete.
     partial: Vec<u8>,
+    /// The line that a traceback in the same piece of text follows: what `logging.exception` says.
+    heading: Vec<u8>,
     traceback: Option<Traceback>,
 }
 
 /// A traceback that is being collected.
 #[derive(Debug)]
 struct Traceback {
+    heading: Vec<u8>,
     text: Vec<u8>,
     part: Part,
+    /// Whether the piece of text goes on with which it became whole: exceptions may have messages of several lines.
+    open: bool,
+    /// Whether it is printed piece by piece: then another piece may follow.
+    in_pieces: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// Its frames; the first line that is not indented is the exception's own.
     Frames,
-    /// An exception group: everything of it is indented.
-    Group,
+    /// An exception group, or a stack: everything of it is indented.
+    Indented,
     /// The exception's line is there.
     Whole,
     /// An empty line followed, maybe of a chain.
@@ -43,30 +80,40 @@ fn is_indented(line: &[u8]) -> bool {
     matches!(line.first(), None | Some(b' ' | b'\t'))
 }
 
-impl Traceback {
-    fn begins(line: &[u8]) -> Option<Self> {
-        let part = match line {
-            line if line.starts_with(HEADER) => Part::Frames,
-            line if line.trim_ascii_start().starts_with(b"+ Exception Group ") && line.ends_with(HEADER) => Part::Group,
-            _ => return None,
-        };
-        Some(Self { text: line.to_vec(), part })
+/// How a traceback goes on that begins with this line, if one does.
+fn beginning(line: &[u8]) -> Option<Part> {
+    match line {
+        line if line.starts_with(HEADER) => Some(Part::Frames),
+        line if line.starts_with(STACK) => Some(Part::Indented),
+        line if line.trim_ascii_start().starts_with(b"+ Exception Group ") && line.ends_with(HEADER) => {
+            Some(Part::Indented)
+        }
+        _ => None,
     }
+}
 
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split(|b| *b == b'\n').next().unwrap_or_default()
+}
+
+impl Traceback {
     /// Takes the line if it belongs here.
     fn takes(&mut self, line: &[u8]) -> bool {
         let next = match self.part {
             Part::Frames if line.starts_with(HEADER) => return false,
             Part::Frames if is_indented(line) => Part::Frames,
             Part::Frames => Part::Whole,
-            Part::Group if is_indented(line) => Part::Group,
+            Part::Indented if is_indented(line) => Part::Indented,
             Part::Whole if line.is_empty() => Part::Gap,
             Part::Gap if LINKS.contains(&line) => Part::Link,
+            Part::Whole | Part::Gap if self.open && line.starts_with(STACK) => Part::Indented,
+            Part::Whole | Part::Gap if self.open && beginning(line).is_none() => Part::Whole,
             Part::Link if line.is_empty() => Part::Link,
             Part::Link if line.starts_with(HEADER) => Part::Frames,
-            Part::Group | Part::Whole | Part::Gap | Part::Link => return false,
+            Part::Indented | Part::Whole | Part::Gap | Part::Link => return false,
         };
         self.part = next;
+        self.open = true;
         self.text.push(b'\n');
         self.text.extend_from_slice(line);
         true
@@ -74,56 +121,70 @@ impl Traceback {
 }
 
 impl Lines {
-    /// Adds text; what is complete becomes records. `patient`: a traceback may be continued by the next call, if it was printed in pieces.
-    pub(crate) fn write(&mut self, text: &[u8], patient: bool, record: &mut dyn FnMut(&[u8])) {
+    /// No text.
+    pub(crate) const EMPTY: Self = Self { partial: Vec::new(), heading: Vec::new(), traceback: None };
+
+    /// Adds text; what is complete becomes records. `patient`: a traceback that is printed in pieces may be continued by the next call.
+    pub(crate) fn write(&mut self, text: &[u8], patient: bool, record: Sink<'_>) {
         let mut rest = text;
         while let Some(end) = rest.iter().position(|b| *b == b'\n') {
             self.partial.extend_from_slice(&rest[..end]);
             let mut line = std::mem::take(&mut self.partial);
-            self.line(&line, record);
+            rest = &rest[end + 1..];
+            let heads = !line.is_empty() && beginning(first_line(rest)).is_some();
+            self.line(&line, heads, record);
             line.clear();
             self.partial = line;
-            rest = &rest[end + 1..];
         }
         self.partial.extend_from_slice(rest);
-        if self.partial.len() > wsgi_wire::limits::LOG_RECORD {
+        if self.partial.len() > limits::LOG_RECORD {
             self.end(record);
         }
-        if !patient && self.traceback.as_ref().is_some_and(|t| matches!(t.part, Part::Whole | Part::Group)) {
+        let Some(traceback) = &mut self.traceback else { return };
+        let may_be_all = matches!(traceback.part, Part::Whole | Part::Gap | Part::Indented);
+        let waits = patient && traceback.in_pieces;
+        (traceback.open, traceback.in_pieces) = (false, true);
+        if may_be_all && !waits || traceback.text.len() > limits::LOG_RECORD {
             self.settle(record);
         }
     }
 
-    fn line(&mut self, line: &[u8], record: &mut dyn FnMut(&[u8])) {
+    /// Adds a line. `heads`: a traceback follows that belongs to it.
+    fn line(&mut self, line: &[u8], heads: bool, record: Sink<'_>) {
         if self.traceback.as_mut().is_some_and(|traceback| traceback.takes(line)) {
             return;
         }
         self.settle(record);
-        self.traceback = Traceback::begins(line);
-        if self.traceback.is_none() {
-            record(line);
+        match beginning(line) {
+            Some(part) => {
+                let heading = std::mem::take(&mut self.heading);
+                self.traceback = Some(Traceback { heading, text: line.to_vec(), part, open: true, in_pieces: false });
+            }
+            None if heads => self.heading = line.to_vec(),
+            None => record(line_alone(line)),
         }
     }
 
     /// Makes a record of a traceback that could still be continued.
-    pub(crate) fn settle(&mut self, record: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn settle(&mut self, record: Sink<'_>) {
         if let Some(traceback) = self.traceback.take() {
-            record(traceback.text.strip_suffix(b"\n").unwrap_or(&traceback.text));
+            let text = traceback.text.strip_suffix(b"\n").unwrap_or(&traceback.text);
+            record(Text { message: &traceback.heading, traceback: Some(text) });
         }
     }
 
     /// Makes a record of a line that is not complete, unless it belongs to a traceback.
-    pub(crate) fn flush(&mut self, record: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn flush(&mut self, record: Sink<'_>) {
         if !self.partial.is_empty() && self.traceback.is_none() {
-            record(&std::mem::take(&mut self.partial));
+            record(line_alone(&std::mem::take(&mut self.partial)));
         }
     }
 
     /// Makes records of all that is left.
-    pub(crate) fn end(&mut self, record: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn end(&mut self, record: Sink<'_>) {
         if !self.partial.is_empty() {
             let line = std::mem::take(&mut self.partial);
-            self.line(&line, record);
+            self.line(&line, false, record);
         }
         self.settle(record);
     }
@@ -139,7 +200,11 @@ mod tests {
 
     fn records(pieces: &[&str], patient: bool) -> Vec<String> {
         let (mut lines, mut found) = (Lines::default(), Vec::new());
-        let mut record = |text: &[u8]| found.push(String::from_utf8(text.to_vec()).unwrap());
+        let mut record = |text: Text<'_>| {
+            let parts = [Some(text.message).filter(|m| !m.is_empty() || text.traceback.is_none()), text.traceback];
+            let parts: Vec<_> = parts.into_iter().flatten().map(|p| String::from_utf8(p.to_vec()).unwrap()).collect();
+            found.push(parts.join("|"));
+        };
         for piece in pieces {
             lines.write(piece.as_bytes(), patient, &mut record);
         }
@@ -155,22 +220,54 @@ mod tests {
     #[test]
     fn a_traceback_with_its_chain_is_one() {
         let whole = format!("before\n{CHAIN}after\n");
-        assert_eq!(records(&[&whole], false), ["before", CHAIN.trim_end(), "after"]);
         let pieces: Vec<&str> = whole.split_inclusive('\n').collect();
         assert_eq!(records(&pieces, true), ["before", CHAIN.trim_end(), "after"]);
     }
 
     #[test]
-    fn an_impatient_stream_does_not_keep_a_whole_traceback_back() {
-        let (mut lines, mut found) = (Lines::default(), 0);
-        lines.write(CHAIN.as_bytes(), false, &mut |_| found += 1);
-        assert_eq!(found, 1);
+    fn a_traceback_is_not_kept_back_unless_more_may_come_to_a_patient_stream() {
+        let in_pieces: Vec<&str> = CHAIN.split_inclusive('\n').collect();
+        for (pieces, patient, wanted) in [(vec![CHAIN], false, 1), (vec![CHAIN], true, 1), (in_pieces, true, 0)] {
+            let (mut lines, mut found) = (Lines::default(), 0);
+            for piece in pieces {
+                lines.write(piece.as_bytes(), patient, &mut |_| found += 1);
+            }
+            assert_eq!(found, wanted);
+        }
     }
 
     #[test]
     fn what_only_looks_like_the_rest_of_a_traceback_is_not() {
         let text = "Traceback (most recent call last):\n  File \"a\"\nKeyError: 1\n\nnext\n";
-        assert_eq!(records(&[text], true), ["Traceback (most recent call last):\n  File \"a\"\nKeyError: 1", "next"]);
+        let pieces: Vec<&str> = text.split_inclusive('\n').collect();
+        assert_eq!(records(&pieces, true), ["Traceback (most recent call last):\n  File \"a\"\nKeyError: 1", "next"]);
+    }
+
+    #[test]
+    fn what_is_written_at_one_stroke_with_a_traceback_stays_with_it() {
+        let logged = format!("first\nERROR shop failed\n{CHAIN}and its second line\n\n# a hint\n");
+        let traceback = logged.split_once("failed\n").unwrap().1.trim_end();
+        for patient in [true, false] {
+            let wanted = ["first", &format!("ERROR shop failed|{traceback}"), "next"];
+            assert_eq!(records(&[&logged, "next\n"], patient), wanted);
+        }
+        let stack = "why\nStack (most recent call last):\n  File \"a\"\n    b()\n";
+        assert_eq!(
+            records(&[stack, "next\n"], true),
+            ["why|Stack (most recent call last):\n  File \"a\"\n    b()", "next"]
+        );
+        let both =
+            format!("no\nTraceback (most recent call last):\n  File\nE: x\n{}", stack.split_once('\n').unwrap().1);
+        assert_eq!(records(&[&both], true).len(), 1);
+        let two = format!("{CHAIN}{CHAIN}");
+        assert_eq!(records(&[&two], true), [CHAIN.trim_end(), CHAIN.trim_end()]);
+    }
+
+    #[test]
+    fn nothing_grows_without_end() {
+        let long = "x".repeat(limits::LOG_RECORD + 1);
+        assert!(records(&["Traceback (most recent call last):\n", &format!("  {long}\n"), "  more"], true).len() > 1);
+        assert!(records(&[&long, "y"], true).len() > 1);
     }
 
     #[test]
@@ -190,10 +287,10 @@ mod tests {
     #[test]
     fn flushing_ends_a_line_but_not_a_traceback() {
         let (mut lines, mut found) = (Lines::default(), Vec::new());
-        lines.write(b"half", true, &mut |text| found.push(text.to_vec()));
-        lines.flush(&mut |text| found.push(text.to_vec()));
-        lines.write(b"Traceback (most recent call last):\n  Fi", true, &mut |text| found.push(text.to_vec()));
-        lines.flush(&mut |text| found.push(text.to_vec()));
+        lines.write(b"half", true, &mut |text| found.push(text.message.to_vec()));
+        lines.flush(&mut |text| found.push(text.message.to_vec()));
+        lines.write(b"Traceback (most recent call last):\n  Fi", true, &mut |text| found.push(text.message.to_vec()));
+        lines.flush(&mut |text| found.push(text.message.to_vec()));
         assert_eq!(found, [b"half"]);
     }
 }

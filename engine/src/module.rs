@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use pyo3::exceptions::{PyAttributeError, PyOSError, PyRuntimeError};
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyListMethods, PyModule, PyModuleMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::codec::Bytes;
+use wsgi_wire::record::{Level, LogRecord, Origin, Stream};
 
 use crate::events;
 use crate::ffi::class::{Args, Class, Definition, This};
@@ -80,7 +81,8 @@ impl Class for Functions {
             .method(c"server_metrics", server_metrics)
             .method(c"__getattr__", late_attribute)
             .method(c"_log_enabled", log_enabled)
-            .method(c"_log", log);
+            .method(c"_log", log_from_logging)
+            .method(c"_note", note);
     }
 }
 
@@ -136,17 +138,37 @@ fn level(number: i64) -> Level {
 }
 
 fn log_enabled<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    let number: i64 = args.required("_log_enabled", 0, 1, 1)?.extract()?;
-    // A virtual host may want more than the server as a whole: in a request the Apache child decides.
-    let enabled = request::current().is_some() || record::enabled(level(number));
+    let level = level(args.required("_log_enabled", 0, 1, 1)?.extract()?);
+    // A directory may want more or less than its server.
+    let enabled = request::current().map_or_else(|| record::enabled(level), |request| request.logs(level));
     Ok(pyo3::types::PyBool::new(this.py(), enabled).to_owned().into_any())
 }
 
-fn log<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    let number: i64 = args.required("_log", 0, 2, 2)?.extract()?;
-    let text = args.required("_log", 1, 2, 2)?.call_method1("encode", ("utf-8", "backslashreplace"))?;
-    let text: &[u8] = text.extract()?;
-    events::log(this.py(), level(number), &String::from_utf8_lossy(text));
+/// `_log(level, message, traceback or None, logger, file, line)`
+fn log_from_logging<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let argument = |at| args.required("_log", at, 6, 6);
+    let text = |at| argument(at)?.str()?.call_method1("encode", ("utf-8", "backslashreplace"))?.extract::<Vec<u8>>();
+    let record = LogRecord {
+        level: level(argument(0)?.extract()?),
+        stream: Stream::Logging,
+        speaker: record::speaker(),
+        message: Bytes(text(1)?),
+        traceback: if argument(2)?.is_none() { None } else { Some(Bytes(text(2)?)) },
+        origin: Some(Origin {
+            logger: Bytes(text(3)?),
+            file: Bytes(text(4)?),
+            // Whoever makes records by hand may put anything there.
+            line: argument(5)?.extract().unwrap_or(0),
+        }),
+    };
+    events::log_record(this.py(), record, this.interpreter().ok());
+    Ok(this.py().None().into_bound(this.py()))
+}
+
+/// `_note(text)`: a record of our own at level info.
+fn note<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let text = args.required("_note", 0, 1, 1)?.call_method1("encode", ("utf-8", "backslashreplace"))?;
+    events::log(this.py(), Level::Info, &String::from_utf8_lossy(text.extract()?));
     Ok(this.py().None().into_bound(this.py()))
 }
 

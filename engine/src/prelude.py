@@ -50,8 +50,18 @@ def restrict_signals(note):
 
 
 def log_handler(enabled, write):
-    """The class mod_wsgi.LogHandler; `enabled(number)` and `write(number, text)` take the levels of the logging module."""
+    """The class mod_wsgi.LogHandler; `enabled(number)` and `write(number, …)` take the levels of the logging module."""
     import logging
+
+    def split(record, text):
+        """The message and, if there is one, the traceback below it, which stays with it."""
+        if not (record.exc_info or record.exc_text or record.stack_info):
+            return text, None
+        message, found, rest = text.partition(f"\n{record.exc_text}") if record.exc_text else (text, "", "")
+        if found:
+            return message, record.exc_text + rest
+        message, found, rest = text.partition("\n")
+        return message, rest if found else None
 
     class LogHandler(logging.Handler):
         """Writes to Apache's error log, at the Apache level of the same meaning."""
@@ -64,8 +74,8 @@ def log_handler(enabled, write):
             except Exception:
                 self.handleError(record)
                 return
-            for line in text.splitlines():
-                write(record.levelno, line)
+            if text:
+                write(record.levelno, *split(record, text), record.name, record.pathname, record.lineno)
 
     LogHandler.__module__ = "mod_wsgi"
     LogHandler.__qualname__ = "LogHandler"

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 use pyo3::{Bound, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::limits;
+use wsgi_wire::record::{Level, LogRecord, Stream};
 
 use crate::body::Body;
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::ffi::attach;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
-use crate::lines::Lines;
+use crate::lines::{Lines, Text};
+use crate::record;
 use crate::response::Response;
 use crate::route::Route;
 
@@ -44,7 +46,9 @@ pub(crate) struct Live {
     pub(crate) body: Body,
     /// What is being written to the log.
     lines: Lines,
-    route: Arc<Route>,
+    /// By which stream.
+    stream: Stream,
+    log_level: Level,
     /// For events and metrics.
     pub(crate) counts: Counts,
 }
@@ -86,7 +90,8 @@ impl Request {
             response,
             body,
             lines: Lines::default(),
-            route: Arc::clone(route),
+            stream: Stream::Errors,
+            log_level: route.rules.log_level,
             counts: Counts::default(),
         };
         Arc::new(Self {
@@ -140,27 +145,46 @@ impl Request {
         live.take()
     }
 
-    /// Writes records with the request's context, now.
+    /// Whether records of this level are written.
+    pub(crate) fn logs(&self, level: Level) -> bool {
+        level <= self.route.rules.log_level
+    }
+
+    /// Writes a record of our own with the request's context, now; see [`LogRecord::ours`].
     pub(crate) fn log(&self, py: Python<'_>, level: Level, text: &str) {
-        let outcome = self.with(py, |live| {
+        self.record(py, LogRecord::ours(level, record::speaker(), text));
+    }
+
+    /// Writes a record with the request's context, now.
+    pub(crate) fn record(&self, py: Python<'_>, record: LogRecord) {
+        let mut record = Some(record);
+        self.with(py, |live| {
             live.settle_log();
-            live.record(level, text.as_bytes());
+            if let Some(record) = record.take() {
+                live.record(record);
+            }
             live.exchange.flush(false)
         });
-        if outcome.is_none() {
-            crate::record::process(level, text);
+        if let Some(record) = record {
+            record::write(&record, Some(&self.interpreter.group));
         }
     }
 }
 
 impl Live {
-    /// A record with the script's name in front.
-    pub(crate) fn record(&mut self, level: Level, text: &[u8]) {
-        self.exchange.log(level, &[b"[script ", self.route.script(), b"] ", text].concat());
+    fn record(&mut self, mut record: LogRecord) {
+        if record.level <= self.log_level {
+            record.message.0.truncate(limits::LOG_RECORD);
+            self.exchange.log(record);
+        }
     }
 
-    /// Text for the log: what is complete of it becomes records.
-    pub(crate) fn write_log(&mut self, text: &[u8]) {
+    /// Text that was written to a stream: what is complete of it becomes records. What several streams write becomes one line.
+    pub(crate) fn write_log(&mut self, stream: Stream, text: &[u8]) {
+        if stream != self.stream {
+            self.settle_log();
+            self.stream = stream;
+        }
         self.with_lines(|lines, record| lines.write(text, true, record));
     }
 
@@ -179,9 +203,9 @@ impl Live {
         self.with_lines(Lines::end);
     }
 
-    fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(&[u8]))) {
-        let mut lines = std::mem::take(&mut self.lines);
-        step(&mut lines, &mut |text| self.record(Level::Error, text));
+    fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
+        let (mut lines, stream) = (std::mem::take(&mut self.lines), self.stream);
+        step(&mut lines, &mut |text| self.record(text.record(stream, record::speaker())));
         self.lines = lines;
     }
 

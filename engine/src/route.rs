@@ -25,10 +25,8 @@ pub(crate) struct Route {
     application_group: Vec<u8>,
     callable: Vec<u8>,
     script_name: Vec<u8>,
-    /// Whether a changed script is loaded anew.
-    pub(crate) reloading: bool,
-    /// Whether its requests leave the inactivity timer alone.
-    pub(crate) ignore_activity: bool,
+    /// How its requests are treated.
+    pub(crate) rules: request::Rules,
     /// The interpreter that its requests run in, once there is one.
     interpreter: OnceLock<&'static Interpreter>,
     /// The constant part of the environ, in that interpreter.
@@ -44,8 +42,7 @@ impl Route {
             script: content.script.to_vec(),
             application_group: content.application_group.to_vec(),
             callable: content.callable.to_vec(),
-            reloading: content.reloading,
-            ignore_activity: content.ignore_activity,
+            rules: content.rules,
             interpreter: OnceLock::new(),
             template: OnceLock::new(),
             payload,

@@ -82,7 +82,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let (control, listener, table) = (inherited(CONTROL)?, inherited(LISTENER)?, inherited(TABLE)?);
     let mut control = Control::new(control);
     let settings = attach::detach(py, || control.settings())?;
-    record::set_level(settings.log_level);
+    record::configure(&settings);
     match &settings.display_name {
         Some(title) => ffi::set_title(title),
         None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),

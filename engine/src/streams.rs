@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString, PyStringMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{LogRecord, Stream};
 
 use crate::ffi::class::{Args, Class, Definition, This};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
-use crate::lines::Lines;
+use crate::lines::{Lines, Text};
 use crate::order;
 use crate::record;
 use crate::request::{self, Request};
@@ -29,7 +29,8 @@ enum Target {
 
 /// The binary stream below a text stream.
 pub(crate) struct Log {
-    name: &'static str,
+    stream: Stream,
+    interpreter: &'static Interpreter,
     target: Mutex<Target>,
 }
 
@@ -50,21 +51,30 @@ impl Log {
     fn write(&self, py: Python<'_>, text: &[u8]) -> PyResult<()> {
         let Some(request) = self.request()? else {
             order::settle(py);
-            OUTSIDE.with_borrow_mut(|outside| outside.write(text));
+            self.write_outside(text);
             return Ok(());
         };
         let write = |live: &mut request::Live| {
-            live.write_log(text);
+            live.write_log(self.stream, text);
             live.exchange.flush(false)
         };
         if request.with(py, write).is_some() {
             return Ok(());
         }
         match &*self.target() {
-            Target::Thread => OUTSIDE.with_borrow_mut(|outside| outside.write(text)),
+            Target::Thread => self.write_outside(text),
             Target::Request(_) | Target::Nobody => return Err(over("write")),
         }
         Ok(())
+    }
+
+    fn write_outside(&self, text: &[u8]) {
+        OUTSIDE.with_borrow_mut(|outside| {
+            outside.stream = self.stream;
+            outside.interpreter = Some(self.interpreter);
+            // Nobody knows when the thread writes again.
+            outside.step(|lines, record| lines.write(text, false, record));
+        });
     }
 }
 
@@ -73,33 +83,31 @@ fn over(method: &str) -> pyo3::PyErr {
 }
 
 /// What a thread is writing while it serves no request.
-#[derive(Default)]
-struct Outside(Lines);
-
-/// A record without a request.
-fn record_outside(text: &[u8]) {
-    record::application(Level::Error, text);
+struct Outside {
+    lines: Lines,
+    stream: Stream,
+    interpreter: Option<&'static Interpreter>,
 }
 
 impl Outside {
-    fn write(&mut self, text: &[u8]) {
-        // Nobody knows when the thread writes again.
-        self.0.write(text, false, &mut record_outside);
-    }
+    const EMPTY: Self = Self { lines: Lines::EMPTY, stream: Stream::Stderr, interpreter: None };
 
-    fn flush(&mut self) {
-        self.0.flush(&mut record_outside);
+    /// Does something with the lines; what it completes becomes records.
+    fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
+        let (stream, group) = (self.stream, self.interpreter.map(|interpreter| &*interpreter.group));
+        let write = |record: LogRecord| record::write(&record, group);
+        step(&mut self.lines, &mut |text| write(text.record(stream, record::speaker())));
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        self.0.end(&mut record_outside);
+        self.step(Lines::end);
     }
 }
 
 thread_local! {
-    static OUTSIDE: RefCell<Outside> = RefCell::default();
+    static OUTSIDE: RefCell<Outside> = const { RefCell::new(Outside::EMPTY) };
     /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the last one.
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
 }
@@ -192,7 +200,7 @@ fn flush<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<
             request.with(this.py(), step).is_some()
         });
         if !flushed {
-            OUTSIDE.with_borrow_mut(Outside::flush);
+            OUTSIDE.with_borrow_mut(|outside| outside.step(Lines::flush));
         }
     }
     Ok(none(this.py()))
@@ -211,7 +219,7 @@ fn file_number<'py>(_this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult
 }
 
 fn name<'py>(this: This<'_, 'py, Log>) -> PyResult<Bound<'py, PyAny>> {
-    text(this.py(), this.name)
+    text(this.py(), &format!("<{}>", this.stream.name()))
 }
 
 fn wrap<'py>(py: Python<'py>, log: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -230,10 +238,10 @@ fn wrap<'py>(py: Python<'py>, log: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
 /// What CPython raises.
 pub(crate) fn standard<'py>(
     py: Python<'py>,
-    interpreter: &Interpreter,
-    name: &'static str,
+    interpreter: &'static Interpreter,
+    stream: Stream,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let log = interpreter.types.log.instance(py, Log { name, target: Mutex::new(Target::Thread) })?;
+    let log = interpreter.types.log.instance(py, Log { stream, interpreter, target: Mutex::new(Target::Thread) })?;
     wrap(py, &log)
 }
 
@@ -250,7 +258,8 @@ pub(crate) fn errors<'py>(py: Python<'py>, request: &Arc<Request>) -> PyResult<B
         ERRORS.with_borrow_mut(|all| all.push(errors));
         return Ok(stream);
     }
-    let log = interpreter.types.log.instance(py, Log { name: "<wsgi.errors>", target: Mutex::new(target) })?;
+    let log = Log { stream: Stream::Errors, interpreter, target: Mutex::new(target) };
+    let log = interpreter.types.log.instance(py, log)?;
     let stream = wrap(py, &log)?;
     let errors = Errors { interpreter, stream: Owned::new(stream.clone()), log: Owned::new(log) };
     ERRORS.with_borrow_mut(|all| all.push(errors));

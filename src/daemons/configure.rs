@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
 
 use crate::directives::configuration::{Configuration, Group, InterpreterSettings, Origin};
@@ -29,21 +29,32 @@ pub struct Surroundings {
     pub server: Server,
     /// How many error logs there are.
     pub error_logs: u32,
-    /// Level of the main server.
-    pub log_level: Level,
     /// The process groups that are known to serve one application.
     pub sole: BTreeSet<Vec<u8>>,
+    /// What the main server logs.
+    pub log: LogStyle,
+    /// Its `ServerName`.
+    pub vhost: Vec<u8>,
     /// Apache's `Timeout`, in seconds.
     pub timeout: u32,
 }
 
-/// Where a group writes: which of the error logs, and up to which level.
+/// What a server wants to be logged, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct LogStyle {
+    /// The level of this module.
+    pub level: Level,
+    /// `WSGILogFormat`
+    pub format: Format,
+}
+
+/// Where a group writes.
 #[derive(Debug, Clone, Copy)]
 pub struct GroupLog {
     /// Counts the descriptors sent along.
     pub index: u32,
-    /// Level of its server.
-    pub level: Level,
+    /// As its server wants.
+    pub style: LogStyle,
 }
 
 fn bytes(text: &[u8]) -> Bytes {
@@ -59,7 +70,9 @@ pub fn configure(configuration: &Configuration, around: &Surroundings, log: impl
     Configure {
         generation: around.generation,
         error_logs: around.error_logs,
-        log_level: around.log_level,
+        log_level: around.log.level,
+        log_format: around.log.format,
+        vhost: bytes(&around.vhost),
         socket_prefix: around.socket_prefix.clone(),
         parent: around.parent,
         children: around.children.as_ref().map(|(user, gid)| (user.uid, *gid)),
@@ -72,7 +85,7 @@ fn group(configuration: &Configuration, around: &Surroundings, group: &Group, lo
         processes: group.options.processes.unwrap_or(1),
         error_log: log.index,
         spawn: spawn(configuration, around, group),
-        daemon: daemon(configuration, around, group, log.level),
+        daemon: daemon(configuration, around, group, log.style),
     }
 }
 
@@ -152,7 +165,7 @@ fn python_flags(configuration: &Configuration) -> Vec<Bytes> {
     flags
 }
 
-fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, log_level: Level) -> Daemon {
+fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, log: LogStyle) -> Daemon {
     let options = &group.options;
     let list = |paths: &[Vec<u8>]| paths.iter().map(|p| bytes(p)).collect::<Vec<_>>();
     Daemon {
@@ -202,7 +215,9 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         destroy_interpreter: configuration.destroy_interpreter,
         case_sensitive: configuration.case_sensitive,
         children: around.children.as_ref().map(|(user, _)| user.uid),
-        log_level,
+        log_level: log.level,
+        log_format: log.format,
+        vhost: bytes(group.origin.hostname.as_deref().unwrap_or(&around.vhost)),
         server: around.server.clone(),
     }
 }
@@ -217,7 +232,7 @@ pub fn embedded(configuration: &Configuration, around: &Surroundings) -> Plan {
         threads: server.threads_per_process.max(1),
         python_eggs: optional(configuration.python.eggs.as_ref()),
         server_metrics: configuration.server_metrics,
-        ..daemon(configuration, around, &group, around.log_level)
+        ..daemon(configuration, around, &group, around.log)
     };
     let python = &configuration.python;
     let numbers = [("PYTHONOPTIMIZE", python.optimize), ("PYTHONDONTWRITEBYTECODE", python.dont_write_bytecode.into())];
@@ -275,6 +290,8 @@ mod tests {
     use super::*;
     use crate::directives::configuration::{InterpreterSection, Preload as Wanted};
 
+    const LOG: LogStyle = LogStyle { level: Level::Info, format: Format::Text };
+
     fn apache() -> User {
         User { uid: 33, gid: 33, name: b"www-data".to_vec(), home: Some(b"/var/www".to_vec()) }
     }
@@ -295,8 +312,9 @@ mod tests {
                 threads_per_process: 1,
             },
             error_logs: 1,
-            log_level: Level::Info,
             sole: BTreeSet::new(),
+            log: LOG,
+            vhost: b"localhost".to_vec(),
             timeout: 60,
         }
     }
@@ -307,7 +325,7 @@ mod tests {
     }
 
     fn only(configuration: &Configuration, children: Option<(User, u32)>) -> WireGroup {
-        let log = |_: &Group| GroupLog { index: 0, level: Level::Info };
+        let log = |_: &Group| GroupLog { index: 0, style: LOG };
         configure(configuration, &around(children), log).groups.remove(0)
     }
 

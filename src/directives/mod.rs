@@ -4,6 +4,7 @@
 pub mod alias;
 pub mod configuration;
 pub mod daemon;
+mod logging;
 mod process;
 mod request;
 pub mod settings;
@@ -88,7 +89,7 @@ use Setter::{Global as Process, Pending, Request, Server as Host};
 
 /// Every directive.
 #[rustfmt::skip]
-pub static DIRECTIVES: [Directive; 50] = [
+pub static DIRECTIVES: [Directive; 51] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-folder [option=value ...]: serve this part of the site by WSGI scripts"),
     row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-folder [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
@@ -123,6 +124,8 @@ pub static DIRECTIVES: [Directive; 50] = [
     row(c"WSGICaseSensitivity", Global, Process(process::case_sensitivity), c"On|Off: whether file names differ by case"),
     row(c"WSGIVerboseDebugging", Global, Process(process::without_effect), c"On|Off: accepted, without effect; use LogLevel wsgi:debug"),
     row(c"<WSGIInterpreterOptions", Global, Process(process::interpreter_options), c"[process-group=name] [application-group=name]: settings of some interpreters"),
+
+    row(c"WSGILogFormat", Server, Host(logging::format), c"text|json: what records of this module look like in the error log"),
 
     row(c"WSGIPassAuthorization", FileInfo, Request(request::pass_authorization), c"On|Off: hand the Authorization header to applications"),
     row(c"WSGIPassApacheRequest", Anywhere, Request(request::pass_apache_request), c"On|Off: hand the request_rec to applications (embedded mode)"),

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wsgi_wire::record::Format;
+
 use super::alias::Alias;
 use crate::policy::proxies::{Subnet, TrustedHeader};
 
@@ -110,12 +112,17 @@ impl RequestSettings {
 pub struct ServerSettings {
     /// `WSGIScriptAlias` and `WSGIScriptAliasMatch` in the order in which they are tried.
     pub aliases: Vec<Arc<Alias>>,
+    /// `WSGILogFormat`
+    pub log_format: Option<Format>,
 }
 
 impl ServerSettings {
     /// A virtual host's own aliases come first, then those of the main server.
     pub fn merge(&self, over: &Self) -> Self {
-        Self { aliases: over.aliases.iter().chain(&self.aliases).cloned().collect() }
+        Self {
+            aliases: over.aliases.iter().chain(&self.aliases).cloned().collect(),
+            log_format: over.log_format.or(self.log_format),
+        }
     }
 }
 

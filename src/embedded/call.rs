@@ -9,11 +9,11 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{Host, View};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
-use wsgi_wire::record::Level;
-use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord};
+use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::response::{End, Fail, File, Head, Headers};
 
 use super::python::Engine;
-use crate::httpd::{guard, scoreboard};
+use crate::httpd::{guard, log, scoreboard};
 use crate::relay::conversation::Outcome;
 use crate::relay::{Client, Gone, Then};
 
@@ -61,8 +61,8 @@ impl<C: Client> Call<'_, C> {
         match kind {
             Kind::Log => {
                 match LogRecord::from_bytes(payload) {
-                    Ok(record) => self.client.log(record.level, &record.text),
-                    Err(_) => self.client.log(Level::Error, b"a log record of the engine is not understood"),
+                    Ok(record) => self.client.log(&record),
+                    Err(_) => self.client.log(&log::ours(Level::Error, "a log record of the engine is not understood")),
                 }
                 return Ok(());
             }

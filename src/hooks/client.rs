@@ -3,16 +3,15 @@
 
 use std::os::fd::OwnedFd;
 
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 
 use super::answer::{self, Disposition};
 use crate::httpd::body::BodyReader;
-use crate::httpd::log;
+use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
 use crate::httpd::response::{self as httpd, FilePiece, ResponseBody};
-use crate::policy::record::shorten;
 use crate::relay::{Client, Gone, Then};
 
 /// One request of a client, and the response on its way back.
@@ -30,6 +29,7 @@ pub struct HttpClient<'c, 'r> {
     /// The status with which Apache itself answers such a body, whatever the application makes of it.
     body_refusal: Option<u16>,
     rules: ResponseRules,
+    place: Place<'c>,
 }
 
 /// What the place where the application runs decides about its responses.
@@ -43,7 +43,7 @@ pub struct ResponseRules {
 
 impl<'c, 'r> HttpClient<'c, 'r> {
     /// Begins.
-    pub fn new(r: &'c mut Request<'r>, rules: ResponseRules) -> Self {
+    pub fn new(r: &'c mut Request<'r>, rules: ResponseRules, place: Place<'c>) -> Self {
         let (body, response) = (BodyReader::new(r), ResponseBody::new(r));
         Self {
             r,
@@ -56,6 +56,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             body_failure: None,
             body_refusal: None,
             rules,
+            place,
         }
     }
 
@@ -132,10 +133,8 @@ impl Client for HttpClient<'_, '_> {
         self.r.ssl_variable(name).map(<[u8]>::to_vec)
     }
 
-    fn log(&mut self, level: Level, text: &[u8]) {
-        if log::wanted(self.r, level) {
-            log::request_bytes(self.r, level, &shorten(text));
-        }
+    fn log(&mut self, record: &LogRecord) {
+        log::record(self.r, record, Some(self.place));
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {
@@ -144,15 +143,12 @@ impl Client for HttpClient<'_, '_> {
 
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
         if let Some(name) = answer::too_long(head, self.rules.header_limit) {
-            log::request(
-                self.r,
-                Level::Error,
-                format_args!(
-                    "the response header {} is longer than header-buffer-size={} allows; raise this option of WSGIDaemonProcess",
-                    String::from_utf8_lossy(name),
-                    self.rules.header_limit
-                ),
+            let text = format!(
+                "the response header {} is longer than header-buffer-size={} allows; raise this option of WSGIDaemonProcess",
+                String::from_utf8_lossy(name),
+                self.rules.header_limit
             );
+            self.log(&log::ours(Level::Error, &text));
             return Err(500);
         }
         let override_errors = self.r.settings().and_then(|s| s.error_override).unwrap_or(false);

@@ -9,7 +9,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::record::Level;
-use wsgi_wire::request::{Body, Facts, put_request, put_route};
+use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
 
 use super::answer::Disposition;
 use super::client::{HttpClient, ResponseRules};
@@ -73,7 +73,8 @@ fn run<'r>(
     let expects_continue = r.headers_in().get(c"Expect").is_some();
     let request_start = r.time();
     let rules = ResponseRules { header_limit: group.header_limit, local_redirects: true };
-    let mut client = HttpClient::new(r, rules);
+    let script = r.filename();
+    let mut client = HttpClient::new(r, rules, environ.destination().place(script));
     let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body);
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
@@ -127,7 +128,9 @@ pub fn in_process<'r>(
         0u16.put(route);
         write_route(r, settings, environ, route);
         put_request(request, &facts, body, |vars| environ.write_request(r, vars));
-        let mut client = HttpClient::new(r, ResponseRules { header_limit: usize::MAX, local_redirects: false });
+        let rules = ResponseRules { header_limit: usize::MAX, local_redirects: false };
+        let script = r.filename();
+        let mut client = HttpClient::new(r, rules, environ.destination().place(script));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
         conclude(&mut client, outcome)
     })
@@ -148,8 +151,11 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
         destination.handler_script.unwrap_or(r.filename()),
         &destination.application_group,
         &destination.callable,
-        settings.script_reloading.unwrap_or(true),
-        settings.ignore_activity.unwrap_or(false),
+        Rules {
+            reloading: settings.script_reloading.unwrap_or(true),
+            ignore_activity: settings.ignore_activity.unwrap_or(false),
+            log_level: r.log_level(),
+        },
         |vars| environ.write_route(r, vars),
     );
 }
@@ -202,7 +208,7 @@ fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer,
         Outcome::Refused(status) => Ok(Answer::Status(status)),
         Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) if client.has_passed() => {
             if let Some((_, reason)) = failure(outcome) {
-                log::request(client.request(), Level::Error, format_args!("{reason}; the response is cut short"));
+                client.log(&log::ours(Level::Error, &format!("{reason}; the response is cut short")));
             }
             client.abort();
             Ok(Answer::Ok)

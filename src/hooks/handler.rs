@@ -52,7 +52,7 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
     match serve(r, settings, handler_script) {
         Ok(answer) => answer,
         Err(Refused { status, reason }) => {
-            log::request(r, Level::Error, format_args!("{reason}: {}", String::from_utf8_lossy(r.filename())));
+            log::request(r, Level::Error, format_args!("{reason}"));
             Answer::Status(status)
         }
     }

@@ -10,10 +10,10 @@ use std::path::Path;
 use std::process;
 use std::sync::{Arc, PoisonError};
 
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::Server as ServerFacts;
 
-use crate::daemons::configure::{GroupLog, Surroundings, configure, embedded};
+use crate::daemons::configure::{GroupLog, LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Missing};
 use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
 use crate::daemons::{self, Runtime};
@@ -172,8 +172,9 @@ fn surroundings(
             threads_per_process,
         },
         error_logs: logs.descriptors.len() as u32,
-        log_level: main.log_level(),
         sole: sole::groups(&tree::configuration(), is_file),
+        log: log_style(main),
+        vhost: main.hostname().unwrap_or_default().to_vec(),
         timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),
     })
 }
@@ -212,9 +213,14 @@ impl ErrorLogs {
 
     fn of_group(&self, group: &Group, servers: &[Server<'_>]) -> GroupLog {
         let index = self.servers.iter().find(|(id, _)| *id == group.origin.id).map_or(0, |(_, index)| *index);
-        let level = servers.iter().find(|s| s.id() == group.origin.id).map_or(Level::Warn, |s| s.log_level());
-        GroupLog { index, level }
+        let server = servers.iter().find(|s| s.id() == group.origin.id);
+        let style = server.map_or(LogStyle { level: Level::Warn, format: Format::Text }, |s| log_style(*s));
+        GroupLog { index, style }
     }
+}
+
+fn log_style(server: Server<'_>) -> LogStyle {
+    LogStyle { level: server.log_level(), format: log::format(server) }
 }
 
 /// `Python/X.Y`, if the module's file name tells for which Python it was installed (`mod_wsgi-py311.….so`).

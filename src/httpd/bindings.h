@@ -36,7 +36,9 @@ void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_of
 int wsgi_shim_request_logs(const request_rec *r, int module_index, int level);
 int wsgi_shim_server_logs(const server_rec *s, int module_index, int level);
 int wsgi_shim_server_level(const server_rec *s, int module_index);
-void wsgi_shim_log_request(int module_index, int level, const request_rec *r, const char *text);
+int wsgi_shim_request_level(const request_rec *r, int module_index);
+void wsgi_shim_log_request(const char *file, int line, int module_index, int level, const request_rec *r,
+                           const char *text);
 void wsgi_shim_log_server(int module_index, int level, const server_rec *s, const char *text);
 
 /* Bit-fields of the core module's configuration for this request's directory. */

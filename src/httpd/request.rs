@@ -4,9 +4,12 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
+use wsgi_wire::record::Level;
+
 use super::bytes;
+use super::module;
 use super::pool::Pool;
-use super::server::Server;
+use super::server::{Server, level};
 use super::sys::{self, request_rec};
 use super::table::Table;
 
@@ -280,7 +283,7 @@ impl<'r> Request<'r> {
     }
 
     /// Apache's id of this request (`%L`), made if there is none yet.
-    pub fn id(&mut self) -> &'r [u8] {
+    pub fn id(&self) -> &'r [u8] {
         // SAFETY: S1; the hook writes a string of the request's pool.
         unsafe {
             if (*self.raw).log_id.is_null() {
@@ -327,6 +330,12 @@ impl<'r> Request<'r> {
     /// Whether `AcceptPathInfo Off` rejects what follows the file.
     pub fn rejects_path_info(&self) -> bool {
         self.rec().used_path_info == sys::AP_REQ_REJECT_PATH_INFO
+    }
+
+    /// The level up to which records of this module about the request are written.
+    pub fn log_level(&self) -> Level {
+        // SAFETY: S1.
+        level(unsafe { sys::wsgi_shim_request_level(self.raw, module::index()) })
     }
 
     /// `LimitRequestBody`; 0 is no limit.

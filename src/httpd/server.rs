@@ -69,11 +69,7 @@ impl<'s> Server<'s> {
     /// The level up to which records of this module are written.
     pub fn log_level(self) -> Level {
         // SAFETY: S5.
-        let level = unsafe { sys::wsgi_shim_server_level(self.raw, module::index()) };
-        u8::try_from(level.clamp(0, Level::Trace as c_int))
-            .ok()
-            .and_then(|n| Level::try_from(n).ok())
-            .unwrap_or(Level::Warn)
+        level(unsafe { sys::wsgi_shim_server_level(self.raw, module::index()) })
     }
 
     /// The descriptor of its error log; `None` where it logs to a program or to syslog through no file.
@@ -98,6 +94,12 @@ impl<'s> Server<'s> {
             (!next.is_null()).then(|| unsafe { Server::from_raw(next) })
         })
     }
+}
+
+/// A level by httpd's number.
+pub(super) fn level(number: c_int) -> Level {
+    let number = u8::try_from(number.clamp(0, Level::Trace as c_int)).ok();
+    number.and_then(|n| Level::try_from(n).ok()).unwrap_or(Level::Warn)
 }
 
 /// What kind of run of httpd this is.

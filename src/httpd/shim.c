@@ -51,14 +51,20 @@ int wsgi_shim_server_logs(const server_rec *s, int module_index, int level)
     return APLOG_MODULE_IS_LEVEL(s, module_index, level);
 }
 
+int wsgi_shim_request_level(const request_rec *r, int module_index)
+{
+    return ap_get_request_module_loglevel(r, module_index);
+}
+
 int wsgi_shim_server_level(const server_rec *s, int module_index)
 {
     return ap_get_server_module_loglevel(s, module_index);
 }
 
-void wsgi_shim_log_request(int module_index, int level, const request_rec *r, const char *text)
+void wsgi_shim_log_request(const char *file, int line, int module_index, int level, const request_rec *r,
+                           const char *text)
 {
-    ap_log_rerror_("mod_wsgi.c", 0, module_index, level, 0, r, "%s", text);
+    ap_log_rerror_(file, line, module_index, level, 0, r, "%s", text);
 }
 
 void wsgi_shim_log_server(int module_index, int level, const server_rec *s, const char *text)

@@ -8,12 +8,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
-use wsgi_wire::record::Level;
-use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord, Reject};
+use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
 use super::{Client, Gone, Then};
+use crate::httpd::log;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +165,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 },
                 Kind::Log => match LogRecord::from_bytes(frame.payload) {
                     Ok(record) => {
-                        self.client.log(record.level, &record.text);
+                        self.client.log(&record);
                         Step::On
                     }
                     Err(_) => Step::Over(Outcome::Lost(self.headed)),
@@ -220,7 +221,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             Err(error) => frame::put(&mut answer, Kind::BodyError, |out| error.put(out)),
         };
         if put.is_err() {
-            self.client.log(Level::Error, b"a piece of the request body does not fit into a frame");
+            self.client.log(&log::ours(Level::Error, "a piece of the request body does not fit into a frame"));
         }
         // Should the process be gone, the next read tells.
         let _ = self.connection.send(&answer);

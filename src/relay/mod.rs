@@ -12,7 +12,7 @@ pub mod inbox;
 
 use std::os::fd::OwnedFd;
 
-use wsgi_wire::record::Level;
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{File, Head, Headers};
 
 /// The HTTP side of one request.
@@ -29,8 +29,8 @@ pub trait Client {
         None
     }
 
-    /// Writes one record into the error log.
-    fn log(&mut self, level: Level, text: &[u8]);
+    /// Writes a record into the error log, in the context of the request.
+    fn log(&mut self, record: &LogRecord);
 
     /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
     fn early_hints(&mut self, headers: Headers<'_>);

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control;
-use wsgi_wire::record::Level;
 
 use crate::channel::Channel;
 use crate::lifecycle::Limits;
+use crate::log::Log;
 
 /// A process group. Processes hold on to the one they were started with.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Group {
     pub settings: control::Group,
     /// Its virtual host's error log.
     pub error_log: Rc<OwnedFd>,
+    /// For records about it.
+    pub log: Log,
     /// The time limits of its processes.
     pub limits: Limits,
 }
@@ -53,7 +55,7 @@ pub struct Configuration {
     /// Since when it is in force.
     pub since: Instant,
     /// What this process logs.
-    pub log_level: Level,
+    pub log: Log,
     /// `WSGISocketPrefix`
     pub socket_prefix: String,
     /// The Apache parent's pid.
@@ -87,12 +89,26 @@ impl Configuration {
             let daemon = &settings.daemon;
             let graceful = daemon.graceful_timeout.max(daemon.eviction_timeout);
             let limits = Limits::new(daemon.startup_timeout, graceful, daemon.shutdown_timeout);
-            Ok(Rc::new(Group { error_log: log(settings.error_log)?, limits, settings }))
+            let error_log = log(settings.error_log)?;
+            let log = Log {
+                level: daemon.log_level,
+                format: daemon.log_format,
+                vhost: daemon.vhost.to_vec(),
+                file: Some(Rc::clone(&error_log)),
+                group: Some(daemon.group.to_vec()),
+            };
+            Ok(Rc::new(Group { error_log, log, limits, settings }))
         };
         Ok(Self {
             generation: message.generation,
             since: Instant::now(),
-            log_level: message.log_level,
+            log: Log {
+                level: message.log_level,
+                format: message.log_format,
+                vhost: message.vhost.to_vec(),
+                file: None,
+                group: None,
+            },
             socket_prefix: message.socket_prefix,
             parent: message.parent,
             main_log: log(0)?,

@@ -24,7 +24,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::Mode;
 use rustix::process::umask;
-use wsgi_wire::record::Level;
 
 use channel::Channel;
 use log::Log;
@@ -34,8 +33,8 @@ use sys::descriptors::{self, Inherited};
 use sys::table::Table;
 
 fn main() -> ExitCode {
-    let log = Log { level: Level::Info };
-    match run(log) {
+    let log = Log::provisional();
+    match run(log.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log.error(&format!(

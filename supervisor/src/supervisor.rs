@@ -130,22 +130,27 @@ impl Supervisor {
     }
 
     fn perform(&mut self, action: Action) {
-        let log = self.log;
         match action {
             Action::Start(index) => self.start(index),
             Action::Drain(slot) => self.with(slot, |process, table| {
-                log.info(&format!("{} finishes its requests and ends: it is not needed any more", process.label()));
+                process
+                    .group
+                    .log
+                    .info(&format!("{} finishes its requests and ends: it is not needed any more", process.label()));
                 if process.drain(table).is_err() {
                     process.stop(table, Reason::GracefulSignal);
                 }
             }),
             Action::Stop(slot, cause) => self.stop(slot, cause),
             Action::Kill(slot) => self.with(slot, |process, _| {
-                log.error(&format!("{} has not stopped within its shutdown-timeout and is killed", process.label()));
+                process
+                    .group
+                    .log
+                    .error(&format!("{} has not stopped within its shutdown-timeout and is killed", process.label()));
                 process.kill();
             }),
             Action::ReportSlowStart(slot) => self.with(slot, |process, _| {
-                log.warn(&format!(
+                process.group.log.warn(&format!(
                     "{} is still loading its scripts after {} seconds; requests that only it can serve wait",
                     process.label(),
                     process.started.elapsed().as_secs()
@@ -156,16 +161,15 @@ impl Supervisor {
     }
 
     fn stop(&mut self, slot: usize, cause: Cause) {
-        let log = self.log;
         self.with(slot, |process, table| {
             match cause {
                 Cause::NotNeeded => {}
-                Cause::SlowStart => log.error(&format!(
+                Cause::SlowStart => process.group.log.error(&format!(
                     "{} is not ready after {} seconds, longer than its startup-timeout, and is stopped",
                     process.label(),
                     process.started.elapsed().as_secs()
                 )),
-                Cause::SlowDrain => log.warn(&format!(
+                Cause::SlowDrain => process.group.log.warn(&format!(
                     "{} takes longer to finish its requests than its graceful-timeout and is stopped",
                     process.label()
                 )),
@@ -192,22 +196,15 @@ impl Supervisor {
         match spawn::spawn(group, &configuration, standing, &self.table, self.umask) {
             Ok(spawned) => {
                 let process = Process::new(spawned, Rc::clone(group), configuration.generation);
-                self.log.info(&format!("{} has started", process.label()));
-                self.check_priority(&process);
+                group.log.info(&format!("{} has started", process.label()));
+                check_priority(&process);
                 self.processes.push(process);
             }
             Err(error) => {
-                self.log.error(&format!("process group '{}' gets no process: {error}", group.label()));
+                group.log.error(&format!("process group '{}' gets no process: {error}", group.label()));
                 standing.crashes.ended(now, None, now);
                 self.refused(group, now, Vec::new());
             }
-        }
-    }
-
-    fn check_priority(&self, process: &Process) {
-        if let Some((wanted, actual)) = process.refused_priority() {
-            self.log
-                .warn(&format!("{} has priority {actual}: cpu-priority={wanted} is not permitted", process.label()));
         }
     }
 
@@ -267,7 +264,7 @@ impl Supervisor {
         }
         let expected = process.is_leaving() || process.group.is_service() && status.success();
         let level = if expected { Level::Info } else { Level::Error };
-        self.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
+        process.group.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
         if !process.is_leaving() {
             let standing = self.standings.entry(process.group.name().to_vec()).or_default();
             standing.crashes.ended(process.started, process.ready, Instant::now());
@@ -308,7 +305,7 @@ impl Supervisor {
     }
 
     fn configure(&mut self, configuration: Configuration) {
-        self.log.level = configuration.log_level;
+        self.log = configuration.log.clone();
         // A graceful restart after log rotation brings a new file.
         if let Err(error) = dup2_stderr(&*configuration.main_log) {
             self.log.error(&format!("the new error log cannot be used: {error}"));
@@ -330,7 +327,8 @@ impl Supervisor {
         match process.listen() {
             Ok(news) => news.into_iter().for_each(|news| self.learn(&mut process, news)),
             Err(error) => {
-                self.log.error(&format!("{} has sent something malformed ({error}) and is stopped", process.label()));
+                let text = format!("{} has sent something malformed ({error}) and is stopped", process.label());
+                process.group.log.error(&text);
                 process.channel = None;
                 process.stop(&self.table, Reason::ShutdownSignal);
             }
@@ -357,7 +355,8 @@ impl Supervisor {
             }
             News::Retiring { .. } => {}
             News::Draining(reason) => {
-                self.log.info(&format!("{} finishes its requests and ends: {}", process.label(), reason.name()));
+                let text = format!("{} finishes its requests and ends: {}", process.label(), reason.name());
+                process.group.log.info(&text);
             }
         }
     }
@@ -377,7 +376,7 @@ impl Supervisor {
         process.stop(&self.table, Reason::ShutdownSignal);
         let (group, label) = (Rc::clone(&process.group), process.label());
         if self.refused(&group, process.started, failures) {
-            self.log.error(&format!(
+            group.log.error(&format!(
                 "{label} cannot load its scripts (see above) and is given up; {serving} goes on with the code that it has, until a script changes or another try succeeds"
             ));
         }
@@ -396,6 +395,14 @@ impl Supervisor {
             }
         }
         news
+    }
+}
+
+/// Tells if its process has not the priority that was asked for.
+fn check_priority(process: &Process) {
+    if let Some((wanted, actual)) = process.refused_priority() {
+        let text = format!("{} has priority {actual}: cpu-priority={wanted} is not permitted", process.label());
+        process.group.log.warn(&text);
     }
 }
 

@@ -13,7 +13,9 @@ pub struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    /// The log in this file, which need not exist yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
         Self { path }
     }
 

@@ -15,6 +15,7 @@ mod interpreters;
 mod iterables;
 mod lifecycle;
 mod linkage;
+mod logs;
 mod mounts;
 mod pythons;
 mod rolling;

@@ -1,7 +1,7 @@
 //! What travels on the control sockets: Apache parent → supervisor → daemon, and back.
 
 use crate::codec::{Bytes, byte_enum, message};
-use crate::record::Level;
+use crate::record::{Format, Level};
 use crate::settings::Daemon;
 
 message! {
@@ -15,6 +15,10 @@ message! {
         pub error_logs: u32,
         /// What the supervisor itself logs: records up to this level.
         pub log_level: Level,
+        /// `WSGILogFormat` of the main server.
+        pub log_format: Format,
+        /// Its `ServerName`.
+        pub vhost: Bytes,
         /// `WSGISocketPrefix`, absolute.
         pub socket_prefix: String,
         /// The Apache parent's pid: part of the sockets' names.

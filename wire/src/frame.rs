@@ -25,7 +25,7 @@ byte_enum! {
         Reject = 16,
         /// Daemon → child: a `u32`, the most bytes of the body it takes now.
         Pull = 17,
-        /// Daemon → child: [`crate::response::LogRecord`].
+        /// Daemon → child: [`crate::record::LogRecord`].
         Log = 18,
         /// Daemon → child: [`crate::response::Head`].
         Head = 19,

@@ -6,7 +6,7 @@
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
-//! * [`record`]: lines in the format of Apache's error log, for those who have no `ap_log_error`.
+//! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes.
 //!
 //! Both ends are always on one machine and of one build, so numbers are in native byte order.
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ pub mod codec;
 pub mod control;
 pub mod embedded;
 pub mod frame;
+pub mod json;
 pub mod limits;
 pub mod names;
 pub mod record;
@@ -23,6 +24,7 @@ pub mod response;
 pub mod scoreboard;
 pub mod settings;
 pub mod table;
+pub mod text;
 
 /// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
 pub const VERSION: u32 = 3;

@@ -23,6 +23,16 @@ pub const ROUTES: u16 = 1024;
 /// The longest log record that travels: Apache cuts a line at 8 KiB anyway, the daemon's own stream takes more.
 pub const LOG_RECORD: usize = 1 << 20;
 
+/// The most that a message takes in a JSON record, in bytes as they are written. With a traceback and the rest, a line stays below 128 KiB,
+/// which shippers take by default.
+pub const JSON_MESSAGE: usize = 32 << 10;
+
+/// The most that a traceback takes in a JSON record.
+pub const JSON_TRACEBACK: usize = 64 << 10;
+
+/// The most that any other text takes in a JSON record: a path of the client's choice, say.
+pub const JSON_NAME: usize = 4 << 10;
+
 /// The most items in any list of a control message.
 pub const LIST: usize = 65_536;
 

@@ -1,8 +1,6 @@
-//! Lines in Apache's error log format, for processes that have no `ap_log_error`: the supervisor and the daemons outside of requests.
+//! What a record of the error log consists of. [`crate::text`] and [`crate::json`] make lines of it.
 
-use std::fmt::Write;
-
-use crate::codec::byte_enum;
+use crate::codec::{Bytes, byte_enum, message};
 
 byte_enum! {
     /// Apache's log levels, with Apache's numbers (`http_log.h`).
@@ -54,67 +52,127 @@ pub struct LocalTime {
     pub second: u8,
     /// 0 to 999999.
     pub microsecond: u32,
+    /// Seconds east of UTC.
+    pub offset: i32,
 }
 
-/// One line with its line end, control characters escaped as Apache does, so that no text can forge a line of its own.
-pub fn line(at: LocalTime, level: Level, pid: u32, text: &str) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let mut out = String::with_capacity(text.len() + 80);
-    // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "[{} {} {:02} {:02}:{:02}:{:02}.{:06} {}] [wsgi:{}] [pid {}] ",
-        DAYS[at.weekday as usize % 7],
-        MONTHS[at.month as usize % 12],
-        at.day,
-        at.hour,
-        at.minute,
-        at.second,
-        at.microsecond,
-        at.year,
-        level.name(),
-        pid,
-    );
-    escape(text, &mut out);
-    out.push('\n');
-    out
+byte_enum! {
+    /// `WSGILogFormat`: how a virtual host wants our records.
+    pub enum Format {
+        /// As Apache's own records.
+        Text = 0,
+        /// Each record a line of JSON.
+        Json = 1,
+    }
 }
 
-/// Appends text with control characters and backslashes escaped.
-pub fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
-            }
-            c => out.push(c),
-        }
+byte_enum! {
+    /// How a record came about.
+    pub enum Stream {
+        /// We have something to say.
+        Ours = 0,
+        /// The application wrote to `sys.stdout`.
+        Stdout = 1,
+        /// The application wrote to `sys.stderr`.
+        Stderr = 2,
+        /// The application wrote to `wsgi.errors`.
+        Errors = 3,
+        /// The application logged through `mod_wsgi.LogHandler`.
+        Logging = 4,
+    }
+}
+
+impl Stream {
+    /// Its name in a record.
+    pub fn name(self) -> &'static str {
+        ["mod_wsgi", "stdout", "stderr", "wsgi.errors", "logging"][self as usize]
+    }
+}
+
+message! {
+    /// Where a process says something from.
+    #[derive(Copy)]
+    pub struct Speaker {
+        /// Its process id.
+        pub pid: u32,
+        /// The system's number of the thread.
+        pub thread: u32,
+    }
+}
+
+message! {
+    /// What a `logging.LogRecord` knows of its origin.
+    pub struct Origin {
+        /// The logger's name.
+        pub logger: Bytes,
+        /// The source file.
+        pub file: Bytes,
+        /// The line in it.
+        pub line: u32,
+    }
+}
+
+message! {
+    /// One record.
+    pub struct LogRecord {
+        /// How bad it is.
+        pub level: Level,
+        /// How it came about.
+        pub stream: Stream,
+        /// Who says it.
+        pub speaker: Speaker,
+        /// UTF-8 where it is ours, anything where it is the application's. Empty if the traceback says it all.
+        pub message: Bytes,
+        /// A traceback or the stacks of threads: lines that belong together.
+        pub traceback: Option<Bytes>,
+        /// What the application's logger knows.
+        pub origin: Option<Origin>,
+    }
+}
+
+impl LogRecord {
+    /// A record of our own. The first line of the text is the message; what follows is a traceback, or stacks.
+    pub fn ours(level: Level, speaker: Speaker, text: &str) -> Self {
+        let (message, traceback) = match text.split_once('\n') {
+            Some((message, traceback)) => (message, Some(traceback.into())),
+            None => (text, None),
+        };
+        Self { level, stream: Stream::Ours, speaker, message: message.into(), traceback, origin: None }
+    }
+
+    /// What it says, the traceback left aside: where that says it all, its last line, which names the exception.
+    pub fn headline(&self) -> &[u8] {
+        let Some(traceback) = self.traceback.as_deref().filter(|_| self.message.is_empty()) else {
+            return &self.message;
+        };
+        traceback.rsplit(|b| *b == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Wire;
+
+    const NOBODY: Speaker = Speaker { pid: 1, thread: 2 };
 
     #[test]
-    fn a_line_looks_like_one_of_apache() {
-        let at =
-            LocalTime { year: 2026, month: 10, day: 2, weekday: 1, hour: 1, minute: 2, second: 3, microsecond: 45 };
+    fn a_text_of_ours_begins_with_the_message() {
+        let record = LogRecord::ours(Level::Error, NOBODY, "it failed:\nTraceback\n  x\nE: y");
         assert_eq!(
-            line(at, Level::Info, 12, "hello"),
-            "[Mon Nov 02 01:02:03.000045 2026] [wsgi:info] [pid 12] hello\n"
+            (&record.message[..], record.traceback.as_deref()),
+            (&b"it failed:"[..], Some(&b"Traceback\n  x\nE: y"[..]))
         );
+        assert_eq!(LogRecord::ours(Level::Info, NOBODY, "all is well").traceback, None);
+        assert_eq!(LogRecord::from_bytes(&record.to_bytes()), Ok(record));
     }
 
     #[test]
-    fn no_text_can_forge_a_line_or_draw_on_a_terminal() {
-        let mut out = String::new();
-        escape("a\n[error] b\x1b[31m\\ \u{85} naïve", &mut out);
-        assert_eq!(out, "a\\n[error] b\\x1b[31m\\\\ \\x85 naïve");
+    fn the_headline_of_a_mere_traceback_is_its_exception() {
+        let mut record =
+            LogRecord::ours(Level::Error, NOBODY, "\nTraceback (most recent call last):\n  x\nKeyError: 1\n");
+        assert_eq!(record.headline(), b"KeyError: 1");
+        record.message = "known".into();
+        assert_eq!(record.headline(), b"known");
     }
 }

@@ -3,6 +3,7 @@
 use crate::codec::{Malformed, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
 use crate::names::{Name, SPELLED};
+use crate::record::Level;
 
 message! {
     /// The first frame on a connection.
@@ -76,6 +77,19 @@ impl<'o> VarsWriter<'o> {
     }
 }
 
+message! {
+    /// What the configuration says about the requests of a route.
+    #[derive(Copy)]
+    pub struct Rules {
+        /// Whether a changed script is loaded anew (`WSGIScriptReloading`).
+        pub reloading: bool,
+        /// Whether they leave the inactivity timer alone (`WSGIIgnoreActivity`).
+        pub ignore_activity: bool,
+        /// Records up to this level are written (`LogLevel`).
+        pub log_level: Level,
+    }
+}
+
 /// What stays the same for all requests to one application through one virtual host: announced once on each connection and then
 /// named by number. The child compares whole encoded routes, so whatever differs makes another route.
 #[derive(Debug, Clone)]
@@ -88,10 +102,8 @@ pub struct Route<'a> {
     pub application_group: &'a [u8],
     /// The name of the application in the script (`WSGICallableObject`; `handle_request` for handler scripts).
     pub callable: &'a [u8],
-    /// Whether a changed script is loaded anew (`WSGIScriptReloading`).
-    pub reloading: bool,
-    /// Whether requests leave the inactivity timer alone (`WSGIIgnoreActivity`).
-    pub ignore_activity: bool,
+    /// How its requests are treated.
+    pub rules: Rules,
     /// The constant part of the environ.
     pub vars: Vars<'a>,
 }
@@ -102,15 +114,13 @@ pub fn put_route(
     script: &[u8],
     application_group: &[u8],
     callable: &[u8],
-    reloading: bool,
-    ignore_activity: bool,
+    rules: Rules,
     vars: impl FnOnce(&mut VarsWriter<'_>),
 ) {
     put_bytes(out, script);
     put_bytes(out, application_group);
     put_bytes(out, callable);
-    reloading.put(out);
-    ignore_activity.put(out);
+    rules.put(out);
     let mut writer = VarsWriter::new(out);
     vars(&mut writer);
     writer.finish();
@@ -127,11 +137,10 @@ impl<'a> Route<'a> {
         let script = from.bytes()?;
         let application_group = from.bytes()?;
         let callable = from.bytes()?;
-        let reloading = bool::get(&mut from)?;
-        let ignore_activity = bool::get(&mut from)?;
+        let rules = Rules::get(&mut from)?;
         let (vars, from) = get_vars(from)?;
         from.end()?;
-        Ok(Self { id, script, application_group, callable, reloading, ignore_activity, vars })
+        Ok(Self { id, script, application_group, callable, rules, vars })
     }
 }
 
@@ -284,14 +293,14 @@ mod tests {
         }
     }
 
+    const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level: Level::Info };
+
     #[test]
     fn a_route_comes_back_as_it_was() {
         let mut data = 7u16.to_ne_bytes().to_vec();
-        put_route(&mut data, b"/srv/a.wsgi", b"", b"application", true, false, |v| {
-            v.push(Name::of(b"SERVER_NAME"), b"x")
-        });
+        put_route(&mut data, b"/srv/a.wsgi", b"", b"application", RULES, |v| v.push(Name::of(b"SERVER_NAME"), b"x"));
         let r = Route::decode(&data).unwrap();
-        assert_eq!((r.id, r.script, r.callable, r.reloading), (7, &b"/srv/a.wsgi"[..], &b"application"[..], true));
+        assert_eq!((r.id, r.script, r.callable, r.rules), (7, &b"/srv/a.wsgi"[..], &b"application"[..], RULES));
         assert_eq!(r.vars.count(), 1);
     }
 

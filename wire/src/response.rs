@@ -1,6 +1,6 @@
 //! What a daemon process answers.
 
-use crate::codec::{Bytes, Malformed, Reader, Wire, byte_enum, message, put_bytes};
+use crate::codec::{Malformed, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
 
 byte_enum! {
@@ -119,16 +119,6 @@ message! {
         pub length: u64,
         /// Whether it is a file of the application's and all of the content: then Apache may answer `Range` from it.
         pub whole: bool,
-    }
-}
-
-message! {
-    /// One record for Apache's error log, written by the child with the request's own context. May hold line ends: it stays one record.
-    pub struct LogRecord {
-        /// How bad it is.
-        pub level: crate::record::Level,
-        /// UTF-8 where the engine wrote it, anything where the application did.
-        pub text: Bytes,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an engine is told when its process starts.
 
 use crate::codec::{Bytes, message};
-use crate::record::Level;
+use crate::record::{Format, Level};
 
 message! {
     /// The settings of one daemon process. Times are in seconds, 0 means "no limit" unless said otherwise.
@@ -82,6 +82,10 @@ message! {
         pub children: Option<u32>,
         /// Records up to this level are written.
         pub log_level: Level,
+        /// `WSGILogFormat` of the virtual host that the group is defined in.
+        pub log_format: Format,
+        /// That virtual host's `ServerName`.
+        pub vhost: Bytes,
         /// What `apache` and `mod_wsgi` tell about the server.
         pub server: Server,
     }

@@ -5,8 +5,9 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::control::{Configure, Drain, Draining};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{self, Body, Facts, Hello, Request, Route};
-use wsgi_wire::response::{self, Fail, File, Head, LogRecord};
+use wsgi_wire::response::{self, Fail, File, Head};
 use wsgi_wire::settings::Daemon;
 
 fn decode_everything(data: &[u8]) {

@@ -150,6 +150,7 @@ pub(crate) fn local_time(since_epoch: Duration) -> LocalTime {
         minute: tm.tm_min as u8,
         second: tm.tm_sec as u8,
         microsecond: since_epoch.subsec_micros(),
+        offset: tm.tm_gmtoff as i32,
     }
 }
 

@@ -13,9 +13,9 @@ use wsgi_wire::codec::{Bytes, Wire};
 use wsgi_wire::control::{Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
-use wsgi_wire::record::Level;
-use wsgi_wire::request::{Body, Facts, Hello, put_request, put_route};
-use wsgi_wire::response::{End, Fail, File, Head, LogRecord};
+use wsgi_wire::record::{Format, Level, LogRecord};
+use wsgi_wire::request::{Body, Facts, Hello, Rules, put_request, put_route};
+use wsgi_wire::response::{End, Fail, File, Head};
 use wsgi_wire::settings::{Daemon, Server};
 use wsgi_wire::table::SIZE;
 
@@ -23,6 +23,8 @@ pub use python::Python;
 
 /// What a table of zeros says.
 const SECRET: u64 = 0;
+
+const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level: Level::Debug };
 
 /// A process that serves one script.
 pub struct Process {
@@ -72,6 +74,8 @@ pub fn settings() -> Daemon {
         case_sensitive: true,
         children: None,
         log_level: Level::Info,
+        log_format: Format::Text,
+        vhost: "example.test".into(),
         server: Server {
             version: (2, (4, 62)),
             description: "Apache/2.4.62".into(),
@@ -271,7 +275,7 @@ impl Connection {
     pub fn announce(&mut self, id: u16, script: &str, group: &str) {
         self.put(Kind::Route, |out| {
             id.put(out);
-            put_route(out, script.as_bytes(), group.as_bytes(), b"application", true, false, |vars| {
+            put_route(out, script.as_bytes(), group.as_bytes(), b"application", RULES, |vars| {
                 vars.push(Name::of(b"SERVER_NAME"), b"example.test");
                 vars.push(Name::of(b"SCRIPT_NAME"), b"");
                 vars.push(Name::of(b"SERVER_PROTOCOL"), b"HTTP/1.1");
@@ -307,7 +311,10 @@ impl Connection {
             match kind {
                 Kind::Log => {
                     let record = LogRecord::from_bytes(&payload).unwrap();
-                    answer.records.push((record.level, String::from_utf8_lossy(&record.text).into_owned()));
+                    answer.records.push((
+                        record.level,
+                        String::from_utf8_lossy(&wsgi_wire::text::texts(&record).concat()).into_owned(),
+                    ));
                 }
                 Kind::Head => {
                     let head = Head::decode(&payload).unwrap();

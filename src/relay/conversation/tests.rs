@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Level, LogRecord, Speaker};
 use wsgi_wire::request::BodyError;
-use wsgi_wire::response::{End, Fail, File, Head, Headers, LogRecord, Reject, put_head, put_headers};
+use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
 use super::{Conversation, Outcome};
 use crate::relay::connection::Connection;
@@ -37,8 +37,8 @@ impl Client for Recorder {
         }
     }
 
-    fn log(&mut self, level: Level, text: &[u8]) {
-        self.events.push(format!("log {} {}", level.name(), String::from_utf8_lossy(text)));
+    fn log(&mut self, record: &LogRecord) {
+        self.events.push(format!("log {} {}", record.level.name(), String::from_utf8_lossy(&record.message)));
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {
@@ -189,7 +189,7 @@ fn the_client_sees_what_there_is_before_it_is_asked_for_more() {
 
 #[test]
 fn records_and_refusals_are_passed_on() {
-    let record = LogRecord { level: Level::Error, text: "trouble".into() };
+    let record = LogRecord::ours(Level::Error, Speaker { pid: 1, thread: 1 }, "trouble");
     let (outcome, events) =
         answer(&[frame_of(Kind::Log, &record.to_bytes()), frame_of(Kind::Fail, &Fail { status: 504 }.to_bytes())]);
     assert_eq!((outcome, events), (Outcome::Failed(504), vec!["log error trouble".into()]));

@@ -21,5 +21,6 @@ pub fn local_time() -> LocalTime {
         minute: tm.tm_min as u8,
         second: tm.tm_sec as u8,
         microsecond: since.subsec_micros(),
+        offset: tm.tm_gmtoff as i32,
     }
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::control::{Configure, Group, Spawn};
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::record::Level;
+use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Server};
 use wsgi_wire::table::{self, SLOTS, State};
 
@@ -102,6 +102,8 @@ impl Supervised {
             generation: self.generation,
             error_logs: 2,
             log_level: Level::Info,
+            log_format: Format::Text,
+            vhost: "localhost".into(),
             socket_prefix: self.dir.path().join("run/wsgi").to_str().unwrap().to_owned(),
             parent: PARENT,
             children: None,
@@ -216,7 +218,7 @@ impl Supervised {
     }
 
     pub fn log(&self) -> String {
-        read(&self.dir.path().join("supervisor.log")) + &read(&self.dir.path().join("main.log"))
+        ["supervisor.log", "main.log", "group.log"].map(|name| read(&self.dir.path().join(name))).concat()
     }
 
     pub fn group_log(&self) -> String {
@@ -277,6 +279,8 @@ fn daemon(name: &str) -> Daemon {
         case_sensitive: true,
         children: None,
         log_level: Level::Info,
+        log_format: Format::Text,
+        vhost: "localhost".into(),
         server: Server {
             version: (2, (4, 0)),
             description: String::new(),

@@ -1,0 +1,212 @@
+//! `WSGILogFormat json`: records for machines.
+
+use harness::{Httpd, Log, Site, eventually, kill};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Logs what would break lines and JSON, in every way there is, from several threads.
+const HOSTILE: &str = r#"
+import logging, os, sys, threading
+import mod_wsgi
+
+NASTY = [
+    "two\nlines\r\nand a forged one\n[Mon Jan 01 00:00:00.000000 2024] [wsgi:error] [pid 1] forged",
+    "quote\" backslash\\ brace} \\u0000 \\",
+    "".join(map(chr, range(32))) + "\x7f\x85\u2028\u2029\x1b[31m",
+    "caf\u00e9 \U0001f600 \ud800 lone",
+    '{"level": "info", "message": "forged"}',
+    "x" * 150_000,
+    "",
+]
+log = logging.getLogger("shop")
+log.addHandler(mod_wsgi.LogHandler())
+log.propagate = False
+
+def say(errors):
+    for text in NASTY:
+        for stream in (errors, sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.write(text)
+                stream.flush()
+                print(text, file=stream)
+        log.error(text)
+        log.error("%s", text, exc_info=ValueError(text), stack_info=True)
+    for raw in (b"\xff\xfe\xc3(", b"\0\n\0", bytes(range(256))):
+        sys.stderr.buffer.write(raw)
+        if errors is not None:
+            errors.buffer.write(raw)
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/pid":
+        start_response("200 OK", [])
+        return [str(os.getpid()).encode()]
+    thread = threading.Thread(target=say, args=(None,))
+    thread.start()
+    say(environ["wsgi.errors"])
+    thread.join()
+    sys.stdout.write("no line end \ud800")
+    raise ValueError("\n".join(NASTY))
+"#;
+
+/// All records, each of which must be one line of JSON, whatever Apache's own records are.
+fn json_records(log: &Log) -> Vec<Value> {
+    let (text, mut found) = (log.text(), Vec::new());
+    for line in text.split_terminator('\n').filter(|line| !line.starts_with('[') || line.contains("[wsgi:")) {
+        assert!(line.len() < 128 << 10 && !line.chars().any(char::is_control), "{} bytes: {line:.300}", line.len());
+        found.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:.300}")));
+    }
+    found
+}
+
+fn find<'v>(records: &'v [Value], message: &str) -> &'v Value {
+    let fits = |record: &&Value| record["message"].as_str().is_some_and(|text| text.contains(message));
+    records.iter().find(fits).unwrap_or_else(|| panic!("{message:?} is not in {records:#?}"))
+}
+
+#[test]
+fn whatever_an_application_logs_each_record_is_a_line_of_json() {
+    for group in ["process-group=site", ""] {
+        let site = Httpd::builder()
+            .app("site.wsgi", HOSTILE)
+            .conf("WSGILogFormat json\nWSGIDaemonProcess site processes=2 threads=4")
+            .conf(&format!("WSGIScriptAlias / {{apps}}/site.wsgi {group}"))
+            .start();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(site.get("/nasty").status, 500));
+            }
+        });
+        let records = json_records(&site.log);
+        assert!(records.len() > 4 * 60, "{}", records.len());
+        assert!(records.iter().any(|record| record["truncated"] == true), "what is too long is cut");
+        let text = site.log.text();
+        assert!(!text.contains("\n[Mon Jan 01") && !text.contains("\n{\"level\""), "nothing is forged");
+        site.finish();
+    }
+}
+
+#[test]
+fn a_record_tells_where_it_comes_from() {
+    let site = Httpd::builder()
+        .app(
+            "site.wsgi",
+            r#"
+import logging, os, sys, threading, mod_wsgi
+log = logging.getLogger("shop.cart")
+log.addHandler(mod_wsgi.LogHandler())
+log.setLevel(logging.DEBUG)
+print("while loading")
+def application(environ, start_response):
+    sys.stdout.write("half and "); print("half", file=sys.stderr)
+    print("by errors", file=environ["wsgi.errors"])
+    log.warning("first\nsecond")
+    log.debug("too much detail")
+    try:
+        helper()
+    except ZeroDivisionError:
+        log.exception("cannot divide")
+        logging.getLogger("plain").exception("the default handler")
+    thread = threading.Thread(target=lambda: print("from a thread"))
+    thread.start(); thread.join()
+    start_response("200 OK", [("X-Id", environ["mod_wsgi.request_id"])])
+    return [f"{os.getpid()} {threading.get_native_id()}".encode()]
+def helper():
+    return 1 / 0
+"#,
+        )
+        .conf("WSGILogFormat json\nWSGIDaemonProcess site threads=2")
+        .conf("WSGIScriptAlias /shop {apps}/site.wsgi process-group=site application-group=cart")
+        .start();
+    let answer = site.client().exchange("GET", "/shop/a%20b?secret=1", &[], b"").expect("an answer");
+    let (pid, thread) = answer.text().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two numbers");
+    let records = json_records(&site.log);
+    for (message, stream) in [
+        ("half and half", "stderr"),
+        ("by errors", "wsgi.errors"),
+        ("first\nsecond", "logging"),
+        ("from a thread", "stdout"),
+        ("while loading", "stdout"),
+    ] {
+        assert_eq!(find(&records, message)["stream"], stream, "{message}");
+    }
+    let logged = find(&records, "cannot divide");
+    let traceback = logged["traceback"].as_str().expect("a traceback");
+    assert!(traceback.starts_with("Traceback (most recent call last):\n  File ") && traceback.contains("in helper\n"));
+    assert!(traceback.ends_with("ZeroDivisionError: division by zero"), "{traceback}");
+    for (field, wanted) in [
+        ("message", "cannot divide"),
+        ("level", "error"),
+        ("logger", "shop.cart"),
+        ("method", "GET"),
+        ("path", "/shop/a b"),
+        ("client", "127.0.0.1"),
+        ("vhost", "localhost"),
+        ("process_group", "site"),
+        ("application_group", "cart"),
+        ("request_id", answer.all("X-Id")[0]),
+    ] {
+        assert_eq!(logged[field], wanted, "{field} of {logged}");
+    }
+    assert_eq!((logged["pid"].to_string(), logged["thread"].to_string()), (pid, thread));
+    assert_eq!(logged["line"], 15);
+    assert!(logged["file"].as_str().is_some_and(|file| file.ends_with("/apps/site.wsgi")), "{logged}");
+    assert!(logged["script"].as_str().is_some_and(|file| file.ends_with("/apps/site.wsgi")), "{logged}");
+    let time = logged["time"].as_str().expect("a time");
+    assert!(time.len() == 32 && time[19..20] == *"." && ["+", "-"].contains(&&time[26..27]), "{time}");
+    let plain = find(&records, "the default handler");
+    assert!(plain["traceback"].as_str().is_some_and(|text| text.ends_with("division by zero")), "{plain}");
+    let outside = find(&records, "from a thread");
+    assert_eq!((&outside["application_group"], outside.get("request_id")), (&Value::from("cart"), None));
+    assert!(!site.log.text().contains("too much detail") && !site.log.text().contains("secret"));
+    site.finish();
+}
+
+#[test]
+fn the_end_of_a_process_and_what_apache_says_are_json_in_the_log_of_their_virtual_host() {
+    let site = Httpd::builder()
+        .app("site.wsgi", HOSTILE)
+        .conf(
+            "<VirtualHost *:{port}>\nServerName shop.test\nErrorLog {root}/logs/shop.log\nWSGILogFormat json\n\
+             WSGIDaemonProcess shop threads=1\n\
+             WSGIScriptAlias /missing {apps}/nothing.wsgi process-group=shop\n\
+             WSGIScriptAlias / {apps}/site.wsgi process-group=shop application-group=%{GLOBAL}\n</VirtualHost>",
+        )
+        .start();
+    let pid: u32 = site.get("/pid").text().parse().expect("a pid");
+    assert_eq!(site.get("/missing/x").status, 404);
+    assert!(kill(pid, libc::SIGKILL));
+    let log = Log::new(site.root().join("logs/shop.log"));
+    log.wait_for("SIGKILL");
+    let next =
+        eventually(Duration::from_secs(10), || site.get("/pid").text().parse().ok().filter(|next: &u32| *next != pid));
+    assert!(next.is_some(), "another process takes its place");
+    let records = json_records(&log);
+    let ended = find(&records, "SIGKILL");
+    assert_eq!((&ended["process_group"], &ended["vhost"]), (&Value::from("shop"), &Value::from("shop.test")));
+    assert_eq!((&ended["level"], &ended["stream"]), (&Value::from("error"), &Value::from("mod_wsgi")));
+    assert!(find(&records, "is ready")["pid"].is_u64());
+    let missing = records.iter().find(|record| record["path"] == "/missing/x").expect("a record of the request");
+    assert!(missing["script"].as_str().is_some_and(|script| script.ends_with("nothing.wsgi")), "{missing}");
+    assert!(!site.log.text().contains("SIGKILL"), "the main server's log is another one");
+    site.finish();
+}
+
+#[test]
+fn piped_logs_get_json_too() {
+    let site = Httpd::site("threads=2", HOSTILE)
+        .conf("WSGILogFormat JSON\nErrorLog \"|$/bin/cat >> {root}/logs/piped.log\"")
+        .start();
+    assert_eq!(site.get("/nasty").status, 500);
+    let log = Log::new(site.root().join("logs/piped.log"));
+    log.wait_for("no line end");
+    assert!(json_records(&log).len() > 60);
+    site.finish();
+}
+
+#[test]
+fn the_format_is_text_or_json() {
+    let (accepted, text) = Httpd::builder().conf("WSGILogFormat xml").check();
+    assert!(!accepted && text.contains("text or json"), "{text}");
+    let (accepted, text) = Httpd::builder().conf("<Location />\nWSGILogFormat json\n</Location>").check();
+    assert!(!accepted, "{text}");
+}

@@ -1,0 +1,109 @@
+//! Records as lines in the format of Apache's error log, for processes that have no `ap_log_error`: the supervisor and the daemons outside of
+//! requests.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use crate::record::{LocalTime, LogRecord, Stream};
+
+/// What a record says, as the texts of one line each that it becomes. Each line of an application's message is one, and so is its traceback; a
+/// traceback that we report stands in one with what we say about it.
+pub fn texts(record: &LogRecord) -> Vec<Cow<'_, [u8]>> {
+    let traceback = record.traceback.as_deref().map(Cow::Borrowed);
+    let message = record.message.split(|b| *b == b'\n').map(Cow::Borrowed);
+    match (record.stream, traceback) {
+        (_, Some(traceback)) if record.message.is_empty() => vec![traceback],
+        (Stream::Ours, Some(traceback)) => vec![[&record.message, &*traceback].join(&b'\n').into()],
+        (_, traceback) => message.chain(traceback).collect(),
+    }
+}
+
+/// The record's lines with their line ends, control characters escaped as Apache does, so that no text can forge a line of its own.
+pub fn lines(at: LocalTime, record: &LogRecord) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut out = String::with_capacity(record.message.len() + 80);
+    for text in texts(record) {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            "[{} {} {:02} {:02}:{:02}:{:02}.{:06} {}] [wsgi:{}] [pid {}] ",
+            DAYS[at.weekday as usize % 7],
+            MONTHS[at.month as usize % 12],
+            at.day,
+            at.hour,
+            at.minute,
+            at.second,
+            at.microsecond,
+            at.year,
+            record.level.name(),
+            record.speaker.pid,
+        );
+        escape(&String::from_utf8_lossy(&text), &mut out);
+        out.push('\n');
+    }
+    out
+}
+
+/// Appends text with control characters and backslashes escaped.
+pub fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\x{:02x}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Level, Speaker};
+
+    const AT: LocalTime = LocalTime {
+        year: 2026,
+        month: 10,
+        day: 2,
+        weekday: 1,
+        hour: 1,
+        minute: 2,
+        second: 3,
+        microsecond: 45,
+        offset: 0,
+    };
+
+    fn record(text: &str) -> LogRecord {
+        LogRecord::ours(Level::Info, Speaker { pid: 12, thread: 13 }, text)
+    }
+
+    #[test]
+    fn a_line_looks_like_one_of_apache() {
+        let line = "[Mon Nov 02 01:02:03.000045 2026] [wsgi:info] [pid 12] hello\n";
+        assert_eq!(lines(AT, &record("hello")), line);
+    }
+
+    #[test]
+    fn each_line_is_a_record_and_a_traceback_one() {
+        let two = LogRecord { message: "a\nb".into(), ..record("") };
+        assert_eq!(texts(&two), [&b"a"[..], b"b"]);
+        assert_eq!(texts(&record("failed\nTraceback\nE")), [&b"failed\nTraceback\nE"[..]]);
+        assert_eq!(lines(AT, &record("failed\nTraceback\nE")).lines().count(), 1);
+        let logged = LogRecord { stream: Stream::Logging, ..record("failed\nTraceback\nE") };
+        assert_eq!(texts(&logged), [&b"failed"[..], b"Traceback\nE"]);
+        assert_eq!(texts(&record("\nTraceback\nE")), [&b"Traceback\nE"[..]]);
+        assert_eq!(texts(&record("")), [&b""[..]]);
+    }
+
+    #[test]
+    fn no_text_can_forge_a_line_or_draw_on_a_terminal() {
+        let mut out = String::new();
+        escape("a\n[error] b\x1b[31m\\ \u{85} naïve", &mut out);
+        assert_eq!(out, "a\\n[error] b\\x1b[31m\\\\ \\x85 naïve");
+    }
+}
