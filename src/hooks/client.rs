@@ -37,8 +37,8 @@ pub struct HttpClient<'c, 'r> {
 pub struct ResponseRules {
     /// The longest line of a head, bytes.
     pub header_limit: usize,
-    /// Whether 200 with a local Location makes Apache serve that URL instead: in daemon mode, as for CGI scripts.
-    pub local_redirects: bool,
+    /// Whether, as for CGI scripts, 200 with a local Location makes Apache serve that URL instead, and WSGIErrorOverride counts: in daemon mode.
+    pub as_cgi: bool,
 }
 
 impl<'c, 'r> HttpClient<'c, 'r> {
@@ -151,11 +151,11 @@ impl Client for HttpClient<'_, '_> {
             self.log(&log::ours(Level::Error, &text));
             return Err(500);
         }
-        let override_errors = self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
+        let override_errors = self.rules.as_cgi && self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
         let body_expected = !self.r.is_head() && head.status != 204 && head.status != 304;
         self.disposition = match self.body_refusal {
             Some(status) => Disposition::Replace(status),
-            None => answer::judge(head, override_errors && body_expected, self.rules.local_redirects),
+            None => answer::judge(head, override_errors, self.rules.as_cgi),
         };
         match &self.disposition {
             Disposition::Send => {

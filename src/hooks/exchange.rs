@@ -72,7 +72,7 @@ fn run<'r>(
     let script_mtime = script_mtime(r, environ);
     let expects_continue = r.headers_in().get(c"Expect").is_some();
     let request_start = r.time();
-    let rules = ResponseRules { header_limit: group.header_limit, local_redirects: true };
+    let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
     let mut client = HttpClient::new(r, rules, environ.destination().place(script));
     let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body);
@@ -128,7 +128,7 @@ pub fn in_process<'r>(
         0u16.put(route);
         write_route(r, settings, environ, route);
         put_request(request, &facts, body, |vars| environ.write_request(r, vars));
-        let rules = ResponseRules { header_limit: usize::MAX, local_redirects: false };
+        let rules = ResponseRules { header_limit: usize::MAX, as_cgi: false };
         let script = r.filename();
         let mut client = HttpClient::new(r, rules, environ.destination().place(script));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);

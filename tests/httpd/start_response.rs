@@ -210,3 +210,26 @@ def application(environ, start_response):
     }
     site.finish();
 }
+
+#[test]
+fn error_pages_of_apache_take_the_place_of_those_of_a_daemon() {
+    let site = Httpd::both_modes(
+        "",
+        r#"
+def application(environ, start_response):
+    start_response(environ["QUERY_STRING"] + " Mine", [("Content-Type", "text/plain"), ("WWW-Authenticate", "Basic")])
+    return [b"from the application"]
+"#,
+    )
+    .conf("WSGIErrorOverride On\nErrorDocument 401 \"from apache\"")
+    .start();
+    let mut client = site.client();
+    let mut ask = |method: &str, path: &str| client.exchange(method, path, &[], b"").expect("an answer");
+    let replaced = ask("GET", "/daemon?401");
+    assert_eq!((replaced.status, replaced.text().as_str()), (401, "from apache"));
+    assert_eq!(replaced.all("WWW-Authenticate"), ["Basic"]);
+    assert_eq!(ask("HEAD", "/daemon?401").all("Content-Type"), ["text/html; charset=iso-8859-1"]);
+    assert_eq!(ask("GET", "/daemon?302").text(), "from the application");
+    assert_eq!(ask("GET", "/embedded?401").text(), "from the application");
+    site.finish();
+}
