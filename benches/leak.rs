@@ -1,7 +1,7 @@
 //! Requests of every kind, in daemon mode and in embedded mode: nothing may be left behind by any of them. Resident memory of every process
 //! stays within 2 MiB of what it was after the warm-up, and descriptors, Python objects and reference counts stay as they were.
 //!
-//! `cargo bench -p wsgi-tests --bench leak [-- REQUESTS]`
+//! `cargo bench -p wsgi-tests --bench leak [-- [REQUESTS] [PYTHON_HOME]]`
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails the run")]
 
@@ -35,7 +35,9 @@ fn run(mode: &str, place: &str, requests: usize, verdict: &mut Verdict) {
     let aliases = ["%{GLOBAL}", "one", "two"].iter().zip(MOUNTS).map(|(group, mount)| {
         format!("WSGIScriptAlias {mount} {{apps}}/mixed.wsgi {place} application-group={group}\n")
     });
+    let home = std::env::args().skip(1).find(|word| word.starts_with('/'));
     let site = Httpd::builder()
+        .conf(&home.map(|home| format!("WSGIPythonHome {home}")).unwrap_or_default())
         .app("mixed.wsgi", include_str!("apps/mixed.wsgi"))
         .conf(
             "WSGIDaemonProcess mixed threads=5\nWSGIChunkedRequest On\nMaxKeepAliveRequests 0\nWSGIRestrictStdout Off",
@@ -50,7 +52,8 @@ fn run(mode: &str, place: &str, requests: usize, verdict: &mut Verdict) {
     println!("{mode}: {requests} requests");
     let begun = Instant::now();
     load(site.port(), WARM_UP);
-    let before = Stage::of(&site);
+    // To count is something that Python has to warm up to as well.
+    let [.., before] = [(); STAGES].map(|()| Stage::of(&site));
     println!("  {WARM_UP} to warm up {:>3.0?}  {before}", begun.elapsed());
     let stages = (1..=STAGES).map(|stage| {
         load(site.port(), requests / STAGES);
@@ -60,8 +63,9 @@ fn run(mode: &str, place: &str, requests: usize, verdict: &mut Verdict) {
     });
     let stages: Vec<_> = stages.collect();
     site.finish();
-    // A kind of request that leaves one thing behind each time would make twice as much.
-    let slack = (requests / MIX.len() / 2).max(400) as u64;
+    // A kind of request that leaves one thing behind each time would make twice as much. Python's method cache, which fills up slowly with names
+    // that were looked up, makes some hundreds.
+    let slack = (requests / MIX.len() / 2).max(1000) as u64;
     judge(mode, &before, &stages, slack, verdict);
 }
 
