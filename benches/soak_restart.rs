@@ -48,9 +48,10 @@ enum Disturbance {
 fn main() -> ExitCode {
     let repetitions = repetitions(REPETITIONS);
     let mut verdict = Verdict::default();
-    let mut rolling = Busy::start("");
-    let quiet = rolling.disturb(Disturbance::None, 1, &mut verdict);
+    let mut rolling = Busy::start("script-reload=rolling");
     for disturbance in [Disturbance::Graceful, Disturbance::Touch, Disturbance::Signal] {
+        // Each time anew: what else the machine does changes.
+        let quiet = rolling.disturb(Disturbance::None, 1, &mut verdict);
         let p99 = rolling.disturb(disturbance, repetitions, &mut verdict);
         let what = format!("{disturbance:?}: p99 {p99:.1?}, quiet {quiet:.1?} (bound {FACTOR} times that)");
         verdict.bound(what, p99 <= quiet * FACTOR);
@@ -85,8 +86,9 @@ impl Busy {
     /// Keeps the load up during so many disturbances and gives the 99th percentile of the fast requests.
     fn disturb(&mut self, disturbance: Disturbance, times: usize, verdict: &mut Verdict) -> Duration {
         let begun = Instant::now();
+        let phase = format!("{disturbance:?}-{}", self.sent.len());
         let loads = [LOAD[0], LOAD[1], LOAD[2], STATIC].map(|(path, size, clients, pause)| {
-            let job = Job::post(&format!("{path}?{disturbance:?}{path}-{{id}}"), size).then_wait(pause);
+            let job = Job::post(&format!("{path}?{phase}{path}-{{id}}"), size).then_wait(pause);
             (path, Load::mixed(&self.site, &[job], clients))
         });
         for number in 0..times {
@@ -101,7 +103,7 @@ impl Busy {
                     *failures.entry(format!("{path} {failure}")).or_default() += 1;
                 }
                 if path != STATIC.0 {
-                    self.sent.insert(format!("{disturbance:?}{path}-{}", outcome.id), outcome.is_success());
+                    self.sent.insert(format!("{phase}{path}-{}", outcome.id), outcome.is_success());
                 }
             }
             let mut latencies: Vec<_> = outcomes.iter().map(harness::Outcome::latency).collect();
