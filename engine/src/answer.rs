@@ -1,7 +1,6 @@
 //! The answer to one request: the environ, the call of the application, the iteration over what it returns, and what becomes of exceptions.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
@@ -141,7 +140,7 @@ impl<'a, 'py> Answer<'a, 'py> {
             let _ = interpreter.active_requests.bind(py).set_item(id, request.data(py));
         }
         let metrics = &Process::get().metrics;
-        metrics.active.fetch_add(1, Ordering::Relaxed);
+        metrics.began(self.runner.number(), &sample);
         let application = match wanted {
             true => {
                 self.server_pid = server_pid(&arguments.0);
@@ -159,7 +158,6 @@ impl<'a, 'py> Answer<'a, 'py> {
         if wanted || events::wanted(py, interpreter) {
             self.finished(&finished);
         }
-        metrics.active.fetch_sub(1, Ordering::Relaxed);
         metrics.record(py, self.runner.number(), &finished);
         if let Some(id) = &active {
             let _ = interpreter.active_requests.bind(py).del_item(id);

@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyAttributeError, PyOSError, PyRuntimeError};
-use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyListMethods, PyModule, PyModuleMethods};
+use pyo3::types::{
+    PyAnyMethods, PyDict, PyDictMethods, PyListMethods, PyModule, PyModuleMethods, PySet, PySetMethods, PyString,
+};
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::record::{Level, LogRecord, Origin, Stream};
@@ -51,6 +53,7 @@ const FUNCTIONS: &[&str] = &[
     "process_metrics",
     "server_metrics",
     "__getattr__",
+    "__dir__",
 ];
 
 impl Class for Functions {
@@ -69,21 +72,32 @@ impl Class for Functions {
                 this.interpreter()?.callbacks.shutdown.bind(this.py()).append(&callback)?;
                 Ok(callback)
             })
-            .method(c"subscribe_signals", |this, args| {
-                let callback = args.required("subscribe_signals", 0, 1, 1)?;
-                this.interpreter()?.callbacks.signals.bind(this.py()).append(&callback)?;
-                Ok(callback)
-            })
+            .method(c"subscribe_signals", subscribe_signals)
             .method(c"request_data", request_data)
             .method(c"start_recording_metrics", start_recording_metrics)
             .method(c"request_metrics", request_metrics)
             .method(c"process_metrics", process_metrics)
             .method(c"server_metrics", server_metrics)
             .method(c"__getattr__", late_attribute)
+            .method(c"__dir__", all_names)
             .method(c"_log_enabled", log_enabled)
             .method(c"_log", log_from_logging)
             .method(c"_note", note);
     }
+}
+
+/// Only daemon processes hand signals on; in embedded mode they are Apache's.
+fn subscribe_signals<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let (py, callback) = (this.py(), args.required("subscribe_signals", 0, 1, 1)?);
+    if Process::get().is_embedded() {
+        let stack = py.import("traceback")?.call_method0("format_stack")?;
+        let stack: String = PyString::new(py, "").call_method1("join", (stack,))?.extract()?;
+        let text = "mod_wsgi.subscribe_signals() has no effect in embedded mode: signals are for Apache there.";
+        events::log(py, Level::Info, &format!("{text}\n{}", stack.trim_end()));
+    } else {
+        this.interpreter()?.callbacks.signals.bind(py).append(&callback)?;
+    }
+    Ok(callback)
 }
 
 fn request_data<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -124,6 +138,15 @@ fn late_attribute<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> P
     let handler = this.interpreter()?.prelude.bind(py).getattr("log_handler")?.call1(arguments)?;
     py.import("mod_wsgi")?.setattr("LogHandler", &handler)?;
     Ok(handler)
+}
+
+/// `dir(mod_wsgi)`: all names, those too that are made late.
+fn all_names<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("__dir__", 0, 0)?;
+    let names = PySet::empty(this.py())?;
+    names.add("LogHandler")?;
+    names.call_method1("update", (this.py().import("mod_wsgi")?.dict(),))?;
+    Ok(names.into_any())
 }
 
 /// The Apache level with the meaning of one of the logging module's.
@@ -196,7 +219,7 @@ pub(crate) fn install(py: Python<'_>, interpreter: &'static Interpreter, functio
     let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
     let module = PyModule::new(py, "mod_wsgi")?;
     match py.import("mod_wsgi").and_then(|package| package.getattr("__path__")) {
-        Ok(path) => module.add("__path__", path)?,
+        Ok(path) => module.setattr("__path__", path)?,
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyModuleNotFoundError>(py) => {}
         Err(error) => {
             let text = crate::failure::describe(py, &error);
@@ -206,30 +229,30 @@ pub(crate) fn install(py: Python<'_>, interpreter: &'static Interpreter, functio
             );
         }
     }
-    module.add("version", VERSION)?;
-    module.add("process_group", object::latin1(py, &settings.group)?)?;
-    module.add("application_group", object::latin1(py, &interpreter.group)?)?;
-    module.add("maximum_processes", settings.processes)?;
-    module.add("threads_per_process", settings.threads)?;
-    module.add("FileWrapper", interpreter.types.file_wrapper.class(py))?;
-    module.add("RequestTimeout", interpreter.request_timeout.bind(py))?;
-    module.add("event_callbacks", interpreter.callbacks.events.bind(py))?;
-    module.add("shutdown_callbacks", interpreter.callbacks.shutdown.bind(py))?;
-    module.add("signal_callbacks", interpreter.callbacks.signals.bind(py))?;
-    module.add("active_requests", interpreter.active_requests.bind(py))?;
+    module.setattr("version", VERSION)?;
+    module.setattr("process_group", object::latin1(py, &settings.group)?)?;
+    module.setattr("application_group", object::latin1(py, &interpreter.group)?)?;
+    module.setattr("maximum_processes", settings.processes)?;
+    module.setattr("threads_per_process", settings.threads)?;
+    module.setattr("FileWrapper", interpreter.types.file_wrapper.class(py))?;
+    module.setattr("RequestTimeout", interpreter.request_timeout.bind(py))?;
+    module.setattr("event_callbacks", interpreter.callbacks.events.bind(py))?;
+    module.setattr("shutdown_callbacks", interpreter.callbacks.shutdown.bind(py))?;
+    module.setattr("signal_callbacks", interpreter.callbacks.signals.bind(py))?;
+    module.setattr("active_requests", interpreter.active_requests.bind(py))?;
     for name in FUNCTIONS {
-        module.add(*name, functions.getattr(*name)?)?;
+        module.setattr(*name, functions.getattr(*name)?)?;
     }
     modules.set_item("mod_wsgi", &module)?;
 
     let server = &settings.server;
     let apache = PyModule::new(py, "apache")?;
-    apache.add("version", apache_version(settings))?;
-    apache.add("maximum_processes", server.maximum_processes)?;
-    apache.add("threads_per_process", server.threads_per_process)?;
-    apache.add("description", server.description.as_str())?;
-    apache.add("mpm_name", server.mpm.as_str())?;
-    apache.add("build_date", server.built.as_str())?;
+    apache.setattr("version", apache_version(settings))?;
+    apache.setattr("maximum_processes", server.maximum_processes)?;
+    apache.setattr("threads_per_process", server.threads_per_process)?;
+    apache.setattr("description", server.description.as_str())?;
+    apache.setattr("mpm_name", server.mpm.as_str())?;
+    apache.setattr("build_date", server.built.as_str())?;
     modules.set_item("apache", apache)
 }
 

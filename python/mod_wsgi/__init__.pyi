@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from logging import Handler
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, type_check_only
 
 version: tuple[int, int, int]
 """The version of mod_wsgi with which this module is compatible."""
@@ -59,15 +59,93 @@ def request_data() -> dict[str, Any]:
 def start_recording_metrics() -> None:
     """Record from now on what :func:`request_metrics` and :func:`process_metrics` tell."""
 
-def request_metrics() -> dict[str, Any] | None:
+@type_check_only
+class RequestMetrics(TypedDict):
+    """An interval: what happened since the call before.
+
+    Times are in seconds, sizes in bytes. A phase has its mean time, the extremes in microseconds and 65 buckets: below 1 ms, four for each octave up to
+    65536 ms, and above. The old names ``cpu_..._time`` and ``request_threads_buckets`` mean the same as ``cpu_..._utilization`` and
+    ``request_threads_completed``.
+    """
+
+    pid: int
+    start_time: float
+    stop_time: float
+    sample_period: float
+    cpu_user_utilization: float
+    cpu_system_utilization: float
+    cpu_utilization: float
+    cpu_user_time: float
+    cpu_system_time: float
+    cpu_time: float
+    memory_rss: int
+    memory_max_rss: int
+    request_threads_maximum: int
+    request_threads_started: int
+    request_threads_active: int
+    capacity_utilization: float
+    request_count: int
+    request_throughput: float
+    status_1xx: int
+    status_2xx: int
+    status_3xx: int
+    status_4xx: int
+    status_5xx: int
+    input_bytes: int
+    input_reads: int
+    output_bytes: int
+    output_writes: int
+    gil_wait_count: int
+    server_time: float
+    server_time_min_us: int | None
+    server_time_max_us: int | None
+    server_time_buckets: list[int]
+    queue_time: float | None
+    queue_time_min_us: int | None
+    queue_time_max_us: int | None
+    queue_time_buckets: list[int]
+    daemon_time: float | None
+    daemon_time_min_us: int | None
+    daemon_time_max_us: int | None
+    daemon_time_buckets: list[int]
+    application_time: float
+    application_time_min_us: int | None
+    application_time_max_us: int | None
+    application_time_buckets: list[int]
+    request_time: float
+    request_time_min_us: int | None
+    request_time_max_us: int | None
+    request_time_buckets: list[int]
+    gil_wait_time: float
+    gil_wait_time_min_us: int | None
+    gil_wait_time_max_us: int | None
+    gil_wait_time_buckets: list[int]
+    input_read_time: float
+    input_read_time_min_us: int | None
+    input_read_time_max_us: int | None
+    input_read_time_buckets: list[int]
+    output_write_time: float
+    output_write_time_min_us: int | None
+    output_write_time_max_us: int | None
+    output_write_time_buckets: list[int]
+    request_threads_completed: list[int]
+    request_threads_buckets: list[int]
+    request_threads_busy_time: list[float]
+    request_threads_cpu_time: list[float]
+    request_threads_current_elapsed: list[float]
+    request_threads_max_duration: list[float]
+
+def request_metrics() -> RequestMetrics | None:
     """What happened in this process since the last call; None while nothing is recorded."""
 
+@type_check_only
 class ThreadMetrics(TypedDict):
     """One thread, in :class:`ProcessMetrics`."""
 
     thread_id: int
     request_count: int
 
+@type_check_only
 class ProcessMetrics(TypedDict):
     """Totals of this process; times in seconds, sizes in bytes."""
 
@@ -89,6 +167,7 @@ class ProcessMetrics(TypedDict):
 def process_metrics() -> ProcessMetrics | None:
     """Totals of this process; None while nothing is recorded."""
 
+@type_check_only
 class WorkerMetrics(TypedDict):
     """One thread of an Apache process, in :class:`ServerProcess`."""
 
@@ -104,6 +183,7 @@ class WorkerMetrics(TypedDict):
     request: str
     vhost: str
 
+@type_check_only
 class ServerProcess(TypedDict):
     """One process of Apache, in :class:`ServerMetrics`."""
 
@@ -113,6 +193,7 @@ class ServerProcess(TypedDict):
     quiescing: bool
     workers: list[WorkerMetrics]
 
+@type_check_only
 class ServerMetrics(TypedDict):
     """Apache as its scoreboard shows it."""
 

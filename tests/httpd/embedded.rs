@@ -82,3 +82,24 @@ fn restricted_embedded_mode_is_an_error_that_names_the_cure() {
     site.log.wait_for("WSGIRestrictEmbedded");
     site.finish();
 }
+
+#[test]
+fn the_request_that_asks_is_an_active_one() {
+    let site = embedded(&format!("import mod_wsgi\n{PROBE}")).start();
+    site.ask("mod_wsgi.start_recording_metrics()");
+    let told = site.ask("(m := mod_wsgi.request_metrics(), [m['request_threads_active'], sum(e > 0 for e in m['request_threads_current_elapsed'])])[1]");
+    assert_eq!(told, serde_json::json!([1, 1]));
+    site.finish();
+}
+
+#[test]
+fn signals_cannot_be_subscribed_to_and_the_log_says_where_it_was_tried() {
+    let site = embedded(&format!("import mod_wsgi\n{PROBE}")).start();
+    assert_eq!(
+        site.ask("[mod_wsgi.subscribe_signals(print) is print, mod_wsgi.signal_callbacks]"),
+        serde_json::json!([true, []])
+    );
+    let log = site.log.wait_for("subscribe_signals() has no effect in embedded mode");
+    assert!(log.contains("in application"), "{log}");
+    site.finish();
+}

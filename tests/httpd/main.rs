@@ -24,4 +24,5 @@ mod start_response;
 mod status;
 mod streams;
 mod timeouts;
+mod type_stubs;
 mod validator;

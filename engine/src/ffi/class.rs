@@ -92,6 +92,9 @@ impl<'py> Args<'_, 'py> {
             return Err(PyTypeError::new_err(format!("{function}() takes no keyword arguments")));
         }
         let given = self.pointers.len();
+        if most == 0 && given > 0 {
+            return Err(PyTypeError::new_err(format!("{function}() takes no arguments ({given} given)")));
+        }
         let (bound, number) = match () {
             () if given < least => (if least == most { "exactly" } else { "at least" }, least),
             () if given > most => (if least == most { "exactly" } else { "at most" }, most),

@@ -91,6 +91,8 @@ impl Sample {
 struct Worker {
     requests: AtomicU64,
     nanoseconds: AtomicU64,
+    /// When the application was called that runs now, in nanoseconds since [`Metrics::epoch`], never 0; 0: none does.
+    since: AtomicU64,
 }
 
 /// A worker's sums.
@@ -104,6 +106,7 @@ pub(crate) struct Total {
 
 /// What has been recorded.
 pub(crate) struct Metrics {
+    epoch: Instant,
     workers: Vec<Worker>,
     /// What `request_metrics()` will give; nothing before recording is started.
     interval: Mutex<Option<Interval>>,
@@ -118,7 +121,33 @@ impl Metrics {
     /// Nothing yet, for this many workers.
     pub(crate) fn new(workers: usize) -> Self {
         let workers = (0..workers).map(|_| Worker::default()).collect();
-        Self { workers, interval: Mutex::new(None), recording: false.into(), finished: 0.into(), active: 0.into() }
+        Self {
+            epoch: Instant::now(),
+            workers,
+            interval: Mutex::new(None),
+            recording: false.into(),
+            finished: 0.into(),
+            active: 0.into(),
+        }
+    }
+
+    /// Notes that this worker, counted from 1, calls the application.
+    pub(crate) fn began(&self, worker: u32, sample: &Sample) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        if let Some(worker) = self.workers.get(worker as usize - 1) {
+            let since = sample.start.saturating_duration_since(self.epoch).as_nanos() as u64;
+            worker.since.store(since.max(1), Ordering::Relaxed);
+        }
+    }
+
+    /// For how long each worker has been calling the application; zero if it is not.
+    pub(crate) fn elapsed(&self) -> Vec<Duration> {
+        let now = self.epoch.elapsed();
+        let elapsed = |worker: &Worker| match worker.since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => now.saturating_sub(Duration::from_nanos(since)).max(Duration::from_nanos(1)),
+        };
+        self.workers.iter().map(elapsed).collect()
     }
 
     /// Begins to record, if that has not happened yet.
@@ -144,8 +173,10 @@ impl Metrics {
     /// Adds a request that this worker, counted from 1, has finished.
     pub(crate) fn record(&self, py: Python<'_>, worker: u32, finished: &Finished) {
         let at = worker as usize - 1;
+        self.active.fetch_sub(1, Ordering::Relaxed);
         self.finished.fetch_add(1, Ordering::Relaxed);
         if let Some(worker) = self.workers.get(at) {
+            worker.since.store(0, Ordering::Relaxed);
             worker.requests.fetch_add(1, Ordering::Relaxed);
             worker.nanoseconds.fetch_add(finished.application.as_nanos() as u64, Ordering::Relaxed);
         }

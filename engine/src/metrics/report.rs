@@ -42,8 +42,7 @@ pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("memory_max_rss", ffi::most_memory())?;
 
     let threads = interval.workers.len();
-    let elapsed: Vec<f64> =
-        process.activities.iter().map(|a| a.busy().as_ref().map_or(0.0, |b| b.since.elapsed().as_secs_f64())).collect();
+    let elapsed = seconds(process.metrics.elapsed().into_iter());
     let busy: f64 = interval.workers.iter().zip(&elapsed).map(|(w, now)| w.busy.as_secs_f64() + now.min(period)).sum();
     set.put("request_threads_maximum", threads)?;
     set.put("request_threads_started", process.metrics.started_threads())?;
@@ -104,7 +103,7 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("restart_time", began)?;
     set.put("current_time", now())?;
     set.put("running_time", (now() - began) as u64)?;
-    set.put("request_threads", process.activities.len())?;
+    set.put("request_threads", totals.len())?;
     set.put("active_requests", process.metrics.active.load(Ordering::Relaxed))?;
     let threads = PyList::empty(py);
     for (number, total) in (1..).zip(&totals).filter(|(_, total)| total.requests > 0) {
