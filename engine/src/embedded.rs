@@ -26,6 +26,7 @@ use crate::interpreter::Interpreter;
 use crate::options::Options;
 use crate::process::Process;
 use crate::record;
+use crate::recorder::Recorder;
 use crate::response::Head;
 use crate::route;
 use crate::run;
@@ -51,7 +52,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> 
     // No other process looks at an Apache child's counters.
     let slot: &'static Slot = Box::leak(Box::default());
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
-    let process = Process::begin(run::begin(settings, slot, scoreboard, 0)?);
+    let process = Process::begin(run::begin(settings, slot, scoreboard, Recorder::default(), 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);

@@ -3,12 +3,13 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use pyo3::Python;
+use pyo3::types::PyAnyMethods;
+use pyo3::{PyResult, Python};
 use wsgi_wire::record::Level;
 
 use crate::events;
+use crate::failure;
 use crate::ffi::object;
-use crate::monitor;
 use crate::process::Process;
 use crate::record;
 use crate::worker::Busy;
@@ -19,8 +20,6 @@ pub(crate) enum Errand {
     Signal(i32),
     /// Raise `RequestTimeout` in this worker, if it still serves that request.
     Interrupt(usize, Busy),
-    /// Log where these requests are.
-    Stacks(Vec<Busy>),
 }
 
 /// The way to the thread that does them, in order.
@@ -60,7 +59,6 @@ fn carry_out(errand: Errand) {
                 process.interpreters.visit(interpreter, publish);
             }
         }
-        Errand::Stacks(requests) => monitor::log_stacks(&requests),
         Errand::Interrupt(worker, busy) => {
             process.interpreters.visit(busy.interpreter, |py| interrupt(py, process, worker, &busy));
         }
@@ -76,9 +74,16 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
         object::set_async_exception(py, busy.thread, Some(busy.interpreter.request_timeout.bind(py)));
         let group = String::from_utf8_lossy(&process.settings.group);
         let number = worker + 1;
+        let what = process.recorder.describe(number as u32);
+        let stack = stack(py, busy).unwrap_or_else(|error| failure::describe(py, &error));
         record::process(
             Level::Info,
-            &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'."),
+            &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'. {what}\n{stack}"),
         );
     }
+}
+
+/// Where the thread of a request is.
+fn stack(py: Python<'_>, busy: &Busy) -> PyResult<String> {
+    busy.interpreter.prelude.bind(py).call_method1("stack", (busy.thread,))?.extract()
 }

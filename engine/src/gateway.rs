@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::types::PyDict;
 use pyo3::{Bound, PyResult, Python};
 use wsgi_wire::names::{self, Name};
+use wsgi_wire::recorder::Task;
 use wsgi_wire::request as wire;
 use wsgi_wire::response::Reject;
 
@@ -24,6 +25,8 @@ use crate::streams;
 pub(crate) trait Runner {
     /// Its number, counted from 1.
     fn number(&self) -> u32;
+    /// A request begins here.
+    fn begins(&self, _task: &Task<'_>) {}
     /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
     fn loaded(&self, ignore_activity: bool);
     /// Adds to an environ what there is in this place only.
@@ -69,12 +72,15 @@ pub(crate) fn execute(
     exchange: Box<dyn Exchange>,
 ) -> Option<(Option<Reject>, Box<dyn Exchange>)> {
     let told = Told::new(route, request.vars.clone());
+    let (since, interpreter_number) = (moments.daemon_start, interpreter.number());
+    let (id, method, what) = (&told.id, told.method, &told.path);
+    runner.begins(&Task { since, interpreter: interpreter_number, id, method, what });
     let body = match request.body {
         wire::Body::None => Body::whole(Vec::new()),
         wire::Body::Inline(data) => Body::whole(data.to_vec()),
         wire::Body::Pull(_) => Body::to_come(),
     };
-    let response = Response::new(told.head_request);
+    let response = Response::new(told.method == b"HEAD");
     let current = Request::new(interpreter, route, told.path, told.id, exchange, response, body);
     let before = request::set_current(Some(Arc::clone(&current)));
     let mut answer = Answer::new(py, runner, &current, moments, request.facts);
@@ -103,15 +109,15 @@ fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
 
 /// What the engine itself needs of the variables.
 #[derive(Default)]
-struct Told {
+struct Told<'v> {
     /// `SCRIPT_NAME` and `PATH_INFO`.
     path: Vec<u8>,
     id: Vec<u8>,
-    head_request: bool,
+    method: &'v [u8],
 }
 
-impl Told {
-    fn new(route: &Route, vars: wire::Vars<'_>) -> Self {
+impl<'v> Told<'v> {
+    fn new(route: &Route, vars: wire::Vars<'v>) -> Self {
         let mut told = Self::default();
         let (mut script_name, mut path_info) = (route.script_name(), [].as_slice());
         for (name, value) in vars.flatten() {
@@ -119,7 +125,7 @@ impl Told {
                 Name::Known(names::SCRIPT_NAME) => script_name = value,
                 Name::Known(names::PATH_INFO) => path_info = value,
                 Name::Known(names::REQUEST_ID) => told.id = value.to_vec(),
-                Name::Known(names::REQUEST_METHOD) => told.head_request = value == b"HEAD",
+                Name::Known(names::REQUEST_METHOD) => told.method = value,
                 _ => {}
             }
         }

@@ -173,19 +173,28 @@ impl Interpreter {
 
     /// Waits until its threads have ended, but for daemons. Attached to it.
     pub(crate) fn join_threads(&self, py: Python<'_>) {
-        self.at_end(py, "join_threads");
+        let process = Process::get();
+        // Half of the time until the process ends by force; 0: it has all time.
+        let patience = f64::from(process.settings.shutdown_timeout) / 2.0;
+        let held_up = process.recorder.dump_function(py).ok().flatten().filter(|_| patience > 0.0);
+        self.at_end(py, "join_threads", (patience, held_up));
     }
 
     /// Runs its exit functions, where CPython will not do it. Attached to it.
     pub(crate) fn run_exit_functions(&self, py: Python<'_>) {
-        self.at_end(py, "run_exit_functions");
+        self.at_end(py, "run_exit_functions", ());
     }
 
-    fn at_end(&self, py: Python<'_>, step: &str) {
-        if let Err(error) = self.prelude.bind(py).call_method0(step) {
+    fn at_end<'py>(&self, py: Python<'py>, step: &str, arguments: impl pyo3::call::PyCallArgs<'py>) {
+        if let Err(error) = self.prelude.bind(py).call_method1(step, arguments) {
             let text = failure::describe(py, &error);
             record::process(Level::Error, &format!("Exception while the {} ends:\n{text}", self.label()));
         }
+    }
+
+    /// A number that no other interpreter has.
+    pub(crate) fn number(&'static self) -> u64 {
+        std::ptr::from_ref(self).addr() as u64
     }
 
     /// How messages call it.

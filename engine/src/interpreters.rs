@@ -132,8 +132,12 @@ impl Interpreters {
         *self.ending.write().unwrap_or_else(PoisonError::into_inner) = true;
         let Some(main) = self.main() else { return true };
         let others = std::mem::take(&mut *self.lock());
+        let recorder = &Process::get().recorder;
         let ended = others.into_values().map(|Other { interpreter, made }| {
-            end(main.handle, made, |py| interpreter.join_threads(py), |py| interpreter.run_exit_functions(py))
+            let what = format!("the end of the {}", interpreter.label());
+            recorder.during(&what, || {
+                end(main.handle, made, |py| interpreter.join_threads(py), |py| interpreter.run_exit_functions(py))
+            })
         });
         // Every one is ended, whatever became of those before.
         ended.filter(|ended| !ended).count() == 0

@@ -6,7 +6,8 @@
 //! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
 //!   What they mean is decided in `response`, `body` and `lines`, on bytes, behind the trait of `exchange`.
 //! * `interpreters`, `interpreter`, `options`, `support`, `script`, `reload`, `module`, `events`, `metrics`: what applications live in.
-//! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures. `ffi`: the only unsafe code.
+//! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures.
+//! * `recorder`: what is noted for the record of an end that nobody wanted. `ffi`: the only unsafe code.
 
 mod adapter;
 mod answer;
@@ -40,6 +41,7 @@ mod policy;
 mod poller;
 mod process;
 mod record;
+mod recorder;
 mod reload;
 mod reply;
 mod request;

@@ -10,7 +10,6 @@ use wsgi_wire::record::Level;
 
 use crate::cure;
 use crate::errand::{Errand, Errands};
-use crate::failure;
 use crate::ffi::process::memory;
 use crate::policy::{Action, Facts, Limits, Phase, Running, judge};
 use crate::process::Process;
@@ -196,14 +195,12 @@ impl Monitor {
                 Action::Interrupt(worker) => {
                     let interrupted = Phase::Interrupted(Instant::now());
                     if let Some(busy) = Self::change(process, worker, interrupted) {
-                        errands.send(Errand::Stacks(vec![busy.clone()]));
                         errands.send(Errand::Interrupt(worker, busy));
                     }
                 }
                 Action::GiveUp(worker) => {
                     if let Some(busy) = Self::change(process, worker, Phase::GivenUp) {
                         busy.reply.fail(504);
-                        errands.send(Errand::Stacks(vec![busy]));
                     }
                     process.lifecycle.drain(Reason::RequestTimeout);
                 }
@@ -275,27 +272,5 @@ fn advise(process: &Process) {
     let advice = busy.filter_map(|busy| cure::deadlock_advice(busy.interpreter, busy.route.script()));
     for line in advice.collect::<BTreeSet<_>>() {
         record::process(Level::Error, &line);
-    }
-}
-
-/// Logs where requests are.
-pub(crate) fn log_stacks(requests: &[Busy]) {
-    for busy in requests {
-        let what = format!(
-            "A request for '{}' has run for {:.1} s.",
-            String::from_utf8_lossy(busy.route.script()),
-            busy.since.elapsed().as_secs_f64()
-        );
-        let text = Process::get().interpreters.visit(busy.interpreter, |py| {
-            use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
-            let threads = PyDict::new(py);
-            let stacks = threads.set_item(busy.thread, &what).and_then(|()| {
-                busy.interpreter.prelude.bind(py).call_method1("stacks", (threads,))?.extract::<String>()
-            });
-            stacks.unwrap_or_else(|error| format!("{what}\n{}", failure::describe(py, &error)))
-        });
-        if let Some(text) = text {
-            record::process(Level::Info, &text);
-        }
     }
 }

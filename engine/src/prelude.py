@@ -82,18 +82,18 @@ def log_handler(enabled, write):
     return LogHandler
 
 
-def stacks(threads):
-    """Where these threads are, as text: {thread ident: what it serves}."""
+def stack(ident):
+    """Where a thread is, as text."""
     import sys
     import traceback
 
-    frames = sys._current_frames()
-    found = [(what, frames[ident]) for ident, what in threads.items() if ident in frames]
-    return "\n".join(f"{what}\n{''.join(traceback.format_stack(frame)).rstrip()}" for what, frame in found)
+    frame = sys._current_frames().get(ident)
+    return "".join(traceback.format_stack(frame)).rstrip() if frame else "It is in no Python code."
 
 
-def join_threads():
-    """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first."""
+def join_threads(patience, held_up):
+    """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first. `held_up`, if it is not None, is
+    called if one of them takes longer than `patience` seconds."""
     import threading
 
     # Where `site` has imported threading, its main thread is the maker of the interpreter, whose state CPython would wait for (before 3.13).
@@ -104,6 +104,11 @@ def join_threads():
         tell()
     for thread in threading.enumerate():
         if not thread.daemon and thread is not main and thread is not threading.current_thread():
+            if held_up:
+                thread.join(patience)
+                if thread.is_alive():
+                    held_up()
+                    held_up = None
             thread.join()
 
 

@@ -12,6 +12,7 @@ use crate::interpreters::Interpreters;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::Metrics;
 use crate::monitor::Watch;
+use crate::recorder::Recorder;
 use crate::reload::Holding;
 use crate::worker::Activity;
 
@@ -37,6 +38,8 @@ pub(crate) struct Process {
     pub(crate) metrics: Metrics,
     /// The scripts that the log has said a cure for.
     pub(crate) advised: Advised,
+    /// What it notes about itself.
+    pub(crate) recorder: Recorder,
     /// When it began.
     pub(crate) started: SystemTime,
 }

@@ -33,6 +33,7 @@ use crate::policy::{self, Limits};
 use crate::poller::Poller;
 use crate::process::Process;
 use crate::record;
+use crate::recorder::{self, Recorder};
 use crate::script;
 use crate::support;
 use crate::worker::{Activity, Worker};
@@ -41,6 +42,7 @@ use crate::worker::{Activity, Worker};
 const CONTROL: i32 = 3;
 const LISTENER: i32 = 4;
 const TABLE: i32 = 5;
+const RECORDER: i32 = 6;
 
 /// Exit code for "failed at start": the supervisor waits before it tries again.
 const FAILED_AT_START: i32 = 3;
@@ -56,6 +58,8 @@ enum StartError {
     Settings(#[from] Lost),
     #[error("the process table could not be mapped: {0}")]
     Table(std::io::Error),
+    #[error("the flight recorder could not be mapped: {0}")]
+    Recorder(std::io::Error),
     #[error("the main interpreter could not be set up:\n{0}")]
     Interpreter(String),
     #[error("a system resource is missing: {0}")]
@@ -79,7 +83,8 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
-    let (control, listener, table) = (inherited(CONTROL)?, inherited(LISTENER)?, inherited(TABLE)?);
+    let (control, listener) = (inherited(CONTROL)?, inherited(LISTENER)?);
+    let (table, recorder) = (inherited(TABLE)?, inherited(RECORDER)?);
     let mut control = Control::new(control);
     let settings = attach::detach(py, || control.settings())?;
     record::configure(&settings);
@@ -93,11 +98,19 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         false => Scoreboard::Forbidden,
     };
     drop(table);
+    let recorder = Recorder::open(recorder, settings.threads).map_err(StartError::Recorder)?;
+    if let Err(error) = recorder.arm(py) {
+        let text = failure::describe(py, &error);
+        record::process(
+            Level::Warn,
+            &format!("If this process ends otherwise than it should, its stacks cannot be had: {text}"),
+        );
+    }
     let secret = slot.secret.load(Ordering::Relaxed);
     let limits = Limits::new(&settings, secret);
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
     ffi::unblock_signals();
-    let process = Process::begin(begin(settings, slot, scoreboard, secret)?);
+    let process = Process::begin(begin(settings, slot, scoreboard, recorder, secret)?);
     let settings = &process.settings;
 
     let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
@@ -150,6 +163,7 @@ pub(crate) fn begin(
     settings: Daemon,
     slot: &'static wsgi_wire::table::Slot,
     scoreboard: Scoreboard,
+    recorder: Recorder,
     seed: u64,
 ) -> std::io::Result<Process> {
     for sentence in support::vain(&settings, version()) {
@@ -159,6 +173,7 @@ pub(crate) fn begin(
     Ok(Process {
         slot,
         scoreboard,
+        recorder,
         interpreters: Default::default(),
         lifecycle: Lifecycle::new()?,
         holding: Default::default(),
@@ -204,13 +219,15 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
             digest
         })
     };
+    let what = format!("loading the script '{}'", String::from_utf8_lossy(&preload.script));
     if let Some(main) = process.interpreters.main_for(py, &preload.application_group) {
-        return load(py, main);
+        return process.recorder.during(&what, || load(py, main));
     }
     // This thread must not attach to a sub-interpreter (`attach`).
     let run = || {
         let interpreter = process.interpreters.get(&preload.application_group);
-        let loaded = interpreter.map(|it| attach::with(it.handle, |py| load(py, it)));
+        let load = |it: &'static Interpreter| attach::with(it.handle, |py| load(py, it));
+        let loaded = interpreter.map(|it| process.recorder.during(&what, || load(it)));
         attach::release();
         loaded
     };
@@ -258,8 +275,14 @@ impl Steward {
             self.take_orders();
             self.take_signals();
             match self.process.lifecycle.wish() {
-                Some((Wish::Stop, reason)) => return self.stop(reason),
-                Some((Wish::Drain, reason)) if self.draining.is_none() => self.drain(reason, true),
+                Some((Wish::Stop, reason)) => {
+                    self.note(reason);
+                    return self.stop(reason);
+                }
+                Some((Wish::Drain, reason)) if self.draining.is_none() => {
+                    self.note(reason);
+                    self.drain(reason, true);
+                }
                 Some((Wish::Retire, reason)) if self.draining.is_none() => self.retire(reason),
                 _ => {}
             }
@@ -291,29 +314,20 @@ impl Steward {
         if let Some((first, _)) = self.draining {
             return first;
         }
-        let settings = &self.process.settings;
-        match reason {
-            Reason::DeadlockTimeout => record::process(
-                Level::Error,
-                &format!(
-                    "Nobody could take the interpreter's lock (GIL) for deadlock-timeout={} seconds: the process is replaced.",
-                    settings.deadlock_timeout
-                ),
-            ),
-            Reason::StartupTimeout => record::process(
-                Level::Error,
-                &format!(
-                    "No script was loaded within startup-timeout={} seconds from the first request on: the process is replaced.",
-                    settings.startup_timeout
-                ),
-            ),
-            _ => {}
-        }
         // Its successor should not wait until this one has ended. That the supervisor is gone shows when its socket is looked at.
         if let Some(control) = self.control.as_ref().filter(|_| reason != Reason::ShutdownSignal) {
             let _ = control.draining(reason);
         }
         reason
+    }
+
+    /// Leaves a note where the process is, if it is to end for a reason that is worth a record: the supervisor reads it when it is told.
+    fn note(&self, reason: Reason) {
+        if reason.is_incident() {
+            // That takes a moment, in which no request should come here.
+            self.process.slot.set_state(State::Draining);
+            recorder::ends_for(self.process, reason);
+        }
     }
 
     fn take_orders(&mut self) {
@@ -361,6 +375,9 @@ impl Steward {
             return;
         }
         record::process(Level::Info, &format!("The process asks to be replaced ({}).", reason.name()));
+        if reason.is_incident() {
+            recorder::ends_for(self.process, reason);
+        }
         if let Some(control) = &self.control {
             // That the supervisor is gone shows when its socket is looked at.
             let _ = control.retiring(reason, self.process.holding.is_holding());
@@ -414,7 +431,8 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
 pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
     in_thread("farewell", || {
         for interpreter in process.interpreters.all() {
-            attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
+            let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
+            process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
         }
         attach::release();
         Some(())
@@ -442,10 +460,7 @@ fn start_reaper(seconds: u32) {
     }
     let reap = move || {
         std::thread::sleep(Duration::from_secs(seconds.into()));
-        record::process(
-            Level::Warn,
-            &format!("The process did not end within shutdown-timeout={seconds} and is ended by force."),
-        );
+        recorder::ends_by_force(Process::get());
         ffi::exit_now(1);
     };
     if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {

@@ -1,13 +1,14 @@
 //! Worker threads. One of them waits at the poller ([`crate::lead`]); who gets a request serves it, and then looks for the next one before it
 //! gives up the interpreter's lock, because taking it again costs more than many requests.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
 use wsgi_wire::control::Reason;
+use wsgi_wire::recorder::{Entry, Task};
 
 use crate::connection::{Arrived, Connection};
 use crate::ffi::{attach, guard, object};
@@ -65,12 +66,14 @@ pub(crate) struct Worker {
     number: u32,
     poller: &'static Poller,
     ignored: Cell<bool>,
+    /// What it notes about its requests.
+    recorder: OnceCell<&'static Entry>,
 }
 
 impl Worker {
     /// The worker with this number, counted from 1.
     pub(crate) fn new(number: u32, poller: &'static Poller) -> Self {
-        Self { number, poller, ignored: Cell::new(false) }
+        Self { number, poller, ignored: Cell::new(false), recorder: OnceCell::new() }
     }
 
     fn activity(&self) -> Option<&'static Activity> {
@@ -98,6 +101,10 @@ impl Worker {
 
     /// Serves until the poller is closed.
     pub(crate) fn run(&self) {
+        if let Some(entry) = Process::get().recorder.worker(self.number) {
+            // Once, here.
+            let _ = self.recorder.set(entry);
+        }
         let (mut next, mut lead) = (None, None);
         loop {
             let ready = match next.take() {
@@ -182,6 +189,9 @@ impl Worker {
         if let Some(left) = request::set_current(None) {
             drop(left.finish(py));
         }
+        if let Some(entry) = self.recorder.get() {
+            entry.end();
+        }
         let was = self.activity().and_then(|activity| activity.busy().take());
         if was.is_some_and(|busy| busy.phase != Phase::Executing) {
             // An interruption that came too late must not hit the next request.
@@ -209,6 +219,12 @@ impl Worker {
 impl Runner for Worker {
     fn number(&self) -> u32 {
         self.number
+    }
+
+    fn begins(&self, task: &Task<'_>) {
+        if let Some(entry) = self.recorder.get() {
+            entry.begin(task);
+        }
     }
 
     fn loaded(&self, ignore_activity: bool) {

@@ -5,12 +5,17 @@ use std::process::ExitStatus;
 /// The exit code by which a daemon says that it failed at start, having told why. See `docs/architecture.md`.
 const FAILED_AT_START: i32 = 3;
 
+/// Whether it failed at start and has told why.
+pub fn has_told_why(status: ExitStatus) -> bool {
+    status.code() == Some(FAILED_AT_START)
+}
+
 /// The end of a process; a signal with its number and name.
 pub fn describe(status: ExitStatus) -> String {
     match status.code() {
         Some(FAILED_AT_START) => "failed at start (exit code 3)".to_owned(),
         Some(code) => format!("ended with exit code {code}"),
-        None => format!("was ended by {status}"),
+        None => format!("was ended by {}", status.to_string().replacen("signal: ", "signal ", 1)),
     }
 }
 
@@ -22,7 +27,7 @@ mod tests {
 
     #[test]
     fn signals_are_named_and_numbered() {
-        assert_eq!(describe(ExitStatus::from_raw(11)), "was ended by signal: 11 (SIGSEGV)");
+        assert_eq!(describe(ExitStatus::from_raw(11)), "was ended by signal 11 (SIGSEGV)");
         assert_eq!(describe(ExitStatus::from_raw(0)), "ended with exit code 0");
         assert_eq!(describe(ExitStatus::from_raw(3 << 8)), "failed at start (exit code 3)");
     }

@@ -9,9 +9,12 @@ mod interpreter;
 mod lifecycle;
 mod listener;
 mod log;
+mod memory;
 mod orphans;
+mod post_mortem;
 mod privileges;
 mod process;
+mod recorder;
 mod signals;
 mod spawn;
 mod standing;
@@ -46,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 fn run(log: Log) -> io::Result<()> {
-    let Inherited { control, table, placeholder: _placeholder } = descriptors::inherit()?;
+    let Inherited { control, table, placeholders: _placeholders } = descriptors::inherit()?;
     let signals = Signals::new()?;
     let control = Channel::with_descriptors(control)?;
     let table = Table::map(table)?;

@@ -3,12 +3,13 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, getpriority_process, kill_process};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::Kind;
+use wsgi_wire::recorder::{Recording, STACKS_SIGNAL};
 use wsgi_wire::settings::Preload;
 use wsgi_wire::table::{Ending, Failure, State};
 
@@ -16,7 +17,10 @@ use crate::channel::Channel;
 use crate::configuration::Group;
 use crate::lifecycle::{self, Phase};
 use crate::listener::SocketFile;
+use crate::post_mortem::End;
+use crate::recorder::Recorder;
 use crate::spawn::Spawned;
+use crate::sys::signal::send_to_thread;
 use crate::sys::table::Table;
 
 /// What a process has to say.
@@ -69,6 +73,9 @@ pub struct Process {
     wish: Option<Wish>,
     /// Why it ends, once it was told to or has said so.
     reason: Option<Reason>,
+    recorder: Recorder,
+    /// Whether there was a record that it is to end.
+    told: bool,
     /// Goes with it.
     _socket: SocketFile,
 }
@@ -76,7 +83,7 @@ pub struct Process {
 impl Process {
     /// A process that has just been spawned.
     pub fn new(spawned: Spawned, group: Rc<Group>, generation: u32) -> Self {
-        let Spawned { slot, pid, channel, socket, started } = spawned;
+        let Spawned { slot, pid, channel, socket, recorder, started } = spawned;
         // A service has nothing to get ready for: it works from its first moment.
         let ready = group.is_service().then_some(started);
         Self {
@@ -92,6 +99,8 @@ impl Process {
             since: started,
             wish: None,
             reason: None,
+            recorder,
+            told: false,
             _socket: socket,
         }
     }
@@ -128,9 +137,48 @@ impl Process {
         matches!(self.phase, Phase::Draining | Phase::Stopping | Phase::Killed)
     }
 
-    /// Why it has ended with this status: what the status page counts.
-    pub fn ending(&self, status: ExitStatus) -> Ending {
+    /// Why it has ended with this status: what the status page counts, and the record about it if that was not in order. `memory`: the kernel has
+    /// killed processes for want of memory.
+    pub fn post_mortem(&self, status: ExitStatus, memory: bool) -> (Ending, Option<String>) {
+        let (label, recording) = (self.label(), self.recorder.read());
+        let end = End { memory, ..self.end(&label, Some(status), &recording) };
+        (self.ending(status, end.is_out_of_memory()), end.record(now()))
+    }
+
+    /// The record that it is to end, if the reason that it has announced is no part of an ordinary life.
+    pub fn incident(&mut self) -> Option<String> {
+        let (label, recording) = (self.label(), self.recorder.read());
+        let record = self.end(&label, None, &recording).record(now());
+        self.told |= record.is_some();
+        record
+    }
+
+    fn end<'a>(&self, label: &'a str, status: Option<ExitStatus>, recording: &'a Recording) -> End<'a> {
+        let settings = &self.group.settings.daemon;
+        let limit = match recording.reason.or(self.reason) {
+            Some(Reason::RequestTimeout) => settings.request_timeout.into(),
+            Some(Reason::StartupTimeout) => settings.startup_timeout.into(),
+            Some(Reason::DeadlockTimeout) => settings.deadlock_timeout.into(),
+            Some(Reason::RssLimit) => settings.rss_limit,
+            _ => 0,
+        };
+        End {
+            label,
+            generation: self.generation,
+            age: self.started.elapsed(),
+            status,
+            reason: self.reason,
+            limit,
+            told: self.told,
+            killed: self.phase == Phase::Killed,
+            memory: false,
+            recording,
+        }
+    }
+
+    fn ending(&self, status: ExitStatus, out_of_memory: bool) -> Ending {
         match self.reason {
+            _ if out_of_memory => Ending::Failed(Failure::OutOfMemory),
             _ if self.phase == Phase::Killed => Ending::Failed(Failure::Killed),
             Some(reason) => Ending::Orderly(reason),
             None if self.ready.is_none() => Ending::Failed(Failure::FailedAtStart),
@@ -238,6 +286,15 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
+    /// Makes it write down where its threads are, whatever they do.
+    pub fn take_stacks(&self) {
+        // The main thread is in the main interpreter; another one may be loading a script in another.
+        send_to_thread(self.pid, self.pid.as_raw_pid() as u32, STACKS_SIGNAL);
+        for activity in self.recorder.read().activities.iter().filter(|activity| activity.number == 0) {
+            send_to_thread(self.pid, activity.thread, STACKS_SIGNAL);
+        }
+    }
+
     /// Notes that its slow start has been reported.
     pub fn slow_start_reported(&mut self) {
         self.phase = Phase::Starting { reported: true };
@@ -254,4 +311,9 @@ impl Process {
         // It is a child that was not waited for yet, so the pid is its own. If it has ended meanwhile, all is well.
         let _ = kill_process(self.pid, signal);
     }
+}
+
+/// The time in seconds since the epoch.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

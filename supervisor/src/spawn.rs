@@ -22,6 +22,7 @@ use crate::configuration::{Configuration, Group};
 use crate::interpreter::{self, BOOT, Missing};
 use crate::listener::SocketFile;
 use crate::privileges;
+use crate::recorder::Recorder;
 use crate::standing::Standing;
 use crate::sys::child::{self, Step, Steps};
 use crate::sys::descriptors::duplicate;
@@ -38,6 +39,8 @@ pub struct Spawned {
     pub channel: Channel,
     /// The file of its socket.
     pub socket: SocketFile,
+    /// What it notes about itself.
+    pub recorder: Recorder,
     /// When it was started.
     pub started: Instant,
 }
@@ -128,6 +131,7 @@ fn fill(
     let (socket, listener) = SocketFile::bind(path.clone(), spawn).map_err(|reason| Error::Socket { path, reason })?;
     let interpreter = interpreter::find(spawn)?;
     let (ours, theirs) = UnixStream::pair()?;
+    let recorder = Recorder::new(group.settings.daemon.threads)?;
     let mut command = command(&interpreter, group)?;
     let steps = Steps {
         nice: spawn.nice,
@@ -136,7 +140,7 @@ fn fill(
         identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
         directory: privileges::directory(spawn)?,
         umask: spawn.umask.unwrap_or(umask) as libc::mode_t,
-        descriptors: [duplicate(&theirs)?, duplicate(&listener)?, duplicate(&table.file)?],
+        descriptors: [duplicate(&theirs)?, duplicate(&listener)?, duplicate(&table.file)?, duplicate(&recorder)?],
     };
     child::prepare(&mut command, steps);
 
@@ -145,7 +149,7 @@ fn fill(
     let started = Instant::now();
     let process = command.spawn().map_err(|error| failed_step(error, spawn, &interpreter))?;
     slot.pid.store(process.id(), Relaxed);
-    Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, started })
+    Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, started })
 }
 
 /// `python <flags> -c <boot> <folder of the mod_wsgi package>`

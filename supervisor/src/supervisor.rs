@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -23,12 +23,16 @@ use crate::configuration::{Configuration, Group, Invalid};
 use crate::lifecycle::{self, Action, Cause, Goal};
 use crate::listener;
 use crate::log::Log;
+use crate::memory::MemoryKills;
 use crate::orphans::{self, Orphans};
 use crate::process::{News, Process};
 use crate::signals::Signals;
 use crate::standing::Standing;
 use crate::sys::table::Table;
 use crate::{exit, spawn};
+
+/// How long a process takes to write down its stacks.
+const WRITING: Duration = Duration::from_millis(20);
 
 /// Everything this program knows.
 #[derive(Debug)]
@@ -46,6 +50,7 @@ pub struct Supervisor {
     /// How many processes can do something at a time.
     parallel: usize,
     orphans: Orphans,
+    memory_kills: MemoryKills,
     stopping: bool,
 }
 
@@ -64,6 +69,7 @@ impl Supervisor {
             standings: HashMap::new(),
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             orphans,
+            memory_kills: MemoryKills::watch(),
             stopping: false,
         }
     }
@@ -143,10 +149,8 @@ impl Supervisor {
             }),
             Action::Stop(slot, cause) => self.stop(slot, cause),
             Action::Kill(slot) => self.with(slot, |process, _| {
-                process
-                    .group
-                    .log
-                    .error(&format!("{} has not stopped within its shutdown-timeout and is killed", process.label()));
+                process.take_stacks();
+                std::thread::sleep(WRITING);
                 process.kill();
             }),
             Action::ReportSlowStart(slot) => self.with(slot, |process, _| {
@@ -164,12 +168,9 @@ impl Supervisor {
         self.with(slot, |process, table| {
             match cause {
                 Cause::NotNeeded => {}
-                Cause::SlowStart => process.group.log.error(&format!(
-                    "{} is not ready after {} seconds, longer than its startup-timeout, and is stopped",
-                    process.label(),
-                    process.started.elapsed().as_secs()
-                )),
-                Cause::SlowDrain => process.group.log.warn(&format!(
+                // The record about its end tells of it.
+                Cause::SlowStart => process.take_stacks(),
+                Cause::SlowDrain => process.group.log.info(&format!(
                     "{} takes longer to finish its requests than its graceful-timeout and is stopped",
                     process.label()
                 )),
@@ -259,12 +260,17 @@ impl Supervisor {
             slot.pid.store(0, Relaxed);
             slot.set_state(State::Free);
         }
-        if let Some(record) = self.table.group(group_key(process.group.name())) {
-            record.endings.add(process.ending(status));
+        let (ending, record) = process.post_mortem(status, self.memory_kills.any_new());
+        if let Some(group) = self.table.group(group_key(process.group.name())) {
+            group.endings.add(ending);
         }
-        let expected = process.is_leaving() || process.group.is_service() && status.success();
-        let level = if expected { Level::Info } else { Level::Error };
-        process.group.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
+        match record {
+            Some(text) => process.group.log.error(&text),
+            None => {
+                let level = if exit::has_told_why(status) { Level::Error } else { Level::Info };
+                process.group.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
+            }
+        }
         if !process.is_leaving() {
             let standing = self.standings.entry(process.group.name().to_vec()).or_default();
             standing.crashes.ended(process.started, process.ready, Instant::now());
@@ -353,11 +359,19 @@ impl Supervisor {
                 let others = self.processes.iter_mut().filter(|other| first && other.group.name() == group.name());
                 others.for_each(|other| other.outdated(Reason::ScriptReload));
             }
-            News::Retiring { .. } => {}
+            News::Retiring { .. } => self.report_incident(process),
             News::Draining(reason) => {
+                self.report_incident(process);
                 let text = format!("{} finishes its requests and ends: {}", process.label(), reason.name());
                 process.group.log.info(&text);
             }
+        }
+    }
+
+    /// Says why a process is replaced, if that is no part of an ordinary life.
+    fn report_incident(&self, process: &mut Process) {
+        if let Some(text) = process.incident() {
+            process.group.log.error(&text);
         }
     }
 

@@ -171,6 +171,12 @@ impl Reason {
             Reason::RssLimit => "rss_limit",
         }
     }
+
+    /// Whether a process that ends for this deserves a record of what it was doing: it was stuck, or used too much.
+    pub fn is_incident(self) -> bool {
+        use Reason::{CpuTimeLimit, DeadlockTimeout, RequestTimeout, RssLimit, StartupTimeout};
+        matches!(self, RequestTimeout | StartupTimeout | DeadlockTimeout | CpuTimeLimit | RssLimit)
+    }
 }
 
 message! {

@@ -6,6 +6,7 @@
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
+//! * [`recorder`]: the layout of the flight recorder of a daemon process.
 //! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes.
 //!
 //! Both ends are always on one machine and of one build, so numbers are in native byte order.
@@ -19,6 +20,7 @@ pub mod json;
 pub mod limits;
 pub mod names;
 pub mod record;
+pub mod recorder;
 pub mod request;
 pub mod response;
 pub mod scoreboard;

@@ -18,4 +18,5 @@ pub(crate) mod interpreter;
 pub(crate) mod object;
 pub(crate) mod owned;
 pub(crate) mod process;
+pub(crate) mod recorder;
 pub(crate) mod scoreboard;

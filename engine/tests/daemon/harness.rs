@@ -14,6 +14,7 @@ use wsgi_wire::control::{Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
 use wsgi_wire::record::{Format, Level, LogRecord};
+use wsgi_wire::recorder;
 use wsgi_wire::request::{Body, Facts, Hello, Rules, put_request, put_route};
 use wsgi_wire::response::{End, Fail, File, Head};
 use wsgi_wire::settings::{Daemon, Server};
@@ -109,9 +110,11 @@ impl Process {
         let table = rustix::fs::memfd_create("table", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&table, SIZE as u64).unwrap();
         let (control, theirs) = UnixStream::pair().unwrap();
-        let mut child = spawn(&python.program, &folder, [theirs.into(), listener.into(), table]);
         let mut settings = settings();
         change(&mut settings);
+        let recorder = rustix::fs::memfd_create("recorder", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&recorder, recorder::size(settings.threads) as u64).unwrap();
+        let mut child = spawn(&python.program, &folder, [theirs.into(), listener.into(), table, recorder]);
         let mut process = Self { child: spawn_guard(&mut child), control, folder };
         process.say(Kind::Start, |out| settings.put(out));
         process.expect(Kind::Ready);
@@ -203,7 +206,7 @@ fn spawn_guard(child: &mut Option<Child>) -> Child {
     child.take().unwrap()
 }
 
-fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 3]) -> Option<Child> {
+fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 4]) -> Option<Child> {
     // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged here.
     let mut places = String::new();
     for (place, fd) in (3..).zip(&descriptors) {
@@ -211,7 +214,7 @@ fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 3]) -> Option<Chil
         places += &format!(" {}<&{}", place + 100, fd.as_raw_fd());
     }
     let script = "import mod_wsgi._engine; mod_wsgi._engine.run()";
-    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105", python.display());
+    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105 6<&106", python.display());
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let child = Command::new("bash")
         .args(["-c", &command])

@@ -24,8 +24,8 @@ pub struct Steps {
     pub directory: Option<Directory>,
     /// File mode creation mask.
     pub umask: libc::mode_t,
-    /// Become descriptors 3, 4 and 5. Their own numbers must be above.
-    pub descriptors: [OwnedFd; 3],
+    /// Become descriptors 3, 4, 5 and 6. Their own numbers must be above.
+    pub descriptors: [OwnedFd; 4],
 }
 
 /// Numbers of a user.

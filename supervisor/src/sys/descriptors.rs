@@ -10,7 +10,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// The first descriptor that neither the contract with the parent nor that with the daemons names. See `docs/architecture.md`.
-pub const FIRST_UNNAMED: RawFd = 6;
+pub const FIRST_UNNAMED: RawFd = 7;
 
 /// Linux passes no more descriptors with one message (SCM_MAX_FD).
 const MOST_PASSED: usize = 253;
@@ -22,8 +22,8 @@ pub struct Inherited {
     pub control: UnixStream,
     /// Descriptor 4.
     pub table: OwnedFd,
-    /// Keeps descriptor 5 taken, which a daemon gets as its third: nothing that a new process needs until its exec can then be overwritten.
-    pub placeholder: OwnedFd,
+    /// Keep descriptors 5 and 6 taken, which a daemon gets besides: nothing that a new process needs until its exec can then be overwritten.
+    pub placeholders: [OwnedFd; 2],
 }
 
 /// Takes descriptors 3 and 4 and closes all that follow, such as Apache's listening sockets. To be called once, before anything is opened.
@@ -44,8 +44,8 @@ pub fn inherit() -> io::Result<Inherited> {
             }
         }
     });
-    let null = std::fs::File::open("/dev/null")?;
-    Ok(Inherited { control: control?.into(), table: table?, placeholder: null.into() })
+    let null = || std::fs::File::open("/dev/null").map(OwnedFd::from);
+    Ok(Inherited { control: control?.into(), table: table?, placeholders: [null()?, null()?] })
 }
 
 /// Closes all descriptors from `first` on.

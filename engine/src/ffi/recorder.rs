@@ -1,0 +1,64 @@
+//! The flight recorder's memory, and the signals that have to do with it.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+
+use wsgi_wire::recorder::{Entry, Header, entries, report_offset, size};
+
+/// What a process that the application forks must leave alone.
+static FILE: AtomicI32 = AtomicI32::new(-1);
+static BASE: AtomicPtr<libc::c_void> = AtomicPtr::new(std::ptr::null_mut());
+static LENGTH: AtomicUsize = AtomicUsize::new(0);
+
+/// Maps the header and the entries for the rest of the process's life. The file must stay open as long. Processes that are forked off get memory
+/// of their own in place of it, and standard error in place of the file.
+///
+/// # Errors
+/// If the file is not one of a process with so many workers, or cannot be mapped.
+pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static Header, &'static [Entry])> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap};
+    if rustix::fs::fstat(&file)?.st_size != size(threads) as i64 {
+        return Err(std::io::Error::other("the flight recorder has another size"));
+    }
+    let length = report_offset(threads);
+    FILE.store(file.as_fd().as_raw_fd(), Ordering::Relaxed);
+    LENGTH.store(length, Ordering::Relaxed);
+    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, sealed, stays so. Header and entries are
+    // made of atomics, for which every bit pattern is valid; they follow each other from the aligned start of the mapping.
+    unsafe {
+        let base = mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?;
+        BASE.store(base, Ordering::Relaxed);
+        libc::pthread_atfork(None, None, Some(in_child));
+        let header = base.cast::<Header>();
+        Ok((&*header, std::slice::from_raw_parts(header.add(1).cast::<Entry>(), entries(threads))))
+    }
+}
+
+unsafe extern "C" fn in_child() {
+    // SAFETY: system calls only. The new memory takes the place of a mapping of the same length, and zeros are valid for all that is in it.
+    unsafe {
+        libc::dup3(libc::STDERR_FILENO, FILE.load(Ordering::Relaxed), libc::O_CLOEXEC);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        libc::mmap(BASE.load(Ordering::Relaxed), LENGTH.load(Ordering::Relaxed), protection, flags, -1, 0);
+    }
+}
+
+/// The kernel's number of the calling thread.
+pub(crate) fn thread() -> u32 {
+    rustix::thread::gettid().as_raw_pid() as u32
+}
+
+/// Sends a signal to a thread of this process; nothing happens if it has ended. To the calling one, it is handled when this returns.
+pub(crate) fn signal_thread(thread: u32, signal: i32) {
+    // SAFETY: takes numbers only; the kernel checks that they belong together.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread as libc::pid_t, signal) };
+}
+
+/// Gives the calling thread a stack for signal handlers, so that they work when its own is used up. It stays for ever.
+pub(crate) fn own_signal_stack() {
+    let stack = Box::leak(vec![0u8; 64 << 10].into_boxed_slice());
+    let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
+    // SAFETY: the memory is nobody else's and never freed.
+    unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+}
