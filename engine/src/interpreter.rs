@@ -1,6 +1,7 @@
 //! One interpreter: what of ours is in it, and how it is prepared.
 
 use std::ffi::CString;
+use std::sync::OnceLock;
 
 use pyo3::panic::PanicException;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyModule, PyType};
@@ -45,6 +46,7 @@ pub(crate) struct Interpreter {
     pub(crate) handle: Handle,
     /// The application group; empty is the main interpreter.
     pub(crate) group: Vec<u8>,
+    adopted: OnceLock<Vec<u8>>,
     /// Whether it has a lock of its own.
     pub(crate) own_lock: bool,
     /// Our types.
@@ -92,6 +94,7 @@ impl Interpreter {
         let interpreter: &'static Self = Box::leak(Box::new(Self {
             handle: Handle::current(py),
             group: group.to_vec(),
+            adopted: OnceLock::new(),
             own_lock: options.lock == Lock::Own,
             types,
             names: Names::new(py),
@@ -144,8 +147,15 @@ impl Interpreter {
         self.search_path(py, options)
     }
 
+    /// The application group that records name.
+    pub(crate) fn application_group(&self) -> &[u8] {
+        self.adopted.get().unwrap_or(&self.group)
+    }
+
     /// Makes this, the main interpreter, the one of an application group: applications see its name. Attached to it.
     pub(crate) fn adopt(&self, py: Python<'_>, group: &[u8]) {
+        // Once: callers see to that.
+        let _ = self.adopted.set(group.to_vec());
         let name = || py.import("mod_wsgi")?.setattr("application_group", object::latin1(py, group)?);
         if let Err(error) = name() {
             let text = failure::describe(py, &error);

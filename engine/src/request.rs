@@ -166,7 +166,7 @@ impl Request {
             live.exchange.flush(false)
         });
         if let Some(record) = record {
-            record::write(&record, Some(&self.interpreter.group));
+            record::write(&record, Some(self.interpreter.application_group()));
         }
     }
 }

@@ -94,7 +94,7 @@ impl Outside {
 
     /// Does something with the lines; what it completes becomes records.
     fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
-        let (stream, group) = (self.stream, self.interpreter.map(|interpreter| &*interpreter.group));
+        let (stream, group) = (self.stream, self.interpreter.map(Interpreter::application_group));
         let write = |record: LogRecord| record::write(&record, group);
         step(&mut self.lines, &mut |text| write(text.record(stream, record::speaker())));
     }

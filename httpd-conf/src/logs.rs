@@ -59,6 +59,8 @@ pub struct Logs {
     pub error: Target,
     /// Words of `LogLevel`: a level, and levels of modules.
     pub level: Vec<String>,
+    /// `WSGILogFormat json`
+    pub json: bool,
     /// `ErrorLogFormat`
     pub error_format: Option<String>,
     /// `CustomLog`
@@ -76,6 +78,10 @@ impl Logs {
         out.comment("--log-directory, --log-to-terminal, --rotate-logs, --log-level");
         out.set("ErrorLog", self.error.argument());
         out.directive("LogLevel").args(&self.level);
+        if self.json {
+            out.comment("--log-format");
+            out.set("WSGILogFormat", "json");
+        }
         if let Some(format) = &self.error_format {
             out.comment("--error-log-format");
             out.set("ErrorLogFormat", format);

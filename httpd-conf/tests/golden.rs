@@ -52,6 +52,7 @@ fn plain() -> Server {
         logs: Logs {
             error: Target::File("/run/site/error_log".into()),
             level: vec!["warn".into()],
+            json: false,
             error_format: None,
             access: None,
         },
@@ -123,6 +124,7 @@ fn full() -> Server {
     server.logs = Logs {
         error: Target::Rotated { rotatelogs: "/bin/rotatelogs".into(), file: "/logs/error".into(), megabytes: 5 },
         level: vec!["info".into(), "wsgi:debug".into()],
+        json: true,
         error_format: Some("%M".into()),
         access: Some(AccessLog { target: Target::Pipe(vec!["/bin/cat".into()]), format: "combined".into() }),
     };

@@ -82,6 +82,14 @@ fn the_access_log_and_the_log_level_are_as_asked_for() {
 }
 
 #[test]
+fn records_are_json_where_that_is_asked_for() {
+    let folder = folder();
+    folder.write("loud.wsgi", format!("print('loaded \\t', flush=True)\n{HELLO}"));
+    let server = Express::new(&["start-server", "loud.wsgi", "--log-format", "json"]).within(folder.path()).start();
+    server.console.wait_for(r#""message":"loaded \t","stream":"stdout""#);
+}
+
+#[test]
 fn a_broken_script_is_a_500_whose_traceback_names_the_script_itself() {
     let folder = folder();
     let script = folder.write("broken.wsgi", "import os\n1 / 0\n");

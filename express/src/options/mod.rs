@@ -15,7 +15,7 @@ pub use capacity::{Capacity, Mpm, Timeouts, Transfer};
 pub use check::OptionError;
 pub use content::{Access, AuthType, Content};
 pub use network::{Address, Https, Proxying};
-pub use operation::{Debugging, Identity, Layout, Logging, Monitoring, Services};
+pub use operation::{Debugging, Identity, Layout, LogFormat, Logging, Monitoring, Services};
 
 use clap::Args;
 

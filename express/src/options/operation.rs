@@ -1,7 +1,17 @@
 //! Logs, the server root, the user, services, monitoring and debugging.
 
 use camino::Utf8PathBuf;
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
+
+/// What records look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// As Apache's own records.
+    #[default]
+    Text,
+    /// Each record a line of JSON.
+    Json,
+}
 
 /// Options of logs.
 #[derive(Args, Clone, Debug)]
@@ -13,6 +23,9 @@ pub struct Logging {
     /// How much is logged: a level, and MODULE:LEVEL
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub log_level: String,
+    /// What the application's and mod_wsgi's own records in the error log look like
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
     /// Folder of the logs; wins over --log-to-terminal [default: the server root]
     #[arg(long, value_name = "DIRECTORY")]
     pub log_directory: Option<Utf8PathBuf>,

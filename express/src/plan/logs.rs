@@ -7,7 +7,7 @@ use httpd_conf::{AccessLog, Logs, Target};
 
 use super::apache::{self, Installation};
 use super::{Context, PlanError};
-use crate::options::Logging;
+use crate::options::{LogFormat, Logging};
 
 /// The common place of all logs.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ impl Places {
         Logs {
             error: self.target(&logging.error_log_name, "/dev/stderr"),
             level: logging.log_level.split_whitespace().map(str::to_owned).collect(),
+            json: logging.log_format == LogFormat::Json,
             error_format: logging.error_log_format.clone(),
             access: logging.access_log.then(|| AccessLog {
                 target: self.target(&logging.access_log_name, "/dev/stdout"),
