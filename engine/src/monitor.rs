@@ -166,7 +166,10 @@ impl Monitor {
     pub(crate) fn sleep(&mut self, process: &Process, until: Option<Instant>, wait: impl FnOnce(Option<Duration>)) {
         let watch = &process.watch;
         let idle = watch.fall_asleep();
-        if !idle {
+        if idle {
+            // Requests of Apache children that died stay counted.
+            process.slot.unanswered.store(0, Ordering::Relaxed);
+        } else {
             // It may have seen us about to fall asleep.
             self.wake_probe();
         }

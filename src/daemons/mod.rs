@@ -16,6 +16,7 @@ use crate::embedded::Plan;
 use crate::httpd::shared::SharedTable;
 use crate::policy::owner::Policy;
 use crate::relay::idle::IdleConnections;
+use crate::relay::patience::Limits;
 
 /// What a child needs to know of one process group.
 #[derive(Debug)]
@@ -30,10 +31,10 @@ pub struct Group {
     pub threads: u32,
     /// The server that it was defined in.
     pub origin: Origin,
-    /// `connect-timeout`: how long a request waits for a process.
-    pub connect_timeout: Duration,
-    /// `socket-timeout`, or Apache's `Timeout`.
-    pub socket_timeout: Duration,
+    /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a process.
+    pub patience: Limits,
+    /// `queue-size`: how many requests may wait.
+    pub queue_size: u32,
     /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_limit: usize,
     /// `response-socket-timeout`, where given.
@@ -79,11 +80,19 @@ pub fn set_current(runtime: Option<Arc<Runtime>>) {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }
 
-/// What children need to know of the groups. `records` are theirs in the process table, in order, `timeout` is Apache's `Timeout`.
+/// As many requests of a group as may wait if nobody says how many: a fourth of Apache's workers is left for everything else, but a burst that a
+/// small server can take is not refused.
+fn default_queue_size(workers: u32) -> u32 {
+    (workers / 4 * 3).max(100)
+}
+
+/// What children need to know of the groups. `records` are theirs in the process table, in order, `timeout` is Apache's `Timeout`, `workers` how many
+/// requests it serves at a time.
 pub fn groups(
     configuration: &Configuration,
     records: &[&'static table::Group],
     timeout: Duration,
+    workers: u32,
 ) -> HashMap<Vec<u8>, Group> {
     let seconds = |n: u32| Duration::from_secs(n.into());
     let group = |g: &crate::directives::configuration::Group, record| {
@@ -94,8 +103,16 @@ pub fn groups(
             processes: o.processes.unwrap_or(1),
             threads: o.threads,
             origin: g.origin.clone(),
-            connect_timeout: seconds(o.connect_timeout),
-            socket_timeout: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },
+            patience: Limits {
+                connect: seconds(o.connect_timeout),
+                queue: (o.queue_timeout > 0).then(|| seconds(o.queue_timeout)),
+                silence: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },
+            },
+            queue_size: match o.queue_size {
+                Some(0) => u32::MAX,
+                Some(size) => size,
+                None => default_queue_size(workers),
+            },
             header_limit: o.header_buffer_size as usize,
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),

@@ -45,6 +45,8 @@ pub struct GroupOptions {
     pub socket_timeout: u32,
     /// Bytes.
     pub rss_limit: u64,
+    /// 0 is without limit, `None` a share of what Apache can serve.
+    pub queue_size: Option<u32>,
     pub queue_timeout: u32,
     pub socket_user: Option<User>,
     pub listen_backlog: u32,
@@ -113,6 +115,7 @@ impl Default for GroupOptions {
             connect_timeout: 15,
             socket_timeout: 0,
             rss_limit: 0,
+            queue_size: None,
             queue_timeout: 0,
             socket_user: None,
             listen_backlog: 100,
@@ -176,6 +179,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("restart-interval", |o, v, _| put(&mut o.restart_interval, v.seconds())),
     ("connect-timeout", |o, v, _| put(&mut o.connect_timeout, v.seconds())),
     ("socket-timeout", |o, v, _| put(&mut o.socket_timeout, v.seconds())),
+    ("queue-size", |o, v, _| some(&mut o.queue_size, v.number(0..=1_000_000))),
     ("queue-timeout", |o, v, _| put(&mut o.queue_timeout, v.seconds())),
     ("socket-user", |o, v, pool| some(&mut o.socket_user, user(&v, pool))),
     ("listen-backlog", |o, v, _| put(&mut o.listen_backlog, v.number(0..=i32::MAX as u32))),

@@ -92,6 +92,9 @@ fn run<'r>(
         if let Some(why) = error.refusal() {
             group.record.refused(why);
         }
+        if error.is_temporary() {
+            response::add_error_header(client.request(), b"Retry-After", RETRY_AFTER);
+        }
         let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
     })?;
@@ -159,6 +162,9 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
         |vars| environ.write_route(r, vars),
     );
 }
+
+/// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an overload.
+const RETRY_AFTER: &[u8] = b"5";
 
 /// How the body goes to the daemon.
 #[derive(Clone, Copy)]

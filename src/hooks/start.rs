@@ -123,7 +123,8 @@ fn start(
         let table = control::table().map_err(StartError::Table)?;
         let names: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
         let records = table.assign(&names, around.generation).ok_or(StartError::Groups)?;
-        runtime.groups = daemons::groups(configuration, &records, main.timeout());
+        let workers = around.server.maximum_processes.saturating_mul(around.server.threads_per_process);
+        runtime.groups = daemons::groups(configuration, &records, main.timeout(), workers);
         runtime.table = Some(table);
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
         let program = installation?.supervisor;

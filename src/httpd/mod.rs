@@ -28,6 +28,7 @@ pub mod response;
 pub mod scoreboard;
 pub mod server;
 pub mod shared;
+pub mod socket;
 mod sys;
 pub mod table;
 pub mod tree;

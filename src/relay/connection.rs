@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -19,6 +19,8 @@ pub struct Connection {
     pub stream: UnixStream,
     /// Which of the processes that its slot has had it leads to.
     pub serial: u32,
+    /// How long a read waits, if nobody has changed it: zero is without end.
+    usual_wait: Duration,
     /// What is sent before anything else.
     hello: Option<Hello>,
     routes: Routes,
@@ -33,15 +35,24 @@ struct Routes {
 }
 
 impl Connection {
-    /// Connects to a process.
+    /// Connects to a process. `wait` is how long a read waits, `timeout` how long a write.
     ///
     /// # Errors
-    /// Those of `connect`: the process is gone, or its socket does not take us.
-    pub fn open(path: &str, serial: u32, secret: u64, timeout: Duration, buffers: (u32, u32)) -> io::Result<Self> {
-        let stream = UnixStream::connect(path)?;
-        let timeout = Some(timeout).filter(|t| !t.is_zero());
-        stream.set_read_timeout(timeout)?;
-        stream.set_write_timeout(timeout)?;
+    /// Those of `connect`: the process is gone; or `WouldBlock`: as many connections as `listen-backlog` allows have not been accepted yet.
+    pub fn open(
+        path: &str,
+        serial: u32,
+        secret: u64,
+        (wait, timeout): (Duration, Duration),
+        buffers: (u32, u32),
+    ) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(path)?)?;
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        let stream = UnixStream::from(socket);
+        stream.set_read_timeout(Some(wait).filter(|t| !t.is_zero()))?;
+        stream.set_write_timeout(Some(timeout).filter(|t| !t.is_zero()))?;
         let (send, receive) = buffers;
         if send > 0 {
             sockopt::set_socket_send_buffer_size(&stream, send as usize)?;
@@ -49,13 +60,25 @@ impl Connection {
         if receive > 0 {
             sockopt::set_socket_recv_buffer_size(&stream, receive as usize)?;
         }
-        Ok(Self::over(stream, serial, secret))
+        Ok(Self { usual_wait: wait, ..Self::over(stream, serial, secret) })
+    }
+
+    /// Lets reads wait this long, or, with `None`, as long as usual.
+    pub fn wait_for(&self, time: Option<Duration>) {
+        let time = time.unwrap_or(self.usual_wait);
+        // A socket that does not take it has failed, which the next read tells.
+        let _ = self.stream.set_read_timeout(Some(time).filter(|t| !t.is_zero()));
+    }
+
+    /// How long a read waits usually; zero is without end.
+    pub fn usual_wait(&self) -> Duration {
+        self.usual_wait
     }
 
     /// A connection over a socket that is connected already.
     pub fn over(stream: UnixStream, serial: u32, secret: u64) -> Self {
         let hello = Some(Hello { version: wsgi_wire::VERSION, secret });
-        Self { stream, serial, hello, routes: Routes::default() }
+        Self { stream, serial, usual_wait: Duration::ZERO, hello, routes: Routes::default() }
     }
 
     /// Begins what is sent for a request: `Hello` and `Route` if they are due. Gives the number of the route whose content is `route`.

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wsgi_wire::codec::Wire;
@@ -14,7 +14,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
 use super::{Client, Gone, Then};
-use crate::httpd::log;
+use crate::httpd::{log, socket};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Outcome {
     Rejected(Reject),
     /// The process closed without having read it. Another one may execute it.
     NotExecuted,
+    /// The process has not read it in its time. It will not execute it when it does.
+    Unread,
     /// The process is gone, or sends nonsense. `true`: a part of the response has been taken already.
     Lost(bool),
     /// The process is silent for longer than `socket-timeout`. `true`: a part of the response has been taken already.
@@ -46,13 +48,31 @@ impl Outcome {
     }
 }
 
+/// How much later than `queue-timeout` a request may be given up: less is not worth a system call for each request.
+const TOLERANCE: Duration = Duration::from_millis(5);
+
+/// What a conversation keeps to.
+pub struct Terms<'c> {
+    /// `response-flush-delay`: how long to wait for more before what is there is sent to the client.
+    pub flush_delay: Duration,
+    /// `queue-timeout`: when the process must have read the request.
+    pub queue: Option<Instant>,
+    /// `socket-timeout`: how long the process may be silent; zero is without end.
+    pub silence: Duration,
+    /// Is told when the answer begins.
+    pub answered: &'c dyn Fn(),
+}
+
 /// A conversation while it lasts.
 pub struct Conversation<'c, C> {
     connection: &'c mut Connection,
     inbox: &'c mut Inbox,
     client: &'c mut C,
-    /// How long to wait for more before what is there is sent to the client.
-    flush_delay: Duration,
+    terms: Terms<'c>,
+    /// When something of the answer has last arrived.
+    heard: Instant,
+    /// Whether reads wait for another time than usual.
+    hurried: bool,
     /// Whether a frame of the answer has arrived.
     answered: bool,
     /// Whether the head has been taken.
@@ -73,12 +93,15 @@ enum Step {
 
 impl<'c, C: Client> Conversation<'c, C> {
     /// Prepares a conversation; `inbox` is empty.
-    pub fn new(connection: &'c mut Connection, inbox: &'c mut Inbox, client: &'c mut C, flush_delay: Duration) -> Self {
+    pub fn new(connection: &'c mut Connection, inbox: &'c mut Inbox, client: &'c mut C, terms: Terms<'c>) -> Self {
+        let (heard, hurried) = (Instant::now(), false);
         Self {
             connection,
             inbox,
             client,
-            flush_delay,
+            terms,
+            heard,
+            hurried,
             answered: false,
             headed: false,
             unsent: false,
@@ -89,6 +112,20 @@ impl<'c, C: Client> Conversation<'c, C> {
 
     /// Sends the request and carries the answer to the client.
     pub fn run(mut self, request: &[u8]) -> Outcome {
+        let outcome = self.converse(request);
+        if self.hurried {
+            self.connection.wait_for(None);
+        }
+        outcome
+    }
+
+    fn converse(&mut self, request: &[u8]) -> Outcome {
+        // A request that has waited already has less time left.
+        let usual = self.connection.usual_wait();
+        let is_late = |deadline: Instant| usual.is_zero() || self.heard + usual > deadline + TOLERANCE;
+        if self.terms.queue.is_some_and(is_late) {
+            self.hurry();
+        }
         match self.connection.send(request) {
             Ok(()) => {}
             Err(error) if is_timeout(&error) => return Outcome::TimedOut(false),
@@ -149,6 +186,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 Kind::Head if !self.headed => match Head::decode(frame.payload) {
                     Ok(head) => {
                         self.headed = true;
+                        (self.terms.answered)();
                         match self.client.head(&head) {
                             Ok(()) => Step::On,
                             Err(status) => Step::Over(Outcome::Refused(status)),
@@ -225,6 +263,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         }
         // Should the process be gone, the next read tells.
         let _ = self.connection.send(&answer);
+        self.heard = Instant::now();
         Ok(())
     }
 
@@ -247,25 +286,66 @@ impl<'c, C: Client> Conversation<'c, C> {
                 outcome => return self.received(outcome),
             }
         }
-        let outcome = self.inbox.receive(&self.connection.stream, true);
-        self.received(outcome)
+        loop {
+            match self.inbox.receive(&self.connection.stream, true) {
+                Err(error) if is_timeout(&error) => {
+                    if let Some(outcome) = self.run_out() {
+                        return Step::Over(outcome);
+                    }
+                    self.hurry();
+                }
+                outcome => return self.received(outcome),
+            }
+        }
+    }
+
+    /// When the process must have read the request, as long as it is not known to have.
+    fn queue_deadline(&self) -> Option<Instant> {
+        self.terms.queue.filter(|_| !self.answered)
+    }
+
+    /// Whether a time is over, now that a read has waited in vain.
+    fn run_out(&mut self) -> Option<Outcome> {
+        let now = Instant::now();
+        if self.queue_deadline().is_some_and(|deadline| now >= deadline) {
+            if !socket::is_read(&self.connection.stream) {
+                return Some(Outcome::Unread);
+            }
+            self.terms.queue = None;
+        }
+        let silent = now.saturating_duration_since(self.heard);
+        (!self.terms.silence.is_zero() && silent >= self.terms.silence).then_some(Outcome::TimedOut(self.headed))
+    }
+
+    /// Lets the next read wait until something may be over.
+    fn hurry(&mut self) {
+        let silence = (!self.terms.silence.is_zero()).then(|| self.heard + self.terms.silence);
+        let until = silence.into_iter().chain(self.queue_deadline()).min();
+        let left = until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        });
+        self.connection.wait_for(Some(left));
+        self.hurried = true;
     }
 
     fn more_soon(&self) -> bool {
-        if self.flush_delay.is_zero() {
+        if self.terms.flush_delay.is_zero() {
             return false;
         }
         let wait = Timespec {
-            tv_sec: self.flush_delay.as_secs().try_into().unwrap_or(0),
-            tv_nsec: self.flush_delay.subsec_nanos().into(),
+            tv_sec: self.terms.flush_delay.as_secs().try_into().unwrap_or(0),
+            tv_nsec: self.terms.flush_delay.subsec_nanos().into(),
         };
         let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
         matches!(poll(&mut watched, Some(&wait)), Ok(n) if n > 0)
     }
 
-    fn received(&self, outcome: io::Result<Received>) -> Step {
+    fn received(&mut self, outcome: io::Result<Received>) -> Step {
         Step::Over(match outcome {
-            Ok(Received::Bytes) => return Step::On,
+            Ok(Received::Bytes) => {
+                self.heard = Instant::now();
+                return Step::On;
+            }
             Err(error) if is_timeout(&error) => Outcome::TimedOut(self.headed),
             // Unread data at the other end of a unix socket that closes shows as a reset.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset && !self.answered => Outcome::NotExecuted,

@@ -10,10 +10,11 @@ use wsgi_wire::response::Reject;
 use wsgi_wire::table::{self, Refusal};
 
 use super::Client;
-use super::choice::{Claim, Now, Patience, Place, Pool};
+use super::choice::{Claim, Now, Place, Pool};
 use super::connection::{BeginError, Connection};
-use super::conversation::{Conversation, Outcome};
+use super::conversation::{Conversation, Outcome, Terms};
 use super::inbox::Inbox;
+use super::patience::{Lack, Limits, Over, Patience};
 use crate::daemons::{Group, Runtime};
 
 /// Why no process has executed a request.
@@ -22,15 +23,24 @@ pub enum Undelivered {
     /// None is there.
     #[error("no process of the group is running; the error log tells why they do not start")]
     NoProcess,
+    /// Those that were started have failed before they were ready.
+    #[error("the processes of the group fail when they start; earlier records in the error logs tell why")]
+    Failing,
     /// None has become ready in time.
     #[error("no process of the group has become ready within connect-timeout")]
     NotReady,
     /// Those that are there cannot be reached.
     #[error("cannot connect to the processes of the group: {0}")]
     Unreachable(io::Error),
-    /// The process had it in its queue for too long.
+    /// No thread has taken it in time.
     #[error("the request has waited for a thread longer than queue-timeout allows")]
     QueueTimeout,
+    /// No thread has got free for as long as a process may be silent.
+    #[error("the request has waited for a thread longer than socket-timeout allows")]
+    Silence,
+    /// Too many wait already.
+    #[error("as many requests wait for a thread as queue-size allows")]
+    QueueFull,
     /// Its headers are too large for the protocol.
     #[error("the request's headers do not fit into a frame")]
     TooLong,
@@ -40,19 +50,25 @@ impl Undelivered {
     /// What the client gets.
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
-            Self::QueueTimeout => 504,
-            Self::TooLong => 500,
+            Self::NoProcess | Self::NotReady | Self::Unreachable(_) | Self::QueueFull => 503,
+            Self::QueueTimeout | Self::Silence => 504,
+            Self::Failing | Self::TooLong => 500,
         }
+    }
+
+    /// Whether it may be different in a moment, so that the client should ask again.
+    pub fn is_temporary(&self) -> bool {
+        self.status() != 500
     }
 
     /// As what the process table counts it; a request that is wrong itself is not the group's affair.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
-            Self::NoProcess => Some(Refusal::NoProcess),
+            Self::NoProcess | Self::Failing => Some(Refusal::NoProcess),
             Self::NotReady => Some(Refusal::NotReady),
             Self::Unreachable(_) => Some(Refusal::Unreachable),
-            Self::QueueTimeout => Some(Refusal::QueueTimeout),
+            Self::QueueTimeout | Self::Silence => Some(Refusal::QueueTimeout),
+            Self::QueueFull => Some(Refusal::QueueFull),
             Self::TooLong => None,
         }
     }
@@ -104,52 +120,85 @@ where
     /// [`Undelivered`]; nothing has executed it then.
     pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, Undelivered> {
         let Some(table) = self.runtime.table else { return Err(Undelivered::NoProcess) };
-        let (group, queue) = (self.group.key, &self.group.record.queue);
-        let mut patience = Patience::new(Instant::now(), self.group.connect_timeout);
+        let record = self.group.record;
+        let mut patience = Patience::new(Instant::now(), self.group.patience);
         let mut place: Option<Place<'_>> = None;
         let mut avoid: Vec<(usize, u32)> = Vec::new();
         let mut unreachable = None;
         loop {
             // Made anew for each look: the table grows.
-            let pool = Pool { slots: table.slots(), group, queue };
-            let claim = match pool.look(&avoid, patience.is_patient()) {
-                Now::Process(claim) => claim,
-                found => {
-                    let Some(pause) = patience.pause(Instant::now(), &found) else {
-                        return Err(unreachable.map_or_else(|| why(&found), Undelivered::Unreachable));
-                    };
-                    match &mut place {
-                        Some(place) => place.wait(pause),
-                        None => place = Some(Place::take(queue)),
+            let pool = Pool { slots: table.slots(), group: self.group.key, record, room: self.group.queue_size };
+            let lack = match pool.look(&avoid, patience.is_trusting(), place.as_ref()) {
+                Now::Process(claim) => {
+                    facts.connects = facts.connects.saturating_add(1);
+                    let waited = place.take().is_some();
+                    if waited {
+                        record.waits.add(patience.waited(Instant::now()));
                     }
+                    match self.try_process(&claim, &mut facts, patience.queue_deadline())? {
+                        Ok(Outcome::Rejected(Reject::QueueTimeout) | Outcome::Unread) => {
+                            return Err(Undelivered::QueueTimeout);
+                        }
+                        Ok(Outcome::Rejected(why)) => {
+                            facts.rejects = facts.rejects.saturating_add(1);
+                            // Its slot says so by now, and will say when the process takes requests after all.
+                            if why == Reject::ScriptChanged {
+                                continue;
+                            }
+                        }
+                        Ok(Outcome::NotExecuted) => {}
+                        Ok(outcome) => return Ok(outcome),
+                        Err(error) => {
+                            let is_full = error.kind() == io::ErrorKind::WouldBlock;
+                            unreachable = Some(error);
+                            if is_full {
+                                // Its `listen-backlog`: it is alive, and takes connections again when a thread is free.
+                                self.wait(&mut patience, &mut place, Lack::Ready, &mut unreachable)?;
+                                continue;
+                            }
+                        }
+                    }
+                    avoid.push((claim.index, claim.serial));
                     continue;
                 }
+                Now::Full => return Err(Undelivered::QueueFull),
+                Now::Failing => return Err(Undelivered::Failing),
+                Now::Lack(lack) => lack,
             };
-            if place.take().is_some() {
-                self.group.record.waits.add(patience.waited(Instant::now()));
-            }
-            facts.connects = facts.connects.saturating_add(1);
-            match self.try_process(&claim, &mut facts)? {
-                Ok(Outcome::Rejected(Reject::QueueTimeout)) => return Err(Undelivered::QueueTimeout),
-                Ok(Outcome::Rejected(why)) => {
-                    facts.rejects = facts.rejects.saturating_add(1);
-                    // Its slot says so by now, and will say when the process takes requests after all.
-                    if why == Reject::ScriptChanged {
-                        continue;
-                    }
-                }
-                Ok(Outcome::NotExecuted) => {}
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => unreachable = Some(error),
-            }
-            avoid.push((claim.index, claim.serial));
+            self.wait(&mut patience, &mut place, lack, &mut unreachable)?;
         }
     }
 
+    /// Waits for something to change, in the queue of the group.
+    fn wait(
+        &self,
+        patience: &mut Patience,
+        place: &mut Option<Place<'_>>,
+        lack: Lack,
+        unreachable: &mut Option<io::Error>,
+    ) -> Result<(), Undelivered> {
+        let is_last = place.as_ref().is_none_or(Place::is_last);
+        let pause =
+            patience.pause(Instant::now(), lack, is_last).map_err(|over| match (over, unreachable.take(), lack) {
+                (Over::Queue, ..) => Undelivered::QueueTimeout,
+                (Over::Silence, ..) => Undelivered::Silence,
+                (Over::Connect, Some(error), _) => Undelivered::Unreachable(error),
+                (Over::Connect, None, Lack::Process) => Undelivered::NoProcess,
+                (Over::Connect, None, _) => Undelivered::NotReady,
+            })?;
+        place.get_or_insert_with(|| Place::take(&self.group.record.queue)).wait(pause);
+        Ok(())
+    }
+
     /// One try with one process: an idle connection first, then a new one. The inner error is that of a connection that cannot be made.
-    fn try_process(&mut self, claim: &Claim<'_>, facts: &mut Facts) -> Result<Result<Outcome, io::Error>, Undelivered> {
+    fn try_process(
+        &mut self,
+        claim: &Claim<'_>,
+        facts: &mut Facts,
+        queue: Option<Instant>,
+    ) -> Result<Result<Outcome, io::Error>, Undelivered> {
         while let Some(connection) = self.runtime.idle.take(claim.index, claim.serial) {
-            match self.converse(connection, claim, facts) {
+            match self.converse(connection, claim, facts, queue) {
                 // The process may have closed a connection that was idle, and be alive.
                 Ok(Outcome::NotExecuted) | Err(BeginError::RoutesExhausted) => {}
                 Ok(outcome) => return Ok(Ok(outcome)),
@@ -160,13 +209,15 @@ where
             Ok(connection) => connection,
             Err(error) => return Ok(Err(error)),
         };
-        self.converse(connection, claim, facts).map(Ok).map_err(|_| Undelivered::TooLong)
+        self.converse(connection, claim, facts, queue).map(Ok).map_err(|_| Undelivered::TooLong)
     }
 
     fn connect(&self, claim: &Claim<'_>) -> io::Result<Connection> {
         let runtime = self.runtime;
         let path = table::socket_path(&runtime.socket_prefix, runtime.parent, claim.index, claim.serial);
-        Connection::open(&path, claim.serial, claim.secret, self.group.socket_timeout, self.group.buffers)
+        let Limits { queue, silence, .. } = self.group.patience;
+        let wait = queue.filter(|queue| silence.is_zero() || *queue < silence).unwrap_or(silence);
+        Connection::open(&path, claim.serial, claim.secret, (wait, silence), self.group.buffers)
     }
 
     /// The conversation on one connection, which is kept if it can carry another request.
@@ -175,20 +226,19 @@ where
         mut connection: Connection,
         claim: &Claim<'_>,
         facts: &mut Facts,
+        queue: Option<Instant>,
     ) -> Result<Outcome, BeginError> {
         let Scratch { route, body, message, inbox } = &mut *self.scratch;
         message.clear();
         inbox.clear();
         facts.route = connection.begin(route, message)?;
         (self.encode)(message, facts, body, self.client)?;
-        let outcome = Conversation::new(&mut connection, inbox, self.client, self.group.flush_delay).run(message);
+        let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
+        let terms = Terms { flush_delay, queue, silence, answered: &|| claim.answered() };
+        let outcome = Conversation::new(&mut connection, inbox, self.client, terms).run(message);
         if outcome.leaves_connection_usable() && inbox.is_empty() {
             self.runtime.idle.put(claim.index, connection);
         }
         Ok(outcome)
     }
-}
-
-fn why(found: &Now<'_>) -> Undelivered {
-    if matches!(found, Now::Nothing) { Undelivered::NoProcess } else { Undelivered::NotReady }
 }

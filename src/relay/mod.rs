@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod delivery;
 pub mod idle;
 pub mod inbox;
+pub mod patience;
 
 use std::os::fd::OwnedFd;
 

@@ -24,6 +24,8 @@ const FORGET: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backoff {
     streak: u32,
+    /// Whether the latest has not even become ready.
+    unready: bool,
     last: Option<Instant>,
     not_before: Option<Instant>,
 }
@@ -31,6 +33,7 @@ pub struct Backoff {
 impl Backoff {
     /// A process that was started at `started` has ended by itself at `now`; `ready` is when it became ready, if it did.
     pub fn ended(&mut self, started: Instant, ready: Option<Instant>, now: Instant) {
+        self.unready = ready.is_none();
         match ready {
             Some(ready) if now.duration_since(ready) >= PROVEN => *self = Self::default(),
             Some(_) => self.failed(started, LONGEST_AFTER_READY, now),
@@ -57,6 +60,11 @@ impl Backoff {
         self.not_before = Some(now + doubled.min(longest));
     }
 
+    /// Whether processes do not even become ready: one may have been unlucky, two are not.
+    pub fn is_failing(&self) -> bool {
+        self.unready && self.streak >= 2
+    }
+
     /// When the next process may start; `None`: at once.
     pub fn not_before(&self) -> Option<Instant> {
         self.not_before
@@ -80,6 +88,7 @@ mod tests {
             backoff.ended(started, None, now);
             let next = backoff.not_before().unwrap();
             waits.push((next - now).as_millis());
+            assert_eq!(backoff.is_failing(), waits.len() > 1);
             now = next;
         }
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
@@ -96,6 +105,7 @@ mod tests {
             now = backoff.not_before().unwrap();
         }
         assert_eq!(now, backoff.last.unwrap() + MS(1000));
+        assert!(!backoff.is_failing());
     }
 
     #[test]

@@ -34,6 +34,9 @@ use crate::{exit, spawn};
 /// How long a process takes to write down its stacks.
 const WRITING: Duration = Duration::from_millis(20);
 
+/// Exit code of a daemon process that could not begin to serve.
+const FAILED_AT_START: i32 = 3;
+
 /// Everything this program knows.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -204,6 +207,7 @@ impl Supervisor {
             Err(error) => {
                 group.log.error(&format!("process group '{}' gets no process: {error}", group.label()));
                 standing.crashes.ended(now, None, now);
+                self.set_failing(group, true);
                 self.refused(group, now, Vec::new());
             }
         }
@@ -275,8 +279,18 @@ impl Supervisor {
             let standing = self.standings.entry(process.group.name().to_vec()).or_default();
             standing.crashes.ended(process.started, process.ready, Instant::now());
             if process.ready.is_none() {
+                if standing.crashes.is_failing() || status.code() == Some(FAILED_AT_START) {
+                    self.set_failing(&process.group, true);
+                }
                 self.refused(&process.group, process.started, Vec::new());
             }
+        }
+    }
+
+    /// Says in the table whether the processes of a group do not start.
+    fn set_failing(&self, group: &Group, failing: bool) {
+        if let Some(record) = self.table.group(group_key(group.name())) {
+            record.set_failing(failing);
         }
     }
 
@@ -320,6 +334,8 @@ impl Supervisor {
             listener::remove_stale(&configuration.socket_prefix, configuration.parent);
         }
         self.standings.values_mut().for_each(|standing| standing.reconfigured(configuration.generation));
+        // What has failed may work with the new settings.
+        configuration.groups.iter().for_each(|group| self.set_failing(group, false));
         self.configuration = Some(Rc::new(configuration));
     }
 
@@ -381,6 +397,7 @@ impl Supervisor {
         let stand_in = self.processes.iter().find(|other| other.can_stand_in(&process.group));
         if lifecycle::admits(!works, stand_in.is_some()) {
             process.admit(&self.table, works);
+            self.set_failing(&process.group, false);
             if works {
                 self.standings.entry(process.group.name().to_vec()).or_default().works();
             }

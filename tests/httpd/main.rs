@@ -18,6 +18,7 @@ mod lifecycle;
 mod linkage;
 mod logs;
 mod mounts;
+mod overload;
 mod pythons;
 mod rolling;
 mod server_metrics;

@@ -89,6 +89,8 @@ pub struct Slot {
     pub secret: AtomicU64,
     /// Requests that Apache children have given to this process and not yet got back.
     pub in_flight: AtomicU32,
+    /// Those of them of whose answer nothing has come yet. A process that has nothing to do corrects it.
+    pub unanswered: AtomicU32,
     /// Requests that the process is executing.
     pub busy: AtomicU32,
     /// Requests that it has finished.
@@ -106,6 +108,18 @@ impl Slot {
     pub fn state(&self) -> State {
         let raw = self.state.load(std::sync::atomic::Ordering::Acquire);
         u8::try_from(raw).ok().and_then(|n| State::try_from(n).ok()).unwrap_or(State::Free)
+    }
+
+    /// How many of its threads are taken, or will be by requests that are on their way. A request whose answer is there but on its way to a slow client
+    /// takes none; one that a process executes is counted by both.
+    pub fn taken(&self) -> u32 {
+        let (unanswered, busy) = (self.unanswered.load(Relaxed), self.busy.load(Relaxed));
+        self.in_flight.load(Relaxed).min(unanswered.saturating_add(busy))
+    }
+
+    /// How many requests wait in it for a thread, at least.
+    pub fn waiting(&self) -> u32 {
+        self.unanswered.load(Relaxed).saturating_sub(self.threads.load(Relaxed))
     }
 
     /// Publishes a new state, and everything written to the slot before.
@@ -128,6 +142,7 @@ impl Slot {
         self.group.store(group, Relaxed);
         self.secret.store(secret, Relaxed);
         self.in_flight.store(0, Relaxed);
+        self.unanswered.store(0, Relaxed);
         self.busy.store(0, Relaxed);
         self.requests.store(0, Relaxed);
         self.started.store(0, Relaxed);
@@ -141,29 +156,42 @@ pub fn group_key(name: &[u8]) -> u64 {
     digest(name)
 }
 
-/// Takes the ready process of the group with the fewest requests in flight for its threads, the first of equals, so that an idle group keeps
-/// one process warm, and counts one more request in flight there: children that look at the same moment take different processes. `avoid` are
-/// slots that have turned this request away. With `idle_only` a process whose threads are all taken is left alone. Gives the slot's index.
+/// Which processes [`claim`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// One with a free thread.
+    Free,
+    /// One that itself says that it has a free thread.
+    Idle,
+    /// Any.
+    Any,
+}
+
+/// Takes the ready process of the group with the fewest threads taken for those it has, the first of equals, so that an idle group keeps one
+/// process warm, and counts one more request there: children that look at the same moment take different processes. `avoid` are slots that have
+/// turned this request away. Gives the slot's index.
 pub fn claim<'t>(
     slots: impl Iterator<Item = &'t Slot> + Clone,
     group: u64,
     avoid: &[usize],
-    idle_only: bool,
+    wanted: Wanted,
 ) -> Option<usize> {
     loop {
-        let (_, index, slot, seen) = slots
+        let (_, index, slot, seen, taken) = slots
             .clone()
             .enumerate()
             .filter(|(i, s)| s.group.load(Relaxed) == group && s.state() == State::Ready && !avoid.contains(i))
             .map(|(i, s)| {
                 let (threads, seen) = (s.threads.load(Relaxed).max(1), s.in_flight.load(Relaxed));
-                (u64::from(seen) * 1024 / u64::from(threads), i, s, seen)
+                let taken = if wanted == Wanted::Idle { s.busy.load(Relaxed) } else { s.taken() };
+                (u64::from(taken) * 1024 / u64::from(threads), i, s, seen, taken)
             })
             .min_by_key(|(load, ..)| *load)?;
-        if idle_only && seen >= slot.threads.load(Relaxed) {
+        if wanted != Wanted::Any && taken >= slot.threads.load(Relaxed) {
             return None;
         }
         if slot.in_flight.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
+            slot.unanswered.fetch_add(1, Relaxed);
             return Some(index);
         }
     }
@@ -171,9 +199,18 @@ pub fn claim<'t>(
 
 /// Takes back what [`claim`] counted, unless the slot has another process by now, which counts from zero.
 pub fn release(slot: &Slot, serial: u32) {
+    less(slot, serial, &slot.in_flight);
+}
+
+/// The answer to a request begins, or there is none.
+pub fn answered(slot: &Slot, serial: u32) {
+    less(slot, serial, &slot.unanswered);
+}
+
+fn less(slot: &Slot, serial: u32, counter: &AtomicU32) {
     if slot.serial.load(Relaxed) == serial {
         // Never below zero, whatever happens in between; a failure says that it is zero already.
-        let _ = slot.in_flight.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
     }
 }
 
@@ -193,6 +230,7 @@ mod tests {
         let s = Slot::default();
         s.occupy(group_key(group.as_bytes()), threads, 1);
         s.in_flight.store(in_flight, Relaxed);
+        s.unanswered.store(in_flight, Relaxed);
         s.set_state(state);
         s
     }
@@ -206,7 +244,7 @@ mod tests {
             slot("a", State::Ready, 5, 1),
             slot("a", State::Starting, 5, 0),
         ];
-        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter(), group_key(group), avoid, false);
+        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter(), group_key(group), avoid, Wanted::Any);
         assert_eq!(claim(b"a", &[]), Some(3));
         assert_eq!(claim(b"a", &[3]), Some(0));
         assert_eq!(claim(b"a", &[0, 3]), None);
@@ -216,11 +254,13 @@ mod tests {
     #[test]
     fn a_claim_counts_until_it_is_released() {
         let table = [slot("a", State::Ready, 1, 0), slot("a", State::Ready, 1, 0)];
-        let claim = |idle_only| claim(table.iter(), group_key(b"a"), &[], idle_only);
-        assert_eq!((claim(true), claim(true), claim(true)), (Some(0), Some(1), None));
-        assert_eq!(claim(false), Some(0));
+        let claim = |wanted| claim(table.iter(), group_key(b"a"), &[], wanted);
+        assert_eq!((claim(Wanted::Free), claim(Wanted::Free), claim(Wanted::Free)), (Some(0), Some(1), None));
+        assert_eq!(claim(Wanted::Any), Some(0));
+        assert_eq!((table[0].waiting(), table[1].waiting()), (1, 0));
         release(&table[1], 1);
-        assert_eq!(claim(true), Some(1));
+        answered(&table[1], 1);
+        assert_eq!(claim(Wanted::Free), Some(1));
         release(&table[1], 1);
         release(&table[1], 1);
         release(&table[0], 99);
@@ -230,7 +270,21 @@ mod tests {
     #[test]
     fn load_is_relative_to_threads() {
         let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
-        assert_eq!(claim(table.iter(), group_key(b"a"), &[], false), Some(1));
+        assert_eq!(claim(table.iter(), group_key(b"a"), &[], Wanted::Any), Some(1));
+    }
+
+    #[test]
+    fn a_response_that_only_a_slow_client_waits_for_takes_no_thread() {
+        let table = [slot("a", State::Ready, 1, 3)];
+        let claim = |wanted| claim(table.iter(), group_key(b"a"), &[], wanted);
+        assert_eq!(claim(Wanted::Free), None);
+        (0..3).for_each(|_| answered(&table[0], 1));
+        assert_eq!((table[0].taken(), claim(Wanted::Free)), (0, Some(0)));
+        assert_eq!(claim(Wanted::Free), None);
+        // As the table has it there are four; the process itself has none of them.
+        assert_eq!(claim(Wanted::Idle), Some(0));
+        table[0].busy.store(1, Relaxed);
+        assert_eq!(claim(Wanted::Idle), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
@@ -11,7 +11,7 @@ use wsgi_wire::record::{Level, LogRecord, Speaker};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
-use super::{Conversation, Outcome};
+use super::{Conversation, Outcome, Terms};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
 use crate::relay::{Client, Gone, Then};
@@ -94,6 +94,10 @@ fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
     (frame.kind, frame.payload.to_vec())
 }
 
+fn terms() -> Terms<'static> {
+    Terms { flush_delay: Duration::ZERO, queue: None, silence: Duration::from_millis(150), answered: &|| {} }
+}
+
 /// Runs a conversation with a daemon that has read the request and then does as it is told.
 fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Outcome {
     let (mut theirs, ours) = UnixStream::pair().unwrap();
@@ -104,7 +108,7 @@ fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Ou
             theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
             daemon(theirs);
         });
-        Conversation::new(&mut connection, &mut Inbox::default(), client, Duration::ZERO).run(REQUEST)
+        Conversation::new(&mut connection, &mut Inbox::default(), client, terms()).run(REQUEST)
     })
 }
 
@@ -226,7 +230,7 @@ fn what_was_not_read_was_not_executed() {
     let mut connection = Connection::over(ours, 1, 2);
     let (mut inbox, mut client) = (Inbox::default(), Recorder::default());
     let run = |connection: &mut Connection, inbox: &mut Inbox, client: &mut Recorder| {
-        Conversation::new(connection, inbox, client, Duration::ZERO).run(REQUEST)
+        Conversation::new(connection, inbox, client, terms()).run(REQUEST)
     };
     let closer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
@@ -250,6 +254,33 @@ fn silence_ends_the_conversation() {
         std::thread::sleep(Duration::from_millis(250));
     });
     assert_eq!(outcome, Outcome::TimedOut(true));
+}
+
+#[test]
+fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
+    let queue = |daemon_reads: bool| {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        let mut connection = Connection::over(ours, 1, 2);
+        let start = Instant::now();
+        let terms = Terms { queue: Some(start + Duration::from_millis(50)), ..terms() };
+        if daemon_reads {
+            std::thread::spawn(move || {
+                let _ = theirs.read_exact(&mut [0; REQUEST.len()]);
+                std::thread::sleep(Duration::from_secs(1));
+            });
+        } else {
+            std::mem::forget(theirs);
+        }
+        let mut client = Recorder::default();
+        let outcome = Conversation::new(&mut connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
+        (outcome, start.elapsed())
+    };
+    let (outcome, took) = queue(false);
+    assert_eq!(outcome, Outcome::Unread);
+    assert!(took >= Duration::from_millis(50) && took < Duration::from_millis(120), "{took:?}");
+    let (outcome, took) = queue(true);
+    assert_eq!(outcome, Outcome::TimedOut(false));
+    assert!(took >= Duration::from_millis(150), "{took:?}");
 }
 
 #[test]

@@ -16,6 +16,10 @@ pub struct Queue {
     pub waiting: AtomicU32,
     /// Counts threads that got free, while somebody is waiting: what they wait on (a futex).
     pub freed: AtomicU32,
+    /// Counts those that have come to wait: the last of them looks every now and then for all.
+    pub tickets: AtomicU32,
+    /// When one that waits has last looked, milliseconds of a clock that all share. Who comes later waits behind them, unless they are dead.
+    pub looked: AtomicU64,
 }
 
 byte_enum! {
@@ -62,6 +66,8 @@ pub struct Group {
     key: AtomicU64,
     /// The last configuration that had the group; 0 in a free record.
     generation: AtomicU32,
+    /// Whether its processes fail before they are ready: 0 or 1.
+    failing: AtomicU32,
     /// Its waiting requests.
     pub queue: Queue,
     classes: [AtomicU64; 5],
@@ -116,7 +122,18 @@ impl Group {
         &self.latency
     }
 
+    /// Whether its processes do not start: not worth waiting for, and for the log to explain.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Relaxed) != 0
+    }
+
+    /// Says whether its processes fail before they are ready.
+    pub fn set_failing(&self, failing: bool) {
+        self.failing.store(failing.into(), Relaxed);
+    }
+
     fn occupy(&self, key: u64) {
+        self.set_failing(false);
         self.queue.waiting.store(0, Relaxed);
         self.classes.iter().chain(&self.refused).for_each(|counter| counter.store(0, Relaxed));
         self.latency.clear();

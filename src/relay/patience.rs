@@ -1,0 +1,181 @@
+//! How long a request waits for a process, and whether it should go on. Pure: the moment is an argument.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+/// Why a request gets no process now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// All threads are taken.
+    Threads,
+    /// There is no process but one that is starting.
+    Ready,
+    /// There is none at all.
+    Process,
+}
+
+/// The limits of waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `connect-timeout`: without a process that is ready, in sum.
+    pub connect: Duration,
+    /// `queue-timeout`: for a thread, from the beginning to the moment when one takes the request.
+    pub queue: Option<Duration>,
+    /// `socket-timeout`: without a word from a process.
+    pub silence: Duration,
+}
+
+/// The limit that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// `connect-timeout`, or no process is about to start at all.
+    Connect,
+    /// `queue-timeout`
+    Queue,
+    /// `socket-timeout`
+    Silence,
+}
+
+/// How long a request has waited.
+#[derive(Debug)]
+pub struct Patience {
+    limits: Limits,
+    started: Instant,
+    last: Instant,
+    unready: Duration,
+    hopeless: Duration,
+    paused: bool,
+}
+
+impl Patience {
+    /// As long as no process of the group is even starting, this much in sum is enough: its interpreter does not start at all.
+    const HOPELESS: Duration = Duration::from_secs(3);
+
+    /// After this time nobody is trusted but the processes themselves on how busy they are: the table may count requests of children that died.
+    const TRUST: Duration = Duration::from_secs(5);
+
+    /// The first pause between two looks, and the longest: who gets ready wakes nobody.
+    const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+
+    /// The longest pause of the last in the queue, who looks for all.
+    pub(super) const LOOK: Duration = Duration::from_millis(50);
+
+    /// The longest pause of the others. They are woken when it is their turn, in order, unless the last has died with its Apache child.
+    const TURN: Duration = Duration::from_secs(5);
+
+    /// Waits from now on.
+    pub fn new(now: Instant, limits: Limits) -> Self {
+        Self { limits, started: now, last: now, unready: Duration::ZERO, hopeless: Duration::ZERO, paused: false }
+    }
+
+    /// Whether the table is believed when it says that a process is busy.
+    pub fn is_trusting(&self) -> bool {
+        self.last.saturating_duration_since(self.started) < Self::TRUST
+    }
+
+    /// How long it has waited.
+    pub fn waited(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Until when a thread must have taken the request.
+    pub fn queue_deadline(&self) -> Option<Instant> {
+        Some(self.started + self.limits.queue?)
+    }
+
+    /// How long to sleep before the next look. `last`: nobody is behind in the queue.
+    ///
+    /// # Errors
+    /// [`Over`]: it is time to give up.
+    pub fn pause(&mut self, now: Instant, lack: Lack, last: bool) -> Result<Duration, Over> {
+        let since = now.saturating_duration_since(self.last);
+        self.last = now;
+        if lack != Lack::Threads {
+            self.unready += since;
+        }
+        if lack == Lack::Process {
+            self.hopeless += since;
+        }
+        let waited = self.waited(now);
+        let left = |limit: Duration| limit.checked_sub(waited).filter(|left| !left.is_zero());
+        let mut left_of_all = left(self.limits.silence).ok_or(Over::Silence);
+        if let Some(queue) = self.limits.queue {
+            let left = left(queue).ok_or(Over::Queue)?;
+            left_of_all = left_of_all.map(|silence| silence.min(left));
+        }
+        if lack != Lack::Threads && self.unready >= self.limits.connect || self.hopeless >= Self::HOPELESS {
+            return Err(Over::Connect);
+        }
+        let (first, longest) = Self::PAUSES;
+        let pause = match lack {
+            // What got free before the place in the queue was taken has woken nobody.
+            Lack::Threads if self.paused && last => Self::LOOK,
+            Lack::Threads if self.paused => Self::TURN,
+            _ => (waited / 4).clamp(first, longest),
+        };
+        self.paused = true;
+        Ok(pause.min(left_of_all?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn patience(start: Instant, queue: Option<Duration>) -> Patience {
+        Patience::new(start, Limits { connect: SECOND * 15, queue, silence: SECOND * 60 })
+    }
+
+    #[test]
+    fn waiting_for_a_process_ends_with_connect_timeout() {
+        let start = Instant::now();
+        let mut patience = patience(start, None);
+        assert_eq!(patience.pause(start, Lack::Ready, true), Ok(Duration::from_millis(1)));
+        assert!(patience.is_trusting());
+        assert_eq!(patience.pause(start + SECOND * 10, Lack::Ready, true), Ok(Duration::from_millis(20)));
+        assert!(!patience.is_trusting());
+        assert_eq!(patience.pause(start + SECOND * 15, Lack::Ready, true), Err(Over::Connect));
+    }
+
+    #[test]
+    fn waiting_for_a_thread_does_not() {
+        let start = Instant::now();
+        let mut patience = patience(start, None);
+        assert!(patience.pause(start + SECOND * 20, Lack::Threads, true).is_ok());
+        assert!(patience.pause(start + SECOND * 30, Lack::Ready, true).is_ok());
+        assert_eq!(patience.pause(start + SECOND * 60, Lack::Threads, true), Err(Over::Silence));
+    }
+
+    #[test]
+    fn only_the_last_in_the_queue_looks_often() {
+        let start = Instant::now();
+        let mut patience = patience(start, None);
+        let _first = patience.pause(start, Lack::Threads, true);
+        assert_eq!(patience.pause(start, Lack::Threads, true), Ok(Patience::LOOK));
+        assert_eq!(patience.pause(start, Lack::Threads, false), Ok(Patience::TURN));
+        assert!(patience.pause(start, Lack::Ready, false).is_ok_and(|pause| pause < Patience::LOOK));
+    }
+
+    #[test]
+    fn queue_timeout_ends_any_wait_at_its_moment() {
+        let start = Instant::now();
+        let mut patience = patience(start, Some(SECOND));
+        let just_before = start + Duration::from_millis(999);
+        assert_eq!(patience.pause(just_before, Lack::Threads, true), Ok(Duration::from_millis(1)));
+        assert_eq!(patience.pause(start + SECOND, Lack::Threads, true), Err(Over::Queue));
+        assert_eq!(patience.pause(start + SECOND, Lack::Ready, true), Err(Over::Queue));
+    }
+
+    #[test]
+    fn it_ends_early_when_nothing_even_starts() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut patience = patience(start, None);
+        assert!(patience.pause(at(2_000), Lack::Process, true).is_ok());
+        assert!(patience.pause(at(4_000), Lack::Ready, true).is_ok());
+        assert!(patience.pause(at(4_900), Lack::Process, true).is_ok());
+        assert_eq!(patience.pause(at(5_100), Lack::Process, true), Err(Over::Connect));
+    }
+}

@@ -1,0 +1,185 @@
+//! More requests than threads, and groups whose processes do not start.
+
+use harness::{Httpd, PROBE, Response, Site};
+use serde_json::json;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How late what a limit brings about may show, on a machine that does other things too.
+const LATE: Duration = Duration::from_millis(700);
+
+/// `GET /?expression` on another thread, and how long it took.
+fn background(site: &Httpd, expression: &str) -> JoinHandle<(Response, Duration)> {
+    let url = site.url(&format!("/?{expression}"));
+    std::thread::spawn(move || {
+        let begun = Instant::now();
+        (harness::get(&url), begun.elapsed())
+    })
+}
+
+/// Waits a moment, so that what was begun is where it belongs.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(300));
+}
+
+#[test]
+fn a_full_queue_is_answered_503_at_once_without_a_thread() {
+    for processes in [1, 2] {
+        let options = format!("processes={processes} threads=1 queue-size=2");
+        let site = Httpd::site(&options, PROBE).start();
+        site.get("/?1");
+        let busy: Vec<_> = (0..processes).map(|_| background(&site, "time.sleep(2)")).collect();
+        settle();
+        let waiting: Vec<_> = (0..2).map(|_| background(&site, "os.getpid()")).collect();
+        settle();
+        let (refused, took) = background(&site, "os.getpid()").join().expect("a thread");
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert_eq!(refused.header("retry-after"), Some("5"));
+        assert!(took < LATE, "{took:?}");
+        for request in busy.into_iter().chain(waiting) {
+            assert_eq!(request.join().expect("a thread").0.status, 200);
+        }
+        assert_eq!(site.get("/?1").status, 200);
+        site.log.wait_for("queue-size");
+        site.finish();
+    }
+}
+
+#[test]
+fn a_request_that_waits_longer_than_queue_timeout_is_answered_504_at_that_moment_and_never_executed() {
+    for processes in [1, 2] {
+        let options = format!("processes={processes} threads=1 queue-timeout=1");
+        let site = Httpd::site(&options, PROBE).start();
+        site.get("/?1");
+        let busy: Vec<_> = (0..processes).map(|_| background(&site, "time.sleep(2.5)")).collect();
+        settle();
+        let wanted = "open(os.environ.get('TMPDIR','/tmp')%2B'/never-'%2Bstr(os.getppid()),'w').close()";
+        let (refused, took) = background(&site, wanted).join().expect("a thread");
+        assert_eq!(refused.status, 504, "{refused:?}");
+        assert_eq!(refused.header("retry-after"), Some("5"));
+        assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(1) + LATE, "{took:?}");
+        for request in busy {
+            assert_eq!(request.join().expect("a thread").0.status, 200);
+        }
+        let executed = "os.path.exists(os.environ.get('TMPDIR','/tmp')+'/never-'+str(os.getppid()))";
+        assert_eq!(site.ask(executed), json!(false));
+        site.finish();
+    }
+}
+
+#[test]
+fn queue_timeout_counts_until_a_thread_has_the_request_and_not_its_execution() {
+    let site = Httpd::site("threads=1 queue-timeout=1", PROBE).start();
+    assert_eq!(site.get("/?time.sleep(2.2)").status, 200);
+    // The connection is the same, and reads on it wait as they should.
+    assert_eq!(site.get("/?time.sleep(1.5)").status, 200);
+    site.finish();
+}
+
+#[test]
+fn a_waiting_request_is_served_as_soon_as_a_thread_is_free_in_any_process() {
+    let site = Httpd::site("processes=2 threads=1", PROBE).start();
+    site.get("/?1");
+    let long = background(&site, "time.sleep(3)");
+    settle();
+    let short = background(&site, "time.sleep(1)");
+    settle();
+    let begun = Instant::now();
+    assert_eq!(site.get("/?1").status, 200);
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(300) && took < Duration::from_millis(900) + LATE, "{took:?}");
+    for request in [long, short] {
+        assert_eq!(request.join().expect("a thread").0.status, 200);
+    }
+    site.finish();
+}
+
+#[test]
+fn those_who_wait_are_served_in_about_the_order_in_which_they_came() {
+    let site = Httpd::site("processes=2 threads=1", PROBE).start();
+    site.get("/?1");
+    let begun = Instant::now();
+    let requests: Vec<_> = (0..12)
+        .map(|n| {
+            std::thread::sleep(Duration::from_millis(15));
+            let (url, n) = (site.url("/?time.sleep(0.15)"), n);
+            std::thread::spawn(move || (n, harness::get(&url).status, begun.elapsed()))
+        })
+        .collect();
+    let mut done: Vec<_> = requests.into_iter().map(|r| r.join().expect("a thread")).collect();
+    assert!(done.iter().all(|(_, status, _)| *status == 200), "{done:?}");
+    done.sort_by_key(|(_, _, at)| *at);
+    let displaced = done.iter().enumerate().map(|(place, (n, ..))| place.abs_diff(*n)).max();
+    assert!(displaced.is_some_and(|d| d <= 5), "{done:?}");
+    site.finish();
+}
+
+#[test]
+fn custom_pages_stand_in_for_refused_requests() {
+    let site = Httpd::site("threads=1 queue-size=1 queue-timeout=1", PROBE)
+        .conf("ErrorDocument 503 /full.html\nErrorDocument 504 /slow.html")
+        .conf("Alias /full.html {root}/htdocs/full.html\nAlias /slow.html {root}/htdocs/slow.html")
+        .file("htdocs/full.html", "full")
+        .file("htdocs/slow.html", "slow")
+        .start();
+    site.get("/?1");
+    let busy = background(&site, "time.sleep(2)");
+    settle();
+    let slow = background(&site, "1");
+    settle();
+    let full = site.get("/?1");
+    assert_eq!((full.status, full.text().as_str(), full.header("retry-after")), (503, "full", Some("5")));
+    let (slow, _) = slow.join().expect("a thread");
+    assert_eq!((slow.status, slow.text().as_str()), (504, "slow"));
+    assert_eq!(busy.join().expect("a thread").0.status, 200);
+    site.finish();
+}
+
+#[test]
+fn more_connections_than_listen_backlog_wait_their_time_and_no_longer() {
+    let site = Httpd::site("threads=1 listen-backlog=1 connect-timeout=1", PROBE).start();
+    let busy = background(&site, "time.sleep(3)");
+    settle();
+    let others: Vec<_> = (0..6).map(|_| background(&site, "1")).collect();
+    let mut refused = 0;
+    for other in others {
+        let (answer, took) = other.join().expect("a thread");
+        match answer.status {
+            200 => {}
+            503 => {
+                refused += 1;
+                assert!(took >= Duration::from_millis(900) && took < Duration::from_millis(1500), "{took:?}");
+            }
+            status => panic!("{status}"),
+        }
+    }
+    assert!(refused > 0);
+    assert_eq!(busy.join().expect("a thread").0.status, 200);
+    site.finish();
+}
+
+#[test]
+fn a_group_whose_processes_do_not_start_answers_500_at_once_and_recovers_by_itself() {
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess site home={root}/later\nWSGIScriptAlias / {apps}/site.wsgi process-group=site")
+        .app("site.wsgi", PROBE)
+        .start();
+    site.log.wait_for("later");
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let answer = site.get("/?1");
+        assert_eq!(answer.status, 500, "{answer:?}");
+        assert!(begun.elapsed() < LATE, "{:?}", begun.elapsed());
+        assert!(!answer.text().contains("later"), "the client is told nothing of the inside: {}", answer.text());
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let attempts = site.log.text().matches("gets no process").count();
+    assert!((1..=5).contains(&attempts), "{attempts} attempts within a second");
+    site.write("later/here", "");
+    let begun = Instant::now();
+    while site.get("/?1").status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(6), "it does not recover");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    site.finish();
+}
