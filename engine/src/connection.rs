@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -35,6 +36,9 @@ const KEPT: usize = 64 << 10;
 
 /// How much memory files may hold that the child has not picked up, before content goes through the socket and waits there.
 const FILES_IN_FLIGHT: usize = 8 << 20;
+
+/// Counts what was sent and received: shows whether requests make progress.
+pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
 
 /// Why a connection is of no more use.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +202,10 @@ impl Connection {
         loop {
             return match recv(&self.reply.socket, spare_capacity(&mut self.received), flags) {
                 Ok((0, _)) => Err(Gone),
-                Ok(_) => Ok(true),
+                Ok(_) => {
+                    TRANSFERS.fetch_add(1, Ordering::Relaxed);
+                    Ok(true)
+                }
                 Err(Errno::INTR) => continue,
                 Err(Errno::AGAIN) => Ok(false),
                 Err(_) => Err(Gone),
@@ -348,7 +355,10 @@ impl Exchange for Connection {
         }
         while self.sent < self.queued.len() {
             match self.send_some() {
-                Ok(n) => self.sent += n,
+                Ok(n) => {
+                    TRANSFERS.fetch_add(1, Ordering::Relaxed);
+                    self.sent += n;
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) if wait => self.wait(PollFlags::OUT).map_err(|Gone| self.lost())?,
                 Err(Errno::AGAIN) => return Ok(false),

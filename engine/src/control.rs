@@ -27,7 +27,7 @@ pub(crate) enum Lost {
 /// What the supervisor wants.
 pub(crate) enum Order {
     /// Finish what there is.
-    Drain(Reason),
+    Drain(Drain),
     /// Serve on with the code that is loaded.
     Resume,
     /// End.
@@ -74,7 +74,7 @@ impl Control {
         let mut orders = Vec::new();
         while let Some(frame) = frame::first(&self.received)? {
             orders.push(match frame.kind {
-                Kind::Drain => Order::Drain(Drain::from_bytes(frame.payload)?.reason),
+                Kind::Drain => Order::Drain(Drain::from_bytes(frame.payload)?),
                 Kind::Resume => Order::Resume,
                 Kind::Stop => Order::Stop,
                 kind => return Err(Malformed::Unknown(kind as u64).into()),

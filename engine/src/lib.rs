@@ -1,6 +1,6 @@
 //! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process.
 //!
-//! * `run`: the life of the process. `control`: the supervisor. `lifecycle`, `monitor`, `policy`, `errand`: when it ends, and why.
+//! * `run`: the life of the process. `steward`: its main thread. `control`: the supervisor. `lifecycle`, `monitor`, `policy`, `errand`: when it ends, and why.
 //! * `poller`, `lead`, `worker`, `connection`, `route`: requests come in over the wire.
 //! * `embedded`: the same in an Apache child, by function calls.
 //! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
@@ -49,6 +49,7 @@ mod response;
 mod route;
 mod run;
 mod script;
+mod steward;
 mod streams;
 mod support;
 mod worker;

@@ -6,26 +6,25 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wsgi_wire::codec;
 use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::{Daemon, Preload};
 use wsgi_wire::table::State;
 
-use crate::control::{Control, Lost, Order};
-use crate::errand::{Errand, Errands};
+use crate::control::{Control, Lost};
+use crate::errand::Errands;
 use crate::events;
 use crate::failure;
 use crate::ffi::interpreter::version;
 use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
 use crate::interpreter::Interpreter;
-use crate::lifecycle::{Lifecycle, Stage, Wish};
+use crate::lifecycle::{Lifecycle, Stage};
 use crate::metrics::Metrics;
 use crate::monitor::{self, Monitor, Watch};
 use crate::options::Options;
@@ -35,6 +34,7 @@ use crate::process::Process;
 use crate::record;
 use crate::recorder::{self, Recorder};
 use crate::script;
+use crate::steward::Steward;
 use crate::support;
 use crate::worker::{Activity, Worker};
 
@@ -133,17 +133,8 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
 
     let clean = attach::detach(py, || {
-        let mut steward = Steward {
-            process,
-            control: Some(control),
-            signals,
-            poller,
-            errands,
-            monitor: Monitor::new(limits, probe),
-            retiring: false,
-            draining: None,
-        };
-        let reason = steward.watch();
+        let monitor = Monitor::new(limits, probe);
+        let reason = Steward::new(process, control, signals, poller, errands, monitor).watch();
         finish(process, poller, workers, reason)
     });
     if !settings.destroy_interpreter {
@@ -248,169 +239,6 @@ fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<
         builder.spawn(move || Worker::new(number, poller).run())
     };
     (1..=settings.threads).map(start).collect()
-}
-
-/// The main thread while the process serves: never takes the interpreter's lock, so that it always answers.
-struct Steward {
-    process: &'static Process,
-    /// `None` once the supervisor is gone.
-    control: Option<Control>,
-    signals: OwnedFd,
-    poller: &'static Poller,
-    errands: Errands,
-    monitor: Monitor,
-    /// Whether a successor has been asked for.
-    retiring: bool,
-    /// Why the process drains, and when it will have had enough time for it.
-    draining: Option<(Reason, Instant)>,
-}
-
-impl Steward {
-    /// Watches over the process until it has to end, and says why.
-    fn watch(&mut self) -> Reason {
-        loop {
-            let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.errands);
-            self.wait(next);
-            self.process.lifecycle.awake();
-            self.take_orders();
-            self.take_signals();
-            match self.process.lifecycle.wish() {
-                Some((Wish::Stop, reason)) => {
-                    self.note(reason);
-                    return self.stop(reason);
-                }
-                Some((Wish::Drain, reason)) if self.draining.is_none() => {
-                    self.note(reason);
-                    self.drain(reason, true);
-                }
-                Some((Wish::Retire, reason)) if self.draining.is_none() => self.retire(reason),
-                _ => {}
-            }
-            self.name_scripts();
-            if let Some((reason, deadline)) = self.draining {
-                if !self.monitor.is_busy(self.process) || Instant::now() >= deadline {
-                    return reason;
-                }
-            }
-        }
-    }
-
-    /// Waits until something happens, or `next`.
-    fn wait(&mut self, next: Option<Instant>) {
-        let deadline = self.draining.map(|(_, deadline)| deadline);
-        let until = next.into_iter().chain(deadline).min();
-        let mut sources =
-            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.process.lifecycle, PollFlags::IN)];
-        sources.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
-        self.monitor.sleep(self.process, until, |left| {
-            let left = left.and_then(|left| Timespec::try_from(left).ok());
-            // Interrupted or not, what follows looks at everything without waiting.
-            let _ = poll(&mut sources, left.as_ref());
-        });
-    }
-
-    /// The process has to end now, for this reason or the one for which it drains.
-    fn stop(&self, reason: Reason) -> Reason {
-        if let Some((first, _)) = self.draining {
-            return first;
-        }
-        // Its successor should not wait until this one has ended. That the supervisor is gone shows when its socket is looked at.
-        if let Some(control) = self.control.as_ref().filter(|_| reason != Reason::ShutdownSignal) {
-            let _ = control.draining(reason);
-        }
-        reason
-    }
-
-    /// Leaves a note where the process is, if it is to end for a reason that is worth a record: the supervisor reads it when it is told.
-    fn note(&self, reason: Reason) {
-        if reason.is_incident() {
-            // That takes a moment, in which no request should come here.
-            self.process.slot.set_state(State::Draining);
-            recorder::ends_for(self.process, reason);
-        }
-    }
-
-    fn take_orders(&mut self) {
-        let Some(control) = &mut self.control else { return };
-        match control.orders() {
-            Ok(orders) => orders.into_iter().for_each(|order| self.carry_out(order)),
-            Err(lost) => {
-                if self.draining.is_none() {
-                    record::process(Level::Error, &format!("The process ends: {lost}."));
-                }
-                self.control = None;
-                self.process.lifecycle.drain(Reason::SupervisorGone);
-            }
-        }
-    }
-
-    fn carry_out(&mut self, order: Order) {
-        match order {
-            Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
-            Order::Drain(reason) if self.draining.is_none() => self.drain(reason, false),
-            Order::Drain(_) => {}
-            Order::Resume => self.process.holding.end(self.process),
-        }
-    }
-
-    fn take_signals(&self) {
-        let mut numbers = [0u8; 32];
-        let count = rustix::io::read(&self.signals, &mut numbers).unwrap_or(0);
-        for number in numbers.iter().take(count).map(|n| i32::from(*n)) {
-            match number {
-                libc::SIGTERM | libc::SIGINT => self.process.lifecycle.stop(Reason::ShutdownSignal),
-                libc::SIGUSR1 if self.process.settings.eviction_timeout > 0 => {
-                    self.process.lifecycle.retire(Reason::EvictionSignal);
-                }
-                libc::SIGUSR1 => self.process.lifecycle.retire(Reason::GracefulSignal),
-                libc::SIGXCPU => self.process.lifecycle.drain(Reason::CpuTimeLimit),
-                number => self.errands.send(Errand::Signal(number)),
-            }
-        }
-    }
-
-    /// Asks for a successor, and serves on: the supervisor's word follows when the successor is ready. A script asks for each of its versions.
-    fn retire(&mut self, reason: Reason) {
-        if std::mem::replace(&mut self.retiring, true) && reason != Reason::ScriptReload {
-            return;
-        }
-        record::process(Level::Info, &format!("The process asks to be replaced ({}).", reason.name()));
-        if reason.is_incident() {
-            recorder::ends_for(self.process, reason);
-        }
-        if let Some(control) = &self.control {
-            // That the supervisor is gone shows when its socket is looked at.
-            let _ = control.retiring(reason, self.process.holding.is_holding());
-        }
-    }
-
-    /// Tells the supervisor which scripts requests come for.
-    fn name_scripts(&self) {
-        for script in self.process.lifecycle.loaded() {
-            // As above.
-            let _ = self.control.as_ref().map(|control| control.loaded(&script));
-        }
-    }
-
-    /// Takes no new connections, and lets what runs finish. `own`: the supervisor does not know yet.
-    fn drain(&mut self, reason: Reason, own: bool) {
-        let settings = &self.process.settings;
-        let seconds = match reason {
-            Reason::EvictionSignal => settings.eviction_timeout,
-            _ => settings.graceful_timeout,
-        };
-        record::process(Level::Info, &format!("The process finishes what it has and ends ({}).", reason.name()));
-        self.draining = Some((reason, Instant::now() + Duration::from_secs(seconds.into())));
-        self.process.lifecycle.enter(Stage::Draining);
-        self.process.slot.set_state(State::Draining);
-        if own {
-            // That the supervisor is gone shows when its socket is looked at.
-            if let Some(control) = &self.control {
-                let _ = control.draining(reason);
-            }
-        }
-        self.poller.retire();
-    }
 }
 
 /// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.

@@ -172,6 +172,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         group: bytes(&group.name),
         slot: 0,
         generation: 0,
+        apache: around.parent,
         processes: options.processes.unwrap_or(1),
         multiprocess: options.processes.is_some(),
         threads: options.threads,

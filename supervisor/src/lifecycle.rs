@@ -73,6 +73,8 @@ pub struct Process<'a> {
     pub retiring: bool,
     /// Whether it takes no requests until its successor is ready.
     pub holds: bool,
+    /// Whether, while it drains, it may take as long as its requests make progress, which it sees to itself.
+    pub patient: bool,
     /// Its time limits.
     pub limits: Limits,
 }
@@ -212,9 +214,11 @@ impl Plan {
                     self.at(since + limit, Action::Stop(slot, Cause::SlowStart));
                 }
             }
-            (Phase::Draining, _) => self.at(since + limits.drain, Action::Stop(slot, Cause::SlowDrain)),
+            (Phase::Draining, _) if !process.patient => {
+                self.at(since + limits.drain, Action::Stop(slot, Cause::SlowDrain))
+            }
             (Phase::Stopping, _) => self.at(since + limits.stop, Action::Kill(slot)),
-            (Phase::Starting { .. } | Phase::Ready | Phase::Killed, _) => {}
+            (Phase::Starting { .. } | Phase::Ready | Phase::Draining | Phase::Killed, _) => {}
         }
     }
 

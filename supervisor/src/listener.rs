@@ -40,6 +40,13 @@ impl SocketFile {
     }
 }
 
+impl SocketFile {
+    /// The file of a socket that an earlier supervisor has bound.
+    pub fn of(path: PathBuf) -> Self {
+        Self { path }
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // The directory may be gone already, with the file.
@@ -54,13 +61,16 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the sockets that an earlier supervisor of this Apache parent has left, by their common beginning `<prefix>.<parent>.`.
-pub fn remove_stale(prefix: &str, parent: u32) {
+/// Removes the sockets that an earlier supervisor of this Apache parent has left, by their common beginning `<prefix>.<parent>.`, but for those that
+/// are in use.
+pub fn remove_stale(prefix: &str, parent: u32, in_use: &[String]) {
     let beginning = format!("{prefix}.{parent}.");
     let Some(directory) = Path::new(&beginning).parent() else { return };
     for entry in directory.read_dir().into_iter().flatten().flatten() {
         let path = entry.path();
-        let ours = path.to_str().is_some_and(|path| path.starts_with(&beginning) && path.ends_with(".sock"));
+        let ours = path.to_str().is_some_and(|path| {
+            path.starts_with(&beginning) && path.ends_with(".sock") && !in_use.iter().any(|used| used == path)
+        });
         if ours {
             let _ = fs::remove_file(path);
         }

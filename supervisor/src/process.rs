@@ -71,6 +71,7 @@ pub struct Process {
     phase: Phase,
     since: Instant,
     wish: Option<Wish>,
+    patient: bool,
     /// Why it ends, once it was told to or has said so.
     reason: Option<Reason>,
     recorder: Recorder,
@@ -98,6 +99,7 @@ impl Process {
             phase: Phase::Starting { reported: false },
             since: started,
             wish: None,
+            patient: false,
             reason: None,
             recorder,
             told: false,
@@ -116,6 +118,7 @@ impl Process {
             since: self.since,
             retiring: self.wish.is_some(),
             holds: self.wish.is_some_and(|wish| wish.holds),
+            patient: self.patient,
             limits: self.group.limits,
         }
     }
@@ -268,7 +271,9 @@ impl Process {
         self.enter(Phase::Draining);
         let reason = self.wish.map_or(Reason::GracefulSignal, |wish| wish.reason);
         self.reason = Some(reason);
-        let message = Drain { reason };
+        // Nobody but Apache has asked for this, and Apache waits for its own requests, too.
+        self.patient = self.wish.is_none();
+        let message = Drain { reason, patient: self.patient };
         self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Drain, &message.to_bytes()))
     }
 

@@ -84,7 +84,7 @@ impl Supervisor {
     pub fn run(mut self) -> io::Result<()> {
         loop {
             let wake = self.act();
-            if self.stopping && self.processes.is_empty() {
+            if self.stopping && self.processes.is_empty() && self.orphans.is_empty() {
                 return Ok(());
             }
             let ready = self.wait(wake)?;
@@ -114,17 +114,17 @@ impl Supervisor {
     }
 
     fn decide(&self) -> (Vec<Action>, Option<Instant>) {
-        let processes: Vec<_> = self.processes.iter().map(Process::facts).collect();
-        let now = Instant::now();
-        match &self.configuration {
-            Some(configuration) if !self.stopping => {
-                let groups: Vec<_> = configuration.groups.iter().map(|group| self.facts(group)).collect();
-                let Configuration { generation, since, .. } = **configuration;
-                let goal = Goal::Run { generation, parallel: self.parallel, since, groups: &groups };
-                lifecycle::decide(goal, &processes, now)
-            }
-            _ => lifecycle::decide(Goal::Stop, &processes, now),
-        }
+        // Before that there is nothing but what an earlier supervisor has left, and nobody knows yet whether it is wanted.
+        let Some(configuration) = &self.configuration else { return Default::default() };
+        let ours = self.processes.iter().map(Process::facts);
+        let processes: Vec<_> = ours.chain(self.orphans.facts(configuration, &self.table)).collect();
+        let groups: Vec<_> = configuration.groups.iter().map(|group| self.facts(group)).collect();
+        let Configuration { generation, since, .. } = **configuration;
+        let goal = match self.stopping {
+            true => Goal::Stop,
+            false => Goal::Run { generation, parallel: self.parallel, since, groups: &groups },
+        };
+        lifecycle::decide(goal, &processes, Instant::now())
     }
 
     fn facts<'a>(&self, group: &'a Group) -> lifecycle::Group<'a> {
@@ -139,6 +139,9 @@ impl Supervisor {
     }
 
     fn perform(&mut self, action: Action) {
+        if self.orphans.perform(action, self.configuration.as_deref(), &self.table) {
+            return;
+        }
         match action {
             Action::Start(index) => self.start(index),
             Action::Drain(slot) => self.with(slot, |process, table| {
@@ -331,7 +334,9 @@ impl Supervisor {
             self.log.error(&format!("the new error log cannot be used: {error}"));
         }
         if self.configuration.is_none() {
-            listener::remove_stale(&configuration.socket_prefix, configuration.parent);
+            let Configuration { socket_prefix, parent, .. } = &configuration;
+            let in_use = self.orphans.take_sockets(socket_prefix, *parent);
+            listener::remove_stale(socket_prefix, *parent, &in_use);
         }
         self.standings.values_mut().for_each(|standing| standing.reconfigured(configuration.generation));
         // What has failed may work with the new settings.
@@ -395,7 +400,7 @@ impl Supervisor {
     fn loaded(&mut self, process: &mut Process, failures: Vec<u64>) {
         let works = failures.is_empty();
         let stand_in = self.processes.iter().find(|other| other.can_stand_in(&process.group));
-        if lifecycle::admits(!works, stand_in.is_some()) {
+        if lifecycle::admits(!works, stand_in.is_some() || self.orphans.serve(&process.group)) {
             process.admit(&self.table, works);
             self.set_failing(&process.group, false);
             if works {
@@ -403,7 +408,7 @@ impl Supervisor {
             }
             return;
         }
-        let serving = stand_in.map(Process::label).unwrap_or_default();
+        let serving = stand_in.map_or_else(|| "an earlier one".to_owned(), Process::label);
         process.stop(&self.table, Reason::ShutdownSignal);
         let (group, label) = (Rc::clone(&process.group), process.label());
         if self.refused(&group, process.started, failures) {

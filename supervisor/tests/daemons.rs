@@ -283,6 +283,34 @@ fn a_new_supervisor_takes_over_the_table_of_one_that_was_killed() {
 }
 
 #[test]
+fn processes_of_a_killed_supervisor_serve_until_others_do() {
+    let mut apache = Supervised::start();
+    let loyal = |apache: &Supervised, behaviour: &str| {
+        let mut group = apache.group("one", 2);
+        group.spawn.env.push(("BEHAVIOUR".into(), behaviour.into()));
+        group
+    };
+    apache.configure(vec![loyal(&apache, "loyal")]);
+    let before = apache.ready(2);
+    let (dir, table) = apache.kill();
+    let mut apache = Supervised::start_with(dir, table);
+    apache.configure(vec![loyal(&apache, "slow")]);
+    eventually("another one starts", || (apache.pids().len() > 2).then_some(()));
+    assert_eq!((apache.ready(2), apache.sockets()), (before.clone(), 3));
+    eventually("others serve", || {
+        let draining = apache.states().iter().filter(|state| **state == State::Draining).count();
+        (draining == 2 && apache.ready(2).iter().all(|pid| !before.contains(pid))).then_some(())
+    });
+    send(before[0], Signal::KILL);
+    eventually("its slot and its socket are free", || {
+        (apache.pids().len() == 3 && apache.sockets() == 3).then_some(())
+    });
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0));
+    assert!(!is_alive(before[1]) && apache.sockets() == 0, "what an earlier supervisor has left is stopped, too");
+}
+
+#[test]
 fn a_missing_interpreter_is_named_with_its_option() {
     let mut apache = Supervised::start();
     let mut group = apache.group("one", 1);

@@ -184,6 +184,9 @@ message! {
     pub struct Drain {
         /// What the application is told.
         pub reason: Reason,
+        /// Whether `graceful-timeout` is for requests that make no progress only: those that send or receive may go on, as they may in Apache's
+        /// old children.
+        pub patient: bool,
     }
 }
 

@@ -12,6 +12,8 @@ message! {
         pub slot: u32,
         /// The configuration it belongs to.
         pub generation: u32,
+        /// The Apache parent's pid: when it and the supervisor are gone, nobody needs the process.
+        pub apache: u32,
         /// `processes`
         pub processes: u32,
         /// Whether `processes` was given: then `wsgi.multiprocess` is true, even for 1.

@@ -40,6 +40,7 @@ pub fn settings() -> Daemon {
         group: Bytes::from("test"),
         slot: 0,
         generation: 1,
+        apache: std::process::id(),
         processes: 1,
         multiprocess: false,
         threads: 3,

@@ -149,7 +149,7 @@ fn a_changed_script_is_rejected_until_there_is_a_successor_or_there_can_be_none(
     assert!(
         (0..100).map(|_| std::thread::sleep(std::time::Duration::from_millis(10))).find_map(|()| served()).is_some()
     );
-    process.say(Kind::Drain, |out| Drain { reason: Reason::ScriptReload }.put(out));
+    process.say(Kind::Drain, |out| Drain { reason: Reason::ScriptReload, patient: false }.put(out));
     assert!(process.wait().success(), "{}", process.log());
 }
 
@@ -180,7 +180,7 @@ fn a_process_that_drains_finishes_what_it_has() {
     )
     .unwrap();
     assert_eq!(process.expect_retiring(), (Reason::GracefulSignal, false));
-    process.say(Kind::Drain, |out| Drain { reason: Reason::GracefulSignal }.put(out));
+    process.say(Kind::Drain, |out| Drain { reason: Reason::GracefulSignal, patient: false }.put(out));
     assert_eq!(connection.answer(&mut [].into_iter()).text(), "hello world");
     assert!(process.wait().success(), "{}", process.log());
 }

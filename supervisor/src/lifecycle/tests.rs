@@ -10,7 +10,18 @@ fn group(name: &str, processes: usize) -> Group<'_> {
 
 fn process(slot: usize, generation: u32, phase: Phase, since: Instant) -> Process<'static> {
     let limits = Limits::new(0, 15, 5);
-    Process { slot, group: b"g", generation, service: false, phase, since, retiring: false, holds: false, limits }
+    Process {
+        slot,
+        group: b"g",
+        generation,
+        service: false,
+        phase,
+        since,
+        retiring: false,
+        holds: false,
+        patient: false,
+        limits,
+    }
 }
 
 fn run<'a>(generation: u32, groups: &'a [Group<'a>], since: Instant) -> Goal<'a> {
@@ -154,6 +165,14 @@ fn who_takes_too_long_is_stopped_and_then_killed() {
     let stopping = [process(0, 1, Phase::Stopping, now)];
     assert_eq!(actions(goal, &stopping, now + SECOND * 5), []);
     assert_eq!(actions(goal, &stopping, now + SECOND * 6), [Action::Kill(0)]);
+}
+
+#[test]
+fn who_drains_patiently_is_left_to_itself() {
+    let now = Instant::now();
+    let draining = [Process { patient: true, ..process(0, 1, Phase::Draining, now) }];
+    assert_eq!(decide(run(2, &[], now), &draining, now + SECOND * 100), (vec![], None));
+    assert_eq!(actions(Goal::Stop, &draining, now), [Action::Stop(0, Cause::NotNeeded)]);
 }
 
 #[test]

@@ -11,6 +11,8 @@ listener = socket.socket(fileno=4)
 def receive():
     header = control.recv(8, socket.MSG_WAITALL)
     if len(header) < 8:
+        while os.environ.get("BEHAVIOUR") == "loyal":  # serves without a supervisor
+            time.sleep(60)
         sys.exit(0)
     return header[4], control.recv(struct.unpack("=I", header[:4])[0], socket.MSG_WAITALL)
 

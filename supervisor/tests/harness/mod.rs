@@ -34,10 +34,7 @@ pub struct Supervised {
 
 impl Supervised {
     pub fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let table = File::from(memfd_create("table", MemfdFlags::CLOEXEC).unwrap());
-        table.set_len(table::SIZE as u64).unwrap();
-        Self::start_with(dir, table)
+        Self::start_with(tempfile::tempdir().unwrap(), empty_table())
     }
 
     /// With a table that another supervisor has used.
@@ -141,7 +138,8 @@ impl Supervised {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
-        (dir, self.table.try_clone().unwrap())
+        // The daemons live on.
+        (dir, std::mem::replace(&mut self.table, empty_table()))
     }
 
     /// Waits for the end; the exit code.
@@ -239,11 +237,18 @@ impl Drop for Supervised {
     }
 }
 
+fn empty_table() -> File {
+    let table = File::from(memfd_create("table", MemfdFlags::CLOEXEC).unwrap());
+    table.set_len(table::SIZE as u64).unwrap();
+    table
+}
+
 fn daemon(name: &str) -> Daemon {
     Daemon {
         group: name.into(),
         slot: 0,
         generation: 0,
+        apache: std::process::id(),
         processes: 1,
         multiprocess: false,
         threads: 5,
