@@ -174,7 +174,7 @@ fn ssl_is_https<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyRes
     Ok(i32::from(https).into_pyobject(this.py())?.into_any())
 }
 
-/// A variable of mod_ssl, or `None` where it has none of this name; known in embedded mode only.
+/// A variable of mod_ssl, or `None` where mod_ssl cannot be asked: it is not loaded, or this is a daemon.
 fn ssl_var_lookup<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive("ssl_var_lookup")?;

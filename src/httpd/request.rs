@@ -260,7 +260,7 @@ impl<'r> Request<'r> {
         function.is_some_and(|f| unsafe { f(self.rec().connection) } != 0)
     }
 
-    /// A variable of mod_ssl (or of who provides `ssl_var_lookup`).
+    /// A variable of mod_ssl (or of who provides `ssl_var_lookup`); empty where it has none of this name, `None` without mod_ssl.
     pub fn ssl_variable(&self, name: &[u8]) -> Option<&'r [u8]> {
         type Lookup = unsafe extern "C" fn(
             *mut sys::apr_pool_t,
@@ -278,8 +278,7 @@ impl<'r> Request<'r> {
         });
         let (r, name) = (self.rec(), self.pool().text(name));
         // SAFETY: S1; the name is a copy of ours, the value lives in the request's pool or with the connection.
-        let value = unsafe { bytes((*lookup)?(r.pool, r.server, r.connection, self.raw, name.as_ptr().cast_mut())) };
-        value.filter(|value| !value.is_empty())
+        unsafe { bytes((*lookup)?(r.pool, r.server, r.connection, self.raw, name.as_ptr().cast_mut())) }
     }
 
     /// Apache's id of this request (`%L`), made if there is none yet.

@@ -7,7 +7,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{self, Body, Facts, Hello, Request, Route};
-use wsgi_wire::response::{self, Fail, File, Head};
+use wsgi_wire::response::{self, Fail, File, Head, Headers};
 use wsgi_wire::settings::Daemon;
 
 fn decode_everything(data: &[u8]) {
@@ -19,6 +19,9 @@ fn decode_everything(data: &[u8]) {
     }
     if let Ok(request) = Request::decode(data) {
         assert!(request.vars.into_iter().all(|var| var.is_ok()), "variables of an accepted request are all there");
+    }
+    if let Ok(headers) = Headers::decode(data) {
+        assert!(headers.count() <= data.len());
     }
     if let Ok(head) = Head::decode(data) {
         assert!(head.headers.into_iter().all(|line| line.is_ok()), "lines of an accepted head are all there");
