@@ -1,6 +1,7 @@
 //! The one record about a daemon process that ends otherwise than it should.
 
-use harness::{Httpd, Site, eventually, kill, records};
+use harness::{Httpd, Scratch, Site, cannot_run, eventually, kill, records, run};
+use std::process::Command;
 use std::time::Duration;
 
 /// Each path is the name of a function that ends the process.
@@ -144,7 +145,7 @@ fn a_shutdown_that_is_held_up_names_the_thread_in_each_kind_of_interpreter() {
     for group in ["%{GLOBAL}", "sub"] {
         let mut site = Httpd::builder()
             .app("site.wsgi", ENDS)
-            .conf("WSGIDaemonProcess site shutdown-timeout=1")
+            .conf("WSGISingleInterpreter Off\nWSGIDaemonProcess site shutdown-timeout=1")
             .conf(&format!("WSGIScriptAlias / {{apps}}/site.wsgi process-group=site application-group={group}"))
             .start();
         assert_eq!(site.get("/stays").status, 200);
@@ -153,6 +154,51 @@ fn a_shutdown_that_is_held_up_names_the_thread_in_each_kind_of_interpreter() {
         check(&record, &["did not end within its shutdown-timeout and was ended by force"]);
         site.finish();
     }
+}
+
+fn every_end_of(site: &Httpd, version: &str) {
+    for (function, sign) in [("crash", "SIGSEGV"), ("hoarder", "deadlock-timeout=1"), ("stuck", "ended by force")] {
+        let path = format!("/{version}/{function}");
+        let daemon = site.get(&format!("/{version}/pid")).text().parse().expect("a pid");
+        let url = site.url(&path);
+        let request = std::thread::spawn(move || harness::get(&url).status);
+        if function == "stuck" {
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(kill(daemon, libc::SIGTERM));
+        }
+        assert!(request.join().expect("a thread") >= 500);
+        let of_group = |record: &String| record.contains(&format!("group 'g{version}'")) && record.contains(sign);
+        let find = || records(&site.log.text()).into_iter().find(of_group);
+        let record = eventually(Duration::from_secs(10), find).unwrap_or_else(|| panic!("{}", site.log.text()));
+        check(&record, &[&format!("in {function}\\n"), &format!("GET {path} for ")]);
+    }
+}
+
+#[test]
+fn every_python_tells_where_a_sub_interpreter_was() {
+    let others = crate::pythons::other_pythons();
+    if others.is_empty() {
+        let why = "no other Python is on PATH; MOD_WSGI_TEST_PYTHONS may name some, separated by colons";
+        return cannot_run("every_python_tells_where_a_sub_interpreter_was", why);
+    }
+    let mut builder = Httpd::builder().app("site.wsgi", ENDS).conf("WSGISingleInterpreter Off");
+    let scratch = Scratch::new();
+    for (version, python) in &others {
+        let home = scratch.path().join(version);
+        let made = run(Command::new(python).args(["-m", "venv", "--without-pip"]).arg(&home), scratch.path());
+        assert_eq!(made.code, Some(0), "{}: {}", python.display(), made.text);
+        let options = format!("python-home={} threads=2 deadlock-timeout=1 shutdown-timeout=1", home.display());
+        builder = builder.conf(&format!("WSGIDaemonProcess g{version} {options}"));
+        let place = format!("process-group=g{version} application-group=sub");
+        builder = builder.conf(&format!("WSGIScriptAlias /{version} {{apps}}/site.wsgi {place}"));
+    }
+    let site = builder.start();
+    std::thread::scope(|scope| {
+        for version in others.keys() {
+            scope.spawn(|| every_end_of(&site, version));
+        }
+    });
+    site.finish();
 }
 
 #[test]

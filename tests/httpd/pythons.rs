@@ -68,7 +68,7 @@ fn several_python_versions_serve_side_by_side_by_python_home_alone() {
 }
 
 /// One interpreter for each version, other than the product's own, that the daemons' user may run.
-fn other_pythons() -> BTreeMap<String, PathBuf> {
+pub(crate) fn other_pythons() -> BTreeMap<String, PathBuf> {
     let named = std::env::var("MOD_WSGI_TEST_PYTHONS").unwrap_or_default();
     let named = named.split(':').filter(|path| !path.is_empty()).map(PathBuf::from);
     let usual = (10..=14).map(|minor| PathBuf::from(format!("python3.{minor}")));
