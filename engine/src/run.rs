@@ -210,7 +210,8 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
             digest
         })
     };
-    let what = format!("loading the script '{}'", String::from_utf8_lossy(&preload.script));
+    let doing = if process.settings.threads > 0 { "loading" } else { "running" };
+    let what = format!("{doing} the script '{}'", String::from_utf8_lossy(&preload.script));
     if let Some(main) = process.interpreters.main_for(py, &preload.application_group) {
         return process.recorder.during(&what, || load(py, main));
     }

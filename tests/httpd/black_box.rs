@@ -40,6 +40,15 @@ def overflow():
 def stays():
     threading.Thread(target=lingerer, daemon=False).start()
 
+def spin():
+    while True:
+        pass
+
+def eat():
+    much = b"x" * 200_000_000
+    time.sleep(2.5)
+    return len(much)
+
 def pid():
     return os.getpid()
 
@@ -87,6 +96,31 @@ fn a_crash_names_the_signal_the_request_and_the_stack() {
     );
     assert!(!record.contains("no Python frame") && !record.contains("_daemon.py"), "{record}");
     site.finish();
+}
+
+#[test]
+fn as_json_the_stacks_are_the_records_traceback() {
+    let site = Httpd::site("", ENDS).conf("WSGILogFormat json").start();
+    end(&site, "crash");
+    let log = site.log.wait_for("SIGSEGV");
+    let line = log.lines().find(|line| line.contains("SIGSEGV")).unwrap_or_default();
+    let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let text = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
+    assert!(text("message").contains("of group 'site' was ended by signal 11 (SIGSEGV)"), "{line}");
+    assert!(text("traceback").contains("GET /some/crash") && text("traceback").contains("in crash\n"), "{line}");
+    site.finish();
+}
+
+#[test]
+fn a_process_that_uses_too_much_is_told_with_what_it_was_doing() {
+    for (option, function) in [("cpu-time-limit=1", "spin"), ("rss-limit=100M", "eat")] {
+        let site = site(&format!("{option} graceful-timeout=1 shutdown-timeout=1"));
+        end(&site, function);
+        let record = one_record(&site, &format!("in {function}\\n"));
+        let name = option.split('=').next().unwrap_or_default();
+        check(&record, &[&format!("has exceeded {name}"), " and is replaced", &format!("GET /some/{function} for ")]);
+        site.finish();
+    }
 }
 
 #[test]
