@@ -31,22 +31,37 @@ def become_user():
             os.environ[name] = user.pw_name
 
 
-def restrict_signals(note):
-    """Keep applications from taking the process's signals; processes that they fork may have theirs."""
-    import os
-    import signal
-    import traceback
+class SignalIntercept:
+    """What stands in for signal.signal: keeps applications from taking the process's signals; processes that they fork may have theirs."""
 
-    register, owner = signal.signal, os.getpid()
+    def __init__(self, register, note):
+        import os
 
-    def intercept(signum, handler):
-        if os.getpid() != owner:
-            return register(signum, handler)
+        self._register, self._note, self._owner = register, note, os.getpid()
+
+    def __call__(self, *arguments, **_names):
+        import operator
+        import os
+        import traceback
+
+        if len(arguments) != 2:
+            raise TypeError(f"signal() takes exactly 2 arguments ({len(arguments)} given)")
+        number, handler = operator.index(arguments[0]), arguments[1]
+        if os.getpid() != self._owner:
+            return self._register(number, handler)
         stack = "".join(traceback.format_stack()).rstrip()
-        note(f"Ignoring Python signal handler registration for signal {int(signum)} in WSGI process; mod_wsgi manages signals.\n{stack}")
+        self._note(f"Ignoring Python signal handler registration for signal {number} in WSGI process; mod_wsgi manages signals.\n{stack}")
         return handler
 
-    signal.signal = intercept
+
+SignalIntercept.__module__ = "mod_wsgi"
+
+
+def restrict_signals(note):
+    """Make the process's signals its own affair."""
+    import signal
+
+    signal.signal = SignalIntercept(signal.signal, note)
 
 
 def log_handler(enabled, write):
@@ -75,7 +90,7 @@ def log_handler(enabled, write):
                 self.handleError(record)
                 return
             if text:
-                write(record.levelno, *split(record, text), record.name, record.pathname, record.lineno)
+                write(record.levelno, *split(record, text.removesuffix("\n")), record.name, record.pathname, record.lineno)
 
     LogHandler.__module__ = "mod_wsgi"
     LogHandler.__qualname__ = "LogHandler"

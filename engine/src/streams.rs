@@ -1,11 +1,12 @@
 //! `wsgi.errors`, `sys.stdout` and `sys.stderr`: text streams around a [`Log`], which cuts what it gets into lines for the error log.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
-use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString, PyStringMethods};
-use pyo3::{Bound, PyAny, PyResult, Python};
+use pyo3::exceptions::{PyDeprecationWarning, PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString};
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_wire::record::{LogRecord, Stream};
 
 use crate::ffi::class::{Args, Class, Definition, This};
@@ -40,16 +41,16 @@ impl Log {
         self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn request(&self) -> PyResult<Option<Arc<Request>>> {
+    fn request(&self, method: &str) -> PyResult<Option<Arc<Request>>> {
         match &*self.target() {
             Target::Request(request) => Ok(Some(Arc::clone(request))),
             Target::Thread => Ok(request::current()),
-            Target::Nobody => Err(over("write")),
+            Target::Nobody => Err(over(method)),
         }
     }
 
-    fn write(&self, py: Python<'_>, text: &[u8]) -> PyResult<()> {
-        let Some(request) = self.request()? else {
+    fn write(&self, py: Python<'_>, method: &str, text: &[u8]) -> PyResult<()> {
+        let Some(request) = self.request(method)? else {
             order::settle(py);
             self.write_outside(text);
             return Ok(());
@@ -63,7 +64,7 @@ impl Log {
         }
         match &*self.target() {
             Target::Thread => self.write_outside(text),
-            Target::Request(_) | Target::Nobody => return Err(over("write")),
+            Target::Request(_) | Target::Nobody => return Err(over(method)),
         }
         Ok(())
     }
@@ -126,13 +127,24 @@ impl Errors {
     }
 }
 
+/// Text belongs into the stream around the log; that is said once in a process.
+fn warn_of_text(py: Python<'_>) -> PyResult<()> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if SAID.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let category = py.get_type::<PyDeprecationWarning>();
+    PyErr::warn(py, &category, c"mod_wsgi.Log takes bytes; write text to the stream whose buffer it is", 1)
+}
+
 /// The bytes that `write` was given: any bytes-like object, or text.
 fn bytes_of<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(bytes.clone());
     }
     if let Ok(text) = data.cast::<PyString>() {
-        return text.encode_utf8();
+        warn_of_text(data.py())?;
+        return Ok(text.call_method1("encode", ("utf-8", "replace"))?.cast_into::<PyBytes>()?);
     }
     let wrong =
         |_| PyTypeError::new_err(format!("a bytes-like object is required, not '{}'", object::class_name(data)));
@@ -176,7 +188,7 @@ fn boolean<'py>(py: Python<'py>, value: bool) -> Bound<'py, PyAny> {
 
 fn write<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let data = bytes_of(&args.required("write", 0, 1, 1)?)?;
-    this.write(this.py(), data.as_bytes())?;
+    this.write(this.py(), "write", data.as_bytes())?;
     Ok(none(this.py()))
 }
 
@@ -184,14 +196,15 @@ fn write_lines<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<B
     let lines = args.required("writelines", 0, 1, 1)?;
     let wrong = |_| PyTypeError::new_err("writelines() argument must be an iterable of bytes-like objects");
     for line in lines.try_iter().map_err(wrong)? {
-        this.write(this.py(), bytes_of(&line?)?.as_bytes())?;
+        this.write(this.py(), "writelines", bytes_of(&line?)?.as_bytes())?;
     }
     Ok(none(this.py()))
 }
 
-fn flush<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn flush<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("flush", 0, 0)?;
     // At the end of its request everything has been flushed.
-    if let Ok(request) = this.request() {
+    if let Ok(request) = this.request("flush") {
         let flushed = request.is_some_and(|request| {
             let step = |live: &mut request::Live| {
                 live.flush_log();

@@ -16,6 +16,7 @@ mod interpreters;
 mod iterables;
 mod lifecycle;
 mod linkage;
+mod log_handler;
 mod logs;
 mod mounts;
 mod overload;
