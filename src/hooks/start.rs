@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process;
@@ -190,6 +190,7 @@ struct ErrorLogs {
 impl ErrorLogs {
     fn of(configuration: &Configuration, servers: &[Server<'_>]) -> Result<Self, StartError> {
         let mut logs = Self { descriptors: Vec::new(), servers: Vec::new() };
+        let stderr = std::io::stderr();
         for server in servers
             .iter()
             .take(1)
@@ -199,7 +200,9 @@ impl ErrorLogs {
                 let (Ok(a), Ok(b)) = (rustix::fs::fstat(fd), rustix::fs::fstat(log)) else { return false };
                 (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
             };
-            let Some(log) = server.error_log() else { continue };
+            // Where the main server logs to syslog, standard error stands in: there must be a first one.
+            let fallback = logs.descriptors.is_empty().then(|| stderr.as_fd());
+            let Some(log) = server.error_log().or(fallback) else { continue };
             let index = match logs.descriptors.iter().position(|fd| same(fd, log)) {
                 Some(index) => index,
                 None => {

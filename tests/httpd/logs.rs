@@ -210,3 +210,10 @@ fn the_format_is_text_or_json() {
     let (accepted, text) = Httpd::builder().conf("<Location />\nWSGILogFormat json\n</Location>").check();
     assert!(!accepted, "{text}");
 }
+
+#[test]
+fn daemons_run_where_errors_go_to_syslog() {
+    let site = Httpd::site("threads=2", harness::HELLO).conf("WSGILogFormat json\nErrorLog syslog").start();
+    assert_eq!(site.get("/").text(), "hello");
+    site.finish();
+}
