@@ -57,7 +57,7 @@ system:
 rust:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install it as https://rustup.rs says, then try again."; exit 1; }
 
-$(VENV)/created: | system
+$(VENV)/created: Makefile | system
 	@echo "==> Creating $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
