@@ -19,7 +19,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench venv clean system rust lint unit integration
+.PHONY: demo test bench venv clean system rust lint unit matrix integration
 .NOTPARALLEL:
 
 demo: venv
@@ -29,7 +29,7 @@ ifneq ($(PLACE),$(CURDIR))
 endif
 	@$(PUBLIC) DEMO_DATA=$(PLACE)/build/demo PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
 
-test: lint unit integration
+test: lint unit matrix integration
 
 lint: venv
 	@echo "==> Format and lints"
@@ -40,6 +40,13 @@ unit: venv
 	@echo "==> Unit tests"
 	@cargo test --quiet --no-fail-fast --workspace --exclude wsgi-tests
 	@$(VENV)/bin/python -m pytest -q -p no:cacheprovider python/tests
+
+# The unit tests cover one Python, and locks of interpreters on all; this is the engine on every version that is there.
+matrix: venv
+	@scripts/find-pythons | while read -r version python; do \
+		echo "==> The engine on Python $$version ($$python)"; \
+		PYTHON=$$python cargo test --quiet -p wsgi-engine --test daemon -- --skip own_gil </dev/null || exit 1; \
+	done
 
 integration: venv
 	@PYTHON=$(PYTHON) scripts/install-system-packages --browser

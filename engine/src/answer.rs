@@ -6,6 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_wire::names::{self, Name};
 use wsgi_wire::record::Level;
 use wsgi_wire::request as wire;
 use wsgi_wire::response::{End, Reject};
@@ -89,11 +90,16 @@ impl<'a, 'py> Answer<'a, 'py> {
     /// Loads the script if need be, calls the application and sends what it returns, all but the end.
     pub(crate) fn give(&mut self, route: &Route, vars: wire::Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
+        let resource = || {
+            let file = |(name, value)| (name == Name::Known(names::SCRIPT_FILENAME)).then_some(value);
+            vars.clone().flatten().find_map(file).or_else(|| route.vars().ok()?.flatten().find_map(file))
+        };
         let wanted = Wanted {
             path: route.script(),
             callable: route.callable(),
             reloading: route.rules.reloading,
             mtime: self.facts.script_mtime,
+            resource: &resource,
         };
         let application = match script::application(py, interpreter, &wanted) {
             Ok(application) => application,

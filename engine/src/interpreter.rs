@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use pyo3::panic::PanicException;
 use pyo3::types::{PyAnyMethods, PyDict, PyList, PyModule, PyType};
-use pyo3::{PyResult, PyTypeInfo, Python};
+use pyo3::{Bound, PyResult, PyTypeInfo, Python};
 use wsgi_wire::record::{Level, Stream};
 
 use crate::adapter::Adapter;
@@ -40,12 +40,21 @@ pub(crate) struct Types {
     restricted: Type<Restricted>,
 }
 
+/// The module of what is easier said in Python; applications do not find it.
+fn prelude(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    let (source, name) = (CString::new(include_str!("prelude.py"))?, c"_mod_wsgi_prelude");
+    let module = PyModule::from_code(py, &source, c"<mod_wsgi>", name)?;
+    py.import("sys")?.getattr("modules")?.del_item("_mod_wsgi_prelude")?;
+    Ok(module)
+}
+
 /// One interpreter and everything of ours in it. It lives as long as the process.
 pub(crate) struct Interpreter {
     /// How to attach to it.
     pub(crate) handle: Handle,
     /// The application group; empty is the main interpreter.
     pub(crate) group: Vec<u8>,
+    /// The application group whose only interpreter the main one is.
     adopted: OnceLock<Vec<u8>>,
     /// Whether it has a lock of its own.
     pub(crate) own_lock: bool,
@@ -90,7 +99,6 @@ impl Interpreter {
             c"mod_wsgi.RequestTimeout",
             c"Raised in a request that exceeds request-timeout.",
         )?;
-        let source = CString::new(include_str!("prelude.py"))?;
         let interpreter: &'static Self = Box::leak(Box::new(Self {
             handle: Handle::current(py),
             group: group.to_vec(),
@@ -101,7 +109,7 @@ impl Interpreter {
             callbacks: Callbacks::new(py),
             active_requests: Owned::new(PyDict::new(py)),
             request_timeout: Owned::new(timeout),
-            prelude: Owned::new(PyModule::from_code(py, &source, c"<mod_wsgi>", c"_mod_wsgi_prelude")?),
+            prelude: Owned::new(prelude(py)?),
             scripts: Scripts::default(),
         }));
         interpreter.prepare(py, &options)?;

@@ -72,6 +72,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) reloading: bool,
     /// The file's modification time in microseconds if Apache knows it, else 0.
     pub(crate) mtime: i64,
+    /// Finds the file that the request is for: another one if the script is a handler.
+    pub(crate) resource: &'a dyn Fn() -> Option<&'a [u8]>,
 }
 
 /// The application that a request wants, loading the script if need be.
@@ -144,7 +146,7 @@ impl Script {
         if !self.wanted.swap(true, Ordering::Relaxed) {
             Process::get().lifecycle.has_loaded(Preload {
                 script: Bytes::from(wanted.path),
-                application_group: Bytes::from(interpreter.group.as_slice()),
+                application_group: Bytes::from(interpreter.application_group()),
                 callable: Bytes::from(wanted.callable),
             });
         }
@@ -193,7 +195,7 @@ fn execute<'py>(
     let name = PyString::new(py, &module_name(path, Process::get().settings.case_sensitive));
     let code = py.import("builtins")?.call_method1("compile", (PyBytes::new(py, text), &file, "exec", 0, true))?;
     let module = object::execute_module(&name, &code, &file)?;
-    module.add(interpreter.names.mtime.bind(py), mtime)?;
+    module.setattr(interpreter.names.mtime.bind(py), mtime)?;
     Ok(module)
 }
 
@@ -228,12 +230,13 @@ fn newer(
         }
     }
     let early = script.early.load(Ordering::Relaxed) && script.early.swap(false, Ordering::Relaxed);
-    (!early && reload_required(py, interpreter, &dict, wanted.path)).then_some(reload::REQUIRED)
+    (!early && reload_required(py, interpreter, &dict, wanted)).then_some(reload::REQUIRED)
 }
 
-fn reload_required(py: Python<'_>, interpreter: &Interpreter, module: &Bound<'_, PyDict>, path: &[u8]) -> bool {
+fn reload_required(py: Python<'_>, interpreter: &Interpreter, module: &Bound<'_, PyDict>, wanted: &Wanted<'_>) -> bool {
     let Ok(Some(function)) = object::dict_get(module, interpreter.names.reload_required.bind(py)) else { return false };
-    let answer = object::path(py, path).and_then(|path| function.call1((path,))?.is_truthy());
+    let resource = (wanted.resource)().unwrap_or(wanted.path);
+    let answer = object::path(py, resource).and_then(|path| function.call1((path,))?.is_truthy());
     answer.unwrap_or_else(|error| {
         let text = failure::describe(py, &error);
         events::log(py, Level::Error, &format!("Exception in reload_required():\n{text}"));

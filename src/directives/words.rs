@@ -79,7 +79,7 @@ pub fn word(line: &mut &[u8]) -> Option<Vec<u8>> {
 /// The only word of a line.
 pub fn one(mut line: &[u8], expected: &'static str) -> Result<Vec<u8>, Invalid> {
     let found = word(&mut line).ok_or(Invalid::Arguments(expected))?;
-    if line.trim_ascii_start().is_empty() { Ok(found) } else { Err(Invalid::Arguments(expected)) }
+    if line.trim_ascii_start().is_empty() && !found.is_empty() { Ok(found) } else { Err(Invalid::Arguments(expected)) }
 }
 
 /// All words of a line.

@@ -5,6 +5,10 @@ fallback = bytes.fromhex("@package@").decode("utf-8", "surrogateescape")
 try:
     from mod_wsgi import _engine
 except ImportError:
+    from sysconfig import get_config_var
+
+    if get_config_var("Py_GIL_DISABLED"):
+        raise ImportError("this is a free-threaded build of Python, for which mod_wsgi has no engine: set WSGIPythonHome to the usual build")
     if not fallback:
         raise
     from importlib.util import module_from_spec, spec_from_file_location

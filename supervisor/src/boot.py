@@ -21,6 +21,13 @@ except ImportError as missing:
         from mod_wsgi import _daemon, _engine
     except (ImportError, OSError) as reason:
         version = "%d.%d.%d" % sys.version_info[:3]
+        from sysconfig import get_config_var
+
+        if get_config_var("Py_GIL_DISABLED"):
+            sys.stderr.write(
+                f"mod_wsgi does not run in {sys.executable} (Python {version}), which is a free-threaded build: name a python-home with the usual build\n"
+            )
+            sys.exit(3)
         # Spelt out, these words on a command line would make pyenv wrap this process in another.
         cure = " ".join([sys.executable, "-m", "pip", "install", "mod-wsgi-rust"])
         sys.stderr.write(

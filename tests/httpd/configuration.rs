@@ -12,6 +12,7 @@ fn mistakes_are_refused_by_name() {
     for (lines, named) in [
         ("WSGIDaemonProcess site no-such-option=1", vec!["WSGIDaemonProcess", "no-such-option"]),
         ("WSGIDaemonProcess site threads=many", vec!["WSGIDaemonProcess", "threads", "many"]),
+        ("WSGICallableObject ''", vec!["WSGICallableObject"]),
         ("WSGIDaemonProcess site threads=5x", vec!["WSGIDaemonProcess", "threads", "5x"]),
         ("WSGIDaemonProcess site processes=0", vec!["WSGIDaemonProcess", "processes", "0"]),
         ("WSGIDaemonProcess site processes=-2", vec!["WSGIDaemonProcess", "processes", "-2"]),

@@ -22,6 +22,7 @@ mod mounts;
 mod overload;
 mod pythons;
 mod rolling;
+mod scripts;
 mod server_metrics;
 mod start_response;
 mod status;

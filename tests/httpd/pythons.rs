@@ -67,12 +67,36 @@ fn several_python_versions_serve_side_by_side_by_python_home_alone() {
     site.finish();
 }
 
+#[test]
+fn a_free_threaded_python_is_refused_with_the_cure() {
+    let scratch = Scratch::new();
+    let home = scratch.path().join("free");
+    let python = product().python("sys.executable");
+    let made = run(Command::new(&python).args(["-m", "venv", "--without-pip"]).arg(&home), scratch.path());
+    assert_eq!(made.code, Some(0), "{}", made.text);
+    // Such a build does not find the engine, whose file name says that it is for the stable ABI.
+    let folder = home.join(format!("lib/python{}/site-packages", own_version()));
+    let pretend = "import sys, sysconfig\n\
+                   sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1\n\
+                   class Finder:\n    def find_spec(name, path, target=None):\n        if name == 'mod_wsgi._engine':\n            raise ImportError(name)\n\
+                   sys.meta_path.insert(0, Finder)\n";
+    std::fs::write(folder.join("pretend.py"), pretend).unwrap();
+    std::fs::write(folder.join("pretend.pth"), "import pretend\n").unwrap();
+    let site = Httpd::builder()
+        .conf(&format!("WSGIDaemonProcess g python-home={}", home.display()))
+        .conf("WSGIScriptAlias / {apps}/probe.wsgi process-group=g")
+        .app("probe.wsgi", PROBE)
+        .start();
+    site.log.wait_for("is a free-threaded build");
+    site.finish();
+}
+
 /// One interpreter for each version, other than the product's own, that the daemons' user may run.
 pub(crate) fn other_pythons() -> BTreeMap<String, PathBuf> {
-    let named = std::env::var("MOD_WSGI_TEST_PYTHONS").unwrap_or_default();
-    let named = named.split(':').filter(|path| !path.is_empty()).map(PathBuf::from);
-    let usual = (10..=14).map(|minor| PathBuf::from(format!("python3.{minor}")));
-    let versions = named.chain(usual).filter_map(|python| Some((version(&python)?, python)));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/find-pythons");
+    let said = run(&mut Command::new(script), Path::new("/")).text;
+    let pythons = said.lines().filter_map(|line| Some(PathBuf::from(line.split_once(' ')?.1)));
+    let versions = pythons.filter_map(|python| Some((version(&python)?, python)));
     versions.filter(|(version, _)| *version != own_version()).collect()
 }
 

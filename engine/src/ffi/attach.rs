@@ -2,11 +2,12 @@
 //! so that `threading.local` values survive from one request to the next.
 //!
 //! `PyGILState_*`, and with it pyo3 and most C extensions, use the state that is *bound* to the OS thread. From CPython 3.12 every activation
-//! binds; before, the first state made on a thread stays bound until it is deleted. There, a thread that changes interpreters gives up the
-//! state of the other one first.
+//! binds; before, the first state made on a thread stays bound until it is deleted. There [`bind`] does what later versions do.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use pyo3::{Python, ffi};
 
@@ -48,6 +49,9 @@ thread_local! {
 /// state of the main interpreter stays bound for ever.
 pub(crate) fn with<R>(interpreter: Handle, body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
     let state = state_for(interpreter);
+    if version() < (3, 12) {
+        bind(state);
+    }
     // SAFETY: the state belongs to this thread and the thread is attached to nothing.
     unsafe { ffi::PyEval_RestoreThread(state) };
     let _attached = Attached(PhantomData);
@@ -78,9 +82,36 @@ impl Drop for Back {
     }
 }
 
-/// Whether an activation binds the state to the thread, so that a thread can have states of several interpreters.
-fn binds_on_activation() -> bool {
-    version() >= (3, 12)
+/// Makes a state of this thread the one that is bound to it. Before CPython 3.12 only.
+fn bind(state: *mut ffi::PyThreadState) {
+    // SAFETY: needs no attached thread.
+    let bound = unsafe { ffi::PyGILState_GetThisThreadState() };
+    if bound == state {
+        return;
+    }
+    let Some(key) = BINDING.get_or_init(|| binding(bound)) else { return };
+    // SAFETY: the key is CPython's, and its value is a state of this thread.
+    unsafe { libc::pthread_setspecific(*key, state.cast::<c_void>()) };
+}
+
+/// The thread-specific key under which CPython keeps the bound state.
+static BINDING: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+
+/// Finds the key by its value on this thread, which is `bound`, and makes sure that it is the one.
+fn binding(bound: *mut ffi::PyThreadState) -> Option<libc::pthread_key_t> {
+    /// `PTHREAD_KEYS_MAX` of Linux.
+    const KEYS: libc::pthread_key_t = 1024;
+    // SAFETY: a key that is not in use has the value null; one that is CPython's gets its own value back.
+    let is_it = |key: &libc::pthread_key_t| unsafe {
+        if bound.is_null() || libc::pthread_getspecific(*key) != bound.cast::<c_void>() {
+            return false;
+        }
+        libc::pthread_setspecific(*key, std::ptr::null());
+        let unbound = ffi::PyGILState_GetThisThreadState().is_null();
+        libc::pthread_setspecific(*key, bound.cast::<c_void>());
+        unbound
+    };
+    (0..KEYS).find(is_it)
 }
 
 /// Detaches when the body has ended, by a panic too.
@@ -97,7 +128,8 @@ fn state_for(interpreter: Handle) -> *mut ffi::PyThreadState {
     if let Some(state) = STATES.with_borrow(|states| states.iter().find(|(i, _)| *i == interpreter).map(|(_, s)| *s)) {
         return state;
     }
-    if !binds_on_activation() {
+    if version() < (3, 12) && matches!(BINDING.get(), Some(None)) {
+        // Only a state that is deleted makes room for another one.
         release();
     }
     // SAFETY: needs no attached thread; the interpreter is alive.

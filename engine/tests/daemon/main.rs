@@ -14,7 +14,10 @@ use wsgi_wire::response::End;
 
 const APP: &str = r#"
 import os, sys, time
+import atexit, threading
 import mod_wsgi
+local = threading.local()
+atexit.register(lambda: os.write(2, ("exit of '%s'\n" % mod_wsgi.application_group).encode()))
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/fail":
@@ -36,6 +39,16 @@ def application(environ, start_response):
         body = repr(sorted((k, v) for k, v in environ.items() if k.startswith(("wsgi.", "SERVER", "mod_wsgi.")))).encode()
     elif path == "/read":
         body = environ["wsgi.input"].read()
+    elif path == "/file":
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](open(__file__, "rb"))
+    elif path == "/standard":
+        print("out")
+        print("err", file=sys.stderr)
+        body = str(sys.stdout.name).encode()
+    elif path == "/local":
+        local.count = getattr(local, "count", 0) + 1
+        body = b"%d" % local.count
     elif path == "/large":
         body = b"x" * 1000000
     else:
@@ -183,4 +196,53 @@ fn a_process_that_drains_finishes_what_it_has() {
     process.say(Kind::Drain, |out| Drain { reason: Reason::GracefulSignal, patient: false }.put(out));
     assert_eq!(connection.answer(&mut [].into_iter()).text(), "hello world");
     assert!(process.wait().success(), "{}", process.log());
+}
+
+#[test]
+fn a_wrapped_file_travels_as_its_descriptor() {
+    let process = Process::start("file", APP, |_| {});
+    let body = process.connect().get("/file").body;
+    assert_eq!(body, vec![b'F'; std::fs::read(process.script()).unwrap().len()]);
+}
+
+#[test]
+fn standard_streams_of_a_request_are_its_log() {
+    let process = Process::start("standard", APP, |_| {});
+    let answer = process.connect().get("/standard");
+    assert_eq!(answer.text(), "<stdout>");
+    let records: Vec<_> = answer.records.iter().map(|(_, text)| text.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(records, ["out", "err"]);
+}
+
+#[test]
+fn a_thread_keeps_its_locals_in_each_interpreter() {
+    let process = Process::start("locals", APP, |settings| settings.threads = 1);
+    let mut connection = process.connect();
+    connection.announce(1, process.script().to_str().unwrap(), "one");
+    for count in 1..=3 {
+        for route in [0, 1] {
+            connection.send(route, &[("PATH_INFO", "/local")], Body::None);
+            assert_eq!(connection.answer(&mut [].into_iter()).text(), count.to_string(), "{route}");
+        }
+    }
+}
+
+#[test]
+fn exit_functions_run_in_every_interpreter() {
+    let mut process = Process::start("exit", APP, |_| {});
+    let mut connection = process.connect();
+    connection.announce(1, process.script().to_str().unwrap(), "one");
+    for route in [0, 1] {
+        connection.send(route, &[("PATH_INFO", "/")], Body::None);
+        assert_eq!(connection.answer(&mut [].into_iter()).status, 200);
+    }
+    // Whoever visits the interpreters meanwhile does not keep them from ending.
+    rustix::process::kill_process(rustix::process::Pid::from_raw(process.pid()).unwrap(), rustix::process::Signal::HUP)
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    process.stop();
+    assert!(process.wait().success(), "{}", process.log());
+    for group in ["", "one"] {
+        assert!(process.log().contains(&format!("exit of '{group}'")), "{}", process.log());
+    }
 }

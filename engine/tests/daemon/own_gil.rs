@@ -165,3 +165,26 @@ fn the_deadlock_timeout_covers_each_of_them() {
         assert!(process.log().contains("sub-interpreter 'three', where extension modules"), "{}", process.log());
     });
 }
+
+#[test]
+fn a_request_of_one_is_interrupted_while_others_run() {
+    each(|python| {
+        let process = python.start("own-interrupt", APP, |settings| {
+            own_locks(settings);
+            settings.request_timeout = 1;
+            settings.interrupt_timeout = 20;
+        });
+        let (mut busy, mut stuck) = (connect(&process), connect(&process));
+        // Longer than one second: with eight threads a request has three.
+        stuck.send(2, &[("PATH_INFO", "/stuck")], Body::None);
+        let answered = std::thread::scope(|scope| {
+            let answer = scope.spawn(|| stuck.answer(&mut [].into_iter()));
+            while !answer.is_finished() {
+                assert_eq!(get(&mut busy, 1, &[("PATH_INFO", "/mixed")]).text(), "one");
+            }
+            answer.join().unwrap()
+        });
+        assert_eq!(answered.failed, Some(504), "{python}: {}", process.log());
+        assert!(process.log().contains("app.wsgi\", line"), "{python}: {}", process.log());
+    });
+}

@@ -1,6 +1,5 @@
 //! The interpreters to test with.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,31 +26,30 @@ impl Python {
     /// The one that `PYTHON` names, else `python3`.
     pub fn usual() -> Self {
         let program = std::env::var_os("PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from);
-        Self::at(&program).unwrap_or_else(|| panic!("{} is no Python; set PYTHON to one", program.display()))
+        let script = "import sys; print('%d.%d' % sys.version_info[:2])";
+        let said = Command::new(&program).args(["-c", script]).output().ok().map(|said| said.stdout);
+        let version = said.and_then(|said| version(String::from_utf8(said).ok()?.trim()));
+        let version = version.unwrap_or_else(|| panic!("{} is no Python; set PYTHON to one", program.display()));
+        Self { program, version }
     }
 
-    /// One of each version from this one on: the usual one, those of `MOD_WSGI_TEST_PYTHONS`, and those on PATH.
+    /// One of each version from this one on (`scripts/find-pythons`).
     pub fn from(least: (u32, u32)) -> Vec<Self> {
-        let named = std::env::var("MOD_WSGI_TEST_PYTHONS").unwrap_or_default();
-        let named = named.split(':').filter(|path| !path.is_empty()).map(PathBuf::from);
-        let on_path = (10..=14).map(|minor| PathBuf::from(format!("python3.{minor}")));
-        let mut found = BTreeMap::from([(Self::usual().version, Self::usual())]);
-        for python in named.chain(on_path).filter_map(|program| Self::at(&program)) {
-            found.entry(python.version).or_insert(python);
-        }
-        found.into_values().filter(|python| python.version >= least).collect()
-    }
-
-    fn at(program: &Path) -> Option<Self> {
-        let script = "import sys; print(*sys.version_info[:2])";
-        let said = Command::new(program).args(["-c", script]).output().ok().filter(|said| said.status.success())?;
-        let said = String::from_utf8(said.stdout).ok()?;
-        let (major, minor) = said.trim().split_once(' ')?;
-        Some(Self { program: program.into(), version: (major.parse().ok()?, minor.parse().ok()?) })
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/find-pythons");
+        let said = Command::new(&script).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let found = said.lines().filter_map(|line| line.split_once(' '));
+        let found = found.filter_map(|(v, program)| Some(Self { program: program.into(), version: version(v)? }));
+        found.filter(|python| python.version >= least).collect()
     }
 
     /// Starts a process with this script and waits until it is ready.
     pub fn start(&self, name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Process {
         Process::start_with(self, name, script, change)
     }
+}
+
+fn version(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
