@@ -85,6 +85,5 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
 
 /// Where the thread of a request is.
 fn stack(py: Python<'_>, busy: &Busy) -> PyResult<String> {
-    let parallel = Process::get().interpreters.run_in_parallel();
-    busy.interpreter.prelude.bind(py).call_method1("stack", (busy.thread, parallel))?.extract()
+    busy.interpreter.prelude.bind(py).call_method1("stack", (busy.state.frame(py),))?.extract()
 }

@@ -97,27 +97,11 @@ def log_handler(enabled, write):
     return LogHandler
 
 
-def stack(ident, parallel):
-    """Where a thread is, as text. `parallel`: threads of other interpreters may run at the same time, whose frames must not be touched."""
-    import sys
+def stack(frame):
+    """Where a thread is, as text."""
     import traceback
 
-    if parallel:
-        return own_stack(ident)
-    frame = sys._current_frames().get(ident)
     return "".join(traceback.format_stack(frame)).rstrip() if frame else "It is in no Python code."
-
-
-def own_stack(ident):
-    """Where a thread of this interpreter is, without a look at others."""
-    import faulthandler
-    import tempfile
-
-    with tempfile.TemporaryFile("w+") as file:
-        faulthandler.dump_traceback(file, all_threads=True)
-        file.seek(0)
-        threads = file.read().split("\n\n")
-    return next((text.rstrip() for text in threads if f"{ident:#018x}" in text.partition("\n")[0]), "It is in no Python code.")
 
 
 def join_threads(patience, held_up):

@@ -11,6 +11,7 @@ use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::{Entry, Task};
 
 use crate::connection::{Arrived, Connection};
+use crate::ffi::attach::State;
 use crate::ffi::{attach, guard, object};
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
@@ -48,6 +49,8 @@ pub(crate) struct Busy {
     pub(crate) interpreter: &'static Interpreter,
     /// Python's number of the thread.
     pub(crate) thread: u64,
+    /// How it is attached there.
+    pub(crate) state: State,
     /// Which, for the log.
     pub(crate) route: Arc<Route>,
     /// The right to answer it.
@@ -88,6 +91,7 @@ impl Worker {
             phase,
             interpreter,
             thread: object::thread_ident(),
+            state: State::of(interpreter.handle),
             route: Arc::clone(&arrived.route),
             reply: Arc::clone(connection.reply()),
         });

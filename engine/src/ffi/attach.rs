@@ -9,9 +9,9 @@ use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use pyo3::{Python, ffi};
+use pyo3::{Bound, PyAny, Python, ffi};
 
-use super::interpreter::version;
+use super::interpreter::{symbol, version};
 
 /// An interpreter as the C API knows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,35 @@ impl Handle {
     pub(crate) fn current(_py: Python<'_>) -> Self {
         // SAFETY: the token says that we are attached.
         Self(unsafe { ffi::PyInterpreterState_Get() })
+    }
+}
+
+/// The state of one thread in one interpreter.
+#[derive(Clone, Copy)]
+pub(crate) struct State(*mut ffi::PyThreadState);
+
+// SAFETY: other threads only look at it, in `frame`.
+unsafe impl Send for State {}
+// SAFETY: as above.
+unsafe impl Sync for State {}
+
+impl State {
+    /// This thread's, whether it is attached there or not.
+    pub(crate) fn of(interpreter: Handle) -> Self {
+        Self(state_for(interpreter))
+    }
+
+    /// Where the thread is, while its interpreter is attached and it serves a request there. Unlike `sys._current_frames()` this leaves other
+    /// interpreters alone, whose threads may be running.
+    pub(crate) fn frame<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        type GetFrame = unsafe extern "C" fn(*mut ffi::PyThreadState) -> *mut ffi::PyObject;
+        let function = symbol(c"PyThreadState_GetFrame")?;
+        // SAFETY: CPython's documented signature; a new reference, or null without an exception. Workers keep their states until the process
+        // ends, and one that is in the attached interpreter does not run now.
+        unsafe {
+            let get = std::mem::transmute::<*mut c_void, GetFrame>(function);
+            Bound::from_owned_ptr_or_opt(py, get(self.0))
+        }
     }
 }
 

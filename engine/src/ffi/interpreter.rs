@@ -109,7 +109,7 @@ unsafe fn new_isolated() -> *mut ffi::PyThreadState {
 }
 
 /// A function of CPython that the stable ABI lacks.
-fn symbol(name: &CStr) -> Option<*mut c_void> {
+pub(super) fn symbol(name: &CStr) -> Option<*mut c_void> {
     // SAFETY: a lookup by name among what the process has loaded.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     (!found.is_null()).then_some(found)
