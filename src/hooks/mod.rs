@@ -44,6 +44,9 @@ pub fn configuration_ends() {
 pub fn child_init() {
     control::leave_to_parent();
     let Some(runtime) = daemons::current() else { return };
+    if let Some(table) = runtime.table {
+        table.header().child_begins();
+    }
     if let Some(table) = runtime.table.filter(|_| runtime.groups.values().any(|group| group.server_metrics)) {
         publisher::start(table);
     }
@@ -59,8 +62,30 @@ pub fn child_init() {
 
 /// A child ends.
 pub fn child_ends() {
+    if let Some(table) = daemons::current().and_then(|runtime| runtime.table) {
+        table.header().child_settles();
+    }
     publisher::stop();
     embedded::end();
+}
+
+/// In the parent: a child has been started.
+pub fn child_started() {
+    if let Some(table) = daemons::current().and_then(|runtime| runtime.table) {
+        table.header().child_started();
+    }
+}
+
+/// In the parent: a child has ended.
+pub fn child_ended() {
+    let table = daemons::current().and_then(|runtime| runtime.table);
+    if let Some(table) = table.filter(|table| table.header().child_ended()) {
+        table.forget_requests();
+        log::main(
+            Level::Notice,
+            format_args!("an Apache child has died; the requests of daemon processes are counted anew"),
+        );
+    }
 }
 
 /// The supervisor has ended although nobody asked it to.

@@ -62,6 +62,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
             sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
@@ -109,6 +110,20 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
         unsafe { Pool::from_raw(pool) }.at_end(hooks::child_ends);
         hooks::child_init();
     });
+}
+
+unsafe extern "C" fn child_status(
+    _server: *mut server_rec,
+    _pid: sys::pid_t,
+    _generation: c_int,
+    _slot: c_int,
+    state: sys::mpm_child_status::Type,
+) {
+    match state {
+        sys::mpm_child_status::MPM_CHILD_STARTED => guard::enter("child_status", hooks::child_started),
+        sys::mpm_child_status::MPM_CHILD_EXITED => guard::enter("child_status", hooks::child_ended),
+        _ => {}
+    }
 }
 
 /// Runs a hook about a request.

@@ -110,6 +110,12 @@ impl SharedTable {
         Some(assigned)
     }
 
+    /// Begins to count requests in flight anew, because an Apache child has died with some of them. Those that are there now are not counted until
+    /// they end, which makes processes look less busy than they are for that long. Queues notice by themselves that nobody is there.
+    pub fn forget_requests(&self) {
+        self.slots().for_each(|slot| slot.in_flight.store(0, Ordering::Relaxed));
+    }
+
     /// The slots that have ever been in use.
     pub fn slots(&self) -> impl Iterator<Item = &'static Slot> + Clone {
         let used = (self.header().used.load(Ordering::Acquire) as usize).min(SLOTS);

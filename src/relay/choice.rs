@@ -206,7 +206,7 @@ impl<'t> Place<'t> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        // Another one may have taken the queue for dead; it is never less than empty.
+        // It may be counted anew meanwhile, because an Apache child has died; it is never less than empty.
         let before = self.queue.waiting.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
         if self.is_last() && before.is_ok_and(|n| n > 1) {
             // Another one has to look from now on: the first, whose turn it may well be.
@@ -221,6 +221,11 @@ fn next_ticket(queue: &Queue) -> u32 {
 
 /// Longer than any wait in a queue between two looks.
 const ALIVE: u64 = 4 * Patience::LOOK.as_millis() as u64;
+
+/// How many requests wait. Who has died with its child is not counted.
+pub fn waiting(queue: &Queue) -> u32 {
+    if is_alive(queue) { queue.waiting.load(Relaxed) } else { 0 }
+}
 
 /// Whether anybody who is counted as waiting is still there.
 fn is_alive(queue: &Queue) -> bool {

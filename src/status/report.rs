@@ -10,6 +10,7 @@ use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Refusal, Slot, State};
 
 use crate::daemons::{self, Runtime};
+use crate::relay::choice;
 
 /// The server at one moment. Times are in seconds since the epoch.
 #[derive(Debug, Clone, Default)]
@@ -136,7 +137,7 @@ impl Group {
             wanted: group.processes,
             threads_each: group.threads,
             processes: processes.collect(),
-            waiting: record.queue.waiting.load(Relaxed),
+            waiting: choice::waiting(&record.queue),
             classes: record.classes(),
             latency: record.latency().read(),
             waits: record.waits.read(),

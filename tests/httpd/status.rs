@@ -1,6 +1,6 @@
 //! `SetHandler wsgi-status`: the server tells how it is, without asking a daemon process.
 
-use harness::{Browser, Httpd, PROBE, Site, cannot_run, eventually, repository};
+use harness::{Browser, Httpd, Mpm, PROBE, Site, alive, cannot_run, eventually, repository};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -55,6 +55,39 @@ fn requests_that_wait_are_counted() {
     });
     wait_for(&site, "nobody waits, one has", |g| g["requests_waiting"] == 0 && g["request_wait"]["count"] == 1);
     site.finish();
+}
+
+#[test]
+fn requests_that_die_with_an_apache_child_are_not_counted_for_ever() {
+    let site = site("processes=2 threads=1").start();
+    wait_for(&site, "both are ready", |g| g["processes_ready"] == 2);
+    let child = site.ask("environ['mod_wsgi.server_pid']").as_str().and_then(|pid| pid.parse().ok()).expect("a pid");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| site.try_request("GET", "/?time.sleep(1)", &[], b"").is_err());
+        }
+        wait_for(&site, "two run, one waits", |g| g["requests_in_flight"] == 2 && g["requests_waiting"] == 1);
+        assert!(harness::kill(child, libc::SIGKILL));
+    });
+    wait_for(&site, "nothing is left", |g| {
+        ["requests_in_flight", "requests_waiting", "threads_busy"].iter().all(|name| g[*name] == 0)
+    });
+    site.log.wait_for("an Apache child has died");
+    site.finish();
+}
+
+#[test]
+fn a_child_that_ends_in_order_is_not_taken_for_dead() {
+    for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
+        let mut site = site("processes=1").mpm(mpm).start();
+        let child =
+            site.ask("environ['mod_wsgi.server_pid']").as_str().and_then(|pid| pid.parse().ok()).expect("a pid");
+        site.signal(libc::SIGUSR1);
+        assert!(eventually(Duration::from_secs(10), || (!alive(child)).then_some(())).is_some(), "{mpm:?}");
+        site.ask("1");
+        assert!(site.stop().expect("it stops").success());
+        assert!(!site.log.text().contains("Apache child has died"), "{mpm:?}: {}", site.log.text());
+    }
 }
 
 #[test]

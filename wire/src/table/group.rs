@@ -12,7 +12,7 @@ use crate::codec::byte_enum;
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Queue {
-    /// How many are waiting. One that ends with its child stays counted, which costs others a needless wake-up now and then.
+    /// How many are waiting.
     pub waiting: AtomicU32,
     /// Counts threads that got free, while somebody is waiting: what they wait on (a futex).
     pub freed: AtomicU32,
