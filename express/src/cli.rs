@@ -54,6 +54,9 @@ pub enum Command {
     ModuleLocation,
     /// Copy the module into Apache's modules directory
     InstallModule(InstallModule),
+    /// Replace the processes of a running server, one after the other, without failing a request
+    #[cfg(unix)]
+    Restart(crate::restart::Options),
     /// Become Apache, and end with the command on the terminal
     #[command(name = DEPENDENT, hide = true)]
     Dependent {

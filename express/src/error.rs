@@ -8,6 +8,7 @@ use crate::{
     files::{RenderError, WriteError},
     plan::PlanError,
     preflight::Problem,
+    restart::RestartError,
     run::RunError,
 };
 
@@ -53,6 +54,10 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Preflight(#[from] Problem),
+    /// Nothing was restarted.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Restart(#[from] RestartError),
     /// Apache does not run.
     #[cfg(unix)]
     #[error(transparent)]

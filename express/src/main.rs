@@ -24,6 +24,8 @@ mod plan;
 #[cfg(unix)]
 mod preflight;
 #[cfg(unix)]
+mod restart;
+#[cfg(unix)]
 mod run;
 #[cfg(unix)]
 mod server;
@@ -50,6 +52,10 @@ fn dispatch(command: Command) -> Result<i32, Error> {
     if let Command::Dependent { control, command } = &command {
         return dependent(control, *command);
     }
+    #[cfg(unix)]
+    if let Command::Restart(options) = &command {
+        return server::restart(options);
+    }
     let facts = Facts::collect()?;
     match command {
         Command::ModuleConfig => print!("{}", module::configuration(&facts, &facts.module)),
@@ -59,6 +65,8 @@ fn dispatch(command: Command) -> Result<i32, Error> {
         Command::StartServer(options) => return serve(&options, &facts, options.layout.setup_only),
         Command::SetupServer(options) => return serve(&options, &facts, true),
         Command::Dependent { .. } => {}
+        #[cfg(unix)]
+        Command::Restart(_) => {}
     }
     Ok(0)
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::options::Options;
 use crate::plan::{Caller, Plan, PlanError};
-use crate::{files, module, preflight, run};
+use crate::{files, module, preflight, restart, run};
 
 /// `start-server` and `setup-server`; the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
@@ -48,6 +48,11 @@ pub fn install(facts: &Facts, directory: Option<Utf8PathBuf>) -> Result<i32, Err
     let copy = module::install(facts, &directory)?;
     print!("{}", module::configuration(facts, &copy));
     Ok(0)
+}
+
+/// `restart`; the exit code.
+pub fn restart(options: &restart::Options) -> Result<i32, Error> {
+    Ok(restart::restart(options, &caller()?)?)
 }
 
 fn caller() -> Result<Caller, Error> {

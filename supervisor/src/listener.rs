@@ -41,9 +41,14 @@ impl SocketFile {
 }
 
 impl SocketFile {
-    /// The file of a socket that an earlier supervisor has bound.
+    /// The file of a socket that somebody else has bound.
     pub fn of(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// Whether this is its path.
+    pub fn is_at(&self, path: &str) -> bool {
+        self.path == Path::new(path)
     }
 }
 
@@ -54,7 +59,8 @@ impl Drop for SocketFile {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file that may not be there.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -1,6 +1,7 @@
 //! Starts and watches the daemon processes of all process groups. The Apache module starts this program and tells it what it wants;
 //! `docs/architecture.md` has the contract.
 
+mod administration;
 mod backoff;
 mod channel;
 mod configuration;
@@ -50,6 +51,9 @@ fn main() -> ExitCode {
 
 fn run(log: Log) -> io::Result<()> {
     let Inherited { control, table, placeholders: _placeholders } = descriptors::inherit()?;
+    if let Err(error) = privileges::reduce() {
+        log.warn(&format!("the supervisor cannot give up privileges that it does not need: {error}"));
+    }
     let signals = Signals::new()?;
     let control = Channel::with_descriptors(control)?;
     let table = Table::map(table)?;

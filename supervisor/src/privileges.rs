@@ -1,14 +1,44 @@
-//! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec.
+//! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec; and what this program itself may do.
 
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use wsgi_wire::control::{Identity, Resource, Spawn};
 
 use crate::sys::child::{Directory, Ids};
 use crate::sys::groups::groups_of;
+
+/// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them their sockets.
+const NEEDED: [CapabilitySet; 9] = [
+    CapabilitySet::SETUID,
+    CapabilitySet::SETGID,
+    CapabilitySet::KILL,
+    CapabilitySet::CHOWN,
+    // Sockets in folders of other users, scripts and interpreters that only they can read.
+    CapabilitySet::DAC_OVERRIDE,
+    CapabilitySet::FOWNER,
+    // chroot, cpu-priority, memory-limit and the like.
+    CapabilitySet::SYS_CHROOT,
+    CapabilitySet::SYS_NICE,
+    CapabilitySet::SYS_RESOURCE,
+];
+
+/// Gives up what is not needed. The bounding set stays, and so does what set-user-id programs can do that applications run.
+///
+/// # Errors
+/// Those of `capset`.
+pub fn reduce() -> io::Result<()> {
+    let held = capabilities(None)?;
+    let needed = NEEDED.into_iter().fold(CapabilitySet::empty(), CapabilitySet::union);
+    let kept = held.permitted & needed;
+    Ok(set_capabilities(
+        None,
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
+    )?)
+}
 
 /// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
 pub fn ids(identity: &Identity) -> io::Result<Ids> {

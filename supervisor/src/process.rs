@@ -246,9 +246,14 @@ impl Process {
         self.phase == Phase::Ready && self.works && self.group.is_like(group)
     }
 
+    /// Whether it takes requests.
+    pub fn serves(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
     /// Its code may be of yesterday: it is to be replaced as if it had asked for it.
     pub fn outdated(&mut self, reason: Reason) {
-        if self.phase == Phase::Ready && self.wish.is_none() {
+        if self.serves() && self.wish.is_none() {
             self.wish = Some(Wish { reason, since: Instant::now(), holds: false });
         }
     }

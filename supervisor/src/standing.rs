@@ -19,6 +19,8 @@ pub struct Standing {
     pub crashes: Backoff,
     /// Successors that could not take over.
     pub refusals: Backoff,
+    /// When the last of them was given up.
+    pub refused: Option<Instant>,
     /// What the log has about scripts that cannot be imported.
     pub known_failures: Vec<u64>,
     /// Scripts that requests came for, and the last configuration in which they did.
@@ -50,6 +52,7 @@ impl Standing {
     /// A successor cannot take over. Whether the log does not tell of this yet.
     pub fn refused(&mut self, started: Instant, failures: Vec<u64>) -> bool {
         self.refusals.refused(started, Instant::now());
+        self.refused = Some(Instant::now());
         let news = failures != self.known_failures;
         if !failures.is_empty() {
             self.known_failures = failures;

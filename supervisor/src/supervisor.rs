@@ -13,11 +13,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::stdio::dup2_stderr;
 use wsgi_wire::codec::Malformed;
-use wsgi_wire::control::Reason;
+use wsgi_wire::control::{Outcome, Reason};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
-use wsgi_wire::table::{State, group_key};
+use wsgi_wire::table::{State, control_path, group_key};
 
+use crate::administration::Administration;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group, Invalid};
 use crate::lifecycle::{self, Action, Cause, Goal};
@@ -54,6 +55,7 @@ pub struct Supervisor {
     parallel: usize,
     orphans: Orphans,
     memory_kills: MemoryKills,
+    administration: Administration,
     stopping: bool,
 }
 
@@ -73,6 +75,7 @@ impl Supervisor {
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             orphans,
             memory_kills: MemoryKills::watch(),
+            administration: Administration::default(),
             stopping: false,
         }
     }
@@ -87,6 +90,7 @@ impl Supervisor {
             if self.stopping && self.processes.is_empty() && self.orphans.is_empty() {
                 return Ok(());
             }
+            self.report();
             let ready = self.wait(wake)?;
             self.take_signals();
             // Daemons first: what Apache wants may depend on who is ready by now.
@@ -95,6 +99,9 @@ impl Supervisor {
             }
             if ready.control {
                 self.hear_apache();
+            }
+            if ready.administration {
+                self.hear_administrators();
             }
         }
     }
@@ -220,6 +227,8 @@ impl Supervisor {
     fn wait(&self, wake: Option<Instant>) -> io::Result<Ready> {
         let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN)];
         fds.extend(self.control.as_ref().map(|control| PollFd::new(control, PollFlags::IN)));
+        let first_administrator = fds.len();
+        fds.extend(self.administration.sources().map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
         let first_daemon = fds.len();
         let mut pids = Vec::new();
         for process in &self.processes {
@@ -236,7 +245,8 @@ impl Supervisor {
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let daemons =
             pids.into_iter().zip(&fds[first_daemon..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid).collect();
-        Ok(Ready { control: fds[1..first_daemon].iter().any(happened), daemons })
+        let control = fds[1..first_administrator].iter().any(happened);
+        Ok(Ready { control, administration: fds[first_administrator..first_daemon].iter().any(happened), daemons })
     }
 
     fn take_signals(&mut self) {
@@ -338,10 +348,55 @@ impl Supervisor {
             let in_use = self.orphans.take_sockets(socket_prefix, *parent);
             listener::remove_stale(socket_prefix, *parent, &in_use);
         }
+        if let Err(error) = self.administration.open(&configuration) {
+            let path = control_path(&configuration.socket_prefix, configuration.parent);
+            self.log.warn(&format!("the administrator's socket '{path}' cannot be made: {error}"));
+        }
         self.standings.values_mut().for_each(|standing| standing.reconfigured(configuration.generation));
         // What has failed may work with the new settings.
         configuration.groups.iter().for_each(|group| self.set_failing(group, false));
         self.configuration = Some(Rc::new(configuration));
+    }
+
+    fn hear_administrators(&mut self) {
+        let groups: Vec<Vec<u8>> = self.groups().map(|group| group.name().to_vec()).collect();
+        for name in self.administration.hear(&groups) {
+            if let Some(standing) = self.standings.get_mut(&name) {
+                standing.may_try_again();
+            }
+            for process in self.processes.iter_mut().filter(|process| process.group.name() == name) {
+                match process.group.is_service() {
+                    // Nothing may run beside it, and nobody waits for it.
+                    true => process.stop(&self.table, Reason::GracefulSignal),
+                    false => process.outdated(Reason::GracefulSignal),
+                }
+            }
+        }
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Rc<Group>> {
+        self.configuration.iter().flat_map(|configuration| &configuration.groups)
+    }
+
+    /// Tells administrators what has become of what they wanted.
+    fn report(&mut self) {
+        let mut administration = std::mem::take(&mut self.administration);
+        administration.tell(|name, since| self.outcome(name, since));
+        self.administration = administration;
+    }
+
+    /// What has become of the restart of a group at this time; `None` while it goes on.
+    fn outcome(&self, name: &[u8], since: Instant) -> Option<Outcome> {
+        let Some(group) = self.groups().find(|group| group.name() == name) else { return Some(Outcome::Unknown) };
+        let all = || self.processes.iter().filter(|process| process.group.name() == name);
+        let serves = |process: &&Process| process.serves() || group.is_service() && !process.is_leaving();
+        let new = all().filter(serves).filter(|process| process.started >= since);
+        let failed = self.standings.get(name).and_then(|standing| standing.refused).is_some_and(|last| last >= since);
+        if failed || new.clone().any(|process| process.serves() && !process.works) {
+            return Some(Outcome::Failed);
+        }
+        let old = all().any(|process| serves(&process) && process.started < since);
+        (!old && new.count() >= group.settings.processes as usize).then_some(Outcome::Replaced)
     }
 
     fn hear_daemon(&mut self, pid: Pid) {
@@ -446,6 +501,7 @@ fn check_priority(process: &Process) {
 #[derive(Debug, Default)]
 struct Ready {
     control: bool,
+    administration: bool,
     daemons: Vec<Pid>,
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use harness::{Supervised, eventually, is_alive, send};
 use rustix::process::Signal;
-use wsgi_wire::control::Identity;
+use wsgi_wire::control::{Identity, Outcome};
 use wsgi_wire::table::State;
 
 #[test]
@@ -207,6 +207,39 @@ fn a_new_configuration_keeps_processes_of_the_same_user_only() {
 }
 
 #[test]
+fn an_administrator_restarts_groups_and_hears_how_it_went() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 2), apache.group("two", 1)]);
+    let before = apache.ready(3);
+    assert_eq!(apache.restart(Some("one")), [("one".to_owned(), Outcome::Replaced)]);
+    let after = apache.ready(3);
+    assert_eq!(before.iter().filter(|pid| after.contains(pid)).count(), 1, "that of the other group");
+    let mut both = apache.restart(None);
+    both.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(both, [("one".to_owned(), Outcome::Replaced), ("two".to_owned(), Outcome::Replaced)]);
+    assert!(apache.ready(3).iter().all(|pid| !after.contains(pid) && !before.contains(pid)));
+    assert_eq!(apache.restart(Some("three")), [("three".to_owned(), Outcome::Unknown)]);
+    apache.break_scripts(true);
+    let serving = apache.ready(3);
+    assert_eq!(apache.restart(Some("two")), [("two".to_owned(), Outcome::Failed)]);
+    assert_eq!(apache.ready(3), serving);
+}
+
+#[test]
+fn the_administrators_socket_is_for_the_servers_owner() {
+    use std::os::unix::fs::MetadataExt;
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    apache.ready(1);
+    let socket = apache.dir.path().join("run/wsgi.4711.control.sock");
+    let metadata = fs::metadata(&socket).unwrap();
+    assert_eq!((metadata.mode() & 0o777, metadata.uid()), (0o600, rustix::process::getuid().as_raw()));
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0));
+    assert!(!socket.exists());
+}
+
+#[test]
 fn stop_leaves_no_process_and_no_socket() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 2), apache.group("two", 1)]);
@@ -356,6 +389,23 @@ fn privileges_are_dropped_before_the_interpreter_starts() {
     let metadata = fs::metadata(socket).unwrap();
     use std::os::unix::fs::MetadataExt;
     assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65_531, 0o700));
+}
+
+#[test]
+fn the_supervisor_holds_no_more_privilege_than_it_needs() {
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    apache.ready(1);
+    let status = fs::read_to_string(format!("/proc/{}/status", apache.supervisor_pid())).unwrap();
+    let set = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap();
+    // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, SYS_CHROOT, SYS_NICE, SYS_RESOURCE at the most.
+    let needed: u64 = [0, 1, 3, 5, 6, 7, 18, 23, 24].iter().map(|bit| 1 << bit).sum();
+    for name in ["CapPrm", "CapEff", "CapInh"] {
+        assert_eq!(u64::from_str_radix(set(name), 16).unwrap() & !needed, 0, "{name}: {}", set(name));
+    }
 }
 
 /// A `python-home` with a real interpreter, which has no package of ours.

@@ -35,6 +35,24 @@ fn it_stops_cleanly_on_an_interrupt_and_when_terminated() {
 }
 
 #[test]
+fn restart_replaces_the_processes_of_a_running_server_and_tells_if_it_cannot() {
+    let folder = folder();
+    let server = start(&folder, &["--processes", "2"]);
+    let first = server.ask("os.getpid()").as_u64().expect("a pid");
+    let root = server.server_root().display().to_string();
+    let restart = || Express::new(&["restart", "--server-root", &root]).within(folder.path()).run();
+    let done = restart();
+    assert!(done.code == Some(0) && done.text.contains("all processes are new"), "{done:?}");
+    assert_ne!(server.ask("os.getpid()").as_u64(), Some(first));
+    let second = server.ask("os.getpid()");
+    folder.write("probe.wsgi", "raise RuntimeError('broken')");
+    let done = restart();
+    assert!(done.code == Some(1) && done.text.contains("cannot be loaded"), "{done:?}");
+    folder.write("probe.wsgi", PROBE);
+    assert_eq!(server.ask("os.getpid() >= 0"), true, "{second} or a newer one");
+}
+
+#[test]
 fn the_command_becomes_the_apache_parent() {
     let folder = folder();
     let server = start(&folder, &[]);

@@ -215,3 +215,33 @@ message! {
         pub reason: Reason,
     }
 }
+
+message! {
+    /// Administrator → supervisor: replace the processes of a group, one after the other.
+    pub struct Restart {
+        /// Its name; `None`: all groups.
+        pub group: Option<Bytes>,
+    }
+}
+
+message! {
+    /// Supervisor → administrator: what has become of a [`Restart`].
+    pub struct Restarted {
+        /// Name of the group.
+        pub group: Bytes,
+        /// The end of it.
+        pub outcome: Outcome,
+    }
+}
+
+byte_enum! {
+    /// How the restart of a group has ended.
+    pub enum Outcome {
+        /// New processes serve.
+        Replaced = 0,
+        /// The application cannot be loaded; processes that were there before serve on, if there were any.
+        Failed = 1,
+        /// There is no such group.
+        Unknown = 2,
+    }
+}

@@ -43,6 +43,10 @@ byte_enum! {
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.
         Stop = 33,
+        /// Administrator → supervisor: [`crate::control::Restart`].
+        Restart = 34,
+        /// Supervisor → administrator: [`crate::control::Restarted`], for each group; then it closes.
+        Restarted = 35,
         /// Supervisor → daemon: [`crate::settings::Daemon`].
         Start = 40,
         /// Supervisor → daemon: [`crate::control::Drain`].

@@ -256,6 +256,11 @@ pub fn socket_path(prefix: &str, parent: u32, slot: usize, serial: u32) -> Strin
     format!("{prefix}.{parent}.{slot}.{serial}.sock")
 }
 
+/// The administrator's socket of a server.
+pub fn control_path(prefix: &str, parent: u32) -> String {
+    format!("{prefix}.{parent}.control.sock")
+}
+
 /// The longest suffix that [`socket_path`] adds: a prefix must leave room for it within `sun_path`.
 pub const SOCKET_SUFFIX: usize = ".4294967295.511.4294967295.sock".len();
 
@@ -328,6 +333,7 @@ mod tests {
     fn socket_names_fit_the_announced_room() {
         let longest = socket_path("", u32::MAX, SLOTS - 1, u32::MAX);
         assert_eq!(longest.len(), SOCKET_SUFFIX);
+        assert!(control_path("", u32::MAX).len() <= SOCKET_SUFFIX);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::control::{Configure, Group, Spawn};
+use wsgi_wire::control::{Configure, Group, Outcome, Restart, Restarted, Spawn};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Server};
@@ -124,6 +124,25 @@ impl Supervised {
         self.control.as_ref().unwrap().write_all(&data).unwrap();
     }
 
+    /// Asks for a restart as an administrator does; what becomes of each group.
+    pub fn restart(&self, group: Option<&str>) -> Vec<(String, Outcome)> {
+        let path = table::control_path(self.dir.path().join("run/wsgi").to_str().unwrap(), PARENT);
+        let mut stream = UnixStream::connect(path).unwrap();
+        let (mut message, mut answer) = (Vec::new(), Vec::new());
+        let restart = Restart { group: group.map(Into::into) };
+        frame::put(&mut message, Kind::Restart, |out| restart.put(out)).unwrap();
+        stream.write_all(&message).unwrap();
+        stream.read_to_end(&mut answer).unwrap();
+        let mut news = Vec::new();
+        while let Some(frame) = frame::first(&answer).unwrap() {
+            let Restarted { group, outcome } = Restarted::from_bytes(frame.payload).unwrap();
+            news.push((String::from_utf8(group.0).unwrap(), outcome));
+            let size = frame.size();
+            answer.drain(..size);
+        }
+        news
+    }
+
     pub fn send_nonsense(&self) {
         self.control.as_ref().unwrap().write_all(&[1, 0, 0, 0, Kind::Configure as u8, 0, 0, 0, 77]).unwrap();
     }
@@ -212,7 +231,8 @@ impl Supervised {
     }
 
     pub fn sockets(&self) -> usize {
-        self.dir.path().join("run").read_dir().unwrap().count()
+        let names = self.dir.path().join("run").read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| !name.to_str().unwrap().contains(".control.")).count()
     }
 
     pub fn log(&self) -> String {
