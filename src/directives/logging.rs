@@ -11,11 +11,7 @@ use super::words::{Invalid, one};
 /// Sets `WSGILogFormat`.
 pub fn format(settings: &mut ServerSettings, _: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
     let given = one(line.arguments, "one argument: text or json")?;
-    let format = match given.to_ascii_lowercase().as_slice() {
-        b"text" => Format::Text,
-        b"json" => Format::Json,
-        _ => return Err(Invalid::value("the format", &given, "text or json")),
-    };
-    settings.log_format = Some(format);
+    let known = [Format::Text, Format::Json].into_iter().find(|f| given.eq_ignore_ascii_case(f.name().as_bytes()));
+    settings.log_format = Some(known.ok_or_else(|| Invalid::value("the format", &given, "text or json"))?);
     Ok(())
 }

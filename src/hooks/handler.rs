@@ -29,12 +29,20 @@ use crate::policy::visibility;
 pub struct Refused {
     pub(super) status: u16,
     reason: String,
+    /// Process group and application group that it was for, if that was decided.
+    groups: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Refused {
     /// Refuses.
     pub fn new(status: u16, reason: impl fmt::Display) -> Self {
-        Self { status, reason: reason.to_string() }
+        Self { status, reason: reason.to_string(), groups: None }
+    }
+
+    /// For the record: where it was to run.
+    fn at(self, destination: &Destination<'_>) -> Self {
+        let Destination { process_group, application_group, .. } = destination;
+        Self { groups: Some((process_group.to_vec(), application_group.to_vec())), ..self }
     }
 }
 
@@ -51,8 +59,13 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
     };
     match serve(r, settings, handler_script) {
         Ok(answer) => answer,
-        Err(Refused { status, reason }) => {
-            log::request(r, Level::Error, format_args!("{reason}"));
+        Err(Refused { status, reason, groups }) => {
+            let place = groups.as_ref().map(|(process_group, application_group)| log::Place {
+                script: handler_script.map_or(r.filename(), |handler| &handler.script),
+                process_group,
+                application_group,
+            });
+            log::record(r, &log::ours(Level::Error, &reason), place);
             Answer::Status(status)
         }
     }
@@ -80,10 +93,11 @@ fn serve<'r>(
     let destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
     let place = choose_place(r, &runtime, settings, &destination.process_group)?;
     let environ = Environ::new(r, destination, script_name);
-    match place {
+    let answer = match place {
         Place::Embedded(plan) => in_process(r, plan, settings, &environ, length),
         Place::Group(group) => exchange(r, &runtime, group, settings, &environ, length),
-    }
+    };
+    answer.map_err(|refused| refused.at(environ.destination()))
 }
 
 /// Where a request is executed.

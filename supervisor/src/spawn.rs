@@ -152,13 +152,16 @@ fn fill(
     Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, started })
 }
 
-/// `python <flags> -c <boot> <folder of the mod_wsgi package>`
+/// `python <flags> -c <boot> <log format> <virtual host> <group> <folder of the mod_wsgi package>`
 fn command(interpreter: &Path, group: &Group) -> io::Result<Command> {
     let spawn = &group.settings.spawn;
     let error_log = || group.error_log.as_fd().try_clone_to_owned().map(Stdio::from);
     let mut command = Command::new(interpreter);
     command.args(spawn.python_flags.iter().map(|flag| OsStr::from_bytes(flag)));
-    command.arg("-c").arg(BOOT).arg(OsStr::from_bytes(spawn.package.as_deref().unwrap_or_default()));
+    command.arg("-c").arg(BOOT);
+    let daemon = &group.settings.daemon;
+    let words = [daemon.log_format.name().as_bytes(), &daemon.vhost, &daemon.group];
+    command.args(words.into_iter().chain([spawn.package.as_deref().unwrap_or_default()]).map(OsStr::from_bytes));
     command.envs(privileges::environment(spawn));
     command.stdin(Stdio::null()).stdout(error_log()?).stderr(error_log()?);
     Ok(command)

@@ -449,6 +449,21 @@ fn a_missing_package_is_told_with_its_cure() {
 }
 
 #[test]
+fn a_missing_package_is_told_as_json_where_that_is_wanted() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.python_home = Some(real_python(&apache).as_str().into());
+    group.spawn.package = None;
+    group.daemon.log_format = wsgi_wire::record::Format::Json;
+    apache.configure(vec![group]);
+    eventually("the process fails", || apache.group_log().contains("failed at start").then_some(()));
+    let log = apache.group_log();
+    assert!(log.lines().all(|line| line.starts_with("{\"time\":\"20") && line.ends_with('}')), "{log}");
+    let told = log.lines().find(|line| line.contains("mod_wsgi cannot be imported by")).unwrap();
+    assert!(told.contains(r#""stream":"mod_wsgi","vhost":"localhost","process_group":"one","pid":"#), "{told}");
+}
+
+#[test]
 fn what_makes_no_sense_ends_everything_so_that_apache_starts_a_fitting_supervisor() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 1)]);

@@ -66,6 +66,13 @@ byte_enum! {
     }
 }
 
+impl Format {
+    /// As `WSGILogFormat` has it.
+    pub fn name(self) -> &'static str {
+        ["text", "json"][self as usize]
+    }
+}
+
 byte_enum! {
     /// How a record came about.
     pub enum Stream {
