@@ -1,7 +1,6 @@
 //! Work that needs an interpreter's lock and must not hold up the main thread, which has to notice when nobody gives the lock back.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{PyResult, Python};
@@ -68,14 +67,18 @@ fn carry_out(errand: Errand) {
 /// Raises `RequestTimeout` in a worker, if it still serves that request.
 fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
     let Some(activity) = process.activities.get(worker) else { return };
+    let serves_it = || activity.busy().as_ref().is_some_and(|now| now.since == busy.since);
+    if !serves_it() {
+        return;
+    }
+    // Where it is now, not where it will be with the exception. This may let it go on.
+    let stack = stack(py, busy).unwrap_or_else(|error| failure::describe(py, &error));
+    let what = process.recorder.describe(worker as u32 + 1);
     // The worker needs the interpreter's lock to go on to another request, and we have it.
-    let same = |since: Instant| since == busy.since;
-    if activity.busy().as_ref().is_some_and(|b| same(b.since)) {
+    if serves_it() {
         object::set_async_exception(py, busy.thread, Some(busy.interpreter.request_timeout.bind(py)));
         let group = String::from_utf8_lossy(&process.settings.group);
         let number = worker + 1;
-        let what = process.recorder.describe(number as u32);
-        let stack = stack(py, busy).unwrap_or_else(|error| failure::describe(py, &error));
         record::process(
             Level::Info,
             &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'. {what}\n{stack}"),

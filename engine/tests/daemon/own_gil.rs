@@ -175,7 +175,6 @@ fn a_request_of_one_is_interrupted_while_others_run() {
             settings.interrupt_timeout = 20;
         });
         let (mut busy, mut stuck) = (connect(&process), connect(&process));
-        // Longer than one second: with eight threads a request has three.
         stuck.send(2, &[("PATH_INFO", "/stuck")], Body::None);
         let answered = std::thread::scope(|scope| {
             let answer = scope.spawn(|| stuck.answer(&mut [].into_iter()));
