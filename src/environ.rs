@@ -27,6 +27,23 @@ pub struct Destination<'r> {
     pub pass_authorization: bool,
     /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
     pub fixed_mount: bool,
+    /// `chroot` of the process group.
+    pub chroot: Option<Vec<u8>>,
+}
+
+impl Destination<'_> {
+    /// A path as a process of the group sees it; `None` if it does not see it.
+    pub fn visible<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        match &self.chroot {
+            None => Some(path),
+            Some(root) => crate::policy::path::inside(root, path),
+        }
+    }
+
+    /// As [`visible`](Self::visible), for a path that need not be there.
+    pub fn inside<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        self.visible(path).unwrap_or(path)
+    }
 }
 
 impl Destination<'_> {
@@ -109,7 +126,7 @@ impl<'r> Environ<'r> {
             put(names::SERVER_ADMIN, admin);
         }
         let [document_root, prefix, context_root] = r.roots();
-        put(names::DOCUMENT_ROOT, document_root.unwrap_or(b""));
+        put(names::DOCUMENT_ROOT, self.destination.visible(document_root.unwrap_or(b"")).unwrap_or(b""));
         put(names::CONTEXT_PREFIX, prefix.unwrap_or(b""));
         put(names::CONTEXT_DOCUMENT_ROOT, context_root.unwrap_or(b""));
         put(names::PROCESS_GROUP, &self.destination.process_group);
@@ -122,7 +139,7 @@ impl<'r> Environ<'r> {
         put(names::LISTENER_PORT, Decimal::of(port).as_bytes());
         put(names::SERVER_PID, Decimal::of(server_pid()).as_bytes());
         if self.destination.handler_script.is_none() {
-            put(names::SCRIPT_FILENAME, r.filename());
+            put(names::SCRIPT_FILENAME, self.destination.inside(r.filename()));
         }
         if self.canonical {
             self.put_server(&mut put);
@@ -160,7 +177,7 @@ impl<'r> Environ<'r> {
             self.put_server(&mut put);
         }
         if self.destination.handler_script.is_some() {
-            put(names::SCRIPT_FILENAME, r.filename());
+            put(names::SCRIPT_FILENAME, self.destination.inside(r.filename()));
         }
         put(names::REMOTE_ADDR, self.changes.remote_addr.as_deref().unwrap_or(r.client_ip()));
         put(names::REMOTE_PORT, Decimal::of(r.client_port()).as_bytes());

@@ -12,6 +12,7 @@ use crate::directives::configuration::{Configuration, Group, InterpreterSettings
 use crate::directives::daemon::{GroupOptions, ScriptReload};
 use crate::embedded::Plan;
 use crate::httpd::identity::User;
+use crate::policy::path::inside;
 
 /// What the configuration does not say.
 pub struct Surroundings {
@@ -59,6 +60,10 @@ pub struct GroupLog {
 
 fn bytes(text: &[u8]) -> Bytes {
     Bytes::from(text)
+}
+
+fn list(texts: &[Vec<u8>]) -> Vec<Bytes> {
+    texts.iter().map(|text| bytes(text)).collect()
 }
 
 fn optional(text: Option<&Vec<u8>>) -> Option<Bytes> {
@@ -111,7 +116,14 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
         umask: options.umask,
         nice: options.cpu_priority,
         limits: limits(group),
-        env: env.into_iter().filter_map(|(name, value)| Some((bytes(name), bytes(value?)))).collect(),
+        env: options
+            .env
+            .iter()
+            .map(|(name, value)| (&name[..], Some(value)))
+            .chain(env)
+            .filter_map(|(name, value)| Some((bytes(name), bytes(value?))))
+            .collect(),
+        env_files: list(&options.env_files),
         python_home: optional(python_home),
         python_home_from,
         python_flags: python_flags(configuration),
@@ -167,7 +179,6 @@ fn python_flags(configuration: &Configuration) -> Vec<Bytes> {
 
 fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, log: LogStyle) -> Daemon {
     let options = &group.options;
-    let list = |paths: &[Vec<u8>]| paths.iter().map(|p| bytes(p)).collect::<Vec<_>>();
     Daemon {
         group: bytes(&group.name),
         slot: 0,
@@ -187,7 +198,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
             .iter()
             .filter(|p| p.process_group == group.name)
             .map(|p| Preload {
-                script: bytes(&p.script),
+                script: bytes(options.chroot.as_ref().and_then(|root| inside(root, &p.script)).unwrap_or(&p.script)),
                 application_group: bytes(&p.application_group),
                 callable: bytes(&p.callable),
             })

@@ -43,6 +43,8 @@ pub struct Group {
     pub flush_delay: Duration,
     /// `send-buffer-size` and `receive-buffer-size`, bytes; 0 is the system's own.
     pub buffers: (u32, u32),
+    /// `chroot`, without a slash at the end.
+    pub chroot: Option<Vec<u8>>,
     /// `server-metrics`
     pub server_metrics: bool,
     /// `script-user`, `script-group`
@@ -117,6 +119,7 @@ pub fn groups(
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
             buffers: (o.send_buffer_size, o.receive_buffer_size),
+            chroot: o.chroot.clone(),
             server_metrics: o.server_metrics,
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }

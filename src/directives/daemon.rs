@@ -1,6 +1,13 @@
 //! `WSGIDaemonProcess`: the options of a process group.
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+
+use wsgi_wire::environment;
+
 use super::Line;
 use super::configuration::{Configuration, Group};
 use super::words::{Invalid, Value, option, show, word};
@@ -22,6 +29,9 @@ pub struct GroupOptions {
     pub home: Option<Vec<u8>>,
     pub lang: Option<Vec<u8>>,
     pub locale: Option<Vec<u8>>,
+    /// Names and values.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    pub env_files: Vec<Vec<u8>>,
     pub python_home: Option<Vec<u8>>,
     pub python_path: Vec<Vec<u8>>,
     pub python_eggs: Option<Vec<u8>>,
@@ -95,6 +105,8 @@ impl Default for GroupOptions {
             home: None,
             lang: None,
             locale: None,
+            env: Vec::new(),
+            env_files: Vec::new(),
             python_home: None,
             python_path: Vec::new(),
             python_eggs: None,
@@ -160,6 +172,8 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("home", |o, v, _| some(&mut o.home, v.absolute())),
     ("lang", |o, v, _| some(&mut o.lang, v.text())),
     ("locale", |o, v, _| some(&mut o.locale, v.text())),
+    ("env", |o, v, _| variable(&v).map(|variable| o.env.push(variable))),
+    ("env-file", |o, v, _| env_file(v).map(|path| o.env_files.push(path))),
     ("python-home", |o, v, _| some(&mut o.python_home, v.text())),
     ("python-path", |o, v, _| put(&mut o.python_path, Ok(v.paths()))),
     ("python-eggs", |o, v, _| some(&mut o.python_eggs, v.text())),
@@ -235,11 +249,49 @@ fn groups(value: &Value<'_>, pool: Pool<'_>) -> Result<Vec<u32>, Invalid> {
 }
 
 fn chroot(value: Value<'_>) -> Result<Vec<u8>, Invalid> {
-    let path = value.absolute()?;
+    let mut path = value.absolute()?;
+    while path.len() > 1 && path.ends_with(b"/") {
+        path.pop();
+    }
     if rustix::process::geteuid().is_root() {
         return Ok(path);
     }
     Err(Invalid::Conflict("chroot needs an Apache that is started by root".to_owned()))
+}
+
+fn variable(value: &Value<'_>) -> Result<(Vec<u8>, Vec<u8>), Invalid> {
+    // The value may be a secret: messages do without it.
+    match environment::assignment(&value.text) {
+        Ok((name, value)) => Ok((name.to_vec(), value.to_vec())),
+        Err(error) => Err(Invalid::Conflict(format!("env: {error}"))),
+    }
+}
+
+/// Checks the file now, so that a mistake is an error of the configuration; whoever starts the processes reads it again. Nothing of it stays in the
+/// memory of Apache, whose children inherit that.
+fn env_file(value: Value<'_>) -> Result<Vec<u8>, Invalid> {
+    let path = value.absolute()?;
+    let wrong = |reason: &dyn std::fmt::Display| Invalid::Conflict(format!("env-file `{}`: {reason}", show(&path)));
+    let mut file = std::fs::File::open(OsStr::from_bytes(&path)).map_err(|error| wrong(&error))?;
+    let facts = file.metadata().map_err(|error| wrong(&error))?;
+    if !facts.is_file() {
+        return Err(wrong(&"it is no regular file"));
+    }
+    if facts.mode() & 0o002 != 0 {
+        return Err(wrong(
+            &"everybody may write to it, and so decide what the processes do; take that right away (chmod o-w)",
+        ));
+    }
+    let mut text = Vec::with_capacity(facts.len() as usize + 1);
+    let outcome = match file.read_to_end(&mut text) {
+        Ok(_) => {
+            environment::read(&text, |_, _| {}).map_err(|(line, error)| wrong(&format_args!("line {line}: {error}")))
+        }
+        Err(error) => Err(wrong(&error)),
+    };
+    text.fill(0);
+    std::hint::black_box(&text);
+    outcome.map(|()| path)
 }
 
 /// Sets `WSGIDaemonProcess name [option=value …]`.

@@ -151,7 +151,7 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
     let destination = environ.destination();
     put_route(
         out,
-        destination.handler_script.unwrap_or(r.filename()),
+        destination.inside(destination.handler_script.unwrap_or(r.filename())),
         &destination.application_group,
         &destination.callable,
         Rules {

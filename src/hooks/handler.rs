@@ -90,8 +90,16 @@ fn serve<'r>(
     }
     let runtime = daemons::current().ok_or_else(|| Refused::new(500, "no configuration is in force"))?;
     let script_name = environ::script_name(r);
-    let destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
+    let mut destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
     let place = choose_place(r, &runtime, settings, &destination.process_group)?;
+    if let Place::Group(Group { chroot: Some(root), .. }) = &place {
+        destination.chroot = Some(root.clone());
+        let script = destination.handler_script.unwrap_or(r.filename());
+        if destination.visible(script).is_none() {
+            let (script, root) = (String::from_utf8_lossy(script), String::from_utf8_lossy(root));
+            return Err(Refused::new(500, format_args!("script `{script}` is not below the group's chroot `{root}`")));
+        }
+    }
     let environ = Environ::new(r, destination, script_name);
     let answer = match place {
         Place::Embedded(plan) => in_process(r, plan, settings, &environ, length),
@@ -199,6 +207,7 @@ fn destination<'r>(
             .or_else(|| handler.and_then(|h| h.pass_authorization))
             .or(settings.pass_authorization)
             .unwrap_or(false),
+        chroot: None,
         fixed_mount: alias.is_some_and(|a| a.target.as_bytes() == r.filename()),
     }
 }

@@ -17,6 +17,11 @@ pub fn single_slashes(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// A path as it is called below `root`; `None` if it is not there.
+pub fn inside<'p>(root: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
+    path.strip_prefix(root.strip_suffix(b"/").unwrap_or(root)).filter(|rest| rest.starts_with(b"/"))
+}
+
 /// The target of a request line, as it came; the whole line if it has no second word.
 pub fn request_target(line: &[u8]) -> &[u8] {
     let rest = line.iter().position(u8::is_ascii_whitespace).map_or(&b""[..], |at| line[at..].trim_ascii_start());
@@ -33,6 +38,19 @@ mod tests {
         let rows = [("", ""), ("/", "/"), ("//", "/"), ("/x//y///z//", "/x/y/z/"), ("/a/b", "/a/b")];
         for (given, expected) in rows {
             assert_eq!(single_slashes(given.as_bytes()), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn paths_below_a_root_lose_it() {
+        let rows = [
+            ("/jail", "/jail/app", Some("/app")),
+            ("/jail", "/jailor/app", None),
+            ("/jail", "/jail", None),
+            ("/", "/app", Some("/app")),
+        ];
+        for (root, path, expected) in rows {
+            assert_eq!(inside(root.as_bytes(), path.as_bytes()), expected.map(str::as_bytes));
         }
     }
 

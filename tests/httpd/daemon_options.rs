@@ -155,3 +155,81 @@ def held():
     );
     site.finish();
 }
+
+#[test]
+fn variables_of_the_configuration_are_in_the_environment_before_python_starts() {
+    let site = Httpd::probe("env=PYTHONUTF8=1 env=\"GREETING=hello there\" env=EQUATION=a=b");
+    let seen = "[os.environ['GREETING'], os.environ['EQUATION'], sys.flags.utf8_mode]";
+    assert_eq!(site.ask(seen), json!(["hello there", "a=b", 1]));
+    site.finish();
+}
+
+#[test]
+fn the_values_of_an_env_file_reach_the_daemons_and_nobody_else() {
+    let site = Httpd::site("env-file={root}/secrets threads=2", PROBE)
+        .file("secrets", "# what only the application knows\nTOKEN='first half, ''second half'\nexportless=1\n");
+    let site = site.start();
+    // The value itself would travel through Apache.
+    let known = "__import__('hashlib').sha256(os.environ['TOKEN'].encode()).hexdigest()[:16]";
+    assert_eq!(site.ask(known), "8b4756ee83690206");
+    let daemon = site.ask("os.getpid()");
+    for pid in site.processes() {
+        let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(!line.contains("half"), "{line}");
+        if json!(pid) != daemon && is_root() {
+            let environ = std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap_or_default();
+            assert!(!environ.contains("half"), "{environ}");
+            assert!(line.contains("supervisor") || !memory_holds(pid, "second half"), "{line} has it in its memory");
+        }
+    }
+    assert!(!site.log.text().contains("half"));
+    site.finish();
+}
+
+/// Whether the writable memory of a process has this text in it.
+fn memory_holds(pid: u32, text: &str) -> bool {
+    let search = r#"
+import sys
+pid, text = sys.argv[1], sys.argv[2].encode()
+with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+    for area in (line.split()[0].split("-") for line in maps if " rw" in line):
+        start, end = (int(border, 16) for border in area)
+        memory.seek(start)
+        try:
+            if text in memory.read(end - start):
+                sys.exit(9)
+        except OSError:  # not really there
+            pass
+"#;
+    let mut python = std::process::Command::new(harness::product().python("sys.executable"));
+    python.args(["-c", search, &pid.to_string(), text]).status().expect("Python runs").code() == Some(9)
+}
+
+#[test]
+fn mistakes_in_variables_are_errors_of_the_configuration() {
+    let check = |options: &str, file: &str| {
+        let builder = Httpd::builder().file("secrets", file).conf(&format!("WSGIDaemonProcess site {options}"));
+        let (accepted, text) = builder.check();
+        assert!(!accepted, "{options}: {text}");
+        text
+    };
+    assert!(check("env=PYTHONHOME=/usr", "").contains("use python-home"));
+    assert!(check("env=1=secret", "").contains("letters, digits"));
+    assert!(!check("env=1=secret", "").contains("secret"));
+    let text = check("env-file={root}/secrets", "A=1\n\nsecret\n");
+    assert!(text.contains("secrets`: line 3:") && !text.contains("`secret`"), "{text}");
+    assert!(check("env-file={root}/nothing", "").contains("No such file"));
+    assert!(check("rss-limit=lots", "").contains("512M"));
+    assert!(check("queue-size=-1", "").contains("whole number"));
+}
+
+#[test]
+fn an_env_file_that_everybody_may_write_to_is_refused() {
+    let scratch = harness::Scratch::new();
+    scratch.write("secrets", "A=1\n".to_owned());
+    let file = scratch.path().join("secrets");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("changed");
+    let (accepted, text) =
+        Httpd::builder().conf(&format!("WSGIDaemonProcess site env-file={}", file.display())).check();
+    assert!(!accepted && text.contains("chmod o-w"), "{text}");
+}

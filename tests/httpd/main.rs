@@ -4,6 +4,7 @@
 
 mod black_box;
 mod body_errors;
+mod chroot;
 mod configuration;
 mod daemon_options;
 mod early_hints;

@@ -61,6 +61,8 @@ message! {
         pub limits: Vec<Limit>,
         /// Environment variables that are set before Python starts (`LANG`, `LC_ALL`, `env=`).
         pub env: Vec<(Bytes, Bytes)>,
+        /// `env-file`: files with more of them, which the supervisor reads for each process.
+        pub env_files: Vec<Bytes>,
         /// `python-home` or `WSGIPythonHome`: a virtual environment or an installation prefix. `None`: `python3` on PATH.
         pub python_home: Option<Bytes>,
         /// The directive or option that gave `python_home`, for messages.

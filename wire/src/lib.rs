@@ -15,6 +15,7 @@
 pub mod codec;
 pub mod control;
 pub mod embedded;
+pub mod environment;
 pub mod frame;
 pub mod json;
 pub mod limits;

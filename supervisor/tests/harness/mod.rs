@@ -78,6 +78,7 @@ impl Supervised {
                 nice: None,
                 limits: vec![],
                 env: vec![("FACTS".into(), path("facts"))],
+                env_files: vec![],
                 python_home: Some(path("home")),
                 python_home_from: "python-home".to_owned(),
                 python_flags: vec!["-B".into()],
