@@ -96,8 +96,7 @@ fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Resu
     let blanks = rest[at + 1..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     *rest = &rest[at + 1 + blanks..];
     let (mut quote, mut kept) = (None, 0);
-    loop {
-        let Some((byte, after)) = rest.split_first() else { break };
+    while let Some((byte, after)) = rest.split_first() {
         *rest = after;
         *line += usize::from(*byte == b'\n');
         match (byte, quote) {
