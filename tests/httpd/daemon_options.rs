@@ -226,7 +226,7 @@ fn mistakes_in_variables_are_errors_of_the_configuration() {
 #[test]
 fn an_env_file_that_everybody_may_write_to_is_refused() {
     let scratch = harness::Scratch::new();
-    scratch.write("secrets", "A=1\n".to_owned());
+    scratch.write("secrets", "A=1\n");
     let file = scratch.path().join("secrets");
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("changed");
     let (accepted, text) =
