@@ -156,7 +156,7 @@ enum Act {
     Breaks,
 }
 
-const MIX: [(&str, Act); 26] = [
+const MIX: [(&str, Act); 29] = [
     ("hello", Act::Asks("GET", 0, 200, true)),
     ("hello", Act::Asks("HEAD", 0, 200, true)),
     ("large", Act::Asks("GET", 0, 200, true)),
@@ -164,6 +164,9 @@ const MIX: [(&str, Act); 26] = [
     ("pieces", Act::Asks("GET", 0, 200, true)),
     ("raises", Act::Asks("GET", 0, 500, true)),
     ("raises_late", Act::Asks("GET", 0, 200, false)),
+    ("raises_last", Act::Asks("GET", 0, 200, true)),
+    ("hints", Act::Asks("GET", 0, 200, true)),
+    ("measures", Act::Asks("GET", 0, 200, true)),
     ("replaced", Act::Asks("GET", 0, 503, true)),
     ("written", Act::Asks("GET", 0, 200, true)),
     ("wrapped", Act::Asks("GET", 0, 200, true)),

@@ -8,11 +8,26 @@ import os
 import sys
 import tempfile
 
+import mod_wsgi
+
 BLOCK = b"x" * 65536
 
 file = tempfile.NamedTemporaryFile(prefix="wsgi-mixed-")
 file.write(BLOCK * 4)
 file.flush()
+
+
+seen = collections.Counter()
+
+
+def see(name, **event):
+    seen[name] += 1
+    if "request_id" in event:
+        mod_wsgi.request_data()[name] = event
+
+
+mod_wsgi.subscribe_events(see)
+mod_wsgi.start_recording_metrics()
 
 
 class Blocks:
@@ -64,6 +79,28 @@ def raises_late(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield BLOCK
     raise ValueError("within the body")
+
+
+class Stubborn(Blocks):
+    def close(self):
+        raise ValueError("while it is closed")
+
+
+def raises_last(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return Stubborn(environ, [b"hello"])
+
+
+def hints(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</style.css>; rel=preload")])
+    return hello(environ, start_response)
+
+
+def measures(environ, start_response):
+    own, all_requests = mod_wsgi.request_data(), dict(mod_wsgi.active_requests)
+    body = repr([list(own), list(all_requests), mod_wsgi.process_metrics(), mod_wsgi.request_metrics()]).encode()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [body]
 
 
 def replaced(environ, start_response):
