@@ -76,11 +76,11 @@ impl End<'_> {
             _ if self.told && (self.recording.forced || self.killed) => None,
             _ if self.recording.forced => Some("did not end within its shutdown-timeout and was ended by force".into()),
             _ if self.killed => Some("did not end within its shutdown-timeout and was killed".into()),
-            // Told to end before it had its handlers, or a service without any.
-            Some(libc::SIGTERM) if ordered => None,
             Some(_) if self.is_out_of_memory() => {
                 Some(format!("{}, possibly by the kernel, which was out of memory", exit::describe(status)))
             }
+            // Somebody was in a hurry, and it was on its way out with nothing left to do.
+            Some(libc::SIGTERM | libc::SIGKILL) if ordered && !self.is_executing() => None,
             Some(_) => Some(exit::describe(status)),
             None if exit::has_told_why(status) => None,
             None if (ordered || status.success()) && !self.is_executing() => None,
@@ -174,6 +174,7 @@ mod tests {
             (1 << 8, Reason::ScriptReload),
             (3 << 8, Reason::ScriptReload),
             (15, Reason::ShutdownSignal),
+            (9, Reason::ScriptReload),
         ] {
             assert_eq!(first_line(status, Some(reason), |_| {}), "");
         }
