@@ -1,8 +1,9 @@
 //! The status as JSON. The names are part of the interface (`docs/monitoring.md`).
 #![forbid(unsafe_code)]
 
-use std::fmt::Write;
+use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use wsgi_wire::table::State;
 use wsgi_wire::table::histogram::{Distribution, bound};
 
@@ -13,95 +14,162 @@ pub const CONTENT_TYPE: &[u8] = b"application/json";
 
 /// The whole document. It may stand inside of a `<script>` element: no character has a meaning in HTML.
 pub fn render(report: &Report) -> String {
-    object(&[
-        ("version", text(crate::VERSION)),
-        ("time", report.time.to_string()),
-        ("started", report.started.to_string()),
-        ("uptime_seconds", report.time.saturating_sub(report.started).to_string()),
-        ("generation", report.generation.to_string()),
-        ("supervisor_up", report.supervisor.map_or("null".to_owned(), |alive| alive.to_string())),
-        ("bucket_bounds_seconds", list((0..).map_while(bound).map(|bound| bound.as_secs_f64().to_string()))),
-        ("groups", list(report.groups.iter().map(|of| group(of, report.time)))),
-    ])
-}
-
-fn group(group: &Group, now: u64) -> String {
-    let counts = |counts: &[(&'static str, u64)]| {
-        let counts: Vec<_> = counts.iter().map(|(name, count)| (*name, count.to_string())).collect();
-        object(&counts)
+    let document = Document {
+        version: crate::VERSION,
+        time: report.time,
+        started: report.started,
+        uptime_seconds: report.time.saturating_sub(report.started),
+        generation: report.generation,
+        supervisor_up: report.supervisor,
+        bucket_bounds_seconds: (0..).map_while(bound).map(|bound| bound.as_secs_f64()).collect(),
+        groups: report.groups.iter().map(|group| GroupDocument::of(group, report.time)).collect(),
     };
-    let classes: Vec<_> = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(group.classes).collect();
-    object(&[
-        ("name", text(&group.name)),
-        ("state", text(group.condition().name())),
-        ("processes_configured", group.wanted.to_string()),
-        ("processes_ready", group.count(State::Ready).to_string()),
-        ("threads", group.sum(|p| p.threads).to_string()),
-        ("threads_busy", group.busy().to_string()),
-        ("requests_in_flight", group.sum(|p| p.in_flight).to_string()),
-        ("requests_waiting", group.waiting.to_string()),
-        ("requests", counts(&classes)),
-        ("requests_refused", counts(&group.refused)),
-        ("process_exits", counts(&group.ended)),
-        ("request_duration", distribution(&group.latency)),
-        ("request_wait", distribution(&group.waits)),
-        ("processes", list(group.processes.iter().map(|of| process(of, now)))),
-    ])
+    // Names, numbers and lists of them always can be JSON.
+    let json = serde_json::to_string(&document).unwrap_or_default();
+    // Outside of strings JSON has none of these.
+    json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-fn process(process: &Process, now: u64) -> String {
-    object(&[
-        ("pid", process.pid.to_string()),
-        ("state", text(state_name(process.state))),
-        ("started", process.started.to_string()),
-        ("uptime_seconds", now.saturating_sub(process.started).to_string()),
-        ("generation", process.generation.to_string()),
-        ("threads", process.threads.to_string()),
-        ("threads_busy", process.busy.to_string()),
-        ("requests_in_flight", process.in_flight.to_string()),
-        ("requests", process.requests.to_string()),
-        ("resident_memory_bytes", process.resident.map_or("null".to_owned(), |bytes| bytes.to_string())),
-    ])
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    version: &'a str,
+    time: u64,
+    started: u64,
+    uptime_seconds: u64,
+    generation: u32,
+    supervisor_up: Option<bool>,
+    bucket_bounds_seconds: Vec<f64>,
+    groups: Vec<GroupDocument<'a>>,
 }
 
-fn distribution(of: &Distribution) -> String {
-    let seconds = |duration: Option<std::time::Duration>| {
-        duration.map_or("null".to_owned(), |duration| duration.as_secs_f64().to_string())
-    };
-    object(&[
-        ("count", of.count().to_string()),
-        ("sum_seconds", of.sum.as_secs_f64().to_string()),
-        ("mean_seconds", seconds(of.mean())),
-        ("p50_seconds", seconds(of.quantile(0.5))),
-        ("p95_seconds", seconds(of.quantile(0.95))),
-        ("p99_seconds", seconds(of.quantile(0.99))),
-        ("buckets", list(of.buckets.iter().map(u64::to_string))),
-    ])
+#[derive(serde::Serialize)]
+struct GroupDocument<'a> {
+    name: &'a str,
+    state: &'static str,
+    processes_configured: u32,
+    processes_ready: usize,
+    threads: u32,
+    threads_busy: u32,
+    requests_in_flight: u32,
+    requests_waiting: u32,
+    requests: Classes,
+    requests_refused: Counts<'a>,
+    process_exits: Counts<'a>,
+    request_duration: DistributionDocument<'a>,
+    request_wait: DistributionDocument<'a>,
+    processes: Vec<ProcessDocument>,
 }
 
-/// An object of values that are JSON already.
-fn object(members: &[(&str, String)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}:{value}", text(name))).collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn list(values: impl Iterator<Item = String>) -> String {
-    format!("[{}]", values.collect::<Vec<_>>().join(","))
-}
-
-fn text(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' | '\x7f' => {
-                // Writing into a String cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            _ => out.push(c),
+impl<'a> GroupDocument<'a> {
+    fn of(group: &'a Group, now: u64) -> Self {
+        Self {
+            name: &group.name,
+            state: group.condition().name(),
+            processes_configured: group.wanted,
+            processes_ready: group.count(State::Ready),
+            threads: group.sum(|p| p.threads),
+            threads_busy: group.busy(),
+            requests_in_flight: group.sum(|p| p.in_flight),
+            requests_waiting: group.waiting,
+            requests: Classes::of(group.classes),
+            requests_refused: Counts(&group.refused),
+            process_exits: Counts(&group.ended),
+            request_duration: DistributionDocument::of(&group.latency),
+            request_wait: DistributionDocument::of(&group.waits),
+            processes: group.processes.iter().map(|process| ProcessDocument::of(process, now)).collect(),
         }
     }
-    out + "\""
+}
+
+/// Answers by class of status.
+#[derive(serde::Serialize)]
+struct Classes {
+    #[serde(rename = "1xx")]
+    interim: u64,
+    #[serde(rename = "2xx")]
+    successful: u64,
+    #[serde(rename = "3xx")]
+    redirection: u64,
+    #[serde(rename = "4xx")]
+    client_error: u64,
+    #[serde(rename = "5xx")]
+    server_error: u64,
+}
+
+impl Classes {
+    fn of([interim, successful, redirection, client_error, server_error]: [u64; 5]) -> Self {
+        Self { interim, successful, redirection, client_error, server_error }
+    }
+}
+
+/// How often what happened, by its name, in the order of the list.
+struct Counts<'a>(&'a [(&'static str, u64)]);
+
+impl Serialize for Counts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, count) in self.0 {
+            map.serialize_entry(name, count)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct DistributionDocument<'a> {
+    count: u64,
+    sum_seconds: f64,
+    mean_seconds: Option<f64>,
+    p50_seconds: Option<f64>,
+    p95_seconds: Option<f64>,
+    p99_seconds: Option<f64>,
+    buckets: &'a [u64],
+}
+
+impl<'a> DistributionDocument<'a> {
+    fn of(of: &'a Distribution) -> Self {
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+        Self {
+            count: of.count(),
+            sum_seconds: of.sum.as_secs_f64(),
+            mean_seconds: seconds(of.mean()),
+            p50_seconds: seconds(of.quantile(0.5)),
+            p95_seconds: seconds(of.quantile(0.95)),
+            p99_seconds: seconds(of.quantile(0.99)),
+            buckets: &of.buckets,
+        }
+    }
+}
+
+#[derive(serde::Serialize)]
+struct ProcessDocument {
+    pid: u32,
+    state: &'static str,
+    started: u64,
+    uptime_seconds: u64,
+    generation: u32,
+    threads: u32,
+    threads_busy: u32,
+    requests_in_flight: u32,
+    requests: u64,
+    resident_memory_bytes: Option<u64>,
+}
+
+impl ProcessDocument {
+    fn of(process: &Process, now: u64) -> Self {
+        Self {
+            pid: process.pid,
+            state: state_name(process.state),
+            started: process.started,
+            uptime_seconds: now.saturating_sub(process.started),
+            generation: process.generation,
+            threads: process.threads,
+            threads_busy: process.busy,
+            requests_in_flight: process.in_flight,
+            requests: process.requests,
+            resident_memory_bytes: process.resident,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,8 +178,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_escaped_for_json_and_html() {
-        assert_eq!(text("a\"\\\n</script>é"), r#""a\"\\\u000a\u003c/script\u003eé""#);
+    fn no_name_has_a_meaning_in_html() {
+        let document = render(&example::report("a\"\\\n</script>&é"));
+        assert!(document.contains(r#""name":"a\"\\\n\u003c/script\u003e\u0026é""#), "{document}");
     }
 
     #[test]
@@ -123,11 +192,10 @@ mod tests {
             r#""name":"app","state":"ready","processes_configured":2,"processes_ready":1,"threads":5,"threads_busy":4"#,
             r#""requests":{"1xx":0,"2xx":2,"3xx":0,"4xx":0,"5xx":1}"#,
             r#""requests_refused":{"queue_full":7,"not_ready":0}"#,
-            r#""request_wait":{"count":0,"sum_seconds":0,"mean_seconds":null"#,
+            r#""request_wait":{"count":0,"sum_seconds":0.0,"mean_seconds":null"#,
             r#"{"pid":10,"state":"ready","started":900,"uptime_seconds":100"#,
         ] {
             assert!(document.contains(part), "{part} is not in {document}");
         }
-        assert_eq!(document.matches(['{', '[']).count(), document.matches(['}', ']']).count());
     }
 }
