@@ -17,7 +17,7 @@ const CLIENTS: usize = 12;
 /// Parts of the work; after each of them everything is counted.
 const STAGES: usize = 10;
 /// Requests after which every thread has done everything often enough to hold all the memory that it needs, and Python's caches are full.
-const WARM_UP: usize = 40_000;
+const WARM_UP: usize = 80_000;
 /// How far resident memory may be from what it was after the warm-up, KiB.
 const MEMORY: u64 = 2048;
 /// The main interpreter and two sub-interpreters.
