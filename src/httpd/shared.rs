@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, MemfdFlags, fcntl_lock, ftruncate, memfd_create};
+use rustix::fs::{FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, fcntl_lock, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use wsgi_wire::scoreboard::{self, Board};
 use wsgi_wire::table::{self, GROUPS, Group, Header, SLOTS, Slot};
@@ -26,14 +26,16 @@ unsafe impl Send for SharedTable {}
 unsafe impl Sync for SharedTable {}
 
 impl SharedTable {
-    /// Makes and maps an empty table, with a board behind it for the scoreboard of a server with these limits.
+    /// Makes and maps an empty table, with a board behind it for the scoreboard of a server with these limits. Its length is sealed: daemons get its
+    /// descriptor, and whoever has mapped a file that becomes shorter dies of SIGBUS.
     ///
     /// # Errors
-    /// Those of `memfd_create`, `ftruncate` and `mmap`.
+    /// Those of `memfd_create`, `ftruncate`, `fcntl` and `mmap`.
     pub fn create((server_limit, thread_limit): (u32, u32)) -> io::Result<Self> {
         let size = scoreboard::CONTENT + scoreboard::capacity(server_limit, thread_limit);
-        let file: OwnedFd = memfd_create(c"mod_wsgi", MemfdFlags::CLOEXEC)?;
+        let file: OwnedFd = memfd_create(c"mod_wsgi", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         ftruncate(&file, size as u64)?;
+        fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
         // SAFETY: a new mapping at an address that the kernel chooses touches no memory of ours.
         let base = unsafe {
             mmap(ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file.as_fd(), 0)?
@@ -121,5 +123,18 @@ impl SharedTable {
         let used = (self.header().used.load(Ordering::Acquire) as usize).min(SLOTS);
         let table = *self;
         (0..used).filter_map(move |i| table.slot(i))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_who_has_its_descriptor_can_change_its_length() {
+        let table = SharedTable::create((1, 1)).unwrap();
+        for length in [0, 2 * table.size as u64] {
+            assert_eq!(ftruncate(table.fd(), length), Err(rustix::io::Errno::PERM));
+        }
     }
 }
