@@ -320,7 +320,8 @@ fn daemon(name: &str) -> Daemon {
 
 /// Waits for what `check` is looking for, up to ten seconds.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(10);
+    // A machine that is busy with many tests takes long to start an interpreter.
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = check() {
             return found;
