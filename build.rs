@@ -10,7 +10,7 @@ use std::process::exit;
 
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
-    "ap_hook_(pre_config|post_config|child_init|child_status|translate_name|access_checker|handler)",
+    "ap_hook_(pre_config|post_config|child_init|child_status|child_stopping|translate_name|access_checker|handler)",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
     // requests
@@ -84,13 +84,25 @@ const CONSTANTS: &[&str] = &[
     "WSGI_SHIM_.*",
 ];
 
+/// The first httpd, 2.4.49, with the hook `child_stopping` (ap_mmn.h).
+const CHILD_STOPPING: apxs::ModuleMagic = apxs::ModuleMagic { major: 20_120_211, minor: 110 };
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/httpd/bindings.h");
     println!("cargo::rerun-if-changed=src/httpd/shim.c");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let flags = compiler_flags();
+    let apache = apxs::Apache::find().unwrap_or_else(|error| {
+        // One sentence that names the cure.
+        eprintln!("{error}");
+        exit(1);
+    });
+    let flags = compiler_flags(&apache);
+    println!("cargo::rustc-check-cfg=cfg(has_child_stopping)");
+    if apache.mmn() >= CHILD_STOPPING {
+        println!("cargo::rustc-cfg=has_child_stopping");
+    }
 
     bindgen::Builder::default()
         .header("src/httpd/bindings.h")
@@ -128,12 +140,8 @@ fn main() {
     shim.flag_if_supported("-Wno-unused-parameter").compile("wsgi_shim");
 }
 
-/// Include folders and defines with which httpd itself was compiled. What is missing ends the build in one sentence that names the cure.
-fn compiler_flags() -> Vec<String> {
-    let apache = apxs::Apache::find().unwrap_or_else(|error| {
-        eprintln!("{error}");
-        exit(1);
-    });
+/// Include folders and defines with which httpd itself was compiled.
+fn compiler_flags(apache: &apxs::Apache) -> Vec<String> {
     let folders = apache.include_dirs().iter().map(|dir| format!("-I{}", dir.display()));
     folders.chain(apache.cpp_defines().iter().cloned()).collect()
 }

@@ -19,7 +19,7 @@ use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::environ::Environ;
 use crate::httpd::request::{Request, Target};
-use crate::httpd::{Answer, log, response};
+use crate::httpd::{Answer, log, response, stop};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::Client;
 use crate::relay::conversation::Outcome;
@@ -233,6 +233,7 @@ fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer,
 /// What the process did wrong; the application's own failures it has logged itself.
 fn failure(outcome: Outcome) -> Option<(u16, &'static str)> {
     match outcome {
+        Outcome::Lost(_) if stop::has_begun() => Some((503, "Apache stops, and waits for no daemon process any more")),
         Outcome::Lost(_) => Some((502, "the daemon process closed the connection without a whole response")),
         Outcome::TimedOut(_) => {
             Some((504, "the daemon process has not sent anything for as long as socket-timeout allows"))

@@ -29,6 +29,7 @@ pub mod scoreboard;
 pub mod server;
 pub mod shared;
 pub mod socket;
+pub mod stop;
 mod sys;
 pub mod table;
 pub mod tree;

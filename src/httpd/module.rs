@@ -4,6 +4,8 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 
+#[cfg(has_child_stopping)]
+use super::stop;
 use super::sys::{self, apr_pool_t, module, request_rec, server_rec};
 use super::{Answer, command, config, guard, pool::Pool, request::Request, server::Server};
 use crate::hooks;
@@ -63,6 +65,8 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
             sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), MIDDLE);
+            #[cfg(has_child_stopping)]
+            sys::ap_hook_child_stopping(Some(child_stopping), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
@@ -109,6 +113,15 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
         // SAFETY: httpd hands over the pool of the child, which is cleared when it ends.
         unsafe { Pool::from_raw(pool) }.at_end(hooks::child_ends);
         hooks::child_init();
+    });
+}
+
+#[cfg(has_child_stopping)]
+unsafe extern "C" fn child_stopping(_pool: *mut apr_pool_t, graceful: c_int) {
+    guard::enter("child_stopping", || {
+        if graceful == 0 {
+            stop::begin();
+        }
     });
 }
 

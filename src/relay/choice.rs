@@ -11,6 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use wsgi_wire::table::{self, Group, Queue, Slot, State, Wanted};
 
 use super::patience::{Lack, Patience};
+use crate::httpd::stop;
 
 /// A process that takes the request. While this lives, the request counts as in flight there.
 #[derive(Debug)]
@@ -208,8 +209,8 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         // It may be counted anew meanwhile, because an Apache child has died; it is never less than empty.
         let before = self.queue.waiting.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
-        if self.is_last() && before.is_ok_and(|n| n > 1) {
-            // Another one has to look from now on: the first, whose turn it may well be.
+        if (self.is_last() || stop::has_begun()) && before.is_ok_and(|n| n > 1) {
+            // Another one has to look from now on: the first, whose turn it may well be. In a child that stops, each one tells the next.
             wake_first(self.queue);
         }
     }

@@ -96,8 +96,8 @@ impl Connection {
     ///
     /// # Errors
     /// Those of `write`.
-    pub fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        self.stream.write_all(message)
+    pub fn send(&self, message: &[u8]) -> io::Result<()> {
+        (&self.stream).write_all(message)
     }
 }
 

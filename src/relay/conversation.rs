@@ -65,7 +65,7 @@ pub struct Terms<'c> {
 
 /// A conversation while it lasts.
 pub struct Conversation<'c, C> {
-    connection: &'c mut Connection,
+    connection: &'c Connection,
     inbox: &'c mut Inbox,
     client: &'c mut C,
     terms: Terms<'c>,
@@ -93,7 +93,7 @@ enum Step {
 
 impl<'c, C: Client> Conversation<'c, C> {
     /// Prepares a conversation; `inbox` is empty.
-    pub fn new(connection: &'c mut Connection, inbox: &'c mut Inbox, client: &'c mut C, terms: Terms<'c>) -> Self {
+    pub fn new(connection: &'c Connection, inbox: &'c mut Inbox, client: &'c mut C, terms: Terms<'c>) -> Self {
         let (heard, hurried) = (Instant::now(), false);
         Self {
             connection,

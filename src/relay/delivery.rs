@@ -16,6 +16,7 @@ use super::conversation::{Conversation, Outcome, Terms};
 use super::inbox::Inbox;
 use super::patience::{Lack, Limits, Over, Patience};
 use crate::daemons::{Group, Runtime};
+use crate::httpd::stop;
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum Undelivered {
     /// Too many wait already.
     #[error("as many requests wait for a thread as queue-size allows")]
     QueueFull,
+    /// The Apache child stops, and not gracefully.
+    #[error("Apache stops")]
+    Stopping,
     /// Its headers are too large for the protocol.
     #[error("the request's headers do not fit into a frame")]
     TooLong,
@@ -50,7 +54,7 @@ impl Undelivered {
     /// What the client gets.
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoProcess | Self::NotReady | Self::Unreachable(_) | Self::QueueFull => 503,
+            Self::NoProcess | Self::NotReady | Self::Unreachable(_) | Self::QueueFull | Self::Stopping => 503,
             Self::QueueTimeout | Self::Silence => 504,
             Self::Failing | Self::TooLong => 500,
         }
@@ -61,7 +65,7 @@ impl Undelivered {
         self.status() != 500
     }
 
-    /// As what the process table counts it; a request that is wrong itself is not the group's affair.
+    /// As what the process table counts it; a request that is wrong itself, or a stop, is not the group's affair.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::NoProcess | Self::Failing => Some(Refusal::NoProcess),
@@ -69,7 +73,7 @@ impl Undelivered {
             Self::Unreachable(_) => Some(Refusal::Unreachable),
             Self::QueueTimeout | Self::Silence => Some(Refusal::QueueTimeout),
             Self::QueueFull => Some(Refusal::QueueFull),
-            Self::TooLong => None,
+            Self::Stopping | Self::TooLong => None,
         }
     }
 }
@@ -126,6 +130,9 @@ where
         let mut avoid: Vec<(usize, u32)> = Vec::new();
         let mut unreachable = None;
         loop {
+            if stop::has_begun() {
+                return Err(Undelivered::Stopping);
+            }
             // Made anew for each look: the table grows.
             let pool = Pool { slots: table.slots(), group: self.group.key, record, room: self.group.queue_size };
             let lack = match pool.look(&avoid, patience.is_trusting(), place.as_ref()) {
@@ -235,7 +242,9 @@ where
         (self.encode)(message, facts, body, self.client)?;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
         let terms = Terms { flush_delay, queue, silence, answered: &|| claim.answered() };
-        let outcome = Conversation::new(&mut connection, inbox, self.client, terms).run(message);
+        let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
+        let outcome = Conversation::new(&connection, inbox, self.client, terms).run(message);
+        drop(watched);
         if outcome.leaves_connection_usable() && inbox.is_empty() {
             self.runtime.idle.put(claim.index, connection);
         }

@@ -26,6 +26,49 @@ fn a_clean_stop_leaves_nothing_and_runs_exit_handlers() {
 }
 
 #[test]
+fn a_stop_ends_everything_within_shutdown_timeout() {
+    for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
+        let mut site = Httpd::site("processes=2 threads=1 shutdown-timeout=1", PROBE).mpm(mpm).start();
+        let first = daemon(&site);
+        let port = site.port();
+        let stuck =
+            || std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?time.sleep(20)", &[], b""));
+        // Two are executed, one waits for a thread.
+        let all = [stuck(), stuck(), stuck()];
+        std::thread::sleep(Duration::from_millis(300));
+        // One of the processes is on its way out already.
+        assert!(kill(first, libc::SIGUSR1));
+        std::thread::sleep(Duration::from_millis(300));
+        let begun = Instant::now();
+        assert!(site.stop().is_some());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{mpm:?}: {:?}", begun.elapsed());
+        assert!(site.processes().is_empty());
+        for client in all {
+            assert!(client.join().expect("a thread").map_or(true, |answer| answer.status == 503));
+        }
+        assert!(!site.log.text().contains("closed the connection"), "{}", site.log.text());
+        site.finish();
+    }
+}
+
+#[test]
+fn a_restart_waits_for_nobody() {
+    let mut site = Httpd::probe("shutdown-timeout=1");
+    let first = daemon(&site);
+    let port = site.port();
+    let stuck =
+        std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?time.sleep(20)", &[], b""));
+    std::thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    site.signal(libc::SIGHUP);
+    assert!(stuck.join().expect("a thread").map_or(true, |answer| answer.status == 503));
+    let pid = || site.try_request("GET", "/?os.getpid()", &[], b"").ok().filter(|answer| answer.status == 200);
+    let next = eventually(Duration::from_secs(15), || pid().filter(|answer| answer.json() != first));
+    assert!(next.is_some() && begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    site.finish();
+}
+
+#[test]
 fn every_mpm_serves() {
     for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
         let site = Httpd::site("", HELLO).mpm(mpm).start();

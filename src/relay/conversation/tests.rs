@@ -102,13 +102,13 @@ fn terms() -> Terms<'static> {
 fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Outcome {
     let (mut theirs, ours) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
-    let mut connection = Connection::over(ours, 1, 2);
+    let connection = Connection::over(ours, 1, 2);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
             daemon(theirs);
         });
-        Conversation::new(&mut connection, &mut Inbox::default(), client, terms()).run(REQUEST)
+        Conversation::new(&connection, &mut Inbox::default(), client, terms()).run(REQUEST)
     })
 }
 
@@ -260,7 +260,7 @@ fn silence_ends_the_conversation() {
 fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
     let queue = |daemon_reads: bool| {
         let (mut theirs, ours) = UnixStream::pair().unwrap();
-        let mut connection = Connection::over(ours, 1, 2);
+        let connection = Connection::over(ours, 1, 2);
         let start = Instant::now();
         let terms = Terms { queue: Some(start + Duration::from_millis(50)), ..terms() };
         if daemon_reads {
@@ -272,7 +272,7 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
             std::mem::forget(theirs);
         }
         let mut client = Recorder::default();
-        let outcome = Conversation::new(&mut connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
+        let outcome = Conversation::new(&connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
         (outcome, start.elapsed())
     };
     let (outcome, took) = queue(false);

@@ -1,0 +1,183 @@
+//! An Apache child that stops waits for its threads, and they for daemon processes: when the stop is not a graceful one, they do so no longer.
+//!
+//! With the MPM prefork the stop comes in a signal handler, so what is called there takes no lock and no memory.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32};
+
+use rustix::net::{Shutdown, shutdown};
+
+/// No descriptor: the thread waits for no process.
+const NONE: RawFd = -1;
+
+/// No descriptor: [`begin`] is about to shut down the one that was here, which is not closed before.
+const TAKEN: RawFd = -2;
+
+/// The socket on which a thread waits. Seats are never removed; a thread that ends leaves its own to another.
+struct Seat {
+    occupied: AtomicBool,
+    socket: AtomicI32,
+    next: OnceLock<Box<Seat>>,
+}
+
+/// All seats, and whether the stop has begun.
+struct Stop {
+    begun: AtomicBool,
+    first: Seat,
+}
+
+static STOP: Stop = Stop::new();
+
+thread_local! {
+    static MINE: Occupied = Occupied(STOP.find_seat());
+}
+
+/// The seat of a living thread.
+struct Occupied(&'static Seat);
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.occupied.store(false, Release);
+    }
+}
+
+impl Seat {
+    const fn new() -> Self {
+        Self { occupied: AtomicBool::new(false), socket: AtomicI32::new(NONE), next: OnceLock::new() }
+    }
+}
+
+/// A socket that is shut down when the child stops, while this lives.
+pub struct Watched<'s> {
+    seat: &'s Seat,
+    socket: BorrowedFd<'s>,
+    /// What the thread waited for before: a filter may run another request in the midst of one.
+    outer: RawFd,
+}
+
+impl Stop {
+    const fn new() -> Self {
+        Self { begun: AtomicBool::new(false), first: Seat::new() }
+    }
+
+    fn find_seat(&self) -> &Seat {
+        let mut seat = &self.first;
+        while seat.occupied.swap(true, AcqRel) {
+            seat = seat.next.get_or_init(|| Box::new(Seat::new()));
+        }
+        seat
+    }
+
+    fn watch<'s>(&self, seat: &'s Seat, socket: BorrowedFd<'s>) -> Option<Watched<'s>> {
+        // Sequentially consistent, as in `begin`: either that sees the socket, or this sees that it has begun.
+        let outer = seat.socket.swap(socket.as_raw_fd(), SeqCst);
+        let watched = Watched { seat, socket, outer };
+        (!self.begun.load(SeqCst)).then_some(watched)
+    }
+
+    #[cfg(any(has_child_stopping, test))]
+    fn begin(&self) {
+        self.begun.store(true, SeqCst);
+        let mut seats = Some(&self.first);
+        while let Some(seat) = seats {
+            let socket = seat.socket.load(SeqCst);
+            if socket >= 0 && seat.socket.compare_exchange(socket, TAKEN, AcqRel, Relaxed).is_ok() {
+                hang_up(socket);
+                seat.socket.store(NONE, Release);
+            }
+            seats = seat.next.get().map(Box::as_ref);
+        }
+    }
+}
+
+/// Watches a socket that this thread is about to wait for; `None` if the child stops already.
+pub fn watch<'s>(socket: &'s impl AsFd) -> Option<Watched<'s>> {
+    STOP.watch(MINE.with(|mine| mine.0), socket.as_fd())
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        let seat = &self.seat.socket;
+        if seat.compare_exchange(self.socket.as_raw_fd(), self.outer, AcqRel, Relaxed).is_ok() {
+            return;
+        }
+        while seat.load(Acquire) == TAKEN {
+            std::thread::yield_now();
+        }
+        hang_up(self.outer);
+    }
+}
+
+/// The child stops, and not gracefully: nobody waits for a process any more.
+#[cfg(has_child_stopping)]
+pub fn begin() {
+    STOP.begin();
+}
+
+/// Whether the child stops, and not gracefully.
+pub fn has_begun() -> bool {
+    STOP.begun.load(Relaxed)
+}
+
+/// Ends all waits for a socket, if it is one.
+fn hang_up(socket: RawFd) {
+    if socket >= 0 {
+        // SAFETY: it is open: whoever borrowed it for a `Watched` gives it back only when that is dropped, on the same thread.
+        let socket = unsafe { BorrowedFd::borrow_raw(socket) };
+        // One that is not connected any more needs nothing.
+        let _ = shutdown(socket, Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    /// Reads until the other end, or a stop, ends that.
+    fn wait(mut socket: &UnixStream) -> bool {
+        socket.read(&mut [0]).is_ok_and(|read| read == 0)
+    }
+
+    #[test]
+    fn a_stop_ends_what_threads_wait_for_and_nothing_else() {
+        let stop = Stop::new();
+        let [one, outer, inner, idle] = [(); 4].map(|()| UnixStream::pair().unwrap());
+        std::thread::scope(|scope| {
+            let single = scope.spawn(|| {
+                let seat = stop.find_seat();
+                drop(stop.watch(seat, idle.0.as_fd()));
+                let _watched = stop.watch(seat, one.0.as_fd()).unwrap();
+                wait(&one.0)
+            });
+            let nested = scope.spawn(|| {
+                let seat = stop.find_seat();
+                let _outer = stop.watch(seat, outer.0.as_fd()).unwrap();
+                let watched = stop.watch(seat, inner.0.as_fd()).unwrap();
+                let ended = wait(&inner.0);
+                drop(watched);
+                ended && wait(&outer.0)
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            stop.begin();
+            assert!(single.join().unwrap() && nested.join().unwrap());
+        });
+        assert!(stop.watch(stop.find_seat(), idle.0.as_fd()).is_none(), "no other request begins");
+        idle.0.set_nonblocking(true).unwrap();
+        assert!(!wait(&idle.0), "nobody waits for this one any more");
+    }
+
+    #[test]
+    fn a_thread_takes_the_seat_of_one_that_has_ended() {
+        let stop = Box::leak(Box::new(Stop::new()));
+        let first = Occupied(stop.find_seat());
+        assert!(!std::ptr::eq(first.0, stop.find_seat()));
+        let seat = std::ptr::from_ref(first.0);
+        drop(first);
+        assert!(std::ptr::eq(seat, stop.find_seat()));
+    }
+}
