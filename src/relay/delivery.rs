@@ -28,7 +28,7 @@ pub enum Undelivered {
     #[error("the processes of the group fail when they start; earlier records in the error logs tell why")]
     Failing,
     /// None has become ready in time.
-    #[error("no process of the group has become ready within connect-timeout")]
+    #[error("no process of the group has become ready within socket-timeout")]
     NotReady,
     /// Those that are there cannot be reached.
     #[error("cannot connect to the processes of the group: {0}")]
@@ -160,7 +160,7 @@ where
                             unreachable = Some(error);
                             if is_full {
                                 // Its `listen-backlog`: it is alive, and takes connections again when a thread is free.
-                                self.wait(&mut patience, &mut place, Lack::Ready, &mut unreachable)?;
+                                self.wait(&mut patience, &mut place, Lack::Backlog, &mut unreachable)?;
                                 continue;
                             }
                         }
@@ -188,10 +188,10 @@ where
         let pause =
             patience.pause(Instant::now(), lack, is_last).map_err(|over| match (over, unreachable.take(), lack) {
                 (Over::Queue, ..) => Undelivered::QueueTimeout,
+                (Over::Silence, _, Lack::Ready) => Undelivered::NotReady,
                 (Over::Silence, ..) => Undelivered::Silence,
                 (Over::Connect, Some(error), _) => Undelivered::Unreachable(error),
-                (Over::Connect, None, Lack::Process) => Undelivered::NoProcess,
-                (Over::Connect, None, _) => Undelivered::NotReady,
+                (Over::Connect, None, _) => Undelivered::NoProcess,
             })?;
         place.get_or_insert_with(|| Place::take(&self.group.record.queue)).wait(pause);
         Ok(())

@@ -10,6 +10,8 @@ pub enum Lack {
     Threads,
     /// There is no process but one that is starting.
     Ready,
+    /// The process takes no more connections: its `listen-backlog`.
+    Backlog,
     /// There is none at all.
     Process,
 }
@@ -17,7 +19,8 @@ pub enum Lack {
 /// The limits of waiting.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// `connect-timeout`: without a process that is ready, in sum.
+    /// `connect-timeout`: without a process that can be connected to, in sum. One that loads its application has all the time that it is
+    /// given otherwise: `startup-timeout` is about that.
     pub connect: Duration,
     /// `queue-timeout`: for a thread, from the beginning to the moment when one takes the request.
     pub queue: Option<Duration>,
@@ -42,7 +45,7 @@ pub struct Patience {
     limits: Limits,
     started: Instant,
     last: Instant,
-    unready: Duration,
+    unconnected: Duration,
     hopeless: Duration,
     paused: bool,
 }
@@ -65,7 +68,7 @@ impl Patience {
 
     /// Waits from now on.
     pub fn new(now: Instant, limits: Limits) -> Self {
-        Self { limits, started: now, last: now, unready: Duration::ZERO, hopeless: Duration::ZERO, paused: false }
+        Self { limits, started: now, last: now, unconnected: Duration::ZERO, hopeless: Duration::ZERO, paused: false }
     }
 
     /// Whether the table is believed when it says that a process is busy.
@@ -90,8 +93,9 @@ impl Patience {
     pub fn pause(&mut self, now: Instant, lack: Lack, last: bool) -> Result<Duration, Over> {
         let since = now.saturating_duration_since(self.last);
         self.last = now;
-        if lack != Lack::Threads {
-            self.unready += since;
+        let connecting = matches!(lack, Lack::Process | Lack::Backlog);
+        if connecting {
+            self.unconnected += since;
         }
         if lack == Lack::Process {
             self.hopeless += since;
@@ -103,7 +107,7 @@ impl Patience {
             let left = left(queue).ok_or(Over::Queue)?;
             left_of_all = left_of_all.map(|silence| silence.min(left));
         }
-        if lack != Lack::Threads && self.unready >= self.limits.connect || self.hopeless >= Self::HOPELESS {
+        if connecting && self.unconnected >= self.limits.connect || self.hopeless >= Self::HOPELESS {
             return Err(Over::Connect);
         }
         let (first, longest) = Self::PAUSES;
@@ -129,14 +133,23 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_process_ends_with_connect_timeout() {
+    fn waiting_for_a_connection_ends_with_connect_timeout() {
         let start = Instant::now();
         let mut patience = patience(start, None);
-        assert_eq!(patience.pause(start, Lack::Ready, true), Ok(Duration::from_millis(1)));
+        assert_eq!(patience.pause(start, Lack::Backlog, true), Ok(Duration::from_millis(1)));
         assert!(patience.is_trusting());
-        assert_eq!(patience.pause(start + SECOND * 10, Lack::Ready, true), Ok(Duration::from_millis(20)));
+        assert_eq!(patience.pause(start + SECOND * 10, Lack::Backlog, true), Ok(Duration::from_millis(20)));
         assert!(!patience.is_trusting());
-        assert_eq!(patience.pause(start + SECOND * 15, Lack::Ready, true), Err(Over::Connect));
+        assert_eq!(patience.pause(start + SECOND * 15, Lack::Backlog, true), Err(Over::Connect));
+    }
+
+    #[test]
+    fn a_process_that_starts_is_waited_for_as_long_as_one_that_works() {
+        let start = Instant::now();
+        let mut patience = patience(start, None);
+        assert!(patience.pause(start + SECOND * 59, Lack::Ready, true).is_ok());
+        assert!(patience.pause(start + SECOND * 59, Lack::Process, true).is_ok(), "it is about to be replaced");
+        assert_eq!(patience.pause(start + SECOND * 60, Lack::Ready, true), Err(Over::Silence));
     }
 
     #[test]
