@@ -42,7 +42,7 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
         ("requests_in_flight", "Requests that a ready process has been given and not yet answered.", |g| {
             g.sum(|p| p.in_flight).into()
         }),
-        ("requests_waiting", "Requests that wait for a process with a free thread.", |g| g.waiting.into()),
+        ("requests_waiting", "Requests that wait for a free thread, in Apache or in a process.", |g| g.waiting.into()),
         ("ready", "Whether the group can answer requests.", |g| {
             u64::from(g.condition() == super::report::Condition::Ready)
         }),

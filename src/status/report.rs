@@ -38,7 +38,7 @@ pub struct Group {
     pub threads_each: u32,
     /// Its processes, those on their way out included.
     pub processes: Vec<Process>,
-    /// Requests that wait for a process with a free thread.
+    /// Requests that wait for a free thread: in Apache, and in processes that had none when they came.
     pub waiting: u32,
     /// Answers with a status of 1xx, 2xx, … 5xx.
     pub classes: [u64; 5],
@@ -130,14 +130,14 @@ impl Report {
 impl Group {
     fn gather<'t>(name: &[u8], group: &daemons::Group, slots: impl Iterator<Item = &'t Slot>) -> Self {
         let record = group.record;
-        let processes =
-            slots.filter(|slot| slot.group.load(Relaxed) == group.key && slot.state() != State::Free).map(Process::of);
+        let own = |slot: &&Slot| slot.group.load(Relaxed) == group.key && slot.state() != State::Free;
+        let slots: Vec<&Slot> = slots.filter(own).collect();
         Self {
             name: String::from_utf8_lossy(name).into_owned(),
             wanted: group.processes,
             threads_each: group.threads,
-            processes: processes.collect(),
-            waiting: choice::waiting(&record.queue),
+            waiting: choice::waiting(&record.queue) + slots.iter().map(|slot| slot.waiting()).sum::<u32>(),
+            processes: slots.into_iter().map(Process::of).collect(),
             classes: record.classes(),
             latency: record.latency().read(),
             waits: record.waits.read(),

@@ -4,7 +4,8 @@ use crate::raw::Client;
 use serde_json::Value;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::Request;
 
@@ -40,6 +41,15 @@ pub trait Site {
     /// `GET path`
     fn get(&self, path: &str) -> Response {
         self.request("GET", path, &[], b"")
+    }
+
+    /// `GET path` on another thread; gives the answer and how long it took.
+    fn in_background(&self, path: &str) -> JoinHandle<(Response, Duration)> {
+        let url = self.url(path);
+        std::thread::spawn(move || {
+            let begun = Instant::now();
+            (get(&url), begun.elapsed())
+        })
     }
 
     /// `POST path`

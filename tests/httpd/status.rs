@@ -7,7 +7,8 @@ use std::time::Duration;
 const LOCATION: &str = "<Location /wsgi-status>\n    SetHandler wsgi-status\n</Location>\n\
     <Location /server-status>\n    SetHandler server-status\n</Location>";
 
-fn site(options: &str) -> harness::Builder {
+/// A server whose group `site` can be watched.
+pub(crate) fn site(options: &str) -> harness::Builder {
     Httpd::site(options, PROBE).conf(LOCATION)
 }
 
@@ -16,7 +17,7 @@ fn group(site: &Httpd) -> Value {
 }
 
 /// Waits until a number of the group is as it should be.
-fn wait_for(site: &Httpd, what: &str, reached: impl Fn(&Value) -> bool) {
+pub(crate) fn wait_for(site: &Httpd, what: &str, reached: impl Fn(&Value) -> bool) {
     let found = eventually(Duration::from_secs(10), || reached(&group(site)).then_some(()));
     assert!(found.is_some(), "{what}: {}", group(site));
 }

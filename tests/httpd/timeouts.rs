@@ -1,24 +1,14 @@
 //! Requests that take too long, processes that get stuck, applications that do not start.
 
-use harness::{Httpd, PROBE, Response, Site, alive, eventually};
+use harness::{Httpd, PROBE, Site, alive, eventually};
 use serde_json::json;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How late what a timeout brings about may show, on a machine that does other things too.
 const LATE: Duration = Duration::from_millis(900);
 
 /// Python that never gives the interpreter's lock back while it sleeps in C.
 const HOLDING: &str = "__import__('ctypes').PyDLL(None).sleep";
-
-/// `GET /?expression` on another thread, and how long it took.
-fn background(site: &Httpd, expression: &str) -> JoinHandle<(Response, Duration)> {
-    let url = site.url(&format!("/?{expression}"));
-    std::thread::spawn(move || {
-        let begun = Instant::now();
-        (harness::get(&url), begun.elapsed())
-    })
-}
 
 fn pid(site: &Httpd) -> u32 {
     site.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
@@ -36,7 +26,7 @@ fn spin() -> String {
 fn a_request_that_computes_for_too_long_is_interrupted_alone_and_on_time() {
     let site = Httpd::site("threads=3 request-timeout=1 interrupt-timeout=5", &spin()).start();
     let first = pid(&site);
-    let stuck = background(&site, "spin()");
+    let stuck = site.in_background("/?spin()");
     let (answer, took) = stuck.join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_secs(1));
@@ -49,7 +39,7 @@ fn a_request_that_computes_for_too_long_is_interrupted_alone_and_on_time() {
 fn a_request_stuck_in_c_code_is_answered_504_when_its_time_is_over_and_its_process_replaced() {
     let site = Httpd::site("threads=2 request-timeout=1 interrupt-timeout=1 shutdown-timeout=1", PROBE).start();
     let first = pid(&site);
-    let (answer, took) = background(&site, "time.sleep(20)").join().expect("a thread");
+    let (answer, took) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_secs(2));
     assert_ne!(pid(&site), first);
@@ -61,9 +51,9 @@ fn a_request_stuck_in_c_code_is_answered_504_when_its_time_is_over_and_its_proce
 fn without_an_interrupt_timeout_the_process_is_replaced_and_other_requests_finish() {
     let site = Httpd::site("threads=3 request-timeout=2 shutdown-timeout=1", PROBE).start();
     let first = pid(&site);
-    let stuck = background(&site, "time.sleep(20)");
+    let stuck = site.in_background("/?time.sleep(20)");
     std::thread::sleep(Duration::from_millis(1000));
-    let other = background(&site, "time.sleep(1.5)%20or%20os.getpid()");
+    let other = site.in_background("/?time.sleep(1.5)%20or%20os.getpid()");
     let (answer, took) = stuck.join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_secs(2));
@@ -80,7 +70,7 @@ fn request_timeouts_work_whatever_other_timeouts_are_off() {
         PROBE,
     )
     .start();
-    let (answer, took) = background(&site, "time.sleep(20)").join().expect("a thread");
+    let (answer, took) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_secs(1));
     site.finish();
@@ -91,7 +81,7 @@ fn an_interruption_that_comes_too_late_does_not_hit_the_next_request() {
     let site = Httpd::site("threads=1 request-timeout=1 interrupt-timeout=10", PROBE).start();
     // The exception is pending while C code sleeps, and the request ends before Python looks at it, or with it.
     for _ in 0..2 {
-        let (answer, _) = background(&site, "time.sleep(1.2)").join().expect("a thread");
+        let (answer, _) = site.in_background("/?time.sleep(1.2)").join().expect("a thread");
         assert!(matches!(answer.status, 200 | 504), "{answer:?}");
         for _ in 0..20 {
             assert_eq!(site.ask("sum(range(1000))"), 499_500);
@@ -104,7 +94,7 @@ fn an_interruption_that_comes_too_late_does_not_hit_the_next_request() {
 fn many_threads_do_not_make_a_request_timeout_longer_unless_asked_to() {
     // For 3 threads the factor is 1 + ln 3.
     let site = Httpd::site("threads=3 request-timeout=1 request-timeout-scaling=On shutdown-timeout=1", PROBE).start();
-    let (answer, took) = background(&site, "time.sleep(20)").join().expect("a thread");
+    let (answer, took) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_millis(2098));
     site.finish();
@@ -116,7 +106,7 @@ fn a_custom_page_stands_in_for_a_request_that_has_timed_out() {
         .conf("ErrorDocument 504 /sorry.html\nAlias /sorry.html {root}/htdocs/sorry.html")
         .file("htdocs/sorry.html", "too slow, sorry")
         .start();
-    let (answer, _) = background(&site, "time.sleep(20)").join().expect("a thread");
+    let (answer, _) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!((answer.status, answer.text().trim()), (504, "too slow, sorry"));
     site.finish();
 }
@@ -125,9 +115,9 @@ fn a_custom_page_stands_in_for_a_request_that_has_timed_out() {
 fn a_process_whose_lock_is_never_given_back_is_replaced_and_nobody_else_notices_but_by_waiting() {
     let site = Httpd::site("threads=3 deadlock-timeout=1 shutdown-timeout=1", PROBE).start();
     let first = pid(&site);
-    let stuck = background(&site, &format!("{HOLDING}(20)"));
+    let stuck = site.in_background(&format!("/?{HOLDING}(20)"));
     std::thread::sleep(Duration::from_millis(300));
-    let waiting: Vec<_> = (0..3).map(|_| background(&site, "os.getpid()")).collect();
+    let waiting: Vec<_> = (0..3).map(|_| site.in_background("/?os.getpid()")).collect();
     let (answer, took) = stuck.join().expect("a thread");
     assert_eq!(answer.status, 502, "{answer:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");
@@ -191,7 +181,7 @@ fn a_script_that_does_not_load_in_time_costs_an_error_and_the_process() {
         .conf("WSGIDaemonProcess site startup-timeout=1 shutdown-timeout=1\nWSGIScriptAlias / {apps}/slow.wsgi process-group=site")
         .app("slow.wsgi", &slow)
         .start();
-    let (answer, took) = background(&site, "1").join().expect("a thread");
+    let (answer, took) = site.in_background("/?1").join().expect("a thread");
     assert_eq!(answer.status, 502, "{answer:?}");
     assert_took(took, Duration::from_secs(1));
     site.log.wait_for("startup-timeout=1");
