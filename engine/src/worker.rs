@@ -84,10 +84,17 @@ impl Worker {
     }
 
     /// Says what this worker has in hand.
-    fn takes(&self, phase: Phase, interpreter: &'static Interpreter, connection: &Connection, arrived: &Arrived) {
+    fn takes(
+        &self,
+        phase: Phase,
+        since: Instant,
+        interpreter: &'static Interpreter,
+        connection: &Connection,
+        arrived: &Arrived,
+    ) {
         let Some(activity) = self.activity() else { return };
         *activity.busy() = Some(Busy {
-            since: Instant::now(),
+            since,
             phase,
             interpreter,
             thread: object::thread_ident(),
@@ -150,7 +157,7 @@ impl Worker {
             }
             return (None, lead);
         };
-        self.takes(Phase::Waiting, interpreter, &connection, &arrived);
+        self.takes(Phase::Waiting, Instant::now(), interpreter, &connection, &arrived);
         if let Some(lead) = &lead {
             lead.waits();
         }
@@ -160,7 +167,7 @@ impl Worker {
             let parallel = Process::get().interpreters.run_in_parallel();
             loop {
                 lead = lead.and_then(|lead| lead.serve(parallel));
-                self.execute(py, interpreter, connection, arrived);
+                self.execute(py, interpreter, begin, connection, arrived);
                 lead = lead.and_then(Lead::served);
                 let now = Instant::now();
                 self.poller.leadership.took(now - begin);
@@ -181,13 +188,14 @@ impl Worker {
         &self,
         py: Python<'_>,
         interpreter: &'static Interpreter,
+        begin: Instant,
         connection: Box<Connection>,
         arrived: Arrived,
     ) {
         let process = Process::get();
         process.slot.busy.fetch_add(1, Ordering::Relaxed);
         process.watch.request_began();
-        self.takes(Phase::Executing, interpreter, &connection, &arrived);
+        self.takes(Phase::Executing, begin, interpreter, &connection, &arrived);
         // A panic costs this request only: its connection is gone, which the Apache child answers with an error.
         let served = guard::catch("a request", || gateway::serve(py, interpreter, self, connection, arrived)).flatten();
         if let Some(left) = request::set_current(None) {
