@@ -13,7 +13,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{self as wire, BodyError};
 use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
-use wsgi_wire::table::Slot;
+use wsgi_wire::table::Page;
 
 use crate::environ::Moments;
 use crate::exchange::{Exchange, Gone, InputError};
@@ -50,9 +50,9 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> 
     let settings = Daemon::from_bytes(settings)?;
     record::configure(&settings);
     // No other process looks at an Apache child's counters.
-    let slot: &'static Slot = Box::leak(Box::default());
+    let page: &'static Page = Box::leak(Box::default());
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
-    let process = Process::begin(run::begin(settings, slot, scoreboard, Recorder::default(), 0)?);
+    let process = Process::begin(run::begin(settings, page, scoreboard, Recorder::default(), 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);

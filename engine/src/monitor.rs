@@ -168,7 +168,7 @@ impl Monitor {
         let idle = watch.fall_asleep();
         if idle {
             // Requests of Apache children that died stay counted.
-            process.slot.unanswered.store(0, Ordering::Relaxed);
+            process.page.unanswered.store(0, Ordering::Relaxed);
         } else {
             // It may have seen us about to fall asleep.
             self.wake_probe();

@@ -1,10 +1,10 @@
-//! What the whole process shares: settings, its slot in the process table, interpreters, life cycle.
+//! What the whole process shares: settings, its page of the process table, interpreters, life cycle.
 
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use wsgi_wire::settings::Daemon;
-use wsgi_wire::table::Slot;
+use wsgi_wire::table::Page;
 
 use crate::cure::Advised;
 use crate::ffi::scoreboard::Scoreboard;
@@ -21,7 +21,7 @@ pub(crate) struct Process {
     /// What the supervisor said.
     pub(crate) settings: Daemon,
     /// Where Apache children and the supervisor see how it is.
-    pub(crate) slot: &'static Slot,
+    pub(crate) page: &'static Page,
     /// Apache's scoreboard.
     pub(crate) scoreboard: Scoreboard,
     /// Its interpreters.

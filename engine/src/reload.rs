@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use wsgi_wire::control::Reason;
-use wsgi_wire::table::State;
 
 use crate::process::Process;
 
@@ -37,7 +36,7 @@ impl Asked {
             if !process.settings.rolling_reload {
                 process.holding.0.store(true, Ordering::Release);
                 // Before the request goes back, so that no child brings it again at once.
-                process.slot.advance(State::Ready, State::Reloading);
+                process.page.hold();
             }
             process.lifecycle.retire(Reason::ScriptReload);
         }
@@ -54,6 +53,6 @@ impl Holding {
     /// Nobody has the new code: what is loaded serves.
     pub(crate) fn end(&self, process: &Process) {
         self.0.store(false, Ordering::Release);
-        process.slot.advance(State::Reloading, State::Ready);
+        process.page.resume();
     }
 }

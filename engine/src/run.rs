@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +13,6 @@ use wsgi_wire::codec;
 use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::{Daemon, Preload};
-use wsgi_wire::table::State;
 
 use crate::control::{Control, Lost};
 use crate::errand::Errands;
@@ -92,7 +90,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         Some(title) => ffi::set_title(title),
         None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),
     }
-    let slot = ffi::map_slot(&table, settings.slot as usize).map_err(StartError::Table)?;
+    let page = ffi::map_page(&table, settings.slot as usize).map_err(StartError::Table)?;
     let scoreboard = match settings.server_metrics {
         true => Scoreboard::map(&table).map_err(StartError::Table)?,
         false => Scoreboard::Forbidden,
@@ -106,11 +104,11 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
             &format!("If this process ends otherwise than it should, its stacks cannot be had: {text}"),
         );
     }
-    let secret = slot.secret.load(Ordering::Relaxed);
+    let secret = settings.secret;
     let limits = Limits::new(&settings, secret);
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
     ffi::unblock_signals();
-    let process = Process::begin(begin(settings, slot, scoreboard, recorder, secret)?);
+    let process = Process::begin(begin(settings, page, scoreboard, recorder, secret)?);
     let settings = &process.settings;
 
     let failed = |error: PyErr| StartError::Interpreter(failure::describe(py, &error));
@@ -152,7 +150,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
 /// The process with these settings; `seed` spreads the jitter.
 pub(crate) fn begin(
     settings: Daemon,
-    slot: &'static wsgi_wire::table::Slot,
+    page: &'static wsgi_wire::table::Page,
     scoreboard: Scoreboard,
     recorder: Recorder,
     seed: u64,
@@ -162,7 +160,7 @@ pub(crate) fn begin(
     }
     let limit = (settings.maximum_requests > 0).then(|| policy::with_jitter(settings.maximum_requests, seed));
     Ok(Process {
-        slot,
+        page,
         scoreboard,
         recorder,
         interpreters: Default::default(),
@@ -245,7 +243,7 @@ fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<
 /// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.
 fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
     process.lifecycle.enter(Stage::Stopping);
-    process.slot.set_state(State::Draining);
+    process.page.leave();
     start_reaper(process.settings.shutdown_timeout);
     poller.close();
     say_farewell(process, reason.name());

@@ -9,7 +9,6 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use wsgi_wire::control::{Drain, Reason};
 use wsgi_wire::record::Level;
-use wsgi_wire::table::State;
 
 use crate::connection::TRANSFERS;
 use crate::control::{Control, Order};
@@ -150,7 +149,7 @@ impl Steward {
     fn note(&self, reason: Reason) {
         if reason.is_incident() {
             // That takes a moment, in which no request should come here.
-            self.process.slot.set_state(State::Draining);
+            self.process.page.leave();
             recorder::ends_for(self.process, reason);
         }
     }
@@ -167,13 +166,13 @@ impl Steward {
         }
     }
 
-    /// Without a supervisor: another one, which does not know us, lets our slot drain as soon as it has processes of its own. If none comes, or Apache
+    /// Without a supervisor: another one, which does not know us, says in our page that we may leave as soon as it has processes of its own. If none comes, or Apache
     /// itself has gone, nobody needs us.
     fn look_for_supervisor(&mut self) {
         let Some(deadline) = self.orphaned.filter(|_| self.draining.is_none()) else { return };
         let apache = i32::try_from(self.process.settings.apache).ok().and_then(Pid::from_raw);
         let apache_gone = apache.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH));
-        if apache_gone || Instant::now() >= deadline || self.process.slot.state() == State::Draining {
+        if apache_gone || Instant::now() >= deadline || self.process.page.has_left() {
             self.drain(Reason::SupervisorGone, false, false);
         }
     }
@@ -237,7 +236,7 @@ impl Steward {
         let limit = Duration::from_secs(seconds.into());
         self.draining = Some(Draining { reason, limit, patient, since: Instant::now(), transfers: 0 });
         self.process.lifecycle.enter(Stage::Draining);
-        self.process.slot.set_state(State::Draining);
+        self.process.page.leave();
         if own {
             // That the supervisor is gone shows when its socket is looked at.
             if let Some(control) = &self.control {

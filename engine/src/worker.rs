@@ -193,7 +193,7 @@ impl Worker {
         arrived: Arrived,
     ) {
         let process = Process::get();
-        process.slot.busy.fetch_add(1, Ordering::Relaxed);
+        process.page.busy.fetch_add(1, Ordering::Relaxed);
         process.watch.request_began();
         self.takes(Phase::Executing, begin, interpreter, &connection, &arrived);
         // A panic costs this request only: its connection is gone, which the Apache child answers with an error.
@@ -210,8 +210,8 @@ impl Worker {
             object::set_async_exception(py, object::thread_ident(), None);
         }
         self.active();
-        process.slot.busy.fetch_sub(1, Ordering::Relaxed);
-        let done = process.slot.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        process.page.busy.fetch_sub(1, Ordering::Relaxed);
+        let done = process.page.requests.fetch_add(1, Ordering::Relaxed) + 1;
         // Exactly one request is the one that reaches it.
         if process.watch.request_limit == Some(done) {
             process.lifecycle.retire(Reason::MaximumRequests);

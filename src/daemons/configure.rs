@@ -182,6 +182,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
     Daemon {
         group: bytes(&group.name),
         slot: 0,
+        secret: 0,
         generation: 0,
         apache: around.parent,
         processes: options.processes.unwrap_or(1),

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{FlockOperation, MemfdFlags, SealFlags, fcntl_add_seals, fcntl_lock, ftruncate, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use wsgi_wire::scoreboard::{self, Board};
-use wsgi_wire::table::{self, GROUPS, Group, Header, SLOTS, Slot};
+use wsgi_wire::table::{self, Entry, GROUPS, Group, Header, Page, SLOTS, Slot};
 
 /// The mapped table. Copies refer to the same memory, which stays mapped until the process ends. All zero is no table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +64,12 @@ impl SharedTable {
     }
 
     /// A slot; `None` beyond the table's end.
-    pub fn slot(&self, index: usize) -> Option<&'static Slot> {
-        // SAFETY: within the mapping, at the beginning of a page; `Slot` is atomics, for which all bytes are valid.
-        (index < SLOTS).then(|| unsafe { &*self.base.add(table::offset(index)).cast::<Slot>() })
+    pub fn slot(&self, index: usize) -> Option<Slot<'static>> {
+        // SAFETY: both within the mapping and aligned as the layout says; they are atomics, for which all bytes are valid.
+        (index < SLOTS).then(|| unsafe {
+            let entry = &*self.base.add(table::entry_offset(index)).cast::<Entry>();
+            Slot { entry, page: &*self.base.add(table::page_offset(index)).cast::<Page>() }
+        })
     }
 
     /// The record of a process group; `None` beyond the last.
@@ -115,11 +118,11 @@ impl SharedTable {
     /// Begins to count requests in flight anew, because an Apache child has died with some of them. Those that are there now are not counted until
     /// they end, which makes processes look less busy than they are for that long. Queues notice by themselves that nobody is there.
     pub fn forget_requests(&self) {
-        self.slots().for_each(|slot| slot.in_flight.store(0, Ordering::Relaxed));
+        self.slots().for_each(|slot| slot.page.in_flight.store(0, Ordering::Relaxed));
     }
 
     /// The slots that have ever been in use.
-    pub fn slots(&self) -> impl Iterator<Item = &'static Slot> + Clone {
+    pub fn slots(&self) -> impl Iterator<Item = Slot<'static>> + Clone {
         let used = (self.header().used.load(Ordering::Acquire) as usize).min(SLOTS);
         let table = *self;
         (0..used).filter_map(move |i| table.slot(i))

@@ -16,7 +16,7 @@ use crate::httpd::stop;
 /// A process that takes the request. While this lives, the request counts as in flight there.
 #[derive(Debug)]
 pub struct Claim<'t> {
-    slot: &'t Slot,
+    slot: Slot<'t>,
     queue: &'t Queue,
     /// Its slot.
     pub index: usize,
@@ -72,7 +72,7 @@ pub struct Pool<'t, S> {
     pub room: u32,
 }
 
-impl<'t, S: Iterator<Item = &'t Slot> + Clone> Pool<'t, S> {
+impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
     /// Looks for the least busy process, leaving out those (slot, serial) that have turned the request away. Where there is, or will soon be,
     /// more than one process, a request is not given to a busy one, where it might wait for a long one to end while another gets free. `trusting`:
     /// that a process is busy is believed. `place`: the request's place in the queue, if it has one.
@@ -80,16 +80,16 @@ impl<'t, S: Iterator<Item = &'t Slot> + Clone> Pool<'t, S> {
         let slots = || self.slots.clone();
         let turned_away: Vec<usize> = avoid
             .iter()
-            .filter(|(index, serial)| slots().nth(*index).is_some_and(|s| s.serial.load(Acquire) == *serial))
+            .filter(|(index, serial)| slots().nth(*index).is_some_and(|s| s.entry.serial.load(Acquire) == *serial))
             .map(|(index, _)| *index)
             .collect();
         let (mut ready, mut starting, mut reloading, mut waiting, mut free) = (0, false, false, 0u32, false);
-        for (index, slot) in slots().enumerate().filter(|(_, s)| s.group.load(Relaxed) == self.group) {
+        for (index, slot) in slots().enumerate().filter(|(_, s)| s.is_of(self.group)) {
             match slot.state() {
                 State::Ready if !turned_away.contains(&index) => {
                     ready += 1;
                     waiting = waiting.saturating_add(slot.waiting());
-                    free |= slot.taken() < slot.threads.load(Relaxed);
+                    free |= slot.taken() < slot.entry.threads.load(Relaxed);
                 }
                 State::Starting => starting = true,
                 State::Reloading => reloading = true,
@@ -133,24 +133,24 @@ impl<'t, S: Iterator<Item = &'t Slot> + Clone> Pool<'t, S> {
 
     fn has_free(&self, turned_away: &[usize]) -> bool {
         let mut ready = self.slots.clone().enumerate().filter(|(index, slot)| {
-            slot.group.load(Relaxed) == self.group && slot.state() == State::Ready && !turned_away.contains(index)
+            slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
         });
-        ready.any(|(_, slot)| slot.taken() < slot.threads.load(Relaxed))
+        ready.any(|(_, slot)| slot.taken() < slot.entry.threads.load(Relaxed))
     }
 
     /// Serial and secret that belong together: the slot may be changing hands at this moment.
-    fn snapshot(&self, index: usize, slot: &'t Slot) -> Option<Claim<'t>> {
-        let serial = slot.serial.load(Acquire);
+    fn snapshot(&self, index: usize, slot: Slot<'t>) -> Option<Claim<'t>> {
+        let serial = slot.entry.serial.load(Acquire);
         let claim = Claim {
             slot,
             queue: &self.record.queue,
             index,
             serial,
-            secret: slot.secret.load(Relaxed),
+            secret: slot.entry.secret.load(Relaxed),
             answered: Cell::new(false),
         };
-        let steady = slot.state() == State::Ready && slot.group.load(Relaxed) == self.group;
-        (steady && slot.serial.load(Acquire) == serial).then_some(claim)
+        let steady = slot.state() == State::Ready && slot.is_of(self.group);
+        (steady && slot.entry.serial.load(Acquire) == serial).then_some(claim)
     }
 }
 
@@ -243,19 +243,27 @@ fn milliseconds() -> u64 {
 mod tests {
     use std::time::Instant;
 
+    use wsgi_wire::table::{Entry, Page};
+
     use super::*;
 
     const GROUP: u64 = 7;
 
-    fn slot(state: State, threads: u32) -> Slot {
-        let slot = Slot::default();
-        slot.occupy(GROUP, threads, 99);
-        slot.set_state(state);
-        slot
+    type Memory = (Entry, Page);
+
+    fn view(memory: &Memory) -> Slot<'_> {
+        Slot { entry: &memory.0, page: &memory.1 }
     }
 
-    fn pool<'t>(slots: &'t [Slot], record: &'t Group) -> Pool<'t, std::slice::Iter<'t, Slot>> {
-        Pool { slots: slots.iter(), group: GROUP, record, room: 2 }
+    fn slot(state: State, threads: u32) -> Memory {
+        let memory = Memory::default();
+        view(&memory).occupy(GROUP, threads, 99);
+        view(&memory).set_state(state);
+        memory
+    }
+
+    fn pool<'t>(slots: &'t [Memory], record: &'t Group) -> Pool<'t, impl Iterator<Item = Slot<'t>> + Clone> {
+        Pool { slots: slots.iter().map(view), group: GROUP, record, room: 2 }
     }
 
     fn lack(now: &Now<'_>) -> Option<Lack> {
@@ -274,11 +282,11 @@ mod tests {
         assert_eq!(found(&[]), Some(0));
         assert_eq!(found(&[(0, 1)]), Some(1));
         assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Lack::Process));
-        slots[0].occupy(GROUP, 5, 100);
+        view(&slots[0]).occupy(GROUP, 5, 100);
         assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Lack::Ready));
-        slots[0].set_state(State::Ready);
+        view(&slots[0]).set_state(State::Ready);
         assert_eq!(found(&[(0, 1), (1, 1)]), Some(0));
-        assert_eq!(slots[0].in_flight.load(Relaxed), 0);
+        assert_eq!(slots[0].1.in_flight.load(Relaxed), 0);
     }
 
     #[test]
@@ -286,7 +294,7 @@ mod tests {
         for other in [State::Starting, State::Ready] {
             let (slots, record) = ([slot(State::Ready, 1), slot(other, 1)], Group::default());
             let pool = pool(&slots, &record);
-            for counter in [&slots[1].in_flight, &slots[1].unanswered] {
+            for counter in [&slots[1].1.in_flight, &slots[1].1.unanswered] {
                 counter.store(1, Relaxed);
             }
             let Now::Process(first) = pool.look(&[], true, None) else { panic!() };

@@ -128,10 +128,10 @@ impl Report {
 }
 
 impl Group {
-    fn gather<'t>(name: &[u8], group: &daemons::Group, slots: impl Iterator<Item = &'t Slot>) -> Self {
+    fn gather<'t>(name: &[u8], group: &daemons::Group, slots: impl Iterator<Item = Slot<'t>>) -> Self {
         let record = group.record;
-        let own = |slot: &&Slot| slot.group.load(Relaxed) == group.key && slot.state() != State::Free;
-        let slots: Vec<&Slot> = slots.filter(own).collect();
+        let own = |slot: &Slot<'_>| slot.is_of(group.key) && slot.state() != State::Free;
+        let slots: Vec<Slot<'_>> = slots.filter(own).collect();
         Self {
             name: String::from_utf8_lossy(name).into_owned(),
             wanted: group.processes,
@@ -176,17 +176,17 @@ impl Group {
 }
 
 impl Process {
-    fn of(slot: &Slot) -> Self {
-        let pid = slot.pid.load(Relaxed);
+    fn of(slot: Slot<'_>) -> Self {
+        let pid = slot.entry.pid.load(Relaxed);
         Self {
             pid,
             state: slot.state(),
-            started: slot.started.load(Relaxed),
-            generation: slot.generation.load(Relaxed),
-            threads: slot.threads.load(Relaxed),
-            busy: slot.busy.load(Relaxed),
-            in_flight: slot.in_flight.load(Relaxed),
-            requests: slot.requests.load(Relaxed),
+            started: slot.entry.started.load(Relaxed),
+            generation: slot.entry.generation.load(Relaxed),
+            threads: slot.entry.threads.load(Relaxed),
+            busy: slot.page.busy.load(Relaxed),
+            in_flight: slot.page.in_flight.load(Relaxed),
+            requests: slot.page.requests.load(Relaxed),
             resident: resident(pid),
         }
     }

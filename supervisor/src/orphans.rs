@@ -39,10 +39,10 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Everything in the table that has a live process, whatever else is said of it: to be called before the first process is started.
+    /// Every slot that is taken; those without a live process are released at once. To be called before the first process is started.
     pub fn find(table: &Table) -> Self {
-        let taken = |(_, slot): &(usize, &Slot)| slot.state() != State::Free || is_alive(slot.pid.load(Relaxed));
-        let orphan = |(index, slot): (usize, &Slot)| {
+        let taken = |(_, slot): &(usize, Slot<'_>)| !slot.is_free();
+        let orphan = |(index, slot): (usize, Slot<'_>)| {
             let phase = match slot.state() {
                 State::Ready | State::Reloading => Phase::Ready,
                 // Nobody is there to hear that it is ready, so it ends.
@@ -51,7 +51,7 @@ impl Orphans {
                     Phase::Draining
                 }
             };
-            let (serial, group) = (slot.serial.load(Relaxed), slot.group.load(Relaxed));
+            let (serial, group) = (slot.entry.serial.load(Relaxed), slot.entry.group.load(Relaxed));
             Orphan { slot: index, serial, group, phase, since: Instant::now(), socket: None }
         };
         Self { all: table.slots().filter(taken).map(orphan).collect() }
@@ -105,8 +105,8 @@ impl Orphans {
     pub fn perform(&mut self, action: Action, configuration: Option<&Configuration>, table: &Table) -> bool {
         let (Action::Drain(slot) | Action::Stop(slot, _) | Action::Kill(slot)) = action else { return false };
         let Some(orphan) = self.all.iter_mut().find(|orphan| orphan.slot == slot) else { return false };
-        let Some(entry) = table.slot(slot) else { return false };
-        entry.set_state(State::Draining);
+        let Some(place) = table.slot(slot) else { return false };
+        place.set_state(State::Draining);
         let (phase, signal) = match action {
             Action::Stop(..) => (Phase::Stopping, Some(Signal::TERM)),
             Action::Kill(_) => (Phase::Killed, Some(Signal::KILL)),
@@ -114,7 +114,7 @@ impl Orphans {
         };
         if let Some(signal) = signal {
             let group = configuration.and_then(|configuration| orphan.group_in(configuration));
-            send(entry.pid.load(Relaxed), signal, group);
+            send(place.entry.pid.load(Relaxed), signal, group);
         }
         (orphan.phase, orphan.since) = (phase, Instant::now());
         true
@@ -124,9 +124,9 @@ impl Orphans {
     pub fn release(&mut self, table: &Table) -> bool {
         self.all.retain(|orphan| {
             let Some(slot) = table.slot(orphan.slot) else { return false };
-            let alive = is_alive(slot.pid.load(Relaxed));
+            let alive = is_alive(slot.entry.pid.load(Relaxed));
             if !alive {
-                slot.pid.store(0, Relaxed);
+                slot.entry.pid.store(0, Relaxed);
                 slot.set_state(State::Free);
             }
             alive
@@ -142,8 +142,8 @@ impl Orphan {
     }
 }
 
-/// Sends a signal to a process that is not our child. Its slot, which says its pid, is its own to write: so the signal goes to nobody but a process of
-/// the group's user, which the group could have sent it to itself.
+/// Sends a signal to a process that is not our child. Nobody has waited for it, so its pid may be another's by now: the signal goes to nobody but a
+/// process of the group's user, which the group could have sent it to itself.
 fn send(pid: u32, signal: Signal, group: Option<&Group>) {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     // From here on it is this process and no other of the same pid.

@@ -237,7 +237,7 @@ impl Process {
         self.enter(Phase::Ready);
         self.ready = Some(self.since);
         if let Some(slot) = table.slot(self.slot) {
-            slot.advance(State::Starting, State::Ready);
+            slot.admit();
         }
     }
 

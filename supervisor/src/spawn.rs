@@ -93,15 +93,16 @@ pub fn spawn(
     table: &Table,
     umask: u32,
 ) -> Result<Spawned, Error> {
-    let (index, slot) = table.slots().find(|(_, slot)| slot.state() == State::Free).ok_or(Error::NoSlot)?;
+    let (index, slot) = table.slots().find(|(_, slot)| slot.is_free()).ok_or(Error::NoSlot)?;
     let secret = getrandom::u64().map_err(io::Error::from)?;
     table.header().used.fetch_max(index as u32 + 1, Relaxed);
     slot.occupy(group_key(group.name()), group.settings.daemon.threads, secret);
-    slot.generation.store(configuration.generation, Relaxed);
+    slot.entry.generation.store(configuration.generation, Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    slot.started.store(now.as_secs(), Relaxed);
+    slot.entry.started.store(now.as_secs(), Relaxed);
     let settings = Daemon {
         slot: index as u32,
+        secret,
         generation: configuration.generation,
         inherited: standing.scripts(),
         known_failures: standing.known_failures.clone(),
@@ -116,7 +117,7 @@ pub fn spawn(
 
 fn fill(
     index: usize,
-    slot: &Slot,
+    slot: Slot<'_>,
     group: &Group,
     configuration: &Configuration,
     settings: &Daemon,
@@ -128,7 +129,7 @@ fn fill(
         &configuration.socket_prefix,
         configuration.parent,
         index,
-        slot.serial.load(Relaxed),
+        slot.entry.serial.load(Relaxed),
     ));
     let (socket, listener) = SocketFile::bind(path.clone(), spawn).map_err(|reason| Error::Socket { path, reason })?;
     let interpreter = interpreter::find(spawn)?;
@@ -150,7 +151,7 @@ fn fill(
     channel.send(Kind::Start, &settings.to_bytes())?;
     let started = Instant::now();
     let process = command.spawn().map_err(|error| failed_step(error, spawn, &interpreter))?;
-    slot.pid.store(process.id(), Relaxed);
+    slot.entry.pid.store(process.id(), Relaxed);
     Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, started })
 }
 

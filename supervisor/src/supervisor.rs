@@ -274,7 +274,7 @@ impl Supervisor {
             self.learn(&mut process, news);
         }
         if let Some(slot) = self.table.slot(process.slot) {
-            slot.pid.store(0, Relaxed);
+            slot.entry.pid.store(0, Relaxed);
             slot.set_state(State::Free);
         }
         let (ending, record) = process.post_mortem(status, self.memory_kills.any_new());

@@ -28,6 +28,7 @@ mod server_metrics;
 mod start_response;
 mod status;
 mod streams;
+mod table;
 mod timeouts;
 mod type_stubs;
 mod validator;

@@ -10,6 +10,8 @@ message! {
         pub group: Bytes,
         /// Its slot in the process table.
         pub slot: u32,
+        /// What an Apache child must know to be heard.
+        pub secret: u64,
         /// The configuration it belongs to.
         pub generation: u32,
         /// The Apache parent's pid: when it and the supervisor are gone, nobody needs the process.

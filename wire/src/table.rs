@@ -1,12 +1,16 @@
 //! The process table: a memory file that the Apache parent makes, its children inherit and each daemon maps its own page of. A page for what
-//! concerns all, a record for each process group, a page for each daemon process. Here is only the layout; whoever maps it guarantees that what
-//! is pointed to is really there.
+//! concerns all, a record for each process group, an entry and a page for each daemon process. Here is only the layout; whoever maps it guarantees
+//! that what is pointed to is really there.
+//!
+//! What decides who gets a group's requests stands in the [`Entry`], which no daemon maps: in its [`Page`] an application may write what it likes,
+//! and can only make its own process look busy, or away.
 
 pub mod ending;
 pub mod group;
 pub mod histogram;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::codec::{byte_enum, digest};
 pub use ending::{Ending, Failure};
@@ -25,12 +29,20 @@ pub const GROUPS: usize = SLOTS;
 /// Bytes of a group's record.
 pub const GROUP: usize = 1024;
 
-/// Bytes of the whole table: the header's page, the groups' records, the slots' pages. What was never used takes no memory.
-pub const SIZE: usize = offset(SLOTS);
+/// Bytes of the whole table: the header's page, the groups' records, the slots' entries and pages. What was never used takes no memory.
+pub const SIZE: usize = page_offset(SLOTS);
 
-/// Where a slot's page begins in the table.
-pub const fn offset(slot: usize) -> usize {
-    group_offset(GROUPS).next_multiple_of(PAGE) + PAGE * slot
+/// The largest page of a machine.
+const MACHINE_PAGE: usize = 64 << 10;
+
+/// Where a slot's page begins in the table: after all else, and not in one machine page with it, because a mapping can be made to grow at its end.
+pub const fn page_offset(slot: usize) -> usize {
+    entry_offset(SLOTS).next_multiple_of(MACHINE_PAGE) + PAGE * slot
+}
+
+/// Where a slot's entry begins in the table.
+pub const fn entry_offset(slot: usize) -> usize {
+    group_offset(GROUPS) + size_of::<Entry>() * slot
 }
 
 /// Where a group's record begins in the table.
@@ -109,10 +121,10 @@ byte_enum! {
     }
 }
 
-/// The beginning of a page. All zero is a free slot.
+/// What the supervisor says of the process in a slot; Apache children only read it. All zero is a free slot.
 #[derive(Debug, Default)]
-#[repr(C)]
-pub struct Slot {
+#[repr(C, align(64))]
+pub struct Entry {
     state: AtomicU32,
     /// Process id.
     pub pid: AtomicU32,
@@ -124,6 +136,18 @@ pub struct Slot {
     pub group: AtomicU64,
     /// Proof of access to this table, new for each process.
     pub secret: AtomicU64,
+    /// When it was started, seconds since the epoch.
+    pub started: AtomicU64,
+    /// The configuration that it belongs to.
+    pub generation: AtomicU32,
+}
+
+/// What the process itself writes, and Apache children count, at the beginning of a page.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Page {
+    /// `Reloading` or `Draining`; any other number: it takes requests if its [`Entry`] says so.
+    away: AtomicU32,
     /// Requests that Apache children have given to this process and not yet got back.
     pub in_flight: AtomicU32,
     /// Those of them of whose answer nothing has come yet. A process that has nothing to do corrects it.
@@ -132,58 +156,106 @@ pub struct Slot {
     pub busy: AtomicU32,
     /// Requests that it has finished.
     pub requests: AtomicU64,
-    /// When it was started, seconds since the epoch.
-    pub started: AtomicU64,
-    /// The configuration that it belongs to.
-    pub generation: AtomicU32,
 }
 
-const _: () = assert!(size_of::<Slot>() <= PAGE);
+const _: () = assert!(size_of::<Page>() <= PAGE);
 
-impl Slot {
-    /// Where the process is in its life. A number that is none of ours reads as `Free`.
+const RELOADING: u32 = State::Reloading as u32;
+const DRAINING: u32 = State::Draining as u32;
+
+impl Page {
+    /// The process takes no requests until it has a successor, unless it is on its way out.
+    pub fn hold(&self) {
+        // It is on its way out, or holds already.
+        let _ = self.away.compare_exchange(0, RELOADING, AcqRel, Relaxed);
+    }
+
+    /// It takes requests again after [`hold`](Self::hold).
+    pub fn resume(&self) {
+        // It is on its way out, or does not hold.
+        let _ = self.away.compare_exchange(RELOADING, 0, AcqRel, Relaxed);
+    }
+
+    /// The process takes no more requests.
+    pub fn leave(&self) {
+        self.away.store(DRAINING, Release);
+    }
+
+    /// Whether it has left, or a supervisor that it has no connection to has asked it to.
+    pub fn has_left(&self) -> bool {
+        self.away.load(Acquire) == DRAINING
+    }
+}
+
+/// A place for a daemon process.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'t> {
+    /// What is believed of it.
+    pub entry: &'t Entry,
+    /// What it says itself.
+    pub page: &'t Page,
+}
+
+impl Slot<'_> {
+    /// Whether it belongs to the group with this key.
+    pub fn is_of(&self, group: u64) -> bool {
+        self.entry.group.load(Relaxed) == group
+    }
+
+    /// Whether no process has it, whatever its page says.
+    pub fn is_free(&self) -> bool {
+        self.entry.state.load(Acquire) == State::Free as u32
+    }
+
+    /// Where the process is in its life. A process that is ready may say that it is not; no other state is its to choose.
     pub fn state(&self) -> State {
-        let raw = self.state.load(std::sync::atomic::Ordering::Acquire);
-        u8::try_from(raw).ok().and_then(|n| State::try_from(n).ok()).unwrap_or(State::Free)
+        let raw = self.entry.state.load(Acquire);
+        match (State::try_from(raw as u8).unwrap_or(State::Free), self.page.away.load(Acquire)) {
+            (State::Ready, RELOADING) => State::Reloading,
+            (State::Ready, DRAINING) => State::Draining,
+            (state, _) => state,
+        }
     }
 
     /// How many of its threads are taken, or will be by requests that are on their way. A request whose answer is there but on its way to a slow client
     /// takes none; one that a process executes is counted by both.
     pub fn taken(&self) -> u32 {
-        let (unanswered, busy) = (self.unanswered.load(Relaxed), self.busy.load(Relaxed));
-        self.in_flight.load(Relaxed).min(unanswered.saturating_add(busy))
+        let (unanswered, busy) = (self.page.unanswered.load(Relaxed), self.page.busy.load(Relaxed));
+        self.page.in_flight.load(Relaxed).min(unanswered.saturating_add(busy))
     }
 
     /// How many requests wait in it for a thread, at least.
     pub fn waiting(&self) -> u32 {
-        self.unanswered.load(Relaxed).saturating_sub(self.threads.load(Relaxed))
+        self.page.unanswered.load(Relaxed).saturating_sub(self.entry.threads.load(Relaxed))
     }
 
-    /// Publishes a new state, and everything written to the slot before.
+    /// Publishes a new state, and everything written to the slot before. A process on its way out finds that in its page, too.
     pub fn set_state(&self, state: State) {
-        self.state.store(u32::from(state as u8), std::sync::atomic::Ordering::Release);
+        self.entry.state.store(state as u32, Release);
+        if state == State::Draining {
+            self.page.leave();
+        }
     }
 
-    /// Goes from one state to another, unless it is in a third one by now.
-    pub fn advance(&self, from: State, to: State) {
-        let (from, to) = (u32::from(from as u8), u32::from(to as u8));
+    /// A process that was starting takes requests, unless it is in a third state by now.
+    pub fn admit(&self) {
         // In a third state somebody else knows better.
-        let _ = self.state.compare_exchange(from, to, std::sync::atomic::Ordering::AcqRel, Relaxed);
+        let _ = self.entry.state.compare_exchange(State::Starting as u32, State::Ready as u32, AcqRel, Relaxed);
     }
 
     /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and its configuration.
     pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
-        self.serial.fetch_add(1, Relaxed);
-        self.pid.store(0, Relaxed);
-        self.threads.store(threads, Relaxed);
-        self.group.store(group, Relaxed);
-        self.secret.store(secret, Relaxed);
-        self.in_flight.store(0, Relaxed);
-        self.unanswered.store(0, Relaxed);
-        self.busy.store(0, Relaxed);
-        self.requests.store(0, Relaxed);
-        self.started.store(0, Relaxed);
-        self.generation.store(0, Relaxed);
+        let Self { entry, page } = self;
+        entry.serial.fetch_add(1, Relaxed);
+        for number in [&entry.pid, &entry.generation, &page.away, &page.in_flight, &page.unanswered, &page.busy] {
+            number.store(0, Relaxed);
+        }
+        for number in [&entry.started, &page.requests] {
+            number.store(0, Relaxed);
+        }
+        entry.threads.store(threads, Relaxed);
+        entry.group.store(group, Relaxed);
+        entry.secret.store(secret, Relaxed);
         self.set_state(State::Starting);
     }
 }
@@ -208,7 +280,7 @@ pub enum Wanted {
 /// process warm, and counts one more request there: children that look at the same moment take different processes. `avoid` are slots that have
 /// turned this request away. Gives the slot's index.
 pub fn claim<'t>(
-    slots: impl Iterator<Item = &'t Slot> + Clone,
+    slots: impl Iterator<Item = Slot<'t>> + Clone,
     group: u64,
     avoid: &[usize],
     wanted: Wanted,
@@ -217,35 +289,35 @@ pub fn claim<'t>(
         let (_, index, slot, seen, taken) = slots
             .clone()
             .enumerate()
-            .filter(|(i, s)| s.group.load(Relaxed) == group && s.state() == State::Ready && !avoid.contains(i))
+            .filter(|(i, s)| s.is_of(group) && s.state() == State::Ready && !avoid.contains(i))
             .map(|(i, s)| {
-                let (threads, seen) = (s.threads.load(Relaxed).max(1), s.in_flight.load(Relaxed));
-                let taken = if wanted == Wanted::Idle { s.busy.load(Relaxed) } else { s.taken() };
+                let (threads, seen) = (s.entry.threads.load(Relaxed).max(1), s.page.in_flight.load(Relaxed));
+                let taken = if wanted == Wanted::Idle { s.page.busy.load(Relaxed) } else { s.taken() };
                 (u64::from(taken) * 1024 / u64::from(threads), i, s, seen, taken)
             })
             .min_by_key(|(load, ..)| *load)?;
-        if wanted != Wanted::Any && taken >= slot.threads.load(Relaxed) {
+        if wanted != Wanted::Any && taken >= slot.entry.threads.load(Relaxed) {
             return None;
         }
-        if slot.in_flight.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
-            slot.unanswered.fetch_add(1, Relaxed);
+        if slot.page.in_flight.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
+            slot.page.unanswered.fetch_add(1, Relaxed);
             return Some(index);
         }
     }
 }
 
 /// Takes back what [`claim`] counted, unless the slot has another process by now, which counts from zero.
-pub fn release(slot: &Slot, serial: u32) {
-    less(slot, serial, &slot.in_flight);
+pub fn release(slot: Slot<'_>, serial: u32) {
+    less(slot, serial, &slot.page.in_flight);
 }
 
 /// The answer to a request begins, or there is none.
-pub fn answered(slot: &Slot, serial: u32) {
-    less(slot, serial, &slot.unanswered);
+pub fn answered(slot: Slot<'_>, serial: u32) {
+    less(slot, serial, &slot.page.unanswered);
 }
 
-fn less(slot: &Slot, serial: u32, counter: &AtomicU32) {
-    if slot.serial.load(Relaxed) == serial {
+fn less(slot: Slot<'_>, serial: u32, counter: &AtomicU32) {
+    if slot.entry.serial.load(Relaxed) == serial {
         // Never below zero, whatever happens in between; a failure says that it is zero already.
         let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
     }
@@ -268,13 +340,20 @@ pub const SOCKET_SUFFIX: usize = ".4294967295.511.4294967295.sock".len();
 mod tests {
     use super::*;
 
-    fn slot(group: &str, state: State, threads: u32, in_flight: u32) -> Slot {
-        let s = Slot::default();
-        s.occupy(group_key(group.as_bytes()), threads, 1);
-        s.in_flight.store(in_flight, Relaxed);
-        s.unanswered.store(in_flight, Relaxed);
-        s.set_state(state);
-        s
+    type Memory = (Entry, Page);
+
+    fn view(memory: &Memory) -> Slot<'_> {
+        Slot { entry: &memory.0, page: &memory.1 }
+    }
+
+    fn slot(group: &str, state: State, threads: u32, in_flight: u32) -> Memory {
+        let memory = Memory::default();
+        let slot = view(&memory);
+        slot.occupy(group_key(group.as_bytes()), threads, 1);
+        slot.page.in_flight.store(in_flight, Relaxed);
+        slot.page.unanswered.store(in_flight, Relaxed);
+        slot.set_state(state);
+        memory
     }
 
     #[test]
@@ -286,7 +365,7 @@ mod tests {
             slot("a", State::Ready, 5, 1),
             slot("a", State::Starting, 5, 0),
         ];
-        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter(), group_key(group), avoid, Wanted::Any);
+        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter().map(view), group_key(group), avoid, Wanted::Any);
         assert_eq!(claim(b"a", &[]), Some(3));
         assert_eq!(claim(b"a", &[3]), Some(0));
         assert_eq!(claim(b"a", &[0, 3]), None);
@@ -296,36 +375,36 @@ mod tests {
     #[test]
     fn a_claim_counts_until_it_is_released() {
         let table = [slot("a", State::Ready, 1, 0), slot("a", State::Ready, 1, 0)];
-        let claim = |wanted| claim(table.iter(), group_key(b"a"), &[], wanted);
+        let claim = |wanted| claim(table.iter().map(view), group_key(b"a"), &[], wanted);
         assert_eq!((claim(Wanted::Free), claim(Wanted::Free), claim(Wanted::Free)), (Some(0), Some(1), None));
         assert_eq!(claim(Wanted::Any), Some(0));
-        assert_eq!((table[0].waiting(), table[1].waiting()), (1, 0));
-        release(&table[1], 1);
-        answered(&table[1], 1);
+        assert_eq!((view(&table[0]).waiting(), view(&table[1]).waiting()), (1, 0));
+        release(view(&table[1]), 1);
+        answered(view(&table[1]), 1);
         assert_eq!(claim(Wanted::Free), Some(1));
-        release(&table[1], 1);
-        release(&table[1], 1);
-        release(&table[0], 99);
-        assert_eq!((table[1].in_flight.load(Relaxed), table[0].in_flight.load(Relaxed)), (0, 2));
+        release(view(&table[1]), 1);
+        release(view(&table[1]), 1);
+        release(view(&table[0]), 99);
+        assert_eq!((table[1].1.in_flight.load(Relaxed), table[0].1.in_flight.load(Relaxed)), (0, 2));
     }
 
     #[test]
     fn load_is_relative_to_threads() {
         let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
-        assert_eq!(claim(table.iter(), group_key(b"a"), &[], Wanted::Any), Some(1));
+        assert_eq!(claim(table.iter().map(view), group_key(b"a"), &[], Wanted::Any), Some(1));
     }
 
     #[test]
     fn a_response_that_only_a_slow_client_waits_for_takes_no_thread() {
         let table = [slot("a", State::Ready, 1, 3)];
-        let claim = |wanted| claim(table.iter(), group_key(b"a"), &[], wanted);
+        let claim = |wanted| claim(table.iter().map(view), group_key(b"a"), &[], wanted);
         assert_eq!(claim(Wanted::Free), None);
-        (0..3).for_each(|_| answered(&table[0], 1));
-        assert_eq!((table[0].taken(), claim(Wanted::Free)), (0, Some(0)));
+        (0..3).for_each(|_| answered(view(&table[0]), 1));
+        assert_eq!((view(&table[0]).taken(), claim(Wanted::Free)), (0, Some(0)));
         assert_eq!(claim(Wanted::Free), None);
         // As the table has it there are four; the process itself has none of them.
         assert_eq!(claim(Wanted::Idle), Some(0));
-        table[0].busy.store(1, Relaxed);
+        table[0].1.busy.store(1, Relaxed);
         assert_eq!(claim(Wanted::Idle), None);
     }
 
@@ -364,7 +443,47 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_page_is_free() {
-        assert_eq!(Slot::default().state(), State::Free);
+    fn a_zero_slot_is_free() {
+        let memory = Memory::default();
+        assert!(view(&memory).is_free());
+        assert_eq!(view(&memory).state(), State::Free);
+    }
+
+    #[test]
+    fn whatever_a_process_writes_it_can_only_make_itself_unavailable() {
+        for state in [State::Free, State::Starting, State::Ready, State::Draining] {
+            for raw in (0..8).chain([u32::MAX]) {
+                let memory = slot("a", state, 1, 0);
+                let Page { away, in_flight, unanswered, busy, requests } = &memory.1;
+                [away, in_flight, unanswered, busy].into_iter().for_each(|number| number.store(raw, Relaxed));
+                requests.store(u64::MAX, Relaxed);
+                let seen = view(&memory).state();
+                assert!(seen == state || state == State::Ready, "{state:?} {raw}");
+                assert_eq!(view(&memory).is_free(), state == State::Free);
+                let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Wanted::Any);
+                assert_eq!(claimed(b"b"), None);
+                assert!(claimed(b"a").is_none() || state == State::Ready);
+            }
+        }
+    }
+
+    #[test]
+    fn a_process_holds_until_it_resumes_unless_it_leaves() {
+        let memory = slot("a", State::Ready, 1, 0);
+        let (slot, page) = (view(&memory), &memory.1);
+        page.hold();
+        assert_eq!(slot.state(), State::Reloading);
+        page.resume();
+        assert_eq!(slot.state(), State::Ready);
+        page.leave();
+        page.hold();
+        page.resume();
+        assert_eq!((slot.state(), page.has_left()), (State::Draining, true));
+    }
+
+    #[test]
+    fn no_daemon_maps_what_is_believed() {
+        assert!(page_offset(0) - page_offset(0) % MACHINE_PAGE >= entry_offset(SLOTS));
+        assert_eq!((page_offset(0) % MACHINE_PAGE, size_of::<Entry>()), (0, 64));
     }
 }

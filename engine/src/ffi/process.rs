@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use wsgi_wire::record::LocalTime;
-use wsgi_wire::table::{PAGE, Slot, offset};
+use wsgi_wire::table::{PAGE, Page, page_offset};
 
 /// Takes over a descriptor that the process was started with.
 ///
@@ -22,13 +22,13 @@ pub(crate) fn inherited(fd: RawFd) -> std::io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Maps one slot of the process table for the rest of the process's life.
+/// Maps the page of one slot of the process table for the rest of the process's life.
 ///
 /// # Errors
 /// If the table is too small or cannot be mapped.
-pub(crate) fn map_slot(table: impl AsFd, slot: usize) -> std::io::Result<&'static Slot> {
+pub(crate) fn map_page(table: impl AsFd, slot: usize) -> std::io::Result<&'static Page> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
-    let place = offset(slot);
+    let place = page_offset(slot);
     if rustix::fs::fstat(&table)?.st_size < (place + PAGE) as i64 {
         return Err(std::io::Error::other("the process table has no such slot"));
     }
@@ -36,7 +36,7 @@ pub(crate) fn map_slot(table: impl AsFd, slot: usize) -> std::io::Result<&'stati
     let page = page_size().max(PAGE);
     let (start, inside) = (place / page * page, place % page);
     // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, as a sealed memory file, stays so.
-    // The slot is made of atomics, for which every bit pattern is valid, and a page's start is aligned for them.
+    // It is made of atomics, for which every bit pattern is valid, and a page's start is aligned for them.
     unsafe {
         let map = mmap(
             std::ptr::null_mut(),
@@ -46,7 +46,7 @@ pub(crate) fn map_slot(table: impl AsFd, slot: usize) -> std::io::Result<&'stati
             table,
             start as u64,
         )?;
-        Ok(&*map.cast::<u8>().add(inside).cast::<Slot>())
+        Ok(&*map.cast::<u8>().add(inside).cast::<Page>())
     }
 }
 

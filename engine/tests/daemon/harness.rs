@@ -22,8 +22,7 @@ use wsgi_wire::table::SIZE;
 
 pub use python::Python;
 
-/// What a table of zeros says.
-const SECRET: u64 = 0;
+const SECRET: u64 = 99;
 
 const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level: Level::Debug };
 
@@ -39,6 +38,7 @@ pub fn settings() -> Daemon {
     Daemon {
         group: Bytes::from("test"),
         slot: 0,
+        secret: SECRET,
         generation: 1,
         apache: std::process::id(),
         processes: 1,

@@ -6,7 +6,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
-use wsgi_wire::table::{GROUPS, Group, Header, SIZE, SLOTS, Slot, group_offset, offset};
+use wsgi_wire::table::{
+    Entry, GROUPS, Group, Header, Page, SIZE, SLOTS, Slot, entry_offset, group_offset, page_offset,
+};
 
 /// The whole table, shared with the Apache parent, its children and, page by page, the daemons.
 #[derive(Debug)]
@@ -44,9 +46,12 @@ impl Table {
     }
 
     /// A slot, or `None` beyond the last.
-    pub fn slot(&self, index: usize) -> Option<&Slot> {
-        // SAFETY: `offset` of an index below SLOTS is a page inside the mapping; every bit pattern is a valid Slot of atomics.
-        (index < SLOTS).then(|| unsafe { self.base.add(offset(index)).cast().as_ref() })
+    pub fn slot(&self, index: usize) -> Option<Slot<'_>> {
+        // SAFETY: for an index below SLOTS both are inside the mapping and aligned; every bit pattern is valid for what is made of atomics.
+        (index < SLOTS).then(|| unsafe {
+            let entry = self.base.add(entry_offset(index)).cast::<Entry>().as_ref();
+            Slot { entry, page: self.base.add(page_offset(index)).cast::<Page>().as_ref() }
+        })
     }
 
     /// The record of the group with this key ([`wsgi_wire::table::group_key`]).
@@ -58,7 +63,7 @@ impl Table {
     }
 
     /// All slots with their indexes.
-    pub fn slots(&self) -> impl Iterator<Item = (usize, &Slot)> {
+    pub fn slots(&self) -> impl Iterator<Item = (usize, Slot<'_>)> {
         (0..SLOTS).filter_map(|index| Some((index, self.slot(index)?)))
     }
 }

@@ -213,7 +213,7 @@ impl Supervised {
 
     fn number(&self, slot: usize, field: usize) -> u32 {
         let mut bytes = [0; 4];
-        self.table.read_exact_at(&mut bytes, (table::offset(slot) + field) as u64).unwrap();
+        self.table.read_exact_at(&mut bytes, (table::entry_offset(slot) + field) as u64).unwrap();
         u32::from_ne_bytes(bytes)
     }
 
@@ -268,6 +268,7 @@ fn daemon(name: &str) -> Daemon {
     Daemon {
         group: name.into(),
         slot: 0,
+        secret: 0,
         generation: 0,
         apache: std::process::id(),
         processes: 1,
