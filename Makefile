@@ -64,11 +64,12 @@ system:
 rust:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install it as https://rustup.rs says, then try again."; exit 1; }
 
+# Pyramid needs pkg_resources, which later versions of setuptools do not have.
 $(VENV)/created: Makefile | system
 	@echo "==> Creating $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
-	@$(PUBLIC) $(PIP) install 'setuptools>=77' 'setuptools-rust>=1.11' 'django~=5.2' 'flask~=3.0' pytest \
+	@$(PUBLIC) $(PIP) install 'setuptools>=77,<81' 'setuptools-rust>=1.11' 'django~=5.2' 'flask~=3.0' pytest \
 		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3'
 	@touch $@
 

@@ -73,7 +73,7 @@ impl End<'_> {
         let ordered = self.reason.is_some();
         match status.signal() {
             // That it was stuck, and where, is known.
-            _ if self.told && (self.recording.forced || self.killed) => None,
+            _ if self.told && (self.recording.forced || self.killed || self.is_over_the_hard_limit(status)) => None,
             _ if self.recording.forced => Some("did not end within its shutdown-timeout and was ended by force".into()),
             _ if self.killed => Some("did not end within its shutdown-timeout and was killed".into()),
             Some(_) if self.is_out_of_memory() => {
@@ -86,6 +86,11 @@ impl End<'_> {
             None if (ordered || status.success()) && !self.is_executing() => None,
             None => Some(exit::describe(status)),
         }
+    }
+
+    /// Whether the kernel has put an end to it: the hard limit of `cpu-time-limit` comes a little after the one that it can hear of.
+    fn is_over_the_hard_limit(&self, status: ExitStatus) -> bool {
+        self.reason == Some(Reason::CpuTimeLimit) && status.signal() == Some(libc::SIGKILL)
     }
 
     /// Whether requests have ended with it.
@@ -184,6 +189,7 @@ mod tests {
     fn who_was_told_of_before_has_no_other_record_unless_it_crashes() {
         let told = |end: &mut End<'_>| (end.told, end.killed) = (true, true);
         assert_eq!(first_line(9, Some(Reason::RequestTimeout), told), "");
+        assert_eq!(first_line(9, Some(Reason::CpuTimeLimit), |end| end.told = true), "");
         assert!(first_line(11, Some(Reason::RequestTimeout), |end| end.told = true).contains("signal 11"));
     }
 

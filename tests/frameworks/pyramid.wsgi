@@ -1,6 +1,10 @@
 """The common pages, with Pyramid."""
 
+import warnings
 from wsgiref.validate import validator
+
+# Pyramid's own, about setuptools; not what is looked for here.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from pyramid.config import Configurator
 from pyramid.response import Response
