@@ -13,7 +13,7 @@ SITE := $(PLACE)/examples/mysite
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 export PYO3_PYTHON := $(VENV)/bin/python
 
-RUST := Cargo.toml Cargo.lock build.rs .cargo src wire engine supervisor apxs httpd-conf express
+RUST := Cargo.toml Cargo.lock build.rs .cargo src wire unix engine supervisor apxs httpd-conf express
 SOURCES := $(shell find $(RUST) setup.py pyproject.toml python/mod_wsgi -type f -not -name '*.pyc')
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.

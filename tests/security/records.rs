@@ -1,0 +1,1 @@
+//! An application can neither forge, cut nor flood the logs.
