@@ -107,6 +107,7 @@ fn main() {
     bindgen::Builder::default()
         .header("src/httpd/bindings.h")
         .clang_args(&flags)
+        .clang_args(builtin_headers())
         .allowlist_recursively(true)
         .allowlist_function(FUNCTIONS.join("|"))
         .allowlist_type(TYPES.join("|"))
@@ -138,6 +139,15 @@ fn main() {
     }
     // httpd's headers have unused parameters in inline functions.
     shim.flag_if_supported("-Wno-unused-parameter").compile("wsgi_shim");
+}
+
+/// Where `stddef.h` and its like are, which belong to a compiler and not to the system. libclang alone, without the package of clang's own
+/// (`libclang1` on Debian, the wheel `libclang` on PyPI), has none: then those of the C compiler do, which are looked for last.
+fn builtin_headers() -> Vec<String> {
+    let asked = cc::Build::new().get_compiler().to_command().arg("-print-file-name=include").output();
+    let folder = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned()).unwrap_or_default();
+    // A compiler that does not know the folder repeats the question.
+    if folder.starts_with('/') { vec!["-idirafter".to_owned(), folder] } else { Vec::new() }
 }
 
 /// Include folders and defines with which httpd itself was compiled.

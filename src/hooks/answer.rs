@@ -30,14 +30,11 @@ pub fn judge(head: &Head<'_>, override_errors: bool, local_redirects: bool) -> D
     if override_errors && (400..600).contains(&head.status) {
         return Disposition::Replace(head.status);
     }
-    if local_redirects
-        && head.status == 200
-        && let Some(location) = value(head, b"Location")
-        && location.starts_with(b"/")
-    {
-        return Disposition::Redirect(location.to_vec());
+    let local = |location: &&[u8]| local_redirects && head.status == 200 && location.starts_with(b"/");
+    match value(head, b"Location").filter(local) {
+        Some(location) => Disposition::Redirect(location.to_vec()),
+        None => Disposition::Send,
     }
-    Disposition::Send
 }
 
 /// The value of a header; of several the last.

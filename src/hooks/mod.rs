@@ -52,10 +52,10 @@ pub fn child_init() {
     }
     if let Some(plan) = &runtime.embedded {
         process::set_variables(&plan.environment);
-        if plan.is_eager()
-            && let Err(error) = embedded::engine(plan)
-        {
-            log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));
+        if plan.is_eager() {
+            if let Err(error) = embedded::engine(plan) {
+                log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));
+            }
         }
     }
 }

@@ -118,9 +118,7 @@ impl From<Malformed> for BeginError {
 
 impl Routes {
     fn announce(&mut self, route: &[u8], out: &mut Vec<u8>) -> Result<u16, BeginError> {
-        if let Some((last, id)) = &self.last
-            && **last == *route
-        {
+        if let Some((_, id)) = self.last.as_ref().filter(|(last, _)| **last == *route) {
             return Ok(*id);
         }
         let id = match self.known.get(route) {

@@ -277,9 +277,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.unsent || self.unpassed {
             match self.inbox.receive(&self.connection.stream, false) {
                 Err(error) if is_timeout(&error) => {
-                    if !self.more_soon()
-                        && let Err(Gone) = self.flush()
-                    {
+                    if !self.more_soon() && self.flush().is_err() {
                         return Step::Over(Outcome::ClientGone);
                     }
                 }
