@@ -13,7 +13,8 @@ const UNSAFE_WORD: &str = concat!("un", "safe");
 const UNSAFE_CODE: [&str; 5] = ["src/httpd", "src/embedded", "engine/src/ffi", "supervisor/src/sys", "tests/harness"];
 
 /// The folders with Rust code of the workspace.
-const CODE: [&str; 9] = ["src", "wire", "engine", "supervisor", "apxs", "httpd-conf", "express", "tests", "benches"];
+const CODE: [&str; 10] =
+    ["src", "wire", "unix", "engine", "supervisor", "apxs", "httpd-conf", "express", "tests", "benches"];
 
 /// Longest file: one that is longer holds more than one concept.
 const LONGEST: usize = 600;

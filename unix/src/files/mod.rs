@@ -1,0 +1,131 @@
+//! Files of others. A program with rights, root above all, opens, runs, writes and gives away nothing that somebody else may have put where it
+//! looks: every folder up to `/` and the file itself belong to somebody who is trusted, and nobody else may write to them. Whoever has a file to
+//! read, a program to run or a folder to make in a place that a configuration names does it through here, so that there is one rule.
+//!
+//! * A folder that others may write to is accepted where it has the sticky bit (`/tmp`): what is in it belongs to somebody who is trusted, and
+//!   nobody else can move that.
+//! * A group that may write is accepted where it has no other member than the owner ([`crate::user::is_group_of`]).
+//! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way never is.
+//! * Nothing is opened before it is known to be a regular file, and then without waiting for it.
+
+mod make;
+mod refusal;
+mod rights;
+mod walk;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+pub use self::make::{Access, make_folder, write};
+pub use self::refusal::{Kind, Refused};
+use self::walk::{Folder, check};
+use crate::user::Ids;
+
+/// Whose files and folders are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owners(Vec<u32>);
+
+impl Owners {
+    /// Root, and the user that this process runs as.
+    #[must_use]
+    pub fn own() -> Self {
+        Self(vec![0]).and(geteuid().as_raw())
+    }
+
+    /// This user as well.
+    #[must_use]
+    pub fn and(mut self, uid: u32) -> Self {
+        if !self.0.contains(&uid) {
+            self.0.push(uid);
+        }
+        self
+    }
+
+    fn include(&self, uid: u32) -> bool {
+        self.0.contains(&uid)
+    }
+}
+
+/// Whether a file, with all folders above it, is as these owners made it.
+///
+/// # Errors
+/// [`Refused`], also where it is no regular file.
+pub fn check_file(path: &Path, owners: &Owners) -> Result<(), Refused> {
+    open(path, owners).map(drop)
+}
+
+/// Whether what is put into a folder by one of these owners stays as it is.
+///
+/// # Errors
+/// [`Refused`], also where it is no folder.
+pub fn check_folder(path: &Path, owners: &Owners) -> Result<(), Refused> {
+    Folder::walk(path, owners).map(drop)
+}
+
+/// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all folders above it. Where something on the
+/// way belongs to `user` instead, the file is read with that user's rights: what they could not read themselves they do not get.
+///
+/// # Errors
+/// [`Refused`]
+pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, Refused> {
+    let own = Owners::own();
+    match (read_here(path, most, &own), user) {
+        (Err(Refused::Owner { owner, .. }), Some(user)) if owner == user.uid => {
+            let theirs = own.and(user.uid);
+            rights::with(user, || read_here(path, most, &theirs))
+                .unwrap_or_else(|source| Err(Refused::Rights { path: path.to_owned(), user: user.uid, source }))
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+fn read_here(path: &Path, most: u64, owners: &Owners) -> Result<Vec<u8>, Refused> {
+    let file = open(path, owners)?;
+    let size = file.metadata().map_err(Refused::at(path))?.len();
+    if size > most {
+        return Err(Refused::TooLong { path: path.to_owned(), most });
+    }
+    // It may still grow. One allocation of the right size: the caller may want to overwrite what was in it.
+    let mut text = Vec::with_capacity(usize::try_from(most.min(size) + 1).unwrap_or_default());
+    file.take(most + 1).read_to_end(&mut text).map_err(Refused::at(path))?;
+    if text.len() as u64 > most { Err(Refused::TooLong { path: path.to_owned(), most }) } else { Ok(text) }
+}
+
+/// Opens a regular file for reading.
+fn open(path: &Path, owners: &Owners) -> Result<File, Refused> {
+    let (parent, name) = ends(path)?;
+    let folder = Folder::walk(parent, owners)?;
+    let failed = |error: Errno| Refused::at(path)(error.into());
+    // A look first: opening a device may do something.
+    let seen = statat(folder.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+    check_regular(path, &seen, owners)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = openat(folder.descriptor(), name, flags, Mode::empty()).map_err(failed)?;
+    check_regular(path, &fstat(&file).map_err(failed)?, owners)?;
+    Ok(file.into())
+}
+
+fn check_regular(path: &Path, found: &Stat, owners: &Owners) -> Result<(), Refused> {
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => check(path, Kind::File, found, owners),
+        FileType::Symlink => Err(Refused::Link { path: path.to_owned() }),
+        _ => Err(Refused::NotRegular { path: path.to_owned() }),
+    }
+}
+
+/// The folder that a path is in, and its name there.
+fn ends(path: &Path) -> Result<(&Path, &OsStr), Refused> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(Refused::NotRegular { path: path.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Why a file or folder is not used, in a sentence that names what is wrong with which part of its path, and the cure.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::user;
+
+/// What a part of a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The file at its end.
+    File,
+    /// A folder on the way.
+    Folder,
+    /// A symbolic link on the way.
+    Link,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::File => "the file",
+            Kind::Folder => "the folder",
+            Kind::Link => "the link",
+        })
+    }
+}
+
+/// Who may write to something besides its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A group with others in it.
+    Group(u32),
+    /// All users.
+    Everybody,
+}
+
+impl Writer {
+    fn shown(self) -> String {
+        match self {
+            Self::Group(gid) => format!("the group {}", user::group_shown(gid)),
+            Self::Everybody => "everybody".to_owned(),
+        }
+    }
+
+    fn letter(self) -> char {
+        if self == Self::Everybody { 'o' } else { 'g' }
+    }
+}
+
+/// Why a file or folder is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Somebody else's.
+    #[error("{kind} {} belongs to {}, who could put anything in its place; give it to root (chown), or use another place",
+        path.display(), user::shown(*owner))]
+    Owner {
+        /// What it is.
+        kind: Kind,
+        /// The part of the path.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// Others may write to it.
+    #[error("{} may write to {kind} {}, and so decide what is there; take that right away (chmod {}-w {0})",
+        writer.shown(), path.display(), writer.letter())]
+    Writable {
+        /// What it is.
+        kind: Kind,
+        /// The part of the path.
+        path: PathBuf,
+        /// Who may write.
+        writer: Writer,
+    },
+    /// A symbolic link.
+    #[error("{} is a symbolic link; name what it leads to", .path.display())]
+    Link {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Links that never end.
+    #[error("there are too many symbolic links on the way to {}", .path.display())]
+    Loop {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A folder, device, FIFO or socket.
+    #[error("{} is no regular file", .path.display())]
+    NotRegular {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Something else than a folder.
+    #[error("{} is no folder", .path.display())]
+    NotFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It does not begin at `/`.
+    #[error("the path {} is not absolute", .path.display())]
+    Relative {
+        /// The path.
+        path: PathBuf,
+    },
+    /// More bytes than it may have.
+    #[error("the file {} is longer than {most} bytes, the most that is read of such a file", .path.display())]
+    TooLong {
+        /// The path.
+        path: PathBuf,
+        /// What it may have.
+        most: u64,
+    },
+    /// The rights of the user whose file it is cannot be taken.
+    #[error("{} belongs to {}, whose rights cannot be taken to read it: {source}; give it to root (chown)",
+        .path.display(), user::shown(*.user))]
+    Rights {
+        /// The path.
+        path: PathBuf,
+        /// The user.
+        user: u32,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The system says no.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The part of the path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Refused {
+    /// A failed system call about this path.
+    pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
+}

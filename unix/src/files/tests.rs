@@ -1,0 +1,161 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::PathBuf;
+
+use super::*;
+use crate::user::Ids;
+
+/// Somebody else, who needs no entry in any database.
+const OTHER: u32 = 54_321;
+
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn file(folder: &Path, name: &str, mode: u32) -> PathBuf {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "A=1\n").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+    path
+}
+
+fn mode_of(path: &Path) -> u32 {
+    path.symlink_metadata().unwrap().mode() & 0o7777
+}
+
+/// Only root can make a file somebody else's.
+fn cannot_give_away() -> bool {
+    let cannot = !geteuid().is_root();
+    if cannot {
+        eprintln!("NOT RUN: files of other users need root");
+    }
+    cannot
+}
+
+#[test]
+fn ones_own_file_is_read() {
+    let scratch = scratch();
+    let path = file(scratch.path(), "a/secrets", 0o600);
+    assert_eq!(read(&path, 4, None).unwrap(), b"A=1\n");
+    assert!(matches!(read(&path, 3, None), Err(Refused::TooLong { most: 3, .. })));
+    assert!(matches!(read(Path::new("secrets"), 4, None), Err(Refused::Relative { .. })));
+    assert!(matches!(read(scratch.path(), 4, None), Err(Refused::NotRegular { .. })));
+    let nothing = read(&scratch.path().join("a/nothing"), 4, None).unwrap_err();
+    assert!(nothing.to_string().contains("a/nothing: No such file"), "{nothing}");
+}
+
+#[test]
+fn what_others_may_write_to_is_refused_wherever_it_is_on_the_way() {
+    let scratch = scratch();
+    let path = file(scratch.path(), "open/below/secrets", 0o600);
+    fs::set_permissions(scratch.path().join("open"), Permissions::from_mode(0o777)).unwrap();
+    let error = read(&path, 100, None).unwrap_err().to_string();
+    assert!(error.starts_with("everybody may write to the folder") && error.contains("open, "), "{error}");
+    assert!(error.contains("chmod o-w") && !error.contains("below"), "{error}");
+    fs::set_permissions(scratch.path().join("open"), Permissions::from_mode(0o1777)).unwrap();
+    assert!(read(&path, 100, None).is_ok(), "what is in a sticky folder stays its owner's");
+    let error = read(&file(scratch.path(), "secrets", 0o602), 100, None).unwrap_err().to_string();
+    assert!(error.starts_with("everybody may write to the file"), "{error}");
+}
+
+#[test]
+fn a_group_with_others_in_it_must_not_write() {
+    if cannot_give_away() {
+        return;
+    }
+    let scratch = scratch();
+    let path = file(scratch.path(), "shared/secrets", 0o640);
+    let folder = scratch.path().join("shared");
+    fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+    assert!(read(&path, 100, None).is_ok(), "root's own group");
+    chown(&folder, None, Some(OTHER)).unwrap();
+    let error = read(&path, 100, None).unwrap_err().to_string();
+    assert!(error.contains("the group gid 54321 may write") && error.contains("chmod g-w"), "{error}");
+}
+
+#[test]
+fn a_link_at_the_end_is_never_followed_and_one_on_the_way_only_if_it_is_ones_own() {
+    let scratch = scratch();
+    let path = file(scratch.path(), "real/secrets", 0o600);
+    symlink(&path, scratch.path().join("link")).unwrap();
+    assert!(matches!(read(&scratch.path().join("link"), 100, None), Err(Refused::Link { .. })));
+    fs::create_dir(scratch.path().join("deep")).unwrap();
+    symlink("../real", scratch.path().join("deep/way")).unwrap();
+    assert!(read(&scratch.path().join("deep/way/secrets"), 100, None).is_ok());
+    symlink("round", scratch.path().join("round")).unwrap();
+    assert!(matches!(read(&scratch.path().join("round/secrets"), 100, None), Err(Refused::Loop { .. })));
+    if !cannot_give_away() {
+        std::os::unix::fs::lchown(scratch.path().join("deep/way"), Some(OTHER), None).unwrap();
+        let error = read(&scratch.path().join("deep/way/secrets"), 100, None).unwrap_err();
+        assert!(matches!(error, Refused::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_fifo_keeps_nobody_waiting() {
+    let scratch = scratch();
+    let path = scratch.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    assert!(matches!(read(&path, 100, None), Err(Refused::NotRegular { .. })));
+    assert!(matches!(check_file(&path, &Owners::own()), Err(Refused::NotRegular { .. })));
+}
+
+#[test]
+fn a_file_of_the_user_is_read_with_the_users_rights_only() {
+    if cannot_give_away() {
+        return;
+    }
+    let scratch = scratch();
+    fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
+    let user = Ids { uid: OTHER, gid: OTHER, groups: vec![OTHER] };
+    let path = file(scratch.path(), "theirs/secrets", 0o600);
+    let folder = scratch.path().join("theirs");
+    for place in [&folder, &path] {
+        chown(place, Some(OTHER), Some(OTHER)).unwrap();
+    }
+    assert!(matches!(read(&path, 100, None), Err(Refused::Owner { owner: OTHER, .. })));
+    let stranger = Ids { uid: OTHER + 1, ..user.clone() };
+    assert!(matches!(read(&path, 100, Some(&stranger)), Err(Refused::Owner { owner: OTHER, .. })));
+    assert_eq!(read(&path, 100, Some(&user)).unwrap(), b"A=1\n");
+    // What root could read, behind a hard link and behind a folder that the user has exchanged.
+    let roots = file(scratch.path(), "roots/secrets", 0o600);
+    fs::hard_link(&roots, folder.join("hard")).unwrap();
+    assert!(matches!(read(&folder.join("hard"), 100, Some(&user)), Err(Refused::Io { .. })));
+    symlink(roots.parent().unwrap(), folder.join("way")).unwrap();
+    std::os::unix::fs::lchown(folder.join("way"), Some(OTHER), None).unwrap();
+    assert!(matches!(read(&folder.join("way/secrets"), 100, Some(&user)), Err(Refused::Io { .. })));
+    assert_eq!(read(&roots, 100, None).unwrap(), b"A=1\n", "this thread's rights are as they were");
+}
+
+#[test]
+fn folders_are_made_with_their_mode_and_left_alone_afterwards() {
+    let scratch = scratch();
+    let path = scratch.path().join("a/b");
+    assert!(make_folder(&path, Access::of_mode(0o711), &Owners::own()).unwrap());
+    assert_eq!((mode_of(&path), mode_of(path.parent().unwrap())), (0o711, 0o755));
+    assert!(!make_folder(&path, Access::of_mode(0o700), &Owners::own()).unwrap());
+    assert_eq!(mode_of(&path), 0o711);
+    symlink("a", scratch.path().join("link")).unwrap();
+    let link = scratch.path().join("link");
+    assert!(matches!(make_folder(&link, Access::of_mode(0o700), &Owners::own()), Err(Refused::Link { .. })));
+    if !cannot_give_away() {
+        let given = path.join("eggs");
+        assert!(make_folder(&given, Access::of_mode(0o700).given_to(OTHER, OTHER), &Owners::own()).unwrap());
+        assert_eq!(given.metadata().unwrap().uid(), OTHER);
+        let error = make_folder(&given.join("x"), Access::of_mode(0o700), &Owners::own()).unwrap_err();
+        assert!(matches!(error, Refused::Owner { owner: OTHER, .. }), "{error}");
+    }
+}
+
+#[test]
+fn files_are_replaced_whole_and_links_are_not_followed() {
+    let scratch = scratch();
+    let victim = file(scratch.path(), "victim", 0o600);
+    let path = scratch.path().join("conf");
+    symlink(&victim, &path).unwrap();
+    write(&path, b"new", Access::of_mode(0o640), &Owners::own()).unwrap();
+    assert_eq!((fs::read(&path).unwrap(), mode_of(&path)), (b"new".to_vec(), 0o640));
+    assert_eq!(fs::read(&victim).unwrap(), b"A=1\n");
+    assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2, "nothing else is left");
+}

@@ -1,0 +1,155 @@
+//! From `/` to a folder, one component after the other, so that nobody can exchange what has been looked at.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::Owners;
+use super::make::{Access, make};
+use super::refusal::{Kind, Refused, Writer};
+use crate::user::is_group_of;
+
+/// As many links as the kernel follows.
+const MOST_LINKS: u32 = 40;
+
+/// A folder needs only the right to enter it.
+#[cfg(target_os = "linux")]
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// A folder whose way from `/` has been checked.
+#[derive(Debug)]
+pub struct Folder {
+    /// It, and those above it, `/` first: where `..` of a link leads to.
+    way: Vec<OwnedFd>,
+    root: OwnedFd,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Walks to the folder.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub fn walk(path: &Path, owners: &Owners) -> Result<Self, Refused> {
+        Self::go(path, owners, false)
+    }
+
+    /// The same, and makes the folders that are missing.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub fn walk_making(path: &Path, owners: &Owners) -> Result<Self, Refused> {
+        Self::go(path, owners, true)
+    }
+
+    fn go(path: &Path, owners: &Owners, making: bool) -> Result<Self, Refused> {
+        let mut folder = Self::root(path, owners)?;
+        let mut ahead = components(path);
+        let mut links = 0;
+        while let Some(name) = ahead.pop_front() {
+            if let Some(target) = folder.step(&name, owners, making)? {
+                links += 1;
+                if links > MOST_LINKS {
+                    return Err(Refused::Loop { path: path.to_owned() });
+                }
+                if target.is_absolute() {
+                    folder = Self::root(&target, owners)?;
+                }
+                for name in components(&target).into_iter().rev() {
+                    ahead.push_front(name);
+                }
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The folder `/`, for a path that begins there.
+    fn root(path: &Path, owners: &Owners) -> Result<Self, Refused> {
+        if !path.is_absolute() {
+            return Err(Refused::Relative { path: path.to_owned() });
+        }
+        let top = Path::new("/");
+        let root = open(top, FOLDER, Mode::empty()).map_err(|error| Refused::at(top)(error.into()))?;
+        let found = fstat(&root).map_err(|error| Refused::at(top)(error.into()))?;
+        check(top, Kind::Folder, &found, owners)?;
+        Ok(Self { way: Vec::new(), root, path: top.to_owned() })
+    }
+
+    /// Its descriptor.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.way.last().unwrap_or(&self.root).as_fd()
+    }
+
+    /// Its path, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Enters the folder of that name, or gives the target of a link.
+    fn step(&mut self, name: &OsStr, owners: &Owners, making: bool) -> Result<Option<PathBuf>, Refused> {
+        if name == ".." {
+            self.way.pop();
+            self.path.pop();
+            return Ok(None);
+        }
+        let path = self.path.join(name);
+        let failed = |error: Errno| Refused::at(&path)(error.into());
+        let look = || statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW);
+        let seen = match look() {
+            Err(Errno::NOENT) if making => {
+                make(self, name, Access::of_mode(0o755))?;
+                look()
+            }
+            seen => seen,
+        };
+        let seen = seen.map_err(failed)?;
+        match FileType::from_raw_mode(seen.st_mode) {
+            FileType::Directory => {
+                let entered = openat(self.descriptor(), name, FOLDER, Mode::empty()).map_err(failed)?;
+                check(&path, Kind::Folder, &fstat(&entered).map_err(failed)?, owners)?;
+                self.way.push(entered);
+                self.path = path;
+                Ok(None)
+            }
+            FileType::Symlink => {
+                check(&path, Kind::Link, &seen, owners)?;
+                let target = readlinkat(self.descriptor(), name, Vec::new()).map_err(failed)?;
+                Ok(Some(PathBuf::from(OsString::from_vec(target.into_bytes()))))
+            }
+            _ => Err(Refused::NotFolder { path }),
+        }
+    }
+}
+
+/// The names of a path; that it begins at `/` is known elsewhere.
+fn components(path: &Path) -> VecDeque<OsString> {
+    let names = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    names.map(|part| part.as_os_str().to_owned()).collect()
+}
+
+/// Whether what was found is one of these owners', and nobody else may write to it.
+pub fn check(path: &Path, kind: Kind, found: &Stat, owners: &Owners) -> Result<(), Refused> {
+    let (mode, owner) = (found.st_mode, found.st_uid);
+    if !owners.include(owner) {
+        return Err(Refused::Owner { kind, path: path.to_owned(), owner });
+    }
+    // The bits of a link say nothing. A sticky folder may be written to, but what is in it is its owner's.
+    if kind == Kind::Link || (kind == Kind::Folder && mode & 0o1000 != 0) {
+        return Ok(());
+    }
+    let writable = |writer| Err(Refused::Writable { kind, path: path.to_owned(), writer });
+    if mode & 0o002 != 0 {
+        return writable(Writer::Everybody);
+    }
+    if mode & 0o020 != 0 && !is_group_of(owner, found.st_gid) {
+        return writable(Writer::Group(found.st_gid));
+    }
+    Ok(())
+}

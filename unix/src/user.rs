@@ -1,0 +1,88 @@
+//! Users and groups: their numbers, their names, and who else is in a group.
+
+use std::ffi::CStr;
+use std::{fs, io};
+
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+
+/// The numbers that make up a user's rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ids {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// All groups.
+    pub groups: Vec<u32>,
+}
+
+/// All groups that the system knows `user` in, and `main`.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn groups_of(user: &CStr, main: u32) -> io::Result<Vec<u32>> {
+    Ok(getgrouplist(user, Gid::from_raw(main))?.into_iter().map(Gid::as_raw).collect())
+}
+
+/// `name (uid)` for messages, or the number alone where no user has it.
+#[must_use]
+pub fn shown(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("{} (uid {uid})", user.name),
+        _ => format!("uid {uid}, which no user of this machine has"),
+    }
+}
+
+/// `name (gid)` for messages, or the number alone where no group has it.
+#[must_use]
+pub fn group_shown(gid: u32) -> String {
+    match Group::from_gid(Gid::from_raw(gid)) {
+        Ok(Some(group)) => format!("{} (gid {gid})", group.name),
+        _ => format!("gid {gid}"),
+    }
+}
+
+/// Whether nobody but `owner`, and root, has the rights of this group: it is root's own, or nobody else is in it. The groups of their own that
+/// many systems give their users, together with a umask of 002, make every folder of theirs writable for the group. Users of a directory service
+/// whose login group this is are not seen; they would have to be given somebody else's own group.
+#[must_use]
+pub fn is_group_of(owner: u32, gid: u32) -> bool {
+    if gid == 0 {
+        return true;
+    }
+    let Ok(Some(group)) = Group::from_gid(Gid::from_raw(gid)) else { return false };
+    let owner_name = User::from_uid(Uid::from_raw(owner)).ok().flatten().map(|user| user.name);
+    let Ok(users) = fs::read_to_string("/etc/passwd") else { return false };
+    group.mem.iter().all(|member| Some(member) == owner_name.as_ref()) && all_with_group(&users, gid, owner)
+}
+
+/// Whether `owner` is the only one of these lines of `passwd(5)`, root aside, whose login group this is.
+fn all_with_group(users: &str, gid: u32, owner: u32) -> bool {
+    users.lines().all(|line| {
+        let mut numbers = line.split(':').skip(2).map(|field| field.parse::<u32>());
+        let (uid, login) = (numbers.next(), numbers.next());
+        login != Some(Ok(gid)) || matches!(uid, Some(Ok(uid)) if uid == owner || uid == 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_with_another_user_in_it_is_not_its_owners_own() {
+        let users = "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nbob:x:1001:50::/home/bob:/bin/sh\n";
+        assert!(all_with_group(users, 1000, 1000));
+        assert!(!all_with_group(users, 1000, 1001), "ann has it");
+        assert!(!all_with_group(users, 50, 1000), "bob has it");
+        assert!(all_with_group(users, 77, 1000), "nobody has it");
+        assert!(is_group_of(12345, 0), "root may write anyway");
+        assert!(!is_group_of(0, u32::MAX - 7), "nobody can tell who is in a group without an entry");
+    }
+
+    #[test]
+    fn a_known_user_has_the_groups_of_the_system() {
+        assert!(groups_of(c"root", 0).unwrap().contains(&0));
+        assert!(shown(0).contains("root (uid 0)") && shown(54321).contains("54321"));
+    }
+}
