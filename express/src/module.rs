@@ -1,11 +1,16 @@
 //! `module-location`, `module-config` and `install-module`: the module in an Apache of one's own.
 
-use std::fs;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+#[cfg(unix)]
+use wsgi_unix::files::{self, Access, Owners};
 
 use crate::facts::Facts;
+
+/// What the module starts its processes with.
+#[cfg(unix)]
+const SUPERVISOR: &str = "mod_wsgi-supervisor";
 
 /// Why the module was not installed.
 #[derive(Debug, thiserror::Error)]
@@ -13,16 +18,18 @@ pub enum InstallError {
     /// There is no such folder.
     #[error("the modules directory {0} does not exist: create it, or name another with --modules-directory")]
     NoDirectory(Utf8PathBuf),
-    /// A file could not be copied.
-    #[error("cannot copy {from} to {to}: {source}")]
-    Copy {
+    /// A file of the installation cannot be read.
+    #[error("cannot read {from}: {source}; install mod_wsgi again")]
+    Read {
         /// The file.
         from: Utf8PathBuf,
-        /// Its copy.
-        to: Utf8PathBuf,
         /// Why not.
         source: io::Error,
     },
+    /// It cannot be put into the folder, or would not be safe there.
+    #[cfg(unix)]
+    #[error("{0}; name another folder with --modules-directory")]
+    Write(#[from] files::Refused),
 }
 
 /// The lines that load a module file in an Apache of one's own.
@@ -35,16 +42,20 @@ pub fn configuration(facts: &Facts, module: &Utf8Path) -> String {
     format!("{library}LoadModule wsgi_module \"{}\"\nWSGIPythonHome \"{}\"\n", path(module), path(&facts.prefix))
 }
 
-/// Copies the module into a folder of modules; the copy's path. The copy finds the supervisor through `WSGIPythonHome`.
+/// Copies the module into a folder of modules, and the supervisor, which the module runs from beside itself; the module's path there.
 ///
 /// # Errors
-/// [`InstallError`] when the folder is missing or cannot be written to.
+/// [`InstallError`] when the folder is missing, belongs to somebody else or cannot be written to.
+#[cfg(unix)]
 pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, InstallError> {
     let directory = directory.canonicalize_utf8().map_err(|_| InstallError::NoDirectory(directory.to_owned()))?;
-    let (from, to) = (&facts.module, directory.join(facts.module.file_name().unwrap_or_default()));
-    // A module that is mapped by a running Apache is replaced, not written over.
-    let fresh = to.with_extension("new");
-    let result = fs::copy(from, &fresh).and_then(|_| fs::rename(&fresh, &to));
-    result.map_err(|source| InstallError::Copy { from: from.clone(), to: to.clone(), source })?;
-    Ok(to)
+    let module = directory.join(facts.module.file_name().unwrap_or_default());
+    let supervisor = facts.module.with_file_name(SUPERVISOR);
+    // The module last: without the other it is of no use.
+    for (from, to, mode) in [(&supervisor, directory.join(SUPERVISOR), 0o755), (&facts.module, module.clone(), 0o644)] {
+        let content = std::fs::read(from).map_err(|source| InstallError::Read { from: from.clone(), source })?;
+        // What a running Apache has mapped is replaced, not written over.
+        files::write(to.as_std_path(), &content, Access::of_mode(mode), &Owners::own())?;
+    }
+    Ok(module)
 }

@@ -138,7 +138,8 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
     }
 }
 
-fn identity(group: &Group, apache: &User, apache_gid: u32) -> Identity {
+/// The user and groups of a group's processes, where Apache runs as root.
+pub fn identity(group: &Group, apache: &User, apache_gid: u32) -> Identity {
     let options = &group.options;
     let user = options.user.as_ref().unwrap_or(apache);
     Identity {

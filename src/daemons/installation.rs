@@ -1,67 +1,110 @@
 //! Where the rest of the product is installed: the supervisor, and the Python package for daemons whose interpreter has none of its own.
 //!
 //! `LoadModule` may name the module inside the package, where everything is beside it, or a copy of it among Apache's modules
-//! (`mod_wsgi-express install-module`). Then the package is found in the virtual environments that the configuration names.
+//! (`mod_wsgi-express install-module`), which has the supervisor beside it too. The supervisor runs as root where Apache does: it is never looked
+//! for anywhere else, and taken only from whom root has trusted by loading the module. The package runs as the user of a group; that of a
+//! copied module is found in `WSGIPythonHome`, and never in the `python-home` of a group, which other groups have no reason to trust.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use wsgi_unix::files::{self, Owners, Refused};
 
 const SUPERVISOR: &str = "mod_wsgi-supervisor";
 
 /// What belongs to the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
-    /// The supervisor's executable.
-    pub supervisor: PathBuf,
+    /// The program that starts the daemons.
+    pub supervisor: Supervisor,
     /// The folder that holds the Python package.
     pub package: Option<PathBuf>,
 }
 
-/// There is no supervisor.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "{SUPERVISOR} is neither in {} nor in {}; install mod_wsgi there with pip, or load the module from where pip has installed it",
-    .module.display(),
-    places(.homes)
-)]
-pub struct Missing {
-    module: PathBuf,
-    homes: Vec<PathBuf>,
+/// The supervisor's executable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supervisor {
+    path: PathBuf,
+    /// Whom root believes about it: root, and the owner of the module, who could have put anything into that. An ordinary user runs what
+    /// they have chosen.
+    owners: Option<Owners>,
 }
 
-fn places(homes: &[PathBuf]) -> String {
-    match homes {
-        [] => "a virtual environment (WSGIPythonHome is not set)".to_owned(),
-        _ => homes.iter().map(|h| format!("the site-packages of {}", h.display())).collect::<Vec<_>>().join(", "),
-    }
+/// Why the supervisor is not started.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The module's own file cannot be looked at.
+    #[error("cannot look at the module {}: {source}", .module.display())]
+    Module {
+        /// Its path.
+        module: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is none.
+    #[error(
+        "{SUPERVISOR} is not in {}, beside the module: run `mod_wsgi-express install-module`, which puts both there, or load the module from where \
+         pip has installed it", .0.display()
+    )]
+    Missing(PathBuf),
+    /// Somebody else could have put it there.
+    #[error("root does not run {}: {reason}", .supervisor.display())]
+    Refused {
+        /// Its path.
+        supervisor: PathBuf,
+        /// Who could.
+        reason: Refused,
+    },
 }
 
 impl Installation {
-    /// Looks beside the module, then in the Python homes.
+    /// Finds what belongs to a module file. `home` is `WSGIPythonHome`.
     ///
     /// # Errors
-    /// [`Missing`]
-    pub fn find<'h>(module: &Path, homes: impl Iterator<Item = &'h [u8]>) -> Result<Self, Missing> {
-        let homes: Vec<PathBuf> = homes.map(|home| PathBuf::from(OsStr::from_bytes(home))).collect();
-        let beside = module.parent().unwrap_or(Path::new("/")).to_owned();
-        let servers = std::iter::once(beside.clone()).chain(homes.iter().flat_map(|home| servers_in(home)));
-        let found = servers.map(|server| Self::in_folder(&server)).find(|i| i.supervisor.is_file());
-        found.ok_or(Missing { module: beside, homes })
+    /// [`Unusable::Module`] or [`Unusable::Missing`].
+    pub fn find(module: &Path, home: Option<&[u8]>) -> Result<Self, Unusable> {
+        // Among Apache's modules there may be a link to the file.
+        let failed = |source| Unusable::Module { module: module.to_owned(), source };
+        let file = module.canonicalize().map_err(failed)?;
+        let owner = file.metadata().map_err(failed)?.uid();
+        let server = file.parent().unwrap_or(Path::new("/"));
+        let path = server.join(SUPERVISOR);
+        if path.symlink_metadata().is_err() {
+            return Err(Unusable::Missing(server.to_owned()));
+        }
+        let owners = rustix::process::geteuid().is_root().then(|| Owners::own().and(owner));
+        let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
+        let package = package_of(server)
+            .or_else(|| home.and_then(|home| servers_in(home).iter().find_map(|server| package_of(server))));
+        Ok(Self { supervisor: Supervisor { path, owners }, package })
     }
+}
 
-    /// What is or would be installed together with `<package>/mod_wsgi/server/`.
-    fn in_folder(server: &Path) -> Self {
-        let package = server.parent().filter(|package| {
-            server.file_name() == Some(OsStr::new("server"))
-                && package.file_name() == Some(OsStr::new("mod_wsgi"))
-                && package.join("_daemon.py").exists()
-        });
-        let package = package.and_then(Path::parent).map(Path::to_owned);
-        Self { supervisor: server.join(SUPERVISOR), package }
+impl Supervisor {
+    /// Its path, if it is still as somebody who is trusted has made it.
+    ///
+    /// # Errors
+    /// [`Unusable::Refused`]
+    pub fn checked(&self) -> Result<&Path, Unusable> {
+        let outcome = self.owners.as_ref().map_or(Ok(()), |owners| files::check_file(&self.path, owners));
+        outcome
+            .map(|()| self.path.as_path())
+            .map_err(|reason| Unusable::Refused { supervisor: self.path.clone(), reason })
     }
+}
+
+/// The folder of the package whose folder `mod_wsgi/server` this is.
+fn package_of(server: &Path) -> Option<PathBuf> {
+    let package = server.parent()?;
+    let is_ours = server.file_name() == Some(OsStr::new("server"))
+        && package.file_name() == Some(OsStr::new("mod_wsgi"))
+        && package.join("_daemon.py").exists();
+    package.parent().filter(|_| is_ours).map(Path::to_owned)
 }
 
 /// `<home>/lib/python3.*/site-packages/mod_wsgi/server`, for each Python version that is there, and the same in `lib64`.
@@ -79,6 +122,8 @@ fn servers_in(home: &Path) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// A folder of its own for a test, removed at its end.
@@ -88,7 +133,7 @@ mod tests {
         fn new(name: &str) -> Self {
             let folder = std::env::temp_dir().join(format!("wsgi-installation-{}-{name}", std::process::id()));
             fs::create_dir_all(&folder).unwrap();
-            Self(folder)
+            Self(folder.canonicalize().unwrap())
         }
 
         fn file(&self, path: &str) -> PathBuf {
@@ -114,29 +159,41 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_beside_the_module() {
+    fn everything_is_beside_the_module_also_behind_a_link() {
         let scratch = Scratch::new("beside");
         let module = installed(&scratch);
-        let found = Installation::find(&module, std::iter::empty()).unwrap();
-        assert_eq!(found.supervisor, module.with_file_name(SUPERVISOR));
-        assert_eq!(found.package, Some(scratch.0.join(SITE)));
+        let link = scratch.file("modules/other.so").with_file_name("mod_wsgi.so");
+        std::os::unix::fs::symlink(&module, &link).unwrap();
+        for path in [&module, &link] {
+            let found = Installation::find(path, None).unwrap();
+            assert_eq!(found.supervisor.path, module.with_file_name(SUPERVISOR));
+            assert_eq!(found.package, Some(scratch.0.join(SITE)));
+        }
     }
 
     #[test]
-    fn a_copy_of_the_module_finds_the_rest_in_a_python_home() {
+    fn a_copied_module_has_its_supervisor_beside_it_and_the_package_in_the_python_home() {
         let scratch = Scratch::new("copy");
-        let supervisor = installed(&scratch).with_file_name(SUPERVISOR);
+        installed(&scratch);
         let module = scratch.file("modules/mod_wsgi.so");
         let home = scratch.0.join("venv");
-        let found = Installation::find(&module, [&b"/nowhere"[..], home.as_os_str().as_bytes()].into_iter()).unwrap();
-        assert_eq!((found.supervisor, found.package), (supervisor, Some(scratch.0.join(SITE))));
+        let find = || Installation::find(&module, Some(home.as_os_str().as_bytes()));
+        let missing = find().unwrap_err().to_string();
+        assert!(missing.contains("/modules, beside the module") && missing.contains("install-module"), "{missing}");
+        let supervisor = scratch.file("modules/mod_wsgi-supervisor");
+        let found = find().unwrap();
+        assert_eq!((found.supervisor.path, found.package), (supervisor, Some(scratch.0.join(SITE))));
+        assert_eq!(Installation::find(&module, None).unwrap().package, None);
     }
 
     #[test]
-    fn both_places_are_named_if_it_is_nowhere() {
-        let scratch = Scratch::new("nowhere");
-        let module = scratch.file("modules/mod_wsgi.so");
-        let error = Installation::find(&module, [&b"/nowhere"[..]].into_iter()).unwrap_err().to_string();
-        assert!(error.contains("/modules") && error.contains("/nowhere"), "{error}");
+    fn a_supervisor_that_somebody_else_could_exchange_is_refused_in_words() {
+        let scratch = Scratch::new("refused");
+        let supervisor = installed(&scratch).with_file_name(SUPERVISOR);
+        fs::set_permissions(supervisor.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+        let program = |owners| Supervisor { path: supervisor.clone(), owners };
+        let error = program(Some(Owners::own())).checked().unwrap_err().to_string();
+        assert!(error.contains("everybody may write to the folder") && error.contains("mod_wsgi/server"), "{error}");
+        assert!(program(None).checked().is_ok(), "an ordinary user runs what they have chosen");
     }
 }

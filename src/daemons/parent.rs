@@ -4,7 +4,6 @@
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,13 +14,14 @@ use wsgi_wire::control::Configure;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 
+use super::installation::Supervisor;
 use crate::httpd::control;
 use crate::httpd::shared::SharedTable;
 
 /// Everything that is needed to start the supervisor, again if it dies.
 pub struct Launch {
-    /// The executable.
-    pub program: PathBuf,
+    /// The program.
+    pub supervisor: Supervisor,
     /// The process table.
     pub table: SharedTable,
     /// What it is told.
@@ -66,8 +66,9 @@ pub fn forget() {
 
 fn start(launch: &Launch) -> io::Result<()> {
     use std::os::fd::AsFd;
-    control::start(&launch.program, launch.table, launch.error_logs.first().map(AsFd::as_fd))
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", launch.program.display())))?;
+    let program = launch.supervisor.checked().map_err(io::Error::other)?;
+    control::start(program, launch.table, launch.error_logs.first().map(AsFd::as_fd))
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
     tell(launch)
 }
 

@@ -1,11 +1,6 @@
 //! `WSGIDaemonProcess`: the options of a process group.
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-
 use wsgi_wire::environment;
 
 use super::Line;
@@ -173,7 +168,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("lang", |o, v, _| some(&mut o.lang, v.text())),
     ("locale", |o, v, _| some(&mut o.locale, v.text())),
     ("env", |o, v, _| variable(&v).map(|variable| o.env.push(variable))),
-    ("env-file", |o, v, _| env_file(v).map(|path| o.env_files.push(path))),
+    ("env-file", |o, v, _| v.absolute().map(|path| o.env_files.push(path))),
     ("python-home", |o, v, _| some(&mut o.python_home, v.text())),
     ("python-path", |o, v, _| put(&mut o.python_path, Ok(v.paths()))),
     ("python-eggs", |o, v, _| some(&mut o.python_eggs, v.text())),
@@ -265,33 +260,6 @@ fn variable(value: &Value<'_>) -> Result<(Vec<u8>, Vec<u8>), Invalid> {
         Ok((name, value)) => Ok((name.to_vec(), value.to_vec())),
         Err(error) => Err(Invalid::Conflict(format!("env: {error}"))),
     }
-}
-
-/// Checks the file now, so that a mistake is an error of the configuration; whoever starts the processes reads it again. Nothing of it stays in the
-/// memory of Apache, whose children inherit that.
-fn env_file(value: Value<'_>) -> Result<Vec<u8>, Invalid> {
-    let path = value.absolute()?;
-    let wrong = |reason: &dyn std::fmt::Display| Invalid::Conflict(format!("env-file `{}`: {reason}", show(&path)));
-    let mut file = std::fs::File::open(OsStr::from_bytes(&path)).map_err(|error| wrong(&error))?;
-    let facts = file.metadata().map_err(|error| wrong(&error))?;
-    if !facts.is_file() {
-        return Err(wrong(&"it is no regular file"));
-    }
-    if facts.mode() & 0o002 != 0 {
-        return Err(wrong(
-            &"everybody may write to it, and so decide what the processes do; take that right away (chmod o-w)",
-        ));
-    }
-    let mut text = Vec::with_capacity(facts.len() as usize + 1);
-    let outcome = match file.read_to_end(&mut text) {
-        Ok(_) => {
-            environment::read(&text, |_, _| {}).map_err(|(line, error)| wrong(&format_args!("line {line}: {error}")))
-        }
-        Err(error) => Err(wrong(&error)),
-    };
-    text.fill(0);
-    std::hint::black_box(&text);
-    outcome.map(|()| path)
 }
 
 /// Sets `WSGIDaemonProcess name [option=value …]`.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod check;
 mod client;
 mod exchange;
 mod handler;
@@ -14,6 +15,7 @@ use std::sync::PoisonError;
 
 use wsgi_wire::record::Level;
 
+pub use self::check::check_config;
 pub use self::handler::handler;
 pub use self::start::post_config;
 pub use self::status::mod_status_part;

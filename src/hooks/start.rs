@@ -14,7 +14,7 @@ use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::Server as ServerFacts;
 
 use crate::daemons::configure::{GroupLog, LogStyle, Surroundings, configure, embedded};
-use crate::daemons::installation::{Installation, Missing};
+use crate::daemons::installation::{Installation, Unusable};
 use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
 use crate::daemons::{self, Runtime};
 use crate::directives::configuration::{Configuration, DRAFT, Group, InterpreterSection};
@@ -32,7 +32,7 @@ enum StartError {
     #[error("cannot find out where mod_wsgi.so was loaded from; mod_wsgi-supervisor is expected beside it")]
     Place,
     #[error(transparent)]
-    Installation(#[from] Missing),
+    Installation(#[from] Unusable),
     #[error("cannot start the supervisor of the daemon processes: {0}")]
     Supervisor(io::Error),
     #[error("the default path of the daemon sockets cannot be used; set WSGISocketPrefix to a short path")]
@@ -104,7 +104,7 @@ fn start(
     };
     let socket_prefix = String::from_utf8(prefix).map_err(|_| StartError::SocketPrefix)?;
     let module = control::module_path().ok_or(StartError::Place)?;
-    let installation = Installation::find(module, python_homes(configuration));
+    let installation = Installation::find(module, configuration.python.home.as_deref());
     let servers: Vec<Server<'_>> = main.all().collect();
     let logs = ErrorLogs::of(configuration, &servers)?;
     let package = installation.as_ref().ok().and_then(|i| i.package.as_deref());
@@ -127,17 +127,13 @@ fn start(
         runtime.groups = daemons::groups(configuration, &records, main.timeout(), workers);
         runtime.table = Some(table);
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
-        let program = installation?.supervisor;
-        launch(Launch { program, table, configure, error_logs: logs.descriptors }).map_err(StartError::Supervisor)?;
+        let supervisor = installation?.supervisor;
+        supervisor.checked()?;
+        launch(Launch { supervisor, table, configure, error_logs: logs.descriptors })
+            .map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
     Ok(runtime)
-}
-
-/// The Python installations and virtual environments that the configuration names.
-fn python_homes(configuration: &Configuration) -> impl Iterator<Item = &[u8]> {
-    let groups = configuration.groups.iter().map(|g| &g.options.python_home);
-    std::iter::once(&configuration.python.home).chain(groups).flatten().map(Vec::as_slice)
 }
 
 fn is_file(path: &[u8]) -> bool {

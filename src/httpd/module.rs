@@ -62,6 +62,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
         // SAFETY: called by httpd while it collects hooks; functions and arrays are static.
         unsafe {
             sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), MIDDLE);
@@ -90,6 +91,19 @@ unsafe extern "C" fn pre_config(_pconf: *mut apr_pool_t, _plog: *mut apr_pool_t,
     guard::enter("pre_config", || {
         hooks::before_configuration();
         sys::OK
+    })
+}
+
+unsafe extern "C" fn check_config(
+    _pconf: *mut apr_pool_t,
+    _plog: *mut apr_pool_t,
+    ptemp: *mut apr_pool_t,
+    server: *mut server_rec,
+) -> c_int {
+    guard::enter("check_config", || {
+        // SAFETY: httpd hands over a temporary pool, and the main server.
+        let (ptemp, server) = unsafe { (Pool::from_raw(ptemp), Server::from_raw(server)) };
+        hooks::check_config(ptemp, server).code()
     })
 }
 

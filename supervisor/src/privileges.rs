@@ -6,10 +6,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use wsgi_unix::user::Ids;
 use wsgi_wire::control::{Identity, Resource, Spawn};
 
-use crate::sys::child::{Directory, Ids};
-use crate::sys::groups::groups_of;
+use crate::sys::child::Directory;
 
 /// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them their sockets.
 const NEEDED: [CapabilitySet; 9] = [
@@ -42,18 +42,7 @@ pub fn reduce() -> io::Result<()> {
 
 /// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
 pub fn ids(identity: &Identity) -> io::Result<Ids> {
-    let mut groups = match &identity.groups {
-        Some(groups) => groups.clone(),
-        None if identity.name.is_empty() => Vec::new(),
-        None => {
-            let name = CString::new(identity.name.to_vec())?;
-            groups_of(&name, identity.gid)?
-        }
-    };
-    if !groups.contains(&identity.gid) {
-        groups.insert(0, identity.gid);
-    }
-    Ok(Ids { uid: identity.uid, gid: identity.gid, groups })
+    Ids::of(identity.uid, identity.gid, &identity.name, identity.groups.as_deref())
 }
 
 /// `home`, else the user's home where there is a user to become; else the directory stays as it is.
@@ -91,26 +80,4 @@ pub fn limits(spawn: &Spawn) -> Vec<(libc::c_int, u64, u64)> {
         Resource::AddressSpace => libc::RLIMIT_AS,
     };
     spawn.limits.iter().map(|limit| (number(limit.resource) as libc::c_int, limit.soft, limit.hard)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(groups: Option<Vec<u32>>) -> Identity {
-        Identity { uid: 4711, gid: 4712, name: "".into(), groups, home: None }
-    }
-
-    #[test]
-    fn the_main_group_is_always_among_the_groups() {
-        assert_eq!(ids(&identity(Some(vec![5, 6]))).unwrap().groups, [4712, 5, 6]);
-        assert_eq!(ids(&identity(Some(vec![4712, 6]))).unwrap().groups, [4712, 6]);
-        assert_eq!(ids(&identity(None)).unwrap().groups, [4712], "a uid without a name has no other groups");
-    }
-
-    #[test]
-    fn a_known_user_has_the_groups_of_the_system() {
-        let root = Identity { uid: 0, gid: 0, name: "root".into(), groups: None, home: None };
-        assert!(ids(&root).unwrap().groups.contains(&0));
-    }
 }

@@ -1,7 +1,6 @@
 //! One daemon process: from a free slot to a running interpreter.
 
 use std::ffi::{CString, OsStr};
-use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -12,10 +11,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::Pid;
+use wsgi_unix::files;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Spawn;
 use wsgi_wire::environment;
 use wsgi_wire::frame::Kind;
+use wsgi_wire::limits;
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::{Slot, State, group_key, socket_path};
 
@@ -166,14 +167,16 @@ fn command(interpreter: &Path, group: &Group) -> io::Result<Command> {
     let words = [daemon.log_format.name().as_bytes(), &daemon.vhost, &daemon.group];
     command.args(words.into_iter().chain([spawn.package.as_deref().unwrap_or_default()]).map(OsStr::from_bytes));
     command.envs(privileges::environment(spawn));
+    let user = spawn.identity.as_ref().map(privileges::ids).transpose()?;
     for path in &spawn.env_files {
         let path = Path::new(OsStr::from_bytes(path));
         let failed = |reason: String| io::Error::other(format!("env-file '{}': {reason}", path.display()));
-        let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
         let set = |name: &[u8], value: &[u8]| {
             command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
         };
-        environment::read(&text, set).map_err(|(line, error)| failed(format!("line {line}: {error}")))?;
+        files::lend(path, limits::ENV_FILE, user.as_ref(), |text| environment::read(text, set))
+            .map_err(|refused| failed(refused.to_string()))?
+            .map_err(|(line, error)| failed(format!("line {line}: {error}")))?;
     }
     command.stdin(Stdio::null()).stdout(error_log()?).stderr(error_log()?);
     Ok(command)

@@ -4,6 +4,7 @@ use crate::apache::apache;
 use crate::apps;
 use crate::census::{Member, census};
 use crate::conf::{Conf, Mpm};
+use crate::express::{Finished, run};
 use crate::hygiene;
 use crate::logs::Log;
 use crate::parent::Parent;
@@ -124,6 +125,18 @@ impl Builder {
         let mut server = Httpd { parent, port, log, console, scratch: self.scratch };
         server.parent.wait_until_it_listens(port);
         server
+    }
+
+    /// Starts a server that should end by itself: its exit code, and what it told, in the error log too.
+    #[must_use]
+    pub fn fails_to_start(self) -> Finished {
+        let conf = self.write_conf(free_port());
+        let root = self.scratch.path();
+        let mut command = as_user(self.user.as_deref(), apache().httpd());
+        command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root).env(MARKER, root);
+        let mut done = run(&mut command, root);
+        done.text += &Log::new(root.join("logs/error.log")).text();
+        done
     }
 
     fn write_conf(&self, port: u16) -> PathBuf {

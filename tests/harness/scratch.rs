@@ -2,7 +2,7 @@
 
 use crate::processes;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -45,8 +45,19 @@ impl Scratch {
 
     /// Gives the folder and all that is in it to a user, so that a server of that user may write there.
     pub fn give_to(&self, user: &str) {
+        self.give("", user);
+    }
+
+    /// Gives one file or folder of it, with all that is in that, to a user.
+    pub fn give(&self, name: &str, user: &str) {
         let (uid, gid) = processes::ids(user);
-        give(self.path(), uid, gid);
+        give(&self.path().join(name), uid, gid);
+    }
+
+    /// Sets the permissions of one file or folder of it.
+    pub fn set_mode(&self, name: &str, mode: u32) {
+        let path = self.path().join(name);
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 }
 
@@ -57,7 +68,7 @@ impl Default for Scratch {
 }
 
 fn give(path: &Path, uid: u32, gid: u32) {
-    chown(path, Some(uid), Some(gid)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    lchown(path, Some(uid), Some(gid)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     if path.is_dir() && !path.is_symlink() {
         for entry in fs::read_dir(path).expect("a readable folder").flatten() {
             give(&entry.path(), uid, gid);

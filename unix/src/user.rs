@@ -1,6 +1,6 @@
 //! Users and groups: their numbers, their names, and who else is in a group.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::{fs, io};
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
@@ -16,11 +16,27 @@ pub struct Ids {
     pub groups: Vec<u32>,
 }
 
+impl Ids {
+    /// Those of a user. `groups` replaces the groups that the system knows the user in; an empty `name` is that of a number without a user, who is
+    /// in none but `gid`, which always counts.
+    ///
+    /// # Errors
+    /// If the system does not tell the groups.
+    pub fn of(uid: u32, gid: u32, name: &[u8], groups: Option<&[u32]>) -> io::Result<Self> {
+        let mut groups = match groups {
+            Some(groups) => groups.to_vec(),
+            None if name.is_empty() => Vec::new(),
+            None => groups_of(&CString::new(name)?, gid)?,
+        };
+        if !groups.contains(&gid) {
+            groups.insert(0, gid);
+        }
+        Ok(Self { uid, gid, groups })
+    }
+}
+
 /// All groups that the system knows `user` in, and `main`.
-///
-/// # Errors
-/// If the system does not tell.
-pub fn groups_of(user: &CStr, main: u32) -> io::Result<Vec<u32>> {
+fn groups_of(user: &CStr, main: u32) -> io::Result<Vec<u32>> {
     Ok(getgrouplist(user, Gid::from_raw(main))?.into_iter().map(Gid::as_raw).collect())
 }
 
@@ -81,8 +97,16 @@ mod tests {
     }
 
     #[test]
+    fn the_main_group_is_always_among_the_groups() {
+        let groups = |name: &[u8], given: Option<&[u32]>| Ids::of(4711, 4712, name, given).unwrap().groups;
+        assert_eq!(groups(b"", Some(&[5, 6])), [4712, 5, 6]);
+        assert_eq!(groups(b"", Some(&[4712, 6])), [4712, 6]);
+        assert_eq!(groups(b"", None), [4712], "a uid without a name has no other groups");
+    }
+
+    #[test]
     fn a_known_user_has_the_groups_of_the_system() {
-        assert!(groups_of(c"root", 0).unwrap().contains(&0));
+        assert!(Ids::of(0, 0, b"root", None).unwrap().groups.contains(&0));
         assert!(shown(0).contains("root (uid 0)") && shown(54321).contains("54321"));
     }
 }

@@ -39,3 +39,6 @@ pub const LIST: usize = 65_536;
 /// Seconds that stand for `shutdown-timeout=0` ("no limit") when the server stops: it must be able to. The supervisor kills a process after
 /// this, and the Apache parent waits for the supervisor accordingly.
 pub const STOP: u32 = 60;
+
+/// The longest `env-file`, in bytes: more than the kernel takes as an environment of usual size, and little enough to be read again for each process.
+pub const ENV_FILE: u64 = 1 << 20;

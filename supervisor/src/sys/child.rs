@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use wsgi_unix::user::Ids;
+
 use super::descriptors::{FIRST_UNNAMED, close_on_exec_from};
 
 /// The prepared steps, in the order in which they are carried out (`directives.md` §4.4).
@@ -26,17 +28,6 @@ pub struct Steps {
     pub umask: libc::mode_t,
     /// Become descriptors 3, 4, 5 and 6. Their own numbers must be above.
     pub descriptors: [OwnedFd; 4],
-}
-
-/// Numbers of a user.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ids {
-    /// User.
-    pub uid: libc::uid_t,
-    /// Group.
-    pub gid: libc::gid_t,
-    /// All groups.
-    pub groups: Vec<libc::gid_t>,
 }
 
 /// Where a process works.

@@ -3,6 +3,5 @@
 pub mod child;
 pub mod clock;
 pub mod descriptors;
-pub mod groups;
 pub mod signal;
 pub mod table;

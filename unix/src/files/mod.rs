@@ -68,6 +68,12 @@ pub fn check_folder(path: &Path, owners: &Owners) -> Result<(), Refused> {
     Folder::walk(path, owners).map(drop)
 }
 
+/// Whether what is at the end of this path is for this user to decide: the file itself or something on the way belongs to them.
+#[must_use]
+pub fn is_of(path: &Path, user: u32) -> bool {
+    matches!(open(path, &Owners::own()), Err(Refused::Owner { owner, .. }) if owner == user)
+}
+
 /// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all folders above it. Where something on the
 /// way belongs to `user` instead, the file is read with that user's rights: what they could not read themselves they do not get.
 ///
@@ -83,6 +89,18 @@ pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, Refus
         }
         (outcome, _) => outcome,
     }
+}
+
+/// Reads a file as [`read`] does and lends its text to `work`: the memory is overwritten afterwards, because the text may be secret.
+///
+/// # Errors
+/// [`Refused`]
+pub fn lend<T>(path: &Path, most: u64, user: Option<&Ids>, work: impl FnOnce(&[u8]) -> T) -> Result<T, Refused> {
+    let mut text = read(path, most, user)?;
+    let outcome = work(&text);
+    text.fill(0);
+    std::hint::black_box(&text);
+    Ok(outcome)
 }
 
 fn read_here(path: &Path, most: u64, owners: &Owners) -> Result<Vec<u8>, Refused> {

@@ -115,6 +115,7 @@ fn a_file_of_the_user_is_read_with_the_users_rights_only() {
         chown(place, Some(OTHER), Some(OTHER)).unwrap();
     }
     assert!(matches!(read(&path, 100, None), Err(Refused::Owner { owner: OTHER, .. })));
+    assert!(is_of(&path, OTHER) && !is_of(&path, OTHER + 1) && is_of(&folder.join("nothing"), OTHER));
     let stranger = Ids { uid: OTHER + 1, ..user.clone() };
     assert!(matches!(read(&path, 100, Some(&stranger)), Err(Refused::Owner { owner: OTHER, .. })));
     assert_eq!(read(&path, 100, Some(&user)).unwrap(), b"A=1\n");

@@ -1,0 +1,72 @@
+//! `check_config`: the configuration is complete, and says which user each process group has. The last chance for a mistake to be an error of the
+//! configuration, in `apachectl configtest` too.
+#![forbid(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use wsgi_unix::files::{self, Refused};
+use wsgi_unix::user::Ids;
+use wsgi_wire::control::Identity;
+use wsgi_wire::environment;
+use wsgi_wire::limits;
+use wsgi_wire::record::Level;
+
+use crate::daemons::configure;
+use crate::directives::configuration::{Configuration, DRAFT};
+use crate::httpd::identity;
+use crate::httpd::pool::Pool;
+use crate::httpd::server::Server;
+use crate::httpd::{Answer, log};
+
+/// What is wrong with an `env-file`.
+#[derive(Debug, thiserror::Error)]
+enum Wrong {
+    #[error(transparent)]
+    File(#[from] Refused),
+    #[error("line {0}: {1}")]
+    Line(usize, environment::Invalid),
+    #[error("the groups of the user are not to be had: {0}")]
+    User(#[from] io::Error),
+}
+
+/// Looks at everything that is the business of several directives.
+pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> Answer {
+    let draft = DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
+    match env_files(&draft, temporary, main) {
+        Ok(()) => Answer::Ok,
+        Err(mistake) => {
+            log::server(main, Level::Error, format_args!("{mistake}"));
+            Answer::Status(500)
+        }
+    }
+}
+
+/// Reads the files of variables as whoever starts the processes will, who reads them again. Nothing of them stays in the memory of Apache, whose
+/// children inherit that. A file that the group's user decides about must not keep all others from being served: its own processes do not start.
+fn env_files(configuration: &Configuration, temporary: Pool<'_>, main: Server<'_>) -> Result<(), String> {
+    let apache = identity::children().and_then(|(uid, gid)| Some((identity::user_by_id(temporary, uid)?, gid)));
+    for group in &configuration.groups {
+        let user = apache.as_ref().map(|(apache, gid)| configure::identity(group, apache, *gid));
+        for path in &group.options.env_files {
+            let path = Path::new(OsStr::from_bytes(path));
+            let Err(wrong) = env_file(path, user.as_ref()) else { continue };
+            let name = String::from_utf8_lossy(&group.name);
+            let mistake = format!("WSGIDaemonProcess {name}: env-file `{}`: {wrong}", path.display());
+            if !user.as_ref().is_some_and(|user| files::is_of(path, user.uid)) {
+                return Err(mistake);
+            }
+            log::server(main, Level::Error, format_args!("{mistake}; the processes of the group cannot start"));
+        }
+    }
+    Ok(())
+}
+
+fn env_file(path: &Path, user: Option<&Identity>) -> Result<(), Wrong> {
+    let user = user.map(|user| Ids::of(user.uid, user.gid, &user.name, user.groups.as_deref())).transpose()?;
+    files::lend(path, limits::ENV_FILE, user.as_ref(), |text| environment::read(text, |_, _| {}))?
+        .map_err(|(line, error)| Wrong::Line(line, error))
+}
