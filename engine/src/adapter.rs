@@ -10,7 +10,7 @@ use crate::events;
 use crate::ffi::class::{Args, Class, Definition, This};
 use crate::ffi::object;
 use crate::output::{self, Failed};
-use crate::request::Request;
+use crate::request::{self, Request};
 use crate::response::{Head, Invalid, Refused};
 
 /// One request's `start_response`, `write` and `wsgi.early_hints`.
@@ -55,7 +55,7 @@ impl This<'_, '_, Adapter> {
 }
 
 fn over(method: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("{method}() called after request completed"))
+    PyRuntimeError::new_err(format!("{method}() called {}", request::no_more()))
 }
 
 fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {

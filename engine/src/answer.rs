@@ -18,6 +18,7 @@ use crate::events;
 use crate::failure;
 use crate::ffi::object;
 use crate::file_wrapper;
+use crate::forked;
 use crate::gateway::Runner;
 use crate::input::Input;
 use crate::metrics::Sample;
@@ -172,7 +173,9 @@ impl<'a, 'py> Answer<'a, 'py> {
     }
 
     fn call(&self, application: &Bound<'py, PyAny>, (environ, start_response): Arguments<'py>) -> Outcome {
-        let outcome = match application.call1((&environ, start_response)) {
+        let called = application.call1((&environ, start_response));
+        forked::came_back(self.py, called.as_ref().err());
+        let outcome = match called {
             Ok(result) => {
                 let stop = self.respond(&result).err();
                 let outcome = match stop {
@@ -205,6 +208,7 @@ impl<'a, 'py> Answer<'a, 'py> {
             }
         } else {
             for item in result.try_iter()? {
+                forked::came_back(py, item.as_ref().err());
                 let item = item?;
                 if let data @ [_, ..] = content(&item)? {
                     output::send(py, request, data, None)?;
@@ -274,7 +278,9 @@ impl<'a, 'py> Answer<'a, 'py> {
         let Ok(Some(close)) = result.getattr_opt(request.interpreter.names.close.bind(py)) else { return };
         // It may take its time, and the client should not wait for it. Whether the client is gone does not matter here.
         let _ = request.with(py, |live| live.exchange.flush(false));
-        if let Err(error) = close.call0() {
+        let closed = close.call0();
+        forked::came_back(py, closed.as_ref().err());
+        if let Err(error) = closed {
             self.report("Exception in close() of the response to", &error);
             events::request_exception(py, request, &error);
         }

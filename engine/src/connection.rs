@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
+use wsgi_unix::fork::{self, Unshared};
 use wsgi_wire::codec::{Malformed, Reader, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -91,7 +92,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection that has just been accepted. `timeout` bounds every single wait on it.
-    pub(crate) fn new(socket: OwnedFd, timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(socket: Unshared, timeout: Option<Duration>) -> Self {
         Self {
             reply: Arc::new(Reply::new(socket)),
             greeted: false,
@@ -186,7 +187,7 @@ impl Connection {
     }
 
     /// What to wait at.
-    pub(crate) fn socket(&self) -> &OwnedFd {
+    pub(crate) fn socket(&self) -> &Unshared {
         &self.reply.socket
     }
 
@@ -350,6 +351,9 @@ impl Exchange for Connection {
     }
 
     fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
+        if !fork::is_ours() {
+            return Err(Gone);
+        }
         if self.sent < self.queued.len() && !self.reply.begin() {
             return Err(self.lost());
         }

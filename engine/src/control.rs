@@ -1,10 +1,11 @@
 //! The control socket to the supervisor.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use wsgi_unix::fork::{self, Unshared};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
@@ -36,13 +37,13 @@ pub(crate) enum Order {
 
 /// Our end of the socket.
 pub(crate) struct Control {
-    socket: OwnedFd,
+    socket: Unshared,
     received: Vec<u8>,
 }
 
 impl Control {
     /// Takes the socket over.
-    pub(crate) fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: Unshared) -> Self {
         Self { socket, received: Vec::new() }
     }
 
@@ -129,6 +130,9 @@ impl Control {
     }
 
     fn say(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Lost> {
+        if !fork::is_ours() {
+            return Err(Lost::Closed);
+        }
         let mut message = Vec::new();
         frame::put(&mut message, kind, write)?;
         let mut rest = message.as_slice();

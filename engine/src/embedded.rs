@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::types::{PyDict, PyDictMethods};
 use pyo3::{Bound, PyErr, PyResult, Python};
+use wsgi_unix::fork;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::LogRecord;
@@ -21,6 +22,7 @@ use crate::failure;
 use crate::ffi::attach;
 use crate::ffi::embedded::{Host, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
+use crate::forked;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::options::Options;
@@ -49,6 +51,7 @@ pub(crate) enum BeginError {
 pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> Result<(), BeginError> {
     let settings = Daemon::from_bytes(settings)?;
     record::configure(&settings);
+    fork::begin_as_guest()?;
     // No other process looks at an Apache child's counters.
     let page: &'static Page = Box::leak(Box::default());
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
@@ -88,7 +91,9 @@ pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
         let caller = Caller { number, request_rec: host.request_rec() };
         attach::with(interpreter.handle, |py| {
             let exchange = Box::new(Call { host, queued: Vec::new(), gone: false });
-            gateway::execute(py, interpreter, &caller, &route, request, moments, exchange).is_some()
+            let served = gateway::execute(py, interpreter, &caller, &route, request, moments, exchange).is_some();
+            forked::must_not_come_back();
+            served
         })
     })
 }
@@ -143,6 +148,9 @@ impl Call {
     }
 
     fn hand_over(&mut self) -> Result<(), Gone> {
+        if !fork::is_ours() {
+            return Err(Gone);
+        }
         for Queued { kind, payload, descriptor } in self.queued.drain(..) {
             // Records do not depend on the client.
             if (!self.gone || kind == Kind::Log) && !self.host.take(kind, &payload, descriptor) {

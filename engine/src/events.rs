@@ -7,6 +7,7 @@ use wsgi_wire::record::{Level, LogRecord};
 use crate::failure;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
+use crate::forked;
 use crate::interpreter::Interpreter;
 use crate::order;
 use crate::record;
@@ -40,7 +41,9 @@ pub(crate) fn wanted(py: Python<'_>, interpreter: &Interpreter) -> bool {
 pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, event: &Bound<'_, PyDict>) {
     let snapshot: Vec<_> = callbacks.bind(py).iter().collect();
     for callback in snapshot {
-        match callback.call((name,), Some(event)) {
+        let answer = callback.call((name,), Some(event));
+        forked::came_back(py, answer.as_ref().err());
+        match answer {
             Ok(answer) => {
                 if let Ok(changes) = answer.cast::<PyDict>() {
                     for (key, value) in changes.iter() {

@@ -8,7 +8,7 @@ use pyo3::{Bound, PyAny, PyResult, Python};
 
 use crate::body::Body;
 use crate::ffi::class::{Args, Class, Definition, This};
-use crate::request::Request;
+use crate::request::{self, Request};
 
 /// The request body as a stream. Costs nothing until it is read.
 pub(crate) struct Input {
@@ -70,7 +70,7 @@ impl Input {
 }
 
 fn called(method: &str) -> String {
-    format!("{method}() called on wsgi.input after request completed")
+    format!("{method}() called on wsgi.input {}", request::no_more())
 }
 
 fn read<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -17,6 +17,7 @@ use crate::ffi::interpreter::Lock;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::file_wrapper::FileWrapper;
+use crate::forked;
 use crate::input::Input;
 use crate::module::{self, Functions, Restricted};
 use crate::names::Names;
@@ -204,7 +205,9 @@ impl Interpreter {
     }
 
     fn at_end<'py>(&self, py: Python<'py>, step: &str, arguments: impl pyo3::call::PyCallArgs<'py>) {
-        if let Err(error) = self.prelude.bind(py).call_method1(step, arguments) {
+        let called = self.prelude.bind(py).call_method1(step, arguments);
+        forked::came_back(py, called.as_ref().err());
+        if let Err(error) = called {
             let text = failure::describe(py, &error);
             record::process(Level::Error, &format!("Exception while the {} ends:\n{text}", self.label()));
         }

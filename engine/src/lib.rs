@@ -6,6 +6,7 @@
 //! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
 //!   What they mean is decided in `response`, `body` and `lines`, on bytes, behind the trait of `exchange`.
 //! * `interpreters`, `interpreter`, `options`, `support`, `script`, `reload`, `module`, `events`, `metrics`: what applications live in.
+//! * `forked`: what becomes of processes that applications fork.
 //! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures.
 //! * `recorder`: what is noted for the record of an end that nobody wanted. `ffi`: the only unsafe code.
 
@@ -23,6 +24,7 @@ mod exchange;
 mod failure;
 mod ffi;
 mod file_wrapper;
+mod forked;
 mod gateway;
 mod input;
 mod interpreter;

@@ -1,10 +1,11 @@
 //! Where the process is in its life, and how other threads ask the main thread to go on to the next stage.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
+use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::Reason;
 use wsgi_wire::settings::Preload;
 
@@ -36,7 +37,7 @@ pub(crate) struct Lifecycle {
     stage: AtomicU8,
     wish: Mutex<Option<(Wish, Reason)>>,
     loaded: Mutex<Vec<Preload>>,
-    wake: OwnedFd,
+    wake: Unshared,
 }
 
 impl Lifecycle {
@@ -45,7 +46,7 @@ impl Lifecycle {
     /// # Errors
     /// If there are no more descriptors.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let wake = Unshared::make(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))?;
         Ok(Self { stage: AtomicU8::new(Stage::Serving as u8), wish: Mutex::new(None), loaded: Mutex::default(), wake })
     }
 

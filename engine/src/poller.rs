@@ -2,7 +2,7 @@
 //! until it is given back.
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SocketFlags, accept_with};
+use wsgi_unix::fork::Unshared;
 use wsgi_wire::record::Level;
 
 use crate::connection::{Arrived, Broken, Connection};
@@ -28,11 +29,11 @@ pub(crate) type Ready = (Box<Connection>, Arrived);
 
 /// What the workers share.
 pub(crate) struct Poller {
-    epoll: OwnedFd,
-    listener: Mutex<Option<OwnedFd>>,
+    epoll: Unshared,
+    listener: Mutex<Option<Unshared>>,
     idle: Mutex<HashMap<u64, Box<Connection>>>,
     /// Wakes everybody for ever once the poller is closed.
-    closed: OwnedFd,
+    closed: Unshared,
     secret: u64,
     /// The users that may connect.
     users: Vec<u32>,
@@ -62,13 +63,13 @@ impl Poller {
     /// # Errors
     /// If there are no more descriptors.
     pub(crate) fn new(
-        listener: OwnedFd,
+        listener: Unshared,
         secret: u64,
         users: Vec<u32>,
         timeout: Option<Duration>,
     ) -> std::io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let closed = eventfd(0, EventfdFlags::CLOEXEC)?;
+        let epoll = Unshared::make(|| epoll::create(CreateFlags::CLOEXEC))?;
+        let closed = Unshared::make(|| eventfd(0, EventfdFlags::CLOEXEC))?;
         rustix::io::ioctl_fionbio(&listener, true)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ONESHOT)?;
         epoll::add(&epoll, &closed, EventData::new_u64(CLOSED), EventFlags::IN)?;
@@ -116,7 +117,7 @@ impl Poller {
         }
     }
 
-    fn is_welcome(&self, socket: &OwnedFd) -> bool {
+    fn is_welcome(&self, socket: &Unshared) -> bool {
         policy::may_connect(socket_peercred(socket).ok().map(|peer| peer.uid.as_raw()), &self.users)
     }
 
@@ -124,7 +125,7 @@ impl Poller {
         let listener = lock(&self.listener);
         let Some(listener) = listener.as_ref() else { return };
         loop {
-            match accept_with(listener, SocketFlags::CLOEXEC) {
+            match Unshared::make(|| accept_with(listener, SocketFlags::CLOEXEC)) {
                 Ok(socket) if !self.is_welcome(&socket) => {
                     record::process(Level::Warn, "Refused a connection of a user that no Apache child runs as.");
                 }
@@ -164,7 +165,7 @@ impl Poller {
     fn watch(
         &self,
         connection: Box<Connection>,
-        how: fn(&OwnedFd, &OwnedFd, EventData, EventFlags) -> rustix::io::Result<()>,
+        how: fn(&Unshared, &Unshared, EventData, EventFlags) -> rustix::io::Result<()>,
     ) {
         let key = connection.as_fd().as_raw_fd() as u64;
         let mut idle = lock(&self.idle);

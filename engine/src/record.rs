@@ -1,7 +1,6 @@
 //! Records. Those of a request travel to the Apache child that waits for it; others are lines on standard error, which is the virtual host's
 //! error log.
 
-use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
@@ -49,6 +48,18 @@ pub(crate) fn process(level: Level, text: &str) {
     write(&LogRecord::ours(level, speaker(), text), None);
 }
 
+/// Writes to standard error, but without std's lock, which a thread that does not exist in this process may have held when it was forked off.
+fn write_out(mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(std::io::stderr(), bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Writes one record that no Apache child can write. `application_group`: where it comes from, if that is known.
 pub(crate) fn write(record: &LogRecord, application_group: Option<&[u8]>) {
     if !enabled(record.level) {
@@ -68,5 +79,5 @@ pub(crate) fn write(record: &LogRecord, application_group: Option<&[u8]>) {
         _ => text::lines(at, record),
     };
     // One write, so that records of several processes do not mix. A full disk must not stop the service.
-    let _ = std::io::stderr().write_all(lines.as_bytes());
+    let _ = write_out(lines.as_bytes());
 }

@@ -1,10 +1,10 @@
 //! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The client then has its answer at
 //! once, whatever the worker is stuck in.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use wsgi_unix::fork::Unshared;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::response::{Fail, Reject};
@@ -19,13 +19,13 @@ const TAKEN: u8 = 2;
 /// The socket of a connection, and who may answer on it.
 pub(crate) struct Reply {
     /// Owned here, so that its number cannot become another's while the monitor has it in hand.
-    pub(crate) socket: OwnedFd,
+    pub(crate) socket: Unshared,
     state: AtomicU8,
 }
 
 impl Reply {
     /// A connection without a request.
-    pub(crate) fn new(socket: OwnedFd) -> Self {
+    pub(crate) fn new(socket: Unshared) -> Self {
         Self { socket, state: AtomicU8::new(OPEN) }
     }
 
@@ -75,7 +75,7 @@ mod tests {
 
     fn reply() -> (Reply, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Reply::new(ours.into()), theirs)
+        (Reply::new(std::os::fd::OwnedFd::from(ours).into()), theirs)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 use pyo3::{Bound, Python};
+use wsgi_unix::fork;
 use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord, Stream};
 
@@ -104,14 +105,22 @@ impl Request {
         })
     }
 
-    /// Does something with the request; `None` if it is over. Attached; gives up the interpreter's lock if another thread is at it.
+    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the interpreter's lock if another thread
+    /// is at it.
     pub(crate) fn with<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R) -> Option<R> {
+        if !fork::is_ours() {
+            // Whoever had the lock when this process was forked off will never give it back here.
+            return None;
+        }
         let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         live.as_mut().map(step)
     }
 
     /// Does something that may block: the interpreter's lock is given up for it.
     pub(crate) fn blocking<R: Send>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R + Send) -> Option<R> {
+        if !fork::is_ours() {
+            return None;
+        }
         let (result, ended) = attach::detach(py, || {
             let result = self.lock().as_mut().map(step);
             (result, Instant::now())
@@ -131,9 +140,14 @@ impl Request {
 
     /// The dict that goes with it.
     pub(crate) fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
-        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits.
-        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        data.get_or_insert_with(|| Owned::new(PyDict::new(py))).get(py)
+        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits; and never while an object is made, which may
+        // collect garbage and run a `__del__` that asks for this very dict.
+        let lock = || self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(data) = &*lock() {
+            return data.get(py);
+        }
+        let (made, mut data) = (Owned::new(PyDict::new(py)), lock());
+        data.get_or_insert(made).get(py)
     }
 
     /// Ends the request: its objects refuse from now on.
@@ -237,6 +251,14 @@ impl Live {
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Request>>> = const { RefCell::new(None) };
+}
+
+/// Why something of a request that could be done before cannot be done now, for messages that begin with "… called".
+pub(crate) fn no_more() -> &'static str {
+    match fork::is_ours() {
+        true => "after request completed",
+        false => "in a process that the application has forked",
+    }
 }
 
 /// The request that the calling thread serves.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
+use wsgi_unix::fork::{self, Unshared};
 use wsgi_wire::codec;
 use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
@@ -81,7 +82,8 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
-    let (control, listener) = (inherited(CONTROL)?, inherited(LISTENER)?);
+    fork::begin()?;
+    let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
     let (table, recorder) = (inherited(TABLE)?, inherited(RECORDER)?);
     let mut control = Control::new(control);
     let settings = attach::detach(py, || control.settings())?;
@@ -179,12 +181,12 @@ fn timeout(seconds: u32) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-fn catch_signals() -> std::io::Result<OwnedFd> {
+fn catch_signals() -> std::io::Result<Unshared> {
     use rustix::pipe::{PipeFlags, pipe_with};
     let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGXCPU, libc::SIGHUP, libc::SIGUSR2];
-    ffi::catch_signals(&signals, write);
-    Ok(read)
+    ffi::catch_signals(&signals, write.into());
+    Ok(read.into())
 }
 
 /// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. What fails is logged, unless the log has

@@ -19,6 +19,7 @@ use crate::events;
 use crate::failure;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
+use crate::forked;
 use crate::interpreter::Interpreter;
 use crate::process::Process;
 use crate::record;
@@ -194,7 +195,9 @@ fn execute<'py>(
     let file = object::path(py, path)?;
     let name = PyString::new(py, &module_name(path, Process::get().settings.case_sensitive));
     let code = py.import("builtins")?.call_method1("compile", (PyBytes::new(py, text), &file, "exec", 0, true))?;
-    let module = object::execute_module(&name, &code, &file)?;
+    let module = object::execute_module(&name, &code, &file);
+    forked::came_back(py, module.as_ref().err());
+    let module = module?;
     module.setattr(interpreter.names.mtime.bind(py), mtime)?;
     Ok(module)
 }

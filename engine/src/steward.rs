@@ -1,12 +1,12 @@
 //! Who watches over a daemon process: hears the supervisor, signals and the monitor, and takes the process from stage to stage.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
+use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::{Drain, Reason};
 use wsgi_wire::record::Level;
 
@@ -31,7 +31,7 @@ pub(crate) struct Steward {
     process: &'static Process,
     /// `None` once the supervisor is gone.
     control: Option<Control>,
-    signals: OwnedFd,
+    signals: Unshared,
     poller: &'static Poller,
     errands: Errands,
     monitor: Monitor,
@@ -70,7 +70,7 @@ impl Steward {
     pub(crate) fn new(
         process: &'static Process,
         control: Control,
-        signals: OwnedFd,
+        signals: Unshared,
         poller: &'static Poller,
         errands: Errands,
         monitor: Monitor,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::{PyDeprecationWarning, PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_unix::fork;
 use wsgi_wire::record::{LogRecord, Stream};
 
 use crate::ffi::class::{Args, Class, Definition, This};
@@ -50,6 +51,11 @@ impl Log {
     }
 
     fn write(&self, py: Python<'_>, method: &str, text: &[u8]) -> PyResult<()> {
+        if !fork::is_ours() {
+            // The request is another process's, and its locks may be locked for ever.
+            self.write_outside(text);
+            return Ok(());
+        }
         let Some(request) = self.request(method)? else {
             order::settle(py);
             self.write_outside(text);
@@ -88,13 +94,18 @@ struct Outside {
     lines: Lines,
     stream: Stream,
     interpreter: Option<&'static Interpreter>,
+    /// Whether this process wrote it, and not the one that it was forked off.
+    own: bool,
 }
 
 impl Outside {
-    const EMPTY: Self = Self { lines: Lines::EMPTY, stream: Stream::Stderr, interpreter: None };
+    const EMPTY: Self = Self { lines: Lines::EMPTY, stream: Stream::Stderr, interpreter: None, own: true };
 
     /// Does something with the lines; what it completes becomes records.
     fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
+        if self.own && !fork::is_ours() {
+            (self.lines, self.own) = (Lines::EMPTY, false);
+        }
         let (stream, group) = (self.stream, self.interpreter.map(Interpreter::application_group));
         let write = |record: LogRecord| record::write(&record, group);
         step(&mut self.lines, &mut |text| write(text.record(stream, record::speaker())));
@@ -111,6 +122,11 @@ thread_local! {
     static OUTSIDE: RefCell<Outside> = const { RefCell::new(Outside::EMPTY) };
     /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the last one.
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes what the calling thread has left of an unfinished line.
+pub(crate) fn end_outside() {
+    OUTSIDE.with_borrow_mut(|outside| outside.step(Lines::end));
 }
 
 struct Errors {

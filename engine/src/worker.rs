@@ -13,6 +13,7 @@ use wsgi_wire::recorder::{Entry, Task};
 use crate::connection::{Arrived, Connection};
 use crate::ffi::attach::State;
 use crate::ffi::{attach, guard, object};
+use crate::forked;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::lead::Lead;
@@ -198,6 +199,7 @@ impl Worker {
         self.takes(Phase::Executing, begin, interpreter, &connection, &arrived);
         // A panic costs this request only: its connection is gone, which the Apache child answers with an error.
         let served = guard::catch("a request", || gateway::serve(py, interpreter, self, connection, arrived)).flatten();
+        forked::must_not_come_back();
         if let Some(left) = request::set_current(None) {
             drop(left.finish(py));
         }

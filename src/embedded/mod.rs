@@ -51,6 +51,9 @@ pub enum Unavailable {
     /// The library, or the engine in it, refuses.
     #[error("{0}")]
     Python(Arc<python::Failed>),
+    /// Processes that applications fork would have the connections of this child.
+    #[error("a system resource is missing: {0}")]
+    System(Arc<std::io::Error>),
     /// There is no thread for it.
     #[error("the thread that Python begins on ended early; the error log tells more")]
     Thread,
@@ -88,6 +91,7 @@ pub fn engine(plan: &Plan) -> Result<Engine, Unavailable> {
 fn begin(plan: &Plan) -> Result<Running, Unavailable> {
     let found =
         interpreter::find(plan.python_home.as_deref()).map_err(|error| Unavailable::Interpreter(Arc::new(error)))?;
+    wsgi_unix::fork::begin().map_err(|error| Unavailable::System(Arc::new(error)))?;
     let (report, reported) = mpsc::channel();
     let (stop, stopped) = mpsc::channel();
     let (end, ended) = mpsc::channel();

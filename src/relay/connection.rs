@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt};
+use wsgi_unix::fork::Unshared;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -15,8 +16,8 @@ use wsgi_wire::request::Hello;
 /// A connection that carries one request at a time.
 #[derive(Debug)]
 pub struct Connection {
-    /// The socket.
-    pub stream: UnixStream,
+    /// The socket; processes that an application forks off this child, in embedded mode, do not have it.
+    pub stream: Unshared<UnixStream>,
     /// Which of the processes that its slot has had it leads to.
     pub serial: u32,
     /// How long a read waits, if nobody has changed it: zero is without end.
@@ -47,10 +48,10 @@ impl Connection {
         buffers: (u32, u32),
     ) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        connect(&socket, &SocketAddrUnix::new(path)?)?;
-        rustix::io::ioctl_fionbio(&socket, false)?;
-        let stream = UnixStream::from(socket);
+        let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(UnixStream::from);
+        let stream = Unshared::make(socket)?;
+        connect(&stream, &SocketAddrUnix::new(path)?)?;
+        rustix::io::ioctl_fionbio(&stream, false)?;
         stream.set_read_timeout(Some(wait).filter(|t| !t.is_zero()))?;
         stream.set_write_timeout(Some(timeout).filter(|t| !t.is_zero()))?;
         let (send, receive) = buffers;
@@ -76,9 +77,9 @@ impl Connection {
     }
 
     /// A connection over a socket that is connected already.
-    pub fn over(stream: UnixStream, serial: u32, secret: u64) -> Self {
+    pub fn over(stream: impl Into<Unshared<UnixStream>>, serial: u32, secret: u64) -> Self {
         let hello = Some(Hello { version: wsgi_wire::VERSION, secret });
-        Self { stream, serial, usual_wait: Duration::ZERO, hello, routes: Routes::default() }
+        Self { stream: stream.into(), serial, usual_wait: Duration::ZERO, hello, routes: Routes::default() }
     }
 
     /// Begins what is sent for a request: `Hello` and `Route` if they are due. Gives the number of the route whose content is `route`.
@@ -97,7 +98,7 @@ impl Connection {
     /// # Errors
     /// Those of `write`.
     pub fn send(&self, message: &[u8]) -> io::Result<()> {
-        (&self.stream).write_all(message)
+        (&*self.stream).write_all(message)
     }
 }
 

@@ -13,6 +13,7 @@ mod embedded;
 mod environ;
 mod exceptions;
 mod file_wrapper;
+mod forks;
 mod interpreters;
 mod iterables;
 mod lifecycle;

@@ -1,6 +1,8 @@
 //! What the module, the supervisor, the engine and the command need of a Unix system beyond std: one place for each rule that more than one
 //! of them has to keep. Knows nothing of Apache, Python or the wire.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod files;
+#[allow(unsafe_code, reason = "handlers of fork, and memory that a forked process must not see")]
+pub mod fork;
 pub mod user;

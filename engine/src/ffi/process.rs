@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
+use wsgi_unix::fork::{self, Unshared};
 use wsgi_wire::record::LocalTime;
 use wsgi_wire::table::{PAGE, Page, page_offset};
 
@@ -46,6 +47,7 @@ pub(crate) fn map_page(table: impl AsFd, slot: usize) -> std::io::Result<&'stati
             table,
             start as u64,
         )?;
+        fork::withhold(map, page);
         Ok(&*map.cast::<u8>().add(inside).cast::<Page>())
     }
 }
@@ -101,7 +103,7 @@ extern "C" fn on_signal(signal: libc::c_int) {
 }
 
 /// Sends the numbers of these signals as bytes into a pipe, instead of what they would do. The descriptor stays open for ever.
-pub(crate) fn catch_signals(signals: &[i32], pipe: OwnedFd) {
+pub(crate) fn catch_signals(signals: &[i32], pipe: Unshared) {
     OWNER.store(std::process::id() as i32, Ordering::Relaxed);
     SIGNALS.store(pipe.as_raw_fd(), Ordering::Relaxed);
     std::mem::forget(pipe);

@@ -1,14 +1,9 @@
 //! The flight recorder's memory, and the signals that have to do with it.
 
-use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::os::fd::AsFd;
 
+use wsgi_unix::fork;
 use wsgi_wire::recorder::{Entry, Header, entries, report_offset, size};
-
-/// What a process that the application forks must leave alone.
-static FILE: AtomicI32 = AtomicI32::new(-1);
-static BASE: AtomicPtr<libc::c_void> = AtomicPtr::new(std::ptr::null_mut());
-static LENGTH: AtomicUsize = AtomicUsize::new(0);
 
 /// Maps the header and the entries for the rest of the process's life. The file must stay open as long. Processes that are forked off get memory
 /// of their own in place of it, and standard error in place of the file.
@@ -21,26 +16,14 @@ pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static He
         return Err(std::io::Error::other("the flight recorder has another size"));
     }
     let length = report_offset(threads);
-    FILE.store(file.as_fd().as_raw_fd(), Ordering::Relaxed);
-    LENGTH.store(length, Ordering::Relaxed);
+    fork::standard_error_instead(&file.as_fd());
     // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, sealed, stays so. Header and entries are
     // made of atomics, for which every bit pattern is valid; they follow each other from the aligned start of the mapping.
     unsafe {
         let base = mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?;
-        BASE.store(base, Ordering::Relaxed);
-        libc::pthread_atfork(None, None, Some(in_child));
+        fork::withhold(base, length);
         let header = base.cast::<Header>();
         Ok((&*header, std::slice::from_raw_parts(header.add(1).cast::<Entry>(), entries(threads))))
-    }
-}
-
-unsafe extern "C" fn in_child() {
-    // SAFETY: system calls only. The new memory takes the place of a mapping of the same length, and zeros are valid for all that is in it.
-    unsafe {
-        libc::dup3(libc::STDERR_FILENO, FILE.load(Ordering::Relaxed), libc::O_CLOEXEC);
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        libc::mmap(BASE.load(Ordering::Relaxed), LENGTH.load(Ordering::Relaxed), protection, flags, -1, 0);
     }
 }
 
