@@ -82,7 +82,6 @@ impl Control {
 
     /// The script, for any POSIX shell; only the process title takes bash.
     pub fn script(&self) -> String {
-        let command: Vec<_> = self.command.iter().map(|word| quoted(word).replace(['\n', '\r'], " ")).collect();
         let exports: String = self.exports.iter().map(|(n, v)| format!("{n}={}\nexport {n}\n", quoted(v))).collect();
         let title = match self.shell.file_name() {
             Some("bash") => format!("-a {} ", quoted(&self.title)),
@@ -92,7 +91,7 @@ impl Control {
             self.startup_log.as_ref().map(|file| format!(" -E {}", quoted(file.as_str()))).unwrap_or_default();
         include_str!("apachectl.sh")
             .replace("@shell@", self.shell.as_str())
-            .replace("@command@", &command.join(" "))
+            .replace("@command@", &mentioned(&self.command))
             .replace("@root@", &quoted(self.root.as_str()))
             .replace("@httpd@", &quoted(self.httpd.as_str()))
             .replace("@pid_file@", &quoted(self.pid_file.as_str()))
@@ -105,6 +104,15 @@ impl Control {
     }
 }
 
+/// A command line without the values of its options, which may be secret: everybody may read the script.
+fn mentioned(command: &[String]) -> String {
+    let option = |word: &&String| word.starts_with("--") && word.len() > 2;
+    let names = command.iter().filter(option).map(|word| word.split('=').next().unwrap_or_default());
+    let is_plain = |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let words = command.first().map(String::as_str).into_iter().chain(names).filter(|word| is_plain(word));
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// A word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -113,6 +121,13 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_comment_has_no_values() {
+        let words = ["setup-server", "site.wsgi", "--setenv", "KEY", "s3cret", "--host=h", "--setenv", "X", "--y\nrm"];
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        assert_eq!(mentioned(&words), "setup-server --setenv --host --setenv");
+    }
 
     #[test]
     fn shell_words() {

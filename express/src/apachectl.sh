@@ -1,6 +1,9 @@
 #!@shell@
 # Controls the server in this folder. Made by mod_wsgi-express; the next setup-server or start-server writes it anew.
-# @command@
+# The command and its options; their values are in httpd.conf: @command@
+
+# No file that is made from here on is for everybody to write to.
+umask o-w
 
 root=@root@
 httpd=@httpd@

@@ -1,10 +1,10 @@
 //! What is written into the server root.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use wsgi_unix::files::{self, Access, Owners, Refused};
+use wsgi_unix::user;
 
 use crate::handler::WELCOME;
 use crate::plan::{Plan, Root};
@@ -33,45 +33,32 @@ pub enum RenderError {
     Settings(#[from] serde_json::Error),
 }
 
-/// Why the server root cannot be written.
+/// Why the server root cannot be written, or the server not be run from it.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// It belongs to another user.
     #[error(
-        "{path} belongs to another user (number {owner}), who could make the server run anything; name another folder with --server-root"
+        "{path} belongs to another user ({owner}), who could make the server run anything; name another folder with --server-root"
     )]
     Foreign {
-        /// The folder or file.
-        path: Utf8PathBuf,
-        /// Its owner.
-        owner: u32,
-    },
-    /// Everybody may write to it.
-    #[error("everybody may write to {path}; take that away (chmod o-w), or name another folder with --server-root")]
-    Open {
         /// The folder.
         path: Utf8PathBuf,
+        /// Its owner.
+        owner: String,
     },
-    /// It is no folder.
-    #[error("the server root {path} is not a folder; name another with --server-root")]
-    NoFolder {
-        /// What it is.
-        path: Utf8PathBuf,
-    },
-    /// A file or folder could not be made.
-    #[error("cannot write {path}: {source}; choose a folder to write to with --server-root")]
-    Io {
-        /// The file or folder.
-        path: Utf8PathBuf,
+    /// A file or folder cannot be made, or somebody else could put another in its place.
+    #[error("{reason}; or name another place with {option}")]
+    Place {
+        /// The option that names it.
+        option: &'static str,
         /// Why not.
-        source: io::Error,
+        reason: Refused,
     },
 }
 
 impl WriteError {
-    fn at(path: &Utf8Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
+    fn at(option: &'static str) -> impl FnOnce(Refused) -> Self {
+        move |reason| Self::Place { option, reason }
     }
 }
 
@@ -83,12 +70,14 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
     let root = &plan.root.path;
     let made = |name: &str, text: String| File { path: root.join(name), text, mode: 0o644, keep: false };
     let users = |name: &str, text: &str| File { keep: true, ..made(name, text.to_owned()) };
+    // Values of --setenv and exported variables may be secret; whoever starts Apache reads these files, nobody else.
+    let private = |file: File| File { mode: 0o600, ..file };
     let mut files = vec![
-        made("httpd.conf", plan.server.render()?),
+        private(made("httpd.conf", plan.server.render()?)),
         File { mode: 0o755, ..made("apachectl", plan.control.script()) },
         made("handler.wsgi", plan.handler.script()?),
         made("default.wsgi", WELCOME.to_owned()),
-        users("envvars", "# Shell commands that apachectl runs first: export NAME=value\n"),
+        private(users("envvars", "# Shell commands that apachectl runs first: export NAME=value\n")),
         users("rewrite.conf", "# Rewrite rules that see requests before the application: RewriteRule ...\n"),
         // An empty folder might be taken away by a cleaner of temporary files.
         made("htdocs/.htkeep", "Keeps this folder from being taken for an empty one.\n".to_owned()),
@@ -99,61 +88,81 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
     Ok(files)
 }
 
-/// Makes the folders and writes the files.
+/// Makes the folders and writes the files. The umask has no say in their permissions.
 ///
 /// # Errors
-/// [`WriteError`] when the server root is not the caller's own or cannot be written to.
+/// [`WriteError`] when the server root is not the caller's own or cannot be written to, or somebody else could exchange what root is to use.
 pub fn write(plan: &Plan, files: &[File], caller: u32) -> Result<(), WriteError> {
-    make_root(&plan.root, caller)?;
-    let htdocs = plan.root.path.join("htdocs");
-    for folder in plan.folders.iter().chain([&htdocs]) {
-        fs::create_dir_all(folder).map_err(WriteError::at(folder))?;
+    let owners = Owners::own();
+    make_root(&plan.root, caller, &owners)?;
+    make_folder(&plan.root.path.join("htdocs"), ROOT, caller, &owners)?;
+    for (option, folder) in &plan.folders {
+        make_folder(folder, option, caller, &owners)?;
     }
-    if let (Some(eggs), 0) = (&plan.python_eggs, caller) {
-        std::os::unix::fs::chown(eggs, Some(plan.account.uid), Some(plan.account.gid)).map_err(WriteError::at(eggs))?;
+    // Of one that is there the module says what it needs.
+    if let Some(folder) = plan.sockets.given_folder().filter(|folder| !folder.exists()) {
+        make_folder(&folder, SOCKETS, caller, &owners)?;
+    }
+    if let Some(eggs) = plan.python_eggs.as_ref().filter(|eggs| eggs.symlink_metadata().is_err()) {
+        let private = Access::of_mode(0o700);
+        let access = if caller == 0 { private.given_to(plan.account.uid, plan.account.gid) } else { private };
+        files::make_folder(eggs.as_std_path(), access, &owners).map_err(WriteError::at("--python-eggs"))?;
     }
     if let Some(folder) = plan.sockets.short_folder() {
-        make_folder(folder, if caller == 0 { 0o711 } else { 0o700 })?;
-        check_owner(folder, caller)?;
+        let access = Access::of_mode(if caller == 0 { 0o711 } else { 0o700 });
+        files::make_folder(folder.as_std_path(), access, &owners)
+            .and_then(|_| files::check_folder(folder.as_std_path(), &owners))
+            .map_err(WriteError::at(SOCKETS))?;
     }
     for file in files {
-        if file.keep && file.path.exists() {
-            check_owner(&file.path, caller)?;
-            continue;
+        let path = file.path.as_std_path();
+        if file.keep && path.symlink_metadata().is_ok() {
+            files::check_file(path, &owners).map_err(WriteError::at(ROOT))?;
+        } else {
+            let access = Access::of_mode(file.mode);
+            files::write(path, file.text.as_bytes(), access, &owners).map_err(WriteError::at(ROOT))?;
         }
-        let written = fs::write(&file.path, &file.text)
-            .and_then(|()| fs::set_permissions(&file.path, fs::Permissions::from_mode(file.mode)));
-        written.map_err(WriteError::at(&file.path))?;
     }
-    Ok(())
+    if caller == 0 {
+        plan.used_by_root.iter().try_for_each(|(option, path)| check_used(path, option, plan))
+    } else {
+        Ok(())
+    }
 }
 
-fn make_root(root: &Root, caller: u32) -> Result<(), WriteError> {
-    let path = &root.path;
-    if let Ok(found) = path.metadata() {
-        if !found.is_dir() {
-            return Err(WriteError::NoFolder { path: path.clone() });
-        }
-        // Of a link, both ends.
-        check_owner(path, caller)?;
-        if found.uid() != caller {
-            return Err(WriteError::Foreign { path: path.clone(), owner: found.uid() });
-        }
-        if found.mode() & 0o002 != 0 {
-            return Err(WriteError::Open { path: path.clone() });
-        }
-        return Ok(());
-    }
+/// The option for everything in the server root.
+const ROOT: &str = "--server-root";
+/// The option for the daemons' sockets.
+const SOCKETS: &str = "--socket-prefix";
+
+fn make_root(root: &Root, caller: u32, owners: &Owners) -> Result<(), WriteError> {
     // Others must be able to reach the files in a root made by the superuser: Apache's children do not run as root.
-    make_folder(path, if root.private { 0o700 } else { 0o755 })
+    let access = Access::of_mode(if root.private { 0o700 } else { 0o755 });
+    let path = root.path.as_std_path();
+    if path.symlink_metadata().is_err() {
+        return files::make_folder(path, access, owners).map(drop).map_err(WriteError::at(ROOT));
+    }
+    // Of a link, what it leads to.
+    if let Some(found) = path.metadata().ok().filter(|found| found.uid() != caller) {
+        return Err(WriteError::Foreign { path: root.path.clone(), owner: user::shown(found.uid()) });
+    }
+    files::check_folder(path, owners).map_err(WriteError::at(ROOT))
 }
 
-/// Makes a folder and those above it.
-fn make_folder(path: &Utf8Path, mode: u32) -> Result<(), WriteError> {
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(WriteError::at(path))
+/// Makes a folder that is missing. What root's Apache opens in one that is there must not be for others to exchange.
+fn make_folder(path: &Utf8Path, option: &'static str, caller: u32, owners: &Owners) -> Result<(), WriteError> {
+    let made = match path.metadata() {
+        Ok(_) if caller == 0 => files::check_folder(path.as_std_path(), owners),
+        Ok(found) if !found.is_dir() => Err(Refused::NotFolder { path: path.into() }),
+        Ok(_) => Ok(()),
+        Err(_) => files::make_folder(path.as_std_path(), Access::of_mode(0o755), owners).map(drop),
+    };
+    made.map_err(WriteError::at(option))
 }
 
-fn check_owner(path: &Utf8Path, caller: u32) -> Result<(), WriteError> {
-    let owner = path.symlink_metadata().map_err(WriteError::at(path))?.uid();
-    if owner == caller { Ok(()) } else { Err(WriteError::Foreign { path: path.to_owned(), owner }) }
+/// What root's shell or Apache reads and does. The owner of the module is believed, too: root's Apache loads that.
+fn check_used(path: &Utf8Path, option: &'static str, plan: &Plan) -> Result<(), WriteError> {
+    let module = plan.server.modules.last().and_then(|module| module.file.metadata().ok());
+    let owners = module.map_or_else(Owners::own, |module| Owners::own().and(module.uid()));
+    files::check_file(path.as_std_path(), &owners).map_err(WriteError::at(option))
 }

@@ -1,7 +1,9 @@
 //! What is checked before anything starts, so that a mistake ends the command at once and in words.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -9,6 +11,9 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use wsgi_unix::files;
+use wsgi_unix::user::Ids;
+use wsgi_wire::{environment, limits};
 
 use crate::facts::Facts;
 use crate::plan::{Account, Plan};
@@ -67,6 +72,14 @@ pub enum Problem {
         path: Utf8PathBuf,
         /// What stands in the way.
         at: Utf8PathBuf,
+    },
+    /// A file of variables cannot be used.
+    #[error("--env-file {path}: {reason}")]
+    EnvFile {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// The interpreter cannot be run.
     #[error("cannot run the Python {python}: {source}")]
@@ -207,6 +220,7 @@ pub fn import(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Problem> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
+    variables(plan, caller, &mut command)?;
     if caller == 0 {
         command.uid(plan.account.uid).gid(plan.account.gid);
     }
@@ -221,6 +235,24 @@ pub fn import(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Problem> {
         eprint!("{}", String::from_utf8_lossy(&traceback));
     }
     Err(Problem::NoImport(plan.handler.entry_point.clone()))
+}
+
+/// Sets what the files of variables say, read as whoever starts the daemons will.
+fn variables(plan: &Plan, caller: u32, command: &mut Command) -> Result<(), Problem> {
+    let Account { uid, gid, user, .. } = &plan.account;
+    let name = if user.starts_with('#') { "" } else { user };
+    for path in &plan.env_files {
+        let failed = |reason: String| Problem::EnvFile { path: path.clone(), reason };
+        let user = (caller == 0).then(|| Ids::of(*uid, *gid, name.as_bytes(), None)).transpose();
+        let user = user.map_err(|error| failed(error.to_string()))?;
+        let set = |name: &[u8], value: &[u8]| {
+            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+        };
+        files::lend(path.as_std_path(), limits::ENV_FILE, user.as_ref(), |text| environment::read(text, set))
+            .map_err(|refused| failed(refused.to_string()))?
+            .map_err(|(line, error)| failed(format!("line {line}: {error}")))?;
+    }
+    Ok(())
 }
 
 /// All that comes out of a pipe, when it has been closed.

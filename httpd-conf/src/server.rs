@@ -15,6 +15,20 @@ use crate::wsgi::Wsgi;
 /// Where the status pages are: Apache's, and that of the process groups.
 pub const STATUS_PAGES: [&str; 2] = ["/server-status", "/wsgi-status"];
 
+/// What servers in front add to a request, as far as it is usual: with one of them a request comes from somewhere else, although its connection
+/// comes from this machine.
+const FORWARDED: [&str; 9] = [
+    "Forwarded",
+    "Via",
+    "X-Client-IP",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Server",
+    "X-Originating-IP",
+    "X-Real-IP",
+];
+
 /// A module to load; what is compiled into httpd is not among them.
 #[derive(Clone, Debug)]
 pub struct Module {
@@ -168,7 +182,15 @@ impl Server {
             for (page, handler) in STATUS_PAGES.into_iter().zip(["server-status", "wsgi-status"]) {
                 out.section("Location", page, |l| {
                     l.set("SetHandler", handler);
-                    l.directive("Require").arg("local");
+                    l.bare_section("RequireAll", |all| {
+                        all.directive("Require").arg("local");
+                        let given = self.wsgi.trusted_headers.iter().map(String::as_str);
+                        let given =
+                            given.filter(|name| !FORWARDED.iter().any(|known| known.eq_ignore_ascii_case(name)));
+                        for name in FORWARDED.into_iter().chain(given) {
+                            all.directive("Require").arg("expr").arg(format!("-z req_novary('{name}')"));
+                        }
+                    });
                 });
             }
         }

@@ -6,10 +6,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, PoisonError};
 
+use wsgi_unix::files::{self, Owners, Refused};
 use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::Server as ServerFacts;
 
@@ -37,6 +38,11 @@ enum StartError {
     Supervisor(io::Error),
     #[error("the default path of the daemon sockets cannot be used; set WSGISocketPrefix to a short path")]
     SocketPrefix,
+    #[error(
+        "the sockets of the daemon processes cannot be made in {}: {reason}; name another place with WSGISocketPrefix (--socket-prefix)",
+        .folder.display()
+    )]
+    SocketFolder { folder: PathBuf, reason: Refused },
     #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
     User(u32),
     #[error("there are more than {MOST_ERROR_LOGS} error logs with process groups; let virtual hosts share some")]
@@ -129,11 +135,30 @@ fn start(
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
         let supervisor = installation?.supervisor;
         supervisor.checked()?;
+        check_socket_folder(&runtime.socket_prefix, main)?;
         launch(Launch { supervisor, table, configure, error_logs: logs.descriptors })
             .map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
     Ok(runtime)
+}
+
+/// Whoever could exchange the daemons' sockets would keep requests from being served, though not get any: Apache's children look who listens. A
+/// folder that somebody else has made is no place for them, and one that others may only write to is worth a word.
+fn check_socket_folder(prefix: &str, main: Server<'_>) -> Result<(), StartError> {
+    let folder = Path::new(prefix).parent().unwrap_or(Path::new("/"));
+    let owners = identity::children().map_or_else(Owners::own, |(uid, _)| Owners::own().and(uid));
+    match files::check_folder(folder, &owners) {
+        Err(reason @ (Refused::Owner { .. } | Refused::Loop { .. })) => {
+            Err(StartError::SocketFolder { folder: folder.to_owned(), reason })
+        }
+        Err(reason @ Refused::Writable { .. }) => {
+            log::server(main, Level::Warn, format_args!("the sockets of the daemon processes are not safe: {reason}"));
+            Ok(())
+        }
+        // That it is missing is said by whoever makes the sockets.
+        _ => Ok(()),
+    }
 }
 
 fn is_file(path: &[u8]) -> bool {

@@ -203,6 +203,9 @@ impl Options {
                 return Err(invalid("--add-handler", extension, "it is an extension such as .tpl"));
             }
         }
+        if self.debugging.embedded_mode && !self.identity.env_file.is_empty() {
+            return Err(OptionError::Excludes { option: "--env-file", other: "--embedded-mode" });
+        }
         if application.disable_reloading && application.reload_on_changes {
             return Err(OptionError::Excludes { option: "--reload-on-changes", other: "--disable-reloading" });
         }

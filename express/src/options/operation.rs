@@ -110,6 +110,9 @@ pub struct Identity {
     /// Environment variable to copy into the environ of every request; may be repeated
     #[arg(long, value_name = "NAME")]
     pub passenv: Vec<String>,
+    /// File of NAME=VALUE lines for the environment of the application's processes, and of nobody else; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<Utf8PathBuf>,
     /// Shell fragment that exports variables [default: envvars in the server root]
     #[arg(long, value_name = "FILE")]
     pub envvars_script: Option<Utf8PathBuf>,

@@ -67,6 +67,8 @@ pub struct Context<'a> {
     pub python_path: Vec<Utf8PathBuf>,
     /// The application's locale.
     pub locale: String,
+    /// Files with variables for the application's processes.
+    pub env_files: Vec<Utf8PathBuf>,
 }
 
 /// What to run, decided in every detail.
@@ -78,8 +80,10 @@ pub struct Plan {
     pub server: Server,
     /// The folder for everything generated.
     pub root: Root,
-    /// Folders to make where they are missing.
-    pub folders: Vec<Utf8PathBuf>,
+    /// Folders to make where they are missing, with the options that name them.
+    pub folders: Vec<(&'static str, Utf8PathBuf)>,
+    /// Files that root's shell or Apache would read and do as they say, with the options that name them.
+    pub used_by_root: Vec<(&'static str, Utf8PathBuf)>,
     /// A folder that the application writes to.
     pub python_eggs: Option<Utf8PathBuf>,
     /// The sockets of the daemons.
@@ -100,6 +104,8 @@ pub struct Plan {
     pub logs: Places,
     /// The application's locale.
     pub locale: String,
+    /// Files with variables for the application's processes.
+    pub env_files: Vec<Utf8PathBuf>,
 }
 
 /// The application as the options describe it.
@@ -140,11 +146,13 @@ impl Plan {
         let sites = network::sites(options, &here)?;
         let label = format!("{}:{}", sites.address.as_deref().unwrap_or("localhost"), sites.port);
         let root = Root::choose(options.layout.server_root.as_deref().map(|r| here.absolute(r)), &label, caller);
+        let env_files = here.existing_all("--env-file", &options.identity.env_file)?;
         let own_path = options.application.python_path.iter().map(|p| here.absolute(p));
         let context = Context {
             working_directory: here.absolute(options.application.working_directory.as_deref().unwrap_or(".".into())),
             python_path: own_path.chain(facts.site_packages.iter().cloned()).collect(),
             locale: locale::choose(options, caller),
+            env_files,
             root: &root.path,
             options,
             caller,
@@ -157,16 +165,20 @@ impl Plan {
         let entry = Entry::new(&context);
         let server = context.server(&entry, sites, &label, &account, &installation, &logs, &sockets, facts)?;
         let python_eggs = options.application.python_eggs.as_ref().map(|folder| context.here.absolute(folder));
-        let given = [python_eggs.clone(), logs.own_folder(), sockets.given_folder()];
+        let logs_folder = logs.own_folder().map(|folder| ("--log-directory", folder));
+        let pid_folder = server.pid_file.parent().map(|folder| ("--pid-file", folder.to_owned()));
+        let control = Control::new(&context, &server, &installation, logs.startup())?;
         Ok(Self {
-            folders: given.into_iter().flatten().collect(),
+            folders: [logs_folder, pid_folder].into_iter().flatten().collect(),
+            used_by_root: used_by_root(options, &server, &control),
             handler: Handler::application(options, entry.kind, &entry.point),
             resources: Handler::resources(options, &context.here)?,
-            control: Control::new(&context, &server, &installation, logs.startup())?,
+            control,
             options: options.clone(),
             working_directory: context.working_directory,
             python_path: context.python_path,
             locale: context.locale,
+            env_files: context.env_files,
             python_eggs,
             sockets,
             account,
@@ -175,6 +187,16 @@ impl Plan {
             root,
         })
     }
+}
+
+/// The files of the options whose content root would carry out.
+fn used_by_root(options: &Options, server: &Server, control: &Control) -> Vec<(&'static str, Utf8PathBuf)> {
+    let includes = server.includes.iter().map(|file| ("--include-file", file.clone()));
+    let rules =
+        options.content.rewrite_rules.as_ref().map(|_| ("--rewrite-rules", server.content.rewrite_rules.clone()));
+    let variables =
+        options.identity.envvars_script.as_ref().map(|_| ("--envvars-script", control.envvars().to_owned()));
+    includes.chain(rules).chain(variables).collect()
 }
 
 impl Context<'_> {

@@ -99,9 +99,11 @@ fn state_folder(caller: &Caller) -> Option<Utf8PathBuf> {
 
 /// A folder with a short name that only the caller can write to.
 fn short_folder(caller: &Caller) -> Utf8PathBuf {
-    match (caller.uid, caller.variable("XDG_RUNTIME_DIR")) {
+    let own = |folder: &&str| Utf8Path::new(folder).metadata().is_ok_and(|m| m.is_dir() && m.uid() == caller.uid);
+    match (caller.uid, caller.variable("XDG_RUNTIME_DIR").filter(own)) {
         (0, _) => "/var/run/mod_wsgi".into(),
         (_, Some(folder)) => Utf8Path::new(folder).join("mod_wsgi"),
+        // Whose it is is checked before it is used, and by the module at each start.
         (uid, None) => format!("/tmp/mod_wsgi-{uid}").into(),
     }
 }

@@ -5,7 +5,8 @@
 //! * A folder that others may write to is accepted where it has the sticky bit (`/tmp`): what is in it belongs to somebody who is trusted, and
 //!   nobody else can move that.
 //! * A group that may write is accepted where it has no other member than the owner ([`crate::user::is_group_of`]).
-//! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way never is.
+//! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way is not where something is read
+//!   or made.
 //! * Nothing is opened before it is known to be a regular file, and then without waiting for it.
 
 mod make;
@@ -52,12 +53,12 @@ impl Owners {
     }
 }
 
-/// Whether a file, with all folders above it, is as these owners made it.
+/// Whether a file that somebody else opens or runs, with all folders above it, is as these owners made it. Links of theirs may lead to it.
 ///
 /// # Errors
 /// [`Refused`], also where it is no regular file.
 pub fn check_file(path: &Path, owners: &Owners) -> Result<(), Refused> {
-    open(path, owners).map(drop)
+    Folder::walk_to_file(path, owners)
 }
 
 /// Whether what is put into a folder by one of these owners stays as it is.

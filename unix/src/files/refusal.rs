@@ -49,12 +49,18 @@ impl Writer {
     }
 }
 
+/// Who is believed by every process.
+fn believed() -> String {
+    let own = rustix::process::geteuid();
+    if own.is_root() { "root".to_owned() } else { format!("root or {}", user::shown(own.as_raw())) }
+}
+
 /// Why a file or folder is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// Somebody else's.
-    #[error("{kind} {} belongs to {}, who could put anything in its place; give it to root (chown), or use another place",
-        path.display(), user::shown(*owner))]
+    #[error("{kind} {} belongs to {}, who could put anything in its place; it has to belong to {} (chown)",
+        path.display(), user::shown(*owner), believed())]
     Owner {
         /// What it is.
         kind: Kind,

@@ -80,6 +80,9 @@ fn a_link_at_the_end_is_never_followed_and_one_on_the_way_only_if_it_is_ones_own
     let path = file(scratch.path(), "real/secrets", 0o600);
     symlink(&path, scratch.path().join("link")).unwrap();
     assert!(matches!(read(&scratch.path().join("link"), 100, None), Err(Refused::Link { .. })));
+    assert!(check_file(&scratch.path().join("link"), &Owners::own()).is_ok());
+    assert!(matches!(check_file(scratch.path(), &Owners::own()), Err(Refused::NotRegular { .. })));
+    assert!(matches!(check_file(&path.join("below"), &Owners::own()), Err(Refused::NotFolder { .. })));
     fs::create_dir(scratch.path().join("deep")).unwrap();
     symlink("../real", scratch.path().join("deep/way")).unwrap();
     assert!(read(&scratch.path().join("deep/way/secrets"), 100, None).is_ok());
@@ -88,6 +91,9 @@ fn a_link_at_the_end_is_never_followed_and_one_on_the_way_only_if_it_is_ones_own
     if !cannot_give_away() {
         std::os::unix::fs::lchown(scratch.path().join("deep/way"), Some(OTHER), None).unwrap();
         let error = read(&scratch.path().join("deep/way/secrets"), 100, None).unwrap_err();
+        assert!(matches!(error, Refused::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
+        std::os::unix::fs::lchown(scratch.path().join("link"), Some(OTHER), None).unwrap();
+        let error = check_file(&scratch.path().join("link"), &Owners::own()).unwrap_err();
         assert!(matches!(error, Refused::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
     }
 }

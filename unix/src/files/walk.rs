@@ -23,6 +23,27 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOL
 #[cfg(not(target_os = "linux"))]
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What is wanted at the end of a way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A folder.
+    Folder,
+    /// A folder, which is made where it is missing, as are those on the way.
+    MadeFolder,
+    /// A regular file.
+    File,
+}
+
+/// What was found under a name.
+enum Step {
+    /// A folder, which has been entered.
+    Folder,
+    /// A link, and where it leads to.
+    Link(PathBuf),
+    /// A regular file.
+    File,
+}
+
 /// A folder whose way from `/` has been checked.
 #[derive(Debug)]
 pub struct Folder {
@@ -38,7 +59,7 @@ impl Folder {
     /// # Errors
     /// [`Refused`]
     pub fn walk(path: &Path, owners: &Owners) -> Result<Self, Refused> {
-        Self::go(path, owners, false)
+        Self::go(path, owners, End::Folder)
     }
 
     /// The same, and makes the folders that are missing.
@@ -46,15 +67,29 @@ impl Folder {
     /// # Errors
     /// [`Refused`]
     pub fn walk_making(path: &Path, owners: &Owners) -> Result<Self, Refused> {
-        Self::go(path, owners, true)
+        Self::go(path, owners, End::MadeFolder)
     }
 
-    fn go(path: &Path, owners: &Owners, making: bool) -> Result<Self, Refused> {
+    /// Walks to a regular file, through links at the end of the way too.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub fn walk_to_file(path: &Path, owners: &Owners) -> Result<(), Refused> {
+        Self::go(path, owners, End::File).map(drop)
+    }
+
+    fn go(path: &Path, owners: &Owners, end: End) -> Result<Self, Refused> {
         let mut folder = Self::root(path, owners)?;
         let mut ahead = components(path);
         let mut links = 0;
         while let Some(name) = ahead.pop_front() {
-            if let Some(target) = folder.step(&name, owners, making)? {
+            let target = match folder.step(&name, owners, end)? {
+                Step::Folder => None,
+                Step::Link(target) => Some(target),
+                Step::File if end == End::File && ahead.is_empty() => return Ok(folder),
+                Step::File => return Err(Refused::NotFolder { path: folder.path.join(name) }),
+            };
+            if let Some(target) = target {
                 links += 1;
                 if links > MOST_LINKS {
                     return Err(Refused::Loop { path: path.to_owned() });
@@ -67,7 +102,7 @@ impl Folder {
                 }
             }
         }
-        Ok(folder)
+        if end == End::File { Err(Refused::NotRegular { path: folder.path }) } else { Ok(folder) }
     }
 
     /// The folder `/`, for a path that begins there.
@@ -92,18 +127,18 @@ impl Folder {
         &self.path
     }
 
-    /// Enters the folder of that name, or gives the target of a link.
-    fn step(&mut self, name: &OsStr, owners: &Owners, making: bool) -> Result<Option<PathBuf>, Refused> {
+    /// Looks at the entry of that name, and enters it where it is a folder.
+    fn step(&mut self, name: &OsStr, owners: &Owners, end: End) -> Result<Step, Refused> {
         if name == ".." {
             self.way.pop();
             self.path.pop();
-            return Ok(None);
+            return Ok(Step::Folder);
         }
         let path = self.path.join(name);
         let failed = |error: Errno| Refused::at(&path)(error.into());
         let look = || statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW);
         let seen = match look() {
-            Err(Errno::NOENT) if making => {
+            Err(Errno::NOENT) if end == End::MadeFolder => {
                 make(self, name, Access::of_mode(0o755))?;
                 look()
             }
@@ -116,13 +151,15 @@ impl Folder {
                 check(&path, Kind::Folder, &fstat(&entered).map_err(failed)?, owners)?;
                 self.way.push(entered);
                 self.path = path;
-                Ok(None)
+                Ok(Step::Folder)
             }
             FileType::Symlink => {
                 check(&path, Kind::Link, &seen, owners)?;
                 let target = readlinkat(self.descriptor(), name, Vec::new()).map_err(failed)?;
-                Ok(Some(PathBuf::from(OsString::from_vec(target.into_bytes()))))
+                Ok(Step::Link(PathBuf::from(OsString::from_vec(target.into_bytes()))))
             }
+            FileType::RegularFile => check(&path, Kind::File, &seen, owners).map(|()| Step::File),
+            _ if end == End::File => Err(Refused::NotRegular { path }),
             _ => Err(Refused::NotFolder { path }),
         }
     }
