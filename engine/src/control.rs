@@ -87,8 +87,7 @@ impl Control {
     }
 
     fn receive(&mut self, flags: RecvFlags) -> Result<bool, Lost> {
-        let missing = frame::needed(&self.received).saturating_sub(self.received.len());
-        self.received.reserve(missing.max(4096));
+        self.received.reserve(frame::room(&self.received, 4096));
         match recv(&self.socket, spare_capacity(&mut self.received), flags) {
             Ok((0, _)) => Err(Lost::Closed),
             Ok(_) | Err(Errno::INTR) => Ok(true),

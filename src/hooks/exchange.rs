@@ -74,7 +74,7 @@ fn run<'r>(
     let request_start = r.time();
     let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
-    let mut client = HttpClient::new(r, rules, environ.destination().place(script));
+    let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
     let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body);
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
@@ -89,6 +89,7 @@ fn run<'r>(
     let start = Instant::now();
     let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
     let outcome = delivery.run(facts).map_err(|error| {
+        client.leave_body();
         if let Some(why) = error.refusal() {
             group.record.refused(why);
         }
@@ -133,7 +134,7 @@ pub fn in_process<'r>(
         put_request(request, &facts, body, |vars| environ.write_request(r, vars));
         let rules = ResponseRules { header_limit: usize::MAX, as_cgi: false };
         let script = r.filename();
-        let mut client = HttpClient::new(r, rules, environ.destination().place(script));
+        let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
         conclude(&mut client, outcome)
     })
@@ -205,6 +206,14 @@ fn prepare_body(
 /// What the outcome means for the client.
 fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
     client.finish();
+    let answer = answer_to(client, outcome);
+    if !matches!(answer, Ok(Answer::Ok)) {
+        client.leave_body();
+    }
+    answer
+}
+
+fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
     match outcome {
         Outcome::Complete => Ok(finish(client)),
         Outcome::ClientGone => Ok(Answer::Ok),
@@ -212,7 +221,9 @@ fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer,
         // What went wrong with the client's own body says more than the application's failure that followed from it.
         Outcome::Failed(status) => Ok(Answer::Status(client.body_failure().unwrap_or(status))),
         Outcome::Refused(status) => Ok(Answer::Status(status)),
-        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) if client.has_passed() => {
+        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) | Outcome::Violated(_, true)
+            if client.has_passed() =>
+        {
             if let Some((_, reason)) = failure(outcome) {
                 client.log(&log::ours(Level::Error, &format!("{reason}; the response is cut short")));
             }
@@ -231,15 +242,15 @@ fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer,
 }
 
 /// What the process did wrong; the application's own failures it has logged itself.
-fn failure(outcome: Outcome) -> Option<(u16, &'static str)> {
-    match outcome {
-        Outcome::Lost(_) if stop::has_begun() => Some((503, "Apache stops, and waits for no daemon process any more")),
-        Outcome::Lost(_) => Some((502, "the daemon process closed the connection without a whole response")),
-        Outcome::TimedOut(_) => {
-            Some((504, "the daemon process has not sent anything for as long as socket-timeout allows"))
-        }
-        _ => None,
-    }
+fn failure(outcome: Outcome) -> Option<(u16, String)> {
+    let (status, reason) = match outcome {
+        Outcome::Lost(_) if stop::has_begun() => (503, "Apache stops, and waits for no daemon process any more"),
+        Outcome::Lost(_) => (502, "the daemon process closed the connection without a whole response"),
+        Outcome::TimedOut(_) => (504, "the daemon process has not sent anything for as long as socket-timeout allows"),
+        Outcome::Violated(violation, _) => return Some((502, format!("the answer is refused: {violation}"))),
+        _ => return None,
+    };
+    Some((status, reason.to_owned()))
 }
 
 fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
@@ -247,6 +258,7 @@ fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
         Disposition::Send => Answer::Ok,
         Disposition::Replace(status) => Answer::Status(status),
         Disposition::Redirect(url) => {
+            client.leave_body();
             client.request().redirect_to(&url);
             Answer::Ok
         }

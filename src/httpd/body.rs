@@ -15,6 +15,9 @@ pub struct BodyFailure {
     pub refused: bool,
 }
 
+/// How much is dropped at once, bytes.
+const PIECE: usize = 64 << 10;
+
 /// A request body that is read piece by piece.
 pub struct BodyReader {
     brigade: *mut apr_bucket_brigade,
@@ -64,6 +67,28 @@ impl BodyReader {
             }
         }
         Ok(out.len() > start)
+    }
+
+    /// Whether everything has been read.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Drops what is there of the rest, at most `most` bytes, without waiting for more. `false` if that was not the whole rest.
+    pub fn discard(&mut self, r: &mut Request<'_>, most: usize) -> bool {
+        // A client that waits for `100 Continue` would be told to send it.
+        if self.failed.is_some() || r.expects_continue() && !self.ended {
+            return false;
+        }
+        let (mut left, mut dropped) = (most, Vec::new());
+        while !self.ended && left > 0 {
+            dropped.clear();
+            match self.fill(r, left.min(PIECE), false, &mut dropped) {
+                Ok(read) if read > 0 || self.ended => left -= read,
+                _ => return false,
+            }
+        }
+        self.ended
     }
 
     /// Asks the filters once for at most `max` bytes and appends them. Gives their number, or APR's status.

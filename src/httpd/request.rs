@@ -377,9 +377,32 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Serves the request again under another URL of this server, with GET.
+    /// Whether this is a part of the response to another request (a subrequest).
+    pub fn is_part(&self) -> bool {
+        !self.rec().main.is_null()
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub fn expects_continue(&self) -> bool {
+        self.rec().expecting_100 != 0
+    }
+
+    /// Whether a `Range` of the request counts: for GET alone (RFC 9110, 14.2).
+    pub fn takes_ranges(&self) -> bool {
+        self.is_get() && !self.is_head()
+    }
+
+    /// Whether the response goes through a filter of this name, in small letters.
+    pub fn has_output_filter(&self, name: &CStr) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::wsgi_shim_has_output_filter(self.raw, name.as_ptr()) != 0 }
+    }
+
+    /// Serves the request again under another URL of this server, with GET and without a body. What the client still sends of the body is
+    /// the caller's to deal with before: nothing tells Apache any more that there is one.
     pub fn redirect_to(&mut self, url: &[u8]) {
         self.headers_in().unset(c"Content-Length");
+        self.headers_in().unset(c"Transfer-Encoding");
         let url = self.pool().text(url);
         // SAFETY: S1; the method string is static.
         unsafe {

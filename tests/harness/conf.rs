@@ -6,20 +6,23 @@ use std::fmt::Write;
 use std::path::Path;
 
 /// Apache's own modules that the tests need; one that is compiled in has no file and is not loaded.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 16] = [
     "unixd",
     "authn_core",
     "authz_core",
     "authz_host",
     "authz_user",
     "alias",
+    "deflate",
     "dir",
     "env",
+    "filter",
     "headers",
     "mime",
     "rewrite",
     "setenvif",
     "status",
+    "substitute",
 ];
 
 /// Apache's multi-processing modules.

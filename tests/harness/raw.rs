@@ -120,6 +120,14 @@ impl Client {
         }
     }
 
+    /// Everything that still comes until the server closes the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A connection that is reset ends as well; what came before counts.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
+    }
+
     /// Whether the server closes the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         matches!(self.stream.fill_buf(), Ok([]) | Err(_))

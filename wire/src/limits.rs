@@ -17,6 +17,23 @@ pub const INLINE_CHUNK: usize = 256 << 10;
 /// The most header lines of one response; an application that sends more is broken.
 pub const RESPONSE_HEADERS: usize = 4096;
 
+/// The most bytes of a response's head, the lengths in front of its parts included: what an Apache child has to hold for it while it arrives. No
+/// client takes nearly as much.
+pub const RESPONSE_HEAD: usize = 1 << 20;
+
+/// The most early hints that one request may give: more are of no use to a client, and each one is a write to it.
+pub const HINTS: usize = 32;
+
+/// The most bytes that these take together: as much as an Apache child is willing to hold of headers that are hints only.
+pub const HINTS_BYTES: usize = 64 << 10;
+
+/// The most files of one response that wait in an Apache child to be sent: each is a descriptor, of which it has a thousand for all its requests.
+pub const FILES_WAITING: usize = 16;
+
+/// The most bytes of an unread request body that an Apache child takes off a connection so that this can carry another request. With more to come it
+/// is cheaper for both ends to make a new connection.
+pub const DISCARDED_BODY: usize = 256 << 10;
+
 /// Routes one connection may announce. A connection that needs more is closed by the child and replaced.
 pub const ROUTES: u16 = 1024;
 
