@@ -169,7 +169,8 @@ impl Head {
         self.headers.retain(|(name, _)| {
             let counts = header::is_length(name);
             lengths -= usize::from(counts);
-            !(counts && lengths > 0) && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
+            let replaced = counts && lengths > 0;
+            !replaced && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
         });
         Ok(length)
     }

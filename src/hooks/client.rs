@@ -203,7 +203,7 @@ impl Client for HttpClient<'_, '_> {
             Disposition::Send => {
                 answer::apply(self.r, head);
                 (self.left, self.has_content) = (head.length, header::has_content(head.status));
-                self.ranges = answer::is_replaced_by_a_file(self.r, head);
+                self.ranges = self.r.takes_ranges() && answer::is_replaced_by_a_file(self.r, head);
             }
             Disposition::Replace(_) => answer::apply_to_error(self.r, head),
             Disposition::Redirect(_) => answer::apply_to_redirect(self.r, head),
@@ -220,7 +220,7 @@ impl Client for HttpClient<'_, '_> {
         if then == Then::End {
             self.check_length()?;
         }
-        if !self.response.passed() && !(self.ranges && self.r.takes_ranges()) {
+        if !self.response.passed() && !self.ranges {
             httpd::answer_no_ranges(self.r);
         }
         Ok(self.pass(pieces, then)?)
