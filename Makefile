@@ -2,6 +2,7 @@
 # make test   the same set-up, then all tests
 # make bench  compares with mod_wsgi, gunicorn and uwsgi
 # make venv   builds and installs into .venv only
+# make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -24,7 +25,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench venv clean system rust lint unit matrix integration
+.PHONY: demo test bench fuzz venv clean system rust lint unit matrix integration
 .NOTPARALLEL:
 
 demo: venv
@@ -60,6 +61,9 @@ integration: venv
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
+
+fuzz: system rust
+	@scripts/fuzz
 
 venv: system rust $(VENV)/installed
 

@@ -1,7 +1,7 @@
 //! What happens when httpd calls: one function for each hook.
 #![forbid(unsafe_code)]
 
-mod answer;
+pub mod answer;
 mod check;
 mod client;
 mod exchange;

@@ -26,8 +26,14 @@ impl Subnet {
         let text = std::str::from_utf8(text).ok()?;
         let (address, mask) = text.split_once('/').map_or((text, None), |(a, m)| (a, Some(m)));
         if address.contains(':') {
-            let network = IpAddr::V6(address.parse::<Ipv6Addr>().ok()?);
-            return Some(Self { network, mask: bits(mask.unwrap_or("128"), 128)? });
+            let (network, mask) = (address.parse::<Ipv6Addr>().ok()?, bits(mask.unwrap_or("128"), 128)?);
+            // IPv4 in IPv6's clothes, as addresses are looked at in `contains`.
+            return Some(match network.to_ipv4_mapped() {
+                Some(inner) if mask >> 32 == u128::MAX >> 32 => {
+                    Self { network: IpAddr::V4(inner), mask: mask & u128::from(u32::MAX) }
+                }
+                _ => Self { network: IpAddr::V6(network), mask },
+            });
         }
         let given = address.trim_end_matches('.').split('.').count();
         let whole = format!("{}{}", address.trim_end_matches('.'), ".0".repeat(4usize.checked_sub(given)?));
@@ -223,6 +229,7 @@ mod tests {
         assert!(inside("10.0.0.0/255.0.0.0", "10.9.9.9"));
         assert!(inside("2001:db8::/32", "2001:DB8:1::5") && !inside("2001:db8::/32", "2001:db9::"));
         assert!(inside("10.0.0.0/8", "::ffff:10.0.0.1"));
+        assert!(inside("::ffff:10.0.0.1", "10.0.0.1") && inside("::ffff:10.0.0.0/104", "10.9.9.9"));
         assert!(inside("0.0.0.0/0", "1.2.3.4"));
         for bad in ["proxy.example.com", "10.0.0.1/99", "10.0.0.1/x", "", "1.2.3.4.5", "::1/129", "10.0.0.256", "/8"] {
             assert_eq!(Subnet::parse(bad.as_bytes()), None, "{bad}");

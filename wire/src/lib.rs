@@ -18,6 +18,8 @@ pub mod control;
 pub mod embedded;
 pub mod environment;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod header;
 pub mod json;
 pub mod limits;
