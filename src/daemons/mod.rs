@@ -14,6 +14,8 @@ use wsgi_wire::table;
 use crate::directives::configuration::{Configuration, Origin};
 use crate::embedded::Plan;
 use crate::httpd::shared::SharedTable;
+use crate::httpd::shared::board::SharedBoard;
+use crate::httpd::shared::pages::Pages;
 use crate::policy::owner::Policy;
 use crate::relay::idle::IdleConnections;
 use crate::relay::patience::Limits;
@@ -25,6 +27,8 @@ pub struct Group {
     pub key: u64,
     /// Its record there.
     pub record: &'static table::Group,
+    /// The pages of its processes.
+    pub pages: Pages,
     /// How many processes it has.
     pub processes: u32,
     /// How many threads each of them has.
@@ -58,6 +62,8 @@ pub struct Runtime {
     pub groups: HashMap<Vec<u8>, Group>,
     /// The process table; `None` where there are no groups.
     pub table: Option<SharedTable>,
+    /// Where daemons read Apache's scoreboard.
+    pub board: Option<SharedBoard>,
     /// `WSGISocketPrefix`, absolute.
     pub socket_prefix: String,
     /// The Apache parent's pid.
@@ -68,6 +74,13 @@ pub struct Runtime {
     pub case_sensitive: bool,
     /// Connections that wait for their next request.
     pub idle: IdleConnections,
+}
+
+impl Runtime {
+    /// Whether a group has `server-metrics`.
+    pub fn has_metrics(&self) -> bool {
+        self.groups.values().any(|group| group.server_metrics)
+    }
 }
 
 static CURRENT: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
@@ -88,20 +101,21 @@ fn default_queue_size(workers: u32) -> u32 {
     (workers / 4 * 3).max(100)
 }
 
-/// What children need to know of the groups. `records` are theirs in the process table, in order, `timeout` is Apache's `Timeout`, `workers` how many
+/// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's `Timeout`, `workers` how many
 /// requests it serves at a time.
 pub fn groups(
     configuration: &Configuration,
-    records: &[&'static table::Group],
+    places: &[(&'static table::Group, Pages)],
     timeout: Duration,
     workers: u32,
 ) -> HashMap<Vec<u8>, Group> {
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let group = |g: &crate::directives::configuration::Group, record| {
+    let group = |g: &crate::directives::configuration::Group, (record, pages)| {
         let o = &g.options;
         Group {
             key: table::group_key(&g.name),
             record,
+            pages,
             processes: o.processes.unwrap_or(1),
             threads: o.threads,
             origin: g.origin.clone(),
@@ -124,5 +138,5 @@ pub fn groups(
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }
     };
-    configuration.groups.iter().zip(records).map(|(g, record)| (g.name.clone(), group(g, record))).collect()
+    configuration.groups.iter().zip(places).map(|(g, place)| (g.name.clone(), group(g, *place))).collect()
 }

@@ -16,12 +16,13 @@ use wsgi_wire::settings::Server as ServerFacts;
 
 use crate::daemons::configure::{GroupLog, LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Unusable};
-use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
+use crate::daemons::parent::{Launch, launch};
 use crate::daemons::{self, Runtime};
 use crate::directives::configuration::{Configuration, DRAFT, Group, InterpreterSection};
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
+use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, control, log, tree};
 use crate::policy::sole;
 
@@ -45,8 +46,6 @@ enum StartError {
     SocketFolder { folder: PathBuf, reason: Refused },
     #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
     User(u32),
-    #[error("there are more than {MOST_ERROR_LOGS} error logs with process groups; let virtual hosts share some")]
-    ErrorLogs,
     #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
     Groups,
 }
@@ -118,6 +117,7 @@ fn start(
     let mut runtime = Runtime {
         groups: HashMap::new(),
         table: None,
+        board: None,
         socket_prefix,
         parent: process::id(),
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
@@ -126,17 +126,23 @@ fn start(
     };
     // A supervisor of an earlier configuration must hear that it has no groups any more.
     if !configuration.groups.is_empty() || control::supervisor().is_some() {
-        let table = control::table().map_err(StartError::Table)?;
+        let memory = control::memory().map_err(StartError::Table)?;
+        let table = memory.table;
         let names: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
         let records = table.assign(&names, around.generation).ok_or(StartError::Groups)?;
         let workers = around.server.maximum_processes.saturating_mul(around.server.threads_per_process);
-        runtime.groups = daemons::groups(configuration, &records, main.timeout(), workers);
+        // The configuration before, if this module was not unloaded since, is in force no more.
+        daemons::set_current(None);
+        let pages = control::pages(&records).map_err(StartError::Table)?;
+        let places: Vec<_> = records.into_iter().zip(pages.iter().copied()).collect();
+        runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
         runtime.table = Some(table);
+        runtime.board = Some(memory.board).filter(SharedBoard::is_mapped);
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
         let supervisor = installation?.supervisor;
         supervisor.checked()?;
         check_socket_folder(&runtime.socket_prefix, main)?;
-        launch(Launch { supervisor, table, configure, error_logs: logs.descriptors })
+        launch(Launch { supervisor, memory, pages, configure, error_logs: logs.descriptors })
             .map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
@@ -233,7 +239,7 @@ impl ErrorLogs {
             };
             logs.servers.push((server.id(), index as u32));
         }
-        if logs.descriptors.len() > MOST_ERROR_LOGS { Err(StartError::ErrorLogs) } else { Ok(logs) }
+        Ok(logs)
     }
 
     fn of_group(&self, group: &Group, servers: &[Server<'_>]) -> GroupLog {

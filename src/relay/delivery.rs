@@ -134,7 +134,8 @@ where
                 return Err(Undelivered::Stopping);
             }
             // Made anew for each look: the table grows.
-            let pool = Pool { slots: table.slots(), group: self.group.key, record, room: self.group.queue_size };
+            let Group { key, pages, queue_size, .. } = *self.group;
+            let pool = Pool { slots: table.slots(pages), group: key, record, room: queue_size };
             let lack = match pool.look(&avoid, patience.is_trusting(), place.as_ref()) {
                 Now::Process(claim) => {
                     facts.connects = facts.connects.saturating_add(1);

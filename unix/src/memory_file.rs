@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, SealFlags, Stat, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, SealFlags, Stat, fchmod, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use rustix::io::{retry_on_intr, write};
 
 /// What makes the content of a memory file final: neither its length nor its bytes can change, and no seal can be taken back (fcntl(2),
@@ -17,6 +17,8 @@ const FINAL: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlag
 /// Those of the system: no descriptor or no memory is left.
 pub fn sealed(name: &str, content: &[u8]) -> io::Result<OwnedFd> {
     let file = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    // The system makes it 0777.
+    fchmod(&file, Mode::RUSR | Mode::WUSR)?;
     let mut rest = content;
     while !rest.is_empty() {
         let written = retry_on_intr(|| write(&file, rest))?;

@@ -61,6 +61,8 @@ byte_enum! {
         Retiring = 50,
         /// Daemon → supervisor: [`crate::settings::Preload`], once for each script that requests have come for.
         Loaded = 51,
+        /// Daemon → supervisor, no payload, where `server-metrics` is on: it waits for a new [`crate::scoreboard::Scoreboard`].
+        Wanted = 52,
     }
 }
 

@@ -59,3 +59,6 @@ pub const STOP: u32 = 60;
 
 /// The longest `env-file`, in bytes: more than the kernel takes as an environment of usual size, and little enough to be read again for each process.
 pub const ENV_FILE: u64 = 1 << 20;
+
+/// The most descriptors that travel with one byte: Linux takes no more (SCM_MAX_FD).
+pub const PASSED: usize = 253;
