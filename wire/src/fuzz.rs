@@ -177,7 +177,7 @@ pub fn table(data: &[u8]) {
                 }
             }
         }
-        let _ = (place.taken(), place.waiting(), place.is_free());
+        let _ = (place.taken(), place.waiting(), place.entry.is_free());
     }
 }
 
