@@ -6,9 +6,10 @@ use std::process;
 use std::sync::OnceLock;
 
 use wsgi_wire::names::{self, Name};
+use wsgi_wire::record::Level;
 use wsgi_wire::request::VarsWriter;
 
-use crate::httpd::log::Place;
+use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
 use crate::policy::{head, path};
@@ -270,9 +271,18 @@ fn variable_name(header: &[u8], key: &mut Vec<u8>) -> bool {
 
 fn trusted(r: &Request<'_>, declared: &[proxies::TrustedHeader], subnets: Option<&[proxies::Subnet]>) -> Changes {
     let headers = r.headers_in();
-    proxies::apply(declared, subnets, r.client_ip(), |wanted| {
+    let changes = proxies::apply(declared, subnets, r.client_ip(), |wanted| {
         headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| value)
-    })
+    });
+    if let Some(text) = &changes.no_address {
+        let text = String::from_utf8_lossy(text).escape_debug().to_string();
+        log::request(
+            r,
+            Level::Debug,
+            format_args!("'{text}', which a proxy's header gives for the client, is no IP address; REMOTE_ADDR stays"),
+        );
+    }
+    changes
 }
 
 fn write_redirect(r: &Request<'_>, vars: &mut VarsWriter<'_>) {

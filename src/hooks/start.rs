@@ -24,7 +24,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, control, log, tree};
-use crate::policy::sole;
+use crate::policy::{proxies, sole};
 
 /// Why the process groups cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,16 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             format_args!(
                 "WSGIFreeThreading in the section for application-group={name} is ignored: it is for whole processes; put it at the top level, or \
                  into a section without application-group"
+            ),
+        );
+    }
+    if proxies::believe_everybody(&tree::configuration()) {
+        log::server(
+            main,
+            Level::Warn,
+            format_args!(
+                "WSGITrustedProxyHeaders without WSGITrustedProxies believes these headers whoever sends them, so that any client chooses its own \
+                 address: name the proxies"
             ),
         );
     }
