@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub socket_prefix: String,
     /// `User` and `Group` of Apache; `None` unless it runs as root.
     pub children: Option<(User, u32)>,
+    /// Whether Apache's children take the user of each virtual host (mpm_itk), instead of that one.
+    pub users_vary: bool,
     /// The folder that holds the Python package beside this module.
     pub package: Option<Vec<u8>>,
     /// Facts about this Apache.
@@ -128,14 +130,19 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
         python_home_from,
         python_flags: python_flags(configuration),
         package: optional(around.package.as_ref()),
-        socket_user: around
-            .children
-            .as_ref()
-            .map(|(children, _)| options.socket_user.as_ref().map_or(children.uid, |user| user.uid)),
+        socket_user: socket_user(around, group),
         backlog: options.listen_backlog,
         send_buffer: options.send_buffer_size,
         receive_buffer: options.receive_buffer_size,
     }
+}
+
+/// Who connects to a group's processes: `socket-user`; without it the children's user, or, where each virtual host has its own, that of the group,
+/// which is the one to have beside it.
+fn socket_user(around: &Surroundings, group: &Group) -> Option<u32> {
+    let (children, gid) = around.children.as_ref()?;
+    let usual = if around.users_vary { identity(group, children, *gid).uid } else { children.uid };
+    Some(group.options.socket_user.as_ref().map_or(usual, |user| user.uid))
 }
 
 /// The user and groups of a group's processes, where Apache runs as root.
@@ -228,7 +235,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         sole_application: configuration.single_interpreter && around.sole.contains(&group.name),
         destroy_interpreter: configuration.destroy_interpreter,
         case_sensitive: configuration.case_sensitive,
-        children: around.children.as_ref().map(|(user, _)| user.uid),
+        children: socket_user(around, group),
         log_level: log.level,
         log_format: log.format,
         vhost: bytes(group.origin.hostname.as_deref().unwrap_or(&around.vhost)),
@@ -316,6 +323,7 @@ mod tests {
             parent: 2,
             socket_prefix: "/run/wsgi".to_owned(),
             children,
+            users_vary: false,
             package: None,
             server: Server {
                 version: (2, (4, 0)),
@@ -362,6 +370,21 @@ mod tests {
         let identity = group.spawn.identity.unwrap();
         assert_eq!((identity.uid, identity.gid), (65534, 9));
         assert_eq!(group.spawn.socket_user, Some(33));
+    }
+
+    #[test]
+    fn whoever_connects_owns_the_socket_and_is_admitted() {
+        let user = |uid| User { uid, gid: 1, name: b"u".to_vec(), home: None };
+        let own = GroupOptions { user: Some(user(7)), ..Default::default() };
+        let given = GroupOptions { socket_user: Some(user(9)), ..own.clone() };
+        for (options, users_vary, expected) in
+            [(&own, false, 33), (&own, true, 7), (&given, false, 9), (&given, true, 9), (&Default::default(), true, 33)]
+        {
+            let around = Surroundings { users_vary, ..around(Some((apache(), 33))) };
+            let log = |_: &Group| GroupLog { index: 0, style: LOG };
+            let group = configure(&configured(options.clone()), &around, log).groups.remove(0);
+            assert_eq!((group.spawn.socket_user, group.daemon.children), (Some(expected), Some(expected)));
+        }
     }
 
     #[test]

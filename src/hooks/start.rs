@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, PoisonError};
 
 use wsgi_unix::files::{self, Owners, Refused};
@@ -23,7 +22,7 @@ use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
-use crate::httpd::{Answer, control, log, tree};
+use crate::httpd::{Answer, control, log, process, tree};
 use crate::policy::{proxies, sole};
 
 /// Why the process groups cannot start.
@@ -95,6 +94,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             ),
         );
     }
+    warn_of_locales(&configuration, main);
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {
             daemons::set_current(Some(Arc::new(runtime)));
@@ -103,6 +103,29 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
         Err(error) => {
             log::server(main, Level::Alert, format_args!("{error}"));
             Answer::Status(500)
+        }
+    }
+}
+
+/// A locale that the system does not have is as good as none: Python falls back to plain C, and libraries to English and ASCII, without a word.
+/// Behind a `chroot` there are others.
+fn warn_of_locales(configuration: &Configuration, main: Server<'_>) {
+    for group in configuration.groups.iter().filter(|group| group.options.chroot.is_none()) {
+        let lang = group.options.lang.as_ref().filter(|lang| Some(*lang) != group.options.locale.as_ref());
+        let given = [("locale", group.options.locale.as_ref()), ("lang", lang)];
+        for (option, name) in given.into_iter().filter_map(|(option, name)| Some((option, name?))) {
+            if !process::has_locale(name) {
+                let server = main.all().find(|server| server.id() == group.origin.id).unwrap_or(main);
+                let (name, group) = (String::from_utf8_lossy(name), String::from_utf8_lossy(&group.name));
+                log::server(
+                    server,
+                    Level::Warn,
+                    format_args!(
+                        "{option}={name} of WSGIDaemonProcess {group} has no effect: this system has no such locale; `locale -a` lists those it \
+                         has, C.UTF-8 among them"
+                    ),
+                );
+            }
         }
     }
 }
@@ -129,7 +152,7 @@ fn start(
         table: None,
         board: None,
         socket_prefix,
-        parent: process::id(),
+        parent: std::process::id(),
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
         idle: Default::default(),
@@ -197,9 +220,10 @@ fn surroundings(
     };
     Ok(Surroundings {
         generation: control::next_generation(),
-        parent: process::id(),
+        parent: std::process::id(),
         socket_prefix: socket_prefix.to_owned(),
         children,
+        users_vary: server::has_module(c"mpm_itk.c"),
         package: package.map(|folder| folder.as_os_str().as_bytes().to_vec()),
         server: ServerFacts {
             version: server::version(),

@@ -321,15 +321,18 @@ mod tests {
 
     #[test]
     fn headers_without_a_list_of_proxies_around_them_are_noticed() {
-        let node = |name: &str, inside: &[Node]| Node { name: name.into(), arguments: vec![], inside: inside.to_vec() };
-        let (headers, proxies) = (node("WSGITrustedProxyHeaders", &[]), node("wsgitrustedproxies", &[]));
-        let site = |inside: &[Node]| node("<VirtualHost", inside);
-        let optional = |inside: &[Node]| node("<IfModule", inside);
-        assert!(believe_everybody(&[headers.clone()]));
-        assert!(believe_everybody(&[site(&[headers.clone()]), site(&[proxies.clone()])]));
-        assert!(!believe_everybody(&[proxies.clone(), site(&[node("<Location", &[headers.clone()])])]));
-        assert!(!believe_everybody(&[site(&[headers.clone(), optional(&[proxies.clone()])])]));
-        assert!(!believe_everybody(&[optional(&[headers]), proxies]));
+        fn node(name: &str, inside: Vec<Node>) -> Node {
+            Node { name: name.into(), arguments: vec![], inside }
+        }
+        let headers = || node("WSGITrustedProxyHeaders", vec![]);
+        let proxies = || node("wsgitrustedproxies", vec![]);
+        let site = |inside| node("<VirtualHost", inside);
+        let optional = |inside| node("<IfModule", inside);
+        assert!(believe_everybody(&[headers()]));
+        assert!(believe_everybody(&[site(vec![headers()]), site(vec![proxies()])]));
+        assert!(!believe_everybody(&[proxies(), site(vec![node("<Location", vec![headers()])])]));
+        assert!(!believe_everybody(&[site(vec![headers(), optional(vec![proxies()])])]));
+        assert!(!believe_everybody(&[optional(vec![headers()]), proxies()]));
         assert!(!believe_everybody(&[]));
     }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use wsgi_wire::codec::Malformed;
@@ -15,6 +16,7 @@ use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, Outcome, Terms};
 use super::inbox::Inbox;
 use super::patience::{Lack, Limits, Over, Patience};
+use super::unreachable;
 use crate::daemons::{Group, Runtime};
 use crate::httpd::stop;
 
@@ -226,6 +228,7 @@ where
         let Limits { queue, silence, .. } = self.group.patience;
         let wait = queue.filter(|queue| silence.is_zero() || *queue < silence).unwrap_or(silence);
         Connection::open(&path, claim.serial, claim.secret, (wait, silence), self.group.buffers)
+            .map_err(|error| unreachable::explained(&error, Path::new(&path)))
     }
 
     /// The conversation on one connection, which is kept if it can carry another request.

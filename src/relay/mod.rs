@@ -11,6 +11,7 @@ pub mod idle;
 pub mod inbox;
 pub mod passed;
 pub mod patience;
+mod unreachable;
 pub mod violation;
 
 use std::os::fd::OwnedFd;

@@ -24,7 +24,7 @@ use crate::birth;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group};
 use crate::interpreter::{self, BOOT, Missing};
-use crate::listener::SocketFile;
+use crate::listener::{SocketFile, Unbound};
 use crate::privileges;
 use crate::recorder::Recorder;
 use crate::standing::Standing;
@@ -61,14 +61,9 @@ pub enum Error {
     /// No Python.
     #[error(transparent)]
     Interpreter(#[from] Missing),
-    /// The socket cannot be made.
-    #[error("cannot make the socket '{}': {reason}; WSGISocketPrefix must begin with a directory that exists and that Apache can write to", path.display())]
-    Socket {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
+    /// There is no socket to listen on.
+    #[error(transparent)]
+    Socket(#[from] Unbound),
     /// The process failed before Python started.
     #[error("the process cannot {step}{subject}: {reason}")]
     Step {
@@ -145,7 +140,7 @@ fn fill(
         index,
         slot.entry.serial.load(Relaxed),
     ));
-    let (socket, listener) = SocketFile::bind(path.clone(), spawn).map_err(|reason| Error::Socket { path, reason })?;
+    let (socket, listener) = SocketFile::bind(path, spawn)?;
     let interpreter = interpreter::find(spawn)?;
     let (ours, theirs) = UnixStream::pair()?;
     let recorder = Recorder::new(group.settings.daemon.threads)?;

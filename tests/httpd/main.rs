@@ -28,6 +28,7 @@ mod response_headers;
 mod rolling;
 mod scripts;
 mod server_metrics;
+mod sockets;
 mod start_response;
 mod status;
 mod streams;

@@ -82,7 +82,7 @@ message! {
         pub destroy_interpreter: bool,
         /// `WSGICaseSensitivity`
         pub case_sensitive: bool,
-        /// Uid of the Apache children, who alone (with root) may connect; `None`: whoever has the daemon's own uid.
+        /// Uid of the Apache children, or `socket-user`, who alone (with root and the daemon's own user) may connect; `None`: whoever has the daemon's own uid.
         pub children: Option<u32>,
         /// Records up to this level are written.
         pub log_level: Level,
