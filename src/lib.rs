@@ -9,14 +9,12 @@
 //!                            └─ daemons/      the process groups, and the supervisor that runs them
 //! ```
 //!
-//! `fuzz` is there for the fuzz targets. Only `httpd/` touches httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
+//! Only `httpd/` touches httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
 
 mod daemons;
 mod directives;
 mod embedded;
 mod environ;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
 mod hooks;
 mod httpd;
 mod policy;

@@ -10,8 +10,6 @@ mod arg;
 mod block;
 mod connection;
 mod content;
-#[cfg(any(test, fuzzing))]
-pub mod fuzz;
 mod logs;
 mod proxy;
 mod server;

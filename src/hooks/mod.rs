@@ -1,7 +1,8 @@
 //! What happens when httpd calls: one function for each hook.
 #![forbid(unsafe_code)]
 
-pub mod answer;
+mod ahead;
+mod answer;
 mod check;
 mod client;
 mod exchange;
@@ -49,8 +50,8 @@ pub fn child_init() {
     if let Some(table) = runtime.table {
         table.header().child_begins();
     }
-    if let (Some(table), Some(board), true) = (runtime.table, runtime.board, runtime.has_metrics()) {
-        publisher::start(table, board);
+    if let Some(table) = runtime.table.filter(|_| runtime.groups.values().any(|group| group.server_metrics)) {
+        publisher::start(table);
     }
     if let Some(plan) = &runtime.embedded {
         process::set_variables(&plan.environment);
@@ -80,9 +81,9 @@ pub fn child_started() {
 
 /// In the parent: a child has ended.
 pub fn child_ended() {
-    let Some(runtime) = daemons::current() else { return };
-    if let Some(table) = runtime.table.filter(|table| table.header().child_ended()) {
-        table.forget_requests(runtime.groups.values().map(|group| group.pages));
+    let table = daemons::current().and_then(|runtime| runtime.table);
+    if let Some(table) = table.filter(|table| table.header().child_ended()) {
+        table.forget_requests();
         log::main(
             Level::Notice,
             format_args!("an Apache child has died; the requests of daemon processes are counted anew"),

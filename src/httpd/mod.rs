@@ -19,7 +19,6 @@ pub mod guard;
 pub mod identity;
 pub mod log;
 pub mod module;
-mod passed;
 pub mod pool;
 pub mod process;
 mod refusal;
