@@ -2,6 +2,7 @@
 # make test   the same set-up, then all tests
 # make bench  compares with mod_wsgi, gunicorn and uwsgi
 # make venv   builds and installs into .venv only
+# make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -11,6 +12,11 @@ PLACE := $(shell scripts/public-folder)
 VENV := $(PLACE)/.venv
 SITE := $(PLACE)/examples/mysite
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# bindgen's libclang is that of PyPI, where there is one for the machine.
+LIBCLANG := $(if $(filter x86_64 aarch64 arm64,$(shell uname -m)),libclang)
+ifneq ($(LIBCLANG),)
+export LIBCLANG_PATH ?= $(VENV)/libclang
+endif
 export PYO3_PYTHON := $(VENV)/bin/python
 
 RUST := Cargo.toml Cargo.lock build.rs .cargo src wire unix engine supervisor apxs httpd-conf express
@@ -19,7 +25,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench venv clean system rust lint unit matrix integration
+.PHONY: demo test bench fuzz venv clean system rust lint unit matrix integration
 .NOTPARALLEL:
 
 demo: venv
@@ -56,6 +62,9 @@ integration: venv
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
 
+fuzz: system rust
+	@scripts/fuzz
+
 venv: system rust $(VENV)/installed
 
 system:
@@ -70,13 +79,16 @@ $(VENV)/created: Makefile | system
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
 	@$(PUBLIC) $(PIP) install 'setuptools>=77,<81' 'setuptools-rust>=1.11' 'django~=5.2' 'flask~=3.0' pytest \
-		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3'
+		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3' $(LIBCLANG)
+	@[ -z "$(LIBCLANG)" ] || ln -sfn "$$($(VENV)/bin/python -c 'import clang.native; print(*clang.native.__path__)')" $(VENV)/libclang
 	@touch $@
 
 $(VENV)/installed: $(SOURCES) $(VENV)/created | system rust
 	@echo "==> Building and installing (some minutes at first)"
 	@rm -rf build/lib* build/bdist*
-	@$(PUBLIC) $(PIP) install --no-build-isolation --no-deps --force-reinstall .
+	@$(PUBLIC) $(PIP) install --no-build-isolation --no-deps --force-reinstall . || { \
+		echo "==> Not built: the first line above that begins with \"error\" says why. Mend that and give the same command again;" \
+			"docs/troubleshooting.md has the usual causes."; exit 1; }
 	@touch $@
 
 clean:

@@ -11,6 +11,7 @@ use std::process::exit;
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
     "ap_hook_(pre_config|check_config|post_config|child_init|child_status|child_stopping|translate_name|access_checker|handler)",
+    "ap_find_linked_module",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
     // requests
@@ -22,12 +23,15 @@ const FUNCTIONS: &[&str] = &[
     "ap_remove_output_filter_byhandle",
     "apr_brigade_(create|cleanup|flatten|length)",
     "apr_bucket_(heap|transient|eos|flush)_create",
+    "apr_bucket_(alloc|free|heap_make|setaside_noop|shared_make|shared_split|shared_copy|shared_destroy)",
+    "ap_(content_type_tolower)",
     // APR
     "apr_(time_exp_lt|palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
+    "apr_(pool_create_ex|pool_destroy|date_parse_http|rfc822_date)",
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",
     "apr_optional_hook_add",
-    "apr_(os_file_get|os_sock_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
+    "apr_(os_file_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
     "apr_proc_other_child_(register|unregister)",
     "apr_(uid_get|uid_name_get|uid_homepath_get|gid_get|gid_name_get)",
     "ap_(pregcomp|regexec|pregsub)",
@@ -45,6 +49,8 @@ const TYPES: &[&str] = &[
     "ap_directive_t",
     "apr_table_entry_t",
     "apr_bucket_brigade",
+    "apr_bucket_type_t",
+    "apr_bucket_refcount",
     "apr_array_header_t",
     "ap_regmatch_t",
     "apr_finfo_t",
@@ -79,13 +85,16 @@ const CONSTANTS: &[&str] = &[
     "APR_OC_REASON_.*",
     "AP_MAX_REG_MATCH",
     "AP_REG_EXTENDED",
-    "APR_TIMEUP",
+    "APR_(TIMEUP|ENOMEM|EGENERAL|RFC822_DATE_LEN)",
     "ap_(server_conf|conftree|unixd_config|listeners)",
     "WSGI_SHIM_.*",
 ];
 
 /// The first httpd, 2.4.49, with the hook `child_stopping` (ap_mmn.h).
 const CHILD_STOPPING: apxs::ModuleMagic = apxs::ModuleMagic { major: 20_120_211, minor: 110 };
+
+/// The first httpd, 2.4.60, that takes no handler from a content type which was set by a handler (ap_mmn.h, `ap_set_content_type_ex`).
+const UNTRUSTED_CONTENT_TYPES: apxs::ModuleMagic = apxs::ModuleMagic { major: 20_120_211, minor: 132 };
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -99,9 +108,12 @@ fn main() {
         exit(1);
     });
     let flags = compiler_flags(&apache);
-    println!("cargo::rustc-check-cfg=cfg(has_child_stopping)");
+    println!("cargo::rustc-check-cfg=cfg(has_child_stopping, has_untrusted_content_types)");
     if apache.mmn() >= CHILD_STOPPING {
         println!("cargo::rustc-cfg=has_child_stopping");
+    }
+    if apache.mmn() >= UNTRUSTED_CONTENT_TYPES {
+        println!("cargo::rustc-cfg=has_untrusted_content_types");
     }
 
     bindgen::Builder::default()

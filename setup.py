@@ -1,6 +1,7 @@
 """What pyproject.toml cannot say: the Rust parts, and what has to be on the machine to build them."""
 
 import glob
+import importlib.util
 import os
 import pathlib
 import re
@@ -16,10 +17,9 @@ CARGO_TOML = (HERE / "Cargo.toml").read_text(encoding="utf-8")
 VERSION = re.search(r'(?m)^version = "([^"]+)"', CARGO_TOML)[1]
 RUST = re.search(r'(?m)^rust-version = "([^"]+)"', CARGO_TOML)[1]
 
-#: Where libclang is, besides the folder in $LIBCLANG_PATH; bindgen looks there, too.
-CLANG_FOLDERS = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/*-linux-gnu", "/usr/lib/llvm*/lib", "/usr/lib64/llvm*/lib",
-                 "/usr/local/opt/llvm/lib", "/opt/homebrew/opt/llvm/lib", "/Library/Developer/CommandLineTools/usr/lib",
-                 "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib"]
+#: What a build that has failed ends with, below cargo's own words.
+FAILED = ("mod_wsgi has not been built: of the lines above, the first that begins with \"error\" says what stopped cargo; mend that and give the "
+          "same command again, or look into docs/troubleshooting.md.")
 
 
 def on_path(*names):
@@ -32,9 +32,32 @@ def has_apxs():
     return on_path(os.environ["APXS"]) if "APXS" in os.environ else on_path("mod_wsgi-apxs", "apxs2", "apxs")
 
 
+def use_packaged_libclang():
+    """Let bindgen load the libclang that pip has installed for this build, unless another one is named."""
+    native = importlib.util.find_spec("clang") and importlib.util.find_spec("clang.native")
+    if native and "LIBCLANG_PATH" not in os.environ:
+        os.environ["LIBCLANG_PATH"] = os.path.dirname(native.origin)
+
+
 def has_libclang():
-    folders = [os.environ["LIBCLANG_PATH"]] if "LIBCLANG_PATH" in os.environ else CLANG_FOLDERS
-    return any(glob.glob(f"{folder}/libclang*.{ending}*") for folder in folders for ending in ("so", "dylib"))
+    """Search as bindgen does (the crate clang-sys): by $LIBCLANG_PATH alone, or by llvm-config, the linker's variables and in the usual folders."""
+    if "LIBCLANG_PATH" in os.environ:
+        named = os.environ["LIBCLANG_PATH"]
+        folders = [named, os.path.dirname(named)]
+    else:
+        program = os.environ.get("LLVM_CONFIG_PATH", "llvm-config")
+        llvm = subprocess.run([program, "--prefix"], capture_output=True, text=True).stdout.strip() if on_path(program) else ""
+        folders = [f"{llvm}/{part}" for part in ("bin", "lib", "lib64") if llvm]
+        folders += [folder for name in ("LD_LIBRARY_PATH", "LIBRARY_PATH") for folder in os.environ.get(name, "").split(os.pathsep) if folder]
+        if sys.platform == "darwin":
+            folders += ["/usr/local/opt/llvm*/lib", "/opt/homebrew/opt/llvm*/lib", "/Library/Developer/CommandLineTools/usr/lib",
+                        "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib"]
+        else:
+            folders += ["/usr/local/llvm*/lib*", "/usr/local/lib*", "/usr/local/lib*/*", "/usr/local/lib*/*/*", "/usr/lib*", "/usr/lib*/*",
+                        "/usr/lib*/*/*"]
+    names = ["libclang.dylib"] if sys.platform == "darwin" else ["libclang.so", "libclang.so.*", "libclang-*.so", "libclang-*.so.*"]
+    # libclang-cpp is another library: the C++ interface.
+    return any("-cpp." not in file for folder in folders for name in names for file in glob.iglob(f"{folder}/{name}"))
 
 
 def has_rust():
@@ -48,7 +71,7 @@ def has_rust():
 NEEDED = [
     ("Apache's headers (apxs, or the one that $APXS names)", has_apxs,
      "apt install apache2-dev", "dnf install httpd-devel", "brew install httpd"),
-    ("libclang", has_libclang, "apt install libclang-dev", "dnf install clang-devel", "brew install llvm"),
+    ("libclang", has_libclang, *[f"pip install libclang, or {system}" for system in ("apt install libclang-dev", "dnf install clang-devel", "brew install llvm")]),
     ("a C compiler", lambda: on_path("cc", "gcc", "clang"), "apt install build-essential", "dnf install gcc", "xcode-select --install"),
     (f"Rust {RUST} or later (cargo)", has_rust, *["rustup, see https://rustup.rs"] * 3),
 ]
@@ -64,14 +87,19 @@ def check():
 
 # Metadata and source distributions need no compiler.
 if not {"egg_info", "dist_info", "sdist"} & set(sys.argv):
+    use_packaged_libclang()
     check()
 
-setup(
-    version=VERSION,
-    rust_extensions=[
-        RustExtension("mod_wsgi._engine", "engine/Cargo.toml", binding=Binding.PyO3, py_limited_api=True, debug=False),
-        RustExtension("mod_wsgi.server.mod_wsgi-py%d%d" % sys.version_info[:2], "Cargo.toml", binding=Binding.NoBinding, debug=False),
-        RustExtension({"mod_wsgi-supervisor": "mod_wsgi.server.mod_wsgi-supervisor"}, "supervisor/Cargo.toml", binding=Binding.Exec, debug=False),
-        RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False),
-    ],
-)
+try:
+    setup(
+        version=VERSION,
+        rust_extensions=[
+            RustExtension("mod_wsgi._engine", "engine/Cargo.toml", binding=Binding.PyO3, py_limited_api=True, debug=False),
+            RustExtension("mod_wsgi.server.mod_wsgi-py%d%d" % sys.version_info[:2], "Cargo.toml", binding=Binding.NoBinding, debug=False),
+            RustExtension({"mod_wsgi-supervisor": "mod_wsgi.server.mod_wsgi-supervisor"}, "supervisor/Cargo.toml", binding=Binding.Exec, debug=False),
+            RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False),
+        ],
+    )
+except SystemExit as failure:
+    # Text is what setuptools has to say of an error; everything else is an ordinary end.
+    sys.exit(f"{failure}\n{FAILED}" if isinstance(failure.code, str) else failure.code)

@@ -6,9 +6,10 @@ use std::process;
 use std::sync::OnceLock;
 
 use wsgi_wire::names::{self, Name};
+use wsgi_wire::record::Level;
 use wsgi_wire::request::VarsWriter;
 
-use crate::httpd::log::Place;
+use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
 use crate::policy::{head, path};
@@ -74,17 +75,6 @@ pub struct Environ<'r> {
     request_id: &'r [u8],
 }
 
-/// What CONTENT_LENGTH is to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContentLength {
-    /// What the client has said.
-    AsSent,
-    /// The length of what an input filter has made of the body.
-    Real(u64),
-    /// Nothing: an input filter may yet make the body another one.
-    Unknown,
-}
-
 /// SCRIPT_NAME with single slashes.
 pub fn script_name<'r>(r: &Request<'r>) -> Cow<'r, [u8]> {
     let uri = r.uri();
@@ -103,10 +93,8 @@ impl<'r> Environ<'r> {
             Some(declared) => trusted(r, declared, settings.and_then(|s| s.trusted_proxies.as_deref())),
             None => Changes::default(),
         };
-        // A scheme header that was there has the last word, whether it was understood or not. Before TLS that ends elsewhere, `ServerName https://…`
-        // says so as well as mod_ssl does.
-        let is_https = || r.is_https() || r.scheme() == b"https";
-        let https = changes.https.or_else(|| (!changes.scheme_applied && is_https()).then_some(true));
+        // A scheme header that was there has the last word, whether it was understood or not.
+        let https = changes.https.or_else(|| (!changes.scheme_applied && r.is_https()).then_some(true));
         let (server_name, server_port) = (r.server_name(), r.server_port());
         Self {
             method,
@@ -173,12 +161,9 @@ impl<'r> Environ<'r> {
     }
 
     /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same name.
-    pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut VarsWriter<'_>) {
+    pub fn write_request(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
         self.write_environment(r, vars);
-        self.write_headers(r, length, vars);
-        if let ContentLength::Real(length) = length {
-            vars.push(Name::of(b"CONTENT_LENGTH"), length.to_string().as_bytes());
-        }
+        self.write_headers(r, vars);
         let mut put = |id: u8, value: &[u8]| vars.push(Name::Known(id), value);
         put(names::REQUEST_METHOD, self.method);
         put(names::REQUEST_URI, self.request_uri);
@@ -232,10 +217,10 @@ impl<'r> Environ<'r> {
         }
     }
 
-    fn write_headers(&self, r: &Request<'r>, length: ContentLength, vars: &mut VarsWriter<'_>) {
+    fn write_headers(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
         let mut key = Vec::with_capacity(64);
         for (name, value) in r.headers_in().iter() {
-            if !variable_name(name, &mut key) || key == b"CONTENT_LENGTH" && length != ContentLength::AsSent {
+            if !variable_name(name, &mut key) {
                 continue;
             }
             let value = match Name::of(&key) {
@@ -286,9 +271,18 @@ fn variable_name(header: &[u8], key: &mut Vec<u8>) -> bool {
 
 fn trusted(r: &Request<'_>, declared: &[proxies::TrustedHeader], subnets: Option<&[proxies::Subnet]>) -> Changes {
     let headers = r.headers_in();
-    proxies::apply(declared, subnets, r.client_ip(), |wanted| {
+    let changes = proxies::apply(declared, subnets, r.client_ip(), |wanted| {
         headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| value)
-    })
+    });
+    if let Some(text) = &changes.no_address {
+        let text = String::from_utf8_lossy(text).escape_debug().to_string();
+        log::request(
+            r,
+            Level::Debug,
+            format_args!("'{text}', which a proxy's header gives for the client, is no IP address; REMOTE_ADDR stays"),
+        );
+    }
+    changes
 }
 
 fn write_redirect(r: &Request<'_>, vars: &mut VarsWriter<'_>) {

@@ -9,12 +9,14 @@
 //!                            └─ daemons/      the process groups, and the supervisor that runs them
 //! ```
 //!
-//! Only `httpd/` touches httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
+//! `fuzz` is there for the fuzz targets. Only `httpd/` touches httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
 
 mod daemons;
 mod directives;
 mod embedded;
 mod environ;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod hooks;
 mod httpd;
 mod policy;

@@ -159,7 +159,7 @@ fn early_hints<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResu
     let given = args.required("early_hints", 0, 1, 1)?;
     let mut hints = Head::default();
     add_headers(&mut hints, list(&given, "early_hints() argument 1")?)?;
-    match output::send_hints(py, &this.request, &hints.headers) {
+    match output::send_hints(py, &this.request, &hints) {
         Ok(()) => Ok(py.None().into_bound(py)),
         Err(late) => Err(PyRuntimeError::new_err(late.to_string())),
     }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, send, sendmsg};
 use wsgi_unix::fork::{self, Unshared};
+use wsgi_unix::memory_file;
 use wsgi_wire::codec::{Malformed, Reader, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -198,8 +198,7 @@ impl Connection {
 
     /// Receives once. Whether anything came; `false` only without waiting.
     fn fill(&mut self, flags: RecvFlags) -> Result<bool, Gone> {
-        let missing = frame::needed(&self.received).saturating_sub(self.received.len());
-        self.received.reserve(missing.max(RECEIVE));
+        self.received.reserve(frame::room(&self.received, RECEIVE));
         loop {
             return match recv(&self.reply.socket, spare_capacity(&mut self.received), flags) {
                 Ok((0, _)) => Err(Gone),
@@ -271,7 +270,7 @@ impl Connection {
     }
 
     fn data_inline(&mut self, content: &[u8]) {
-        for piece in content.chunks(limits::FRAME) {
+        for piece in content.chunks(limits::INLINE_CHUNK) {
             self.put(Kind::Data, |out| out.extend_from_slice(piece));
         }
     }
@@ -280,20 +279,6 @@ impl Connection {
     fn is_drained(&self) -> bool {
         crate::ffi::process::unread(self.reply.socket.as_raw_fd()) == Some(0)
     }
-}
-
-/// A memory file with this content.
-fn memory_file(content: &[u8]) -> Result<OwnedFd, Errno> {
-    let file = memfd_create("wsgi-response", MemfdFlags::CLOEXEC)?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        match rustix::io::write(&file, rest) {
-            Ok(n) => rest = &rest[n..],
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(file)
 }
 
 impl Exchange for Connection {
@@ -316,7 +301,7 @@ impl Exchange for Connection {
             }
             if self.in_files + content.len() <= FILES_IN_FLIGHT || self.in_files == 0 {
                 // Where no memory file can be made, the content goes the long way.
-                if let Ok(file) = memory_file(content) {
+                if let Ok(file) = memory_file::sealed("wsgi-response", content) {
                     self.in_files += content.len();
                     return self.file(file, File { offset: 0, length: content.len() as u64, whole: false });
                 }

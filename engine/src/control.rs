@@ -35,6 +35,24 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// The lowest number of a descriptor that means nothing to the supervisor.
+const FIRST_UNNAMED: i32 = 8;
+
+/// Asks the supervisor for Apache's scoreboard, from any thread.
+pub(crate) struct Asker {
+    socket: Unshared,
+}
+
+impl Asker {
+    /// Asks. A supervisor that is gone or does not listen does not hear it; whoever asks, asks again.
+    pub(crate) fn ask(&self) {
+        // A frame without a payload goes out whole or not at all. A forked process has none to ask.
+        if let (Ok(message), true) = (frame::header(Kind::Wanted, 0), fork::is_ours()) {
+            let _ = send(&self.socket, &message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
+    }
+}
+
 /// Our end of the socket.
 pub(crate) struct Control {
     socket: Unshared,
@@ -87,8 +105,7 @@ impl Control {
     }
 
     fn receive(&mut self, flags: RecvFlags) -> Result<bool, Lost> {
-        let missing = frame::needed(&self.received).saturating_sub(self.received.len());
-        self.received.reserve(missing.max(4096));
+        self.received.reserve(frame::room(&self.received, 4096));
         match recv(&self.socket, spare_capacity(&mut self.received), flags) {
             Ok((0, _)) => Err(Lost::Closed),
             Ok(_) | Err(Errno::INTR) => Ok(true),
@@ -127,6 +144,14 @@ impl Control {
     /// If the supervisor is gone.
     pub(crate) fn draining(&self, reason: Reason) -> Result<(), Lost> {
         self.say(Kind::Draining, |out| Draining { reason }.put(out))
+    }
+
+    /// For the threads that ask for Apache's scoreboard.
+    ///
+    /// # Errors
+    /// If there are no more descriptors.
+    pub(crate) fn asker(&self) -> std::io::Result<Asker> {
+        Ok(Asker { socket: rustix::io::fcntl_dupfd_cloexec(&self.socket, FIRST_UNNAMED)?.into() })
     }
 
     fn say(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Lost> {

@@ -9,6 +9,7 @@
 //! * `forked`: what becomes of processes that applications fork.
 //! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures.
 //! * `recorder`: what is noted for the record of an end that nobody wanted. `ffi`: the only unsafe code.
+//! * `fuzz`: what is fuzzed of all this.
 
 mod adapter;
 mod answer;
@@ -25,6 +26,8 @@ mod failure;
 mod ffi;
 mod file_wrapper;
 mod forked;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gateway;
 mod input;
 mod interpreter;

@@ -4,11 +4,12 @@ use std::os::fd::OwnedFd;
 
 use pyo3::Python;
 use wsgi_wire::limits;
+use wsgi_wire::record::Level;
 use wsgi_wire::response::File;
 
 use crate::exchange::Gone;
 use crate::request::{Live, Request};
-use crate::response::Refused;
+use crate::response::{Head, Hints, Refused};
 
 /// Why content was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -84,20 +85,35 @@ pub(crate) fn send_file(
     finish(py, request, flushed.ok_or(Failed::Over)??)
 }
 
-/// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent.
+/// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent. What is beyond [`limits::HINTS`] is left out: it is a
+/// hint only, and no reason to fail a request.
 ///
 /// # Errors
 /// If the head has left, or the request is over.
-pub(crate) fn send_hints(py: Python<'_>, request: &Request, headers: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Late> {
-    let flushed = request.with(py, |live| {
-        if live.response.committed() {
-            return Err(Late::Committed);
-        }
-        live.settle_log();
-        live.exchange.early_hints(headers);
-        Ok(live.flush(false))
-    });
-    match finish(py, request, flushed.ok_or(Late::Over)??.unwrap_or(true)) {
+pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Result<(), Late> {
+    let (fate, flushed) = request
+        .with(py, |live| {
+            if live.response.committed() {
+                return Err(Late::Committed);
+            }
+            let fate = live.response.hint(hints.wire_size());
+            if fate != Hints::Sent {
+                return Ok((fate, Ok(true)));
+            }
+            live.settle_log();
+            live.exchange.early_hints(&hints.headers);
+            Ok((fate, live.flush(false)))
+        })
+        .ok_or(Late::Over)??;
+    if fate == Hints::FirstLeftOut {
+        let (number, bytes) = (limits::HINTS, limits::HINTS_BYTES);
+        request.log(
+            py,
+            Level::Warn,
+            &format!("early hints are left out: a request may give {number} of them and {bytes} bytes in all"),
+        );
+    }
+    match finish(py, request, flushed.unwrap_or(true)) {
         Err(Failed::Over) => Err(Late::Over),
         Ok(()) | Err(Failed::Gone(_) | Failed::Refused(_)) => Ok(()),
     }

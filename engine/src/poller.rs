@@ -127,7 +127,12 @@ impl Poller {
         loop {
             match Unshared::make(|| accept_with(listener, SocketFlags::CLOEXEC)) {
                 Ok(socket) if !self.is_welcome(&socket) => {
-                    record::process(Level::Warn, "Refused a connection of a user that no Apache child runs as.");
+                    let uid = socket_peercred(&socket)
+                        .map_or_else(|_| "unknown".into(), |peer| peer.uid.as_raw().to_string());
+                    let text = format!(
+                        "Refused a connection of the user with uid {uid}: only Apache's children connect, as socket-user or Apache's User."
+                    );
+                    record::process(Level::Warn, &text);
                 }
                 Ok(socket) => {
                     let connection = Box::new(Connection::new(socket, self.timeout));

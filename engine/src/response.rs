@@ -1,7 +1,10 @@
-//! What a response means: the rules of `start_response` (PEP 3333, stricter where a response could be split), Content-Length, and when the
-//! head is committed. Pure: bytes in, decisions out.
+//! What a response means: the rules of `start_response` (PEP 3333, stricter where a response could be split: [`wsgi_wire::header`]), Content-Length,
+//! and when the head is committed. Pure: bytes in, decisions out.
 
 use std::fmt;
+
+use wsgi_wire::header::HintsLeft;
+use wsgi_wire::{header, limits};
 
 /// Status line and headers, each part valid by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,7 +15,15 @@ pub(crate) struct Head {
     pub(crate) reason: Vec<u8>,
     /// Names and values in the application's order.
     pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// How many bytes reason and headers take on the wire.
+    size: usize,
 }
+
+/// What a header takes on the wire beside its name and value, bytes: their lengths.
+const LENGTHS: usize = 8;
+
+/// What a head takes on the wire beside reason and headers, bytes; a Content-Length that is added included.
+const REST: usize = 64;
 
 /// Why `start_response` refuses its arguments, or the head cannot be sent. All are `ValueError`s in Python.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +61,9 @@ pub(crate) enum Invalid {
     /// No number.
     #[error("invalid Content-Length header value: '{0}'")]
     ContentLength(String),
+    /// More than [`limits::RESPONSE_HEADERS`] or [`limits::RESPONSE_HEAD`].
+    #[error("more response headers than {} in number or {} in bytes", limits::RESPONSE_HEADERS, limits::RESPONSE_HEAD)]
+    TooMany,
 }
 
 /// Bytes as Python shows them: `b'…'`.
@@ -91,7 +105,7 @@ impl Head {
             }
             _ => return Err(Invalid::StatusCode(repr(status))),
         };
-        if code < 200 {
+        if !header::is_final(code) {
             return Err(Invalid::NotFinal(repr(status)));
         }
         let reason = match rest {
@@ -99,10 +113,10 @@ impl Head {
             [b' ', reason @ ..] => reason,
             _ => return Err(Invalid::NoSpace(repr(status))),
         };
-        if reason.iter().any(u8::is_ascii_control) {
+        if !header::is_reason(reason) {
             return Err(Invalid::Reason(repr(status)));
         }
-        Ok(Self { status: code, reason: reason.to_vec(), headers: Vec::new() })
+        Ok(Self { status: code, reason: reason.to_vec(), headers: Vec::new(), size: reason.len() })
     }
 
     /// Adds a header.
@@ -113,65 +127,53 @@ impl Head {
         if name.is_empty() {
             return Err(Invalid::EmptyName);
         }
-        if !name.iter().copied().all(is_token) {
+        if !header::is_name(&name) {
             return Err(match () {
                 () if name.iter().any(u8::is_ascii_control) => Invalid::NameControl(Repr(name)),
                 () if name.contains(&b' ') => Invalid::NameSpace(Repr(name)),
                 () => Invalid::NameCharacter(Repr(name)),
             });
         }
-        if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
+        if !header::is_value(&value) {
             let line = value.iter().any(|b| matches!(b, b'\r' | b'\n'));
             return Err(if line { Invalid::ValueLine(Repr(value)) } else { Invalid::ValueControl(Repr(value)) });
         }
+        self.size = self.size.saturating_add(name.len() + value.len() + LENGTHS);
+        // One header more may be ours.
+        if self.headers.len() + 1 >= limits::RESPONSE_HEADERS || self.wire_size() > limits::RESPONSE_HEAD {
+            return Err(Invalid::TooMany);
+        }
         self.headers.push((name, value));
         Ok(())
+    }
+
+    /// How many bytes this takes on the wire: rather more than less.
+    pub(crate) fn wire_size(&self) -> usize {
+        self.size.saturating_add(REST)
     }
 
     /// Brings the headers that frame the body into one consistent form; the length that the application declared.
     ///
     /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
     fn frame(&mut self) -> Result<Option<u64>, Invalid> {
-        let mut length = None;
-        for (_, value) in self.headers.iter().filter(|(name, _)| is_length(name)) {
-            let Some(number) = parse_length(value) else {
+        let (mut length, mut lengths) = (None, 0);
+        for (_, value) in self.headers.iter_mut().filter(|(name, _)| header::is_length(name)) {
+            // Spaces in front are no part of a value (RFC 9110, 5.5).
+            value.drain(..value.len() - value.trim_ascii_start().len());
+            let Some(number) = header::length(value) else {
                 return Err(Invalid::ContentLength(String::from_utf8_lossy(value).into_owned()));
             };
-            length = Some(number);
+            (length, lengths) = (Some(number), lengths + 1);
         }
         // Of several the last one counts, and is the one that is sent.
-        let lengths = |headers: &[(Vec<u8>, Vec<u8>)]| headers.iter().filter(|(name, _)| is_length(name)).count();
-        let mut before_last = lengths(&self.headers).saturating_sub(1);
         self.headers.retain(|(name, _)| {
-            let replaced = before_last > 0 && is_length(name);
-            before_last -= usize::from(replaced);
+            let counts = header::is_length(name);
+            lengths -= usize::from(counts);
+            let replaced = counts && lengths > 0;
             !replaced && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
         });
         Ok(length)
     }
-
-    /// Whether the status allows content at all.
-    fn has_content(&self) -> bool {
-        !matches!(self.status, 204 | 304)
-    }
-}
-
-fn is_length(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"Content-Length")
-}
-
-/// `tchar` of RFC 9110.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-fn parse_length(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii_start();
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    // Apache counts with a signed 64-bit number.
-    std::str::from_utf8(digits).ok()?.parse::<u64>().ok().filter(|n| *n <= i64::MAX as u64)
 }
 
 /// How far the answer to one request has come.
@@ -186,6 +188,20 @@ pub(crate) struct Response {
     /// The client asked for the head only.
     head_request: bool,
     content_allowed: bool,
+    hints: HintsLeft,
+    /// Whether hints have been left out already.
+    hints_left_out: bool,
+}
+
+/// What becomes of early hints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hints {
+    /// They are sent.
+    Sent,
+    /// They are too many or too long: they and all later ones are left out, which this call is the first to say.
+    FirstLeftOut,
+    /// As others before.
+    LeftOut,
 }
 
 /// Why content cannot be sent.
@@ -225,7 +241,7 @@ impl Response {
         let mut head = self.start.take().ok_or(Refused::NotStarted)?;
         let declared = head.frame()?;
         self.committed = true;
-        self.content_allowed = head.has_content();
+        self.content_allowed = header::has_content(head.status);
         self.left = declared;
         // An application may leave out the body of a HEAD request; then nothing is known about its length.
         let known = content.filter(|n| declared.is_none() && self.content_allowed && (*n > 0 || !self.head_request));
@@ -234,6 +250,15 @@ impl Response {
             self.left = Some(length);
         }
         Ok(head)
+    }
+
+    /// Takes note of early hints that take this many bytes on the wire.
+    pub(crate) fn hint(&mut self, bytes: usize) -> Hints {
+        if self.hints_left_out {
+            return Hints::LeftOut;
+        }
+        self.hints_left_out = !self.hints.take(bytes);
+        if self.hints_left_out { Hints::FirstLeftOut } else { Hints::Sent }
     }
 
     /// How many of the next `length` bytes belong to the response: none beyond the declared length.
@@ -297,6 +322,23 @@ mod tests {
         assert_eq!(push("X", "a\tb"), Ok(()));
     }
 
+    #[test]
+    fn a_head_that_no_client_would_take_is_refused_before_it_is_sent() {
+        let mut head = Head::new(b"200 OK").unwrap();
+        let refused = (0..limits::RESPONSE_HEADERS).find_map(|_| head.push(b"X".to_vec(), b"y".to_vec()).err());
+        assert_eq!(refused, Some(Invalid::TooMany));
+        assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD)), Err(Invalid::TooMany));
+        assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD / 2)), Ok(()));
+    }
+
+    #[test]
+    fn hints_beyond_their_bound_are_left_out_and_that_is_said_once() {
+        let mut response = Response::new(false);
+        assert!((0..limits::HINTS).all(|_| response.hint(10) == Hints::Sent));
+        assert_eq!([response.hint(10), response.hint(10)], [Hints::FirstLeftOut, Hints::LeftOut]);
+        assert_eq!(Response::new(false).hint(limits::HINTS_BYTES + 1), Hints::FirstLeftOut);
+    }
+
     fn started(headers: &[(&str, &str)]) -> Response {
         let mut head = Head::new(b"200 OK").unwrap();
         for (name, value) in headers {
@@ -336,9 +378,10 @@ mod tests {
 
     #[test]
     fn lengths_that_are_none() {
-        for value in ["abc", "-5", "5x", "5 ", "5,5", "0x5", "1e1", "", "999999999999999999999999999999"] {
+        for value in ["abc", "-5", "+5", "5x", "5 ", "5,5", "0x5", "1e1", "", "999999999999999999999999999999"] {
             assert!(started(&[("Content-Length", value)]).commit(None).is_err(), "{value:?}");
         }
+        assert_eq!(length(&started(&[("Content-Length", " \t5")]).commit(None).unwrap()), [b"5"]);
         assert!(started(&[("Content-Length", "x"), ("Content-Length", "4")]).commit(None).is_err());
     }
 

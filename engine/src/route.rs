@@ -13,7 +13,6 @@ use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
-use crate::interpreters::NoInterpreter;
 use crate::process::Process;
 
 /// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
@@ -75,15 +74,13 @@ impl Route {
     }
 
     /// The interpreter that its requests run in; made if there is none for the application group yet. On a thread that is attached to nothing.
-    ///
-    /// # Errors
-    /// [`NoInterpreter`]; the log says why.
-    pub(crate) fn interpreter(&self) -> Result<&'static Interpreter, NoInterpreter> {
+    /// `None` if it cannot be made; the log says why.
+    pub(crate) fn interpreter(&self) -> Option<&'static Interpreter> {
         if let Some(interpreter) = self.interpreter.get() {
-            return Ok(interpreter);
+            return Some(interpreter);
         }
         let interpreter = Process::get().interpreters.get(&self.application_group)?;
-        Ok(self.interpreter.get_or_init(|| interpreter))
+        Some(self.interpreter.get_or_init(|| interpreter))
     }
 
     /// Whether there is an interpreter for it.

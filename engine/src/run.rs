@@ -40,8 +40,10 @@ use crate::worker::{Activity, Worker};
 /// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
 const CONTROL: i32 = 3;
 const LISTENER: i32 = 4;
-const TABLE: i32 = 5;
+const PAGES: i32 = 5;
 const RECORDER: i32 = 6;
+/// With `server-metrics` only.
+const BOARD: i32 = 7;
 
 /// Exit code for "failed at start": the supervisor waits before it tries again.
 const FAILED_AT_START: i32 = 3;
@@ -55,8 +57,10 @@ enum StartError {
     Descriptor(i32, std::io::Error),
     #[error("no settings were received: {0}")]
     Settings(#[from] Lost),
-    #[error("the process table could not be mapped: {0}")]
-    Table(std::io::Error),
+    #[error("its page could not be mapped: {0}")]
+    Page(std::io::Error),
+    #[error("Apache's scoreboard could not be mapped: {0}")]
+    Board(std::io::Error),
     #[error("the flight recorder could not be mapped: {0}")]
     Recorder(std::io::Error),
     #[error("the main interpreter could not be set up:\n{0}")]
@@ -84,7 +88,7 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 fn serve(py: Python<'_>) -> Result<(), StartError> {
     fork::begin()?;
     let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
-    let (table, recorder) = (inherited(TABLE)?, inherited(RECORDER)?);
+    let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);
     let mut control = Control::new(control);
     let settings = attach::detach(py, || control.settings())?;
     record::configure(&settings);
@@ -92,12 +96,11 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         Some(title) => ffi::set_title(title),
         None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),
     }
-    let page = ffi::map_page(&table, settings.slot as usize).map_err(StartError::Table)?;
+    let page = ffi::map_page(pages, settings.slot as usize).map_err(StartError::Page)?;
     let scoreboard = match settings.server_metrics {
-        true => Scoreboard::map(&table).map_err(StartError::Table)?,
+        true => Scoreboard::map(inherited(BOARD)?, control.asker()?).map_err(StartError::Board)?,
         false => Scoreboard::Forbidden,
     };
-    drop(table);
     let recorder = Recorder::open(recorder, settings.threads).map_err(StartError::Recorder)?;
     if let Err(error) = recorder.arm(py) {
         let text = failure::describe(py, &error);
@@ -219,7 +222,7 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
     let run = || {
         let interpreter = process.interpreters.get(&preload.application_group);
         let load = |it: &'static Interpreter| attach::with(it.handle, |py| load(py, it));
-        let loaded = interpreter.ok().map(|it| process.recorder.during(&what, || load(it)));
+        let loaded = interpreter.map(|it| process.recorder.during(&what, || load(it)));
         attach::release();
         loaded
     };

@@ -10,6 +10,8 @@ mod arg;
 mod block;
 mod connection;
 mod content;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod logs;
 mod proxy;
 mod server;

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
-use wsgi_wire::limits::INTERPRETERS;
 use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
 
@@ -25,14 +24,14 @@ pub struct Surroundings {
     pub socket_prefix: String,
     /// `User` and `Group` of Apache; `None` unless it runs as root.
     pub children: Option<(User, u32)>,
+    /// Whether Apache's children take the user of each virtual host (mpm_itk), instead of that one.
+    pub users_vary: bool,
     /// The folder that holds the Python package beside this module.
     pub package: Option<Vec<u8>>,
     /// Facts about this Apache.
     pub server: Server,
     /// How many error logs there are.
     pub error_logs: u32,
-    /// How many servers there are: the main one and the virtual hosts.
-    pub servers: u32,
     /// The process groups that are known to serve one application.
     pub sole: BTreeSet<Vec<u8>>,
     /// What the main server logs.
@@ -131,14 +130,19 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
         python_home_from,
         python_flags: python_flags(configuration),
         package: optional(around.package.as_ref()),
-        socket_user: around
-            .children
-            .as_ref()
-            .map(|(children, _)| options.socket_user.as_ref().map_or(children.uid, |user| user.uid)),
+        socket_user: socket_user(around, group),
         backlog: options.listen_backlog,
         send_buffer: options.send_buffer_size,
         receive_buffer: options.receive_buffer_size,
     }
+}
+
+/// Who connects to a group's processes: `socket-user`; without it the children's user, or, where each virtual host has its own, that of the group,
+/// which is the one to have beside it.
+fn socket_user(around: &Surroundings, group: &Group) -> Option<u32> {
+    let (children, gid) = around.children.as_ref()?;
+    let usual = if around.users_vary { identity(group, children, *gid).uid } else { children.uid };
+    Some(group.options.socket_user.as_ref().map_or(usual, |user| user.uid))
 }
 
 /// The user and groups of a group's processes, where Apache runs as root.
@@ -227,12 +231,11 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         socket_timeout: if options.socket_timeout == 0 { around.timeout } else { options.socket_timeout },
         server_metrics: options.server_metrics,
         interpreters: interpreters(configuration, &group.name),
-        interpreter_limit: interpreter_limit(configuration, around),
         free_threading: free_threading(configuration, &group.name),
         sole_application: configuration.single_interpreter && around.sole.contains(&group.name),
         destroy_interpreter: configuration.destroy_interpreter,
         case_sensitive: configuration.case_sensitive,
-        children: around.children.as_ref().map(|(user, _)| user.uid),
+        children: socket_user(around, group),
         log_level: log.level,
         log_format: log.format,
         vhost: bytes(group.origin.hostname.as_deref().unwrap_or(&around.vhost)),
@@ -291,11 +294,6 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
     std::iter::once(layer(None, &top)).chain(sections).collect()
 }
 
-/// [`INTERPRETERS`], or the main interpreter and one for each application and virtual host that the configuration has, where those are more.
-fn interpreter_limit(configuration: &Configuration, around: &Surroundings) -> u32 {
-    configuration.applications.saturating_add(around.servers).saturating_add(1).max(INTERPRETERS)
-}
-
 /// `WSGIFreeThreading` is for whole processes: sections for single application groups do not count. Of the others the more specific one wins, and
 /// of equals the later one.
 fn free_threading(configuration: &Configuration, group: &[u8]) -> bool {
@@ -325,6 +323,7 @@ mod tests {
             parent: 2,
             socket_prefix: "/run/wsgi".to_owned(),
             children,
+            users_vary: false,
             package: None,
             server: Server {
                 version: (2, (4, 0)),
@@ -336,7 +335,6 @@ mod tests {
             },
             error_logs: 1,
             sole: BTreeSet::new(),
-            servers: 1,
             log: LOG,
             vhost: b"localhost".to_vec(),
             timeout: 60,
@@ -372,6 +370,21 @@ mod tests {
         let identity = group.spawn.identity.unwrap();
         assert_eq!((identity.uid, identity.gid), (65534, 9));
         assert_eq!(group.spawn.socket_user, Some(33));
+    }
+
+    #[test]
+    fn whoever_connects_owns_the_socket_and_is_admitted() {
+        let user = |uid| User { uid, gid: 1, name: b"u".to_vec(), home: None };
+        let own = GroupOptions { user: Some(user(7)), ..Default::default() };
+        let given = GroupOptions { socket_user: Some(user(9)), ..own.clone() };
+        for (options, users_vary, expected) in
+            [(&own, false, 33), (&own, true, 7), (&given, false, 9), (&given, true, 9), (&Default::default(), true, 33)]
+        {
+            let around = Surroundings { users_vary, ..around(Some((apache(), 33))) };
+            let log = |_: &Group| GroupLog { index: 0, style: LOG };
+            let group = configure(&configured(options.clone()), &around, log).groups.remove(0);
+            assert_eq!((group.spawn.socket_user, group.daemon.children), (Some(expected), Some(expected)));
+        }
     }
 
     #[test]

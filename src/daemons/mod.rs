@@ -14,6 +14,8 @@ use wsgi_wire::table;
 use crate::directives::configuration::{Configuration, Origin};
 use crate::embedded::Plan;
 use crate::httpd::shared::SharedTable;
+use crate::httpd::shared::board::SharedBoard;
+use crate::httpd::shared::pages::Pages;
 use crate::policy::owner::Policy;
 use crate::relay::idle::IdleConnections;
 use crate::relay::patience::Limits;
@@ -25,6 +27,8 @@ pub struct Group {
     pub key: u64,
     /// Its record there.
     pub record: &'static table::Group,
+    /// The pages of its processes.
+    pub pages: Pages,
     /// How many processes it has.
     pub processes: u32,
     /// How many threads each of them has.
@@ -35,8 +39,6 @@ pub struct Group {
     pub patience: Limits,
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,
-    /// `worker-limit`: how many of Apache's workers may have a request of the group in hand.
-    pub worker_limit: u32,
     /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_limit: usize,
     /// `response-socket-timeout`, where given.
@@ -53,20 +55,6 @@ pub struct Group {
     pub owner: Option<Policy>,
 }
 
-impl Group {
-    /// How many requests whose bodies are not all there may have a thread at a time: a fourth of the threads, or one at least, is for others. A group
-    /// that has but one thread gives it to whoever has sent as much as is read ahead.
-    pub fn upload_limit(&self) -> u32 {
-        let threads = self.processes.saturating_mul(self.threads);
-        threads.saturating_sub((threads / 4).max(1)).max(1)
-    }
-
-    /// Whether a request whose client pauses in its body may take a thread now.
-    pub fn has_room_for_upload(&self) -> bool {
-        self.processes.saturating_mul(self.threads) > 1 && self.record.uploads.taken() < self.upload_limit()
-    }
-}
-
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Runtime {
@@ -74,6 +62,8 @@ pub struct Runtime {
     pub groups: HashMap<Vec<u8>, Group>,
     /// The process table; `None` where there are no groups.
     pub table: Option<SharedTable>,
+    /// Where daemons read Apache's scoreboard.
+    pub board: Option<SharedBoard>,
     /// `WSGISocketPrefix`, absolute.
     pub socket_prefix: String,
     /// The Apache parent's pid.
@@ -84,6 +74,13 @@ pub struct Runtime {
     pub case_sensitive: bool,
     /// Connections that wait for their next request.
     pub idle: IdleConnections,
+}
+
+impl Runtime {
+    /// Whether a group has `server-metrics`.
+    pub fn has_metrics(&self) -> bool {
+        self.groups.values().any(|group| group.server_metrics)
+    }
 }
 
 static CURRENT: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
@@ -104,26 +101,21 @@ fn default_queue_size(workers: u32) -> u32 {
     (workers / 4 * 3).max(100)
 }
 
-/// As many of Apache's workers as a group may have if nobody says how many: clients that read slowly, or answers that do not end, leave a fourth for
-/// static files and other groups.
-fn default_worker_limit(workers: u32) -> u32 {
-    (workers / 4 * 3 + workers % 4 * 3 / 4).max(1)
-}
-
-/// What children need to know of the groups. `records` are theirs in the process table, in order, `timeout` is Apache's `Timeout`, `workers` how many
+/// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's `Timeout`, `workers` how many
 /// requests it serves at a time.
 pub fn groups(
     configuration: &Configuration,
-    records: &[&'static table::Group],
+    places: &[(&'static table::Group, Pages)],
     timeout: Duration,
     workers: u32,
 ) -> HashMap<Vec<u8>, Group> {
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let group = |g: &crate::directives::configuration::Group, record| {
+    let group = |g: &crate::directives::configuration::Group, (record, pages)| {
         let o = &g.options;
         Group {
             key: table::group_key(&g.name),
             record,
+            pages,
             processes: o.processes.unwrap_or(1),
             threads: o.threads,
             origin: g.origin.clone(),
@@ -137,11 +129,6 @@ pub fn groups(
                 Some(size) => size,
                 None => default_queue_size(workers),
             },
-            worker_limit: match o.worker_limit {
-                Some(0) => u32::MAX,
-                Some(limit) => limit,
-                None => default_worker_limit(workers),
-            },
             header_limit: o.header_buffer_size as usize,
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
@@ -151,16 +138,5 @@ pub fn groups(
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }
     };
-    configuration.groups.iter().zip(records).map(|(g, record)| (g.name.clone(), group(g, record))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_leaves_a_fourth_of_the_workers() {
-        let limits = [1, 2, 3, 4, 16, 150, u32::MAX].map(default_worker_limit);
-        assert_eq!(limits, [1, 1, 2, 3, 12, 112, 3_221_225_471]);
-    }
+    configuration.groups.iter().zip(places).map(|(g, place)| (g.name.clone(), group(g, *place))).collect()
 }

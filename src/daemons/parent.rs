@@ -15,15 +15,17 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 
 use super::installation::Supervisor;
-use crate::httpd::control;
-use crate::httpd::shared::SharedTable;
+use crate::httpd::control::{self, Memory};
+use crate::httpd::shared::pages::Pages;
 
 /// Everything that is needed to start the supervisor, again if it dies.
 pub struct Launch {
     /// The program.
     pub supervisor: Supervisor,
-    /// The process table.
-    pub table: SharedTable,
+    /// What both share.
+    pub memory: Memory,
+    /// The pages of each group, in their order.
+    pub pages: Vec<Pages>,
     /// What it is told.
     pub configure: Configure,
     /// The error logs, the main server's first.
@@ -31,9 +33,6 @@ pub struct Launch {
 }
 
 static LAUNCH: Mutex<Option<Launch>> = Mutex::new(None);
-
-/// The most descriptors that the kernel takes in one message (SCM_MAX_FD).
-pub const MOST_ERROR_LOGS: usize = 253;
 
 /// Starts the supervisor unless it runs, tells it the configuration, and keeps that for another start.
 ///
@@ -67,7 +66,7 @@ pub fn forget() {
 fn start(launch: &Launch) -> io::Result<()> {
     use std::os::fd::AsFd;
     let program = launch.supervisor.checked().map_err(io::Error::other)?;
-    control::start(program, launch.table, launch.error_logs.first().map(AsFd::as_fd))
+    control::start(program, launch.memory, launch.error_logs.first().map(AsFd::as_fd))
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
     tell(launch)
 }
@@ -78,25 +77,31 @@ fn tell(launch: &Launch) -> io::Result<()> {
     let supervisor = control::supervisor().filter(|_| !control::has_ended()).ok_or(io::ErrorKind::NotConnected)?;
     let mut message = Vec::new();
     frame::put(&mut message, Kind::Configure, |out| launch.configure.put(out)).map_err(io::Error::other)?;
-    let logs: Vec<BorrowedFd<'_>> = launch.error_logs.iter().map(AsFd::as_fd).collect();
-    send(supervisor, &message, &logs)
+    let logs = launch.error_logs.iter().map(AsFd::as_fd);
+    let descriptors: Vec<BorrowedFd<'_>> =
+        logs.chain(launch.pages.iter().map(|pages| -> BorrowedFd<'_> { pages.fd() })).collect();
+    send(supervisor, &message, &descriptors)
 }
 
-/// Sends bytes, the descriptors with the first of them.
+/// Sends bytes, the descriptors with the first of them: as many with one byte as travel with one.
 fn send(socket: BorrowedFd<'_>, mut message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_ERROR_LOGS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(io::Error::other(format!("more than {MOST_ERROR_LOGS} error logs")));
-    }
+    let mut batches = descriptors.chunks(limits::PASSED);
     while !message.is_empty() {
-        let sent = rustix::io::retry_on_intr(|| {
-            sendmsg(socket, &[IoSlice::new(message)], &mut ancillary, SendFlags::NOSIGNAL)
-        })?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let batch = batches.next();
+        if batch.is_some_and(|batch| !ancillary.push(SendAncillaryMessage::ScmRights(batch))) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let bytes = if batch.is_some() { &message[..1] } else { message };
+        let sent =
+            rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL))?;
         message = &message[sent..];
-        ancillary.clear();
     }
-    Ok(())
+    match batches.next() {
+        None => Ok(()),
+        Some(_) => Err(io::Error::other("there are more descriptors than bytes to send them with")),
+    }
 }
 
 /// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer.

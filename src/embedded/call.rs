@@ -8,6 +8,7 @@ use std::ptr;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{Host, View};
 use wsgi_wire::frame::Kind;
+use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::response::{End, Fail, File, Head, Headers};
@@ -15,7 +16,8 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers};
 use super::python::Engine;
 use crate::httpd::{guard, log, scoreboard};
 use crate::relay::conversation::Outcome;
-use crate::relay::{Client, Gone, Then};
+use crate::relay::violation::Violation;
+use crate::relay::{Client, Halt, Then};
 
 /// A request while the engine has it.
 struct Call<'c, C> {
@@ -25,6 +27,8 @@ struct Call<'c, C> {
     /// Content that waits for what comes next: if that is the end, they leave together.
     pending: Vec<u8>,
     headed: bool,
+    /// How many hints the application may still give.
+    hints: HintsLeft,
     /// Whether all content has gone down, its end too.
     ended: bool,
     outcome: Option<Outcome>,
@@ -38,7 +42,8 @@ pub fn serve<C: Client>(
     route: &[u8],
     request: &[u8],
 ) -> Outcome {
-    let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed: false, ended: false, outcome: None };
+    let (headed, hints, ended) = (false, HintsLeft::default(), false);
+    let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed, hints, ended, outcome: None };
     let request_of_ours = (&raw mut call).cast();
     let host = Host {
         request: request_of_ours,
@@ -50,14 +55,16 @@ pub fn serve<C: Client>(
     };
     let served = engine.serve(&host, route, request);
     match call.outcome {
-        Some(outcome) if served || outcome == Outcome::ClientGone => outcome,
+        Some(outcome @ (Outcome::ClientGone | Outcome::Violated(..))) => outcome,
+        Some(outcome) if served => outcome,
         _ => Outcome::Lost(call.headed),
     }
 }
 
 impl<C: Client> Call<'_, C> {
     /// One frame of the response.
-    fn frame(&mut self, kind: Kind, payload: &[u8], file: Option<OwnedFd>) -> Result<(), Gone> {
+    fn frame(&mut self, kind: Kind, payload: &[u8], file: Option<OwnedFd>) -> Result<(), Halt> {
+        let malformed = Violation::from;
         match kind {
             Kind::Log => {
                 match LogRecord::from_bytes(payload) {
@@ -66,60 +73,56 @@ impl<C: Client> Call<'_, C> {
                 }
                 return Ok(());
             }
-            _ if self.outcome.is_some() => return Err(Gone),
-            Kind::EarlyHints => {
-                if let Ok(headers) = Headers::decode(payload) {
-                    self.client.early_hints(headers);
+            // The answer is over already.
+            _ if self.outcome.is_some() => return Err(Halt::Gone),
+            Kind::EarlyHints if !self.headed => {
+                if !self.hints.take(payload.len()) {
+                    return Err(Violation::Hints.into());
+                }
+                self.client.early_hints(Headers::decode(payload).map_err(malformed)?);
+            }
+            Kind::Head if !self.headed => {
+                let head = Head::decode(payload).map_err(malformed)?;
+                self.headed = true;
+                if let Err(status) = self.client.head(&head) {
+                    self.outcome = Some(Outcome::Refused(status));
+                    return Err(Halt::Gone);
                 }
             }
-            Kind::Head => match Head::decode(payload) {
-                Ok(head) => {
-                    self.headed = true;
-                    if let Err(status) = self.client.head(&head) {
-                        self.outcome = Some(Outcome::Refused(status));
-                        return Err(Gone);
-                    }
-                }
-                Err(_) => self.outcome = Some(Outcome::Lost(self.headed)),
-            },
-            Kind::Data => {
+            Kind::Data if self.headed && !self.ended => {
                 self.pass_pending(Then::More)?;
                 self.pending.extend_from_slice(payload);
             }
-            Kind::File => {
+            Kind::File if self.headed && !self.ended => {
                 self.pass_pending(Then::More)?;
-                if let (Ok(piece), Some(file)) = (File::from_bytes(payload), file) {
-                    self.client.file(file, &piece)?;
-                    self.ended = piece.whole;
-                }
+                let piece = File::from_bytes(payload).map_err(malformed)?;
+                self.client.file(file.ok_or(Violation::NoDescriptor)?, &piece)?;
+                self.ended = piece.whole;
             }
-            Kind::End => match End::from_bytes(payload) {
-                Ok(End::Complete) if self.ended => self.outcome = Some(Outcome::Complete),
-                Ok(End::Short) => {
-                    self.pass_pending(Then::Flush)?;
-                    self.outcome = Some(Outcome::Truncated);
+            Kind::End if self.headed => {
+                let end = End::from_bytes(payload).map_err(malformed)?;
+                match end {
+                    End::Complete if self.ended => {}
+                    End::Complete => {
+                        let content = std::mem::take(&mut self.pending);
+                        let pieces: &[&[u8]] = if content.is_empty() { &[] } else { &[&content] };
+                        self.client.data(pieces, Then::End)?;
+                    }
+                    End::Short => self.pass_pending(Then::Flush)?,
+                    End::Truncated => self.pass_pending(Then::More)?,
                 }
-                Ok(End::Complete) => {
-                    let content = std::mem::take(&mut self.pending);
-                    let pieces: &[&[u8]] = if content.is_empty() { &[] } else { &[&content] };
-                    self.client.data(pieces, Then::End)?;
-                    self.outcome = Some(Outcome::Complete);
-                }
-                _ => {
-                    self.pass_pending(Then::More)?;
-                    self.outcome = Some(Outcome::Truncated);
-                }
-            },
-            Kind::Fail => {
-                let status = Fail::from_bytes(payload).map_or(500, |fail| fail.status);
-                self.outcome = Some(Outcome::Failed(status));
+                self.outcome = Some(if end == End::Complete { Outcome::Complete } else { Outcome::Truncated });
             }
-            _ => self.outcome = Some(Outcome::Lost(self.headed)),
+            Kind::Fail if !self.headed => {
+                let fail = Fail::from_bytes(payload).map_err(malformed)?;
+                self.outcome = Some(Outcome::Failed(fail.status));
+            }
+            kind => return Err(Violation::OutOfPlace(kind).into()),
         }
         Ok(())
     }
 
-    fn pass_pending(&mut self, then: Then) -> Result<(), Gone> {
+    fn pass_pending(&mut self, then: Then) -> Result<(), Halt> {
         if self.ended || self.pending.is_empty() && then != Then::Flush {
             return Ok(());
         }
@@ -128,14 +131,13 @@ impl<C: Client> Call<'_, C> {
         self.client.data(pieces, then)
     }
 
-    fn noted(&mut self, result: Result<(), Gone>) -> c_int {
-        match result {
-            Ok(()) => 0,
-            Err(Gone) => {
-                self.outcome.get_or_insert(Outcome::ClientGone);
-                -1
-            }
-        }
+    fn noted(&mut self, result: Result<(), Halt>) -> c_int {
+        let Err(halt) = result else { return 0 };
+        self.outcome.get_or_insert(match halt {
+            Halt::Gone => Outcome::ClientGone,
+            Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
+        });
+        -1
     }
 }
 

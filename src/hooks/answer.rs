@@ -1,6 +1,7 @@
 //! From the head of a daemon's response to Apache's response records: `pyapi.md` §2.5, §2.9.
 #![forbid(unsafe_code)]
 
+use wsgi_wire::header;
 use wsgi_wire::response::{Head, Headers};
 
 use crate::httpd::request::Request;
@@ -47,19 +48,19 @@ pub fn too_long<'h>(head: &Head<'h>, limit: usize) -> Option<&'h [u8]> {
     head.headers.clone().flatten().find(|(name, value)| name.len() + value.len() + 2 >= limit).map(|(name, _)| name)
 }
 
-/// The announced length of the body.
-pub fn content_length(head: &Head<'_>) -> Option<u64> {
-    std::str::from_utf8(value(head, b"Content-Length")?).ok()?.parse().ok()
-}
-
 /// Hands status and headers to Apache. WWW-Authenticate survives on Apache's own error pages.
 pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
     httpd::set_status(r, head.status, &status_line(head));
     for (name, value) in head.headers.clone().flatten() {
         if name.eq_ignore_ascii_case(b"Content-Type") {
             httpd::set_content_type(r, value);
-        } else if name.eq_ignore_ascii_case(b"Content-Length") {
-            httpd::set_header(r, c"Content-Length", value);
+        } else if header::is_length(name) {
+            // Without content there is none (RFC 9110, 8.6); with 304 it is that of what would be sent.
+            if head.status != 204 {
+                httpd::set_header(r, c"Content-Length", value);
+            }
+        } else if name.eq_ignore_ascii_case(b"Last-Modified") {
+            httpd::set_last_modified(r, value);
         } else if name.eq_ignore_ascii_case(b"Location") {
             httpd::set_header(r, c"Location", value);
         } else if name.eq_ignore_ascii_case(b"Content-Range") {
@@ -74,8 +75,23 @@ pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
 
 /// The headers that an interim response may have: none that frames a body (RFC 9110, 15.2).
 pub fn hints<'h>(headers: Headers<'h>) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
-    let framing = |name: &[u8]| is_hop_by_hop(name) || name.eq_ignore_ascii_case(b"Content-Length");
+    let framing = |name: &[u8]| is_hop_by_hop(name) || header::is_length(name);
     headers.flatten().filter(move |(name, _)| !framing(name))
+}
+
+/// Keeps only what goes with another URL of Apache's: the content type, where that has none of its own.
+pub fn apply_to_redirect(r: &mut Request<'_>, head: &Head<'_>) {
+    if let Some(content_type) = value(head, b"Content-Type") {
+        httpd::hand_on_content_type(r, content_type);
+    }
+    apply_to_error(r, head);
+}
+
+/// Whether a filter is there that puts a file in the place of this response's content (mod_xsendfile): then it is Apache's own file.
+pub fn is_replaced_by_a_file(r: &Request<'_>, head: &Head<'_>) -> bool {
+    let names = [&b"X-Sendfile"[..], b"X-Sendfile-Temporary"];
+    let asks = head.headers.clone().flatten().any(|(name, _)| names.iter().any(|n| name.eq_ignore_ascii_case(n)));
+    asks && r.has_output_filter(c"xsendfile")
 }
 
 /// Keeps only what goes with Apache's own error page.
@@ -129,7 +145,7 @@ mod tests {
     #[test]
     fn lengths_are_read() {
         with_head(200, &[("Content-Length", "5"), ("X-Big", "12345678")], |head| {
-            assert_eq!(content_length(head), Some(5));
+            assert_eq!(head.length, Some(5));
             assert_eq!(too_long(head, 100), None);
             assert_eq!(too_long(head, 15), Some(&b"Content-Length"[..]));
             assert_eq!(status_line(head), b"200 Reason");

@@ -1,38 +1,46 @@
 //! An HTTP client behind Apache, as the relay sees it.
 #![forbid(unsafe_code)]
 
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
 
+use wsgi_wire::frame::Kind;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
+use wsgi_wire::{header, limits};
 
-use super::ahead::Spool;
 use super::answer::{self, Disposition};
-use crate::httpd::body::{BodyFailure, BodyReader, Taken};
+use crate::httpd::body::BodyReader;
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
-use crate::httpd::response::{self as httpd, FilePiece, ResponseBody};
-use crate::httpd::socket;
-use crate::relay::admission::Admission;
-use crate::relay::{Client, Gone, Then};
+use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
+use crate::policy::acceptance::BodyLength;
+use crate::relay::violation::Violation;
+use crate::relay::{Client, Gone, Halt, Then, passed};
 
 /// One request of a client, and the response on its way back.
 pub struct HttpClient<'c, 'r> {
     r: &'c mut Request<'r>,
     body: BodyReader,
     /// What has been read of the body already and comes before the rest.
-    ahead: Spool,
-    /// The right to have a thread before the body is all there; given back when it is.
-    upload: Option<Admission<'c>>,
+    ahead: Vec<u8>,
     response: ResponseBody,
     disposition: Disposition,
     /// How many bytes of the announced length are still to come.
-    missing: Option<u64>,
+    left: Option<u64>,
+    /// Whether the status allows content; what there is all the same is left out.
+    has_content: bool,
+    /// Whether content has been taken.
+    begun: bool,
+    /// Whether the filters make a file of it, so that `Range` counts.
+    ranges: bool,
+    /// How many files wait to be passed down.
+    waiting_files: usize,
+    /// Whether the request has a body.
+    has_body: bool,
     body_broken: bool,
     body_failure: Option<u16>,
-    /// The status with which Apache itself answers such a body, whatever the application makes of it: of one that a filter refuses, or that is too late.
+    /// The status with which Apache itself answers such a body, whatever the application makes of it.
     body_refusal: Option<u16>,
     rules: ResponseRules,
     place: Place<'c>,
@@ -49,16 +57,22 @@ pub struct ResponseRules {
 
 impl<'c, 'r> HttpClient<'c, 'r> {
     /// Begins.
-    pub fn new(r: &'c mut Request<'r>, rules: ResponseRules, place: Place<'c>) -> Self {
+    pub fn new(r: &'c mut Request<'r>, length: BodyLength, rules: ResponseRules, place: Place<'c>) -> Self {
+        // The body of a request belongs to no part of its response (a subrequest).
+        let has_body = length != BodyLength::Known(0) && !r.is_part();
         let (body, response) = (BodyReader::new(r), ResponseBody::new(r));
         Self {
             r,
             body,
-            ahead: Spool::default(),
-            upload: None,
+            ahead: Vec::new(),
             response,
             disposition: Disposition::Send,
-            missing: None,
+            left: None,
+            has_content: true,
+            begun: false,
+            ranges: false,
+            waiting_files: 0,
+            has_body,
             body_broken: false,
             body_failure: None,
             body_refusal: None,
@@ -68,42 +82,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     }
 
     /// Takes back what has been read of the body: the next [`Client::read_body`] gives it again.
-    pub fn put_back(&mut self, body: Spool) {
+    pub fn put_back(&mut self, body: Vec<u8>) {
         self.ahead = body;
-    }
-
-    /// Keeps the right to have a thread until the body is all there.
-    pub fn holds(&mut self, upload: Admission<'c>) {
-        self.upload = Some(upload);
-    }
-
-    /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none; whoever reads it hears why, and it is only then that the failure
-    /// decides about the response.
-    pub fn read_ahead(&mut self, max: usize, out: &mut Vec<u8>, wait: bool) -> Option<Taken> {
-        let taken = match wait {
-            true => self.body.read(self.r, max, out).map(|some| if some { Taken::Some } else { Taken::End }),
-            false => self.body.take(self.r, max, out),
-        };
-        self.body_broken |= taken.is_err();
-        taken.ok()
-    }
-
-    /// Whether nothing comes from the client for so long, as far as that can be told.
-    pub fn pauses(&self, wait: Duration) -> bool {
-        socket::is_silent(self.r, wait)
-    }
-
-    fn broken(&mut self, failure: BodyFailure) -> BodyError {
-        self.upload = None;
-        self.body_broken = true;
-        self.body_failure = (!failure.aborted).then_some(failure.status);
-        self.body_refusal = (failure.refused || failure.status == 408).then_some(failure.status);
-        match failure.status {
-            408 => BodyError::TimedOut,
-            413 => BodyError::TooLarge,
-            _ if failure.aborted => BodyError::Aborted,
-            _ => BodyError::Malformed,
-        }
     }
 
     /// The request.
@@ -139,29 +119,57 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.response.abort(self.r);
     }
 
-    /// Ends the connection if the application has sent less than it announced.
-    pub fn check_length(&mut self) {
-        if self.missing.is_some_and(|n| n > 0) {
+    /// Apache is about to make another response of its own: what has not been read of the request's body must not be taken for the next request. What
+    /// is there of it is dropped; if that is not the rest, the connection ends after the response.
+    pub fn leave_body(&mut self) {
+        if self.has_body && !self.body.discard(self.r, limits::DISCARDED_BODY) {
             httpd::close_after(self.r);
         }
     }
 
-    fn count(&mut self, bytes: u64) {
-        self.missing = self.missing.map(|n| n.saturating_sub(bytes));
+    /// Counts content that is about to be sent.
+    fn count(&mut self, bytes: u64) -> Result<(), Violation> {
+        if let Some(left) = self.left {
+            self.left = Some(left.checked_sub(bytes).ok_or(Violation::Overlong)?);
+        }
+        self.begun |= bytes > 0;
+        Ok(())
+    }
+
+    /// Whether the response may be called whole now.
+    fn check_length(&self) -> Result<(), Violation> {
+        let expected = self.has_content && !self.r.is_head();
+        if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
+    }
+
+    fn pass(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
+        self.waiting_files = 0;
+        self.response.pass(self.r, pieces, then)?;
+        // Apache now waits for the rest of the request's body, and would keep the end of the response until it has come.
+        if then == Then::End && self.has_body && !self.body.has_ended() {
+            self.response.flush(self.r)?;
+        }
+        Ok(())
     }
 }
 
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        if self.ahead.left() > 0 {
-            self.ahead.give(max, out);
+        if !self.ahead.is_empty() {
+            out.extend(self.ahead.drain(..max.min(self.ahead.len())));
             return Ok(true);
         }
-        let more = self.body.read(self.r, max, out).map_err(|failure| self.broken(failure));
-        if more == Ok(false) {
-            self.upload = None;
-        }
-        more
+        self.body.read(self.r, max, out).map_err(|failure| {
+            self.body_broken = true;
+            self.body_failure = (!failure.aborted).then_some(failure.status);
+            self.body_refusal = failure.refused.then_some(failure.status);
+            match failure.status {
+                408 => BodyError::TimedOut,
+                413 => BodyError::TooLarge,
+                _ if failure.aborted => BodyError::Aborted,
+                _ => BodyError::Malformed,
+            }
+        })
     }
 
     fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
@@ -187,7 +195,6 @@ impl Client for HttpClient<'_, '_> {
             return Err(500);
         }
         let override_errors = self.rules.as_cgi && self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
-        let body_expected = !self.r.is_head() && head.status != 204 && head.status != 304;
         self.disposition = match self.body_refusal {
             Some(status) => Disposition::Replace(status),
             None => answer::judge(head, override_errors, self.rules.as_cgi),
@@ -195,38 +202,53 @@ impl Client for HttpClient<'_, '_> {
         match &self.disposition {
             Disposition::Send => {
                 answer::apply(self.r, head);
-                self.missing = answer::content_length(head).filter(|_| body_expected);
+                (self.left, self.has_content) = (head.length, header::has_content(head.status));
+                self.ranges = self.r.takes_ranges() && answer::is_replaced_by_a_file(self.r, head);
             }
-            Disposition::Replace(_) | Disposition::Redirect(_) => answer::apply_to_error(self.r, head),
+            Disposition::Replace(_) => answer::apply_to_error(self.r, head),
+            Disposition::Redirect(_) => answer::apply_to_redirect(self.r, head),
         }
         Ok(())
     }
 
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
         if self.disposition != Disposition::Send {
             return Ok(());
         }
-        self.count(pieces.iter().map(|p| p.len() as u64).sum());
+        let pieces = if self.has_content { pieces } else { &[] };
+        self.count(pieces.iter().map(|p| p.len() as u64).sum())?;
         if then == Then::End {
-            self.check_length();
+            self.check_length()?;
         }
-        if !self.response.passed() {
+        if !self.response.passed() && !self.ranges {
             httpd::answer_no_ranges(self.r);
         }
-        self.response.pass(self.r, pieces, then)
+        Ok(self.pass(pieces, then)?)
     }
 
-    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Gone> {
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt> {
+        let sendable = passed::check(file.as_fd(), piece).map_err(Violation::from)?;
         if self.disposition != Disposition::Send {
             return Ok(());
         }
-        self.count(piece.length);
-        let core = self.r.core_flags();
-        let sendfile = core.sendfile && self.r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
-        let (offset, length) = (piece.offset, piece.length);
-        self.response.add_file(self.r, file, FilePiece { offset, length, mmap: core.mmap, sendfile })?;
+        if piece.whole && self.begun {
+            return Err(Violation::OutOfPlace(Kind::File).into());
+        }
+        if self.has_content {
+            self.count(piece.length)?;
+            let core = self.r.core_flags();
+            let sendfile = core.sendfile && self.r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
+            self.response.add_file(self.r, file, sendable, FileWays { mmap: core.mmap, sendfile })?;
+            self.waiting_files += 1;
+        }
         if piece.whole {
-            return self.response.pass(self.r, &[], Then::End);
+            self.check_length()?;
+            if !self.r.takes_ranges() {
+                httpd::answer_no_ranges(self.r);
+            }
+            self.pass(&[], Then::End)?;
+        } else if self.waiting_files >= limits::FILES_WAITING {
+            self.data(&[], Then::Flush)?;
         }
         Ok(())
     }

@@ -7,24 +7,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
 use wsgi_wire::record::Level;
 use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
 
-use super::ahead::{self, Travel};
 use super::answer::Disposition;
 use super::client::{HttpClient, ResponseRules};
 use super::handler::Refused;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
-use crate::environ::{ContentLength, Environ};
+use crate::environ::Environ;
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, log, response, stop};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::Client;
-use crate::relay::admission::Admission;
 use crate::relay::conversation::Outcome;
-use crate::relay::delivery::{Delivery, Scratch, Undelivered};
+use crate::relay::delivery::{Delivery, Scratch};
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -69,42 +68,37 @@ fn run<'r>(
     length: BodyLength,
     scratch: &mut Scratch,
 ) -> Result<Answer, Refused> {
-    let refused = |error: Undelivered, r: &mut Request<'_>| {
+    write_route(r, settings, environ, &mut scratch.route);
+    let script_mtime = script_mtime(r, environ);
+    let expects_continue = r.headers_in().get(c"Expect").is_some();
+    let request_start = r.time();
+    let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
+    let script = r.filename();
+    let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
+    let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body);
+    let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
+    let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
+        let body = match travel {
+            Travel::Empty => Body::None,
+            Travel::Inline => Body::Inline(body),
+            Travel::Pulled(length) => Body::Pull(length),
+        };
+        let r = client.request();
+        frame::put(out, Kind::Request, |out| put_request(out, facts, body, |vars| environ.write_request(r, vars)))
+    };
+    let start = Instant::now();
+    let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
+    let outcome = delivery.run(facts).map_err(|error| {
+        client.leave_body();
         if let Some(why) = error.refusal() {
             group.record.refused(why);
         }
         if error.is_temporary() {
-            response::add_error_header(r, b"Retry-After", RETRY_AFTER);
+            response::add_error_header(client.request(), b"Retry-After", RETRY_AFTER);
         }
         let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
-    };
-    let Some(admission) = Admission::new(&group.record.workers, group.worker_limit) else {
-        return Err(refused(Undelivered::WorkersTaken, r));
-    };
-    write_route(r, settings, environ, &mut scratch.route);
-    let script_mtime = script_mtime(r, environ);
-    let request_start = r.time();
-    let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
-    let script = r.filename();
-    let mut client = HttpClient::new(r, rules, environ.destination().place(script));
-    let filtered = client.request().has_input_filter();
-    let travel = ahead::read(&mut client, group, runtime.table, length, &mut scratch.body)
-        .map_err(|error| refused(error, client.request()))?;
-    let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
-    let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
-        let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
-        let r = client.request();
-        let body = wire_body(travel, body);
-        frame::put(out, Kind::Request, |out| {
-            put_request(out, facts, body, |vars| environ.write_request(r, announced, vars))
-        })
-    };
-    let start = Instant::now();
-    let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
-    let outcome = delivery.run(facts).map_err(|error| refused(error, client.request()))?;
-    // What follows may be another request of the same group, which an internal redirect makes.
-    drop(admission);
+    })?;
     let answer = conclude(&mut client, outcome);
     let status = match &answer {
         Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
@@ -126,46 +120,24 @@ pub fn in_process<'r>(
     length: BodyLength,
 ) -> Result<Answer, Refused> {
     let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
+    let body = match length {
+        BodyLength::Known(0) => Body::None,
+        BodyLength::Known(length) => Body::Pull(Some(length)),
+        BodyLength::Chunked => Body::Pull(None),
+    };
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
     let request_rec = if settings.pass_apache_request.unwrap_or(false) { r.address() } else { ptr::null_mut() };
-    with_scratch(|Scratch { route, body, message: request, .. }| {
+    with_scratch(|Scratch { route, body: request, .. }| {
         // There is no connection on which routes could have numbers.
         0u16.put(route);
         write_route(r, settings, environ, route);
+        put_request(request, &facts, body, |vars| environ.write_request(r, vars));
         let rules = ResponseRules { header_limit: usize::MAX, as_cgi: false };
         let script = r.filename();
-        let mut client = HttpClient::new(r, rules, environ.destination().place(script));
-        let (travel, announced) = if client.request().has_input_filter() {
-            let travel = ahead::read_whole(&mut client, length, body);
-            (travel, real_length(length, travel, body))
-        } else {
-            (ahead::unread(length), ContentLength::AsSent)
-        };
-        let r = client.request();
-        put_request(request, &facts, wire_body(travel, body), |vars| environ.write_request(r, announced, vars));
+        let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
         conclude(&mut client, outcome)
     })
-}
-
-fn wire_body(travel: Travel, inline: &[u8]) -> Body<'_> {
-    match travel {
-        Travel::Empty => Body::None,
-        Travel::Inline => Body::Inline(inline),
-        Travel::Spooled(length) => Body::Pull(Some(length)),
-        Travel::Pulled(length) => Body::Pull(length),
-    }
-}
-
-/// The length of a body that an input filter may have changed: none, as of one that comes in chunks, unless it is all there.
-fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength {
-    match travel {
-        Travel::Empty => ContentLength::AsSent,
-        _ if sent == BodyLength::Chunked => ContentLength::Unknown,
-        Travel::Inline => ContentLength::Real(inline.len() as u64),
-        Travel::Spooled(length) => ContentLength::Real(length),
-        Travel::Pulled(_) => ContentLength::Unknown,
-    }
 }
 
 /// The script's modification time where Apache has looked it up, else 0.
@@ -195,9 +167,53 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
 /// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an overload.
 const RETRY_AFTER: &[u8] = b"5";
 
+/// How the body goes to the daemon.
+#[derive(Clone, Copy)]
+enum Travel {
+    Empty,
+    Inline,
+    Pulled(Option<u64>),
+}
+
+/// A small body is read before a process is bothered: a slow client then holds no Python thread. One that breaks off is the application's to know:
+/// it reads what there is of it, and then the error.
+fn prepare_body(
+    client: &mut HttpClient<'_, '_>,
+    length: BodyLength,
+    expects_continue: bool,
+    body: &mut Vec<u8>,
+) -> Travel {
+    let length = match length {
+        BodyLength::Known(0) => return Travel::Empty,
+        BodyLength::Chunked => return Travel::Pulled(None),
+        BodyLength::Known(length) => length,
+    };
+    if length > limits::INLINE_BODY as u64 || expects_continue {
+        return Travel::Pulled(Some(length));
+    }
+    // Input filters may make it longer than announced.
+    while body.len() <= limits::INLINE_BODY {
+        match client.read_body(limits::INLINE_BODY, body) {
+            Ok(true) => {}
+            Ok(false) => return Travel::Inline,
+            Err(_) => break,
+        }
+    }
+    client.put_back(std::mem::take(body));
+    Travel::Pulled(Some(length))
+}
+
 /// What the outcome means for the client.
 fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
     client.finish();
+    let answer = answer_to(client, outcome);
+    if !matches!(answer, Ok(Answer::Ok)) {
+        client.leave_body();
+    }
+    answer
+}
+
+fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
     match outcome {
         Outcome::Complete => Ok(finish(client)),
         Outcome::ClientGone => Ok(Answer::Ok),
@@ -205,7 +221,9 @@ fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer,
         // What went wrong with the client's own body says more than the application's failure that followed from it.
         Outcome::Failed(status) => Ok(Answer::Status(client.body_failure().unwrap_or(status))),
         Outcome::Refused(status) => Ok(Answer::Status(status)),
-        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) if client.has_passed() => {
+        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) | Outcome::Violated(_, true)
+            if client.has_passed() =>
+        {
             if let Some((_, reason)) = failure(outcome) {
                 client.log(&log::ours(Level::Error, &format!("{reason}; the response is cut short")));
             }
@@ -224,15 +242,15 @@ fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer,
 }
 
 /// What the process did wrong; the application's own failures it has logged itself.
-fn failure(outcome: Outcome) -> Option<(u16, &'static str)> {
-    match outcome {
-        Outcome::Lost(_) if stop::has_begun() => Some((503, "Apache stops, and waits for no daemon process any more")),
-        Outcome::Lost(_) => Some((502, "the daemon process closed the connection without a whole response")),
-        Outcome::TimedOut(_) => {
-            Some((504, "the daemon process has not sent anything for as long as socket-timeout allows"))
-        }
-        _ => None,
-    }
+fn failure(outcome: Outcome) -> Option<(u16, String)> {
+    let (status, reason) = match outcome {
+        Outcome::Lost(_) if stop::has_begun() => (503, "Apache stops, and waits for no daemon process any more"),
+        Outcome::Lost(_) => (502, "the daemon process closed the connection without a whole response"),
+        Outcome::TimedOut(_) => (504, "the daemon process has not sent anything for as long as socket-timeout allows"),
+        Outcome::Violated(violation, _) => return Some((502, format!("the answer is refused: {violation}"))),
+        _ => return None,
+    };
+    Some((status, reason.to_owned()))
 }
 
 fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
@@ -240,6 +258,7 @@ fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
         Disposition::Send => Answer::Ok,
         Disposition::Replace(status) => Answer::Status(status),
         Disposition::Redirect(url) => {
+            client.leave_body();
             client.request().redirect_to(&url);
             Answer::Ok
         }

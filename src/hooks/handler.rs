@@ -153,7 +153,7 @@ impl Names for RequestNames<'_, '_> {
     }
 
     fn port(&self) -> u16 {
-        self.r.own_port()
+        self.r.server_port()
     }
 
     fn script_name(&self) -> Cow<'_, [u8]> {

@@ -1,8 +1,7 @@
 //! What happens when httpd calls: one function for each hook.
 #![forbid(unsafe_code)]
 
-mod ahead;
-mod answer;
+pub mod answer;
 mod check;
 mod client;
 mod exchange;
@@ -50,8 +49,8 @@ pub fn child_init() {
     if let Some(table) = runtime.table {
         table.header().child_begins();
     }
-    if let Some(table) = runtime.table.filter(|_| runtime.groups.values().any(|group| group.server_metrics)) {
-        publisher::start(table);
+    if let (Some(table), Some(board), true) = (runtime.table, runtime.board, runtime.has_metrics()) {
+        publisher::start(table, board);
     }
     if let Some(plan) = &runtime.embedded {
         process::set_variables(&plan.environment);
@@ -81,9 +80,9 @@ pub fn child_started() {
 
 /// In the parent: a child has ended.
 pub fn child_ended() {
-    let table = daemons::current().and_then(|runtime| runtime.table);
-    if let Some(table) = table.filter(|table| table.header().child_ended()) {
-        table.forget_requests();
+    let Some(runtime) = daemons::current() else { return };
+    if let Some(table) = runtime.table.filter(|table| table.header().child_ended()) {
+        table.forget_requests(runtime.groups.values().map(|group| group.pages));
         log::main(
             Level::Notice,
             format_args!("an Apache child has died; the requests of daemon processes are counted anew"),

@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::{Arc, PoisonError};
 
 use wsgi_unix::files::{self, Owners, Refused};
@@ -16,14 +15,15 @@ use wsgi_wire::settings::Server as ServerFacts;
 
 use crate::daemons::configure::{GroupLog, LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Unusable};
-use crate::daemons::parent::{Launch, MOST_ERROR_LOGS, launch};
+use crate::daemons::parent::{Launch, launch};
 use crate::daemons::{self, Runtime};
 use crate::directives::configuration::{Configuration, DRAFT, Group, InterpreterSection};
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
-use crate::httpd::{Answer, control, log, tree};
-use crate::policy::sole;
+use crate::httpd::shared::board::SharedBoard;
+use crate::httpd::{Answer, control, log, process, tree};
+use crate::policy::{proxies, sole};
 
 /// Why the process groups cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +45,6 @@ enum StartError {
     SocketFolder { folder: PathBuf, reason: Refused },
     #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
     User(u32),
-    #[error("there are more than {MOST_ERROR_LOGS} error logs with process groups; let virtual hosts share some")]
-    ErrorLogs,
     #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
     Groups,
 }
@@ -86,6 +84,17 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             ),
         );
     }
+    if proxies::believe_everybody(&tree::configuration()) {
+        log::server(
+            main,
+            Level::Warn,
+            format_args!(
+                "WSGITrustedProxyHeaders without WSGITrustedProxies believes these headers whoever sends them, so that any client chooses its own \
+                 address: name the proxies"
+            ),
+        );
+    }
+    warn_of_locales(&configuration, main);
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {
             daemons::set_current(Some(Arc::new(runtime)));
@@ -94,6 +103,29 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
         Err(error) => {
             log::server(main, Level::Alert, format_args!("{error}"));
             Answer::Status(500)
+        }
+    }
+}
+
+/// A locale that the system does not have is as good as none: Python falls back to plain C, and libraries to English and ASCII, without a word.
+/// Behind a `chroot` there are others.
+fn warn_of_locales(configuration: &Configuration, main: Server<'_>) {
+    for group in configuration.groups.iter().filter(|group| group.options.chroot.is_none()) {
+        let lang = group.options.lang.as_ref().filter(|lang| Some(*lang) != group.options.locale.as_ref());
+        let given = [("locale", group.options.locale.as_ref()), ("lang", lang)];
+        for (option, name) in given.into_iter().filter_map(|(option, name)| Some((option, name?))) {
+            if !process::has_locale(name) {
+                let server = main.all().find(|server| server.id() == group.origin.id).unwrap_or(main);
+                let (name, group) = (String::from_utf8_lossy(name), String::from_utf8_lossy(&group.name));
+                log::server(
+                    server,
+                    Level::Warn,
+                    format_args!(
+                        "{option}={name} of WSGIDaemonProcess {group} has no effect: this system has no such locale; `locale -a` lists those it \
+                         has, C.UTF-8 among them"
+                    ),
+                );
+            }
         }
     }
 }
@@ -118,25 +150,32 @@ fn start(
     let mut runtime = Runtime {
         groups: HashMap::new(),
         table: None,
+        board: None,
         socket_prefix,
-        parent: process::id(),
+        parent: std::process::id(),
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
         idle: Default::default(),
     };
     // A supervisor of an earlier configuration must hear that it has no groups any more.
     if !configuration.groups.is_empty() || control::supervisor().is_some() {
-        let table = control::table().map_err(StartError::Table)?;
+        let memory = control::memory().map_err(StartError::Table)?;
+        let table = memory.table;
         let names: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
         let records = table.assign(&names, around.generation).ok_or(StartError::Groups)?;
         let workers = around.server.maximum_processes.saturating_mul(around.server.threads_per_process);
-        runtime.groups = daemons::groups(configuration, &records, main.timeout(), workers);
+        // The configuration before, if this module was not unloaded since, is in force no more.
+        daemons::set_current(None);
+        let pages = control::pages(&records).map_err(StartError::Table)?;
+        let places: Vec<_> = records.into_iter().zip(pages.iter().copied()).collect();
+        runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
         runtime.table = Some(table);
+        runtime.board = Some(memory.board).filter(SharedBoard::is_mapped);
         let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
         let supervisor = installation?.supervisor;
         supervisor.checked()?;
         check_socket_folder(&runtime.socket_prefix, main)?;
-        launch(Launch { supervisor, table, configure, error_logs: logs.descriptors })
+        launch(Launch { supervisor, memory, pages, configure, error_logs: logs.descriptors })
             .map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
@@ -181,9 +220,10 @@ fn surroundings(
     };
     Ok(Surroundings {
         generation: control::next_generation(),
-        parent: process::id(),
+        parent: std::process::id(),
         socket_prefix: socket_prefix.to_owned(),
         children,
+        users_vary: server::has_module(c"mpm_itk.c"),
         package: package.map(|folder| folder.as_os_str().as_bytes().to_vec()),
         server: ServerFacts {
             version: server::version(),
@@ -194,7 +234,6 @@ fn surroundings(
             threads_per_process,
         },
         error_logs: logs.descriptors.len() as u32,
-        servers: u32::try_from(main.all().count()).unwrap_or(u32::MAX),
         sole: sole::groups(&tree::configuration(), is_file),
         log: log_style(main),
         vhost: main.hostname().unwrap_or_default().to_vec(),
@@ -234,7 +273,7 @@ impl ErrorLogs {
             };
             logs.servers.push((server.id(), index as u32));
         }
-        if logs.descriptors.len() > MOST_ERROR_LOGS { Err(StartError::ErrorLogs) } else { Ok(logs) }
+        Ok(logs)
     }
 
     fn of_group(&self, group: &Group, servers: &[Server<'_>]) -> GroupLog {

@@ -17,6 +17,7 @@
 #include "unixd.h"
 #include "util_script.h"
 #include "apr_buckets.h"
+#include "apr_date.h"
 #include "apr_file_info.h"
 #include "apr_optional_hooks.h"
 #include "apr_portable.h"
@@ -31,6 +32,9 @@ int wsgi_shim_is_empty(const apr_bucket_brigade *brigade);
 void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket);
 void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_off_t offset, apr_off_t length,
                            apr_pool_t *pool, int mmap);
+void wsgi_shim_insert_after(apr_bucket *bucket, apr_bucket *next);
+/* A bucket that is in no brigade and has neither type nor data yet. */
+apr_bucket *wsgi_shim_new_bucket(apr_bucket_alloc_t *list);
 
 /* Logging: the level is tested before the text is made, and the text is never a format. */
 int wsgi_shim_request_logs(const request_rec *r, int module_index, int level);
@@ -51,8 +55,10 @@ int wsgi_shim_core_flags(const request_rec *r);
 /* Makes a descriptor an APR file that is closed with the request. */
 apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const request_rec *r);
 
+/* Whether one of the output filters has this name, in small letters. */
+int wsgi_shim_has_output_filter(const request_rec *r, const char *name);
+
 /* The type of the first output filter, and whether there is any. */
 int wsgi_shim_first_output_filter(const request_rec *r);
-int wsgi_shim_first_input_filter(const request_rec *r);
 
 #endif

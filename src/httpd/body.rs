@@ -15,16 +15,8 @@ pub struct BodyFailure {
     pub refused: bool,
 }
 
-/// What is there of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// Something.
-    Some,
-    /// Nothing yet.
-    Nothing,
-    /// Its end.
-    End,
-}
+/// How much is dropped at once, bytes.
+const PIECE: usize = 64 << 10;
 
 /// A request body that is read piece by piece.
 pub struct BodyReader {
@@ -77,24 +69,26 @@ impl BodyReader {
         Ok(out.len() > start)
     }
 
-    /// Appends up to `max` bytes to `out`, as far as they are there.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
-    pub fn take(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<Taken, BodyFailure> {
-        if let Some(failure) = self.failed {
-            return Err(failure);
+    /// Whether everything has been read.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Drops what is there of the rest, at most `most` bytes, without waiting for more. `false` if that was not the whole rest.
+    pub fn discard(&mut self, r: &mut Request<'_>, most: usize) -> bool {
+        // A client that waits for `100 Continue` would be told to send it.
+        if self.failed.is_some() || r.expects_continue() && !self.ended {
+            return false;
         }
-        if self.ended {
-            return Ok(Taken::End);
+        let (mut left, mut dropped) = (most, Vec::new());
+        while !self.ended && left > 0 {
+            dropped.clear();
+            match self.fill(r, left.min(PIECE), false, &mut dropped) {
+                Ok(read) if read > 0 || self.ended => left -= read,
+                _ => return false,
+            }
         }
-        match self.fill(r, max, false, out) {
-            Ok(0) if self.ended => Ok(Taken::End),
-            Ok(0) => Ok(Taken::Nothing),
-            Ok(_) => Ok(Taken::Some),
-            Err(status) if is_would_block(status) => Ok(Taken::Nothing),
-            Err(status) => Err(self.fail(status)),
-        }
+        self.ended
     }
 
     /// Asks the filters once for at most `max` bytes and appends them. Gives their number, or APR's status.

@@ -11,23 +11,38 @@ use std::ptr;
 
 use once_cell::sync::OnceCell;
 use rustix::process::{Pid, WaitOptions, waitpid};
+use wsgi_wire::table::{GROUPS, Group};
 
 use super::pool::Pool;
 use super::shared::SharedTable;
+use super::shared::board::SharedBoard;
+use super::shared::pages::Pages;
 use super::{guard, server, sys};
 use crate::hooks;
+
+/// What is shared with the supervisor.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Memory {
+    /// The process table.
+    pub table: SharedTable,
+    /// For `server_metrics()`; not there where the system cannot keep its readers from writing.
+    pub board: SharedBoard,
+}
 
 /// All zero in a new process.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Retained {
-    table: SharedTable,
+    memory: Memory,
     /// Where `control` and `pid` mean something.
     running: bool,
     control: RawFd,
     pid: i32,
     /// Configurations so far.
     generation: u32,
+    /// Those of the groups of the last configuration, in any order.
+    pages: [Pages; GROUPS],
 }
 
 /// # Safety
@@ -37,17 +52,44 @@ unsafe fn retained<'a>() -> &'a mut Retained {
     unsafe { &mut *server::retained::<Retained>(c"mod_wsgi") }
 }
 
-/// The table, made the first time it is asked for. Called from `post_config`.
+/// What is shared with the supervisor, made the first time it is asked for. Called from `post_config`.
 ///
 /// # Errors
 /// Those of [`SharedTable::create`].
-pub fn table() -> io::Result<SharedTable> {
+pub fn memory() -> io::Result<Memory> {
     // SAFETY: `post_config` runs in the parent's only thread.
     let kept = unsafe { retained() };
-    if !kept.table.is_mapped() {
-        kept.table = SharedTable::create(server::limits())?;
+    if !kept.memory.table.is_mapped() {
+        kept.memory.table = SharedTable::create()?;
+        if let Ok(board) = SharedBoard::create(server::limits()) {
+            kept.memory.board = board;
+        }
     }
-    Ok(kept.table)
+    Ok(kept.memory)
+}
+
+/// The pages of each of these groups, the only ones of the configuration that is to be put into force: those that it has already, or new ones. Those
+/// of groups that are no more are given back. Called from `post_config`, while no configuration is in force.
+///
+/// # Errors
+/// Those of [`Pages::create`].
+pub fn pages(groups: &[&Group]) -> io::Result<Vec<Pages>> {
+    // SAFETY: `post_config` runs in the parent's only thread.
+    let kept = unsafe { retained() };
+    let is_wanted = |pages: &Pages| groups.iter().any(|group| group.key() == pages.group);
+    for pages in kept.pages.iter_mut().filter(|pages| pages.is_mapped() && !is_wanted(pages)) {
+        // SAFETY: no configuration is in force.
+        unsafe { pages.release() };
+    }
+    let of = |group: &&Group| {
+        if let Some(known) = kept.pages.iter().find(|pages| pages.is_mapped() && pages.group == group.key()) {
+            return Ok(*known);
+        }
+        let vacant = kept.pages.iter_mut().find(|pages| !pages.is_mapped()).ok_or(io::ErrorKind::OutOfMemory)?;
+        *vacant = Pages::create(group.key())?;
+        Ok(*vacant)
+    };
+    groups.iter().map(of).collect()
 }
 
 /// Counts a new configuration.
@@ -66,15 +108,16 @@ pub fn supervisor() -> Option<BorrowedFd<'static>> {
     kept.running.then(|| unsafe { BorrowedFd::borrow_raw(kept.control) })
 }
 
-/// Starts the supervisor with its control socket as descriptor 3, the table as 4, and `log` as standard error.
+/// Starts the supervisor with its control socket as descriptor 3, the table as 4, the board, if there is one, as 5, and `log` as standard error.
 ///
 /// # Errors
 /// Those of `socketpair`, `fork` and `exec`.
-pub fn start(program: &Path, table: SharedTable, log: Option<BorrowedFd<'_>>) -> io::Result<()> {
+pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let (ours, theirs) = UnixStream::pair()?;
     // Above the numbers that they are moved to, so that neither overwrites the other.
     let theirs = rustix::io::fcntl_dupfd_cloexec(&theirs, 10)?;
-    let memory = rustix::io::fcntl_dupfd_cloexec(table.fd(), 10)?;
+    let table = rustix::io::fcntl_dupfd_cloexec(memory.table.fd(), 10)?;
+    let board = memory.board.is_mapped().then(|| rustix::io::fcntl_dupfd_cloexec(memory.board.fd(), 10)).transpose()?;
     let log_file = || log.map(|fd| fd.try_clone_to_owned()).transpose();
     let mut command = Command::new(program);
     // A process group of its own: Ctrl-C at a terminal is for Apache, which tells its supervisor in order.
@@ -82,9 +125,9 @@ pub fn start(program: &Path, table: SharedTable, log: Option<BorrowedFd<'_>>) ->
     if let (Some(out), Some(err)) = (log_file()?, log_file()?) {
         command.stdout(out).stderr(err);
     }
-    let (control, memory_fd) = (theirs.as_raw_fd(), memory.as_raw_fd());
+    let inherited = [Some(theirs.as_raw_fd()), Some(table.as_raw_fd()), board.as_ref().map(AsRawFd::as_raw_fd)];
     // SAFETY: between fork and exec only system calls are made, nothing is allocated.
-    unsafe { command.pre_exec(move || arrange(control, memory_fd)) };
+    unsafe { command.pre_exec(move || arrange(inherited)) };
     let child = command.spawn()?;
     // SAFETY: called in the parent's only thread.
     let kept = unsafe { retained() };
@@ -93,16 +136,20 @@ pub fn start(program: &Path, table: SharedTable, log: Option<BorrowedFd<'_>>) ->
     Ok(())
 }
 
-/// Moves two descriptors to 3 and 4 and lets everything above them end with exec.
-fn arrange(control: RawFd, memory: RawFd) -> io::Result<()> {
-    // SAFETY: plain system calls on numbers; the descriptors in between are nobody's in the new process.
+/// Moves descriptors to 3 and those that follow, and lets everything else above 2 end with exec.
+fn arrange(inherited: [Option<RawFd>; 3]) -> io::Result<()> {
+    // An old kernel does not know it; there httpd's own descriptors are close-on-exec anyway.
+    #[cfg(target_os = "linux")]
+    // SAFETY: changes flags of descriptors only.
     unsafe {
-        if libc::dup2(control, 3) < 0 || libc::dup2(memory, 4) < 0 {
+        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+    }
+    for (number, fd) in (3..).zip(inherited) {
+        let Some(fd) = fd else { continue };
+        // SAFETY: plain system calls on numbers; the descriptors in between are nobody's in the new process.
+        if unsafe { libc::dup2(fd, number) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        // An old kernel does not know it; there httpd's own descriptors are close-on-exec anyway.
-        #[cfg(target_os = "linux")]
-        libc::syscall(libc::SYS_close_range, 5u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }
     Ok(())
 }
@@ -228,7 +275,8 @@ mod tests {
     fn zeroed_memory_is_a_process_that_keeps_nothing_yet() {
         // SAFETY: this is what the test is about: numbers, a bool and a pointer.
         let kept: Retained = unsafe { std::mem::zeroed() };
-        assert!(!kept.running && !kept.table.is_mapped());
+        assert!(!kept.running && !kept.memory.table.is_mapped() && !kept.memory.board.is_mapped());
+        assert!(kept.pages.iter().all(|pages| !pages.is_mapped()));
         assert_eq!(kept.generation, 0);
     }
 }

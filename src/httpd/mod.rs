@@ -19,6 +19,7 @@ pub mod guard;
 pub mod identity;
 pub mod log;
 pub mod module;
+mod passed;
 pub mod pool;
 pub mod process;
 mod refusal;

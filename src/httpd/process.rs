@@ -1,5 +1,6 @@
 //! What belongs to the process as a whole.
 
+use std::ffi::CString;
 use std::thread::JoinHandle;
 
 /// A thread that no signal reaches: signals are for httpd's own threads.
@@ -15,6 +16,19 @@ pub fn background_thread(name: &str, body: impl FnOnce() + Send + 'static) -> st
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
         thread
+    }
+}
+
+/// Whether the system has a locale of this name.
+pub fn has_locale(name: &[u8]) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: the name ends in NUL; no locale in force is changed, and the new one is nobody else's.
+    unsafe {
+        let locale = libc::newlocale(libc::LC_ALL_MASK, name.as_ptr(), std::ptr::null_mut());
+        if !locale.is_null() {
+            libc::freelocale(locale);
+        }
+        !locale.is_null()
     }
 }
 

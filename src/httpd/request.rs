@@ -222,16 +222,7 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_get_server_port(self.raw) }
     }
 
-    /// The server's port, as `ServerName` or else the connection says: the client has no say in it, whatever UseCanonicalName is.
-    pub fn own_port(&self) -> u16 {
-        // SAFETY: S5.
-        match unsafe { (*self.rec().server).port } {
-            0 => self.listener().1,
-            port => port,
-        }
-    }
-
-    /// `http` or `https`, as Apache sees this hop, `ServerName https://…` or mod_ssl.
+    /// `http` or `https`, as Apache sees this hop.
     pub fn scheme(&self) -> &'r [u8] {
         // SAFETY: S1; a static string.
         unsafe { bytes(sys::ap_run_http_scheme(self.raw)) }.unwrap_or(b"http")
@@ -364,12 +355,6 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether an input filter may make the body another one (`SetInputFilter DEFLATE`, say).
-    pub fn has_input_filter(&self) -> bool {
-        // SAFETY: S1.
-        unsafe { sys::wsgi_shim_first_input_filter(self.raw) < sys::ap_filter_type::AP_FTYPE_PROTOCOL as c_int }
-    }
-
     /// Whether a content filter (compression, say) stands in front of the protocol's own filters.
     pub fn has_content_filter(&self) -> bool {
         // SAFETY: S1.
@@ -392,9 +377,32 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Serves the request again under another URL of this server, with GET.
+    /// Whether this is a part of the response to another request (a subrequest).
+    pub fn is_part(&self) -> bool {
+        !self.rec().main.is_null()
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub fn expects_continue(&self) -> bool {
+        self.rec().expecting_100 != 0
+    }
+
+    /// Whether a `Range` of the request counts: for GET alone (RFC 9110, 14.2).
+    pub fn takes_ranges(&self) -> bool {
+        self.is_get() && !self.is_head()
+    }
+
+    /// Whether the response goes through a filter of this name, in small letters.
+    pub fn has_output_filter(&self, name: &CStr) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::wsgi_shim_has_output_filter(self.raw, name.as_ptr()) != 0 }
+    }
+
+    /// Serves the request again under another URL of this server, with GET and without a body. What the client still sends of the body is
+    /// the caller's to deal with before: nothing tells Apache any more that there is one.
     pub fn redirect_to(&mut self, url: &[u8]) {
         self.headers_in().unset(c"Content-Length");
+        self.headers_in().unset(c"Transfer-Encoding");
         let url = self.pool().text(url);
         // SAFETY: S1; the method string is static.
         unsafe {

@@ -1,10 +1,16 @@
 //! The way of a response through Apache's output filters.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::os::fd::{IntoRawFd, OwnedFd};
 
+use rustix::io::Errno;
+
+use super::pool::Pool;
 use super::request::Request;
 use super::sys::{self, apr_bucket_brigade};
+use super::table::Table;
+use crate::relay::passed::{self, Sendable, Unsendable};
+use crate::relay::violation::Violation;
 
 /// The client is gone, or a filter failed: there is nobody to send to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +52,40 @@ pub fn clear_status(r: &mut Request<'_>) {
     }
 }
 
-/// Sets the content type to the letter; filters that are chosen by type are added.
+/// Sets the content type; filters that are chosen by type are added. Where there are content filters the type itself is written in small letters, as
+/// Apache's own handlers do it and its filters expect it; otherwise it stays as it is.
 pub fn set_content_type(r: &mut Request<'_>, value: &[u8]) {
     let value = r.pool().text(value);
-    // SAFETY: S1; the copy lives in the request's pool.
-    unsafe { sys::ap_set_content_type(r.raw(), value.as_ptr()) };
+    // SAFETY: S1; the copy lives in the request's pool, and nobody else knows it yet.
+    unsafe {
+        if r.has_content_filter() {
+            sys::ap_content_type_tolower(value.as_ptr().cast_mut());
+        }
+        sys::ap_set_content_type(r.raw(), value.as_ptr());
+    }
+}
+
+/// Sets the content type for the URL that an internal redirect leads to, which keeps it where it finds no other. Before httpd 2.4.60 a content type
+/// could name a handler, which is not the application's to choose: there it is left out.
+pub fn hand_on_content_type(r: &mut Request<'_>, value: &[u8]) {
+    if cfg!(has_untrusted_content_types) {
+        set_content_type(r, value);
+    }
+}
+
+/// Sets `Last-Modified`; a time behind that of the response is replaced by that (RFC 9110, 8.8.2.1).
+pub fn set_last_modified(r: &mut Request<'_>, value: &[u8]) {
+    let value = r.pool().text(value);
+    let now = r.rec().request_time;
+    // SAFETY: a string.
+    let time = unsafe { sys::apr_date_parse_http(value.as_ptr()) };
+    let mut date: [c_char; sys::APR_RFC822_DATE_LEN as usize] = [0; sys::APR_RFC822_DATE_LEN as usize];
+    // SAFETY: the buffer is as long as that function needs it; it writes a string there.
+    if time > now && unsafe { sys::apr_rfc822_date(date.as_mut_ptr(), now) } == 0 {
+        // SAFETY: as above.
+        return set_header(r, c"Last-Modified", unsafe { CStr::from_ptr(date.as_ptr()) }.to_bytes());
+    }
+    r.headers_out().set(c"Last-Modified", value);
 }
 
 /// Adds a response header, keeping those of the same name.
@@ -71,26 +106,32 @@ pub fn add_error_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
 
 /// Sends a `103 Early Hints` to a client that understands interim responses (HTTP/1.1 and later).
 pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (&'h [u8], &'h [u8])>) {
-    // SAFETY: S1; the tables live in the request's pool. What the response itself will be is put back as it was.
+    if r.is_part() || r.rec().proto_num < HTTP_1_1 {
+        return;
+    }
+    // SAFETY: S1. The headers live in a pool of their own, which is gone before the next hints come. What the response itself will be is put back
+    // as it was.
     unsafe {
         let raw = r.raw();
-        if !(*raw).main.is_null() {
-            // A part of another response.
+        let mut own = std::ptr::null_mut();
+        if sys::apr_pool_create_ex(&raw mut own, (*raw).pool, None, std::ptr::null_mut()) != 0 {
             return;
         }
-        let (status, line, table, expecting) =
-            ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100);
-        (*raw).headers_out = sys::apr_table_make((*raw).pool, 4);
-        for (name, value) in headers {
-            add_header(r, name, value);
-        }
+        let before = ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100);
+        let hints = sys::apr_table_make(own, 4);
+        let table = Table::from_raw(hints, Pool::from_raw(own));
+        headers.for_each(|(name, value)| table.add(name, value));
+        (*raw).headers_out = hints;
         (*raw).status = EARLY_HINTS;
         (*raw).status_line = c"103 Early Hints".as_ptr();
         sys::ap_send_interim_response(raw, 1);
-        ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100) =
-            (status, line, table, expecting);
+        ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100) = before;
+        sys::apr_pool_destroy(own);
     }
 }
+
+/// As `request_rec::proto_num` has it.
+const HTTP_1_1: c_int = 1001;
 
 /// RFC 8297
 const EARLY_HINTS: c_int = 103;
@@ -127,6 +168,7 @@ pub fn set_client_timeout(r: &mut Request<'_>, microseconds: i64) -> Option<i64>
 pub struct ResponseBody {
     brigade: *mut apr_bucket_brigade,
     passed: bool,
+    failed: bool,
 }
 
 impl ResponseBody {
@@ -134,7 +176,7 @@ impl ResponseBody {
     pub fn new(r: &Request<'_>) -> Self {
         // SAFETY: S1; the brigade lives in the request's pool.
         let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, (*r.rec().connection).bucket_alloc) };
-        Self { brigade, passed: false }
+        Self { brigade, passed: false, failed: false }
     }
 
     /// Whether anything, the headers at least, has been passed down.
@@ -175,43 +217,67 @@ impl ResponseBody {
         self.send(r)
     }
 
-    /// Adds a piece of a file. Apache sends it with mmap or sendfile where it may, and answers `Range` from it. A small piece is read here:
-    /// Apache would read it too, and move the file position that the application shares with us.
+    /// Has what was passed down with the end of the response sent at once, past the request's own filters: these are done with it.
     ///
     /// # Errors
-    /// [`Gone`] if the file cannot be read or Apache does not take the descriptor.
-    pub fn add_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: FilePiece) -> Result<(), Gone> {
+    /// [`Gone`]
+    pub fn flush(&mut self, r: &mut Request<'_>) -> Result<(), Gone> {
+        self.append(r, sys::apr_bucket_flush_create);
+        // SAFETY: S1.
+        let filters = unsafe { (*r.rec().connection).output_filters };
+        self.send_through(r, filters)
+    }
+
+    /// Adds a piece of a file. Apache maps it only if nobody can change the file any more; it answers `Range` from it.
+    ///
+    /// # Errors
+    /// [`Unsendable`] if the file cannot be read or Apache does not take the descriptor.
+    pub fn add_file(
+        &mut self,
+        r: &mut Request<'_>,
+        file: OwnedFd,
+        piece: Sendable,
+        ways: FileWays,
+    ) -> Result<(), Violation> {
         if piece.length <= SMALL_FILE {
-            return self.add_small_file(r, &file, piece);
+            return Ok(self.add_small_file(r, &file, piece)?);
         }
-        let (Ok(offset), Ok(length)) = (i64::try_from(piece.offset), i64::try_from(piece.length)) else {
-            return Err(Gone);
-        };
-        let mut taken = std::ptr::null_mut();
+        let mmap = piece.sealed && ways.mmap;
+        if mmap {
+            return Ok(self.add_apr_file(r, file, piece, mmap, false)?);
+        }
+        // With a file position of its own, which no application moves. Nobody but who may open the file has that.
+        if let Some(own) = ways.sendfile.then(|| passed::reopen(&file)).flatten() {
+            return Ok(self.add_apr_file(r, own, piece, mmap, true)?);
+        }
+        // SAFETY: S1; the bucket is made with the allocator of the brigade.
+        unsafe { sys::wsgi_shim_append(self.brigade, super::passed::bucket(r, file, piece)) };
+        Ok(())
+    }
+
+    fn add_apr_file(
+        &mut self,
+        r: &mut Request<'_>,
+        file: OwnedFd,
+        piece: Sendable,
+        mmap: bool,
+        sendfile: bool,
+    ) -> Result<(), Unsendable> {
+        let (mut taken, fd) = (std::ptr::null_mut(), file.into_raw_fd());
         // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
         unsafe {
-            let (fd, sendfile) = (file.into_raw_fd(), c_int::from(piece.sendfile));
-            if sys::wsgi_shim_take_file(&raw mut taken, fd, sendfile, r.raw()) != 0 {
-                return Err(Gone);
+            if sys::wsgi_shim_take_file(&raw mut taken, fd, sendfile.into(), r.raw()) != 0 {
+                return Err(Unsendable::Failed(Errno::NOMEM));
             }
-            let mmap = c_int::from(piece.mmap);
-            sys::wsgi_shim_append_file(self.brigade, taken, offset, length, r.rec().pool, mmap);
+            let (offset, length) = (piece.offset, piece.length);
+            sys::wsgi_shim_append_file(self.brigade, taken, offset, length, r.rec().pool, mmap.into());
         }
         Ok(())
     }
 
-    fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: FilePiece) -> Result<(), Gone> {
-        let mut content = vec![0; piece.length as usize];
-        let mut got = 0;
-        while got < content.len() {
-            let read = rustix::io::retry_on_intr(|| {
-                rustix::io::pread(file, &mut content[got..], piece.offset.saturating_add(got as u64))
-            });
-            match read {
-                Ok(0) | Err(_) => return Err(Gone),
-                Ok(n) => got += n,
-            }
-        }
+    fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Result<(), Unsendable> {
+        let mut content = vec![0; usize::try_from(piece.length).unwrap_or(0)];
+        passed::read(file, piece.offset.unsigned_abs(), &mut content)?;
         // SAFETY: S1; without a free function the bucket copies the bytes.
         unsafe {
             let allocator = (*r.rec().connection).bucket_alloc;
@@ -241,14 +307,18 @@ impl ResponseBody {
     }
 
     fn send(&mut self, r: &mut Request<'_>) -> Result<(), Gone> {
+        self.send_through(r, r.rec().output_filters)
+    }
+
+    fn send_through(&mut self, r: &mut Request<'_>, filters: *mut sys::ap_filter_t) -> Result<(), Gone> {
         // SAFETY: S1; httpd may keep buckets, not the brigade.
         let status = unsafe {
-            let status = sys::ap_pass_brigade(r.rec().output_filters, self.brigade);
+            let status = sys::ap_pass_brigade(filters, self.brigade);
             sys::apr_brigade_cleanup(self.brigade.cast());
             status
         };
-        if !self.passed {
-            self.passed = true;
+        let is_first = !std::mem::replace(&mut self.passed, true);
+        if is_first {
             // The header filter has seen it, and closes the connection of a client that still waits for `100 Continue`. From now on
             // reading the body must not send one: it would end up inside the response.
             // SAFETY: S1.
@@ -256,20 +326,25 @@ impl ResponseBody {
         }
         // SAFETY: S1.
         let aborted = unsafe { (*r.rec().connection).aborted != 0 };
-        if status == 0 && !aborted { Ok(()) } else { Err(Gone) }
+        if status == 0 && !aborted {
+            return Ok(());
+        }
+        // A filter has failed, or a file could not be read, and the client is still there: it must be able to tell. Before the headers have left a
+        // filter may instead have given another answer, an error page, which this status says.
+        let is_answered = is_first && status == sys::AP_FILTER_ERROR;
+        if !aborted && !is_answered && !std::mem::replace(&mut self.failed, true) {
+            self.abort(r);
+        }
+        Err(Gone)
     }
 }
 
-/// Up to here Apache itself reads a file instead of mapping it (APR_MMAP_THRESHOLD is 8000).
-const SMALL_FILE: u64 = 16 << 10;
+/// Up to here, bytes, a piece of a file is read at once: a descriptor that waits costs more.
+const SMALL_FILE: i64 = 16 << 10;
 
-/// A piece of a file, and how Apache may send it.
+/// How Apache may send a file.
 #[derive(Debug, Clone, Copy)]
-pub struct FilePiece {
-    /// Where it begins, bytes.
-    pub offset: u64,
-    /// How long it is, bytes.
-    pub length: u64,
+pub struct FileWays {
     /// `EnableMMAP`
     pub mmap: bool,
     /// `EnableSendfile` and `WSGIEnableSendfile`

@@ -160,6 +160,12 @@ pub fn description() -> (String, String, String) {
     unsafe { (text(sys::ap_show_mpm()), text(sys::ap_get_server_built()), text(sys::ap_get_server_banner())) }
 }
 
+/// Whether another module is loaded, by the name of its source file.
+pub fn has_module(source: &CStr) -> bool {
+    // SAFETY: the name ends in NUL; httpd only compares it.
+    unsafe { !sys::ap_find_linked_module(source.as_ptr()).is_null() }
+}
+
 /// Adds a component to the server's banner.
 pub fn add_component(pool: Pool<'_>, component: &CStr) {
     // SAFETY: httpd copies the text.

@@ -41,6 +41,20 @@ void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_of
 #endif
 }
 
+void wsgi_shim_insert_after(apr_bucket *bucket, apr_bucket *next)
+{
+    APR_BUCKET_INSERT_AFTER(bucket, next);
+}
+
+apr_bucket *wsgi_shim_new_bucket(apr_bucket_alloc_t *list)
+{
+    apr_bucket *bucket = apr_bucket_alloc(sizeof(*bucket), list);
+    APR_BUCKET_INIT(bucket);
+    bucket->free = apr_bucket_free;
+    bucket->list = list;
+    return bucket;
+}
+
 int wsgi_shim_request_logs(const request_rec *r, int module_index, int level)
 {
     return APLOG_R_MODULE_IS_LEVEL(r, module_index, level);
@@ -116,12 +130,18 @@ apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const 
     return apr_os_file_put(file, &os, flags, r->pool);
 }
 
+int wsgi_shim_has_output_filter(const request_rec *r, const char *name)
+{
+    const ap_filter_t *filter;
+    for (filter = r->output_filters; filter; filter = filter->next) {
+        if (!strcmp(filter->frec->name, name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 int wsgi_shim_first_output_filter(const request_rec *r)
 {
     return r->output_filters ? (int)r->output_filters->frec->ftype : AP_FTYPE_NETWORK;
-}
-
-int wsgi_shim_first_input_filter(const request_rec *r)
-{
-    return r->input_filters ? (int)r->input_filters->frec->ftype : AP_FTYPE_NETWORK;
 }

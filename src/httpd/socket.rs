@@ -1,32 +1,7 @@
-//! What neither the standard library nor httpd tell of a socket.
+//! What the standard library does not tell of a socket.
 
 use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use super::request::Request;
-use super::sys;
-
-/// Whether nothing comes from the client of a request for this long. `false` too where several requests share its connection (HTTP/2): nobody but their
-/// session may look at that.
-pub fn is_silent(r: &Request<'_>, wait: Duration) -> bool {
-    let mut fd = -1;
-    // SAFETY: S1: a request has its connection, and the connection its socket, which stays open as long as the hook runs.
-    let socket = unsafe {
-        let connection = r.rec().connection;
-        if !(*connection).master.is_null()
-            || sys::apr_os_sock_get(&raw mut fd, sys::ap_get_conn_socket(connection)) != 0
-            || fd < 0
-        {
-            return false;
-        }
-        BorrowedFd::borrow_raw(fd)
-    };
-    let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
-    matches!(poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)), Ok(0))
-}
+use std::os::fd::{AsFd, AsRawFd};
 
 /// Whether the other end has read everything that was sent; taken for granted where the system does not tell.
 pub fn is_read(socket: impl AsFd) -> bool {

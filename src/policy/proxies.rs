@@ -3,7 +3,9 @@
 //! Addresses are parsed, never resolved: the peer asked DNS for host names in X-Forwarded-For.
 #![forbid(unsafe_code)]
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::sole::Node;
 
 /// A network of trusted proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,14 @@ impl Subnet {
         let text = std::str::from_utf8(text).ok()?;
         let (address, mask) = text.split_once('/').map_or((text, None), |(a, m)| (a, Some(m)));
         if address.contains(':') {
-            let network = IpAddr::V6(address.parse::<Ipv6Addr>().ok()?);
-            return Some(Self { network, mask: bits(mask.unwrap_or("128"), 128)? });
+            let (network, mask) = (address.parse::<Ipv6Addr>().ok()?, bits(mask.unwrap_or("128"), 128)?);
+            // IPv4 in IPv6's clothes, as addresses are looked at in `contains`.
+            return Some(match network.to_ipv4_mapped() {
+                Some(inner) if mask >> 32 == u128::MAX >> 32 => {
+                    Self { network: IpAddr::V4(inner), mask: mask & u128::from(u32::MAX) }
+                }
+                _ => Self { network: IpAddr::V6(network), mask },
+            });
         }
         let given = address.trim_end_matches('.').split('.').count();
         let whole = format!("{}{}", address.trim_end_matches('.'), ".0".repeat(4usize.checked_sub(given)?));
@@ -123,11 +131,21 @@ pub struct Changes {
     pub scheme_applied: bool,
     /// HTTP_X_FORWARDED_FOR
     pub forwarded_for: Option<Vec<u8>>,
+    /// What stood where a client's address should, and is none: REMOTE_ADDR stays as it is.
+    pub no_address: Option<Vec<u8>>,
     /// Which headers do not reach the application, one bit each.
     removed: u16,
 }
 
 impl Changes {
+    /// Applications take REMOTE_ADDR for an address, put it into logs, databases and rules: nothing else gets there.
+    fn set_client(&mut self, text: &[u8]) {
+        match client(text) {
+            Some(address) => self.remote_addr = Some(address.to_string().into_bytes()),
+            None => self.no_address = Some(text.to_vec()),
+        }
+    }
+
     /// Whether a request header of this name is kept from the application.
     pub fn removes(&self, name: &[u8]) -> bool {
         self.removed != 0 && TrustedHeader::parse(name).is_some_and(|h| self.removed & (1 << h.0) != 0)
@@ -164,7 +182,7 @@ fn take(changes: &mut Changes, header: TrustedHeader, value: &[u8], proxies: Opt
     let owned = || Some(value.to_vec());
     match header.category() {
         Category::Client if header == FORWARDED_FOR => forwarded_for(changes, value, proxies),
-        Category::Client => changes.remote_addr = owned(),
+        Category::Client => changes.set_client(value),
         Category::Host => changes.host = owned(),
         Category::Server => changes.server_name = owned(),
         Category::Port => changes.server_port = owned(),
@@ -191,19 +209,41 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
+/// The address of a client, which some proxies write with a port, and RFC 7239 with brackets if it is one of IPv6.
+fn client(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text.trim_ascii()).ok()?;
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let plain = bare.map_or_else(|| text.parse().ok(), |inside| inside.parse::<Ipv6Addr>().ok().map(IpAddr::V6));
+    plain.or_else(|| text.parse::<SocketAddr>().ok().map(|place| place.ip()))
+}
+
 /// Walks the chain from the right while the entries are trusted proxies; the client is the entry left of them.
 fn forwarded_for(changes: &mut Changes, value: &[u8], proxies: Option<&[Subnet]>) {
     let entries: Vec<&[u8]> = value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty()).collect();
     let (Some(first), Some(last)) = (entries.first(), entries.len().checked_sub(1)) else { return };
     let Some(proxies) = proxies else {
-        changes.remote_addr = Some(first.to_vec());
+        changes.set_client(first);
         return;
     };
-    let is_proxy = |e: &&[u8]| address(e).is_some_and(|a| proxies.iter().any(|s| s.contains(a)));
+    let is_proxy = |e: &&[u8]| client(e).is_some_and(|a| proxies.iter().any(|s| s.contains(a)));
     let chain = entries.iter().rev().take_while(|e| is_proxy(e)).count();
-    let client = last.saturating_sub(chain);
-    changes.remote_addr = Some(entries[client].to_vec());
-    changes.forwarded_for = Some(entries[client..].join(&b", "[..]));
+    let left = last.saturating_sub(chain);
+    changes.set_client(entries[left]);
+    changes.forwarded_for = Some(entries[left..].join(&b", "[..]));
+}
+
+/// Whether headers are declared somewhere without a list of the proxies that may send them, there or around it: then every client is believed.
+pub fn believe_everybody(tree: &[Node]) -> bool {
+    if mention(tree, b"WSGITrustedProxies") {
+        return false;
+    }
+    mention(tree, b"WSGITrustedProxyHeaders") || tree.iter().any(|node| believe_everybody(&node.inside))
+}
+
+/// Whether a directive stands here, or in a condition here.
+fn mention(nodes: &[Node], name: &[u8]) -> bool {
+    let is_condition = |node: &Node| node.name.len() > 3 && node.name[..3].eq_ignore_ascii_case(b"<If");
+    nodes.iter().any(|node| node.name.eq_ignore_ascii_case(name) || (is_condition(node) && mention(&node.inside, name)))
 }
 
 #[cfg(test)]
@@ -223,6 +263,7 @@ mod tests {
         assert!(inside("10.0.0.0/255.0.0.0", "10.9.9.9"));
         assert!(inside("2001:db8::/32", "2001:DB8:1::5") && !inside("2001:db8::/32", "2001:db9::"));
         assert!(inside("10.0.0.0/8", "::ffff:10.0.0.1"));
+        assert!(inside("::ffff:10.0.0.1", "10.0.0.1") && inside("::ffff:10.0.0.0/104", "10.9.9.9"));
         assert!(inside("0.0.0.0/0", "1.2.3.4"));
         for bad in ["proxy.example.com", "10.0.0.1/99", "10.0.0.1/x", "", "1.2.3.4.5", "::1/129", "10.0.0.256", "/8"] {
             assert_eq!(Subnet::parse(bad.as_bytes()), None, "{bad}");
@@ -254,11 +295,45 @@ mod tests {
             ("203.0.113.9, 192.0.2.7, 10.1.2.3, 10.0.0.1", "192.0.2.7", "192.0.2.7, 10.1.2.3, 10.0.0.1"),
             ("192.0.2.7, 203.0.113.9", "203.0.113.9", "203.0.113.9"),
             ("10.0.0.2, 10.0.0.1", "10.0.0.2", "10.0.0.2, 10.0.0.1"),
-            ("a, ,, 10.0.0.1", "a", "a, 10.0.0.1"),
+            ("192.0.2.7, ,, 10.0.0.1", "192.0.2.7", "192.0.2.7, 10.0.0.1"),
+            ("192.0.2.7:4711, 10.0.0.1:80", "192.0.2.7", "192.0.2.7:4711, 10.0.0.1:80"),
+            ("[2001:DB8::7]:443", "2001:db8::7", "[2001:DB8::7]:443"),
+            ("[2001:db8::7]", "2001:db8::7", "[2001:db8::7]"),
         ];
         for (sent, remote, header) in rows {
             assert_eq!(client(sent, proxies), (remote.to_owned(), Some(header.to_owned())), "{sent}");
         }
+    }
+
+    #[test]
+    fn what_is_no_address_never_becomes_remote_addr() {
+        let wrong =
+            ["unknown", "<script>", "1.2.3.4' OR 1=1", "host.example", "10.1", "1.2.3.4:x", "[1.2.3.4]", "::1%lo"];
+        for (value, name) in
+            wrong.iter().flat_map(|value| ["X-Forwarded-For", "X-Real-IP", "X-Client-IP"].map(|n| (*value, n)))
+        {
+            for proxies in [None, Some("127.0.0.1")] {
+                let changes = run(name, proxies, "127.0.0.1", &[(name, value)]);
+                assert_eq!((changes.remote_addr, changes.no_address), (None, Some(value.into())), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_without_a_list_of_proxies_around_them_are_noticed() {
+        fn node(name: &str, inside: Vec<Node>) -> Node {
+            Node { name: name.into(), arguments: vec![], inside }
+        }
+        let headers = || node("WSGITrustedProxyHeaders", vec![]);
+        let proxies = || node("wsgitrustedproxies", vec![]);
+        let site = |inside| node("<VirtualHost", inside);
+        let optional = |inside| node("<IfModule", inside);
+        assert!(believe_everybody(&[headers()]));
+        assert!(believe_everybody(&[site(vec![headers()]), site(vec![proxies()])]));
+        assert!(!believe_everybody(&[proxies(), site(vec![node("<Location", vec![headers()])])]));
+        assert!(!believe_everybody(&[site(vec![headers(), optional(vec![proxies()])])]));
+        assert!(!believe_everybody(&[optional(vec![headers()]), proxies()]));
+        assert!(!believe_everybody(&[]));
     }
 
     #[test]

@@ -36,18 +36,24 @@ struct Routes {
 }
 
 impl Connection {
-    /// Connects to a process. `wait` is how long a read or a write waits.
+    /// Connects to a process. `wait` is how long a read waits, `timeout` how long a write.
     ///
     /// # Errors
     /// Those of `connect`: the process is gone; or `WouldBlock`: as many connections as `listen-backlog` allows have not been accepted yet.
-    pub fn open(path: &str, serial: u32, secret: u64, wait: Duration, buffers: (u32, u32)) -> io::Result<Self> {
+    pub fn open(
+        path: &str,
+        serial: u32,
+        secret: u64,
+        (wait, timeout): (Duration, Duration),
+        buffers: (u32, u32),
+    ) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(UnixStream::from);
         let stream = Unshared::make(socket)?;
         connect(&stream, &SocketAddrUnix::new(path)?)?;
         rustix::io::ioctl_fionbio(&stream, false)?;
         stream.set_read_timeout(Some(wait).filter(|t| !t.is_zero()))?;
-        stream.set_write_timeout(Some(wait).filter(|t| !t.is_zero()))?;
+        stream.set_write_timeout(Some(timeout).filter(|t| !t.is_zero()))?;
         let (send, receive) = buffers;
         if send > 0 {
             sockopt::set_socket_send_buffer_size(&stream, send as usize)?;
@@ -87,23 +93,12 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
-    /// Sends everything. When a write has waited for its time, `go_on` is asked whether to wait on. An error means that the process has not got the
-    /// whole.
+    /// Sends everything. An error means that the process has not got the whole.
     ///
     /// # Errors
-    /// Those of `write`; `WouldBlock` if it is not to wait on.
-    pub fn send(&self, message: &[u8], go_on: impl Fn() -> bool) -> io::Result<()> {
-        let mut rest = message;
-        while !rest.is_empty() {
-            match (&*self.stream).write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && go_on() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    /// Those of `write`.
+    pub fn send(&self, message: &[u8]) -> io::Result<()> {
+        (&*self.stream).write_all(message)
     }
 }
 

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
-use super::{Client, Gone, Then};
+use super::violation::Violation;
+use super::{Client, Halt, Then};
 use crate::httpd::{log, socket};
 
 /// What became of a request.
@@ -31,8 +33,10 @@ pub enum Outcome {
     NotExecuted,
     /// The process has not read it in its time. It will not execute it when it does.
     Unread,
-    /// The process is gone, or sends nonsense. `true`: a part of the response has been taken already.
+    /// The process is gone. `true`: a part of the response has been taken already.
     Lost(bool),
+    /// The process sends what it may not. `true`: a part of the response has been taken already.
+    Violated(Violation, bool),
     /// The process is silent for longer than `socket-timeout`. `true`: a part of the response has been taken already.
     TimedOut(bool),
     /// The head cannot be sent; the client gets this status.
@@ -51,9 +55,6 @@ impl Outcome {
 /// How much later than `queue-timeout` a request may be given up: less is not worth a system call for each request.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// How long a read or a write waits before it is asked whether the process is still there: something that it has forked may hold its sockets open.
-pub const LOOK: Duration = Duration::from_millis(300);
-
 /// What a conversation keeps to.
 pub struct Terms<'c> {
     /// `response-flush-delay`: how long to wait for more before what is there is sent to the client.
@@ -64,8 +65,6 @@ pub struct Terms<'c> {
     pub silence: Duration,
     /// Is told when the answer begins.
     pub answered: &'c dyn Fn(),
-    /// Tells whether the process has ended.
-    pub ended: &'c dyn Fn() -> bool,
 }
 
 /// A conversation while it lasts.
@@ -80,6 +79,10 @@ pub struct Conversation<'c, C> {
     hurried: bool,
     /// Whether a frame of the answer has arrived.
     answered: bool,
+    /// Whether the process has begun with the request: has asked for its body, or given hints.
+    begun: bool,
+    /// How many hints it may still give.
+    hints: HintsLeft,
     /// Whether the head has been taken.
     headed: bool,
     /// Whether something of the response has been passed down without being sent at once.
@@ -108,6 +111,8 @@ impl<'c, C: Client> Conversation<'c, C> {
             heard,
             hurried,
             answered: false,
+            begun: false,
+            hints: HintsLeft::default(),
             headed: false,
             unsent: false,
             unpassed: false,
@@ -131,9 +136,9 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.terms.queue.is_some_and(is_late) {
             self.hurry();
         }
-        match self.send(request) {
+        match self.connection.send(request) {
             Ok(()) => {}
-            Err(error) if is_timeout(&error) && !(self.terms.ended)() => return Outcome::TimedOut(false),
+            Err(error) if is_timeout(&error) => return Outcome::TimedOut(false),
             // Whatever the process has got is not a whole request, so it cannot have executed it.
             Err(_) => return Outcome::NotExecuted,
         }
@@ -141,7 +146,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             match self.frames() {
                 Ok(Step::On) => {}
                 Ok(Step::Over(outcome)) => return outcome,
-                Err(Gone) => return Outcome::ClientGone,
+                Err(halt) => return self.halted(halt),
             }
             if let Step::Over(outcome) = self.receive() {
                 return outcome;
@@ -149,21 +154,14 @@ impl<'c, C: Client> Conversation<'c, C> {
         }
     }
 
-    /// Sends as long as the process is there, and not for longer than it may be silent.
-    fn send(&self, message: &[u8]) -> io::Result<()> {
-        let (begun, silence) = (self.heard, self.terms.silence);
-        self.connection.send(message, || !(self.terms.ended)() && (silence.is_zero() || begun.elapsed() < silence))
-    }
-
     /// Handles all frames that are there. Data of one read go down to the client together.
-    fn frames(&mut self) -> Result<Step, Gone> {
-        loop {
-            let Ok(first) = self.inbox.first() else { return Ok(Step::Over(Outcome::Lost(self.headed))) };
-            let Some(frame) = first else { return Ok(Step::On) };
+    fn frames(&mut self) -> Result<Step, Halt> {
+        while let Some(frame) = self.inbox.first().map_err(Violation::from)? {
             self.answered = true;
             let size = frame.size();
+            let malformed = Violation::from;
             let step = match frame.kind {
-                Kind::Data if self.headed => {
+                Kind::Data if self.headed && !self.ended => {
                     // An end that is there already goes with the data: one brigade, one write to the client.
                     if self.inbox.is_followed_by(size, Kind::End, &[End::Complete as u8]) {
                         self.client.data(&[frame.payload], Then::End)?;
@@ -174,89 +172,86 @@ impl<'c, C: Client> Conversation<'c, C> {
                     (self.unsent, self.unpassed) = (true, false);
                     Step::On
                 }
-                Kind::End if self.headed => match End::from_bytes(frame.payload) {
-                    Ok(End::Complete) => {
-                        if !self.ended {
+                Kind::End if self.headed => {
+                    let end = End::from_bytes(frame.payload).map_err(malformed)?;
+                    match end {
+                        End::Complete if self.ended => Step::Over(Outcome::Complete),
+                        End::Complete => {
                             self.client.data(&[], Then::End)?;
+                            Step::Over(Outcome::Complete)
                         }
-                        Step::Over(Outcome::Complete)
-                    }
-                    Ok(End::Short) => {
-                        self.client.data(&[], Then::Flush)?;
-                        Step::Over(Outcome::Truncated)
-                    }
-                    Ok(End::Truncated) => {
                         // What there is of a response goes out before the client is told that there is no more.
-                        if self.unpassed {
-                            self.client.data(&[], Then::More)?;
+                        End::Short => {
+                            self.client.data(&[], Then::Flush)?;
+                            Step::Over(Outcome::Truncated)
                         }
-                        Step::Over(Outcome::Truncated)
-                    }
-                    Err(_) => Step::Over(Outcome::Lost(true)),
-                },
-                Kind::Head if !self.headed => match Head::decode(frame.payload) {
-                    Ok(head) => {
-                        self.headed = true;
-                        (self.terms.answered)();
-                        match self.client.head(&head) {
-                            Ok(()) => Step::On,
-                            Err(status) => Step::Over(Outcome::Refused(status)),
+                        End::Truncated => {
+                            if self.unpassed {
+                                self.client.data(&[], Then::More)?;
+                            }
+                            Step::Over(Outcome::Truncated)
                         }
                     }
-                    Err(_) => Step::Over(Outcome::Lost(false)),
-                },
-                Kind::EarlyHints if !self.headed => match Headers::decode(frame.payload) {
-                    Ok(headers) => {
-                        self.client.early_hints(headers);
-                        Step::On
+                }
+                Kind::Head if !self.headed => {
+                    let head = Head::decode(frame.payload).map_err(malformed)?;
+                    self.headed = true;
+                    (self.terms.answered)();
+                    match self.client.head(&head) {
+                        Ok(()) => Step::On,
+                        Err(status) => Step::Over(Outcome::Refused(status)),
                     }
-                    Err(_) => Step::Over(Outcome::Lost(false)),
-                },
-                Kind::Log => match LogRecord::from_bytes(frame.payload) {
-                    Ok(record) => {
-                        self.client.log(&record);
-                        Step::On
+                }
+                Kind::EarlyHints if !self.headed => {
+                    if !self.hints.take(frame.payload.len()) {
+                        return Err(Violation::Hints.into());
                     }
-                    Err(_) => Step::Over(Outcome::Lost(self.headed)),
-                },
-                Kind::File if self.headed => match File::from_bytes(frame.payload) {
-                    Ok(file) => self.file(&file)?,
-                    Err(_) => Step::Over(Outcome::Lost(true)),
-                },
-                Kind::Pull => match u32::from_bytes(frame.payload) {
-                    Ok(max) => {
-                        self.inbox.consume(size);
-                        self.pull(max.min(limits::PULL) as usize)?;
-                        continue;
-                    }
-                    Err(_) => Step::Over(Outcome::Lost(self.headed)),
-                },
-                Kind::Fail if !self.headed => match Fail::from_bytes(frame.payload) {
-                    Ok(fail) => Step::Over(Outcome::Failed(fail.status)),
-                    Err(_) => Step::Over(Outcome::Lost(false)),
-                },
-                Kind::Reject if !self.headed => match Reject::from_bytes(frame.payload) {
-                    Ok(reject) => Step::Over(Outcome::Rejected(reject)),
-                    Err(_) => Step::Over(Outcome::Lost(false)),
-                },
-                _ => Step::Over(Outcome::Lost(self.headed)),
+                    let headers = Headers::decode(frame.payload).map_err(malformed)?;
+                    self.begun = true;
+                    self.client.early_hints(headers);
+                    Step::On
+                }
+                Kind::Log => {
+                    let record = LogRecord::from_bytes(frame.payload).map_err(malformed)?;
+                    self.client.log(&record);
+                    Step::On
+                }
+                Kind::File if self.headed && !self.ended => {
+                    let file = File::from_bytes(frame.payload).map_err(malformed)?;
+                    self.inbox.consume(size);
+                    let descriptor = self.inbox.descriptor().ok_or(Violation::NoDescriptor)?;
+                    self.client.file(descriptor, &file)?;
+                    (self.unpassed, self.ended) = (!file.whole, file.whole);
+                    continue;
+                }
+                Kind::Pull => {
+                    let max = u32::from_bytes(frame.payload).map_err(malformed)?;
+                    self.inbox.consume(size);
+                    self.begun = true;
+                    self.pull(max.min(limits::PULL) as usize)?;
+                    continue;
+                }
+                Kind::Fail if !self.headed => {
+                    let fail = Fail::from_bytes(frame.payload).map_err(malformed)?;
+                    Step::Over(Outcome::Failed(fail.status))
+                }
+                // Another process gets the whole request, so nothing of it may have been taken, and nothing have been sent to the client.
+                Kind::Reject if !self.headed && !self.begun => {
+                    let reject = Reject::from_bytes(frame.payload).map_err(malformed)?;
+                    Step::Over(Outcome::Rejected(reject))
+                }
+                kind => return Err(Violation::OutOfPlace(kind).into()),
             };
             self.inbox.consume(size);
             if let Step::Over(_) = step {
                 return Ok(step);
             }
         }
-    }
-
-    fn file(&mut self, file: &File) -> Result<Step, Gone> {
-        let Some(descriptor) = self.inbox.descriptor() else { return Ok(Step::Over(Outcome::Lost(true))) };
-        self.client.file(descriptor, file)?;
-        (self.unpassed, self.ended) = (!file.whole, file.whole);
         Ok(Step::On)
     }
 
     /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before it sends more.
-    fn pull(&mut self, max: usize) -> Result<(), Gone> {
+    fn pull(&mut self, max: usize) -> Result<(), Halt> {
         if self.unsent || self.unpassed {
             self.flush()?;
         }
@@ -272,15 +267,21 @@ impl<'c, C: Client> Conversation<'c, C> {
         if put.is_err() {
             self.client.log(&log::ours(Level::Error, "a piece of the request body does not fit into a frame"));
         }
-        // What the client has taken to send it is not the process's silence.
-        self.heard = Instant::now();
         // Should the process be gone, the next read tells.
-        let _ = self.send(&answer);
+        let _ = self.connection.send(&answer);
         self.heard = Instant::now();
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Gone> {
+    /// What it means for the request that nothing more of the answer is taken.
+    fn halted(&self, halt: Halt) -> Outcome {
+        match halt {
+            Halt::Gone => Outcome::ClientGone,
+            Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Halt> {
         (self.unsent, self.unpassed) = (false, false);
         self.client.data(&[], Then::Flush)
     }
@@ -290,8 +291,9 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.unsent || self.unpassed {
             match self.inbox.receive(&self.connection.stream, false) {
                 Err(error) if is_timeout(&error) => {
-                    if !self.more_soon() && self.flush().is_err() {
-                        return Step::Over(Outcome::ClientGone);
+                    let flushed = if self.more_soon() { Ok(()) } else { self.flush() };
+                    if let Err(halt) = flushed {
+                        return Step::Over(self.halted(halt));
                     }
                 }
                 outcome => return self.received(outcome),
@@ -300,9 +302,6 @@ impl<'c, C: Client> Conversation<'c, C> {
         loop {
             match self.inbox.receive(&self.connection.stream, true) {
                 Err(error) if is_timeout(&error) => {
-                    if (self.terms.ended)() {
-                        return self.last_words();
-                    }
                     if let Some(outcome) = self.run_out() {
                         return Step::Over(outcome);
                     }
@@ -310,19 +309,6 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 outcome => return self.received(outcome),
             }
-        }
-    }
-
-    /// Takes what a process has said before it ended. When that was nothing, and it has not read the request, another one may execute it.
-    fn last_words(&mut self) -> Step {
-        match self.inbox.receive(&self.connection.stream, false) {
-            Err(error) if is_timeout(&error) => {
-                Step::Over(match self.answered || socket::is_read(&self.connection.stream) {
-                    true => Outcome::Lost(self.headed),
-                    false => Outcome::NotExecuted,
-                })
-            }
-            outcome => self.received(outcome),
         }
     }
 
@@ -348,13 +334,11 @@ impl<'c, C: Client> Conversation<'c, C> {
     fn hurry(&mut self) {
         let silence = (!self.terms.silence.is_zero()).then(|| self.heard + self.terms.silence);
         let until = silence.into_iter().chain(self.queue_deadline()).min();
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
-        let usual = self.connection.usual_wait();
-        let sooner = left.filter(|left| usual.is_zero() || *left < usual);
-        if sooner.is_some() || self.hurried {
-            self.connection.wait_for(sooner);
-        }
-        self.hurried = sooner.is_some();
+        let left = until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+        });
+        self.connection.wait_for(Some(left));
+        self.hurried = true;
     }
 
     fn more_soon(&self) -> bool {

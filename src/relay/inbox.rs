@@ -9,9 +9,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::frame::{self, Frame};
+use wsgi_wire::limits;
 
 /// How much is asked for at once: a small response arrives with one read.
 const ROOM: usize = 64 << 10;
+
+/// The least that is asked for.
+const LEAST: usize = 4 << 10;
+
+/// How much memory a thread keeps from one request to the next: what the usual frames of content take.
+const KEPT: usize = 2 * limits::INLINE_CHUNK;
 
 /// Descriptors that may come with one read. The kernel ends a read behind the first message that carries any.
 const DESCRIPTORS: usize = 8;
@@ -90,7 +97,7 @@ impl Inbox {
         Ok(if received.bytes == 0 { Received::Closed } else { Received::Bytes })
     }
 
-    /// Makes room for the rest of the first frame, or for a usual read.
+    /// Makes room for more of the first frame, or for a usual read.
     fn make_room(&mut self) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -98,7 +105,7 @@ impl Inbox {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let wanted = frame::needed(self.bytes()).max(ROOM);
+        let wanted = self.end + frame::room(self.bytes(), ROOM.saturating_sub(self.end).max(LEAST));
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
@@ -107,8 +114,8 @@ impl Inbox {
     /// Forgets everything, and memory beyond the usual: one huge frame must not stay allocated in each thread.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);
-        self.descriptors.clear();
-        if self.buffer.len() > 16 * ROOM {
+        self.descriptors = VecDeque::new();
+        if self.buffer.len() > KEPT {
             self.buffer = Vec::new();
         }
     }
@@ -150,6 +157,25 @@ mod tests {
         assert!(inbox.is_empty());
         sender.join().unwrap();
         assert_eq!(inbox.receive(&child, true).unwrap(), Received::Closed);
+    }
+
+    #[test]
+    fn memory_grows_with_what_has_arrived_and_is_given_back() {
+        let (mut daemon, child) = UnixStream::pair().unwrap();
+        let mut inbox = Inbox::default();
+        daemon.write_all(&frame::header(Kind::Log, limits::FRAME).unwrap()).unwrap();
+        inbox.receive(&child, true).unwrap();
+        daemon.write_all(b"x").unwrap();
+        inbox.receive(&child, true).unwrap();
+        assert!(inbox.buffer.len() <= 2 * ROOM, "a header alone costs {}", inbox.buffer.len());
+        let sender = std::thread::spawn(move || daemon.write_all(&vec![7; 3 << 20]).unwrap());
+        while inbox.bytes().len() < 3 << 20 {
+            inbox.receive(&child, true).unwrap();
+            assert!(inbox.buffer.len() <= 2 * inbox.bytes().len() + ROOM);
+        }
+        sender.join().unwrap();
+        inbox.clear();
+        assert_eq!(inbox.buffer.capacity(), 0);
     }
 
     #[test]

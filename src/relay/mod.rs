@@ -3,19 +3,44 @@
 //! Knows Apache only as [`Client`], so that a whole conversation can be tested over a socket pair.
 #![forbid(unsafe_code)]
 
-pub mod admission;
 pub mod choice;
 pub mod connection;
 pub mod conversation;
 pub mod delivery;
 pub mod idle;
 pub mod inbox;
+pub mod passed;
 pub mod patience;
+mod unreachable;
+pub mod violation;
 
 use std::os::fd::OwnedFd;
 
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{File, Head, Headers};
+
+use violation::Violation;
+
+/// Why nothing more of a response is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// The client is gone.
+    Gone,
+    /// What the process sends is not sent on.
+    Refused(Violation),
+}
+
+impl From<Gone> for Halt {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Violation> for Halt {
+    fn from(violation: Violation) -> Self {
+        Self::Refused(violation)
+    }
+}
 
 /// The HTTP side of one request.
 pub trait Client {
@@ -46,14 +71,14 @@ pub trait Client {
     /// Sends pieces of the response body.
     ///
     /// # Errors
-    /// [`Gone`]
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone>;
+    /// [`Halt`]: nothing of these pieces has been sent if they are refused.
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt>;
 
     /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all there is.
     ///
     /// # Errors
-    /// [`Gone`]
-    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Gone>;
+    /// [`Halt`]
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt>;
 }
 
 pub use crate::httpd::response::{Gone, Then};

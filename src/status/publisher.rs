@@ -13,14 +13,15 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::record::Level;
 
 use crate::httpd::shared::SharedTable;
+use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{guard, log, process, scoreboard};
 
 static THREAD: Mutex<Option<(SharedTable, JoinHandle<()>)>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Begins, in a child.
-pub fn start(table: SharedTable) {
-    let body = move || guard::enter("the thread for server metrics", || publish(table));
+pub fn start(table: SharedTable, board: SharedBoard) {
+    let body = move || guard::enter("the thread for server metrics", || publish(table, board));
     match process::background_thread("wsgi-metrics", body) {
         Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
         Err(error) => log::main(
@@ -34,26 +35,26 @@ pub fn start(table: SharedTable) {
 pub fn stop() {
     let Some((table, thread)) = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     STOPPING.store(true, Ordering::Release);
-    let board = table.board();
-    board.wanted.fetch_add(1, Ordering::AcqRel);
+    let header = table.header();
+    header.wanted.fetch_add(1, Ordering::AcqRel);
     // Those of other children wake up, too, and write once more.
-    let _ = futex::wake(&board.wanted, futex::Flags::empty(), u32::MAX >> 1);
+    let _ = futex::wake(&header.wanted, futex::Flags::empty(), u32::MAX >> 1);
     // A panic in there has been logged.
     let _ = thread.join();
 }
 
-fn publish(table: SharedTable) {
-    let board = table.board();
-    let mut seen = board.wanted.load(Ordering::Acquire);
+fn publish(table: SharedTable, board: SharedBoard) {
+    let header = table.header();
+    let mut seen = header.wanted.load(Ordering::Acquire);
     while !STOPPING.load(Ordering::Acquire) {
         // Woken, or something has been wanted meanwhile: the number tells.
-        let _ = futex::wait(&board.wanted, futex::Flags::empty(), seen, None);
-        let wanted = board.wanted.load(Ordering::Acquire);
+        let _ = futex::wait(&header.wanted, futex::Flags::empty(), seen, None);
+        let wanted = header.wanted.load(Ordering::Acquire);
         if wanted != seen && !STOPPING.load(Ordering::Acquire) {
             if let Some(scoreboard) = scoreboard::read() {
-                table.publish(&scoreboard.to_bytes());
+                board.publish(&scoreboard.to_bytes(), table.fd());
             }
-            let _ = futex::wake(&board.published, futex::Flags::empty(), u32::MAX >> 1);
+            let _ = futex::wake(&board.head().published, futex::Flags::empty(), u32::MAX >> 1);
         }
         seen = wanted;
     }

@@ -115,7 +115,7 @@ impl Report {
         let Some(table) = runtime.table else { return Self { time, started: time, ..Self::default() } };
         let header = table.header();
         let mut groups: Vec<Group> =
-            runtime.groups.iter().map(|(name, group)| Group::gather(name, group, table.slots())).collect();
+            runtime.groups.iter().map(|(name, group)| Group::gather(name, group, table.slots(group.pages))).collect();
         groups.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             time,

@@ -10,12 +10,15 @@ use wsgi_wire::control;
 use crate::channel::Channel;
 use crate::lifecycle::Limits;
 use crate::log::Log;
+use crate::sys::pages::Pages;
 
 /// A process group. Processes hold on to the one they were started with.
 #[derive(Debug)]
 pub struct Group {
     /// As it came.
     pub settings: control::Group,
+    /// The pages of its processes.
+    pub pages: Rc<Pages>,
     /// Its virtual host's error log.
     pub error_log: Rc<OwnedFd>,
     /// For records about it.
@@ -75,17 +78,27 @@ pub enum Invalid {
     /// Log files are missing.
     #[error("its configuration came without the {0} error logs")]
     NoLogs(u32),
+    /// The pages of groups are missing.
+    #[error("its configuration came without the pages of {0} groups")]
+    NoPages(usize),
+    /// Those that came are none.
+    #[error("the pages of a group cannot be used: {0}")]
+    Pages(#[from] std::io::Error),
 }
 
 impl Configuration {
-    /// Reads a `Configure` message and takes its descriptors off the channel.
-    pub fn read(payload: &[u8], channel: &mut Channel) -> Result<Self, Invalid> {
+    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that `before` has keep their pages.
+    pub fn read(payload: &[u8], channel: &mut Channel, before: Option<&Self>) -> Result<Self, Invalid> {
         let message = control::Configure::from_bytes(payload)?;
         let no_logs = || Invalid::NoLogs(message.error_logs);
         let logs = channel.take_descriptors(message.error_logs as usize).ok_or_else(no_logs)?;
         let logs: Vec<Rc<OwnedFd>> = logs.into_iter().map(Rc::new).collect();
         let log = |index: u32| logs.get(index as usize).cloned().ok_or_else(no_logs);
-        let group = |settings: control::Group| {
+        let pages = channel.take_descriptors(message.groups.len()).ok_or(Invalid::NoPages(message.groups.len()))?;
+        let group = |(settings, pages): (control::Group, OwnedFd)| {
+            let pages = Rc::new(Pages::map(pages)?);
+            let mut known = before.iter().flat_map(|before| &before.groups).map(|group| &group.pages);
+            let pages = known.find(|known| known.is_same(&pages)).map_or(pages, Rc::clone);
             let daemon = &settings.daemon;
             let graceful = daemon.graceful_timeout.max(daemon.eviction_timeout);
             let limits = Limits::new(daemon.startup_timeout, graceful, daemon.shutdown_timeout);
@@ -97,7 +110,7 @@ impl Configuration {
                 file: Some(Rc::clone(&error_log)),
                 group: Some(daemon.group.to_vec()),
             };
-            Ok(Rc::new(Group { error_log, log, limits, settings }))
+            Ok(Rc::new(Group { pages, error_log, log, limits, settings }))
         };
         Ok(Self {
             generation: message.generation,
@@ -112,7 +125,7 @@ impl Configuration {
             socket_prefix: message.socket_prefix,
             parent: message.parent,
             main_log: log(0)?,
-            groups: message.groups.into_iter().map(group).collect::<Result<_, Invalid>>()?,
+            groups: message.groups.into_iter().zip(pages).map(group).collect::<Result<_, Invalid>>()?,
         })
     }
 }

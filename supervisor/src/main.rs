@@ -3,6 +3,7 @@
 
 mod administration;
 mod backoff;
+mod birth;
 mod channel;
 mod configuration;
 mod exit;
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn run(log: Log) -> io::Result<()> {
-    let Inherited { control, table, placeholders: _placeholders } = descriptors::inherit()?;
+    let Inherited { control, table, board, placeholders: _placeholders } = descriptors::inherit()?;
     if let Err(error) = privileges::reduce() {
         log.warn(&format!("the supervisor cannot give up privileges that it does not need: {error}"));
     }
@@ -60,5 +61,5 @@ fn run(log: Log) -> io::Result<()> {
     table.header().supervisor.store(std::process::id(), Relaxed);
     // Sockets must be nobody else's from the moment they exist. Daemons get Apache's own mask back, or their group's.
     let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
-    Supervisor::new(control, table, signals, log, apaches_umask).run()
+    Supervisor::new(control, spawn::Shared { table, board, umask: apaches_umask }, signals, log).run()
 }

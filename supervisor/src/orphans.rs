@@ -1,13 +1,14 @@
 //! Processes that an earlier supervisor has left behind. They serve until ours have taken over: then their slots say `Draining`, which they look for.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
-use wsgi_wire::table::{Slot, State, group_key, socket_path};
+use wsgi_wire::table::{Entry, State, group_key, socket_path};
+
+use crate::birth;
 
 use crate::configuration::{Configuration, Group};
 use crate::lifecycle::{self, Action, Limits, Phase};
@@ -28,6 +29,8 @@ struct Orphan {
     group: u64,
     phase: Phase,
     since: Instant,
+    /// Its group, if the configuration still has it.
+    home: Option<Rc<Group>>,
     /// Its socket, which goes with it.
     socket: Option<SocketFile>,
 }
@@ -39,22 +42,19 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Every slot that is taken; those without a live process are released at once. To be called before the first process is started.
+    /// Every slot that is taken. To be called before the first process is started.
     pub fn find(table: &Table) -> Self {
-        let taken = |(_, slot): &(usize, Slot<'_>)| !slot.is_free();
-        let orphan = |(index, slot): (usize, Slot<'_>)| {
-            let phase = match slot.state() {
+        let taken = |(_, entry): &(usize, &Entry)| !entry.is_free();
+        let orphan = |(slot, entry): (usize, &Entry)| {
+            let phase = match entry.state() {
                 State::Ready | State::Reloading => Phase::Ready,
                 // Nobody is there to hear that it is ready, so it ends.
-                State::Free | State::Starting | State::Draining => {
-                    slot.set_state(State::Draining);
-                    Phase::Draining
-                }
+                State::Free | State::Starting | State::Draining => Phase::Draining,
             };
-            let (serial, group) = (slot.entry.serial.load(Relaxed), slot.entry.group.load(Relaxed));
-            Orphan { slot: index, serial, group, phase, since: Instant::now(), socket: None }
+            let (serial, group) = (entry.serial.load(Relaxed), entry.group.load(Relaxed));
+            Orphan { slot, serial, group, phase, since: Instant::now(), home: None, socket: None }
         };
-        Self { all: table.slots().filter(taken).map(orphan).collect() }
+        Self { all: table.entries().filter(taken).map(orphan).collect() }
     }
 
     /// Whether none is left.
@@ -62,14 +62,19 @@ impl Orphans {
         self.all.is_empty()
     }
 
-    /// Takes their sockets over; gives the paths.
-    pub fn take_sockets(&mut self, prefix: &str, parent: u32) -> Vec<String> {
-        let path = |orphan: &mut Orphan| {
-            let path = socket_path(prefix, parent, orphan.slot, orphan.serial);
+    /// There is a configuration: finds their groups in it, and takes their sockets over, whose paths it gives.
+    pub fn meet(&mut self, configuration: &Configuration, table: &Table) -> Vec<String> {
+        let meet = |orphan: &mut Orphan| {
+            orphan.home = configuration.groups.iter().find(|group| group_key(group.name()) == orphan.group).cloned();
+            if orphan.phase == Phase::Draining || orphan.state(table) == State::Draining {
+                orphan.phase = Phase::Draining;
+                orphan.set_draining(table);
+            }
+            let path = socket_path(&configuration.socket_prefix, configuration.parent, orphan.slot, orphan.serial);
             orphan.socket = Some(SocketFile::of(path.clone().into()));
             path
         };
-        self.all.iter_mut().map(path).collect()
+        self.all.iter_mut().map(meet).collect()
     }
 
     /// What [`lifecycle::decide`] has to know of them: they are of an earlier configuration.
@@ -79,7 +84,7 @@ impl Orphans {
         table: &'a Table,
     ) -> impl Iterator<Item = lifecycle::Process<'a>> {
         self.all.iter().map(move |orphan| {
-            let group = orphan.group_in(configuration);
+            let group = configuration.groups.iter().find(|group| group_key(group.name()) == orphan.group);
             let (startup, graceful, shutdown) = UNKNOWN;
             lifecycle::Process {
                 slot: orphan.slot,
@@ -89,7 +94,7 @@ impl Orphans {
                 phase: orphan.phase,
                 since: orphan.since,
                 retiring: false,
-                holds: table.slot(orphan.slot).is_some_and(|slot| slot.state() == State::Reloading),
+                holds: orphan.state(table) == State::Reloading,
                 patient: false,
                 limits: group.map_or_else(|| Limits::new(startup, graceful, shutdown), |group| group.limits),
             }
@@ -102,19 +107,19 @@ impl Orphans {
     }
 
     /// Does this if it is about one of them.
-    pub fn perform(&mut self, action: Action, configuration: Option<&Configuration>, table: &Table) -> bool {
+    pub fn perform(&mut self, action: Action, table: &Table) -> bool {
         let (Action::Drain(slot) | Action::Stop(slot, _) | Action::Kill(slot)) = action else { return false };
         let Some(orphan) = self.all.iter_mut().find(|orphan| orphan.slot == slot) else { return false };
-        let Some(place) = table.slot(slot) else { return false };
-        place.set_state(State::Draining);
+        let Some(entry) = table.entry(slot) else { return false };
+        orphan.set_draining(table);
         let (phase, signal) = match action {
-            Action::Stop(..) => (Phase::Stopping, Some(Signal::TERM)),
             Action::Kill(_) => (Phase::Killed, Some(Signal::KILL)),
-            _ => (Phase::Draining, None),
+            // Its pages tell it, if there are any.
+            Action::Drain(_) if orphan.home.is_some() => (Phase::Draining, None),
+            _ => (Phase::Stopping, Some(Signal::TERM)),
         };
         if let Some(signal) = signal {
-            let group = configuration.and_then(|configuration| orphan.group_in(configuration));
-            send(place.entry.pid.load(Relaxed), signal, group);
+            send(entry, signal, orphan.home.as_deref());
         }
         (orphan.phase, orphan.since) = (phase, Instant::now());
         true
@@ -123,42 +128,64 @@ impl Orphans {
     /// Frees the slots whose processes are gone. Returns whether some are left.
     pub fn release(&mut self, table: &Table) -> bool {
         self.all.retain(|orphan| {
-            let Some(slot) = table.slot(orphan.slot) else { return false };
-            let alive = is_alive(slot.entry.pid.load(Relaxed));
-            if !alive {
-                slot.entry.pid.store(0, Relaxed);
-                slot.set_state(State::Free);
+            let Some(entry) = table.entry(orphan.slot) else { return false };
+            // Who is not proved to be ours got no signal, and nothing more can be done about it.
+            let given_up = orphan.phase == Phase::Killed && !is_proved(entry, orphan.home.as_deref());
+            let stays = is_alive(entry) && !given_up;
+            if !stays {
+                entry.set_free();
             }
-            alive
+            stays
         });
         !self.all.is_empty()
     }
 }
 
 impl Orphan {
-    fn group_in<'c>(&self, configuration: &'c Configuration) -> Option<&'c Group> {
-        let of_group = |group: &&std::rc::Rc<Group>| group_key(group.name()) == self.group;
-        configuration.groups.iter().find(of_group).map(std::rc::Rc::as_ref)
+    /// What it and the supervisor before have said last.
+    fn state(&self, table: &Table) -> State {
+        let slot = self.home.as_ref().and_then(|group| table.slot(self.slot, &group.pages));
+        slot.map(|slot| slot.state()).or_else(|| table.entry(self.slot).map(Entry::state)).unwrap_or(State::Free)
+    }
+
+    /// It takes no more requests, and finds that in its page.
+    fn set_draining(&self, table: &Table) {
+        match self.home.as_ref().and_then(|group| table.slot(self.slot, &group.pages)) {
+            Some(slot) => slot.set_state(State::Draining),
+            None => table.entry(self.slot).into_iter().for_each(|entry| entry.set_state(State::Draining)),
+        }
     }
 }
 
-/// Sends a signal to a process that is not our child. Nobody has waited for it, so its pid may be another's by now: the signal goes to nobody but a
-/// process of the group's user, which the group could have sent it to itself.
-fn send(pid: u32, signal: Signal, group: Option<&Group>) {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+/// Sends a signal to a process that is not our child. Nobody has waited for it, so its pid may be another's by now: the signal goes to nobody but the
+/// very process that a supervisor has started, and never to one of root, which no daemon is. Who cannot be proved to be that gets none.
+fn send(entry: &Entry, signal: Signal, group: Option<&Group>) {
+    let Some(pid) = i32::try_from(entry.pid.load(Relaxed)).ok().and_then(Pid::from_raw) else { return };
     // From here on it is this process and no other of the same pid.
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    let identity = group.and_then(|group| group.settings.spawn.identity.as_ref());
-    let user = identity.map_or_else(|| rustix::process::geteuid().as_raw(), |identity| identity.uid);
-    let is_theirs = fs::metadata(format!("/proc/{}", pid.as_raw_nonzero())).is_ok_and(|owner| owner.uid() == user);
-    if is_theirs {
+    if is_proved(entry, group) {
         // It may have ended in this moment.
         let _ = pidfd_send_signal(&process, signal);
     }
 }
 
-/// A process of another user is alive too, though we may not send it anything.
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+/// Whether a supervisor has started the process that has this pid now, as a user that it could have started it as.
+fn is_proved(entry: &Entry, group: Option<&Group>) -> bool {
+    let (number, born) = (entry.pid.load(Relaxed), entry.born.load(Relaxed));
+    let own = rustix::process::geteuid();
+    let is_theirs = |user: u32| match group.map(|group| &group.settings.spawn.identity) {
+        Some(Some(identity)) => user == identity.uid,
+        None if own.is_root() => user != 0,
+        Some(None) | None => user == own.as_raw(),
+    };
+    born != 0 && birth::of(number) == Some(born) && birth::user(number).is_some_and(is_theirs)
+}
+
+/// Whether the process is still there. One of another user is alive too, though we may not send it anything.
+fn is_alive(entry: &Entry) -> bool {
+    let (number, born) = (entry.pid.load(Relaxed), entry.born.load(Relaxed));
+    let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+    let exists = pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
+    // Another one may have its pid by now.
+    exists && (born == 0 || birth::of(number).is_none_or(|now| now == born))
 }

@@ -39,6 +39,8 @@ pub enum News {
     },
     /// It ends.
     Draining(Reason),
+    /// It waits for Apache's scoreboard.
+    Wanted,
 }
 
 /// The wish of a process to be replaced.
@@ -209,6 +211,7 @@ impl Process {
                     news.push(News::Ready(Ready::from_bytes(&payload)?.failures));
                 }
                 (Kind::Loaded, _) => news.push(News::Loaded(Preload::from_bytes(&payload)?)),
+                (Kind::Wanted, _) => news.push(News::Wanted),
                 (Kind::Retiring, Phase::Ready) => {
                     let Retiring { reason, holds } = Retiring::from_bytes(&payload)?;
                     news.push(News::Retiring { reason, first: self.wish.is_none() });
@@ -236,7 +239,7 @@ impl Process {
         self.works = works;
         self.enter(Phase::Ready);
         self.ready = Some(self.since);
-        if let Some(slot) = table.slot(self.slot) {
+        if let Some(slot) = table.slot(self.slot, &self.group.pages) {
             slot.admit();
         }
     }
@@ -312,7 +315,7 @@ impl Process {
 
     /// Apache children choose it no more, at once: it will say so itself, but later.
     fn leave(&self, table: &Table) {
-        if let Some(slot) = table.slot(self.slot) {
+        if let Some(slot) = table.slot(self.slot, &self.group.pages) {
             slot.set_state(State::Draining);
         }
     }

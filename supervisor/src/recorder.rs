@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use wsgi_unix::shared_memory;
 use wsgi_wire::recorder::{Recording, size};
 
 /// The supervisor's end of a flight recorder.
@@ -21,10 +21,7 @@ impl Recorder {
     /// # Errors
     /// If the system has no more memory or descriptors.
     pub fn new(threads: u32) -> io::Result<Self> {
-        let file = memfd_create("wsgi-recorder", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&file, size(threads) as u64)?;
-        fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-        Ok(Self { file: file.into(), threads })
+        Ok(Self { file: shared_memory::create(c"wsgi-recorder", size(threads))?.into(), threads })
     }
 
     /// What is in it now; nothing if it cannot be read.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,13 @@ use wsgi_wire::environment;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 use wsgi_wire::settings::Daemon;
-use wsgi_wire::table::{Slot, State, group_key, socket_path};
+use wsgi_wire::table::{Slot, group_key, socket_path};
 
+use crate::birth;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group};
 use crate::interpreter::{self, BOOT, Missing};
-use crate::listener::SocketFile;
+use crate::listener::{SocketFile, Unbound};
 use crate::privileges;
 use crate::recorder::Recorder;
 use crate::standing::Standing;
@@ -60,14 +61,9 @@ pub enum Error {
     /// No Python.
     #[error(transparent)]
     Interpreter(#[from] Missing),
-    /// The socket cannot be made.
-    #[error("cannot make the socket '{}': {reason}; WSGISocketPrefix must begin with a directory that exists and that Apache can write to", path.display())]
-    Socket {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
+    /// There is no socket to listen on.
+    #[error(transparent)]
+    Socket(#[from] Unbound),
     /// The process failed before Python started.
     #[error("the process cannot {step}{subject}: {reason}")]
     Step {
@@ -86,15 +82,27 @@ pub enum Error {
     Settings(#[from] Malformed),
 }
 
+/// What this program has from Apache, for all processes.
+#[derive(Debug)]
+pub struct Shared {
+    /// The process table. No daemon ever has anything of it.
+    pub table: Table,
+    /// Where daemons with `server-metrics` read Apache's scoreboard.
+    pub board: Option<OwnedFd>,
+    /// Apache's file creation mask, for daemons without one of their own.
+    pub umask: u32,
+}
+
 /// Starts a process of the group, which knows what is remembered of it.
 pub fn spawn(
     group: &Group,
     configuration: &Configuration,
     standing: &Standing,
-    table: &Table,
-    umask: u32,
+    shared: &Shared,
 ) -> Result<Spawned, Error> {
-    let (index, slot) = table.slots().find(|(_, slot)| slot.is_free()).ok_or(Error::NoSlot)?;
+    let table = &shared.table;
+    let (index, _) = table.entries().find(|(_, entry)| entry.is_free()).ok_or(Error::NoSlot)?;
+    let slot = table.slot(index, &group.pages).ok_or(Error::NoSlot)?;
     let secret = getrandom::u64().map_err(io::Error::from)?;
     table.header().used.fetch_max(index as u32 + 1, Relaxed);
     slot.occupy(group_key(group.name()), group.settings.daemon.threads, secret);
@@ -107,11 +115,12 @@ pub fn spawn(
         generation: configuration.generation,
         inherited: standing.scripts(),
         known_failures: standing.known_failures.clone(),
+        server_metrics: group.settings.daemon.server_metrics && shared.board.is_some(),
         ..group.settings.daemon.clone()
     };
-    let result = fill(index, slot, group, configuration, &settings, table, umask);
+    let result = fill(index, slot, group, configuration, &settings, shared);
     if result.is_err() {
-        slot.set_state(State::Free);
+        slot.entry.set_free();
     }
     result
 }
@@ -122,8 +131,7 @@ fn fill(
     group: &Group,
     configuration: &Configuration,
     settings: &Daemon,
-    table: &Table,
-    umask: u32,
+    shared: &Shared,
 ) -> Result<Spawned, Error> {
     let spawn = &group.settings.spawn;
     let path = PathBuf::from(socket_path(
@@ -132,19 +140,21 @@ fn fill(
         index,
         slot.entry.serial.load(Relaxed),
     ));
-    let (socket, listener) = SocketFile::bind(path.clone(), spawn).map_err(|reason| Error::Socket { path, reason })?;
+    let (socket, listener) = SocketFile::bind(path, spawn)?;
     let interpreter = interpreter::find(spawn)?;
     let (ours, theirs) = UnixStream::pair()?;
     let recorder = Recorder::new(group.settings.daemon.threads)?;
     let mut command = command(&interpreter, group)?;
+    let board = shared.board.as_ref().filter(|_| settings.server_metrics);
+    let descriptors = [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd()];
     let steps = Steps {
         nice: spawn.nice,
         limits: privileges::limits(spawn),
         chroot: spawn.chroot.as_ref().map(|root| CString::new(root.to_vec())).transpose().map_err(io::Error::from)?,
         identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
         directory: privileges::directory(spawn)?,
-        umask: spawn.umask.unwrap_or(umask) as libc::mode_t,
-        descriptors: [duplicate(&theirs)?, duplicate(&listener)?, duplicate(&table.file)?, duplicate(&recorder)?],
+        umask: spawn.umask.unwrap_or(shared.umask) as libc::mode_t,
+        descriptors: descriptors.into_iter().chain(board.map(AsFd::as_fd)).map(duplicate).collect::<io::Result<_>>()?,
     };
     child::prepare(&mut command, steps);
 
@@ -153,6 +163,8 @@ fn fill(
     let started = Instant::now();
     let process = command.spawn().map_err(|error| failed_step(error, spawn, &interpreter))?;
     slot.entry.pid.store(process.id(), Relaxed);
+    // A supervisor after this one knows by it whether the process is still the same.
+    slot.entry.born.store(birth::of(process.id()).unwrap_or(0), Relaxed);
     Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, started })
 }
 

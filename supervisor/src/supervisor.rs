@@ -5,22 +5,24 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, wait};
 use rustix::stdio::dup2_stderr;
+use rustix::thread::futex;
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::control::{Outcome, Reason};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::Level;
-use wsgi_wire::table::{State, control_path, group_key};
+use wsgi_wire::table::{control_path, group_key};
 
 use crate::administration::Administration;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group, Invalid};
+use crate::exit;
 use crate::lifecycle::{self, Action, Cause, Goal};
 use crate::listener;
 use crate::log::Log;
@@ -28,9 +30,9 @@ use crate::memory::MemoryKills;
 use crate::orphans::{self, Orphans};
 use crate::process::{News, Process};
 use crate::signals::Signals;
+use crate::spawn::{self, Shared};
 use crate::standing::Standing;
 use crate::sys::table::Table;
-use crate::{exit, spawn};
 
 /// How long a process takes to write down its stacks.
 const WRITING: Duration = Duration::from_millis(20);
@@ -43,11 +45,9 @@ const FAILED_AT_START: i32 = 3;
 pub struct Supervisor {
     /// To the Apache parent, until it closes it.
     control: Option<Channel>,
-    table: Table,
+    shared: Shared,
     signals: Signals,
     log: Log,
-    /// Apache's file creation mask, for daemons without one of their own.
-    umask: u32,
     configuration: Option<Rc<Configuration>>,
     processes: Vec<Process>,
     standings: HashMap<Vec<u8>, Standing>,
@@ -61,14 +61,13 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// A supervisor that waits for its first configuration.
-    pub fn new(control: Channel, table: Table, signals: Signals, log: Log, umask: u32) -> Self {
-        let orphans = Orphans::find(&table);
+    pub fn new(control: Channel, shared: Shared, signals: Signals, log: Log) -> Self {
+        let orphans = Orphans::find(&shared.table);
         Self {
             control: Some(control),
-            table,
+            shared,
             signals,
             log,
-            umask,
             configuration: None,
             processes: Vec::new(),
             standings: HashMap::new(),
@@ -108,7 +107,7 @@ impl Supervisor {
 
     /// Does what is to be done now; returns when to look again.
     fn act(&mut self) -> Option<Instant> {
-        let orphans = self.orphans.release(&self.table).then(|| Instant::now() + orphans::INTERVAL);
+        let orphans = self.orphans.release(&self.shared.table).then(|| Instant::now() + orphans::INTERVAL);
         loop {
             let (actions, wake) = self.decide();
             if actions.is_empty() {
@@ -124,7 +123,7 @@ impl Supervisor {
         // Before that there is nothing but what an earlier supervisor has left, and nobody knows yet whether it is wanted.
         let Some(configuration) = &self.configuration else { return Default::default() };
         let ours = self.processes.iter().map(Process::facts);
-        let processes: Vec<_> = ours.chain(self.orphans.facts(configuration, &self.table)).collect();
+        let processes: Vec<_> = ours.chain(self.orphans.facts(configuration, &self.shared.table)).collect();
         let groups: Vec<_> = configuration.groups.iter().map(|group| self.facts(group)).collect();
         let Configuration { generation, since, .. } = **configuration;
         let goal = match self.stopping {
@@ -146,7 +145,7 @@ impl Supervisor {
     }
 
     fn perform(&mut self, action: Action) {
-        if self.orphans.perform(action, self.configuration.as_deref(), &self.table) {
+        if self.orphans.perform(action, &self.shared.table) {
             return;
         }
         match action {
@@ -198,7 +197,7 @@ impl Supervisor {
 
     fn with(&mut self, slot: usize, change: impl FnOnce(&mut Process, &Table)) {
         if let Some(process) = self.processes.iter_mut().find(|process| process.slot == slot) {
-            change(process, &self.table);
+            change(process, &self.shared.table);
         }
     }
 
@@ -207,7 +206,7 @@ impl Supervisor {
         let Some(group) = configuration.groups.get(index) else { return };
         let now = Instant::now();
         let standing = self.standings.entry(group.name().to_vec()).or_default();
-        match spawn::spawn(group, &configuration, standing, &self.table, self.umask) {
+        match spawn::spawn(group, &configuration, standing, &self.shared) {
             Ok(spawned) => {
                 let process = Process::new(spawned, Rc::clone(group), configuration.generation);
                 group.log.info(&format!("{} has started", process.label()));
@@ -273,12 +272,11 @@ impl Supervisor {
         for news in process.listen().unwrap_or_default() {
             self.learn(&mut process, news);
         }
-        if let Some(slot) = self.table.slot(process.slot) {
-            slot.entry.pid.store(0, Relaxed);
-            slot.set_state(State::Free);
+        if let Some(entry) = self.shared.table.entry(process.slot) {
+            entry.set_free();
         }
         let (ending, record) = process.post_mortem(status, self.memory_kills.any_new());
-        if let Some(group) = self.table.group(group_key(process.group.name())) {
+        if let Some(group) = self.shared.table.group(group_key(process.group.name())) {
             group.endings.add(ending);
         }
         match record {
@@ -302,7 +300,7 @@ impl Supervisor {
 
     /// Says in the table whether the processes of a group do not start.
     fn set_failing(&self, group: &Group, failing: bool) {
-        if let Some(record) = self.table.group(group_key(group.name())) {
+        if let Some(record) = self.shared.table.group(group_key(group.name())) {
             record.set_failing(failing);
         }
     }
@@ -327,7 +325,7 @@ impl Supervisor {
         while let Some((kind, payload)) = control.next()? {
             match kind {
                 Kind::Configure => {
-                    let configuration = Configuration::read(&payload, control)?;
+                    let configuration = Configuration::read(&payload, control, self.configuration.as_deref())?;
                     self.configure(configuration);
                 }
                 Kind::Stop => self.stopping = true,
@@ -345,7 +343,7 @@ impl Supervisor {
         }
         if self.configuration.is_none() {
             let Configuration { socket_prefix, parent, .. } = &configuration;
-            let in_use = self.orphans.take_sockets(socket_prefix, *parent);
+            let in_use = self.orphans.meet(&configuration, &self.shared.table);
             listener::remove_stale(socket_prefix, *parent, &in_use);
         }
         if let Err(error) = self.administration.open(&configuration) {
@@ -367,7 +365,7 @@ impl Supervisor {
             for process in self.processes.iter_mut().filter(|process| process.group.name() == name) {
                 match process.group.is_service() {
                     // Nothing may run beside it, and nobody waits for it.
-                    true => process.stop(&self.table, Reason::GracefulSignal),
+                    true => process.stop(&self.shared.table, Reason::GracefulSignal),
                     false => process.outdated(Reason::GracefulSignal),
                 }
             }
@@ -412,7 +410,7 @@ impl Supervisor {
                 let text = format!("{} has sent something malformed ({error}) and is stopped", process.label());
                 process.group.log.error(&text);
                 process.channel = None;
-                process.stop(&self.table, Reason::ShutdownSignal);
+                process.stop(&self.shared.table, Reason::ShutdownSignal);
             }
         }
         self.processes.push(process);
@@ -435,6 +433,8 @@ impl Supervisor {
                 let others = self.processes.iter_mut().filter(|other| first && other.group.name() == group.name());
                 others.for_each(|other| other.outdated(Reason::ScriptReload));
             }
+            News::Wanted if group.settings.daemon.server_metrics => self.pass_on_wish(),
+            News::Wanted => {}
             News::Retiring { .. } => self.report_incident(process),
             News::Draining(reason) => {
                 self.report_incident(process);
@@ -442,6 +442,14 @@ impl Supervisor {
                 process.group.log.info(&text);
             }
         }
+    }
+
+    /// A process waits for Apache's scoreboard: one of Apache's children writes it down.
+    fn pass_on_wish(&self) {
+        let wanted = &self.shared.table.header().wanted;
+        wanted.fetch_add(1, Ordering::AcqRel);
+        // Who is not waiting sees the number.
+        let _ = futex::wake(wanted, futex::Flags::empty(), 1);
     }
 
     /// Says why a process is replaced, if that is no part of an ordinary life.
@@ -456,7 +464,7 @@ impl Supervisor {
         let works = failures.is_empty();
         let stand_in = self.processes.iter().find(|other| other.can_stand_in(&process.group));
         if lifecycle::admits(!works, stand_in.is_some() || self.orphans.serve(&process.group)) {
-            process.admit(&self.table, works);
+            process.admit(&self.shared.table, works);
             self.set_failing(&process.group, false);
             if works {
                 self.standings.entry(process.group.name().to_vec()).or_default().works();
@@ -464,7 +472,7 @@ impl Supervisor {
             return;
         }
         let serving = stand_in.map_or_else(|| "an earlier one".to_owned(), Process::label);
-        process.stop(&self.table, Reason::ShutdownSignal);
+        process.stop(&self.shared.table, Reason::ShutdownSignal);
         let (group, label) = (Rc::clone(&process.group), process.label());
         if self.refused(&group, process.started, failures) {
             group.log.error(&format!(
@@ -482,7 +490,7 @@ impl Supervisor {
                 // What failed was an older version of the code.
                 standing.may_try_again();
             } else if process.resume().is_err() {
-                process.stop(&self.table, Reason::ShutdownSignal);
+                process.stop(&self.shared.table, Reason::ShutdownSignal);
             }
         }
         news

@@ -4,9 +4,10 @@
 mod harness;
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use harness::{Supervised, eventually, is_alive, send};
+use harness::{Memory, Supervised, eventually, is_alive, send};
 use rustix::process::Signal;
 use wsgi_wire::control::{Identity, Outcome};
 use wsgi_wire::table::State;
@@ -317,6 +318,27 @@ fn a_new_supervisor_takes_over_the_table_of_one_that_was_killed() {
     let after = apache.running(2);
     assert!(after.iter().all(|pid| !before.contains(pid)));
     assert_eq!(apache.sockets(), 2, "sockets of the old ones are removed");
+}
+
+/// An entry may be from before a machine's pids began anew, or somebody has written it: the process that has the pid is somebody else's.
+#[test]
+fn who_is_not_proved_to_be_a_daemon_gets_no_signal() {
+    let memory = Memory::new();
+    let mut strangers: Vec<_> = (0..3).map(|_| Command::new("sleep").arg("600").spawn().unwrap()).collect();
+    // Of no group and of one that there is, of another beginning and of none.
+    memory.occupy(0, b"nobody's", strangers[0].id(), 1);
+    memory.occupy(1, b"one", strangers[1].id(), 0);
+    memory.occupy(2, b"one", strangers[2].id(), 1);
+    let mut apache = Supervised::start_with(tempfile::tempdir().unwrap(), memory);
+    apache.configure(vec![apache.group("one", 1)]);
+    eventually("a slot with a process of another beginning is free", || (apache.pids().len() == 2).then_some(()));
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0), "and nobody waits for a stranger's end");
+    for stranger in &mut strangers {
+        assert_eq!(stranger.try_wait().unwrap(), None);
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::apache::apache;
 use crate::processes::{ORDINARY_USER, is_root};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Apache's own modules that the tests need; one that is compiled in has no file and is not loaded.
 const MODULES: [&str; 16] = [
@@ -19,10 +19,10 @@ const MODULES: [&str; 16] = [
     "filter",
     "headers",
     "mime",
-    "reqtimeout",
     "rewrite",
     "setenvif",
     "status",
+    "substitute",
 ];
 
 /// Apache's multi-processing modules.
@@ -35,16 +35,29 @@ pub enum Mpm {
     Worker,
     /// `mpm_prefork`.
     Prefork,
+    /// `mpm_itk`, which some systems have and which sits on `mpm_prefork`: each virtual host has a user of its own.
+    Itk,
 }
 
 impl Mpm {
+    /// Whether this machine's Apache has it.
+    #[must_use]
+    pub fn is_there(self) -> bool {
+        self != Self::Itk || itk().is_some()
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
             Self::Worker => "worker",
-            Self::Prefork => "prefork",
+            Self::Prefork | Self::Itk => "prefork",
         }
     }
+}
+
+/// The file of `mpm_itk`, which does not begin with `mod_` as others do.
+fn itk() -> Option<PathBuf> {
+    Some(apache().libexecdir().join("mpm_itk.so")).filter(|file| file.is_file())
 }
 
 /// Everything that differs between the servers of two tests.
@@ -74,14 +87,13 @@ impl Conf<'_> {
                 let _ = writeln!(text, "LoadModule {name}_module {}", file.display());
             }
         }
+        if let Some(file) = itk().filter(|_| *mpm == Mpm::Itk) {
+            let _ = writeln!(text, "LoadModule mpm_itk_module {}", file.display());
+        }
         // One child with more threads than a test has connections, so that none is closed for want of a thread, and room
         // for the children of a graceful restart.
         text += "StartServers 1\nMaxRequestWorkers 128\nKeepAliveTimeout 30\n";
-        if apache().module("reqtimeout").is_some() {
-            // Tests that are about it say more.
-            text += "RequestReadTimeout header=0 body=0\n";
-        }
-        if *mpm != Mpm::Prefork {
+        if !matches!(mpm, Mpm::Prefork | Mpm::Itk) {
             text += "ServerLimit 4\nThreadLimit 32\nThreadsPerChild 32\nMinSpareThreads 1\nMaxSpareThreads 128\n";
         }
         if is_root() {

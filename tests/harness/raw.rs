@@ -105,11 +105,6 @@ impl Client {
         }
     }
 
-    /// Reads the head of the next answer, none of its body, and gives the status.
-    pub fn status(&mut self) -> io::Result<u16> {
-        self.head().map(|(status, _)| status)
-    }
-
     /// Reads so many bytes of whatever comes.
     pub fn read(&mut self, bytes: usize) -> io::Result<()> {
         self.stream.read_exact(&mut vec![0; bytes])
@@ -123,6 +118,14 @@ impl Client {
             Err(error) if matches!(error.kind(), ConnectionReset | BrokenPipe) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Everything that still comes until the server closes the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A connection that is reset ends as well; what came before counts.
+        let _ = self.stream.read_to_end(&mut rest);
+        rest
     }
 
     /// Whether the server closes the connection without another byte.

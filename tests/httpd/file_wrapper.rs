@@ -75,6 +75,11 @@ def application(environ, start_response):
         assert_eq!(get("/file", "99999-").status, 416, "{mode}");
         let whole = get("/list", "2-4");
         assert_eq!((whole.status, whole.body.len()), (200, 76_700), "{mode}");
+        for method in ["POST", "PUT", "HEAD"] {
+            let headers = ["Range: bytes=2-4", "Content-Length: 0"];
+            let whole = client.exchange(method, &format!("{mode}/file"), &headers, b"").expect("an answer");
+            assert_eq!((whole.status, whole.all("Content-Range").len()), (200, 0), "{mode} {method}");
+        }
     }
     site.finish();
 }

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import struct
+import time
 
 HELLO, ROUTE, REQUEST, BODY, BODY_END, BODY_ERROR = range(1, 7)
 REJECT, PULL, LOG, HEAD, DATA, FILE, END, FAIL, EARLY_HINTS = range(16, 25)
@@ -45,3 +46,46 @@ def connections():
 def control():
     """This process's channel to the supervisor."""
     return socket.socket(fileno=os.dup(3))
+
+
+def head(status, headers=(), reason=b""):
+    """A `Head` frame."""
+    return frame(HEAD, struct.pack("=H", status) + text(reason) + lines(headers))
+
+
+def hints(headers):
+    """An `EarlyHints` frame."""
+    return frame(EARLY_HINTS, lines(headers))
+
+
+def lines(headers):
+    """Header lines as `Head` and `EarlyHints` have them."""
+    return struct.pack("=H", len(headers)) + b"".join(text(part) for header in headers for part in header)
+
+
+def file(fd, offset, length, whole=True):
+    """A `File` frame with the descriptor that belongs to it, for `answer`."""
+    return frame(FILE, struct.pack("=QQB", offset, length, whole)), fd
+
+
+def answer(*parts):
+    """Answers in the engine's place on the connection that has brought the request, and leaves nothing of it to the engine.
+
+    A part is a frame, a frame with its descriptor, or a pause in seconds. The process has one connection as long as a test makes one request at a time.
+    """
+    for connection in connections():
+        with connection:
+            try:
+                for part in parts:
+                    if isinstance(part, float):
+                        time.sleep(part)
+                        continue
+                    data, fd = part if isinstance(part, tuple) else (part, None)
+                    if fd is not None:
+                        socket.send_fds(connection, [data[:1]], [fd])
+                        data = data[1:]
+                    connection.sendall(data)
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # The Apache child has refused it and closed the connection.
+                pass

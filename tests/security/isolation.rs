@@ -1,1 +1,216 @@
 //! No daemon reaches another group, Apache or root: descriptors, memory, secrets, signals, capabilities.
+
+use harness::{Httpd, PROBE, Role, Scratch, Site, eventually, is_root, product, run};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Two groups, of two users where that is possible. `/bank` is the victim's, `/news` the attacker's.
+fn two_groups(bank: &str, news: &str) -> harness::Builder {
+    let [games, paper] = if is_root() { ["user=games", "user=news"] } else { ["", ""] };
+    Httpd::builder().app("bank.wsgi", PROBE).app("news.wsgi", PROBE).conf(&format!(
+        "WSGIDaemonProcess bank {games} {bank}\nWSGIDaemonProcess news {paper} {news}\n\
+         WSGIScriptAlias /bank {{apps}}/bank.wsgi process-group=bank application-group=%{{GLOBAL}}\n\
+         WSGIScriptAlias /news {{apps}}/news.wsgi process-group=news application-group=%{{GLOBAL}}"
+    ))
+}
+
+/// The memory files that a process has open or mapped: name and number.
+fn memory_files(pid: u32) -> BTreeSet<(String, u64)> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
+        let (Ok(target), Ok(file)) = (fs::read_link(entry.path()), fs::metadata(entry.path())) else { continue };
+        if let Some(name) = target.to_string_lossy().strip_prefix("/memfd:") {
+            found.insert((name.trim_end_matches(" (deleted)").to_owned(), file.ino()));
+        }
+    }
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    for line in maps.lines().filter(|line| line.contains("/memfd:")) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let name = fields[5].trim_start_matches("/memfd:");
+        found.insert((name.to_owned(), fields[4].parse().expect("an inode")));
+    }
+    found
+}
+
+/// The group's environment belongs to its user, who looks around as soon as Python starts: long before the engine could close anything.
+const SPY: &str = "import os, stat\n\
+    found = []\n\
+    for name in os.listdir('/proc/self/fd'):\n    \
+        try:\n        \
+            found.append(f\"{name} {os.readlink('/proc/self/fd/' + name)} {os.fstat(int(name)).st_ino}\")\n    \
+        except OSError:\n        \
+            pass\n\
+    found += [' '.join(line.split()[:2] + line.split()[4:6]) for line in open('/proc/self/maps') if 'memfd:' in line]\n\
+    with open('{root}/seen/' + str(os.getpid()), 'w') as file:\n    \
+        file.write('\\n'.join(found))\n";
+
+#[test]
+fn nothing_of_another_group_is_open_in_a_daemon_at_any_moment() {
+    let scratch = Scratch::new();
+    let (home, seen) = (scratch.path().join("venv"), scratch.folder("seen"));
+    fs::set_permissions(&seen, fs::Permissions::from_mode(0o777)).expect("a folder for all");
+    let made =
+        run(Command::new(product().python("sys.executable")).args(["-m", "venv", "--without-pip"]).arg(&home), &seen);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let packages = fs::read_dir(home.join("lib")).expect("lib").flatten().next().expect("python3.N").path();
+    fs::write(packages.join("site-packages/spy.py"), SPY.replace("{root}", &scratch.path().display().to_string()))
+        .expect("a file");
+    fs::write(packages.join("site-packages/spy.pth"), "import spy\n").expect("a file");
+
+    let options = format!("processes=2 python-home={}", home.display());
+    let (mut server, done) = (None, AtomicBool::new(false));
+    let end = Instant::now() + PATIENCE;
+    let sampled = std::thread::scope(|scope| {
+        // From outside too, in the moments before Python runs anything.
+        let sampler = scope.spawn(|| {
+            let mut sampled = BTreeSet::new();
+            while !done.load(Ordering::Relaxed) && Instant::now() < end {
+                let pids = fs::read_dir("/proc").expect("/proc").flatten();
+                let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+                for pid in pids.filter(|pid| is_python_of(*pid, &home)) {
+                    sampled.extend(memory_files(pid).into_iter().map(|file| (pid, file)));
+                }
+            }
+            sampled
+        });
+        let site = two_groups(&options, &format!("{options} server-metrics=On")).start();
+        for group in ["/bank", "/news"] {
+            assert_eq!(ask(&site, group, "1"), 1);
+        }
+        let all = eventually(PATIENCE, || (seen.read_dir().ok()?.count() >= 4).then_some(()));
+        done.store(true, Ordering::Relaxed);
+        assert!(all.is_some(), "no process has told");
+        server = Some(site);
+        sampler.join().expect("no panic")
+    });
+    let site = server.expect("it has started");
+    let mut pages = Vec::new();
+    for group in ["/bank", "/news"] {
+        let pid = ask(&site, group, "os.getpid()").as_u64().expect("a number") as u32;
+        let told = fs::read_to_string(seen.join(pid.to_string())).expect("what it has seen");
+        let files: Vec<&str> = told.lines().filter(|line| line.contains("memfd:")).collect();
+        let names: Vec<&str> = files.iter().filter_map(|line| line.split_whitespace().nth(1)).collect();
+        let board = if group == "/news" { &["/memfd:mod_wsgi-scoreboard"][..] } else { &[] };
+        let expected = [&["/memfd:mod_wsgi-pages", "/memfd:wsgi-recorder"], board].concat();
+        assert_eq!(BTreeSet::from_iter(names), BTreeSet::from_iter(expected), "{told}");
+        pages.push(
+            files
+                .iter()
+                .find(|line| line.contains("pages"))
+                .and_then(|line| line.rsplit(' ').next())
+                .map(str::to_owned),
+        );
+    }
+    assert_ne!(pages[0], pages[1], "each group has pages of its own");
+    for (pid, (name, _)) in sampled {
+        assert!(!name.contains("table"), "the process table was in the daemon process {pid}");
+    }
+    site.finish();
+}
+
+/// Whether the process has begun to be a Python of this environment.
+fn is_python_of(pid: u32, home: &Path) -> bool {
+    let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    String::from_utf8_lossy(&read("cmdline")).starts_with(&*home.join("bin").to_string_lossy())
+}
+
+/// The JSON value of a Python expression in the application at this path.
+fn ask(site: &Httpd, path: &str, expression: &str) -> Value {
+    let quoted: String = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let answer = site.get(&format!("{path}?{quoted}"));
+    assert_eq!(answer.status, 200, "{expression}: {answer:?}");
+    serde_json::from_slice(&answer.body).expect("JSON")
+}
+
+#[test]
+fn memory_files_are_their_owners_alone_and_what_daemons_read_they_cannot_write() {
+    let site = two_groups("", "server-metrics=On").start();
+    assert_eq!(ask(&site, "/bank", "1"), 1);
+    let news = ask(&site, "/news", "os.getpid()").as_u64().expect("a number") as u32;
+    for member in site.census().iter().filter(|member| member.role != Role::Other) {
+        for entry in fs::read_dir(format!("/proc/{}/fd", member.pid)).expect("descriptors").flatten() {
+            let (Ok(target), Ok(file)) = (fs::read_link(entry.path()), fs::metadata(entry.path())) else { continue };
+            if target.to_string_lossy().starts_with("/memfd:") {
+                assert_eq!(file.mode() & 0o7777, 0o600, "{}", target.display());
+            }
+        }
+    }
+    // While Python starts it has the descriptor; it is mapped for good.
+    let maps = fs::read_to_string(format!("/proc/{news}/maps")).expect("maps");
+    let board = maps.lines().find(|line| line.contains("mod_wsgi-scoreboard")).expect("server-metrics=On maps it");
+    assert!(board.split_whitespace().nth(1).is_some_and(|mode| mode.starts_with("r--")), "{board}");
+    let protect = "(lambda c, at: c.CDLL(None, use_errno=True).mprotect(c.c_void_p(at), 4096, 3))\
+        (__import__('ctypes'), int(next(l for l in open('/proc/self/maps') if 'scoreboard' in l).split('-')[0], 16))";
+    assert_eq!(ask(&site, "/news", protect), -1, "the board must not become writable");
+    site.finish();
+}
+
+/// Makes the supervisor start another process of one's own group, takes what that is started with (pidfd_getfd), and writes nonsense into all of it.
+const VANDAL: &str = r#"
+import ctypes, glob, os, signal, time
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+def theirs():
+    for folder in glob.glob("/proc/[0-9]*"):
+        try:
+            pid = int(folder[6:])
+            parent = int(open(folder + "/stat").read().rpartition(") ")[2].split()[1])
+            if parent == os.getppid() and os.stat(folder).st_uid == os.getuid() and pid != os.getpid():
+                yield pid, os.pidfd_open(pid)
+        except OSError:
+            pass
+
+def application(environ, start_response):
+    written, byte, end = 0, int(environ["QUERY_STRING"]), time.time() + 3
+    os.kill(os.getpid(), signal.SIGUSR1)
+    while time.time() < end:
+        for pid, handle in theirs():
+            for number in range(3, 10):
+                fd = libc.syscall(438, handle, number, 0)
+                if fd < 0:
+                    continue
+                try:
+                    if "mod_wsgi" in os.readlink(f"/proc/self/fd/{fd}"):
+                        written += os.pwrite(fd, bytes([byte]) * os.fstat(fd).st_size, 0)
+                except OSError:
+                    pass
+                os.close(fd)
+            os.close(handle)
+    start_response("200 OK", [])
+    return [str(written).encode()]
+"#;
+
+#[test]
+fn a_group_that_writes_into_all_it_can_harms_no_other() {
+    for byte in ["255", "3", "0"] {
+        let site = two_groups("threads=2", "threads=2 processes=2").app("news.wsgi", VANDAL).start();
+        std::thread::scope(|scope| {
+            let vandal = scope.spawn(|| site.try_request("GET", &format!("/news?{byte}"), &[], b""));
+            while !vandal.is_finished() {
+                assert_eq!(ask(&site, "/bank", "os.getuid()"), bank_user());
+            }
+            // It takes itself off line at the latest now; before, it must have done what this is about.
+            let written = vandal.join().expect("no panic").map(|answer| answer.text());
+            assert!(written.as_ref().is_ok_and(|written| written != "0"), "{written:?}");
+        });
+        assert_eq!(ask(&site, "/bank", "os.getuid()"), bank_user());
+        site.finish();
+    }
+}
+
+/// The number of the user of the group `bank`.
+fn bank_user() -> u32 {
+    let name = if is_root() { "games" } else { return fs::metadata("/proc/self").expect("/proc").uid() };
+    let users = fs::read_to_string("/etc/passwd").expect("users");
+    let line = users.lines().find(|line| line.starts_with(&format!("{name}:"))).expect("a known user");
+    line.split(':').nth(2).and_then(|number| number.parse().ok()).expect("a number")
+}

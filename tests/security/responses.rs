@@ -1,1 +1,268 @@
 //! Whatever frames an application sends, one request gets one response, and the next request its own.
+
+use std::collections::BTreeSet;
+
+use harness::{Answer, Httpd, Role, Site};
+
+/// Answers with what its page says, written to the connection itself.
+const FORGER: &str = r#"
+import os, struct, sys, tempfile, time
+sys.path.insert(0, os.path.dirname(__file__))
+from frames import *
+
+SECOND = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPWNED!"
+PLAIN = [(b"Content-Type", b"text/plain")]
+COMPLETE, TRUNCATED, SHORT = (frame(END, bytes([how])) for how in range(3))
+
+def whole(headers, *content):
+    return [head(200, headers), *content, COMPLETE]
+
+def length(value):
+    return [(b"Content-Type", b"text/plain"), (b"Content-Length", value)]
+
+def fails(status):
+    return [frame(FAIL, struct.pack("=H", status))]
+
+def data(content):
+    return frame(DATA, content)
+
+def memory(size=100_000, flags=0):
+    fd = os.memfd_create("forged", flags)
+    os.write(fd, b"x" * size)
+    return fd
+
+def disk(flags, size=100_000):
+    path = os.path.join(tempfile.mkdtemp(), "file")
+    with open(path, "wb") as made:
+        made.write(b"x" * size)
+    return os.open(path, flags)
+
+def file_of(fd, size=100_000, offset=0):
+    return [head(200, PLAIN), file(fd, offset, size), COMPLETE]
+
+HEADS = {
+    "reason": lambda: [head(200, PLAIN, b"OK\r\n\r\n" + SECOND), data(b"x"), COMPLETE],
+    "name": lambda: whole([(b"X: y\r\n\r\n" + SECOND, b"z")], data(b"x")),
+    "space": lambda: whole([(b"X Y", b"z")], data(b"x")),
+    "no-name": lambda: whole([(b"", b"z")], data(b"x")),
+    "value": lambda: whole([(b"X", b"y\r\n\r\n" + SECOND)], data(b"x")),
+    "nul": lambda: whole([(b"X", b"y\0z")], data(b"x")),
+    "type": lambda: whole([(b"Content-Type", b"text/plain\r\n\r\n" + SECOND)], data(b"x")),
+    "plus": lambda: whole(length(b"+0 "), data(b"")),
+    "two-lengths": lambda: whole(length(b"1") + length(b"200"), data(b"x")),
+    "one-length-twice": lambda: whole(length(b"1") + length(b"1"), data(b"x")),
+    "list": lambda: whole(length(b"1, 1"), data(b"x")),
+    "interim": lambda: [head(101, [(b"Upgrade", b"x")]), COMPLETE],
+    "continue": lambda: [head(100), COMPLETE],
+    "status": lambda: [head(1000), COMPLETE],
+    **{f"fail-{status}": (lambda status=status: fails(status)) for status in (0, 100, 101, 200, 204, 304, 399, 600, 65535)},
+    "hint-value": lambda: [hints([(b"Link", b"a\r\n\r\n" + SECOND)]), *whole(PLAIN, data(b"x"))],
+    "hint-name": lambda: [hints([(b"Link: a\r\n\r\n" + SECOND, b"b")]), *whole(PLAIN, data(b"x"))],
+    "no-head": lambda: [data(b"x"), COMPLETE],
+    "reject": lambda: [hints([(b"Link", b"a")]), frame(REJECT, b"\1")],
+    "long-frame": lambda: [frame(HEAD, b"", 1 << 24)],
+}
+LENGTHS = {
+    "one-piece": lambda: whole(length(b"4"), data(b"four" + SECOND)),
+    "two-pieces": lambda: whole(length(b"4"), data(b"four"), data(SECOND)),
+    "later": lambda: [head(200, length(b"4")), data(b"four"), 0.2, data(SECOND), COMPLETE],
+    "nothing": lambda: whole(length(b"0"), data(SECOND)),
+    "file": lambda: [head(200, length(b"4")), data(b"four"), file(memory(), 0, 50, False), COMPLETE],
+    "whole-file": lambda: [head(200, length(b"4")), file(memory(), 0, 50_000), COMPLETE],
+    "file-behind": lambda: [head(200, PLAIN), data(b"four"), file(memory(), 0, 50_000), COMPLETE],
+    "behind-a-file": lambda: [head(200, PLAIN), file(memory(), 0, 4), data(SECOND), COMPLETE],
+    "too-short": lambda: whole(length(b"400"), data(b"four")),
+    "too-short-file": lambda: [head(200, length(b"400000")), file(memory(), 0, 100_000), COMPLETE],
+}
+BODILESS = {
+    "204": lambda: [head(204), data(SECOND), COMPLETE],
+    "204-length": lambda: [head(204, length(b"%d" % len(SECOND))), data(SECOND), COMPLETE],
+    "204-file": lambda: [head(204), file(memory(), 0, 50_000), COMPLETE],
+    "304": lambda: [head(304, length(b"%d" % len(SECOND))), data(SECOND), COMPLETE],
+}
+FILES = {
+    "eventfd": lambda: file_of(os.eventfd(1), 8),
+    "eventfd-large": lambda: file_of(os.eventfd(0), 1 << 20),
+    "pipe": lambda: file_of(os.pipe()[0], 8),
+    "folder": lambda: file_of(os.open("/", os.O_RDONLY), 8),
+    "path": lambda: file_of(disk(os.O_PATH)),
+    "writable": lambda: file_of(disk(os.O_WRONLY)),
+    "device": lambda: file_of(os.open("/dev/zero", os.O_RDONLY)),
+    "huge": lambda: file_of(memory(), (1 << 63) - 1),
+    "behind": lambda: file_of(memory(), 10, 1 << 40),
+    "wrapped": lambda: file_of(memory(), (1 << 64) - 1, 2),
+    "small-behind": lambda: file_of(memory(), 100, 99_990),
+    "no-descriptor": lambda: [head(200, PLAIN), frame(FILE, struct.pack("=QQB", 0, 8, True)), COMPLETE],
+}
+
+def shortened(environ):
+    """A file that is cut when a part of it has been sent."""
+    size = 64 << 20
+    fd = os.memfd_create("cut") if environ["QUERY_STRING"] == "memory" else disk(os.O_RDWR, 0)
+    os.ftruncate(fd, size)
+    answer(head(200, PLAIN), file(fd, 0, size), COMPLETE)
+    time.sleep(0.3)
+    os.ftruncate(fd, 1000)
+
+def application(environ, start_response):
+    _, kind, page = environ["PATH_INFO"].split("/")
+    if kind == "honest":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(os.getpid()).encode()]
+    if kind == "pulled":
+        for connection in connections():
+            connection.sendall(frame(PULL, struct.pack("=I", 1000)))
+            connection.recv(64 << 10)
+        answer(frame(REJECT, b"\1"))
+    elif kind == "shortened":
+        shortened(environ)
+    else:
+        parts = {"heads": HEADS, "lengths": LENGTHS, "bodiless": BODILESS, "files": FILES}[kind][page]()
+        answer(*parts)
+    start_response("200 OK", [])
+    return []
+"#;
+
+fn site() -> Httpd {
+    Httpd::site("processes=1 threads=1 queue-timeout=20", FORGER)
+        .app("frames.py", include_str!("frames.py"))
+        .conf("AddOutputFilterByType DEFLATE text/plain")
+        .start()
+}
+
+/// The names of a table of attacks.
+fn pages(table: &str) -> Vec<String> {
+    let mut lines = FORGER.lines().skip_while(|line| *line != format!("{table} = {{")).skip(1);
+    let mut names = Vec::new();
+    for line in lines.by_ref().take_while(|line| *line != "}") {
+        match line.trim().strip_prefix('"') {
+            Some(rest) => names.push(rest.split('"').next().expect("a name").to_owned()),
+            None => names.extend([0, 100, 101, 200, 204, 304, 399, 600, 65_535].map(|status| format!("fail-{status}"))),
+        }
+    }
+    assert!(names.len() > 3, "{table}: {names:?}");
+    names
+}
+
+/// Sends a request, and gives its answer and whatever else comes before the connection ends.
+fn exchange(site: &Httpd, path: &str, headers: &[&str]) -> (Option<Answer>, Vec<u8>) {
+    let mut client = site.client();
+    client.send_head("GET", path, headers).expect("sent");
+    let answer = client.answer("GET").ok();
+    // A request of our own that the server answers only if it keeps the connection, and then first.
+    let follows = client.send_head("GET", "/honest/", &["Connection: close"]);
+    drop(follows);
+    (answer, client.rest())
+}
+
+fn children(site: &Httpd) -> BTreeSet<u32> {
+    assert_eq!(site.get("/honest/").status, 200);
+    site.census().iter().filter(|member| member.role == Role::Child).map(|member| member.pid).collect()
+}
+
+/// What a connection has after an answer: nothing, or the answer to our own next request.
+fn assert_clean(page: &str, rest: &[u8]) {
+    let rest = String::from_utf8_lossy(rest);
+    assert!(!rest.contains("PWNED"), "{page}: {rest}");
+    assert!(rest.is_empty() || rest.matches("HTTP/1.1 ").count() == 1, "{page}: {rest}");
+}
+
+#[test]
+fn a_head_that_would_be_another_response_is_a_502_of_apaches() {
+    let site = site();
+    for page in pages("HEADS") {
+        let (answer, rest) = exchange(&site, &format!("/heads/{page}"), &[]);
+        let answer = answer.unwrap_or_else(|| panic!("{page}: no answer"));
+        assert_eq!((answer.status, answer.complete), (502, true), "{page}: {answer:?}");
+        assert!(answer.hints.iter().all(|(_, value)| value == "a"), "{page}: {answer:?}");
+        assert!(!answer.text().contains("PWNED"), "{page}: {answer:?}");
+        assert_clean(&page, &rest);
+    }
+    let records = site.log.records_with("the answer is refused");
+    assert_eq!(records.len(), pages("HEADS").len(), "each is logged once: {records:#?}");
+    site.finish();
+}
+
+#[test]
+fn a_response_has_the_length_that_it_announces_or_is_not_whole() {
+    let site = site();
+    for page in pages("LENGTHS") {
+        for headers in [&[][..], &["Accept-Encoding: gzip"]] {
+            let (answer, rest) = exchange(&site, &format!("/lengths/{page}"), headers);
+            assert_clean(&page, &rest);
+            if let Some(answer) = answer {
+                // What was sent before there was too much cannot be taken back, and is what was announced.
+                let first_piece_alone = ["two-pieces", "later", "file", "behind-a-file"].contains(&&*page)
+                    && ["four", "xxxx"].contains(&&*answer.text());
+                assert!(!answer.text().contains("PWNED"), "{page}: {answer:?}");
+                assert!(
+                    answer.status == 502 || !answer.complete || first_piece_alone && rest.is_empty(),
+                    "{page} {headers:?}: {answer:?} {rest:?}"
+                );
+            }
+        }
+    }
+    site.finish();
+}
+
+#[test]
+fn a_response_without_content_has_none() {
+    let site = site();
+    for page in pages("BODILESS") {
+        let (answer, rest) = exchange(&site, &format!("/bodiless/{page}"), &[]);
+        let answer = answer.unwrap_or_else(|| panic!("{page}: no answer"));
+        assert_eq!(answer.status.to_string(), page[..3], "{page}");
+        assert!(page.starts_with("304") || answer.all("Content-Length").is_empty(), "{page}: {answer:?}");
+        assert_clean(&page, &rest);
+        assert!(!rest.is_empty(), "{page}: the connection carries another request");
+    }
+    site.finish();
+}
+
+#[test]
+fn only_files_that_can_be_read_at_once_are_taken() {
+    let site = site();
+    let before = children(&site);
+    for page in pages("FILES") {
+        let (answer, rest) = exchange(&site, &format!("/files/{page}"), &[]);
+        let answer = answer.unwrap_or_else(|| panic!("{page}: no answer"));
+        assert_eq!(answer.status, 502, "{page}: {answer:?}");
+        assert_clean(&page, &rest);
+    }
+    assert_eq!(children(&site), before, "no child has ended");
+    assert_eq!(site.log.records_with("the answer is refused").len(), pages("FILES").len());
+    site.finish();
+}
+
+#[test]
+fn a_file_that_is_shortened_cuts_its_response_and_nothing_else() {
+    let site = site();
+    let before = children(&site);
+    for place in ["memory", "disk"] {
+        for headers in [&[][..], &["Accept-Encoding: gzip"]] {
+            let mut client = site.client();
+            client.send_head("GET", &format!("/shortened/?{place}"), headers).expect("sent");
+            client.read(1).expect("the answer begins");
+            // The client is slow: the rest is read when the file is short already.
+            std::thread::sleep(std::time::Duration::from_millis(600));
+            let rest = client.rest();
+            assert!(rest.len() < 60 << 20, "{place} {headers:?}: {} bytes", rest.len());
+            assert!(!rest.ends_with(b"0\r\n\r\n"), "{place} {headers:?}: it looks whole");
+            assert_eq!(site.get("/honest/").status, 200);
+        }
+    }
+    assert_eq!(children(&site), before, "no child has ended");
+    let records = site.log.records_with("cannot be sent to its end");
+    assert_eq!(records.len(), 4, "{records:#?}");
+    site.finish();
+}
+
+#[test]
+fn a_request_whose_body_was_asked_for_is_given_to_no_other_process() {
+    let site = site();
+    let body = vec![b'x'; 100_000];
+    let answer = site.request("POST", "/pulled/", &[], &body);
+    assert_eq!(answer.status, 502);
+    assert_eq!(site.log.records_with("the answer is refused").len(), 1);
+    site.finish();
+}

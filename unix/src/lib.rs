@@ -5,4 +5,6 @@
 pub mod files;
 #[allow(unsafe_code, reason = "handlers of fork, and memory that a forked process must not see")]
 pub mod fork;
+pub mod memory_file;
+pub mod shared_memory;
 pub mod user;

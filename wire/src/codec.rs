@@ -20,6 +20,15 @@ pub enum Malformed {
     /// Text that is not UTF-8 where only text of ours may be.
     #[error("text is not UTF-8")]
     NotText,
+    /// A reason phrase that would not stay in its status line.
+    #[error("a reason phrase has a control character")]
+    Reason,
+    /// A header that could not be sent as exactly this header.
+    #[error("a header has a character that its name or value may not have")]
+    Header,
+    /// A Content-Length that is no number, or more than one.
+    #[error("the Content-Length is not exactly one number")]
+    ContentLength,
 }
 
 /// Takes values off the front of a byte slice.

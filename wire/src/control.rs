@@ -7,7 +7,8 @@ use crate::settings::Daemon;
 message! {
     /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
     ///
-    /// The frame's first byte carries the error logs' descriptors (SCM_RIGHTS), [`Group::error_log`] counts them from 0; 0 is the main server's.
+    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the error logs, which [`Group::error_log`] counts from 0 (0 is the main server's), then
+    /// the pages of each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with one byte.
     pub struct Configure {
         /// Counts the configurations of this Apache parent.
         pub generation: u32,

@@ -61,6 +61,22 @@ byte_enum! {
         Retiring = 50,
         /// Daemon → supervisor: [`crate::settings::Preload`], once for each script that requests have come for.
         Loaded = 51,
+        /// Daemon → supervisor, no payload, where `server-metrics` is on: it waits for a new [`crate::scoreboard::Scoreboard`].
+        Wanted = 52,
+    }
+}
+
+impl Kind {
+    /// The longest payload that a frame of this kind may have: what whoever receives it has to hold until it is all there.
+    pub fn longest(self) -> usize {
+        match self {
+            Self::Head => limits::RESPONSE_HEAD,
+            Self::EarlyHints => limits::HINTS_BYTES,
+            Self::Data => limits::INLINE_CHUNK,
+            Self::Body => limits::PULL as usize,
+            Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail | Self::BodyEnd | Self::BodyError => 64,
+            _ => limits::FRAME,
+        }
     }
 }
 
@@ -87,15 +103,15 @@ pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
     let Some((header, rest)) = buffer.split_first_chunk::<HEADER>() else { return Ok(None) };
     let [a, b, c, d, kind, _flags, s, t] = *header;
     let length = u32::from_ne_bytes([a, b, c, d]) as usize;
-    if length > limits::FRAME {
+    let kind = Kind::try_from(kind)?;
+    if length > kind.longest() {
         return Err(Malformed::TooLong(length));
     }
-    let kind = Kind::try_from(kind)?;
     let stream = u16::from_ne_bytes([s, t]);
     Ok(rest.get(..length).map(|payload| Frame { kind, stream, payload }))
 }
 
-/// How many bytes the first frame of a buffer needs in all, as far as that is known: what a receiver should make room for.
+/// How many bytes the first frame of a buffer needs in all, as far as that is known.
 pub fn needed(buffer: &[u8]) -> usize {
     match buffer.first_chunk::<4>() {
         Some(length) => HEADER + (u32::from_ne_bytes(*length) as usize).min(limits::FRAME),
@@ -103,16 +119,23 @@ pub fn needed(buffer: &[u8]) -> usize {
     }
 }
 
+/// How much room a receiver makes behind what it has of a frame: for the rest of the frame, but never for more than twice what is there, or for
+/// `usual`. A header alone costs the peer nothing, so it must not cost the receiver anything either.
+pub fn room(buffer: &[u8], usual: usize) -> usize {
+    let missing = needed(buffer).saturating_sub(buffer.len());
+    missing.min(buffer.len()).max(usual)
+}
+
 /// Appends a frame whose payload `write` appends.
 ///
 /// # Errors
-/// [`Malformed::TooLong`] if the payload exceeds [`limits::FRAME`]; `out` is then as it was.
+/// [`Malformed::TooLong`] if the payload exceeds [`Kind::longest`]; `out` is then as it was.
 pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Malformed> {
     let start = out.len();
     out.extend_from_slice(&[0, 0, 0, 0, kind as u8, 0, 0, 0]);
     write(out);
     let length = out.len() - start - HEADER;
-    if length > limits::FRAME {
+    if length > kind.longest() {
         out.truncate(start);
         return Err(Malformed::TooLong(length));
     }
@@ -123,9 +146,9 @@ pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> R
 /// The header of a frame whose payload of `length` bytes is sent from elsewhere (a large chunk, without copying it).
 ///
 /// # Errors
-/// [`Malformed::TooLong`] above [`limits::FRAME`].
+/// [`Malformed::TooLong`] above [`Kind::longest`].
 pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
-    if length > limits::FRAME {
+    if length > kind.longest() {
         return Err(Malformed::TooLong(length));
     }
     let [a, b, c, d] = (length as u32).to_ne_bytes();
@@ -152,10 +175,24 @@ mod tests {
 
     #[test]
     fn a_length_above_the_limit_is_refused_before_anything_is_awaited() {
-        let mut data = (limits::FRAME as u32 + 1).to_ne_bytes().to_vec();
-        data.extend_from_slice(&[Kind::Data as u8, 0, 0, 0]);
-        assert_eq!(first(&data), Err(Malformed::TooLong(limits::FRAME + 1)));
-        assert!(header(Kind::Data, limits::FRAME + 1).is_err());
+        for kind in [Kind::Request, Kind::Head, Kind::EarlyHints, Kind::Data, Kind::End] {
+            let length = kind.longest() + 1;
+            let mut data = (length as u32).to_ne_bytes().to_vec();
+            data.extend_from_slice(&[kind as u8, 0, 0, 0]);
+            assert_eq!(first(&data), Err(Malformed::TooLong(length)));
+            assert!(header(kind, length).is_err());
+            assert!(put(&mut Vec::new(), kind, |out| out.extend(vec![0; length])).is_err());
+        }
+    }
+
+    #[test]
+    fn room_grows_with_what_has_arrived_and_not_with_what_is_announced() {
+        let mut data = header(Kind::Request, limits::FRAME).unwrap().to_vec();
+        assert_eq!(room(&data, 100), 100);
+        data.resize(5000, 0);
+        assert_eq!(room(&data, 100), 5000);
+        data.resize(HEADER + limits::FRAME - 7, 0);
+        assert_eq!([room(&data, 1), room(&data, 100)], [7, 100]);
     }
 
     #[test]

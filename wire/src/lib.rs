@@ -2,6 +2,7 @@
 //!
 //! * [`codec`], [`frame`]: bytes. Lengths are never trusted, nothing is allocated on a peer's word.
 //! * [`names`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon process.
+//! * [`header`]: what status, headers and length of a response may be; both ends keep to it.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
@@ -17,6 +18,9 @@ pub mod control;
 pub mod embedded;
 pub mod environment;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+pub mod header;
 pub mod json;
 pub mod limits;
 pub mod names;

@@ -8,14 +8,6 @@ pub const FRAME: usize = 16 << 20;
 /// bothers the daemon, so that a slow upload of a form never holds a Python thread.
 pub const INLINE_BODY: usize = 64 << 10;
 
-/// How much of a longer body, or of one of unknown length, an Apache child reads before it bothers a process, as long as the client keeps sending: what
-/// ordinary uploads need. The rest of a longer one streams.
-pub const SPOOL: usize = 1 << 20;
-
-/// The most that all requests of one Apache child may have read ahead in sum; beyond it bodies stream from the beginning. As many usual uploads as a
-/// child has threads for, and bearable for each of a few dozen children.
-pub const SPOOLED: usize = 64 << 20;
-
 /// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
 pub const PULL: u32 = 1 << 20;
 
@@ -25,13 +17,25 @@ pub const INLINE_CHUNK: usize = 256 << 10;
 /// The most header lines of one response; an application that sends more is broken.
 pub const RESPONSE_HEADERS: usize = 4096;
 
+/// The most bytes of a response's head, the lengths in front of its parts included: what an Apache child has to hold for it while it arrives. No
+/// client takes nearly as much.
+pub const RESPONSE_HEAD: usize = 1 << 20;
+
+/// The most early hints that one request may give: more are of no use to a client, and each one is a write to it.
+pub const HINTS: usize = 32;
+
+/// The most bytes that these take together: as much as an Apache child is willing to hold of headers that are hints only.
+pub const HINTS_BYTES: usize = 64 << 10;
+
+/// The most files of one response that wait in an Apache child to be sent: each is a descriptor, of which it has a thousand for all its requests.
+pub const FILES_WAITING: usize = 16;
+
+/// The most bytes of an unread request body that an Apache child takes off a connection so that this can carry another request. With more to come it
+/// is cheaper for both ends to make a new connection.
+pub const DISCARDED_BODY: usize = 256 << 10;
+
 /// Routes one connection may announce. A connection that needs more is closed by the child and replaced.
 pub const ROUTES: u16 = 1024;
-
-/// Interpreters of one process, the main one included, unless the configuration itself has more script aliases, imported scripts and virtual hosts than
-/// that. None is ever given back, and each loads its application again (some 7 MiB for an empty one): where the name of an application group
-/// depends on the request (`%{HOST}`, `%{ENV:…}`, `%{RESOURCE}` of an alias by pattern), clients must not decide how many there are.
-pub const INTERPRETERS: u32 = 64;
 
 /// The longest log record that travels: Apache cuts a line at 8 KiB anyway, the daemon's own stream takes more.
 pub const LOG_RECORD: usize = 1 << 20;
@@ -55,3 +59,6 @@ pub const STOP: u32 = 60;
 
 /// The longest `env-file`, in bytes: more than the kernel takes as an environment of usual size, and little enough to be read again for each process.
 pub const ENV_FILE: u64 = 1 << 20;
+
+/// The most descriptors that travel with one byte: Linux takes no more (SCM_MAX_FD).
+pub const PASSED: usize = 253;

@@ -1,7 +1,7 @@
 //! What a daemon process answers.
 
 use crate::codec::{Malformed, Reader, Wire, byte_enum, message, put_bytes};
-use crate::limits;
+use crate::{header, limits};
 
 byte_enum! {
     /// Why a process did not execute a request. Always safe to try another process.
@@ -27,15 +27,17 @@ byte_enum! {
     }
 }
 
-/// Status line and headers of a response.
+/// Status line and headers of a response. What [`Head::decode`] gives keeps to the rules of [`header`].
 #[derive(Debug, Clone)]
 pub struct Head<'a> {
-    /// 200 to 999; already validated by the engine.
+    /// 200 to 999.
     pub status: u16,
     /// The reason phrase, possibly empty.
     pub reason: &'a [u8],
     /// Header lines in the application's order.
     pub headers: Headers<'a>,
+    /// What its one Content-Length announces, if there is one.
+    pub length: Option<u64>,
 }
 
 /// The header lines of a [`Head`] or of a `103 Early Hints`: an iterator over a checked byte slice.
@@ -46,20 +48,37 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Reads the payload of an `EarlyHints` frame, or what is left of a `Head` frame's. All lines are checked.
+    /// Reads the payload of an `EarlyHints` frame.
+    ///
+    /// # Errors
+    /// If a line keeps not to the rules of [`header`].
     pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+        Self::checked(payload).map(|(headers, _)| headers)
+    }
+
+    /// Checks all lines in one pass; gives what their Content-Length announces along with them.
+    fn checked(payload: &'a [u8]) -> Result<(Self, Option<u64>), Malformed> {
         let mut from = Reader::new(payload);
         let left = u16::get(&mut from)?;
         if left as usize > limits::RESPONSE_HEADERS {
             return Err(Malformed::TooLong(left.into()));
         }
         let headers = Self { left, from: from.clone() };
+        let mut length = None;
         for _ in 0..left {
-            from.bytes()?;
-            from.bytes()?;
+            let (name, value) = (from.bytes()?, from.bytes()?);
+            if !header::is_name(name) || !header::is_value(value) {
+                return Err(Malformed::Header);
+            }
+            if header::is_length(name) {
+                let announced = header::length(value).ok_or(Malformed::ContentLength)?;
+                if length.replace(announced).is_some() {
+                    return Err(Malformed::ContentLength);
+                }
+            }
         }
         from.end()?;
-        Ok(headers)
+        Ok((headers, length))
     }
 }
 
@@ -98,15 +117,22 @@ pub fn put_headers<'h>(out: &mut Vec<u8>, headers: impl Iterator<Item = (&'h [u8
 }
 
 impl<'a> Head<'a> {
-    /// Reads the payload of a `Head` frame. All lines are checked.
+    /// Reads the payload of a `Head` frame.
+    ///
+    /// # Errors
+    /// If the status, the reason or a line keeps not to the rules of [`header`].
     pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
         let mut from = Reader::new(payload);
         let status = u16::get(&mut from)?;
-        if !(200..=999).contains(&status) {
+        if !header::is_final(status) {
             return Err(Malformed::Unknown(status.into()));
         }
         let reason = from.bytes()?;
-        Ok(Self { status, reason, headers: Headers::decode(from.rest())? })
+        if !header::is_reason(reason) {
+            return Err(Malformed::Reason);
+        }
+        let (headers, length) = Headers::checked(from.rest())?;
+        Ok(Self { status, reason, headers, length })
     }
 }
 
@@ -115,18 +141,28 @@ message! {
     pub struct File {
         /// Where the piece begins, in bytes.
         pub offset: u64,
-        /// How long it is, in bytes; the engine has checked that the file is that long.
+        /// How long it is, in bytes.
         pub length: u64,
         /// Whether it is a file of the application's and all of the content: then Apache may answer `Range` from it.
         pub whole: bool,
     }
 }
 
-message! {
-    /// The application did not come to answer: Apache shows its own page for this status.
-    pub struct Fail {
-        /// 500; 504 where the request has run out of time; 502 where its process is stuck.
-        pub status: u16,
+/// The application did not come to answer: Apache shows its own page for this status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fail {
+    /// 500; 504 where the request has run out of time; 502 where its process is stuck. Never anything but a failure's, 400 to 599.
+    pub status: u16,
+}
+
+impl Wire for Fail {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.status.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let status = u16::get(from)?;
+        if header::is_failure(status) { Ok(Self { status }) } else { Err(Malformed::Unknown(status.into())) }
     }
 }
 
@@ -155,6 +191,48 @@ mod tests {
         assert_eq!(Headers::decode(&data).unwrap().map(Result::unwrap).collect::<Vec<_>>(), headers);
         data.push(0);
         assert_eq!(Headers::decode(&data).err(), Some(Malformed::Trailing(1)));
+    }
+
+    fn decoded(reason: &str, headers: &[(&str, &str)]) -> Result<Option<u64>, Malformed> {
+        let mut data = Vec::new();
+        let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        put_head(&mut data, 200, reason.as_bytes(), lines.clone());
+        let mut hints = Vec::new();
+        put_headers(&mut hints, lines);
+        let of_head = Head::decode(&data).map(|head| head.length);
+        assert_eq!(Headers::decode(&hints).err(), of_head.err().filter(|error| *error != Malformed::Reason));
+        of_head
+    }
+
+    #[test]
+    fn what_would_be_another_response_is_refused_in_heads_and_hints() {
+        assert_eq!(decoded("OK\r\nX: y", &[]), Err(Malformed::Reason));
+        for header in
+            [("X\r\nY", "z"), ("X Y", "z"), ("", "z"), ("X:", "z"), ("X", "a\r\n\r\nHTTP/1.1 200 OK"), ("X", "\0")]
+        {
+            assert_eq!(decoded("", &[header]), Err(Malformed::Header), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_length_and_it_is_a_number() {
+        assert_eq!(decoded("", &[("X", "7")]), Ok(None));
+        assert_eq!(decoded("", &[("content-length", "7")]), Ok(Some(7)));
+        for value in ["+7", " 7", "7 ", "-7", "", "7,7", "7.0", "99999999999999999999"] {
+            assert_eq!(decoded("", &[("Content-Length", value)]), Err(Malformed::ContentLength), "{value:?}");
+        }
+        let twice = [("Content-Length", "7"), ("CONTENT-LENGTH", "7")];
+        assert_eq!(decoded("", &twice), Err(Malformed::ContentLength));
+    }
+
+    #[test]
+    fn only_failures_fail() {
+        for status in [0, 100, 101, 200, 204, 304, 399, 600, 65_535] {
+            assert_eq!(Fail::from_bytes(&Fail { status }.to_bytes()), Err(Malformed::Unknown(status.into())));
+        }
+        for status in [400, 500, 502, 504, 599] {
+            assert_eq!(Fail::from_bytes(&Fail { status }.to_bytes()), Ok(Fail { status }));
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Apache's scoreboard, as `mod_wsgi.server_metrics()` tells of it (`pyapi.md` §4.6), and where it travels.
 //!
-//! A daemon process has no way into Apache's memory, and may want to know outside of any request. So it asks through the shared memory file: behind
-//! the process table there is a [`Board`]; who wants it new counts [`Board::wanted`] up and wakes one of the Apache children that wait for that,
-//! the child writes the encoded [`Scoreboard`] behind the board and counts [`Board::published`] up.
+//! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its supervisor for a new one
+//! ([`crate::frame::Kind::Wanted`]), who counts [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for
+//! that; the child writes the encoded [`Scoreboard`] behind a [`Board`], a memory file that daemons can only read, and counts [`Board::published`] up.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::codec::{Bytes, message};
-use crate::table::{PAGE, SIZE};
+use crate::table::PAGE;
 
 message! {
     /// Apache at one moment. Times are in seconds since the epoch.
@@ -75,15 +75,10 @@ const ENTRY: usize = 256;
 /// No scoreboard is larger than this, whatever the limits say.
 const MOST: usize = 256 << 20;
 
-/// Where the board begins in the memory file.
-pub const BOARD: usize = SIZE;
-
 /// What stands in front of the encoded [`Scoreboard`], on a page of its own.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Board {
-    /// Counts wishes for a new one: what Apache children wait on (a futex).
-    pub wanted: AtomicU32,
     /// Counts what was written: odd while it is being written, and what daemons wait on (a futex).
     pub published: AtomicU32,
     /// Bytes of the encoded scoreboard.
@@ -91,7 +86,7 @@ pub struct Board {
 }
 
 /// Where the encoded scoreboard begins in the memory file.
-pub const CONTENT: usize = BOARD + PAGE;
+pub const CONTENT: usize = PAGE;
 
 /// The room for the encoded scoreboard of a server with these limits, bytes.
 pub fn capacity(server_limit: u32, thread_limit: u32) -> usize {

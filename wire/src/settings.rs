@@ -76,15 +76,13 @@ message! {
         pub interpreters: Vec<Interpreter>,
         /// Whether the group serves one application, which then runs in the main interpreter whatever its application group is called.
         pub sole_application: bool,
-        /// How many interpreters the process may have, the main one included ([`crate::limits::INTERPRETERS`]).
-        pub interpreter_limit: u32,
         /// `WSGIFreeThreading`
         pub free_threading: bool,
         /// `WSGIDestroyInterpreter`
         pub destroy_interpreter: bool,
         /// `WSGICaseSensitivity`
         pub case_sensitive: bool,
-        /// Uid of the Apache children, who alone (with root) may connect; `None`: whoever has the daemon's own uid.
+        /// Uid of the Apache children, or `socket-user`, who alone (with root and the daemon's own user) may connect; `None`: whoever has the daemon's own uid.
         pub children: Option<u32>,
         /// Records up to this level are written.
         pub log_level: Level,

@@ -1,9 +1,10 @@
-//! The process table: a memory file that the Apache parent makes, its children inherit and each daemon maps its own page of. A page for what
-//! concerns all, a record for each process group, an entry and a page for each daemon process. Here is only the layout; whoever maps it guarantees
-//! that what is pointed to is really there.
+//! The process table: what Apache, its children, the supervisor and the daemons know of each other in shared memory. Here is only the layout;
+//! whoever maps it guarantees that what is pointed to is really there.
 //!
-//! What decides who gets a group's requests stands in the [`Entry`], which no daemon maps: in its [`Page`] an application may write what it likes,
-//! and can only make its own process look busy, or away.
+//! There are two kinds of memory files. **The table** has a page for what concerns all, a record for each process group and an entry for each
+//! daemon process: all that decides who gets requests, and the secrets. It never leaves the Apache parent, its children and the supervisor. **The
+//! pages**, a file for each process group, have a page for each of its processes: a daemon gets those of its own group, and its application may write
+//! there what it likes: it can only make processes of its own group look busy, or away.
 
 pub mod ending;
 pub mod group;
@@ -14,10 +15,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::codec::{byte_enum, digest};
 pub use ending::{Ending, Failure};
-pub use group::{Group, Places, Queue, Refusal};
+pub use group::{Group, Queue, Refusal};
 
-/// Bytes of a page of the table: what `mmap` can map alone. Larger machine pages are a multiple of it only on few systems; there the daemon
-/// maps the surrounding machine page.
+/// Bytes of a page.
 pub const PAGE: usize = 4096;
 
 /// How many daemon processes one server can have at a time, those on their way out included.
@@ -29,15 +29,16 @@ pub const GROUPS: usize = SLOTS;
 /// Bytes of a group's record.
 pub const GROUP: usize = 1024;
 
-/// Bytes of the whole table: the header's page, the groups' records, the slots' entries and pages. What was never used takes no memory.
-pub const SIZE: usize = page_offset(SLOTS);
+/// Bytes of the table: the header's page, the groups' records, the slots' entries. What was never used takes no memory.
+pub const SIZE: usize = entry_offset(SLOTS).next_multiple_of(PAGE);
 
-/// The largest page of a machine.
-const MACHINE_PAGE: usize = 64 << 10;
+/// Bytes of a group's pages: one for each slot of the server, so that a slot has the same place in all of them. Those of other groups' slots are
+/// never touched and take no memory.
+pub const PAGES: usize = page_offset(SLOTS);
 
-/// Where a slot's page begins in the table: after all else, and not in one machine page with it, because a mapping can be made to grow at its end.
+/// Where a slot's page begins in the pages of its group.
 pub const fn page_offset(slot: usize) -> usize {
-    entry_offset(SLOTS).next_multiple_of(MACHINE_PAGE) + PAGE * slot
+    PAGE * slot
 }
 
 /// Where a slot's entry begins in the table.
@@ -70,6 +71,9 @@ pub struct Header {
     begun: AtomicU32,
     /// Those of them that have ended in order, and so given back what they had counted.
     settled: AtomicU32,
+    /// Counts wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on: what Apache children wait on (a
+    /// futex).
+    pub wanted: AtomicU32,
 }
 
 impl Header {
@@ -138,8 +142,38 @@ pub struct Entry {
     pub secret: AtomicU64,
     /// When it was started, seconds since the epoch.
     pub started: AtomicU64,
+    /// When the system says that it began, in the system's own unit; 0: not known. With the pid it names the process for good.
+    pub born: AtomicU64,
     /// The configuration that it belongs to.
     pub generation: AtomicU32,
+}
+
+impl Entry {
+    /// Whether it belongs to the group with this key.
+    pub fn is_of(&self, group: u64) -> bool {
+        self.group.load(Relaxed) == group
+    }
+
+    /// Whether there is no process.
+    pub fn is_free(&self) -> bool {
+        self.state.load(Acquire) == State::Free as u32
+    }
+
+    /// Where the process is in its life, as the supervisor has it.
+    pub fn state(&self) -> State {
+        State::try_from(self.state.load(Acquire) as u8).unwrap_or(State::Free)
+    }
+
+    /// Publishes a new state, and everything written to the entry before.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u32, Release);
+    }
+
+    /// The process has ended, or there was none.
+    pub fn set_free(&self) {
+        self.pid.store(0, Relaxed);
+        self.set_state(State::Free);
+    }
 }
 
 /// What the process itself writes, and Apache children count, at the beginning of a page.
@@ -199,18 +233,12 @@ pub struct Slot<'t> {
 impl Slot<'_> {
     /// Whether it belongs to the group with this key.
     pub fn is_of(&self, group: u64) -> bool {
-        self.entry.group.load(Relaxed) == group
-    }
-
-    /// Whether no process has it, whatever its page says.
-    pub fn is_free(&self) -> bool {
-        self.entry.state.load(Acquire) == State::Free as u32
+        self.entry.is_of(group)
     }
 
     /// Where the process is in its life. A process that is ready may say that it is not; no other state is its to choose.
     pub fn state(&self) -> State {
-        let raw = self.entry.state.load(Acquire);
-        match (State::try_from(raw as u8).unwrap_or(State::Free), self.page.away.load(Acquire)) {
+        match (self.entry.state(), self.page.away.load(Acquire)) {
             (State::Ready, RELOADING) => State::Reloading,
             (State::Ready, DRAINING) => State::Draining,
             (state, _) => state,
@@ -231,7 +259,7 @@ impl Slot<'_> {
 
     /// Publishes a new state, and everything written to the slot before. A process on its way out finds that in its page, too.
     pub fn set_state(&self, state: State) {
-        self.entry.state.store(state as u32, Release);
+        self.entry.set_state(state);
         if state == State::Draining {
             self.page.leave();
         }
@@ -250,7 +278,7 @@ impl Slot<'_> {
         for number in [&entry.pid, &entry.generation, &page.away, &page.in_flight, &page.unanswered, &page.busy] {
             number.store(0, Relaxed);
         }
-        for number in [&entry.started, &page.requests] {
+        for number in [&entry.started, &entry.born, &page.requests] {
             number.store(0, Relaxed);
         }
         entry.threads.store(threads, Relaxed);
@@ -445,7 +473,7 @@ mod tests {
     #[test]
     fn a_zero_slot_is_free() {
         let memory = Memory::default();
-        assert!(view(&memory).is_free());
+        assert!(view(&memory).entry.is_free());
         assert_eq!(view(&memory).state(), State::Free);
     }
 
@@ -459,7 +487,7 @@ mod tests {
                 requests.store(u64::MAX, Relaxed);
                 let seen = view(&memory).state();
                 assert!(seen == state || state == State::Ready, "{state:?} {raw}");
-                assert_eq!(view(&memory).is_free(), state == State::Free);
+                assert_eq!(view(&memory).entry.is_free(), state == State::Free);
                 let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Wanted::Any);
                 assert_eq!(claimed(b"b"), None);
                 assert!(claimed(b"a").is_none() || state == State::Ready);
@@ -482,8 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn no_daemon_maps_what_is_believed() {
-        assert!(page_offset(0) - page_offset(0) % MACHINE_PAGE >= entry_offset(SLOTS));
-        assert_eq!((page_offset(0) % MACHINE_PAGE, size_of::<Entry>()), (0, 64));
+    fn an_entry_stays_within_its_cache_line() {
+        assert_eq!(size_of::<Entry>(), 64);
     }
 }

@@ -42,6 +42,21 @@ fn pairs() -> impl Strategy<Value = Pairs> {
     prop::collection::vec((prop::collection::vec(any::<u8>(), 0..20), prop::collection::vec(any::<u8>(), 0..40)), 0..30)
 }
 
+/// Lines as a response may have them.
+fn lines() -> impl Strategy<Value = Pairs> {
+    let line = ("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,13}", "[ -~\t]{0,40}");
+    prop::collection::vec(
+        line.prop_map(|(name, value): (String, String)| (name.into_bytes(), value.into_bytes())),
+        0..30,
+    )
+}
+
+/// Bytes of which many are just those that separate parts of a head.
+fn few_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![Just(b'a'), Just(b':'), Just(b' '), Just(b'\r'), Just(b'\n'), Just(b'7'), any::<u8>()];
+    prop_oneof![prop::collection::vec(byte, 0..6), Just(b"Content-Length".to_vec())]
+}
+
 fn request_bytes(vars: &Pairs, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     request::put_request(&mut out, &Facts::default(), Body::Inline(body), |w| {
@@ -76,13 +91,33 @@ proptest! {
     }
 
     #[test]
-    fn a_head_is_what_was_written(status in 200u16..1000, reason in prop::collection::vec(any::<u8>(), 0..20), lines in pairs()) {
+    fn a_head_is_what_was_written(status in 200u16..1000, reason in "[ -~\u{80}-\u{ff}]{0,20}", lines in lines()) {
         let mut data = Vec::new();
-        response::put_head(&mut data, status, &reason, lines.iter().map(|(n, v)| (&n[..], &v[..])));
+        response::put_head(&mut data, status, reason.as_bytes(), lines.iter().map(|(n, v)| (&n[..], &v[..])));
         let head = Head::decode(&data).unwrap();
-        prop_assert_eq!((head.status, head.reason), (status, &reason[..]));
+        prop_assert_eq!((head.status, head.reason), (status, reason.as_bytes()));
         let read: Pairs = head.headers.map(|v| v.map(|(n, v)| (n.to_vec(), v.to_vec())).unwrap()).collect();
         prop_assert_eq!(read, lines);
+    }
+
+    #[test]
+    fn an_accepted_head_is_one_head(status in any::<u16>(), reason in few_bytes(), lines in prop::collection::vec((few_bytes(), few_bytes()), 0..4)) {
+        let mut data = Vec::new();
+        response::put_head(&mut data, status, &reason, lines.iter().map(|(n, v)| (&n[..], &v[..])));
+        if let Ok(head) = Head::decode(&data) {
+            // As a client splits it: no part may hold what ends a line, and no name what ends a name.
+            let mut text = head.reason.to_vec();
+            let mut lengths = 0;
+            for (name, value) in head.headers.map(Result::unwrap) {
+                prop_assert!(!name.is_empty() && !name.iter().any(|b| b" :\t".contains(b)));
+                lengths += usize::from(name.eq_ignore_ascii_case(b"content-length"));
+                text.extend_from_slice(name);
+                text.extend(value.iter().filter(|b| **b != b'\t'));
+            }
+            prop_assert!(!text.iter().any(u8::is_ascii_control));
+            prop_assert!((200..1000).contains(&head.status) && lengths <= 1);
+            prop_assert_eq!(lengths == 1, head.length.is_some());
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a daemon process does to itself: its title, its signal handlers, its slot in the process table, its clock.
+//! What a daemon process does to itself: its title, its signal handlers, its page, its clock.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -23,17 +23,17 @@ pub(crate) fn inherited(fd: RawFd) -> std::io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Maps the page of one slot of the process table for the rest of the process's life.
+/// Maps the page of one slot, out of the pages of the process's group, for the rest of the process's life.
 ///
 /// # Errors
-/// If the table is too small or cannot be mapped.
-pub(crate) fn map_page(table: impl AsFd, slot: usize) -> std::io::Result<&'static Page> {
+/// If there are too few or they cannot be mapped.
+pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'static Page> {
     use rustix::mm::{MapFlags, ProtFlags, mmap};
     let place = page_offset(slot);
-    if rustix::fs::fstat(&table)?.st_size < (place + PAGE) as i64 {
-        return Err(std::io::Error::other("the process table has no such slot"));
+    if rustix::fs::fstat(&pages)?.st_size < (place + PAGE) as i64 {
+        return Err(std::io::Error::other("the group's pages have no such slot"));
     }
-    // Where machine pages are larger, the surrounding one is mapped.
+    // Where machine pages are larger, some of the group's other processes are mapped, too.
     let page = page_size().max(PAGE);
     let (start, inside) = (place / page * page, place % page);
     // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, as a sealed memory file, stays so.
@@ -44,7 +44,7 @@ pub(crate) fn map_page(table: impl AsFd, slot: usize) -> std::io::Result<&'stati
             page,
             ProtFlags::READ | ProtFlags::WRITE,
             MapFlags::SHARED,
-            table,
+            pages,
             start as u64,
         )?;
         fork::withhold(map, page);

@@ -1,7 +1,7 @@
 //! Apache's scoreboard, as this process can have it.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -9,9 +9,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::thread::futex;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{self as seam, View};
-use wsgi_wire::scoreboard::{BOARD, Board, CONTENT, Scoreboard as Content};
+use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content};
 
-use super::process::page_size;
+use crate::control::Asker;
 
 /// How long an answer may take: an idle Apache child gives it within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,8 +29,9 @@ pub(crate) enum Scoreboard {
     Shared(SharedBoard),
 }
 
-/// The board behind the process table.
+/// The board, and whom to ask for what is new on it.
 pub(crate) struct SharedBoard {
+    asker: Asker,
     board: &'static Board,
     content: *const u8,
     capacity: usize,
@@ -42,26 +43,22 @@ unsafe impl Send for SharedBoard {}
 unsafe impl Sync for SharedBoard {}
 
 impl Scoreboard {
-    /// Maps the board behind the process table, for the rest of the process's life.
+    /// Maps the board, to be read, for the rest of the process's life.
     ///
     /// # Errors
-    /// If there is none, or it cannot be mapped.
-    pub(crate) fn map(table: impl AsFd) -> std::io::Result<Self> {
-        let end = usize::try_from(rustix::fs::fstat(&table)?.st_size).unwrap_or(0);
-        if end < CONTENT {
-            return Err(std::io::Error::other("there is no board behind the process table"));
+    /// If it is none, or cannot be mapped.
+    pub(crate) fn map(board: impl AsFd, asker: Asker) -> std::io::Result<Self> {
+        let size = usize::try_from(rustix::fs::fstat(&board)?.st_size).unwrap_or(0);
+        if size < CONTENT {
+            return Err(std::io::Error::other("it is too short"));
         }
-        // Where machine pages are larger than the table's, the mapping begins a little earlier.
-        let start = BOARD / page_size() * page_size();
-        // SAFETY: a new mapping at a place of the kernel's choice, never unmapped, of a memory file that nobody shortens. A board is made of
-        // atomics, for which every bit pattern is valid, and its place is aligned for them.
+        // SAFETY: a new mapping at a place of the kernel's choice, never unmapped, of a memory file whose length is sealed. A board is made of
+        // atomics, for which every bit pattern is valid, it begins at a page, and atomics are only read here.
         let (board, content) = unsafe {
-            let protection = ProtFlags::READ | ProtFlags::WRITE;
-            let map = mmap(std::ptr::null_mut(), end - start, protection, MapFlags::SHARED, table, start as u64)?;
-            let map = map.cast::<u8>();
-            (&*map.add(BOARD - start).cast::<Board>(), map.add(CONTENT - start).cast_const())
+            let map = mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)?.cast::<u8>();
+            (&*map.cast::<Board>(), map.add(CONTENT).cast_const())
         };
-        Ok(Self::Shared(SharedBoard { board, content, capacity: end - CONTENT }))
+        Ok(Self::Shared(SharedBoard { asker, board, content, capacity: size - CONTENT }))
     }
 
     /// Whether applications may see it.
@@ -90,10 +87,9 @@ impl Scoreboard {
 impl SharedBoard {
     fn ask(&self) -> Option<Content> {
         let deadline = Instant::now() + PATIENCE;
-        let before = self.board.published.load(Ordering::SeqCst);
+        let before = self.published();
         loop {
-            self.board.wanted.fetch_add(1, Ordering::AcqRel);
-            let _ = futex::wake(&self.board.wanted, futex::Flags::empty(), 1);
+            self.asker.ask();
             if let Some(content) = self.answer(before, Instant::now() + AGAIN) {
                 return Some(content);
             }
@@ -103,13 +99,23 @@ impl SharedBoard {
         }
     }
 
+    /// How often it was written; what is read after that is not older.
+    fn published(&self) -> u32 {
+        // Of memory that cannot be written to, only a relaxed load is sure to be nothing but a load.
+        let published = self.board.published.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        published
+    }
+
     /// The first one that is written whole after `before`.
     fn answer(&self, before: u32, deadline: Instant) -> Option<Content> {
         loop {
-            let seen = self.board.published.load(Ordering::SeqCst);
+            let seen = self.published();
             if seen % 2 == 0 && seen != before {
                 let content = self.copy();
-                if self.board.published.load(Ordering::SeqCst) == seen {
+                // The second look must not come before the copy.
+                fence(Ordering::Acquire);
+                if self.published() == seen {
                     return Content::from_bytes(&content).ok();
                 }
             }

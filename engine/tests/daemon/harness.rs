@@ -18,7 +18,7 @@ use wsgi_wire::recorder;
 use wsgi_wire::request::{Body, Facts, Hello, Rules, put_request, put_route};
 use wsgi_wire::response::{End, Fail, File, Head};
 use wsgi_wire::settings::{Daemon, Server};
-use wsgi_wire::table::SIZE;
+use wsgi_wire::table::PAGES;
 
 pub use python::Python;
 
@@ -71,7 +71,6 @@ pub fn settings() -> Daemon {
         server_metrics: false,
         interpreters: vec![],
         sole_application: false,
-        interpreter_limit: wsgi_wire::limits::INTERPRETERS,
         free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,
@@ -109,14 +108,14 @@ impl Process {
         std::fs::copy(engine(), folder.join("mod_wsgi/_engine.abi3.so")).unwrap();
         std::fs::write(folder.join("app.wsgi"), script).unwrap();
         let listener = UnixListener::bind(folder.join("socket")).unwrap();
-        let table = rustix::fs::memfd_create("table", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        rustix::fs::ftruncate(&table, SIZE as u64).unwrap();
+        let pages = rustix::fs::memfd_create("pages", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&pages, PAGES as u64).unwrap();
         let (control, theirs) = UnixStream::pair().unwrap();
         let mut settings = settings();
         change(&mut settings);
         let recorder = rustix::fs::memfd_create("recorder", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&recorder, recorder::size(settings.threads) as u64).unwrap();
-        let mut child = spawn(&python.program, &folder, [theirs.into(), listener.into(), table, recorder]);
+        let mut child = spawn(&python.program, &folder, [theirs.into(), listener.into(), pages, recorder]);
         let mut process = Self { child: spawn_guard(&mut child), control, folder };
         process.say(Kind::Start, |out| settings.put(out));
         process.expect(Kind::Ready);

@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use wsgi_wire::codec::Wire;
+use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord, Speaker};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
@@ -14,7 +15,8 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_
 use super::{Conversation, Outcome, Terms};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
-use crate::relay::{Client, Gone, Then};
+use crate::relay::violation::Violation;
+use crate::relay::{Client, Halt, Then};
 
 /// A client that writes down what happens to it.
 #[derive(Default)]
@@ -50,12 +52,16 @@ impl Client for Recorder {
         if head.status == 599 { Err(500) } else { Ok(()) }
     }
 
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
-        self.events.push(format!("{} {then:?}", String::from_utf8_lossy(&pieces.concat())));
-        if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(Gone) } else { Ok(()) }
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
+        let content = pieces.concat();
+        if content == b"too much" {
+            return Err(Violation::Overlong.into());
+        }
+        self.events.push(format!("{} {then:?}", String::from_utf8_lossy(&content)));
+        if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(Halt::Gone) } else { Ok(()) }
     }
 
-    fn file(&mut self, _file: OwnedFd, piece: &File) -> Result<(), Gone> {
+    fn file(&mut self, _file: OwnedFd, piece: &File) -> Result<(), Halt> {
         self.events.push(format!("file {}+{}", piece.offset, piece.length));
         Ok(())
     }
@@ -95,8 +101,7 @@ fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
 }
 
 fn terms() -> Terms<'static> {
-    let silence = Duration::from_millis(150);
-    Terms { flush_delay: Duration::ZERO, queue: None, silence, answered: &|| {}, ended: &|| false }
+    Terms { flush_delay: Duration::ZERO, queue: None, silence: Duration::from_millis(150), answered: &|| {} }
 }
 
 /// Runs a conversation with a daemon that has read the request and then does as it is told.
@@ -140,7 +145,7 @@ fn early_hints_come_before_a_head_only() {
     assert_eq!(outcome, Outcome::Complete);
     assert_eq!(events, ["hints 1", "hints 1", "head 204", " End"]);
     let (outcome, _) = answer(&[head(200), hints]);
-    assert_eq!(outcome, Outcome::Lost(true));
+    assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::EarlyHints), true));
 }
 
 #[test]
@@ -212,17 +217,55 @@ fn only_an_end_makes_a_response_whole() {
 
 #[test]
 fn nonsense_is_not_obeyed() {
-    let reject = frame_of(Kind::Reject, &Reject::Draining.to_bytes());
+    let out_of_place = |kind, headed| Outcome::Violated(Violation::OutOfPlace(kind), headed);
+    let malformed = |why: Malformed, headed| Outcome::Violated(why.into(), headed);
+    let fail = |status: u16| frame_of(Kind::Fail, &status.to_ne_bytes());
+    let file = File { offset: 0, length: 1, whole: true };
+    let whole = [head(200), frame_of(Kind::File, &file.to_bytes())].concat();
     for (frames, outcome) in [
-        (vec![data("no head")], Outcome::Lost(false)),
-        (vec![head(200), head(200)], Outcome::Lost(true)),
-        (vec![head(200), reject], Outcome::Lost(true)),
-        (vec![frame_of(Kind::Head, b"short")], Outcome::Lost(false)),
-        (vec![frame_of(Kind::Ready, b"")], Outcome::Lost(false)),
-        (vec![vec![0xff; 16]], Outcome::Lost(false)),
+        (vec![data("no head")], out_of_place(Kind::Data, false)),
+        (vec![end(End::Complete)], out_of_place(Kind::End, false)),
+        (vec![head(200), head(200)], out_of_place(Kind::Head, true)),
+        (vec![head(200), fail(500)], out_of_place(Kind::Fail, true)),
+        (vec![fail(101)], malformed(Malformed::Unknown(101), false)),
+        (vec![frame_of(Kind::Head, b"short")], malformed(Malformed::Unknown(26_739), false)),
+        (vec![frame_of(Kind::Ready, b"")], out_of_place(Kind::Ready, false)),
+        (vec![vec![0xff; 16]], malformed(Malformed::Unknown(255), false)),
+        (vec![whole], Outcome::Violated(Violation::NoDescriptor, true)),
+        (vec![head(200), data("too much")], Outcome::Violated(Violation::Overlong, true)),
     ] {
         assert_eq!(answer(&frames).0, outcome, "{frames:?}");
     }
+}
+
+#[test]
+fn a_process_that_has_begun_with_a_request_cannot_give_it_away() {
+    let reject = || frame_of(Kind::Reject, &Reject::Draining.to_bytes());
+    let refused = |headed| Outcome::Violated(Violation::OutOfPlace(Kind::Reject), headed);
+    assert_eq!(answer(&[head(200), reject()]).0, refused(true));
+    assert_eq!(answer(&[frame_of(Kind::EarlyHints, &0u16.to_ne_bytes()), reject()]).0, refused(false));
+    let mut client = Recorder { body: vec![b"a part".to_vec()], ..Default::default() };
+    let outcome = converse(&mut client, |mut daemon| {
+        daemon.write_all(&frame_of(Kind::Pull, &8u32.to_bytes())).unwrap();
+        take(&mut daemon);
+        daemon.write_all(&reject()).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    });
+    assert_eq!(outcome, refused(false));
+}
+
+#[test]
+fn hints_have_a_bound() {
+    let hint = |bytes: usize| {
+        let mut payload = Vec::new();
+        put_headers(&mut payload, [(&b"X"[..], &*vec![b'y'; bytes])].into_iter());
+        frame_of(Kind::EarlyHints, &payload)
+    };
+    let answered = |hints: Vec<Vec<u8>>| answer(&[hints.concat(), head(200), end(End::Complete)]).0;
+    assert_eq!(answered((0..limits::HINTS).map(|_| hint(9)).collect()), Outcome::Complete);
+    let refused = Outcome::Violated(Violation::Hints, false);
+    assert_eq!(answered((0..=limits::HINTS).map(|_| hint(9)).collect()), refused);
+    assert_eq!(answered(vec![hint(limits::HINTS_BYTES / 2), hint(limits::HINTS_BYTES / 2)]), refused);
 }
 
 #[test]
@@ -282,36 +325,6 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
     let (outcome, took) = queue(true);
     assert_eq!(outcome, Outcome::TimedOut(false));
     assert!(took >= Duration::from_millis(150), "{took:?}");
-}
-
-#[test]
-fn when_the_process_has_ended_nobody_waits_for_what_still_holds_its_sockets() {
-    let ends_after = |read: usize, said: Vec<u8>| {
-        let (mut theirs, ours) = UnixStream::pair().unwrap();
-        ours.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let connection = Connection::over(ours, 1, 2);
-        let looks = std::cell::Cell::new(0);
-        let ended = || {
-            looks.set(looks.get() + 1);
-            let last = looks.get() == 2;
-            if last {
-                // It has read this much of the request, and said this, at the last moment.
-                (&theirs).read_exact(&mut vec![0; read]).unwrap();
-                (&theirs).write_all(&said).unwrap();
-            }
-            looks.get() >= 2
-        };
-        let terms = Terms { silence: Duration::from_secs(60), ended: &ended, ..terms() };
-        let mut client = Recorder::default();
-        let outcome = Conversation::new(&connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
-        theirs.flush().unwrap();
-        (outcome, client.events)
-    };
-    assert_eq!(ends_after(0, Vec::new()).0, Outcome::NotExecuted);
-    assert_eq!(ends_after(REQUEST.len(), Vec::new()).0, Outcome::Lost(false));
-    assert_eq!(ends_after(REQUEST.len(), head(200)).0, Outcome::Lost(true));
-    let whole = ends_after(REQUEST.len(), [head(200), data("all"), end(End::Complete)].concat());
-    assert_eq!(whole, (Outcome::Complete, vec!["head 200".into(), "all End".into()]));
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use wsgi_unix::user::Ids;
 
-use super::descriptors::{FIRST_UNNAMED, close_on_exec_from};
+use super::descriptors::close_on_exec_from;
 
 /// The prepared steps, in the order in which they are carried out (`directives.md` §4.4).
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub struct Steps {
     pub directory: Option<Directory>,
     /// File mode creation mask.
     pub umask: libc::mode_t,
-    /// Become descriptors 3, 4, 5 and 6. Their own numbers must be above.
-    pub descriptors: [OwnedFd; 4],
+    /// Become descriptor 3 and those that follow. Their own numbers must be above.
+    pub descriptors: Vec<OwnedFd>,
 }
 
 /// Where a process works.
@@ -124,7 +124,8 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
         // SAFETY: the source is open and above all targets; the targets' old meanings end with exec anyway.
         check(unsafe { libc::dup2(fd.as_raw_fd(), number) }, Step::Descriptors)?;
     }
-    close_on_exec_from(FIRST_UNNAMED);
+    // By the contract there are few, so the sum is the first number without a meaning in this process.
+    close_on_exec_from(3 + steps.descriptors.len() as RawFd);
     Ok(())
 }
 

@@ -3,17 +3,14 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// The first descriptor that neither the contract with the parent nor that with the daemons names. See `docs/architecture.md`.
-pub const FIRST_UNNAMED: RawFd = 7;
-
-/// Linux passes no more descriptors with one message (SCM_MAX_FD).
-const MOST_PASSED: usize = 253;
+pub const FIRST_UNNAMED: RawFd = 8;
 
 /// What the Apache parent leaves to this process.
 #[derive(Debug)]
@@ -22,17 +19,19 @@ pub struct Inherited {
     pub control: UnixStream,
     /// Descriptor 4.
     pub table: OwnedFd,
-    /// Keep descriptors 5 and 6 taken, which a daemon gets besides: nothing that a new process needs until its exec can then be overwritten.
-    pub placeholders: [OwnedFd; 2],
+    /// Descriptor 5: the board, where there is one.
+    pub board: Option<OwnedFd>,
+    /// Keep the other descriptors taken that have a meaning in a daemon: nothing that a new process needs until its exec can then be overwritten.
+    pub placeholders: Vec<OwnedFd>,
 }
 
-/// Takes descriptors 3 and 4 and closes all that follow, such as Apache's listening sockets. To be called once, before anything is opened.
+/// Takes descriptors 3, 4 and 5 and closes all that follow, such as Apache's listening sockets. To be called once, before anything is opened.
 ///
 /// # Errors
 /// If 3 or 4 is not open: then this process was not started by the Apache module.
 pub fn inherit() -> io::Result<Inherited> {
-    close_from(5);
-    let [control, table] = [3, 4].map(|fd| {
+    close_from(6);
+    let [control, table, board] = [3, 4, 5].map(|fd| {
         // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl below refuses a number
         // that is not open before it is used.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -44,8 +43,14 @@ pub fn inherit() -> io::Result<Inherited> {
             }
         }
     });
-    let null = || std::fs::File::open("/dev/null").map(OwnedFd::from);
-    Ok(Inherited { control: control?.into(), table: table?, placeholders: [null()?, null()?] })
+    let mut inherited = Inherited { control: control?.into(), table: table?, board: board.ok(), placeholders: vec![] };
+    loop {
+        let placeholder = OwnedFd::from(std::fs::File::open("/dev/null")?);
+        if placeholder.as_raw_fd() >= FIRST_UNNAMED {
+            return Ok(inherited);
+        }
+        inherited.placeholders.push(placeholder);
+    }
 }
 
 /// Closes all descriptors from `first` on.
@@ -84,7 +89,7 @@ fn highest() -> RawFd {
 
 /// Reads once; descriptors that come along are appended to `passed`. 0 is the end.
 pub fn receive(from: &UnixStream, buffer: &mut [u8], passed: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_PASSED))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(wsgi_wire::limits::PASSED))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let message = recvmsg(from, &mut [IoSliceMut::new(buffer)], &mut ancillary, RecvFlags::empty())?;
     for item in ancillary.drain() {

@@ -2,24 +2,22 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::Relaxed;
 
-use wsgi_wire::table::{
-    Entry, GROUPS, Group, Header, Page, SIZE, SLOTS, Slot, entry_offset, group_offset, page_offset,
-};
+use wsgi_wire::table::{Entry, GROUPS, Group, Header, SIZE, SLOTS, Slot, entry_offset, group_offset};
 
-/// The whole table, shared with the Apache parent, its children and, page by page, the daemons.
+use super::pages::Pages;
+
+/// The whole table, shared with the Apache parent and its children, and with nobody else.
 #[derive(Debug)]
 pub struct Table {
     base: NonNull<u8>,
-    /// To be handed to daemons.
-    pub file: OwnedFd,
 }
 
 impl Table {
-    /// Maps the memory file.
+    /// Maps the memory file, and closes it.
     ///
     /// # Errors
     /// If it is not as long as a table, or cannot be mapped.
@@ -28,15 +26,7 @@ impl Table {
         if file.metadata()?.len() < SIZE as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the process table is too short"));
         }
-        let file = OwnedFd::from(file);
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: the kernel chooses an address where nothing is mapped; the file has SIZE bytes, and whoever made it never shortens it.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::AddrNotAvailable)?;
-        Ok(Self { base, file })
+        Ok(Self { base: super::map(&file, SIZE)? })
     }
 
     /// The table's header.
@@ -45,13 +35,15 @@ impl Table {
         unsafe { self.base.cast().as_ref() }
     }
 
-    /// A slot, or `None` beyond the last.
-    pub fn slot(&self, index: usize) -> Option<Slot<'_>> {
-        // SAFETY: for an index below SLOTS both are inside the mapping and aligned; every bit pattern is valid for what is made of atomics.
-        (index < SLOTS).then(|| unsafe {
-            let entry = self.base.add(entry_offset(index)).cast::<Entry>().as_ref();
-            Slot { entry, page: self.base.add(page_offset(index)).cast::<Page>().as_ref() }
-        })
+    /// What is believed of the process in a slot, or `None` beyond the last.
+    pub fn entry(&self, slot: usize) -> Option<&Entry> {
+        // SAFETY: for an index below SLOTS it is inside the mapping and aligned; every bit pattern is valid for what is made of atomics.
+        (slot < SLOTS).then(|| unsafe { self.base.add(entry_offset(slot)).cast::<Entry>().as_ref() })
+    }
+
+    /// A slot of a process of the group with these pages, or `None` beyond the last.
+    pub fn slot<'t>(&'t self, slot: usize, pages: &'t Pages) -> Option<Slot<'t>> {
+        Some(Slot { entry: self.entry(slot)?, page: pages.page(slot)? })
     }
 
     /// The record of the group with this key ([`wsgi_wire::table::group_key`]).
@@ -62,9 +54,9 @@ impl Table {
         (0..used).map(record).find(|group| group.is_used() && group.key() == key)
     }
 
-    /// All slots with their indexes.
-    pub fn slots(&self) -> impl Iterator<Item = (usize, Slot<'_>)> {
-        (0..SLOTS).filter_map(|index| Some((index, self.slot(index)?)))
+    /// All entries with the indexes of their slots.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        (0..SLOTS).filter_map(|index| Some((index, self.entry(index)?)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The Apache parent's side of a supervisor, and daemons that are not real.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -28,17 +28,42 @@ pub struct Supervised {
     pub dir: TempDir,
     child: Child,
     control: Option<UnixStream>,
-    table: File,
+    memory: Memory,
     generation: u32,
+}
+
+/// What Apache and its supervisor share.
+pub struct Memory {
+    table: File,
+    /// The pages of each group.
+    pages: HashMap<Vec<u8>, File>,
+}
+
+impl Memory {
+    pub fn new() -> Self {
+        Self { table: memory(table::SIZE), pages: HashMap::new() }
+    }
+
+    /// As if a supervisor had started a process and died: its group, pid and when it began.
+    pub fn occupy(&self, slot: usize, group: &[u8], pid: u32, born: u64) {
+        let mut entry = Vec::new();
+        [State::Ready as u32, pid, 1, 1].iter().for_each(|number| entry.extend(number.to_ne_bytes()));
+        [table::group_key(group), 1, 1, born].iter().for_each(|number| entry.extend(number.to_ne_bytes()));
+        self.table.write_all_at(&entry, table::entry_offset(slot) as u64).unwrap();
+    }
+}
+
+fn memory(size: usize) -> File {
+    File::from(wsgi_unix::shared_memory::create(c"test", size).unwrap())
 }
 
 impl Supervised {
     pub fn start() -> Self {
-        Self::start_with(tempfile::tempdir().unwrap(), empty_table())
+        Self::start_with(tempfile::tempdir().unwrap(), Memory::new())
     }
 
-    /// With a table that another supervisor has used.
-    pub fn start_with(dir: TempDir, table: File) -> Self {
+    /// With the memory that another supervisor has used.
+    pub fn start_with(dir: TempDir, memory: Memory) -> Self {
         for folder in ["facts", "run", "home/bin"] {
             fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
@@ -54,14 +79,17 @@ impl Supervised {
         let log = File::create(dir.path().join("supervisor.log")).unwrap();
         let child = Command::new("/bin/sh")
             // Safe code can only set descriptors 0 to 2, so a shell moves them.
-            .args(["-c", "umask 022; trap '' PIPE USR2; exec \"$0\" 3<&0 4<&1 0</dev/null 1>&2 7</etc/passwd"])
+            .args([
+                "-c",
+                "umask 022; trap '' PIPE USR2; exec \"$0\" 3<&0 4<&1 0</dev/null 1>&2 7</etc/passwd 9</etc/passwd",
+            ])
             .arg(env!("CARGO_BIN_EXE_mod_wsgi-supervisor"))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(table.try_clone().unwrap())
+            .stdout(memory.table.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        Self { dir, child, control: Some(ours), table, generation: 0 }
+        Self { dir, child, control: Some(ours), memory, generation: 0 }
     }
 
     /// A group whose daemons are the fake one.
@@ -110,9 +138,13 @@ impl Supervised {
         let mut data = Vec::new();
         frame::put(&mut data, Kind::Configure, |out| message.put(out)).unwrap();
         let control = self.control.as_ref().unwrap();
-        let fds = logs.each_ref().map(|log| log.as_fd());
+        for group in &message.groups {
+            self.memory.pages.entry(group.daemon.group.to_vec()).or_insert_with(|| memory(table::PAGES));
+        }
+        let pages = message.groups.iter().map(|group| self.memory.pages[group.daemon.group.as_ref()].as_fd());
+        let fds: Vec<_> = logs.iter().map(|log| log.as_fd()).chain(pages).collect();
         let (first, rest) = data.split_at(1);
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(100))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
         sendmsg(control, &[IoSlice::new(first)], &mut ancillary, SendFlags::empty()).unwrap();
@@ -153,13 +185,13 @@ impl Supervised {
         self.control = None;
     }
 
-    /// Kills the supervisor itself; the table and the folder are left.
-    pub fn kill(mut self) -> (TempDir, File) {
+    /// Kills the supervisor itself; the memory and the folder are left.
+    pub fn kill(mut self) -> (TempDir, Memory) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         // The daemons live on.
-        (dir, std::mem::replace(&mut self.table, empty_table()))
+        (dir, std::mem::replace(&mut self.memory, Memory::new()))
     }
 
     /// Waits for the end; the exit code.
@@ -213,7 +245,7 @@ impl Supervised {
 
     fn number(&self, slot: usize, field: usize) -> u32 {
         let mut bytes = [0; 4];
-        self.table.read_exact_at(&mut bytes, (table::entry_offset(slot) + field) as u64).unwrap();
+        self.memory.table.read_exact_at(&mut bytes, (table::entry_offset(slot) + field) as u64).unwrap();
         u32::from_ne_bytes(bytes)
     }
 
@@ -258,12 +290,6 @@ impl Drop for Supervised {
     }
 }
 
-fn empty_table() -> File {
-    let table = File::from(memfd_create("table", MemfdFlags::CLOEXEC).unwrap());
-    table.set_len(table::SIZE as u64).unwrap();
-    table
-}
-
 fn daemon(name: &str) -> Daemon {
     Daemon {
         group: name.into(),
@@ -301,7 +327,6 @@ fn daemon(name: &str) -> Daemon {
         server_metrics: false,
         interpreters: vec![],
         sole_application: false,
-        interpreter_limit: wsgi_wire::limits::INTERPRETERS,
         free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,

@@ -1,0 +1,108 @@
+//! What the fuzz targets in `fuzz/` call: everything of the engine that reads bytes of an Apache child, of the supervisor or of an application,
+//! without Python. Compiled for them and for the unit tests, which try the corpus.
+
+#[cfg(fuzzing)]
+mod connection;
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use crate::body::Body;
+use crate::control::Control;
+use crate::lines::Lines;
+use crate::response::{Head, Response};
+
+/// What a target does with its input. It panics where a promise is broken.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their folders in `fuzz/corpus`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("orders", orders),
+    ("body", body),
+    ("response", response),
+    // Routes hold objects of Python, which the unit tests are not linked with.
+    #[cfg(fuzzing)]
+    ("connection", connection::connection),
+];
+
+/// How much of an input goes over a socket: its buffer holds it.
+const LONGEST: usize = 32 << 10;
+
+/// A socket on which this has come, and then an end.
+fn socket(data: &[u8]) -> Option<(UnixStream, UnixStream)> {
+    let (mut theirs, ours) = UnixStream::pair().ok()?;
+    theirs.write_all(&data[..data.len().min(LONGEST)]).ok()?;
+    theirs.shutdown(Shutdown::Write).ok()?;
+    theirs.set_nonblocking(true).ok()?;
+    Some((theirs, ours))
+}
+
+/// What the supervisor sends: the settings, then orders.
+pub fn orders(data: &[u8]) {
+    let Some((_supervisor, ours)) = socket(data) else { return };
+    let mut control = Control::new(OwnedFd::from(ours).into());
+    if control.settings().is_ok() {
+        while control.orders().is_ok() {}
+    }
+}
+
+/// A request body in pieces, and how it is read: the first byte says by how much.
+pub fn body(data: &[u8]) {
+    let Some((how, content)) = data.split_first() else { return };
+    let step = usize::from(how >> 1) + 1;
+    let (mut body, mut pieces, mut read) = (Body::to_come(), content.chunks(step).map(<[u8]>::to_vec), Vec::new());
+    loop {
+        let outcome = if how & 1 == 0 { body.read(Some(step)) } else { body.read_line(Some(2 * step)) };
+        match outcome {
+            Ok(piece) if piece.is_empty() => break,
+            Ok(piece) => read.extend(piece),
+            Err(most) => {
+                assert!(most > 0);
+                body.arrived(pieces.next());
+            }
+        }
+    }
+    assert_eq!(read, content, "all of a body is read, in order");
+}
+
+/// What an application gives to `start_response` and prints: a status line, then header lines, then text.
+pub fn response(data: &[u8]) {
+    let mut lines = data.splitn(20, |byte| *byte == b'\n');
+    let Ok(mut head) = Head::new(lines.next().unwrap_or_default()) else { return };
+    for line in lines.by_ref() {
+        let mut parts = line.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec);
+        let _ = head.push(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    }
+    let mut text = Lines::default();
+    for piece in data.chunks(7) {
+        text.write(piece, data.len() % 3 == 0, &mut |_| {});
+        text.flush(&mut |_| {});
+    }
+    text.end(&mut |_| {});
+    let mut response = Response::new(data.len() % 2 == 0);
+    response.start(head);
+    let Ok(head) = response.commit(Some(data.len() as u64)) else { return };
+    for (name, value) in &head.headers {
+        assert!(!name.is_empty() && name.iter().all(u8::is_ascii_graphic), "a name is a token");
+        assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "a value is one line");
+    }
+    let lengths = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length"));
+    assert!(lengths.count() <= 1, "there is one length");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_survives_its_corpus() {
+        for (name, target) in TARGETS {
+            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+            let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert!(!files.is_empty(), "{name} has no corpus");
+            files.iter().for_each(|file| target(&std::fs::read(file).unwrap()));
+        }
+    }
+}

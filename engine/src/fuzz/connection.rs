@@ -1,0 +1,74 @@
+//! The state machine of a connection, over a socket pair.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::request::{Body as RequestBody, Hello, Request};
+use wsgi_wire::response::{End, Reject};
+
+use super::{LONGEST, socket};
+use crate::connection::{Broken, Connection};
+use crate::exchange::Exchange;
+use crate::response::Head;
+
+/// The secret of the process that is spoken to.
+const SECRET: u64 = 0x0102_0304_0506_0708;
+
+/// What an Apache child sends, or somebody who has found the socket: input that does not begin with a `Hello` is put behind a right one.
+pub fn connection(data: &[u8]) {
+    let mut stream = Vec::new();
+    if data.get(4) != Some(&(Kind::Hello as u8)) {
+        let hello = Hello { version: wsgi_wire::VERSION, secret: SECRET };
+        let written = frame::put(&mut stream, Kind::Hello, |out| hello.put(out));
+        assert!(written.is_ok(), "a greeting is short");
+    }
+    stream.extend_from_slice(data);
+    let Some((mut child, ours)) = socket(&stream) else { return };
+    let mut connection = Connection::new(OwnedFd::from(ours).into(), Some(Duration::from_secs(1)));
+    let mut requests = 0;
+    let why = loop {
+        let arrived = match connection.receive(SECRET) {
+            Ok(Some(arrived)) => arrived,
+            Ok(None) => panic!("the end of the stream is no pause"),
+            Err(why) => break why,
+        };
+        requests += 1;
+        let Ok(request) = Request::decode(arrived.payload()) else {
+            assert!(connection.refuse(400).is_ok());
+            connection.done_with(arrived);
+            continue;
+        };
+        let pulls = matches!(request.body, RequestBody::Pull(_));
+        assert!(request.vars.into_iter().all(|variable| variable.is_ok()));
+        connection.done_with(arrived);
+        if requests % 5 == 0 {
+            assert!(connection.reject(Reject::Draining).is_ok());
+        } else {
+            answer(&mut connection, pulls);
+        }
+        // Somebody has to read, or the answers stay in the socket.
+        let _ = child.read(&mut [0; LONGEST]);
+    };
+    assert!(requests == 0 || !matches!(why, Broken::Stranger), "who has been greeted is no stranger");
+}
+
+fn answer(connection: &mut Connection, pulls: bool) {
+    let mut body = Vec::new();
+    while pulls {
+        match connection.pull(64) {
+            Ok(Some(piece)) => body.extend(piece),
+            Ok(None) => break,
+            Err(_) => {
+                let _ = connection.flush(false);
+                return;
+            }
+        }
+    }
+    connection.head(&Head { status: 200, reason: b"OK".to_vec(), headers: Vec::new() });
+    connection.data(&body[..body.len().min(64)]);
+    connection.end(End::Complete);
+    assert!(connection.flush(true).is_ok());
+}

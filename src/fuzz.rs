@@ -1,0 +1,246 @@
+//! What the fuzz targets in `fuzz/` call: everything of the Apache half that reads bytes of a daemon process, of a client or of a configuration,
+//! without Apache. Compiled for them and for the unit tests, which try the corpus.
+#![forbid(unsafe_code)]
+
+use std::io::{IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::record::LogRecord;
+use wsgi_wire::request::BodyError;
+use wsgi_wire::response::{File, Head, Headers};
+
+use crate::directives::words;
+use crate::policy::{alias, path, proxies};
+use crate::relay::connection::Connection;
+use crate::relay::conversation::{Conversation, Outcome, Terms};
+use crate::relay::inbox::Inbox;
+use crate::relay::violation::Violation;
+use crate::relay::{Client, Halt, Then, passed};
+use crate::status::question;
+
+/// What a target does with its input. It panics where a promise is broken.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their folders in `fuzz/corpus`.
+pub const TARGETS: &[(&str, Target)] =
+    &[("conversation", conversation), ("words", words), ("proxies", proxies), ("requests", requests)];
+
+/// How much of an input a conversation takes: the buffer of a socket holds it.
+const LONGEST: usize = 32 << 10;
+
+/// A client that holds the relay to the order of a response.
+#[derive(Default)]
+struct Witness {
+    bodies: usize,
+    headed: bool,
+    refused: bool,
+    ended: bool,
+    gone: bool,
+}
+
+impl Witness {
+    fn goes_on(&self) {
+        assert!(!self.refused && !self.ended && !self.gone, "nothing is passed on after the end of a response");
+    }
+
+    /// Whether the client is still there, by what was sent.
+    fn content(&mut self, content: &[u8]) -> Result<(), Halt> {
+        assert!(self.headed, "content comes behind the head");
+        self.goes_on();
+        self.gone = content.starts_with(b"bye");
+        if self.gone { Err(Halt::Gone) } else { Ok(()) }
+    }
+}
+
+impl Client for Witness {
+    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        assert!(max <= wsgi_wire::limits::PULL as usize);
+        self.bodies += 1;
+        match self.bodies {
+            1 | 2 if max > 0 => out.extend_from_slice(&b"body"[..max.min(4)]),
+            3 => return Err(BodyError::TimedOut),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn log(&mut self, record: &LogRecord) {
+        let _ = wsgi_wire::text::texts(record);
+    }
+
+    fn early_hints(&mut self, headers: Headers<'_>) {
+        assert!(!self.headed, "hints come before the head");
+        assert!(headers.into_iter().all(|line| line.is_ok()));
+    }
+
+    fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
+        assert!(!self.headed, "there is one head");
+        self.headed = true;
+        let _ = crate::hooks::answer::judge(head, false, true);
+        self.refused = head.status == 599;
+        if self.refused { Err(500) } else { Ok(()) }
+    }
+
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
+        self.content(pieces.first().copied().unwrap_or_default())?;
+        self.ended = then == Then::End;
+        Ok(())
+    }
+
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt> {
+        passed::check(file.as_fd(), piece).map_err(Violation::from)?;
+        self.content(b"")?;
+        self.ended = piece.whole;
+        Ok(())
+    }
+}
+
+/// What a daemon process sends as the answer to a request. Each `File` frame comes with a descriptor.
+pub fn conversation(data: &[u8]) {
+    let data = &data[..data.len().min(LONGEST)];
+    let Ok((mut daemon, child)) = UnixStream::pair() else { return };
+    send_as_daemon(&daemon, data);
+    // All is there and nothing more comes: whoever waits has misunderstood.
+    let ended = daemon.shutdown(Shutdown::Write).is_ok() && child.set_nonblocking(true).is_ok();
+    assert!(ended, "a socket pair is shut down");
+    let connection = Connection::over(child, 1, 2);
+    let (mut inbox, mut client) = (Inbox::default(), Witness::default());
+    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence: Duration::ZERO, answered: &|| {} };
+    let outcome = Conversation::new(&connection, &mut inbox, &mut client, terms).run(b"request");
+    match outcome {
+        Outcome::Complete => assert!(client.headed && client.ended, "a whole response has a head and an end"),
+        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) | Outcome::Violated(_, true) => {
+            assert!(client.headed, "{outcome:?} comes behind a head");
+        }
+        Outcome::Failed(_)
+        | Outcome::Rejected(_)
+        | Outcome::Lost(false)
+        | Outcome::TimedOut(false)
+        | Outcome::Violated(_, false) => {
+            assert!(!client.headed, "{outcome:?} leaves the response to others");
+        }
+        Outcome::Refused(_) => assert!(client.refused),
+        Outcome::ClientGone => assert!(client.gone),
+        Outcome::NotExecuted | Outcome::Unread => panic!("{outcome:?} where the process has read the request"),
+    }
+    let mut sent = Vec::new();
+    drop(connection);
+    let _ = daemon.read_to_end(&mut sent);
+    let mut rest = sent.strip_prefix(b"request").unwrap_or_default();
+    while let Ok(Some(frame)) = frame::first(rest) {
+        assert!(matches!(frame.kind, Kind::Body | Kind::BodyEnd | Kind::BodyError));
+        rest = &rest[frame.size()..];
+    }
+    assert!(rest.is_empty(), "the process gets whole frames");
+}
+
+fn send_as_daemon(daemon: &UnixStream, mut data: &[u8]) {
+    let file =
+        match memfd_create("response", MemfdFlags::CLOEXEC).and_then(|file| ftruncate(&file, 4096).map(|()| file)) {
+            Ok(file) => file,
+            Err(error) => panic!("no memory file: {error}"),
+        };
+    while !data.is_empty() {
+        let (size, has_file) = match frame::first(data) {
+            Ok(Some(frame)) => (frame.size(), frame.kind == Kind::File),
+            _ => (data.len(), false),
+        };
+        let descriptors = [file.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if has_file {
+            control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let Ok(sent) = sendmsg(daemon, &[IoSlice::new(&data[..size])], &mut control, flags) else { return };
+        data = &data[sent..];
+    }
+}
+
+/// A line of a configuration.
+pub fn words(line: &[u8]) {
+    let found = words::all(line);
+    assert!(found.iter().map(Vec::len).sum::<usize>() <= line.len(), "words are parts of the line");
+    for word in &found {
+        let quoted = quote(word);
+        assert_eq!(words::all(&quoted), std::slice::from_ref(word), "a quoted word comes back");
+    }
+    let _ = (words::one(line, "one"), words::flag(line));
+    let mut rest = line;
+    while let Ok(Some(value)) = words::option(&mut rest, &["a", "home", "threads"]) {
+        let _ = value.number(-20..=20_i64);
+        let _ = (value.size(512), value.bytes(), value.seconds(), value.octal(), value.flag());
+        assert!(value.positive().map_or(true, |number| number > 0.0 && number.is_finite()));
+        assert!(value.clone().absolute().map_or(true, |file| file.starts_with(b"/")));
+        assert!(value.clone().paths().iter().all(|entry| !entry.contains(&b':')));
+        let _ = (value.clone().text(), value.group());
+    }
+}
+
+fn quote(word: &[u8]) -> Vec<u8> {
+    let escaped = word.iter().flat_map(|byte| match byte {
+        b'"' | b'\\' => vec![b'\\', *byte],
+        _ => vec![*byte],
+    });
+    [b'"'].into_iter().chain(escaped).chain([b'"']).collect()
+}
+
+/// Subnets of proxies, the client's address and the headers that a proxy may set, a line each.
+pub fn proxies(data: &[u8]) {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let subnets: Vec<_> = next().split(|byte| *byte == b' ').filter_map(proxies::Subnet::parse).collect();
+    let declared: Vec<_> = next().split(|byte| *byte == b' ').filter_map(proxies::TrustedHeader::parse).collect();
+    let (peer, value) = (next(), next());
+    if let Some(address) = std::str::from_utf8(peer).ok().and_then(|text| text.parse().ok()) {
+        let alone = proxies::Subnet::parse(peer);
+        assert!(alone.is_none_or(|subnet| subnet.contains(address)), "an address is in the subnet of itself");
+    }
+    for known in [None, Some(&subnets[..])] {
+        let changes = proxies::apply(&declared, known, peer, |_| (!value.is_empty()).then_some(value));
+        if let Some(client) = &changes.remote_addr {
+            assert!(value.windows(client.len().max(1)).any(|part| part == client), "nobody makes addresses up");
+        }
+        for name in ["X-Forwarded-For", "X-Forwarded-Proto", "Host"] {
+            let _ = changes.removes(name.as_bytes());
+        }
+    }
+}
+
+/// Where a request goes: its line, an alias, an `Accept` header.
+pub fn requests(data: &[u8]) {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let mut next = || lines.next().unwrap_or_default();
+    let (line, prefix, accept) = (next(), next(), next());
+    let target = path::request_target(line);
+    let (uri, query) = target.split_at(target.iter().position(|byte| *byte == b'?').unwrap_or(target.len()));
+    if let Some(taken) = alias::prefix(uri, prefix) {
+        let file = alias::filename(b"/srv/site", uri, prefix, taken);
+        assert!(taken <= uri.len() && file.starts_with(b"/srv/site"));
+    }
+    assert!(!path::single_slashes(uri).windows(2).any(|two| two == b"//"));
+    let _ = path::inside(prefix, uri);
+    let _ = question::understand(uri, query.strip_prefix(b"?").unwrap_or_default(), Some(accept));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_survives_its_corpus() {
+        for (name, target) in TARGETS {
+            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert!(!files.is_empty(), "{name} has no corpus");
+            files.iter().for_each(|file| target(&std::fs::read(file).unwrap()));
+        }
+    }
+}

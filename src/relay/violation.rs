@@ -1,0 +1,33 @@
+//! What a daemon process may not send. Its application can write to its connections itself, so nothing of it is believed.
+#![forbid(unsafe_code)]
+
+use wsgi_wire::codec::Malformed;
+use wsgi_wire::frame::Kind;
+
+use super::passed::Unsendable;
+
+/// Why nothing more of an answer is taken, and no other request goes over its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A frame is not what its kind should be.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A frame where none of its kind may be.
+    #[error("a frame of the kind {0:?} has no place there")]
+    OutOfPlace(Kind),
+    /// A file without its descriptor.
+    #[error("a file comes without its descriptor")]
+    NoDescriptor,
+    /// A descriptor that no response can be read from.
+    #[error(transparent)]
+    File(#[from] Unsendable),
+    /// More content than announced.
+    #[error("there is more content than its Content-Length announces")]
+    Overlong,
+    /// Less content than announced, and said to be whole.
+    #[error("the response ends before the content that its Content-Length announces")]
+    Short,
+    /// More early hints than one request may give.
+    #[error("there are more early hints than one request may give")]
+    Hints,
+}

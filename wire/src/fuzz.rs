@@ -1,0 +1,211 @@
+//! What the fuzz targets in `fuzz/` call: every decoder here, and every text that is made of what was decoded. Compiled for them and for the unit
+//! tests, which try the corpus.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::codec::Wire;
+use crate::control::{Configure, Drain, Draining, Ready, Restart, Restarted, Retiring};
+use crate::json::{self, Context};
+use crate::names::Name;
+use crate::record::{LocalTime, LogRecord};
+use crate::recorder::{self, Recording};
+use crate::request::{self, BodyError, Hello, Request, Route};
+use crate::response::{self, Fail, File, Head, Headers};
+use crate::scoreboard::Scoreboard;
+use crate::settings::{Daemon, Preload};
+use crate::table::{self, Entry, Page, Slot, State, Wanted};
+use crate::{environment, frame, text};
+
+/// What a target does with its input. It panics where a promise is broken.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their folders in `fuzz/corpus`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("frames", frames),
+    ("messages", messages),
+    ("records", records),
+    ("recorder", recorder),
+    ("table", table),
+    ("environment", environment),
+];
+
+/// A stream of frames in either direction of a connection.
+pub fn frames(data: &[u8]) {
+    let mut rest = data;
+    while let Ok(Some(found)) = frame::first(rest) {
+        assert_eq!(frame::needed(rest), found.size());
+        payload(found.payload);
+        rest = &rest[found.size()..];
+    }
+    payload(data);
+}
+
+/// Whatever a payload is accepted as is read to its end, and would be written the same way.
+fn payload(data: &[u8]) {
+    if let Ok(route) = Route::decode(data) {
+        let mut again = route.id.to_bytes();
+        request::put_route(&mut again, route.script, route.application_group, route.callable, route.rules, |writer| {
+            route.vars.clone().flatten().for_each(|(name, value)| writer.push(name, value));
+        });
+        // A known name may be spelled.
+        assert!(again.len() <= data.len() && Route::decode(&again).is_ok());
+    }
+    if let Ok(found) = Request::decode(data) {
+        for variable in found.vars.clone() {
+            assert!(variable.is_ok_and(|(name, _)| Name::of(name.text()).text() == name.text()));
+        }
+        let mut again = Vec::new();
+        request::put_request(&mut again, &found.facts, found.body, |writer| {
+            found.vars.clone().flatten().for_each(|(name, value)| writer.push(name, value));
+        });
+        assert_eq!(again, data);
+    }
+    if let Ok(head) = Head::decode(data) {
+        let mut again = Vec::new();
+        response::put_head(&mut again, head.status, head.reason, head.headers.clone().flatten());
+        assert_eq!(again, data);
+    }
+    if let Ok(hints) = Headers::decode(data) {
+        let mut again = Vec::new();
+        response::put_headers(&mut again, hints.clone().flatten());
+        assert_eq!(again, data);
+    }
+}
+
+/// The messages of control sockets and the small ones of connections: there is one encoding for each value.
+pub fn messages(data: &[u8]) {
+    fn canonical<T: Wire>(data: &[u8]) {
+        if let Ok(message) = T::from_bytes(data) {
+            assert_eq!(message.to_bytes(), data, "a message is what was written");
+        }
+    }
+    canonical::<Configure>(data);
+    canonical::<Daemon>(data);
+    canonical::<Preload>(data);
+    canonical::<Drain>(data);
+    canonical::<Draining>(data);
+    canonical::<Ready>(data);
+    canonical::<Retiring>(data);
+    canonical::<Restart>(data);
+    canonical::<Restarted>(data);
+    canonical::<Hello>(data);
+    canonical::<BodyError>(data);
+    canonical::<File>(data);
+    canonical::<Fail>(data);
+    canonical::<LogRecord>(data);
+    canonical::<Scoreboard>(data);
+}
+
+/// A record of the application's, and the lines that it becomes.
+pub fn records(data: &[u8]) {
+    let Ok(record) = LogRecord::from_bytes(data) else { return };
+    let at = LocalTime {
+        year: 2026,
+        month: 0,
+        day: 1,
+        weekday: 4,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        microsecond: 0,
+        offset: 0,
+    };
+    let lines = text::lines(at, &record);
+    assert_eq!(lines.lines().count(), text::texts(&record).len(), "no text forges a line");
+    assert!(lines.chars().all(|c| c == '\n' || !c.is_control()), "no text controls a terminal");
+    let context = Context { process_group: Some(data), ..Context::default() };
+    let line = json::line(at, &record, &context);
+    assert_eq!(line.lines().count(), 1, "a record is a line");
+    assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "a line is JSON");
+    let _ = record.headline();
+}
+
+/// What an application has left in the flight recorder of its process.
+pub fn recorder(data: &[u8]) {
+    let threads = 2;
+    let mut file = data[..data.len().min(recorder::size(threads))].to_vec();
+    assert_eq!(Recording::read(&file, threads).is_ok(), file.len() == recorder::size(threads));
+    file.resize(recorder::size(threads), 0);
+    // The text of a short input is the report, too.
+    let report = data.len().min(recorder::REPORT);
+    file[recorder::report_offset(threads)..][..report].copy_from_slice(&data[..report]);
+    let Ok(recording) = Recording::read(&file, threads) else { panic!("a file of this length is read") };
+    assert!(recording.activities.len() <= recorder::entries(threads));
+    let told = recorder::list(&recording.activities, 1e9);
+    assert!(told.len() <= recorder::entries(threads) * 4 * recorder::ENTRY, "little is told of an entry");
+}
+
+/// Steps that Apache children, the supervisor and a hostile daemon take in the process table.
+pub fn table(data: &[u8]) {
+    let memory: [(Entry, Page); 4] = Default::default();
+    let slot = |number: u8| {
+        let (entry, page) = &memory[usize::from(number) % memory.len()];
+        Slot { entry, page }
+    };
+    let groups = [table::group_key(b"one"), table::group_key(b"two")];
+    let mut claims: Vec<(Slot<'_>, u32)> = Vec::new();
+    for step in data.chunks_exact(3) {
+        let (group, place) = (groups[usize::from(step[1]) % 2], slot(step[1] >> 1));
+        let threads = u32::from(step[2] % 4);
+        match step[0] % 8 {
+            0 => place.occupy(group, threads, 1),
+            1 => place.admit(),
+            2 => place.set_state(State::try_from(step[2] % 5).unwrap_or(State::Free)),
+            // All that an application can do is to write into its page.
+            3 => place.page.in_flight.store(u32::from(step[2]) << 24, Relaxed),
+            4 => place.page.busy.store(u32::from(step[2]) << 24, Relaxed),
+            5 => [Page::hold, Page::resume, Page::leave][usize::from(step[2]) % 3](place.page),
+            6 => {
+                let wanted = [Wanted::Free, Wanted::Idle, Wanted::Any][usize::from(step[2]) % 3];
+                let slots = memory.iter().map(|(entry, page)| Slot { entry, page });
+                if let Some(index) = table::claim(slots, group, &[usize::from(step[2] >> 4)], wanted) {
+                    let (entry, page) = &memory[index];
+                    let claimed = Slot { entry, page };
+                    assert!(claimed.is_of(group), "a request goes to its own group");
+                    assert_eq!(claimed.state(), State::Ready, "and to a process that takes requests");
+                    assert_ne!(index, usize::from(step[2] >> 4), "not to one that has turned it away");
+                    claims.push((claimed, entry.serial.load(Relaxed)));
+                }
+            }
+            _ => {
+                if let Some((claimed, serial)) = claims.pop() {
+                    let before = claimed.page.in_flight.load(Relaxed);
+                    table::answered(claimed, serial);
+                    table::release(claimed, serial);
+                    let after = claimed.page.in_flight.load(Relaxed);
+                    assert!(after == before || after + 1 == before, "a counter goes down by one, and never below zero");
+                }
+            }
+        }
+        let _ = (place.taken(), place.waiting(), place.entry.is_free());
+    }
+}
+
+/// The text of an `env-file`.
+pub fn environment(data: &[u8]) {
+    let mut found = Vec::new();
+    let outcome = environment::read(data, |name, value| found.push((name.to_vec(), value.to_vec())));
+    for (name, value) in &found {
+        assert_eq!(environment::check(name, value), Ok(()), "what is read may be set");
+        assert!(value.len() <= data.len());
+        assert_eq!(environment::assignment(&[name, &b"="[..], value].concat()), Ok((&name[..], &value[..])));
+    }
+    if let Err((line, _)) = outcome {
+        assert!((1..=data.split(|byte| *byte == b'\n').count()).contains(&line), "an error names a line of the file");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_survives_its_corpus() {
+        for (name, target) in TARGETS {
+            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+            let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert!(!files.is_empty(), "{name} has no corpus");
+            files.iter().for_each(|file| target(&std::fs::read(file).unwrap()));
+        }
+    }
+}
