@@ -3,11 +3,13 @@
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket, socket_with};
+use rustix::process::{Pid, test_kill_process};
+use wsgi_unix::files;
 use wsgi_unix::user::shown;
 use wsgi_wire::control::Spawn;
 
@@ -48,7 +50,7 @@ impl SocketFile {
     pub fn bind(path: PathBuf, spawn: &Spawn) -> Result<(Self, OwnedFd), Unbound> {
         let (file, socket) = Self::make(path, spawn)?;
         if let Some(uid) = spawn.socket_user {
-            lchown(&file.path, Some(uid), None).map_err(|reason| Unbound::Given {
+            files::give_socket(&file.path, uid).map_err(|reason| Unbound::Given {
                 path: file.path.clone(),
                 user: uid,
                 reason,
@@ -108,18 +110,73 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the sockets that an earlier supervisor of this Apache parent has left, by their common beginning `<prefix>.<parent>.`, but for those that
-/// are in use.
+/// Removes the sockets that are left: by an earlier supervisor of this Apache parent, but for those `in_use`; and by parents that have ended, and
+/// with them all who listened.
 pub fn remove_stale(prefix: &str, parent: u32, in_use: &[String]) {
-    let beginning = format!("{prefix}.{parent}.");
-    let Some(directory) = Path::new(&beginning).parent() else { return };
+    let Some(directory) = Path::new(prefix).parent() else { return };
     for entry in directory.read_dir().into_iter().flatten().flatten() {
         let path = entry.path();
-        let ours = path.to_str().is_some_and(|path| {
-            path.starts_with(&beginning) && path.ends_with(".sock") && !in_use.iter().any(|used| used == path)
-        });
-        if ours {
+        let Some((text, of)) = path.to_str().and_then(|text| Some((text, parent_of(text, prefix)?))) else { continue };
+        let left =
+            if of == parent { !in_use.iter().any(|used| used == text) } else { !lives(of) && nobody_listens(&path) };
+        if left {
             let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// The Apache parent in the name of a socket, `<prefix>.<parent>.….sock`.
+fn parent_of(path: &str, prefix: &str) -> Option<u32> {
+    let (parent, rest) = path.strip_prefix(prefix)?.strip_prefix('.')?.split_once('.')?;
+    parent.parse().ok().filter(|_| rest.ends_with("sock"))
+}
+
+fn lives(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+/// Whether whoever has bound the socket is gone: its daemons serve on for a while when a parent has died.
+fn nobody_listens(path: &Path) -> bool {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let connected = SocketAddrUnix::new(path).and_then(|address| {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        connect(&socket, &address)
+    });
+    connected == Err(Errno::CONNREFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_sockets_that_nobody_needs_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = folder.path().join("wsgi").to_str().unwrap().to_owned();
+        let mut ended = Command::new("true").spawn().unwrap();
+        let gone = ended.id();
+        ended.wait().unwrap();
+        let own = std::process::id();
+        let names = [
+            (format!("{prefix}.{own}.0.1.sock"), true),
+            (format!("{prefix}.{own}.1.2.sock"), false),
+            (format!("{prefix}.{gone}.0.1.sock"), false),
+            (format!("{prefix}.{gone}.control.sock"), false),
+            (format!("{prefix}.{gone}.2.3.sock"), true),
+            (format!("{prefix}.1.0.1.sock"), true),
+            (format!("{prefix}-other.{gone}.0.1.sock"), true),
+            (format!("{prefix}.{gone}.note"), true),
+        ];
+        let listeners: Vec<_> = names.iter().map(|(name, _)| UnixListener::bind(name).unwrap()).collect();
+        // Of the dead parent one daemon still serves.
+        let _serves = listeners.into_iter().nth(4);
+        remove_stale(&prefix, own, &[names[0].0.clone()]);
+        for (name, stays) in &names {
+            assert_eq!(Path::new(name).exists(), *stays, "{name}");
         }
     }
 }

@@ -73,6 +73,32 @@ pub(super) fn make(parent: &Folder, name: &OsStr, access: Access) -> Result<(), 
     access.apply(&made, &path)
 }
 
+/// Gives a socket that this process has bound to a user. Where others may write to the folder, they may have put something else in its place by
+/// now: nothing is given away but a socket of this process's own user that has no other name.
+///
+/// # Errors
+/// Those of `open`, `fstat` and `chown`, and one for something else.
+#[cfg(target_os = "linux")]
+pub fn give_socket(path: &Path, user: u32) -> std::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let socket = rustix::fs::open(path, flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&socket)?;
+    let is_socket = FileType::from_raw_mode(found.st_mode) == FileType::Socket;
+    if !is_socket || found.st_uid != rustix::process::geteuid().as_raw() || found.st_nlink != 1 {
+        return Err(std::io::Error::other("somebody has put something else in its place"));
+    }
+    Ok(rustix::fs::chownat(&socket, "", Some(Uid::from_raw(user)), None, AtFlags::EMPTY_PATH)?)
+}
+
+/// Gives a socket that this process has bound to a user.
+///
+/// # Errors
+/// Those of `lchown`.
+#[cfg(not(target_os = "linux"))]
+pub fn give_socket(path: &Path, user: u32) -> std::io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(user), None)
+}
+
 /// Writes a file whole, or leaves what was there: under another name first. What is above it has to belong to `owners`; whatever had its name, a
 /// link among it, is replaced.
 ///

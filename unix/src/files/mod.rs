@@ -23,7 +23,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-pub use self::make::{Access, make_folder, write};
+pub use self::make::{Access, give_socket, make_folder, write};
 pub use self::refusal::{Kind, Refused};
 use self::walk::{Folder, check};
 use crate::user::Ids;

@@ -156,6 +156,30 @@ fn folders_are_made_with_their_mode_and_left_alone_afterwards() {
 }
 
 #[test]
+fn only_a_socket_that_was_just_bound_is_given_away() {
+    if cannot_give_away() {
+        return;
+    }
+    let scratch = scratch();
+    let path = scratch.path().join("s");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    give_socket(&path, OTHER).unwrap();
+    assert_eq!(path.symlink_metadata().unwrap().uid(), OTHER);
+    assert!(give_socket(&path, 0).is_err(), "it is not this process's any more");
+    let victim = file(scratch.path(), "victim", 0o600);
+    for (name, link) in [("hard", true), ("soft", false)] {
+        let name = scratch.path().join(name);
+        if link {
+            fs::hard_link(&victim, &name).unwrap()
+        } else {
+            symlink(&victim, &name).unwrap()
+        }
+        assert!(give_socket(&name, OTHER).is_err());
+    }
+    assert_eq!(victim.metadata().unwrap().uid(), 0);
+}
+
+#[test]
 fn files_are_replaced_whole_and_links_are_not_followed() {
     let scratch = scratch();
     let victim = file(scratch.path(), "victim", 0o600);
