@@ -142,6 +142,15 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
     }
 
+    /// How Apache may send a file. By sendfile only where nothing on the way reads it, so that it costs no read, and a whole one, because it stays
+    /// open until the request is over.
+    fn file_ways(&self, piece: &File) -> FileWays {
+        let (r, core) = (&self.r, self.r.core_flags());
+        let wanted = core.sendfile && r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
+        let sendfile = wanted && piece.whole && !r.has_content_filter() && !r.is_https();
+        FileWays { mmap: core.mmap, sendfile }
+    }
+
     fn pass(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
         self.waiting_files = 0;
         self.response.pass(self.r, pieces, then)?;
@@ -227,18 +236,17 @@ impl Client for HttpClient<'_, '_> {
     }
 
     fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt> {
-        let sendable = passed::check(file.as_fd(), piece).map_err(Violation::from)?;
         if self.disposition != Disposition::Send {
             return Ok(());
         }
+        let sendable = passed::check(file.as_fd(), piece).map_err(Violation::from)?;
         if piece.whole && self.begun {
             return Err(Violation::OutOfPlace(Kind::File).into());
         }
         if self.has_content {
             self.count(piece.length)?;
-            let core = self.r.core_flags();
-            let sendfile = core.sendfile && self.r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
-            self.response.add_file(self.r, file, sendable, FileWays { mmap: core.mmap, sendfile })?;
+            let ways = self.file_ways(piece);
+            self.response.add_file(self.r, file, sendable, ways)?;
             self.waiting_files += 1;
         }
         if piece.whole {

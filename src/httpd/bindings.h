@@ -31,7 +31,7 @@ int wsgi_shim_error_status(const apr_bucket_brigade *brigade);
 int wsgi_shim_is_empty(const apr_bucket_brigade *brigade);
 void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket);
 void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_off_t offset, apr_off_t length,
-                           apr_pool_t *pool, int mmap);
+                           apr_pool_t *pool);
 void wsgi_shim_insert_after(apr_bucket *bucket, apr_bucket *next);
 /* A bucket that is in no brigade and has neither type nor data yet. */
 apr_bucket *wsgi_shim_new_bucket(apr_bucket_alloc_t *list);
@@ -52,8 +52,8 @@ void wsgi_shim_log_server(int module_index, int level, const server_rec *s, cons
 #define WSGI_SHIM_SENDFILE 8
 int wsgi_shim_core_flags(const request_rec *r);
 
-/* Makes a descriptor an APR file that is closed with the request. */
-apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const request_rec *r);
+/* Makes a descriptor an APR file for sendfile that is closed with the request. */
+apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, const request_rec *r);
 
 /* Whether one of the output filters has this name, in small letters. */
 int wsgi_shim_has_output_filter(const request_rec *r, const char *name);

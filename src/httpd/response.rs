@@ -242,35 +242,30 @@ impl ResponseBody {
         if piece.length <= SMALL_FILE {
             return Ok(self.add_small_file(r, &file, piece)?);
         }
-        let mmap = piece.sealed && ways.mmap;
-        if mmap {
-            return Ok(self.add_apr_file(r, file, piece, mmap, false)?);
+        let mapped = (piece.sealed && ways.mmap).then(|| super::passed::mapped(r, &file, piece)).flatten();
+        if let Some(bucket) = mapped {
+            // SAFETY: S1; the bucket is made with the allocator of the brigade.
+            unsafe { sys::wsgi_shim_append(self.brigade, bucket) };
+            return Ok(());
         }
         // With a file position of its own, which no application moves. Nobody but who may open the file has that.
         if let Some(own) = ways.sendfile.then(|| passed::reopen(&file)).flatten() {
-            return Ok(self.add_apr_file(r, own, piece, mmap, true)?);
+            return Ok(self.add_apr_file(r, own, piece)?);
         }
-        // SAFETY: S1; the bucket is made with the allocator of the brigade.
+        // SAFETY: as above.
         unsafe { sys::wsgi_shim_append(self.brigade, super::passed::bucket(r, file, piece)) };
         Ok(())
     }
 
-    fn add_apr_file(
-        &mut self,
-        r: &mut Request<'_>,
-        file: OwnedFd,
-        piece: Sendable,
-        mmap: bool,
-        sendfile: bool,
-    ) -> Result<(), Unsendable> {
+    /// Adds a file as APR knows it, which alone can be sent by sendfile(2).
+    fn add_apr_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: Sendable) -> Result<(), Unsendable> {
         let (mut taken, fd) = (std::ptr::null_mut(), file.into_raw_fd());
         // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
         unsafe {
-            if sys::wsgi_shim_take_file(&raw mut taken, fd, sendfile.into(), r.raw()) != 0 {
+            if sys::wsgi_shim_take_file(&raw mut taken, fd, r.raw()) != 0 {
                 return Err(Unsendable::Failed(Errno::NOMEM));
             }
-            let (offset, length) = (piece.offset, piece.length);
-            sys::wsgi_shim_append_file(self.brigade, taken, offset, length, r.rec().pool, mmap.into());
+            sys::wsgi_shim_append_file(self.brigade, taken, piece.offset, piece.length, r.rec().pool);
         }
         Ok(())
     }

@@ -31,13 +31,11 @@ void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket)
 }
 
 void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_off_t offset, apr_off_t length,
-                           apr_pool_t *pool, int mmap)
+                           apr_pool_t *pool)
 {
     apr_bucket *bucket = apr_brigade_insert_file(brigade, file, offset, length, pool);
 #if APR_HAS_MMAP
-    if (!mmap) {
-        apr_bucket_file_enable_mmap(bucket, 0);
-    }
+    apr_bucket_file_enable_mmap(bucket, 0);
 #endif
 }
 
@@ -116,13 +114,10 @@ static apr_status_t close_descriptor(void *fd)
 
 /* A bucket that is set aside makes another apr_file_t of the descriptor, which closes nothing (APR_FOPEN_NOCLEANUP). The pool of the
  * main request closes it: the request ends after its last bucket has been sent. */
-apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, int sendfile, const request_rec *r)
+apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, const request_rec *r)
 {
     apr_os_file_t os = fd;
-    apr_int32_t flags = APR_FOPEN_READ | APR_FOPEN_BINARY;
-    if (sendfile) {
-        flags |= APR_FOPEN_SENDFILE_ENABLED;
-    }
+    apr_int32_t flags = APR_FOPEN_READ | APR_FOPEN_BINARY | APR_FOPEN_SENDFILE_ENABLED;
     while (r->main) {
         r = r->main;
     }

@@ -27,6 +27,10 @@ def application(environ, start_response):
     elif page == "/late":
         start_response("200 OK", headers)(b"")
         return [json.dumps([refused(hints, []), refused(kept[0], [])]).encode()]
+    elif page == "/many":
+        answer = [hints([("X-Number", str(number))]) for number in range(40)]
+    elif page == "/long":
+        answer = hints([("X-Long", "x" * 30_000)] * 3)
     elif page == "/read":
         hints([])
         answer = environ["wsgi.input"].read().decode()
@@ -87,4 +91,18 @@ fn hints_do_not_replace_continue_and_are_not_for_old_clients() {
         assert_eq!((answer.status, answer.interim.as_slice()), (200, &[][..]), "{mode}");
     }
     site.finish();
+}
+
+#[test]
+fn hints_that_are_too_many_or_too_long_are_left_out_and_the_log_tells_once() {
+    for (page, given) in [("/many", 32), ("/long", 0)] {
+        let site = site();
+        for mode in MODES {
+            let answer = site.client().exchange("GET", &format!("{mode}{page}"), &[], b"").expect("an answer");
+            assert_eq!((answer.status, answer.interim.len()), (200, given), "{mode}{page}");
+        }
+        let records = site.log.records_with("early hints are left out");
+        assert_eq!(records.len(), MODES.len(), "{page}: once for each request: {records:?}");
+        site.finish();
+    }
 }

@@ -1,12 +1,13 @@
 //! Whatever frames an application sends, one request gets one response, and the next request its own.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use harness::{Answer, Httpd, Role, Site};
+use harness::{Answer, Builder, Httpd, Role, Site, eventually};
 
 /// Answers with what its page says, written to the connection itself.
 const FORGER: &str = r#"
-import os, struct, sys, tempfile, time
+import fcntl, os, socket, struct, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(__file__))
 from frames import *
 
@@ -26,8 +27,8 @@ def fails(status):
 def data(content):
     return frame(DATA, content)
 
-def memory(size=100_000, flags=0):
-    fd = os.memfd_create("forged", flags)
+def memory(size=100_000):
+    fd = os.memfd_create("forged", os.MFD_ALLOW_SEALING)
     os.write(fd, b"x" * size)
     return fd
 
@@ -95,14 +96,41 @@ FILES = {
     "no-descriptor": lambda: [head(200, PLAIN), frame(FILE, struct.pack("=QQB", 0, 8, True)), COMPLETE],
 }
 
-def shortened(environ):
-    """A file that is cut when a part of it has been sent."""
-    size = 64 << 20
-    fd = os.memfd_create("cut") if environ["QUERY_STRING"] == "memory" else disk(os.O_RDWR, 0)
-    os.ftruncate(fd, size)
-    answer(head(200, PLAIN), file(fd, 0, size), COMPLETE)
+def cut(fd, environ):
+    """Waits until a part of a file is on its way, then shortens it."""
     time.sleep(0.3)
     os.ftruncate(fd, 1000)
+    place, headers = environ["QUERY_STRING"], int("HTTP_ACCEPT_ENCODING" in environ)
+    os.write(2, f"{place} {headers} is short\n".encode())
+
+def shortened(environ, start_response):
+    size, wrapped = 4 << 30, environ["QUERY_STRING"] == "wrapped"
+    fd = os.memfd_create("cut") if environ["QUERY_STRING"] == "memory" else disk(os.O_RDWR, 0)
+    os.ftruncate(fd, size)
+    if not wrapped:
+        answer(head(200, PLAIN), file(fd, 0, size), COMPLETE)
+        return cut(fd, environ)
+    # An honest application whose file somebody else shortens.
+    threading.Thread(target=cut, args=(fd, environ)).start()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return environ["wsgi.file_wrapper"](open(fd, "rb", closefd=False))
+
+def flood(environ):
+    """Files without end, each by a descriptor of its own, for a client that takes none of them."""
+    fd, sent = memory(20_000), 0
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 15) if environ["QUERY_STRING"] == "sealed" else None
+    piece, fd = file(fd, 0, 20_000, False)
+    for connection in connections():
+        connection.sendall(head(200, PLAIN))
+        connection.settimeout(2)
+        try:
+            while sent < 3000:
+                socket.send_fds(connection, [piece], [fd])
+                sent += 1
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            connection.close()
+    os.write(2, f"flood {environ['QUERY_STRING']} is over\n".encode())
 
 def application(environ, start_response):
     _, kind, page = environ["PATH_INFO"].split("/")
@@ -115,7 +143,11 @@ def application(environ, start_response):
             connection.recv(64 << 10)
         answer(frame(REJECT, b"\1"))
     elif kind == "shortened":
-        shortened(environ)
+        wrapper = shortened(environ, start_response)
+        if wrapper:
+            return wrapper
+    elif kind == "flood":
+        flood(environ)
     else:
         parts = {"heads": HEADS, "lengths": LENGTHS, "bodiless": BODILESS, "files": FILES}[kind][page]()
         answer(*parts)
@@ -123,11 +155,12 @@ def application(environ, start_response):
     return []
 "#;
 
+fn builder() -> Builder {
+    Httpd::site("processes=1 threads=1 queue-timeout=20", FORGER).app("frames.py", include_str!("frames.py"))
+}
+
 fn site() -> Httpd {
-    Httpd::site("processes=1 threads=1 queue-timeout=20", FORGER)
-        .app("frames.py", include_str!("frames.py"))
-        .conf("AddOutputFilterByType DEFLATE text/plain")
-        .start()
+    builder().conf("AddOutputFilterByType DEFLATE text/plain").start()
 }
 
 /// The names of a table of attacks.
@@ -234,26 +267,66 @@ fn only_files_that_can_be_read_at_once_are_taken() {
     site.finish();
 }
 
+/// Asks for a file that is shortened while it is sent, and checks that this client can tell and nobody else does.
+fn check_shortened(site: &Httpd, place: &str, headers: &[&str]) {
+    let mut client = site.client();
+    client.send_head("GET", &format!("/shortened/?{place}"), headers).expect("sent");
+    client.read(1).expect("the answer begins");
+    // The client is slow: the rest is read when the file is short already. Its application tells when that is so.
+    site.log.wait_for(&format!("{place} {} is short", headers.len()));
+    let rest = client.rest();
+    assert!(rest.len() < 1 << 30, "{place} {headers:?}: {} bytes", rest.len());
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "{place} {headers:?}: it looks whole");
+    assert_eq!(site.get("/honest/").status, 200, "{place} {headers:?}");
+}
+
 #[test]
 fn a_file_that_is_shortened_cuts_its_response_and_nothing_else() {
     let site = site();
     let before = children(&site);
-    for place in ["memory", "disk"] {
+    for place in ["memory", "disk", "wrapped"] {
         for headers in [&[][..], &["Accept-Encoding: gzip"]] {
-            let mut client = site.client();
-            client.send_head("GET", &format!("/shortened/?{place}"), headers).expect("sent");
-            client.read(1).expect("the answer begins");
-            // The client is slow: the rest is read when the file is short already.
-            std::thread::sleep(std::time::Duration::from_millis(600));
-            let rest = client.rest();
-            assert!(rest.len() < 60 << 20, "{place} {headers:?}: {} bytes", rest.len());
-            assert!(!rest.ends_with(b"0\r\n\r\n"), "{place} {headers:?}: it looks whole");
-            assert_eq!(site.get("/honest/").status, 200);
+            check_shortened(&site, place, headers);
         }
     }
     assert_eq!(children(&site), before, "no child has ended");
     let records = site.log.records_with("cannot be sent to its end");
-    assert_eq!(records.len(), 4, "{records:#?}");
+    assert_eq!(records.len(), 6, "each is logged once: {records:#?}");
+    site.finish();
+}
+
+#[test]
+fn a_file_that_is_shortened_while_sendfile_has_it_is_no_end_either() {
+    let site = builder().conf("EnableSendfile On\nWSGIEnableSendfile On").start();
+    let before = children(&site);
+    for place in ["memory", "disk", "wrapped"] {
+        check_shortened(&site, place, &[]);
+    }
+    assert_eq!(children(&site), before, "no child has ended");
+    site.finish();
+}
+
+#[test]
+fn files_that_wait_for_a_slow_client_are_few() {
+    let site = builder().start();
+    let open = || site.census().iter().filter(|member| member.role == Role::Child).map(|child| child.open()).max();
+    children(&site);
+    let before = open().expect("a child");
+    for kind in ["", "sealed"] {
+        let mut client = site.client();
+        client.send_head("GET", &format!("/flood/?{kind}"), &[]).expect("sent");
+        client.read(1).expect("the answer begins");
+        // The application gives up when nobody takes a file for two seconds.
+        let mut most = 0;
+        let over = format!("flood {kind} is over");
+        let ended = eventually(Duration::from_secs(20), || {
+            most = most.max(open().expect("a child"));
+            site.log.text().contains(&over).then_some(())
+        });
+        assert!(ended.is_some(), "{kind}: the application goes on");
+        assert!(most < before + 60, "{kind}: {before} descriptors became {most}");
+        drop(client);
+    }
     site.finish();
 }
 
