@@ -6,6 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_unix::user_space;
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::record::Level;
 use wsgi_wire::request as wire;
@@ -230,6 +231,9 @@ impl<'a, 'py> Answer<'a, 'py> {
         }
         // Looked up on the object, so that a subclass can have its own.
         let file = file_wrapper::regular(&result.getattr("filelike").ok()?)?;
+        if user_space::serves(&file.file) {
+            return None;
+        }
         Some(output::send_file(py, request, file.file, file.offset, file.available).map_err(Stop::from))
     }
 

@@ -8,3 +8,4 @@ pub mod fork;
 pub mod memory_file;
 pub mod shared_memory;
 pub mod user;
+pub mod user_space;
