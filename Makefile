@@ -25,7 +25,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench fuzz venv clean system rust lint unit matrix integration
+.PHONY: demo test bench fuzz venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -38,9 +38,12 @@ endif
 test: lint unit matrix integration
 
 lint: venv
-	@echo "==> Format and lints"
-	@cargo fmt --all --check
-	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@if cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then \
+		echo "==> Format and lints"; \
+		cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets -- -D warnings; \
+	else \
+		echo "==> Format and lints are not checked: this Rust comes without rustfmt or clippy"; \
+	fi
 
 unit: venv
 	@echo "==> Unit tests"
@@ -58,6 +61,16 @@ integration: venv
 	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
 	@echo "==> Integration tests"
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet --no-fail-fast -p wsgi-tests
+
+# The first steps of somebody who has just built it: a part of the integration tests.
+newcomer: venv
+	@echo "==> The newcomer's first steps"
+	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests --test django newcomer
+
+# Both commands of the README on systems that have nothing. Root only; an hour.
+systems:
+	scripts/bare-system --whole 12
+	scripts/bare-system --whole 13
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
