@@ -243,4 +243,29 @@ mod tests {
             files.iter().for_each(|file| target(&std::fs::read(file).unwrap()));
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn words_come_back_from_a_line(given in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 1..20), 0..6)) {
+            let line = given.iter().map(|word| quote(word)).collect::<Vec<_>>().join(&b' ');
+            proptest::prop_assert_eq!(words::all(&line), given);
+            words(&line);
+        }
+
+        #[test]
+        fn whatever_a_line_holds_it_is_cut_or_refused(line in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
+            words(&line);
+        }
+
+        #[test]
+        fn a_subnet_holds_what_shares_its_first_bits(network: u32, bits in 0u32..=32, other: u32) {
+            let (network, other) = (std::net::Ipv4Addr::from(network), std::net::Ipv4Addr::from(other));
+            let shared = bits == 0 || u32::from(network) >> (32 - bits) == u32::from(other) >> (32 - bits);
+            for text in [format!("{network}/{bits}"), format!("::ffff:{network}/{}", 96 + bits)] {
+                let subnet = proxies::Subnet::parse(text.as_bytes()).unwrap();
+                proptest::prop_assert_eq!((subnet.contains(other.into()), subnet.contains(network.into())), (shared, true));
+                proptest::prop_assert_eq!(subnet.contains(other.to_ipv6_mapped().into()), shared);
+            }
+        }
+    }
 }

@@ -1,14 +1,18 @@
 //! The decoders against arbitrary and mutated bytes: whatever comes, they answer or refuse, and what they accept is what was written.
 
 use proptest::prelude::*;
+use wsgi_wire::codec::Bytes;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::control::{Configure, Drain, Draining};
+use wsgi_wire::control::{Configure, Drain, Draining, Outcome, Ready, Reason, Restart, Restarted, Retiring};
+use wsgi_wire::environment;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
 use wsgi_wire::record::LogRecord;
+use wsgi_wire::recorder::{self, Recording};
 use wsgi_wire::request::{self, Body, Facts, Hello, Request, Route};
 use wsgi_wire::response::{self, Fail, File, Head, Headers};
-use wsgi_wire::settings::Daemon;
+use wsgi_wire::scoreboard::{Process, Scoreboard, Worker};
+use wsgi_wire::settings::{Daemon, Preload};
 
 fn decode_everything(data: &[u8]) {
     if let Ok(Some(frame)) = frame::first(data) {
@@ -34,6 +38,13 @@ fn decode_everything(data: &[u8]) {
     let _ = Daemon::from_bytes(data);
     let _ = Drain::from_bytes(data);
     let _ = Draining::from_bytes(data);
+    let _ = Ready::from_bytes(data);
+    let _ = Retiring::from_bytes(data);
+    let _ = Preload::from_bytes(data);
+    let _ = Restart::from_bytes(data);
+    let _ = Restarted::from_bytes(data);
+    let _ = Scoreboard::from_bytes(data);
+    assert!(Recording::read(data, 1).is_err(), "a recorder's file is longer");
 }
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -65,7 +76,107 @@ fn request_bytes(vars: &Pairs, body: &[u8]) -> Vec<u8> {
     out
 }
 
+fn text() -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), 0..40).prop_map(Bytes)
+}
+
+fn reason() -> impl Strategy<Value = Reason> {
+    (0u8..32).prop_filter_map("a reason", |number| Reason::try_from(number).ok())
+}
+
+prop_compose! {
+    fn worker()(
+        (thread_num, generation, status, access_count, bytes_served) in any::<(i32, i32, u8, u64, u64)>(),
+        (start_time, stop_time, last_used) in (0f64..1e12, 0f64..1e12, 0f64..1e12),
+        (client, request, vhost) in (text(), text(), text()),
+    ) -> Worker {
+        Worker {
+            thread_num, generation, status, access_count, bytes_served, start_time, stop_time, last_used, client, request, vhost,
+        }
+    }
+}
+
+prop_compose! {
+    fn scoreboard()(
+        (server_limit, thread_limit, running_generation) in any::<(u32, u32, i32)>(),
+        (restart_time, current_time) in (0f64..1e12, 0f64..1e12),
+        workers in prop::collection::vec(prop::collection::vec(worker(), 0..4), 0..4),
+        (pid, generation, quiescing) in any::<(i32, i32, bool)>(),
+    ) -> Scoreboard {
+        let processes = workers.into_iter().map(|workers| Process { pid, generation, quiescing, workers }).collect();
+        Scoreboard { server_limit, thread_limit, running_generation, restart_time, current_time, processes }
+    }
+}
+
+/// A message comes back as it was, no part of it is one, and a changed one is another or none.
+fn comes_back<T: Wire + PartialEq + std::fmt::Debug>(
+    message: &T,
+    at: prop::sample::Index,
+    byte: u8,
+) -> Result<(), TestCaseError> {
+    let written = message.to_bytes();
+    let read = T::from_bytes(&written);
+    prop_assert_eq!(read.as_ref(), Ok(message));
+    prop_assert!((0..written.len()).all(|end| T::from_bytes(&written[..end]).is_err()));
+    if !written.is_empty() {
+        let mut changed = written.clone();
+        changed[at.index(written.len())] ^= byte;
+        if let Ok(other) = T::from_bytes(&changed) {
+            prop_assert_eq!(other.to_bytes(), changed);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
+    #[test]
+    fn what_a_daemon_tells_the_supervisor_comes_back(
+        failures in prop::collection::vec(any::<u64>(), 0..20), reason in reason(), holds in any::<bool>(),
+        (script, application_group, callable) in (text(), text(), text()), at in any::<prop::sample::Index>(), byte in 1u8..,
+    ) {
+        comes_back(&Ready { failures }, at, byte)?;
+        comes_back(&Retiring { reason, holds }, at, byte)?;
+        comes_back(&Draining { reason }, at, byte)?;
+        comes_back(&Preload { script, application_group, callable }, at, byte)?;
+    }
+
+    #[test]
+    fn what_an_administrator_says_and_hears_comes_back(
+        name in text(), all in any::<bool>(), outcome in prop::sample::select(&[Outcome::Replaced, Outcome::Failed, Outcome::Unknown][..]),
+        at in any::<prop::sample::Index>(), byte in 1u8..,
+    ) {
+        comes_back(&Restart { group: (!all).then(|| name.clone()) }, at, byte)?;
+        comes_back(&Restarted { group: name, outcome }, at, byte)?;
+    }
+
+    #[test]
+    fn a_scoreboard_comes_back(scoreboard in scoreboard(), at in any::<prop::sample::Index>(), byte in 1u8..) {
+        comes_back(&scoreboard, at, byte)?;
+    }
+
+    #[test]
+    fn whatever_stands_in_a_recorder_is_told_in_lines(
+        threads in 0u32..4, words in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 0..40), now in any::<f64>(),
+    ) {
+        let mut file = vec![0; recorder::size(threads)];
+        for (at, word) in words {
+            let at = at.index(file.len() / 8) * 8;
+            file[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        }
+        let recording = Recording::read(&file, threads).unwrap();
+        prop_assert!(recording.activities.len() <= recorder::entries(threads));
+        prop_assert!(!recorder::list(&recording.activities, now).is_empty());
+    }
+
+    #[test]
+    fn variables_that_are_quoted_come_back(values in prop::collection::vec("[^\0]{0,30}", 0..6)) {
+        let quote = |value: &String| value.replace('\\', "\\\\").replace('"', "\\\"");
+        let file: String = values.iter().enumerate().map(|(i, value)| format!("V{i}=\"{}\"\n", quote(value))).collect();
+        let mut found = Vec::new();
+        environment::read(file.as_bytes(), |_, value| found.push(String::from_utf8(value.to_vec()).unwrap())).unwrap();
+        prop_assert_eq!(found, values);
+    }
+
     #[test]
     fn arbitrary_bytes_never_break_a_decoder(data in prop::collection::vec(any::<u8>(), 0..600)) {
         decode_everything(&data);
