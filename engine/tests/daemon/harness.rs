@@ -175,6 +175,62 @@ impl Process {
         connection
     }
 
+    /// What Apache children say in some whole exchanges, from their greeting on.
+    pub fn exchanges(&self) -> Vec<Vec<u8>> {
+        let facts = Facts { request_start: 1_000_000, queue_start: 2_000_000, connects: 1, ..Facts::default() };
+        let request = |path: &str, body: Body<'_>, pieces: &[&[u8]]| {
+            let mut connection = self.connect();
+            connection.put(Kind::Request, |out| {
+                put_request(out, &facts, body, |writer| {
+                    writer.push(Name::of(b"REQUEST_METHOD"), b"POST");
+                    writer.push(Name::of(b"PATH_INFO"), path.as_bytes());
+                    writer.push(Name::of(b"HTTP_X_ODD"), b"\xff");
+                });
+            });
+            pieces.iter().for_each(|piece| connection.put(Kind::Body, |out| out.extend_from_slice(piece)));
+            connection.put(Kind::BodyEnd, |_| {});
+            connection.queued
+        };
+        let plain = request("/", Body::None, &[]);
+        vec![
+            request("/read", Body::Inline(b"some content"), &[]),
+            request("/read", Body::Pull(Some(6)), &[b"abc", b"def"]),
+            request("/read", Body::Pull(None), &[b"abc"]),
+            request("/file", Body::None, &[]),
+            request("/fail", Body::None, &[]),
+            request("/print", Body::None, &[]),
+            [&plain[..plain.len() - frame::HEADER], &plain[plain.len() / 2..]].concat(),
+            plain,
+        ]
+    }
+
+    /// Sends this on a connection of its own, and reads until the process closes it.
+    pub fn exchange(&self, stream: &[u8]) {
+        let mut connection = UnixStream::connect(self.folder.join("socket")).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // The process may have had enough before it has read all of it.
+        let _ = connection.write_all(stream);
+        let _ = connection.shutdown(std::net::Shutdown::Write);
+        let mut buffer = [0; 1 << 16];
+        loop {
+            match connection.read(&mut buffer) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the process has let go of it");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads what the daemon tells the supervisor, so that it need not wait.
+    pub fn ignore_news(&self) {
+        let mut control = self.control.try_clone().unwrap();
+        control.set_read_timeout(None).unwrap();
+        std::thread::spawn(move || std::io::copy(&mut control, &mut std::io::sink()));
+    }
+
     /// What the process has written on standard error so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("log")).unwrap()
