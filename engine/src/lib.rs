@@ -1,7 +1,7 @@
 //! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process.
 //!
 //! * `run`: the life of the process. `steward`: its main thread. `control`: the supervisor. `lifecycle`, `monitor`, `policy`, `errand`: when it ends, and why.
-//! * `poller`, `lead`, `worker`, `connection`, `route`: requests come in over the wire.
+//! * `poller`, `intake`, `lead`, `worker`, `connection`, `route`: requests come in over the wire.
 //! * `embedded`: the same in an Apache child, by function calls.
 //! * `gateway`, `answer`: one request. `environ`, `adapter`, `input`, `streams`, `file_wrapper`, `output`: the objects it consists of.
 //!   What they mean is decided in `response`, `body` and `lines`, on bytes, behind the trait of `exchange`.
@@ -30,6 +30,7 @@ mod forked;
 pub mod fuzz;
 mod gateway;
 mod input;
+mod intake;
 mod interpreter;
 mod interpreters;
 mod lead;

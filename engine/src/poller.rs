@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -12,12 +12,16 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{Resource, getrlimit};
 use wsgi_unix::fork::Unshared;
+use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 
 use crate::connection::{Arrived, Broken, Connection};
+use crate::intake::{Intake, is_exhaustion};
 use crate::lead::Leadership;
 use crate::policy;
+use crate::process::Process;
 use crate::record;
 
 /// Keys of what is no connection; connections have their descriptor's number.
@@ -38,6 +42,7 @@ pub(crate) struct Poller {
     /// The users that may connect.
     users: Vec<u32>,
     timeout: Option<Duration>,
+    intake: Intake,
     /// Who waits.
     pub(crate) leadership: Leadership,
 }
@@ -81,16 +86,23 @@ impl Poller {
             secret,
             users,
             timeout,
+            intake: Intake::default(),
             leadership: Leadership::new(),
         })
     }
 
     /// The next request. Without `wait` only what is there now.
     pub(crate) fn next(&self, wait: bool) -> Event {
-        let timeout = (!wait).then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
         let mut events = Vec::with_capacity(1);
         loop {
             events.clear();
+            let pause = self.intake.left();
+            if pause == Some(Duration::ZERO) {
+                self.resume();
+                continue;
+            }
+            let limit = if wait { pause } else { Some(Duration::ZERO) };
+            let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
             match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
@@ -140,25 +152,60 @@ impl Poller {
                 }
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) if is_exhaustion(error) => return self.pause(error),
                 Err(error) => {
                     record::process(Level::Error, &format!("A connection could not be accepted: {error}."));
                     break;
                 }
             }
         }
+        self.look_at(listener);
+    }
+
+    fn look_at(&self, listener: &Unshared) {
         let flags = EventFlags::IN | EventFlags::ONESHOT;
         if let Err(error) = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags) {
             record::process(Level::Crit, &format!("No more connections can be accepted: {error}."));
         }
     }
 
+    /// Something is used up. The listening socket is not looked at until [`Poller::resume`].
+    fn pause(&self, error: Errno) {
+        if !self.intake.pause(Instant::now()) {
+            return;
+        }
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.map_or_else(String::new, |limit| format!(" (it may have {limit} open)"));
+        let text = format!(
+            "The process can accept no connection: {error}{limit}. It asks to be replaced. Either the application does not close its files and \
+             sockets, or Apache needs higher limits."
+        );
+        record::process(Level::Error, &text);
+        Process::get().lifecycle.retire(Reason::Exhausted);
+    }
+
+    /// Looks at the listening socket again after a pause.
+    fn resume(&self) {
+        let listener = lock(&self.listener);
+        if let Some(listener) = listener.as_ref().filter(|_| self.intake.resume()) {
+            self.look_at(listener);
+        }
+    }
+
     fn receive(&self, mut connection: Box<Connection>) -> Option<Ready> {
         match connection.receive(self.secret) {
             Ok(Some(arrived)) => return Some((connection, arrived)),
-            Ok(None) => self.park(connection),
-            Err(Broken::Closed) => {}
-            Err(error) => record::process(Level::Error, &format!("A connection is closed: {error}.")),
+            Ok(None) => {
+                self.park(connection);
+                return None;
+            }
+            Err(Broken::Closed) => drop(connection),
+            Err(error) => {
+                drop(connection);
+                record::process(Level::Error, &format!("A connection is closed: {error}."));
+            }
         }
+        self.resume();
         None
     }
 

@@ -152,6 +152,8 @@ byte_enum! {
         SupervisorGone = 11,
         /// `rss-limit`
         RssLimit = 12,
+        /// It can accept no connections for want of descriptors or memory.
+        Exhausted = 13,
     }
 }
 
@@ -172,6 +174,7 @@ impl Reason {
             Reason::ScriptReload => "script_reload",
             Reason::SupervisorGone => "supervisor_gone",
             Reason::RssLimit => "rss_limit",
+            Reason::Exhausted => "exhausted",
         }
     }
 
