@@ -229,8 +229,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         if request.with(py, |live| live.response.committed())? {
             return None;
         }
-        // Looked up on the object, so that a subclass can have its own.
-        let file = file_wrapper::regular(&result.getattr("filelike").ok()?)?;
+        let file = file_wrapper::below(request.interpreter, result)?;
         if user_space::serves(&file.file) {
             return None;
         }

@@ -10,6 +10,7 @@ use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
 use crate::ffi::class::{Args, Class, Definition, This};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
+use crate::interpreter::Interpreter;
 
 const BLOCK: isize = 8192;
 
@@ -144,15 +145,19 @@ pub(crate) struct Regular {
     pub(crate) available: u64,
 }
 
-/// The regular file below a file-like object, if there is one and it says where it stands. Anything missing means that it has to be read.
-pub(crate) fn regular(file: &Bound<'_, PyAny>) -> Option<Regular> {
-    // A text file would be sent as the bytes it has, where reading it is an error; both are the application's wish, so it is read.
+/// The regular file below a wrapper, if Apache can send it and nobody will see a difference. Anything missing means that it has to be read: objects
+/// that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files, and files whose size is not known before they are read.
+pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Option<Regular> {
+    let py = wrapper.py();
+    let class = interpreter.types.file_wrapper.class(py);
+    let file = interpreter.prelude.bind(py).call_method1("file_below", (wrapper, class)).ok()?;
     let number: i32 = file.call_method0("fileno").ok()?.extract().ok()?;
     let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;
     let borrowed = object::borrow_fd(number)?;
     let own: OwnedFd = BorrowedFd::try_clone_to_owned(&borrowed).ok()?;
     let stat = rustix::fs::fstat(&own).ok()?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+    // A file that takes no place on a disk is made up while it is read, as those in /proc and /sys are: they say 0 or 4096, whatever they have.
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile || stat.st_blocks == 0 {
         return None;
     }
     let available = u64::try_from(stat.st_size).ok()?.saturating_sub(offset);

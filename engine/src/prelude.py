@@ -31,6 +31,31 @@ def become_user():
             os.environ[name] = user.pw_name
 
 
+def own(thing, kind, names):
+    """Whether these attributes of an instance are those of its class `kind`, which nobody has overridden in a subclass or in the instance."""
+    return not (vars(thing).keys() & names) and all(getattr(type(thing), name, None) is getattr(kind, name, None) for name in names)
+
+
+def file_below(wrapper, wrapper_class):
+    """The file that a wsgi.file_wrapper iterates over, if what it gives is byte for byte what the system has in the file, from where it stands."""
+    import io
+
+    names = {"__getattribute__", "__iter__", "__next__"}
+    if any(getattr(type(wrapper), name) is not getattr(wrapper_class, name) for name in names):
+        return None
+    file = wrapper.filelike
+    names = {"__getattribute__", "fileno", "read", "readinto", "tell"}
+    for kind in (io.BufferedReader, io.BufferedRandom, io.FileIO):
+        if issubclass(type(file), kind):
+            raw = file if kind is io.FileIO else file.raw
+            if not (own(file, kind, names) and issubclass(type(raw), io.FileIO) and own(raw, io.FileIO, names)):
+                return None
+            if kind is io.BufferedRandom:
+                file.flush()
+            return file
+    return None
+
+
 class SignalIntercept:
     """What stands in for signal.signal: keeps applications from taking the process's signals; processes that they fork may have theirs."""
 

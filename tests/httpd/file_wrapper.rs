@@ -104,6 +104,124 @@ def application(environ, start_response):
     site.finish();
 }
 
+/// Each path is the name of a file that `read()` gives something else of than the system has in it, or nothing that can be known before.
+const UNLIKE: &str = r#"
+import bz2, gzip, io, lzma, os, tempfile, zipfile
+
+TEXT = b"".join(b"line %d of the text\n" % i for i in range(2000))
+folder = tempfile.mkdtemp()
+path = lambda name: os.path.join(folder, name)
+for name, open_one in (("text", open), ("gzip", gzip.open), ("bz2", bz2.open), ("lzma", lzma.open)):
+    with open_one(path(name), "wb") as file:
+        file.write(TEXT)
+with zipfile.ZipFile(path("zip"), "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("member", TEXT)
+upper = TEXT.upper()
+
+class Proxy:
+    def __init__(self, file):
+        self._file = file
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+    def read(self, size=-1):
+        return self._file.read(size).upper()
+
+class Reader(io.BufferedReader):
+    def read(self, size=-1):
+        return super().read(size).upper()
+
+class Raw(io.FileIO):
+    def readinto(self, buffer):
+        n = super().readinto(buffer)
+        buffer[:n] = bytes(buffer[:n]).upper()
+        return n
+
+class Plain(io.FileIO):
+    """Overrides nothing that matters."""
+    def close(self):
+        super().close()
+
+def replaced():
+    file = open(path("text"), "rb")
+    file.read = lambda size=-1, read=file.read: read(size).upper()
+    return file
+
+def written():
+    file = open(path("written"), "w+b")
+    file.write(TEXT[4:])
+    file.seek(0)
+    file.write(TEXT)
+    file.seek(0)
+    file.read(4)
+    file.write(TEXT[4:10])
+    file.seek(4)
+    return file
+
+FILES = {
+    "plain": (lambda: open(path("text"), "rb"), TEXT), "raw": (lambda: open(path("text"), "rb", 0), TEXT), "sub": (lambda: Plain(path("text")), TEXT),
+    "random": (written, TEXT[4:]), "gzip": (lambda: gzip.open(path("gzip")), TEXT), "bz2": (lambda: bz2.open(path("bz2")), TEXT),
+    "lzma": (lambda: lzma.open(path("lzma")), TEXT), "zip": (lambda: zipfile.ZipFile(path("zip")).open("member"), TEXT),
+    "proxy": (lambda: Proxy(open(path("text"), "rb")), upper), "reader": (lambda: Reader(open(path("text"), "rb", 0)), upper),
+    "made-up-raw": (lambda: io.BufferedReader(Raw(path("text"))), upper), "replaced": (replaced, upper),
+    "proc": (lambda: open("/proc/version", "rb"), open("/proc/version", "rb").read()),
+    "sys": (lambda: open("/sys/kernel/mm/transparent_hugepage/enabled", "rb"), os.path.exists("/sys/kernel/mm/transparent_hugepage/enabled") and open("/sys/kernel/mm/transparent_hugepage/enabled", "rb").read()),
+    "subclass": (lambda: open(path("text"), "rb"), upper),
+}
+
+def application(environ, start_response):
+    name = environ["PATH_INFO"].strip("/")
+    make, wanted = FILES[name]
+    wrapper = environ["wsgi.file_wrapper"]
+    if environ["QUERY_STRING"]:
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        return [wanted]
+    if name == "subclass":
+        class Upper(wrapper):
+            def __next__(self):
+                return super().__next__().upper()
+        wrapper = Upper
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return wrapper(make())
+"#;
+
+#[test]
+fn what_is_sent_of_a_file_is_what_reading_it_gives() {
+    let site = Httpd::both_modes("", UNLIKE).start();
+    let mut names = vec!["plain", "raw", "sub", "random", "gzip", "bz2", "lzma", "zip", "proxy", "reader"];
+    names.extend(["made-up-raw", "replaced", "proc", "subclass"]);
+    names.extend(std::path::Path::new("/sys/kernel/mm/transparent_hugepage/enabled").exists().then_some("sys"));
+    for (mode, name) in MODES.iter().flat_map(|mode| names.iter().map(move |name| (mode, name))) {
+        let (sent, wanted) = (site.get(&format!("{mode}/{name}")), site.get(&format!("{mode}/{name}?wanted")));
+        assert!(sent.status == 200 && !wanted.body.is_empty(), "{mode}/{name}: {}", site.log.text());
+        assert!(sent.body == wanted.body, "{mode}/{name}: {} bytes, not {}", sent.body.len(), wanted.body.len());
+    }
+    let ranges = |name: &str| {
+        let answer = site.client().exchange("GET", &format!("/daemon/{name}"), &["Range: bytes=1-2"], b"");
+        answer.expect("an answer").status
+    };
+    assert_eq!(["plain", "raw", "sub", "random"].map(ranges), [206; 4], "a file as it is goes to Apache whole");
+    assert_eq!(["gzip", "proc"].map(ranges), [200; 2]);
+    site.finish();
+}
+
+#[test]
+fn a_text_file_is_an_error_and_not_sent_as_bytes() {
+    let site = Httpd::both_modes(
+        "",
+        r#"
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return environ["wsgi.file_wrapper"](open(__file__))
+"#,
+    )
+    .start();
+    for mode in MODES {
+        assert_eq!(site.get(mode).status, 500, "{mode}");
+    }
+    assert!(site.log.text().contains("must return bytes, not str"));
+    site.finish();
+}
+
 #[test]
 fn a_file_wrapper_in_a_cycle_is_collected() {
     let site = Httpd::site(
