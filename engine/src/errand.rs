@@ -11,6 +11,7 @@ use crate::failure;
 use crate::ffi::object;
 use crate::process::Process;
 use crate::record;
+use crate::thread;
 use crate::worker::Busy;
 
 /// One piece of work.
@@ -25,13 +26,13 @@ pub(crate) enum Errand {
 pub(crate) struct Errands(Sender<Errand>);
 
 impl Errands {
-    /// A thread for errands.
+    /// A thread for errands, with a stack of so many bytes; 0: as large as the system's.
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub(crate) fn start() -> std::io::Result<Self> {
+    pub(crate) fn start(stack_size: u64) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        std::thread::Builder::new().name("wsgi-errands".into()).spawn(move || run(&receiver))?;
+        thread::builder("errands", stack_size).spawn(move || run(&receiver))?;
         Ok(Self(sender))
     }
 

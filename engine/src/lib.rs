@@ -8,6 +8,7 @@
 //! * `interpreters`, `interpreter`, `options`, `support`, `script`, `reload`, `module`, `events`, `metrics`: what applications live in.
 //! * `forked`: what becomes of processes that applications fork.
 //! * `record`, `order`: what is logged outside of requests. `cure`: what helps against known failures.
+//! * `thread`: stacks.
 //! * `recorder`: what is noted for the record of an end that nobody wanted. `ffi`: the only unsafe code.
 //! * `fuzz`: what is fuzzed of all this.
 
@@ -58,4 +59,5 @@ mod script;
 mod steward;
 mod streams;
 mod support;
+mod thread;
 mod worker;

@@ -16,6 +16,7 @@ use crate::environ::now;
 use crate::ffi::{guard, object, recorder as ffi};
 use crate::interpreter::Interpreter;
 use crate::process::Process;
+use crate::thread;
 
 /// How long the locks of the interpreters are waited for, so that stacks stand still while they are written down.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -148,7 +149,7 @@ pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
         }
         let _ = done.send(());
     };
-    let writer = std::thread::Builder::new().name("wsgi-stacks".into()).spawn(move || guard::catch("stacks", write));
+    let writer = thread::builder("stacks", process.settings.stack_size).spawn(move || guard::catch("stacks", write));
     if writer.is_err() || wait.recv_timeout(PATIENCE).is_err() {
         late.store(true, Ordering::Release);
         tape.write_stacks_by_signal();

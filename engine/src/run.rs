@@ -35,6 +35,7 @@ use crate::recorder::{self, Recorder};
 use crate::script;
 use crate::steward::Steward;
 use crate::support;
+use crate::thread;
 use crate::worker::{Activity, Worker};
 
 /// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
@@ -128,7 +129,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let users = [0, own].into_iter().chain(settings.children).collect();
     let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
     let poller: &'static Poller = Box::leak(Box::new(poller));
-    let errands = Errands::start()?;
+    let errands = Errands::start(settings.stack_size)?;
     let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
     control.ready(failures)?;
@@ -227,20 +228,19 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
         loaded
     };
     // Without its interpreter, which the log tells of, nothing is known of the script.
-    attach::detach(py, || in_thread("a preload", run)).unwrap_or(Ok(()))
+    attach::detach(py, || thread::run("preload", process.settings.stack_size, run)).unwrap_or(Ok(()))
 }
 
 fn start_probe(process: &'static Process, deadlock: Duration) -> std::io::Result<Thread> {
     let every = (deadlock / 4).min(Duration::from_secs(1));
-    let probe = std::thread::Builder::new().name("wsgi-probe".into()).spawn(move || monitor::probe(process, every))?;
+    let builder = thread::builder("probe", process.settings.stack_size);
+    let probe = builder.spawn(move || monitor::probe(process, every))?;
     Ok(probe.thread().clone())
 }
 
 fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<Vec<JoinHandle<()>>> {
     let start = |number: u32| {
-        let builder = std::thread::Builder::new().name(format!("wsgi-{number}"));
-        let builder = if settings.stack_size > 0 { builder.stack_size(settings.stack_size as usize) } else { builder };
-        builder.spawn(move || Worker::new(number, poller).run())
+        thread::builder(&number.to_string(), settings.stack_size).spawn(move || Worker::new(number, poller).run())
     };
     (1..=settings.threads).map(start).collect()
 }
@@ -261,7 +261,7 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
 
 /// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
 pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
-    in_thread("farewell", || {
+    thread::run("farewell", process.settings.stack_size, || {
         for interpreter in process.interpreters.all() {
             let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
             process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
@@ -278,11 +278,7 @@ pub(crate) fn end_interpreters(process: &'static Process) -> bool {
         attach::release();
         Some(ended)
     };
-    in_thread("the end of the interpreters", end) == Some(true)
-}
-
-fn in_thread<R: Send>(name: &str, body: impl FnOnce() -> Option<R> + Send) -> Option<R> {
-    std::thread::scope(|scope| scope.spawn(|| guard::catch(name, body)).join().ok().flatten().flatten())
+    thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
 }
 
 /// Ends the process by force when it has had its time.

@@ -59,7 +59,7 @@ pub enum Unavailable {
     Thread,
 }
 
-/// The stack of Python's main thread: scripts are loaded on it.
+/// The least stack of Python's main thread: scripts are loaded on it.
 const STACK: usize = 16 << 20;
 
 /// How long Python may take to end.
@@ -103,7 +103,8 @@ fn begin(plan: &Plan) -> Result<Running, Unavailable> {
             let _ = end.send(());
         });
     };
-    let thread = std::thread::Builder::new().name("wsgi-python".into()).stack_size(STACK).spawn(body);
+    let stack = STACK.max(wsgi_unix::stack::size());
+    let thread = std::thread::Builder::new().name("wsgi-python".into()).stack_size(stack).spawn(body);
     let thread = thread.map_err(|_| Unavailable::Thread)?;
     let engine = reported.recv().map_err(|_| Unavailable::Thread)?.map_err(|e| Unavailable::Python(Arc::new(e)))?;
     Ok(Running { engine, stop, ended, thread })

@@ -29,6 +29,7 @@ mod rolling;
 mod scripts;
 mod server_metrics;
 mod sockets;
+mod stacks;
 mod start_response;
 mod status;
 mod streams;

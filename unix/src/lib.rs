@@ -7,5 +7,6 @@ pub mod files;
 pub mod fork;
 pub mod memory_file;
 pub mod shared_memory;
+pub mod stack;
 pub mod user;
 pub mod user_space;
