@@ -16,6 +16,7 @@ use crate::ffi::class::Type;
 use crate::ffi::interpreter::Lock;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
+use crate::ffi::recorder::thread;
 use crate::file_wrapper::FileWrapper;
 use crate::forked;
 use crate::input::Input;
@@ -59,6 +60,8 @@ pub(crate) struct Interpreter {
     adopted: OnceLock<Vec<u8>>,
     /// Whether it has a lock of its own.
     pub(crate) own_lock: bool,
+    /// Python's and the kernel's number of the thread that prepared it.
+    maker: (u64, u32),
     /// Our types.
     pub(crate) types: Types,
     /// Our strings.
@@ -85,7 +88,7 @@ impl Interpreter {
             // pyo3 makes this class in whichever interpreter needs it first, and compares with it everywhere: it must live as long as the process.
             PanicException::type_object(py);
         }
-        // Whichever thread imports it first is its main thread, which CPython waits for at the end: that must not be a thread of Apache.
+        // Whichever thread imports it first is its main thread, which CPython waits for at the end: in the main interpreter that is this one.
         py.import("threading")?;
         let types = Types {
             adapter: Type::new(py)?,
@@ -105,6 +108,7 @@ impl Interpreter {
             group: group.to_vec(),
             adopted: OnceLock::new(),
             own_lock: options.lock == Lock::Own,
+            maker: (object::thread_ident(), thread()),
             types,
             names: Names::new(py),
             callbacks: Callbacks::new(py),
@@ -147,6 +151,9 @@ impl Interpreter {
         sys.setattr("argv", PyList::new(py, ["mod_wsgi"])?)?;
         if options.restrict_signal && settings.threads > 0 {
             prelude.call_method1("restrict_signals", (functions.getattr("_note")?,))?;
+        }
+        if let Some(main) = Process::get().interpreters.main() {
+            prelude.call_method1("share_main_thread", main.maker)?;
         }
         prelude.call_method0("become_user")?;
         if let Some(eggs) = &settings.python_eggs {

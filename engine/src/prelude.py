@@ -129,6 +129,19 @@ def stack(frame):
     return "".join(traceback.format_stack(frame)).rstrip() if frame else "It is in no Python code."
 
 
+def share_main_thread(ident, native_id):
+    """Let the main thread of a sub-interpreter be that of the process, as it is from CPython 3.13 on: not whichever thread made the interpreter,
+    which serves requests or ends soon, and then gives its number to another one."""
+    import sys
+    import threading
+
+    if sys.version_info < (3, 13):
+        main = threading.main_thread()
+        threading._active.pop(main.ident, None)
+        main._ident, main._native_id = ident, native_id
+        threading._active[ident] = main
+
+
 def join_threads(patience, held_up):
     """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first. `held_up`, if it is not None, is
     called if one of them takes longer than `patience` seconds."""

@@ -42,6 +42,8 @@ struct Setting {
 /// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or `WSGIImportScript`.
 struct Target {
     place: Place,
+    /// The URL prefix, the pattern or the handler's name; empty for an import.
+    url: Vec<u8>,
     script: Vec<u8>,
     process_group: Option<Vec<u8>>,
     application_group: Option<Vec<u8>>,
@@ -50,7 +52,8 @@ struct Target {
 /// What there is to know.
 #[derive(Default)]
 struct Facts {
-    hosts: usize,
+    /// The virtual hosts with their `ServerName`, without scheme and port.
+    hosts: Vec<Option<Vec<u8>>>,
     process_groups: Vec<Setting>,
     application_groups: Vec<Setting>,
     /// Aliases of one prefix, whose applications have one SCRIPT_NAME.
@@ -88,8 +91,8 @@ impl Facts {
             self.take(&name, node, place);
             match name.as_slice() {
                 b"<virtualhost" => {
-                    self.hosts += 1;
-                    self.read(&node.inside, Place { host: Some(self.hosts - 1), in_section: false });
+                    self.hosts.push(None);
+                    self.read(&node.inside, Place { host: Some(self.hosts.len() - 1), in_section: false });
                 }
                 _ => self.read(&node.inside, Place { in_section: true, ..place }),
             }
@@ -108,11 +111,16 @@ impl Facts {
                 self.application_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
             }
             b"wsgiscriptalias" | b"wsgiscriptaliasmatch" | b"wsgihandlerscript" => {
-                word(&mut rest);
-                let target = Target::new(rest, place);
+                let url = word(&mut rest).unwrap_or_default();
+                let target = Target::new(url, rest, place);
                 if name == b"wsgiscriptalias" { &mut self.aliases } else { &mut self.others }.extend(target);
             }
-            b"wsgiimportscript" => self.imports.extend(Target::new(rest, place)),
+            b"wsgiimportscript" => self.imports.extend(Target::new(Vec::new(), rest, place)),
+            b"servername" => {
+                if let Some(host) = place.host.filter(|_| !place.in_section).and_then(|host| self.hosts.get_mut(host)) {
+                    *host = word(&mut rest).map(|name| host_name(&name));
+                }
+            }
             b"wsgidispatchscript" => self.particular = true,
             b"<wsgiinterpreteroptions" => self.particular |= contains(b"application-group"),
             b"wsgiperinterpretergil" => self.particular |= contains(b"on"),
@@ -124,7 +132,10 @@ impl Facts {
 
     fn serves_one(&self, group: &[u8], is_file: &impl Fn(&[u8]) -> bool) -> bool {
         let mut aliases = self.aliases.iter().filter(|target| self.may_run_in(target, group));
-        let (Some(alias), None) = (aliases.next(), aliases.next()) else { return false };
+        let Some(alias) = aliases.next() else { return false };
+        if !aliases.all(|other| self.are_one(alias, other)) {
+            return false;
+        }
         let by_directive =
             self.process_groups.iter().any(|setting| !is_literal(&setting.value) || setting.value == group);
         let other_ways =
@@ -137,6 +148,26 @@ impl Facts {
                     .into_iter()
                     .all(|import| is_literal(&name) && import.application_group.as_deref() == Some(&name))
             })
+    }
+
+    /// Whether two aliases are of one application: that of a site that has a virtual host for HTTP and another one for HTTPS.
+    fn are_one(&self, alias: &Target, other: &Target) -> bool {
+        let host = |target: &Target| target.place.host.and_then(|host| self.hosts.get(host)?.as_ref());
+        let one_site = host(alias).is_some() && host(alias) == host(other) && alias.place.host != other.place.host;
+        one_site
+            && !(alias.place.in_section || other.place.in_section)
+            && (&alias.url, &alias.script, self.process_group(alias)) == (&other.url, &other.script, self.process_group(other))
+            && self.application_group(alias) == self.application_group(other)
+    }
+
+    /// The process group of an alias as it is written, or the one directive that says it.
+    fn process_group<'a>(&'a self, alias: &'a Target) -> Option<&'a [u8]> {
+        if alias.process_group.is_some() {
+            return alias.process_group.as_deref();
+        }
+        let mut reaching = self.process_groups.iter().filter(|setting| setting.place.reaches(alias.place));
+        let (first, second) = (reaching.next()?, reaching.next());
+        second.is_none().then_some(&first.value)
     }
 
     /// Whether requests for the target may be sent to the group.
@@ -161,7 +192,7 @@ impl Facts {
                 }
             }
         };
-        let one_host = alias.place.host.is_some() || self.hosts == 0;
+        let one_host = alias.place.host.is_some() || self.hosts.is_empty();
         let of_host = matches!(name.as_slice(), b"%{RESOURCE}" | b"%{SERVER}");
         (is_literal(&name) || (of_host && one_host)).then_some(name)
     }
@@ -169,9 +200,9 @@ impl Facts {
 
 impl Target {
     /// From what follows the URL or the handler's name; `None` if it says nothing.
-    fn new(mut rest: &[u8], place: Place) -> Option<Self> {
+    fn new(url: Vec<u8>, mut rest: &[u8], place: Place) -> Option<Self> {
         let script = word(&mut rest)?;
-        let mut target = Self { place, script, process_group: None, application_group: None };
+        let mut target = Self { place, url, script, process_group: None, application_group: None };
         for option in all(rest) {
             let (process, application) =
                 (option.strip_prefix(b"process-group="), option.strip_prefix(b"application-group="));
@@ -184,6 +215,15 @@ impl Target {
         }
         Some(target)
     }
+}
+
+/// The host in a `ServerName`, which may have a scheme in front and a port behind.
+fn host_name(value: &[u8]) -> Vec<u8> {
+    let start = value.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
+    let host = &value[start..];
+    // An IPv6 address has colons too, and its port behind a bracket.
+    let end = host.iter().rposition(|b| *b == b':' || *b == b']').filter(|at| host[*at] == b':').unwrap_or(host.len());
+    host[..end].to_ascii_lowercase()
 }
 
 fn unquoted(mut value: &[u8]) -> Vec<u8> {
@@ -243,6 +283,45 @@ mod tests {
         };
         assert_eq!(found(&(host("a") + &host("b"))), ["a", "b"]);
         assert!(found(&(host("a") + &host("a"))).is_empty());
+    }
+
+    #[test]
+    fn a_site_with_a_host_for_http_and_one_for_https_is_one_application() {
+        let host = |port: u16, name: &str, lines: &str| {
+            format!("<VirtualHost *:{port}>\nServerName {name}\n{lines}\n</VirtualHost>\n")
+        };
+        let alias = "WSGIScriptAlias / /app.py process-group=g";
+        let literal = format!("{alias} application-group=shop");
+        let both = |first: &str, second: &str| host(80, "shop.example", first) + &host(443, "shop.example", second);
+        for text in [
+            both(alias, alias),
+            both(&literal, &literal),
+            both("WSGIProcessGroup g\nWSGIScriptAlias / /app.py", "WSGIProcessGroup g\nWSGIScriptAlias / /app.py"),
+            host(80, "shop.example", alias) + &host(443, "https://SHOP.example:443", alias),
+            host(8080, "shop.example:8080", alias) + &host(443, "shop.example", alias) + &host(80, "other.example", ""),
+            both(&format!("{alias} application-group=%{{SERVER}}"), &format!("{alias} application-group=%{{SERVER}}")),
+        ] {
+            assert_eq!(found(&text), ["g"], "{text}");
+        }
+        for text in [
+            host(80, "shop.example", alias) + &host(443, "other.example", alias),
+            both(alias, "WSGIScriptAlias / /other.py process-group=g"),
+            both(alias, "WSGIScriptAlias /shop /app.py process-group=g"),
+            both(alias, &literal),
+            both(&format!("{alias}\n{alias}"), ""),
+            both(&format!("{alias} application-group=%{{HOST}}"), &format!("{alias} application-group=%{{HOST}}")),
+            both(alias, &format!("<Location /x>\nWSGIProcessGroup g\n</Location>\n{alias}\nWSGIScriptAlias /x /x.py")),
+            format!("<VirtualHost *:80>\n{alias}\n</VirtualHost>\n<VirtualHost *:443>\n{alias}\n</VirtualHost>"),
+        ] {
+            assert!(found(&text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names_are_compared_without_scheme_and_port() {
+        for (value, name) in [("A.b", "a.b"), ("https://a.b:443", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(host_name(value.as_bytes()), name.as_bytes(), "{value}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Which interpreter an application runs in, and what is said about interpreters.
 
-use harness::{Httpd, PROBE, Site};
+use harness::{Httpd, PROBE, Scratch, Site, run};
+use serde_json::json;
+use std::process::Command;
 
 #[test]
 fn locks_that_python_cannot_give_are_a_warning_and_nothing_else() {
@@ -99,5 +101,57 @@ fn the_main_interpreter_can_be_kept_for_those_who_ask_for_it() {
         .app("probe.wsgi", PROBE)
         .start();
     assert_eq!(site.ask_at("/app", IS_MAIN), false);
+    site.finish();
+}
+
+/// A loop that asks whether the main thread lives, as libraries with background threads have it.
+const BACKGROUND: &str = r#"
+import json, threading, time
+main = threading.main_thread()
+beats = []
+
+def work():
+    while threading.main_thread().is_alive():
+        beats.append(1)
+        time.sleep(0.01)
+
+threading.Thread(target=work, daemon=True).start()
+
+def application(environ, start_response):
+    before = len(beats)
+    time.sleep(0.1)
+    value = [main.is_alive(), len(beats) > before, main is threading.main_thread(), threading.current_thread() is main]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(value).encode()]
+"#;
+
+#[test]
+fn the_main_thread_of_a_sub_interpreter_lives_as_long_as_it_does() {
+    let scratch = Scratch::new();
+    let mut builder = Httpd::builder().app("site.wsgi", BACKGROUND).app("late.wsgi", BACKGROUND);
+    builder = builder.conf("WSGISingleInterpreter Off\nWSGIDaemonProcess own threads=2");
+    let mut homes = vec![("own".to_owned(), String::new())];
+    for (version, python) in crate::pythons::other_pythons() {
+        let home = scratch.path().join(&version);
+        let made = run(Command::new(&python).args(["-m", "venv", "--without-pip"]).arg(&home), scratch.path());
+        assert_eq!(made.code, Some(0), "{}: {}", python.display(), made.text);
+        builder = builder.conf(&format!("WSGIDaemonProcess g{version} threads=2 python-home={}", home.display()));
+        homes.push((format!("g{version}"), version));
+    }
+    // Loaded before the process is ready, and made by a worker for the first request.
+    for (group, _) in &homes {
+        builder = builder
+            .conf(&format!("WSGIScriptAlias /{group}/early {{apps}}/site.wsgi process-group={group} application-group=a"))
+            .conf(&format!("WSGIScriptAlias /{group}/late {{apps}}/late.wsgi process-group={group} application-group=%{{RESOURCE}}"));
+    }
+    builder = builder.conf("WSGIScriptAlias /embedded {apps}/site.wsgi application-group=a");
+    let site = builder.start();
+    let mut paths = vec!["/embedded".to_owned()];
+    paths.extend(homes.iter().flat_map(|(group, _)| [format!("/{group}/early"), format!("/{group}/late")]));
+    for path in paths {
+        for _ in 0..3 {
+            assert_eq!(site.get(&path).json(), json!([true, true, true, false]), "{path}: {}", site.log.text());
+        }
+    }
     site.finish();
 }

@@ -43,7 +43,7 @@ unsafe impl Send for SubInterpreter {}
 
 /// Makes a sub-interpreter. Called on a thread that is attached to nothing. `None` if CPython could not.
 pub(crate) fn create(main: Handle, lock: Lock) -> Option<SubInterpreter> {
-    attach::with(main, |_py| {
+    attach::with(main, |py| {
         // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens. From CPython 3.12 a swap
         // gives up the lock of the one interpreter and takes that of the other.
         unsafe {
@@ -53,6 +53,11 @@ pub(crate) fn create(main: Handle, lock: Lock) -> Option<SubInterpreter> {
                 Lock::Own => new_isolated(),
             };
             let made = (!first.is_null()).then(|| SubInterpreter { handle: Handle::of(first), first });
+            if made.is_some() {
+                // Before CPython 3.13 `threading.main_thread()` lives as long as the state that first imports the module: this one, and no worker's.
+                // Where it cannot be imported, preparing the interpreter fails, and says why.
+                catch("a new interpreter", || attach::here(py, || drop(py.import("threading"))));
+            }
             ffi::PyThreadState_Swap(outer);
             made
         }
