@@ -156,7 +156,8 @@ impl Facts {
         let one_site = host(alias).is_some() && host(alias) == host(other) && alias.place.host != other.place.host;
         one_site
             && !(alias.place.in_section || other.place.in_section)
-            && (&alias.url, &alias.script, self.process_group(alias)) == (&other.url, &other.script, self.process_group(other))
+            && (&alias.url, &alias.script, self.process_group(alias))
+                == (&other.url, &other.script, self.process_group(other))
             && self.application_group(alias) == self.application_group(other)
     }
 

@@ -141,8 +141,12 @@ fn the_main_thread_of_a_sub_interpreter_lives_as_long_as_it_does() {
     // Loaded before the process is ready, and made by a worker for the first request.
     for (group, _) in &homes {
         builder = builder
-            .conf(&format!("WSGIScriptAlias /{group}/early {{apps}}/site.wsgi process-group={group} application-group=a"))
-            .conf(&format!("WSGIScriptAlias /{group}/late {{apps}}/late.wsgi process-group={group} application-group=%{{RESOURCE}}"));
+            .conf(&format!(
+                "WSGIScriptAlias /{group}/early {{apps}}/site.wsgi process-group={group} application-group=a"
+            ))
+            .conf(&format!(
+                "WSGIScriptAlias /{group}/late {{apps}}/late.wsgi process-group={group} application-group=%{{RESOURCE}}"
+            ));
     }
     builder = builder.conf("WSGIScriptAlias /embedded {apps}/site.wsgi application-group=a");
     let site = builder.start();

@@ -247,3 +247,49 @@ fn exit_functions_run_in_every_interpreter() {
         assert!(process.log().contains(&format!("exit of '{group}'")), "{}", process.log());
     }
 }
+
+#[test]
+fn the_main_thread_of_each_interpreter_is_that_of_the_process_and_alive() {
+    let script = r#"
+import threading
+def application(environ, start_response):
+    main = threading.main_thread()
+    body = [main.is_alive(), threading.current_thread() is main, main.name]
+    start_response("200 OK", [])
+    return [repr(body).encode()]
+"#;
+    let mut process = Process::start("main-thread", script, |settings| settings.threads = 1);
+    let mut connection = process.connect();
+    for (id, group) in [(0, ""), (1, "a"), (2, "b")] {
+        if id > 0 {
+            connection.announce(id, process.script().to_str().unwrap(), group);
+        }
+        // The main interpreter's main thread is no worker either.
+        for _ in 0..2 {
+            connection.send(id, &[("PATH_INFO", "/")], Body::None);
+            let answer = connection.answer(&mut [].into_iter());
+            assert_eq!(answer.text(), "[True, False, 'MainThread']", "{group}: {}", process.log());
+        }
+    }
+    process.stop();
+    assert!(process.wait().success(), "{}", process.log());
+}
+
+#[test]
+fn a_forked_child_that_comes_back_answers_nobody() {
+    let script = r#"
+import os
+def application(environ, start_response):
+    pid = os.fork()
+    start_response("200 OK", [])
+    print("of the", "parent" if pid else "child")
+    return [b"parent" if pid and os.waitpid(pid, 0)[1] == 256 else b"child"]
+"#;
+    // In sub-interpreters CPython itself ends the child.
+    let process = Process::start("fork", script, |_| {});
+    let mut connection = process.connect();
+    for _ in 0..3 {
+        assert_eq!(connection.get("/").text(), "parent", "{}", process.log());
+    }
+    assert_eq!(process.log().matches("It ends here").count(), 3, "{}", process.log());
+}
