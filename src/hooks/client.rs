@@ -120,10 +120,11 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     }
 
     /// Apache is about to make another response of its own: what has not been read of the request's body must not be taken for the next request. What
-    /// is there of it is dropped; if that is not the rest, the connection ends after the response.
+    /// is there of it is dropped; if that is not the rest, the connection ends after the response, and whoever makes that response sees no body.
     pub fn leave_body(&mut self) {
         if self.has_body && !self.body.discard(self.r, limits::DISCARDED_BODY) {
             httpd::close_after(self.r);
+            self.r.forget_body();
         }
     }
 

@@ -398,11 +398,16 @@ impl<'r> Request<'r> {
         unsafe { sys::wsgi_shim_has_output_filter(self.raw, name.as_ptr()) != 0 }
     }
 
-    /// Serves the request again under another URL of this server, with GET and without a body. What the client still sends of the body is
-    /// the caller's to deal with before: nothing tells Apache any more that there is one.
-    pub fn redirect_to(&mut self, url: &[u8]) {
+    /// Takes away what says that the request has a body. What the client still sends of it is the caller's to deal with before: it must have been
+    /// read, or the connection must end, because nothing tells Apache any more where the next request begins.
+    pub fn forget_body(&mut self) {
         self.headers_in().unset(c"Content-Length");
         self.headers_in().unset(c"Transfer-Encoding");
+    }
+
+    /// Serves the request again under another URL of this server, with GET and without a body; see [`Self::forget_body`].
+    pub fn redirect_to(&mut self, url: &[u8]) {
+        self.forget_body();
         let url = self.pool().text(url);
         // SAFETY: S1; the method string is static.
         unsafe {

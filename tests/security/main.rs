@@ -10,3 +10,4 @@ mod records;
 mod requests;
 mod resources;
 mod responses;
+mod unread_bodies;

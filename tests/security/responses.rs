@@ -59,6 +59,9 @@ HEADS = {
     **{f"fail-{status}": (lambda status=status: fails(status)) for status in (0, 100, 101, 200, 204, 304, 399, 600, 65535)},
     "hint-value": lambda: [hints([(b"Link", b"a\r\n\r\n" + SECOND)]), *whole(PLAIN, data(b"x"))],
     "hint-name": lambda: [hints([(b"Link: a\r\n\r\n" + SECOND, b"b")]), *whole(PLAIN, data(b"x"))],
+    "many-hints": lambda: [hints([(b"Link", b"a")])] * 33 + whole(PLAIN, data(b"x")),
+    "long-hints": lambda: [hints([(b"Link", b"a")]), hints([(b"Link", b"b" * 65_530)]), *whole(PLAIN, data(b"x"))],
+    "huge-hints": lambda: [hints([(b"Link", b"b" * 1_000_000)])] * 300,
     "no-head": lambda: [data(b"x"), COMPLETE],
     "reject": lambda: [hints([(b"Link", b"a")]), frame(REJECT, b"\1")],
     "long-frame": lambda: [frame(HEAD, b"", 1 << 24)],
@@ -132,6 +135,17 @@ def flood(environ):
             connection.close()
     os.write(2, f"flood {environ['QUERY_STRING']} is over\n".encode())
 
+waiting = threading.Barrier(12)
+
+def announce():
+    """Announces on all connections at once what never comes."""
+    if waiting.wait(20) == 0:
+        for connection in connections():
+            connection.sendall(frame(LOG, b"", 16 << 20))
+        os.write(2, b"all is announced\n")
+    time.sleep(2)
+    os._exit(0)
+
 def application(environ, start_response):
     _, kind, page = environ["PATH_INFO"].split("/")
     if kind == "honest":
@@ -146,6 +160,8 @@ def application(environ, start_response):
         wrapper = shortened(environ, start_response)
         if wrapper:
             return wrapper
+    elif kind == "announce":
+        announce()
     elif kind == "flood":
         flood(environ)
     else:
@@ -303,6 +319,31 @@ fn a_file_that_is_shortened_while_sendfile_has_it_is_no_end_either() {
         check_shortened(&site, place, &[]);
     }
     assert_eq!(children(&site), before, "no child has ended");
+    site.finish();
+}
+
+#[test]
+fn what_is_announced_costs_nothing_before_it_comes() {
+    let site = Httpd::site("processes=1 threads=12", FORGER).app("frames.py", include_str!("frames.py")).start();
+    children(&site);
+    let resident = || site.census().iter().filter(|m| m.role == Role::Child).map(|child| child.resident).sum::<u64>();
+    let before = resident();
+    let clients: Vec<_> = (0..12)
+        .map(|_| {
+            let mut client = site.client();
+            client.send_head("GET", "/announce/", &[]).expect("sent");
+            client
+        })
+        .collect();
+    site.log.wait_for("all is announced");
+    // It would be taken at once, or when a part of it is there, which is never.
+    let mut most = 0;
+    eventually(Duration::from_millis(500), || {
+        most = most.max(resident());
+        None::<()>
+    });
+    assert!(most < before + 16 * 1024, "{before} KiB became {most} KiB");
+    drop(clients);
     site.finish();
 }
 
