@@ -84,6 +84,7 @@ pub fn read(file: impl AsFd, offset: u64, into: &mut [u8]) -> Result<(), Unsenda
 mod tests {
     use super::*;
     use std::fs::{self, OpenOptions};
+    use std::os::unix::net::UnixStream;
 
     fn piece(offset: u64, length: u64) -> File {
         File { offset, length, whole: true }
@@ -97,7 +98,7 @@ mod tests {
     fn only_regular_readable_files_are_sent() {
         let flags = rustix::event::EventfdFlags::CLOEXEC;
         assert_eq!(checked(rustix::event::eventfd(7, flags).unwrap(), &piece(0, 8)), Err(Unsendable::NotRegular));
-        assert_eq!(checked(std::io::pipe().unwrap().0, &piece(0, 0)), Err(Unsendable::NotRegular));
+        assert_eq!(checked(UnixStream::pair().unwrap().0, &piece(0, 0)), Err(Unsendable::NotRegular));
         for other in ["/", "/dev/zero"] {
             assert_eq!(checked(fs::File::open(other).unwrap(), &piece(0, 0)), Err(Unsendable::NotRegular), "{other}");
         }

@@ -247,3 +247,67 @@ def application(environ, start_response):
     assert_eq!(site.get("/").text(), "None");
     site.finish();
 }
+
+#[test]
+fn a_file_that_is_shortened_while_it_is_sent_cuts_its_response_off() {
+    let site = Httpd::both_modes(
+        "threads=2",
+        r#"
+import os, sys, tempfile, threading
+
+def shorten(fd, what):
+    os.ftruncate(fd, 1000)
+    print(what, "is short", file=sys.stderr, flush=True)
+
+def application(environ, start_response):
+    file = tempfile.TemporaryFile(buffering=0)
+    file.write(b"x" * 4096)
+    file.seek(0)
+    os.ftruncate(file.fileno(), 4 << 30)
+    what = environ["SCRIPT_NAME"] + " " + environ.get("HTTP_ACCEPT_ENCODING", "plain")
+    threading.Timer(0.3, shorten, (os.dup(file.fileno()), what)).start()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return environ["wsgi.file_wrapper"](os.fdopen(os.dup(file.fileno()), "rb"))
+"#,
+    )
+    .conf("AddOutputFilterByType DEFLATE text/plain")
+    .start();
+    for mode in MODES {
+        for (headers, encoding) in [(&[][..], "plain"), (&["Accept-Encoding: gzip"], "gzip")] {
+            let mut client = site.client();
+            client.send_head("GET", mode, headers).expect("sent");
+            client.read(1).expect("the answer begins");
+            site.log.wait_for(&format!("{mode} {encoding} is short"));
+            let rest = client.rest();
+            assert!(rest.len() < 1 << 30 && !rest.ends_with(b"0\r\n\r\n"), "{mode} {encoding}: it looks whole");
+        }
+    }
+    assert_eq!(site.log.records_with("cannot be sent to its end").len(), 4);
+    assert!(!site.log.text().contains("exit signal"));
+    site.finish();
+}
+
+#[test]
+fn sending_a_file_leaves_its_position_where_it_is() {
+    let site = Httpd::both_modes(
+        "threads=2",
+        r#"
+import os, tempfile
+file = tempfile.TemporaryFile()
+file.write(b"x" * 100_000)
+file.seek(0)
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return environ["wsgi.file_wrapper"](os.fdopen(os.dup(file.fileno()), "rb"))
+"#,
+    )
+    .conf("EnableMMAP Off")
+    .start();
+    for mode in MODES {
+        for n in 0..3 {
+            assert_eq!(site.get(mode).body.len(), 100_000, "{mode}: request {n}");
+        }
+    }
+    site.finish();
+}

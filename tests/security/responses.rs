@@ -108,7 +108,7 @@ def cut(fd, environ):
 
 def shortened(environ, start_response):
     size, wrapped = 4 << 30, environ["QUERY_STRING"] == "wrapped"
-    fd = os.memfd_create("cut") if environ["QUERY_STRING"] == "memory" else disk(os.O_RDWR, 0)
+    fd = os.memfd_create("cut") if environ["QUERY_STRING"] == "memory" else disk(os.O_RDWR)
     os.ftruncate(fd, size)
     if not wrapped:
         answer(head(200, PLAIN), file(fd, 0, size), COMPLETE)
