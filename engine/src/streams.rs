@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::exceptions::{PyDeprecationWarning, PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::fork;
@@ -243,8 +243,11 @@ fn answer_true<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<
     Ok(boolean(this.py(), true))
 }
 
-fn file_number<'py>(_this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    Err(PyOSError::new_err("wsgi.errors log object has no file descriptor"))
+/// The error of all streams of Python that have no descriptor, by which libraries know that they have to do without.
+fn file_number<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    args.count("fileno", 0, 0)?;
+    let unsupported = this.py().import("io")?.getattr("UnsupportedOperation")?;
+    Err(PyErr::from_value(unsupported.call1((format!("<{}> has no file descriptor", this.stream.name()),))?))
 }
 
 fn name<'py>(this: This<'_, 'py, Log>) -> PyResult<Bound<'py, PyAny>> {

@@ -188,3 +188,27 @@ fn output_at_import_is_logged_as_well() {
     assert_eq!(site.log.records_with("imported here").len(), 1, "{:?}", records(&site.log.text()));
     site.finish();
 }
+
+#[test]
+fn a_stream_of_the_log_has_no_descriptor_as_others_have_none() {
+    let script = r#"
+import io, json, sys
+
+def refuses(stream):
+    try:
+        stream.fileno()
+    except io.UnsupportedOperation as error:
+        return str(error)
+
+def application(environ, start_response):
+    answer = [refuses(stream) for stream in (sys.stderr, sys.stdout, environ["wsgi.errors"])]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(answer).encode()]
+"#;
+    let site = Httpd::both_modes("", script).start();
+    let wanted = ["<stderr>", "<stdout>", "<wsgi.errors>"].map(|name| format!("{name} has no file descriptor"));
+    for mode in MODES {
+        assert_eq!(site.get(mode).json(), json!(wanted), "{mode}");
+    }
+    site.finish();
+}
