@@ -82,16 +82,39 @@ pub(crate) fn execute(
     };
     let response = Response::new(told.method == b"HEAD");
     let current = Request::new(interpreter, route, told.path, told.id, exchange, response, body);
-    let before = request::set_current(Some(Arc::clone(&current)));
-    let mut answer = Answer::new(py, runner, &current, moments, request.facts);
-    let outcome = answer.give(route, request.vars);
-    request::set_current(before);
-    streams::retire(py, interpreter);
+    let outcome = {
+        let _serving = Serving::begin(py, &current);
+        Answer::new(py, runner, &current, moments, request.facts).give(route, request.vars)
+    };
     let rejected = match outcome {
         Outcome::Rejected(why) => Some(why),
         Outcome::Answered(_) | Outcome::Failed(_) => None,
     };
     Some((rejected, conclude(py, &current, outcome)?))
+}
+
+/// The calling thread serves a request. However that ends, it does so no longer afterwards; by a panic, the request is over at once, because whoever
+/// it came from, in embedded mode, will be gone.
+struct Serving<'a, 'py> {
+    py: Python<'py>,
+    request: &'a Request,
+    before: Option<Arc<Request>>,
+}
+
+impl<'a, 'py> Serving<'a, 'py> {
+    fn begin(py: Python<'py>, request: &'a Arc<Request>) -> Self {
+        Self { py, request, before: request::set_current(Some(Arc::clone(request))) }
+    }
+}
+
+impl Drop for Serving<'_, '_> {
+    fn drop(&mut self) {
+        request::set_current(self.before.take());
+        streams::retire(self.py, self.request.interpreter);
+        if std::thread::panicking() {
+            drop(self.request.finish(self.py));
+        }
+    }
 }
 
 fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connection> {

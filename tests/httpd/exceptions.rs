@@ -1,6 +1,6 @@
 //! What becomes of an exception, and what the error log says about it.
 
-use harness::{Httpd, Site, records};
+use harness::{Httpd, MODES, Site, records};
 
 const RAISES: &str = r#"
 def application(environ, start_response):
@@ -104,5 +104,71 @@ fn a_changed_script_is_used_from_the_next_request_on() {
     assert_eq!(site.get("/").text(), "hello");
     site.write("apps/site.wsgi", &harness::HELLO.replace("hello", "howdy"));
     assert_eq!(site.get("/").text(), "howdy");
+    site.finish();
+}
+
+/// `/panic` ends by a panic of ours: an exception that pyo3 takes for one of its own. `/later` uses what is left of that request.
+const PANICS: &str = r#"
+kept = []
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path.endswith("/panic"):
+        kept[:] = [environ["wsgi.errors"], environ["wsgi.input"], start_response]
+        raise next(c for c in BaseException.__subclasses__() if c.__name__ == "PanicException")("contrived")
+    refused = 0
+    for use in (lambda: kept[0].write("from the past\n"), lambda: kept[1].read(), lambda: kept[2]("200 OK", [])):
+        try:
+            use()
+        except RuntimeError:
+            refused += 1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(refused).encode()]
+"#;
+
+#[test]
+fn a_request_that_ends_by_a_panic_is_over() {
+    let site = Httpd::both_modes("threads=1", PANICS).start();
+    for mode in MODES {
+        let status = site.try_request("GET", &format!("{mode}/panic"), &[], b"").map_or(0, |answer| answer.status);
+        assert!(matches!(status, 500 | 502), "{mode}: {status}");
+        assert_eq!(site.get(&format!("{mode}/later")).text(), "3", "{mode}: {}", site.log.text());
+        assert!(!site.log.text().contains("from the past"), "{mode}");
+    }
+    assert!(site.log.text().contains("panic in a request: contrived"), "{}", site.log.text());
+    site.finish();
+}
+
+/// On Python 3.10 and 3.11 an allocation may run finalizers at once, also that of what is being made.
+const COLLECTED: &str = r#"
+import gc, mod_wsgi
+seen = []
+
+class Curious:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        seen.append(mod_wsgi.request_data())
+
+def application(environ, start_response):
+    gc.collect()
+    threshold = gc.get_threshold()
+    Curious()
+    gc.set_threshold(1, 1, 1)
+    try:
+        data = mod_wsgi.request_data()
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str([entry is data for entry in seen]).encode()]
+"#;
+
+#[test]
+fn a_finalizer_may_ask_for_the_data_of_the_request_while_they_are_made() {
+    let site = Httpd::both_modes("threads=1 deadlock-timeout=3", COLLECTED).start();
+    for mode in MODES {
+        assert_eq!(site.get(mode).text(), "[True]", "{mode}: {}", site.log.text());
+    }
     site.finish();
 }
