@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use wsgi_unix::files::{self, Access, Owners, Refused};
+use wsgi_unix::files::{self, Access, Kind, Owners, Refused};
 use wsgi_unix::user;
 
 use crate::handler::WELCOME;
@@ -92,8 +92,8 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
 ///
 /// # Errors
 /// [`WriteError`] when the server root is not the caller's own or cannot be written to, or somebody else could exchange what root is to use.
-pub fn write(plan: &Plan, files: &[File], caller: u32) -> Result<(), WriteError> {
-    let owners = Owners::own();
+pub fn write(plan: &Plan, files: &[File], caller: u32, setup: bool) -> Result<(), WriteError> {
+    let owners = if setup { suffered(&plan.root.path) } else { Owners::own() };
     make_root(&plan.root, caller, &owners)?;
     make_folder(&plan.root.path.join("htdocs"), ROOT, caller, &owners)?;
     for (option, folder) in &plan.folders {
@@ -134,6 +134,23 @@ pub fn write(plan: &Plan, files: &[File], caller: u32) -> Result<(), WriteError>
 const ROOT: &str = "--server-root";
 /// The option for the daemons' sockets.
 const SOCKETS: &str = "--socket-prefix";
+
+/// Whose folders above a server root are put up with where it is only set up: somebody has to be told, who may still move it.
+fn suffered(root: &Utf8Path) -> Owners {
+    let mut owners = Owners::own();
+    let above = root.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(root);
+    while let Err(Refused::Owner { kind: Kind::Folder, owner, path }) =
+        files::check_folder(above.as_std_path(), &owners)
+    {
+        eprintln!(
+            "warning: {} belongs to {}, who could put another server root in the place of {root}: start no server from there as root",
+            path.display(),
+            user::shown(owner)
+        );
+        owners = owners.and_folders_of(owner);
+    }
+    owners
+}
 
 fn make_root(root: &Root, caller: u32, owners: &Owners) -> Result<(), WriteError> {
     // Others must be able to reach the files in a root made by the superuser: Apache's children do not run as root.

@@ -42,7 +42,7 @@ pub fn configuration(facts: &Facts, module: &Utf8Path) -> String {
     format!("{library}LoadModule wsgi_module \"{}\"\nWSGIPythonHome \"{}\"\n", path(module), path(&facts.prefix))
 }
 
-/// Copies the module into a folder of modules, and the supervisor, which the module runs from beside itself; the module's path there.
+/// Copies the module into a folder of modules, and the supervisor, which the module starts, to where that looks for it; the module's path there.
 ///
 /// # Errors
 /// [`InstallError`] when the folder is missing, belongs to somebody else or cannot be written to.
@@ -51,11 +51,28 @@ pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, Insta
     let directory = directory.canonicalize_utf8().map_err(|_| InstallError::NoDirectory(directory.to_owned()))?;
     let module = directory.join(facts.module.file_name().unwrap_or_default());
     let supervisor = facts.module.with_file_name(SUPERVISOR);
+    let place = place_of_supervisor(&directory);
     // The module last: without the other it is of no use.
-    for (from, to, mode) in [(&supervisor, directory.join(SUPERVISOR), 0o755), (&facts.module, module.clone(), 0o644)] {
+    for (from, to, mode) in [(&supervisor, place, 0o755), (&facts.module, module.clone(), 0o644)] {
         let content = std::fs::read(from).map_err(|source| InstallError::Read { from: from.clone(), source })?;
         // What a running Apache has mapped is replaced, not written over.
         files::write(to.as_std_path(), &content, Access::of_mode(mode), &Owners::own())?;
     }
     Ok(module)
+}
+
+/// Where the supervisor goes: above the folder of modules, where Apache has a helper of its own (suexec) and nothing takes it for a module; beside the
+/// module where one is there already, which the module would start, or where the folder above is for others to write to.
+#[cfg(unix)]
+fn place_of_supervisor(modules: &Utf8Path) -> Utf8PathBuf {
+    use std::os::unix::fs::MetadataExt;
+
+    let beside = modules.join(SUPERVISOR);
+    let own = nix::unistd::geteuid().as_raw();
+    let is_own =
+        |folder: &&Utf8Path| folder.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o022 == 0);
+    match modules.parent().filter(is_own) {
+        Some(above) if !beside.exists() => above.join(SUPERVISOR),
+        _ => beside,
+    }
 }

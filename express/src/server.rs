@@ -23,7 +23,7 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         missing.into_iter().next().map_or(Ok(()), Err)?;
         preflight::ports(&plan)?;
     }
-    files::write(&plan, &files::render(&plan)?, caller.uid)?;
+    files::write(&plan, &files::render(&plan)?, caller.uid, setup)?;
     if setup {
         print!("{}", banner(&plan, true));
         return Ok(0);

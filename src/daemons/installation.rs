@@ -1,7 +1,7 @@
 //! Where the rest of the product is installed: the supervisor, and the Python package for daemons whose interpreter has none of its own.
 //!
 //! `LoadModule` may name the module inside the package, where everything is beside it, or a copy of it among Apache's modules
-//! (`mod_wsgi-express install-module`), which has the supervisor beside it too. The supervisor runs as root where Apache does: it is never looked
+//! (`mod_wsgi-express install-module`), which has the supervisor beside it or in the folder above. The supervisor runs as root where Apache does: it is never looked
 //! for anywhere else, and taken only from whom root has trusted by loading the module. The package runs as the user of a group; that of a
 //! copied module is found in `WSGIPythonHome`, and never in the `python-home` of a group, which other groups have no reason to trust.
 #![forbid(unsafe_code)]
@@ -48,8 +48,8 @@ pub enum Unusable {
     },
     /// There is none.
     #[error(
-        "{SUPERVISOR} is not in {}, beside the module: run `mod_wsgi-express install-module`, which puts both there, or load the module from where \
-         pip has installed it", .0.display()
+        "{SUPERVISOR} is neither in {}, beside the module, nor in the folder above: run `mod_wsgi-express install-module`, which puts both in \
+         their places, or load the module from where pip has installed it", .0.display()
     )]
     Missing(PathBuf),
     /// Somebody else could have put it there.
@@ -73,10 +73,9 @@ impl Installation {
         let file = module.canonicalize().map_err(failed)?;
         let owner = file.metadata().map_err(failed)?.uid();
         let server = file.parent().unwrap_or(Path::new("/"));
-        let path = server.join(SUPERVISOR);
-        if path.symlink_metadata().is_err() {
-            return Err(Unusable::Missing(server.to_owned()));
-        }
+        let places = [server, server.parent().unwrap_or(server)].map(|folder| folder.join(SUPERVISOR));
+        let found = places.into_iter().find(|path| path.symlink_metadata().is_ok());
+        let path = found.ok_or_else(|| Unusable::Missing(server.to_owned()))?;
         let owners = rustix::process::geteuid().is_root().then(|| Owners::own().and(owner));
         let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
         let package = package_of(server)
@@ -180,9 +179,11 @@ mod tests {
         let find = || Installation::find(&module, Some(home.as_os_str().as_bytes()));
         let missing = find().unwrap_err().to_string();
         assert!(missing.contains("/modules, beside the module") && missing.contains("install-module"), "{missing}");
-        let supervisor = scratch.file("modules/mod_wsgi-supervisor");
-        let found = find().unwrap();
-        assert_eq!((found.supervisor.path, found.package), (supervisor, Some(scratch.0.join(SITE))));
+        for place in ["mod_wsgi-supervisor", "modules/mod_wsgi-supervisor"] {
+            let supervisor = scratch.file(place);
+            let found = find().unwrap();
+            assert_eq!((found.supervisor.path, found.package), (supervisor, Some(scratch.0.join(SITE))));
+        }
         assert_eq!(Installation::find(&module, None).unwrap().package, None);
     }
 

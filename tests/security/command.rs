@@ -142,8 +142,20 @@ fn a_server_root_that_others_could_exchange_is_refused() {
     outer.write("site/hello.wsgi", HELLO);
     outer.give("site", ATTACKER);
     let root = outer.path().join("site/root").display().to_string();
-    let words = ["setup-server", "site/hello.wsgi", "--server-root", &root, "--user", ORDINARY_USER];
-    refused(&Express::new(&words).within(outer.path()).run(), &["/site belongs to news (uid 9)", "--server-root"]);
+    let run = |command: &str| {
+        let words = [command, "site/hello.wsgi", "--server-root", &root, "--user", ORDINARY_USER, "--port", "8123"];
+        Express::new(&words).within(outer.path()).run()
+    };
+    refused(&run("start-server"), &["/site belongs to news (uid 9)", "--server-root"]);
+    let done = run("setup-server");
+    assert!(done.code == Some(0) && done.text.contains("/site belongs to news (uid 9)"), "{}", done.text);
+    // Where it leads to is not for them to say.
+    fs::rename(outer.path().join("site/root"), outer.path().join("site/moved")).expect("renamed");
+    outer.write("roots/httpd.conf", "of somebody else\n");
+    symlink(outer.path().join("roots"), outer.path().join("site/root")).expect("a link");
+    std::os::unix::fs::lchown(outer.path().join("site/root"), Some(ids_of(ATTACKER)), None).expect("theirs");
+    refused(&run("setup-server"), &["root belongs to news (uid 9)"]);
+    assert_eq!(fs::read_to_string(outer.path().join("roots/httpd.conf")).expect("a file"), "of somebody else\n");
 }
 
 /// The number of a user, which is that of a group here.

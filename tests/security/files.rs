@@ -55,11 +55,11 @@ fn root_looks_for_its_supervisor_in_no_virtual_environment() {
     assert!(!scratch.path().join("sprung").exists(), "the attacker's program was run");
     server.finish();
     fs::remove_dir_all(scratch.path().join("venv")).expect("removed");
-    fs::remove_file(scratch.path().join("modules/mod_wsgi-supervisor")).expect("it was installed");
+    fs::remove_file(scratch.path().join("mod_wsgi-supervisor")).expect("it was installed");
     let done = with_a_trap(&scratch, &load).fails_to_start();
     assert!(!scratch.path().join("sprung").exists(), "the attacker's program was run");
     assert!(
-        done.text.contains("mod_wsgi-supervisor is not in") && done.text.contains("install-module"),
+        done.text.contains("mod_wsgi-supervisor is neither in") && done.text.contains("install-module"),
         "{}",
         done.text
     );
@@ -79,12 +79,14 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
         assert!(done.text.contains("root does not run") && done.text.contains(by), "{}", done.text);
     };
     server().start().finish();
-    scratch.give("modules/mod_wsgi-supervisor", ATTACKER);
+    scratch.give("mod_wsgi-supervisor", ATTACKER);
     refused("mod_wsgi-supervisor belongs to news (uid 9)");
-    scratch.give("modules/mod_wsgi-supervisor", "root");
-    scratch.set_mode("modules/mod_wsgi-supervisor", 0o777);
+    scratch.give("mod_wsgi-supervisor", "root");
+    scratch.set_mode("mod_wsgi-supervisor", 0o777);
     refused("everybody may write to the file");
-    scratch.set_mode("modules/mod_wsgi-supervisor", 0o755);
+    scratch.set_mode("mod_wsgi-supervisor", 0o755);
+    let scratched = scratch.path();
+    fs::rename(scratched.join("mod_wsgi-supervisor"), scratched.join("modules/mod_wsgi-supervisor")).expect("moved");
     scratch.set_mode("modules", 0o777);
     refused("everybody may write to the folder");
     scratch.set_mode("modules", 0o755);

@@ -180,6 +180,22 @@ fn only_a_socket_that_was_just_bound_is_given_away() {
 }
 
 #[test]
+fn folders_of_another_user_may_be_passed_but_their_links_are_not_followed() {
+    if cannot_give_away() {
+        return;
+    }
+    let scratch = scratch();
+    let path = file(scratch.path(), "theirs/roots/conf", 0o600);
+    let theirs = scratch.path().join("theirs");
+    symlink(theirs.join("roots"), theirs.join("way")).unwrap();
+    std::os::unix::fs::lchown(theirs.join("way"), Some(OTHER), None).unwrap();
+    chown(&theirs, Some(OTHER), None).unwrap();
+    let owners = Owners::own().and_folders_of(OTHER);
+    assert!(check_file(&path, &Owners::own()).is_err() && check_file(&path, &owners).is_ok());
+    assert!(matches!(check_file(&theirs.join("way/conf"), &owners), Err(Refused::Owner { kind: Kind::Link, .. })));
+}
+
+#[test]
 fn files_are_replaced_whole_and_links_are_not_followed() {
     let scratch = scratch();
     let victim = file(scratch.path(), "victim", 0o600);

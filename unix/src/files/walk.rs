@@ -174,7 +174,7 @@ fn components(path: &Path) -> VecDeque<OsString> {
 /// Whether what was found is one of these owners', and nobody else may write to it.
 pub fn check(path: &Path, kind: Kind, found: &Stat, owners: &Owners) -> Result<(), Refused> {
     let (mode, owner) = (found.st_mode, found.st_uid);
-    if !owners.include(owner) {
+    if !owners.include(owner, kind) {
         return Err(Refused::Owner { kind, path: path.to_owned(), owner });
     }
     // The bits of a link say nothing. A sticky folder may be written to, but what is in it is its owner's.
