@@ -93,15 +93,17 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
 /// # Errors
 /// [`WriteError`] when the server root is not the caller's own or cannot be written to, or somebody else could exchange what root is to use.
 pub fn write(plan: &Plan, files: &[File], caller: u32, setup: bool) -> Result<(), WriteError> {
-    let owners = if setup { suffered(&plan.root.path) } else { Owners::own() };
-    make_root(&plan.root, caller, &owners)?;
-    make_folder(&plan.root.path.join("htdocs"), ROOT, caller, &owners)?;
+    let root = &plan.root.path;
+    let (owners, within) = (Owners::own(), if setup { tolerated(root) } else { Owners::own() });
+    let of = |path: &Utf8Path| if path.starts_with(root) { &within } else { &owners };
+    make_root(&plan.root, caller, &within)?;
+    make_folder(&root.join("htdocs"), ROOT, caller, &within)?;
     for (option, folder) in &plan.folders {
-        make_folder(folder, option, caller, &owners)?;
+        make_folder(folder, option, caller, of(folder))?;
     }
     // Of one that is there the module says what it needs.
     if let Some(folder) = plan.sockets.given_folder().filter(|folder| !folder.exists()) {
-        make_folder(&folder, SOCKETS, caller, &owners)?;
+        make_folder(&folder, SOCKETS, caller, of(&folder))?;
     }
     if let Some(eggs) = plan.python_eggs.as_ref().filter(|eggs| eggs.symlink_metadata().is_err()) {
         let private = Access::of_mode(0o700);
@@ -117,10 +119,10 @@ pub fn write(plan: &Plan, files: &[File], caller: u32, setup: bool) -> Result<()
     for file in files {
         let path = file.path.as_std_path();
         if file.keep && path.symlink_metadata().is_ok() {
-            files::check_file(path, &owners).map_err(WriteError::at(ROOT))?;
+            files::check_file(path, &within).map_err(WriteError::at(ROOT))?;
         } else {
             let access = Access::of_mode(file.mode);
-            files::write(path, file.text.as_bytes(), access, &owners).map_err(WriteError::at(ROOT))?;
+            files::write(path, file.text.as_bytes(), access, &within).map_err(WriteError::at(ROOT))?;
         }
     }
     if caller == 0 {
@@ -135,15 +137,15 @@ const ROOT: &str = "--server-root";
 /// The option for the daemons' sockets.
 const SOCKETS: &str = "--socket-prefix";
 
-/// Whose folders above a server root are put up with where it is only set up: somebody has to be told, who may still move it.
-fn suffered(root: &Utf8Path) -> Owners {
+/// Whom a server root that is only set up may be below: somebody is told, who can still move it.
+fn tolerated(root: &Utf8Path) -> Owners {
     let mut owners = Owners::own();
     let above = root.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(root);
     while let Err(Refused::Owner { kind: Kind::Folder, owner, path }) =
         files::check_folder(above.as_std_path(), &owners)
     {
         eprintln!(
-            "warning: {} belongs to {}, who could put another server root in the place of {root}: start no server from there as root",
+            "warning: {} belongs to {}, who could put another server root in the place of {root}: start no server from there",
             path.display(),
             user::shown(owner)
         );
