@@ -92,7 +92,9 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
     scratch.set_mode("modules", 0o755);
     scratch.give("modules", ATTACKER);
     scratch.give("modules/mod_wsgi-supervisor", "root");
-    // The owner of the module could have put anything into that, and root has loaded it.
+    // The owner of the module could have put anything into that, and root has loaded it. A group that has nobody else in it is the owner.
+    server().start().finish();
+    scratch.set_mode("modules", 0o775);
     server().start().finish();
 }
 
