@@ -26,7 +26,8 @@ const FUNCTIONS: &[&str] = &[
     "apr_bucket_(alloc|free|heap_make|setaside_noop|shared_make|shared_split|shared_copy|shared_destroy)",
     "ap_(content_type_tolower)",
     // APR
-    "apr_(time_exp_lt|palloc|pstrmemdup|pool_cleanup_register|pool_cleanup_null|stat|strerror)",
+    "apr_(time_exp_lt|palloc|pstrmemdup|stat|strerror)",
+    "apr_pool_(cleanup_kill|cleanup_register|cleanup_null|pre_cleanup_register)",
     "apr_(pool_create_ex|pool_destroy|date_parse_http|rfc822_date)",
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",

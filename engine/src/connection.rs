@@ -82,8 +82,10 @@ pub(crate) struct Connection {
     descriptors: VecDeque<(usize, OwnedFd)>,
     sent: usize,
     in_files: usize,
-    /// Records that may not have left yet.
-    records: Vec<LogRecord>,
+    /// Records that may not have left yet, and where in `queued` they end.
+    records: Vec<(usize, LogRecord)>,
+    /// Records that nobody was there for.
+    unsent: Vec<LogRecord>,
     gone: bool,
     /// Whether the answer itself has been queued.
     answered: bool,
@@ -103,6 +105,7 @@ impl Connection {
             sent: 0,
             in_files: 0,
             records: Vec::new(),
+            unsent: Vec::new(),
             gone: false,
             answered: false,
             timeout,
@@ -260,12 +263,11 @@ impl Connection {
     fn lost(&mut self) -> Gone {
         self.gone = true;
         self.queued.clear();
-        self.sent = 0;
         self.descriptors.clear();
-        // Nobody is there to write them with the request's context, but they must not be lost.
-        for record in self.records.drain(..) {
-            record::write(&record, None);
-        }
+        // The child has read all that was sent, and none of what was not: they must not be lost.
+        let sent = self.sent;
+        self.unsent.extend(self.records.drain(..).filter(|(end, _)| *end > sent).map(|(_, record)| record));
+        self.sent = 0;
         Gone
     }
 
@@ -320,10 +322,10 @@ impl Exchange for Connection {
 
     fn log(&mut self, record: LogRecord) {
         if self.gone {
-            return record::write(&record, None);
+            return self.unsent.push(record);
         }
         self.put(Kind::Log, |out| record.put(out));
-        self.records.push(record);
+        self.records.push((self.queued.len(), record));
     }
 
     fn end(&mut self, end: End) {
@@ -394,6 +396,10 @@ impl Exchange for Connection {
                 InputError::Gone
             })?;
         }
+    }
+
+    fn unsent(&mut self) -> Vec<LogRecord> {
+        std::mem::take(&mut self.unsent)
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

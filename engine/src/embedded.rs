@@ -20,14 +20,14 @@ use crate::environ::Moments;
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::failure;
 use crate::ffi::attach;
-use crate::ffi::embedded::{Host, RequestRec};
+use crate::ffi::embedded::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
 use crate::forked;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::options::Options;
 use crate::process::Process;
-use crate::record;
+use crate::record::{self, Way};
 use crate::recorder::Recorder;
 use crate::response::Head;
 use crate::route;
@@ -48,9 +48,10 @@ pub(crate) enum BeginError {
 ///
 /// # Errors
 /// [`BeginError`]; then requests cannot be served.
-pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> Result<(), BeginError> {
+pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, logger: Logger) -> Result<(), BeginError> {
+    record::leave_by(Way::Apache(logger));
     let settings = Daemon::from_bytes(settings)?;
-    record::configure(&settings);
+    record::limit(settings.log_level);
     fork::begin_as_guest()?;
     // No other process looks at an Apache child's counters.
     let page: &'static Page = Box::leak(Box::default());

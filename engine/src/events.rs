@@ -72,7 +72,7 @@ pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<
         Some(request) => request.record(py, record),
         None => {
             order::settle(py);
-            record::write(&record, interpreter.map(Interpreter::application_group));
+            record::write_attached(py, record, interpreter.map(Interpreter::application_group), None);
         }
     }
 }

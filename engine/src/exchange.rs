@@ -69,6 +69,11 @@ pub(crate) trait Exchange: Send {
         None
     }
 
+    /// The records that could not be sent because nobody is there any more.
+    fn unsent(&mut self) -> Vec<LogRecord> {
+        Vec::new()
+    }
+
     /// For whoever made it to get it back when the request is over.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }

@@ -36,7 +36,6 @@ mod interpreter;
 mod interpreters;
 mod lead;
 mod lifecycle;
-mod lines;
 mod metrics;
 mod module;
 mod monitor;

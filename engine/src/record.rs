@@ -1,36 +1,39 @@
-//! Records. Those of a request travel to the Apache child that waits for it; others are lines on standard error, which is the virtual host's
-//! error log.
+//! Records. Those of a request travel to the Apache child that waits for it; others to the supervisor, or, in embedded mode, straight to Apache.
 
+use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::SystemTime;
 
-use wsgi_wire::json::{self, Context};
-use wsgi_wire::record::{Format, Level, LogRecord, Speaker};
-use wsgi_wire::settings::Daemon;
-use wsgi_wire::text;
+use pyo3::Python;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{SendFlags, send};
+use wsgi_wire::codec::Wire;
+use wsgi_wire::record::{Level, LogRecord, Speaker};
+use wsgi_wire::report::{ProcessRecord, RequestName};
 
-use crate::ffi::process::local_time;
+use crate::ffi::attach;
+use crate::ffi::embedded::Logger;
 
 static MOST: AtomicU8 = AtomicU8::new(Level::Info as u8);
-static HOUSE: OnceLock<House> = OnceLock::new();
+static WAY: OnceLock<Way> = OnceLock::new();
 
-/// What the virtual host wants, and what its records tell of this process.
-struct House {
-    format: Format,
-    vhost: Vec<u8>,
-    process_group: Vec<u8>,
+/// How records that no request carries leave this process.
+pub(crate) enum Way {
+    /// A socket to the supervisor, each message a record.
+    Supervisor(OwnedFd),
+    /// A function of the Apache child that this is.
+    Apache(Logger),
 }
 
-/// Records are written as these settings say from now on.
-pub(crate) fn configure(settings: &Daemon) {
-    MOST.store(settings.log_level as u8, Ordering::Relaxed);
+/// Records leave this way from now on.
+pub(crate) fn leave_by(way: Way) {
     // Once, at start.
-    let _ = HOUSE.set(House {
-        format: settings.log_format,
-        vhost: settings.vhost.to_vec(),
-        process_group: settings.group.to_vec(),
-    });
+    let _ = WAY.set(way);
+}
+
+/// Records up to this level are wanted from now on.
+pub(crate) fn limit(level: Level) {
+    MOST.store(level as u8, Ordering::Relaxed);
 }
 
 /// Whether records of this level are wanted.
@@ -45,39 +48,49 @@ pub(crate) fn speaker() -> Speaker {
 
 /// Writes one record of our own; see [`LogRecord::ours`].
 pub(crate) fn process(level: Level, text: &str) {
-    write(&LogRecord::ours(level, speaker(), text), None);
+    write(LogRecord::ours(level, speaker(), text), None, None);
 }
 
-/// Writes to standard error, but without std's lock, which a thread that does not exist in this process may have held when it was forked off.
-fn write_out(mut bytes: &[u8]) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(std::io::stderr(), bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error),
+/// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known. `request`: the one that it is about.
+/// Waits while the process has said more than it may; who has the interpreter's lock calls [`write_attached`].
+pub(crate) fn write(record: LogRecord, application_group: Option<&[u8]>, request: Option<RequestName>) {
+    for message in messages(record, application_group, request) {
+        deliver(&message, true);
+    }
+}
+
+/// As [`write`], with the interpreter's lock, which is given up where it has to wait.
+pub(crate) fn write_attached(
+    py: Python<'_>,
+    record: LogRecord,
+    application_group: Option<&[u8]>,
+    request: Option<RequestName>,
+) {
+    for message in messages(record, application_group, request) {
+        if !deliver(&message, false) {
+            attach::detach(py, || deliver(&message, true));
         }
     }
-    Ok(())
 }
 
-/// Writes one record that no Apache child can write. `application_group`: where it comes from, if that is known.
-pub(crate) fn write(record: &LogRecord, application_group: Option<&[u8]>) {
+fn messages(record: LogRecord, application_group: Option<&[u8]>, request: Option<RequestName>) -> Vec<Vec<u8>> {
     if !enabled(record.level) {
-        return;
+        return Vec::new();
     }
-    let at = local_time(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-    let lines = match HOUSE.get() {
-        Some(house) if house.format == Format::Json => {
-            let context = Context {
-                vhost: Some(&house.vhost),
-                process_group: Some(&house.process_group),
-                application_group,
-                request: None,
-            };
-            json::line(at, record, &context)
+    let said = ProcessRecord { application_group: application_group.map(Into::into), request, record };
+    said.into_pieces().iter().map(Wire::to_bytes).collect()
+}
+
+/// `false`: only by waiting.
+fn deliver(message: &[u8], wait: bool) -> bool {
+    let flags = if wait { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
+    match WAY.get() {
+        // Without a supervisor there is nobody to tell; another one will replace this process.
+        Some(Way::Supervisor(socket)) => retry_on_intr(|| send(socket, message, flags)) != Err(Errno::AGAIN),
+        Some(Way::Apache(logger)) => {
+            logger.log(message);
+            true
         }
-        _ => text::lines(at, record),
-    };
-    // One write, so that records of several processes do not mix. A full disk must not stop the service.
-    let _ = write_out(lines.as_bytes());
+        None => true,
+    }
 }

@@ -9,18 +9,18 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 use pyo3::{Bound, Python};
 use wsgi_unix::fork;
-use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord, Stream};
+use wsgi_wire::report::RequestName;
 
 use crate::body::Body;
 use crate::exchange::{Exchange, Gone, InputError};
 use crate::ffi::attach;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
-use crate::lines::{Lines, Text};
 use crate::record;
 use crate::response::Response;
 use crate::route::Route;
+use wsgi_wire::lines::{Lines, Text};
 
 /// What is known of a request for its whole life.
 pub(crate) struct Request {
@@ -113,7 +113,22 @@ impl Request {
             return None;
         }
         let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        live.as_mut().map(step)
+        let result = live.as_mut().map(step);
+        let unsent = live.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
+        drop(live);
+        self.tell_elsewhere(py, unsent);
+        result
+    }
+
+    /// Writes records that nobody is there for, with what is known of the request: its client has gone, the application speaks on.
+    fn tell_elsewhere(&self, py: Python<'_>, records: Vec<LogRecord>) {
+        for record in records {
+            record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
+        }
+    }
+
+    fn name(&self) -> RequestName {
+        RequestName { id: self.id[..].into(), path: self.path[..].into(), script: self.route.script()[..].into() }
     }
 
     /// Does something that may block: the interpreter's lock is given up for it.
@@ -156,7 +171,11 @@ impl Request {
         let data = self.data.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(data);
         let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        live.take()
+        let mut ended = live.take();
+        drop(live);
+        let unsent = ended.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
+        self.tell_elsewhere(py, unsent);
+        ended
     }
 
     /// Whether records of this level are written.
@@ -180,16 +199,15 @@ impl Request {
             live.exchange.flush(false)
         });
         if let Some(record) = record {
-            record::write(&record, Some(self.interpreter.application_group()));
+            record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
         }
     }
 }
 
 impl Live {
-    fn record(&mut self, mut record: LogRecord) {
+    fn record(&mut self, record: LogRecord) {
         if record.level <= self.log_level {
-            record.message.0.truncate(limits::LOG_RECORD);
-            self.exchange.log(record);
+            record.into_pieces().into_iter().for_each(|piece| self.exchange.log(piece));
         }
     }
 

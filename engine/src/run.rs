@@ -30,7 +30,7 @@ use crate::options::Options;
 use crate::policy::{self, Limits};
 use crate::poller::Poller;
 use crate::process::Process;
-use crate::record;
+use crate::record::{self, Way};
 use crate::recorder::{self, Recorder};
 use crate::script;
 use crate::steward::Steward;
@@ -43,8 +43,9 @@ const CONTROL: i32 = 3;
 const LISTENER: i32 = 4;
 const PAGES: i32 = 5;
 const RECORDER: i32 = 6;
+const RECORDS: i32 = 7;
 /// With `server-metrics` only.
-const BOARD: i32 = 7;
+const BOARD: i32 = 8;
 
 /// Exit code for "failed at start": the supervisor waits before it tries again.
 const FAILED_AT_START: i32 = 3;
@@ -87,12 +88,13 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
+    record::leave_by(Way::Supervisor(inherited(RECORDS)?));
     fork::begin()?;
     let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
     let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);
     let mut control = Control::new(control);
     let settings = attach::detach(py, || control.settings())?;
-    record::configure(&settings);
+    record::limit(settings.log_level);
     match &settings.display_name {
         Some(title) => ffi::set_title(title),
         None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),

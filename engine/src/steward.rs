@@ -161,6 +161,7 @@ impl Steward {
             Err(lost) => {
                 record::process(Level::Warn, &format!("The process serves on until there is another one: {lost}."));
                 self.control = None;
+                crate::ffi::process::close_output();
                 self.orphaned = Some(Instant::now() + ORPHANED);
             }
         }

@@ -14,10 +14,10 @@ use crate::ffi::class::{Args, Class, Definition, This};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
-use crate::lines::{Lines, Text};
 use crate::order;
 use crate::record;
 use crate::request::{self, Request};
+use wsgi_wire::lines::{Lines, Text};
 
 /// Where text goes.
 enum Target {
@@ -53,12 +53,12 @@ impl Log {
     fn write(&self, py: Python<'_>, method: &str, text: &[u8]) -> PyResult<()> {
         if !fork::is_ours() {
             // The request is another process's, and its locks may be locked for ever.
-            self.write_outside(text);
+            self.write_outside(py, text);
             return Ok(());
         }
         let Some(request) = self.request(method)? else {
             order::settle(py);
-            self.write_outside(text);
+            self.write_outside(py, text);
             return Ok(());
         };
         let write = |live: &mut request::Live| {
@@ -69,19 +69,22 @@ impl Log {
             return Ok(());
         }
         match &*self.target() {
-            Target::Thread => self.write_outside(text),
+            Target::Thread => self.write_outside(py, text),
             Target::Request(_) | Target::Nobody => return Err(over(method)),
         }
         Ok(())
     }
 
-    fn write_outside(&self, text: &[u8]) {
-        OUTSIDE.with_borrow_mut(|outside| {
+    fn write_outside(&self, py: Python<'_>, text: &[u8]) {
+        let records = OUTSIDE.with_borrow_mut(|outside| {
             outside.stream = self.stream;
             outside.interpreter = Some(self.interpreter);
             // Nobody knows when the thread writes again.
-            outside.step(|lines, record| lines.write(text, false, record));
+            outside.step(|lines, record| lines.write(text, false, record))
         });
+        for record in records {
+            record::write_attached(py, record, Some(self.interpreter.application_group()), None);
+        }
     }
 }
 
@@ -101,20 +104,21 @@ struct Outside {
 impl Outside {
     const EMPTY: Self = Self { lines: Lines::EMPTY, stream: Stream::Stderr, interpreter: None, own: true };
 
-    /// Does something with the lines; what it completes becomes records.
-    fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
+    /// Does something with the lines; the records that it completes.
+    fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) -> Vec<LogRecord> {
         if self.own && !fork::is_ours() {
             (self.lines, self.own) = (Lines::EMPTY, false);
         }
-        let (stream, group) = (self.stream, self.interpreter.map(Interpreter::application_group));
-        let write = |record: LogRecord| record::write(&record, group);
-        step(&mut self.lines, &mut |text| write(text.record(stream, record::speaker())));
+        let (stream, mut records) = (self.stream, Vec::new());
+        step(&mut self.lines, &mut |text| records.push(text.record(stream, record::speaker())));
+        records
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
-        self.step(Lines::end);
+        let group = self.interpreter.map(Interpreter::application_group);
+        self.step(Lines::end).into_iter().for_each(|record| record::write(record, group, None));
     }
 }
 
@@ -229,7 +233,10 @@ fn flush<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'
             request.with(this.py(), step).is_some()
         });
         if !flushed {
-            OUTSIDE.with_borrow_mut(|outside| outside.step(Lines::flush));
+            let records = OUTSIDE.with_borrow_mut(|outside| outside.step(Lines::flush));
+            for record in records {
+                record::write_attached(this.py(), record, Some(this.interpreter.application_group()), None);
+            }
         }
     }
     Ok(none(this.py()))

@@ -30,8 +30,6 @@ pub struct Surroundings {
     pub package: Option<Vec<u8>>,
     /// Facts about this Apache.
     pub server: Server,
-    /// How many error logs there are.
-    pub error_logs: u32,
     /// The process groups that are known to serve one application.
     pub sole: BTreeSet<Vec<u8>>,
     /// What the main server logs.
@@ -51,15 +49,6 @@ pub struct LogStyle {
     pub format: Format,
 }
 
-/// Where a group writes.
-#[derive(Debug, Clone, Copy)]
-pub struct GroupLog {
-    /// Counts the descriptors sent along.
-    pub index: u32,
-    /// As its server wants.
-    pub style: LogStyle,
-}
-
 fn bytes(text: &[u8]) -> Bytes {
     Bytes::from(text)
 }
@@ -72,11 +61,10 @@ fn optional(text: Option<&Vec<u8>>) -> Option<Bytes> {
     text.map(|t| bytes(t))
 }
 
-/// The message that starts or replaces all groups. `log` tells where each of them writes.
-pub fn configure(configuration: &Configuration, around: &Surroundings, log: impl Fn(&Group) -> GroupLog) -> Configure {
+/// The message that starts or replaces all groups. `log` tells what the server of each of them wants.
+pub fn configure(configuration: &Configuration, around: &Surroundings, log: impl Fn(&Group) -> LogStyle) -> Configure {
     Configure {
         generation: around.generation,
-        error_logs: around.error_logs,
         log_level: around.log.level,
         log_format: around.log.format,
         vhost: bytes(&around.vhost),
@@ -87,12 +75,11 @@ pub fn configure(configuration: &Configuration, around: &Surroundings, log: impl
     }
 }
 
-fn group(configuration: &Configuration, around: &Surroundings, group: &Group, log: GroupLog) -> WireGroup {
+fn group(configuration: &Configuration, around: &Surroundings, group: &Group, log: LogStyle) -> WireGroup {
     WireGroup {
         processes: group.options.processes.unwrap_or(1),
-        error_log: log.index,
         spawn: spawn(configuration, around, group),
-        daemon: daemon(configuration, around, group, log.style),
+        daemon: daemon(configuration, around, group, log),
     }
 }
 
@@ -333,7 +320,6 @@ mod tests {
                 maximum_processes: 1,
                 threads_per_process: 1,
             },
-            error_logs: 1,
             sole: BTreeSet::new(),
             log: LOG,
             vhost: b"localhost".to_vec(),
@@ -347,7 +333,7 @@ mod tests {
     }
 
     fn only(configuration: &Configuration, children: Option<(User, u32)>) -> WireGroup {
-        let log = |_: &Group| GroupLog { index: 0, style: LOG };
+        let log = |_: &Group| LOG;
         configure(configuration, &around(children), log).groups.remove(0)
     }
 

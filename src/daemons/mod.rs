@@ -4,15 +4,19 @@
 pub mod configure;
 pub mod installation;
 pub mod parent;
+pub mod records;
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use wsgi_wire::budget::Budget;
 use wsgi_wire::table;
 
 use crate::directives::configuration::{Configuration, Origin};
 use crate::embedded::Plan;
+use crate::httpd::records::Socket;
 use crate::httpd::shared::SharedTable;
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::shared::pages::Pages;
@@ -51,6 +55,8 @@ pub struct Group {
     pub chroot: Option<Vec<u8>>,
     /// `server-metrics`
     pub server_metrics: bool,
+    /// How much its requests have logged in this child.
+    pub log: Budget,
     /// `script-user`, `script-group`
     pub owner: Option<Policy>,
 }
@@ -64,6 +70,10 @@ pub struct Runtime {
     pub table: Option<SharedTable>,
     /// Where daemons read Apache's scoreboard.
     pub board: Option<SharedBoard>,
+    /// Where the supervisor's records come in; `None` where there are no groups.
+    pub records: Option<Socket>,
+    /// Counts the configurations of this Apache.
+    pub generation: u32,
     /// `WSGISocketPrefix`, absolute.
     pub socket_prefix: String,
     /// The Apache parent's pid.
@@ -80,6 +90,11 @@ impl Runtime {
     /// Whether a group has `server-metrics`.
     pub fn has_metrics(&self) -> bool {
         self.groups.values().any(|group| group.server_metrics)
+    }
+
+    /// Whether there is a later configuration.
+    pub fn is_outdated(&self) -> bool {
+        self.table.is_some_and(|table| table.header().generation.load(Ordering::Acquire) != self.generation)
     }
 }
 
@@ -135,6 +150,7 @@ pub fn groups(
             buffers: (o.send_buffer_size, o.receive_buffer_size),
             chroot: o.chroot.clone(),
             server_metrics: o.server_metrics,
+            log: Budget::default(),
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }
     };

@@ -15,7 +15,9 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 
 use super::installation::Supervisor;
+use super::records;
 use crate::httpd::control::{self, Memory};
+use crate::httpd::records::Socket;
 use crate::httpd::shared::pages::Pages;
 
 /// Everything that is needed to start the supervisor, again if it dies.
@@ -28,8 +30,10 @@ pub struct Launch {
     pub pages: Vec<Pages>,
     /// What it is told.
     pub configure: Configure,
-    /// The error logs, the main server's first.
-    pub error_logs: Vec<OwnedFd>,
+    /// The main server's error log, for the supervisor's last words.
+    pub error_log: OwnedFd,
+    /// Where it sends its records.
+    pub records: Socket,
 }
 
 static LAUNCH: Mutex<Option<Launch>> = Mutex::new(None);
@@ -66,7 +70,7 @@ pub fn forget() {
 fn start(launch: &Launch) -> io::Result<()> {
     use std::os::fd::AsFd;
     let program = launch.supervisor.checked().map_err(io::Error::other)?;
-    control::start(program, launch.memory, launch.error_logs.first().map(AsFd::as_fd))
+    control::start(program, launch.memory, Some(launch.error_log.as_fd()))
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
     tell(launch)
 }
@@ -77,9 +81,9 @@ fn tell(launch: &Launch) -> io::Result<()> {
     let supervisor = control::supervisor().filter(|_| !control::has_ended()).ok_or(io::ErrorKind::NotConnected)?;
     let mut message = Vec::new();
     frame::put(&mut message, Kind::Configure, |out| launch.configure.put(out)).map_err(io::Error::other)?;
-    let logs = launch.error_logs.iter().map(AsFd::as_fd);
+    let pages = launch.pages.iter().map(|pages| -> BorrowedFd<'_> { pages.fd() });
     let descriptors: Vec<BorrowedFd<'_>> =
-        logs.chain(launch.pages.iter().map(|pages| -> BorrowedFd<'_> { pages.fd() })).collect();
+        [launch.error_log.as_fd(), launch.records.sends].into_iter().chain(pages).collect();
     send(supervisor, &message, &descriptors)
 }
 
@@ -104,11 +108,15 @@ fn send(socket: BorrowedFd<'_>, mut message: &[u8], descriptors: &[BorrowedFd<'_
     }
 }
 
-/// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer.
+/// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer. Writes what they say
+/// meanwhile: nobody else is left to do it.
 pub fn stop() {
     /// For what the supervisor itself has to do.
     const GRACE: Duration = Duration::from_secs(2);
     let Some(supervisor) = control::supervisor() else { return };
+    let runtime = super::current();
+    let write_records = || runtime.iter().for_each(|runtime| records::write_all(runtime));
+    let receives = runtime.as_ref().and_then(|runtime| runtime.records).map(|socket| socket.receives);
     let longest = LAUNCH
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -118,13 +126,14 @@ pub fn stop() {
     let deadline = Instant::now() + Duration::from_secs(longest.into()) + GRACE;
     let mut message = Vec::new();
     let told = frame::put(&mut message, Kind::Stop, |_| {}).is_ok() && send(supervisor, &message, &[]).is_ok();
-    if told && hung_up(supervisor, deadline) {
+    if told && hung_up(supervisor, receives, deadline, write_records) {
         // The socket is closed when the process ends; reaping it takes a moment more.
         while !control::has_ended() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
     control::kill();
+    write_records();
 }
 
 /// How long the supervisor gives a process of this `shutdown-timeout`, seconds.
@@ -132,18 +141,20 @@ fn patience(shutdown_timeout: u32) -> u32 {
     if shutdown_timeout == 0 { limits::STOP } else { shutdown_timeout }
 }
 
-/// Waits until the other end has closed the socket.
-fn hung_up(socket: BorrowedFd<'_>, deadline: Instant) -> bool {
+/// Waits until the other end has closed the socket. `write` is called when there is something to receive.
+fn hung_up(socket: BorrowedFd<'_>, receives: Option<BorrowedFd<'_>>, deadline: Instant, write: impl Fn()) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return false;
         }
         let wait = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(1), tv_nsec: left.subsec_nanos().into() };
-        let mut watched = [PollFd::new(&socket, PollFlags::empty())];
+        let mut watched = vec![PollFd::new(&socket, PollFlags::empty())];
+        watched.extend(receives.as_ref().map(|receives| PollFd::new(receives, PollFlags::IN)));
         match poll(&mut watched, Some(&wait)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => return true,
+            Ok(_) if !watched[0].revents().is_empty() => return true,
+            Ok(_) => write(),
             Err(_) => return false,
         }
     }

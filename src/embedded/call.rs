@@ -11,6 +11,7 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers};
 
 use super::python::Engine;
@@ -163,6 +164,18 @@ pub(super) unsafe extern "C" fn scoreboard(into: *mut View) {
             // SAFETY: the engine passes a valid place; the bytes stay as they are until the next call on this thread.
             unsafe { ptr::write(into, View::of(encoded)) };
         });
+    });
+}
+
+/// [`wsgi_wire::embedded::Logger`]
+pub(super) unsafe extern "C" fn record(record: View) {
+    guard::enter("a record", || {
+        // SAFETY: the view is valid during the call.
+        let record = unsafe { std::slice::from_raw_parts(record.start, record.length) };
+        match ProcessRecord::from_bytes(record) {
+            Ok(record) => log::embedded(&record),
+            Err(_) => log::main(Level::Error, format_args!("a log record of the engine is not understood")),
+        }
     });
 }
 

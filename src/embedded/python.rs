@@ -133,7 +133,7 @@ impl Python {
             let status = match engine.as_ref() {
                 None => Err(Failed::NoEngine(program.clone())),
                 Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
-                Some(engine) if (engine.begin)(View::of(settings), call::scoreboard) != 0 => {
+                Some(engine) if (engine.begin)(View::of(settings), call::scoreboard, call::record) != 0 => {
                     Err(Failed::NotBegun(program.clone()))
                 }
                 Some(engine) => Ok(Engine(engine)),

@@ -20,11 +20,11 @@ pub use self::handler::handler;
 pub use self::start::post_config;
 pub use self::status::mod_status_part;
 pub use self::translate::translate_name;
-use crate::daemons::{self, parent};
+use crate::daemons::{self, parent, records};
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
 use crate::httpd::request::Request;
-use crate::httpd::{Answer, control, guard, log, process, server};
+use crate::httpd::{Answer, control, guard, log, process};
 use crate::status::publisher;
 
 /// `pre_config`: directives are about to be read.
@@ -32,11 +32,13 @@ pub fn before_configuration() {
     *DRAFT.lock().unwrap_or_else(PoisonError::into_inner) = Configuration::EMPTY;
 }
 
+/// httpd ends and is about to close its logs, which have to hear of the ends of all processes first.
+pub fn logs_end() {
+    parent::stop();
+}
+
 /// The pool of the configuration is cleared: httpd ends, or reads its configuration again with the module loaded anew.
 pub fn configuration_ends() {
-    if server::is_exiting() {
-        parent::stop();
-    }
     parent::forget();
     daemons::set_current(None);
     guard::remove();
@@ -44,8 +46,12 @@ pub fn configuration_ends() {
 
 /// `child_init`: a child begins.
 pub fn child_init() {
-    control::leave_to_parent();
-    let Some(runtime) = daemons::current() else { return };
+    let Some(runtime) = daemons::current() else { return control::leave_to_parent() };
+    // With `httpd -X` the only process is both.
+    if std::process::id() != runtime.parent {
+        control::leave_to_parent();
+    }
+    records::start(&runtime);
     if let Some(table) = runtime.table {
         table.header().child_begins();
     }
@@ -69,6 +75,8 @@ pub fn child_ends() {
     }
     publisher::stop();
     embedded::end();
+    // Last, for what the others have to say.
+    records::stop();
 }
 
 /// In the parent: a child has been started.

@@ -4,16 +4,16 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use wsgi_unix::files::{self, Owners, Refused};
-use wsgi_wire::record::{Format, Level};
+use wsgi_wire::record::Level;
 use wsgi_wire::settings::Server as ServerFacts;
 
-use crate::daemons::configure::{GroupLog, LogStyle, Surroundings, configure, embedded};
+use crate::daemons::configure::{LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Unusable};
 use crate::daemons::parent::{Launch, launch};
 use crate::daemons::{self, Runtime};
@@ -22,7 +22,7 @@ use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
-use crate::httpd::{Answer, control, log, process, tree};
+use crate::httpd::{Answer, control, log, process, records, tree};
 use crate::policy::{proxies, sole};
 
 /// Why the process groups cannot start.
@@ -143,14 +143,14 @@ fn start(
     let socket_prefix = String::from_utf8(prefix).map_err(|_| StartError::SocketPrefix)?;
     let module = control::module_path().ok_or(StartError::Place)?;
     let installation = Installation::find(module, configuration.python.home.as_deref());
-    let servers: Vec<Server<'_>> = main.all().collect();
-    let logs = ErrorLogs::of(configuration, &servers)?;
     let package = installation.as_ref().ok().and_then(|i| i.package.as_deref());
-    let around = surroundings(package, &socket_prefix, &logs, temporary, main)?;
+    let around = surroundings(package, &socket_prefix, temporary, main)?;
     let mut runtime = Runtime {
         groups: HashMap::new(),
         table: None,
         board: None,
+        records: None,
+        generation: around.generation,
         socket_prefix,
         parent: std::process::id(),
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
@@ -171,12 +171,14 @@ fn start(
         runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
         runtime.table = Some(table);
         runtime.board = Some(memory.board).filter(SharedBoard::is_mapped);
-        let configure = configure(configuration, &around, |group| logs.of_group(group, &servers));
+        let records = records::make().map_err(StartError::Supervisor)?;
+        runtime.records = Some(records);
+        let configure = configure(configuration, &around, |group| style_of(group, main));
         let supervisor = installation?.supervisor;
         supervisor.checked()?;
         check_socket_folder(&runtime.socket_prefix, main)?;
-        launch(Launch { supervisor, memory, pages, configure, error_logs: logs.descriptors })
-            .map_err(StartError::Supervisor)?;
+        let error_log = error_log(main).map_err(StartError::Supervisor)?;
+        launch(Launch { supervisor, memory, pages, configure, error_log, records }).map_err(StartError::Supervisor)?;
         control::watch(pconf);
     }
     Ok(runtime)
@@ -208,7 +210,6 @@ fn is_file(path: &[u8]) -> bool {
 fn surroundings(
     package: Option<&Path>,
     socket_prefix: &str,
-    logs: &ErrorLogs,
     temporary: Pool<'_>,
     main: Server<'_>,
 ) -> Result<Surroundings, StartError> {
@@ -233,7 +234,6 @@ fn surroundings(
             maximum_processes,
             threads_per_process,
         },
-        error_logs: logs.descriptors.len() as u32,
         sole: sole::groups(&tree::configuration(), is_file),
         log: log_style(main),
         vhost: main.hostname().unwrap_or_default().to_vec(),
@@ -241,47 +241,15 @@ fn surroundings(
     })
 }
 
-/// The error logs of the main server and of all servers with process groups, each once.
-struct ErrorLogs {
-    descriptors: Vec<OwnedFd>,
-    /// Server and the number of its log.
-    servers: Vec<(usize, u32)>,
+/// The main server's error log; where it logs to syslog, standard error stands in.
+fn error_log(main: Server<'_>) -> io::Result<OwnedFd> {
+    let stderr = io::stderr();
+    main.error_log().unwrap_or(stderr.as_fd()).try_clone_to_owned()
 }
 
-impl ErrorLogs {
-    fn of(configuration: &Configuration, servers: &[Server<'_>]) -> Result<Self, StartError> {
-        let mut logs = Self { descriptors: Vec::new(), servers: Vec::new() };
-        let stderr = std::io::stderr();
-        for server in servers
-            .iter()
-            .take(1)
-            .chain(servers.iter().skip(1).filter(|s| configuration.groups.iter().any(|g| g.origin.id == s.id())))
-        {
-            let same = |fd: &OwnedFd, log: BorrowedFd<'_>| {
-                let (Ok(a), Ok(b)) = (rustix::fs::fstat(fd), rustix::fs::fstat(log)) else { return false };
-                (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
-            };
-            // Where the main server logs to syslog, standard error stands in: there must be a first one.
-            let fallback = logs.descriptors.is_empty().then(|| stderr.as_fd());
-            let Some(log) = server.error_log().or(fallback) else { continue };
-            let index = match logs.descriptors.iter().position(|fd| same(fd, log)) {
-                Some(index) => index,
-                None => {
-                    logs.descriptors.push(log.try_clone_to_owned().map_err(StartError::Supervisor)?);
-                    logs.descriptors.len() - 1
-                }
-            };
-            logs.servers.push((server.id(), index as u32));
-        }
-        Ok(logs)
-    }
-
-    fn of_group(&self, group: &Group, servers: &[Server<'_>]) -> GroupLog {
-        let index = self.servers.iter().find(|(id, _)| *id == group.origin.id).map_or(0, |(_, index)| *index);
-        let server = servers.iter().find(|s| s.id() == group.origin.id);
-        let style = server.map_or(LogStyle { level: Level::Warn, format: Format::Text }, |s| log_style(*s));
-        GroupLog { index, style }
-    }
+/// What the server of a group wants to be logged.
+fn style_of(group: &Group, main: Server<'_>) -> LogStyle {
+    log_style(main.all().find(|s| s.id() == group.origin.id).unwrap_or(main))
 }
 
 fn log_style(server: Server<'_>) -> LogStyle {

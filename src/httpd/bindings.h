@@ -43,7 +43,8 @@ int wsgi_shim_server_level(const server_rec *s, int module_index);
 int wsgi_shim_request_level(const request_rec *r, int module_index);
 void wsgi_shim_log_request(const char *file, int line, int module_index, int level, const request_rec *r,
                            const char *text);
-void wsgi_shim_log_server(int module_index, int level, const server_rec *s, const char *text);
+void wsgi_shim_log_server(const char *file, int line, int module_index, int level, const server_rec *s,
+                          const char *text);
 
 /* Bit-fields of the core module's configuration for this request's directory. */
 #define WSGI_SHIM_CGI_PASS_AUTH 1

@@ -3,18 +3,20 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt;
-use std::time::SystemTime;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::retry_on_intr;
 use wsgi_wire::json::{self, Context};
 use wsgi_wire::record::{Format, Level, LocalTime, LogRecord, Speaker};
+use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
 
 use super::module;
 use super::request::Request;
 use super::server::Server;
 use super::sys;
-use crate::policy::record::shorten;
+use crate::policy::record::pieces;
 
 /// Where a request is executed.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +56,21 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
     let script = place.map_or(r.filename(), |place| place.script);
     match format(r.server()) {
         Format::Text => {
-            for text in text::texts(record) {
-                request_text(r, record, &[b"[script ", script, b"] ", &text].concat());
-            }
+            let prefix = [b"[script ", script, b"] "].concat();
+            let write = |file: &CStr, line, text: &CStr| {
+                // SAFETY: S1; the text is data, never a format.
+                unsafe {
+                    sys::wsgi_shim_log_request(
+                        file.as_ptr(),
+                        line,
+                        module::index(),
+                        record.level as c_int,
+                        r.raw(),
+                        text.as_ptr(),
+                    );
+                }
+            };
+            write_texts(&prefix, record, write);
         }
         Format::Json => {
             let context = Context {
@@ -76,34 +90,79 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
     }
 }
 
-/// One line by Apache, which escapes control characters itself and cuts at 8 KiB.
-fn request_text(r: &Request<'_>, record: &LogRecord, text: &[u8]) {
-    let text = c_text(&shorten(text));
+/// The record's texts for Apache, which escapes control characters itself and would cut them at 8 KiB; each with the place that it names in the code.
+fn write_texts(prefix: &[u8], record: &LogRecord, write: impl Fn(&CStr, c_int, &CStr)) {
     let origin = record.origin.as_ref().map(|origin| (c_text(&origin.file), c_int::try_from(origin.line).unwrap_or(0)));
     let (file, line) = origin.as_ref().map_or((c"mod_wsgi.c", 0), |(file, line)| (file, *line));
-    // SAFETY: S1; the text is data, never a format.
-    unsafe {
-        sys::wsgi_shim_log_request(file.as_ptr(), line, module::index(), record.level as c_int, r.raw(), text.as_ptr());
-    };
+    for text in text::texts(record) {
+        for piece in pieces(prefix, &text) {
+            write(file, line, &c_text(&piece));
+        }
+    }
 }
 
 /// Writes one record about a server.
 pub fn server(s: Server<'_>, level: Level, text: fmt::Arguments<'_>) {
-    // SAFETY: S5.
-    if unsafe { sys::wsgi_shim_server_logs(s.raw(), module::index(), level as c_int) == 0 } {
+    if logs(s, level) {
+        about(s, &ours(level, &text.to_string()), b"", &Context { vhost: s.hostname(), ..Context::default() });
+    }
+}
+
+/// Writes a record of the supervisor, or of a process that it knows, into the log of the group's server.
+pub fn group(s: Server<'_>, record: &GroupRecord) {
+    let (said, level) = (&record.said, record.said.record.level);
+    if !logs(s, level) {
         return;
     }
-    let text = text.to_string();
+    let context = Context {
+        vhost: s.hostname(),
+        process_group: Some(&*record.group).filter(|group| !group.is_empty()),
+        application_group: said.application_group.as_deref(),
+        request: said.request.as_ref().map(|request| json::Request {
+            id: &request.id,
+            path: &request.path,
+            script: &request.script,
+            ..json::Request::default()
+        }),
+    };
+    about(s, &said.record, &record.prefix(), &context);
+}
+
+/// Writes a record of the engine in this child that belongs to no request.
+pub fn embedded(record: &ProcessRecord) {
+    let Some(s) = Server::main().filter(|s| logs(*s, record.record.level)) else { return };
+    let context = Context {
+        vhost: s.hostname(),
+        process_group: Some(b""),
+        application_group: record.application_group.as_deref(),
+        request: None,
+    };
+    about(s, &record.record, b"", &context);
+}
+
+/// Whether a server writes records of this level.
+fn logs(s: Server<'_>, level: Level) -> bool {
+    // SAFETY: S5.
+    unsafe { sys::wsgi_shim_server_logs(s.raw(), module::index(), level as c_int) != 0 }
+}
+
+fn about(s: Server<'_>, record: &LogRecord, prefix: &[u8], context: &Context<'_>) {
+    let write_text = |file: &CStr, line, text: &CStr| {
+        // SAFETY: S5; the text is data, never a format.
+        unsafe {
+            sys::wsgi_shim_log_server(
+                file.as_ptr(),
+                line,
+                module::index(),
+                record.level as c_int,
+                s.raw(),
+                text.as_ptr(),
+            );
+        }
+    };
     match format(s) {
-        Format::Text => {
-            let text = c_text(text.as_bytes());
-            // SAFETY: S5; the text is data, never a format.
-            unsafe { sys::wsgi_shim_log_server(module::index(), level as c_int, s.raw(), text.as_ptr()) };
-        }
-        Format::Json => {
-            let context = Context { vhost: s.hostname(), ..Context::default() };
-            write(s, level, &json::line(now(), &ours(level, &text), &context));
-        }
+        Format::Text => write_texts(prefix, record, write_text),
+        Format::Json => write(s, record.level, &json::line(now(), record, context)),
     }
 }
 
@@ -114,7 +173,16 @@ pub fn main(level: Level, text: fmt::Arguments<'_>) {
     }
     let text = c_text(text.to_string().as_bytes());
     // SAFETY: a null server means "no configuration yet" to httpd.
-    unsafe { sys::wsgi_shim_log_server(module::index(), level as c_int, std::ptr::null(), text.as_ptr()) };
+    unsafe {
+        sys::wsgi_shim_log_server(
+            c"mod_wsgi.c".as_ptr(),
+            0,
+            module::index(),
+            level as c_int,
+            std::ptr::null(),
+            text.as_ptr(),
+        );
+    }
 }
 
 /// `WSGILogFormat` of a server.
@@ -122,8 +190,25 @@ pub fn format(s: Server<'_>) -> Format {
     s.settings().and_then(|settings| settings.log_format).unwrap_or(Format::Text)
 }
 
+/// Held while a line is written: a pipe that is full takes a long one in pieces, and this child's others must not come between.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// [`WRITING`], unless that takes too long: with the MPM prefork a child ends in a signal handler, which may have interrupted whoever holds it.
+fn turn() -> Option<MutexGuard<'static, ()>> {
+    let patience = Instant::now() + Duration::from_secs(1);
+    loop {
+        match WRITING.try_lock() {
+            Ok(turn) => return Some(turn),
+            Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= patience => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(100)),
+        }
+    }
+}
+
 /// Writes a line into the error log at one stroke, so that those of other processes do not come between.
 fn write(s: Server<'_>, level: Level, line: &str) {
+    let _turn = turn();
     match s.error_log() {
         // A full disk must not stop the service.
         Some(file) => drop(retry_on_intr(|| rustix::io::write(file, line.as_bytes()))),

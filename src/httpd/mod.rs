@@ -22,6 +22,7 @@ pub mod module;
 mod passed;
 pub mod pool;
 pub mod process;
+pub mod records;
 mod refusal;
 pub mod regex;
 pub mod request;

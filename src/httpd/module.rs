@@ -3,11 +3,13 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
+use super::pool::{BeforeEnd, Pool};
 #[cfg(has_child_stopping)]
 use super::stop;
 use super::sys::{self, apr_pool_t, module, request_rec, server_rec};
-use super::{Answer, command, config, guard, pool::Pool, request::Request, server::Server};
+use super::{Answer, command, config, guard, request::Request, server, server::Server};
 use crate::hooks;
 
 /// httpd writes `module_index` and `next` while it loads the module, hence the cell.
@@ -109,17 +111,30 @@ unsafe extern "C" fn check_config(
 
 unsafe extern "C" fn post_config(
     pconf: *mut apr_pool_t,
-    _plog: *mut apr_pool_t,
+    plog: *mut apr_pool_t,
     ptemp: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
     guard::enter("post_config", || {
-        // SAFETY: httpd hands over the pool of the configuration, a temporary one, and the main server.
-        let (pconf, ptemp, server) =
-            unsafe { (Pool::from_raw(pconf), Pool::from_raw(ptemp), Server::from_raw(server)) };
-        pconf.at_end(hooks::configuration_ends);
+        // SAFETY: httpd hands over the pool of the configuration, that of the logs, a temporary one, and the main server.
+        let (pconf, plog, ptemp, server) =
+            unsafe { (Pool::from_raw(pconf), Pool::from_raw(plog), Pool::from_raw(ptemp), Server::from_raw(server)) };
+        *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(BeforeEnd::register(plog, hooks::logs_end));
+        pconf.at_end(configuration_ends);
         hooks::post_config(pconf, ptemp, server).code()
     })
+}
+
+/// What runs before httpd closes its logs.
+static LOGS: Mutex<Option<BeforeEnd>> = Mutex::new(None);
+
+fn configuration_ends() {
+    // At a restart the module is unloaded after this, and the logs are closed later.
+    if let Some(logs) = LOGS.lock().unwrap_or_else(PoisonError::into_inner).take().filter(|_| !server::is_exiting()) {
+        // SAFETY: httpd's pool of the logs lives as long as the process, unless that is about to exit.
+        unsafe { logs.forget() };
+    }
+    hooks::configuration_ends();
 }
 
 unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec) {

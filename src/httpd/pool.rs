@@ -64,6 +64,34 @@ impl<'p> Pool<'p> {
     }
 }
 
+/// An action that runs before a pool is cleared and anything in it, such as open files, is touched.
+#[derive(Clone, Copy)]
+pub struct BeforeEnd {
+    pool: *mut apr_pool_t,
+    action: fn(),
+}
+
+// SAFETY: both members are addresses, and `forget` says who may use them.
+unsafe impl Send for BeforeEnd {}
+
+impl BeforeEnd {
+    /// Runs `action` before the pool is cleared.
+    pub fn register(pool: Pool<'_>, action: fn()) -> Self {
+        // SAFETY: a function pointer fits into `data`, and `call` turns it back.
+        unsafe { sys::apr_pool_pre_cleanup_register(pool.raw, action as *const c_void, Some(call)) };
+        Self { pool: pool.raw, action }
+    }
+
+    /// Takes it back.
+    ///
+    /// # Safety
+    /// The pool has not been destroyed, and no other thread uses it.
+    pub(super) unsafe fn forget(self) {
+        // SAFETY: the caller's duty; an action that is not registered any more changes nothing.
+        unsafe { sys::apr_pool_cleanup_kill(self.pool, self.action as *const c_void, Some(call)) };
+    }
+}
+
 unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> sys::apr_status_t {
     guard::enter("pool cleanup", || {
         // SAFETY: registered by `keep` with a T that is still in place; APR runs a cleanup once.

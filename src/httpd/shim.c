@@ -79,9 +79,10 @@ void wsgi_shim_log_request(const char *file, int line, int module_index, int lev
     ap_log_rerror_(file, line, module_index, level, 0, r, "%s", text);
 }
 
-void wsgi_shim_log_server(int module_index, int level, const server_rec *s, const char *text)
+void wsgi_shim_log_server(const char *file, int line, int module_index, int level, const server_rec *s,
+                          const char *text)
 {
-    ap_log_error_("mod_wsgi.c", 0, module_index, level, 0, s, "%s", text);
+    ap_log_error_(file, line, module_index, level, 0, s, "%s", text);
 }
 
 int wsgi_shim_core_flags(const request_rec *r)

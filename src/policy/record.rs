@@ -1,23 +1,24 @@
 //! Log records that fit into Apache's.
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
+use wsgi_wire::text;
 
 /// Apache cuts a line of its error log at 8 KiB (`MAX_STRING_LEN`), time stamp and client included; a traceback's last line, which says what
 /// went wrong, would be what is lost.
 const ROOM: usize = 8192 - 512;
 
-const GAP: &[u8] = b" [...] ";
-
-/// The text, its middle left out if it would not fit when Apache has escaped it.
-pub fn shorten(text: &[u8]) -> Cow<'_, [u8]> {
-    if text.len() * 4 <= ROOM || text.iter().map(|b| width(*b)).sum::<usize>() <= ROOM {
-        return Cow::Borrowed(text);
-    }
-    let half = (ROOM - GAP.len()) / 2;
-    let head = fitting(text.iter(), half);
-    let tail = fitting(text.iter().rev(), half);
-    Cow::Owned([&text[..head], GAP, &text[text.len() - tail..]].concat())
+/// The texts that Apache can print of one that may be too long: each with `prefix` before it, the later ones marked as continued.
+pub fn pieces(prefix: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
+    let taken: usize = prefix.iter().map(|b| width(*b)).sum();
+    // A prefix that leaves no room has its rest in the first piece, which Apache cuts: only a path of kilobytes is so long.
+    let room = ROOM.saturating_sub(taken).max(ROOM / 4);
+    let pieces = text::pieces(text, room, width);
+    let count = pieces.len();
+    pieces
+        .into_iter()
+        .enumerate()
+        .map(|(at, piece)| [prefix, text::continued(at, count).as_bytes(), piece].concat())
+        .collect()
 }
 
 /// How many bytes Apache prints for one: `\n` and the like are two, other control characters and all above ASCII `\xNN`.
@@ -29,31 +30,27 @@ fn width(byte: u8) -> usize {
     }
 }
 
-fn fitting<'b>(bytes: impl Iterator<Item = &'b u8>, room: usize) -> usize {
-    bytes
-        .scan(0, |used, byte| {
-            *used += width(*byte);
-            (*used <= room).then_some(())
-        })
-        .count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_is_kept() {
-        assert_eq!(&*shorten(b"short"), b"short");
-        assert!(matches!(shorten(&[b'a'; ROOM]), Cow::Borrowed(_)));
+    fn what_fits_is_one_piece() {
+        assert_eq!(pieces(b"[script x] ", b"short"), [b"[script x] short"]);
+        assert_eq!(pieces(b"", &[b'a'; ROOM / 2]).len(), 1);
     }
 
     #[test]
-    fn the_ends_of_a_long_record_are_kept() {
-        let long = [&b"Traceback"[..], &[b'\n'; 9000], "naïve".repeat(2000).as_bytes(), b"ValueError: x"].concat();
-        let short = shorten(&long);
-        assert!(short.starts_with(b"Traceback\n") && short.ends_with(b"ValueError: x"));
-        assert!(short.iter().map(|b| width(*b)).sum::<usize>() <= ROOM);
-        assert!(short.windows(GAP.len()).any(|w| w == GAP));
+    fn a_long_record_is_continued_and_nothing_of_it_is_lost() {
+        let long = [&b"Traceback"[..], &[b'\n'; 9000], "na\u{ef}ve".repeat(2000).as_bytes(), b"ValueError: x"].concat();
+        let (prefix, found) = (b"[script /a] ", pieces(b"[script /a] ", &long));
+        let mut whole = Vec::new();
+        for (at, piece) in found.iter().enumerate() {
+            assert!(piece.iter().map(|b| width(*b)).sum::<usize>() <= ROOM);
+            let text = piece.strip_prefix(prefix).unwrap();
+            whole.extend_from_slice(text.strip_prefix(text::continued(at, found.len()).as_bytes()).unwrap());
+        }
+        assert_eq!(whole, long);
+        assert!(found[1].starts_with(format!("[script /a] ... continued 2/{}: ", found.len()).as_bytes()));
     }
 }

@@ -28,6 +28,11 @@ pub struct Claim<'t> {
 }
 
 impl Claim<'_> {
+    /// The process's id, as the supervisor knows it.
+    pub fn pid(&self) -> u32 {
+        self.slot.entry.pid.load(Relaxed)
+    }
+
     /// The answer begins, or will not come.
     pub fn answered(&self) {
         if !self.answered.replace(true) {

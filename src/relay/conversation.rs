@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +15,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
+use super::records::Source;
 use super::violation::Violation;
 use super::{Client, Halt, Then};
 use crate::httpd::{log, socket};
@@ -65,6 +67,8 @@ pub struct Terms<'c> {
     pub silence: Duration,
     /// Is told when the answer begins.
     pub answered: &'c dyn Fn(),
+    /// Who logs.
+    pub source: Source<'c>,
 }
 
 /// A conversation while it lasts.
@@ -126,7 +130,30 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.hurried {
             self.connection.wait_for(None);
         }
+        if !outcome.leaves_connection_usable() {
+            self.take_last_records();
+        }
         outcome
+    }
+
+    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it says from now on it cannot send here, and
+    /// knows that: it says it through the supervisor.
+    fn take_last_records(&mut self) {
+        // Where the process is gone, its last records are there nevertheless.
+        let _ = self.connection.stream.shutdown(Shutdown::Read);
+        loop {
+            while let Ok(Some(frame)) = self.inbox.first() {
+                let size = frame.size();
+                if let (Kind::Log, Ok(record)) = (frame.kind, LogRecord::from_bytes(frame.payload)) {
+                    self.terms.source.log(self.client, record);
+                }
+                self.inbox.consume(size);
+            }
+            // The rest of a frame that is not whole will never come; this ends with what the socket holds.
+            if !matches!(self.inbox.receive(&self.connection.stream, false), Ok(Received::Bytes)) {
+                return;
+            }
+        }
     }
 
     fn converse(&mut self, request: &[u8]) -> Outcome {
@@ -213,7 +240,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::Log => {
                     let record = LogRecord::from_bytes(frame.payload).map_err(malformed)?;
-                    self.client.log(&record);
+                    self.terms.source.log(self.client, record);
                     Step::On
                 }
                 Kind::File if self.headed && !self.ended => {

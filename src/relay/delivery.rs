@@ -16,6 +16,7 @@ use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, Outcome, Terms};
 use super::inbox::Inbox;
 use super::patience::{Lack, Limits, Over, Patience};
+use super::records::Source;
 use super::unreachable;
 use crate::daemons::{Group, Runtime};
 use crate::httpd::stop;
@@ -245,7 +246,8 @@ where
         facts.route = connection.begin(route, message)?;
         (self.encode)(message, facts, body, self.client)?;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
-        let terms = Terms { flush_delay, queue, silence, answered: &|| claim.answered() };
+        let source = Source { process: claim.pid(), budget: &self.group.log };
+        let terms = Terms { flush_delay, queue, silence, answered: &|| claim.answered(), source };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
         let outcome = Conversation::new(&connection, inbox, self.client, terms).run(message);
         drop(watched);

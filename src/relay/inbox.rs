@@ -163,7 +163,7 @@ mod tests {
     fn memory_grows_with_what_has_arrived_and_is_given_back() {
         let (mut daemon, child) = UnixStream::pair().unwrap();
         let mut inbox = Inbox::default();
-        daemon.write_all(&frame::header(Kind::Log, limits::FRAME).unwrap()).unwrap();
+        daemon.write_all(&frame::header(Kind::Request, limits::FRAME).unwrap()).unwrap();
         inbox.receive(&child, true).unwrap();
         daemon.write_all(b"x").unwrap();
         inbox.receive(&child, true).unwrap();

@@ -11,6 +11,7 @@ pub mod idle;
 pub mod inbox;
 pub mod passed;
 pub mod patience;
+pub mod records;
 mod unreachable;
 pub mod violation;
 

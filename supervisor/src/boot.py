@@ -2,9 +2,6 @@ import sys
 
 # The folder of the mod_wsgi package beside the Apache module, for interpreters that have none of their own; may be empty.
 fallback = sys.argv.pop()
-# How records look (WSGILogFormat), and what they tell of this process: the engine, which knows more of that, may be what is missing.
-log_format, vhost, group = sys.argv[-3:]
-del sys.argv[-3:]
 sys.path[:] = [folder for folder in sys.path if folder]  # "" would be the working directory
 try:
     from mod_wsgi import _daemon, _engine
@@ -33,15 +30,6 @@ except ImportError as missing:
             sys.exit(3)
         # Spelt out, these words on a command line would make pyenv wrap this process in another.
         cure = " ".join([sys.executable, "-m", "pip", "install", "mod-wsgi-rust"])
-        record = f"mod_wsgi cannot be imported by {sys.executable} (Python {version}): {reason}; install it there with '{cure}'"
-        if log_format == "json":
-            import datetime
-            import json
-            import os
-
-            pid, now = os.getpid(), datetime.datetime.now().astimezone().isoformat(timespec="microseconds")
-            fields = {"time": now, "level": "crit", "message": record, "stream": "mod_wsgi", "vhost": vhost, "process_group": group}
-            record = json.dumps({**fields, "pid": pid, "thread": pid}, separators=(",", ":"))
-        sys.stderr.write(record + "\n")
+        sys.stderr.write(f"mod_wsgi cannot be imported by {sys.executable} (Python {version}): {reason}; install it there with '{cure}'\n")
         sys.exit(3)
 _daemon.main()

@@ -1,5 +1,6 @@
 //! What the Apache parent wants.
 
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
@@ -10,6 +11,7 @@ use wsgi_wire::control;
 use crate::channel::Channel;
 use crate::lifecycle::Limits;
 use crate::log::Log;
+use crate::outbox::{Outbox, Style};
 use crate::sys::pages::Pages;
 
 /// A process group. Processes hold on to the one they were started with.
@@ -19,8 +21,6 @@ pub struct Group {
     pub settings: control::Group,
     /// The pages of its processes.
     pub pages: Rc<Pages>,
-    /// Its virtual host's error log.
-    pub error_log: Rc<OwnedFd>,
     /// For records about it.
     pub log: Log,
     /// The time limits of its processes.
@@ -65,6 +65,8 @@ pub struct Configuration {
     pub parent: u32,
     /// The main server's error log.
     pub main_log: Rc<OwnedFd>,
+    /// Where Apache takes records.
+    pub records: Rc<OwnedFd>,
     /// All groups.
     pub groups: Vec<Rc<Group>>,
 }
@@ -76,8 +78,8 @@ pub enum Invalid {
     #[error("its message is malformed: {0}")]
     Malformed(#[from] Malformed),
     /// Log files are missing.
-    #[error("its configuration came without the {0} error logs")]
-    NoLogs(u32),
+    #[error("its configuration came without an error log")]
+    NoLog,
     /// The pages of groups are missing.
     #[error("its configuration came without the pages of {0} groups")]
     NoPages(usize),
@@ -87,13 +89,16 @@ pub enum Invalid {
 }
 
 impl Configuration {
-    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that `before` has keep their pages.
-    pub fn read(payload: &[u8], channel: &mut Channel, before: Option<&Self>) -> Result<Self, Invalid> {
+    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that `before` has keep their pages. Records go to `outbox`.
+    pub fn read(
+        payload: &[u8],
+        channel: &mut Channel,
+        before: Option<&Self>,
+        outbox: &Rc<RefCell<Outbox>>,
+    ) -> Result<Self, Invalid> {
         let message = control::Configure::from_bytes(payload)?;
-        let no_logs = || Invalid::NoLogs(message.error_logs);
-        let logs = channel.take_descriptors(message.error_logs as usize).ok_or_else(no_logs)?;
-        let logs: Vec<Rc<OwnedFd>> = logs.into_iter().map(Rc::new).collect();
-        let log = |index: u32| logs.get(index as usize).cloned().ok_or_else(no_logs);
+        let [main_log, records] =
+            channel.take_descriptors(2).and_then(|logs| <[OwnedFd; 2]>::try_from(logs).ok()).ok_or(Invalid::NoLog)?;
         let pages = channel.take_descriptors(message.groups.len()).ok_or(Invalid::NoPages(message.groups.len()))?;
         let group = |(settings, pages): (control::Group, OwnedFd)| {
             let pages = Rc::new(Pages::map(pages)?);
@@ -102,29 +107,27 @@ impl Configuration {
             let daemon = &settings.daemon;
             let graceful = daemon.graceful_timeout.max(daemon.eviction_timeout);
             let limits = Limits::new(daemon.startup_timeout, graceful, daemon.shutdown_timeout);
-            let error_log = log(settings.error_log)?;
             let log = Log {
                 level: daemon.log_level,
-                format: daemon.log_format,
-                vhost: daemon.vhost.to_vec(),
-                file: Some(Rc::clone(&error_log)),
-                group: Some(daemon.group.to_vec()),
+                style: Style { format: daemon.log_format, vhost: daemon.vhost.to_vec() },
+                group: daemon.group.to_vec(),
+                outbox: Rc::clone(outbox),
             };
-            Ok(Rc::new(Group { pages, error_log, log, limits, settings }))
+            Ok(Rc::new(Group { pages, log, limits, settings }))
         };
         Ok(Self {
             generation: message.generation,
             since: Instant::now(),
             log: Log {
                 level: message.log_level,
-                format: message.log_format,
-                vhost: message.vhost.to_vec(),
-                file: None,
-                group: None,
+                style: Style { format: message.log_format, vhost: message.vhost.to_vec() },
+                group: Vec::new(),
+                outbox: Rc::clone(outbox),
             },
             socket_prefix: message.socket_prefix,
             parent: message.parent,
-            main_log: log(0)?,
+            main_log: Rc::new(main_log),
+            records: Rc::new(records),
             groups: message.groups.into_iter().zip(pages).map(group).collect::<Result<_, Invalid>>()?,
         })
     }

@@ -13,6 +13,8 @@ mod listener;
 mod log;
 mod memory;
 mod orphans;
+mod outbox;
+mod output;
 mod post_mortem;
 mod privileges;
 mod process;

@@ -17,6 +17,7 @@ use crate::channel::Channel;
 use crate::configuration::Group;
 use crate::lifecycle::{self, Phase};
 use crate::listener::SocketFile;
+use crate::output::Prepared;
 use crate::post_mortem::End;
 use crate::recorder::Recorder;
 use crate::spawn::Spawned;
@@ -84,12 +85,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process that has just been spawned.
-    pub fn new(spawned: Spawned, group: Rc<Group>, generation: u32) -> Self {
-        let Spawned { slot, pid, channel, socket, recorder, started } = spawned;
+    /// A process that has just been spawned, and what it says.
+    pub fn new(spawned: Spawned, group: Rc<Group>, generation: u32) -> (Self, Prepared) {
+        let Spawned { slot, pid, channel, socket, recorder, started, output } = spawned;
         // A service has nothing to get ready for: it works from its first moment.
         let ready = group.is_service().then_some(started);
-        Self {
+        let process = Self {
             slot,
             pid,
             group,
@@ -106,7 +107,8 @@ impl Process {
             recorder,
             told: false,
             _socket: socket,
-        }
+        };
+        (process, output)
     }
 
     /// What [`lifecycle::decide`] has to know of it.

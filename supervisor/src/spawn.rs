@@ -25,6 +25,7 @@ use crate::channel::Channel;
 use crate::configuration::{Configuration, Group};
 use crate::interpreter::{self, BOOT, Missing};
 use crate::listener::{SocketFile, Unbound};
+use crate::output::{self, Prepared};
 use crate::privileges;
 use crate::recorder::Recorder;
 use crate::standing::Standing;
@@ -45,6 +46,8 @@ pub struct Spawned {
     pub socket: SocketFile,
     /// What it notes about itself.
     pub recorder: Recorder,
+    /// What it says.
+    pub output: Prepared,
     /// When it was started.
     pub started: Instant,
 }
@@ -144,9 +147,11 @@ fn fill(
     let interpreter = interpreter::find(spawn)?;
     let (ours, theirs) = UnixStream::pair()?;
     let recorder = Recorder::new(group.settings.daemon.threads)?;
-    let mut command = command(&interpreter, group)?;
+    let (output, ends) = output::prepare(spawn.identity.as_ref())?;
+    let mut command = command(&interpreter, group, ends.pipe)?;
     let board = shared.board.as_ref().filter(|_| settings.server_metrics);
-    let descriptors = [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd()];
+    let descriptors =
+        [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd(), ends.socket.as_fd()];
     let steps = Steps {
         nice: spawn.nice,
         limits: privileges::limits(spawn),
@@ -165,19 +170,16 @@ fn fill(
     slot.entry.pid.store(process.id(), Relaxed);
     // A supervisor after this one knows by it whether the process is still the same.
     slot.entry.born.store(birth::of(process.id()).unwrap_or(0), Relaxed);
-    Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, started })
+    Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, output, started })
 }
 
-/// `python <flags> -c <boot> <log format> <virtual host> <group> <folder of the mod_wsgi package>`
-fn command(interpreter: &Path, group: &Group) -> io::Result<Command> {
+/// `python <flags> -c <boot> <folder of the mod_wsgi package>`
+fn command(interpreter: &Path, group: &Group, output: OwnedFd) -> io::Result<Command> {
     let spawn = &group.settings.spawn;
-    let error_log = || group.error_log.as_fd().try_clone_to_owned().map(Stdio::from);
     let mut command = Command::new(interpreter);
     command.args(spawn.python_flags.iter().map(|flag| OsStr::from_bytes(flag)));
     command.arg("-c").arg(BOOT);
-    let daemon = &group.settings.daemon;
-    let words = [daemon.log_format.name().as_bytes(), &daemon.vhost, &daemon.group];
-    command.args(words.into_iter().chain([spawn.package.as_deref().unwrap_or_default()]).map(OsStr::from_bytes));
+    command.arg(OsStr::from_bytes(spawn.package.as_deref().unwrap_or_default()));
     command.envs(privileges::environment(spawn));
     let user = spawn.identity.as_ref().map(privileges::ids).transpose()?;
     for path in &spawn.env_files {
@@ -190,7 +192,7 @@ fn command(interpreter: &Path, group: &Group) -> io::Result<Command> {
             .map_err(|refused| failed(refused.to_string()))?
             .map_err(|(line, error)| failed(format!("line {line}: {error}")))?;
     }
-    command.stdin(Stdio::null()).stdout(error_log()?).stderr(error_log()?);
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     Ok(command)
 }
 

@@ -28,6 +28,7 @@ use crate::listener;
 use crate::log::Log;
 use crate::memory::MemoryKills;
 use crate::orphans::{self, Orphans};
+use crate::output::Outputs;
 use crate::process::{News, Process};
 use crate::signals::Signals;
 use crate::spawn::{self, Shared};
@@ -55,6 +56,7 @@ pub struct Supervisor {
     parallel: usize,
     orphans: Orphans,
     memory_kills: MemoryKills,
+    outputs: Outputs,
     administration: Administration,
     stopping: bool,
 }
@@ -74,6 +76,7 @@ impl Supervisor {
             parallel: std::thread::available_parallelism().map_or(1, usize::from),
             orphans,
             memory_kills: MemoryKills::watch(),
+            outputs: Outputs::default(),
             administration: Administration::default(),
             stopping: false,
         }
@@ -87,10 +90,13 @@ impl Supervisor {
         loop {
             let wake = self.act();
             if self.stopping && self.processes.is_empty() && self.orphans.is_empty() {
+                self.outputs.hear();
+                self.log.outbox.borrow_mut().finish();
                 return Ok(());
             }
             self.report();
             let ready = self.wait(wake)?;
+            self.carry_records();
             self.take_signals();
             // Daemons first: what Apache wants may depend on who is ready by now.
             for pid in ready.daemons {
@@ -208,7 +214,8 @@ impl Supervisor {
         let standing = self.standings.entry(group.name().to_vec()).or_default();
         match spawn::spawn(group, &configuration, standing, &self.shared) {
             Ok(spawned) => {
-                let process = Process::new(spawned, Rc::clone(group), configuration.generation);
+                let (process, output) = Process::new(spawned, Rc::clone(group), configuration.generation);
+                self.outputs.add(process.pid.as_raw_pid() as u32, Rc::clone(group), output);
                 group.log.info(&format!("{} has started", process.label()));
                 check_priority(&process);
                 self.processes.push(process);
@@ -228,6 +235,14 @@ impl Supervisor {
         fds.extend(self.control.as_ref().map(|control| PollFd::new(control, PollFlags::IN)));
         let first_administrator = fds.len();
         fds.extend(self.administration.sources().map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
+        let first_output = fds.len();
+        let outbox = self.log.outbox.borrow();
+        fds.extend(outbox.source().map(|apache| PollFd::from_borrowed_fd(apache, PollFlags::OUT)));
+        let mut wake = wake.into_iter().chain(outbox.wake()).min();
+        if outbox.has_room() {
+            fds.extend(self.outputs.sources().map(|source| PollFd::from_borrowed_fd(source, PollFlags::IN)));
+            wake = wake.into_iter().chain(self.outputs.wake()).min();
+        }
         let first_daemon = fds.len();
         let mut pids = Vec::new();
         for process in &self.processes {
@@ -245,7 +260,15 @@ impl Supervisor {
         let daemons =
             pids.into_iter().zip(&fds[first_daemon..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid).collect();
         let control = fds[1..first_administrator].iter().any(happened);
-        Ok(Ready { control, administration: fds[first_administrator..first_daemon].iter().any(happened), daemons })
+        Ok(Ready { control, administration: fds[first_administrator..first_output].iter().any(happened), daemons })
+    }
+
+    /// Takes what processes say, and gives it to Apache.
+    fn carry_records(&mut self) {
+        self.log.outbox.borrow_mut().send();
+        if self.log.outbox.borrow().has_room() {
+            self.outputs.hear();
+        }
     }
 
     fn take_signals(&mut self) {
@@ -268,7 +291,8 @@ impl Supervisor {
     fn ended(&mut self, pid: Pid, status: ExitStatus) {
         let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
         let mut process = self.processes.swap_remove(index);
-        // Its last words may still be in the socket.
+        // Its last words may still be in its pipe and its sockets.
+        self.outputs.ended(pid.as_raw_pid() as u32);
         for news in process.listen().unwrap_or_default() {
             self.learn(&mut process, news);
         }
@@ -325,7 +349,8 @@ impl Supervisor {
         while let Some((kind, payload)) = control.next()? {
             match kind {
                 Kind::Configure => {
-                    let configuration = Configuration::read(&payload, control, self.configuration.as_deref())?;
+                    let before = self.configuration.as_deref();
+                    let configuration = Configuration::read(&payload, control, before, &self.log.outbox)?;
                     self.configure(configuration);
                 }
                 Kind::Stop => self.stopping = true,
@@ -340,6 +365,10 @@ impl Supervisor {
         // A graceful restart after log rotation brings a new file.
         if let Err(error) = dup2_stderr(&*configuration.main_log) {
             self.log.error(&format!("the new error log cannot be used: {error}"));
+        }
+        match configuration.records.try_clone() {
+            Ok(socket) => self.log.outbox.borrow_mut().lead_to(socket),
+            Err(error) => self.log.error(&format!("Apache's socket for records cannot be used: {error}")),
         }
         if self.configuration.is_none() {
             let Configuration { socket_prefix, parent, .. } = &configuration;

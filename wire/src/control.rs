@@ -7,13 +7,12 @@ use crate::settings::Daemon;
 message! {
     /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
     ///
-    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the error logs, which [`Group::error_log`] counts from 0 (0 is the main server's), then
-    /// the pages of each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with one byte.
+    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the main server's error log, for what cannot be said otherwise, the socket for all other
+    /// records ([`crate::report::GroupRecord`]), then the pages of each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with
+    /// one byte.
     pub struct Configure {
         /// Counts the configurations of this Apache parent.
         pub generation: u32,
-        /// How many descriptors come with the frame.
-        pub error_logs: u32,
         /// What the supervisor itself logs: records up to this level.
         pub log_level: Level,
         /// `WSGILogFormat` of the main server.
@@ -36,8 +35,6 @@ message! {
     pub struct Group {
         /// How many processes.
         pub processes: u32,
-        /// Which of the descriptors is its error log.
-        pub error_log: u32,
         /// How a process of it is spawned.
         pub spawn: Spawn,
         /// What its engine is told. The supervisor fills in [`Daemon::slot`] and [`Daemon::generation`].

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, c_int, c_void};
 
 /// Changes with the layout of the structures here.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Name of the capsule, as `PyCapsule_Import` wants it: module, dot, attribute.
 pub const CAPSULE: &CStr = c"mod_wsgi._engine.embedded";
@@ -32,6 +32,9 @@ impl View {
 /// on the same thread.
 pub type Scoreboard = unsafe extern "C" fn(into: *mut View);
 
+/// Takes an encoded [`crate::report::ProcessRecord`] that belongs to no request; callable on every thread.
+pub type Logger = unsafe extern "C" fn(record: View);
+
 /// What the engine does in an Apache child.
 #[derive(Debug)]
 #[repr(C)]
@@ -39,8 +42,9 @@ pub struct Engine {
     /// [`VERSION`]; everything else is to be believed only if it is the same on both sides.
     pub version: u32,
     /// Prepares the main interpreter from encoded [`crate::settings::Daemon`]s and loads its scripts. Called once, attached, on the thread that
-    /// Python began on. 0, or -1 after the log has said why not. `scoreboard` stays callable until `end`.
-    pub begin: unsafe extern "C" fn(settings: View, scoreboard: Scoreboard) -> c_int,
+    /// Python began on. 0, or -1 after the log has said why not. `scoreboard` and `logger` stay
+    /// callable until the process ends.
+    pub begin: unsafe extern "C" fn(settings: View, scoreboard: Scoreboard, logger: Logger) -> c_int,
     /// Answers one request on the calling thread, which is attached to no interpreter. `route` is the payload of a `Route` frame, `request` that of a
     /// `Request` frame. 0, or -1 if there is no answer at all.
     pub serve: unsafe extern "C" fn(host: *const Host, route: View, request: View) -> c_int,

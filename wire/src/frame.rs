@@ -73,6 +73,7 @@ impl Kind {
             Self::Head => limits::RESPONSE_HEAD,
             Self::EarlyHints => limits::HINTS_BYTES,
             Self::Data => limits::INLINE_CHUNK,
+            Self::Log => limits::LOG_MESSAGE,
             Self::Body => limits::PULL as usize,
             Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail | Self::BodyEnd | Self::BodyError => 64,
             _ => limits::FRAME,

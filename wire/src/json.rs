@@ -21,8 +21,8 @@ pub struct Context<'a> {
     pub request: Option<Request<'a>>,
 }
 
-/// A request, as far as records tell of it.
-#[derive(Debug, Clone, Copy)]
+/// A request, as far as records tell of it. What is empty is not known.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
     /// Apache's log id (`%L`), which the access log can have, too.
     pub id: &'a [u8],
@@ -95,9 +95,9 @@ pub fn line(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> String 
         file: origin.map(|o| name(&o.file)),
         line: origin.map(|o| o.line),
         request_id: request.map(|r| name(r.id)).filter(|id| !id.is_empty()),
-        method: request.map(|r| name(r.method)),
+        method: request.map(|r| name(r.method)).filter(|method| !method.is_empty()),
         path: request.map(|r| name(r.path)),
-        client: request.map(|r| name(r.client)),
+        client: request.map(|r| name(r.client)).filter(|client| !client.is_empty()),
         script: request.map(|r| name(r.script)),
         vhost: context.vhost.map(&mut name),
         process_group: context.process_group.map(&mut name),

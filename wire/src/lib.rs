@@ -8,11 +8,13 @@
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
 //! * [`recorder`]: the layout of the flight recorder of a daemon process.
-//! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes.
+//! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes; [`lines`]: records out of plain text.
+//! * [`report`]: how records that belong to no request travel; [`budget`]: how much one process may log.
 //!
 //! Both ends are always on one machine and of one build, so numbers are in native byte order.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod codec;
 pub mod control;
 pub mod embedded;
@@ -23,9 +25,11 @@ pub mod fuzz;
 pub mod header;
 pub mod json;
 pub mod limits;
+pub mod lines;
 pub mod names;
 pub mod record;
 pub mod recorder;
+pub mod report;
 pub mod request;
 pub mod response;
 pub mod scoreboard;
@@ -34,4 +38,4 @@ pub mod table;
 pub mod text;
 
 /// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;

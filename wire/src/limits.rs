@@ -37,8 +37,32 @@ pub const DISCARDED_BODY: usize = 256 << 10;
 /// Routes one connection may announce. A connection that needs more is closed by the child and replaced.
 pub const ROUTES: u16 = 1024;
 
-/// The longest log record that travels: Apache cuts a line at 8 KiB anyway, the daemon's own stream takes more.
-pub const LOG_RECORD: usize = 1 << 20;
+/// The longest log record that travels, message and traceback together: with what stands around them it fits into one message of a socket with the
+/// system's usual buffer (208 KiB on Linux). What is longer travels as several records.
+pub const LOG_RECORD: usize = 128 << 10;
+
+/// The longest encoded log record: the text, and names of logger, file, groups and request.
+pub const LOG_MESSAGE: usize = LOG_RECORD + (32 << 10);
+
+/// The most lines of one record that become records of their own. What follows them stays together in one: else a message of line ends only would
+/// cost a hundred times its length in time stamps.
+pub const LOG_LINES: usize = 100;
+
+/// What a record costs in the log besides its text: time stamp, level, client, script.
+pub const LOG_PREFIX: usize = 200;
+
+/// Bytes of log that a process may fill in a second, on average: more than any application says that somebody reads, and no disk is full within
+/// minutes.
+pub const LOG_RATE: u32 = 1 << 20;
+
+/// Bytes of log that it may fill at once: the tracebacks of a bad minute, debug output while an application starts.
+pub const LOG_BURST: u32 = 16 << 20;
+
+/// Bytes of records that the supervisor keeps while no Apache child takes them. Then it reads no more of what processes say, and they wait.
+pub const LOG_QUEUE: usize = 1 << 20;
+
+/// The longest piece of a line without an end that is kept for its end to come: a pipe takes 64 KiB.
+pub const LOG_LINE: usize = 64 << 10;
 
 /// The most that a message takes in a JSON record, in bytes as they are written. With a traceback and the rest, a line stays below 128 KiB,
 /// which shippers take by default.

@@ -1,6 +1,7 @@
 //! What a record of the error log consists of. [`crate::text`] and [`crate::json`] make lines of it.
 
 use crate::codec::{Bytes, byte_enum, message};
+use crate::{limits, text};
 
 byte_enum! {
     /// Apache's log levels, with Apache's numbers (`http_log.h`).
@@ -147,6 +148,52 @@ impl LogRecord {
         Self { level, stream: Stream::Ours, speaker, message: message.into(), traceback, origin: None }
     }
 
+    /// How long its texts are.
+    pub fn length(&self) -> usize {
+        self.message.len() + self.traceback.as_ref().map_or(0, |text| text.len())
+    }
+
+    /// As it may travel: in as many records as are needed for none to be too long, the later ones marked as continued; and names that are too long
+    /// for any log cut.
+    pub fn into_pieces(mut self) -> Vec<Self> {
+        if let Some(origin) = &mut self.origin {
+            origin.logger.0.truncate(limits::JSON_NAME);
+            origin.file.0.truncate(limits::JSON_NAME);
+        }
+        if self.length() <= limits::LOG_RECORD {
+            return vec![self];
+        }
+        let cut = |bytes: &[u8]| -> Vec<Vec<u8>> {
+            text::pieces(bytes, limits::LOG_RECORD, |_| 1).into_iter().map(<[u8]>::to_vec).collect()
+        };
+        let messages = if self.message.is_empty() { Vec::new() } else { cut(&self.message) };
+        let tracebacks = self.traceback.as_deref().map(cut).unwrap_or_default();
+        let (first_traceback, count) = (messages.len(), messages.len() + tracebacks.len());
+        let piece = |(at, text): (usize, Vec<u8>)| {
+            let mark = text::continued(at, count);
+            let (message, traceback) = match at < first_traceback {
+                true => ([mark.as_bytes(), &text].concat(), None),
+                false => (mark.trim_end_matches([':', ' ']).into(), Some(Bytes(text))),
+            };
+            Self { message: Bytes(message), traceback, ..self.clone_without_texts() }
+        };
+        messages.into_iter().chain(tracebacks).enumerate().map(piece).collect()
+    }
+
+    fn clone_without_texts(&self) -> Self {
+        let (message, traceback) = (Bytes::default(), None);
+        Self { message, traceback, origin: self.origin.clone(), ..*self }
+    }
+
+    /// As it is believed when a process of a group says so: the process is the one that is known to be at the other end, and no application may say
+    /// what makes syslog write to all terminals.
+    pub fn of_process(mut self, pid: u32, is_thread: impl FnOnce(u32) -> bool) -> Self {
+        let thread = if is_thread(self.speaker.thread) { self.speaker.thread } else { pid };
+        self.speaker = Speaker { pid, thread };
+        self.level = self.level.max(Level::Crit);
+        self
+    }
+
     /// What it says, the traceback left aside: where that says it all, its last line, which names the exception.
     pub fn headline(&self) -> &[u8] {
         let Some(traceback) = self.traceback.as_deref().filter(|_| self.message.is_empty()) else {
@@ -172,6 +219,38 @@ mod tests {
         );
         assert_eq!(LogRecord::ours(Level::Info, NOBODY, "all is well").traceback, None);
         assert_eq!(LogRecord::from_bytes(&record.to_bytes()), Ok(record));
+    }
+
+    #[test]
+    fn what_is_too_long_travels_in_pieces_and_nothing_is_lost() {
+        let message = "line\n".repeat(limits::LOG_RECORD / 3);
+        let traceback = "na\u{ef}ve ".repeat(limits::LOG_RECORD / 5);
+        let record = LogRecord {
+            message: message.as_str().into(),
+            traceback: Some(traceback.as_str().into()),
+            ..LogRecord::ours(Level::Warn, NOBODY, "")
+        };
+        let pieces = record.into_pieces();
+        assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.length() <= limits::LOG_RECORD));
+        let (mut said, mut trace) = (String::new(), String::new());
+        for (at, piece) in pieces.iter().enumerate() {
+            let text = std::str::from_utf8(&piece.message).unwrap();
+            let mark = text::continued(at, pieces.len());
+            match &piece.traceback {
+                Some(text) => trace += std::str::from_utf8(text).unwrap(),
+                None => said += text.strip_prefix(&mark).unwrap(),
+            }
+            assert!(at == 0 || text.starts_with("... continued "), "{text:.40}");
+        }
+        assert_eq!((said, trace), (message, traceback));
+    }
+
+    #[test]
+    fn a_process_cannot_say_that_it_is_another() {
+        let record = LogRecord::ours(Level::Emerg, NOBODY, "text");
+        let believed = record.clone().of_process(12, |thread| thread == 2);
+        assert_eq!((believed.speaker, believed.level), (Speaker { pid: 12, thread: 2 }, Level::Crit));
+        assert_eq!(record.of_process(12, |_| false).speaker, Speaker { pid: 12, thread: 12 });
     }
 
     #[test]

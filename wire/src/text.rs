@@ -1,16 +1,17 @@
-//! Records as lines in the format of Apache's error log, for processes that have no `ap_log_error`: the supervisor and the daemons outside of
-//! requests.
+//! Records as text: the lines that they consist of, and how those are cut that are too long for a log; and whole lines in the format of Apache's
+//! error log, for the supervisor while it has no Apache to write for it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::limits;
 use crate::record::{LocalTime, LogRecord, Stream};
 
-/// What a record says, as the texts of one line each that it becomes. Each line of an application's message is one, and so is its traceback; a
-/// traceback that we report stands in one with what we say about it.
+/// What a record says, as the texts of one line each that it becomes. Each line of an application's message is one, up to [`limits::LOG_LINES`] of
+/// them, and so is its traceback; a traceback that we report stands in one with what we say about it.
 pub fn texts(record: &LogRecord) -> Vec<Cow<'_, [u8]>> {
     let traceback = record.traceback.as_deref().map(Cow::Borrowed);
-    let message = record.message.split(|b| *b == b'\n').map(Cow::Borrowed);
+    let message = record.message.splitn(limits::LOG_LINES, |b| *b == b'\n').map(Cow::Borrowed);
     match (record.stream, traceback) {
         (_, Some(traceback)) if record.message.is_empty() => vec![traceback],
         (Stream::Ours, Some(traceback)) => vec![[&record.message, &*traceback].join(&b'\n').into()],
@@ -18,8 +19,47 @@ pub fn texts(record: &LogRecord) -> Vec<Cow<'_, [u8]>> {
     }
 }
 
-/// The record's lines with their line ends, control characters escaped as Apache does, so that no text can forge a line of its own.
-pub fn lines(at: LocalTime, record: &LogRecord) -> String {
+/// Room for what [`continued`] says.
+const MARK: usize = 40;
+
+/// What stands before a piece of a text, but for the first: which one it is of how many.
+pub fn continued(at: usize, count: usize) -> String {
+    if at == 0 { String::new() } else { format!("... continued {}/{count}: ", at + 1) }
+}
+
+/// The pieces of a text that each fit into `room` with what [`continued`] says before them. `width` tells how much room a byte takes. The text is cut
+/// behind a line end where a piece has one in its second half, and never inside of a character.
+pub fn pieces(text: &[u8], room: usize, width: impl Fn(u8) -> usize) -> Vec<&[u8]> {
+    let room = room.saturating_sub(MARK);
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    loop {
+        let mut used = 0;
+        let fits = |byte: &&u8| {
+            used += width(**byte);
+            used <= room
+        };
+        let fitting = rest.iter().take_while(fits).count();
+        if fitting == rest.len() {
+            pieces.push(rest);
+            return pieces;
+        }
+        let (piece, others) = rest.split_at(cut(rest, fitting));
+        pieces.push(piece);
+        rest = others;
+    }
+}
+
+/// Where to cut a text of which `fitting` bytes fit, which is not all.
+fn cut(text: &[u8], fitting: usize) -> usize {
+    let line = text[..fitting].iter().rposition(|b| *b == b'\n').map(|at| at + 1);
+    let is_inside = |at: &usize| text[*at] & 0xc0 == 0x80;
+    // A character has at most three bytes behind its first one; what has more is no UTF-8.
+    let character = || (fitting.saturating_sub(3)..=fitting).rev().find(|at| !is_inside(at));
+    line.filter(|at| *at > fitting / 2).or_else(character).unwrap_or(fitting).max(1)
+}
+
+/// The record's lines with their line ends, each with `prefix` before its text, control characters escaped as Apache does, so that no text can forge a line of its own.
+pub fn lines(at: LocalTime, record: &LogRecord, prefix: &[u8]) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let mut out = String::with_capacity(record.message.len() + 80);
@@ -39,6 +79,7 @@ pub fn lines(at: LocalTime, record: &LogRecord) -> String {
             record.level.name(),
             record.speaker.pid,
         );
+        escape(&String::from_utf8_lossy(prefix), &mut out);
         escape(&String::from_utf8_lossy(&text), &mut out);
         out.push('\n');
     }
@@ -85,7 +126,7 @@ mod tests {
     #[test]
     fn a_line_looks_like_one_of_apache() {
         let line = "[Mon Nov 02 01:02:03.000045 2026] [wsgi:info] [pid 12] hello\n";
-        assert_eq!(lines(AT, &record("hello")), line);
+        assert_eq!(lines(AT, &record("hello"), b""), line);
     }
 
     #[test]
@@ -93,11 +134,37 @@ mod tests {
         let two = LogRecord { message: "a\nb".into(), ..record("") };
         assert_eq!(texts(&two), [&b"a"[..], b"b"]);
         assert_eq!(texts(&record("failed\nTraceback\nE")), [&b"failed\nTraceback\nE"[..]]);
-        assert_eq!(lines(AT, &record("failed\nTraceback\nE")).lines().count(), 1);
+        assert_eq!(lines(AT, &record("failed\nTraceback\nE"), b"").lines().count(), 1);
         let logged = LogRecord { stream: Stream::Logging, ..record("failed\nTraceback\nE") };
         assert_eq!(texts(&logged), [&b"failed"[..], b"Traceback\nE"]);
         assert_eq!(texts(&record("\nTraceback\nE")), [&b"Traceback\nE"[..]]);
         assert_eq!(texts(&record("")), [&b""[..]]);
+    }
+
+    #[test]
+    fn lines_beyond_the_bound_stay_together() {
+        let many = LogRecord { message: "\n".repeat(10_000).as_str().into(), ..record("") };
+        let texts = texts(&many);
+        assert_eq!(texts.len(), limits::LOG_LINES);
+        assert_eq!(texts.iter().map(|text| text.len() + 1).sum::<usize>(), 10_001);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_line_ends_and_between_characters() {
+        let plain = |_| 1;
+        assert_eq!(pieces(b"short", 100, plain), [b"short"]);
+        assert_eq!(pieces(b"", 100, plain), [b""]);
+        let lines = "0123456789\n".repeat(40);
+        let found = pieces(lines.as_bytes(), 140, plain);
+        assert!(found.len() > 4 && found.iter().all(|piece| piece.len() <= 100 && piece.ends_with(b"\n")));
+        assert_eq!(found.concat(), lines.as_bytes());
+        let one_line = "na\u{ef}ve\u{1f600}".repeat(60);
+        for room in 130..150 {
+            let found = pieces(one_line.as_bytes(), room, plain);
+            assert!(found.iter().all(|piece| std::str::from_utf8(piece).is_ok() && piece.len() <= room - MARK));
+            assert_eq!(found.concat(), one_line.as_bytes());
+        }
+        assert_eq!(pieces(&[0xbf; 300], 140, plain).concat(), [0xbf; 300], "what is no UTF-8 is cut somewhere");
     }
 
     #[test]

@@ -75,6 +75,17 @@ impl RequestRec {
     }
 }
 
+/// Apache's log.
+pub(crate) struct Logger(seam::Logger);
+
+impl Logger {
+    /// Writes an encoded record.
+    pub(crate) fn log(&self, record: &[u8]) {
+        // SAFETY: callable on every thread, says the seam; the view is valid during the call.
+        unsafe { (self.0)(View::of(record)) };
+    }
+}
+
 /// The bytes of a view.
 ///
 /// # Safety
@@ -84,12 +95,12 @@ unsafe fn bytes<'a>(view: View) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(view.start, view.length) }
 }
 
-unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard) -> c_int {
+unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard, logger: seam::Logger) -> c_int {
     guard::install_panic_hook();
     // SAFETY: valid during the call, says the seam.
     let settings = unsafe { bytes(settings) };
     let body = |py: Python<'_>| {
-        embedded::begin(py, settings, Scoreboard::Function(scoreboard)).map_err(|error| {
+        embedded::begin(py, settings, Scoreboard::Function(scoreboard), Logger(logger)).map_err(|error| {
             record::process(Level::Crit, &format!("Python cannot be used in this Apache child: {error}"));
             PyErr::new::<pyo3::exceptions::PyRuntimeError, _>("the engine could not begin")
         })

@@ -1,11 +1,10 @@
-//! What a daemon process does to itself: its title, its signal handlers, its page, its clock.
+//! What a daemon process does to itself: its title, its signal handlers, its page.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use wsgi_unix::fork::{self, Unshared};
-use wsgi_wire::record::LocalTime;
 use wsgi_wire::table::{PAGE, Page, page_offset};
 
 /// Takes over a descriptor that the process was started with.
@@ -128,32 +127,19 @@ pub(crate) fn unblock_signals() {
     }
 }
 
+/// Nobody reads standard output and error any more: what is written there from now on goes nowhere, instead of being an error, or SIGPIPE for programs
+/// that the application starts.
+pub(crate) fn close_output() {
+    let Ok(null) = std::fs::File::options().write(true).open("/dev/null") else { return };
+    // Both numbers are open, and stay so.
+    let _ = rustix::stdio::dup2_stdout(&null);
+    let _ = rustix::stdio::dup2_stderr(&null);
+}
+
 /// Ends the process at once: no exit functions, no destructors.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: never returns; nothing of this process is left to be harmed.
     unsafe { libc::_exit(code) }
-}
-
-/// The moment in local time.
-pub(crate) fn local_time(since_epoch: Duration) -> LocalTime {
-    let seconds = since_epoch.as_secs() as libc::time_t;
-    // SAFETY: both pointers are valid for the call; a zeroed `tm` is valid.
-    let tm = unsafe {
-        let mut tm: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&seconds, &mut tm);
-        tm
-    };
-    LocalTime {
-        year: tm.tm_year + 1900,
-        month: tm.tm_mon as u8,
-        day: tm.tm_mday as u8,
-        weekday: tm.tm_wday as u8,
-        hour: tm.tm_hour as u8,
-        minute: tm.tm_min as u8,
-        second: tm.tm_sec as u8,
-        microsecond: since_epoch.subsec_micros(),
-        offset: tm.tm_gmtoff as i32,
-    }
 }
 
 /// Bytes (with the kernel's own overhead) that a socket has sent and its peer has not read; `None` if the system cannot tell.

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wsgi_wire::codec::{Bytes, Wire};
@@ -15,6 +16,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
 use wsgi_wire::record::{Format, Level, LogRecord};
 use wsgi_wire::recorder;
+use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::request::{Body, Facts, Hello, Rules, put_request, put_route};
 use wsgi_wire::response::{End, Fail, File, Head};
 use wsgi_wire::settings::{Daemon, Server};
@@ -115,8 +117,21 @@ impl Process {
         change(&mut settings);
         let recorder = rustix::fs::memfd_create("recorder", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&recorder, recorder::size(settings.threads) as u64).unwrap();
-        let mut child = spawn(&python.program, &folder, [theirs.into(), listener.into(), pages, recorder]);
-        let mut process = Self { child: spawn_guard(&mut child), control, folder };
+        let (records, theirs_for_records) = rustix::net::socketpair(
+            rustix::net::AddressFamily::UNIX,
+            rustix::net::SocketType::SEQPACKET,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
+        let descriptors = [theirs.into(), listener.into(), pages, recorder, theirs_for_records];
+        let mut child = spawn(&python.program, &folder, descriptors);
+        let said = Arc::default();
+        std::thread::spawn({
+            let (records, said) = (records.try_clone().unwrap(), Arc::clone(&said));
+            move || write_down(&records, &said)
+        });
+        let mut process = Self { child: spawn_guard(&mut child), control, folder, records, said };
         process.say(Kind::Start, |out| settings.put(out));
         process.expect(Kind::Ready);
         process
@@ -231,9 +246,14 @@ impl Process {
         std::thread::spawn(move || std::io::copy(&mut control, &mut std::io::sink()));
     }
 
-    /// What the process has written on standard error so far.
+    /// What the process has written on standard error so far, and the records that it has sent the supervisor.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap()
+        while rustix::io::ioctl_fionread(&self.records).unwrap() > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Whoever has taken the last one writes it down.
+        std::thread::sleep(Duration::from_millis(20));
+        std::fs::read_to_string(self.folder.join("log")).unwrap() + &self.said.lock().unwrap()
     }
 
     /// Waits for the process to end by itself.
@@ -259,11 +279,25 @@ impl Drop for Process {
     }
 }
 
+/// Takes records as the supervisor does.
+fn write_down(records: &OwnedFd, said: &Mutex<String>) {
+    let mut buffer = vec![0; wsgi_wire::limits::LOG_MESSAGE];
+    while let Ok((_, length @ 1..)) =
+        rustix::net::recv(records, &mut buffer[..], rustix::net::RecvFlags::empty())
+    {
+        let record = ProcessRecord::from_bytes(&buffer[..length]).unwrap().record;
+        for text in wsgi_wire::text::texts(&record) {
+            let text = String::from_utf8_lossy(&text);
+            *said.lock().unwrap() += &format!("[wsgi:{}] {text}\n", record.level.name());
+        }
+    }
+}
+
 fn spawn_guard(child: &mut Option<Child>) -> Child {
     child.take().unwrap()
 }
 
-fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 4]) -> Option<Child> {
+fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 5]) -> Option<Child> {
     // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged here.
     let mut places = String::new();
     for (place, fd) in (3..).zip(&descriptors) {
@@ -271,7 +305,7 @@ fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 4]) -> Option<Chil
         places += &format!(" {}<&{}", place + 100, fd.as_raw_fd());
     }
     let script = "import mod_wsgi._engine; mod_wsgi._engine.run()";
-    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105 6<&106", python.display());
+    let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105 6<&106 7<&107", python.display());
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let child = Command::new("bash")
         .args(["-c", &command])

@@ -3,8 +3,10 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use wsgi_wire::budget::Budget;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -15,6 +17,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_
 use super::{Conversation, Outcome, Terms};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
+use crate::relay::records::Source;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Halt, Then};
 
@@ -100,8 +103,16 @@ fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
     (frame.kind, frame.payload.to_vec())
 }
 
+static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::default);
+
 fn terms() -> Terms<'static> {
-    Terms { flush_delay: Duration::ZERO, queue: None, silence: Duration::from_millis(150), answered: &|| {} }
+    Terms {
+        flush_delay: Duration::ZERO,
+        queue: None,
+        silence: Duration::from_millis(150),
+        answered: &|| {},
+        source: Source { process: 1, budget: &BUDGET },
+    }
 }
 
 /// Runs a conversation with a daemon that has read the request and then does as it is told.

@@ -10,7 +10,7 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// The first descriptor that neither the contract with the parent nor that with the daemons names. See `docs/architecture.md`.
-pub const FIRST_UNNAMED: RawFd = 8;
+pub const FIRST_UNNAMED: RawFd = 9;
 
 /// What the Apache parent leaves to this process.
 #[derive(Debug)]

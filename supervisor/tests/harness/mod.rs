@@ -11,15 +11,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv,
+    sendmsg, socketpair,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::control::{Configure, Group, Outcome, Restart, Restarted, Spawn};
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::record::{Format, Level};
+use wsgi_wire::limits;
+use wsgi_wire::record::{Format, Level, LocalTime};
+use wsgi_wire::report::GroupRecord;
 use wsgi_wire::settings::{Daemon, Server};
 use wsgi_wire::table::{self, SLOTS, State};
+use wsgi_wire::text;
 
 const PARENT: u32 = 4711;
 
@@ -30,6 +36,8 @@ pub struct Supervised {
     control: Option<UnixStream>,
     memory: Memory,
     generation: u32,
+    /// The supervisor's end of the socket for records.
+    records: OwnedFd,
 }
 
 /// What Apache and its supervisor share.
@@ -89,7 +97,11 @@ impl Supervised {
             .stderr(log)
             .spawn()
             .unwrap();
-        Self { dir, child, control: Some(ours), memory, generation: 0 }
+        let (records, apache) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let folder = dir.path().to_owned();
+        std::thread::spawn(move || write_records(&apache, &folder));
+        Self { dir, child, control: Some(ours), memory, generation: 0, records }
     }
 
     /// A group whose daemons are the fake one.
@@ -97,7 +109,6 @@ impl Supervised {
         let path = |name: &str| self.dir.path().join(name).to_str().unwrap().into();
         Group {
             processes,
-            error_log: 1,
             spawn: Spawn {
                 identity: None,
                 chroot: None,
@@ -122,11 +133,9 @@ impl Supervised {
 
     pub fn configure(&mut self, groups: Vec<Group>) {
         self.generation += 1;
-        let logs = ["main.log", "group.log"]
-            .map(|name| File::options().create(true).append(true).open(self.dir.path().join(name)).unwrap());
+        let log = File::options().create(true).append(true).open(self.dir.path().join("main.log")).unwrap();
         let message = Configure {
             generation: self.generation,
-            error_logs: 2,
             log_level: Level::Info,
             log_format: Format::Text,
             vhost: "localhost".into(),
@@ -142,7 +151,7 @@ impl Supervised {
             self.memory.pages.entry(group.daemon.group.to_vec()).or_insert_with(|| memory(table::PAGES));
         }
         let pages = message.groups.iter().map(|group| self.memory.pages[group.daemon.group.as_ref()].as_fd());
-        let fds: Vec<_> = logs.iter().map(|log| log.as_fd()).chain(pages).collect();
+        let fds: Vec<_> = [log.as_fd(), self.records.as_fd()].into_iter().chain(pages).collect();
         let (first, rest) = data.split_at(1);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(100))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -272,6 +281,12 @@ impl Supervised {
         ["supervisor.log", "main.log", "group.log"].map(|name| read(&self.dir.path().join(name))).concat()
     }
 
+    /// What the supervisor itself says.
+    pub fn own_records(&self) -> String {
+        let log = self.log();
+        log.split_inclusive('\n').filter(|line| !line.contains("] [daemon ")).collect()
+    }
+
     pub fn group_log(&self) -> String {
         read(&self.dir.path().join("group.log"))
     }
@@ -286,6 +301,31 @@ impl Drop for Supervised {
         }
         if std::thread::panicking() {
             eprintln!("supervisor's log:\n{}\ngroup's log:\n{}", self.log(), self.group_log());
+        }
+    }
+}
+
+/// What an Apache child does with records, more or less.
+fn write_records(socket: &OwnedFd, folder: &Path) {
+    let mut buffer = vec![0; limits::LOG_MESSAGE];
+    let at = LocalTime {
+        year: 2026,
+        month: 0,
+        day: 1,
+        weekday: 0,
+        hour: 0,
+        minute: 0,
+        second: 0,
+        microsecond: 0,
+        offset: 0,
+    };
+    while let Ok((_, length @ 1..)) = recv(socket, &mut buffer[..], RecvFlags::empty()) {
+        let record = GroupRecord::from_bytes(&buffer[..length]).unwrap();
+        let name = if record.group.is_empty() { "main.log" } else { "group.log" };
+        let lines = text::lines(at, &record.said.record, &record.prefix());
+        // The test may have ended, and its folder with it.
+        if let Ok(mut log) = File::options().create(true).append(true).open(folder.join(name)) {
+            log.write_all(lines.as_bytes()).unwrap();
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Text that is written to a log stream, as records: a line is one, and a traceback, with those that it is chained to, is one too, so that log
-//! collectors keep it together. Pure.
+//! collectors keep it together.
+
+use crate::limits;
+use crate::record::{Level, LogRecord, Speaker, Stream};
 
 /// How the first line of a traceback ends.
 const HEADER: &[u8] = b"Traceback (most recent call last):";
@@ -10,24 +13,21 @@ const LINKS: [&[u8]; 2] = [
     b"The above exception was the direct cause of the following exception:",
 ];
 
-use wsgi_wire::limits;
-use wsgi_wire::record::{Level, LogRecord, Speaker, Stream};
-
 /// How what `logging` says about `stack_info` begins.
 const STACK: &[u8] = b"Stack (most recent call last):";
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Text<'a> {
+pub struct Text<'a> {
     /// A line; empty where the traceback says it all.
-    pub(crate) message: &'a [u8],
+    pub message: &'a [u8],
     /// A whole traceback.
-    pub(crate) traceback: Option<&'a [u8]>,
+    pub traceback: Option<&'a [u8]>,
 }
 
 impl Text<'_> {
     /// The record that it makes: what applications print is an error, whatever it says.
-    pub(crate) fn record(self, stream: Stream, speaker: Speaker) -> LogRecord {
+    pub fn record(self, stream: Stream, speaker: Speaker) -> LogRecord {
         let (message, traceback) = (self.message.into(), self.traceback.map(Into::into));
         LogRecord { level: Level::Error, stream, speaker, message, traceback, origin: None }
     }
@@ -38,11 +38,11 @@ fn line_alone(message: &[u8]) -> Text<'_> {
 }
 
 /// Who takes records.
-type Sink<'s> = &'s mut dyn FnMut(Text<'_>);
+pub type Sink<'s> = &'s mut dyn FnMut(Text<'_>);
 
 /// The text that has not become a record yet.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub struct Lines {
     /// The line that is not complete.
     partial: Vec<u8>,
     /// The line that a traceback in the same piece of text follows: what `logging.exception` says.
@@ -122,10 +122,10 @@ impl Traceback {
 
 impl Lines {
     /// No text.
-    pub(crate) const EMPTY: Self = Self { partial: Vec::new(), heading: Vec::new(), traceback: None };
+    pub const EMPTY: Self = Self { partial: Vec::new(), heading: Vec::new(), traceback: None };
 
     /// Adds text; what is complete becomes records. `patient`: a traceback that is printed in pieces may be continued by the next call.
-    pub(crate) fn write(&mut self, text: &[u8], patient: bool, record: Sink<'_>) {
+    pub fn write(&mut self, text: &[u8], patient: bool, record: Sink<'_>) {
         let mut rest = text;
         while let Some(end) = rest.iter().position(|b| *b == b'\n') {
             self.partial.extend_from_slice(&rest[..end]);
@@ -165,8 +165,13 @@ impl Lines {
         }
     }
 
+    /// Bytes that have not become a record yet.
+    pub fn unfinished(&self) -> usize {
+        self.partial.len() + self.heading.len() + self.traceback.as_ref().map_or(0, |traceback| traceback.text.len())
+    }
+
     /// Makes a record of a traceback that could still be continued.
-    pub(crate) fn settle(&mut self, record: Sink<'_>) {
+    pub fn settle(&mut self, record: Sink<'_>) {
         if let Some(traceback) = self.traceback.take() {
             let text = traceback.text.strip_suffix(b"\n").unwrap_or(&traceback.text);
             record(Text { message: &traceback.heading, traceback: Some(text) });
@@ -174,14 +179,14 @@ impl Lines {
     }
 
     /// Makes a record of a line that is not complete, unless it belongs to a traceback.
-    pub(crate) fn flush(&mut self, record: Sink<'_>) {
+    pub fn flush(&mut self, record: Sink<'_>) {
         if !self.partial.is_empty() && self.traceback.is_none() {
             record(line_alone(&std::mem::take(&mut self.partial)));
         }
     }
 
     /// Makes records of all that is left.
-    pub(crate) fn end(&mut self, record: Sink<'_>) {
+    pub fn end(&mut self, record: Sink<'_>) {
         if !self.partial.is_empty() {
             let line = std::mem::take(&mut self.partial);
             self.line(&line, false, record);

@@ -1,0 +1,109 @@
+//! Writes the supervisor's records, and through it those of daemon processes outside of requests, into Apache's error logs: as Apache's own, so
+//! that `ErrorLog syslog`, piped logs, `ErrorLogFormat` and the virtual host's log hold for them. A thread of each child waits for them; when the
+//! server stops, and its children are gone, the parent writes what is left.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use wsgi_wire::codec::Wire;
+use wsgi_wire::record::Level;
+use wsgi_wire::report::GroupRecord;
+
+use super::Runtime;
+use crate::httpd::records::Socket;
+use crate::httpd::server::Server;
+use crate::httpd::{guard, log, process};
+
+/// The thread of this child, and what ends its wait.
+struct Reader {
+    stop: OwnedFd,
+    thread: JoinHandle<()>,
+}
+
+static READER: Mutex<Option<Reader>> = Mutex::new(None);
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Begins, in a child.
+pub fn start(runtime: &Arc<Runtime>) {
+    let Some(socket) = runtime.records else { return };
+    match begin(Arc::clone(runtime), socket) {
+        Ok(reader) => *READER.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader),
+        Err(error) => log::main(
+            Level::Warn,
+            format_args!("this child writes no records of daemon processes: there can be no thread for it ({error})"),
+        ),
+    }
+}
+
+fn begin(runtime: Arc<Runtime>, socket: Socket) -> io::Result<Reader> {
+    let stop = eventfd(0, EventfdFlags::CLOEXEC)?;
+    let wait = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    epoll::add(&wait, &stop, EventData::new_u64(0), EventFlags::IN)?;
+    // One child is woken by a record, not all of them.
+    epoll::add(&wait, socket.receives, EventData::new_u64(1), EventFlags::IN | EventFlags::EXCLUSIVE)?;
+    let body = move || guard::enter("the thread for records", || read(&runtime, socket, &wait));
+    Ok(Reader { stop, thread: process::background_thread("wsgi-records", body)? })
+}
+
+/// Ends, so that no thread is left in the module when it is unloaded.
+pub fn stop() {
+    let Some(Reader { stop, thread }) = READER.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    STOPPING.store(true, Ordering::Release);
+    // An eventfd takes a number, unless it is about to overflow.
+    let _ = rustix::io::write(&stop, &1u64.to_ne_bytes());
+    // A panic in there has been logged.
+    let _ = thread.join();
+}
+
+/// Writes records until the child ends, or until there is a later configuration: its logs may be other files.
+fn read(runtime: &Runtime, socket: Socket, wait: &OwnedFd) {
+    let goes_on = || !STOPPING.load(Ordering::Acquire) && !runtime.is_outdated();
+    let (mut events, mut buffer) = (Vec::with_capacity(2), Vec::new());
+    while goes_on() {
+        events.clear();
+        match epoll::wait(wait, rustix::buffer::spare_capacity(&mut events), None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                log::main(Level::Error, format_args!("records of daemon processes cannot be waited for: {error}"));
+                break;
+            }
+        }
+        while goes_on() && write_next(runtime, socket, &mut buffer) {}
+    }
+    // Who was woken for a record and leaves it there leaves it to another one.
+    socket.wake_another();
+}
+
+/// Writes all records that are there. In the parent, when its children are gone.
+pub fn write_all(runtime: &Runtime) {
+    let Some(socket) = runtime.records else { return };
+    let mut buffer = Vec::new();
+    while write_next(runtime, socket, &mut buffer) {}
+}
+
+/// Takes one message. Whether there was one.
+fn write_next(runtime: &Runtime, socket: Socket, buffer: &mut Vec<u8>) -> bool {
+    match socket.receive(buffer) {
+        None => return false,
+        Some([]) => {}
+        Some(message) => match GroupRecord::from_bytes(message) {
+            Ok(record) => write(runtime, &record),
+            Err(error) => log::main(Level::Error, format_args!("a record of the supervisor is malformed: {error}")),
+        },
+    }
+    true
+}
+
+/// Writes a record where its group logs, or, if there is no such group, the main server.
+fn write(runtime: &Runtime, record: &GroupRecord) {
+    let Some(main) = Server::main() else { return };
+    let group = runtime.groups.get(&*record.group);
+    let server = group.and_then(|group| main.all().find(|server| server.id() == group.origin.id));
+    log::group(server.unwrap_or(main), record);
+}

@@ -1,0 +1,219 @@
+//! The way of records to Apache, whose children write them into the right log ([`wsgi_wire::report`]). While none of them takes any, a bounded number
+//! waits here; what waits in vain goes to standard error, which is the main server's error log.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr, write};
+use rustix::net::{SendFlags, send};
+use rustix::stdio::stderr;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::json::{self, Context};
+use wsgi_wire::limits;
+use wsgi_wire::record::Format;
+use wsgi_wire::report::GroupRecord;
+use wsgi_wire::text;
+
+use crate::sys::clock;
+
+/// How long records wait for somebody to take them. A graceful restart leaves nobody there for some tenths of a second.
+const IN_VAIN: Duration = Duration::from_secs(10);
+
+/// How long the last records wait at the end of this process, when the Apache parent reads them.
+const AT_THE_END: Duration = Duration::from_secs(1);
+
+/// What a pipe takes as a whole.
+const AT_ONCE: usize = 4096;
+
+/// A record on its way.
+#[derive(Debug)]
+struct Waiting {
+    message: Vec<u8>,
+    style: Style,
+}
+
+/// How a log wants its records.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// `WSGILogFormat`
+    pub format: Format,
+    /// `ServerName`
+    pub vhost: Vec<u8>,
+}
+
+/// All records that are on their way.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// To Apache; `None` before the first configuration.
+    socket: Option<OwnedFd>,
+    waiting: VecDeque<Waiting>,
+    /// Bytes of them.
+    length: usize,
+    /// Since when nobody has taken any.
+    in_vain: Option<Instant>,
+}
+
+impl Outbox {
+    /// Apache's socket for records.
+    pub fn lead_to(&mut self, socket: OwnedFd) {
+        self.socket = Some(socket);
+        self.send();
+    }
+
+    /// Whether there is room for what processes say. What this program itself says always finds some.
+    pub fn has_room(&self) -> bool {
+        self.length < limits::LOG_QUEUE
+    }
+
+    /// Sends a record, or keeps it until that is possible.
+    pub fn put(&mut self, record: &GroupRecord, style: &Style) {
+        let message = record.to_bytes();
+        self.length += message.len();
+        self.waiting.push_back(Waiting { message, style: style.clone() });
+        self.send();
+        if self.length > 2 * limits::LOG_QUEUE {
+            self.write_down();
+        }
+    }
+
+    /// Sends what can be sent now; what has waited in vain is written down.
+    pub fn send(&mut self) {
+        while let Some(first) = self.waiting.front() {
+            let sent = match &self.socket {
+                Some(socket) => {
+                    retry_on_intr(|| send(socket, &first.message, SendFlags::DONTWAIT | SendFlags::NOSIGNAL))
+                }
+                None => Err(Errno::NOTCONN),
+            };
+            match sent {
+                Ok(_) => {
+                    self.in_vain = None;
+                    self.pop();
+                }
+                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => {
+                    let since = *self.in_vain.get_or_insert_with(Instant::now);
+                    if since.elapsed() < IN_VAIN {
+                        return;
+                    }
+                    self.write_down();
+                }
+                // Apache is gone, or has never been there; or, what cannot be, the message is too long.
+                Err(_) => self.write_first_down(),
+            }
+        }
+        self.in_vain = None;
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let first = self.waiting.pop_front()?;
+        self.length -= first.message.len();
+        Some(first)
+    }
+
+    fn write_down(&mut self) {
+        while !self.waiting.is_empty() {
+            self.write_first_down();
+        }
+    }
+
+    /// The last resort.
+    fn write_first_down(&mut self) {
+        let Some(Waiting { message, style }) = self.pop() else { return };
+        let Ok(GroupRecord { group, process, said }) = GroupRecord::from_bytes(&message) else { return };
+        let line = match style.format {
+            Format::Text => text::lines(
+                clock::local_time(),
+                &said.record,
+                &GroupRecord { group, process, said: said.clone() }.prefix(),
+            ),
+            Format::Json => {
+                let context = Context {
+                    vhost: Some(&style.vhost),
+                    process_group: Some(&*group).filter(|group| !group.is_empty()),
+                    application_group: said.application_group.as_deref(),
+                    request: None,
+                };
+                json::line(clock::local_time(), &said.record, &context)
+            }
+        };
+        // A log that cannot be written has nowhere to report it.
+        let _ = write_without_waiting(line.as_bytes());
+    }
+
+    /// What to poll for; nothing if nothing waits.
+    pub fn source(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
+    }
+
+    /// When to look again, although nothing has happened.
+    pub fn wake(&self) -> Option<Instant> {
+        self.in_vain.map(|since| since + IN_VAIN)
+    }
+
+    /// This process ends: nothing may be left.
+    pub fn finish(&mut self) {
+        let end = Instant::now() + AT_THE_END;
+        loop {
+            self.send();
+            let left = end.saturating_duration_since(Instant::now());
+            let (Some(socket), false) = (self.source(), left.is_zero()) else { break };
+            // Whatever comes out of it is seen by the next send.
+            let _ =
+                poll(&mut [PollFd::from_borrowed_fd(socket, PollFlags::OUT)], Timespec::try_from(left).ok().as_ref());
+        }
+        self.write_down();
+    }
+}
+
+/// Writes a line to standard error, at one stroke where that is a file. A pipe that nobody reads must not stop this process.
+fn write_without_waiting(line: &[u8]) -> io::Result<()> {
+    let is_file =
+        rustix::fs::fstat(stderr()).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());
+    for piece in line.chunks(if is_file { line.len().max(1) } else { AT_ONCE }) {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut [PollFd::from_borrowed_fd(stderr(), PollFlags::OUT)], Some(&now))? == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        retry_on_intr(|| write(stderr(), piece))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+    use wsgi_wire::record::{Level, LogRecord, Speaker};
+
+    fn record(text: &str) -> GroupRecord {
+        let said = LogRecord::ours(Level::Info, Speaker { pid: 1, thread: 1 }, text).into();
+        GroupRecord { group: "g".into(), process: None, said }
+    }
+
+    #[test]
+    fn records_wait_until_somebody_takes_them_and_stay_in_order() {
+        let style = Style { format: Format::Text, vhost: Vec::new() };
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::empty(), None).unwrap();
+        let mut outbox = Outbox::default();
+        outbox.lead_to(ours);
+        let long = "x".repeat(limits::LOG_RECORD / 2);
+        let mut put = 0;
+        while outbox.has_room() {
+            outbox.put(&record(&format!("{put} {long}")), &style);
+            put += 1;
+        }
+        assert!(outbox.source().is_some() && outbox.wake().is_some());
+        let mut buffer = vec![0; limits::LOG_MESSAGE];
+        for number in 0..put {
+            let (_, length) = recv(&theirs, &mut buffer[..], RecvFlags::empty()).unwrap();
+            let found = GroupRecord::from_bytes(&buffer[..length]).unwrap();
+            assert!(found.said.record.message.starts_with(format!("{number} ").as_bytes()));
+            outbox.send();
+        }
+        assert!(outbox.source().is_none() && outbox.wake().is_none() && outbox.length == 0);
+    }
+}

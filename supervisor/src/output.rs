@@ -1,0 +1,265 @@
+//! What daemon processes say outside of requests: by a pipe, which is their standard output and error, and by a socket, on which the engine sends
+//! whole records. Both are read without waiting and no faster than a process may log; one that says more waits by itself.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Gid, OFlags, Uid, fchown, fcntl_setfl};
+use rustix::io::{Errno, read, retry_on_intr};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+use wsgi_wire::budget::Budget;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::control::Identity;
+use wsgi_wire::limits::{LOG_BURST, LOG_LINE, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
+use wsgi_wire::lines::{Lines, Text};
+use wsgi_wire::record::{Speaker, Stream};
+use wsgi_wire::report::ProcessRecord;
+
+use crate::configuration::Group;
+
+/// How long a line, or a traceback that may be continued, waits for the rest.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The most that is read at a time, so that a process which says much does not keep the others waiting.
+const AT_A_TIME: usize = 64 << 10;
+
+/// The most that is read of what a process has left behind: more than pipe and socket hold.
+const LEFT_BEHIND: usize = 1 << 20;
+
+/// How many processes that have ended may have left children behind which may still say something.
+const SURVIVORS: usize = 64;
+
+/// The ends that a new process gets.
+#[derive(Debug)]
+pub struct Ends {
+    /// Standard output and error.
+    pub pipe: OwnedFd,
+    /// For the engine's records.
+    pub socket: OwnedFd,
+}
+
+/// What one process says.
+#[derive(Debug)]
+pub struct Output {
+    pid: u32,
+    group: Rc<Group>,
+    /// Until all who had the other end have closed it.
+    pipe: Option<OwnedFd>,
+    /// As the pipe; children that execute a program do not have it.
+    socket: Option<OwnedFd>,
+    lines: Lines,
+    /// When something of a line has come that is not complete.
+    unfinished: Option<Instant>,
+    budget: Budget,
+    born: Instant,
+    /// Whether the process has ended; its children may still hold the other ends.
+    over: bool,
+}
+
+/// Our ends for a process that is about to be started.
+#[derive(Debug)]
+pub struct Prepared {
+    pipe: OwnedFd,
+    socket: OwnedFd,
+}
+
+/// Makes pipe and socket. The process's user owns the pipe, so that it can be opened again as `/dev/stderr`.
+///
+/// # Errors
+/// Those of the system calls.
+pub fn prepare(identity: Option<&Identity>) -> io::Result<(Prepared, Ends)> {
+    let (pipe, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+    fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+    if let Some(identity) = identity {
+        fchown(&theirs, Some(Uid::from_raw(identity.uid)), Some(Gid::from_raw(identity.gid)))?;
+    }
+    let (socket, records) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    Ok((Prepared { pipe, socket }, Ends { pipe: theirs, socket: records }))
+}
+
+impl Output {
+    fn new(pid: u32, group: Rc<Group>, ends: Prepared) -> Self {
+        let Prepared { pipe, socket } = ends;
+        Self {
+            pid,
+            group,
+            pipe: Some(pipe),
+            socket: Some(socket),
+            lines: Lines::EMPTY,
+            unfinished: None,
+            budget: Budget::default(),
+            born: Instant::now(),
+            over: false,
+        }
+    }
+
+    /// Reads once from both, if the process may say more now. Bytes read.
+    fn hear(&mut self, buffer: &mut Vec<u8>) -> usize {
+        let heard = self.hear_records(buffer) + self.hear_text(buffer);
+        self.budget.charge(heard, self.born.elapsed());
+        if !self.budget.wait(self.born.elapsed()).is_zero() && !self.budget.is_told() {
+            let text = format!(
+                "daemon process {} of group '{}' says more than {} MiB at once and {} MiB a second; it has to wait until that is written",
+                self.pid,
+                self.group.label(),
+                LOG_BURST >> 20,
+                LOG_RATE >> 20
+            );
+            self.group.log.warn(&text);
+        }
+        heard
+    }
+
+    fn hear_records(&mut self, buffer: &mut Vec<u8>) -> usize {
+        let mut heard = 0;
+        while heard < AT_A_TIME {
+            let Some(socket) = &self.socket else { break };
+            buffer.resize(LOG_MESSAGE, 0);
+            match retry_on_intr(|| recv(socket, &mut buffer[..], RecvFlags::DONTWAIT)) {
+                Ok((_, 0)) => self.socket = None,
+                Ok((_, length)) => {
+                    heard += length + LOG_PREFIX;
+                    let message = buffer.get(..length).unwrap_or_default();
+                    match ProcessRecord::from_bytes(message) {
+                        Ok(said) => self.say(said),
+                        Err(error) => {
+                            let text = format!(
+                                "daemon process {} of group '{}' has sent a record that is malformed: {error}",
+                                self.pid,
+                                self.group.label()
+                            );
+                            self.group.log.error(&text);
+                        }
+                    }
+                }
+                Err(Errno::AGAIN) => break,
+                Err(_) => self.socket = None,
+            }
+        }
+        heard
+    }
+
+    fn hear_text(&mut self, buffer: &mut Vec<u8>) -> usize {
+        let Some(pipe) = &self.pipe else { return 0 };
+        buffer.resize(AT_A_TIME, 0);
+        match retry_on_intr(|| read(pipe, &mut buffer[..])) {
+            Ok(0) => self.pipe = None,
+            Ok(length) => {
+                let text = &buffer[..length];
+                self.with_lines(|lines, sink| {
+                    lines.write(text, true, sink);
+                    if lines.unfinished() > LOG_LINE {
+                        lines.end(sink);
+                    }
+                });
+                self.unfinished = (self.lines.unfinished() > 0).then(Instant::now);
+                return length + text.iter().filter(|b| **b == b'\n').count() * LOG_PREFIX;
+            }
+            Err(Errno::AGAIN) => {}
+            Err(_) => self.pipe = None,
+        }
+        0
+    }
+
+    fn say(&self, said: ProcessRecord) {
+        let is_thread = |thread| Path::new(&format!("/proc/{}/task/{thread}", self.pid)).exists();
+        let record = said.record.of_process(self.pid, is_thread);
+        for piece in (ProcessRecord { record, ..said }).into_pieces() {
+            self.group.log.of_process(self.pid, piece);
+        }
+    }
+
+    fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
+        let speaker = Speaker { pid: self.pid, thread: self.pid };
+        let (group, pid) = (&self.group, self.pid);
+        step(&mut self.lines, &mut |text| {
+            for piece in ProcessRecord::from(text.record(Stream::Stderr, speaker)).into_pieces() {
+                group.log.of_process(pid, piece);
+            }
+        });
+    }
+
+    /// The rest of a line, or of a traceback, has not come: what there is is written.
+    fn end_lines(&mut self) {
+        self.with_lines(Lines::end);
+        self.unfinished = None;
+    }
+
+    /// Whether anything may come.
+    fn is_open(&self) -> bool {
+        !self.over || self.pipe.is_some() || self.socket.is_some()
+    }
+
+    /// What to poll for reading.
+    fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [&self.pipe, &self.socket].into_iter().flatten().map(AsFd::as_fd)
+    }
+}
+
+/// What all processes say.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    all: Vec<Output>,
+    buffer: Vec<u8>,
+}
+
+impl Outputs {
+    /// Listens to a new process.
+    pub fn add(&mut self, pid: u32, group: Rc<Group>, ends: Prepared) {
+        self.all.push(Output::new(pid, group, ends));
+    }
+
+    /// What to poll for reading: of those processes that may say more now.
+    pub fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let may = |output: &&Output| output.budget.wait(output.born.elapsed()).is_zero();
+        self.all.iter().filter(may).flat_map(Output::sources)
+    }
+
+    /// Reads what there is, once from each process that may say more.
+    pub fn hear(&mut self) {
+        let Self { all, buffer } = self;
+        for output in all.iter_mut() {
+            if output.budget.wait(output.born.elapsed()).is_zero() {
+                output.hear(buffer);
+            }
+            if output.unfinished.is_some_and(|since| since.elapsed() >= PATIENCE) {
+                output.end_lines();
+            }
+        }
+        all.retain(Output::is_open);
+    }
+
+    /// When to look again, although nothing has been said: somebody may speak again, or a line has to be ended.
+    pub fn wake(&self) -> Option<Instant> {
+        let wake = |output: &Output| {
+            let wait = output.budget.wait(output.born.elapsed());
+            let speaks = (!wait.is_zero()).then(|| Instant::now() + wait);
+            speaks.into_iter().chain(output.unfinished.map(|since| since + PATIENCE)).min()
+        };
+        self.all.iter().filter_map(wake).min()
+    }
+
+    /// A process has ended: writes what it has said last. Children of it that live on may go on.
+    pub fn ended(&mut self, pid: u32) {
+        let Self { all, buffer } = self;
+        let Some(output) = all.iter_mut().find(|output| output.pid == pid && !output.over) else { return };
+        let mut heard = 0;
+        while heard < LEFT_BEHIND {
+            match output.hear(buffer) {
+                0 => break,
+                more => heard += more,
+            }
+        }
+        output.end_lines();
+        output.over = true;
+        all.retain(Output::is_open);
+        let survivors: Vec<usize> = (0..all.len()).filter(|at| all[*at].over).collect();
+        if survivors.len() > SURVIVORS {
+            all.remove(survivors[0]).end_lines();
+        }
+    }
+}
