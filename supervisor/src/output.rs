@@ -1,7 +1,8 @@
 //! What daemon processes say outside of requests: by a pipe, which is their standard output and error, and by a socket, on which the engine sends
 //! whole records. Both are read without waiting and no faster than a process may log; one that says more waits by itself.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -9,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Gid, OFlags, Uid, fchown, fcntl_setfl};
 use rustix::io::{Errno, read, retry_on_intr};
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
+    sockopt,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
 use wsgi_wire::budget::Budget;
 use wsgi_wire::codec::Wire;
@@ -78,7 +82,21 @@ pub fn prepare(identity: Option<&Identity>) -> io::Result<(Prepared, Ends)> {
         fchown(&theirs, Some(Uid::from_raw(identity.uid)), Some(Gid::from_raw(identity.gid)))?;
     }
     let (socket, records) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_passcred(&socket, true)?;
     Ok((Prepared { pipe, socket }, Ends { pipe: theirs, socket: records }))
+}
+
+/// Takes one message, without waiting: its length, and the process that has sent it, by the kernel's word.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, Option<u32>), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let length = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?.bytes;
+    let sender = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmCredentials(sender) => Some(sender.pid.as_raw_pid() as u32),
+        _ => None,
+    });
+    Ok((length, sender))
 }
 
 impl Output {
@@ -119,13 +137,13 @@ impl Output {
         while heard < AT_A_TIME {
             let Some(socket) = &self.socket else { break };
             buffer.resize(LOG_MESSAGE, 0);
-            match retry_on_intr(|| recv(socket, &mut buffer[..], RecvFlags::DONTWAIT)) {
-                Ok((_, 0)) => self.socket = None,
-                Ok((_, length)) => {
+            match retry_on_intr(|| receive(socket, buffer)) {
+                Ok((0, _)) => self.socket = None,
+                Ok((length, sender)) => {
                     heard += length + LOG_PREFIX;
                     let message = buffer.get(..length).unwrap_or_default();
                     match ProcessRecord::from_bytes(message) {
-                        Ok(said) => self.say(said),
+                        Ok(said) => self.say(sender.unwrap_or(self.pid), said),
                         Err(error) => {
                             let text = format!(
                                 "daemon process {} of group '{}' has sent a record that is malformed: {error}",
@@ -165,11 +183,12 @@ impl Output {
         0
     }
 
-    fn say(&self, said: ProcessRecord) {
-        let is_thread = |thread| Path::new(&format!("/proc/{}/task/{thread}", self.pid)).exists();
-        let record = said.record.of_process(self.pid, is_thread);
+    /// Writes a record of the process, or of one that it has forked.
+    fn say(&self, pid: u32, said: ProcessRecord) {
+        let is_thread = |thread| Path::new(&format!("/proc/{pid}/task/{thread}")).exists();
+        let record = said.record.of_process(pid, is_thread);
         for piece in (ProcessRecord { record, ..said }).into_pieces() {
-            self.group.log.of_process(self.pid, piece);
+            self.group.log.of_process(pid, piece);
         }
     }
 
