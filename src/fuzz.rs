@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_wire::budget::Budget;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
@@ -21,6 +22,7 @@ use crate::policy::{alias, path, proxies};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, Outcome, Terms};
 use crate::relay::inbox::Inbox;
+use crate::relay::records::Source;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Halt, Then, passed};
 use crate::status::question;
@@ -112,7 +114,9 @@ pub fn conversation(data: &[u8]) {
     assert!(ended, "a socket pair is shut down");
     let connection = Connection::over(child, 1, 2);
     let (mut inbox, mut client) = (Inbox::default(), Witness::default());
-    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence: Duration::ZERO, answered: &|| {} };
+    let (silence, budget) = (Duration::ZERO, Budget::default());
+    let source = Source { process: 1, budget: &budget };
+    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered: &|| {}, source };
     let outcome = Conversation::new(&connection, &mut inbox, &mut client, terms).run(b"request");
     match outcome {
         Outcome::Complete => assert!(client.headed && client.ended, "a whole response has a head and an end"),

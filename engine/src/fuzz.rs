@@ -9,9 +9,10 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
+use wsgi_wire::lines::Lines;
+
 use crate::body::Body;
 use crate::control::Control;
-use crate::lines::Lines;
 use crate::response::{Head, Response};
 
 /// What a target does with its input. It panics where a promise is broken.

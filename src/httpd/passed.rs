@@ -2,7 +2,7 @@
 //! shortened then ends this process), it moves the position that the application shares with us, it takes an early end for the end, and keeps the
 //! descriptor until the request is over.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_void};
 use std::os::fd::OwnedFd;
 use std::ptr;
 
@@ -11,8 +11,9 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use wsgi_wire::record::Level;
 
 use super::request::Request;
+use super::server::Server;
 use super::sys::{self, apr_bucket, apr_bucket_type_t, apr_read_type_e, apr_size_t, apr_status_t};
-use super::{guard, module};
+use super::{guard, log};
 use crate::relay::passed::{self, Sendable};
 
 /// How much of a file is read at once, bytes: as much as Apache gathers for one write (FlushMaxThreshold).
@@ -183,13 +184,11 @@ unsafe fn fail(bucket: *mut apr_bucket, shared: &mut Passed, why: &str) {
         return;
     }
     let what = String::from_utf8_lossy(&shared.what);
-    let mut text = format!("the response to {what} cannot be sent to its end: {why}").into_bytes();
-    text.retain(|byte| *byte != 0);
-    text.push(0);
-    let Ok(text) = CStr::from_bytes_with_nul(&text) else { return };
-    // SAFETY: S5; the text is no format. Without a message of its own an error bucket takes nothing from a pool.
+    // SAFETY: S5.
+    let server = unsafe { Server::from_raw(shared.server) };
+    log::server(server, Level::Error, format_args!("the response to {what} cannot be sent to its end: {why}"));
+    // SAFETY: without a message of its own an error bucket takes nothing from a pool.
     unsafe {
-        sys::wsgi_shim_log_server(module::index(), Level::Error as c_int, shared.server, text.as_ptr());
         let error = sys::ap_bucket_error_create(sys::HTTP_BAD_GATEWAY, ptr::null(), ptr::null_mut(), (*bucket).list);
         sys::wsgi_shim_insert_after(bucket, error);
     }

@@ -150,8 +150,7 @@ fn fill(
     let (output, ends) = output::prepare(spawn.identity.as_ref())?;
     let mut command = command(&interpreter, group, ends.pipe)?;
     let board = shared.board.as_ref().filter(|_| settings.server_metrics);
-    let descriptors =
-        [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd(), ends.socket.as_fd()];
+    let descriptors = [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd(), ends.socket.as_fd()];
     let steps = Steps {
         nice: spawn.nice,
         limits: privileges::limits(spawn),

@@ -9,6 +9,7 @@ use crate::json::{self, Context};
 use crate::names::Name;
 use crate::record::{LocalTime, LogRecord};
 use crate::recorder::{self, Recording};
+use crate::report::{GroupRecord, ProcessRecord};
 use crate::request::{self, BodyError, Hello, Request, Route};
 use crate::response::{self, Fail, File, Head, Headers};
 use crate::scoreboard::Scoreboard;
@@ -93,6 +94,8 @@ pub fn messages(data: &[u8]) {
     canonical::<File>(data);
     canonical::<Fail>(data);
     canonical::<LogRecord>(data);
+    canonical::<ProcessRecord>(data);
+    canonical::<GroupRecord>(data);
     canonical::<Scoreboard>(data);
 }
 
@@ -110,7 +113,7 @@ pub fn records(data: &[u8]) {
         microsecond: 0,
         offset: 0,
     };
-    let lines = text::lines(at, &record);
+    let lines = text::lines(at, &record, b"");
     assert_eq!(lines.lines().count(), text::texts(&record).len(), "no text forges a line");
     assert!(lines.chars().all(|c| c == '\n' || !c.is_control()), "no text controls a terminal");
     let context = Context { process_group: Some(data), ..Context::default() };

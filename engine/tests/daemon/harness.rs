@@ -33,6 +33,9 @@ pub struct Process {
     child: Child,
     control: UnixStream,
     folder: PathBuf,
+    /// The supervisor's end of the socket for records, and what has come there.
+    records: OwnedFd,
+    said: RefCell<String>,
 }
 
 /// Settings that a group without options has.
@@ -282,9 +285,7 @@ impl Drop for Process {
 /// Takes records as the supervisor does.
 fn write_down(records: &OwnedFd, said: &Mutex<String>) {
     let mut buffer = vec![0; wsgi_wire::limits::LOG_MESSAGE];
-    while let Ok((_, length @ 1..)) =
-        rustix::net::recv(records, &mut buffer[..], rustix::net::RecvFlags::empty())
-    {
+    while let Ok((_, length @ 1..)) = rustix::net::recv(records, &mut buffer[..], rustix::net::RecvFlags::empty()) {
         let record = ProcessRecord::from_bytes(&buffer[..length]).unwrap().record;
         for text in wsgi_wire::text::texts(&record) {
             let text = String::from_utf8_lossy(&text);
