@@ -367,7 +367,7 @@ mod tests {
             [(&own, false, 33), (&own, true, 7), (&given, false, 9), (&given, true, 9), (&Default::default(), true, 33)]
         {
             let around = Surroundings { users_vary, ..around(Some((apache(), 33))) };
-            let log = |_: &Group| GroupLog { index: 0, style: LOG };
+            let log = |_: &Group| LOG;
             let group = configure(&configured(options.clone()), &around, log).groups.remove(0);
             assert_eq!((group.spawn.socket_user, group.daemon.children), (Some(expected), Some(expected)));
         }
