@@ -490,6 +490,10 @@ impl Supervisor {
 
     /// A process has loaded its scripts, as far as it could.
     fn loaded(&mut self, process: &mut Process, failures: Vec<u64>) {
+        if process.is_leaving() {
+            // It has said in the same breath that it ends.
+            return;
+        }
         let works = failures.is_empty();
         let stand_in = self.processes.iter().find(|other| other.can_stand_in(&process.group));
         if lifecycle::admits(!works, stand_in.is_some() || self.orphans.serve(&process.group)) {
