@@ -2,7 +2,7 @@
 //! shortened then ends this process), it moves the position that the application shares with us, it takes an early end for the end, and keeps the
 //! descriptor until the request is over.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::os::fd::OwnedFd;
 use std::ptr;
 

@@ -35,7 +35,7 @@ pub struct Process {
     folder: PathBuf,
     /// The supervisor's end of the socket for records, and what has come there.
     records: OwnedFd,
-    said: RefCell<String>,
+    said: Arc<Mutex<String>>,
 }
 
 /// Settings that a group without options has.
