@@ -44,6 +44,8 @@ struct State {
     standby: bool,
     /// Whether the standby sleeps until it is woken.
     asleep: bool,
+    /// How many wait until they may lead or stand by.
+    followers: usize,
 }
 
 impl State {
@@ -78,13 +80,22 @@ impl Leadership {
                 state.taken = true;
                 state.serving = None;
                 state.term += 1;
+                // Who was woken to stand by may have come so late that it leads instead: then somebody else has to stand by.
+                if !state.standby && state.followers > 0 {
+                    self.free.notify_one();
+                }
                 return Lead { leadership: self, term: state.term };
             }
-            state = match state.standby {
-                true => self.free.wait(state).unwrap_or_else(PoisonError::into_inner),
-                false => self.stand_by(state),
-            };
+            state = if state.standby { self.follow(state) } else { self.stand_by(state) };
         }
+    }
+
+    /// Waits to be woken.
+    fn follow<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.followers += 1;
+        state = self.free.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.followers -= 1;
+        state
     }
 
     /// Waits until the lead is free or the leader is stuck.
@@ -216,6 +227,39 @@ mod tests {
         });
         assert!(lead.served().is_none());
         drop(leadership.take());
+    }
+
+    #[test]
+    fn somebody_stands_by_although_the_standby_was_woken_too_late() {
+        for _ in 0..50 {
+            let leadership = Leadership::new();
+            let lead = leadership.take().serve(false).unwrap();
+            std::thread::scope(|scope| {
+                let others: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            let lead = leadership.take().serve(false);
+                            // Nobody who has just been woken gets on before this leader is stuck, too.
+                            let state = leadership.lock();
+                            std::thread::sleep(2 * STUCK);
+                            drop(state);
+                            std::mem::forget(lead);
+                        })
+                    })
+                    .collect();
+                let end = Instant::now() + Duration::from_secs(10);
+                while others.iter().any(|other| !other.is_finished()) {
+                    if Instant::now() > end {
+                        // Lets those go that wait, so that the failure shows.
+                        leadership.lock().taken = false;
+                        leadership.free.notify_all();
+                        panic!("nobody takes the lead of one who is stuck");
+                    }
+                    std::thread::sleep(STUCK);
+                }
+            });
+            std::mem::forget(lead);
+        }
     }
 
     #[test]

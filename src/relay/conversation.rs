@@ -382,6 +382,10 @@ impl<'c, C: Client> Conversation<'c, C> {
 
     fn received(&mut self, outcome: io::Result<Received>) -> Step {
         Step::Over(match outcome {
+            // Each is used, or closed with its frame, before the next one is read.
+            Ok(Received::Bytes) if self.inbox.descriptors() > limits::FILES_WAITING => {
+                self.halted(Violation::Descriptors.into())
+            }
             Ok(Received::Bytes) => {
                 self.heard = Instant::now();
                 return Step::On;

@@ -71,6 +71,11 @@ impl Inbox {
         self.start = (self.start + size).min(self.end);
     }
 
+    /// How many descriptors are there.
+    pub fn descriptors(&self) -> usize {
+        self.descriptors.len()
+    }
+
     /// The oldest descriptor.
     pub fn descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptors.pop_front()

@@ -18,6 +18,9 @@ pub enum Violation {
     /// A file without its descriptor.
     #[error("a file comes without its descriptor")]
     NoDescriptor,
+    /// Descriptors without files.
+    #[error("descriptors come that belong to no file")]
+    Descriptors,
     /// A descriptor that no response can be read from.
     #[error(transparent)]
     File(#[from] Unsendable),

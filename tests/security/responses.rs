@@ -124,9 +124,11 @@ def flood(environ):
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 15) if environ["QUERY_STRING"] == "sealed" else None
     piece, fd = file(fd, 0, 20_000, False)
     for connection in connections():
-        connection.sendall(head(200, PLAIN))
         connection.settimeout(2)
+        if environ["QUERY_STRING"] == "unasked":
+            piece = data(b"x")
         try:
+            connection.sendall(head(200, PLAIN))
             while sent < 3000:
                 socket.send_fds(connection, [piece], [fd])
                 sent += 1
@@ -348,12 +350,12 @@ fn what_is_announced_costs_nothing_before_it_comes() {
 }
 
 #[test]
-fn files_that_wait_for_a_slow_client_are_few() {
+fn files_that_wait_for_a_slow_client_and_descriptors_of_no_file_are_few() {
     let site = builder().start();
     let open = || site.census().iter().filter(|member| member.role == Role::Child).map(|child| child.open()).max();
     children(&site);
     let before = open().expect("a child");
-    for kind in ["", "sealed"] {
+    for kind in ["files", "sealed", "unasked"] {
         let mut client = site.client();
         client.send_head("GET", &format!("/flood/?{kind}"), &[]).expect("sent");
         client.read(1).expect("the answer begins");
