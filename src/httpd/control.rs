@@ -121,7 +121,7 @@ pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io:
     let log_file = || log.map(|fd| fd.try_clone_to_owned()).transpose();
     let mut command = Command::new(program);
     // A process group of its own: Ctrl-C at a terminal is for Apache, which tells its supervisor in order.
-    command.current_dir("/").stdin(Stdio::null()).process_group(0);
+    command.stdin(Stdio::null()).process_group(0);
     if let (Some(out), Some(err)) = (log_file()?, log_file()?) {
         command.stdout(out).stderr(err);
     }

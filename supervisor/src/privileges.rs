@@ -1,15 +1,13 @@
 //! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec; and what this program itself may do.
 
 use std::env;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 use wsgi_unix::user::Ids;
 use wsgi_wire::control::{Identity, Resource, Spawn};
-
-use crate::sys::child::Directory;
 
 /// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them their sockets.
 const NEEDED: [CapabilitySet; 9] = [
@@ -43,16 +41,6 @@ pub fn reduce() -> io::Result<()> {
 /// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
 pub fn ids(identity: &Identity) -> io::Result<Ids> {
     Ids::of(identity.uid, identity.gid, &identity.name, identity.groups.as_deref())
-}
-
-/// `home`, else the user's home where there is a user to become; else the directory stays as it is.
-pub fn directory(spawn: &Spawn) -> io::Result<Option<Directory>> {
-    let users = spawn.identity.as_ref().and_then(|identity| identity.home.as_ref());
-    Ok(match (&spawn.home, users) {
-        (Some(home), _) => Some(Directory::Configured(CString::new(home.to_vec())?)),
-        (None, Some(home)) => Some(Directory::UserHome(CString::new(home.to_vec())?)),
-        (None, None) => None,
-    })
 }
 
 /// What is different from Apache's own environment: the user's own variables, and those of the configuration, which win.

@@ -156,7 +156,7 @@ fn fill(
         limits: privileges::limits(spawn),
         chroot: spawn.chroot.as_ref().map(|root| CString::new(root.to_vec())).transpose().map_err(io::Error::from)?,
         identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
-        directory: privileges::directory(spawn)?,
+        directory: spawn.home.as_ref().map(|home| CString::new(home.to_vec())).transpose().map_err(io::Error::from)?,
         umask: spawn.umask.unwrap_or(shared.umask) as libc::mode_t,
         descriptors: descriptors.into_iter().chain(board.map(AsFd::as_fd)).map(duplicate).collect::<io::Result<_>>()?,
     };

@@ -23,6 +23,23 @@ fn home_is_the_current_folder_and_searched_first() {
 }
 
 #[test]
+fn without_home_the_current_folder_is_apaches_own_whoever_the_process_is() {
+    for user in ["", "user=daemon"] {
+        if !user.is_empty() && !is_root() {
+            return cannot_run(
+                "without_home_the_current_folder_is_apaches_own_whoever_the_process_is",
+                "only root can switch users",
+            );
+        }
+        let site = Httpd::probe(user);
+        let parent = site.census().first().expect("the parent").pid;
+        let folder = std::fs::read_link(format!("/proc/{parent}/cwd")).expect("its folder");
+        assert_eq!(site.ask("os.getcwd()"), json!(folder.display().to_string()), "{user}");
+        site.finish();
+    }
+}
+
+#[test]
 fn user_and_group_are_the_process_own() {
     if !is_root() {
         return cannot_run("user_and_group_are_the_process_own", "only root can switch users");

@@ -91,7 +91,7 @@ message! {
         pub name: Bytes,
         /// `supplementary-groups`; `None` means those of the user.
         pub groups: Option<Vec<u32>>,
-        /// The user's home directory: the working directory where `home` is not given.
+        /// The user's home directory, for `HOME`.
         pub home: Option<Bytes>,
     }
 }

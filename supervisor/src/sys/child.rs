@@ -23,20 +23,11 @@ pub struct Steps {
     /// Group, all groups, user.
     pub identity: Option<Ids>,
     /// Working directory.
-    pub directory: Option<Directory>,
+    pub directory: Option<CString>,
     /// File mode creation mask.
     pub umask: libc::mode_t,
     /// Become descriptor 3 and those that follow. Their own numbers must be above.
     pub descriptors: Vec<OwnedFd>,
-}
-
-/// Where a process works.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Directory {
-    /// As configured: without it the process does not start.
-    Configured(CString),
-    /// The user's home, which some system users do not have: then the root directory.
-    UserHome(CString),
 }
 
 /// The step at which a process failed.
@@ -111,12 +102,8 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
     if let Some(ids) = &steps.identity {
         become_user(ids)?;
     }
-    match &steps.directory {
-        Some(Directory::Configured(path)) => change_directory(path, Step::Directory)?,
-        Some(Directory::UserHome(path)) => {
-            change_directory(path, Step::Directory).or_else(|_| change_directory(c"/", Step::Directory))?;
-        }
-        None => {}
+    if let Some(path) = &steps.directory {
+        change_directory(path, Step::Directory)?;
     }
     // SAFETY: changes a number of this process.
     unsafe { libc::umask(steps.umask) };
