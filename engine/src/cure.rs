@@ -24,8 +24,19 @@ const OF_SUB_INTERPRETERS: &[&str] = &[
     // PyO3
     "PyO3 modules do not yet support subinterpreters",
     "PyO3 modules may only be initialized once per interpreter process",
-    // Cython
+    // Cython: lxml, uvloop, gevent, asyncpg, pymssql, oracledb, pyarrow, grpc
     "Interpreter change detected",
+    // pybind11: TensorFlow, OpenCV, SciPy
+    "generic_type: type \"",
+    "pybind11::internals",
+    // PyTorch
+    "already has a docstring",
+    // psycopg2: one table of adapters for all interpreters, with the classes of the one that came last; whoever meets another's gets these.
+    "descriptor '__init__' requires a",
+    "can't adapt type 'Decimal'",
+    "can't adapt type 'Json'",
+    "can't adapt type 'SafeString'",
+    "can't adapt type 'datetime.",
     // CPython
     "preexec_fn not supported within subinterpreters",
 ];
@@ -106,6 +117,18 @@ mod tests {
             ("ImportError: PyO3 modules do not yet support subinterpreters, see https://…", true, Some(Cure::Main)),
             ("ImportError: PyO3 modules may only be initialized once per interpreter process", false, Some(Cure::Main)),
             ("ImportError: Interpreter change detected - this module can only be …", false, Some(Cure::Main)),
+            ("ImportError: generic_type: type \"Tensor\" is already registered!", false, Some(Cure::Main)),
+            ("RuntimeError: function '_has_torch_function' already has a docstring", false, Some(Cure::Main)),
+            ("psycopg2.ProgrammingError: can't adapt type 'Decimal'", false, Some(Cure::Main)),
+            (
+                "ImportError: module psycopg2._psycopg does not support loading in subinterpreters",
+                true,
+                Some(Cure::SharedLock),
+            ),
+            ("TypeError: descriptor '__init__' requires a 'int' object but received a 'Json'", false, Some(Cure::Main)),
+            // What is wrong in any interpreter.
+            ("psycopg2.ProgrammingError: can't adapt type 'Order'", false, None),
+            ("TypeError: descriptor 'lower' for 'str' objects doesn't apply to a 'int' object", false, None),
             ("RuntimeError: fork not supported for isolated subinterpreters", true, Some(Cure::SharedLock)),
             ("RuntimeError: fork not supported for isolated subinterpreters", false, None),
             ("ImportError: No module named 'numpy'", true, None),
