@@ -33,6 +33,9 @@ pub enum Failed {
     /// It is another build.
     #[error("the engine of {0:?} is not of this module's build; install module and engine from one package")]
     OtherBuild(PathBuf),
+    /// It does not take its configuration.
+    #[error("the Python at {0:?} cannot be configured: {1}")]
+    Configuration(PathBuf, String),
     /// It has logged why.
     #[error("the engine in {0:?} could not begin; the error log tells why")]
     NotBegun(PathBuf),
@@ -54,7 +57,34 @@ macro_rules! functions {
     };
 }
 
+/// `PyPreConfig` of `cpython/initconfig.h`, as it is on Unix since 3.8, and room for what later versions may add.
+#[repr(C)]
+struct PreConfiguration {
+    kind: c_int,
+    parse_argv: c_int,
+    isolated: c_int,
+    use_environment: c_int,
+    configure_locale: c_int,
+    coerce_c_locale: c_int,
+    coerce_c_locale_warn: c_int,
+    utf8_mode: c_int,
+    dev_mode: c_int,
+    allocator: c_int,
+    later: [c_int; 16],
+}
+
+/// `PyStatus` of `cpython/initconfig.h`.
+#[repr(C)]
+struct Status {
+    kind: c_int,
+    function: *const c_char,
+    message: *const c_char,
+    exit_code: c_int,
+}
+
 functions! {
+    usual_preconfiguration = c"PyPreConfig_InitPythonConfig": unsafe extern "C" fn(*mut PreConfiguration);
+    preinitialize = c"Py_PreInitialize": unsafe extern "C" fn(*const PreConfiguration) -> Status;
     decode = c"Py_DecodeLocale": unsafe extern "C" fn(*const c_char, *mut usize) -> Wide;
     set_program_name = c"Py_SetProgramName": unsafe extern "C" fn(Wide);
     initialize = c"Py_InitializeEx": unsafe extern "C" fn(c_int);
@@ -120,6 +150,7 @@ impl Python {
         // SAFETY: all strings end in NUL. Python has not begun in this process; the decoded name is never freed, as `Py_SetProgramName` wants.
         // After `initialize` this thread is attached. The capsule holds the engine's static table, which has the layout of its version.
         let engine = unsafe {
+            self.preinitialize().map_err(|reason| Failed::Configuration(program.clone(), reason))?;
             (self.functions.set_program_name)((self.functions.decode)(name.as_ptr(), std::ptr::null_mut()));
             (self.functions.initialize)(0);
             if (self.functions.run)(boot.as_ptr()) != 0 {
@@ -142,6 +173,30 @@ impl Python {
             status?
         };
         Ok((self, engine))
+    }
+
+    /// Chooses the text encoding as the interpreter's own program does, which daemon processes run: Apache is often started in the locale "C", where
+    /// that is UTF-8 and an embedded Python would have ASCII.
+    ///
+    /// # Safety
+    /// Python has not begun in this process.
+    unsafe fn preinitialize(&self) -> Result<(), String> {
+        // SAFETY: zeros are valid for integers; the function fills in its own fields, of which there are no more than room is for; a status has null or
+        // a static string as its message.
+        unsafe {
+            let mut configuration: PreConfiguration = std::mem::zeroed();
+            (self.functions.usual_preconfiguration)(&raw mut configuration);
+            configuration.parse_argv = 0;
+            // The locale, and the variable LC_CTYPE, are Apache's.
+            configuration.coerce_c_locale = 0;
+            configuration.coerce_c_locale_warn = 0;
+            let status = (self.functions.preinitialize)(&raw const configuration);
+            match (status.kind, status.message.is_null()) {
+                (0, _) => Ok(()),
+                (_, true) => Err("no reason is given".to_owned()),
+                (_, false) => Err(CStr::from_ptr(status.message).to_string_lossy().into_owned()),
+            }
+        }
     }
 
     /// Ends Python, on the thread that it began on: applications hear of it, exit functions run.

@@ -103,3 +103,15 @@ fn signals_cannot_be_subscribed_to_and_the_log_says_where_it_was_tried() {
     assert!(log.contains("in application"), "{log}");
     site.finish();
 }
+
+#[test]
+fn text_is_utf_8_in_the_locale_c_as_in_daemon_processes() {
+    let ask = r"[sys.getfilesystemencoding(), os.fsencode('/\xe4').hex(), open(os.devnull).encoding.lower().replace('-', '')]";
+    for locale in ["C", "POSIX"] {
+        let site = Httpd::both_modes("lang=C", PROBE).env("LANG", locale).env("LC_ALL", locale).start();
+        for mode in harness::MODES {
+            assert_eq!(site.ask_at(mode, ask), serde_json::json!(["utf-8", "2fc3a4", "utf8"]), "{locale} {mode}");
+        }
+        site.finish();
+    }
+}
