@@ -173,6 +173,13 @@ fn find<'py>(
 
 fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<Bound<'py, PyModule>, String> {
     let shown = String::from_utf8_lossy(path);
+    if !Process::get().settings.allows(path) {
+        return Err(format!(
+            "The script '{shown}' is refused: the configuration leads no request of process group '{}' to it (WSGIScriptAlias, WSGIHandlerScript, \
+             WSGIImportScript, or any file with SetHandler wsgi-script).",
+            String::from_utf8_lossy(&Process::get().settings.group)
+        ));
+    }
     let place = format!("{} {}", interpreter.label(), Process::get().place());
     record::process(Level::Info, &format!("Loading WSGI script '{shown}' into {place}."));
     // Taken before the file is read: if it changes meanwhile, the next request notices.

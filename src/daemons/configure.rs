@@ -13,6 +13,7 @@ use crate::directives::daemon::{GroupOptions, ScriptReload};
 use crate::embedded::Plan;
 use crate::httpd::identity::User;
 use crate::policy::path::inside;
+use crate::policy::places::Places;
 
 /// What the configuration does not say.
 pub struct Surroundings {
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub server: Server,
     /// The process groups that are known to serve one application.
     pub sole: BTreeSet<Vec<u8>>,
+    /// Where requests of process groups may lead.
+    pub scripts: Places,
     /// What the main server logs.
     pub log: LogStyle,
     /// Its `ServerName`.
@@ -112,6 +115,8 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
             .chain(env)
             .filter_map(|(name, value)| Some((bytes(name), bytes(value?))))
             .collect(),
+        pass_env: list(&options.pass_env),
+        new_privileges: !options.no_new_privileges,
         env_files: list(&options.env_files),
         python_home: optional(python_home),
         python_home_from,
@@ -200,6 +205,11 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
             })
             .collect(),
         inherited: Vec::new(),
+        allowed: around.scripts.of(&group.name).map(|places| {
+            let seen =
+                |place: &Vec<u8>| bytes(options.chroot.as_ref().and_then(|root| inside(root, place)).unwrap_or(place));
+            places.iter().map(seen).collect()
+        }),
         known_failures: Vec::new(),
         rolling_reload: options.script_reload == ScriptReload::Rolling,
         maximum_requests: options.maximum_requests,
@@ -240,6 +250,7 @@ pub fn embedded(configuration: &Configuration, around: &Surroundings) -> Plan {
         threads: server.threads_per_process.max(1),
         python_eggs: optional(configuration.python.eggs.as_ref()),
         server_metrics: configuration.server_metrics,
+        allowed: None,
         ..daemon(configuration, around, &group, around.log)
     };
     let python = &configuration.python;
@@ -321,6 +332,7 @@ mod tests {
                 threads_per_process: 1,
             },
             sole: BTreeSet::new(),
+            scripts: Places::default(),
             log: LOG,
             vhost: b"localhost".to_vec(),
             timeout: 60,

@@ -27,6 +27,10 @@ pub struct GroupOptions {
     /// Names and values.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_files: Vec<Vec<u8>>,
+    /// `pass-env`: variables of Apache's own environment.
+    pub pass_env: Vec<Vec<u8>>,
+    /// `no-new-privileges`: no program that a process runs has other rights than the process.
+    pub no_new_privileges: bool,
     pub python_home: Option<Vec<u8>>,
     pub python_path: Vec<Vec<u8>>,
     pub python_eggs: Option<Vec<u8>>,
@@ -102,6 +106,8 @@ impl Default for GroupOptions {
             locale: None,
             env: Vec::new(),
             env_files: Vec::new(),
+            pass_env: Vec::new(),
+            no_new_privileges: true,
             python_home: None,
             python_path: Vec::new(),
             python_eggs: None,
@@ -168,6 +174,8 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("lang", |o, v, _| some(&mut o.lang, v.text())),
     ("locale", |o, v, _| some(&mut o.locale, v.text())),
     ("env", |o, v, _| variable(&v).map(|variable| o.env.push(variable))),
+    ("pass-env", |o, v, _| names(&v).map(|names| o.pass_env.extend(names))),
+    ("no-new-privileges", |o, v, _| put(&mut o.no_new_privileges, v.flag())),
     ("env-file", |o, v, _| v.absolute().map(|path| o.env_files.push(path))),
     ("python-home", |o, v, _| some(&mut o.python_home, v.text())),
     ("python-path", |o, v, _| put(&mut o.python_path, Ok(v.paths()))),
@@ -259,6 +267,16 @@ fn variable(value: &Value<'_>) -> Result<(Vec<u8>, Vec<u8>), Invalid> {
     match environment::assignment(&value.text) {
         Ok((name, value)) => Ok((name.to_vec(), value.to_vec())),
         Err(error) => Err(Invalid::Conflict(format!("env: {error}"))),
+    }
+}
+
+/// Names of variables, or `*`.
+fn names(value: &Value<'_>) -> Result<Vec<Vec<u8>>, Invalid> {
+    let names: Vec<Vec<u8>> = value.text.split(|b| *b == b',').map(|name| name.trim_ascii().to_vec()).collect();
+    let is_name = |name: &Vec<u8>| !name.is_empty() && !name.contains(&b'=') && (!name.contains(&b'*') || name == b"*");
+    match names.iter().all(is_name) {
+        true => Ok(names),
+        false => Err(Invalid::value(value.option, &value.text, "names of variables with commas between, or *")),
     }
 }
 

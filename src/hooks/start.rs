@@ -23,6 +23,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, control, log, process, records, tree};
+use crate::policy::places::Places;
 use crate::policy::{proxies, sole};
 
 /// Why the process groups cannot start.
@@ -219,6 +220,7 @@ fn surroundings(
         Some((uid, gid)) => Some((identity::user_by_id(temporary, uid).ok_or(StartError::User(uid))?, gid)),
         None => None,
     };
+    let tree = tree::configuration();
     Ok(Surroundings {
         generation: control::next_generation(),
         parent: std::process::id(),
@@ -234,7 +236,8 @@ fn surroundings(
             maximum_processes,
             threads_per_process,
         },
-        sole: sole::groups(&tree::configuration(), is_file),
+        sole: sole::groups(&tree, is_file),
+        scripts: Places::read(&tree),
         log: log_style(main),
         vhost: main.hostname().unwrap_or_default().to_vec(),
         timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),

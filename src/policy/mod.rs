@@ -7,6 +7,7 @@ pub mod expansion;
 pub mod head;
 pub mod owner;
 pub mod path;
+pub mod places;
 pub mod proxies;
 pub mod record;
 pub mod sole;

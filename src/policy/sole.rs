@@ -34,24 +34,26 @@ impl Place {
 }
 
 /// The value of a directive.
+#[derive(Debug)]
 struct Setting {
     place: Place,
     value: Vec<u8>,
 }
 
 /// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or `WSGIImportScript`.
-struct Target {
+#[derive(Debug)]
+pub(super) struct Target {
     place: Place,
     /// The URL prefix, the pattern or the handler's name; empty for an import.
     url: Vec<u8>,
-    script: Vec<u8>,
+    pub(super) script: Vec<u8>,
     process_group: Option<Vec<u8>>,
     application_group: Option<Vec<u8>>,
 }
 
 /// What there is to know.
-#[derive(Default)]
-struct Facts {
+#[derive(Debug, Default)]
+pub(super) struct Facts {
     /// The virtual hosts with their `ServerName`, without scheme and port.
     hosts: Vec<Option<Vec<u8>>>,
     process_groups: Vec<Setting>,
@@ -65,12 +67,13 @@ struct Facts {
     loose_files: bool,
     /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a script.
     particular: bool,
+    /// Whether something else than directives of ours and httpd's may choose what runs.
+    particular_scripts: bool,
 }
 
 /// The groups that serve one application. `is_file` tells whether a path is that of a file.
 pub fn groups(tree: &[Node], is_file: impl Fn(&[u8]) -> bool) -> BTreeSet<Vec<u8>> {
-    let mut facts = Facts::default();
-    facts.read(tree, Place { host: None, in_section: false });
+    let facts = Facts::of(tree);
     if facts.particular {
         return BTreeSet::new();
     }
@@ -85,6 +88,25 @@ fn is_literal(name: &[u8]) -> bool {
 }
 
 impl Facts {
+    /// What the configuration says.
+    pub(super) fn of(tree: &[Node]) -> Self {
+        let mut facts = Self::default();
+        facts.read(tree, Place { host: None, in_section: false });
+        facts
+    }
+
+    /// Whether files of any name may become scripts of the group.
+    pub(super) fn is_open(&self, group: &[u8]) -> bool {
+        let may_be = |setting: &Setting| !is_literal(&setting.value) || setting.value == group;
+        self.particular_scripts || self.loose_files && self.process_groups.iter().any(may_be)
+    }
+
+    /// What leads requests to scripts in the group, and what is imported into it.
+    pub(super) fn targets<'f>(&'f self, group: &'f [u8]) -> impl Iterator<Item = &'f Target> {
+        let requests = self.aliases.iter().chain(&self.others).filter(|target| self.may_run_in(target, group));
+        requests.chain(self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group)))
+    }
+
     fn read(&mut self, nodes: &[Node], place: Place) {
         for node in nodes {
             let name = node.name.to_ascii_lowercase();
@@ -103,6 +125,7 @@ impl Facts {
         let mut rest = node.arguments.as_slice();
         let arguments = node.arguments.to_ascii_lowercase();
         let contains = |text: &[u8]| arguments.windows(text.len()).any(|part| part == text);
+        let names_us = contains(b"wsgi-script") || contains(b"x-httpd-wsgi");
         match name {
             b"wsgiprocessgroup" => {
                 self.process_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
@@ -121,12 +144,18 @@ impl Facts {
                     *host = word(&mut rest).map(|name| host_name(&name));
                 }
             }
-            b"wsgidispatchscript" => self.particular = true,
+            b"wsgidispatchscript" => (self.particular, self.particular_scripts) = (true, true),
+            // Code that may make any request anything.
+            _ if name.starts_with(b"lua") => self.particular_scripts = true,
+            // The handler may come out of the request.
+            b"rewriterule" if [&b"h=%"[..], b"h=$", b"handler=%", b"handler=$"].into_iter().any(contains) => {
+                self.loose_files = true;
+            }
             b"<wsgiinterpreteroptions" => self.particular |= contains(b"application-group"),
             b"wsgiperinterpretergil" => self.particular |= contains(b"on"),
             b"allowoverride" | b"allowoverridelist" => self.loose_files |= arguments.trim_ascii() != b"none",
-            b"sethandler" => self.loose_files |= contains(b"wsgi-script") || contains(b"%{"),
-            _ => self.loose_files |= contains(b"wsgi-script"),
+            b"sethandler" => self.loose_files |= names_us || contains(b"%{"),
+            _ => self.loose_files |= names_us,
         }
     }
 

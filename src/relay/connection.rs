@@ -35,6 +35,17 @@ struct Routes {
     last: Option<(Box<[u8]>, u16)>,
 }
 
+/// Refuses a socket that another user has made: what follows is the process's secret and a client's request. The system tells who has begun to
+/// listen: the supervisor, which is root's or of this user.
+fn check_maker(stream: &UnixStream) -> io::Result<()> {
+    let maker = sockopt::socket_peercred(stream)?.uid;
+    if maker.is_root() || maker == rustix::process::geteuid() {
+        return Ok(());
+    }
+    let text = format!("the socket was made by the user with uid {}, who is neither root nor Apache's", maker.as_raw());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
 impl Connection {
     /// Connects to a process. `wait` is how long a read waits, `timeout` how long a write.
     ///
@@ -51,6 +62,7 @@ impl Connection {
         let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(UnixStream::from);
         let stream = Unshared::make(socket)?;
         connect(&stream, &SocketAddrUnix::new(path)?)?;
+        check_maker(&stream)?;
         rustix::io::ioctl_fionbio(&stream, false)?;
         stream.set_read_timeout(Some(wait).filter(|t| !t.is_zero()))?;
         stream.set_write_timeout(Some(timeout).filter(|t| !t.is_zero()))?;

@@ -41,6 +41,15 @@ impl Backoff {
         }
     }
 
+    /// A process that was started at `started` has said at `now` that it ends or wants to be replaced. Before it was ready for `early` that is as bad as
+    /// if it had failed: what it had to begin with, its successor has to begin with, too.
+    pub fn left(&mut self, started: Instant, ready: Option<Instant>, early: Duration, now: Instant) {
+        if ready.is_none_or(|ready| now.duration_since(ready) < early) {
+            self.unready = ready.is_none();
+            self.failed(started, LONGEST, now);
+        }
+    }
+
     /// A successor that was started at `started` could not take over at `now`.
     pub fn refused(&mut self, started: Instant, now: Instant) {
         self.failed(started, LONGEST_REFUSED, now);
@@ -76,6 +85,21 @@ mod tests {
     use super::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn who_leaves_at_once_waits_longer_each_time() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        backoff.left(now, Some(now), MS(1000), now + MS(1000));
+        assert_eq!(backoff.not_before(), None);
+        let mut waits = Vec::new();
+        for n in 0..9u32 {
+            let started = now + MS(100) * n;
+            backoff.left(started, Some(started), MS(1000), started + MS(50));
+            waits.push((backoff.not_before().unwrap() - started - MS(50)).as_millis());
+        }
+        assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+        assert!(!backoff.is_failing());
+    }
 
     #[test]
     fn the_wait_doubles_up_to_its_limit() {

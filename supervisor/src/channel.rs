@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
 
 use crate::sys::descriptors;
 
@@ -19,6 +20,8 @@ pub struct Channel {
     stream: UnixStream,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The longest payload that the peer may send.
+    most: usize,
     /// Descriptors that have arrived and no message has claimed; `None` where the peer may not send any.
     passed: Option<VecDeque<OwnedFd>>,
 }
@@ -27,12 +30,12 @@ impl Channel {
     /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the kernel.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, input: Vec::new(), output: Vec::new(), passed: None })
+        Ok(Self { stream, input: Vec::new(), output: Vec::new(), most: limits::DAEMON_FRAME, passed: None })
     }
 
     /// A channel to the Apache parent.
     pub fn with_descriptors(stream: UnixStream) -> io::Result<Self> {
-        Ok(Self { passed: Some(VecDeque::new()), ..Self::new(stream)? })
+        Ok(Self { most: limits::FRAME, passed: Some(VecDeque::new()), ..Self::new(stream)? })
     }
 
     /// Reads once. `false`: the peer has closed, or the connection is broken.
@@ -56,6 +59,10 @@ impl Channel {
     /// # Errors
     /// The peer does not keep to the protocol; nothing more can be read from it.
     pub fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, Malformed> {
+        let length = frame::needed(&self.input) - frame::HEADER;
+        if length > self.most {
+            return Err(Malformed::TooLong(length));
+        }
         let Some(frame) = frame::first(&self.input)? else { return Ok(None) };
         let (kind, payload, size) = (frame.kind, frame.payload.to_vec(), frame.size());
         self.input.drain(..size);
@@ -120,6 +127,16 @@ mod tests {
         assert!(channel.receive(), "nothing to read is not the end");
         drop(there);
         assert!(!channel.receive());
+    }
+
+    #[test]
+    fn a_daemon_that_announces_a_long_frame_is_not_listened_to() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let mut channel = Channel::new(here).unwrap();
+        let header = frame::header(Kind::Loaded, limits::DAEMON_FRAME + 1).unwrap();
+        (&there).write_all(&header).unwrap();
+        assert!(channel.receive());
+        assert_eq!(channel.next(), Err(Malformed::TooLong(limits::DAEMON_FRAME + 1)));
     }
 
     #[test]

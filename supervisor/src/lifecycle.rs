@@ -13,6 +13,12 @@ const PATIENCE: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 /// How long the processes of a group that is no more take requests: Apache's old children may bring some until they know.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How many processes of a small group may be on their way out by their own word before no other is started: as many as it has, but at least so many.
+const MOST_LEAVING: usize = 2;
+
+/// The processes of how many graceful restarts of Apache may go on with downloads and uploads at a time: the slots are everybody's.
+const MOST_RESTARTS: usize = 8;
+
 /// A process that is not ready after this time is worth a record: its requests wait, and nothing else would say so.
 const SLOW_START: Duration = Duration::from_secs(30);
 
@@ -75,6 +81,8 @@ pub struct Process<'a> {
     pub holds: bool,
     /// Whether, while it drains, it may take as long as its requests make progress, which it sees to itself.
     pub patient: bool,
+    /// Whether it has said or asked itself that it is to end.
+    pub by_itself: bool,
     /// Its time limits.
     pub limits: Limits,
 }
@@ -246,12 +254,24 @@ impl Plan {
         // Where nobody serves, a bad process is better than none.
         let vacant_at = if ready + serving.len() > 0 { next } else { first };
         let at_once = if held.is_empty() { vacant } else { vacant.min(parallel.saturating_sub(starting)) };
-        for _ in 0..at_once {
+        // Those that leave by themselves take room: or else a process that says so as soon as it is there would have ever more of them.
+        let is_leaving =
+            |process: &&Process<'_>| matches!(process.phase, Phase::Draining | Phase::Stopping | Phase::Killed);
+        let leaving = of_group().filter(is_leaving).filter(|process| process.by_itself).count();
+        let present = ready + starting + serving.len() + held.len() + leaving;
+        let room = (2 * group.processes).max(group.processes + MOST_LEAVING).saturating_sub(present);
+        for _ in 0..at_once.min(room) {
             self.at(vacant_at, Action::Start(index));
         }
-        if vacant == 0 && lacking > 0 && starting == 0 {
+        if vacant == 0 && lacking > 0 && starting == 0 && room > 0 {
             self.at(next, Action::Start(index));
         }
+        // Each graceful restart may leave some that go on as long as they say that there is progress.
+        let mut patient: Vec<_> = of_group().filter(is_leaving).filter(|process| process.patient).collect();
+        patient.sort_by_key(|process| process.since);
+        let surplus = patient.len().saturating_sub(MOST_RESTARTS * group.processes);
+        let stop = |process: &&Process<'_>| Action::Stop(process.slot, Cause::SlowDrain);
+        self.actions.extend(patient[..surplus].iter().filter(|process| process.phase == Phase::Draining).map(stop));
 
         let superfluous = (ready + serving.len()).saturating_sub(group.processes).min(serving.len());
         let relieved = if ready > 0 { held.len() } else { 0 };

@@ -13,6 +13,8 @@ use wsgi_unix::files;
 use wsgi_unix::user::shown;
 use wsgi_wire::control::Spawn;
 
+use crate::privileges::with_all;
+
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum Unbound {
@@ -98,7 +100,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // The directory may be gone already, with the file.
-        let _ = fs::remove_file(&self.path);
+        let _ = with_all(|| fs::remove_file(&self.path));
     }
 }
 

@@ -96,6 +96,7 @@ impl Orphans {
                 retiring: false,
                 holds: orphan.state(table) == State::Reloading,
                 patient: false,
+                by_itself: false,
                 limits: group.map_or_else(|| Limits::new(startup, graceful, shutdown), |group| group.limits),
             }
         })

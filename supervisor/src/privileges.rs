@@ -10,7 +10,7 @@ use wsgi_unix::user::Ids;
 use wsgi_wire::control::{Identity, Resource, Spawn};
 
 /// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them their sockets.
-const NEEDED: [CapabilitySet; 9] = [
+const NEEDED: [CapabilitySet; 10] = [
     CapabilitySet::SETUID,
     CapabilitySet::SETGID,
     CapabilitySet::KILL,
@@ -22,20 +22,36 @@ const NEEDED: [CapabilitySet; 9] = [
     CapabilitySet::SYS_CHROOT,
     CapabilitySet::SYS_NICE,
     CapabilitySet::SYS_RESOURCE,
+    // New processes empty their bounding sets.
+    CapabilitySet::SETPCAP,
 ];
 
-/// Gives up what is not needed. The bounding set stays, and so does what set-user-id programs can do that applications run.
+/// What is in force while nothing is started: a process can end at any time, and its successor may have to be told.
+const ALWAYS: CapabilitySet = CapabilitySet::KILL;
+
+/// Gives up what is not needed, and puts out of force what is not needed all the time.
 ///
 /// # Errors
 /// Those of `capset`.
 pub fn reduce() -> io::Result<()> {
     let held = capabilities(None)?;
     let needed = NEEDED.into_iter().fold(CapabilitySet::empty(), CapabilitySet::union);
-    let kept = held.permitted & needed;
-    Ok(set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )?)
+    let permitted = held.permitted & needed;
+    put_into_force(permitted & ALWAYS, permitted)
+}
+
+/// Does something that needs the rights that this process has kept.
+pub fn with_all<R>(act: impl FnOnce() -> R) -> R {
+    let Ok(held) = capabilities(None) else { return act() };
+    // What is permitted can be put into force. If it could not, the act would say what it lacks.
+    let _ = put_into_force(held.permitted, held.permitted);
+    let result = act();
+    let _ = put_into_force(held.effective, held.permitted);
+    result
+}
+
+fn put_into_force(effective: CapabilitySet, permitted: CapabilitySet) -> io::Result<()> {
+    Ok(set_capabilities(None, CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() })?)
 }
 
 /// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
@@ -43,10 +59,32 @@ pub fn ids(identity: &Identity) -> io::Result<Ids> {
     Ids::of(identity.uid, identity.gid, &identity.name, identity.groups.as_deref())
 }
 
-/// What is different from Apache's own environment: the user's own variables, and those of the configuration, which win.
+/// What a process gets of Apache's own environment whatever its group says: where programs are, the language, the time zone.
+const PASSED: [&str; 3] = ["PATH", "LANG", "TZ"];
+
+/// What is about Apache as a service of systemd, and about nobody else.
+const NEVER: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "CREDENTIALS_DIRECTORY",
+];
+
+/// The environment of a process of this group, but for its `env-file`s: little of Apache's own, which may have root's secrets in it; the user's own
+/// variables; and those of the configuration, which win.
 pub fn environment(spawn: &Spawn) -> Vec<(OsString, OsString)> {
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
-    let mut variables = Vec::new();
+    let is_asked_for =
+        |name: &OsString| spawn.pass_env.iter().any(|asked| asked[..] == *b"*" || asked[..] == *name.as_bytes());
+    // Where Apache is not root's, processes have its own user.
+    let is_own =
+        |name: &OsString| spawn.identity.is_none() && ["HOME", "USER", "LOGNAME"].iter().any(|own| name == own);
+    let is_passed = |name: &OsString| PASSED.iter().any(|passed| name == passed) || is_own(name) || is_asked_for(name);
+    let may_be_passed = |name: &OsString| !NEVER.iter().any(|never| name == never);
+    let mut variables: Vec<_> = env::vars_os().filter(|(name, _)| is_passed(name) && may_be_passed(name)).collect();
     if let Some(identity) = &spawn.identity {
         if let Some(home) = &identity.home {
             variables.push(("HOME".into(), text(home)));

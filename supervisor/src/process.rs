@@ -78,6 +78,8 @@ pub struct Process {
     /// Why it ends, once it was told to or has said so.
     reason: Option<Reason>,
     recorder: Recorder,
+    /// Whether it ends by its own word.
+    announced: bool,
     /// Whether there was a record that it is to end.
     told: bool,
     /// Goes with it.
@@ -105,6 +107,7 @@ impl Process {
             patient: false,
             reason: None,
             recorder,
+            announced: false,
             told: false,
             _socket: socket,
         };
@@ -123,6 +126,7 @@ impl Process {
             retiring: self.wish.is_some(),
             holds: self.wish.is_some_and(|wish| wish.holds),
             patient: self.patient,
+            by_itself: self.announced || self.wish.is_some(),
             limits: self.group.limits,
         }
     }
@@ -199,41 +203,47 @@ impl Process {
         self.since = Instant::now();
     }
 
-    /// Reads what it has to say.
+    /// Reads what it has to say; [`news`](Self::news) tells. `false`: it has closed its end, and what is read is all.
+    pub fn listen(&mut self) -> bool {
+        self.channel.as_mut().is_none_or(Channel::receive)
+    }
+
+    /// It will not say more.
+    pub fn hang_up(&mut self) {
+        self.channel = None;
+    }
+
+    /// The next that it has said. One after the other: what the first leads to decides what the second means.
     ///
     /// # Errors
     /// It does not keep to the protocol.
-    pub fn listen(&mut self) -> Result<Vec<News>, Malformed> {
-        let Some(channel) = &mut self.channel else { return Ok(Vec::new()) };
-        let open = channel.receive();
-        let (now, mut news) = (Instant::now(), Vec::new());
+    pub fn news(&mut self) -> Result<Option<News>, Malformed> {
+        let Some(channel) = &mut self.channel else { return Ok(None) };
         while let Some((kind, payload)) = channel.next()? {
-            match (kind, self.phase) {
-                (Kind::Ready, Phase::Starting { .. }) => {
-                    news.push(News::Ready(Ready::from_bytes(&payload)?.failures));
-                }
-                (Kind::Loaded, _) => news.push(News::Loaded(Preload::from_bytes(&payload)?)),
-                (Kind::Wanted, _) => news.push(News::Wanted),
+            let news = match (kind, self.phase) {
+                (Kind::Ready, Phase::Starting { .. }) => News::Ready(Ready::from_bytes(&payload)?.failures),
+                (Kind::Loaded, _) => News::Loaded(Preload::from_bytes(&payload)?),
+                (Kind::Wanted, _) => News::Wanted,
                 (Kind::Retiring, Phase::Ready) => {
                     let Retiring { reason, holds } = Retiring::from_bytes(&payload)?;
-                    news.push(News::Retiring { reason, first: self.wish.is_none() });
-                    self.wish = Some(Wish { reason, since: now, holds });
+                    let first = self.wish.is_none();
+                    self.wish = Some(Wish { reason, since: Instant::now(), holds });
+                    News::Retiring { reason, first }
                 }
                 (Kind::Draining, Phase::Starting { .. } | Phase::Ready) => {
                     let reason = Draining::from_bytes(&payload)?.reason;
                     self.reason = Some(reason);
-                    (self.phase, self.since) = (Phase::Draining, now);
-                    news.push(News::Draining(reason));
+                    (self.phase, self.since) = (Phase::Draining, Instant::now());
+                    self.announced = true;
+                    News::Draining(reason)
                 }
                 // Late news: its messages and our signals have crossed.
-                (Kind::Ready | Kind::Retiring | Kind::Draining, _) => {}
+                (Kind::Ready | Kind::Retiring | Kind::Draining, _) => continue,
                 (other, _) => return Err(Malformed::Unknown(other as u64)),
-            }
+            };
+            return Ok(Some(news));
         }
-        if !open {
-            self.channel = None;
-        }
-        Ok(news)
+        Ok(None)
     }
 
     /// Lets requests come. `works`: it could load its scripts.

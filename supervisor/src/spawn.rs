@@ -121,7 +121,7 @@ pub fn spawn(
         server_metrics: group.settings.daemon.server_metrics && shared.board.is_some(),
         ..group.settings.daemon.clone()
     };
-    let result = fill(index, slot, group, configuration, &settings, shared);
+    let result = privileges::with_all(|| fill(index, slot, group, configuration, &settings, shared));
     if result.is_err() {
         slot.entry.set_free();
     }
@@ -158,6 +158,7 @@ fn fill(
         identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
         directory: spawn.home.as_ref().map(|home| CString::new(home.to_vec())).transpose().map_err(io::Error::from)?,
         umask: spawn.umask.unwrap_or(shared.umask) as libc::mode_t,
+        new_privileges: spawn.new_privileges,
         descriptors: descriptors.into_iter().chain(board.map(AsFd::as_fd)).map(duplicate).collect::<io::Result<_>>()?,
     };
     child::prepare(&mut command, steps);
@@ -179,7 +180,7 @@ fn command(interpreter: &Path, group: &Group, output: OwnedFd) -> io::Result<Com
     command.args(spawn.python_flags.iter().map(|flag| OsStr::from_bytes(flag)));
     command.arg("-c").arg(BOOT);
     command.arg(OsStr::from_bytes(spawn.package.as_deref().unwrap_or_default()));
-    command.envs(privileges::environment(spawn));
+    command.env_clear().envs(privileges::environment(spawn));
     let user = spawn.identity.as_ref().map(privileges::ids).transpose()?;
     for path in &spawn.env_files {
         let path = Path::new(OsStr::from_bytes(path));
@@ -204,7 +205,7 @@ fn failed_step(error: io::Error, spawn: &Spawn, interpreter: &Path) -> Error {
         Step::Chroot => spawn.chroot.as_deref().map(quoted).unwrap_or_default(),
         Step::Directory => spawn.home.as_deref().map(quoted).unwrap_or_default(),
         Step::Identity => spawn.identity.as_ref().map(|user| quoted(&user.name)).unwrap_or_default(),
-        Step::Limit | Step::Descriptors => String::new(),
+        Step::Limit | Step::Descriptors | Step::Privileges => String::new(),
     };
     Error::Step { step, subject, reason }
 }

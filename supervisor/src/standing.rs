@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use wsgi_wire::limits;
 use wsgi_wire::settings::Preload;
 
 use crate::backoff::Backoff;
@@ -30,9 +31,13 @@ pub struct Standing {
 impl Standing {
     /// A request has come for this script.
     pub fn wants(&mut self, script: Preload, generation: u32) {
+        let size = |script: &Preload| script.script.len() + script.application_group.len() + script.callable.len();
+        let is_short = script.script.len() <= limits::SCRIPT_PATH
+            && script.application_group.len().max(script.callable.len()) <= limits::SCRIPT_NAME;
+        let all: usize = self.scripts.iter().map(|(known, _)| size(known)).sum();
         if let Some((_, seen)) = self.scripts.iter_mut().find(|(known, _)| *known == script) {
             *seen = generation;
-        } else if self.scripts.len() < MOST_SCRIPTS {
+        } else if self.scripts.len() < MOST_SCRIPTS && is_short && all + size(&script) <= limits::SCRIPTS {
             self.scripts.push((script, generation));
         }
     }
@@ -90,6 +95,21 @@ mod tests {
         assert_eq!(standing.scripts(), [script("a"), script("b")]);
         standing.reconfigured(5);
         assert_eq!(standing.scripts(), [script("b")]);
+    }
+
+    #[test]
+    fn what_is_remembered_of_scripts_has_a_bound() {
+        let mut standing = Standing::default();
+        standing.wants(script(&"x".repeat(limits::SCRIPT_PATH + 1)), 1);
+        let long = || "x".repeat(limits::SCRIPT_NAME + 1).as_str().into();
+        standing.wants(Preload { application_group: long(), ..script("a") }, 1);
+        standing.wants(Preload { callable: long(), ..script("a") }, 1);
+        assert_eq!(standing.scripts(), []);
+        for n in 0..1000 {
+            standing.wants(script(&format!("{n:04000}")), 1);
+        }
+        let size: usize = standing.scripts().iter().map(|script| script.script.len()).sum();
+        assert!(size > limits::SCRIPTS / 2 && size <= limits::SCRIPTS, "{size}");
     }
 
     #[test]

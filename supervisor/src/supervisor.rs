@@ -29,6 +29,7 @@ use crate::log::Log;
 use crate::memory::MemoryKills;
 use crate::orphans::{self, Orphans};
 use crate::output::Outputs;
+use crate::privileges::with_all;
 use crate::process::{News, Process};
 use crate::signals::Signals;
 use crate::spawn::{self, Shared};
@@ -40,6 +41,12 @@ const WRITING: Duration = Duration::from_millis(20);
 
 /// Exit code of a daemon process that could not begin to serve.
 const FAILED_AT_START: i32 = 3;
+
+/// A process that has been ready for less time than this when it ends by its own word gives the group a pause.
+const SHORT_LIFE: Duration = Duration::from_secs(3);
+
+/// The same for one that asks to be replaced: somebody may change a script twice in a row.
+const RESTLESS: Duration = Duration::from_secs(1);
 
 /// Everything this program knows.
 #[derive(Debug)]
@@ -293,7 +300,8 @@ impl Supervisor {
         let mut process = self.processes.swap_remove(index);
         // Its last words may still be in its pipe and its sockets.
         self.outputs.ended(pid.as_raw_pid() as u32);
-        for news in process.listen().unwrap_or_default() {
+        process.listen();
+        while let Ok(Some(news)) = process.news() {
             self.learn(&mut process, news);
         }
         if let Some(entry) = self.shared.table.entry(process.slot) {
@@ -373,9 +381,9 @@ impl Supervisor {
         if self.configuration.is_none() {
             let Configuration { socket_prefix, parent, .. } = &configuration;
             let in_use = self.orphans.meet(&configuration, &self.shared.table);
-            listener::remove_stale(socket_prefix, *parent, &in_use);
+            with_all(|| listener::remove_stale(socket_prefix, *parent, &in_use));
         }
-        if let Err(error) = self.administration.open(&configuration) {
+        if let Err(error) = with_all(|| self.administration.open(&configuration)) {
             let path = control_path(&configuration.socket_prefix, configuration.parent);
             self.log.warn(&format!("the administrator's socket '{path}' cannot be made: {error}"));
         }
@@ -433,14 +441,21 @@ impl Supervisor {
         if let Some(channel) = process.channel.as_mut().filter(|channel| channel.wants_to_send()) {
             channel.flush();
         }
-        match process.listen() {
-            Ok(news) => news.into_iter().for_each(|news| self.learn(&mut process, news)),
-            Err(error) => {
-                let text = format!("{} has sent something malformed ({error}) and is stopped", process.label());
-                process.group.log.error(&text);
-                process.channel = None;
-                process.stop(&self.shared.table, Reason::ShutdownSignal);
+        let open = process.listen();
+        let outcome = loop {
+            match process.news() {
+                Ok(Some(news)) => self.learn(&mut process, news),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
             }
+        };
+        if let Err(error) = outcome {
+            let text = format!("{} has sent something malformed ({error}) and is stopped", process.label());
+            process.group.log.error(&text);
+            process.stop(&self.shared.table, Reason::ShutdownSignal);
+        }
+        if outcome.is_err() || !open {
+            process.hang_up();
         }
         self.processes.push(process);
     }
@@ -452,20 +467,27 @@ impl Supervisor {
         match news {
             News::Ready(failures) => self.loaded(process, failures),
             News::Loaded(script) => {
-                standing.wants(script, process.generation);
+                if group.settings.daemon.allows(&script.script) {
+                    standing.wants(script, process.generation);
+                }
                 // Whatever it could not load at first, it can by now.
                 process.works = true;
             }
             News::Retiring { reason: Reason::ScriptReload, first } => {
                 standing.may_try_again();
+                standing.crashes.left(process.started, process.ready, RESTLESS, Instant::now());
                 // The others have loaded the same script, if not all of them: they need not find out one by one.
                 let others = self.processes.iter_mut().filter(|other| first && other.group.name() == group.name());
                 others.for_each(|other| other.outdated(Reason::ScriptReload));
             }
             News::Wanted if group.settings.daemon.server_metrics => self.pass_on_wish(),
             News::Wanted => {}
-            News::Retiring { .. } => self.report_incident(process),
+            News::Retiring { .. } => {
+                standing.crashes.left(process.started, process.ready, RESTLESS, Instant::now());
+                self.report_incident(process);
+            }
             News::Draining(reason) => {
+                standing.crashes.left(process.started, process.ready, SHORT_LIFE, Instant::now());
                 self.report_incident(process);
                 let text = format!("{} finishes its requests and ends: {}", process.label(), reason.name());
                 process.group.log.info(&text);

@@ -429,10 +429,32 @@ fn the_supervisor_holds_no_more_privilege_than_it_needs() {
     apache.ready(1);
     let status = fs::read_to_string(format!("/proc/{}/status", apache.supervisor_pid())).unwrap();
     let set = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap();
-    // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, SYS_CHROOT, SYS_NICE, SYS_RESOURCE at the most.
-    let needed: u64 = [0, 1, 3, 5, 6, 7, 18, 23, 24].iter().map(|bit| 1 << bit).sum();
-    for name in ["CapPrm", "CapEff", "CapInh"] {
-        assert_eq!(u64::from_str_radix(set(name), 16).unwrap() & !needed, 0, "{name}: {}", set(name));
+    let bits = |name: &str| u64::from_str_radix(set(name), 16).unwrap();
+    // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, SETPCAP, SYS_CHROOT, SYS_NICE, SYS_RESOURCE at the most; in force between two starts KILL.
+    let needed: u64 = [0, 1, 3, 5, 6, 7, 8, 18, 23, 24].iter().map(|bit| 1 << bit).sum();
+    for (name, most) in [("CapPrm", needed), ("CapEff", 1 << 5), ("CapInh", 0)] {
+        assert_eq!(bits(name) & !most, 0, "{name}: {}", set(name));
+    }
+}
+
+#[test]
+fn a_daemon_gets_of_apaches_environment_what_its_group_asks_for() {
+    let mut apache = Supervised::start();
+    let asking = |name: &str, asked: &[&str]| {
+        let mut group = apache.group(name, 1);
+        group.spawn.env.push(("GROUP".into(), name.into()));
+        group.spawn.pass_env = asked.iter().map(|name| (*name).into()).collect();
+        group
+    };
+    let groups = vec![asking("none", &[]), asking("one", &["ASKED_FOR", "NOTIFY_SOCKET"]), asking("all", &["*"])];
+    apache.configure(groups);
+    let facts: Vec<_> = apache.running(3).into_iter().map(|pid| apache.facts(pid)).collect();
+    for (group, expected) in [("none", [false, false]), ("one", [true, false]), ("all", [true, true])] {
+        let named = format!(r#""GROUP": "{group}""#);
+        let told = facts.iter().find(|told| told.contains(&named)).unwrap();
+        let has = ["ASKED_FOR", "ROOTS_SECRET", "NOTIFY_SOCKET"].map(|name| told.contains(name));
+        assert_eq!(has, [expected[0], expected[1], false], "{group}: {told}");
+        assert!(told.contains(r#""PATH""#) && told.contains(r#""TZ": "UTC""#), "{told}");
     }
 }
 

@@ -207,6 +207,65 @@ fn a_group_that_writes_into_all_it_can_harms_no_other() {
     }
 }
 
+#[test]
+fn no_program_that_a_daemon_runs_has_rights_that_the_daemon_has_not() {
+    let site = two_groups("", "no-new-privileges=Off").start();
+    let told = |path: &str, name: &str| {
+        let line = format!("next(l.split()[1] for l in open('/proc/self/status') if l.startswith('{name}:'))");
+        ask(&site, path, &line).as_str().expect("text").trim_start_matches('0').to_owned()
+    };
+    assert_eq!((told("/bank", "NoNewPrivs"), told("/news", "NoNewPrivs")), ("1".to_owned(), String::new()));
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!((told("/bank", set), told("/news", set)), (String::new(), String::new()), "{set}");
+    }
+    if is_root() {
+        assert_eq!(told("/bank", "CapBnd"), "");
+        assert_ne!(told("/news", "CapBnd"), "", "a set-group-id program such as sendmail may do what it needs");
+    }
+    site.finish();
+}
+
+#[test]
+fn a_daemons_environment_is_what_its_group_says() {
+    let builder = two_groups("env=OWN=1", "pass-env=ASKED_FOR");
+    let site =
+        builder.env("ROOTS_SECRET", "x").env("NOTIFY_SOCKET", "/x").env("ASKED_FOR", "2").env("TZ", "UTC").start();
+    let names = "[os.environ.get(n) for n in ('ROOTS_SECRET', 'NOTIFY_SOCKET', 'ASKED_FOR', 'OWN', 'TZ')]";
+    assert_eq!(ask(&site, "/bank", names), serde_json::json!([null, null, null, "1", "UTC"]));
+    assert_eq!(ask(&site, "/news", names), serde_json::json!([null, null, "2", null, "UTC"]));
+    let initial = "open('/proc/self/environ').read()";
+    assert!(!ask(&site, "/bank", initial).to_string().contains("SECRET"));
+    site.finish();
+}
+
+/// A process that says that it is there and goes, again and again, in one stroke or two.
+const RESTLESS: &str = "import os, struct, time\n\
+    def say(*kinds):\n    \
+        os.write(3, b''.join(struct.pack('=IBBH', len(p), k, 0, 0) + p for k, p in kinds))\n\
+    ready, draining = (48, struct.pack('=I', 0)), (49, bytes([6]))\n";
+
+#[test]
+fn a_group_whose_processes_leave_at_once_gets_few_of_them() {
+    for script in [
+        "say(ready, draining)\n",
+        "say(ready)\ntime.sleep(0.05)\nsay(draining)\n",
+        "say(ready)\ntime.sleep(0.05)\nsay((50, bytes([6, 0])))\n",
+    ] {
+        let flood = format!("{RESTLESS}{script}time.sleep(27)\n");
+        let site = two_groups("", "")
+            .app("flood.py", &flood)
+            .conf("WSGIImportScript {apps}/flood.py process-group=news application-group=%{GLOBAL}")
+            .start();
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end {
+            let daemons = site.census().iter().filter(|member| member.role == Role::Daemon).count();
+            assert!(daemons <= 1 + 3, "{daemons} daemon processes for two groups of one process");
+            assert_eq!(ask(&site, "/bank", "1"), 1);
+        }
+        site.finish();
+    }
+}
+
 /// The number of the user of the group `bank`.
 fn bank_user() -> u32 {
     let name = if is_root() { "games" } else { return fs::metadata("/proc/self").expect("/proc").uid() };

@@ -59,6 +59,10 @@ message! {
         pub limits: Vec<Limit>,
         /// Environment variables that are set before Python starts (`LANG`, `LC_ALL`, `env=`).
         pub env: Vec<(Bytes, Bytes)>,
+        /// `pass-env`: variables of Apache's own environment that the process gets; `*` is all of them. Others it does not get, but PATH, LANG and TZ.
+        pub pass_env: Vec<Bytes>,
+        /// `no-new-privileges=Off`: programs that the process runs may have other rights than itself (set-user-id, set-group-id).
+        pub new_privileges: bool,
         /// `env-file`: files with more of them, which the supervisor reads for each process.
         pub env_files: Vec<Bytes>,
         /// `python-home` or `WSGIPythonHome`: a virtual environment or an installation prefix. `None`: `python3` on PATH.

@@ -86,3 +86,15 @@ pub const ENV_FILE: u64 = 1 << 20;
 
 /// The most descriptors that travel with one byte: Linux takes no more (SCM_MAX_FD).
 pub const PASSED: usize = 253;
+
+/// The longest payload of a frame from a daemon to the supervisor, which is root's and everybody's.
+pub const DAEMON_FRAME: usize = 64 << 10;
+
+/// The longest path of a script that the supervisor remembers for later processes: PATH_MAX.
+pub const SCRIPT_PATH: usize = 4096;
+
+/// The longest name of an application group or a callable that it remembers.
+pub const SCRIPT_NAME: usize = 1024;
+
+/// The most bytes of such paths and names of one group: they are in the `Start` of each of its processes.
+pub const SCRIPTS: usize = 256 << 10;

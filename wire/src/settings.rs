@@ -38,6 +38,9 @@ message! {
         pub scripts: Vec<Preload>,
         /// Scripts that requests have made other processes of the group load: loaded too, as far as they still exist.
         pub inherited: Vec<Preload>,
+        /// Where requests of this group may lead, as far as the configuration says it: scripts, folders of scripts ([`Daemon::allows`]). `None`: any file
+        /// may become a script of it.
+        pub allowed: Option<Vec<Bytes>>,
         /// Digests of reports about scripts that cannot be imported ([`crate::control::Ready`]) which the log has already.
         pub known_failures: Vec<u64>,
         /// `script-reload=rolling`: a process whose script has changed serves until its successor is ready.
@@ -92,6 +95,20 @@ message! {
         pub vhost: Bytes,
         /// What `apache` and `mod_wsgi` tell about the server.
         pub server: Server,
+    }
+}
+
+impl Daemon {
+    /// Whether the configuration lets the group run this script: it is what an alias, a handler or an import names, is in such a folder, or has
+    /// such a name and an extension (as content negotiation finds it).
+    pub fn allows(&self, script: &[u8]) -> bool {
+        let is_at =
+            |place: &[u8]| script.strip_prefix(place).is_some_and(|rest| matches!(rest, [] | [b'/' | b'.', ..]));
+        let Some(allowed) = &self.allowed else { return true };
+        // Nobody names a script by a way back: Apache has walked it.
+        let is_straight = !script.split(|byte| *byte == b'/').any(|part| part == b"..");
+        self.scripts.iter().any(|preload| *preload.script == *script)
+            || is_straight && allowed.iter().any(|place| is_at(place))
     }
 }
 

@@ -57,6 +57,7 @@ pub fn settings() -> Daemon {
         switch_interval: 0.0,
         scripts: vec![],
         inherited: vec![],
+        allowed: None,
         known_failures: vec![],
         rolling_reload: false,
         maximum_requests: 0,

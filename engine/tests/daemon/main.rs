@@ -70,6 +70,15 @@ fn requests_are_answered_one_after_the_other_on_one_connection() {
 }
 
 #[test]
+fn a_script_that_the_configuration_leads_nobody_to_is_not_run_whoever_asks() {
+    let process = Process::start("refused", APP, |settings| settings.allowed = Some(vec!["/srv/apps".into()]));
+    let answer = process.connect().get("/");
+    assert_eq!((answer.failed, answer.text().as_str()), (Some(500), ""));
+    let record = "app.wsgi' is refused: the configuration leads no request";
+    assert!(answer.records.iter().any(|(_, text)| text.contains(record)), "{:?}", answer.records);
+}
+
+#[test]
 fn the_environ_has_what_the_specification_wants() {
     let process = Process::start("environ", APP, |_| {});
     let text = process.connect().get("/environ").text();

@@ -123,6 +123,8 @@ impl Context<'_> {
         if let Some(folder) = &self.options.application.python_eggs {
             settings.push(("python-eggs", self.here.absolute(folder).into_string()));
         }
+        // Whoever starts this server starts the application: its variables are meant for it, as in a container.
+        settings.push(("pass-env", "*".to_owned()));
         settings.extend(self.env_files.iter().map(|file| ("env-file", file.to_string())));
         if self.options.monitoring.server_metrics {
             settings.push(("server-metrics", "On".to_owned()));

@@ -20,6 +20,7 @@ fn process(slot: usize, generation: u32, phase: Phase, since: Instant) -> Proces
         retiring: false,
         holds: false,
         patient: false,
+        by_itself: false,
         limits,
     }
 }
@@ -53,6 +54,33 @@ fn a_process_on_its_way_out_is_replaced_before_it_ends() {
         let goal = run(1, &groups, now);
         assert_eq!(actions(goal, &[process(0, 1, phase, now)], now), [Action::Start(0)], "{phase:?}");
     }
+}
+
+#[test]
+fn processes_that_leave_by_themselves_take_room() {
+    let now = Instant::now();
+    let leaving = |slot| Process { by_itself: true, ..process(slot, 1, Phase::Draining, now) };
+    for (processes, most) in [(1, 3usize), (2, 4), (5, 10)] {
+        let groups = [group("g", processes)];
+        let started = |gone: usize| {
+            let all: Vec<_> = (0..gone).map(leaving).collect();
+            actions(run(1, &groups, now), &all, now).len()
+        };
+        let expected: Vec<usize> = (0..=most + 1).map(|gone| processes.min(most.saturating_sub(gone))).collect();
+        assert_eq!((0..=most + 1).map(started).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn the_slots_are_not_for_those_who_never_end_after_graceful_restarts() {
+    let now = Instant::now();
+    let groups = [group("g", 1)];
+    let patient =
+        |slot: usize| Process { patient: true, ..process(slot, 1, Phase::Draining, now - SECOND * (20 - slot as u32)) };
+    let mut all: Vec<_> = (0..10).map(patient).collect();
+    all.push(process(10, 2, Phase::Ready, now));
+    let stop = |slot| Action::Stop(slot, Cause::SlowDrain);
+    assert_eq!(actions(run(2, &groups, now), &all, now), [stop(0), stop(1)], "the oldest ones");
 }
 
 #[test]

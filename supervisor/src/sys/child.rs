@@ -26,6 +26,8 @@ pub struct Steps {
     pub directory: Option<CString>,
     /// File mode creation mask.
     pub umask: libc::mode_t,
+    /// Whether programs that it runs may have other rights than itself.
+    pub new_privileges: bool,
     /// Become descriptor 3 and those that follow. Their own numbers must be above.
     pub descriptors: Vec<OwnedFd>,
 }
@@ -45,6 +47,8 @@ pub enum Step {
     Identity,
     /// Entering the working directory.
     Directory,
+    /// Giving up rights for good.
+    Privileges,
 }
 
 impl fmt::Display for Step {
@@ -56,6 +60,7 @@ impl fmt::Display for Step {
             Step::Chroot => "change its root directory",
             Step::Identity => "take its user and groups",
             Step::Directory => "enter its working directory",
+            Step::Privileges => "give up the rights that it does not need",
         })
     }
 }
@@ -69,8 +74,8 @@ impl Step {
 
     /// Splits what `Command::spawn` returned. std's own failures, those of exec among them, have no step in them.
     pub fn of(error: io::Error) -> (Step, io::Error) {
-        const ALL: [Step; 6] =
-            [Step::Exec, Step::Descriptors, Step::Limit, Step::Chroot, Step::Identity, Step::Directory];
+        use Step::{Chroot, Descriptors, Directory, Exec, Identity, Limit, Privileges};
+        const ALL: [Step; 7] = [Exec, Descriptors, Limit, Chroot, Identity, Directory, Privileges];
         let Some(number) = error.raw_os_error() else { return (Step::Exec, error) };
         let step = usize::try_from(number >> 16).ok().and_then(|n| ALL.get(n)).copied().unwrap_or(Step::Exec);
         (step, io::Error::from_raw_os_error(number & 0xffff))
@@ -99,9 +104,13 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
         check(unsafe { libc::chroot(root.as_ptr()) }, Step::Chroot)?;
         change_directory(c"/", Step::Chroot)?;
     }
+    if !steps.new_privileges {
+        forbid_new_privileges()?;
+    }
     if let Some(ids) = &steps.identity {
         become_user(ids)?;
     }
+    give_up_capabilities()?;
     if let Some(path) = &steps.directory {
         change_directory(path, Step::Directory)?;
     }
@@ -114,6 +123,28 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
     // By the contract there are few, so the sum is the first number without a meaning in this process.
     close_on_exec_from(3 + steps.descriptors.len() as RawFd);
     Ok(())
+}
+
+/// No program that is run from here on has other rights than this process: set-user-id and capabilities of files count no more, and the bounding
+/// set, from which such a program could take some, is empty.
+fn forbid_new_privileges() -> io::Result<()> {
+    // SAFETY: changes a flag of this process.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, Step::Privileges)?;
+    for capability in 0..64 {
+        // SAFETY: takes numbers only. Who may not do it, and the system that does not know the number, leave it as it is; the flag above holds.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+    }
+    Ok(())
+}
+
+/// Gives up what is left of capabilities: an Apache that is not root's may have been given some.
+fn give_up_capabilities() -> io::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3`: two words for each set.
+    const VERSION: u32 = 0x2008_0522;
+    let (header, none) = ([VERSION, 0], [0u32; 6]);
+    // SAFETY: both pointers are to as many words as the version says; 0 is this process. The ambient set, unknown before Linux 4.3, loses what the
+    // others do not have.
+    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) } as libc::c_int, Step::Privileges)
 }
 
 /// Group first: afterwards this process may no longer change it.

@@ -92,6 +92,7 @@ impl Supervised {
                 "umask 022; trap '' PIPE USR2; exec \"$0\" 3<&0 4<&1 0</dev/null 1>&2 7</etc/passwd 9</etc/passwd",
             ])
             .arg(env!("CARGO_BIN_EXE_mod_wsgi-supervisor"))
+            .envs([("ASKED_FOR", "1"), ("ROOTS_SECRET", "2"), ("NOTIFY_SOCKET", "/run/3"), ("TZ", "UTC")])
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(memory.table.try_clone().unwrap())
             .stderr(log)
@@ -118,6 +119,8 @@ impl Supervised {
                 limits: vec![],
                 env: vec![("FACTS".into(), path("facts"))],
                 env_files: vec![],
+                pass_env: vec![],
+                new_privileges: false,
                 python_home: Some(path("home")),
                 python_home_from: "python-home".to_owned(),
                 python_flags: vec!["-B".into()],
@@ -348,6 +351,7 @@ fn daemon(name: &str) -> Daemon {
         switch_interval: 0.0,
         scripts: vec![],
         inherited: vec![],
+        allowed: None,
         known_failures: vec![],
         rolling_reload: false,
         maximum_requests: 0,

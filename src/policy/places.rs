@@ -1,0 +1,91 @@
+//! Which scripts requests can lead to in a process group, as far as the configuration says it: its processes run no others, whoever asks.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+use super::path::single_slashes;
+use super::sole::{Facts, Node};
+
+/// What the configuration says about all groups.
+#[derive(Debug, Default)]
+pub struct Places {
+    facts: Facts,
+}
+
+impl Places {
+    /// Reads the configuration.
+    pub fn read(tree: &[Node]) -> Self {
+        Self { facts: Facts::of(tree) }
+    }
+
+    /// Scripts and folders of scripts of the group; `None` if the configuration leaves it open: files of any name may become its scripts (a handler,
+    /// `.htaccess`), or a directive names none that could be told now.
+    pub fn of(&self, group: &[u8]) -> Option<Vec<Vec<u8>>> {
+        if self.facts.is_open(group) {
+            return None;
+        }
+        self.facts.targets(group).map(|target| place(&target.script)).collect()
+    }
+}
+
+/// Where this target leads; `None` if that cannot be told: it is no absolute path, or begins with what is taken out of the request.
+fn place(target: &[u8]) -> Option<Vec<u8>> {
+    let path: Cow<'_, [u8]> = single_slashes(target);
+    let known = match path.iter().position(|byte| matches!(byte, b'$' | b'&' | b'\\')) {
+        // The folder in front of what comes out of the request.
+        Some(at) => &path[..path[..at].iter().rposition(|byte| *byte == b'/')?],
+        None => path.strip_suffix(b"/").unwrap_or(&path),
+    };
+    let is_plain = known.split(|byte| *byte == b'/').all(|part| !matches!(part, b"." | b".."));
+    (known.starts_with(b"/") && is_plain).then(|| known.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, arguments: &str) -> Node {
+        Node { name: name.into(), arguments: arguments.into(), inside: Vec::new() }
+    }
+
+    fn of(group: &str, lines: &[(&str, &str)]) -> Option<Vec<String>> {
+        let tree: Vec<Node> = lines.iter().map(|(name, arguments)| node(name, arguments)).collect();
+        let found = Places::read(&tree).of(group.as_bytes())?;
+        Some(found.into_iter().map(|place| String::from_utf8(place).unwrap()).collect())
+    }
+
+    #[test]
+    fn what_leads_to_scripts_of_a_group_is_known() {
+        let lines = [
+            ("WSGIScriptAlias", "/ /srv/shop/app.wsgi process-group=shop"),
+            ("WSGIScriptAlias", "/tools/ /srv//tools/ process-group=shop"),
+            ("WSGIScriptAliasMatch", "^/user/(\\w+) /home/wsgi/$1/site.wsgi process-group=%{ENV:GROUP}"),
+            ("WSGIHandlerScript", "special /srv/handler.py process-group=other"),
+            ("WSGIImportScript", "/srv/warm.py process-group=other application-group=%{GLOBAL}"),
+        ];
+        let shop = ["/srv/shop/app.wsgi", "/srv/tools", "/home/wsgi"].map(str::to_owned);
+        assert_eq!(of("shop", &lines), Some(shop.to_vec()));
+        let other = ["/home/wsgi", "/srv/handler.py", "/srv/warm.py"].map(str::to_owned);
+        assert_eq!(of("other", &lines), Some(other.to_vec()));
+    }
+
+    #[test]
+    fn what_the_configuration_leaves_open_stays_open() {
+        for line in [
+            ("AddHandler", "wsgi-script .wsgi"),
+            ("SetHandler", "%{reqenv:HANDLER}"),
+            ("AllowOverride", "FileInfo"),
+            ("RewriteRule", "^/x /srv/x [H=wsgi-script]"),
+            ("RewriteRule", "^/x /srv/x [H=%{ENV:H}]"),
+            ("AddType", "application/x-httpd-wsgi .py"),
+        ] {
+            assert_eq!(of("g", &[line, ("WSGIProcessGroup", "g")]), None, "{line:?}");
+            assert_eq!(of("g", &[line, ("WSGIProcessGroup", "h")]), Some(vec![]), "{line:?}");
+        }
+        assert_eq!(of("g", &[("LuaMapHandler", "/x /y.lua")]), None);
+        for target in ["apps/site.wsgi", "$1", "/$1", "/srv/../x"] {
+            let told = of("g", &[("WSGIScriptAliasMatch", &format!("^/(.*) {target} process-group=g"))]);
+            assert_eq!(told, None, "{target}");
+        }
+    }
+}
