@@ -141,13 +141,6 @@ fn processes_share_the_work() {
 }
 
 #[test]
-fn the_daemon_has_the_environment_that_apache_was_started_in() {
-    let site = Httpd::site("", PROBE).env("FROM_START", "here").start();
-    assert_eq!(site.ask("os.environ.get('FROM_START')"), "here");
-    site.finish();
-}
-
-#[test]
 fn the_daemon_has_none_of_apaches_listening_sockets() {
     let sockets = r#"
 def listening(port):
