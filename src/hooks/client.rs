@@ -128,6 +128,16 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
+    /// The response is whole. Apache is about to wait for the rest of the request's body, and would keep the end of the response until it has come.
+    /// This is the last thing that is done for a request: its client may send the next one at once, and that must not find the application in the
+    /// midst of this one.
+    pub fn send_before_body(&mut self) {
+        if self.has_body && !self.body.has_ended() {
+            // A client that is gone needs no answer.
+            let _ = self.response.flush(self.r);
+        }
+    }
+
     /// Counts content that is about to be sent.
     fn count(&mut self, bytes: u64) -> Result<(), Violation> {
         if let Some(left) = self.left {
@@ -154,12 +164,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 
     fn pass(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
         self.waiting_files = 0;
-        self.response.pass(self.r, pieces, then)?;
-        // Apache now waits for the rest of the request's body, and would keep the end of the response until it has come.
-        if then == Then::End && self.has_body && !self.body.has_ended() {
-            self.response.flush(self.r)?;
-        }
-        Ok(())
+        self.response.pass(self.r, pieces, then)
     }
 }
 

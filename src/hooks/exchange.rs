@@ -207,8 +207,12 @@ fn prepare_body(
 fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
     client.finish();
     let answer = answer_to(client, outcome);
-    if !matches!(answer, Ok(Answer::Ok)) {
-        client.leave_body();
+    match answer {
+        Ok(Answer::Ok) if outcome == Outcome::Complete && *client.disposition() == Disposition::Send => {
+            client.send_before_body();
+        }
+        Ok(Answer::Ok) => {}
+        _ => client.leave_body(),
     }
     answer
 }
