@@ -84,6 +84,13 @@ fn the_wire_does_no_input_or_output() {
 }
 
 #[test]
+fn the_oldest_supported_rust_has_what_is_used() {
+    // Let chains came with 1.88; of the standard library clippy knows (`msrv` in clippy.toml).
+    let wrong = offenders(rust(&CODE), |_, text| text.contains(concat!("&& ", "let ")));
+    assert!(wrong.is_empty(), "let chains, which the rust-version in Cargo.toml does not have: {wrong:?}");
+}
+
+#[test]
 fn no_file_is_too_long() {
     let mut folders = CODE.to_vec();
     folders.push("python");
