@@ -100,7 +100,7 @@ $(VENV)/installed: $(SOURCES) $(VENV)/created | system rust
 	@echo "==> Building and installing (some minutes at first)"
 	@rm -rf build/lib* build/bdist*
 	@$(PUBLIC) $(PIP) install --no-build-isolation --no-deps --force-reinstall . || { \
-		echo "==> Not built: the first line above that begins with \"error\" says why. Mend that and give the same command again;" \
+		echo "==> Not built: the first \"error\" of cargo above says why. Mend that and give the same command again;" \
 			"docs/troubleshooting.md has the usual causes."; exit 1; }
 	@touch $@
 

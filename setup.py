@@ -18,8 +18,8 @@ VERSION = re.search(r'(?m)^version = "([^"]+)"', CARGO_TOML)[1]
 RUST = re.search(r'(?m)^rust-version = "([^"]+)"', CARGO_TOML)[1]
 
 #: What a build that has failed ends with, below cargo's own words.
-FAILED = ("mod_wsgi has not been built: of the lines above, the first that begins with \"error\" says what stopped cargo; mend that and give the "
-          "same command again, or look into docs/troubleshooting.md.")
+FAILED = ('mod_wsgi has not been built: the first "error" of cargo above says why; mend that and give the same command again, or look into '
+          "docs/troubleshooting.md.")
 
 
 def on_path(*names):
@@ -94,10 +94,10 @@ try:
     setup(
         version=VERSION,
         rust_extensions=[
-            RustExtension("mod_wsgi._engine", "engine/Cargo.toml", binding=Binding.PyO3, py_limited_api=True, debug=False),
-            RustExtension("mod_wsgi.server.mod_wsgi-py%d%d" % sys.version_info[:2], "Cargo.toml", binding=Binding.NoBinding, debug=False),
-            RustExtension({"mod_wsgi-supervisor": "mod_wsgi.server.mod_wsgi-supervisor"}, "supervisor/Cargo.toml", binding=Binding.Exec, debug=False),
-            RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False),
+            RustExtension("mod_wsgi._engine", "engine/Cargo.toml", binding=Binding.PyO3, py_limited_api=True, debug=False, quiet=True),
+            RustExtension("mod_wsgi.server.mod_wsgi-py%d%d" % sys.version_info[:2], "Cargo.toml", binding=Binding.NoBinding, debug=False, quiet=True),
+            RustExtension({"mod_wsgi-supervisor": "mod_wsgi.server.mod_wsgi-supervisor"}, "supervisor/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
+            RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
         ],
     )
 except SystemExit as failure:
