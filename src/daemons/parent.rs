@@ -62,8 +62,13 @@ pub fn relaunch() -> io::Result<()> {
     }
 }
 
-/// Forgets the configuration: it is about to be read anew.
+/// Forgets the configuration: it is about to be read anew. The supervisor hears of it, because this module may not be in the new one.
 pub fn forget() {
+    let mut message = Vec::new();
+    if let (Some(supervisor), Ok(())) = (control::supervisor(), frame::put(&mut message, Kind::Reading, |_| {})) {
+        // One that is gone is started anew by the next configuration.
+        let _ = send(supervisor, &message, &[]);
+    }
     *LAUNCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 

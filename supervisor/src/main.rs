@@ -8,6 +8,7 @@ mod channel;
 mod configuration;
 mod exit;
 mod interpreter;
+mod leftovers;
 mod lifecycle;
 mod listener;
 mod log;
@@ -56,6 +57,9 @@ fn run(log: Log) -> io::Result<()> {
     let Inherited { control, table, board, placeholders: _placeholders } = descriptors::inherit()?;
     if let Err(error) = privileges::reduce() {
         log.warn(&format!("the supervisor cannot give up privileges that it does not need: {error}"));
+    }
+    if let Err(error) = leftovers::adopt() {
+        log.warn(&format!("processes that applications fork may outlive the server: {error}"));
     }
     let signals = Signals::new()?;
     let control = Channel::with_descriptors(control)?;

@@ -23,6 +23,7 @@ use crate::administration::Administration;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group, Invalid};
 use crate::exit;
+use crate::leftovers;
 use crate::lifecycle::{self, Action, Cause, Goal};
 use crate::listener;
 use crate::log::Log;
@@ -41,6 +42,9 @@ const WRITING: Duration = Duration::from_millis(20);
 
 /// Exit code of a daemon process that could not begin to serve.
 const FAILED_AT_START: i32 = 3;
+
+/// How long Apache may take to read a configuration. If it takes longer, processes end too early, and others start.
+const READING: Duration = Duration::from_secs(wsgi_wire::limits::READING as u64);
 
 /// A process that has been ready for less time than this when it ends by its own word gives the group a pause.
 const SHORT_LIFE: Duration = Duration::from_secs(3);
@@ -66,6 +70,8 @@ pub struct Supervisor {
     outputs: Outputs,
     administration: Administration,
     stopping: bool,
+    /// While Apache reads a configuration: when it must have come. Without the module in it none comes.
+    awaited: Option<Instant>,
 }
 
 impl Supervisor {
@@ -86,6 +92,7 @@ impl Supervisor {
             outputs: Outputs::default(),
             administration: Administration::default(),
             stopping: false,
+            awaited: None,
         }
     }
 
@@ -96,7 +103,11 @@ impl Supervisor {
     pub fn run(mut self) -> io::Result<()> {
         loop {
             let wake = self.act();
-            if self.stopping && self.processes.is_empty() && self.orphans.is_empty() {
+            if (self.stopping || self.is_abandoned()) && self.processes.is_empty() && self.orphans.is_empty() {
+                let count = leftovers::end();
+                if count > 0 {
+                    self.log.info(&format!("{count} processes that applications had started were ended"));
+                }
                 self.outputs.hear();
                 self.log.outbox.borrow_mut().finish();
                 return Ok(());
@@ -132,6 +143,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether Apache has read a configuration in which this module is not any more.
+    fn is_abandoned(&self) -> bool {
+        self.awaited.is_some_and(|limit| Instant::now() >= limit)
+    }
+
     fn decide(&self) -> (Vec<Action>, Option<Instant>) {
         // Before that there is nothing but what an earlier supervisor has left, and nobody knows yet whether it is wanted.
         let Some(configuration) = &self.configuration else { return Default::default() };
@@ -139,11 +155,13 @@ impl Supervisor {
         let processes: Vec<_> = ours.chain(self.orphans.facts(configuration, &self.shared.table)).collect();
         let groups: Vec<_> = configuration.groups.iter().map(|group| self.facts(group)).collect();
         let Configuration { generation, since, .. } = **configuration;
+        let (groups, awaited) = if self.is_abandoned() { (&[][..], None) } else { (&groups[..], self.awaited) };
         let goal = match self.stopping {
             true => Goal::Stop,
-            false => Goal::Run { generation, parallel: self.parallel, since, groups: &groups },
+            false => Goal::Run { generation, parallel: self.parallel, since, groups },
         };
-        lifecycle::decide(goal, &processes, Instant::now())
+        let (actions, wake) = lifecycle::decide(goal, &processes, Instant::now());
+        (actions, wake.into_iter().chain(awaited).min())
     }
 
     fn facts<'a>(&self, group: &'a Group) -> lifecycle::Group<'a> {
@@ -361,6 +379,7 @@ impl Supervisor {
                     let configuration = Configuration::read(&payload, control, before, &self.log.outbox)?;
                     self.configure(configuration);
                 }
+                Kind::Reading => self.awaited = Some(Instant::now() + READING),
                 Kind::Stop => self.stopping = true,
                 other => return Err(Malformed::Unknown(other as u64).into()),
             }
@@ -369,6 +388,7 @@ impl Supervisor {
     }
 
     fn configure(&mut self, configuration: Configuration) {
+        self.awaited = None;
         self.log = configuration.log.clone();
         // A graceful restart after log rotation brings a new file.
         if let Err(error) = dup2_stderr(&*configuration.main_log) {

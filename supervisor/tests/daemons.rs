@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use harness::{Memory, Supervised, eventually, is_alive, send};
 use rustix::process::Signal;
 use wsgi_wire::control::{Identity, Outcome};
+use wsgi_wire::frame::Kind;
 use wsgi_wire::table::State;
 
 #[test]
@@ -318,6 +319,37 @@ fn a_new_supervisor_takes_over_the_table_of_one_that_was_killed() {
     let after = apache.running(2);
     assert!(after.iter().all(|pid| !before.contains(pid)));
     assert_eq!(apache.sockets(), 2, "sockets of the old ones are removed");
+}
+
+#[test]
+fn when_the_module_is_not_configured_any_more_everything_ends_in_order() {
+    let mut apache = Supervised::start();
+    apache.configure(vec![apache.group("one", 1)]);
+    let before = apache.ready(1);
+    apache.send(Kind::Reading);
+    apache.configure(vec![apache.group("one", 1)]);
+    eventually("another serves", || (apache.ready(1) != before).then_some(()));
+    apache.send(Kind::Reading);
+    assert_eq!(apache.wait(), Some(0));
+    assert_eq!((apache.pids().len(), apache.sockets()), (0, 0));
+    assert!(apache.group_log().contains("finishes its requests and ends"), "{}", apache.group_log());
+}
+
+#[test]
+fn what_applications_have_forked_ends_with_the_server() {
+    let mut apache = Supervised::start();
+    let mut group = apache.group("one", 1);
+    group.spawn.env.push(("BEHAVIOUR".into(), "forks".into()));
+    apache.configure(vec![group]);
+    let pid = apache.ready(1)[0];
+    let file = apache.dir.path().join("facts/../left");
+    let left: u32 = eventually("it has forked", || fs::read_to_string(&file).ok()?.parse().ok());
+    send(pid, Signal::KILL);
+    eventually("its successor serves", || (apache.ready(1) != [pid]).then_some(()));
+    assert!(is_alive(left), "while the server runs, it is the application's own affair");
+    apache.send_stop();
+    assert_eq!(apache.wait(), Some(0));
+    assert!(!is_alive(left));
 }
 
 /// An entry may be from before a machine's pids began anew, or somebody has written it: the process that has the pid is somebody else's.

@@ -1,6 +1,6 @@
 //! Start, stop, restart and sudden death.
 
-use harness::{HELLO, Httpd, Load, Mpm, PROBE, Site, alive, daemons, eventually, kill};
+use harness::{HELLO, Httpd, Load, Mpm, PROBE, Role, Site, alive, daemons, eventually, kill};
 use std::time::{Duration, Instant};
 
 fn daemon(site: &Httpd) -> u32 {
@@ -175,5 +175,23 @@ fn when_apache_is_killed_its_daemons_end_as_well() {
     for entry in std::fs::read_dir(site.root().join("run")).expect("the run directory").flatten() {
         std::fs::remove_file(entry.path()).expect("removed");
     }
+    site.finish();
+}
+
+#[test]
+fn an_apache_without_the_module_has_no_daemons_either() {
+    let mut site = Httpd::site("", HELLO).start();
+    assert_eq!(site.get("/").text(), "hello");
+    let count = |site: &Httpd| {
+        let census = site.census();
+        census.iter().filter(|member| matches!(member.role, Role::Supervisor | Role::Daemon)).count()
+    };
+    assert_eq!(count(&site), 2);
+    let conf = std::fs::read_to_string(site.root().join("httpd.conf")).expect("the configuration");
+    let without: Vec<&str> = conf.lines().filter(|line| !line.to_ascii_lowercase().contains("wsgi")).collect();
+    site.write("httpd.conf", &without.join("\n"));
+    site.signal(libc::SIGUSR1);
+    let gone = eventually(Duration::from_secs(60), || (count(&site) == 0).then_some(()));
+    assert!(gone.is_some(), "{:?}", site.census());
     site.finish();
 }

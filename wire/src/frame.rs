@@ -47,6 +47,8 @@ byte_enum! {
         Restart = 34,
         /// Supervisor → administrator: [`crate::control::Restarted`], for each group; then it closes.
         Restarted = 35,
+        /// Parent → supervisor, no payload: a configuration is about to be read. `Configure` follows within [`limits::READING`] seconds, or never.
+        Reading = 39,
         /// Supervisor → daemon: [`crate::settings::Daemon`].
         Start = 40,
         /// Supervisor → daemon: [`crate::control::Drain`].

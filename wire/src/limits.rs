@@ -98,3 +98,6 @@ pub const SCRIPT_NAME: usize = 1024;
 
 /// The most bytes of such paths and names of one group: they are in the `Start` of each of its processes.
 pub const SCRIPTS: usize = 256 << 10;
+
+/// Seconds that Apache may take to read its configuration. If the supervisor has not heard of one after that, the module is not in it any more.
+pub const READING: u32 = 10;

@@ -51,6 +51,19 @@ signal.signal(signal.SIGUSR1, lambda *_: send(DRAINING, bytes([GRACEFUL_SIGNAL])
 signal.signal(signal.SIGUSR2, lambda *_: send(RETIRING, bytes([GRACEFUL_SIGNAL, 0])))
 signal.signal(signal.SIGHUP, lambda *_: send(RETIRING, bytes([SCRIPT_RELOAD, 1])))
 signal.pthread_sigmask(signal.SIG_SETMASK, [])  # as the engine does once it has its handlers
+if behaviour == "forks" and not os.path.exists(f"{folder}/../left"):
+    # Twice, as a program that becomes a daemon does; and it does not listen to SIGTERM.
+    if os.fork() == 0:
+        os.setsid()
+        if (left := os.fork()) == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os.closerange(3, 100)
+            time.sleep(600)
+        with open(f"{folder}/../left.new", "w") as file:
+            file.write(str(left))
+        os.rename(f"{folder}/../left.new", f"{folder}/../left")
+        os._exit(0)
+    os.wait()
 if behaviour == "slow":
     time.sleep(0.5)
 failures = [7] if os.path.exists(f"{folder}/../broken") else []

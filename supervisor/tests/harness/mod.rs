@@ -164,8 +164,13 @@ impl Supervised {
     }
 
     pub fn send_stop(&self) {
+        self.send(Kind::Stop);
+    }
+
+    /// Sends a message without a payload.
+    pub fn send(&self, kind: Kind) {
         let mut data = Vec::new();
-        frame::put(&mut data, Kind::Stop, |_| {}).unwrap();
+        frame::put(&mut data, kind, |_| {}).unwrap();
         self.control.as_ref().unwrap().write_all(&data).unwrap();
     }
 
