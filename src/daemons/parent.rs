@@ -88,7 +88,7 @@ fn tell(launch: &Launch) -> io::Result<()> {
     frame::put(&mut message, Kind::Configure, |out| launch.configure.put(out)).map_err(io::Error::other)?;
     let pages = launch.pages.iter().map(|pages| -> BorrowedFd<'_> { pages.fd() });
     let descriptors: Vec<BorrowedFd<'_>> =
-        [launch.error_log.as_fd(), launch.records.sends].into_iter().chain(pages).collect();
+        [launch.error_log.as_fd(), launch.records.sends, launch.records.receives].into_iter().chain(pages).collect();
     send(supervisor, &message, &descriptors)
 }
 

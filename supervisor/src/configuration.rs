@@ -65,8 +65,6 @@ pub struct Configuration {
     pub parent: u32,
     /// The main server's error log.
     pub main_log: Rc<OwnedFd>,
-    /// Where Apache takes records.
-    pub records: Rc<OwnedFd>,
     /// All groups.
     pub groups: Vec<Rc<Group>>,
 }
@@ -97,8 +95,9 @@ impl Configuration {
         outbox: &Rc<RefCell<Outbox>>,
     ) -> Result<Self, Invalid> {
         let message = control::Configure::from_bytes(payload)?;
-        let [main_log, records] =
-            channel.take_descriptors(2).and_then(|logs| <[OwnedFd; 2]>::try_from(logs).ok()).ok_or(Invalid::NoLog)?;
+        let [main_log, sends, receives] =
+            channel.take_descriptors(3).and_then(|logs| <[OwnedFd; 3]>::try_from(logs).ok()).ok_or(Invalid::NoLog)?;
+        outbox.borrow_mut().lead_to(sends, receives);
         let pages = channel.take_descriptors(message.groups.len()).ok_or(Invalid::NoPages(message.groups.len()))?;
         let group = |(settings, pages): (control::Group, OwnedFd)| {
             let pages = Rc::new(Pages::map(pages)?);
@@ -127,7 +126,6 @@ impl Configuration {
             socket_prefix: message.socket_prefix,
             parent: message.parent,
             main_log: Rc::new(main_log),
-            records: Rc::new(records),
             groups: message.groups.into_iter().zip(pages).map(group).collect::<Result<_, Invalid>>()?,
         })
     }

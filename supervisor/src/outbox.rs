@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr, write};
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::stdio::stderr;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::json::{self, Context};
@@ -35,6 +35,32 @@ struct Waiting {
     style: Style,
 }
 
+impl Waiting {
+    /// Writes it to standard error.
+    fn write_down(self) {
+        let Self { message, style } = self;
+        let Ok(GroupRecord { group, process, said }) = GroupRecord::from_bytes(&message) else { return };
+        let line = match style.format {
+            Format::Text => text::lines(
+                clock::local_time(),
+                &said.record,
+                &GroupRecord { group, process, said: said.clone() }.prefix(),
+            ),
+            Format::Json => {
+                let context = Context {
+                    vhost: Some(&style.vhost),
+                    process_group: Some(&*group).filter(|group| !group.is_empty()),
+                    application_group: said.application_group.as_deref(),
+                    request: None,
+                };
+                json::line(clock::local_time(), &said.record, &context)
+            }
+        };
+        // A log that cannot be written has nowhere to report it.
+        let _ = write_without_waiting(line.as_bytes());
+    }
+}
+
 /// How a log wants its records.
 #[derive(Debug, Clone)]
 pub struct Style {
@@ -49,6 +75,10 @@ pub struct Style {
 pub struct Outbox {
     /// To Apache; `None` before the first configuration.
     socket: Option<OwnedFd>,
+    /// Apache's end, for what it has not taken when it is gone.
+    other_end: Option<OwnedFd>,
+    /// How the last record was wanted.
+    style: Option<Style>,
     waiting: VecDeque<Waiting>,
     /// Bytes of them.
     length: usize,
@@ -57,9 +87,9 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Apache's socket for records.
-    pub fn lead_to(&mut self, socket: OwnedFd) {
-        self.socket = Some(socket);
+    /// Both ends of Apache's socket for records.
+    pub fn lead_to(&mut self, sends: OwnedFd, receives: OwnedFd) {
+        (self.socket, self.other_end) = (Some(sends), Some(receives));
         self.send();
     }
 
@@ -73,6 +103,7 @@ impl Outbox {
         let message = record.to_bytes();
         self.length += message.len();
         self.waiting.push_back(Waiting { message, style: style.clone() });
+        self.style = Some(style.clone());
         self.send();
         if self.length > 2 * limits::LOG_QUEUE {
             self.write_down();
@@ -121,26 +152,9 @@ impl Outbox {
 
     /// The last resort.
     fn write_first_down(&mut self) {
-        let Some(Waiting { message, style }) = self.pop() else { return };
-        let Ok(GroupRecord { group, process, said }) = GroupRecord::from_bytes(&message) else { return };
-        let line = match style.format {
-            Format::Text => text::lines(
-                clock::local_time(),
-                &said.record,
-                &GroupRecord { group, process, said: said.clone() }.prefix(),
-            ),
-            Format::Json => {
-                let context = Context {
-                    vhost: Some(&style.vhost),
-                    process_group: Some(&*group).filter(|group| !group.is_empty()),
-                    application_group: said.application_group.as_deref(),
-                    request: None,
-                };
-                json::line(clock::local_time(), &said.record, &context)
-            }
-        };
-        // A log that cannot be written has nowhere to report it.
-        let _ = write_without_waiting(line.as_bytes());
+        if let Some(first) = self.pop() {
+            first.write_down();
+        }
     }
 
     /// What to poll for; nothing if nothing waits.
@@ -153,8 +167,8 @@ impl Outbox {
         self.in_vain.map(|since| since + IN_VAIN)
     }
 
-    /// This process ends: nothing may be left.
-    pub fn finish(&mut self) {
+    /// This process ends: nothing may be left. `taken`: the Apache parent is there and takes what is sent.
+    pub fn finish(&mut self, taken: bool) {
         let end = Instant::now() + AT_THE_END;
         loop {
             self.send();
@@ -164,7 +178,21 @@ impl Outbox {
             let _ =
                 poll(&mut [PollFd::from_borrowed_fd(socket, PollFlags::OUT)], Timespec::try_from(left).ok().as_ref());
         }
+        if !taken {
+            self.write_sent_down();
+        }
         self.write_down();
+    }
+
+    /// Writes down what Apache has not taken: it is gone.
+    fn write_sent_down(&mut self) {
+        let (Some(socket), Some(style)) = (&self.other_end, &self.style) else { return };
+        let mut buffer = vec![0; limits::LOG_MESSAGE];
+        while let Ok((_, length)) = retry_on_intr(|| recv(socket, &mut buffer[..], RecvFlags::DONTWAIT)) {
+            let message = buffer.get(..length).unwrap_or_default().to_vec();
+            // What an Apache child has sent to wake others is empty, and says nothing.
+            Waiting { message, style: style.clone() }.write_down();
+        }
     }
 }
 
@@ -185,7 +213,7 @@ fn write_without_waiting(line: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     use wsgi_wire::record::{Level, LogRecord, Speaker};
 
     fn record(text: &str) -> GroupRecord {
@@ -199,7 +227,7 @@ mod tests {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::empty(), None).unwrap();
         let mut outbox = Outbox::default();
-        outbox.lead_to(ours);
+        outbox.lead_to(ours, theirs.try_clone().unwrap());
         let long = "x".repeat(limits::LOG_RECORD / 2);
         let mut put = 0;
         while outbox.has_room() {

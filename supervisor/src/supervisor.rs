@@ -109,7 +109,7 @@ impl Supervisor {
                     self.log.info(&format!("{count} processes that applications had started were ended"));
                 }
                 self.outputs.hear();
-                self.log.outbox.borrow_mut().finish();
+                self.log.outbox.borrow_mut().finish(self.control.is_some());
                 return Ok(());
             }
             self.report();
@@ -393,10 +393,6 @@ impl Supervisor {
         // A graceful restart after log rotation brings a new file.
         if let Err(error) = dup2_stderr(&*configuration.main_log) {
             self.log.error(&format!("the new error log cannot be used: {error}"));
-        }
-        match configuration.records.try_clone() {
-            Ok(socket) => self.log.outbox.borrow_mut().lead_to(socket),
-            Err(error) => self.log.error(&format!("Apache's socket for records cannot be used: {error}")),
         }
         if self.configuration.is_none() {
             let Configuration { socket_prefix, parent, .. } = &configuration;

@@ -1,6 +1,6 @@
 //! `WSGILogFormat json`: records for machines.
 
-use harness::{Httpd, Log, Site, eventually, kill};
+use harness::{Httpd, Log, MODES, Mpm, Site, eventually, kill};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -215,5 +215,154 @@ fn the_format_is_text_or_json() {
 fn daemons_run_where_errors_go_to_syslog() {
     let site = Httpd::site("threads=2", harness::HELLO).conf("WSGILogFormat json\nErrorLog syslog").start();
     assert_eq!(site.get("/").text(), "hello");
+    site.finish();
+}
+
+/// Says something at load, in a request and from a thread, as it is told to.
+const TALK: &str = r#"
+import os, sys, threading, time
+print("said at load")
+def later():
+    time.sleep(0.1)
+    print("said by a thread")
+def deep(levels):
+    try:
+        raise ValueError("level %d: " % levels + "na\u00efve " * 60)
+    except ValueError as error:
+        if levels:
+            deep(levels - 1)
+        raise RuntimeError("around %d" % levels) from error
+class Ends:
+    def __iter__(self):
+        for _ in range(400):
+            yield b"x" * 65536
+    def close(self):
+        print("said by close()", file=self.errors)
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/deep":
+        deep(20)
+    start_response("200 OK", [])
+    if path == "/long":
+        ends = Ends()
+        ends.errors = environ["wsgi.errors"]
+        return ends
+    print("said in a request")
+    threading.Thread(target=later).start()
+    return [str(os.getpid()).encode()]
+"#;
+
+const SAID: [&str; 3] = ["said at load", "said in a request", "said by a thread"];
+
+#[test]
+fn error_log_format_holds_for_all_records_and_each_is_in_its_virtual_hosts_log() {
+    for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
+        let site = Httpd::builder()
+            .app("app.wsgi", TALK)
+            .mpm(mpm)
+            .conf("ErrorLogFormat \"<%l|%M>\"")
+            .conf(
+                "<VirtualHost *:{port}>\nServerName shop.test\nErrorLog {root}/logs/shop.log\nWSGIDaemonProcess shop threads=2\n\
+                 WSGIScriptAlias / {apps}/app.wsgi process-group=shop application-group=%{GLOBAL}\n</VirtualHost>",
+            )
+            .start();
+        assert_eq!(site.get("/").status, 200);
+        let log = Log::new(site.root().join("logs/shop.log"));
+        SAID.iter().for_each(|said| drop(log.wait_for(said)));
+        let text = log.wait_for("is ready");
+        let formatted = |line: &str| line.starts_with('<') && line.ends_with('>') && line.contains('|');
+        assert!(text.lines().all(formatted), "{mpm:?}: {text}");
+        assert!(!site.log.text().contains("said"), "{mpm:?}: the main server's log is another one");
+        site.finish();
+    }
+}
+
+#[test]
+fn a_piped_log_gets_what_is_said_outside_of_requests_and_why_a_group_does_not_start() {
+    let mut site = Httpd::builder()
+        .app("app.wsgi", TALK)
+        .conf("ErrorLog \"|$/bin/cat >> {root}/logs/piped.log\"\nWSGIDaemonProcess shop threads=2")
+        .conf("WSGIDaemonProcess broken python-home={root}/nowhere")
+        .conf("WSGIScriptAlias / {apps}/app.wsgi process-group=shop application-group=%{GLOBAL}")
+        .start();
+    assert_eq!(site.get("/").status, 200);
+    let log = Log::new(site.root().join("logs/piped.log"));
+    SAID.iter().chain(&["/nowhere' has no Python"]).for_each(|said| drop(log.wait_for(said)));
+    assert!(site.stop().is_some_and(|status| status.success()));
+    log.wait_for("ended with exit code 0");
+    site.finish();
+}
+
+#[test]
+fn nothing_is_lost_when_apache_stops_at_once() {
+    for mpm in [Mpm::Event, Mpm::Prefork] {
+        let mut site = Httpd::site("processes=3 threads=2", TALK)
+            .mpm(mpm)
+            .conf("WSGIDaemonProcess broken python-home={root}/nowhere")
+            .start();
+        // The signal may come before Apache has its handlers; it is dead then, and the supervisor notices.
+        let _ = site.stop();
+        site.log.wait_for("/nowhere' has no Python");
+        let over = || site.processes().is_empty().then(|| site.log.text());
+        let log = eventually(Duration::from_secs(10), over).expect("everything ends");
+        assert_eq!(log.matches("has started").count(), log.matches("of group 'site' ended").count(), "{mpm:?}: {log}");
+        site.finish();
+    }
+}
+
+#[test]
+fn after_a_rotation_records_go_to_the_new_log_although_an_old_child_lives() {
+    let mut site = Httpd::site("threads=2", TALK).start();
+    let before = site.get("/").text();
+    site.log.wait_for("said by a thread");
+    // An old child lives as long as one of its clients is served.
+    let mut slow = site.client();
+    slow.send(b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it is sent");
+    let (log, rotated) = (site.root().join("logs/error.log"), site.root().join("logs/error.log.1"));
+    std::fs::rename(&log, &rotated).expect("it is rotated");
+    site.signal(libc::SIGUSR1);
+    let next = || Some(site.get("/").text()).filter(|pid| *pid != before);
+    assert!(eventually(Duration::from_secs(20), next).is_some());
+    SAID.iter().for_each(|said| drop(site.log.wait_for(said)));
+    assert_eq!(Log::new(rotated).text().matches("said at load").count(), 1);
+    drop(slow);
+    site.finish();
+}
+
+#[test]
+fn a_long_traceback_is_continued_and_nothing_of_it_is_missing() {
+    let site = Httpd::both_modes("threads=2", TALK).start();
+    for mode in MODES {
+        assert_eq!(site.get(&format!("{mode}/deep")).status, 500);
+        let text = site.log.wait_for("RuntimeError: around 0");
+        let of_it = |line: &&str| line.contains("level ") || line.contains("around ");
+        let records: Vec<&str> = text.lines().filter(of_it).collect();
+        for level in 0..=20 {
+            let said = format!("ValueError: level {level}: ");
+            assert!(records.iter().any(|record| record.contains(&said)), "{mode}: {said} is not in {records:#?}");
+        }
+        let mut pieces = records.iter().filter_map(|record| record.split_once("... continued ")?.1.split_once(": "));
+        let (first, _) = pieces.next().expect("it does not fit into one");
+        let count: usize = first.strip_prefix("2/").expect("the second of several").parse().expect("a number");
+        assert_eq!(pieces.count() + 2, count, "{mode}");
+        assert!(!text.contains("\\xc3 ") && !text.contains("] \\xaf"), "no character is cut");
+        std::fs::write(site.root().join("logs/error.log"), "").expect("it can be emptied");
+    }
+    site.finish();
+}
+
+#[test]
+fn what_is_said_after_the_client_has_gone_is_in_the_log_with_the_request() {
+    let site = Httpd::both_modes("threads=2", TALK).start();
+    for (mode, count) in MODES.iter().zip(1..) {
+        let mut client = site.client();
+        client.send(format!("GET {mode}/long HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).expect("it is sent");
+        assert!(client.answers().expect("it answers"));
+        drop(client);
+        let said = || Some(site.log.records_with("said by close()")).filter(|records| records.len() == count);
+        let records = eventually(Duration::from_secs(10), said).expect("it is in the log, once");
+        let named = |record: &String| record.contains(&format!("{mode}/long] ")) || record.contains("[client ");
+        assert!(records.iter().any(named), "{records:?}");
+    }
     site.finish();
 }

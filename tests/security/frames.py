@@ -30,7 +30,7 @@ def connections():
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         try:
-            if fd <= 6 or not stat.S_ISSOCK(os.fstat(fd).st_mode):
+            if fd <= 8 or not stat.S_ISSOCK(os.fstat(fd).st_mode):
                 continue
             candidate = socket.socket(fileno=os.dup(fd))
         except OSError:
@@ -66,6 +66,11 @@ def lines(headers):
 def file(fd, offset, length, whole=True):
     """A `File` frame with the descriptor that belongs to it, for `answer`."""
     return frame(FILE, struct.pack("=QQB", offset, length, whole)), fd
+
+
+def log(message, level=3, stream=3, pid=1, thread=1):
+    """A `Log` frame that claims to be of this process and thread."""
+    return frame(LOG, struct.pack("=BBII", level, stream, pid, thread) + text(message) + b"\0\0")
 
 
 def answer(*parts):

@@ -1,1 +1,200 @@
 //! An application can neither forge, cut nor flood the logs.
+
+use harness::{Httpd, Log, Site, eventually};
+use serde_json::Value;
+use std::time::Duration;
+use wsgi_wire::limits::{LOG_BURST, LOG_MESSAGE, LOG_PREFIX, LOG_RATE, LOG_RECORD};
+
+/// Evaluates its query string, with [`frames`](../frames.py) at hand.
+const HOSTILE: &str = r#"
+import fcntl, os, subprocess, sys, threading, time, urllib.parse
+sys.path.insert(0, os.path.dirname(__file__))
+import frames
+
+def ruin():
+    "What could be done to a file that is open for appending."
+    said = []
+    for attempt in (
+        lambda: os.ftruncate(2, 0),
+        lambda: os.lseek(2, 0, os.SEEK_SET),
+        lambda: os.truncate("/proc/self/fd/2", 0),
+        lambda: fcntl.fcntl(2, fcntl.F_SETFL, fcntl.fcntl(2, fcntl.F_GETFL) & ~os.O_APPEND) or os.pwrite(2, b"RUINED\n", 0),
+    ):
+        try:
+            attempt()
+        except OSError:
+            said.append("refused")
+    return said
+
+def forge():
+    for line in (b"[Mon Jan 01 00:00:00.000000 2024] [wsgi:error] [pid 1] forged", b'{"level":"info","message":"forged"}',
+                 b"[daemon 1 of 'bank'] forged", b"\x1b[31mforged\x00\r\x85"):
+        os.write(2, line + b"\n")
+        subprocess.run(["sh", "-c", 'cat >&2'], input=line + b"\n")
+    return os.getpid()
+
+def claim():
+    frames.answer(frames.log(b"claimed", level=0, pid=1, thread=1), frames.head(200), frames.frame(frames.END, b"\0"))
+
+def say(size, times):
+    frames.answer(*[frames.log(b"\n" * size)] * times, frames.head(200), frames.frame(frames.END, b"\0"))
+
+def flood(seconds):
+    line = b"x" * 99 + b"\n"
+    def write():
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            os.write(1, line * 600)
+    threading.Thread(target=write, daemon=True).start()
+
+def application(environ, start_response):
+    value = eval(urllib.parse.unquote(environ["QUERY_STRING"]) or "None", dict(globals(), environ=environ))
+    start_response("200 OK", [])
+    return [str(value).encode()]
+"#;
+
+fn site(conf: &str) -> Httpd {
+    Httpd::builder()
+        .app("site.wsgi", HOSTILE)
+        .app("frames.py", include_str!("frames.py"))
+        .app("bank.wsgi", harness::HELLO)
+        .conf("WSGIDaemonProcess site processes=1 threads=4\nWSGIDaemonProcess bank threads=1")
+        .conf("WSGIScriptAlias /bank {apps}/bank.wsgi process-group=bank application-group=%{GLOBAL}")
+        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}")
+        .conf(conf)
+        .start()
+}
+
+/// How long the log is, once it has not grown for a moment.
+fn length(log: &Log) -> usize {
+    let mut last = 0;
+    let mut still = || {
+        let now = log.text().len();
+        (std::mem::replace(&mut last, now) == now).then_some(now)
+    };
+    eventually(Duration::from_secs(60), || {
+        std::thread::sleep(Duration::from_millis(500));
+        still()
+    })
+    .expect("it ends some time")
+}
+
+#[test]
+fn an_application_holds_nothing_of_the_error_log() {
+    let site = site("");
+    site.get("/?print('before')");
+    site.log.wait_for("before");
+    assert_eq!(site.get("/?ruin()").text(), "['refused', 'refused', 'refused', 'refused']");
+    assert!(site.log.text().contains("before") && site.log.text().contains("resuming normal operations"));
+    let open = "[os.readlink(f'/proc/self/fd/{fd}')for%20fd%20in%20(1,2)]";
+    assert!(site.get(&format!("/?{open}")).text().starts_with("['pipe:["));
+    // As programs do that have a file to log to.
+    assert_eq!(site.get("/?open('/dev/stderr','w').write('reopened\\n')").text(), "9");
+    site.log.wait_for("reopened");
+    site.finish();
+}
+
+#[test]
+fn what_is_written_raw_is_a_record_of_its_process_and_looks_like_no_other() {
+    let site = site("");
+    let pid = site.get("/?forge()").text();
+    let own = format!("[daemon {pid} of 'site'] ");
+    let all = eventually(Duration::from_secs(10), || {
+        Some(site.log.text()).filter(|log| log.lines().filter(|line| line.contains("forged")).count() == 8)
+    });
+    for line in all.expect("eight lines").lines().filter(|line| line.contains("forged")) {
+        let (apaches, text) = line.split_once(&own).unwrap_or_else(|| panic!("{line}"));
+        assert!(apaches.contains("[wsgi:error] [pid ") && text.contains("forged") && !text.contains('\x1b'), "{line}");
+    }
+    site.finish();
+}
+
+#[test]
+fn a_process_cannot_say_that_it_is_another() {
+    let site = site("WSGILogFormat json");
+    let pid = site.get("/?os.getpid()").text();
+    let _ = site.client().exchange("GET", "/?claim()", &[], b"");
+    site.log.wait_for("claimed");
+    site.get("/?forge()");
+    site.log.wait_for("[31mforged");
+    let text = site.log.text();
+    let records: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let of = |said: &str| -> Vec<&Value> {
+        records.iter().filter(|record| record["message"].as_str().is_some_and(|text| text.contains(said))).collect()
+    };
+    assert!(of("forged").len() >= 4, "{text}");
+    for record in [of("claimed"), of("forged")].concat() {
+        assert_eq!((record["pid"].to_string(), record["thread"].to_string()), (pid.clone(), pid.clone()), "{record}");
+        assert_eq!(record["process_group"], "site", "{record}");
+        assert_ne!(record["stream"], "mod_wsgi", "{record}");
+    }
+    assert_eq!(of("claimed")[0]["level"], "crit", "emerg would be shown on all terminals");
+    site.finish();
+}
+
+#[test]
+fn a_record_of_line_ends_costs_no_more_log_than_text() {
+    let site = site("");
+    let before = length(&site.log);
+    let _ = site.client().exchange("GET", &format!("/?say({LOG_RECORD},1)"), &[], b"");
+    // Apache writes each line end as two characters.
+    let grown = length(&site.log) - before;
+    assert!(grown > LOG_RECORD && grown < 4 * LOG_RECORD, "{grown}");
+    assert_eq!(site.get(&format!("/?say({LOG_MESSAGE}+1,1)")).status, 502);
+    site.finish();
+}
+
+#[test]
+fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
+    let site = site("");
+    let times = 2 * LOG_BURST as usize / LOG_RECORD;
+    assert_eq!(site.get(&format!("/?say({LOG_RECORD},{times})")).status, 200);
+    let length = length(&site.log);
+    // As written: each line end takes two characters.
+    assert!(length < 3 * LOG_BURST as usize, "{length}");
+    let log = site.log.text();
+    assert_eq!(log.matches("what exceeds that is left out").count(), 1);
+    // What is less than the bound is written again after a while.
+    let back = eventually(Duration::from_secs(30), || {
+        site.get("/?print('again')");
+        site.log.text().contains("] again").then_some(())
+    });
+    assert!(back.is_some() && site.log.text().contains("bytes of log were left out"));
+    site.finish();
+}
+
+#[test]
+fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
+    let site = site("");
+    let pid = site.get("/?os.getpid()").text();
+    site.get("/?flood(8)");
+    site.log.wait_for("it has to wait until that is written");
+    // The other group answers all the same, and the process lives.
+    assert_eq!(site.get("/bank").text(), "hello");
+    assert_eq!(site.get("/?os.getpid()").text(), pid);
+    std::thread::sleep(Duration::from_secs(5));
+    let text = length(&site.log);
+    let lines = (LOG_BURST + 20 * LOG_RATE) as usize;
+    assert!(text < lines * (100 + 2 * LOG_PREFIX) / 100, "{text}");
+    site.finish();
+}
+
+#[test]
+fn the_last_words_of_a_process_are_in_the_log_whoever_holds_its_pipe() {
+    let site = site("");
+    for (at, words) in [
+        "os.write(2,b'last words 0\\n')",
+        "os.write(2,b'last words 1')",
+        "[subprocess.Popen(['sleep','3']),os.write(1,b'last words 2\\n')]",
+        "print('last words 3',file=environ['wsgi.errors'])",
+        "[threading.Thread(target=lambda:print('last words 4')).start(),time.sleep(0.2)]",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let path = format!("/?[{},os.kill(os.getpid(),9)]", words.replace(' ', "%20"));
+        assert_eq!(site.get(&path).status, 502);
+        site.log.wait_for(&format!("last words {at}"));
+    }
+    site.finish();
+}

@@ -7,7 +7,7 @@ use crate::settings::Daemon;
 message! {
     /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
     ///
-    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the main server's error log, for what cannot be said otherwise, the socket for all other
+    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the main server's error log, for what cannot be said otherwise, both ends of the socket for all other
     /// records ([`crate::report::GroupRecord`]), then the pages of each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with
     /// one byte.
     pub struct Configure {

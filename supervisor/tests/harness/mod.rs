@@ -36,8 +36,8 @@ pub struct Supervised {
     control: Option<UnixStream>,
     memory: Memory,
     generation: u32,
-    /// The supervisor's end of the socket for records.
-    records: OwnedFd,
+    /// Both ends of the socket for records.
+    records: [OwnedFd; 2],
 }
 
 /// What Apache and its supervisor share.
@@ -101,8 +101,9 @@ impl Supervised {
         let (records, apache) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let folder = dir.path().to_owned();
-        std::thread::spawn(move || write_records(&apache, &folder));
-        Self { dir, child, control: Some(ours), memory, generation: 0, records }
+        let apaches = apache.try_clone().unwrap();
+        std::thread::spawn(move || write_records(&apaches, &folder));
+        Self { dir, child, control: Some(ours), memory, generation: 0, records: [records, apache] }
     }
 
     /// A group whose daemons are the fake one.
@@ -154,7 +155,8 @@ impl Supervised {
             self.memory.pages.entry(group.daemon.group.to_vec()).or_insert_with(|| memory(table::PAGES));
         }
         let pages = message.groups.iter().map(|group| self.memory.pages[group.daemon.group.as_ref()].as_fd());
-        let fds: Vec<_> = [log.as_fd(), self.records.as_fd()].into_iter().chain(pages).collect();
+        let fds: Vec<_> =
+            [log.as_fd(), self.records[0].as_fd(), self.records[1].as_fd()].into_iter().chain(pages).collect();
         let (first, rest) = data.split_at(1);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(100))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
