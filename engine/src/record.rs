@@ -1,12 +1,13 @@
 //! Records. Those of a request travel to the Apache child that waits for it; others to the supervisor, or, in embedded mode, straight to Apache.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use pyo3::Python;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendFlags, send};
+use wsgi_unix::fork;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::record::{Level, LogRecord, Speaker};
 use wsgi_wire::report::{ProcessRecord, RequestName};
@@ -20,9 +21,34 @@ static WAY: OnceLock<Way> = OnceLock::new();
 /// How records that no request carries leave this process.
 pub(crate) enum Way {
     /// A socket to the supervisor, each message a record.
-    Supervisor(OwnedFd),
+    Supervisor(Socket),
     /// A function of the Apache child that this is.
     Apache(Logger),
+}
+
+/// The socket, and what it is known by.
+pub(crate) struct Socket {
+    socket: OwnedFd,
+    /// File system and number.
+    identity: Option<(u64, u64)>,
+}
+
+fn identity(socket: impl AsFd) -> Option<(u64, u64)> {
+    rustix::fs::fstat(socket).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+impl From<OwnedFd> for Socket {
+    fn from(socket: OwnedFd) -> Self {
+        let identity = identity(&socket);
+        Self { socket, identity }
+    }
+}
+
+impl Socket {
+    /// Whether it is still there under its number. Processes that an application forks may close all that is open, and open something else.
+    fn is_there(&self) -> bool {
+        fork::is_ours() || self.identity.is_some() && identity(&self.socket) == self.identity
+    }
 }
 
 /// Records leave this way from now on.
@@ -77,8 +103,20 @@ fn messages(record: LogRecord, application_group: Option<&[u8]>, request: Option
     if !enabled(record.level) {
         return Vec::new();
     }
+    if matches!(WAY.get(), Some(Way::Supervisor(socket)) if !socket.is_there()) {
+        // A daemon that an application has made of a child: its standard error is its own affair.
+        let parts = [Some(&record.message), record.traceback.as_ref()].into_iter().flatten();
+        parts.filter(|part| !part.is_empty()).for_each(|part| plainly(part));
+        return Vec::new();
+    }
     let said = ProcessRecord { application_group: application_group.map(Into::into), request, record };
     said.into_pieces().iter().map(Wire::to_bytes).collect()
+}
+
+/// Writes a line to standard error, without std's lock, which a thread that does not exist here may have held when this process was forked off.
+fn plainly(text: &[u8]) {
+    // What cannot be written there cannot be told anywhere.
+    let _ = rustix::io::write(std::io::stderr(), &[text, b"\n"].concat());
 }
 
 /// `false`: only by waiting.
@@ -86,7 +124,9 @@ fn deliver(message: &[u8], wait: bool) -> bool {
     let flags = if wait { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
     match WAY.get() {
         // Without a supervisor there is nobody to tell; another one will replace this process.
-        Some(Way::Supervisor(socket)) => retry_on_intr(|| send(socket, message, flags)) != Err(Errno::AGAIN),
+        Some(Way::Supervisor(Socket { socket, .. })) => {
+            retry_on_intr(|| send(socket, message, flags)) != Err(Errno::AGAIN)
+        }
         Some(Way::Apache(logger)) => {
             logger.log(message);
             true

@@ -88,7 +88,7 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
-    record::leave_by(Way::Supervisor(inherited(RECORDS)?));
+    record::leave_by(Way::Supervisor(inherited(RECORDS)?.into()));
     fork::begin()?;
     let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
     let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);

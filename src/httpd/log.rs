@@ -193,8 +193,12 @@ pub fn format(s: Server<'_>) -> Format {
 /// Held while a line is written: a pipe that is full takes a long one in pieces, and this child's others must not come between.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// [`WRITING`], unless that takes too long: with the MPM prefork a child ends in a signal handler, which may have interrupted whoever holds it.
+/// [`WRITING`], unless that takes too long: with the MPM prefork a child ends in a signal handler, which may have interrupted whoever holds it. In a
+/// process that an application has forked off, whoever holds it may not exist, and there is only one thread.
 fn turn() -> Option<MutexGuard<'static, ()>> {
+    if !wsgi_unix::fork::is_ours() {
+        return None;
+    }
     let patience = Instant::now() + Duration::from_secs(1);
     loop {
         match WRITING.try_lock() {
