@@ -171,6 +171,42 @@ mod tests {
         Connection::over(UnixStream::pair().unwrap().0, 1, 42)
     }
 
+    /// Listens as another user until it is killed.
+    const STRANGER: &str = "import os, socket, sys, time\n\
+        os.setuid(65534)\n\
+        s = socket.socket(socket.AF_UNIX)\n\
+        s.bind(sys.argv[1])\n\
+        s.listen()\n\
+        time.sleep(60)";
+
+    #[test]
+    fn only_root_and_ones_own_user_are_spoken_to() {
+        let folder = std::env::temp_dir().join(format!("wsgi-maker-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let second = Duration::from_secs(1);
+        let open = |name: &str| Connection::open(folder.join(name).to_str().unwrap(), 1, 42, (second, second), (0, 0));
+        let _own = std::os::unix::net::UnixListener::bind(folder.join("own")).unwrap();
+        assert!(open("own").is_ok());
+        // Only root can be somebody else.
+        if rustix::process::geteuid().is_root() {
+            let mut stranger = std::process::Command::new("python3");
+            let mut stranger = stranger.arg("-c").arg(STRANGER).arg(folder.join("other")).spawn().unwrap();
+            let end = std::time::Instant::now() + Duration::from_secs(50);
+            let refused = loop {
+                match open("other") {
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => break true,
+                    Err(_) if std::time::Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                    _ => break false,
+                }
+            };
+            stranger.kill().unwrap();
+            stranger.wait().unwrap();
+            assert!(refused);
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
     #[test]
     fn hello_and_routes_are_said_once() {
         let mut c = connection();

@@ -99,17 +99,20 @@ message! {
 }
 
 impl Daemon {
-    /// Whether the configuration lets the group run this script: it is what an alias, a handler or an import names, is in such a folder, or has
-    /// such a name and an extension (as content negotiation finds it).
+    /// Whether the configuration lets the group run this script.
     pub fn allows(&self, script: &[u8]) -> bool {
-        let is_at =
-            |place: &[u8]| script.strip_prefix(place).is_some_and(|rest| matches!(rest, [] | [b'/' | b'.', ..]));
-        let Some(allowed) = &self.allowed else { return true };
-        // Nobody names a script by a way back: Apache has walked it.
-        let is_straight = !script.split(|byte| *byte == b'/').any(|part| part == b"..");
-        self.scripts.iter().any(|preload| *preload.script == *script)
-            || is_straight && allowed.iter().any(|place| is_at(place))
+        let is_imported = || self.scripts.iter().any(|preload| *preload.script == *script);
+        self.allowed.as_ref().is_none_or(|places| leads_to(places, script) || is_imported())
     }
+}
+
+/// Whether a script is one of these, is in one of these folders, or has such a name and an extension (as content negotiation finds it).
+fn leads_to(places: &[Bytes], script: &[u8]) -> bool {
+    let is_at =
+        |place: &Bytes| script.strip_prefix(&place[..]).is_some_and(|rest| matches!(rest, [] | [b'/' | b'.', ..]));
+    // Nobody names a script by a way back: Apache has walked it.
+    let is_straight = !script.split(|byte| *byte == b'/').any(|part| part == b"..");
+    is_straight && places.iter().any(is_at)
 }
 
 message! {
@@ -159,5 +162,23 @@ message! {
         pub maximum_processes: u32,
         /// Threads of an Apache child.
         pub threads_per_process: u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_allowed_where_the_configuration_leads() {
+        let places = ["/srv/shop/app.wsgi", "/srv/tools"].map(Bytes::from);
+        for script in ["/srv/shop/app.wsgi", "/srv/tools/one.wsgi", "/srv/tools/a/b.py", "/srv/tools.wsgi"] {
+            assert!(leads_to(&places, script.as_bytes()), "{script}");
+        }
+        for script in ["/srv/shop/other.wsgi", "/srv/toolsmith.py", "/srv/tools/../shop/x", "/tmp/payload.py", "", "/"]
+        {
+            assert!(!leads_to(&places, script.as_bytes()), "{script}");
+        }
+        assert!(!leads_to(&[], b"/srv/shop/app.wsgi"));
     }
 }
