@@ -210,7 +210,8 @@ pub fn proxies(data: &[u8]) {
     for known in [None, Some(&subnets[..])] {
         let changes = proxies::apply(&declared, known, peer, |_| (!value.is_empty()).then_some(value));
         if let Some(client) = &changes.remote_addr {
-            assert!(value.windows(client.len().max(1)).any(|part| part == client), "nobody makes addresses up");
+            let is_address = std::str::from_utf8(client).is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok());
+            assert!(is_address, "only an address becomes REMOTE_ADDR");
         }
         for name in ["X-Forwarded-For", "X-Forwarded-Proto", "Host"] {
             let _ = changes.removes(name.as_bytes());
