@@ -36,7 +36,7 @@ pub(crate) enum Order {
 }
 
 /// The lowest number of a descriptor that means nothing to the supervisor.
-const FIRST_UNNAMED: i32 = 8;
+const FIRST_UNNAMED: i32 = 9;
 
 /// Asks the supervisor for Apache's scoreboard, from any thread.
 pub(crate) struct Asker {
