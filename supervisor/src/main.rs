@@ -67,5 +67,11 @@ fn run(log: Log) -> io::Result<()> {
     table.header().supervisor.store(std::process::id(), Relaxed);
     // Sockets must be nobody else's from the moment they exist. Daemons get Apache's own mask back, or their group's.
     let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
-    Supervisor::new(control, spawn::Shared { table, board, umask: apaches_umask }, signals, log).run()
+    Supervisor::new(
+        control,
+        spawn::Shared { table, board, umask: apaches_umask, files: spawn::raise_files() },
+        signals,
+        log,
+    )
+    .run()
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use wsgi_unix::files;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Spawn;
@@ -94,6 +94,16 @@ pub struct Shared {
     pub board: Option<OwnedFd>,
     /// Apache's file creation mask, for daemons without one of their own.
     pub umask: u32,
+    /// How many descriptors a process of Apache's may have: for daemons, since this program may have more.
+    pub files: Rlimit,
+}
+
+/// Lets this program have as many descriptors as it can get: it holds four for each daemon process. Gives the limit that daemons get.
+pub fn raise_files() -> Rlimit {
+    let before = getrlimit(Resource::Nofile);
+    // With fewer there are fewer processes, which is said when one cannot be started.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before });
+    before
 }
 
 /// Starts a process of the group, which knows what is remembered of it.
@@ -153,7 +163,7 @@ fn fill(
     let descriptors = [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd(), ends.socket.as_fd()];
     let steps = Steps {
         nice: spawn.nice,
-        limits: privileges::limits(spawn),
+        limits: privileges::limits(spawn).into_iter().chain([files(shared.files)]).collect(),
         chroot: spawn.chroot.as_ref().map(|root| CString::new(root.to_vec())).transpose().map_err(io::Error::from)?,
         identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
         directory: spawn.home.as_ref().map(|home| CString::new(home.to_vec())).transpose().map_err(io::Error::from)?,
@@ -171,6 +181,12 @@ fn fill(
     // A supervisor after this one knows by it whether the process is still the same.
     slot.entry.born.store(birth::of(process.id()).unwrap_or(0), Relaxed);
     Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, output, started })
+}
+
+/// The limit of descriptors in the system's own numbers.
+fn files(limit: Rlimit) -> (libc::c_int, u64, u64) {
+    let number = |limit: Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
+    (libc::RLIMIT_NOFILE as libc::c_int, number(limit.current), number(limit.maximum))
 }
 
 /// `python <flags> -c <boot> <folder of the mod_wsgi package>`

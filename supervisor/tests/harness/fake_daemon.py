@@ -1,5 +1,5 @@
 # Stands in for an interpreter with an engine: speaks the control protocol, leaves a file that tells how it was started.
-import json, os, select, signal, socket, struct, sys, time
+import json, os, resource, select, signal, socket, struct, sys, time
 
 START, DRAIN, RESUME, READY, DRAINING, RETIRING = 40, 41, 42, 48, 49, 50
 GRACEFUL_SIGNAL, SCRIPT_RELOAD = 1, 10
@@ -37,6 +37,7 @@ facts = {
     "blocked": next(line.split()[1] for line in open("/proc/self/status") if line.startswith("SigBlk")),
     "ignored": next(line.split()[1] for line in open("/proc/self/status") if line.startswith("SigIgn")),
     "nice": os.getpriority(os.PRIO_PROCESS, 0),
+    "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
 }
 behaviour = os.environ.get("BEHAVIOUR", "")
 folder = os.environ["FACTS"]

@@ -89,7 +89,7 @@ impl Supervised {
             // Safe code can only set descriptors 0 to 2, so a shell moves them.
             .args([
                 "-c",
-                "umask 022; trap '' PIPE USR2; exec \"$0\" 3<&0 4<&1 0</dev/null 1>&2 7</etc/passwd 9</etc/passwd",
+                "umask 022; ulimit -Sn 700; trap '' PIPE USR2; exec \"$0\" 3<&0 4<&1 0</dev/null 1>&2 7</etc/passwd 9</etc/passwd",
             ])
             .arg(env!("CARGO_BIN_EXE_mod_wsgi-supervisor"))
             .envs([("ASKED_FOR", "1"), ("ROOTS_SECRET", "2"), ("NOTIFY_SOCKET", "/run/3"), ("TZ", "UTC")])
