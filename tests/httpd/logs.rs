@@ -300,8 +300,10 @@ fn nothing_is_lost_when_apache_stops_at_once() {
             .mpm(mpm)
             .conf("WSGIDaemonProcess broken python-home={root}/nowhere")
             .start();
-        // The signal may come before Apache has its handlers; it is dead then, and the supervisor notices.
-        let _ = site.stop();
+        // Parent, child, supervisor and daemons: what cannot be started has been tried by then.
+        let begun = || (site.processes().len() >= 6).then_some(());
+        assert!(eventually(Duration::from_secs(20), begun).is_some(), "{mpm:?}");
+        assert!(site.stop().is_some_and(|status| status.success()));
         site.log.wait_for("/nowhere' has no Python");
         let over = || site.processes().is_empty().then(|| site.log.text());
         let log = eventually(Duration::from_secs(10), over).expect("everything ends");
