@@ -32,7 +32,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",
     "apr_optional_hook_add",
-    "apr_(os_file_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
+    "apr_(os_file_get|os_sock_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
     "apr_proc_other_child_(register|unregister)",
     "apr_(uid_get|uid_name_get|uid_homepath_get|gid_get|gid_name_get)",
     "ap_(pregcomp|regexec|pregsub)",

@@ -75,6 +75,17 @@ pub struct Environ<'r> {
     request_id: &'r [u8],
 }
 
+/// What CONTENT_LENGTH is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentLength {
+    /// What the client has said.
+    AsSent,
+    /// The length of what an input filter has made of the body.
+    Real(u64),
+    /// Nothing: an input filter may yet make the body another one.
+    Unknown,
+}
+
 /// SCRIPT_NAME with single slashes.
 pub fn script_name<'r>(r: &Request<'r>) -> Cow<'r, [u8]> {
     let uri = r.uri();
@@ -93,8 +104,10 @@ impl<'r> Environ<'r> {
             Some(declared) => trusted(r, declared, settings.and_then(|s| s.trusted_proxies.as_deref())),
             None => Changes::default(),
         };
-        // A scheme header that was there has the last word, whether it was understood or not.
-        let https = changes.https.or_else(|| (!changes.scheme_applied && r.is_https()).then_some(true));
+        // A scheme header that was there has the last word, whether it was understood or not. Before TLS that ends elsewhere, `ServerName https://…`
+        // says so as well as mod_ssl does.
+        let is_https = || r.is_https() || r.scheme() == b"https";
+        let https = changes.https.or_else(|| (!changes.scheme_applied && is_https()).then_some(true));
         let (server_name, server_port) = (r.server_name(), r.server_port());
         Self {
             method,
@@ -161,9 +174,12 @@ impl<'r> Environ<'r> {
     }
 
     /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same name.
-    pub fn write_request(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+    pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut VarsWriter<'_>) {
         self.write_environment(r, vars);
-        self.write_headers(r, vars);
+        self.write_headers(r, length, vars);
+        if let ContentLength::Real(length) = length {
+            vars.push(Name::of(b"CONTENT_LENGTH"), length.to_string().as_bytes());
+        }
         let mut put = |id: u8, value: &[u8]| vars.push(Name::Known(id), value);
         put(names::REQUEST_METHOD, self.method);
         put(names::REQUEST_URI, self.request_uri);
@@ -217,10 +233,10 @@ impl<'r> Environ<'r> {
         }
     }
 
-    fn write_headers(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+    fn write_headers(&self, r: &Request<'r>, length: ContentLength, vars: &mut VarsWriter<'_>) {
         let mut key = Vec::with_capacity(64);
         for (name, value) in r.headers_in().iter() {
-            if !variable_name(name, &mut key) {
+            if !variable_name(name, &mut key) || key == b"CONTENT_LENGTH" && length != ContentLength::AsSent {
                 continue;
             }
             let value = match Name::of(&key) {

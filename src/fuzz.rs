@@ -116,7 +116,7 @@ pub fn conversation(data: &[u8]) {
     let (mut inbox, mut client) = (Inbox::default(), Witness::default());
     let (silence, budget) = (Duration::ZERO, Budget::default());
     let source = Source { process: 1, budget: &budget };
-    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered: &|| {}, source };
+    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered: &|| {}, ended: &|| true, source };
     let outcome = Conversation::new(&connection, &mut inbox, &mut client, terms).run(b"request");
     match outcome {
         Outcome::Complete => assert!(client.headed && client.ended, "a whole response has a head and an end"),

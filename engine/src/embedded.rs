@@ -85,7 +85,10 @@ pub(crate) fn end(py: Python<'_>) -> bool {
 /// Answers one request on this thread. `false` if there is no answer at all.
 pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
     let (Ok((_, route)), Ok(request)) = (route::shared(route), wire::Request::decode(request)) else { return false };
-    let Some(interpreter) = route.interpreter() else { return false };
+    let interpreter = match route.interpreter() {
+        Ok(interpreter) => interpreter,
+        Err(none) => return host.take(Kind::Fail, &Fail { status: none.status() }.to_bytes(), None),
+    };
     let moments = Moments::new(&request.facts);
     THREAD.with(|thread| {
         let number = *thread.get_or_init(|| THREADS.fetch_add(1, Ordering::Relaxed) + 1);

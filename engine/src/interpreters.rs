@@ -20,6 +20,25 @@ struct Other {
     made: SubInterpreter,
 }
 
+/// Why an application group has no interpreter; the log has the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoInterpreter {
+    /// It could not be made.
+    Failed,
+    /// The process has as many as it may have ([`wsgi_wire::limits::INTERPRETERS`]).
+    TooMany,
+}
+
+impl NoInterpreter {
+    /// What the client of a request gets that was to run in it.
+    pub(crate) fn status(self) -> u16 {
+        match self {
+            Self::Failed => 500,
+            Self::TooMany => 503,
+        }
+    }
+}
+
 /// All interpreters of the process.
 #[derive(Default)]
 pub(crate) struct Interpreters {
@@ -32,6 +51,8 @@ pub(crate) struct Interpreters {
     named: OnceLock<()>,
     /// Whether some have locks of their own.
     own_locks: AtomicBool,
+    /// Whether the log has been told that there may be no more of them.
+    full: AtomicBool,
     /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can end.
     ending: RwLock<bool>,
 }
@@ -69,30 +90,47 @@ impl Interpreters {
         self.lock().get(group).map(|other| other.interpreter)
     }
 
-    /// The interpreter of an application group, made on first use. Called on a thread that is attached to nothing. `None` if it cannot be made;
-    /// the log says why.
-    pub(crate) fn get(&self, group: &[u8]) -> Option<&'static Interpreter> {
-        let main = self.main()?;
+    /// The interpreter of an application group, made on first use. Called on a thread that is attached to nothing.
+    ///
+    /// # Errors
+    /// [`NoInterpreter`]; the log says why.
+    pub(crate) fn get(&self, group: &[u8]) -> Result<&'static Interpreter, NoInterpreter> {
+        let main = self.main().ok_or(NoInterpreter::Failed)?;
         if group.is_empty() {
-            return Some(main);
+            return Ok(main);
         }
         if Process::get().settings.sole_application {
             self.named.get_or_init(|| attach::with(main.handle, |py| main.adopt(py, group)));
-            return Some(main);
+            return Ok(main);
         }
-        self.known(group).or_else(|| {
-            let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-            // Another thread may just have made it.
-            self.known(group).or_else(|| self.make(group))
-        })
+        if let Some(known) = self.known(group) {
+            return Ok(known);
+        }
+        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may just have made it.
+        self.known(group).map_or_else(|| self.make(group), Ok)
     }
 
-    fn make(&self, group: &[u8]) -> Option<&'static Interpreter> {
+    fn make(&self, group: &[u8]) -> Result<&'static Interpreter, NoInterpreter> {
         let name = String::from_utf8_lossy(group);
+        let limit = Process::get().settings.interpreter_limit as usize;
+        // The main one is one of them.
+        if self.lock().len() + 1 >= limit {
+            if !self.full.swap(true, Ordering::Relaxed) {
+                let text = format!(
+                    "This process has {limit} interpreters and makes no more: requests to the application group '{name}', and to others that it does \
+                     not have, are answered 503. If the name depends on the request (%{{HOST}}, %{{ENV:…}}, %{{RESOURCE}} of many scripts or URLs), \
+                     name the application group with WSGIApplicationGroup."
+                );
+                record::process(Level::Error, &text);
+            }
+            return Err(NoInterpreter::TooMany);
+        }
         let options = Options::for_group(group);
-        let Some(made) = create(self.main()?.handle, options.lock) else {
+        let main = self.main().ok_or(NoInterpreter::Failed)?;
+        let Some(made) = create(main.handle, options.lock) else {
             record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be created."));
-            return None;
+            return Err(NoInterpreter::Failed);
         };
         let own_lock = options.lock == Lock::Own;
         let set_up = attach::with(made.handle, |py| {
@@ -102,11 +140,11 @@ impl Interpreters {
             Ok(interpreter) => {
                 self.own_locks.fetch_or(own_lock, Ordering::Relaxed);
                 self.lock().insert(group.to_vec(), Other { interpreter, made });
-                Some(interpreter)
+                Ok(interpreter)
             }
             Err(text) => {
                 record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be set up:\n{text}"));
-                None
+                Err(NoInterpreter::Failed)
             }
         }
     }

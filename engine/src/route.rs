@@ -13,6 +13,7 @@ use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::interpreters::NoInterpreter;
 use crate::process::Process;
 
 /// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
@@ -74,13 +75,15 @@ impl Route {
     }
 
     /// The interpreter that its requests run in; made if there is none for the application group yet. On a thread that is attached to nothing.
-    /// `None` if it cannot be made; the log says why.
-    pub(crate) fn interpreter(&self) -> Option<&'static Interpreter> {
+    ///
+    /// # Errors
+    /// [`NoInterpreter`]; the log says why.
+    pub(crate) fn interpreter(&self) -> Result<&'static Interpreter, NoInterpreter> {
         if let Some(interpreter) = self.interpreter.get() {
-            return Some(interpreter);
+            return Ok(interpreter);
         }
         let interpreter = Process::get().interpreters.get(&self.application_group)?;
-        Some(self.interpreter.get_or_init(|| interpreter))
+        Ok(self.interpreter.get_or_init(|| interpreter))
     }
 
     /// Whether there is an interpreter for it.

@@ -225,7 +225,7 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
     let run = || {
         let interpreter = process.interpreters.get(&preload.application_group);
         let load = |it: &'static Interpreter| attach::with(it.handle, |py| load(py, it));
-        let loaded = interpreter.map(|it| process.recorder.during(&what, || load(it)));
+        let loaded = interpreter.ok().map(|it| process.recorder.during(&what, || load(it)));
         attach::release();
         loaded
     };

@@ -151,12 +151,15 @@ impl Worker {
             // Making an interpreter takes its time.
             lead = None;
         }
-        let Some(interpreter) = arrived.route.interpreter() else {
-            connection.done_with(arrived);
-            if connection.refuse(500).is_ok() {
-                self.poller.park(connection);
+        let interpreter = match arrived.route.interpreter() {
+            Ok(interpreter) => interpreter,
+            Err(none) => {
+                connection.done_with(arrived);
+                if connection.refuse(none.status()).is_ok() {
+                    self.poller.park(connection);
+                }
+                return (None, lead);
             }
-            return (None, lead);
         };
         self.takes(Phase::Waiting, Instant::now(), interpreter, &connection, &arrived);
         if let Some(lead) = &lead {

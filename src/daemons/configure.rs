@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
+use wsgi_wire::limits::INTERPRETERS;
 use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
 
@@ -31,6 +32,8 @@ pub struct Surroundings {
     pub package: Option<Vec<u8>>,
     /// Facts about this Apache.
     pub server: Server,
+    /// How many servers there are: the main one and the virtual hosts.
+    pub servers: u32,
     /// The process groups that are known to serve one application.
     pub sole: BTreeSet<Vec<u8>>,
     /// Where requests of process groups may lead.
@@ -228,6 +231,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         socket_timeout: if options.socket_timeout == 0 { around.timeout } else { options.socket_timeout },
         server_metrics: options.server_metrics,
         interpreters: interpreters(configuration, &group.name),
+        interpreter_limit: interpreter_limit(configuration, around),
         free_threading: free_threading(configuration, &group.name),
         sole_application: configuration.single_interpreter && around.sole.contains(&group.name),
         destroy_interpreter: configuration.destroy_interpreter,
@@ -292,6 +296,11 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
     std::iter::once(layer(None, &top)).chain(sections).collect()
 }
 
+/// [`INTERPRETERS`], or the main interpreter and one for each application and virtual host that the configuration has, where those are more.
+fn interpreter_limit(configuration: &Configuration, around: &Surroundings) -> u32 {
+    configuration.applications.saturating_add(around.servers).saturating_add(1).max(INTERPRETERS)
+}
+
 /// `WSGIFreeThreading` is for whole processes: sections for single application groups do not count. Of the others the more specific one wins, and
 /// of equals the later one.
 fn free_threading(configuration: &Configuration, group: &[u8]) -> bool {
@@ -333,6 +342,7 @@ mod tests {
             },
             sole: BTreeSet::new(),
             scripts: Places::default(),
+            servers: 1,
             log: LOG,
             vhost: b"localhost".to_vec(),
             timeout: 60,

@@ -43,6 +43,8 @@ pub struct Group {
     pub patience: Limits,
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,
+    /// `worker-limit`: how many of Apache's workers may have a request of the group in hand.
+    pub worker_limit: u32,
     /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_limit: usize,
     /// `response-socket-timeout`, where given.
@@ -59,6 +61,20 @@ pub struct Group {
     pub log: Budget,
     /// `script-user`, `script-group`
     pub owner: Option<Policy>,
+}
+
+impl Group {
+    /// How many requests whose bodies are not all there may have a thread at a time: a fourth of the threads, or one at least, is for others. A group
+    /// that has but one thread gives it to whoever has sent as much as is read ahead.
+    pub fn upload_limit(&self) -> u32 {
+        let threads = self.processes.saturating_mul(self.threads);
+        threads.saturating_sub((threads / 4).max(1)).max(1)
+    }
+
+    /// Whether a request whose client pauses in its body may take a thread now.
+    pub fn has_room_for_upload(&self) -> bool {
+        self.processes.saturating_mul(self.threads) > 1 && self.record.uploads.taken() < self.upload_limit()
+    }
 }
 
 /// The configuration in force.
@@ -116,6 +132,12 @@ fn default_queue_size(workers: u32) -> u32 {
     (workers / 4 * 3).max(100)
 }
 
+/// As many of Apache's workers as a group may have if nobody says how many: clients that read slowly, or answers that do not end, leave a fourth for
+/// static files and other groups. Of fewer than four there is none to leave.
+fn default_worker_limit(workers: u32) -> u32 {
+    workers - workers / 4
+}
+
 /// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's `Timeout`, `workers` how many
 /// requests it serves at a time.
 pub fn groups(
@@ -144,6 +166,11 @@ pub fn groups(
                 Some(size) => size,
                 None => default_queue_size(workers),
             },
+            worker_limit: match o.worker_limit {
+                Some(0) => u32::MAX,
+                Some(limit) => limit,
+                None => default_worker_limit(workers),
+            },
             header_limit: o.header_buffer_size as usize,
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
@@ -155,4 +182,15 @@ pub fn groups(
         }
     };
     configuration.groups.iter().zip(places).map(|(g, place)| (g.name.clone(), group(g, *place))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_leaves_a_fourth_of_the_workers() {
+        let limits = [1, 2, 3, 4, 16, 150, u32::MAX].map(default_worker_limit);
+        assert_eq!(limits, [1, 2, 3, 3, 12, 113, 3_221_225_472]);
+    }
 }

@@ -84,6 +84,7 @@ fn add(
         configuration.check_group(&preload.process_group, &line.origin)?;
         configuration.preloads.push(preload);
     }
+    configuration.applications = configuration.applications.saturating_add(1);
     settings.aliases.push(Arc::new(alias));
     Ok(())
 }
@@ -118,6 +119,7 @@ pub fn set_import(configuration: &mut Configuration, line: &Line<'_>) -> Result<
         }
     }
     configuration.check_group(&process_group, &line.origin)?;
+    configuration.applications = configuration.applications.saturating_add(1);
     configuration.preloads.push(Preload { script, process_group, application_group, callable: Vec::new() });
     Ok(())
 }

@@ -107,6 +107,8 @@ pub struct Configuration {
     pub groups: Vec<Group>,
     /// All scripts to load at start, in order.
     pub preloads: Vec<Preload>,
+    /// How many applications there are at least: script aliases and imported scripts.
+    pub applications: u32,
     /// `WSGISocketPrefix`
     pub socket_prefix: Option<Vec<u8>>,
     /// `WSGIRestrictEmbedded`
@@ -134,6 +136,7 @@ impl Configuration {
     pub const EMPTY: Self = Self {
         groups: Vec::new(),
         preloads: Vec::new(),
+        applications: 0,
         socket_prefix: None,
         restrict_embedded: false,
         python: PythonSettings {

@@ -57,6 +57,8 @@ pub struct GroupOptions {
     /// 0 is without limit, `None` a share of what Apache can serve.
     pub queue_size: Option<u32>,
     pub queue_timeout: u32,
+    /// 0 is without limit, `None` a share of what Apache can serve.
+    pub worker_limit: Option<u32>,
     pub socket_user: Option<User>,
     pub listen_backlog: u32,
     /// Bytes; 0 is the system's own.
@@ -130,6 +132,7 @@ impl Default for GroupOptions {
             rss_limit: 0,
             queue_size: None,
             queue_timeout: 0,
+            worker_limit: None,
             socket_user: None,
             listen_backlog: 100,
             send_buffer_size: 0,
@@ -198,6 +201,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("socket-timeout", |o, v, _| put(&mut o.socket_timeout, v.seconds())),
     ("queue-size", |o, v, _| some(&mut o.queue_size, v.number(0..=1_000_000))),
     ("queue-timeout", |o, v, _| put(&mut o.queue_timeout, v.seconds())),
+    ("worker-limit", |o, v, _| some(&mut o.worker_limit, v.number(0..=1_000_000))),
     ("socket-user", |o, v, pool| some(&mut o.socket_user, user(&v, pool))),
     ("listen-backlog", |o, v, _| put(&mut o.listen_backlog, v.number(0..=i32::MAX as u32))),
     ("send-buffer-size", |o, v, _| put(&mut o.send_buffer_size, v.size(512))),

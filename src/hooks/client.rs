@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::{Level, LogRecord};
@@ -9,12 +10,15 @@ use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::{header, limits};
 
+use super::ahead::Spool;
 use super::answer::{self, Disposition};
-use crate::httpd::body::BodyReader;
+use crate::httpd::body::{BodyFailure, BodyReader, Taken};
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
 use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
+use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
+use crate::relay::admission::Admission;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Gone, Halt, Then, passed};
 
@@ -23,7 +27,9 @@ pub struct HttpClient<'c, 'r> {
     r: &'c mut Request<'r>,
     body: BodyReader,
     /// What has been read of the body already and comes before the rest.
-    ahead: Vec<u8>,
+    ahead: Spool,
+    /// The right to have a thread before the body is all there; given back when it is.
+    upload: Option<Admission<'c>>,
     response: ResponseBody,
     disposition: Disposition,
     /// How many bytes of the announced length are still to come.
@@ -40,7 +46,7 @@ pub struct HttpClient<'c, 'r> {
     has_body: bool,
     body_broken: bool,
     body_failure: Option<u16>,
-    /// The status with which Apache itself answers such a body, whatever the application makes of it.
+    /// The status with which Apache itself answers such a body, whatever the application makes of it: of one that a filter refuses, or that is too late.
     body_refusal: Option<u16>,
     rules: ResponseRules,
     place: Place<'c>,
@@ -64,7 +70,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         Self {
             r,
             body,
-            ahead: Vec::new(),
+            ahead: Spool::default(),
+            upload: None,
             response,
             disposition: Disposition::Send,
             left: None,
@@ -82,8 +89,42 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     }
 
     /// Takes back what has been read of the body: the next [`Client::read_body`] gives it again.
-    pub fn put_back(&mut self, body: Vec<u8>) {
+    pub fn put_back(&mut self, body: Spool) {
         self.ahead = body;
+    }
+
+    /// Keeps the right to have a thread until the body is all there.
+    pub fn holds(&mut self, upload: Admission<'c>) {
+        self.upload = Some(upload);
+    }
+
+    /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none; whoever reads it hears why, and it is only then that the failure
+    /// decides about the response.
+    pub fn read_ahead(&mut self, max: usize, out: &mut Vec<u8>, wait: bool) -> Option<Taken> {
+        let taken = match wait {
+            true => self.body.read(self.r, max, out).map(|some| if some { Taken::Some } else { Taken::End }),
+            false => self.body.take(self.r, max, out),
+        };
+        self.body_broken |= taken.is_err();
+        taken.ok()
+    }
+
+    /// Whether nothing comes from the client for so long, as far as that can be told.
+    pub fn pauses(&self, wait: Duration) -> bool {
+        socket::is_silent(self.r, wait)
+    }
+
+    fn broken(&mut self, failure: BodyFailure) -> BodyError {
+        self.upload = None;
+        self.body_broken = true;
+        self.body_failure = (!failure.aborted).then_some(failure.status);
+        self.body_refusal = (failure.refused || failure.status == 408).then_some(failure.status);
+        match failure.status {
+            408 => BodyError::TimedOut,
+            413 => BodyError::TooLarge,
+            _ if failure.aborted => BodyError::Aborted,
+            _ => BodyError::Malformed,
+        }
     }
 
     /// The request.
@@ -170,21 +211,15 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        if !self.ahead.is_empty() {
-            out.extend(self.ahead.drain(..max.min(self.ahead.len())));
+        if self.ahead.left() > 0 {
+            self.ahead.give(max, out);
             return Ok(true);
         }
-        self.body.read(self.r, max, out).map_err(|failure| {
-            self.body_broken = true;
-            self.body_failure = (!failure.aborted).then_some(failure.status);
-            self.body_refusal = failure.refused.then_some(failure.status);
-            match failure.status {
-                408 => BodyError::TimedOut,
-                413 => BodyError::TooLarge,
-                _ if failure.aborted => BodyError::Aborted,
-                _ => BodyError::Malformed,
-            }
-        })
+        let more = self.body.read(self.r, max, out).map_err(|failure| self.broken(failure));
+        if more == Ok(false) {
+            self.upload = None;
+        }
+        more
     }
 
     fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {

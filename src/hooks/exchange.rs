@@ -7,23 +7,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::limits;
 use wsgi_wire::record::Level;
 use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
 
+use super::ahead::{self, Travel};
 use super::answer::Disposition;
 use super::client::{HttpClient, ResponseRules};
 use super::handler::Refused;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
-use crate::environ::Environ;
+use crate::environ::{ContentLength, Environ};
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, log, response, stop};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::Client;
+use crate::relay::admission::Admission;
 use crate::relay::conversation::Outcome;
-use crate::relay::delivery::{Delivery, Scratch};
+use crate::relay::delivery::{Delivery, Scratch, Undelivered};
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -68,37 +69,47 @@ fn run<'r>(
     length: BodyLength,
     scratch: &mut Scratch,
 ) -> Result<Answer, Refused> {
+    let refused = |error: Undelivered, r: &mut Request<'_>| {
+        if let Some(why) = error.refusal() {
+            group.record.refused(why);
+        }
+        if error.is_temporary() {
+            response::add_error_header(r, b"Retry-After", RETRY_AFTER);
+        }
+        let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
+        Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
+    };
+    let Some(admission) = Admission::new(&group.record.workers, group.worker_limit) else {
+        return Err(refused(Undelivered::WorkersTaken, r));
+    };
     write_route(r, settings, environ, &mut scratch.route);
     let script_mtime = script_mtime(r, environ);
-    let expects_continue = r.headers_in().get(c"Expect").is_some();
     let request_start = r.time();
     let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
     let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
-    let travel = prepare_body(&mut client, length, expects_continue, &mut scratch.body);
+    let filtered = client.request().has_input_filter();
+    let travel = ahead::read(&mut client, group, runtime.table, length, &mut scratch.body).map_err(|error| {
+        client.leave_body();
+        refused(error, client.request())
+    })?;
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
-        let body = match travel {
-            Travel::Empty => Body::None,
-            Travel::Inline => Body::Inline(body),
-            Travel::Pulled(length) => Body::Pull(length),
-        };
+        let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
         let r = client.request();
-        frame::put(out, Kind::Request, |out| put_request(out, facts, body, |vars| environ.write_request(r, vars)))
+        let body = wire_body(travel, body);
+        frame::put(out, Kind::Request, |out| {
+            put_request(out, facts, body, |vars| environ.write_request(r, announced, vars))
+        })
     };
     let start = Instant::now();
     let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
     let outcome = delivery.run(facts).map_err(|error| {
         client.leave_body();
-        if let Some(why) = error.refusal() {
-            group.record.refused(why);
-        }
-        if error.is_temporary() {
-            response::add_error_header(client.request(), b"Retry-After", RETRY_AFTER);
-        }
-        let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
-        Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
+        refused(error, client.request())
     })?;
+    // What follows may be another request of the same group, which an internal redirect makes.
+    drop(admission);
     let answer = conclude(&mut client, outcome);
     let status = match &answer {
         Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
@@ -120,24 +131,46 @@ pub fn in_process<'r>(
     length: BodyLength,
 ) -> Result<Answer, Refused> {
     let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
-    let body = match length {
-        BodyLength::Known(0) => Body::None,
-        BodyLength::Known(length) => Body::Pull(Some(length)),
-        BodyLength::Chunked => Body::Pull(None),
-    };
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
     let request_rec = if settings.pass_apache_request.unwrap_or(false) { r.address() } else { ptr::null_mut() };
-    with_scratch(|Scratch { route, body: request, .. }| {
+    with_scratch(|Scratch { route, body, message: request, .. }| {
         // There is no connection on which routes could have numbers.
         0u16.put(route);
         write_route(r, settings, environ, route);
-        put_request(request, &facts, body, |vars| environ.write_request(r, vars));
         let rules = ResponseRules { header_limit: usize::MAX, as_cgi: false };
         let script = r.filename();
         let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
+        let (travel, announced) = if client.request().has_input_filter() {
+            let travel = ahead::read_whole(&mut client, length, body);
+            (travel, real_length(length, travel, body))
+        } else {
+            (ahead::unread(length), ContentLength::AsSent)
+        };
+        let r = client.request();
+        put_request(request, &facts, wire_body(travel, body), |vars| environ.write_request(r, announced, vars));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
         conclude(&mut client, outcome)
     })
+}
+
+fn wire_body(travel: Travel, inline: &[u8]) -> Body<'_> {
+    match travel {
+        Travel::Empty => Body::None,
+        Travel::Inline => Body::Inline(inline),
+        Travel::Spooled(length) => Body::Pull(Some(length)),
+        Travel::Pulled(length) => Body::Pull(length),
+    }
+}
+
+/// The length of a body that an input filter may have changed: none, as of one that comes in chunks, unless it is all there.
+fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength {
+    match travel {
+        Travel::Empty => ContentLength::AsSent,
+        _ if sent == BodyLength::Chunked => ContentLength::Unknown,
+        Travel::Inline => ContentLength::Real(inline.len() as u64),
+        Travel::Spooled(length) => ContentLength::Real(length),
+        Travel::Pulled(_) => ContentLength::Unknown,
+    }
 }
 
 /// The script's modification time where Apache has looked it up, else 0.
@@ -166,42 +199,6 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
 
 /// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an overload.
 const RETRY_AFTER: &[u8] = b"5";
-
-/// How the body goes to the daemon.
-#[derive(Clone, Copy)]
-enum Travel {
-    Empty,
-    Inline,
-    Pulled(Option<u64>),
-}
-
-/// A small body is read before a process is bothered: a slow client then holds no Python thread. One that breaks off is the application's to know:
-/// it reads what there is of it, and then the error.
-fn prepare_body(
-    client: &mut HttpClient<'_, '_>,
-    length: BodyLength,
-    expects_continue: bool,
-    body: &mut Vec<u8>,
-) -> Travel {
-    let length = match length {
-        BodyLength::Known(0) => return Travel::Empty,
-        BodyLength::Chunked => return Travel::Pulled(None),
-        BodyLength::Known(length) => length,
-    };
-    if length > limits::INLINE_BODY as u64 || expects_continue {
-        return Travel::Pulled(Some(length));
-    }
-    // Input filters may make it longer than announced.
-    while body.len() <= limits::INLINE_BODY {
-        match client.read_body(limits::INLINE_BODY, body) {
-            Ok(true) => {}
-            Ok(false) => return Travel::Inline,
-            Err(_) => break,
-        }
-    }
-    client.put_back(std::mem::take(body));
-    Travel::Pulled(Some(length))
-}
 
 /// What the outcome means for the client.
 fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {

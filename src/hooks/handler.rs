@@ -153,7 +153,7 @@ impl Names for RequestNames<'_, '_> {
     }
 
     fn port(&self) -> u16 {
-        self.r.server_port()
+        self.r.own_port()
     }
 
     fn script_name(&self) -> Cow<'_, [u8]> {

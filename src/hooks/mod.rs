@@ -1,6 +1,7 @@
 //! What happens when httpd calls: one function for each hook.
 #![forbid(unsafe_code)]
 
+mod ahead;
 pub mod answer;
 mod check;
 mod client;
@@ -91,6 +92,7 @@ pub fn child_ended() {
     let Some(runtime) = daemons::current() else { return };
     if let Some(table) = runtime.table.filter(|table| table.header().child_ended()) {
         table.forget_requests(runtime.groups.values().map(|group| group.pages));
+        runtime.groups.values().for_each(|group| group.record.forget_places());
         log::main(
             Level::Notice,
             format_args!("an Apache child has died; the requests of daemon processes are counted anew"),

@@ -236,6 +236,7 @@ fn surroundings(
             maximum_processes,
             threads_per_process,
         },
+        servers: u32::try_from(main.all().count()).unwrap_or(u32::MAX),
         sole: sole::groups(&tree, is_file),
         scripts: Places::read(&tree),
         log: log_style(main),

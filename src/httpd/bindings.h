@@ -61,5 +61,6 @@ int wsgi_shim_has_output_filter(const request_rec *r, const char *name);
 
 /* The type of the first output filter, and whether there is any. */
 int wsgi_shim_first_output_filter(const request_rec *r);
+int wsgi_shim_first_input_filter(const request_rec *r);
 
 #endif

@@ -18,6 +18,17 @@ pub struct BodyFailure {
 /// How much is dropped at once, bytes.
 const PIECE: usize = 64 << 10;
 
+/// What is there of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Something.
+    Some,
+    /// Nothing yet.
+    Nothing,
+    /// Its end.
+    End,
+}
+
 /// A request body that is read piece by piece.
 pub struct BodyReader {
     brigade: *mut apr_bucket_brigade,
@@ -89,6 +100,26 @@ impl BodyReader {
             }
         }
         self.ended
+    }
+
+    /// Appends up to `max` bytes to `out`, as far as they are there.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn take(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<Taken, BodyFailure> {
+        if let Some(failure) = self.failed {
+            return Err(failure);
+        }
+        if self.ended {
+            return Ok(Taken::End);
+        }
+        match self.fill(r, max, false, out) {
+            Ok(0) if self.ended => Ok(Taken::End),
+            Ok(0) => Ok(Taken::Nothing),
+            Ok(_) => Ok(Taken::Some),
+            Err(status) if is_would_block(status) => Ok(Taken::Nothing),
+            Err(status) => Err(self.fail(status)),
+        }
     }
 
     /// Asks the filters once for at most `max` bytes and appends them. Gives their number, or APR's status.

@@ -222,7 +222,16 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_get_server_port(self.raw) }
     }
 
-    /// `http` or `https`, as Apache sees this hop.
+    /// The server's port, as `ServerName` or else the connection says: the client has no say in it, whatever UseCanonicalName is.
+    pub fn own_port(&self) -> u16 {
+        // SAFETY: S5.
+        match unsafe { (*self.rec().server).port } {
+            0 => self.listener().1,
+            port => port,
+        }
+    }
+
+    /// `http` or `https`, as Apache sees this hop, `ServerName https://…` or mod_ssl.
     pub fn scheme(&self) -> &'r [u8] {
         // SAFETY: S1; a static string.
         unsafe { bytes(sys::ap_run_http_scheme(self.raw)) }.unwrap_or(b"http")
@@ -353,6 +362,12 @@ impl<'r> Request<'r> {
             mmap: flags & sys::WSGI_SHIM_MMAP != 0,
             sendfile: flags & sys::WSGI_SHIM_SENDFILE != 0,
         }
+    }
+
+    /// Whether an input filter may make the body another one (`SetInputFilter DEFLATE`, say).
+    pub fn has_input_filter(&self) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::wsgi_shim_first_input_filter(self.raw) < sys::ap_filter_type::AP_FTYPE_PROTOCOL as c_int }
     }
 
     /// Whether a content filter (compression, say) stands in front of the protocol's own filters.

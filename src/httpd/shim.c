@@ -141,3 +141,8 @@ int wsgi_shim_first_output_filter(const request_rec *r)
 {
     return r->output_filters ? (int)r->output_filters->frec->ftype : AP_FTYPE_NETWORK;
 }
+
+int wsgi_shim_first_input_filter(const request_rec *r)
+{
+    return r->input_filters ? (int)r->input_filters->frec->ftype : AP_FTYPE_NETWORK;
+}

@@ -1,7 +1,32 @@
-//! What the standard library does not tell of a socket.
+//! What neither the standard library nor httpd tell of a socket.
 
 use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::request::Request;
+use super::sys;
+
+/// The socket of the client of a request; `None` where several requests share its connection (HTTP/2): nobody but their session may look at that.
+pub fn of_client<'r>(r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
+    let mut fd = -1;
+    // SAFETY: S1: a request has its connection, and the connection its socket, which stays open as long as the hook runs.
+    unsafe {
+        let connection = r.rec().connection;
+        let own = (*connection).master.is_null();
+        let found = own && sys::apr_os_sock_get(&raw mut fd, sys::ap_get_conn_socket(connection)) == 0;
+        (found && fd >= 0).then(|| BorrowedFd::borrow_raw(fd))
+    }
+}
+
+/// Whether nothing comes from the client of a request for this long. `false`, too, where that cannot be told.
+pub fn is_silent(r: &Request<'_>, wait: Duration) -> bool {
+    let Some(socket) = of_client(r) else { return false };
+    let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+    matches!(poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)), Ok(0))
+}
 
 /// Whether the other end has read everything that was sent; taken for granted where the system does not tell.
 pub fn is_read(socket: impl AsFd) -> bool {

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 
 /// What names may be made of. Asked only when a name needs it.
 pub trait Names {
-    /// `ServerName`, by UseCanonicalName.
+    /// `ServerName`
     fn server(&self) -> &[u8];
     /// The name in the Host header.
     fn host(&self) -> Option<&[u8]>;
-    /// The port, by UseCanonicalName.
+    /// The configured port, or else the listening one. The Host header has no say: each port would be another interpreter.
     fn port(&self) -> u16;
     /// SCRIPT_NAME with single slashes; in small letters where file names do not differ by case.
     fn script_name(&self) -> Cow<'_, [u8]>;

@@ -33,6 +33,11 @@ impl Claim<'_> {
         self.slot.entry.pid.load(Relaxed)
     }
 
+    /// Whether the process is no more, whoever holds its sockets: what it has forked may do so.
+    pub fn has_ended(&self) -> bool {
+        self.slot.entry.is_free() || self.slot.entry.serial.load(Acquire) != self.serial
+    }
+
     /// The answer begins, or will not come.
     pub fn answered(&self) {
         if !self.answered.replace(true) {
@@ -159,6 +164,19 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
     }
 }
 
+/// Whether the group has processes that take requests, or soon will, and none of them has a thread free.
+pub fn are_all_busy<'t>(slots: impl Iterator<Item = Slot<'t>>, group: u64) -> bool {
+    let mut coming = false;
+    for slot in slots.filter(|slot| slot.is_of(group)) {
+        match slot.state() {
+            State::Ready if slot.taken() < slot.entry.threads.load(Relaxed) => return false,
+            State::Ready | State::Starting | State::Reloading => coming = true,
+            _ => {}
+        }
+    }
+    coming
+}
+
 /// Wakes the request that waits for longest. Whether there is one.
 fn wake_first(queue: &Queue) -> bool {
     queue.freed.fetch_add(1, Release);
@@ -194,6 +212,13 @@ impl<'t> Place<'t> {
     /// Whether nobody has come later.
     pub fn is_last(&self) -> bool {
         self.queue.tickets.load(Acquire) == self.ticket
+    }
+
+    /// Leaves, and lets the next one look: the thread that this place has waited for is still free.
+    pub fn pass_on(self) {
+        let queue = self.queue;
+        drop(self);
+        wake_first(queue);
     }
 
     /// Waits until a thread of the group may have got free since the last look, but not longer than `pause`.

@@ -47,17 +47,11 @@ fn check_maker(stream: &UnixStream) -> io::Result<()> {
 }
 
 impl Connection {
-    /// Connects to a process. `wait` is how long a read waits, `timeout` how long a write.
+    /// Connects to a process. `wait` is how long a read or a write waits.
     ///
     /// # Errors
     /// Those of `connect`: the process is gone; or `WouldBlock`: as many connections as `listen-backlog` allows have not been accepted yet.
-    pub fn open(
-        path: &str,
-        serial: u32,
-        secret: u64,
-        (wait, timeout): (Duration, Duration),
-        buffers: (u32, u32),
-    ) -> io::Result<Self> {
+    pub fn open(path: &str, serial: u32, secret: u64, wait: Duration, buffers: (u32, u32)) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(UnixStream::from);
         let stream = Unshared::make(socket)?;
@@ -65,7 +59,7 @@ impl Connection {
         check_maker(&stream)?;
         rustix::io::ioctl_fionbio(&stream, false)?;
         stream.set_read_timeout(Some(wait).filter(|t| !t.is_zero()))?;
-        stream.set_write_timeout(Some(timeout).filter(|t| !t.is_zero()))?;
+        stream.set_write_timeout(Some(wait).filter(|t| !t.is_zero()))?;
         let (send, receive) = buffers;
         if send > 0 {
             sockopt::set_socket_send_buffer_size(&stream, send as usize)?;
@@ -105,12 +99,23 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
-    /// Sends everything. An error means that the process has not got the whole.
+    /// Sends everything. When a write has waited for its time, `go_on` is asked whether to wait on. An error means that the process has not got the
+    /// whole.
     ///
     /// # Errors
-    /// Those of `write`.
-    pub fn send(&self, message: &[u8]) -> io::Result<()> {
-        (&*self.stream).write_all(message)
+    /// Those of `write`; `WouldBlock` if it is not to wait on.
+    pub fn send(&self, message: &[u8], go_on: impl Fn() -> bool) -> io::Result<()> {
+        let mut rest = message;
+        while !rest.is_empty() {
+            match (&*self.stream).write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && go_on() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -185,7 +190,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let second = Duration::from_secs(1);
-        let open = |name: &str| Connection::open(folder.join(name).to_str().unwrap(), 1, 42, (second, second), (0, 0));
+        let open = |name: &str| Connection::open(folder.join(name).to_str().unwrap(), 1, 42, second, (0, 0));
         let _own = std::os::unix::net::UnixListener::bind(folder.join("own")).unwrap();
         assert!(open("own").is_ok());
         // Only root can be somebody else.

@@ -1,11 +1,12 @@
 //! One request and its answer on one connection.
 #![forbid(unsafe_code)]
 
+mod waiting;
+
 use std::io;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::header::HintsLeft;
@@ -18,7 +19,7 @@ use super::inbox::{Inbox, Received};
 use super::records::Source;
 use super::violation::Violation;
 use super::{Client, Halt, Then};
-use crate::httpd::{log, socket};
+use crate::httpd::log;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,9 @@ impl Outcome {
 /// How much later than `queue-timeout` a request may be given up: less is not worth a system call for each request.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
+/// How long a read or a write waits before it is asked whether the process is still there: something that it has forked may hold its sockets open.
+pub const LOOK: Duration = Duration::from_millis(300);
+
 /// What a conversation keeps to.
 pub struct Terms<'c> {
     /// `response-flush-delay`: how long to wait for more before what is there is sent to the client.
@@ -69,6 +73,8 @@ pub struct Terms<'c> {
     pub answered: &'c dyn Fn(),
     /// Who logs.
     pub source: Source<'c>,
+    /// Tells whether the process has ended.
+    pub ended: &'c dyn Fn() -> bool,
 }
 
 /// A conversation while it lasts.
@@ -163,9 +169,9 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.terms.queue.is_some_and(is_late) {
             self.hurry();
         }
-        match self.connection.send(request) {
+        match self.send(request) {
             Ok(()) => {}
-            Err(error) if is_timeout(&error) => return Outcome::TimedOut(false),
+            Err(error) if is_timeout(&error) && !(self.terms.ended)() => return Outcome::TimedOut(false),
             // Whatever the process has got is not a whole request, so it cannot have executed it.
             Err(_) => return Outcome::NotExecuted,
         }
@@ -179,6 +185,12 @@ impl<'c, C: Client> Conversation<'c, C> {
                 return outcome;
             }
         }
+    }
+
+    /// Sends as long as the process is there, and not for longer than it may be silent.
+    fn send(&self, message: &[u8]) -> io::Result<()> {
+        let (begun, silence) = (self.heard, self.terms.silence);
+        self.connection.send(message, || !(self.terms.ended)() && (silence.is_zero() || begun.elapsed() < silence))
     }
 
     /// Handles all frames that are there. Data of one read go down to the client together.
@@ -294,8 +306,10 @@ impl<'c, C: Client> Conversation<'c, C> {
         if put.is_err() {
             self.client.log(&log::ours(Level::Error, "a piece of the request body does not fit into a frame"));
         }
+        // What the client has taken to send it is not the process's silence.
+        self.heard = Instant::now();
         // Should the process be gone, the next read tells.
-        let _ = self.connection.send(&answer);
+        let _ = self.send(&answer);
         self.heard = Instant::now();
         Ok(())
     }
@@ -311,90 +325,6 @@ impl<'c, C: Client> Conversation<'c, C> {
     fn flush(&mut self) -> Result<(), Halt> {
         (self.unsent, self.unpassed) = (false, false);
         self.client.data(&[], Then::Flush)
-    }
-
-    /// Reads more. When something waits to be sent and nothing more comes, it is sent.
-    fn receive(&mut self) -> Step {
-        if self.unsent || self.unpassed {
-            match self.inbox.receive(&self.connection.stream, false) {
-                Err(error) if is_timeout(&error) => {
-                    let flushed = if self.more_soon() { Ok(()) } else { self.flush() };
-                    if let Err(halt) = flushed {
-                        return Step::Over(self.halted(halt));
-                    }
-                }
-                outcome => return self.received(outcome),
-            }
-        }
-        loop {
-            match self.inbox.receive(&self.connection.stream, true) {
-                Err(error) if is_timeout(&error) => {
-                    if let Some(outcome) = self.run_out() {
-                        return Step::Over(outcome);
-                    }
-                    self.hurry();
-                }
-                outcome => return self.received(outcome),
-            }
-        }
-    }
-
-    /// When the process must have read the request, as long as it is not known to have.
-    fn queue_deadline(&self) -> Option<Instant> {
-        self.terms.queue.filter(|_| !self.answered)
-    }
-
-    /// Whether a time is over, now that a read has waited in vain.
-    fn run_out(&mut self) -> Option<Outcome> {
-        let now = Instant::now();
-        if self.queue_deadline().is_some_and(|deadline| now >= deadline) {
-            if !socket::is_read(&self.connection.stream) {
-                return Some(Outcome::Unread);
-            }
-            self.terms.queue = None;
-        }
-        let silent = now.saturating_duration_since(self.heard);
-        (!self.terms.silence.is_zero() && silent >= self.terms.silence).then_some(Outcome::TimedOut(self.headed))
-    }
-
-    /// Lets the next read wait until something may be over.
-    fn hurry(&mut self) {
-        let silence = (!self.terms.silence.is_zero()).then(|| self.heard + self.terms.silence);
-        let until = silence.into_iter().chain(self.queue_deadline()).min();
-        let left = until.map_or(Duration::ZERO, |until| {
-            until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
-        });
-        self.connection.wait_for(Some(left));
-        self.hurried = true;
-    }
-
-    fn more_soon(&self) -> bool {
-        if self.terms.flush_delay.is_zero() {
-            return false;
-        }
-        let wait = Timespec {
-            tv_sec: self.terms.flush_delay.as_secs().try_into().unwrap_or(0),
-            tv_nsec: self.terms.flush_delay.subsec_nanos().into(),
-        };
-        let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
-        matches!(poll(&mut watched, Some(&wait)), Ok(n) if n > 0)
-    }
-
-    fn received(&mut self, outcome: io::Result<Received>) -> Step {
-        Step::Over(match outcome {
-            // Each is used, or closed with its frame, before the next one is read.
-            Ok(Received::Bytes) if self.inbox.descriptors() > limits::FILES_WAITING => {
-                self.halted(Violation::Descriptors.into())
-            }
-            Ok(Received::Bytes) => {
-                self.heard = Instant::now();
-                return Step::On;
-            }
-            Err(error) if is_timeout(&error) => Outcome::TimedOut(self.headed),
-            // Unread data at the other end of a unix socket that closes shows as a reset.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset && !self.answered => Outcome::NotExecuted,
-            Ok(Received::Closed) | Err(_) => Outcome::Lost(self.headed),
-        })
     }
 }
 

@@ -10,14 +10,13 @@ use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
 use wsgi_wire::table::{self, Refusal};
 
-use super::Client;
 use super::choice::{Claim, Now, Place, Pool};
 use super::connection::{BeginError, Connection};
-use super::conversation::{Conversation, Outcome, Terms};
+use super::conversation::{Conversation, LOOK, Outcome, Terms};
 use super::inbox::Inbox;
-use super::patience::{Lack, Limits, Over, Patience};
+use super::patience::{Lack, Over, Patience};
 use super::records::Source;
-use super::unreachable;
+use super::{Client, unreachable};
 use crate::daemons::{Group, Runtime};
 use crate::httpd::stop;
 
@@ -45,6 +44,9 @@ pub enum Undelivered {
     /// Too many wait already.
     #[error("as many requests wait for a thread as queue-size allows")]
     QueueFull,
+    /// Too many of Apache's workers are the group's already.
+    #[error("requests of the group keep as many of Apache's workers as worker-limit allows")]
+    WorkersTaken,
     /// The Apache child stops, and not gracefully.
     #[error("Apache stops")]
     Stopping,
@@ -57,7 +59,8 @@ impl Undelivered {
     /// What the client gets.
     pub fn status(&self) -> u16 {
         match self {
-            Self::NoProcess | Self::NotReady | Self::Unreachable(_) | Self::QueueFull | Self::Stopping => 503,
+            Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
+            Self::QueueFull | Self::WorkersTaken | Self::Stopping => 503,
             Self::QueueTimeout | Self::Silence => 504,
             Self::Failing | Self::TooLong => 500,
         }
@@ -76,6 +79,7 @@ impl Undelivered {
             Self::Unreachable(_) => Some(Refusal::Unreachable),
             Self::QueueTimeout | Self::Silence => Some(Refusal::QueueTimeout),
             Self::QueueFull => Some(Refusal::QueueFull),
+            Self::WorkersTaken => Some(Refusal::WorkersTaken),
             Self::Stopping | Self::TooLong => None,
         }
     }
@@ -88,7 +92,8 @@ pub struct Scratch {
     pub route: Vec<u8>,
     /// A request body that travels inline.
     pub body: Vec<u8>,
-    message: Vec<u8>,
+    /// What is sent for a request.
+    pub message: Vec<u8>,
     inbox: Inbox,
 }
 
@@ -226,9 +231,7 @@ where
     fn connect(&self, claim: &Claim<'_>) -> io::Result<Connection> {
         let runtime = self.runtime;
         let path = table::socket_path(&runtime.socket_prefix, runtime.parent, claim.index, claim.serial);
-        let Limits { queue, silence, .. } = self.group.patience;
-        let wait = queue.filter(|queue| silence.is_zero() || *queue < silence).unwrap_or(silence);
-        Connection::open(&path, claim.serial, claim.secret, (wait, silence), self.group.buffers)
+        Connection::open(&path, claim.serial, claim.secret, LOOK, self.group.buffers)
             .map_err(|error| unreachable::explained(&error, Path::new(&path)))
     }
 
@@ -247,7 +250,8 @@ where
         (self.encode)(message, facts, body, self.client)?;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
         let source = Source { process: claim.pid(), budget: &self.group.log };
-        let terms = Terms { flush_delay, queue, silence, answered: &|| claim.answered(), source };
+        let (answered, ended) = (&|| claim.answered(), &|| claim.has_ended());
+        let terms = Terms { flush_delay, queue, silence, answered, ended, source };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
         let outcome = Conversation::new(&connection, inbox, self.client, terms).run(message);
         drop(watched);

@@ -3,6 +3,7 @@
 //! Knows Apache only as [`Client`], so that a whole conversation can be tested over a socket pair.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod choice;
 pub mod connection;
 pub mod conversation;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Apache's own modules that the tests need; one that is compiled in has no file and is not loaded.
-const MODULES: [&str; 17] = [
+const MODULES: [&str; 18] = [
     "unixd",
     "authn_core",
     "authz_core",
@@ -20,6 +20,7 @@ const MODULES: [&str; 17] = [
     "headers",
     "include",
     "mime",
+    "reqtimeout",
     "rewrite",
     "setenvif",
     "status",
@@ -94,6 +95,10 @@ impl Conf<'_> {
         // One child with more threads than a test has connections, so that none is closed for want of a thread, and room
         // for the children of a graceful restart.
         text += "StartServers 1\nMaxRequestWorkers 128\nKeepAliveTimeout 30\n";
+        if apache().module("reqtimeout").is_some() {
+            // Tests that are about it say more.
+            text += "RequestReadTimeout header=0 body=0\n";
+        }
         if !matches!(mpm, Mpm::Prefork | Mpm::Itk) {
             text += "ServerLimit 4\nThreadLimit 32\nThreadsPerChild 32\nMinSpareThreads 1\nMaxSpareThreads 128\n";
         }

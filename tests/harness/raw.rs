@@ -105,6 +105,11 @@ impl Client {
         }
     }
 
+    /// Reads the head of the next answer, none of its body, and gives the status.
+    pub fn status(&mut self) -> io::Result<u16> {
+        self.head().map(|(status, _)| status)
+    }
+
     /// Reads so many bytes of whatever comes.
     pub fn read(&mut self, bytes: usize) -> io::Result<()> {
         self.stream.read_exact(&mut vec![0; bytes])

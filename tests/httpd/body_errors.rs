@@ -57,11 +57,14 @@ fn a_body_that_breaks_off_is_an_error_of_the_read_however_long_it_is() {
 fn a_client_that_is_too_slow_with_its_body_gets_408() {
     let site = site();
     for mode in MODES {
-        let mut client = site.client();
-        client.send_head("POST", &format!("{mode}/raises"), &["Content-Length: 10"]).expect("sent");
-        client.send(b"slow").expect("sent");
-        let answer = client.answer("POST").expect("an answer");
-        assert_eq!((answer.status, client.is_closed()), (408, true), "{mode}");
+        // The page that an application makes of the failure is not the answer either: Django turns it into a 500.
+        for (page, length) in [("/raises", 10), ("/catches", 10), ("/catches", 200_000)] {
+            let mut client = site.client();
+            client.send_head("POST", &format!("{mode}{page}"), &[&format!("Content-Length: {length}")]).expect("sent");
+            client.send(b"slow").expect("sent");
+            let answer = client.answer("POST").expect("an answer");
+            assert_eq!((answer.status, client.is_closed()), (408, true), "{mode}{page} {length}");
+        }
     }
     site.finish();
 }
@@ -94,6 +97,68 @@ fn chunks_beyond_the_limit_get_413() {
         // Apache may close the connection before it has read everything.
         let _ = client.send(&body);
         assert_eq!(client.answer("POST").expect("an answer").status, 413, "{mode}");
+    }
+    site.finish();
+}
+
+/// Answers CONTENT_LENGTH and the length of what can be read.
+const MEASURES: &str = r#"
+def application(environ, start_response):
+    length, body = environ.get("CONTENT_LENGTH"), environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [("%s %d" % (length, len(body))).encode()]
+"#;
+
+#[test]
+fn content_length_is_that_of_the_expanded_body_or_none() {
+    let site = Httpd::both_modes("", MEASURES)
+        .conf("<LocationMatch /(daemon|embedded)>\nSetInputFilter DEFLATE\n</LocationMatch>\nWSGIChunkedRequest On")
+        .start();
+    for mode in MODES {
+        // Read ahead as a whole, in one frame or not; and too long for that.
+        for length in [7, 50_000, 200_000, 3_000_000] {
+            let expected = if length > 1 << 20 { format!("None {length}") } else { format!("{length} {length}") };
+            let body = compressed(length);
+            let answer = site.request("POST", mode, &[("Content-Encoding", "gzip")], &body);
+            assert_eq!((answer.status, answer.text()), (200, expected), "{mode}");
+        }
+        assert_eq!(site.post(mode, b"plain").text(), "5 5", "{mode}");
+    }
+    site.finish();
+}
+
+/// So many bytes, as `gzip` writes them: not so regular that mod_deflate takes them for an attack.
+fn compressed(length: usize) -> Vec<u8> {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut random: u32 = 1;
+    let content: Vec<u8> = (0..length)
+        .map(|_| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            b'a' + (random >> 28) as u8
+        })
+        .collect();
+    let mut gzip =
+        Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip can be executed");
+    let mut stdin = gzip.stdin.take().expect("a pipe");
+    // Read meanwhile: a pipe holds less than that.
+    let writer = std::thread::spawn(move || stdin.write_all(&content));
+    let output = gzip.wait_with_output().expect("gzip ends").stdout;
+    writer.join().expect("a thread").expect("written");
+    output
+}
+
+#[test]
+fn the_408_of_mod_reqtimeout_wins_over_the_page_of_the_application() {
+    let site = Httpd::both_modes("threads=2", READING).conf("RequestReadTimeout body=1").start();
+    for mode in MODES {
+        for length in [10, 200_000] {
+            let mut client = site.client();
+            let length = format!("Content-Length: {length}");
+            client.send_head("POST", &format!("{mode}/catches"), &[&length]).expect("sent");
+            client.send(b"abc").expect("sent");
+            assert_eq!(client.answer("POST").expect("an answer").status, 408, "{mode} {length}");
+        }
     }
     site.finish();
 }

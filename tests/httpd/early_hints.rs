@@ -83,7 +83,9 @@ fn hints_do_not_replace_continue_and_are_not_for_old_clients() {
         assert!(!client.is_closed(), "the interim responses come before the body");
         client.send(b"body").expect("sent");
         let answer = client.answer("POST").expect("an answer");
-        assert_eq!((answer.text().as_str(), answer.interim.as_slice()), ("\"body\"", &[103, 100][..]), "{mode}");
+        // A small body is awaited before a process is bothered.
+        let interim = if mode == "/daemon" { [100, 103] } else { [103, 100] };
+        assert_eq!((answer.text().as_str(), answer.interim.as_slice()), ("\"body\"", &interim[..]), "{mode}");
 
         let mut old = site.client();
         old.send(format!("GET {mode}/read HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).expect("sent");

@@ -26,6 +26,18 @@ fn server_and_client_are_in_the_environ() {
 }
 
 #[test]
+fn the_scheme_of_server_name_is_that_of_the_request() {
+    for (name, scheme) in [("https://localhost", "https"), ("http://localhost", "http"), ("localhost", "http")] {
+        let site = Httpd::both_modes("", PROBE).conf(&format!("ServerName {name}")).start();
+        for mode in harness::MODES {
+            let schemes = site.ask_at(mode, "[environ['wsgi.url_scheme'], environ['REQUEST_SCHEME']]");
+            assert_eq!(schemes, json!([scheme, scheme]), "{mode} {name}");
+        }
+        site.finish();
+    }
+}
+
+#[test]
 fn request_headers_become_http_variables() {
     let site = Httpd::probe("");
     let ask = |headers: &[&str], expression: &str| {

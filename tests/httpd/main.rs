@@ -11,6 +11,7 @@ mod early_answers;
 mod early_hints;
 mod echo;
 mod embedded;
+mod ended_processes;
 mod environ;
 mod exceptions;
 mod file_wrapper;

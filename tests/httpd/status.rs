@@ -4,7 +4,7 @@ use harness::{Browser, Httpd, Mpm, PROBE, Site, alive, cannot_run, eventually, r
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const LOCATION: &str = "<Location /wsgi-status>\n    SetHandler wsgi-status\n</Location>\n\
+pub(crate) const LOCATION: &str = "<Location /wsgi-status>\n    SetHandler wsgi-status\n</Location>\n\
     <Location /server-status>\n    SetHandler server-status\n</Location>";
 
 /// A server whose group `site` can be watched.

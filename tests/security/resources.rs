@@ -1,6 +1,7 @@
 //! What one side can make another spend has a bound, and a test goes to it.
 
-use harness::{Httpd, Site};
+use harness::{Httpd, PROBE, Site};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// `/leak` takes every descriptor that there is, and keeps it.
@@ -39,5 +40,201 @@ fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     assert!(log.contains("(exhausted)") && log.len() < 8 << 10, "{log}");
     let gone = || (site.get("/slow").text() != leaking).then_some(());
     assert!(harness::eventually(Duration::from_secs(10), gone).is_some());
+    site.finish();
+}
+
+/// Interpreters of a process, the main one included: `wsgi_wire::limits::INTERPRETERS`.
+const INTERPRETERS: usize = 64;
+
+/// Counts the interpreters of the process: `_interpreters` and its older name know.
+const COUNT: &str =
+    "len(__import__('_interpreters'%20if%20sys.version_info%3E=(3,13)else'_xxsubinterpreters').list_all())";
+
+/// Two applications in each mode, so that none has the main interpreter for itself.
+fn two_applications(application_group: &str) -> Httpd {
+    Httpd::builder()
+        .app("site.wsgi", PROBE)
+        .conf(&format!(
+            "WSGIDaemonProcess site threads=2\nUseCanonicalName Off\n\
+             WSGIScriptAlias /daemon {{apps}}/site.wsgi process-group=site {application_group}\n\
+             WSGIScriptAlias /other {{apps}}/site.wsgi process-group=site\n\
+             WSGIScriptAlias /embedded {{apps}}/site.wsgi {application_group}"
+        ))
+        .start()
+}
+
+#[test]
+fn the_port_of_a_host_header_makes_no_interpreter() {
+    for application_group in ["", "application-group=%{SERVER}"] {
+        let site = two_applications(application_group);
+        for mode in harness::MODES {
+            let path = format!("{mode}?{COUNT}");
+            let ask = |host: &str| site.request("GET", &path, &[("Host", host)], b"").json();
+            let before = ask(&format!("localhost:{}", site.port()));
+            for port in 1001..1012 {
+                assert_eq!(ask(&format!("localhost:{port}")), before, "{mode} {application_group}");
+            }
+            let name = site.ask_at(mode, "environ['mod_wsgi.application_group']");
+            let expected = if application_group.is_empty() { format!("|{mode}") } else { String::new() };
+            assert_eq!(name, json!(format!("localhost:{}{expected}", site.port())));
+        }
+        site.finish();
+    }
+}
+
+#[test]
+fn where_a_client_names_application_groups_there_is_a_bound_on_interpreters_and_one_record_about_it() {
+    let site = two_applications("application-group=%{HOST}");
+    for mode in harness::MODES {
+        let answers: Vec<u16> = (0..INTERPRETERS + 5)
+            .map(|n| site.request("GET", &format!("{mode}?1"), &[("Host", &format!("h{n}.test"))], b"").status)
+            .collect();
+        assert!(answers[..INTERPRETERS - 4].iter().all(|status| *status == 200), "{mode} {answers:?}");
+        assert!(answers[INTERPRETERS..].iter().all(|status| *status == 503), "{mode} {answers:?}");
+        let path = format!("{mode}?{COUNT}");
+        let count = site.request("GET", &path, &[("Host", "h0.test")], b"").json();
+        assert!(count.as_u64().is_some_and(|n| n <= INTERPRETERS as u64), "{mode}: {count}");
+    }
+    assert_eq!(site.log.records_with("interpreters and makes no more").len(), 2, "one for each process");
+    site.finish();
+}
+
+/// Answers `/endless` with content that never ends.
+const ENDLESS: &str = r#"
+import time
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] != "/endless":
+        return [b"hello"]
+    def content():
+        while True:
+            yield b"x" * 1000
+            time.sleep(0.1)
+    return content()
+"#;
+
+#[test]
+fn one_group_never_keeps_all_workers_of_apache() {
+    let site = Httpd::builder()
+        .app("site.wsgi", ENDLESS)
+        .file("htdocs/page.txt", "static")
+        .conf(
+            "ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nMinSpareThreads 1\nMaxSpareThreads 16\n\
+             WSGIDaemonProcess one threads=20 queue-size=4\nWSGIDaemonProcess two threads=1\n\
+             WSGIScriptAlias /one {apps}/site.wsgi process-group=one application-group=%{GLOBAL}\n\
+             WSGIScriptAlias /two {apps}/site.wsgi process-group=two application-group=%{GLOBAL}",
+        )
+        .start();
+    assert_eq!(site.get("/one").text(), "hello", "it has started");
+    let mut clients: Vec<_> = (0..20).map(|_| site.client()).collect();
+    for client in &mut clients {
+        client.send_head("GET", "/one/endless", &["Connection: close"]).expect("sent");
+    }
+    let statuses: Vec<u16> = clients.iter_mut().map(|client| client.status().expect("a status")).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 12, "three fourths of 16: {statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    assert_eq!(site.get("/two").text(), "hello");
+    assert_eq!(site.get("/page.txt").text(), "static");
+    let refused = site.get("/one");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    site.log.wait_for("worker-limit");
+    drop(clients);
+    harness::eventually(std::time::Duration::from_secs(20), || (site.get("/one").status == 200).then_some(()))
+        .expect("workers come back when their clients have gone");
+    site.finish();
+}
+
+#[test]
+fn a_group_has_the_workers_that_it_is_given() {
+    for (limit, expected) in [("worker-limit=1", [200, 503]), ("worker-limit=0", [200, 200])] {
+        let site = Httpd::site(&format!("threads=5 {limit}"), ENDLESS).start();
+        let mut clients = [site.client(), site.client()];
+        let statuses = clients.each_mut().map(|client| {
+            client.send_head("GET", "/endless", &[]).expect("sent");
+            client.status().expect("a status")
+        });
+        assert_eq!(statuses, expected, "{limit}");
+        drop(clients);
+        site.finish();
+    }
+}
+
+/// Answers `/read` with the length of the body, `/lines` with its lines as they come, and anything else with a greeting.
+const READS: &str = r#"
+def application(environ, start_response):
+    input, page = environ["wsgi.input"], environ["PATH_INFO"]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if page == "/lines":
+        return iter(input.readline, b"")
+    return [str(len(input.read())).encode() if page == "/read" else b"hello"]
+"#;
+
+#[test]
+fn clients_that_stop_in_their_bodies_keep_nobody_out() {
+    let site = Httpd::site("threads=3", READS).conf("WSGIChunkedRequest On\nTimeout 60").start();
+    assert_eq!(site.get("/").text(), "hello");
+    for (headers, sent) in [
+        (&["Content-Length: 100", "Expect: 100-continue"][..], &b""[..]),
+        (&["Content-Length: 70000", "Expect: 100-continue"], b""),
+        (&["Content-Length: 5000000", "Expect: 100-continue"], b""),
+        (&["Content-Length: 100"], b"some"),
+        (&["Content-Length: 70000"], b"some"),
+        (&["Content-Length: 5000000"], b"some"),
+        (&["Transfer-Encoding: chunked"], b"4\r\nsome\r\n"),
+    ] {
+        let mut clients: Vec<_> = (0..9).map(|_| site.client()).collect();
+        for client in &mut clients {
+            client.send_head("POST", "/read", headers).expect("sent");
+            client.send(sent).expect("sent");
+        }
+        for _ in 0..20 {
+            assert_eq!(site.get("/").text(), "hello", "{headers:?}");
+        }
+    }
+    site.finish();
+}
+
+#[test]
+fn a_body_that_comes_slowly_takes_no_thread_until_it_is_there() {
+    // One thread: who had it would keep out everybody.
+    let site = Httpd::site("threads=1", READS).start();
+    for length in [100, 70_000, 300_000] {
+        for expect in [&["Expect: 100-continue"][..], &[]] {
+            if length > 65_536 && !expect.is_empty() {
+                continue;
+            }
+            let mut client = site.client();
+            let announced = format!("Content-Length: {length}");
+            let headers = [&[&*announced], expect].concat();
+            client.send_head("POST", "/read", &headers).expect("sent");
+            if !expect.is_empty() {
+                assert!(client.answers().expect("100 Continue"));
+            }
+            client.send(&vec![b'x'; length - 10]).expect("sent");
+            assert_eq!(site.get("/").text(), "hello", "{headers:?}");
+            client.send(&[b'x'; 10]).expect("sent");
+            let answer = client.answer("POST").expect("an answer");
+            assert_eq!(answer.text(), length.to_string());
+            assert_eq!(answer.interim.len(), expect.len(), "{headers:?}");
+        }
+    }
+    site.finish();
+}
+
+#[test]
+fn a_client_may_wait_for_an_answer_before_it_sends_the_rest_of_a_body() {
+    let site = Httpd::both_modes("threads=2", READS).conf("WSGIChunkedRequest On").start();
+    for mode in harness::MODES {
+        let mut client = site.client();
+        client.send_head("POST", &format!("{mode}/lines"), &["Transfer-Encoding: chunked"]).expect("sent");
+        for line in ["one\n", "two\n"] {
+            client.send(format!("4\r\n{line}\r\n").as_bytes()).expect("sent");
+            if line == "one\n" {
+                assert_eq!(client.status().expect("a status"), 200, "{mode}");
+            }
+            client.read("4\r\none\n\r\n".len()).expect("an answer to this line");
+        }
+    }
     site.finish();
 }

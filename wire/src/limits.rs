@@ -8,6 +8,14 @@ pub const FRAME: usize = 16 << 20;
 /// bothers the daemon, so that a slow upload of a form never holds a Python thread.
 pub const INLINE_BODY: usize = 64 << 10;
 
+/// How much of a longer body, or of one of unknown length, an Apache child reads before it bothers a process, as long as the client keeps sending: what
+/// ordinary uploads need. The rest of a longer one streams.
+pub const SPOOL: usize = 1 << 20;
+
+/// The most that all requests of one Apache child may have read ahead in sum; beyond it bodies stream from the beginning. As many usual uploads as a
+/// child has threads for, and bearable for each of a few dozen children.
+pub const SPOOLED: usize = 64 << 20;
+
 /// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
 pub const PULL: u32 = 1 << 20;
 
@@ -36,6 +44,11 @@ pub const DISCARDED_BODY: usize = 256 << 10;
 
 /// Routes one connection may announce. A connection that needs more is closed by the child and replaced.
 pub const ROUTES: u16 = 1024;
+
+/// Interpreters of one process, the main one included, unless the configuration itself has more script aliases, imported scripts and virtual hosts than
+/// that. None is ever given back, and each loads its application again (some 7 MiB for an empty one): where the name of an application group
+/// depends on the request (`%{HOST}`, `%{ENV:…}`, `%{RESOURCE}` of an alias by pattern), clients must not decide how many there are.
+pub const INTERPRETERS: u32 = 64;
 
 /// The longest log record that travels, message and traceback together: with what stands around them it fits into one message of a socket with the
 /// system's usual buffer (208 KiB on Linux). What is longer travels as several records.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::codec::{byte_enum, digest};
 pub use ending::{Ending, Failure};
-pub use group::{Group, Queue, Refusal};
+pub use group::{Group, Places, Queue, Refusal};
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;

@@ -50,6 +50,12 @@ fn detail(words: &[String], service: &str) -> Option<String> {
     pairs(words).find(|(name, _)| *name == service).map(|(_, value)| value.to_owned())
 }
 
+/// How many of Apache's workers the application's requests may keep. Beside it there are only static files and the status: a tenth is enough for them,
+/// and what the application can execute at once is never less.
+pub fn worker_limit(workers: u64, capacity: u64) -> u64 {
+    workers.saturating_sub((workers / 10).max(1)).max(capacity).max(1)
+}
+
 /// The programs beside the application.
 pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanError> {
     let chosen = &context.options.services;

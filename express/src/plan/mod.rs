@@ -215,13 +215,16 @@ impl Context<'_> {
         let Options { capacity, monitoring, proxying, .. } = self.options;
         let mpm = installation.mpm(&capacity.server_mpm)?;
         let requests = u64::from(capacity.processes.unwrap_or(1)) * u64::from(capacity.threads);
-        let hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(self, label));
+        let mut hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(self, label));
         let sizes = match &hosting {
             Some(Hosting { place: Place::Embedded { .. }, .. }) => {
                 Sizes::embedded(mpm, capacity.processes.unwrap_or(1).into(), capacity.threads.into())
             }
             _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), capacity.fractions()),
         };
+        if let Some(Hosting { place: Place::Daemons { settings, .. }, .. }) = &mut hosting {
+            settings.push(("worker-limit", daemon::worker_limit(sizes.max_workers, requests).to_string()));
+        }
         let mut server = Server {
             pid_file: self.here.absolute_or(self.options.layout.pid_file.as_deref(), || self.root.join("httpd.pid")),
             run_as: RunAs { user: account.user.clone(), group: account.group.clone() },

@@ -111,6 +111,7 @@ fn terms() -> Terms<'static> {
         queue: None,
         silence: Duration::from_millis(150),
         answered: &|| {},
+        ended: &|| false,
         source: Source { process: 1, budget: &BUDGET },
     }
 }
@@ -336,6 +337,36 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
     let (outcome, took) = queue(true);
     assert_eq!(outcome, Outcome::TimedOut(false));
     assert!(took >= Duration::from_millis(150), "{took:?}");
+}
+
+#[test]
+fn when_the_process_has_ended_nobody_waits_for_what_still_holds_its_sockets() {
+    let ends_after = |read: usize, said: Vec<u8>| {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        ours.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let connection = Connection::over(ours, 1, 2);
+        let looks = std::cell::Cell::new(0);
+        let ended = || {
+            looks.set(looks.get() + 1);
+            let last = looks.get() == 2;
+            if last {
+                // It has read this much of the request, and said this, at the last moment.
+                (&theirs).read_exact(&mut vec![0; read]).unwrap();
+                (&theirs).write_all(&said).unwrap();
+            }
+            looks.get() >= 2
+        };
+        let terms = Terms { silence: Duration::from_secs(60), ended: &ended, ..terms() };
+        let mut client = Recorder::default();
+        let outcome = Conversation::new(&connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
+        theirs.flush().unwrap();
+        (outcome, client.events)
+    };
+    assert_eq!(ends_after(0, Vec::new()).0, Outcome::NotExecuted);
+    assert_eq!(ends_after(REQUEST.len(), Vec::new()).0, Outcome::Lost(false));
+    assert_eq!(ends_after(REQUEST.len(), head(200)).0, Outcome::Lost(true));
+    let whole = ends_after(REQUEST.len(), [head(200), data("all"), end(End::Complete)].concat());
+    assert_eq!(whole, (Outcome::Complete, vec!["head 200".into(), "all End".into()]));
 }
 
 #[test]

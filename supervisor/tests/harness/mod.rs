@@ -378,6 +378,7 @@ fn daemon(name: &str) -> Daemon {
         server_metrics: false,
         interpreters: vec![],
         sole_application: false,
+        interpreter_limit: wsgi_wire::limits::INTERPRETERS,
         free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,

@@ -22,6 +22,39 @@ pub struct Queue {
     pub looked: AtomicU64,
 }
 
+/// Places that requests take, up to a limit that each of them names. Only Apache counts here.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct Places {
+    taken: AtomicU32,
+}
+
+impl Places {
+    /// Takes one, unless `limit` are taken already. Says whether it does.
+    pub fn take(&self, limit: u32) -> bool {
+        let takes = self.taken.fetch_add(1, Relaxed) < limit;
+        if !takes {
+            self.give_back();
+        }
+        takes
+    }
+
+    /// The other half of [`take`](Self::take).
+    pub fn give_back(&self) {
+        // It may be counted anew meanwhile, because an Apache child has died; it is never less than none.
+        let _ = self.taken.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// How many are taken.
+    pub fn taken(&self) -> u32 {
+        self.taken.load(Relaxed)
+    }
+
+    fn forget(&self) {
+        self.taken.store(0, Relaxed);
+    }
+}
+
 byte_enum! {
     /// Why a request was given to no process.
     pub enum Refusal {
@@ -35,6 +68,8 @@ byte_enum! {
         QueueTimeout = 3,
         /// As many requests as may wait were waiting already.
         QueueFull = 4,
+        /// The group had as many of Apache's workers as it may have.
+        WorkersTaken = 5,
     }
 }
 
@@ -55,6 +90,7 @@ impl Refusal {
             Self::Unreachable => "unreachable",
             Self::QueueTimeout => "queue_timeout",
             Self::QueueFull => "queue_full",
+            Self::WorkersTaken => "worker_limit",
         }
     }
 }
@@ -70,6 +106,10 @@ pub struct Group {
     failing: AtomicU32,
     /// Its waiting requests.
     pub queue: Queue,
+    /// Apache's workers that have a request of the group in hand, whatever it waits for.
+    pub workers: Places,
+    /// Requests that processes have, or are given, before their bodies are all there.
+    pub uploads: Places,
     classes: [AtomicU64; 5],
     latency: Histogram,
     /// How long requests have waited that did not get a process at once.
@@ -132,8 +172,15 @@ impl Group {
         self.failing.store(failing.into(), Relaxed);
     }
 
+    /// Begins to count anew what Apache counts, because a child has died with some of it.
+    pub fn forget_places(&self) {
+        self.workers.forget();
+        self.uploads.forget();
+    }
+
     fn occupy(&self, key: u64) {
         self.set_failing(false);
+        self.forget_places();
         self.queue.waiting.store(0, Relaxed);
         self.classes.iter().chain(&self.refused).for_each(|counter| counter.store(0, Relaxed));
         self.latency.clear();
@@ -188,6 +235,18 @@ mod tests {
         assert!(std::ptr::eq(third[0], first[0]) && std::ptr::eq(third[1], second[0]));
         assert_eq!(third[0].endings.count(reload), 0);
         assert!(assign(&[b"a", b"b", b"c", b"d"], 4).is_none());
+    }
+
+    #[test]
+    fn no_more_places_are_taken_than_there_are() {
+        let places = Places::default();
+        let take = |limit| places.take(limit);
+        assert_eq!([take(2), take(2), take(2), take(3)], [true, true, false, true]);
+        (0..4).for_each(|_| places.give_back());
+        assert_eq!(places.taken(), 0, "one was counted anew in between");
+        assert!(take(1) && !take(1));
+        places.forget();
+        assert!(take(1));
     }
 
     #[test]

@@ -1,0 +1,262 @@
+//! What of a request's body is read before a process is bothered with the request: a client that is slow with it then holds a worker of Apache, of which
+//! there are many, and no Python thread.
+//!
+//! A body of up to [`limits::INLINE_BODY`] is awaited. A longer one, or one of unknown length, is read up to [`limits::SPOOL`] for as long as the client
+//! keeps sending. What is not all there by then streams: the process pulls the rest. Requests that do so never have all threads of a group, so
+//! that clients that stop in the midst of a body keep nobody else out.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use wsgi_wire::limits;
+
+use super::client::HttpClient;
+use crate::daemons::Group;
+use crate::httpd::body::Taken;
+use crate::httpd::shared::SharedTable;
+use crate::httpd::stop;
+use crate::policy::acceptance::BodyLength;
+use crate::relay::admission::Admission;
+use crate::relay::choice::{self, Place};
+use crate::relay::delivery::Undelivered;
+use crate::relay::patience::{Lack, Over, Patience};
+
+/// How the body goes to the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Travel {
+    /// There is none.
+    Empty,
+    /// In the request's frame.
+    Inline,
+    /// Piece by piece, but all of it, so many bytes, is here.
+    Spooled(u64),
+    /// Piece by piece; so long, if the client has announced that.
+    Pulled(Option<u64>),
+}
+
+/// How long a client may pause before its request takes a thread although the body is not all there: it may wait for an answer to what it has sent.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// How much is asked for at a time.
+const STEP: usize = 64 << 10;
+
+/// What all requests of this Apache child have read ahead.
+static SPOOLED: AtomicUsize = AtomicUsize::new(0);
+
+/// The beginning of a body, in memory that is counted, and handed out from its front.
+#[derive(Debug, Default)]
+pub struct Spool {
+    bytes: Vec<u8>,
+    at: usize,
+    counted: usize,
+}
+
+impl Spool {
+    /// What is left of it.
+    pub fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// Moves up to `max` bytes to the end of `out`.
+    pub fn give(&mut self, max: usize, out: &mut Vec<u8>) {
+        if self.at == 0 && out.is_empty() && self.bytes.len() <= max {
+            std::mem::swap(&mut self.bytes, out);
+        } else {
+            let end = self.at + max.min(self.left());
+            out.extend_from_slice(&self.bytes[self.at..end]);
+            self.at = end;
+        }
+        if self.left() == 0 {
+            *self = Self::default();
+        }
+    }
+
+    /// Counts what has come. Whether there may be more: of this body, and of all.
+    fn settle(&mut self) -> bool {
+        let new = self.bytes.len() - self.counted;
+        self.counted += new;
+        SPOOLED.fetch_add(new, Relaxed) + new <= limits::SPOOLED && self.bytes.len() <= limits::SPOOL
+    }
+}
+
+impl From<Vec<u8>> for Spool {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut spool = Self { bytes, ..Self::default() };
+        spool.settle();
+        spool
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        SPOOLED.fetch_sub(self.counted, Relaxed);
+    }
+}
+
+/// Reads ahead for a process of a group, into `inline` what is short. A client that breaks off is the application's to know: it reads what there is, and
+/// then the error.
+///
+/// # Errors
+/// [`Undelivered`]: no thread may be taken in time.
+pub fn read(
+    client: &mut HttpClient<'_, '_>,
+    group: &Group,
+    table: Option<SharedTable>,
+    length: BodyLength,
+    inline: &mut Vec<u8>,
+) -> Result<Travel, Undelivered> {
+    let expects_continue = client.request().headers_in().get(c"Expect").is_some();
+    match length {
+        BodyLength::Known(0) => Ok(Travel::Empty),
+        BodyLength::Known(known) if known <= limits::INLINE_BODY as u64 => {
+            if expects_continue {
+                // The client is told to send when a thread could take the request, and sends to us.
+                await_thread(group, table)?;
+            }
+            Ok(await_all(client, known, inline))
+        }
+        // An answer may make the body superfluous: the application decides by reading.
+        length if expects_continue => stream(client, group, length),
+        length => read_steadily(client, group, length, inline),
+    }
+}
+
+/// Nothing is read ahead.
+pub fn unread(length: BodyLength) -> Travel {
+    if length == BodyLength::Known(0) { Travel::Empty } else { Travel::Pulled(known(length)) }
+}
+
+/// Reads ahead in embedded mode, where the thread is Apache's own: for the sake of a length that only shows when an input filter has seen all.
+pub fn read_whole(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Travel {
+    match length {
+        BodyLength::Known(0) => Travel::Empty,
+        BodyLength::Known(known) => await_all(client, known, inline),
+        BodyLength::Chunked => Travel::Pulled(None),
+    }
+}
+
+/// Waits for the whole of a body. Input filters may make it longer than announced.
+fn await_all(client: &mut HttpClient<'_, '_>, announced: u64, inline: &mut Vec<u8>) -> Travel {
+    while inline.len() <= limits::SPOOL {
+        match client.read_ahead(STEP, inline, true) {
+            Some(Taken::End) if inline.len() <= limits::INLINE_BODY => return Travel::Inline,
+            Some(Taken::End) => {
+                let length = inline.len() as u64;
+                client.put_back(std::mem::take(inline).into());
+                return Travel::Spooled(length);
+            }
+            Some(_) => {}
+            None => break,
+        }
+    }
+    client.put_back(std::mem::take(inline).into());
+    Travel::Pulled(Some(announced))
+}
+
+fn read_steadily(
+    client: &mut HttpClient<'_, '_>,
+    group: &Group,
+    length: BodyLength,
+    inline: &mut Vec<u8>,
+) -> Result<Travel, Undelivered> {
+    let (mut spool, mut taken) = (Spool::default(), Some(Taken::Nothing));
+    while !matches!(taken, None | Some(Taken::End)) && spool.settle() {
+        taken = client.read_ahead(STEP, &mut spool.bytes, false);
+        if taken == Some(Taken::Nothing) {
+            if group.has_room_for_upload() && client.pauses(PAUSE) {
+                break;
+            }
+            taken = client.read_ahead(STEP, &mut spool.bytes, true);
+        }
+    }
+    let read = spool.left();
+    if taken == Some(Taken::End) && read <= limits::INLINE_BODY {
+        std::mem::swap(inline, &mut spool.bytes);
+        return Ok(Travel::Inline);
+    }
+    client.put_back(spool);
+    match taken {
+        Some(Taken::End) => Ok(Travel::Spooled(read as u64)),
+        Some(_) => stream(client, group, length),
+        // There is nothing more to wait for.
+        None => Ok(Travel::Pulled(known(length))),
+    }
+}
+
+fn known(length: BodyLength) -> Option<u64> {
+    match length {
+        BodyLength::Known(length) => Some(length),
+        BodyLength::Chunked => None,
+    }
+}
+
+/// Lets a process have the request before its body is there, when it may.
+fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) -> Result<Travel, Undelivered> {
+    let mut patience = Patience::new(Instant::now(), group.patience);
+    loop {
+        if let Some(place) = Admission::new(&group.record.uploads, group.upload_limit()) {
+            client.holds(place);
+            return Ok(Travel::Pulled(known(length)));
+        }
+        std::thread::sleep(pause(&mut patience)?);
+    }
+}
+
+/// Waits until a process of the group has a thread that could take a request, or there is no process that could get one.
+fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), Undelivered> {
+    let Some(table) = table else { return Ok(()) };
+    let mut patience = Patience::new(Instant::now(), group.patience);
+    let mut place: Option<Place<'_>> = None;
+    while choice::are_all_busy(table.slots(group.pages), group.key) {
+        if place.is_none() && choice::waiting(&group.record.queue) >= group.queue_size {
+            return Err(Undelivered::QueueFull);
+        }
+        let pause = pause(&mut patience)?;
+        place.get_or_insert_with(|| Place::take(&group.record.queue)).wait(pause);
+    }
+    if let Some(place) = place {
+        place.pass_on();
+    }
+    Ok(())
+}
+
+fn pause(patience: &mut Patience) -> Result<Duration, Undelivered> {
+    if stop::has_begun() {
+        return Err(Undelivered::Stopping);
+    }
+    patience.pause(Instant::now(), Lack::Threads, true).map_err(|over| match over {
+        Over::Queue => Undelivered::QueueTimeout,
+        Over::Silence | Over::Connect => Undelivered::Silence,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_gives_its_bytes_in_order_and_is_counted_as_long_as_it_has_some() {
+        let mut spool = Spool::default();
+        spool.bytes.extend_from_slice(b"abcdef");
+        assert!(spool.settle());
+        let before = SPOOLED.load(Relaxed);
+        let mut out = b"x".to_vec();
+        spool.give(2, &mut out);
+        spool.give(3, &mut out);
+        assert_eq!((out.as_slice(), spool.left()), (&b"xabcde"[..], 1));
+        spool.give(3, &mut out);
+        assert_eq!((out.as_slice(), SPOOLED.load(Relaxed)), (&b"xabcdef"[..], before - 6));
+        let (mut whole, mut out) = (Spool::from(b"abc".to_vec()), Vec::new());
+        whole.give(3, &mut out);
+        assert_eq!((out.as_slice(), whole.left()), (&b"abc"[..], 0));
+    }
+
+    #[test]
+    fn there_is_a_bound_for_one_body() {
+        let mut spool = Spool { bytes: vec![0; limits::SPOOL], ..Spool::default() };
+        assert!(spool.settle(), "it may end here");
+        spool.bytes.push(0);
+        assert!(!spool.settle());
+    }
+}
