@@ -132,6 +132,8 @@ fn main() {
         .generate_comments(false)
         .merge_extern_blocks(true)
         .use_core()
+        // `rust-version` in Cargo.toml: later releases know lints that it does not.
+        .rust_target(bindgen::RustTarget::stable(85, 0).expect("bindgen knows Rust 1.85"))
         .rust_edition(bindgen::RustEdition::Edition2024)
         .wrap_static_fns(true)
         .wrap_static_fns_path(out.join("statics"))
