@@ -1,8 +1,8 @@
 //! What of a request's body is read before a process is bothered with the request: a client that is slow with it then holds a worker of Apache, of which
 //! there are many, and no Python thread.
 //!
-//! A body of up to [`limits::INLINE_BODY`] is awaited. A longer one, or one of unknown length, is read up to [`limits::SPOOL`] for as long as the client
-//! keeps sending. What is not all there by then streams: the process pulls the rest. Requests that do so never have all threads of a group, so
+//! A body of up to [`limits::INLINE_BODY`] is read as a whole, a longer one, or one of unknown length, up to [`limits::SPOOL`], both for as long as the
+//! client keeps sending. What is not all there by then streams: the process pulls the rest. Requests that do so never have all threads of a group, so
 //! that clients that stop in the midst of a body keep nobody else out.
 #![forbid(unsafe_code)]
 
@@ -109,12 +109,12 @@ pub fn read(
     let expects_continue = client.request().headers_in().get(c"Expect").is_some();
     match length {
         BodyLength::Known(0) => Ok(Travel::Empty),
-        BodyLength::Known(known) if known <= limits::INLINE_BODY as u64 => {
+        BodyLength::Known(short) if short <= limits::INLINE_BODY as u64 => {
             if expects_continue {
                 // The client is told to send when a thread could take the request, and sends to us.
                 await_thread(group, table)?;
             }
-            Ok(await_all(client, known, inline))
+            await_short(client, group, length, inline)
         }
         // An answer may make the body superfluous: the application decides by reading.
         length if expects_continue => stream(client, group, length),
@@ -131,13 +131,36 @@ pub fn unread(length: BodyLength) -> Travel {
 pub fn read_whole(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Travel {
     match length {
         BodyLength::Known(0) => Travel::Empty,
-        BodyLength::Known(known) => await_all(client, known, inline),
+        BodyLength::Known(_) => await_all(client, length, inline),
         BodyLength::Chunked => Travel::Pulled(None),
     }
 }
 
+/// Waits for the whole of a short body, unless its client pauses while its request may have a thread: the application may answer without the body
+/// (401, 404, 413), and such an answer does not wait for it (RFC 9112, 9.3).
+fn await_short(
+    client: &mut HttpClient<'_, '_>,
+    group: &Group,
+    length: BodyLength,
+    inline: &mut Vec<u8>,
+) -> Result<Travel, Undelivered> {
+    loop {
+        match client.read_ahead(STEP, inline, false) {
+            Some(Taken::End) if inline.len() <= limits::INLINE_BODY => return Ok(Travel::Inline),
+            Some(Taken::Some) if inline.len() <= limits::INLINE_BODY => {}
+            Some(Taken::Nothing) if group.has_room_for_upload() && client.pauses(PAUSE) => {
+                client.put_back(std::mem::take(inline).into());
+                return stream(client, group, length);
+            }
+            Some(Taken::Nothing) if client.read_ahead(STEP, inline, true) == Some(Taken::Some) => {}
+            // The end, or a failure; or a filter has made it longer.
+            _ => return Ok(await_all(client, length, inline)),
+        }
+    }
+}
+
 /// Waits for the whole of a body. Input filters may make it longer than announced.
-fn await_all(client: &mut HttpClient<'_, '_>, announced: u64, inline: &mut Vec<u8>) -> Travel {
+fn await_all(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Travel {
     while inline.len() <= limits::SPOOL {
         match client.read_ahead(STEP, inline, true) {
             Some(Taken::End) if inline.len() <= limits::INLINE_BODY => return Travel::Inline,
@@ -151,7 +174,7 @@ fn await_all(client: &mut HttpClient<'_, '_>, announced: u64, inline: &mut Vec<u
         }
     }
     client.put_back(std::mem::take(inline).into());
-    Travel::Pulled(Some(announced))
+    Travel::Pulled(known(length))
 }
 
 fn read_steadily(

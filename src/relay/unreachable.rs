@@ -17,14 +17,14 @@ pub fn explained(error: &io::Error, path: &Path) -> io::Error {
     let own = rustix::process::geteuid().as_raw();
     let reason = match fs::symlink_metadata(path) {
         Ok(found) if found.uid() != own => format!(
-            "the socket {socket} is for {}, and this Apache child runs as {}: socket-user of the group has to name the latter",
+            "the socket {socket} is for {}, and this Apache child runs as {} ({error}): socket-user of the group has to name the latter",
             shown(found.uid()),
             shown(own)
         ),
         Ok(_) => format!("the socket {socket} is for {} and the system denies it nevertheless: {error}", shown(own)),
         Err(_) => format!(
-            "{}, who this Apache child runs as, may not enter a folder above the socket {socket}: change its permissions, or name another place \
-             with WSGISocketPrefix",
+            "{}, who this Apache child runs as, may not enter a folder above the socket {socket} ({error}): change its permissions, or name \
+             another place with WSGISocketPrefix",
             shown(own)
         ),
     };

@@ -17,7 +17,7 @@ fn an_answer_does_not_wait_for_the_body_of_its_request() {
         .start();
     for mode in MODES {
         for page in ["/created", "/missing", "/forbidden"] {
-            for framing in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
+            for framing in ["Content-Length: 10", "Content-Length: 100000", "Transfer-Encoding: chunked"] {
                 for headers in [&[framing][..], &[framing, "Accept-Encoding: gzip"]] {
                     let mut client = site.client();
                     client.send_head("POST", &format!("{mode}{page}"), headers).expect("sent");
@@ -36,15 +36,16 @@ fn an_answer_does_not_wait_for_the_body_of_its_request() {
 fn a_connection_whose_body_comes_after_the_answer_is_kept() {
     let site = Httpd::both_modes("threads=2", ANSWERS).start();
     for mode in MODES {
-        let mut client = site.client();
-        client.send_head("POST", &format!("{mode}/created"), &["Content-Length: 100000"]).expect("sent");
-        assert_eq!(client.answer("POST").expect("an answer").status, 201, "{mode}");
-        client.send(&[b'x'; 100_000]).expect("sent");
-        assert_eq!(
-            client.exchange("GET", &format!("{mode}/missing"), &[], b"").expect("an answer").status,
-            404,
-            "{mode}"
-        );
+        for length in [10, 100_000] {
+            let mut client = site.client();
+            client
+                .send_head("POST", &format!("{mode}/created"), &[&format!("Content-Length: {length}")])
+                .expect("sent");
+            assert_eq!(client.answer("POST").expect("an answer").status, 201, "{mode} {length}");
+            client.send(&vec![b'x'; length]).expect("sent");
+            let next = client.exchange("GET", &format!("{mode}/missing"), &[], b"").expect("an answer");
+            assert_eq!(next.status, 404, "{mode} {length}");
+        }
     }
     site.finish();
 }

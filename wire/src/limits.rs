@@ -5,7 +5,7 @@
 pub const FRAME: usize = 16 << 20;
 
 /// The largest request body that travels inside the `Request` frame. Up to here the Apache child reads the body before it
-/// bothers the daemon, so that a slow upload of a form never holds a Python thread.
+/// bothers the daemon, so that the upload of a form holds no Python thread as long as its client keeps sending.
 pub const INLINE_BODY: usize = 64 << 10;
 
 /// How much of a longer body, or of one of unknown length, an Apache child reads before it bothers a process, as long as the client keeps sending: what
