@@ -55,7 +55,7 @@ pub const INTERPRETERS: u32 = 64;
 pub const LOG_RECORD: usize = 128 << 10;
 
 /// The longest encoded log record: the text, and names of logger, file, groups and request.
-pub const LOG_MESSAGE: usize = LOG_RECORD + (32 << 10);
+pub const LOG_MESSAGE: usize = LOG_RECORD + (40 << 10);
 
 /// The most lines of one record that become records of their own. What follows them stays together in one: else a message of line ends only would
 /// cost a hundred times its length in time stamps.
