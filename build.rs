@@ -28,7 +28,7 @@ const FUNCTIONS: &[&str] = &[
     // APR
     "apr_(time_exp_lt|palloc|pstrmemdup|stat|strerror)",
     "apr_pool_(cleanup_kill|cleanup_register|cleanup_null|pre_cleanup_register)",
-    "apr_(pool_create_ex|pool_destroy|date_parse_http|rfc822_date)",
+    "apr_(pool_create_ex|pool_destroy|pool_parent_get|date_parse_http|rfc822_date)",
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",
     "apr_optional_hook_add",

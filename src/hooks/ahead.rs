@@ -113,6 +113,8 @@ pub fn read(
             if expects_continue {
                 // The client is told to send when a thread could take the request, and sends to us.
                 await_thread(group, table)?;
+                // Reading nothing says so. A failure shows when the body is read.
+                client.read_ahead(0, inline, true);
             }
             await_short(client, group, length, inline)
         }

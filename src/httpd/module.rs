@@ -119,7 +119,9 @@ unsafe extern "C" fn post_config(
         // SAFETY: httpd hands over the pool of the configuration, that of the logs, a temporary one, and the main server.
         let (pconf, plog, ptemp, server) =
             unsafe { (Pool::from_raw(pconf), Pool::from_raw(plog), Pool::from_raw(ptemp), Server::from_raw(server)) };
-        *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(BeforeEnd::register(plog, hooks::logs_end));
+        // The program that the main server's log is piped to belongs to another pool than `plog`, of the same parent, and ends before that.
+        let logs = BeforeEnd::register(plog.parent(), hooks::logs_end);
+        *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(logs);
         pconf.at_end(configuration_ends);
         hooks::post_config(pconf, ptemp, server).code()
     })

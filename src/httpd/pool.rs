@@ -50,6 +50,13 @@ impl<'p> Pool<'p> {
         place
     }
 
+    /// The pool that this one is a part of; itself if there is none.
+    pub fn parent(self) -> Self {
+        // SAFETY: the pool lives, and its parent lives longer.
+        let parent = unsafe { sys::apr_pool_parent_get(self.raw) };
+        if parent.is_null() { self } else { Self { raw: parent, ..self } }
+    }
+
     /// Runs `action` when the pool is cleared (and not in processes forked from this one that exec).
     pub fn at_end(self, action: fn()) {
         // SAFETY: a function pointer fits into `data`, and `call` turns it back.

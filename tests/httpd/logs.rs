@@ -294,6 +294,25 @@ fn a_piped_log_gets_what_is_said_outside_of_requests_and_why_a_group_does_not_st
 }
 
 #[test]
+fn the_program_that_a_log_is_piped_to_lives_until_all_processes_have_ended() {
+    for (begin, end) in [("", ""), ("<VirtualHost *:{port}>\n", "\n</VirtualHost>")] {
+        let mut site = Httpd::builder()
+            .app("app.wsgi", &format!("import atexit\natexit.register(print, 'said at the end')\n{TALK}"))
+            .conf(&format!(
+                "{begin}ErrorLog \"||/usr/bin/tee -a {{root}}/logs/piped.log\"\nWSGIDaemonProcess shop threads=2\n\
+                 WSGIScriptAlias / {{apps}}/app.wsgi process-group=shop application-group=%{{GLOBAL}}{end}"
+            ))
+            .start();
+        assert_eq!(site.get("/").status, 200);
+        assert!(site.stop().is_some_and(|status| status.success()));
+        let log = Log::new(site.root().join("logs/piped.log"));
+        log.wait_for("said at the end");
+        log.wait_for("ended with exit code 0");
+        site.finish();
+    }
+}
+
+#[test]
 fn nothing_is_lost_when_apache_stops_at_once() {
     for mpm in [Mpm::Event, Mpm::Prefork] {
         let mut site = Httpd::site("processes=3 threads=2", TALK)
