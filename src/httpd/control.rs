@@ -138,6 +138,7 @@ pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io:
 
 /// Moves descriptors to 3 and those that follow, and lets everything else above 2 end with exec.
 fn arrange(inherited: [Option<RawFd>; 3]) -> io::Result<()> {
+    leave_terminal()?;
     // An old kernel does not know it; there httpd's own descriptors are close-on-exec anyway.
     #[cfg(target_os = "linux")]
     // SAFETY: changes flags of descriptors only.
@@ -151,6 +152,25 @@ fn arrange(inherited: [Option<RawFd>; 3]) -> io::Result<()> {
             return Err(io::Error::last_os_error());
         }
     }
+    Ok(())
+}
+
+/// Gives up the terminal that Apache was started from, for the supervisor and for daemon processes, which inherit that: an
+/// application could read what is typed into root's shell there, and type itself (TIOCSTI). Only who leads a session could
+/// get it back.
+fn leave_terminal() -> io::Result<()> {
+    // SAFETY: opens a file under a name that ends in NUL.
+    let terminal = unsafe { libc::open(c"/dev/tty".as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
+    // Mostly there is none.
+    if terminal < 0 {
+        return Ok(());
+    }
+    // SAFETY: concerns the terminal of this process alone, which leads no session.
+    if unsafe { libc::ioctl(terminal, libc::TIOCNOTTY) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is this function's own.
+    unsafe { libc::close(terminal) };
     Ok(())
 }
 

@@ -267,8 +267,10 @@ impl<'c, C: Client> Conversation<'c, C> {
                     let max = u32::from_bytes(frame.payload).map_err(malformed)?;
                     self.inbox.consume(size);
                     self.begun = true;
-                    self.pull(max.min(limits::PULL) as usize)?;
-                    continue;
+                    match self.pull(max.min(limits::PULL) as usize)? {
+                        Step::On => continue,
+                        over @ Step::Over(_) => return Ok(over),
+                    }
                 }
                 Kind::Fail if !self.headed => {
                     let fail = Fail::from_bytes(frame.payload).map_err(malformed)?;
@@ -290,7 +292,7 @@ impl<'c, C: Client> Conversation<'c, C> {
     }
 
     /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before it sends more.
-    fn pull(&mut self, max: usize) -> Result<(), Halt> {
+    fn pull(&mut self, max: usize) -> Result<Step, Halt> {
         if self.unsent || self.unpassed {
             self.flush()?;
         }
@@ -308,10 +310,14 @@ impl<'c, C: Client> Conversation<'c, C> {
         }
         // What the client has taken to send it is not the process's silence.
         self.heard = Instant::now();
-        // Should the process be gone, the next read tells.
-        let _ = self.send(&answer);
+        let sent = self.send(&answer);
         self.heard = Instant::now();
-        Ok(())
+        Ok(match sent {
+            // What it asks for it does not take. Each of its other questions, of which there may be thousands, would wait as long.
+            Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
+            // Should the process be gone, the next read tells.
+            _ => Step::On,
+        })
     }
 
     /// What it means for the request that nothing more of the answer is taken.

@@ -13,6 +13,7 @@ use crate::processes::{self, MARKER, as_user};
 use crate::product::product;
 use crate::request::Site;
 use crate::scratch::Scratch;
+use crate::terminal::Terminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
@@ -25,6 +26,7 @@ pub struct Builder {
     log_level: String,
     environment: Vec<(String, String)>,
     module_config: String,
+    terminal: Option<Terminal>,
 }
 
 /// Where [`Httpd::both_modes`] serves its application.
@@ -37,6 +39,8 @@ pub struct Httpd {
     /// The error log.
     pub log: Log,
     console: Log,
+    /// Closed after its end, which would be one for whoever is there.
+    _terminal: Option<Terminal>,
     /// Removed last.
     scratch: Scratch,
 }
@@ -98,6 +102,13 @@ impl Builder {
         self
     }
 
+    /// Starts Apache at a terminal, as a person would.
+    #[must_use]
+    pub fn at_a_terminal(mut self) -> Self {
+        self.terminal = Some(Terminal::open());
+        self
+    }
+
     /// What `httpd -t` says about the configuration: whether it is accepted, and the text.
     #[must_use]
     pub fn check(self) -> (bool, String) {
@@ -119,10 +130,13 @@ impl Builder {
         let mut command = as_user(self.user.as_deref(), apache().httpd());
         command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
+        if let Some(terminal) = &self.terminal {
+            terminal.give_to(&mut command);
+        }
         let (log, console) = (root.join("logs/error.log"), root.join("logs/console.log"));
         let parent = Parent::start(command, root, &console, Log::new(log.clone()));
         let (log, console) = (Log::new(log), Log::new(console));
-        let mut server = Httpd { parent, port, log, console, scratch: self.scratch };
+        let mut server = Httpd { parent, port, log, console, _terminal: self.terminal, scratch: self.scratch };
         server.parent.wait_until_it_listens(port);
         server
     }
@@ -162,6 +176,7 @@ impl Httpd {
             log_level: "info".to_owned(),
             environment: Vec::new(),
             module_config: product().module_config().to_owned(),
+            terminal: None,
         }
     }
 

@@ -42,6 +42,7 @@ mod product;
 mod raw;
 mod request;
 mod scratch;
+mod terminal;
 mod verdict;
 mod wait;
 

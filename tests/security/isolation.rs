@@ -226,6 +226,17 @@ fn no_program_that_a_daemon_runs_has_rights_that_the_daemon_has_not() {
 }
 
 #[test]
+fn no_daemon_has_the_terminal_that_apache_was_started_from() {
+    let site = two_groups("", "").at_a_terminal().start();
+    let stat = "lambda pid: open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()";
+    let terminals = "[stat(pid)[4] for pid in (os.getpid(), os.getppid(), stat(os.getppid())[1])]";
+    let told = ask(&site, "/news", &format!("(lambda stat: {terminals})({stat})"));
+    assert_ne!(told[2], "0", "Apache has one");
+    assert!(told[0] == "0" && told[1] == "0", "the daemon and the supervisor have none: {told}");
+    site.finish();
+}
+
+#[test]
 fn a_daemons_environment_is_what_its_group_says() {
     let builder = two_groups("env=OWN=1", "pass-env=ASKED_FOR");
     let site =

@@ -43,6 +43,37 @@ fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     site.finish();
 }
 
+/// Asks for the request's body as long as somebody answers, and reads none of the answers.
+const ASKS: &str = r#"
+import os, struct, sys, threading
+sys.path.insert(0, os.path.dirname(__file__))
+from frames import *
+
+def ask(connection):
+    try:
+        while True:
+            connection.sendall(frame(PULL, struct.pack("=I", 0)) * 1000)
+    except OSError:
+        pass
+
+def application(environ, start_response):
+    asking = [threading.Thread(target=ask, args=(connection,)) for connection in connections()]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    start_response("200 OK", [])
+    return [b"asked"]
+"#;
+
+#[test]
+fn a_process_that_asks_and_takes_no_answer_has_one_socket_timeout() {
+    let site = Httpd::site("threads=2 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
+    // A thousand questions would otherwise wait for a second each.
+    assert_eq!(site.get("/").status, 504);
+    site.finish();
+}
+
 /// Interpreters of a process, the main one included: `wsgi_wire::limits::INTERPRETERS`.
 const INTERPRETERS: usize = 64;
 
