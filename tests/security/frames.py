@@ -37,8 +37,13 @@ def connections():
             continue
         try:
             candidate.getpeername()
-            found.append(candidate)
         except OSError:
+            candidate.close()
+            continue
+        # The socket for records, which is the supervisor's too, keeps the boundaries of messages.
+        if candidate.type == socket.SOCK_STREAM:
+            found.append(candidate)
+        else:
             candidate.close()
     return found
 
