@@ -12,7 +12,7 @@ pub mod interpreter;
 mod python;
 
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -134,7 +134,12 @@ fn live(
 
 /// The child ends: so does its Python, if it has one, within a bounded time.
 pub fn end() {
-    let state = STATE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let state = match STATE.try_lock() {
+        Ok(mut state) => state.take(),
+        Err(TryLockError::Poisoned(state)) => state.into_inner().take(),
+        // Python is about to begin. With the MPM prefork this is a signal handler, which may have interrupted whoever waits for that.
+        Err(TryLockError::WouldBlock) => return,
+    };
     if let Some(Ok(Running { stop, ended, thread, .. })) = state {
         let told = stop.send(()).is_ok();
         if told && ended.recv_timeout(FAREWELL).is_ok() {

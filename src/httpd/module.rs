@@ -142,7 +142,9 @@ fn configuration_ends() {
 unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec) {
     guard::enter("child_init", || {
         // SAFETY: httpd hands over the pool of the child, which is cleared when it ends.
-        unsafe { Pool::from_raw(pool) }.at_end(hooks::child_ends);
+        let pool = unsafe { Pool::from_raw(pool) };
+        // Before the pools in it and what other modules keep there, which threads of ours may be using.
+        BeforeEnd::register(pool, hooks::child_ends);
         hooks::child_init();
     });
 }
