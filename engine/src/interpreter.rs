@@ -86,7 +86,9 @@ impl Interpreter {
     pub(crate) fn set_up(py: Python<'_>, group: &[u8], options: Options) -> PyResult<&'static Self> {
         if group.is_empty() {
             // pyo3 makes this class in whichever interpreter needs it first, and compares with it everywhere: it must live as long as the process.
-            PanicException::type_object(py);
+            // When pyo3 meets one it writes raw text to descriptor 2 and panics. Nothing here raises it, and an application that has found the class
+            // gets a TypeError: None, which all interpreters share, cannot be called.
+            PanicException::type_object(py).setattr("__new__", py.None())?;
         }
         // Whichever thread imports it first is its main thread, which CPython waits for at the end: in the main interpreter that is this one.
         py.import("threading")?;

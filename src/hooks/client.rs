@@ -150,6 +150,11 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
+    /// Whether the engine in this Apache child answers, and no daemon process.
+    pub fn is_embedded(&self) -> bool {
+        self.place.process_group.is_empty()
+    }
+
     /// Whether the client may have got a part of the response.
     pub fn has_passed(&self) -> bool {
         self.response.passed()

@@ -225,7 +225,7 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
         Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) | Outcome::Violated(_, true)
             if client.has_passed() =>
         {
-            if let Some((_, reason)) = failure(outcome) {
+            if let Some((_, reason)) = failure(outcome, client.is_embedded()) {
                 client.log(&log::ours(Level::Error, &format!("{reason}; the response is cut short")));
             }
             client.abort();
@@ -234,7 +234,7 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
         // Nothing has been sent yet: an error page takes the place of the response.
         _ => {
             response::clear_status(client.request());
-            match failure(outcome) {
+            match failure(outcome, client.is_embedded()) {
                 Some((status, reason)) => Err(Refused::new(status, reason)),
                 None => Ok(Answer::Status(500)),
             }
@@ -242,9 +242,13 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
     }
 }
 
-/// What the process did wrong; the application's own failures it has logged itself.
-fn failure(outcome: Outcome) -> Option<(u16, String)> {
+/// What the process, or in embedded mode the engine, did wrong; the application's own failures are logged there.
+fn failure(outcome: Outcome, embedded: bool) -> Option<(u16, String)> {
     let (status, reason) = match outcome {
+        Outcome::Lost(_) if embedded => (
+            500,
+            "the engine in this Apache child has not made a whole response; the record of its failure is in the error log",
+        ),
         Outcome::Lost(_) if stop::has_begun() => (503, "Apache stops, and waits for no daemon process any more"),
         Outcome::Lost(_) => (502, "the daemon process closed the connection without a whole response"),
         Outcome::TimedOut(_) => (504, "the daemon process has not sent anything for as long as socket-timeout allows"),

@@ -107,15 +107,19 @@ fn a_changed_script_is_used_from_the_next_request_on() {
     site.finish();
 }
 
-/// `/panic` ends by a panic of ours: an exception that pyo3 takes for one of its own. `/later` uses what is left of that request.
+/// `/panic` ends by a panic of ours: an exception that pyo3 takes for one of its own. `/raise` tries to make that in the usual way. `/later` uses what is
+/// left of the request that panicked.
 const PANICS: &str = r#"
 kept = []
+ours = next(c for c in BaseException.__subclasses__() if c.__name__ == "PanicException")
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path.endswith("/panic"):
         kept[:] = [environ["wsgi.errors"], environ["wsgi.input"], start_response]
-        raise next(c for c in BaseException.__subclasses__() if c.__name__ == "PanicException")("contrived")
+        raise BaseException.__new__(ours, "contrived")
+    if path.endswith("/raise"):
+        raise ours("contrived")
     refused = 0
     for use in (lambda: kept[0].write("from the past\n"), lambda: kept[1].read(), lambda: kept[2]("200 OK", [])):
         try:
@@ -135,7 +139,23 @@ fn a_request_that_ends_by_a_panic_is_over() {
         assert_eq!(site.get(&format!("{mode}/later")).text(), "3", "{mode}: {}", site.log.text());
         assert!(!site.log.text().contains("from the past"), "{mode}");
     }
-    assert!(site.log.text().contains("panic in a request: contrived"), "{}", site.log.text());
+    let log = site.log.text();
+    assert!(log.contains("panic in a request: contrived"), "{log}");
+    let reasons: Vec<_> = log.lines().filter(|line| line.contains("a whole response")).collect();
+    assert_eq!(reasons.len(), 2, "{log}");
+    assert!(reasons.iter().any(|reason| reason.contains("the daemon process")), "{log}");
+    assert!(reasons.iter().any(|reason| reason.contains("the engine in this Apache child")), "{log}");
+    site.finish();
+}
+
+#[test]
+fn the_class_of_pyo3s_panics_cannot_be_raised_and_no_raw_text_comes_of_it() {
+    let site = Httpd::both_modes("threads=1", PANICS).start();
+    for mode in MODES {
+        assert_eq!(site.get(&format!("{mode}/raise")).status, 500, "{mode}");
+    }
+    let log = site.log.wait_for("TypeError");
+    assert!(!log.contains("resuming a panic") && !log.contains("panic in"), "{log}");
     site.finish();
 }
 
