@@ -16,8 +16,9 @@ const DEAD_CHILD: &str = "AH00052";
 /// How long daemons may need to notice that their Apache has gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The Apache children that have crashed so far. To be asked before the server is stopped or restarted: the event MPM of an
-/// Apache without any other module may crash in a child that is ended right after its start (seen with 2.4.71).
+/// The Apache children that have crashed so far. To be asked before the server is stopped or restarted: a child of the event MPM
+/// that is stopped while a worker closes a connection may shut down the socket of that connection when its memory is gone. Apache
+/// does so without any other module (seen with 2.4.71).
 pub(crate) fn dead_children(log: &str) -> Vec<String> {
     lines_with(log, &[DEAD_CHILD])
 }
