@@ -227,6 +227,13 @@ impl Client for HttpClient<'_, '_> {
         more
     }
 
+    fn is_taken(&mut self) {
+        if self.has_body && self.r.expects_continue() {
+            // A failure shows when the body is read.
+            let _ = self.body.read(self.r, 0, &mut Vec::new());
+        }
+    }
+
     fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         self.r.ssl_variable(name).map(<[u8]>::to_vec)
     }

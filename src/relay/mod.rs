@@ -53,6 +53,10 @@ pub trait Client {
     /// Why the body cannot be read; the client of the relay remembers what that means for the response.
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
 
+    /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100 Continue` is told to go on. One that
+    /// is a proxy asks in this way whether anybody is there (`ping=`).
+    fn is_taken(&mut self) {}
+
     /// A variable of mod_ssl about this client's connection.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
         None

@@ -67,19 +67,23 @@ fn continue_is_sent_when_the_application_reads_and_not_before() {
 }
 
 #[test]
-fn a_client_with_a_short_body_is_told_to_go_on_when_a_thread_is_free() {
+fn a_client_is_told_to_go_on_when_a_thread_has_its_request() {
     let site = Httpd::site("threads=3", READS).start();
-    let headers = ["Content-Length: 4", "Expect: 100-continue"];
-    let mut client = site.client();
-    // The application does not read before the client has got the line.
-    let go = site.root().join("go");
-    let wait = format!("list(iter(lambda:__import__('os').path.exists('{}'),True))", go.display());
-    let wait = wait.replace("lambda:", "lambda:__import__('time').sleep(.05)%20or%20");
-    client.send_head("POST", &format!("/?[{wait},i.read()][1]"), &headers).expect("sent");
-    assert!(client.answers().expect("100 Continue"));
-    std::fs::write(&go, "").expect("written");
-    client.send(b"body").expect("sent");
-    assert_eq!(client.answer("POST").expect("an answer").text(), "\"body\"");
+    for length in [4, 100_000] {
+        let mut client = site.client();
+        // The application does not read before the client has got the line.
+        let go = site.root().join(format!("go-{length}"));
+        let wait = format!(
+            "list(iter(lambda:__import__('time').sleep(.05)%20or%20__import__('os').path.exists('{}'),True))",
+            go.display()
+        );
+        let headers = [&*format!("Content-Length: {length}"), "Expect: 100-continue"];
+        client.send_head("POST", &format!("/?[{wait},len(i.read())][1]"), &headers).expect("sent");
+        assert!(client.answers().expect("100 Continue"), "{length}");
+        std::fs::write(&go, "").expect("written");
+        client.send(&vec![b'x'; length]).expect("sent");
+        assert_eq!(client.answer("POST").expect("an answer").text(), length.to_string());
+    }
     site.finish();
 }
 

@@ -38,6 +38,9 @@ impl<C: Client> Conversation<'_, C> {
                     if let Some(outcome) = self.run_out() {
                         return Step::Over(outcome);
                     }
+                    if !self.headed && socket::is_read(&self.connection.stream) {
+                        self.client.is_taken();
+                    }
                     self.hurry();
                 }
                 outcome => return self.received(outcome),
