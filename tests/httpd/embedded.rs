@@ -1,6 +1,6 @@
 //! Embedded mode: requests without a process group run in the Apache child, in an interpreter that it loads when it needs one.
 
-use harness::{HELLO, Httpd, Mpm, PROBE, Site, alive, eventually};
+use harness::{HELLO, Httpd, Mpm, PROBE, Site, alive, eventually, kill, product};
 use std::time::Duration;
 
 // The tests that stop a server keep their connection to it: a child of the event MPM may crash, before it ends anything of ours, when a connection is
@@ -78,6 +78,33 @@ fn application_groups_end_in_order_too() {
     assert!(site.stop().expect("it stops").success());
     let log = site.log.text();
     assert_eq!((log.matches("goodbye").count(), log.matches("Fatal").count()), (2, 0), "{log}");
+    site.finish();
+}
+
+/// With the MPM prefork the stop is a signal handler, which has interrupted whoever waits for Python.
+#[test]
+fn a_child_ends_while_its_python_begins() {
+    let site = Httpd::builder()
+        .module_config(&format!("LoadModule wsgi_module {}", product().module().display()))
+        .conf("WSGIPythonHome {root}/home\nWSGIScriptAlias / {apps}/app.wsgi")
+        .app("app.wsgi", HELLO)
+        .file("home/bin/python", "#!/bin/sh\nexec sleep 60\n")
+        .mpm(Mpm::Prefork)
+        .start();
+    let python = site.root().join("home/bin/python");
+    std::fs::set_permissions(python, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a program");
+    let mut client = site.client();
+    client.send_head("GET", "/", &[]).expect("sent");
+    let sleeper = |pid: &u32| {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let command = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(|pid| command(pid).starts_with(b"sleep"))
+    };
+    let waits = || site.processes().into_iter().find_map(|pid| sleeper(&pid).map(|asked| (pid, asked)));
+    let (child, asked) = eventually(Duration::from_secs(10), waits).expect("a child that asks its interpreter");
+    assert!(kill(child, libc::SIGTERM));
+    assert!(eventually(Duration::from_secs(10), || (!alive(child)).then_some(())).is_some());
+    kill(asked, libc::SIGKILL);
     site.finish();
 }
 
