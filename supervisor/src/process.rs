@@ -78,7 +78,7 @@ pub struct Process {
     /// Why it ends, once it was told to or has said so.
     reason: Option<Reason>,
     recorder: Recorder,
-    /// Whether it ends by its own word.
+    /// Whether it ends by its own word or doing.
     announced: bool,
     /// Whether there was a record that it is to end.
     told: bool,
@@ -303,6 +303,12 @@ impl Process {
         self.reason.get_or_insert(reason);
         self.enter(Phase::Stopping);
         self.signal(Signal::TERM);
+    }
+
+    /// Stops it because it does not keep to the protocol: that is as much its own doing as if it had said that it ends.
+    pub fn expel(&mut self, table: &Table) {
+        self.announced = true;
+        self.stop(table, Reason::ShutdownSignal);
     }
 
     /// Ends it.

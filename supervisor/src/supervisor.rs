@@ -468,7 +468,9 @@ impl Supervisor {
         if let Err(error) = outcome {
             let text = format!("{} has sent something malformed ({error}) and is stopped", process.label());
             process.group.log.error(&text);
-            process.stop(&self.shared.table, Reason::ShutdownSignal);
+            let standing = self.standings.entry(process.group.name().to_vec()).or_default();
+            standing.crashes.left(process.started, process.ready, SHORT_LIFE, Instant::now());
+            process.expel(&self.shared.table);
         }
         if outcome.is_err() || !open {
             process.hang_up();

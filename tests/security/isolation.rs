@@ -249,8 +249,8 @@ fn a_daemons_environment_is_what_its_group_says() {
     site.finish();
 }
 
-/// A process that says that it is there and goes, again and again, in one stroke or two.
-const RESTLESS: &str = "import os, struct, time\n\
+/// A process that says that it is there and goes, or what nobody understands, again and again, in one stroke or two.
+const RESTLESS: &str = "import os, signal, struct, time\n\
     def say(*kinds):\n    \
         os.write(3, b''.join(struct.pack('=IBBH', len(p), k, 0, 0) + p for k, p in kinds))\n\
     ready, draining = (48, struct.pack('=I', 0)), (49, bytes([6]))\n";
@@ -261,6 +261,7 @@ fn a_group_whose_processes_leave_at_once_gets_few_of_them() {
         "say(ready, draining)\n",
         "say(ready)\ntime.sleep(0.05)\nsay(draining)\n",
         "say(ready)\ntime.sleep(0.05)\nsay((50, bytes([6, 0])))\n",
+        "say(ready)\ntime.sleep(0.05)\nos.write(3, bytes([255]) * 64)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n",
     ] {
         let flood = format!("{RESTLESS}{script}time.sleep(27)\n");
         let site = two_groups("", "")
