@@ -22,6 +22,7 @@ use crate::policy::{alias, path, proxies};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, Outcome, Terms};
 use crate::relay::inbox::Inbox;
+use crate::relay::outflow::Outflow;
 use crate::relay::records::Source;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Halt, Then, passed};
@@ -116,8 +117,11 @@ pub fn conversation(data: &[u8]) {
     let (mut inbox, mut client) = (Inbox::default(), Witness::default());
     let (silence, budget) = (Duration::ZERO, Budget::default());
     let source = Source { process: 1, budget: &budget };
-    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered: &|| {}, ended: &|| true, source };
-    let outcome = Conversation::new(&connection, &mut inbox, &mut client, terms).run(b"request");
+    let (answered, done, ended) = (&|| {}, &|| {}, &|| true);
+    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source };
+    let mut outflow = Outflow::default();
+    let outcome = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, terms).run(b"request");
+    assert!(outflow.is_empty(), "a client without a socket of its own is waited for");
     match outcome {
         Outcome::Complete => assert!(client.headed && client.ended, "a whole response has a head and an end"),
         Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) | Outcome::Violated(_, true) => {

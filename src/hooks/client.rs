@@ -1,7 +1,7 @@
 //! An HTTP client behind Apache, as the relay sees it.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use wsgi_wire::frame::Kind;
@@ -232,6 +232,14 @@ impl Client for HttpClient<'_, '_> {
             // A failure shows when the body is read.
             let _ = self.body.read(self.r, 0, &mut Vec::new());
         }
+    }
+
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        socket::of_client(self.r)
+    }
+
+    fn send_timeout(&self) -> Option<Duration> {
+        httpd::client_timeout(self.r)
     }
 
     fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::os::fd::{IntoRawFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -149,6 +150,19 @@ pub fn answer_no_ranges(r: &mut Request<'_>) {
 pub fn close_after(r: &mut Request<'_>) {
     // SAFETY: S1.
     unsafe { (*(*r.raw()).connection).keepalive = sys::ap_conn_keepalive_e::AP_CONN_CLOSE };
+}
+
+/// How long a write to the client may take; `None` is without end.
+pub fn client_timeout(r: &Request<'_>) -> Option<Duration> {
+    let mut microseconds = 0;
+    // SAFETY: S1; the socket lives as long as the connection.
+    unsafe {
+        let socket = sys::ap_get_conn_socket(r.rec().connection);
+        if socket.is_null() || sys::apr_socket_timeout_get(socket, &raw mut microseconds) != 0 {
+            return None;
+        }
+    }
+    u64::try_from(microseconds).ok().map(Duration::from_micros)
 }
 
 /// Sets how long a write to the client may take; gives back what it was.

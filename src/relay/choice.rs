@@ -25,6 +25,7 @@ pub struct Claim<'t> {
     /// Proof of access for it.
     pub secret: u64,
     answered: Cell<bool>,
+    done: Cell<bool>,
 }
 
 impl Claim<'_> {
@@ -44,15 +45,23 @@ impl Claim<'_> {
             table::answered(self.slot, self.serial);
         }
     }
-}
 
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
+    /// The process has done its part, whatever time the client takes for what is still to be sent: the request does not count any more.
+    pub fn done(&self) {
+        if self.done.replace(true) {
+            return;
+        }
         self.answered();
         table::release(self.slot, self.serial);
         if self.queue.waiting.load(Acquire) > 0 {
             wake_first(self.queue);
         }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.done();
     }
 }
 
@@ -158,6 +167,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
             serial,
             secret: slot.entry.secret.load(Relaxed),
             answered: Cell::new(false),
+            done: Cell::new(false),
         };
         let steady = slot.state() == State::Ready && slot.is_of(self.group);
         (steady && slot.entry.serial.load(Acquire) == serial).then_some(claim)

@@ -5,6 +5,7 @@ mod waiting;
 
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use wsgi_wire::codec::Wire;
@@ -16,6 +17,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
+use super::outflow::Outflow;
 use super::records::Source;
 use super::violation::Violation;
 use super::{Client, Halt, Then};
@@ -73,6 +75,8 @@ pub struct Terms<'c> {
     pub answered: &'c dyn Fn(),
     /// Who logs.
     pub source: Source<'c>,
+    /// Is told when the answer has come to its end, before that is sent to the client.
+    pub done: &'c dyn Fn(),
     /// Tells whether the process has ended.
     pub ended: &'c dyn Fn() -> bool,
 }
@@ -82,6 +86,7 @@ pub struct Conversation<'c, C> {
     connection: &'c Connection,
     inbox: &'c mut Inbox,
     client: &'c mut C,
+    outflow: &'c mut Outflow,
     terms: Terms<'c>,
     /// When something of the answer has last arrived.
     heard: Instant,
@@ -97,8 +102,12 @@ pub struct Conversation<'c, C> {
     headed: bool,
     /// Whether something of the response has been passed down without being sent at once.
     unsent: bool,
+    /// A file that has just come: it goes down with the end of the response, if that follows.
+    file: Option<(OwnedFd, File)>,
     /// Whether a file waits to go with the next piece.
     unpassed: bool,
+    /// Since when the client has taken nothing, if it keeps what is to be sent waiting.
+    stuck: Option<Instant>,
     /// Whether all content has gone down, its end too.
     ended: bool,
 }
@@ -110,13 +119,20 @@ enum Step {
 }
 
 impl<'c, C: Client> Conversation<'c, C> {
-    /// Prepares a conversation; `inbox` is empty.
-    pub fn new(connection: &'c Connection, inbox: &'c mut Inbox, client: &'c mut C, terms: Terms<'c>) -> Self {
+    /// Prepares a conversation; `inbox` and `outflow` are empty. What the client has not taken when it is over is in `outflow`.
+    pub fn new(
+        connection: &'c Connection,
+        inbox: &'c mut Inbox,
+        client: &'c mut C,
+        outflow: &'c mut Outflow,
+        terms: Terms<'c>,
+    ) -> Self {
         let (heard, hurried) = (Instant::now(), false);
         Self {
             connection,
             inbox,
             client,
+            outflow,
             terms,
             heard,
             hurried,
@@ -125,7 +141,9 @@ impl<'c, C: Client> Conversation<'c, C> {
             hints: HintsLeft::default(),
             headed: false,
             unsent: false,
+            file: None,
             unpassed: false,
+            stuck: None,
             ended: false,
         }
     }
@@ -135,6 +153,10 @@ impl<'c, C: Client> Conversation<'c, C> {
         let outcome = self.converse(request);
         if self.hurried {
             self.connection.wait_for(None);
+        }
+        if matches!(outcome, Outcome::Lost(true) | Outcome::TimedOut(true)) {
+            // Its content has arrived; that the response is cut short the client is told in any case.
+            let _ = self.pass_file(false);
         }
         if !outcome.leaves_connection_usable() {
             self.take_last_records();
@@ -199,22 +221,32 @@ impl<'c, C: Client> Conversation<'c, C> {
             self.answered = true;
             let size = frame.size();
             let malformed = Violation::from;
+            if self.file.is_some() && matches!(frame.kind, Kind::Data | Kind::File | Kind::Pull | Kind::End) {
+                let is_last = frame.kind == Kind::End && *frame.payload == [End::Complete as u8];
+                self.pass_file(is_last)?;
+                continue;
+            }
             let step = match frame.kind {
                 Kind::Data if self.headed && !self.ended => {
                     // An end that is there already goes with the data: one brigade, one write to the client.
-                    if self.inbox.is_followed_by(size, Kind::End, &[End::Complete as u8]) {
+                    let ends = self.inbox.is_followed_by(size, Kind::End, &[End::Complete as u8]);
+                    if ends && self.is_flowing() {
+                        (self.terms.done)();
                         self.client.data(&[frame.payload], Then::End)?;
                         self.inbox.consume(size + frame::HEADER + 1);
                         return Ok(Step::Over(Outcome::Complete));
                     }
-                    self.client.data(&[frame.payload], Then::More)?;
+                    self.outflow.data(self.client, frame.payload, self.stuck.is_some())?;
                     (self.unsent, self.unpassed) = (true, false);
                     Step::On
                 }
                 Kind::End if self.headed => {
                     let end = End::from_bytes(frame.payload).map_err(malformed)?;
+                    (self.terms.done)();
                     match end {
-                        End::Complete if self.ended => Step::Over(Outcome::Complete),
+                        // The end of what is kept goes down behind it.
+                        End::Complete if self.ended || !self.outflow.is_empty() => Step::Over(Outcome::Complete),
+                        End::Short | End::Truncated if !self.outflow.is_empty() => Step::Over(Outcome::Truncated),
                         End::Complete => {
                             self.client.data(&[], Then::End)?;
                             Step::Over(Outcome::Complete)
@@ -259,8 +291,12 @@ impl<'c, C: Client> Conversation<'c, C> {
                     let file = File::from_bytes(frame.payload).map_err(malformed)?;
                     self.inbox.consume(size);
                     let descriptor = self.inbox.descriptor().ok_or(Violation::NoDescriptor)?;
+                    if !file.whole {
+                        self.file = Some((descriptor, file));
+                        continue;
+                    }
                     self.client.file(descriptor, &file)?;
-                    (self.unpassed, self.ended) = (!file.whole, file.whole);
+                    (self.unpassed, self.ended) = (false, true);
                     continue;
                 }
                 Kind::Pull => {
@@ -291,8 +327,35 @@ impl<'c, C: Client> Conversation<'c, C> {
         Ok(Step::On)
     }
 
+    /// Whether nothing stands between what comes and the client.
+    fn is_flowing(&self) -> bool {
+        self.stuck.is_none() && self.outflow.is_empty()
+    }
+
+    /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else as content.
+    fn pass_file(&mut self, is_last: bool) -> Result<(), Halt> {
+        let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
+        if self.is_flowing() && (is_last || self.outflow.takes(self.client, file.length)) {
+            if is_last {
+                (self.terms.done)();
+                self.client.file(descriptor, &file)?;
+                self.unpassed = true;
+                return Ok(());
+            }
+            self.client.file(descriptor, &file)?;
+            // At once, so that the next look at the client's socket is true.
+            self.client.data(&[], Then::More)?;
+        } else {
+            self.outflow.file(self.client, &descriptor, &file, self.stuck.is_some())?;
+        }
+        (self.unsent, self.unpassed) = (true, false);
+        Ok(())
+    }
+
     /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before it sends more.
     fn pull(&mut self, max: usize) -> Result<Step, Halt> {
+        self.outflow.drain(self.client)?;
+        self.stuck = None;
         if self.unsent || self.unpassed {
             self.flush()?;
         }

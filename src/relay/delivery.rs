@@ -14,9 +14,10 @@ use super::choice::{Claim, Now, Place, Pool};
 use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, LOOK, Outcome, Terms};
 use super::inbox::Inbox;
+use super::outflow::Outflow;
 use super::patience::{Lack, Over, Patience};
 use super::records::Source;
-use super::{Client, unreachable};
+use super::{Client, Halt, Then, unreachable};
 use crate::daemons::{Group, Runtime};
 use crate::httpd::stop;
 
@@ -136,7 +137,7 @@ where
         let mut patience = Patience::new(Instant::now(), self.group.patience);
         let mut place: Option<Place<'_>> = None;
         let mut avoid: Vec<(usize, u32)> = Vec::new();
-        let mut unreachable = None;
+        let (mut unreachable, mut outflow) = (None, Outflow::default());
         loop {
             if stop::has_begun() {
                 return Err(Undelivered::Stopping);
@@ -151,7 +152,7 @@ where
                     if waited {
                         record.waits.add(patience.waited(Instant::now()));
                     }
-                    match self.try_process(&claim, &mut facts, patience.queue_deadline())? {
+                    match self.try_process(&claim, &mut facts, patience.queue_deadline(), &mut outflow)? {
                         Ok(Outcome::Rejected(Reject::QueueTimeout) | Outcome::Unread) => {
                             return Err(Undelivered::QueueTimeout);
                         }
@@ -163,7 +164,7 @@ where
                             }
                         }
                         Ok(Outcome::NotExecuted) => {}
-                        Ok(outcome) => return Ok(outcome),
+                        Ok(outcome) => return Ok(self.send_rest(outflow, outcome)),
                         Err(error) => {
                             let is_full = error.kind() == io::ErrorKind::WouldBlock;
                             unreachable = Some(error);
@@ -212,9 +213,10 @@ where
         claim: &Claim<'_>,
         facts: &mut Facts,
         queue: Option<Instant>,
+        outflow: &mut Outflow,
     ) -> Result<Result<Outcome, io::Error>, Undelivered> {
         while let Some(connection) = self.runtime.idle.take(claim.index, claim.serial) {
-            match self.converse(connection, claim, facts, queue) {
+            match self.converse(connection, claim, facts, queue, outflow) {
                 // The process may have closed a connection that was idle, and be alive.
                 Ok(Outcome::NotExecuted) | Err(BeginError::RoutesExhausted) => {}
                 Ok(outcome) => return Ok(Ok(outcome)),
@@ -225,7 +227,7 @@ where
             Ok(connection) => connection,
             Err(error) => return Ok(Err(error)),
         };
-        self.converse(connection, claim, facts, queue).map(Ok).map_err(|_| Undelivered::TooLong)
+        self.converse(connection, claim, facts, queue, outflow).map(Ok).map_err(|_| Undelivered::TooLong)
     }
 
     fn connect(&self, claim: &Claim<'_>) -> io::Result<Connection> {
@@ -242,6 +244,7 @@ where
         claim: &Claim<'_>,
         facts: &mut Facts,
         queue: Option<Instant>,
+        outflow: &mut Outflow,
     ) -> Result<Outcome, BeginError> {
         let Scratch { route, body, message, inbox } = &mut *self.scratch;
         message.clear();
@@ -250,14 +253,27 @@ where
         (self.encode)(message, facts, body, self.client)?;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
         let source = Source { process: claim.pid(), budget: &self.group.log };
-        let (answered, ended) = (&|| claim.answered(), &|| claim.has_ended());
-        let terms = Terms { flush_delay, queue, silence, answered, ended, source };
+        let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
+        let terms = Terms { flush_delay, queue, silence, answered, done, ended, source };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
-        let outcome = Conversation::new(&connection, inbox, self.client, terms).run(message);
+        let outcome = Conversation::new(&connection, inbox, self.client, outflow, terms).run(message);
         drop(watched);
         if outcome.leaves_connection_usable() && inbox.is_empty() {
             self.runtime.idle.put(claim.index, connection);
         }
         Ok(outcome)
+    }
+
+    /// Sends what the client had not taken when the conversation was over.
+    fn send_rest(&mut self, mut outflow: Outflow, outcome: Outcome) -> Outcome {
+        if outflow.is_empty() || outcome == Outcome::ClientGone {
+            return outcome;
+        }
+        let then = if outcome == Outcome::Complete { Then::End } else { Then::Flush };
+        match outflow.drain(self.client).and_then(|()| self.client.data(&[], then)) {
+            Ok(()) => outcome,
+            Err(Halt::Gone) => Outcome::ClientGone,
+            Err(Halt::Refused(violation)) => Outcome::Violated(violation, true),
+        }
     }
 }

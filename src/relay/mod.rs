@@ -10,13 +10,15 @@ pub mod conversation;
 pub mod delivery;
 pub mod idle;
 pub mod inbox;
+pub mod outflow;
 pub mod passed;
 pub mod patience;
 pub mod records;
 mod unreachable;
 pub mod violation;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{File, Head, Headers};
@@ -59,6 +61,16 @@ pub trait Client {
 
     /// A variable of mod_ssl about this client's connection.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The socket of the client's connection, where what is sent there belongs to this request alone.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// How long a write to the client may take, if there is a limit.
+    fn send_timeout(&self) -> Option<Duration> {
         None
     }
 

@@ -269,3 +269,55 @@ fn a_client_may_wait_for_an_answer_before_it_sends_the_rest_of_a_body() {
     }
     site.finish();
 }
+
+/// Streams as many MiB as the query string says, in small pieces or, as memory files, in large ones.
+const STREAMS: &str = r#"
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    size = 300_000 if environ["PATH_INFO"] == "/large" else 20_000
+    pieces = int(environ["QUERY_STRING"] or 0) * 2**20 // size
+    for n in range(pieces):
+        yield bytes([n % 251]) * size
+    if environ["PATH_INFO"] == "/broken":
+        raise RuntimeError("in the midst")
+"#;
+
+#[test]
+fn clients_that_read_nothing_keep_nobody_out_and_get_all_of_a_stream() {
+    // In a group of two processes a busy one would not be given anything.
+    for group in ["threads=2", "processes=2 threads=1"] {
+        let site = Httpd::site(group, STREAMS).start();
+        for (page, size) in [("/small", 20_000), ("/large", 300_000)] {
+            let pieces = 24 * (1 << 20) / size;
+            let mut clients: Vec<_> = (0..4).map(|_| site.client()).collect();
+            for client in &mut clients {
+                client.send_head("GET", &format!("{page}?24"), &[]).expect("sent");
+                assert!(client.answers().expect("an answer"), "{group} {page}");
+            }
+            // They read nothing more; the threads are free all the same.
+            for _ in 0..10 {
+                assert_eq!(site.get("/").status, 200, "{group} {page}");
+            }
+            for client in &mut clients {
+                let answer = client.answer("GET").expect("the answer");
+                assert!(answer.complete && answer.body.len() == pieces * size, "{group} {page}");
+                let mut kept = answer.body.chunks(size).enumerate();
+                assert!(kept.all(|(n, piece)| piece.iter().all(|byte| *byte == (n % 251) as u8)), "{group} {page}");
+            }
+        }
+        site.finish();
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_while_nobody_reads_it_does_not_look_whole() {
+    let site = Httpd::site("threads=1", STREAMS).start();
+    let mut client = site.client();
+    client.send_head("GET", "/broken?24", &[]).expect("sent");
+    assert!(client.answers().expect("an answer"));
+    assert_eq!(site.get("/").status, 200);
+    let answer = client.answer("GET").expect("the answer");
+    assert!(!answer.complete, "{} bytes", answer.body.len());
+    assert_eq!(answer.body.len(), 24 * (1 << 20) / 20_000 * 20_000, "what was streamed arrives");
+    site.finish();
+}

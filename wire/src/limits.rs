@@ -16,6 +16,13 @@ pub const SPOOL: usize = 1 << 20;
 /// child has threads for, and bearable for each of a few dozen children.
 pub const SPOOLED: usize = 64 << 20;
 
+/// The most of a response that an Apache child keeps, in a file, for a client that does not take it, bytes: beyond it the process waits for the client.
+/// What applications stream, reports and archives, is seldom longer.
+pub const KEPT: u64 = 256 << 20;
+
+/// The most that all requests of one Apache child may keep in sum: several at their bound, on a disk that others use too.
+pub const KEPT_IN_ALL: u64 = 1 << 30;
+
 /// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
 pub const PULL: u32 = 1 << 20;
 

@@ -17,6 +17,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_
 use super::{Conversation, Outcome, Terms};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
+use crate::relay::outflow::Outflow;
 use crate::relay::records::Source;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Halt, Then};
@@ -111,6 +112,7 @@ fn terms() -> Terms<'static> {
         queue: None,
         silence: Duration::from_millis(150),
         answered: &|| {},
+        done: &|| {},
         ended: &|| false,
         source: Source { process: 1, budget: &BUDGET },
     }
@@ -126,7 +128,7 @@ fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Ou
             theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
             daemon(theirs);
         });
-        Conversation::new(&connection, &mut Inbox::default(), client, terms()).run(REQUEST)
+        Conversation::new(&connection, &mut Inbox::default(), client, &mut Outflow::default(), terms()).run(REQUEST)
     })
 }
 
@@ -286,7 +288,7 @@ fn what_was_not_read_was_not_executed() {
     let mut connection = Connection::over(ours, 1, 2);
     let (mut inbox, mut client) = (Inbox::default(), Recorder::default());
     let run = |connection: &mut Connection, inbox: &mut Inbox, client: &mut Recorder| {
-        Conversation::new(connection, inbox, client, terms()).run(REQUEST)
+        Conversation::new(connection, inbox, client, &mut Outflow::default(), terms()).run(REQUEST)
     };
     let closer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
@@ -328,7 +330,9 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
             std::mem::forget(theirs);
         }
         let mut client = Recorder::default();
-        let outcome = Conversation::new(&connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
+        let outcome =
+            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), terms)
+                .run(REQUEST);
         (outcome, start.elapsed())
     };
     let (outcome, took) = queue(false);
@@ -358,7 +362,9 @@ fn when_the_process_has_ended_nobody_waits_for_what_still_holds_its_sockets() {
         };
         let terms = Terms { silence: Duration::from_secs(60), ended: &ended, ..terms() };
         let mut client = Recorder::default();
-        let outcome = Conversation::new(&connection, &mut Inbox::default(), &mut client, terms).run(REQUEST);
+        let outcome =
+            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), terms)
+                .run(REQUEST);
         theirs.flush().unwrap();
         (outcome, client.events)
     };

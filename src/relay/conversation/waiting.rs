@@ -10,19 +10,26 @@ use wsgi_wire::limits;
 
 use super::{Conversation, LOOK, Outcome, Step, is_timeout};
 use crate::httpd::socket;
-use crate::relay::Client;
 use crate::relay::inbox::Received;
+use crate::relay::outflow;
 use crate::relay::violation::Violation;
+use crate::relay::{Client, Halt};
 
 impl<C: Client> Conversation<'_, C> {
     /// Reads more. When something waits to be sent and nothing more comes, it is sent.
     pub(super) fn receive(&mut self) -> Step {
-        if self.unsent || self.unpassed {
+        if !self.is_flowing() {
+            return self.receive_beside();
+        }
+        if self.unsent || self.unpassed || self.file.is_some() {
             match self.inbox.receive(&self.connection.stream, false) {
                 Err(error) if is_timeout(&error) => {
                     if !self.more_soon() {
-                        if let Err(halt) = self.flush() {
+                        if let Err(halt) = self.send_on() {
                             return Step::Over(self.halted(halt));
+                        }
+                        if !self.is_flowing() {
+                            return Step::On;
                         }
                     }
                 }
@@ -46,6 +53,67 @@ impl<C: Client> Conversation<'_, C> {
                 outcome => return self.received(outcome),
             }
         }
+    }
+
+    /// Sends what there is, unless the client takes nothing.
+    fn send_on(&mut self) -> Result<(), Halt> {
+        self.pass_file(false)?;
+        if self.is_flowing() && !outflow::is_blocked(self.client) {
+            return self.flush();
+        }
+        self.stuck = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Reads more while the client takes what it has not taken yet, whichever comes first.
+    fn receive_beside(&mut self) -> Step {
+        let mut taken = *self.stuck.get_or_insert_with(Instant::now);
+        while !self.is_flowing() {
+            let reads = self.outflow.has_room();
+            let (takes, comes) = self.look_both_ways(reads);
+            let now = Instant::now();
+            if takes {
+                taken = now;
+                if let Err(halt) = self.outflow.pass_kept(self.client) {
+                    return Step::Over(self.halted(halt));
+                }
+                self.stuck = (!self.outflow.is_empty()).then_some(now);
+            }
+            if !reads {
+                // That nothing is read is not the process's silence.
+                self.heard = now;
+            }
+            if comes {
+                return match self.inbox.receive(&self.connection.stream, false) {
+                    Err(error) if is_timeout(&error) => Step::On,
+                    outcome => self.received(outcome),
+                };
+            }
+            if takes {
+                continue;
+            }
+            if self.client.send_timeout().is_some_and(|limit| now.saturating_duration_since(taken) >= limit) {
+                return Step::Over(Outcome::ClientGone);
+            }
+            if (self.terms.ended)() {
+                return self.last_words();
+            }
+            if let Some(outcome) = self.run_out() {
+                return Step::Over(outcome);
+            }
+        }
+        Step::On
+    }
+
+    /// Waits until the client takes something, or, if that may be read, the process has sent something; not for long.
+    fn look_both_ways(&self, reads: bool) -> (bool, bool) {
+        let Some(socket) = self.client.socket() else { return (true, false) };
+        let mut watched = [PollFd::new(&socket, PollFlags::OUT), PollFd::new(&self.connection.stream, PollFlags::IN)];
+        if poll(&mut watched[..1 + usize::from(reads)], Some(&timespec(LOOK))).is_err() {
+            return (false, false);
+        }
+        let [takes, comes] = watched.map(|one| !one.revents().is_empty());
+        (takes, reads && comes)
     }
 
     /// Takes what a process has said before it ended. When that was nothing, and it has not read the request, another one may execute it.
