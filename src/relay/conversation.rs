@@ -336,19 +336,15 @@ impl<'c, C: Client> Conversation<'c, C> {
     fn pass_file(&mut self, is_last: bool) -> Result<(), Halt> {
         let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
         if self.is_flowing() && (is_last || self.outflow.takes(self.client, file.length)) {
-            if is_last {
-                (self.terms.done)();
-                self.client.file(descriptor, &file)?;
-                self.unpassed = true;
-                return Ok(());
-            }
             self.client.file(descriptor, &file)?;
-            // At once, so that the next look at the client's socket is true.
-            self.client.data(&[], Then::More)?;
+            // Unless the end follows it goes down at once, so that the next look at the client's socket is true.
+            if !is_last {
+                self.client.data(&[], Then::More)?;
+            }
         } else {
             self.outflow.file(self.client, &descriptor, &file, self.stuck.is_some())?;
         }
-        (self.unsent, self.unpassed) = (true, false);
+        (self.unsent, self.unpassed) = (true, is_last && self.is_flowing());
         Ok(())
     }
 
