@@ -32,7 +32,7 @@ fn a_daemon_gets_what_the_contract_says_and_nothing_else() {
         // The last is the folder that lists them.
         r#""descriptors": [0, 1, 2, 3, 4, 5, 6, 7, 8]"#,
         // All that can be: the engine lets them through once it has its handlers.
-        r#""blocked": "fffffffe7ffafeff""#,
+        r#""blocked": "fffffffe7ffbfeff""#,
         // Python itself ignores SIGPIPE and SIGXFSZ; of real-time signals (the upper half) nothing is known.
         r#"1001000", "nice""#,
         // The supervisor itself takes as many as it can get, for its pipes.
