@@ -16,22 +16,22 @@ use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Page;
 
-use crate::environ::Moments;
-use crate::exchange::{Exchange, Gone, InputError};
-use crate::failure;
+use crate::daemon;
 use crate::ffi::attach;
 use crate::ffi::embedded::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
-use crate::forked;
+use crate::gateway::environ::Moments;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
-use crate::options::Options;
+use crate::interpreter::options::Options;
+use crate::log::record::{self, Way};
+use crate::log::traceback;
 use crate::process::Process;
-use crate::record::{self, Way};
-use crate::recorder::Recorder;
-use crate::response::Head;
-use crate::route;
-use crate::run;
+use crate::process::forked;
+use crate::process::recorder::Recorder;
+use crate::request::exchange::{Exchange, Gone, InputError};
+use crate::request::response::Head;
+use crate::request::route;
 
 /// Why an Apache child has no Python.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +56,11 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     // No other process looks at an Apache child's counters.
     let page: &'static Page = Box::leak(Box::default());
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
-    let process = Process::begin(run::begin(settings, page, scoreboard, Recorder::default(), 0)?);
-    let failed = |error: PyErr| BeginError::Interpreter(failure::describe(py, &error));
+    let process = Process::begin(daemon::begin(settings, page, scoreboard, Recorder::default(), 0)?);
+    let failed = |error: PyErr| BeginError::Interpreter(traceback::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
     process.interpreters.set_main(main);
-    run::preload(py, process);
+    daemon::preload(py, process);
     Ok(())
 }
 
@@ -70,8 +70,8 @@ pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
     let destroy = process.settings.destroy_interpreter;
     let clean = attach::detach(py, || {
-        run::say_farewell(process, "");
-        destroy && run::end_interpreters(process)
+        daemon::say_farewell(process, "");
+        destroy && daemon::end_interpreters(process)
     });
     if destroy && !clean {
         if let Some(main) = process.interpreters.main() {

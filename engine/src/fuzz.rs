@@ -11,9 +11,9 @@ use std::os::unix::net::UnixStream;
 
 use wsgi_wire::lines::Lines;
 
-use crate::body::Body;
-use crate::control::Control;
-use crate::response::{Head, Response};
+use crate::daemon::control::Control;
+use crate::request::body::Body;
+use crate::request::response::{Head, Response};
 
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);

@@ -11,7 +11,8 @@ use wsgi_wire::record::Level;
 
 use super::guard;
 use super::scoreboard::Scoreboard;
-use crate::{embedded, record};
+use crate::embedded;
+use crate::log::record;
 
 /// The Apache side of one request.
 pub(crate) struct Host(*const seam::Host);
@@ -145,6 +146,6 @@ pub(super) fn offer(py: Python<'_>, module: *mut ffi::PyObject) -> PyResult<()> 
 }
 
 /// `Py_mod_exec`: the engine's module is being made.
-pub(super) unsafe extern "C" fn execute(module: *mut ffi::PyObject) -> c_int {
+pub(crate) unsafe extern "C" fn execute(module: *mut ffi::PyObject) -> c_int {
     guard::status("the module _engine", |py| offer(py, module))
 }

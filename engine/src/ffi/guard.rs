@@ -10,7 +10,7 @@ use pyo3::exceptions::PySystemError;
 use pyo3::{PyErr, PyResult, Python, ffi};
 
 use super::attach;
-use crate::record;
+use crate::log::record;
 use wsgi_wire::record::Level;
 
 thread_local! {
@@ -56,7 +56,7 @@ pub(crate) fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
 }
 
 /// For functions that return an object: null and an exception on failure.
-pub(super) fn object(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
+pub(crate) fn object(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
     enter(name, body).unwrap_or(null_mut())
 }
 

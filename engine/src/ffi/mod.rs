@@ -4,7 +4,6 @@
 //! * [`guard`]: the way in for every function that CPython calls.
 //! * [`class`]: Python types written in Rust, one heap type per interpreter.
 //! * [`owned`]: references that outlive an attach.
-//! * [`extension`] has `PyInit__engine`.
 //! * [`object`], [`interpreter`]: calls of the C API that pyo3 has no safe form of.
 //! * [`process`]: process title, signal handlers, the slot of the process table.
 //! * [`scoreboard`]: Apache's scoreboard.
@@ -12,7 +11,6 @@
 pub(crate) mod attach;
 pub(crate) mod class;
 pub(crate) mod embedded;
-pub(crate) mod extension;
 pub(crate) mod guard;
 pub(crate) mod interpreter;
 pub(crate) mod object;

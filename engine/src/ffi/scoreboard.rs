@@ -11,7 +11,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content};
 
-use crate::control::Asker;
+use crate::daemon::control::Asker;
 
 /// How long an answer may take: an idle Apache child gives it within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -10,9 +10,9 @@ use wsgi_wire::request::{Body as RequestBody, Hello, Request};
 use wsgi_wire::response::{End, Reject};
 
 use super::{LONGEST, socket};
-use crate::connection::{Broken, Connection};
-use crate::exchange::Exchange;
-use crate::response::Head;
+use crate::request::exchange::Exchange;
+use crate::request::response::Head;
+use crate::workers::connection::{Broken, Connection};
 
 /// The secret of the process that is spoken to.
 const SECRET: u64 = 0x0102_0304_0506_0708;

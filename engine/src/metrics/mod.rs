@@ -1,9 +1,7 @@
 //! What requests and the process have cost: for the `request_finished` event and the metrics functions of the module `mod_wsgi`.
 
-mod interval;
-mod phase;
-mod report;
-mod server;
+pub(crate) mod interval;
+pub(crate) mod phase;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -13,12 +11,10 @@ use std::time::{Duration, Instant};
 use pyo3::Python;
 use pyo3::sync::MutexExt;
 
-use crate::environ::{self, Moments};
 use crate::ffi::process as ffi;
+use crate::gateway::environ::{self, Moments};
 use crate::request::Counts;
 use interval::Interval;
-pub(crate) use report::{process_metrics, request_metrics};
-pub(crate) use server::server_metrics;
 
 /// The beginning of an application's call.
 pub(crate) struct Sample {

@@ -1,0 +1,146 @@
+//! Events that applications subscribe to (`mod_wsgi.subscribe_events` and its like), and the data that goes with a request.
+
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_wire::record::{Level, LogRecord};
+
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+use crate::interpreter::Interpreter;
+use crate::log::order;
+use crate::log::record;
+use crate::log::traceback;
+use crate::process::forked;
+use crate::request::{self, Request};
+
+/// The lists of callbacks of one interpreter; applications may change them.
+pub(crate) struct Callbacks {
+    /// `event_callbacks`
+    pub(crate) events: Owned<PyList>,
+    /// `shutdown_callbacks`
+    pub(crate) shutdown: Owned<PyList>,
+    /// `signal_callbacks`
+    pub(crate) signals: Owned<PyList>,
+}
+
+impl Callbacks {
+    /// Empty lists.
+    pub(crate) fn new(py: Python<'_>) -> Self {
+        let list = || Owned::new(PyList::empty(py));
+        Self { events: list(), shutdown: list(), signals: list() }
+    }
+}
+
+/// Whether anybody wants to hear of requests.
+pub(crate) fn wanted(py: Python<'_>, interpreter: &Interpreter) -> bool {
+    !interpreter.callbacks.events.bind(py).is_empty()
+}
+
+/// Calls every callback with the event's name and its content as keywords. A dict that one returns is merged into the event for those after it,
+/// and for the caller. Exceptions are logged and stop nothing.
+pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, event: &Bound<'_, PyDict>) {
+    let snapshot: Vec<_> = callbacks.bind(py).iter().collect();
+    for callback in snapshot {
+        let answer = callback.call((name,), Some(event));
+        forked::came_back(py, answer.as_ref().err());
+        match answer {
+            Ok(answer) => {
+                if let Ok(changes) = answer.cast::<PyDict>() {
+                    for (key, value) in changes.iter() {
+                        // A key that cannot be hashed cannot have been a key of a dict.
+                        let _ = event.set_item(key, value);
+                    }
+                }
+            }
+            Err(error) => {
+                let text =
+                    format!("Exception in a callback for the event '{name}':\n{}", traceback::describe(py, &error));
+                log(py, Level::Error, &text);
+            }
+        }
+    }
+}
+
+/// A record of our own with the context of the calling thread's request, if it serves one.
+pub(crate) fn log(py: Python<'_>, level: Level, text: &str) {
+    log_record(py, LogRecord::ours(level, record::speaker(), text), None);
+}
+
+/// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes from.
+pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<&Interpreter>) {
+    match request::current() {
+        Some(request) => request.record(py, record),
+        None => {
+            order::settle(py);
+            record::write_attached(py, record, interpreter.map(Interpreter::application_group), None);
+        }
+    }
+}
+
+/// Begins an event of a request.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn of_request<'py>(py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
+    let event = PyDict::new(py);
+    if !request.id.is_empty() {
+        event.set_item("request_id", object::latin1(py, &request.id)?)?;
+    }
+    event.set_item("request_data", request.data(py))?;
+    Ok(event)
+}
+
+/// Publishes `response_started`, if anybody wants it.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn response_started(
+    py: Python<'_>,
+    request: &Request,
+    status: &Bound<'_, PyAny>,
+    headers: &Bound<'_, PyAny>,
+    exception: Option<&Bound<'_, PyTuple>>,
+) -> PyResult<()> {
+    if !wanted(py, request.interpreter) {
+        return Ok(());
+    }
+    let event = of_request(py, request)?;
+    event.set_item("response_status", status)?;
+    event.set_item("response_headers", headers)?;
+    event.set_item("exception_info", exception)?;
+    publish(py, &request.interpreter.callbacks.events, "response_started", &event);
+    Ok(())
+}
+
+/// Publishes `request_exception`, if anybody wants it.
+pub(crate) fn request_exception(py: Python<'_>, request: &Request, error: &PyErr) {
+    if !wanted(py, request.interpreter) {
+        return;
+    }
+    let event = of_request(py, request).and_then(|event| {
+        event.set_item("exception_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
+        Ok(event)
+    });
+    if let Ok(event) = event {
+        publish(py, &request.interpreter.callbacks.events, "request_exception", &event);
+    }
+}
+
+/// Publishes `process_stopping` in the attached interpreter.
+pub(crate) fn process_stopping(py: Python<'_>, interpreter: &Interpreter, reason: &str) {
+    let event = PyDict::new(py);
+    if event.set_item("shutdown_reason", PyString::new(py, reason)).is_ok() {
+        publish(py, &interpreter.callbacks.events, "process_stopping", &event);
+        publish(py, &interpreter.callbacks.shutdown, "process_stopping", &event);
+    }
+}
+
+/// Publishes `process_signal` in the attached interpreter.
+pub(crate) fn process_signal(py: Python<'_>, interpreter: &Interpreter, name: &str, number: i32) {
+    let event = PyDict::new(py);
+    let filled = event.set_item("signame", name).and_then(|()| event.set_item("signum", number));
+    if filled.is_ok() {
+        publish(py, &interpreter.callbacks.events, "process_signal", &event);
+        publish(py, &interpreter.callbacks.signals, "process_signal", &event);
+    }
+}

@@ -1,0 +1,93 @@
+//! Work that needs an interpreter's lock and must not hold up the main thread, which has to notice when nobody gives the lock back.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use pyo3::types::PyAnyMethods;
+use pyo3::{PyResult, Python};
+use wsgi_wire::record::Level;
+
+use crate::api::events;
+use crate::ffi::object;
+use crate::log::record;
+use crate::log::traceback;
+use crate::process::Process;
+use crate::process::thread;
+use crate::workers::Busy;
+
+/// One piece of work.
+pub(crate) enum Errand {
+    /// Publish `process_signal` in all interpreters.
+    Signal(i32),
+    /// Raise `RequestTimeout` in this worker, if it still serves that request.
+    Interrupt(usize, Busy),
+}
+
+/// The way to the thread that does them, in order.
+pub(crate) struct Errands(Sender<Errand>);
+
+impl Errands {
+    /// A thread for errands, with a stack of so many bytes; 0: as large as the system's.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub(crate) fn start(stack_size: u64) -> std::io::Result<Self> {
+        let (sender, receiver) = channel();
+        thread::builder("errands", stack_size).spawn(move || run(&receiver))?;
+        Ok(Self(sender))
+    }
+
+    /// Adds one.
+    pub(crate) fn send(&self, errand: Errand) {
+        // The thread ends only with the process.
+        let _ = self.0.send(errand);
+    }
+}
+
+fn run(errands: &Receiver<Errand>) {
+    while let Ok(errand) = errands.recv() {
+        crate::ffi::guard::catch("an errand", || carry_out(errand));
+    }
+}
+
+fn carry_out(errand: Errand) {
+    let process = Process::get();
+    match errand {
+        Errand::Signal(number) => {
+            let name = if number == libc::SIGHUP { "SIGHUP" } else { "SIGUSR2" };
+            for interpreter in process.interpreters.all() {
+                let publish = |py: Python<'_>| events::process_signal(py, interpreter, name, number);
+                process.interpreters.visit(interpreter, publish);
+            }
+        }
+        Errand::Interrupt(worker, busy) => {
+            process.interpreters.visit(busy.interpreter, |py| interrupt(py, process, worker, &busy));
+        }
+    }
+}
+
+/// Raises `RequestTimeout` in a worker, if it still serves that request.
+fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
+    let Some(activity) = process.activities.get(worker) else { return };
+    let serves_it = || activity.busy().as_ref().is_some_and(|now| now.since == busy.since);
+    if !serves_it() {
+        return;
+    }
+    // Where it is now, not where it will be with the exception. This may let it go on.
+    let stack = stack(py, busy).unwrap_or_else(|error| traceback::describe(py, &error));
+    let what = process.recorder.describe(worker as u32 + 1);
+    // The worker needs the interpreter's lock to go on to another request, and we have it.
+    if serves_it() {
+        object::set_async_exception(py, busy.thread, Some(busy.interpreter.request_timeout.bind(py)));
+        let group = String::from_utf8_lossy(&process.settings.group);
+        let number = worker + 1;
+        record::process(
+            Level::Info,
+            &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'. {what}\n{stack}"),
+        );
+    }
+}
+
+/// Where the thread of a request is.
+fn stack(py: Python<'_>, busy: &Busy) -> PyResult<String> {
+    busy.interpreter.prelude.bind(py).call_method1("stack", (busy.state.frame(py),))?.extract()
+}

@@ -1,0 +1,249 @@
+//! Who watches over a daemon process: hears the supervisor, signals and the monitor, and takes the process from stage to stage.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+use wsgi_unix::fork::Unshared;
+use wsgi_wire::control::{Drain, Reason};
+use wsgi_wire::record::Level;
+
+use crate::daemon::background::{Errand, Errands};
+use crate::daemon::control::{Control, Order};
+use crate::daemon::monitor::Monitor;
+use crate::log::record;
+use crate::process::Process;
+use crate::process::lifecycle::{Stage, Wish};
+use crate::process::recorder;
+use crate::workers::connection::TRANSFERS;
+use crate::workers::poller::Poller;
+
+/// How long a process without a supervisor serves. Apache starts another one within a second or so; what takes its time is the application.
+const ORPHANED: Duration = Duration::from_secs(60);
+
+/// How often it looks whether another process has taken its place.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The main thread while the process serves: never takes the interpreter's lock, so that it always answers.
+pub(crate) struct Steward {
+    process: &'static Process,
+    /// `None` once the supervisor is gone.
+    control: Option<Control>,
+    signals: Unshared,
+    poller: &'static Poller,
+    errands: Errands,
+    monitor: Monitor,
+    /// Whether a successor has been asked for.
+    retiring: bool,
+    draining: Option<Draining>,
+    /// When the process will have waited long enough for another supervisor.
+    orphaned: Option<Instant>,
+}
+
+/// A process on its way out.
+struct Draining {
+    reason: Reason,
+    /// For how long requests may make no progress, or, without `patient`, last.
+    limit: Duration,
+    /// Whether requests may take their time as long as they make progress.
+    patient: bool,
+    since: Instant,
+    /// The number of transfers that has been seen.
+    transfers: u64,
+}
+
+impl Draining {
+    /// When there has been enough time.
+    fn deadline(&mut self) -> Instant {
+        let transfers = TRANSFERS.load(Ordering::Relaxed);
+        if self.patient && std::mem::replace(&mut self.transfers, transfers) != transfers {
+            self.since = Instant::now();
+        }
+        self.since + self.limit
+    }
+}
+
+impl Steward {
+    /// The steward of a process that serves.
+    pub(crate) fn new(
+        process: &'static Process,
+        control: Control,
+        signals: Unshared,
+        poller: &'static Poller,
+        errands: Errands,
+        monitor: Monitor,
+    ) -> Self {
+        Self {
+            process,
+            control: Some(control),
+            signals,
+            poller,
+            errands,
+            monitor,
+            retiring: false,
+            draining: None,
+            orphaned: None,
+        }
+    }
+
+    /// Watches over the process until it has to end, and says why.
+    pub(crate) fn watch(mut self) -> Reason {
+        loop {
+            let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.errands);
+            self.wait(next);
+            self.process.lifecycle.awake();
+            self.take_orders();
+            self.take_signals();
+            match self.process.lifecycle.wish() {
+                Some((Wish::Stop, reason)) => {
+                    self.note(reason);
+                    return self.stop(reason);
+                }
+                Some((Wish::Drain, reason)) if self.draining.is_none() => {
+                    self.note(reason);
+                    self.drain(reason, false, true);
+                }
+                Some((Wish::Retire, reason)) if self.draining.is_none() => self.retire(reason),
+                _ => {}
+            }
+            self.name_scripts();
+            self.look_for_supervisor();
+            if let Some(draining) = &mut self.draining {
+                if !self.monitor.is_busy(self.process) || Instant::now() >= draining.deadline() {
+                    return draining.reason;
+                }
+            }
+        }
+    }
+
+    /// Waits until something happens, or `next`.
+    fn wait(&mut self, next: Option<Instant>) {
+        let deadline = self.draining.as_mut().map(Draining::deadline);
+        let look = self.orphaned.map(|_| Instant::now() + LOOK);
+        let until = next.into_iter().chain(deadline).chain(look).min();
+        let mut sources =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.process.lifecycle, PollFlags::IN)];
+        sources.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
+        self.monitor.sleep(self.process, until, |left| {
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            // Interrupted or not, what follows looks at everything without waiting.
+            let _ = poll(&mut sources, left.as_ref());
+        });
+    }
+
+    /// The process has to end now, for this reason or the one for which it drains.
+    fn stop(&self, reason: Reason) -> Reason {
+        if let Some(draining) = &self.draining {
+            return draining.reason;
+        }
+        // Its successor should not wait until this one has ended. That the supervisor is gone shows when its socket is looked at.
+        if let Some(control) = self.control.as_ref().filter(|_| reason != Reason::ShutdownSignal) {
+            let _ = control.draining(reason);
+        }
+        reason
+    }
+
+    /// Leaves a note where the process is, if it is to end for a reason that is worth a record: the supervisor reads it when it is told.
+    fn note(&self, reason: Reason) {
+        if reason.is_incident() {
+            // That takes a moment, in which no request should come here.
+            self.process.page.leave();
+            recorder::ends_for(self.process, reason);
+        }
+    }
+
+    fn take_orders(&mut self) {
+        let Some(control) = &mut self.control else { return };
+        match control.orders() {
+            Ok(orders) => orders.into_iter().for_each(|order| self.carry_out(order)),
+            Err(lost) => {
+                record::process(Level::Warn, &format!("The process serves on until there is another one: {lost}."));
+                self.control = None;
+                crate::ffi::process::close_output();
+                self.orphaned = Some(Instant::now() + ORPHANED);
+            }
+        }
+    }
+
+    /// Without a supervisor: another one, which does not know us, says in our page that we may leave as soon as it has processes of its own. If none comes, or Apache
+    /// itself has gone, nobody needs us.
+    fn look_for_supervisor(&mut self) {
+        let Some(deadline) = self.orphaned.filter(|_| self.draining.is_none()) else { return };
+        let apache = i32::try_from(self.process.settings.apache).ok().and_then(Pid::from_raw);
+        let apache_gone = apache.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH));
+        if apache_gone || Instant::now() >= deadline || self.process.page.has_left() {
+            self.drain(Reason::SupervisorGone, false, false);
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
+            Order::Drain(Drain { reason, patient }) if self.draining.is_none() => self.drain(reason, patient, false),
+            Order::Drain(_) => {}
+            Order::Resume => self.process.holding.end(self.process),
+        }
+    }
+
+    fn take_signals(&self) {
+        let mut numbers = [0u8; 32];
+        let count = rustix::io::read(&self.signals, &mut numbers).unwrap_or(0);
+        for number in numbers.iter().take(count).map(|n| i32::from(*n)) {
+            match number {
+                libc::SIGTERM | libc::SIGINT => self.process.lifecycle.stop(Reason::ShutdownSignal),
+                libc::SIGUSR1 if self.process.settings.eviction_timeout > 0 => {
+                    self.process.lifecycle.retire(Reason::EvictionSignal);
+                }
+                libc::SIGUSR1 => self.process.lifecycle.retire(Reason::GracefulSignal),
+                libc::SIGXCPU => self.process.lifecycle.drain(Reason::CpuTimeLimit),
+                number => self.errands.send(Errand::Signal(number)),
+            }
+        }
+    }
+
+    /// Asks for a successor, and serves on: the supervisor's word follows when the successor is ready. A script asks for each of its versions.
+    fn retire(&mut self, reason: Reason) {
+        if std::mem::replace(&mut self.retiring, true) && reason != Reason::ScriptReload {
+            return;
+        }
+        record::process(Level::Info, &format!("The process asks to be replaced ({}).", reason.name()));
+        if reason.is_incident() {
+            recorder::ends_for(self.process, reason);
+        }
+        if let Some(control) = &self.control {
+            // That the supervisor is gone shows when its socket is looked at.
+            let _ = control.retiring(reason, self.process.holding.is_holding());
+        }
+    }
+
+    /// Tells the supervisor which scripts requests come for.
+    fn name_scripts(&self) {
+        for script in self.process.lifecycle.loaded() {
+            // As above.
+            let _ = self.control.as_ref().map(|control| control.loaded(&script));
+        }
+    }
+
+    /// Takes no new connections, and lets what runs finish. `own`: the supervisor does not know yet.
+    fn drain(&mut self, reason: Reason, patient: bool, own: bool) {
+        let settings = &self.process.settings;
+        let seconds = match reason {
+            Reason::EvictionSignal => settings.eviction_timeout,
+            _ => settings.graceful_timeout,
+        };
+        record::process(Level::Info, &format!("The process finishes what it has and ends ({}).", reason.name()));
+        let limit = Duration::from_secs(seconds.into());
+        self.draining = Some(Draining { reason, limit, patient, since: Instant::now(), transfers: 0 });
+        self.process.lifecycle.enter(Stage::Draining);
+        self.process.page.leave();
+        if own {
+            // That the supervisor is gone shows when its socket is looked at.
+            if let Some(control) = &self.control {
+                let _ = control.draining(reason);
+            }
+        }
+        self.poller.retire();
+    }
+}

@@ -1,0 +1,304 @@
+//! The life of a daemon process, from its settings to its end.
+
+pub(crate) mod background;
+pub(crate) mod control;
+pub(crate) mod main_loop;
+pub(crate) mod monitor;
+pub(crate) mod unsupported;
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, SystemTime};
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::{PyErr, PyResult, Python};
+use wsgi_unix::fork::{self, Unshared};
+use wsgi_wire::codec;
+use wsgi_wire::control::Reason;
+use wsgi_wire::record::Level;
+use wsgi_wire::settings::{Daemon, Preload};
+
+use crate::api::events;
+use crate::daemon::background::Errands;
+use crate::daemon::control::{Control, Lost};
+use crate::daemon::main_loop::Steward;
+use crate::daemon::monitor::{Monitor, Watch};
+use crate::ffi::interpreter::version;
+use crate::ffi::scoreboard::Scoreboard;
+use crate::ffi::{attach, guard, process as ffi};
+use crate::gateway::script;
+use crate::interpreter::Interpreter;
+use crate::interpreter::options::Options;
+use crate::log::record::{self, Way};
+use crate::log::traceback;
+use crate::metrics::Metrics;
+use crate::process::Process;
+use crate::process::lifecycle::{Lifecycle, Stage};
+use crate::process::limits::{self, Limits};
+use crate::process::recorder::{self, Recorder};
+use crate::process::thread;
+use crate::workers::poller::Poller;
+use crate::workers::{Activity, Worker};
+
+/// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
+const CONTROL: i32 = 3;
+const LISTENER: i32 = 4;
+const PAGES: i32 = 5;
+const RECORDER: i32 = 6;
+const RECORDS: i32 = 7;
+/// With `server-metrics` only.
+const BOARD: i32 = 8;
+
+/// Exit code for "failed at start": the supervisor waits before it tries again.
+const FAILED_AT_START: i32 = 3;
+
+/// Why the process could not begin to serve.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(
+        "descriptor {0} is not what the supervisor should have opened there: {1}; a daemon process is started by mod_wsgi-supervisor only"
+    )]
+    Descriptor(i32, std::io::Error),
+    #[error("no settings were received: {0}")]
+    Settings(#[from] Lost),
+    #[error("its page could not be mapped: {0}")]
+    Page(std::io::Error),
+    #[error("Apache's scoreboard could not be mapped: {0}")]
+    Board(std::io::Error),
+    #[error("the flight recorder could not be mapped: {0}")]
+    Recorder(std::io::Error),
+    #[error("the main interpreter could not be set up:\n{0}")]
+    Interpreter(String),
+    #[error("a system resource is missing: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until the process should end. Called on Python's main thread.
+///
+/// # Errors
+/// `SystemExit` if the process could not begin to serve; the log says why.
+pub(crate) fn run(py: Python<'_>) -> PyResult<()> {
+    guard::install_panic_hook();
+    serve(py).map_err(|error| {
+        record::process(Level::Crit, &format!("A daemon process could not start: {error}"));
+        PyErr::new::<PySystemExit, _>(FAILED_AT_START)
+    })
+}
+
+fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
+    ffi::inherited(fd).map_err(|error| StartError::Descriptor(fd, error))
+}
+
+fn serve(py: Python<'_>) -> Result<(), StartError> {
+    record::leave_by(Way::Supervisor(inherited(RECORDS)?.into()));
+    fork::begin()?;
+    let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
+    let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);
+    let mut control = Control::new(control);
+    let settings = attach::detach(py, || control.settings())?;
+    record::limit(settings.log_level);
+    match &settings.display_name {
+        Some(title) => ffi::set_title(title),
+        None => ffi::set_title(&[b"mod_wsgi ", settings.group.as_ref()].concat()),
+    }
+    let page = ffi::map_page(pages, settings.slot as usize).map_err(StartError::Page)?;
+    let scoreboard = match settings.server_metrics {
+        true => Scoreboard::map(inherited(BOARD)?, control.asker()?).map_err(StartError::Board)?,
+        false => Scoreboard::Forbidden,
+    };
+    let recorder = Recorder::open(recorder, settings.threads).map_err(StartError::Recorder)?;
+    if let Err(error) = recorder.arm(py) {
+        let text = traceback::describe(py, &error);
+        record::process(
+            Level::Warn,
+            &format!("If this process ends otherwise than it should, its stacks cannot be had: {text}"),
+        );
+    }
+    let secret = settings.secret;
+    let limits = Limits::new(&settings, secret);
+    let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
+    ffi::unblock_signals();
+    let process = Process::begin(begin(settings, page, scoreboard, recorder, secret)?);
+    let settings = &process.settings;
+
+    let failed = |error: PyErr| StartError::Interpreter(traceback::describe(py, &error));
+    let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
+    process.interpreters.set_main(main);
+    let failures = preload(py, process);
+    let Some(signals) = signals else {
+        // A service process is its scripts; it ends when they do.
+        return Ok(());
+    };
+    let own = rustix::process::geteuid().as_raw();
+    let users = [0, own].into_iter().chain(settings.children).collect();
+    let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
+    let poller: &'static Poller = Box::leak(Box::new(poller));
+    let errands = Errands::start(settings.stack_size)?;
+    let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
+    let workers = start_workers(settings, poller)?;
+    control.ready(failures)?;
+    let name = String::from_utf8_lossy(&settings.group);
+    record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
+
+    let clean = attach::detach(py, || {
+        let monitor = Monitor::new(limits, probe);
+        let reason = Steward::new(process, control, signals, poller, errands, monitor).watch();
+        finish(process, poller, workers, reason)
+    });
+    if !settings.destroy_interpreter {
+        ffi::exit_now(0);
+    }
+    if !clean {
+        // CPython would abort the process while a sub-interpreter is left.
+        main.join_threads(py);
+        main.run_exit_functions(py);
+        ffi::exit_now(0);
+    }
+    Ok(())
+}
+
+/// The process with these settings; `seed` spreads the jitter.
+pub(crate) fn begin(
+    settings: Daemon,
+    page: &'static wsgi_wire::table::Page,
+    scoreboard: Scoreboard,
+    recorder: Recorder,
+    seed: u64,
+) -> std::io::Result<Process> {
+    for sentence in unsupported::vain(&settings, version()) {
+        record::process(Level::Warn, &sentence);
+    }
+    let limit = (settings.maximum_requests > 0).then(|| limits::with_jitter(settings.maximum_requests, seed));
+    Ok(Process {
+        page,
+        scoreboard,
+        recorder,
+        interpreters: Default::default(),
+        lifecycle: Lifecycle::new()?,
+        holding: Default::default(),
+        watch: Watch::new(limit),
+        activities: (0..settings.threads).map(|_| Activity::default()).collect(),
+        metrics: Metrics::new(settings.threads as usize),
+        advised: Default::default(),
+        started: SystemTime::now(),
+        settings,
+    })
+}
+
+fn timeout(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+fn catch_signals() -> std::io::Result<Unshared> {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGUSR1, libc::SIGXCPU, libc::SIGHUP, libc::SIGUSR2];
+    ffi::catch_signals(&signals, write.into());
+    Ok(read.into())
+}
+
+/// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. What fails is logged, unless the log has
+/// it already, and tried again by the first request. Gives the digests of the reports.
+pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
+    let settings = &process.settings;
+    let exists = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).exists();
+    let scripts = settings.scripts.iter().chain(settings.inherited.iter().filter(exists));
+    scripts.filter_map(|script| preload_one(py, process, script).err()).collect()
+}
+
+fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> Result<(), u64> {
+    let load = |py: Python<'_>, interpreter: &Interpreter| {
+        let report = script::import(py, interpreter, preload).map(|()| process.watch.script_loaded());
+        report.map_err(|report| {
+            // Python's own hash would differ from process to process.
+            let digest = codec::digest(report.as_bytes());
+            if !process.settings.known_failures.contains(&digest) {
+                script::log_failure(py, interpreter, &preload.script, &report);
+            }
+            digest
+        })
+    };
+    let doing = if process.settings.threads > 0 { "loading" } else { "running" };
+    let what = format!("{doing} the script '{}'", String::from_utf8_lossy(&preload.script));
+    if let Some(main) = process.interpreters.main_for(py, &preload.application_group) {
+        return process.recorder.during(&what, || load(py, main));
+    }
+    // This thread must not attach to a sub-interpreter (`attach`).
+    let run = || {
+        let interpreter = process.interpreters.get(&preload.application_group);
+        let load = |it: &'static Interpreter| attach::with(it.handle, |py| load(py, it));
+        let loaded = interpreter.ok().map(|it| process.recorder.during(&what, || load(it)));
+        attach::release();
+        loaded
+    };
+    // Without its interpreter, which the log tells of, nothing is known of the script.
+    attach::detach(py, || thread::run("preload", process.settings.stack_size, run)).unwrap_or(Ok(()))
+}
+
+fn start_probe(process: &'static Process, deadlock: Duration) -> std::io::Result<Thread> {
+    let every = (deadlock / 4).min(Duration::from_secs(1));
+    let builder = thread::builder("probe", process.settings.stack_size);
+    let probe = builder.spawn(move || monitor::probe(process, every))?;
+    Ok(probe.thread().clone())
+}
+
+fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let start = |number: u32| {
+        thread::builder(&number.to_string(), settings.stack_size).spawn(move || Worker::new(number, poller).run())
+    };
+    (1..=settings.threads).map(start).collect()
+}
+
+/// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.
+fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
+    process.lifecycle.enter(Stage::Stopping);
+    process.page.leave();
+    start_reaper(process.settings.shutdown_timeout);
+    poller.close();
+    say_farewell(process, reason.name());
+    for worker in workers {
+        // A worker that panicked has logged it.
+        let _ = worker.join();
+    }
+    process.settings.destroy_interpreter && end_interpreters(process)
+}
+
+/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
+pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
+    thread::run("farewell", process.settings.stack_size, || {
+        for interpreter in process.interpreters.all() {
+            let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
+            process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
+        }
+        attach::release();
+        Some(())
+    });
+}
+
+/// Ends the sub-interpreters, on a thread of its own. Whether none is left.
+pub(crate) fn end_interpreters(process: &'static Process) -> bool {
+    let end = || {
+        let ended = process.interpreters.end();
+        attach::release();
+        Some(ended)
+    };
+    thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
+}
+
+/// Ends the process by force when it has had its time.
+fn start_reaper(seconds: u32) {
+    if seconds == 0 {
+        return;
+    }
+    let reap = move || {
+        std::thread::sleep(Duration::from_secs(seconds.into()));
+        recorder::ends_by_force(Process::get());
+        ffi::exit_now(1);
+    };
+    if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {
+        record::process(Level::Error, "There is no thread that could end the process by force; it may take its time.");
+    }
+}

@@ -1,0 +1,3 @@
+//! The ways into the engine.
+
+pub(crate) mod extension;

@@ -1,0 +1,368 @@
+//! The answer to one request: the environ, the call of the application, the iteration over what it returns, and what becomes of exceptions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_unix::user_space;
+use wsgi_wire::names::{self, Name};
+use wsgi_wire::record::Level;
+use wsgi_wire::request as wire;
+use wsgi_wire::response::{End, Reject};
+
+use crate::api::events;
+use crate::ffi::object;
+use crate::gateway::Runner;
+use crate::gateway::environ::{self, Moments};
+use crate::gateway::errors;
+use crate::gateway::file_wrapper;
+use crate::gateway::input::Input;
+use crate::gateway::script::{self, Unavailable, Wanted};
+use crate::gateway::start_response::Adapter;
+use crate::interpreter::advice;
+use crate::log::traceback;
+use crate::metrics::Sample;
+use crate::process::Process;
+use crate::process::forked;
+use crate::request::Request;
+use crate::request::output::{self, Failed};
+use crate::request::route::Route;
+
+/// How answering went.
+pub(crate) enum Outcome {
+    /// The response is out, all of it or as much as will be.
+    Answered(End),
+    /// Apache shows its page for this status.
+    Failed(u16),
+    /// Not executed.
+    Rejected(Reject),
+}
+
+/// Why the application's answer ended before its time.
+enum Stop {
+    /// By an exception.
+    Raised(PyErr),
+    /// Nobody waits for it any more.
+    Gone,
+}
+
+/// What the application is called with: the environ and `start_response`.
+type Arguments<'py> = (Bound<'py, PyDict>, Bound<'py, PyAny>);
+
+impl From<PyErr> for Stop {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl From<Failed> for Stop {
+    fn from(error: Failed) -> Self {
+        match error {
+            Failed::Refused(error) => Self::Raised(error.into()),
+            Failed::Gone(_) | Failed::Over => Self::Gone,
+        }
+    }
+}
+
+/// A request being answered.
+pub(crate) struct Answer<'a, 'py> {
+    py: Python<'py>,
+    runner: &'a dyn Runner,
+    request: &'a Arc<Request>,
+    moments: Moments,
+    facts: wire::Facts,
+    /// The Apache child, for events.
+    server_pid: u32,
+}
+
+impl<'a, 'py> Answer<'a, 'py> {
+    /// The answer to a request that nothing has been done for yet.
+    pub(crate) fn new(
+        py: Python<'py>,
+        runner: &'a dyn Runner,
+        request: &'a Arc<Request>,
+        moments: Moments,
+        facts: wire::Facts,
+    ) -> Self {
+        Self { py, runner, request, moments, facts, server_pid: 0 }
+    }
+
+    /// Loads the script if need be, calls the application and sends what it returns, all but the end.
+    pub(crate) fn give(&mut self, route: &Route, vars: wire::Vars<'_>) -> Outcome {
+        let (py, interpreter) = (self.py, self.request.interpreter);
+        let resource = || {
+            let file = |(name, value)| (name == Name::Known(names::SCRIPT_FILENAME)).then_some(value);
+            vars.clone().flatten().find_map(file).or_else(|| route.vars().ok()?.flatten().find_map(file))
+        };
+        let wanted = Wanted {
+            path: route.script(),
+            callable: route.callable(),
+            reloading: route.rules.reloading,
+            mtime: self.facts.script_mtime,
+            resource: &resource,
+        };
+        let application = match script::application(py, interpreter, &wanted) {
+            Ok(application) => application,
+            Err(Unavailable::Failed(report)) => {
+                script::log_failure(py, interpreter, wanted.path, &report);
+                return Outcome::Failed(500);
+            }
+            Err(Unavailable::Changed) => return Outcome::Rejected(Reject::ScriptChanged),
+        };
+        self.runner.loaded(route.rules.ignore_activity);
+        let thread = self.runner.number();
+        let prepared = environ::build(py, interpreter, route, vars, &self.moments, thread).and_then(|environ| {
+            let start_response = self.add_ours(&environ)?;
+            self.runner.furnish(&environ)?;
+            Ok((environ, start_response))
+        });
+        match prepared {
+            Ok(arguments) => self.run(application, route.callable(), arguments),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Adds what belongs to this one request, and gives its `start_response`.
+    fn add_ours(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, interpreter) = (self.py, self.request.interpreter);
+        let (types, names) = (&interpreter.types, &interpreter.names);
+        let adapter = types.adapter.instance(py, Adapter { request: Arc::clone(self.request) })?;
+        environ.set_item(names.early_hints.bind(py), adapter.getattr(names.early_hints_method.bind(py))?)?;
+        let input = types.input.instance(py, Input { request: Arc::clone(self.request) })?;
+        environ.set_item(names.input.bind(py), input)?;
+        environ.set_item(names.errors.bind(py), errors::errors(py, self.request)?)?;
+        self.moments.application_start = environ::now();
+        environ.set_item(names.application_start.bind(py), self.moments.application_start)?;
+        adapter.getattr(names.start_response.bind(py))
+    }
+
+    fn run(&mut self, application: Bound<'py, PyAny>, callable: &[u8], arguments: Arguments<'py>) -> Outcome {
+        let (py, interpreter, request) = (self.py, self.request.interpreter, self.request);
+        let wanted = events::wanted(py, interpreter);
+        let sample = Sample::begin(wanted || Process::get().metrics.is_recording());
+        let active = object::latin1(py, &request.id).ok().filter(|_| !request.id.is_empty());
+        if let Some(id) = &active {
+            // A plain dict and a str: only memory can run out, and then the entry is missing.
+            let _ = interpreter.active_requests.bind(py).set_item(id, request.data(py));
+        }
+        let metrics = &Process::get().metrics;
+        metrics.began(self.runner.number(), &sample);
+        let application = match wanted {
+            true => {
+                self.server_pid = server_pid(&arguments.0);
+                self.started(application, callable, &arguments.0)
+            }
+            false => application,
+        };
+        let outcome = self.call(&application, arguments);
+        let status = match outcome {
+            Outcome::Failed(status) => status,
+            _ => request.with(py, |live| live.response.status).flatten().unwrap_or(500),
+        };
+        let counts = request.with(py, |live| live.counts).unwrap_or_default();
+        let finished = sample.end(&self.moments, status, counts);
+        if wanted || events::wanted(py, interpreter) {
+            self.finished(&finished);
+        }
+        metrics.record(py, self.runner.number(), &finished);
+        if let Some(id) = &active {
+            let _ = interpreter.active_requests.bind(py).del_item(id);
+        }
+        outcome
+    }
+
+    fn call(&self, application: &Bound<'py, PyAny>, (environ, start_response): Arguments<'py>) -> Outcome {
+        let called = application.call1((&environ, start_response));
+        forked::came_back(self.py, called.as_ref().err());
+        let outcome = match called {
+            Ok(result) => {
+                let stop = self.respond(&result).err();
+                let outcome = match stop {
+                    None => self.complete(),
+                    Some(Stop::Gone) => Outcome::Answered(End::Truncated),
+                    Some(Stop::Raised(error)) => self.failed(&error),
+                };
+                self.close(&result);
+                outcome
+            }
+            Err(error) => self.failed(&error),
+        };
+        drop(environ);
+        outcome
+    }
+
+    fn respond(&self, result: &Bound<'py, PyAny>) -> Result<(), Stop> {
+        let (py, request) = (self.py, &**self.request);
+        if let Some(sent) = self.send_file(result) {
+            return sent;
+        }
+        if let Some(items) = object::items(result) {
+            // Nothing happens between the items, so they can leave together, and the length of them all is known.
+            let whole =
+                items.iter().try_fold(0, |sum, item| Some(sum + item.cast::<PyBytes>().ok()?.as_bytes().len() as u64));
+            for item in &items {
+                if let data @ [_, ..] = content(item)? {
+                    output::append(py, request, data, whole)?;
+                }
+            }
+        } else {
+            for item in result.try_iter()? {
+                forked::came_back(py, item.as_ref().err());
+                let item = item?;
+                if let data @ [_, ..] = content(&item)? {
+                    output::send(py, request, data, None)?;
+                }
+            }
+        }
+        request
+            .with(py, |live| output::commit(live, Some(0)))
+            .unwrap_or(Ok(()))
+            .map_err(|error| Stop::Raised(error.into()))
+    }
+
+    /// Hands a wrapped regular file to Apache, if that is what the application returned.
+    fn send_file(&self, result: &Bound<'py, PyAny>) -> Option<Result<(), Stop>> {
+        let (py, request) = (self.py, &**self.request);
+        request.interpreter.types.file_wrapper.value(result)?;
+        if request.with(py, |live| live.response.committed())? {
+            return None;
+        }
+        let file = file_wrapper::below(request.interpreter, result)?;
+        if user_space::serves(&file.file) {
+            return None;
+        }
+        Some(output::send_file(py, request, file.file, file.offset, file.available).map_err(Stop::from))
+    }
+
+    /// The application has given all it had.
+    fn complete(&self) -> Outcome {
+        let short = self.request.with(self.py, |live| live.response.is_short()).unwrap_or(false);
+        Outcome::Answered(if short { End::Short } else { End::Complete })
+    }
+
+    /// The application, or what it returned, raised.
+    fn failed(&self, error: &PyErr) -> Outcome {
+        let (py, request) = (self.py, &**self.request);
+        let committed = request.with(py, |live| live.response.committed()).unwrap_or(false);
+        if error.matches(py, request.interpreter.request_timeout.bind(py)).unwrap_or(false) {
+            let what = if committed { "response truncated" } else { "thread recovered" };
+            request.log(py, Level::Info, &format!("Request interrupted by RequestTimeout; {what}."));
+            return if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(504) };
+        }
+        self.report("Exception processing", error);
+        events::request_exception(py, request, error);
+        if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(500) }
+    }
+
+    fn report(&self, what: &str, error: &PyErr) {
+        let (py, request) = (self.py, &**self.request);
+        let path = String::from_utf8_lossy(&request.path);
+        let script = String::from_utf8_lossy(request.route.script());
+        let (label, place) = (request.interpreter.label(), Process::get().place());
+        let text = traceback::describe(py, error);
+        request.log(
+            py,
+            Level::Error,
+            &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"),
+        );
+        if let Some(advice) = advice::advice(request.interpreter, request.route.script(), &text) {
+            request.log(py, Level::Error, &advice);
+        }
+    }
+
+    /// Calls `close()` of what the application returned, if it has one.
+    fn close(&self, result: &Bound<'py, PyAny>) {
+        let (py, request) = (self.py, &**self.request);
+        if object::items(result).is_some() {
+            return;
+        }
+        let Ok(Some(close)) = result.getattr_opt(request.interpreter.names.close.bind(py)) else { return };
+        // It may take its time, and the client should not wait for it. Whether the client is gone does not matter here.
+        let _ = request.with(py, |live| live.exchange.flush(false));
+        let closed = close.call0();
+        forked::came_back(py, closed.as_ref().err());
+        if let Err(error) = closed {
+            self.report("Exception in close() of the response to", &error);
+            events::request_exception(py, request, &error);
+        }
+    }
+
+    fn started(
+        &self,
+        application: Bound<'py, PyAny>,
+        callable: &[u8],
+        environ: &Bound<'py, PyDict>,
+    ) -> Bound<'py, PyAny> {
+        let (py, request) = (self.py, &**self.request);
+        let event = events::of_request(py, request).and_then(|event| {
+            self.add_moments(&event)?;
+            event.set_item("daemon_connects", self.facts.connects)?;
+            event.set_item("daemon_restarts", self.facts.rejects)?;
+            event.set_item("application_start", self.moments.application_start)?;
+            event.set_item("application_object", &application)?;
+            event.set_item("callable_object", object::latin1(py, callable)?)?;
+            event.set_item("request_environ", environ)?;
+            Ok(event)
+        });
+        let Ok(event) = event else { return application };
+        events::publish(py, &request.interpreter.callbacks.events, "request_started", &event);
+        event.get_item("application_object").ok().flatten().unwrap_or(application)
+    }
+
+    fn add_moments(&self, event: &Bound<'py, PyDict>) -> PyResult<()> {
+        event.set_item("thread_id", self.runner.number())?;
+        event.set_item("server_pid", self.server_pid)?;
+        event.set_item("request_start", self.moments.request_start)?;
+        event.set_item("queue_start", self.moments.queue_start)?;
+        event.set_item("daemon_start", self.moments.daemon_start)
+    }
+
+    fn finished(&self, finished: &crate::metrics::Finished) {
+        let (py, request) = (self.py, &**self.request);
+        let counts = &finished.counts;
+        let event = events::of_request(py, request).and_then(|event| {
+            self.add_moments(&event)?;
+            event.set_item("application_finish", finished.finish)?;
+            event.set_item("application_time", finished.application.as_secs_f64())?;
+            event.set_item("input_reads", counts.input_reads)?;
+            event.set_item("input_length", counts.input_length)?;
+            event.set_item("input_time", seconds(counts.input_time))?;
+            event.set_item("output_writes", counts.output_writes)?;
+            event.set_item("output_length", counts.output_length)?;
+            event.set_item("output_time", seconds(counts.output_time))?;
+            event.set_item("gil_wait_time", seconds(counts.gil_time))?;
+            event.set_item("gil_wait_count", counts.gil_waits)?;
+            event.set_item("status", finished.status)?;
+            event.set_item("cpu_user_time", seconds(finished.cpu_user))?;
+            event.set_item("cpu_system_time", seconds(finished.cpu_system))?;
+            event.set_item("cpu_time", seconds(finished.cpu_user + finished.cpu_system))?;
+            Ok(event)
+        });
+        if let Ok(event) = event {
+            events::publish(py, &request.interpreter.callbacks.events, "request_finished", &event);
+        }
+    }
+}
+
+/// The Apache child that a request came through.
+fn server_pid(environ: &Bound<'_, PyDict>) -> u32 {
+    let pid = environ.get_item("mod_wsgi.server_pid").ok().flatten();
+    pid.and_then(|pid| pid.extract::<String>().ok()?.parse().ok()).unwrap_or(0)
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// The bytes of one item of the response.
+fn content<'a>(item: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+    match item.cast::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes()),
+        Err(_) => {
+            let found = object::class_name(item);
+            Err(PyTypeError::new_err(format!("response iterable must yield bytes, not {found}")))
+        }
+    }
+}

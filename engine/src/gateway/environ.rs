@@ -1,0 +1,182 @@
+//! The WSGI environ: a copy of the route's template, and what varies.
+
+use pyo3::types::{PyDict, PyDictMethods, PyString};
+use pyo3::{Bound, PyResult, Python};
+use wsgi_wire::names::{self, Name};
+use wsgi_wire::request::{Facts, Vars};
+
+use crate::api::module;
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+use crate::request::route::Route;
+
+/// Keys that the engine alone sets, whatever `SetEnv` says.
+const RESERVED: &[&[u8]] = &[
+    b"wsgi.version",
+    b"wsgi.multithread",
+    b"wsgi.multiprocess",
+    b"wsgi.run_once",
+    b"wsgi.url_scheme",
+    b"wsgi.errors",
+    b"wsgi.input",
+    b"wsgi.input_terminated",
+    b"wsgi.file_wrapper",
+    b"wsgi.early_hints",
+    b"apache.version",
+    b"mod_wsgi.version",
+    b"mod_wsgi.request_start",
+    b"mod_wsgi.queue_start",
+    b"mod_wsgi.daemon_start",
+    b"mod_wsgi.application_start",
+    b"mod_wsgi.thread_id",
+];
+
+/// Whether a spelled-out name may not come from Apache. `PATH` would be the server's own search path.
+fn is_reserved(name: &[u8]) -> bool {
+    let dotted = name.starts_with(b"wsgi.") || name.starts_with(b"mod_wsgi.") || name.starts_with(b"apache.");
+    name == b"PATH" || (dotted && (RESERVED.contains(&name) || name.starts_with(b"mod_wsgi.x-")))
+}
+
+/// Whether a value of the variable `HTTPS` means that the client used it.
+fn means_https(value: &[u8]) -> bool {
+    value == b"1" || value.eq_ignore_ascii_case(b"on")
+}
+
+/// What the variables say that is not simply an entry.
+#[derive(Default)]
+struct Told {
+    https: Option<bool>,
+}
+
+fn add_vars(py: Python<'_>, interpreter: &Interpreter, environ: &Bound<'_, PyDict>, vars: Vars<'_>) -> PyResult<Told> {
+    let mut told = Told::default();
+    for var in vars {
+        // The decoder has checked all of them before.
+        let Ok((name, value)) = var else { break };
+        match name {
+            Name::Known(names::HTTPS) => told.https = Some(means_https(value)),
+            Name::Known(id @ (names::DOCUMENT_ROOT | names::SCRIPT_FILENAME)) => {
+                if let Some(key) = interpreter.names.known(py, id) {
+                    environ.set_item(key, object::path(py, value).or_else(|_| object::latin1(py, value))?)?;
+                }
+            }
+            Name::Known(id) => {
+                if let Some(key) = interpreter.names.known(py, id) {
+                    environ.set_item(key, object::latin1(py, value)?)?;
+                }
+            }
+            Name::Text(text) if is_reserved(text) => {}
+            Name::Text(text) => environ.set_item(object::latin1(py, text)?, object::latin1(py, value)?)?,
+        }
+    }
+    Ok(told)
+}
+
+/// The constant part of a route's environs.
+fn template<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> PyResult<Bound<'py, PyDict>> {
+    let settings = &Process::get().settings;
+    let environ = PyDict::new(py);
+    let told = add_vars(py, interpreter, &environ, vars)?;
+    environ.set_item("wsgi.version", (1, 0))?;
+    environ.set_item("wsgi.multithread", settings.threads != 1)?;
+    environ.set_item("wsgi.multiprocess", settings.multiprocess)?;
+    environ.set_item("wsgi.run_once", settings.threads == 1 && settings.maximum_requests == 1)?;
+    environ.set_item(interpreter.names.url_scheme.bind(py), scheme(py, told.https == Some(true)))?;
+    environ.set_item("wsgi.input_terminated", true)?;
+    environ.set_item("wsgi.file_wrapper", interpreter.types.file_wrapper.class(py))?;
+    environ.set_item("apache.version", module::apache_version(settings))?;
+    environ.set_item("mod_wsgi.version", module::VERSION)?;
+    Ok(environ)
+}
+
+fn scheme<'py>(py: Python<'py>, https: bool) -> Bound<'py, PyString> {
+    PyString::intern(py, if https { "https" } else { "http" })
+}
+
+/// The environ of one request, but for its streams and the moment when the application is called.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn build<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    route: &Route,
+    vars: Vars<'_>,
+    moments: &Moments,
+    thread: u32,
+) -> PyResult<Bound<'py, PyDict>> {
+    let template = match route.template.get() {
+        Some(template) => template,
+        None => {
+            let template = Owned::new(template(py, interpreter, route.vars()?)?);
+            route.template.get_or_init(|| template)
+        }
+    };
+    let environ = template.bind(py).copy()?;
+    let told = add_vars(py, interpreter, &environ, vars)?;
+    let names = &interpreter.names;
+    if let Some(https) = told.https {
+        environ.set_item(names.url_scheme.bind(py), scheme(py, https))?;
+    }
+    environ.set_item(names.request_start.bind(py), moments.request_start)?;
+    environ.set_item(names.queue_start.bind(py), moments.queue_start)?;
+    environ.set_item(names.daemon_start.bind(py), moments.daemon_start)?;
+    environ.set_item(names.thread_id.bind(py), thread)?;
+    Ok(environ)
+}
+
+/// The moments of a request, in seconds since the epoch.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Moments {
+    /// Apache began to read it.
+    pub(crate) request_start: f64,
+    /// The Apache child began to look for a process.
+    pub(crate) queue_start: f64,
+    /// This process took it up.
+    pub(crate) daemon_start: f64,
+    /// The application was called.
+    pub(crate) application_start: f64,
+}
+
+impl Moments {
+    /// The moments up to now.
+    pub(crate) fn new(facts: &Facts) -> Self {
+        let seconds = |microseconds: u64| microseconds as f64 / 1e6;
+        // Where nothing was looked for, in embedded mode, there is no daemon that could take it up either.
+        let queued = facts.queue_start > 0;
+        Self {
+            request_start: seconds(facts.request_start),
+            queue_start: seconds(facts.queue_start),
+            daemon_start: if queued { now() } else { 0.0 },
+            application_start: 0.0,
+        }
+    }
+}
+
+/// Seconds since the epoch.
+pub(crate) fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apache_may_not_set() {
+        for name in ["wsgi.input", "wsgi.version", "mod_wsgi.version", "mod_wsgi.x-magic", "PATH"] {
+            assert!(is_reserved(name.as_bytes()), "{name}");
+        }
+        for name in ["wsgi.custom", "HTTP_PATH", "mod_wsgi.other", "PATH_INFO"] {
+            assert!(!is_reserved(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_means_https() {
+        assert!(["On", "on", "1"].iter().all(|v| means_https(v.as_bytes())));
+        assert!(!["Off", "0", "", "yes"].iter().any(|v| means_https(v.as_bytes())));
+    }
+}

@@ -1,0 +1,183 @@
+//! One request from its frame to its end.
+
+pub(crate) mod call;
+pub(crate) mod environ;
+pub(crate) mod errors;
+pub(crate) mod file_wrapper;
+pub(crate) mod input;
+pub(crate) mod script;
+pub(crate) mod start_response;
+
+use std::sync::Arc;
+
+use pyo3::types::PyDict;
+use pyo3::{Bound, PyResult, Python};
+use wsgi_wire::names::{self, Name};
+use wsgi_wire::recorder::Task;
+use wsgi_wire::request as wire;
+use wsgi_wire::response::Reject;
+
+use crate::gateway::call::{Answer, Outcome};
+use crate::gateway::environ::Moments;
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+use crate::request::body::Body;
+use crate::request::exchange::Exchange;
+use crate::request::response::Response;
+use crate::request::route::Route;
+use crate::request::{self, Request};
+use crate::workers::connection::{Arrived, Connection};
+
+/// Who runs a request: a worker thread of a daemon process, or a thread of Apache.
+pub(crate) trait Runner {
+    /// Its number, counted from 1.
+    fn number(&self) -> u32;
+    /// A request begins here.
+    fn begins(&self, _task: &Task<'_>) {}
+    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
+    fn loaded(&self, ignore_activity: bool);
+    /// Adds to an environ what there is in this place only.
+    ///
+    /// # Errors
+    /// What CPython raises.
+    fn furnish(&self, _environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        Ok(())
+    }
+}
+
+/// Serves a request and gives the connection back, unless it is of no more use.
+pub(crate) fn serve(
+    py: Python<'_>,
+    interpreter: &'static Interpreter,
+    runner: &dyn Runner,
+    mut connection: Box<Connection>,
+    arrived: Arrived,
+) -> Option<Box<Connection>> {
+    let Ok(request) = wire::Request::decode(arrived.payload()) else { return None };
+    let moments = Moments::new(&request.facts);
+    if let Some(why) = refuse(&request.facts, &moments) {
+        connection.done_with(arrived);
+        return connection.reject(why).is_ok().then_some(connection);
+    }
+    let (rejected, exchange) = execute(py, interpreter, runner, &arrived.route, request, moments, connection)?;
+    let mut connection = exchange.into_any().downcast::<Connection>().ok()?;
+    if let Some(why) = rejected {
+        connection.reject(why).ok()?;
+    }
+    connection.is_idle().then(|| give_back(connection, arrived))
+}
+
+/// Executes a request and answers it. Gives the exchange back, with the reason if the request was not executed: that is for the caller to tell.
+/// `None` if there is nobody left to tell anything.
+pub(crate) fn execute(
+    py: Python<'_>,
+    interpreter: &'static Interpreter,
+    runner: &dyn Runner,
+    route: &Arc<Route>,
+    request: wire::Request<'_>,
+    moments: Moments,
+    exchange: Box<dyn Exchange>,
+) -> Option<(Option<Reject>, Box<dyn Exchange>)> {
+    let told = Told::new(route, request.vars.clone());
+    let (since, interpreter_number) = (moments.daemon_start, interpreter.number());
+    let (id, method, what) = (&told.id, told.method, &told.path);
+    runner.begins(&Task { since, interpreter: interpreter_number, id, method, what });
+    let body = match request.body {
+        wire::Body::None => Body::whole(Vec::new()),
+        wire::Body::Inline(data) => Body::whole(data.to_vec()),
+        wire::Body::Pull(_) => Body::to_come(),
+    };
+    let response = Response::new(told.method == b"HEAD");
+    let current = Request::new(interpreter, route, told.path, told.id, exchange, response, body);
+    let outcome = {
+        let _serving = Serving::begin(py, &current);
+        Answer::new(py, runner, &current, moments, request.facts).give(route, request.vars)
+    };
+    let rejected = match outcome {
+        Outcome::Rejected(why) => Some(why),
+        Outcome::Answered(_) | Outcome::Failed(_) => None,
+    };
+    Some((rejected, conclude(py, &current, outcome)?))
+}
+
+/// The calling thread serves a request. However that ends, it does so no longer afterwards; by a panic, the request is over at once, because whoever
+/// it came from, in embedded mode, will be gone.
+struct Serving<'a, 'py> {
+    py: Python<'py>,
+    request: &'a Request,
+    before: Option<Arc<Request>>,
+}
+
+impl<'a, 'py> Serving<'a, 'py> {
+    fn begin(py: Python<'py>, request: &'a Arc<Request>) -> Self {
+        Self { py, request, before: request::set_current(Some(Arc::clone(request))) }
+    }
+}
+
+impl Drop for Serving<'_, '_> {
+    fn drop(&mut self) {
+        request::set_current(self.before.take());
+        errors::retire(self.py, self.request.interpreter);
+        if std::thread::panicking() {
+            drop(self.request.finish(self.py));
+        }
+    }
+}
+
+fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connection> {
+    connection.done_with(arrived);
+    connection
+}
+
+/// Why a request is not even looked at.
+fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
+    let settings = &Process::get().settings;
+    let waited = moments.daemon_start - moments.queue_start;
+    (settings.queue_timeout > 0 && facts.queue_start > 0 && waited > f64::from(settings.queue_timeout))
+        .then_some(Reject::QueueTimeout)
+}
+
+/// What the engine itself needs of the variables.
+#[derive(Default)]
+struct Told<'v> {
+    /// `SCRIPT_NAME` and `PATH_INFO`.
+    path: Vec<u8>,
+    id: Vec<u8>,
+    method: &'v [u8],
+}
+
+impl<'v> Told<'v> {
+    fn new(route: &Route, vars: wire::Vars<'v>) -> Self {
+        let mut told = Self::default();
+        let (mut script_name, mut path_info) = (route.script_name(), [].as_slice());
+        for (name, value) in vars.flatten() {
+            match name {
+                Name::Known(names::SCRIPT_NAME) => script_name = value,
+                Name::Known(names::PATH_INFO) => path_info = value,
+                Name::Known(names::REQUEST_ID) => told.id = value.to_vec(),
+                Name::Known(names::REQUEST_METHOD) => told.method = value,
+                _ => {}
+            }
+        }
+        told.path = [script_name, path_info].concat();
+        told
+    }
+}
+
+/// Queues the end of the answer and sends everything.
+fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Exchange>> {
+    let step = |live: &mut request::Live| {
+        live.end_log();
+        match outcome {
+            Outcome::Answered(end) => live.exchange.end(end),
+            Outcome::Failed(status) => live.exchange.fail(status),
+            Outcome::Rejected(_) => {}
+        }
+        live.exchange.flush(false)
+    };
+    if request.with(py, step)? == Ok(false) {
+        // The rest goes without the interpreter's lock; whether it arrives shows below.
+        let _ = request.blocking(py, |live| live.exchange.flush(true));
+    }
+    Some(request.finish(py)?.exchange)
+}

@@ -1,0 +1,266 @@
+//! Script files: loading them as modules, noticing that they have changed, finding the application in them.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PyString};
+use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_wire::codec::Bytes;
+use wsgi_wire::record::Level;
+use wsgi_wire::settings::Preload;
+
+use crate::api::events;
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+use crate::interpreter::Interpreter;
+use crate::interpreter::advice;
+use crate::log::record;
+use crate::log::traceback;
+use crate::process::Process;
+use crate::process::forked;
+use crate::process::reload::{self, Asked};
+
+/// The scripts of one interpreter.
+#[derive(Default)]
+pub(crate) struct Scripts {
+    by_path: Mutex<HashMap<Vec<u8>, Arc<Script>>>,
+}
+
+/// One script. Its lock is held while it is loaded, so that other requests for it wait, and only those.
+#[derive(Default)]
+pub(crate) struct Script {
+    module: Mutex<Option<Owned<PyModule>>>,
+    asked: Asked,
+    /// Loaded before the first request: that one need not ask whether it has to be loaded anew.
+    early: AtomicBool,
+    /// Whether a request has come for it.
+    wanted: AtomicBool,
+}
+
+/// Why there is no application to call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// The file is not what this process has loaded: another process must answer.
+    Changed,
+    /// It cannot be loaded, or the application is not in it: the report for the log.
+    Failed(String),
+}
+
+impl Scripts {
+    /// The script with this path, loaded or not.
+    pub(crate) fn get(&self, path: &[u8]) -> Arc<Script> {
+        // Locked only for a moment, and nothing of Python is touched.
+        let mut scripts = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(script) = scripts.get(path) {
+            return Arc::clone(script);
+        }
+        Arc::clone(scripts.entry(path.to_vec()).or_default())
+    }
+}
+
+/// What a request needs of a script.
+pub(crate) struct Wanted<'a> {
+    /// The file.
+    pub(crate) path: &'a [u8],
+    /// The name of the application; empty if the script only has to be loaded.
+    pub(crate) callable: &'a [u8],
+    /// Whether a change of the file counts.
+    pub(crate) reloading: bool,
+    /// The file's modification time in microseconds if Apache knows it, else 0.
+    pub(crate) mtime: i64,
+    /// Finds the file that the request is for: another one if the script is a handler.
+    pub(crate) resource: &'a dyn Fn() -> Option<&'a [u8]>,
+}
+
+/// The application that a request wants, loading the script if need be.
+pub(crate) fn application<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    wanted: &Wanted<'_>,
+) -> Result<Bound<'py, PyAny>, Unavailable> {
+    let script = interpreter.scripts.get(wanted.path);
+    if !script.wanted.load(Ordering::Relaxed) {
+        script.is_wanted(interpreter, wanted);
+    }
+    let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+    if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| wanted.reloading) {
+        // What follows may run Python code, which must not find the script locked.
+        drop(module);
+        let process = Process::get();
+        let newer = newer(py, interpreter, &script, &loaded, wanted);
+        if newer.is_some_and(|version| !process.is_embedded() && !script.asked.may_serve(process, version)) {
+            return Err(Unavailable::Changed);
+        }
+        module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have loaded it anew in between.
+        if newer.is_some() && process.is_embedded() && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
+            *module = None;
+        }
+    }
+    let loaded = match module.as_ref() {
+        Some(loaded) => loaded.get(py),
+        None => {
+            let fresh = load(py, interpreter, wanted.path).map_err(Unavailable::Failed)?;
+            *module = Some(Owned::new(fresh.clone()));
+            fresh
+        }
+    };
+    find(py, &loaded, wanted.path, wanted.callable).map_err(Unavailable::Failed)
+}
+
+/// Logs why there is no application, and what helps, where that is known.
+pub(crate) fn log_failure(py: Python<'_>, interpreter: &Interpreter, path: &[u8], report: &str) {
+    events::log(py, Level::Error, report);
+    if let Some(advice) = advice::advice(interpreter, path, report) {
+        events::log(py, Level::Error, &advice);
+    }
+}
+
+/// Loads a script before the first request comes.
+///
+/// # Errors
+/// The report for the log, if it cannot be loaded or the application is not in it.
+pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preload) -> Result<(), String> {
+    let script = interpreter.scripts.get(&preload.script);
+    let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+    let loaded = match module.as_ref() {
+        Some(loaded) => loaded.get(py),
+        None => {
+            let fresh = load(py, interpreter, &preload.script)?;
+            script.early.store(true, Ordering::Relaxed);
+            *module = Some(Owned::new(fresh.clone()));
+            fresh
+        }
+    };
+    drop(module);
+    find(py, &loaded, &preload.script, &preload.callable).map(drop)
+}
+
+impl Script {
+    /// The first request for it has come.
+    fn is_wanted(&self, interpreter: &Interpreter, wanted: &Wanted<'_>) {
+        if !self.wanted.swap(true, Ordering::Relaxed) {
+            Process::get().lifecycle.has_loaded(Preload {
+                script: Bytes::from(wanted.path),
+                application_group: Bytes::from(interpreter.application_group()),
+                callable: Bytes::from(wanted.callable),
+            });
+        }
+    }
+}
+
+/// The application in a script; the module itself where there is no name.
+fn find<'py>(
+    py: Python<'py>,
+    module: &Bound<'py, PyModule>,
+    path: &[u8],
+    name: &[u8],
+) -> Result<Bound<'py, PyAny>, String> {
+    if name.is_empty() {
+        return Ok(module.clone().into_any());
+    }
+    let found = object::latin1(py, name).and_then(|name| object::dict_get(&module.dict(), &name)).ok().flatten();
+    found.ok_or_else(|| {
+        let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
+        format!("The WSGI script '{path}' does not contain the application '{name}'.")
+    })
+}
+
+fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<Bound<'py, PyModule>, String> {
+    let shown = String::from_utf8_lossy(path);
+    if !Process::get().settings.allows(path) {
+        return Err(format!(
+            "The script '{shown}' is refused: the configuration leads no request of process group '{}' to it (WSGIScriptAlias, WSGIHandlerScript, \
+             WSGIImportScript, or any file with SetHandler wsgi-script).",
+            String::from_utf8_lossy(&Process::get().settings.group)
+        ));
+    }
+    let place = format!("{} {}", interpreter.label(), Process::get().place());
+    record::process(Level::Info, &format!("Loading WSGI script '{shown}' into {place}."));
+    // Taken before the file is read: if it changes meanwhile, the next request notices.
+    let mtime = modified(path).unwrap_or(0);
+    let source = std::fs::read(Path::new(std::ffi::OsStr::from_bytes(path)))
+        .map_err(|error| format!("The WSGI script '{shown}' cannot be read: {error}."))?;
+    execute(py, interpreter, path, &source, mtime).map_err(|error| {
+        format!("The WSGI script '{shown}' cannot be loaded into {place}:\n{}", traceback::describe(py, &error))
+    })
+}
+
+fn execute<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    path: &[u8],
+    source: &[u8],
+    mtime: i64,
+) -> PyResult<Bound<'py, PyModule>> {
+    let text = source.split(|b| *b == 0).next().unwrap_or_default();
+    let file = object::path(py, path)?;
+    let name = PyString::new(py, &module_name(path, Process::get().settings.case_sensitive));
+    let code = py.import("builtins")?.call_method1("compile", (PyBytes::new(py, text), &file, "exec", 0, true))?;
+    let module = object::execute_module(&name, &code, &file);
+    forked::came_back(py, module.as_ref().err());
+    let module = module?;
+    module.setattr(interpreter.names.mtime.bind(py), mtime)?;
+    Ok(module)
+}
+
+/// The name under which a script stands in `sys.modules`.
+fn module_name(path: &[u8], case_sensitive: bool) -> String {
+    let digest = if case_sensitive { md5::compute(path) } else { md5::compute(path.to_ascii_lowercase()) };
+    format!("_mod_wsgi_{digest:x}")
+}
+
+/// Modification time in microseconds.
+fn modified(path: &[u8]) -> Option<i64> {
+    let meta = std::fs::metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
+    Some(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000)
+}
+
+/// The version of the script that is there now, if it is not what was loaded.
+fn newer(
+    py: Python<'_>,
+    interpreter: &Interpreter,
+    script: &Script,
+    module: &Bound<'_, PyModule>,
+    wanted: &Wanted<'_>,
+) -> Option<i64> {
+    let dict = module.dict();
+    let loaded = object::dict_get(&dict, interpreter.names.mtime.bind(py)).ok().flatten();
+    let loaded: Option<i64> = loaded.and_then(|mtime| mtime.extract().ok());
+    // Apache's knowledge may be older than this process, so only what we see ourselves proves a change.
+    if wanted.mtime == 0 || loaded != Some(wanted.mtime) {
+        let now = modified(wanted.path);
+        if now.is_none() || now != loaded {
+            return Some(now.unwrap_or(reload::MISSING));
+        }
+    }
+    let early = script.early.load(Ordering::Relaxed) && script.early.swap(false, Ordering::Relaxed);
+    (!early && reload_required(py, interpreter, &dict, wanted)).then_some(reload::REQUIRED)
+}
+
+fn reload_required(py: Python<'_>, interpreter: &Interpreter, module: &Bound<'_, PyDict>, wanted: &Wanted<'_>) -> bool {
+    let Ok(Some(function)) = object::dict_get(module, interpreter.names.reload_required.bind(py)) else { return false };
+    let resource = (wanted.resource)().unwrap_or(wanted.path);
+    let answer = object::path(py, resource).and_then(|path| function.call1((path,))?.is_truthy());
+    answer.unwrap_or_else(|error| {
+        let text = traceback::describe(py, &error);
+        events::log(py, Level::Error, &format!("Exception in reload_required():\n{text}"));
+        false
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_is_named_by_its_path() {
+        assert_eq!(module_name(b"/srv/app.py", true), "_mod_wsgi_837ec650bdabe0efb38dfa24a2d27527");
+        assert_eq!(module_name(b"/SRV/App.py", false), module_name(b"/srv/app.py", true));
+    }
+}

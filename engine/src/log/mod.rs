@@ -1,0 +1,5 @@
+//! What is logged outside of requests.
+
+pub(crate) mod order;
+pub(crate) mod record;
+pub(crate) mod traceback;

@@ -1,0 +1,164 @@
+//! What the process notes about itself for the record of its end: what it is doing, always, and where its threads are when it ends otherwise than
+//! it should. The supervisor writes the record ([`wsgi_wire::recorder`]).
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
+use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_wire::control::Reason;
+use wsgi_wire::recorder::{Activity, Entry, Header, STACKS_SIGNAL, Task, list, report_offset};
+
+use crate::ffi::{guard, object, recorder as ffi};
+use crate::gateway::environ::now;
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+use crate::process::thread;
+
+/// How long the locks of the interpreters are waited for, so that stacks stand still while they are written down.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long a thread takes to write down the stacks.
+const WRITING: Duration = Duration::from_millis(20);
+
+/// The flight recorder; without one, in embedded mode, nothing is noted.
+#[derive(Default)]
+pub(crate) struct Recorder(Option<Tape>);
+
+struct Tape {
+    file: OwnedFd,
+    header: &'static Header,
+    entries: &'static [Entry],
+}
+
+impl Recorder {
+    /// The recorder in this file.
+    ///
+    /// # Errors
+    /// If it is none for so many workers.
+    pub(crate) fn open(file: OwnedFd, threads: u32) -> std::io::Result<Self> {
+        let (header, entries) = ffi::map(&file, threads)?;
+        // Whoever writes into the file, writes here.
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(report_offset(threads) as u64))?;
+        Ok(Self(Some(Tape { file, header, entries })))
+    }
+
+    /// Makes Python write its stacks into the report: on signals that end the process, and on ours. In the main interpreter.
+    ///
+    /// # Errors
+    /// If Python has no `faulthandler`.
+    pub(crate) fn arm(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(tape) = &self.0 else { return Ok(()) };
+        let (faulthandler, file) = (py.import("faulthandler")?, tape.file.as_raw_fd());
+        faulthandler.call_method1("enable", (file,))?;
+        let all = PyDict::new(py);
+        all.set_item("all_threads", true)?;
+        faulthandler.call_method("register", (STACKS_SIGNAL, file), Some(&all))?;
+        Ok(())
+    }
+
+    /// The entry of a worker, counted from 1. Called by the worker itself.
+    pub(crate) fn worker(&self, number: u32) -> Option<&'static Entry> {
+        let entry = self.0.as_ref()?.entries.get(number as usize)?;
+        ffi::own_signal_stack();
+        entry.settle(object::thread_ident(), ffi::thread());
+        Some(entry)
+    }
+
+    /// Notes that the process itself, on this thread, is at something until the end of `body`.
+    pub(crate) fn during<R>(&self, what: &str, body: impl FnOnce() -> R) -> R {
+        self.begins(what);
+        let result = body();
+        if let Some(entry) = self.own() {
+            entry.end();
+        }
+        result
+    }
+
+    /// Notes that the process itself, on this thread, begins something.
+    pub(crate) fn begins(&self, what: &str) {
+        if let Some(entry) = self.own() {
+            entry.settle(object::thread_ident(), ffi::thread());
+            entry.begin(&Task { since: now(), interpreter: 0, id: b"", method: b"", what: what.as_bytes() });
+        }
+    }
+
+    /// What a worker is doing, in words.
+    pub(crate) fn describe(&self, number: u32) -> String {
+        let entry = self.0.as_ref().and_then(|tape| tape.entries.get(number as usize));
+        let activity = entry.and_then(|entry| entry.activity(number as usize));
+        activity.map_or_else(String::new, |activity| format!("It has been executing {}.", activity.describe(now())))
+    }
+
+    fn own(&self) -> Option<&'static Entry> {
+        self.0.as_ref()?.entries.first()
+    }
+
+    /// A function that writes the stacks of the attached interpreter's threads into the report; nothing without a report.
+    ///
+    /// # Errors
+    /// If Python has no `faulthandler`.
+    pub(crate) fn dump_function<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(tape) = &self.0 else { return Ok(None) };
+        let dump = py.import("faulthandler")?.getattr("dump_traceback")?;
+        py.import("functools")?.call_method1("partial", (dump, tape.file.as_raw_fd())).map(Some)
+    }
+}
+
+impl Tape {
+    fn activities(&self) -> Vec<Activity> {
+        self.entries.iter().enumerate().filter_map(|(number, entry)| entry.activity(number)).collect()
+    }
+
+    /// The stacks of the main interpreter and of all others that a noted thread is in, whoever holds their locks.
+    fn write_stacks_by_signal(&self) {
+        ffi::signal_thread(ffi::thread(), STACKS_SIGNAL);
+        let main = Process::get().interpreters.main().map(Interpreter::number);
+        let mut told: Vec<u64> = main.into_iter().collect();
+        for activity in self.activities() {
+            if !told.contains(&activity.interpreter) {
+                told.push(activity.interpreter);
+                ffi::signal_thread(activity.thread, STACKS_SIGNAL);
+                std::thread::sleep(WRITING);
+            }
+        }
+    }
+}
+
+/// The process is going to end for this reason, which is no part of an ordinary life: notes what it is doing and where its threads are. Called on a
+/// thread that is attached to nothing; takes up to [`PATIENCE`], and a moment more.
+pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
+    let Some(tape) = process.recorder.0.as_ref().filter(|tape| tape.header.ends_for(reason)) else { return };
+    // A report that is full has enough in it.
+    let _ = rustix::io::write(&tape.file, list(&tape.activities(), now()).as_bytes());
+    let (late, (done, wait)) = (Arc::new(AtomicBool::new(false)), sync_channel(1));
+    let too_late = Arc::clone(&late);
+    let write = move || {
+        for interpreter in process.interpreters.all() {
+            let dump = |py: Python<'_>| {
+                if !too_late.load(Ordering::Acquire) {
+                    // Without stacks the record says so.
+                    let _ =
+                        process.recorder.dump_function(py).and_then(|dump| dump.map(|dump| dump.call0()).transpose());
+                }
+            };
+            process.interpreters.visit(interpreter, dump);
+        }
+        let _ = done.send(());
+    };
+    let writer = thread::builder("stacks", process.settings.stack_size).spawn(move || guard::catch("stacks", write));
+    if writer.is_err() || wait.recv_timeout(PATIENCE).is_err() {
+        late.store(true, Ordering::Release);
+        tape.write_stacks_by_signal();
+    }
+}
+
+/// The process is going to end itself by force. Notes where its threads are, unless it has noted before why it was to end.
+pub(crate) fn ends_by_force(process: &'static Process) {
+    if let Some(tape) = process.recorder.0.as_ref().filter(|tape| tape.header.ends_by_force()) {
+        tape.write_stacks_by_signal();
+    }
+}

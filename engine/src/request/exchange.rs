@@ -1,0 +1,79 @@
+//! The seam: what answering a request needs from whoever brought it. [`crate::connection`] is the one over the wire; tests answer into memory.
+
+use std::any::Any;
+use std::os::fd::OwnedFd;
+
+use wsgi_wire::record::LogRecord;
+use wsgi_wire::request::BodyError;
+use wsgi_wire::response::{End, File};
+
+use crate::request::response::Head;
+
+/// The client, or the Apache child in between, has gone: nobody waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("mod_wsgi client connection closed")]
+pub(crate) struct Gone;
+
+/// Why the request body broke off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InputError {
+    /// What the Apache child told.
+    #[error("{}", reason(*.0))]
+    Client(BodyError),
+    /// The child itself is gone.
+    #[error("Connection was terminated")]
+    Gone,
+}
+
+fn reason(error: BodyError) -> &'static str {
+    match error {
+        BodyError::Aborted => "Connection was terminated",
+        BodyError::TimedOut => "The timeout specified has expired",
+        BodyError::Malformed => "The request body is not valid",
+        BodyError::TooLarge => "The request body is longer than LimitRequestBody allows",
+    }
+}
+
+/// One request being answered. Everything is queued until [`Exchange::flush`], so that a small response leaves in one piece.
+pub(crate) trait Exchange: Send {
+    /// The headers of a `103 Early Hints`; any number of times, before the head.
+    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]);
+    /// Status line and headers; once, before any content.
+    fn head(&mut self, head: &Head);
+    /// Content.
+    fn data(&mut self, content: &[u8]);
+    /// Content that is a piece of a file.
+    fn file(&mut self, file: OwnedFd, piece: File);
+    /// A record for the error log, in the context of the request.
+    fn log(&mut self, record: LogRecord);
+    /// The response is over.
+    fn end(&mut self, end: End);
+    /// Instead of a head: Apache shows its own page.
+    fn fail(&mut self, status: u16);
+
+    /// Sends what is queued: all of it if `wait` allows to block, else as much as goes at once. Whether everything is out.
+    ///
+    /// # Errors
+    /// [`Gone`], and from then on always.
+    fn flush(&mut self, wait: bool) -> Result<bool, Gone>;
+
+    /// The next piece of the request body, at most `most` bytes; blocks. `None` at the end. With 0 nothing is waited for: a client that waits for
+    /// `100 Continue` gets it.
+    ///
+    /// # Errors
+    /// If the body breaks off.
+    fn pull(&mut self, most: u32) -> Result<Option<Vec<u8>>, InputError>;
+
+    /// A variable of mod_ssl about the client's connection, where it can be asked for.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The records that could not be sent because nobody is there any more.
+    fn unsent(&mut self) -> Vec<LogRecord> {
+        Vec::new()
+    }
+
+    /// For whoever made it to get it back when the request is over.
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}

@@ -1,0 +1,296 @@
+//! One request in progress, as the Python objects that belong to it share it: `start_response`, `write`, `wsgi.input`, `wsgi.errors`, and the
+//! proxies behind `sys.stdout` and `sys.stderr`. When the request is over, what is left of it refuses everything.
+
+pub(crate) mod body;
+pub(crate) mod exchange;
+pub(crate) mod output;
+pub(crate) mod response;
+pub(crate) mod route;
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::sync::MutexExt;
+use pyo3::types::PyDict;
+use pyo3::{Bound, Python};
+use wsgi_unix::fork;
+use wsgi_wire::record::{Level, LogRecord, Stream};
+use wsgi_wire::report::RequestName;
+
+use crate::ffi::attach;
+use crate::ffi::owned::Owned;
+use crate::interpreter::Interpreter;
+use crate::log::record;
+use crate::request::body::Body;
+use crate::request::exchange::{Exchange, Gone, InputError};
+use crate::request::response::Response;
+use crate::request::route::Route;
+use wsgi_wire::lines::{Lines, Text};
+
+/// What is known of a request for its whole life.
+pub(crate) struct Request {
+    /// Where it runs.
+    pub(crate) interpreter: &'static Interpreter,
+    /// What it shares with others.
+    pub(crate) route: Arc<Route>,
+    /// The path that was asked for, for messages: `SCRIPT_NAME` and `PATH_INFO`.
+    pub(crate) path: Vec<u8>,
+    /// Apache's log id, empty if there is none.
+    pub(crate) id: Vec<u8>,
+    /// `mod_wsgi.request_data()`, made when it is asked for.
+    data: Mutex<Option<Owned<PyDict>>>,
+    live: Mutex<Option<Live>>,
+}
+
+/// What can change while it runs. Never run Python code while it is locked: that code may print.
+pub(crate) struct Live {
+    /// Who waits for the answer.
+    pub(crate) exchange: Box<dyn Exchange>,
+    /// How far the answer is.
+    pub(crate) response: Response,
+    /// What has been read.
+    pub(crate) body: Body,
+    /// What is being written to the log.
+    lines: Lines,
+    /// By which stream.
+    stream: Stream,
+    log_level: Level,
+    /// For events and metrics.
+    pub(crate) counts: Counts,
+}
+
+/// What a request moved.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Calls that read from `wsgi.input`.
+    pub(crate) input_reads: u64,
+    /// Bytes they gave.
+    pub(crate) input_length: u64,
+    /// How long they waited.
+    pub(crate) input_time: Duration,
+    /// Pieces of content.
+    pub(crate) output_writes: u64,
+    /// Their bytes.
+    pub(crate) output_length: u64,
+    /// How long sending took.
+    pub(crate) output_time: Duration,
+    /// How long the interpreter's lock was waited for.
+    pub(crate) gil_time: Duration,
+    /// How often.
+    pub(crate) gil_waits: u64,
+}
+
+impl Request {
+    /// A request that begins.
+    pub(crate) fn new(
+        interpreter: &'static Interpreter,
+        route: &Arc<Route>,
+        path: Vec<u8>,
+        id: Vec<u8>,
+        exchange: Box<dyn Exchange>,
+        response: Response,
+        body: Body,
+    ) -> Arc<Self> {
+        let live = Live {
+            exchange,
+            response,
+            body,
+            lines: Lines::default(),
+            stream: Stream::Errors,
+            log_level: route.rules.log_level,
+            counts: Counts::default(),
+        };
+        Arc::new(Self {
+            interpreter,
+            route: Arc::clone(route),
+            path,
+            id,
+            data: Mutex::new(None),
+            live: Mutex::new(Some(live)),
+        })
+    }
+
+    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the interpreter's lock if another thread
+    /// is at it.
+    pub(crate) fn with<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R) -> Option<R> {
+        if !fork::is_ours() {
+            // Whoever had the lock when this process was forked off will never give it back here.
+            return None;
+        }
+        let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        let result = live.as_mut().map(step);
+        let unsent = live.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
+        drop(live);
+        self.tell_elsewhere(py, unsent);
+        result
+    }
+
+    /// Writes records that nobody is there for, with what is known of the request: its client has gone, the application speaks on.
+    fn tell_elsewhere(&self, py: Python<'_>, records: Vec<LogRecord>) {
+        for record in records {
+            record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
+        }
+    }
+
+    fn name(&self) -> RequestName {
+        RequestName { id: self.id[..].into(), path: self.path[..].into(), script: self.route.script()[..].into() }
+    }
+
+    /// Does something that may block: the interpreter's lock is given up for it.
+    pub(crate) fn blocking<R: Send>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R + Send) -> Option<R> {
+        if !fork::is_ours() {
+            return None;
+        }
+        let (result, ended) = attach::detach(py, || {
+            let result = self.lock().as_mut().map(step);
+            (result, Instant::now())
+        });
+        let waited = ended.elapsed();
+        self.with(py, |live| {
+            live.counts.gil_time += waited;
+            live.counts.gil_waits += 1;
+        });
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Live>> {
+        // What a panic left behind is still a connection that can be ended properly.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The dict that goes with it.
+    pub(crate) fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits; and never while an object is made, which may
+        // collect garbage and run a `__del__` that asks for this very dict.
+        let lock = || self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(data) = &*lock() {
+            return data.get(py);
+        }
+        let (made, mut data) = (Owned::new(PyDict::new(py)), lock());
+        data.get_or_insert(made).get(py)
+    }
+
+    /// Ends the request: its objects refuse from now on.
+    pub(crate) fn finish(&self, py: Python<'_>) -> Option<Live> {
+        // It may hold, by way of the environ, this very request.
+        let data = self.data.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(data);
+        let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        let mut ended = live.take();
+        drop(live);
+        let unsent = ended.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
+        self.tell_elsewhere(py, unsent);
+        ended
+    }
+
+    /// Whether records of this level are written.
+    pub(crate) fn logs(&self, level: Level) -> bool {
+        level <= self.route.rules.log_level
+    }
+
+    /// Writes a record of our own with the request's context, now; see [`LogRecord::ours`].
+    pub(crate) fn log(&self, py: Python<'_>, level: Level, text: &str) {
+        self.record(py, LogRecord::ours(level, record::speaker(), text));
+    }
+
+    /// Writes a record with the request's context, now.
+    pub(crate) fn record(&self, py: Python<'_>, record: LogRecord) {
+        let mut record = Some(record);
+        self.with(py, |live| {
+            live.settle_log();
+            if let Some(record) = record.take() {
+                live.record(record);
+            }
+            live.exchange.flush(false)
+        });
+        if let Some(record) = record {
+            record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
+        }
+    }
+}
+
+impl Live {
+    fn record(&mut self, record: LogRecord) {
+        if record.level <= self.log_level {
+            record.into_pieces().into_iter().for_each(|piece| self.exchange.log(piece));
+        }
+    }
+
+    /// Text that was written to a stream: what is complete of it becomes records. What several streams write becomes one line.
+    pub(crate) fn write_log(&mut self, stream: Stream, text: &[u8]) {
+        if stream != self.stream {
+            self.settle_log();
+            self.stream = stream;
+        }
+        self.with_lines(|lines, record| lines.write(text, true, record));
+    }
+
+    /// Makes a record of a line that is not complete, if there is one.
+    pub(crate) fn flush_log(&mut self) {
+        self.with_lines(Lines::flush);
+    }
+
+    /// Makes records of what could still be continued: the application has gone on to something else.
+    pub(crate) fn settle_log(&mut self) {
+        self.with_lines(Lines::settle);
+    }
+
+    /// Makes records of all that is left.
+    pub(crate) fn end_log(&mut self) {
+        self.with_lines(Lines::end);
+    }
+
+    fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
+        let (mut lines, stream) = (std::mem::take(&mut self.lines), self.stream);
+        step(&mut lines, &mut |text| self.record(text.record(stream, record::speaker())));
+        self.lines = lines;
+    }
+
+    /// Asks for more of the body. Blocks.
+    ///
+    /// # Errors
+    /// If the body broke off, now or before.
+    pub(crate) fn pull(&mut self, most: u32) -> Result<(), InputError> {
+        self.settle_log();
+        let start = Instant::now();
+        let piece = self.exchange.pull(most);
+        self.counts.input_time += start.elapsed();
+        self.body.failed = piece.is_err();
+        self.body.arrived(piece?);
+        Ok(())
+    }
+
+    /// Sends what is queued and may block for it.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub(crate) fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
+        let start = Instant::now();
+        let outcome = self.exchange.flush(wait);
+        self.counts.output_time += start.elapsed();
+        outcome
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Request>>> = const { RefCell::new(None) };
+}
+
+/// Why something of a request that could be done before cannot be done now, for messages that begin with "… called".
+pub(crate) fn no_more() -> &'static str {
+    match fork::is_ours() {
+        true => "after request completed",
+        false => "in a process that the application has forked",
+    }
+}
+
+/// The request that the calling thread serves.
+pub(crate) fn current() -> Option<Arc<Request>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// Says which request the calling thread serves; gives the one before.
+pub(crate) fn set_current(request: Option<Arc<Request>>) -> Option<Arc<Request>> {
+    CURRENT.replace(request)
+}

@@ -1,0 +1,152 @@
+//! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the interpreter's lock held.
+
+use std::os::fd::OwnedFd;
+
+use pyo3::Python;
+use wsgi_wire::limits;
+use wsgi_wire::record::Level;
+use wsgi_wire::response::File;
+
+use crate::request::exchange::Gone;
+use crate::request::response::{Head, Hints, Refused};
+use crate::request::{Live, Request};
+
+/// Why content was not sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// The request is over.
+    #[error("the request is over")]
+    Over,
+    /// Nobody waits for it.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// There is no head to send before it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Why hints cannot be given any more. Both are `RuntimeError`s in Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Late {
+    /// The response has begun.
+    #[error("early_hints() called after response headers were sent")]
+    Committed,
+    /// The response is over.
+    #[error("early_hints() called after request completed")]
+    Over,
+}
+
+/// Sends one piece of content, and the head before it if that has not left yet. `whole` is the length of the whole body if it is known.
+///
+/// # Errors
+/// If nothing could be sent.
+pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    // Copying a large piece into a memory file takes its time.
+    let flushed = if content.len() > limits::INLINE_CHUNK {
+        request.blocking(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(true)?)))
+    } else {
+        request.with(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(false)?)))
+    };
+    finish(py, request, flushed.ok_or(Failed::Over)??)
+}
+
+/// Queues one piece of content that need not leave before the next one.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) fn append(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    if content.len() > limits::INLINE_CHUNK {
+        return send(py, request, content, whole);
+    }
+    request.with(py, |live| queue(live, content, whole)).ok_or(Failed::Over)?
+}
+
+/// Sends a piece of a file as the whole content.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) fn send_file(
+    py: Python<'_>,
+    request: &Request,
+    file: OwnedFd,
+    offset: u64,
+    available: u64,
+) -> Result<(), Failed> {
+    let flushed = request.with(py, |live| -> Result<bool, Failed> {
+        commit(live, Some(available))?;
+        let length = live.response.admit(available);
+        live.counts.output_length += length;
+        if length > 0 {
+            let whole = !live.response.is_short();
+            live.exchange.file(file, File { offset, length, whole });
+        }
+        Ok(live.flush(false)?)
+    });
+    finish(py, request, flushed.ok_or(Failed::Over)??)
+}
+
+/// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent. What is beyond [`limits::HINTS`] is left out: it is a
+/// hint only, and no reason to fail a request.
+///
+/// # Errors
+/// If the head has left, or the request is over.
+pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Result<(), Late> {
+    let (fate, flushed) = request
+        .with(py, |live| {
+            if live.response.committed() {
+                return Err(Late::Committed);
+            }
+            let fate = live.response.hint(hints.wire_size());
+            if fate != Hints::Sent {
+                return Ok((fate, Ok(true)));
+            }
+            live.settle_log();
+            live.exchange.early_hints(&hints.headers);
+            Ok((fate, live.flush(false)))
+        })
+        .ok_or(Late::Over)??;
+    if fate == Hints::FirstLeftOut {
+        let (number, bytes) = (limits::HINTS, limits::HINTS_BYTES);
+        request.log(
+            py,
+            Level::Warn,
+            &format!("early hints are left out: a request may give {number} of them and {bytes} bytes in all"),
+        );
+    }
+    match finish(py, request, flushed.unwrap_or(true)) {
+        Err(Failed::Over) => Err(Late::Over),
+        Ok(()) | Err(Failed::Gone(_) | Failed::Refused(_)) => Ok(()),
+    }
+}
+
+/// Waits until everything is out, without the interpreter's lock.
+fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed> {
+    if !flushed {
+        request.blocking(py, |live| live.flush(true)).ok_or(Failed::Over)??;
+    }
+    Ok(())
+}
+
+fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    live.settle_log();
+    commit(live, whole)?;
+    let admitted = live.response.admit(content.len() as u64) as usize;
+    live.counts.output_writes += 1;
+    live.counts.output_length += content.len() as u64;
+    if admitted > 0 {
+        live.exchange.data(&content[..admitted]);
+    }
+    Ok(())
+}
+
+/// Queues the head if that has not happened yet.
+///
+/// # Errors
+/// If there is none, or its Content-Length is no length.
+pub(crate) fn commit(live: &mut Live, whole: Option<u64>) -> Result<(), Refused> {
+    if !live.response.committed() {
+        let head = live.response.commit(whole)?;
+        live.exchange.head(&head);
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! Worker threads. One of them waits at the poller ([`leader`]); who gets a request serves it, and then looks for the next one before it
+//! gives up the interpreter's lock, because taking it again costs more than many requests.
+
+pub(crate) mod connection;
+pub(crate) mod intake;
+pub(crate) mod leader;
+pub(crate) mod poller;
+pub(crate) mod reply;
+
+use std::cell::{Cell, OnceCell};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pyo3::Python;
+use wsgi_wire::control::Reason;
+use wsgi_wire::recorder::{Entry, Task};
+
+use crate::ffi::attach::State;
+use crate::ffi::{attach, guard, object};
+use crate::gateway::{self, Runner};
+use crate::interpreter::Interpreter;
+use crate::process::Process;
+use crate::process::forked;
+use crate::process::lifecycle::Stage;
+use crate::process::limits::Phase;
+use crate::request;
+use crate::request::route::Route;
+use crate::workers::connection::{Arrived, Connection};
+use crate::workers::leader::Lead;
+use crate::workers::poller::{Event, Poller, Ready};
+use crate::workers::reply::Reply;
+
+/// How long a worker may keep the interpreter's lock from request to request; then application threads get their turn. CPython's own switch
+/// interval is as long.
+const HOLD: Duration = Duration::from_millis(5);
+
+/// How long the leader, with a request in hand, waits for the interpreter's lock until the worker that serves one request after the other gives it
+/// up between two.
+const PATIENCE: Duration = Duration::from_micros(500);
+
+/// What a worker is doing, for the monitor.
+#[derive(Default)]
+pub(crate) struct Activity {
+    busy: Mutex<Option<Busy>>,
+}
+
+/// A request that a worker has in hand.
+#[derive(Clone)]
+pub(crate) struct Busy {
+    /// Since when.
+    pub(crate) since: Instant,
+    /// How far it is.
+    pub(crate) phase: Phase,
+    /// Where.
+    pub(crate) interpreter: &'static Interpreter,
+    /// Python's number of the thread.
+    pub(crate) thread: u64,
+    /// How it is attached there.
+    pub(crate) state: State,
+    /// Which, for the log.
+    pub(crate) route: Arc<Route>,
+    /// The right to answer it.
+    pub(crate) reply: Arc<Reply>,
+}
+
+impl Activity {
+    /// The request, if there is one.
+    pub(crate) fn busy(&self) -> MutexGuard<'_, Option<Busy>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One worker thread.
+pub(crate) struct Worker {
+    number: u32,
+    poller: &'static Poller,
+    ignored: Cell<bool>,
+    /// What it notes about its requests.
+    recorder: OnceCell<&'static Entry>,
+}
+
+impl Worker {
+    /// The worker with this number, counted from 1.
+    pub(crate) fn new(number: u32, poller: &'static Poller) -> Self {
+        Self { number, poller, ignored: Cell::new(false), recorder: OnceCell::new() }
+    }
+
+    fn activity(&self) -> Option<&'static Activity> {
+        Process::get().activities.get(self.number as usize - 1)
+    }
+
+    /// Says what this worker has in hand.
+    fn takes(
+        &self,
+        phase: Phase,
+        since: Instant,
+        interpreter: &'static Interpreter,
+        connection: &Connection,
+        arrived: &Arrived,
+    ) {
+        let Some(activity) = self.activity() else { return };
+        *activity.busy() = Some(Busy {
+            since,
+            phase,
+            interpreter,
+            thread: object::thread_ident(),
+            state: State::of(interpreter.handle),
+            route: Arc::clone(&arrived.route),
+            reply: Arc::clone(connection.reply()),
+        });
+    }
+
+    fn active(&self) {
+        if !self.ignored.get() {
+            Process::get().watch.active();
+        }
+    }
+
+    /// Serves until the poller is closed.
+    pub(crate) fn run(&self) {
+        if let Some(entry) = Process::get().recorder.worker(self.number) {
+            // Once, here.
+            let _ = self.recorder.set(entry);
+        }
+        let (mut next, mut lead) = (None, None);
+        loop {
+            let ready = match next.take() {
+                Some(ready) => ready,
+                None => {
+                    let leading = lead.take().unwrap_or_else(|| self.poller.leadership.take());
+                    match self.poller.next(true) {
+                        Event::Request(ready) => {
+                            lead = Some(leading);
+                            ready
+                        }
+                        Event::Nothing => continue,
+                        Event::Closed => break,
+                    }
+                }
+            };
+            let own = lead.take();
+            (next, lead) = guard::catch("a worker thread", || self.serve(ready, own)).unwrap_or_default();
+        }
+        attach::release();
+    }
+
+    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that does not comes back, and so
+    /// does the lead, if this worker still has it.
+    fn serve<'a>(
+        &self,
+        (mut connection, mut arrived): Ready,
+        mut lead: Option<Lead<'a>>,
+    ) -> (Option<Ready>, Option<Lead<'a>>) {
+        let _present = Process::get().watch.enter();
+        if !arrived.route.is_prepared() {
+            // Making an interpreter takes its time.
+            lead = None;
+        }
+        let interpreter = match arrived.route.interpreter() {
+            Ok(interpreter) => interpreter,
+            Err(none) => {
+                connection.done_with(arrived);
+                if connection.refuse(none.status()).is_ok() {
+                    self.poller.park(connection);
+                }
+                return (None, lead);
+            }
+        };
+        self.takes(Phase::Waiting, Instant::now(), interpreter, &connection, &arrived);
+        if let Some(lead) = &lead {
+            lead.waits();
+        }
+        attach::with(interpreter.handle, |py| {
+            let start = Instant::now();
+            let mut begin = start;
+            let parallel = Process::get().interpreters.run_in_parallel();
+            loop {
+                lead = lead.and_then(|lead| lead.serve(parallel));
+                self.execute(py, interpreter, begin, connection, arrived);
+                lead = lead.and_then(Lead::served);
+                let now = Instant::now();
+                self.poller.leadership.took(now - begin);
+                begin = now;
+                if now - start > HOLD || self.poller.leadership.waits(PATIENCE) {
+                    return (None, lead);
+                }
+                match self.poller.next(false) {
+                    Event::Request(ready) if interpreter_known(&ready, interpreter) => (connection, arrived) = ready,
+                    Event::Request(ready) => return (Some(ready), lead),
+                    Event::Nothing | Event::Closed => return (None, lead),
+                }
+            }
+        })
+    }
+
+    fn execute(
+        &self,
+        py: Python<'_>,
+        interpreter: &'static Interpreter,
+        begin: Instant,
+        connection: Box<Connection>,
+        arrived: Arrived,
+    ) {
+        let process = Process::get();
+        process.page.busy.fetch_add(1, Ordering::Relaxed);
+        process.watch.request_began();
+        self.takes(Phase::Executing, begin, interpreter, &connection, &arrived);
+        // A panic costs this request only: its connection is gone, which the Apache child answers with an error.
+        let served = guard::catch("a request", || gateway::serve(py, interpreter, self, connection, arrived)).flatten();
+        forked::must_not_come_back();
+        if let Some(left) = request::set_current(None) {
+            drop(left.finish(py));
+        }
+        if let Some(entry) = self.recorder.get() {
+            entry.end();
+        }
+        let was = self.activity().and_then(|activity| activity.busy().take());
+        if was.is_some_and(|busy| busy.phase != Phase::Executing) {
+            // An interruption that came too late must not hit the next request.
+            object::set_async_exception(py, object::thread_ident(), None);
+        }
+        self.active();
+        process.page.busy.fetch_sub(1, Ordering::Relaxed);
+        let done = process.page.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        // Exactly one request is the one that reaches it.
+        if process.watch.request_limit == Some(done) {
+            process.lifecycle.retire(Reason::MaximumRequests);
+        }
+        match process.lifecycle.stage() {
+            Stage::Serving => {
+                if let Some(connection) = served {
+                    self.poller.park(connection);
+                }
+            }
+            // The main thread may be waiting for this.
+            Stage::Draining | Stage::Stopping => process.lifecycle.wake(),
+        }
+    }
+}
+
+impl Runner for Worker {
+    fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn begins(&self, task: &Task<'_>) {
+        if let Some(entry) = self.recorder.get() {
+            entry.begin(task);
+        }
+    }
+
+    fn loaded(&self, ignore_activity: bool) {
+        self.ignored.set(ignore_activity);
+        Process::get().watch.script_loaded();
+        self.active();
+    }
+}
+
+fn interpreter_known((_, arrived): &Ready, interpreter: &'static Interpreter) -> bool {
+    arrived.route.runs_in(interpreter)
+}

@@ -1,0 +1,246 @@
+//! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that nobody else looks at a connection
+//! until it is given back.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{SocketFlags, accept_with};
+use rustix::process::{Resource, getrlimit};
+use wsgi_unix::fork::Unshared;
+use wsgi_wire::control::Reason;
+use wsgi_wire::record::Level;
+
+use crate::log::record;
+use crate::process::Process;
+use crate::process::limits;
+use crate::workers::connection::{Arrived, Broken, Connection};
+use crate::workers::intake::{Intake, is_exhaustion};
+use crate::workers::leader::Leadership;
+
+/// Keys of what is no connection; connections have their descriptor's number.
+const LISTENER: u64 = u64::MAX;
+const CLOSED: u64 = u64::MAX - 1;
+
+/// A request, and the connection that it came on.
+pub(crate) type Ready = (Box<Connection>, Arrived);
+
+/// What the workers share.
+pub(crate) struct Poller {
+    epoll: Unshared,
+    listener: Mutex<Option<Unshared>>,
+    idle: Mutex<HashMap<u64, Box<Connection>>>,
+    /// Wakes everybody for ever once the poller is closed.
+    closed: Unshared,
+    secret: u64,
+    /// The users that may connect.
+    users: Vec<u32>,
+    timeout: Option<Duration>,
+    intake: Intake,
+    /// Who waits.
+    pub(crate) leadership: Leadership,
+}
+
+/// What waiting brought.
+pub(crate) enum Event {
+    /// A request.
+    Request(Ready),
+    /// Nothing now.
+    Nothing,
+    /// There will be nothing any more.
+    Closed,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Both are consistent between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Poller {
+    /// A poller that accepts connections from `listener`, made by processes of these users (uids) that know `secret`.
+    ///
+    /// # Errors
+    /// If there are no more descriptors.
+    pub(crate) fn new(
+        listener: Unshared,
+        secret: u64,
+        users: Vec<u32>,
+        timeout: Option<Duration>,
+    ) -> std::io::Result<Self> {
+        let epoll = Unshared::make(|| epoll::create(CreateFlags::CLOEXEC))?;
+        let closed = Unshared::make(|| eventfd(0, EventfdFlags::CLOEXEC))?;
+        rustix::io::ioctl_fionbio(&listener, true)?;
+        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ONESHOT)?;
+        epoll::add(&epoll, &closed, EventData::new_u64(CLOSED), EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            listener: Mutex::new(Some(listener)),
+            idle: Mutex::default(),
+            closed,
+            secret,
+            users,
+            timeout,
+            intake: Intake::default(),
+            leadership: Leadership::new(),
+        })
+    }
+
+    /// The next request. Without `wait` only what is there now.
+    pub(crate) fn next(&self, wait: bool) -> Event {
+        let mut events = Vec::with_capacity(1);
+        loop {
+            events.clear();
+            let pause = self.intake.left();
+            if pause == Some(Duration::ZERO) {
+                self.resume();
+                continue;
+            }
+            let limit = if wait { pause } else { Some(Duration::ZERO) };
+            let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    record::process(Level::Crit, &format!("Waiting for requests failed: {error}."));
+                    return Event::Closed;
+                }
+            }
+            let Some(event) = events.first() else {
+                if wait {
+                    continue;
+                }
+                return Event::Nothing;
+            };
+            match event.data.u64() {
+                CLOSED => return Event::Closed,
+                LISTENER => self.accept(),
+                key => {
+                    let connection = lock(&self.idle).remove(&key);
+                    if let Some(ready) = connection.and_then(|connection| self.receive(connection)) {
+                        return Event::Request(ready);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_welcome(&self, socket: &Unshared) -> bool {
+        limits::may_connect(socket_peercred(socket).ok().map(|peer| peer.uid.as_raw()), &self.users)
+    }
+
+    fn accept(&self) {
+        let listener = lock(&self.listener);
+        let Some(listener) = listener.as_ref() else { return };
+        loop {
+            match Unshared::make(|| accept_with(listener, SocketFlags::CLOEXEC)) {
+                Ok(socket) if !self.is_welcome(&socket) => {
+                    let uid = socket_peercred(&socket)
+                        .map_or_else(|_| "unknown".into(), |peer| peer.uid.as_raw().to_string());
+                    let text = format!(
+                        "Refused a connection of the user with uid {uid}: only Apache's children connect, as socket-user or Apache's User."
+                    );
+                    record::process(Level::Warn, &text);
+                }
+                Ok(socket) => {
+                    let connection = Box::new(Connection::new(socket, self.timeout));
+                    self.watch(connection, |e, s, d, f| epoll::add(e, s, d, f));
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) if is_exhaustion(error) => return self.pause(error),
+                Err(error) => {
+                    record::process(Level::Error, &format!("A connection could not be accepted: {error}."));
+                    break;
+                }
+            }
+        }
+        self.look_at(listener);
+    }
+
+    fn look_at(&self, listener: &Unshared) {
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        if let Err(error) = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags) {
+            record::process(Level::Crit, &format!("No more connections can be accepted: {error}."));
+        }
+    }
+
+    /// Something is used up. The listening socket is not looked at until [`Poller::resume`].
+    fn pause(&self, error: Errno) {
+        if !self.intake.pause(Instant::now()) {
+            return;
+        }
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.map_or_else(String::new, |limit| format!(" (it may have {limit} open)"));
+        let text = format!(
+            "The process can accept no connection: {error}{limit}. It asks to be replaced. Either the application does not close its files and \
+             sockets, or Apache needs higher limits."
+        );
+        record::process(Level::Error, &text);
+        Process::get().lifecycle.retire(Reason::Exhausted);
+    }
+
+    /// Looks at the listening socket again after a pause.
+    fn resume(&self) {
+        let listener = lock(&self.listener);
+        if let Some(listener) = listener.as_ref().filter(|_| self.intake.resume()) {
+            self.look_at(listener);
+        }
+    }
+
+    fn receive(&self, mut connection: Box<Connection>) -> Option<Ready> {
+        match connection.receive(self.secret) {
+            Ok(Some(arrived)) => return Some((connection, arrived)),
+            Ok(None) => {
+                self.park(connection);
+                return None;
+            }
+            Err(Broken::Closed) => drop(connection),
+            Err(error) => {
+                drop(connection);
+                record::process(Level::Error, &format!("A connection is closed: {error}."));
+            }
+        }
+        self.resume();
+        None
+    }
+
+    /// Takes back a connection that waits for its next request.
+    pub(crate) fn park(&self, connection: Box<Connection>) {
+        self.watch(connection, |e, s, d, f| epoll::modify(e, s, d, f));
+    }
+
+    fn watch(
+        &self,
+        connection: Box<Connection>,
+        how: fn(&Unshared, &Unshared, EventData, EventFlags) -> rustix::io::Result<()>,
+    ) {
+        let key = connection.as_fd().as_raw_fd() as u64;
+        let mut idle = lock(&self.idle);
+        // Inside the lock: the event may come at once, and must find the connection.
+        match how(&self.epoll, connection.socket(), EventData::new_u64(key), EventFlags::IN | EventFlags::ONESHOT) {
+            Ok(()) => {
+                idle.insert(key, connection);
+            }
+            Err(error) => record::process(Level::Error, &format!("A connection cannot be waited for: {error}.")),
+        }
+    }
+
+    /// Accepts nothing any more and closes the idle connections. An Apache child that has just sent a request on one of them sees that it was
+    /// not read.
+    pub(crate) fn retire(&self) {
+        drop(lock(&self.listener).take());
+        drop(std::mem::take(&mut *lock(&self.idle)));
+    }
+
+    /// Wakes all workers: there is nothing more to wait for.
+    pub(crate) fn close(&self) {
+        self.retire();
+        // An eventfd at zero takes any number.
+        let _ = rustix::io::write(&self.closed, &1u64.to_ne_bytes());
+    }
+}
