@@ -17,7 +17,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 
-use crate::directives::words;
+use crate::policy::words;
 use crate::policy::{alias, path, proxies};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, Outcome, Terms};
@@ -86,7 +86,7 @@ impl Client for Witness {
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
         assert!(!self.headed, "there is one head");
         self.headed = true;
-        let _ = crate::hooks::answer::judge(head, false, true);
+        let _ = crate::request::response_head::judge(head, false, true);
         self.refused = head.status == 599;
         if self.refused { Err(500) } else { Ok(()) }
     }

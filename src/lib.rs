@@ -1,26 +1,31 @@
 //! The Apache half: `mod_wsgi.so`. It has no Python symbol; applications run in daemon processes that it talks to over sockets.
 //!
 //! ```text
-//! httpd ── httpd/ ── hooks/ ─┬─ directives/   what the configuration says
-//!                            ├─ policy/       what is decided about a request (pure)
-//!                            ├─ environ       what applications are told of it
-//!                            ├─ relay/        the conversation with a daemon process
-//!                            ├─ embedded/     Python in an Apache child, for requests without a process group
-//!                            └─ daemons/      the process groups, and the supervisor that runs them
+//! httpd ── module/ ─┬─ lifecycle/   the configuration is taken, children begin and end
+//!                   └─ request/     a request: its script, its environ, its body and response
+//!
+//! status/       what the status pages say
+//! daemons/      the process groups, and the supervisor that runs them
+//! embedded/     Python in an Apache child, for requests without a process group
+//! directives/   what the configuration says
+//! httpd/        safe views of httpd's records
+//! relay/        the conversation with a daemon process
+//! policy/       what is decided about a request (pure)
 //! ```
 //!
-//! `fuzz` is there for the fuzz targets. Only `httpd/` touches httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
+//! `fuzz` is there for the fuzz targets. Only `module/` and `httpd/` touch httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
 
 mod daemons;
 mod directives;
 mod embedded;
-mod environ;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-mod hooks;
 mod httpd;
+mod lifecycle;
+mod module;
 mod policy;
 mod relay;
+mod request;
 mod status;
 
 /// The version of mod_wsgi whose behaviour this module has: what applications and scanners look for.

@@ -15,7 +15,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::record::Level;
 use wsgi_wire::report::GroupRecord;
 
-use super::Runtime;
+use super::runtime::Runtime;
 use crate::httpd::records::Socket;
 use crate::httpd::server::Server;
 use crate::httpd::{guard, log, process};

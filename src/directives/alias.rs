@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Line;
 use super::configuration::{Configuration, Preload};
 use super::settings::ServerSettings;
-use super::words::{Invalid, option, word};
 use crate::httpd::regex::Regex;
+use crate::policy::words::{Invalid, option, word};
 
 /// Which URLs an alias is for.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use std::sync::Mutex;
 
 use super::daemon::GroupOptions;
-use super::words::{Invalid, show};
 use crate::policy::visibility;
+use crate::policy::words::{Invalid, show};
 
 /// The configuration that directives are adding to. `pre_config` empties it, `post_config` takes it; requests never look at it.
 pub static DRAFT: Mutex<Configuration> = Mutex::new(Configuration::EMPTY);

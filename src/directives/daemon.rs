@@ -5,9 +5,9 @@ use wsgi_wire::environment;
 
 use super::Line;
 use super::configuration::{Configuration, Group};
-use super::words::{Invalid, Value, option, show, word};
 use crate::httpd::identity::{self, User};
 use crate::httpd::pool::Pool;
+use crate::policy::words::{Invalid, Value, option, show, word};
 
 /// The options of a process group. Times are in seconds, 0 means "none" unless said otherwise.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use wsgi_wire::record::Format;
 use super::Line;
 use super::configuration::Configuration;
 use super::settings::ServerSettings;
-use super::words::{Invalid, one};
+use crate::policy::words::{Invalid, one};
 
 /// Sets `WSGILogFormat`.
 pub fn format(settings: &mut ServerSettings, _: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {

@@ -9,14 +9,13 @@ mod process;
 mod request;
 pub mod settings;
 mod telemetry;
-pub mod words;
 
 use std::ffi::CStr;
 
 use self::configuration::{Configuration, Origin};
 use self::settings::{RequestSettings, ServerSettings};
-use self::words::Invalid;
 use crate::httpd::pool::Pool;
+use crate::policy::words::Invalid;
 
 /// Where a directive may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,3 +147,8 @@ pub static DIRECTIVES: [Directive; 51] = [
     row(c"WSGISlowRequests", Global, Pending(telemetry::slow_requests), c"seconds: what counts as a slow request in telemetry"),
     row(c"WSGITelemetryOptions", Global, Pending(telemetry::options), c"[+-]flag ...: what telemetry holds"),
 ];
+
+/// The directive of a name, case-insensitive as httpd's.
+pub fn find(name: &[u8]) -> Option<&'static Directive> {
+    DIRECTIVES.iter().find(|d| CStr::to_bytes(d.name).eq_ignore_ascii_case(name))
+}

@@ -2,10 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::configuration::{Configuration, InterpreterSection, InterpreterSettings};
-use super::words::{Invalid, Value, all, flag, one, paths, show};
 use super::{Line, Nested};
-use crate::httpd::command;
 use crate::httpd::server::server_root_path;
+use crate::policy::words::{Invalid, Value, all, flag, one, paths, show};
 
 const ONE: &str = "one argument";
 
@@ -189,7 +188,7 @@ pub fn interpreter_options(configuration: &mut Configuration, line: &Line<'_>) -
     for Nested { name, arguments } in &line.nested {
         set_interpreter(&mut section.settings, name, arguments).map_err(|error| {
             // The section reports for what stands inside: name the directive unless it is the one refused.
-            if command::find(name).is_some() { Invalid::Conflict(format!("{}: {error}", show(name))) } else { error }
+            if super::find(name).is_some() { Invalid::Conflict(format!("{}: {error}", show(name))) } else { error }
         })?;
     }
     configuration.sections.push(section);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::Line;
 use super::settings::{HandlerScript, Handlers, RequestSettings};
-use super::words::{Invalid, all, flag, one, option, word};
 use crate::policy::head::Mapping;
 use crate::policy::proxies::{Subnet, TrustedHeader};
+use crate::policy::words::{Invalid, all, flag, one, option, word};
 
 const NAME: &str = "one argument, a name";
 const SCRIPT: &str = "a script, then options";

@@ -3,7 +3,7 @@
 
 use super::Line;
 use super::configuration::Configuration;
-use super::words::{Invalid, Value, all, one, show};
+use crate::policy::words::{Invalid, Value, all, one, show};
 
 /// Checks `WSGITelemetryService unix:/path [interval=N]`.
 pub fn service(_configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {

@@ -3,12 +3,12 @@
 use std::ffi::{c_char, c_void};
 
 use super::guard;
-use super::module;
 use super::pool::Pool;
 use super::request::Request;
 use super::server::Server;
 use super::sys::{ap_conf_vector_t, apr_pool_t, server_rec};
 use crate::directives::settings::{RequestSettings, ServerSettings};
+use crate::module;
 
 impl<'r> Request<'r> {
     /// The settings in force for this request; `None` if they could not be made.
@@ -29,7 +29,7 @@ impl<'s> Server<'s> {
     ///
     /// # Safety
     /// S4: called while a directive is processed, and only one of the references is alive.
-    pub(super) unsafe fn settings_mut(self) -> Option<&'s mut ServerSettings> {
+    pub(crate) unsafe fn settings_mut(self) -> Option<&'s mut ServerSettings> {
         // SAFETY: the caller's duty, S3.
         unsafe { slot::<ServerSettings>((*self.raw()).module_config).as_mut() }
     }
@@ -43,14 +43,14 @@ unsafe fn slot<T>(vector: *mut ap_conf_vector_t) -> *mut T {
     unsafe { *vector.cast::<*mut c_void>().add(index) }.cast::<T>()
 }
 
-pub(super) unsafe extern "C" fn create_directory(pool: *mut apr_pool_t, _path: *mut c_char) -> *mut c_void {
+pub(crate) unsafe extern "C" fn create_directory(pool: *mut apr_pool_t, _path: *mut c_char) -> *mut c_void {
     guard::enter("create_dir_config", || {
         // SAFETY: httpd hands over the pool that the record is to live in.
         unsafe { Pool::from_raw(pool) }.keep(RequestSettings::default()).cast()
     })
 }
 
-pub(super) unsafe extern "C" fn merge_directory(
+pub(crate) unsafe extern "C" fn merge_directory(
     pool: *mut apr_pool_t,
     base: *mut c_void,
     over: *mut c_void,
@@ -69,14 +69,14 @@ pub(super) unsafe extern "C" fn merge_directory(
     })
 }
 
-pub(super) unsafe extern "C" fn create_server(pool: *mut apr_pool_t, _server: *mut server_rec) -> *mut c_void {
+pub(crate) unsafe extern "C" fn create_server(pool: *mut apr_pool_t, _server: *mut server_rec) -> *mut c_void {
     guard::enter("create_server_config", || {
         // SAFETY: as in `create_directory`.
         unsafe { Pool::from_raw(pool) }.keep(ServerSettings::default()).cast()
     })
 }
 
-pub(super) unsafe extern "C" fn merge_server(
+pub(crate) unsafe extern "C" fn merge_server(
     pool: *mut apr_pool_t,
     base: *mut c_void,
     over: *mut c_void,

@@ -18,7 +18,7 @@ use super::shared::SharedTable;
 use super::shared::board::SharedBoard;
 use super::shared::pages::Pages;
 use super::{guard, server, sys};
-use crate::hooks;
+use crate::lifecycle;
 
 /// What is shared with the supervisor.
 #[derive(Clone, Copy)]
@@ -213,7 +213,7 @@ unsafe extern "C" fn maintain(reason: c_int, watch: *mut c_void, status: c_int) 
         // SAFETY: registered with this record; the registration of a dead child is of no more use.
         unsafe { sys::apr_proc_other_child_unregister(watch) };
         let pid = forget();
-        hooks::supervisor_ended(pid, ExitStatus::from_raw(status));
+        lifecycle::supervisor_ended(pid, ExitStatus::from_raw(status));
         // SAFETY: httpd calls only while the pool, and with it the record, is alive.
         unsafe { register(watch.cast()) };
     });

@@ -12,10 +12,10 @@ use wsgi_wire::record::{Format, Level, LocalTime, LogRecord, Speaker};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
 
-use super::module;
 use super::request::Request;
 use super::server::Server;
 use super::sys;
+use crate::module;
 use crate::policy::record::pieces;
 
 /// Where a request is executed.

@@ -1,4 +1,4 @@
-//! Safe views of what httpd hands to a module. This folder alone uses the raw bindings, and with them `unsafe`.
+//! Safe views of what httpd hands to a module. This folder, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
 //!
 //! The facts of httpd that the SAFETY lines rest on:
 //!
@@ -12,13 +12,11 @@
 //! * **S7** A pool's memory lives until the pool is cleared; cleanups run before that, the newest first.
 
 pub mod body;
-pub mod command;
 pub mod config;
 pub mod control;
 pub mod guard;
 pub mod identity;
 pub mod log;
-pub mod module;
 mod passed;
 pub mod pool;
 pub mod process;
@@ -32,7 +30,7 @@ pub mod server;
 pub mod shared;
 pub mod socket;
 pub mod stop;
-mod sys;
+pub mod sys;
 pub mod table;
 pub mod tree;
 
@@ -50,7 +48,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    fn code(self) -> i32 {
+    pub(crate) fn code(self) -> i32 {
         match self {
             Answer::Ok => sys::OK,
             Answer::Declined => sys::DECLINED,
@@ -63,7 +61,7 @@ impl Answer {
 ///
 /// # Safety
 /// `text` is null or a string that lives for `'a`.
-unsafe fn bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
+pub(crate) unsafe fn bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
     // SAFETY: the caller's duty, and S6.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
 }

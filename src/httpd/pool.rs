@@ -17,7 +17,7 @@ pub struct Pool<'p> {
 impl<'p> Pool<'p> {
     /// # Safety
     /// `raw` is a pool that lives for `'p` and is used by this thread only.
-    pub(super) unsafe fn from_raw(raw: *mut apr_pool_t) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut apr_pool_t) -> Self {
         Self { raw, life: PhantomData }
     }
 
@@ -93,7 +93,7 @@ impl BeforeEnd {
     ///
     /// # Safety
     /// The pool has not been destroyed, and no other thread uses it.
-    pub(super) unsafe fn forget(self) {
+    pub(crate) unsafe fn forget(self) {
         // SAFETY: the caller's duty; an action that is not registered any more changes nothing.
         unsafe { sys::apr_pool_cleanup_kill(self.pool, self.action as *const c_void, Some(call)) };
     }

@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 use wsgi_wire::record::Level;
 
 use super::bytes;
-use super::module;
 use super::pool::Pool;
 use super::server::{Server, level};
 use super::sys::{self, request_rec};
 use super::table::Table;
+use crate::module;
 
 /// The request of a hook. Never kept beyond it: what must live longer is copied out.
 pub struct Request<'r> {
@@ -46,7 +46,7 @@ pub struct CoreFlags {
 impl<'r> Request<'r> {
     /// # Safety
     /// `raw` is the request of a running hook, for the whole of `'r` (S1), and this is the only [`Request`] made of it.
-    pub(super) unsafe fn from_raw(raw: *mut request_rec) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut request_rec) -> Self {
         Self { raw, life: PhantomData }
     }
 

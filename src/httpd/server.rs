@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use wsgi_wire::record::Level;
 
+use super::bytes;
 use super::pool::Pool;
 use super::sys::{self, server_rec};
-use super::{bytes, module};
+use crate::module;
 
 /// The main server or a virtual host.
 #[derive(Clone, Copy)]
@@ -21,7 +22,7 @@ pub struct Server<'s> {
 impl<'s> Server<'s> {
     /// # Safety
     /// `raw` is a server of the current configuration, which outlives `'s` (S5).
-    pub(super) unsafe fn from_raw(raw: *mut server_rec) -> Self {
+    pub(crate) unsafe fn from_raw(raw: *mut server_rec) -> Self {
         Self { raw, life: PhantomData }
     }
 

@@ -10,5 +10,6 @@ pub mod path;
 pub mod places;
 pub mod proxies;
 pub mod record;
-pub mod sole;
+pub mod single_application;
 pub mod visibility;
+pub mod words;

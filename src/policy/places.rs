@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::path::single_slashes;
-use super::sole::{Facts, Node};
+use super::single_application::{Facts, Node};
 
 /// What the configuration says about all groups.
 #[derive(Debug, Default)]

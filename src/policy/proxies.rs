@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::sole::Node;
+use super::single_application::Node;
 
 /// A network of trusted proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use rustix::thread::futex;
 use rustix::time::{ClockId, clock_gettime};
 use wsgi_wire::table::{self, Group, Queue, Slot, State, Wanted};
 
-use super::patience::{Lack, Patience};
+use super::wait_limits::{Lack, Patience};
 use crate::httpd::stop;
 
 /// A process that takes the request. While this lives, the request counts as in flight there.

@@ -12,10 +12,10 @@ pub mod idle;
 pub mod inbox;
 pub mod outflow;
 pub mod passed;
-pub mod patience;
 pub mod records;
 mod unreachable;
 pub mod violation;
+pub mod wait_limits;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;

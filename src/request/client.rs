@@ -11,7 +11,7 @@ use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::{header, limits};
 
 use super::ahead::Spool;
-use super::answer::{self, Disposition};
+use super::response_head::{self, Disposition};
 use crate::httpd::body::{BodyFailure, BodyReader, Taken};
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
@@ -251,11 +251,11 @@ impl Client for HttpClient<'_, '_> {
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {
-        httpd::send_early_hints(self.r, answer::hints(headers));
+        httpd::send_early_hints(self.r, response_head::hints(headers));
     }
 
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
-        if let Some(name) = answer::too_long(head, self.rules.header_limit) {
+        if let Some(name) = response_head::too_long(head, self.rules.header_limit) {
             let text = format!(
                 "the response header {} is longer than header-buffer-size={} allows; raise this option of WSGIDaemonProcess",
                 String::from_utf8_lossy(name),
@@ -267,16 +267,16 @@ impl Client for HttpClient<'_, '_> {
         let override_errors = self.rules.as_cgi && self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
         self.disposition = match self.body_refusal {
             Some(status) => Disposition::Replace(status),
-            None => answer::judge(head, override_errors, self.rules.as_cgi),
+            None => response_head::judge(head, override_errors, self.rules.as_cgi),
         };
         match &self.disposition {
             Disposition::Send => {
-                answer::apply(self.r, head);
+                response_head::apply(self.r, head);
                 (self.left, self.has_content) = (head.length, header::has_content(head.status));
-                self.ranges = self.r.takes_ranges() && answer::is_replaced_by_a_file(self.r, head);
+                self.ranges = self.r.takes_ranges() && response_head::is_replaced_by_a_file(self.r, head);
             }
-            Disposition::Replace(_) => answer::apply_to_error(self.r, head),
-            Disposition::Redirect(_) => answer::apply_to_redirect(self.r, head),
+            Disposition::Replace(_) => response_head::apply_to_error(self.r, head),
+            Disposition::Redirect(_) => response_head::apply_to_redirect(self.r, head),
         }
         Ok(())
     }

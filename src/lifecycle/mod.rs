@@ -1,15 +1,8 @@
-//! What happens when httpd calls: one function for each hook.
+//! The life of the server: the configuration is read and taken, children begin and end, and so does the supervisor.
 #![forbid(unsafe_code)]
 
-mod ahead;
-pub mod answer;
 mod check;
-mod client;
-mod exchange;
-mod handler;
 mod start;
-mod status;
-mod translate;
 
 use std::process::ExitStatus;
 use std::sync::PoisonError;
@@ -17,15 +10,11 @@ use std::sync::PoisonError;
 use wsgi_wire::record::Level;
 
 pub use self::check::check_config;
-pub use self::handler::handler;
 pub use self::start::post_config;
-pub use self::status::mod_status_part;
-pub use self::translate::translate_name;
 use crate::daemons::{self, parent, records};
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
-use crate::httpd::request::Request;
-use crate::httpd::{Answer, control, guard, log, process};
+use crate::httpd::{control, guard, log, process};
 use crate::status::publisher;
 
 /// `pre_config`: directives are about to be read.
@@ -112,18 +101,4 @@ pub fn supervisor_ended(pid: i32, status: ExitStatus) {
             format_args!("cannot start the supervisor: {error}; requests to process groups will fail"),
         );
     }
-}
-
-/// `access_checker`: what an access script protects is refused, because nothing can ask the script yet.
-pub fn access_checker(r: &mut Request<'_>) -> Answer {
-    let Some(script) = r.settings().and_then(|s| s.access_script.as_deref()) else { return Answer::Declined };
-    log::request(
-        r,
-        Level::Error,
-        format_args!(
-            "WSGIAccessScript {} protects this resource, but access scripts are not available in this version; the request is refused",
-            String::from_utf8_lossy(script)
-        ),
-    );
-    Answer::Status(403)
 }

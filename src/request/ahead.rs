@@ -20,7 +20,7 @@ use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::choice::{self, Place};
 use crate::relay::delivery::Undelivered;
-use crate::relay::patience::{Lack, Over, Patience};
+use crate::relay::wait_limits::{Lack, Over, Patience};
 
 /// How the body goes to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

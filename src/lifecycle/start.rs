@@ -24,7 +24,7 @@ use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, control, log, process, records, tree};
 use crate::policy::places::Places;
-use crate::policy::{proxies, sole};
+use crate::policy::{proxies, single_application};
 
 /// Why the process groups cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -237,7 +237,7 @@ fn surroundings(
             threads_per_process,
         },
         servers: u32::try_from(main.all().count()).unwrap_or(u32::MAX),
-        sole: sole::groups(&tree, is_file),
+        sole: single_application::groups(&tree, is_file),
         scripts: Places::read(&tree),
         log: log_style(main),
         vhost: main.hostname().unwrap_or_default().to_vec(),

@@ -2,18 +2,17 @@
 //!
 //! All directives take the rest of the line raw: words, counts and options are then parsed in one place with one kind of message.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::PoisonError;
 
-use super::bytes;
-use super::guard;
-use super::pool::Pool;
-use super::server::Server;
-use super::sys::{self, cmd_func, cmd_parms, command_rec};
 use crate::directives::configuration::Origin;
 use crate::directives::settings::RequestSettings;
 use crate::directives::{Context, DIRECTIVES, Directive, Line, Nested, Setter, configuration};
+use crate::httpd::pool::Pool;
+use crate::httpd::server::Server;
+use crate::httpd::sys::{self, cmd_func, cmd_parms, command_rec};
+use crate::httpd::{bytes, guard};
 
 /// httpd's form of the directive table.
 #[repr(transparent)]
@@ -140,9 +139,4 @@ unsafe fn children<'a>(section: *const sys::ap_directive_t) -> Vec<Nested<'a>> {
         next = node.next;
     }
     found
-}
-
-/// The directive of a name, case-insensitive as httpd's.
-pub fn find(name: &[u8]) -> Option<&'static Directive> {
-    DIRECTIVES.iter().find(|d| CStr::to_bytes(d.name).eq_ignore_ascii_case(name))
 }

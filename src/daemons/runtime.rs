@@ -1,11 +1,6 @@
 //! The process groups of the configuration in force, as the parent starts them and the children use them.
 #![forbid(unsafe_code)]
 
-pub mod configure;
-pub mod installation;
-pub mod parent;
-pub mod records;
-
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,7 +17,7 @@ use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::shared::pages::Pages;
 use crate::policy::owner::Policy;
 use crate::relay::idle::IdleConnections;
-use crate::relay::patience::Limits;
+use crate::relay::wait_limits::Limits;
 
 /// What a child needs to know of one process group.
 #[derive(Debug)]

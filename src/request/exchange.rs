@@ -11,13 +11,13 @@ use wsgi_wire::record::Level;
 use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
 
 use super::ahead::{self, Travel};
-use super::answer::Disposition;
 use super::client::{HttpClient, ResponseRules};
+use super::environ::{ContentLength, Environ};
 use super::handler::Refused;
+use super::response_head::Disposition;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
-use crate::environ::{ContentLength, Environ};
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, log, response, stop};
 use crate::policy::acceptance::BodyLength;

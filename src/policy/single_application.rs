@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::directives::words::{all, word};
+use crate::policy::words::{all, word};
 
 /// A directive as it was read, with what stands inside if it is a section.
 #[derive(Debug, Clone, Default)]

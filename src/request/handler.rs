@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use wsgi_wire::record::Level;
 
+use super::environ::{self, Destination, Environ};
 use super::exchange::{exchange, in_process};
-use super::status::status;
+use super::status_page::status;
 use super::translate::alias_of;
 use crate::daemons::{self, Group, Runtime};
 use crate::directives::alias::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
 use crate::embedded::Plan;
-use crate::environ::{self, Destination, Environ};
 use crate::httpd::request::{Request, Target, process_variable};
 use crate::httpd::{Answer, log};
 use crate::policy::acceptance::{self, RequestFacts};

@@ -1,16 +1,20 @@
 //! The module record and the hooks that httpd calls.
 
+mod commands;
+
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
-use super::pool::{BeforeEnd, Pool};
+use crate::httpd::pool::{BeforeEnd, Pool};
+use crate::httpd::request::Request;
+use crate::httpd::server::{self, Server};
 #[cfg(has_child_stopping)]
-use super::stop;
-use super::sys::{self, apr_pool_t, module, request_rec, server_rec};
-use super::{Answer, command, config, guard, request::Request, server, server::Server};
-use crate::hooks;
+use crate::httpd::stop;
+use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
+use crate::httpd::{Answer, config, guard};
+use crate::{lifecycle, request};
 
 /// httpd writes `module_index` and `next` while it loads the module, hence the cell.
 #[repr(transparent)]
@@ -37,7 +41,7 @@ impl ModuleRecord {
             merge_dir_config: Some(config::merge_directory),
             create_server_config: Some(config::create_server),
             merge_server_config: Some(config::merge_server),
-            cmds: command::table(),
+            cmds: commands::table(),
             register_hooks: Some(register_hooks),
             flags: 0,
         }))
@@ -50,7 +54,7 @@ impl ModuleRecord {
 pub static wsgi_module: ModuleRecord = ModuleRecord::new(c"mod_wsgi.c");
 
 /// Our place in httpd's configuration vectors and log levels.
-pub(super) fn index() -> c_int {
+pub(crate) fn index() -> c_int {
     // SAFETY: S2: nobody writes while hooks run.
     unsafe { (*wsgi_module.0.get()).module_index }
 }
@@ -91,7 +95,7 @@ unsafe impl<const N: usize> Sync for List<N> {}
 
 unsafe extern "C" fn pre_config(_pconf: *mut apr_pool_t, _plog: *mut apr_pool_t, _ptemp: *mut apr_pool_t) -> c_int {
     guard::enter("pre_config", || {
-        hooks::before_configuration();
+        lifecycle::before_configuration();
         sys::OK
     })
 }
@@ -105,7 +109,7 @@ unsafe extern "C" fn check_config(
     guard::enter("check_config", || {
         // SAFETY: httpd hands over a temporary pool, and the main server.
         let (ptemp, server) = unsafe { (Pool::from_raw(ptemp), Server::from_raw(server)) };
-        hooks::check_config(ptemp, server).code()
+        lifecycle::check_config(ptemp, server).code()
     })
 }
 
@@ -120,10 +124,10 @@ unsafe extern "C" fn post_config(
         let (pconf, plog, ptemp, server) =
             unsafe { (Pool::from_raw(pconf), Pool::from_raw(plog), Pool::from_raw(ptemp), Server::from_raw(server)) };
         // The program that the main server's log is piped to belongs to another pool than `plog`, of the same parent, and ends before that.
-        let logs = BeforeEnd::register(plog.parent(), hooks::logs_end);
+        let logs = BeforeEnd::register(plog.parent(), lifecycle::logs_end);
         *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(logs);
         pconf.at_end(configuration_ends);
-        hooks::post_config(pconf, ptemp, server).code()
+        lifecycle::post_config(pconf, ptemp, server).code()
     })
 }
 
@@ -136,7 +140,7 @@ fn configuration_ends() {
         // SAFETY: httpd's pool of the logs lives as long as the process, unless that is about to exit.
         unsafe { logs.forget() };
     }
-    hooks::configuration_ends();
+    lifecycle::configuration_ends();
 }
 
 unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec) {
@@ -144,8 +148,8 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
         // SAFETY: httpd hands over the pool of the child, which is cleared when it ends.
         let pool = unsafe { Pool::from_raw(pool) };
         // Before the pools in it and what other modules keep there, which threads of ours may be using.
-        BeforeEnd::register(pool, hooks::child_ends);
-        hooks::child_init();
+        BeforeEnd::register(pool, lifecycle::child_ends);
+        lifecycle::child_init();
     });
 }
 
@@ -166,8 +170,8 @@ unsafe extern "C" fn child_status(
     state: sys::mpm_child_status::Type,
 ) {
     match state {
-        sys::mpm_child_status::MPM_CHILD_STARTED => guard::enter("child_status", hooks::child_started),
-        sys::mpm_child_status::MPM_CHILD_EXITED => guard::enter("child_status", hooks::child_ended),
+        sys::mpm_child_status::MPM_CHILD_STARTED => guard::enter("child_status", lifecycle::child_started),
+        sys::mpm_child_status::MPM_CHILD_EXITED => guard::enter("child_status", lifecycle::child_ended),
         _ => {}
     }
 }
@@ -186,12 +190,12 @@ unsafe fn with_request(name: &'static str, r: *mut request_rec, hook: fn(&mut Re
 
 unsafe extern "C" fn translate_name(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
-    unsafe { with_request("translate_name", r, hooks::translate_name) }
+    unsafe { with_request("translate_name", r, request::translate_name) }
 }
 
 unsafe extern "C" fn access_checker(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
-    unsafe { with_request("access_checker", r, hooks::access_checker) }
+    unsafe { with_request("access_checker", r, request::access_checker) }
 }
 
 /// `AP_STATUS_SHORT` of mod_status.h: `?auto`.
@@ -201,12 +205,12 @@ unsafe extern "C" fn status(r: *mut request_rec, flags: c_int) -> c_int {
     guard::enter("status_hook", || {
         // SAFETY: S1, as in `with_request`.
         let mut request = unsafe { Request::from_raw(r) };
-        hooks::mod_status_part(&mut request, flags & STATUS_SHORT != 0);
+        request::mod_status_part(&mut request, flags & STATUS_SHORT != 0);
         sys::OK
     })
 }
 
 unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
-    unsafe { with_request("handler", r, hooks::handler) }
+    unsafe { with_request("handler", r, request::handler) }
 }

@@ -1,0 +1,17 @@
+//! A request in Apache's hands: which script it is for, what the application is told, how its body and its response travel.
+#![forbid(unsafe_code)]
+
+mod access;
+mod ahead;
+mod client;
+mod environ;
+mod exchange;
+mod handler;
+pub mod response_head;
+mod status_page;
+mod translate;
+
+pub use self::access::access_checker;
+pub use self::handler::handler;
+pub use self::status_page::mod_status_part;
+pub use self::translate::translate_name;
