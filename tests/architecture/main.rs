@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod rooms;
+
 use harness::repository;
 use std::fs;
 use std::path::{Path, PathBuf};
