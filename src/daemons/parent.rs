@@ -139,6 +139,7 @@ pub fn stop() {
     }
     control::kill();
     write_records();
+    records::wait_for_log_programs();
 }
 
 /// How long the supervisor gives a process of this `shutdown-timeout`, seconds.

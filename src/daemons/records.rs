@@ -4,13 +4,15 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::FileType;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::record::Level;
 use wsgi_wire::report::GroupRecord;
@@ -85,6 +87,27 @@ pub fn write_all(runtime: &Runtime) {
     let Some(socket) = runtime.records else { return };
     let mut buffer = Vec::new();
     while write_next(runtime, socket, &mut buffer) {}
+}
+
+/// Waits until the programs that the logs are piped to have read what is in their pipes. httpd ends such a program at once, and what it has not
+/// read by then is lost. A program that does not read holds the stop up for a moment only.
+pub fn wait_for_log_programs() {
+    const LONGEST: Duration = Duration::from_millis(250);
+    /// From reading a record to having written it.
+    const TO_WRITE: Duration = Duration::from_millis(10);
+    let Some(main) = Server::main() else { return };
+    let unread = |log| rustix::io::ioctl_fionread(log).is_ok_and(|bytes| bytes > 0);
+    let is_pipe = |log: &BorrowedFd<'_>| {
+        rustix::fs::fstat(log).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+    };
+    let pipes: Vec<_> = main.all().filter_map(Server::error_log).filter(is_pipe).collect();
+    let deadline = Instant::now() + LONGEST;
+    while pipes.iter().any(unread) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if !pipes.is_empty() {
+        std::thread::sleep(TO_WRITE);
+    }
 }
 
 /// Takes one message. Whether there was one.
