@@ -6,8 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use wsgi_unix::files::{self, Access, Kind, Owners, Refused};
 use wsgi_unix::user;
 
-use crate::handler::WELCOME;
-use crate::plan::{Plan, Root};
+use crate::plan::{Plan, Root, WELCOME};
 
 /// A file to be written.
 #[derive(Debug, PartialEq, Eq)]

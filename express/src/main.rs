@@ -12,13 +12,9 @@ mod module;
 mod options;
 
 #[cfg(unix)]
-mod apachectl;
-#[cfg(unix)]
 mod banner;
 #[cfg(unix)]
 mod files;
-#[cfg(unix)]
-mod handler;
 #[cfg(unix)]
 mod plan;
 #[cfg(unix)]
@@ -75,6 +71,6 @@ fn dispatch(command: Command) -> Result<i32, Error> {
 use server::{dependent, install, serve};
 
 #[cfg(not(unix))]
-mod elsewhere;
+mod not_unix;
 #[cfg(not(unix))]
-use elsewhere::{dependent, install, serve};
+use not_unix::{dependent, install, serve};

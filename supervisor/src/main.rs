@@ -3,11 +3,9 @@
 
 mod administration;
 mod backoff;
-mod birth;
 mod channel;
 mod configuration;
-mod exit;
-mod interpreter;
+mod group_history;
 mod leftovers;
 mod lifecycle;
 mod listener;
@@ -16,13 +14,9 @@ mod memory;
 mod orphans;
 mod outbox;
 mod output;
-mod post_mortem;
 mod privileges;
 mod process;
-mod recorder;
 mod signals;
-mod spawn;
-mod standing;
 mod supervisor;
 mod sys;
 
@@ -69,7 +63,7 @@ fn run(log: Log) -> io::Result<()> {
     let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
     Supervisor::new(
         control,
-        spawn::Shared { table, board, umask: apaches_umask, files: spawn::raise_files() },
+        process::spawn::Shared { table, board, umask: apaches_umask, files: process::spawn::raise_files() },
         signals,
         log,
     )

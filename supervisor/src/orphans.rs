@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 use wsgi_wire::table::{Entry, State, group_key, socket_path};
 
-use crate::birth;
+use crate::process::birth;
 
 use crate::configuration::{Configuration, Group};
 use crate::lifecycle::{self, Action, Limits, Phase};

@@ -22,7 +22,7 @@ use wsgi_wire::table::{control_path, group_key};
 use crate::administration::Administration;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group, Invalid};
-use crate::exit;
+use crate::group_history::Standing;
 use crate::leftovers;
 use crate::lifecycle::{self, Action, Cause, Goal};
 use crate::listener;
@@ -31,10 +31,10 @@ use crate::memory::MemoryKills;
 use crate::orphans::{self, Orphans};
 use crate::output::Outputs;
 use crate::privileges::with_all;
+use crate::process::exit;
+use crate::process::spawn::{self, Shared};
 use crate::process::{News, Process};
 use crate::signals::Signals;
-use crate::spawn::{self, Shared};
-use crate::standing::Standing;
 use crate::sys::table::Table;
 
 /// How long a process takes to write down its stacks.

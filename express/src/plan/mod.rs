@@ -4,9 +4,11 @@
 
 mod account;
 mod apache;
+mod apachectl;
 mod content;
 mod daemon;
 mod error;
+mod handler;
 mod locale;
 mod logs;
 mod network;
@@ -18,17 +20,19 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::{Environment, Hosting, Place, RunAs, Server, Sites, Sizes, Wsgi};
 
+use apachectl::Control;
+
 pub use account::Account;
 pub use apache::{Installation, on_path, program};
 pub use content::mount_point;
 pub use error::PlanError;
+use handler::Handler;
+pub use handler::WELCOME;
 pub use logs::Places;
 pub use path::Folder;
 pub use root::{Root, Sockets};
 
-use crate::apachectl::Control;
 use crate::facts::Facts;
-use crate::handler::Handler;
 use crate::options::{ApplicationType, Options, pairs};
 
 /// What the caller's surroundings are.

@@ -1,5 +1,12 @@
 //! A daemon process as long as it lives.
 
+pub mod birth;
+pub mod exit;
+mod interpreter;
+mod post_mortem;
+mod recorder;
+pub mod spawn;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
@@ -13,14 +20,14 @@ use wsgi_wire::recorder::{Recording, STACKS_SIGNAL};
 use wsgi_wire::settings::Preload;
 use wsgi_wire::table::{Ending, Failure, State};
 
+use self::post_mortem::End;
+use self::recorder::Recorder;
+use self::spawn::Spawned;
 use crate::channel::Channel;
 use crate::configuration::Group;
 use crate::lifecycle::{self, Phase};
 use crate::listener::SocketFile;
 use crate::output::Prepared;
-use crate::post_mortem::End;
-use crate::recorder::Recorder;
-use crate::spawn::Spawned;
 use crate::sys::signal::send_to_thread;
 use crate::sys::table::Table;
 

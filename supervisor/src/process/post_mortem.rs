@@ -8,7 +8,7 @@ use std::time::Duration;
 use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::{self, Recording};
 
-use crate::exit;
+use super::exit;
 
 /// What is known of a process that has ended, or is to end because it has exceeded a limit.
 #[derive(Debug)]
