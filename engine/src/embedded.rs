@@ -18,14 +18,15 @@ use wsgi_wire::table::Page;
 
 use crate::daemon;
 use crate::ffi::attach;
-use crate::ffi::embedded::{Host, Logger, RequestRec};
+use crate::ffi::host::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
-use crate::gateway::environ::Moments;
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
 use crate::interpreter::options::Options;
+use crate::interpreters::Interpreters;
 use crate::log::record::{self, Way};
 use crate::log::traceback;
+use crate::moments::Moments;
 use crate::process::Process;
 use crate::process::forked;
 use crate::process::recorder::Recorder;
@@ -59,7 +60,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     let process = Process::begin(daemon::begin(settings, page, scoreboard, Recorder::default(), 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(traceback::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
-    process.interpreters.set_main(main);
+    Interpreters::get().set_main(main);
     daemon::preload(py, process);
     Ok(())
 }
@@ -74,7 +75,7 @@ pub(crate) fn end(py: Python<'_>) -> bool {
         destroy && daemon::end_interpreters(process)
     });
     if destroy && !clean {
-        if let Some(main) = process.interpreters.main() {
+        if let Some(main) = Interpreters::get().main() {
             main.join_threads(py);
             main.run_exit_functions(py);
         }
@@ -85,7 +86,7 @@ pub(crate) fn end(py: Python<'_>) -> bool {
 /// Answers one request on this thread. `false` if there is no answer at all.
 pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
     let (Ok((_, route)), Ok(request)) = (route::shared(route), wire::Request::decode(request)) else { return false };
-    let interpreter = match route.interpreter() {
+    let interpreter = match Interpreters::get().of(&route) {
         Ok(interpreter) => interpreter,
         Err(none) => return host.take(Kind::Fail, &Fail { status: none.status() }.to_bytes(), None),
     };

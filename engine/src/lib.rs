@@ -22,6 +22,7 @@ mod interpreter;
 mod interpreters;
 mod log;
 mod metrics;
+mod moments;
 mod process;
 mod request;
 mod workers;

@@ -43,6 +43,7 @@ const HOUSES: &[House] = &[
             "log",
             "metrics",
             "ffi",
+            "moments",
         ],
         upward: 23,
         in_circles: 46,

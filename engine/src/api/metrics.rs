@@ -7,9 +7,9 @@ use pyo3::types::{PyDict, PyList, PyListMethods};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
 
 use crate::ffi::process as ffi;
-use crate::gateway::environ::now;
 use crate::metrics::interval::PHASES;
 use crate::metrics::phase::BUCKETS;
+use crate::moments::now;
 use crate::process::Process;
 
 fn seconds(durations: impl Iterator<Item = Duration>) -> Vec<f64> {

@@ -8,11 +8,12 @@ use wsgi_wire::record::Level;
 
 use crate::api::events;
 use crate::ffi::object;
+use crate::interpreters::Interpreters;
 use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 use crate::process::thread;
-use crate::workers::Busy;
+use crate::workers::activity::{self, Busy};
 
 /// One piece of work.
 pub(crate) enum Errand {
@@ -54,20 +55,20 @@ fn carry_out(errand: Errand) {
     match errand {
         Errand::Signal(number) => {
             let name = if number == libc::SIGHUP { "SIGHUP" } else { "SIGUSR2" };
-            for interpreter in process.interpreters.all() {
+            for interpreter in Interpreters::get().all() {
                 let publish = |py: Python<'_>| events::process_signal(py, interpreter, name, number);
-                process.interpreters.visit(interpreter, publish);
+                Interpreters::get().visit(interpreter, publish);
             }
         }
         Errand::Interrupt(worker, busy) => {
-            process.interpreters.visit(busy.interpreter, |py| interrupt(py, process, worker, &busy));
+            Interpreters::get().visit(busy.interpreter, |py| interrupt(py, process, worker, &busy));
         }
     }
 }
 
 /// Raises `RequestTimeout` in a worker, if it still serves that request.
 fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
-    let Some(activity) = process.activities.get(worker) else { return };
+    let Some(activity) = activity::all().get(worker) else { return };
     let serves_it = || activity.busy().as_ref().is_some_and(|now| now.since == busy.since);
     if !serves_it() {
         return;

@@ -12,11 +12,11 @@ use wsgi_wire::record::Level;
 
 use crate::daemon::background::{Errand, Errands};
 use crate::daemon::control::{Control, Order};
+use crate::daemon::last_words;
 use crate::daemon::monitor::Monitor;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::{Stage, Wish};
-use crate::process::recorder;
 use crate::workers::connection::TRANSFERS;
 use crate::workers::poller::Poller;
 
@@ -111,7 +111,7 @@ impl Steward {
             self.name_scripts();
             self.look_for_supervisor();
             if let Some(draining) = &mut self.draining {
-                if !self.monitor.is_busy(self.process) || Instant::now() >= draining.deadline() {
+                if !self.monitor.is_busy() || Instant::now() >= draining.deadline() {
                     return draining.reason;
                 }
             }
@@ -150,7 +150,7 @@ impl Steward {
         if reason.is_incident() {
             // That takes a moment, in which no request should come here.
             self.process.page.leave();
-            recorder::ends_for(self.process, reason);
+            last_words::ends_for(self.process, reason);
         }
     }
 
@@ -183,7 +183,7 @@ impl Steward {
             Order::Stop => self.process.lifecycle.stop(Reason::ShutdownSignal),
             Order::Drain(Drain { reason, patient }) if self.draining.is_none() => self.drain(reason, patient, false),
             Order::Drain(_) => {}
-            Order::Resume => self.process.holding.end(self.process),
+            Order::Resume => self.process.serve_on(),
         }
     }
 
@@ -210,7 +210,7 @@ impl Steward {
         }
         record::process(Level::Info, &format!("The process asks to be replaced ({}).", reason.name()));
         if reason.is_incident() {
-            recorder::ends_for(self.process, reason);
+            last_words::ends_for(self.process, reason);
         }
         if let Some(control) = &self.control {
             // That the supervisor is gone shows when its socket is looked at.

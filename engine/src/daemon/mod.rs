@@ -2,6 +2,7 @@
 
 pub(crate) mod background;
 pub(crate) mod control;
+pub(crate) mod last_words;
 pub(crate) mod main_loop;
 pub(crate) mod monitor;
 pub(crate) mod unsupported;
@@ -25,23 +26,25 @@ use crate::api::events;
 use crate::daemon::background::Errands;
 use crate::daemon::control::{Control, Lost};
 use crate::daemon::main_loop::Steward;
-use crate::daemon::monitor::{Monitor, Watch};
-use crate::ffi::interpreter::version;
+use crate::daemon::monitor::Monitor;
+use crate::ffi::runtime::version;
 use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
 use crate::gateway::script;
 use crate::interpreter::Interpreter;
 use crate::interpreter::options::Options;
+use crate::interpreters::Interpreters;
 use crate::log::record::{self, Way};
 use crate::log::traceback;
 use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::process::lifecycle::{Lifecycle, Stage};
 use crate::process::limits::{self, Limits};
-use crate::process::recorder::{self, Recorder};
+use crate::process::recorder::Recorder;
 use crate::process::thread;
+use crate::process::watch::Watch;
 use crate::workers::poller::Poller;
-use crate::workers::{Activity, Worker};
+use crate::workers::{Worker, activity};
 
 /// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
 const CONTROL: i32 = 3;
@@ -81,7 +84,7 @@ enum StartError {
 /// # Errors
 /// `SystemExit` if the process could not begin to serve; the log says why.
 pub(crate) fn run(py: Python<'_>) -> PyResult<()> {
-    guard::install_panic_hook();
+    guard::install_panic_hook(record::panicked);
     serve(py).map_err(|error| {
         record::process(Level::Crit, &format!("A daemon process could not start: {error}"));
         PyErr::new::<PySystemExit, _>(FAILED_AT_START)
@@ -106,7 +109,10 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     }
     let page = ffi::map_page(pages, settings.slot as usize).map_err(StartError::Page)?;
     let scoreboard = match settings.server_metrics {
-        true => Scoreboard::map(inherited(BOARD)?, control.asker()?).map_err(StartError::Board)?,
+        true => {
+            let asker = control.asker()?;
+            Scoreboard::map(inherited(BOARD)?, Box::new(move || asker.ask())).map_err(StartError::Board)?
+        }
         false => Scoreboard::Forbidden,
     };
     let recorder = Recorder::open(recorder, settings.threads).map_err(StartError::Recorder)?;
@@ -126,7 +132,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
 
     let failed = |error: PyErr| StartError::Interpreter(traceback::describe(py, &error));
     let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
-    process.interpreters.set_main(main);
+    Interpreters::get().set_main(main);
     let failures = preload(py, process);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.
@@ -136,6 +142,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let users = [0, own].into_iter().chain(settings.children).collect();
     let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
     let poller: &'static Poller = Box::leak(Box::new(poller));
+    activity::prepare(settings.threads);
     let errands = Errands::start(settings.stack_size)?;
     let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
@@ -176,11 +183,9 @@ pub(crate) fn begin(
         page,
         scoreboard,
         recorder,
-        interpreters: Default::default(),
         lifecycle: Lifecycle::new()?,
         holding: Default::default(),
         watch: Watch::new(limit),
-        activities: (0..settings.threads).map(|_| Activity::default()).collect(),
         metrics: Metrics::new(settings.threads as usize),
         advised: Default::default(),
         started: SystemTime::now(),
@@ -223,12 +228,12 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
     };
     let doing = if process.settings.threads > 0 { "loading" } else { "running" };
     let what = format!("{doing} the script '{}'", String::from_utf8_lossy(&preload.script));
-    if let Some(main) = process.interpreters.main_for(py, &preload.application_group) {
+    if let Some(main) = Interpreters::get().main_for(py, &preload.application_group) {
         return process.recorder.during(&what, || load(py, main));
     }
     // This thread must not attach to a sub-interpreter (`attach`).
     let run = || {
-        let interpreter = process.interpreters.get(&preload.application_group);
+        let interpreter = Interpreters::get().for_group(&preload.application_group);
         let load = |it: &'static Interpreter| attach::with(it.handle, |py| load(py, it));
         let loaded = interpreter.ok().map(|it| process.recorder.during(&what, || load(it)));
         attach::release();
@@ -269,7 +274,7 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
 /// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
 pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
     thread::run("farewell", process.settings.stack_size, || {
-        for interpreter in process.interpreters.all() {
+        for interpreter in Interpreters::get().all() {
             let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
             process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
         }
@@ -281,7 +286,7 @@ pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
 /// Ends the sub-interpreters, on a thread of its own. Whether none is left.
 pub(crate) fn end_interpreters(process: &'static Process) -> bool {
     let end = || {
-        let ended = process.interpreters.end();
+        let ended = Interpreters::get().end();
         attach::release();
         Some(ended)
     };
@@ -295,7 +300,7 @@ fn start_reaper(seconds: u32) {
     }
     let reap = move || {
         std::thread::sleep(Duration::from_secs(seconds.into()));
-        recorder::ends_by_force(Process::get());
+        last_words::ends_by_force(Process::get());
         ffi::exit_now(1);
     };
     if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {

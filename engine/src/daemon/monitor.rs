@@ -1,7 +1,7 @@
 //! What the main thread looks at when it is due: requests that are stuck, a lock that is not given back, a process that is idle or old.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -11,120 +11,25 @@ use wsgi_wire::record::Level;
 use crate::daemon::background::{Errand, Errands};
 use crate::ffi::process::memory;
 use crate::interpreter::advice;
+use crate::interpreters::Interpreters;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::limits::{Action, Facts, Limits, Phase, Running, judge};
-use crate::workers::{Activity, Busy};
+use crate::workers::activity::{self, Activity, Busy};
 
 /// How long the monitor sleeps at most while there are requests.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What workers leave for the monitor, in milliseconds since the process began; `NEVER` until it happens.
-pub(crate) struct Watch {
-    began: Instant,
-    first_request: AtomicU64,
-    last_activity: AtomicU64,
-    lock_free: AtomicU64,
-    loaded: AtomicBool,
-    /// How many workers have requests in hand.
-    present: AtomicU32,
-    /// Whether the monitor wants to be woken by the next request.
-    asleep: AtomicBool,
-    /// After how many requests the process is replaced.
-    pub(crate) request_limit: Option<u64>,
-}
-
-/// A worker that has a request in hand.
-pub(crate) struct Present<'w>(&'w Watch);
-
-impl Drop for Present<'_> {
-    fn drop(&mut self) {
-        self.0.present.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-const NEVER: u64 = u64::MAX;
-
-impl Watch {
-    /// Nothing has happened yet.
-    pub(crate) fn new(request_limit: Option<u64>) -> Self {
-        let never = || AtomicU64::new(NEVER);
-        Self {
-            began: Instant::now(),
-            first_request: never(),
-            last_activity: never(),
-            lock_free: AtomicU64::new(0),
-            loaded: AtomicBool::new(false),
-            present: AtomicU32::new(0),
-            asleep: AtomicBool::new(false),
-            request_limit,
-        }
-    }
-
-    /// A worker has a request in hand, as long as the result lives.
-    pub(crate) fn enter(&self) -> Present<'_> {
-        self.present.fetch_add(1, Ordering::SeqCst);
-        // Either this sees that the monitor sleeps, or the monitor sees that somebody is present: both orders are sequentially consistent.
-        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
-            Process::get().lifecycle.wake();
-        }
-        Present(self)
-    }
-
-    /// The monitor wants to sleep until there is a request. Whether there is none already.
-    fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        let idle = self.present.load(Ordering::SeqCst) == 0;
-        if !idle {
-            self.asleep.store(false, Ordering::SeqCst);
-        }
-        idle
-    }
-
-    fn now(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64
-    }
-
-    fn at(&self, moment: &AtomicU64) -> Option<Instant> {
-        let moment = moment.load(Ordering::Relaxed);
-        (moment != NEVER).then(|| self.began + Duration::from_millis(moment))
-    }
-
-    /// A request is taken up.
-    pub(crate) fn request_began(&self) {
-        if self.first_request.load(Ordering::Relaxed) == NEVER {
-            self.first_request.store(self.now(), Ordering::Relaxed);
-        }
-    }
-
-    /// A script has been loaded.
-    pub(crate) fn script_loaded(&self) {
-        if !self.loaded.load(Ordering::Relaxed) {
-            self.loaded.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Something happens that keeps the process from being idle.
-    pub(crate) fn active(&self) {
-        self.last_activity.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// The interpreters' locks could be taken.
-    fn locks_are_free(&self) {
-        self.lock_free.store(self.now(), Ordering::Relaxed);
-    }
-}
 
 /// While there are requests, takes and gives back the interpreters' locks, so that the monitor can see whether that is possible. Runs on a thread of
 /// its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
 pub(crate) fn probe(process: &Process, every: Duration) {
     let watch = &process.watch;
     loop {
-        while watch.asleep.load(Ordering::SeqCst) {
+        while watch.is_asleep() {
             std::thread::park();
         }
-        for interpreter in process.interpreters.locks() {
-            process.interpreters.visit(interpreter, |_py| ());
+        for interpreter in Interpreters::get().locks() {
+            Interpreters::get().visit(interpreter, |_py| ());
         }
         watch.locks_are_free();
         std::thread::sleep(every);
@@ -150,16 +55,16 @@ impl Monitor {
     }
 
     /// The requests that workers have in hand.
-    fn running(process: &Process) -> Vec<Running> {
+    fn running() -> Vec<Running> {
         let busy = |(worker, activity): (usize, &Activity)| {
             activity.busy().as_ref().map(|b| Running { worker, since: b.since, phase: b.phase })
         };
-        process.activities.iter().enumerate().filter_map(busy).collect()
+        activity::all().iter().enumerate().filter_map(busy).collect()
     }
 
     /// Whether there is a request that is worth waiting for.
-    pub(crate) fn is_busy(&self, process: &Process) -> bool {
-        Self::running(process).iter().any(|running| running.phase != Phase::GivenUp)
+    pub(crate) fn is_busy(&self) -> bool {
+        Self::running().iter().any(|running| running.phase != Phase::GivenUp)
     }
 
     /// Sleeps by `wait` until something happens or `until`; while there are requests, not for long. An idle process is not woken but by a request.
@@ -177,7 +82,7 @@ impl Monitor {
         let until = if idle { until } else { Some(until.map_or(tick, |until| until.min(tick))) };
         wait(until.map(|until| until.saturating_duration_since(Instant::now())));
         if idle {
-            watch.asleep.store(false, Ordering::SeqCst);
+            watch.wake_up();
             self.awake_since = Instant::now();
             self.wake_probe();
         }
@@ -197,12 +102,12 @@ impl Monitor {
             match action {
                 Action::Interrupt(worker) => {
                     let interrupted = Phase::Interrupted(Instant::now());
-                    if let Some(busy) = Self::change(process, worker, interrupted) {
+                    if let Some(busy) = Self::change(worker, interrupted) {
                         errands.send(Errand::Interrupt(worker, busy));
                     }
                 }
                 Action::GiveUp(worker) => {
-                    if let Some(busy) = Self::change(process, worker, Phase::GivenUp) {
+                    if let Some(busy) = Self::change(worker, Phase::GivenUp) {
                         busy.reply.fail(504);
                     }
                     process.lifecycle.drain(Reason::RequestTimeout);
@@ -217,9 +122,9 @@ impl Monitor {
                 }
                 Action::Stop(reason) => {
                     if reason == Reason::DeadlockTimeout {
-                        advise(process);
+                        advise();
                     }
-                    answer_all(process);
+                    answer_all();
                     process.lifecycle.stop(reason);
                     return None;
                 }
@@ -228,9 +133,8 @@ impl Monitor {
     }
 
     fn judge(&mut self, process: &Process, leaving: bool) -> (Option<Action>, Option<Instant>) {
-        let (running, watch, now) = (Self::running(process), &process.watch, Instant::now());
-        let loaded = watch.loaded.load(Ordering::Relaxed);
-        let needed = watch.present.load(Ordering::SeqCst) > 0;
+        let (running, watch, now) = (Self::running(), &process.watch, Instant::now());
+        let needed = watch.anybody_present();
         if self.limits.memory.is_some() && now >= self.memory_looked + TICK {
             (self.memory, self.memory_looked) = (memory(), now);
         }
@@ -238,17 +142,17 @@ impl Monitor {
             began: watch.began,
             leaving,
             running: &running,
-            unloaded_since: watch.at(&watch.first_request).filter(|_| !loaded),
-            lock_free: watch.at(&watch.lock_free).map(|free| free.max(self.awake_since)).filter(|_| needed),
-            last_activity: watch.at(&watch.last_activity),
+            unloaded_since: watch.unloaded_since(),
+            lock_free: watch.lock_free().map(|free| free.max(self.awake_since)).filter(|_| needed),
+            last_activity: watch.last_activity(),
             memory: self.memory,
         };
         judge(&self.limits, &facts, now)
     }
 
     /// Notes how far a request is now; gives it as it was found.
-    fn change(process: &Process, worker: usize, phase: Phase) -> Option<Busy> {
-        let mut busy = process.activities.get(worker)?.busy();
+    fn change(worker: usize, phase: Phase) -> Option<Busy> {
+        let mut busy = activity::all().get(worker)?.busy();
         let busy = busy.as_mut()?;
         busy.phase = phase;
         Some(busy.clone())
@@ -257,8 +161,8 @@ impl Monitor {
 
 /// Answers all requests in place of their workers, who will not come to it: as a process that has died would, but at once, and those that were not
 /// begun can go to another process.
-fn answer_all(process: &Process) {
-    for activity in &process.activities {
+fn answer_all() {
+    for activity in activity::all() {
         if let Some(busy) = activity.busy().as_mut() {
             match busy.phase {
                 Phase::Waiting => busy.reply.reject(),
@@ -270,8 +174,8 @@ fn answer_all(process: &Process) {
 }
 
 /// Says what may be the cause where requests in sub-interpreters run and nobody gives back a lock; once for each script.
-fn advise(process: &Process) {
-    let busy = process.activities.iter().filter_map(|activity| activity.busy().clone());
+fn advise() {
+    let busy = activity::all().iter().filter_map(|activity| activity.busy().clone());
     let advice = busy.filter_map(|busy| advice::deadlock_advice(busy.interpreter, busy.route.script()));
     for line in advice.collect::<BTreeSet<_>>() {
         record::process(Level::Error, &line);

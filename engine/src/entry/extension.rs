@@ -4,7 +4,8 @@ use std::ffi::c_void;
 
 use pyo3::{Python, ffi};
 
-use crate::ffi::{embedded, guard, interpreter};
+use crate::entry::embedded;
+use crate::ffi::{guard, interpreter, runtime};
 
 /// The module's definition; CPython writes into it, while it holds the import lock.
 struct Definition(std::cell::UnsafeCell<ffi::PyModuleDef>);
@@ -66,8 +67,7 @@ static EARLY_DEFINITION: Definition = definition(EARLY_SLOTS.0.get().cast());
 #[allow(non_snake_case, reason = "CPython finds the module by this name")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn PyInit__engine() -> *mut ffi::PyObject {
-    let definition =
-        if interpreter::version() >= interpreter::OWN_LOCKS_SINCE { &DEFINITION } else { &EARLY_DEFINITION };
+    let definition = if runtime::version() >= interpreter::OWN_LOCKS_SINCE { &DEFINITION } else { &EARLY_DEFINITION };
     // SAFETY: the definition lives for ever; initialisation happens in phases, so nothing else is done here.
     unsafe { ffi::PyModuleDef_Init(definition.0.get()) }
 }

@@ -1,3 +1,4 @@
 //! The ways into the engine.
 
+pub(crate) mod embedded;
 pub(crate) mod extension;

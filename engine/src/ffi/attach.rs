@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use pyo3::{Bound, PyAny, Python, ffi};
 
-use super::interpreter::{symbol, version};
+use super::runtime::{symbol, version};
 
 /// An interpreter as the C API knows it.
 #[derive(Clone, Copy, PartialEq, Eq)]

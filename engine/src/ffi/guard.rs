@@ -5,21 +5,25 @@ use std::cell::RefCell;
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
+use std::sync::OnceLock;
 
 use pyo3::exceptions::PySystemError;
 use pyo3::{PyErr, PyResult, Python, ffi};
 
 use super::attach;
-use crate::log::record;
-use wsgi_wire::record::Level;
 
 thread_local! {
     /// Where the last panic of this thread happened; the panic hook leaves it here for the guard that catches the panic.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Keeps the default hook from printing: the guard that catches a panic logs it as one record.
-pub(crate) fn install_panic_hook() {
+/// Writes the record about a panic that was caught.
+static REPORT: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Keeps the default hook from printing: the guard that catches a panic hands `report` the text of one record.
+pub(crate) fn install_panic_hook(report: fn(&str)) {
+    // Once, at start.
+    let _ = REPORT.set(report);
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string);
         // A panic while the cell is borrowed can only come from here; then the place is simply not known.
@@ -47,7 +51,10 @@ pub(crate) fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => Some(result),
         Err(payload) => {
-            record::process(Level::Crit, &format!("panic in {name}: {}", describe(&*payload)));
+            let text = format!("panic in {name}: {}", describe(&*payload));
+            if let Some(report) = REPORT.get() {
+                report(&text);
+            }
             // Dropping a payload may panic again.
             std::mem::forget(payload);
             None
@@ -61,12 +68,12 @@ pub(crate) fn object(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<*mut 
 }
 
 /// For functions that return 0, or -1 and an exception.
-pub(super) fn status(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
+pub(crate) fn status(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
     enter(name, body).map_or(-1, |()| 0)
 }
 
 /// For functions that return nothing and cannot fail.
-pub(super) fn silent(name: &str, body: impl FnOnce(Python<'_>)) {
+pub(crate) fn silent(name: &str, body: impl FnOnce(Python<'_>)) {
     enter(name, |py| {
         body(py);
         Ok(())

@@ -1,23 +1,12 @@
 //! Making and ending sub-interpreters.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::ffi::{c_char, c_int, c_void};
 
 use pyo3::{Python, ffi};
 
 use super::attach::{self, Handle};
 use super::guard::catch;
-
-/// Version of the running Python, major and minor.
-pub(crate) fn version() -> (u32, u32) {
-    static ANSWER: OnceLock<(u32, u32)> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        // SAFETY: a static string, "3.12.1 (main, …".
-        let version = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
-        let mut numbers = version.split(['.', ' ', '+']).map(|n| n.parse().unwrap_or(0));
-        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
-    })
-}
+use super::runtime::symbol;
 
 /// The first version whose sub-interpreters can have locks of their own (PEP 684).
 pub(crate) const OWN_LOCKS_SINCE: (u32, u32) = (3, 12);
@@ -111,13 +100,6 @@ unsafe fn new_isolated() -> *mut ffi::PyThreadState {
         }
     }
     first
-}
-
-/// A function of CPython that the stable ABI lacks.
-pub(super) fn symbol(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: a lookup by name among what the process has loaded.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!found.is_null()).then_some(found)
 }
 
 /// Whether the interpreter of this state has no other, which is what CPython demands before it ends one.

@@ -10,11 +10,12 @@
 
 pub(crate) mod attach;
 pub(crate) mod class;
-pub(crate) mod embedded;
 pub(crate) mod guard;
+pub(crate) mod host;
 pub(crate) mod interpreter;
 pub(crate) mod object;
 pub(crate) mod owned;
 pub(crate) mod process;
 pub(crate) mod recorder;
+pub(crate) mod runtime;
 pub(crate) mod scoreboard;

@@ -11,8 +11,6 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content};
 
-use crate::daemon::control::Asker;
-
 /// How long an answer may take: an idle Apache child gives it within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -31,7 +29,7 @@ pub(crate) enum Scoreboard {
 
 /// The board, and whom to ask for what is new on it.
 pub(crate) struct SharedBoard {
-    asker: Asker,
+    ask: Box<dyn Fn() + Send + Sync>,
     board: &'static Board,
     content: *const u8,
     capacity: usize,
@@ -43,11 +41,11 @@ unsafe impl Send for SharedBoard {}
 unsafe impl Sync for SharedBoard {}
 
 impl Scoreboard {
-    /// Maps the board, to be read, for the rest of the process's life.
+    /// Maps the board, to be read, for the rest of the process's life. `ask` has somebody write a new scoreboard on it.
     ///
     /// # Errors
     /// If it is none, or cannot be mapped.
-    pub(crate) fn map(board: impl AsFd, asker: Asker) -> std::io::Result<Self> {
+    pub(crate) fn map(board: impl AsFd, ask: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
         let size = usize::try_from(rustix::fs::fstat(&board)?.st_size).unwrap_or(0);
         if size < CONTENT {
             return Err(std::io::Error::other("it is too short"));
@@ -58,7 +56,7 @@ impl Scoreboard {
             let map = mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)?.cast::<u8>();
             (&*map.cast::<Board>(), map.add(CONTENT).cast_const())
         };
-        Ok(Self::Shared(SharedBoard { asker, board, content, capacity: size - CONTENT }))
+        Ok(Self::Shared(SharedBoard { ask, board, content, capacity: size - CONTENT }))
     }
 
     /// Whether applications may see it.
@@ -79,17 +77,17 @@ impl Scoreboard {
                 };
                 Content::from_bytes(encoded).ok()
             }
-            Self::Shared(shared) => shared.ask(),
+            Self::Shared(shared) => shared.fetch(),
         }
     }
 }
 
 impl SharedBoard {
-    fn ask(&self) -> Option<Content> {
+    fn fetch(&self) -> Option<Content> {
         let deadline = Instant::now() + PATIENCE;
         let before = self.published();
         loop {
-            self.asker.ask();
+            (self.ask)();
             if let Some(content) = self.answer(before, Instant::now() + AGAIN) {
                 return Some(content);
             }

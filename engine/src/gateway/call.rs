@@ -15,7 +15,7 @@ use wsgi_wire::response::{End, Reject};
 use crate::api::events;
 use crate::ffi::object;
 use crate::gateway::Runner;
-use crate::gateway::environ::{self, Moments};
+use crate::gateway::environ;
 use crate::gateway::errors;
 use crate::gateway::file_wrapper;
 use crate::gateway::input::Input;
@@ -23,7 +23,8 @@ use crate::gateway::script::{self, Unavailable, Wanted};
 use crate::gateway::start_response::Adapter;
 use crate::interpreter::advice;
 use crate::log::traceback;
-use crate::metrics::Sample;
+use crate::metrics::sample::{Finished, Sample};
+use crate::moments::{Moments, now};
 use crate::process::Process;
 use crate::process::forked;
 use crate::request::Request;
@@ -133,7 +134,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         let input = types.input.instance(py, Input { request: Arc::clone(self.request) })?;
         environ.set_item(names.input.bind(py), input)?;
         environ.set_item(names.errors.bind(py), errors::errors(py, self.request)?)?;
-        self.moments.application_start = environ::now();
+        self.moments.application_start = now();
         environ.set_item(names.application_start.bind(py), self.moments.application_start)?;
         adapter.getattr(names.start_response.bind(py))
     }
@@ -319,7 +320,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         event.set_item("daemon_start", self.moments.daemon_start)
     }
 
-    fn finished(&self, finished: &crate::metrics::Finished) {
+    fn finished(&self, finished: &Finished) {
         let (py, request) = (self.py, &**self.request);
         let counts = &finished.counts;
         let event = events::of_request(py, request).and_then(|event| {

@@ -3,12 +3,13 @@
 use pyo3::types::{PyDict, PyDictMethods, PyString};
 use pyo3::{Bound, PyResult, Python};
 use wsgi_wire::names::{self, Name};
-use wsgi_wire::request::{Facts, Vars};
+use wsgi_wire::request::Vars;
 
 use crate::api::module;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::moments::Moments;
 use crate::process::Process;
 use crate::request::route::Route;
 
@@ -125,39 +126,6 @@ pub(crate) fn build<'py>(
     environ.set_item(names.daemon_start.bind(py), moments.daemon_start)?;
     environ.set_item(names.thread_id.bind(py), thread)?;
     Ok(environ)
-}
-
-/// The moments of a request, in seconds since the epoch.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Moments {
-    /// Apache began to read it.
-    pub(crate) request_start: f64,
-    /// The Apache child began to look for a process.
-    pub(crate) queue_start: f64,
-    /// This process took it up.
-    pub(crate) daemon_start: f64,
-    /// The application was called.
-    pub(crate) application_start: f64,
-}
-
-impl Moments {
-    /// The moments up to now.
-    pub(crate) fn new(facts: &Facts) -> Self {
-        let seconds = |microseconds: u64| microseconds as f64 / 1e6;
-        // Where nothing was looked for, in embedded mode, there is no daemon that could take it up either.
-        let queued = facts.queue_start > 0;
-        Self {
-            request_start: seconds(facts.request_start),
-            queue_start: seconds(facts.queue_start),
-            daemon_start: if queued { now() } else { 0.0 },
-            application_start: 0.0,
-        }
-    }
-}
-
-/// Seconds since the epoch.
-pub(crate) fn now() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
 }
 
 #[cfg(test)]

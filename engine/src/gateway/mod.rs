@@ -18,8 +18,8 @@ use wsgi_wire::request as wire;
 use wsgi_wire::response::Reject;
 
 use crate::gateway::call::{Answer, Outcome};
-use crate::gateway::environ::Moments;
 use crate::interpreter::Interpreter;
+use crate::moments::Moments;
 use crate::process::Process;
 use crate::request::body::Body;
 use crate::request::exchange::Exchange;

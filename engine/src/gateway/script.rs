@@ -93,7 +93,7 @@ pub(crate) fn application<'py>(
         drop(module);
         let process = Process::get();
         let newer = newer(py, interpreter, &script, &loaded, wanted);
-        if newer.is_some_and(|version| !process.is_embedded() && !script.asked.may_serve(process, version)) {
+        if newer.is_some_and(|version| !process.is_embedded() && !process.may_serve(&script.asked, version)) {
             return Err(Unavailable::Changed);
         }
         module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);

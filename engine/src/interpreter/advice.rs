@@ -1,8 +1,5 @@
 //! Failures that come from running an extension module in a sub-interpreter, and the line for the log that says what helps.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use crate::interpreter::Interpreter;
 use crate::process::Process;
 
@@ -70,17 +67,6 @@ fn sentence(cure: Cure, label: &str, group: &str, script: &str) -> String {
     }
 }
 
-/// The scripts that the log has said a cure for.
-#[derive(Default)]
-pub(crate) struct Advised(Mutex<HashSet<Vec<u8>>>);
-
-impl Advised {
-    fn first(&self, script: &[u8]) -> bool {
-        // Locked only for a moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(script.to_vec())
-    }
-}
-
 /// What the log should say besides this traceback of a script: once for each script, and only if it is known what helps.
 pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<String> {
     if interpreter.group.is_empty() {
@@ -144,11 +130,5 @@ mod tests {
         assert!(line.contains("'/app.wsgi'") && line.contains("application-group=%{GLOBAL}") && !line.contains('\n'));
         let line = sentence(Cure::SharedLock, "sub-interpreter 'a'", "a", "/app.wsgi");
         assert!(line.contains("WSGIPerInterpreterGIL") && line.contains("%{GLOBAL}") && !line.contains('\n'));
-    }
-
-    #[test]
-    fn it_is_said_once_for_each_script() {
-        let advised = Advised::default();
-        assert_eq!([advised.first(b"/a"), advised.first(b"/b"), advised.first(b"/a")], [true, true, false]);
     }
 }

@@ -158,7 +158,7 @@ impl Interpreter {
         if options.restrict_signal && settings.threads > 0 {
             prelude.call_method1("restrict_signals", (functions.getattr("_note")?,))?;
         }
-        if let Some(main) = Process::get().interpreters.main() {
+        if let Some(main) = crate::interpreters::Interpreters::get().main() {
             prelude.call_method1("share_main_thread", main.maker)?;
         }
         prelude.call_method0("become_user")?;

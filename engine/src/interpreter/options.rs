@@ -3,7 +3,8 @@
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::settings::Interpreter;
 
-use crate::ffi::interpreter::{Lock, OWN_LOCKS_SINCE, version};
+use crate::ffi::interpreter::{Lock, OWN_LOCKS_SINCE};
+use crate::ffi::runtime::version;
 use crate::process::Process;
 
 /// The settings of one interpreter.

@@ -1,6 +1,6 @@
 //! All interpreters of the process: the main one, and one sub-interpreter for each further application group.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -14,6 +14,7 @@ use crate::interpreter::options::Options;
 use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
+use crate::request::route::Route;
 
 struct Other {
     interpreter: &'static Interpreter,
@@ -40,11 +41,10 @@ impl NoInterpreter {
 }
 
 /// All interpreters of the process.
-#[derive(Default)]
 pub(crate) struct Interpreters {
     main: OnceLock<&'static Interpreter>,
     // Locked only for a moment, by threads that may be attached.
-    others: Mutex<HashMap<Vec<u8>, Other>>,
+    others: Mutex<BTreeMap<Vec<u8>, Other>>,
     /// Locked while an interpreter is being made, by threads that are attached to nothing.
     making: Mutex<()>,
     /// Whether the main interpreter has the name of the one application group that it is for.
@@ -57,7 +57,34 @@ pub(crate) struct Interpreters {
     ending: RwLock<bool>,
 }
 
+static INTERPRETERS: Interpreters = Interpreters {
+    main: OnceLock::new(),
+    others: Mutex::new(BTreeMap::new()),
+    making: Mutex::new(()),
+    named: OnceLock::new(),
+    own_locks: AtomicBool::new(false),
+    full: AtomicBool::new(false),
+    ending: RwLock::new(false),
+};
+
 impl Interpreters {
+    /// The interpreters of this process.
+    pub(crate) fn get() -> &'static Self {
+        &INTERPRETERS
+    }
+
+    /// The interpreter that the requests of a route run in; made if there is none for its application group yet. Called on a thread that is attached to
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`NoInterpreter`]; the log says why.
+    pub(crate) fn of(&self, route: &Route) -> Result<&'static Interpreter, NoInterpreter> {
+        match route.interpreter() {
+            Some(interpreter) => Ok(interpreter),
+            None => Ok(route.settle(self.for_group(route.application_group())?)),
+        }
+    }
+
     /// The main interpreter has been set up.
     pub(crate) fn set_main(&self, interpreter: &'static Interpreter) {
         // Once, at start.
@@ -82,7 +109,7 @@ impl Interpreters {
         Some(main)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Other>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, Other>> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -94,7 +121,7 @@ impl Interpreters {
     ///
     /// # Errors
     /// [`NoInterpreter`]; the log says why.
-    pub(crate) fn get(&self, group: &[u8]) -> Result<&'static Interpreter, NoInterpreter> {
+    pub(crate) fn for_group(&self, group: &[u8]) -> Result<&'static Interpreter, NoInterpreter> {
         let main = self.main().ok_or(NoInterpreter::Failed)?;
         if group.is_empty() {
             return Ok(main);

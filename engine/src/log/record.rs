@@ -13,7 +13,7 @@ use wsgi_wire::record::{Level, LogRecord, Speaker};
 use wsgi_wire::report::{ProcessRecord, RequestName};
 
 use crate::ffi::attach;
-use crate::ffi::embedded::Logger;
+use crate::ffi::host::Logger;
 
 static MOST: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static WAY: OnceLock<Way> = OnceLock::new();
@@ -75,6 +75,11 @@ pub(crate) fn speaker() -> Speaker {
 /// Writes one record of our own; see [`LogRecord::ours`].
 pub(crate) fn process(level: Level, text: &str) {
     write(LogRecord::ours(level, speaker(), text), None, None);
+}
+
+/// Writes the record about a panic that a guard has caught.
+pub(crate) fn panicked(text: &str) {
+    process(Level::Crit, text);
 }
 
 /// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known. `request`: the one that it is about.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Finished;
-use super::phase::Phase;
+use crate::metrics::phase::Phase;
+use crate::metrics::sample::Finished;
 
 /// Sums of one interval.
 #[derive(Debug)]

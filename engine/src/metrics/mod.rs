@@ -1,7 +1,9 @@
 //! What requests and the process have cost: for the `request_finished` event and the metrics functions of the module `mod_wsgi`.
 
+pub(crate) mod counts;
 pub(crate) mod interval;
 pub(crate) mod phase;
+pub(crate) mod sample;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -12,75 +14,9 @@ use pyo3::Python;
 use pyo3::sync::MutexExt;
 
 use crate::ffi::process as ffi;
-use crate::gateway::environ::{self, Moments};
-use crate::request::Counts;
-use interval::Interval;
-
-/// The beginning of an application's call.
-pub(crate) struct Sample {
-    start: Instant,
-    cpu: Option<(Duration, Duration)>,
-}
-
-/// A request that is over.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Finished {
-    /// When the application was done, seconds since the epoch.
-    pub(crate) finish: f64,
-    /// How long it took, `close()` included.
-    pub(crate) application: Duration,
-    /// What the client got.
-    pub(crate) status: u16,
-    /// What it moved.
-    pub(crate) counts: Counts,
-    /// CPU time of the thread in user mode.
-    pub(crate) cpu_user: Duration,
-    /// CPU time of the thread in the kernel.
-    pub(crate) cpu_system: Duration,
-    moments: Moments,
-}
-
-impl Finished {
-    /// How long it was in the Apache child, on its way to this process, and here before the application was called.
-    fn phases(&self) -> [Duration; 3] {
-        let m = &self.moments;
-        let between = |from: f64, to: f64| Duration::try_from_secs_f64(to - from).unwrap_or_default();
-        if m.queue_start == 0.0 {
-            // In embedded mode it is called where it was received.
-            return [between(m.request_start, m.application_start), Duration::ZERO, Duration::ZERO];
-        }
-        [
-            between(m.request_start, m.queue_start),
-            between(m.queue_start, m.daemon_start),
-            between(m.daemon_start, m.application_start),
-        ]
-    }
-}
-
-impl Sample {
-    /// Now. The thread's CPU time is only looked up if somebody wants it.
-    pub(crate) fn begin(with_cpu: bool) -> Self {
-        Self { start: Instant::now(), cpu: with_cpu.then(ffi::thread_cpu) }
-    }
-
-    /// The application is done.
-    pub(crate) fn end(&self, moments: &Moments, status: u16, counts: Counts) -> Finished {
-        let since = |(user, system): (Duration, Duration)| {
-            let now = ffi::thread_cpu();
-            (now.0.saturating_sub(user), now.1.saturating_sub(system))
-        };
-        let (cpu_user, cpu_system) = self.cpu.map(since).unwrap_or_default();
-        Finished {
-            finish: environ::now(),
-            application: self.start.elapsed(),
-            status,
-            counts,
-            cpu_user,
-            cpu_system,
-            moments: *moments,
-        }
-    }
-}
+use crate::metrics::interval::Interval;
+use crate::metrics::sample::{Finished, Sample};
+use crate::moments::now;
 
 /// What one worker has done since the process began.
 #[derive(Debug, Default)]
@@ -158,7 +94,7 @@ impl Metrics {
     }
 
     fn begin(&self) -> Interval {
-        Interval::new(self.workers.len(), environ::now(), ffi::process_cpu())
+        Interval::new(self.workers.len(), now(), ffi::process_cpu())
     }
 
     fn lock(&self, py: Python<'_>) -> std::sync::MutexGuard<'_, Option<Interval>> {

@@ -1,27 +1,28 @@
-//! What the whole process shares: settings, its page of the process table, interpreters, life cycle.
+//! What the whole process shares: settings, its page of the process table, life cycle.
 
+pub(crate) mod advised;
 pub(crate) mod forked;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
 pub(crate) mod recorder;
 pub(crate) mod reload;
 pub(crate) mod thread;
+pub(crate) mod watch;
 
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use wsgi_wire::control::Reason;
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Page;
 
-use crate::daemon::monitor::Watch;
 use crate::ffi::scoreboard::Scoreboard;
-use crate::interpreter::advice::Advised;
-use crate::interpreters::Interpreters;
 use crate::metrics::Metrics;
+use crate::process::advised::Advised;
 use crate::process::lifecycle::Lifecycle;
 use crate::process::recorder::Recorder;
-use crate::process::reload::Holding;
-use crate::workers::Activity;
+use crate::process::reload::{Asked, Holding};
+use crate::process::watch::Watch;
 
 /// The one daemon process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
 pub(crate) struct Process {
@@ -31,16 +32,12 @@ pub(crate) struct Process {
     pub(crate) page: &'static Page,
     /// Apache's scoreboard.
     pub(crate) scoreboard: Scoreboard,
-    /// Its interpreters.
-    pub(crate) interpreters: Interpreters,
     /// Where it is in its life.
     pub(crate) lifecycle: Lifecycle,
     /// Whether it waits for a successor with the new code of a script.
     pub(crate) holding: Holding,
     /// What the monitor has to know of its requests.
     pub(crate) watch: Watch,
-    /// What its workers do, by number.
-    pub(crate) activities: Vec<Activity>,
     /// What it has done.
     pub(crate) metrics: Metrics,
     /// The scripts that the log has said a cure for.
@@ -57,6 +54,26 @@ impl Process {
     /// Says what the process is; once, before anything else of the engine runs.
     pub(crate) fn begin(process: Process) -> &'static Process {
         PROCESS.get_or_init(|| process)
+    }
+
+    /// A request has come for a version of a script that this process has not loaded: requests a successor, once for each version. Returns whether
+    /// the request may be served by the code that is loaded.
+    pub(crate) fn may_serve(&self, asked: &Asked, version: i64) -> bool {
+        if asked.is_new(version) {
+            if !self.settings.rolling_reload {
+                self.holding.begin();
+                // Before the request goes back, so that no child brings it again at once.
+                self.page.hold();
+            }
+            self.lifecycle.retire(Reason::ScriptReload);
+        }
+        !self.holding.is_holding()
+    }
+
+    /// No successor has the new code of a script: what is loaded serves.
+    pub(crate) fn serve_on(&self) {
+        self.holding.end();
+        self.page.resume();
     }
 
     /// Whether this is an Apache child in embedded mode: daemon processes have a group.

@@ -2,27 +2,14 @@
 //! it should. The supervisor writes the record ([`wsgi_wire::recorder`]).
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::time::Duration;
 
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::{Activity, Entry, Header, STACKS_SIGNAL, Task, list, report_offset};
 
-use crate::ffi::{guard, object, recorder as ffi};
-use crate::gateway::environ::now;
-use crate::interpreter::Interpreter;
-use crate::process::Process;
-use crate::process::thread;
-
-/// How long the locks of the interpreters are waited for, so that stacks stand still while they are written down.
-const PATIENCE: Duration = Duration::from_millis(200);
-
-/// How long a thread takes to write down the stacks.
-const WRITING: Duration = Duration::from_millis(20);
+use crate::ffi::{object, recorder as ffi};
+use crate::moments::now;
 
 /// The flight recorder; without one, in embedded mode, nothing is noted.
 #[derive(Default)]
@@ -106,59 +93,24 @@ impl Recorder {
         let dump = py.import("faulthandler")?.getattr("dump_traceback")?;
         py.import("functools")?.call_method1("partial", (dump, tape.file.as_raw_fd())).map(Some)
     }
-}
 
-impl Tape {
-    fn activities(&self) -> Vec<Activity> {
-        self.entries.iter().enumerate().filter_map(|(number, entry)| entry.activity(number)).collect()
+    /// The process is going to end for this reason: writes what it is doing into the report. Returns whether there is a report, and no reason was noted
+    /// before, so that stacks are worth being written.
+    pub(crate) fn ends_for(&self, reason: Reason) -> bool {
+        let Some(tape) = self.0.as_ref().filter(|tape| tape.header.ends_for(reason)) else { return false };
+        // A report that is full has enough in it.
+        let _ = rustix::io::write(&tape.file, list(&self.activities(), now()).as_bytes());
+        true
     }
 
-    /// The stacks of the main interpreter and of all others that a noted thread is in, whoever holds their locks.
-    fn write_stacks_by_signal(&self) {
-        ffi::signal_thread(ffi::thread(), STACKS_SIGNAL);
-        let main = Process::get().interpreters.main().map(Interpreter::number);
-        let mut told: Vec<u64> = main.into_iter().collect();
-        for activity in self.activities() {
-            if !told.contains(&activity.interpreter) {
-                told.push(activity.interpreter);
-                ffi::signal_thread(activity.thread, STACKS_SIGNAL);
-                std::thread::sleep(WRITING);
-            }
-        }
+    /// The process is going to end itself by force. Returns whether there is a report, and no reason was noted before.
+    pub(crate) fn ends_by_force(&self) -> bool {
+        self.0.as_ref().is_some_and(|tape| tape.header.ends_by_force())
     }
-}
 
-/// The process is going to end for this reason, which is no part of an ordinary life: notes what it is doing and where its threads are. Called on a
-/// thread that is attached to nothing; takes up to [`PATIENCE`], and a moment more.
-pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
-    let Some(tape) = process.recorder.0.as_ref().filter(|tape| tape.header.ends_for(reason)) else { return };
-    // A report that is full has enough in it.
-    let _ = rustix::io::write(&tape.file, list(&tape.activities(), now()).as_bytes());
-    let (late, (done, wait)) = (Arc::new(AtomicBool::new(false)), sync_channel(1));
-    let too_late = Arc::clone(&late);
-    let write = move || {
-        for interpreter in process.interpreters.all() {
-            let dump = |py: Python<'_>| {
-                if !too_late.load(Ordering::Acquire) {
-                    // Without stacks the record says so.
-                    let _ =
-                        process.recorder.dump_function(py).and_then(|dump| dump.map(|dump| dump.call0()).transpose());
-                }
-            };
-            process.interpreters.visit(interpreter, dump);
-        }
-        let _ = done.send(());
-    };
-    let writer = thread::builder("stacks", process.settings.stack_size).spawn(move || guard::catch("stacks", write));
-    if writer.is_err() || wait.recv_timeout(PATIENCE).is_err() {
-        late.store(true, Ordering::Release);
-        tape.write_stacks_by_signal();
-    }
-}
-
-/// The process is going to end itself by force. Notes where its threads are, unless it has noted before why it was to end.
-pub(crate) fn ends_by_force(process: &'static Process) {
-    if let Some(tape) = process.recorder.0.as_ref().filter(|tape| tape.header.ends_by_force()) {
-        tape.write_stacks_by_signal();
+    /// What the process and its workers are doing.
+    pub(crate) fn activities(&self) -> Vec<Activity> {
+        let entries = self.0.iter().flat_map(|tape| tape.entries).enumerate();
+        entries.filter_map(|(number, entry)| entry.activity(number)).collect()
     }
 }

@@ -2,10 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use wsgi_wire::control::Reason;
-
-use crate::process::Process;
-
 /// Stands for the version of a script whose module says itself that it must be loaded anew.
 pub(crate) const REQUIRED: i64 = i64::MIN;
 
@@ -29,18 +25,9 @@ impl Default for Asked {
 pub(crate) struct Holding(AtomicBool);
 
 impl Asked {
-    /// A request has come for a version (modification time) that this process does not have: asks for a successor, once for each version. Whether
-    /// the request may be answered by the code that is loaded.
-    pub(crate) fn may_serve(&self, process: &Process, version: i64) -> bool {
-        if self.0.swap(version, Ordering::AcqRel) != version {
-            if !process.settings.rolling_reload {
-                process.holding.0.store(true, Ordering::Release);
-                // Before the request goes back, so that no child brings it again at once.
-                process.page.hold();
-            }
-            process.lifecycle.retire(Reason::ScriptReload);
-        }
-        !process.holding.is_holding()
+    /// Whether no request has come for this version (modification time) before; from now on one has.
+    pub(crate) fn is_new(&self, version: i64) -> bool {
+        self.0.swap(version, Ordering::AcqRel) != version
     }
 }
 
@@ -50,9 +37,13 @@ impl Holding {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Nobody has the new code: what is loaded serves.
-    pub(crate) fn end(&self, process: &Process) {
+    /// They are, from now on.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// They are no longer.
+    pub(crate) fn end(&self) {
         self.0.store(false, Ordering::Release);
-        process.page.resume();
     }
 }

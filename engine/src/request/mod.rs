@@ -9,7 +9,7 @@ pub(crate) mod route;
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
@@ -22,6 +22,7 @@ use crate::ffi::attach;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::log::record;
+use crate::metrics::counts::Counts;
 use crate::request::body::Body;
 use crate::request::exchange::{Exchange, Gone, InputError};
 use crate::request::response::Response;
@@ -58,27 +59,6 @@ pub(crate) struct Live {
     log_level: Level,
     /// For events and metrics.
     pub(crate) counts: Counts,
-}
-
-/// What a request moved.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counts {
-    /// Calls that read from `wsgi.input`.
-    pub(crate) input_reads: u64,
-    /// Bytes they gave.
-    pub(crate) input_length: u64,
-    /// How long they waited.
-    pub(crate) input_time: Duration,
-    /// Pieces of content.
-    pub(crate) output_writes: u64,
-    /// Their bytes.
-    pub(crate) output_length: u64,
-    /// How long sending took.
-    pub(crate) output_time: Duration,
-    /// How long the interpreter's lock was waited for.
-    pub(crate) gil_time: Duration,
-    /// How often.
-    pub(crate) gil_waits: u64,
 }
 
 impl Request {

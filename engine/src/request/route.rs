@@ -13,8 +13,6 @@ use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
-use crate::interpreters::NoInterpreter;
-use crate::process::Process;
 
 /// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
 const SHARED: usize = 4096;
@@ -74,21 +72,19 @@ impl Route {
         content.map(|content| content.vars).map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
-    /// The interpreter that its requests run in; made if there is none for the application group yet. On a thread that is attached to nothing.
-    ///
-    /// # Errors
-    /// [`NoInterpreter`]; the log says why.
-    pub(crate) fn interpreter(&self) -> Result<&'static Interpreter, NoInterpreter> {
-        if let Some(interpreter) = self.interpreter.get() {
-            return Ok(interpreter);
-        }
-        let interpreter = Process::get().interpreters.get(&self.application_group)?;
-        Ok(self.interpreter.get_or_init(|| interpreter))
+    /// The application group whose interpreter its requests run in.
+    pub(crate) fn application_group(&self) -> &[u8] {
+        &self.application_group
     }
 
-    /// Whether there is an interpreter for it.
-    pub(crate) fn is_prepared(&self) -> bool {
-        self.interpreter.get().is_some()
+    /// The interpreter that its requests run in, once that is known.
+    pub(crate) fn interpreter(&self) -> Option<&'static Interpreter> {
+        self.interpreter.get().copied()
+    }
+
+    /// Says which interpreter its requests run in. Returns the one that was said first.
+    pub(crate) fn settle(&self, interpreter: &'static Interpreter) -> &'static Interpreter {
+        self.interpreter.get_or_init(|| interpreter)
     }
 
     /// Whether its requests are known to run in this interpreter.

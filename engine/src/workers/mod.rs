@@ -1,6 +1,7 @@
 //! Worker threads. One of them waits at the poller ([`leader`]); who gets a request serves it, and then looks for the next one before it
 //! gives up the interpreter's lock, because taking it again costs more than many requests.
 
+pub(crate) mod activity;
 pub(crate) mod connection;
 pub(crate) mod intake;
 pub(crate) mod leader;
@@ -8,8 +9,8 @@ pub(crate) mod poller;
 pub(crate) mod reply;
 
 use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
@@ -20,16 +21,16 @@ use crate::ffi::attach::State;
 use crate::ffi::{attach, guard, object};
 use crate::gateway::{self, Runner};
 use crate::interpreter::Interpreter;
+use crate::interpreters::Interpreters;
 use crate::process::Process;
 use crate::process::forked;
 use crate::process::lifecycle::Stage;
 use crate::process::limits::Phase;
 use crate::request;
-use crate::request::route::Route;
+use crate::workers::activity::{Activity, Busy};
 use crate::workers::connection::{Arrived, Connection};
 use crate::workers::leader::Lead;
 use crate::workers::poller::{Event, Poller, Ready};
-use crate::workers::reply::Reply;
 
 /// How long a worker may keep the interpreter's lock from request to request; then application threads get their turn. CPython's own switch
 /// interval is as long.
@@ -38,38 +39,6 @@ const HOLD: Duration = Duration::from_millis(5);
 /// How long the leader, with a request in hand, waits for the interpreter's lock until the worker that serves one request after the other gives it
 /// up between two.
 const PATIENCE: Duration = Duration::from_micros(500);
-
-/// What a worker is doing, for the monitor.
-#[derive(Default)]
-pub(crate) struct Activity {
-    busy: Mutex<Option<Busy>>,
-}
-
-/// A request that a worker has in hand.
-#[derive(Clone)]
-pub(crate) struct Busy {
-    /// Since when.
-    pub(crate) since: Instant,
-    /// How far it is.
-    pub(crate) phase: Phase,
-    /// Where.
-    pub(crate) interpreter: &'static Interpreter,
-    /// Python's number of the thread.
-    pub(crate) thread: u64,
-    /// How it is attached there.
-    pub(crate) state: State,
-    /// Which, for the log.
-    pub(crate) route: Arc<Route>,
-    /// The right to answer it.
-    pub(crate) reply: Arc<Reply>,
-}
-
-impl Activity {
-    /// The request, if there is one.
-    pub(crate) fn busy(&self) -> MutexGuard<'_, Option<Busy>> {
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// One worker thread.
 pub(crate) struct Worker {
@@ -87,7 +56,7 @@ impl Worker {
     }
 
     fn activity(&self) -> Option<&'static Activity> {
-        Process::get().activities.get(self.number as usize - 1)
+        activity::all().get(self.number as usize - 1)
     }
 
     /// Says what this worker has in hand.
@@ -152,12 +121,14 @@ impl Worker {
         (mut connection, mut arrived): Ready,
         mut lead: Option<Lead<'a>>,
     ) -> (Option<Ready>, Option<Lead<'a>>) {
-        let _present = Process::get().watch.enter();
-        if !arrived.route.is_prepared() {
+        let process = Process::get();
+        let interpreters = Interpreters::get();
+        let _present = process.watch.enter(&process.lifecycle);
+        if arrived.route.interpreter().is_none() {
             // Making an interpreter takes its time.
             lead = None;
         }
-        let interpreter = match arrived.route.interpreter() {
+        let interpreter = match interpreters.of(&arrived.route) {
             Ok(interpreter) => interpreter,
             Err(none) => {
                 connection.done_with(arrived);
@@ -174,7 +145,7 @@ impl Worker {
         attach::with(interpreter.handle, |py| {
             let start = Instant::now();
             let mut begin = start;
-            let parallel = Process::get().interpreters.run_in_parallel();
+            let parallel = interpreters.run_in_parallel();
             loop {
                 lead = lead.and_then(|lead| lead.serve(parallel));
                 self.execute(py, interpreter, begin, connection, arrived);

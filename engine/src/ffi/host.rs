@@ -1,18 +1,12 @@
-//! The capsule by which an Apache child finds the engine, and the functions in it.
+//! The Apache child of embedded mode, as the engine calls it: one request ([`Host`]), and its log ([`Logger`]).
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr::NonNull;
 
-use pyo3::{Bound, PyAny, PyErr, PyResult, Python, ffi};
+use pyo3::{Bound, PyAny, PyResult, Python, ffi};
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::frame::Kind;
-use wsgi_wire::record::Level;
-
-use super::guard;
-use super::scoreboard::Scoreboard;
-use crate::embedded;
-use crate::log::record;
 
 /// The Apache side of one request.
 pub(crate) struct Host(*const seam::Host);
@@ -21,6 +15,14 @@ pub(crate) struct Host(*const seam::Host);
 unsafe impl Send for Host {}
 
 impl Host {
+    /// The Apache side of the request that is being served.
+    ///
+    /// # Safety
+    /// The host is valid for as long as this is used.
+    pub(crate) unsafe fn new(host: *const seam::Host) -> Self {
+        Self(host)
+    }
+
     /// Apache's record of the request, where applications may have it.
     pub(crate) fn request_rec(&self) -> Option<RequestRec> {
         // SAFETY: the host lives as long as the request.
@@ -80,72 +82,17 @@ impl RequestRec {
 pub(crate) struct Logger(seam::Logger);
 
 impl Logger {
+    /// The log that this function writes to.
+    ///
+    /// # Safety
+    /// The function may be called on every thread, until the process ends.
+    pub(crate) unsafe fn new(log: seam::Logger) -> Self {
+        Self(log)
+    }
+
     /// Writes an encoded record.
     pub(crate) fn log(&self, record: &[u8]) {
         // SAFETY: callable on every thread, says the seam; the view is valid during the call.
         unsafe { (self.0)(View::of(record)) };
     }
-}
-
-/// The bytes of a view.
-///
-/// # Safety
-/// The view is valid for `'a`.
-unsafe fn bytes<'a>(view: View) -> &'a [u8] {
-    // SAFETY: the caller's duty.
-    unsafe { std::slice::from_raw_parts(view.start, view.length) }
-}
-
-unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard, logger: seam::Logger) -> c_int {
-    guard::install_panic_hook();
-    // SAFETY: valid during the call, says the seam.
-    let settings = unsafe { bytes(settings) };
-    let body = |py: Python<'_>| {
-        embedded::begin(py, settings, Scoreboard::Function(scoreboard), Logger(logger)).map_err(|error| {
-            record::process(Level::Crit, &format!("Python cannot be used in this Apache child: {error}"));
-            PyErr::new::<pyo3::exceptions::PyRuntimeError, _>("the engine could not begin")
-        })
-    };
-    let status = guard::status("begin", body);
-    // SAFETY: attached, says the seam; the log has the error.
-    unsafe { ffi::PyErr_Clear() };
-    status
-}
-
-unsafe extern "C" fn serve(host: *const seam::Host, route: View, request: View) -> c_int {
-    // SAFETY: valid during the call, says the seam.
-    let (route, request) = unsafe { (bytes(route), bytes(request)) };
-    let served = guard::catch("a request", || embedded::serve(Host(host), route, request));
-    if served == Some(true) { 0 } else { -1 }
-}
-
-unsafe extern "C" fn end() -> c_int {
-    let mut clean = false;
-    guard::silent("end", |py| clean = embedded::end(py));
-    if clean { 0 } else { -1 }
-}
-
-static ENGINE: seam::Engine = seam::Engine { version: seam::VERSION, begin, serve, end };
-
-/// Puts the capsule into the module.
-///
-/// # Errors
-/// What CPython raises.
-pub(super) fn offer(py: Python<'_>, module: *mut ffi::PyObject) -> PyResult<()> {
-    let engine = (&raw const ENGINE).cast_mut().cast::<c_void>();
-    // SAFETY: attached; the engine's table and the name are static; `PyModule_AddObjectRef` leaves our reference to us.
-    unsafe {
-        let capsule = ffi::PyCapsule_New(engine, seam::CAPSULE.as_ptr(), None);
-        if capsule.is_null() {
-            return Err(PyErr::fetch(py));
-        }
-        let status = ffi::PyModule_AddObjectRef(module, c"embedded".as_ptr(), capsule);
-        ffi::Py_DecRef(capsule);
-        if status == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
-    }
-}
-
-/// `Py_mod_exec`: the engine's module is being made.
-pub(crate) unsafe extern "C" fn execute(module: *mut ffi::PyObject) -> c_int {
-    guard::status("the module _engine", |py| offer(py, module))
 }

@@ -1,0 +1,24 @@
+//! Which CPython runs here, and those of its functions that the stable ABI lacks.
+
+use std::ffi::{CStr, c_void};
+use std::sync::OnceLock;
+
+use pyo3::ffi;
+
+/// Version of the running Python, major and minor.
+pub(crate) fn version() -> (u32, u32) {
+    static ANSWER: OnceLock<(u32, u32)> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        // SAFETY: a static string, "3.12.1 (main, …".
+        let version = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
+        let mut numbers = version.split(['.', ' ', '+']).map(|n| n.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    })
+}
+
+/// A function of CPython that the stable ABI lacks.
+pub(super) fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: a lookup by name among what the process has loaded.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
+}

@@ -1,0 +1,27 @@
+//! Which scripts the log has had advice for: each gets it once.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// The scripts that the log has said a cure for.
+#[derive(Default)]
+pub(crate) struct Advised(Mutex<HashSet<Vec<u8>>>);
+
+impl Advised {
+    /// Whether the log has said none for this script yet; from now on it has.
+    pub(crate) fn first(&self, script: &[u8]) -> bool {
+        // Locked only for a moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(script.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_once_for_each_script() {
+        let advised = Advised::default();
+        assert_eq!([advised.first(b"/a"), advised.first(b"/b"), advised.first(b"/a")], [true, true, false]);
+    }
+}
