@@ -16,6 +16,7 @@ use crate::httpd::shared::SharedTable;
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::shared::pages::Pages;
 use crate::policy::owner::Policy;
+use crate::policy::wanted::Wanted;
 use crate::relay::idle::IdleConnections;
 use crate::relay::wait_limits::Limits;
 
@@ -59,16 +60,25 @@ pub struct Group {
 }
 
 impl Group {
+    fn thread_count(&self) -> u32 {
+        self.processes.saturating_mul(self.threads)
+    }
+
+    /// Whether one slow request keeps all others waiting.
+    pub fn has_one_thread(&self) -> bool {
+        self.thread_count() <= 1
+    }
+
     /// How many requests whose bodies are not all there may have a thread at a time: a fourth of the threads, or one at least, is for others. A group
-    /// that has but one thread gives it to whoever has sent as much as is read ahead.
+    /// that has but one thread gives it to whoever has sent as much as is read ahead, or pauses for long while it is idle.
     pub fn upload_limit(&self) -> u32 {
-        let threads = self.processes.saturating_mul(self.threads);
+        let threads = self.thread_count();
         threads.saturating_sub((threads / 4).max(1)).max(1)
     }
 
     /// Whether a request whose client pauses in its body may take a thread now.
     pub fn has_room_for_upload(&self) -> bool {
-        self.processes.saturating_mul(self.threads) > 1 && self.record.uploads.taken() < self.upload_limit()
+        self.record.uploads.taken() < self.upload_limit()
     }
 }
 
@@ -93,6 +103,8 @@ pub struct Runtime {
     pub embedded: Option<Plan>,
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
+    /// Which variables of requests other modules look at.
+    pub wanted: Wanted,
     /// Connections that wait for their next request.
     pub idle: IdleConnections,
 }

@@ -17,6 +17,7 @@ use crate::httpd::body::Taken;
 use crate::httpd::shared::SharedTable;
 use crate::httpd::stop;
 use crate::policy::acceptance::BodyLength;
+use crate::relay::Client;
 use crate::relay::admission::Admission;
 use crate::relay::choice::{self, Place};
 use crate::relay::delivery::Undelivered;
@@ -37,6 +38,9 @@ pub enum Travel {
 
 /// How long a client may pause before its request takes a thread although the body is not all there: it may wait for an answer to what it has sent.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// The same where there is but one thread, which a slow client would take from everybody.
+const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// How much is asked for at a time.
 const STEP: usize = 64 << 10;
@@ -116,11 +120,11 @@ pub fn read(
                 // Reading nothing says so. A failure shows when the body is read.
                 client.read_ahead(0, inline, true);
             }
-            await_short(client, group, length, inline)
+            await_short(client, group, table, length, inline)
         }
         // An answer may make the body superfluous: the application decides by reading.
         length if expects_continue => stream(client, group, length),
-        length => read_steadily(client, group, length, inline),
+        length => read_steadily(client, group, table, length, inline),
     }
 }
 
@@ -143,22 +147,53 @@ pub fn read_whole(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &
 fn await_short(
     client: &mut HttpClient<'_, '_>,
     group: &Group,
+    table: Option<SharedTable>,
     length: BodyLength,
     inline: &mut Vec<u8>,
 ) -> Result<Travel, Undelivered> {
     loop {
-        match client.read_ahead(STEP, inline, false) {
+        match read_on(client, group, table, inline) {
             Some(Taken::End) if inline.len() <= limits::INLINE_BODY => return Ok(Travel::Inline),
             Some(Taken::Some) if inline.len() <= limits::INLINE_BODY => {}
-            Some(Taken::Nothing) if group.has_room_for_upload() && client.pauses(PAUSE) => {
+            Some(Taken::Nothing) => {
                 client.put_back(std::mem::take(inline).into());
                 return stream(client, group, length);
             }
-            Some(Taken::Nothing) if client.read_ahead(STEP, inline, true) == Some(Taken::Some) => {}
-            // The end, or a failure; or a filter has made it longer.
+            // A failure; or a filter has made it longer.
             _ => return Ok(await_all(client, length, inline)),
         }
     }
+}
+
+/// Reads on, as soon as something comes. [`Taken::Nothing`]: nothing does, and the request may have a thread instead.
+fn read_on(
+    client: &mut HttpClient<'_, '_>,
+    group: &Group,
+    table: Option<SharedTable>,
+    out: &mut Vec<u8>,
+) -> Option<Taken> {
+    let mut silence = Duration::ZERO;
+    let patience = client.send_timeout().unwrap_or(Duration::MAX);
+    loop {
+        // Where nothing is there, this still lets mod_reqtimeout look at its clock.
+        let taken = client.read_ahead(STEP, out, false);
+        if taken != Some(Taken::Nothing) {
+            return taken;
+        }
+        if silence >= patience || !client.pauses(PAUSE) {
+            return client.read_ahead(STEP, out, true);
+        }
+        silence += PAUSE;
+        if may_have_thread(group, table, silence) {
+            return Some(Taken::Nothing);
+        }
+    }
+}
+
+/// Whether the request of a client that has been silent for so long in its body may have a thread now.
+fn may_have_thread(group: &Group, table: Option<SharedTable>, silence: Duration) -> bool {
+    let is_idle = || !table.is_some_and(|table| choice::are_all_busy(table.slots(group.pages), group.key));
+    group.has_room_for_upload() && (!group.has_one_thread() || silence >= LONG_PAUSE && is_idle())
 }
 
 /// Waits for the whole of a body. Input filters may make it longer than announced.
@@ -182,18 +217,13 @@ fn await_all(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut V
 fn read_steadily(
     client: &mut HttpClient<'_, '_>,
     group: &Group,
+    table: Option<SharedTable>,
     length: BodyLength,
     inline: &mut Vec<u8>,
 ) -> Result<Travel, Undelivered> {
-    let (mut spool, mut taken) = (Spool::default(), Some(Taken::Nothing));
-    while !matches!(taken, None | Some(Taken::End)) && spool.settle() {
-        taken = client.read_ahead(STEP, &mut spool.bytes, false);
-        if taken == Some(Taken::Nothing) {
-            if group.has_room_for_upload() && client.pauses(PAUSE) {
-                break;
-            }
-            taken = client.read_ahead(STEP, &mut spool.bytes, true);
-        }
+    let (mut spool, mut taken) = (Spool::default(), Some(Taken::Some));
+    while taken == Some(Taken::Some) && spool.settle() {
+        taken = read_on(client, group, table, &mut spool.bytes);
     }
     let read = spool.left();
     if taken == Some(Taken::End) && read <= limits::INLINE_BODY {

@@ -12,10 +12,14 @@ def application(environ, start_response):
 #[test]
 fn an_answer_does_not_wait_for_the_body_of_its_request() {
     let site = Httpd::both_modes("threads=2", ANSWERS)
+        .conf(
+            "WSGIDaemonProcess alone processes=1 threads=1\n\
+             WSGIScriptAlias /alone {apps}/site.wsgi process-group=alone application-group=%{GLOBAL}",
+        )
         .conf("WSGIChunkedRequest On\n<Location /daemon/forbidden>\nWSGIErrorOverride On\n</Location>")
         .conf("AddOutputFilterByType DEFLATE text/plain\nTimeout 20")
         .start();
-    for mode in MODES {
+    for mode in MODES.into_iter().chain(["/alone"]) {
         for page in ["/created", "/missing", "/forbidden"] {
             for framing in ["Content-Length: 10", "Content-Length: 100000", "Transfer-Encoding: chunked"] {
                 for headers in [&[framing][..], &[framing, "Accept-Encoding: gzip"]] {
