@@ -17,6 +17,7 @@ const FUNCTIONS: &[&str] = &[
     // requests
     "ap_(get_server_banner|get_server_name_for_url|get_server_port|escape_html2|document_root)",
     "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
+    "ap_(index_of_response|response_code_string)",
     "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
     // bodies
     "ap_(get_brigade|pass_brigade|bucket_error_create|send_interim_response)",

@@ -9,6 +9,7 @@
 #include "http_main.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mod_core.h"
 #include "ap_listen.h"
 #include "ap_mpm.h"
 #include "ap_regex.h"

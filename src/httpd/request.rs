@@ -382,6 +382,29 @@ impl<'r> Request<'r> {
         unsafe { self.rec().prev.as_ref() }.map(|p| [self.text(p.uri), self.text(p.args), self.text(p.user)])
     }
 
+    /// Whether a `.htaccess` file says something about this request.
+    pub fn has_htaccess(&self) -> bool {
+        let mut next = self.rec().htaccess;
+        // SAFETY: S1; httpd ends the list with null.
+        while let Some(file) = unsafe { next.as_ref() } {
+            if !file.htaccess.is_null() {
+                return true;
+            }
+            next = file.next;
+        }
+        false
+    }
+
+    /// Whether `ErrorDocument` names a URL of this server for the status, which is then served by an internal redirect.
+    pub fn has_local_error_document(&self, status: u16) -> bool {
+        // SAFETY: S1; the result is null, or lives with the configuration or in the request's pool.
+        let document = unsafe {
+            let index = sys::ap_index_of_response(status.into());
+            bytes(sys::ap_response_code_string(self.raw, index))
+        };
+        document.is_some_and(|document| document.starts_with(b"/"))
+    }
+
     /// Maps the request to a script of ours.
     pub fn map_to(&mut self, filename: &[u8], handler: &'static CStr) {
         let filename = self.pool().text(filename);

@@ -40,6 +40,13 @@ impl<'r> Table<'r> {
         unsafe { sys::apr_table_addn(self.raw, key.as_ptr(), value.as_ptr()) };
     }
 
+    /// Replaces all values of a key; copies both.
+    pub fn replace(self, key: &[u8], value: &[u8]) {
+        let (key, value) = (self.pool.text(key), self.pool.text(value));
+        // SAFETY: both copies live in the pool of the table.
+        unsafe { sys::apr_table_setn(self.raw, key.as_ptr(), value.as_ptr()) };
+    }
+
     /// Removes all values of a key.
     pub fn unset(self, key: &CStr) {
         // SAFETY: the table lives for 'r.

@@ -24,6 +24,7 @@ use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, control, log, process, records, tree};
 use crate::policy::places::Places;
+use crate::policy::wanted::Wanted;
 use crate::policy::{proxies, single_application};
 
 /// Why the process groups cannot start.
@@ -156,6 +157,7 @@ fn start(
         parent: std::process::id(),
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
+        wanted: Wanted::read(&tree::configuration()),
         idle: Default::default(),
     };
     // A supervisor of an earlier configuration must hear that it has no groups any more.

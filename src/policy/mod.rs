@@ -12,4 +12,5 @@ pub mod proxies;
 pub mod record;
 pub mod single_application;
 pub mod visibility;
+pub mod wanted;
 pub mod words;

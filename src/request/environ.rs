@@ -75,6 +75,18 @@ pub struct Environ<'r> {
     request_id: &'r [u8],
 }
 
+/// Takes the variables of an environ, one after the other. A later one takes the place of an earlier one of the same name.
+pub trait Variables {
+    /// Takes one.
+    fn put(&mut self, name: Name<'_>, value: &[u8]);
+}
+
+impl Variables for VarsWriter<'_> {
+    fn put(&mut self, name: Name<'_>, value: &[u8]) {
+        self.push(name, value);
+    }
+}
+
 /// What CONTENT_LENGTH is to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentLength {
@@ -131,8 +143,8 @@ impl<'r> Environ<'r> {
     }
 
     /// Writes what does not vary.
-    pub fn write_route(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
-        let mut put = |id: u8, value: &[u8]| vars.push(Name::Known(id), value);
+    pub fn write_route(&self, r: &Request<'r>, vars: &mut impl Variables) {
+        let mut put = |id: u8, value: &[u8]| vars.put(Name::Known(id), value);
         put(names::SERVER_SOFTWARE, r.banner());
         put(names::SERVER_ADDR, r.local_ip());
         put(names::REQUEST_SCHEME, r.scheme());
@@ -174,13 +186,18 @@ impl<'r> Environ<'r> {
     }
 
     /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same name.
-    pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut VarsWriter<'_>) {
-        self.write_environment(r, vars);
+    pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
+        self.write_environment(r, length, vars);
+        self.write_own(r, length, vars);
+    }
+
+    /// Writes of what varies all but the variables of SetEnv and other modules.
+    pub fn write_own(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         self.write_headers(r, length, vars);
         if let ContentLength::Real(length) = length {
-            vars.push(Name::of(b"CONTENT_LENGTH"), length.to_string().as_bytes());
+            vars.put(Name::of(b"CONTENT_LENGTH"), length.to_string().as_bytes());
         }
-        let mut put = |id: u8, value: &[u8]| vars.push(Name::Known(id), value);
+        let mut put = |id: u8, value: &[u8]| vars.put(Name::Known(id), value);
         put(names::REQUEST_METHOD, self.method);
         put(names::REQUEST_URI, self.request_uri);
         put(names::QUERY_STRING, r.query());
@@ -218,22 +235,24 @@ impl<'r> Environ<'r> {
         write_redirect(r, vars);
     }
 
-    fn write_environment(&self, r: &Request<'r>, vars: &mut VarsWriter<'_>) {
+    fn write_environment(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         for (name, value) in r.environment().iter() {
             let name = Name::of(name);
             let ours = match name {
                 // A scheme header overrules HTTPS of SetEnv.
                 Name::Known(names::HTTPS) => self.https.is_some(),
+                // It may have been filled in from the header, for others.
+                Name::Known(names::CONTENT_LENGTH) => length != ContentLength::AsSent,
                 Name::Known(id) => describes_request(id),
                 Name::Text(text) => text == b"PATH",
             };
             if !ours {
-                vars.push(name, value);
+                vars.put(name, value);
             }
         }
     }
 
-    fn write_headers(&self, r: &Request<'r>, length: ContentLength, vars: &mut VarsWriter<'_>) {
+    fn write_headers(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         let mut key = Vec::with_capacity(64);
         for (name, value) in r.headers_in().iter() {
             if !variable_name(name, &mut key) || key == b"CONTENT_LENGTH" && length != ContentLength::AsSent {
@@ -247,7 +266,7 @@ impl<'r> Environ<'r> {
             if self.changes.removes(name) || key == b"HTTP_PROXY_AUTHORIZATION" && !r.core_flags().pass_authorization {
                 continue;
             }
-            vars.push(Name::of(&key), value);
+            vars.put(Name::of(&key), value);
         }
     }
 }
@@ -301,11 +320,11 @@ fn trusted(r: &Request<'_>, declared: &[proxies::TrustedHeader], subnets: Option
     changes
 }
 
-fn write_redirect(r: &Request<'_>, vars: &mut VarsWriter<'_>) {
+fn write_redirect(r: &Request<'_>, vars: &mut impl Variables) {
     let Some(parts) = r.redirected_from() else { return };
     for (name, value) in [&b"REDIRECT_URL"[..], b"REDIRECT_QUERY_STRING", b"REDIRECT_REMOTE_USER"].iter().zip(parts) {
         if let Some(value) = value {
-            vars.push(Name::Text(name), value);
+            vars.put(Name::Text(name), value);
         }
     }
 }

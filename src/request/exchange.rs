@@ -15,6 +15,7 @@ use super::client::{HttpClient, ResponseRules};
 use super::environ::{ContentLength, Environ};
 use super::handler::Refused;
 use super::response_head::Disposition;
+use super::variables;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
@@ -110,7 +111,7 @@ fn run<'r>(
     })?;
     // What follows may be another request of the same group, which an internal redirect makes.
     drop(admission);
-    let answer = conclude(&mut client, outcome);
+    let answer = conclude(&mut client, environ, length, outcome);
     let status = match &answer {
         Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
         Ok(_) => response::status(client.request()),
@@ -149,7 +150,7 @@ pub fn in_process<'r>(
         let r = client.request();
         put_request(request, &facts, wire_body(travel, body), |vars| environ.write_request(r, announced, vars));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
-        conclude(&mut client, outcome)
+        conclude(&mut client, environ, length, outcome)
     })
 }
 
@@ -201,8 +202,17 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
 const RETRY_AFTER: &[u8] = b"5";
 
 /// What the outcome means for the client.
-fn conclude(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
+fn conclude<'r>(
+    client: &mut HttpClient<'_, 'r>,
+    environ: &Environ<'r>,
+    length: BodyLength,
+    outcome: Outcome,
+) -> Result<Answer, Refused> {
     client.finish();
+    let is_over = matches!(outcome, Outcome::Complete | Outcome::Truncated);
+    if is_over && matches!(client.disposition(), Disposition::Redirect(_)) {
+        variables::fill(client.request(), environ, length);
+    }
     let answer = answer_to(client, outcome);
     match answer {
         Ok(Answer::Ok) if outcome == Outcome::Complete && *client.disposition() == Disposition::Send => {

@@ -14,6 +14,7 @@ use super::environ::{self, Destination, Environ};
 use super::exchange::{exchange, in_process};
 use super::status_page::status;
 use super::translate::alias_of;
+use super::variables;
 use crate::daemons::{self, Group, Runtime};
 use crate::directives::alias::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
@@ -101,10 +102,14 @@ fn serve<'r>(
         }
     }
     let environ = Environ::new(r, destination, script_name);
+    variables::fill_wanted(r, &environ, length, &runtime.wanted);
     let answer = match place {
         Place::Embedded(plan) => in_process(r, plan, settings, &environ, length),
         Place::Group(group) => exchange(r, &runtime, group, settings, &environ, length),
     };
+    if let Ok(Answer::Status(status)) | Err(Refused { status, .. }) = answer {
+        variables::fill_for_error_document(r, &environ, length, status);
+    }
     answer.map_err(|refused| refused.at(environ.destination()))
 }
 

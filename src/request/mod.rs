@@ -10,6 +10,7 @@ mod handler;
 pub mod response_head;
 mod status_page;
 mod translate;
+mod variables;
 
 pub use self::access::access_checker;
 pub use self::handler::handler;

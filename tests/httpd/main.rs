@@ -38,3 +38,4 @@ mod table;
 mod timeouts;
 mod type_stubs;
 mod validator;
+mod variables;

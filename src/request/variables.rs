@@ -1,0 +1,60 @@
+//! The variables of a request for others than the application: what `%{SCRIPT_NAME}e` in a log or a header, a Lua script, or the document for an
+//! error finds. Applications get theirs over the wire, so that Apache's own table is filled only where somebody looks at it.
+#![forbid(unsafe_code)]
+
+use wsgi_wire::names::Name;
+
+use super::environ::{ContentLength, Environ, Variables};
+use crate::httpd::request::Request;
+use crate::httpd::table::Table;
+use crate::policy::acceptance::BodyLength;
+use crate::policy::wanted::Wanted;
+
+/// Apache's own table, for those variables that are wanted.
+struct Filling<'w, 'r> {
+    table: Table<'r>,
+    /// `None`: all of them.
+    wanted: Option<&'w Wanted>,
+}
+
+impl Variables for Filling<'_, '_> {
+    fn put(&mut self, name: Name<'_>, value: &[u8]) {
+        let name = name.text();
+        if self.wanted.is_none_or(|wanted| wanted.has(name)) {
+            self.table.replace(name, value);
+        }
+    }
+}
+
+/// Fills in what the configuration looks at, before the application runs: headers are written while it does.
+pub fn fill_wanted<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: &Wanted) {
+    // Nobody has read what a .htaccess file says.
+    if wanted.is_everything() || r.has_htaccess() {
+        fill(r, environ, length);
+    } else if !wanted.is_nothing() {
+        write(r, environ, length, Some(wanted));
+    }
+}
+
+/// Fills in all, where Apache is about to serve another URL in place of the response with this status: that sees them as `REDIRECT_…`.
+pub fn fill_for_error_document<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, status: u16) {
+    if status >= 400 && r.has_local_error_document(status) {
+        fill(r, environ, length);
+    }
+}
+
+/// Fills in all.
+pub fn fill<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength) {
+    write(r, environ, length, None);
+}
+
+fn write<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: Option<&Wanted>) {
+    let mut vars = Filling { table: r.environment(), wanted };
+    // The header may have been taken away together with the body.
+    let length = match length {
+        BodyLength::Known(length) if length > 0 => ContentLength::Real(length),
+        _ => ContentLength::AsSent,
+    };
+    environ.write_route(r, &mut vars);
+    environ.write_own(r, length, &mut vars);
+}
