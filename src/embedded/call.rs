@@ -15,7 +15,8 @@ use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers};
 
 use super::python::Engine;
-use crate::httpd::{guard, log, scoreboard};
+use crate::httpd::guard::{self, Found, Pulled, Written};
+use crate::httpd::{log, scoreboard};
 use crate::relay::conversation::Outcome;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Halt, Then};
@@ -132,13 +133,13 @@ impl<C: Client> Call<'_, C> {
         self.client.data(pieces, then)
     }
 
-    fn noted(&mut self, result: Result<(), Halt>) -> c_int {
-        let Err(halt) = result else { return 0 };
+    fn noted(&mut self, result: Result<(), Halt>) -> Written {
+        let Err(halt) = result else { return Written(0) };
         self.outcome.get_or_insert(match halt {
             Halt::Gone => Outcome::ClientGone,
             Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
         });
-        -1
+        Written(-1)
     }
 }
 
@@ -180,29 +181,31 @@ pub(super) unsafe extern "C" fn record(record: View) {
 }
 
 unsafe extern "C" fn take<C: Client>(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int {
-    guard::enter("a piece of a response", || {
+    let take = || {
         // SAFETY: the engine hands the descriptor over.
         let file = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
         // SAFETY: the engine calls back with the host that it got, from one thread at a time; the view is valid during the call.
         let (call, payload) =
             unsafe { (call_of::<C>(request), std::slice::from_raw_parts(payload.start, payload.length)) };
-        let Ok(kind) = Kind::try_from(kind) else { return -1 };
+        let Ok(kind) = Kind::try_from(kind) else { return Written(-1) };
         let result = call.frame(kind, payload, file);
         call.noted(result)
-    })
+    };
+    guard::enter("a piece of a response", take).0
 }
 
 unsafe extern "C" fn flush<C: Client>(request: *mut c_void) -> c_int {
-    guard::enter("a flush", || {
+    let flush = || {
         // SAFETY: as in `take`.
         let call = unsafe { call_of::<C>(request) };
         let result = call.pass_pending(Then::Flush);
         call.noted(result)
-    })
+    };
+    guard::enter("a flush", flush).0
 }
 
 unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut View) -> c_int {
-    guard::enter("a read of a request body", || {
+    let pull = || {
         // SAFETY: as in `take`.
         let call = unsafe { call_of::<C>(request) };
         call.body.clear();
@@ -216,18 +219,20 @@ unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut
         };
         // SAFETY: the engine passes a valid place; the body stays as it is until the next call.
         unsafe { ptr::write(into, View::of(&call.body)) };
-        c_int::from(kind as u8)
-    })
+        Pulled(c_int::from(kind as u8))
+    };
+    guard::enter("a read of a request body", pull).0
 }
 
 unsafe extern "C" fn ssl_variable<C: Client>(request: *mut c_void, name: View, into: *mut View) -> c_int {
-    guard::enter("a variable of mod_ssl", || {
+    let find = || {
         // SAFETY: as in `take`.
         let (call, name) = unsafe { (call_of::<C>(request), std::slice::from_raw_parts(name.start, name.length)) };
-        let Some(value) = call.client.ssl_variable(name) else { return 0 };
+        let Some(value) = call.client.ssl_variable(name) else { return Found(0) };
         call.body = value;
         // SAFETY: as in `pull`.
         unsafe { ptr::write(into, View::of(&call.body)) };
-        1
-    })
+        Found(1)
+    };
+    guard::enter("a variable of mod_ssl", find).0
 }

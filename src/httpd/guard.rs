@@ -7,18 +7,58 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use super::log;
-use super::sys::HTTP_INTERNAL_SERVER_ERROR;
+use super::sys::{APR_EGENERAL, HTTP_INTERNAL_SERVER_ERROR};
 use wsgi_wire::record::Level;
 
-/// What the C caller sees when the body panicked.
+/// What the C caller sees when the body panicked. There is none for a plain number: each kind of return code is a type of its own here, so that
+/// the "failed" of one cannot become the "found" of another.
 pub trait OnPanic {
     /// The value that makes httpd treat the call as failed.
     fn on_panic() -> Self;
 }
 
-impl OnPanic for c_int {
+/// What a hook or an output filter returns: `OK`, `DECLINED`, `DONE` or an HTTP status. A panic is an internal error of the server.
+pub struct HookCode(pub c_int);
+
+impl OnPanic for HookCode {
     fn on_panic() -> Self {
-        HTTP_INTERNAL_SERVER_ERROR
+        Self(HTTP_INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// An `apr_status_t`, 0 for success.
+pub struct AprStatus(pub c_int);
+
+impl OnPanic for AprStatus {
+    fn on_panic() -> Self {
+        Self(APR_EGENERAL)
+    }
+}
+
+/// What the engine hears of a piece of a response ([`wsgi_wire::embedded::Host::take`]): 0, or -1 for "nobody waits for it any more".
+pub struct Written(pub c_int);
+
+impl OnPanic for Written {
+    fn on_panic() -> Self {
+        Self(-1)
+    }
+}
+
+/// What the engine hears of a read ([`wsgi_wire::embedded::Host::pull`]): the kind of a frame; -1 is none, as if the client had gone.
+pub struct Pulled(pub c_int);
+
+impl OnPanic for Pulled {
+    fn on_panic() -> Self {
+        Self(-1)
+    }
+}
+
+/// What the engine hears of a variable ([`wsgi_wire::embedded::Host::ssl_variable`]): 1, or 0 for "not found". Only 1 says that there is a value.
+pub struct Found(pub c_int);
+
+impl OnPanic for Found {
+    fn on_panic() -> Self {
+        Self(0)
     }
 }
 
@@ -76,4 +116,22 @@ fn report(hook: &str, payload: &(dyn Any + Send)) {
         .unwrap_or("no message");
     let place = PLACE.with(RefCell::take).unwrap_or_else(|| "an unknown place".to_owned());
     log::main(Level::Crit, format_args!("panic in {hook}: {message} at {place}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_panic_each_caller_hears_its_own_kind_of_failure() {
+        fn failed<R: OnPanic>() -> R {
+            // The log of httpd is not there in a unit test; what `enter` gives back is this.
+            catch_unwind(|| -> R { panic!("on purpose") }).unwrap_or_else(|_| R::on_panic())
+        }
+        assert_eq!(failed::<HookCode>().0, 500);
+        assert_eq!(failed::<Written>().0, -1, "the response has not been taken");
+        assert!(u8::try_from(failed::<Pulled>().0).is_err(), "no kind of frame");
+        assert_ne!(failed::<Found>().0, 1, "there is no value");
+        assert_ne!(failed::<AprStatus>().0, 0, "no success");
+    }
 }

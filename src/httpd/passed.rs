@@ -10,10 +10,11 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use wsgi_wire::record::Level;
 
+use super::guard::{self, AprStatus};
+use super::log;
 use super::request::Request;
 use super::server::Server;
 use super::sys::{self, apr_bucket, apr_bucket_type_t, apr_read_type_e, apr_size_t, apr_status_t};
-use super::{guard, log};
 use crate::relay::passed::{self, Sendable};
 
 /// How much of a file is read at once, bytes: as much as Apache gathers for one write (FlushMaxThreshold).
@@ -145,7 +146,7 @@ unsafe extern "C" fn read(
     length: *mut apr_size_t,
     _block: apr_read_type_e::Type,
 ) -> apr_status_t {
-    guard::enter("a read of a passed file", || {
+    let read = || {
         // SAFETY: APR calls this for a bucket of this type, which only its thread has, with valid places for the results.
         unsafe {
             // Filters that do not look at the status find no bytes then.
@@ -154,14 +155,14 @@ unsafe extern "C" fn read(
             let wanted = (*bucket).length.min(PIECE);
             let buffer = sys::apr_bucket_alloc(wanted.max(1), (*bucket).list).cast::<u8>();
             if buffer.is_null() {
-                return sys::APR_ENOMEM;
+                return AprStatus(sys::APR_ENOMEM);
             }
             buffer.write_bytes(0, wanted);
             let start = u64::try_from((*bucket).start).unwrap_or(u64::MAX);
             if let Err(why) = passed::read(&(*shared).file, start, std::slice::from_raw_parts_mut(buffer, wanted)) {
                 sys::apr_bucket_free(buffer.cast());
                 fail(bucket, &mut *shared, &why.to_string());
-                return sys::APR_EGENERAL;
+                return AprStatus(sys::APR_EGENERAL);
             }
             if wanted < (*bucket).length {
                 sys::apr_bucket_shared_split(bucket, wanted);
@@ -169,9 +170,10 @@ unsafe extern "C" fn read(
             destroy::<Passed>(shared.cast());
             sys::apr_bucket_heap_make(bucket, buffer.cast(), wanted, Some(sys::apr_bucket_free));
             (*data, *length) = (buffer.cast(), wanted);
-            0
+            AprStatus(0)
         }
-    })
+    };
+    guard::enter("a read of a passed file", read).0
 }
 
 /// Says once that a file cannot be read, and puts an error behind its bucket: a filter that ignores the status of a read passes that on, and

@@ -32,11 +32,13 @@ pub fn has_locale(name: &[u8]) -> bool {
     }
 }
 
-/// Sets variables of the process's environment.
+/// Sets variables of the process's environment. For `child_init`, before the hooks of all other modules.
 pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
     use std::os::unix::ffi::OsStrExt;
     for (name, value) in variables {
-        // SAFETY: `child_init` is the only caller; httpd has not started the child's threads then.
+        // SAFETY: the only caller is our first `child_init` hook, which httpd calls before those of other modules (`APR_HOOK_REALLY_FIRST`): a child
+        // that has just been forked has the one thread that forked it. With `httpd -X` nothing is forked, and the only thread is the one that read
+        // the configuration, for which httpd's modules start none.
         unsafe { std::env::set_var(name, std::ffi::OsStr::from_bytes(value)) };
     }
 }

@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 use std::ptr;
 
-use super::guard;
+use super::guard::{self, HookCode};
 use super::request::Request;
 use super::sys::{self, ap_filter_rec_t, ap_filter_t, apr_bucket_brigade};
 
@@ -45,16 +45,22 @@ impl Refusal {
 }
 
 unsafe extern "C" fn keep(filter: *mut ap_filter_t, brigade: *mut apr_bucket_brigade) -> c_int {
-    guard::enter("a body that is refused", || {
-        // SAFETY: httpd calls the filter made above, with its context, while that is in the chain.
-        unsafe {
-            let status = sys::wsgi_shim_error_status(brigade);
-            if status == 0 {
-                return sys::ap_pass_brigade((*filter).next, brigade);
-            }
-            (*filter).ctx.cast::<c_int>().write(status);
-            sys::apr_brigade_cleanup(brigade.cast());
-            sys::AP_FILTER_ERROR
+    let keep = || {
+        // SAFETY: httpd calls the filter with a brigade.
+        let status = unsafe { sys::wsgi_shim_error_status(brigade) };
+        if status == 0 {
+            // SAFETY: httpd calls the filter made above while that is in the chain.
+            let next = unsafe { (*filter).next };
+            // SAFETY: the brigade goes on to whom it would have gone to without this filter.
+            return HookCode(unsafe { sys::ap_pass_brigade(next, brigade) });
         }
-    })
+        // SAFETY: as above.
+        let context = unsafe { (*filter).ctx };
+        // SAFETY: the context is `Refusal::status`, which nobody looks at while the filter is in the chain.
+        unsafe { context.cast::<c_int>().write(status) };
+        // SAFETY: the brigade is the filter's to empty.
+        unsafe { sys::apr_brigade_cleanup(brigade.cast()) };
+        HookCode(sys::AP_FILTER_ERROR)
+    };
+    guard::enter("a body that is refused", keep).0
 }

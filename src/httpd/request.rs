@@ -10,7 +10,7 @@ use super::bytes;
 use super::pool::Pool;
 use super::server::{Server, level};
 use super::sys::{self, request_rec};
-use super::table::Table;
+use super::table::{Table, TableMut};
 use crate::module;
 
 /// The request of a hook. Never kept beyond it: what must live longer is copied out.
@@ -81,34 +81,55 @@ impl<'r> Request<'r> {
         unsafe { Server::from_raw(self.rec().server) }
     }
 
-    fn table(&self, raw: *mut sys::apr_table_t) -> Table<'r> {
-        // SAFETY: callers pass tables of the record: S1.
-        unsafe { Table::from_raw(raw, self.pool()) }
+    fn table(&self, raw: *mut sys::apr_table_t) -> Table<'_, 'r> {
+        // SAFETY: callers pass tables of the record: S1; to change one takes an exclusive borrow of this request, the only one of the record.
+        unsafe { Table::from_raw(raw) }
+    }
+
+    fn table_mut(&mut self, raw: *mut sys::apr_table_t) -> TableMut<'_, 'r> {
+        let pool = self.pool();
+        // SAFETY: callers pass tables of the record: S1; this request, the only one of the record, is borrowed meanwhile.
+        unsafe { TableMut::from_raw(raw, pool) }
     }
 
     /// Request headers.
-    pub fn headers_in(&self) -> Table<'r> {
+    pub fn headers_in(&self) -> Table<'_, 'r> {
         self.table(self.rec().headers_in)
     }
 
+    /// Request headers, to be changed.
+    pub fn headers_in_mut(&mut self) -> TableMut<'_, 'r> {
+        self.table_mut(self.rec().headers_in)
+    }
+
     /// Response headers of a success.
-    pub fn headers_out(&self) -> Table<'r> {
-        self.table(self.rec().headers_out)
+    pub fn headers_out_mut(&mut self) -> TableMut<'_, 'r> {
+        self.table_mut(self.rec().headers_out)
     }
 
     /// Response headers of every answer, Apache's error pages too.
-    pub fn error_headers_out(&self) -> Table<'r> {
-        self.table(self.rec().err_headers_out)
+    pub fn error_headers_out_mut(&mut self) -> TableMut<'_, 'r> {
+        self.table_mut(self.rec().err_headers_out)
     }
 
     /// Variables of SetEnv, mod_ssl and others.
-    pub fn environment(&self) -> Table<'r> {
+    pub fn environment(&self) -> Table<'_, 'r> {
         self.table(self.rec().subprocess_env)
     }
 
+    /// Variables of SetEnv, mod_ssl and others, to be changed.
+    pub fn environment_mut(&mut self) -> TableMut<'_, 'r> {
+        self.table_mut(self.rec().subprocess_env)
+    }
+
     /// What modules tell each other about this request.
-    pub fn notes(&self) -> Table<'r> {
+    pub fn notes(&self) -> Table<'_, 'r> {
         self.table(self.rec().notes)
+    }
+
+    /// What modules tell each other about this request, to be changed.
+    pub fn notes_mut(&mut self) -> TableMut<'_, 'r> {
+        self.table_mut(self.rec().notes)
     }
 
     /// The path of the URL, decoded.
@@ -439,8 +460,8 @@ impl<'r> Request<'r> {
     /// Takes away what says that the request has a body. What the client still sends of it is the caller's to deal with before: it must have been
     /// read, or the connection must end, because nothing tells Apache any more where the next request begins.
     pub fn forget_body(&mut self) {
-        self.headers_in().unset(c"Content-Length");
-        self.headers_in().unset(c"Transfer-Encoding");
+        self.headers_in_mut().unset(c"Content-Length");
+        self.headers_in_mut().unset(c"Transfer-Encoding");
     }
 
     /// Serves the request again under another URL of this server, with GET and without a body; see [`Self::forget_body`].

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::pool::Pool;
 use super::request::Request;
 use super::sys::{self, apr_bucket_brigade};
-use super::table::Table;
+use super::table::TableMut;
 use crate::relay::passed::{self, Sendable, Unsendable};
 use crate::relay::violation::Violation;
 
@@ -86,23 +86,23 @@ pub fn set_last_modified(r: &mut Request<'_>, value: &[u8]) {
         // SAFETY: as above.
         return set_header(r, c"Last-Modified", unsafe { CStr::from_ptr(date.as_ptr()) }.to_bytes());
     }
-    r.headers_out().set(c"Last-Modified", value);
+    r.headers_out_mut().set(c"Last-Modified", value);
 }
 
 /// Adds a response header, keeping those of the same name.
 pub fn add_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
-    r.headers_out().add(name, value);
+    r.headers_out_mut().add(name, value);
 }
 
 /// Sets a response header that there may be one of only.
 pub fn set_header(r: &mut Request<'_>, name: &'static CStr, value: &[u8]) {
     let value = r.pool().text(value);
-    r.headers_out().set(name, value);
+    r.headers_out_mut().set(name, value);
 }
 
 /// Adds a response header that stays on Apache's error pages too.
 pub fn add_error_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
-    r.error_headers_out().add(name, value);
+    r.error_headers_out_mut().add(name, value);
 }
 
 /// Sends a `103 Early Hints` to a client that understands interim responses (HTTP/1.1 and later).
@@ -120,7 +120,7 @@ pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (
         }
         let before = ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100);
         let hints = sys::apr_table_make(own, 4);
-        let table = Table::from_raw(hints, Pool::from_raw(own));
+        let mut table = TableMut::from_raw(hints, Pool::from_raw(own));
         headers.for_each(|(name, value)| table.add(name, value));
         (*raw).headers_out = hints;
         (*raw).status = EARLY_HINTS;

@@ -34,6 +34,13 @@ pub fn configuration_ends() {
     guard::remove();
 }
 
+/// `child_init` at its very beginning: this process has one thread, and nothing of ours has begun.
+pub fn child_forked() {
+    if let Some(plan) = daemons::current().as_ref().and_then(|runtime| runtime.embedded.as_ref()) {
+        process::set_variables(&plan.environment);
+    }
+}
+
 /// `child_init`: a child begins.
 pub fn child_init() {
     let Some(runtime) = daemons::current() else { return control::leave_to_parent() };
@@ -49,7 +56,6 @@ pub fn child_init() {
         publisher::start(table, board);
     }
     if let Some(plan) = &runtime.embedded {
-        process::set_variables(&plan.environment);
         if plan.is_eager() {
             if let Err(error) = embedded::engine(plan) {
                 log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));

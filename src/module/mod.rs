@@ -7,13 +7,14 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+use crate::httpd::guard::{self, HookCode};
 use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
 use crate::httpd::server::{self, Server};
 #[cfg(has_child_stopping)]
 use crate::httpd::stop;
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
-use crate::httpd::{Answer, config, guard};
+use crate::httpd::{Answer, config};
 use crate::{lifecycle, request};
 
 /// httpd writes `module_index` and `next` while it loads the module, hence the cell.
@@ -70,6 +71,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
             sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_child_init(Some(child_forked), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_FIRST);
             sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), MIDDLE);
             #[cfg(has_child_stopping)]
@@ -94,10 +96,11 @@ struct List<const N: usize>([*const c_char; N]);
 unsafe impl<const N: usize> Sync for List<N> {}
 
 unsafe extern "C" fn pre_config(_pconf: *mut apr_pool_t, _plog: *mut apr_pool_t, _ptemp: *mut apr_pool_t) -> c_int {
-    guard::enter("pre_config", || {
+    let hook = || {
         lifecycle::before_configuration();
-        sys::OK
-    })
+        HookCode(sys::OK)
+    };
+    guard::enter("pre_config", hook).0
 }
 
 unsafe extern "C" fn check_config(
@@ -106,11 +109,14 @@ unsafe extern "C" fn check_config(
     ptemp: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
-    guard::enter("check_config", || {
-        // SAFETY: httpd hands over a temporary pool, and the main server.
-        let (ptemp, server) = unsafe { (Pool::from_raw(ptemp), Server::from_raw(server)) };
-        lifecycle::check_config(ptemp, server).code()
-    })
+    let hook = || {
+        // SAFETY: httpd hands over a temporary pool.
+        let ptemp = unsafe { Pool::from_raw(ptemp) };
+        // SAFETY: httpd hands over the main server.
+        let server = unsafe { Server::from_raw(server) };
+        HookCode(lifecycle::check_config(ptemp, server).code())
+    };
+    guard::enter("check_config", hook).0
 }
 
 unsafe extern "C" fn post_config(
@@ -119,7 +125,7 @@ unsafe extern "C" fn post_config(
     ptemp: *mut apr_pool_t,
     server: *mut server_rec,
 ) -> c_int {
-    guard::enter("post_config", || {
+    let hook = || {
         // SAFETY: httpd hands over the pool of the configuration, that of the logs, a temporary one, and the main server.
         let (pconf, plog, ptemp, server) =
             unsafe { (Pool::from_raw(pconf), Pool::from_raw(plog), Pool::from_raw(ptemp), Server::from_raw(server)) };
@@ -127,8 +133,9 @@ unsafe extern "C" fn post_config(
         let logs = BeforeEnd::register(plog.parent(), lifecycle::logs_end);
         *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(logs);
         pconf.at_end(configuration_ends);
-        lifecycle::post_config(pconf, ptemp, server).code()
-    })
+        HookCode(lifecycle::post_config(pconf, ptemp, server).code())
+    };
+    guard::enter("post_config", hook).0
 }
 
 /// What runs before httpd closes its logs.
@@ -141,6 +148,11 @@ fn configuration_ends() {
         unsafe { logs.forget() };
     }
     lifecycle::configuration_ends();
+}
+
+/// `child_init`, before that of any other module, which may start threads there.
+unsafe extern "C" fn child_forked(_pool: *mut apr_pool_t, _server: *mut server_rec) {
+    guard::enter("child_init", lifecycle::child_forked);
 }
 
 unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec) {
@@ -181,11 +193,12 @@ unsafe extern "C" fn child_status(
 /// # Safety
 /// `r` is the request that httpd calls the hook for.
 unsafe fn with_request(name: &'static str, r: *mut request_rec, hook: fn(&mut Request<'_>) -> Answer) -> c_int {
-    guard::enter(name, || {
+    let hook = || {
         // SAFETY: S1; it is the only one made of this request while the hook runs.
         let mut request = unsafe { Request::from_raw(r) };
-        hook(&mut request).code()
-    })
+        HookCode(hook(&mut request).code())
+    };
+    guard::enter(name, hook).0
 }
 
 unsafe extern "C" fn translate_name(r: *mut request_rec) -> c_int {
@@ -202,12 +215,13 @@ unsafe extern "C" fn access_checker(r: *mut request_rec) -> c_int {
 const STATUS_SHORT: c_int = 1;
 
 unsafe extern "C" fn status(r: *mut request_rec, flags: c_int) -> c_int {
-    guard::enter("status_hook", || {
+    let hook = || {
         // SAFETY: S1, as in `with_request`.
         let mut request = unsafe { Request::from_raw(r) };
         request::mod_status_part(&mut request, flags & STATUS_SHORT != 0);
-        sys::OK
-    })
+        HookCode(sys::OK)
+    };
+    guard::enter("status_hook", hook).0
 }
 
 unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {

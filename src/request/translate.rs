@@ -23,8 +23,8 @@ pub fn translate_name(r: &mut Request<'_>) -> Answer {
     let found = settings.aliases.iter().enumerate().find_map(|(i, a)| Some((i, filename(r, a, uri)?)));
     let Some((index, filename)) = found else { return Answer::Declined };
     let number = r.pool().text(index.to_string().as_bytes());
-    r.notes().set(NOTE, number);
-    r.notes().set(c"alias-forced-type", c"wsgi-script");
+    r.notes_mut().set(NOTE, number);
+    r.notes_mut().set(c"alias-forced-type", c"wsgi-script");
     r.map_to(&filename, c"wsgi-script");
     Answer::Ok
 }

@@ -6,28 +6,27 @@ use wsgi_wire::names::Name;
 
 use super::environ::{ContentLength, Environ, Variables};
 use crate::httpd::request::Request;
-use crate::httpd::table::Table;
 use crate::policy::acceptance::BodyLength;
 use crate::policy::wanted::Wanted;
 
-/// Apache's own table, for those variables that are wanted.
-struct Filling<'w, 'r> {
-    table: Table<'r>,
+/// Those variables that are wanted, for Apache's own table: that can be changed when nothing of the request is looked at any more.
+struct Filling<'w> {
+    found: Vec<(Vec<u8>, Vec<u8>)>,
     /// `None`: all of them.
     wanted: Option<&'w Wanted>,
 }
 
-impl Variables for Filling<'_, '_> {
+impl Variables for Filling<'_> {
     fn put(&mut self, name: Name<'_>, value: &[u8]) {
         let name = name.text();
         if self.wanted.is_none_or(|wanted| wanted.has(name)) {
-            self.table.replace(name, value);
+            self.found.push((name.to_vec(), value.to_vec()));
         }
     }
 }
 
 /// Fills in what the configuration looks at, before the application runs: headers are written while it does.
-pub fn fill_wanted<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: &Wanted) {
+pub fn fill_wanted<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: &Wanted) {
     // Nobody has read what a .htaccess file says.
     if wanted.is_everything() || r.has_htaccess() {
         fill(r, environ, length);
@@ -37,19 +36,19 @@ pub fn fill_wanted<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLengt
 }
 
 /// Fills in all, where Apache is about to serve another URL in place of the response with this status: that sees them as `REDIRECT_…`.
-pub fn fill_for_error_document<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, status: u16) {
+pub fn fill_for_error_document<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, status: u16) {
     if status >= 400 && r.has_local_error_document(status) {
         fill(r, environ, length);
     }
 }
 
 /// Fills in all.
-pub fn fill<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength) {
+pub fn fill<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength) {
     write(r, environ, length, None);
 }
 
-fn write<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: Option<&Wanted>) {
-    let mut vars = Filling { table: r.environment(), wanted };
+fn write<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: Option<&Wanted>) {
+    let mut vars = Filling { found: Vec::new(), wanted };
     // The header may have been taken away together with the body.
     let length = match length {
         BodyLength::Known(length) if length > 0 => ContentLength::Real(length),
@@ -57,4 +56,6 @@ fn write<'r>(r: &Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted:
     };
     environ.write_route(r, &mut vars);
     environ.write_own(r, length, &mut vars);
+    let mut table = r.environment_mut();
+    vars.found.iter().for_each(|(name, value)| table.replace(name, value));
 }

@@ -14,6 +14,7 @@
 //! Both ends are always on one machine and of one build, so numbers are in native byte order.
 #![forbid(unsafe_code)]
 
+mod atomic;
 pub mod budget;
 pub mod codec;
 pub mod control;

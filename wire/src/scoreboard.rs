@@ -4,8 +4,7 @@
 //! ([`crate::frame::Kind::Wanted`]), who counts [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for
 //! that; the child writes the encoded [`Scoreboard`] behind a [`Board`], a memory file that daemons can only read, and counts [`Board::published`] up.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
-
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::codec::{Bytes, message};
 use crate::table::PAGE;
 
@@ -85,6 +84,50 @@ pub struct Board {
     pub length: AtomicU64,
 }
 
+/// The unit in which the encoded scoreboard is written and read: one side writes while the other reads, which only atomics allow.
+pub type Word = AtomicU32;
+
+impl Board {
+    /// Writes an encoded scoreboard down behind the board, in as many words as there are; what does not fit is left out. One writer at a time: two
+    /// would mix what they write, which readers notice.
+    pub fn publish(&self, content: &[Word], encoded: &[u8]) {
+        let begun = self.published.load(Ordering::Relaxed) | 1;
+        self.published.store(begun, Ordering::Relaxed);
+        // Nobody sees what follows before the odd number.
+        fence(Ordering::Release);
+        for (word, bytes) in content.iter().zip(encoded.chunks(size_of::<u32>())) {
+            let mut padded = [0; size_of::<u32>()];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u32::from_ne_bytes(padded), Ordering::Relaxed);
+        }
+        self.length.store(encoded.len().min(size_of_val(content)) as u64, Ordering::Relaxed);
+        self.published.store(begun.wrapping_add(1), Ordering::Release);
+    }
+
+    /// How often it was written; what is read after that is not older.
+    pub fn published(&self) -> u32 {
+        // Of memory that cannot be written to, only a relaxed load is sure to be nothing but a load.
+        let published = self.published.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        published
+    }
+
+    /// What is written behind the board, whose number of writes was `seen`; `None` if it has been written to since, or is being written to.
+    pub fn copy(&self, content: &[Word], seen: u32) -> Option<Vec<u8>> {
+        if seen % 2 != 0 {
+            return None;
+        }
+        let room = size_of_val(content);
+        let length = usize::try_from(self.length.load(Ordering::Relaxed)).map_or(room, |length| length.min(room));
+        let words = content[..length.div_ceil(size_of::<u32>())].iter();
+        let mut copy: Vec<u8> = words.flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        copy.truncate(length);
+        // The second look must not come before the copy.
+        fence(Ordering::Acquire);
+        (self.published() == seen).then_some(copy)
+    }
+}
+
 /// Where the encoded scoreboard begins in the memory file.
 pub const CONTENT: usize = PAGE;
 
@@ -97,8 +140,44 @@ pub fn capacity(server_limit: u32, thread_limit: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(not(loom))]
     use crate::codec::Wire;
 
+    /// Each order in which the two sides may run, and each value that a load may see.
+    #[cfg(loom)]
+    #[test]
+    fn loom_a_copy_of_a_scoreboard_is_of_one_writing() {
+        loom::model(|| {
+            let shared = loom::sync::Arc::new((Board::default(), [Word::default(), Word::default()]));
+            let theirs = loom::sync::Arc::clone(&shared);
+            let writer = loom::thread::spawn(move || {
+                for n in [1, 2] {
+                    theirs.0.publish(&theirs.1, &[n; 8]);
+                }
+            });
+            let (board, content) = &*shared;
+            let seen = board.published();
+            if let Some(copy) = board.copy(content, seen) {
+                let expected = vec![u8::try_from(seen / 2).unwrap(); if seen == 0 { 0 } else { 8 }];
+                assert_eq!(copy, expected);
+            }
+            writer.join().unwrap();
+            assert_eq!(board.copy(content, board.published()), Some(vec![2; 8]));
+        });
+    }
+
+    #[cfg(not(loom))]
+    #[test]
+    fn what_does_not_fill_a_word_or_does_not_fit_is_cut_where_it_ends() {
+        let (board, content) = (Board::default(), [const { Word::new(0) }; 2]);
+        for (written, read) in [(&b"seven.."[..], &b"seven.."[..]), (b"nine.....", b"nine...."), (b"", b"")] {
+            board.publish(&content, written);
+            assert_eq!(board.copy(&content, board.published()).as_deref(), Some(read));
+        }
+        assert_eq!(board.copy(&content, board.published() - 2), None, "written since");
+    }
+
+    #[cfg(not(loom))]
     #[test]
     fn a_full_scoreboard_fits_into_its_room() {
         let full = |n: usize| Bytes(vec![b'x'; n]);

@@ -100,17 +100,19 @@ impl Monitor {
             let (action, next) = self.judge(process, leaving);
             let Some(action) = action else { return next };
             match action {
-                Action::Interrupt(worker) => {
+                Action::Interrupt(worker, since) => {
                     let interrupted = Phase::Interrupted(Instant::now());
-                    if let Some(busy) = Self::change(worker, interrupted) {
-                        errands.send(Errand::Interrupt(worker, busy));
-                    }
+                    let interrupt = |busy: &Busy| errands.send(Errand::Interrupt(worker, busy.clone()));
+                    Self::change(worker, since, interrupted, interrupt);
                 }
-                Action::GiveUp(worker) => {
-                    if let Some(busy) = Self::change(worker, Phase::GivenUp) {
+                Action::GiveUp(worker, since) => {
+                    // If the answer has begun, it is the worker's to end.
+                    let answer = |busy: &Busy| {
                         busy.reply.fail(504);
+                    };
+                    if Self::change(worker, since, Phase::GivenUp, answer) {
+                        process.lifecycle.drain(Reason::RequestTimeout);
                     }
-                    process.lifecycle.drain(Reason::RequestTimeout);
                 }
                 Action::Retire(reason) => {
                     process.lifecycle.retire(reason);
@@ -150,12 +152,9 @@ impl Monitor {
         judge(&self.limits, &facts, now)
     }
 
-    /// Notes how far a request is now; gives it as it was found.
-    fn change(worker: usize, phase: Phase) -> Option<Busy> {
-        let mut busy = activity::all().get(worker)?.busy();
-        let busy = busy.as_mut()?;
-        busy.phase = phase;
-        Some(busy.clone())
+    /// Notes how far a request is now and does what that means for it, unless the worker has got on to another one.
+    fn change(worker: usize, since: Instant, phase: Phase, then: impl FnOnce(&Busy)) -> bool {
+        activity::all().get(worker).is_some_and(|activity| activity.change(since, phase, then))
     }
 }
 
@@ -176,7 +175,7 @@ fn answer_all() {
 /// Says what may be the cause where requests in sub-interpreters run and nobody gives back a lock; once for each script.
 fn advise() {
     let busy = activity::all().iter().filter_map(|activity| activity.busy().clone());
-    let advice = busy.filter_map(|busy| advice::deadlock_advice(busy.interpreter, busy.route.script()));
+    let advice = busy.filter_map(|busy| advice::deadlock_advice(busy.place.interpreter, busy.place.route.script()));
     for line in advice.collect::<BTreeSet<_>>() {
         record::process(Level::Error, &line);
     }

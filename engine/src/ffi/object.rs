@@ -1,5 +1,6 @@
 //! Calls of the C API that pyo3 has no safe form of, or none without a detour.
 
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::raw::{c_char, c_long};
 
 use pyo3::ffi;
@@ -108,12 +109,10 @@ pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
 }
 
-/// A descriptor that a Python file gave as its number, if it is open.
-pub(crate) fn borrow_fd(number: i32) -> Option<std::os::fd::BorrowedFd<'static>> {
-    // SAFETY: asks only for the flags.
-    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-        return None;
-    }
-    // SAFETY: not negative and open now; the caller holds the Python file, and the interpreter's lock, until it has made its own copy.
-    Some(unsafe { std::os::fd::BorrowedFd::borrow_raw(number) })
+/// A descriptor of our own for the file whose descriptor a Python file gave as this number, if it is open.
+pub(crate) fn duplicate(number: i32) -> Option<OwnedFd> {
+    // SAFETY: whatever the number is, this makes a new descriptor or fails. Nobody's descriptor is closed or changed.
+    let own = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    // SAFETY: it has just been made, for us.
+    (own >= 0).then(|| unsafe { OwnedFd::from_raw_fd(own) })
 }

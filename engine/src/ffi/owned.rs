@@ -21,8 +21,11 @@ impl<T> Owned<T> {
     }
 
     /// The object, while its interpreter is attached.
+    ///
+    /// # Panics
+    /// If another one is: the token cannot say of which interpreter it is, and this is all that keeps the objects of two of them apart.
     pub(crate) fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, T> {
-        debug_assert_eq!(Some(self.interpreter), attach::current_id(), "an object of another interpreter");
+        assert!(attach::current_id() == Some(self.interpreter), "an object of another interpreter");
         self.object.bind(py)
     }
 

@@ -1,7 +1,6 @@
 //! Apache's scoreboard, as this process can have it.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
@@ -9,7 +8,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::thread::futex;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{self as seam, View};
-use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content};
+use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content, Word};
 
 /// How long an answer may take: an idle Apache child gives it within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,14 +30,8 @@ pub(crate) enum Scoreboard {
 pub(crate) struct SharedBoard {
     ask: Box<dyn Fn() + Send + Sync>,
     board: &'static Board,
-    content: *const u8,
-    capacity: usize,
+    content: &'static [Word],
 }
-
-// SAFETY: the board is atomics; the content is only copied, and checked after that.
-unsafe impl Send for SharedBoard {}
-// SAFETY: as above.
-unsafe impl Sync for SharedBoard {}
 
 impl Scoreboard {
     /// Maps the board, to be read, for the rest of the process's life. `ask` has somebody write a new scoreboard on it.
@@ -50,13 +43,16 @@ impl Scoreboard {
         if size < CONTENT {
             return Err(std::io::Error::other("it is too short"));
         }
-        // SAFETY: a new mapping at a place of the kernel's choice, never unmapped, of a memory file whose length is sealed. A board is made of
-        // atomics, for which every bit pattern is valid, it begins at a page, and atomics are only read here.
-        let (board, content) = unsafe {
-            let map = mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)?.cast::<u8>();
-            (&*map.cast::<Board>(), map.add(CONTENT).cast_const())
-        };
-        Ok(Self::Shared(SharedBoard { ask, board, content, capacity: size - CONTENT }))
+        // SAFETY: a new mapping at a place of the kernel's choice, of a memory file whose length is sealed.
+        let map = unsafe { mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)? };
+        // SAFETY: it is never unmapped and begins at a page. A board is atomics, for which all bytes are valid, and which are only read here.
+        let board = unsafe { &*map.cast::<Board>() };
+        // SAFETY: the size is not less.
+        let content = unsafe { map.byte_add(CONTENT) };
+        // SAFETY: so many words are mapped there; the rest as for the board.
+        let content =
+            unsafe { std::slice::from_raw_parts(content.cast::<Word>(), (size - CONTENT) / size_of::<Word>()) };
+        Ok(Self::Shared(SharedBoard { ask, board, content }))
     }
 
     /// Whether applications may see it.
@@ -85,7 +81,7 @@ impl Scoreboard {
 impl SharedBoard {
     fn fetch(&self) -> Option<Content> {
         let deadline = Instant::now() + PATIENCE;
-        let before = self.published();
+        let before = self.board.published();
         loop {
             (self.ask)();
             if let Some(content) = self.answer(before, Instant::now() + AGAIN) {
@@ -97,25 +93,12 @@ impl SharedBoard {
         }
     }
 
-    /// How often it was written; what is read after that is not older.
-    fn published(&self) -> u32 {
-        // Of memory that cannot be written to, only a relaxed load is sure to be nothing but a load.
-        let published = self.board.published.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        published
-    }
-
     /// The first one that is written whole after `before`.
     fn answer(&self, before: u32, deadline: Instant) -> Option<Content> {
         loop {
-            let seen = self.published();
-            if seen % 2 == 0 && seen != before {
-                let content = self.copy();
-                // The second look must not come before the copy.
-                fence(Ordering::Acquire);
-                if self.published() == seen {
-                    return Content::from_bytes(&content).ok();
-                }
+            let seen = self.board.published();
+            if let Some(content) = (seen != before).then(|| self.board.copy(self.content, seen)).flatten() {
+                return Content::from_bytes(&content).ok();
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -125,13 +108,5 @@ impl SharedBoard {
             // Written, or the time is over: both show in the next look.
             let _ = futex::wait(&self.board.published, futex::Flags::empty(), seen, Some(&left));
         }
-    }
-
-    fn copy(&self) -> Vec<u8> {
-        let length = usize::try_from(self.board.length.load(Ordering::Relaxed)).unwrap_or(0).min(self.capacity);
-        let mut copy = vec![0u8; length];
-        // SAFETY: `length` bytes are mapped there. Another process may write meanwhile; the caller then drops the copy.
-        unsafe { std::ptr::copy_nonoverlapping(self.content, copy.as_mut_ptr(), length) };
-        copy
     }
 }

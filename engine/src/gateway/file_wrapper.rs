@@ -1,6 +1,6 @@
 //! `wsgi.file_wrapper`: an iterator over blocks of a file, and the way to find out whether a file can be handed to Apache whole.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -153,8 +153,7 @@ pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Op
     let file = interpreter.prelude.bind(py).call_method1("file_below", (wrapper, class)).ok()?;
     let number: i32 = file.call_method0("fileno").ok()?.extract().ok()?;
     let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;
-    let borrowed = object::borrow_fd(number)?;
-    let own: OwnedFd = BorrowedFd::try_clone_to_owned(&borrowed).ok()?;
+    let own = object::duplicate(number)?;
     let stat = rustix::fs::fstat(&own).ok()?;
     // A file that takes no place on a disk is made up while it is read, as those in /proc and /sys are: they say 0 or 4096, whatever they have.
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile || stat.st_blocks == 0 {

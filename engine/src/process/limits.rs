@@ -98,10 +98,10 @@ pub(crate) struct Facts<'a> {
 /// What has to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Raise `RequestTimeout` in this worker.
-    Interrupt(usize),
-    /// Answer in place of this worker, log where its request is, then let the process drain.
-    GiveUp(usize),
+    /// Raise `RequestTimeout` in this worker, for the request that it took at this moment.
+    Interrupt(usize, Instant),
+    /// Answer the request that this worker took at this moment in its place, log where it is, then let the process drain.
+    GiveUp(usize, Instant),
     /// Find a successor for the process.
     Retire(Reason),
     /// Let the process drain.
@@ -119,10 +119,10 @@ pub(crate) fn judge(limits: &Limits, facts: &Facts<'_>, now: Instant) -> (Option
         match phase {
             Phase::Waiting | Phase::GivenUp => {}
             Phase::Executing if limits.interrupt.is_some() => {
-                due.add(Some(since), limits.request, Action::Interrupt(worker));
+                due.add(Some(since), limits.request, Action::Interrupt(worker, since));
             }
-            Phase::Executing => due.add(Some(since), limits.request, Action::GiveUp(worker)),
-            Phase::Interrupted(at) => due.add(Some(at), limits.interrupt, Action::GiveUp(worker)),
+            Phase::Executing => due.add(Some(since), limits.request, Action::GiveUp(worker, since)),
+            Phase::Interrupted(at) => due.add(Some(at), limits.interrupt, Action::GiveUp(worker, since)),
         }
     }
     due.add(facts.unloaded_since, limits.startup, Action::Stop(Reason::StartupTimeout));
@@ -198,13 +198,13 @@ mod tests {
         let limits = Limits { request: Some(SECOND), interrupt: Some(SECOND * 5), ..Limits::default() };
         let judge = |limits: &Limits, phase, now| judge(limits, &facts(began, &running(began, phase)), now);
         assert_eq!(judge(&limits, Phase::Executing, at(0)), (None, Some(at(1))));
-        assert_eq!(judge(&limits, Phase::Executing, at(1)), (Some(Action::Interrupt(3)), None));
+        assert_eq!(judge(&limits, Phase::Executing, at(1)), (Some(Action::Interrupt(3, began)), None));
         assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(2)), (None, Some(at(6))));
-        assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(6)), (Some(Action::GiveUp(3)), None));
+        assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(6)), (Some(Action::GiveUp(3, began)), None));
         assert_eq!(judge(&limits, Phase::GivenUp, at(9)), (None, None));
         assert_eq!(judge(&limits, Phase::Waiting, at(9)), (None, None), "the request has not begun");
         let limits = Limits { interrupt: None, ..limits };
-        assert_eq!(judge(&limits, Phase::Executing, at(2)), (Some(Action::GiveUp(3)), None));
+        assert_eq!(judge(&limits, Phase::Executing, at(2)), (Some(Action::GiveUp(3, began)), None));
     }
 
     #[test]

@@ -22,33 +22,94 @@ pub(crate) fn all() -> &'static [Activity] {
 }
 
 /// What a worker is doing, for the monitor.
-#[derive(Default)]
-pub(crate) struct Activity {
-    busy: Mutex<Option<Busy>>,
+pub(crate) struct Activity<P = Place> {
+    busy: Mutex<Option<Busy<P>>>,
+}
+
+impl<P> Default for Activity<P> {
+    fn default() -> Self {
+        Self { busy: Mutex::new(None) }
+    }
 }
 
 /// A request that a worker has in hand.
 #[derive(Clone)]
-pub(crate) struct Busy {
-    /// Since when.
+pub(crate) struct Busy<P = Place> {
+    /// When the worker took it: no other request of this worker has the same moment.
     pub(crate) since: Instant,
     /// How far it is.
     pub(crate) phase: Phase,
-    /// Where.
+    /// The right to answer it. It is the connection's, and so that of the next request as well.
+    pub(crate) reply: Arc<Reply>,
+    /// Where it is executed.
+    pub(crate) place: P,
+}
+
+/// The thread and the interpreter that a request is executed in.
+#[derive(Clone)]
+pub(crate) struct Place {
+    /// The interpreter.
     pub(crate) interpreter: &'static Interpreter,
     /// Python's number of the thread.
     pub(crate) thread: u64,
-    /// How it is attached there.
+    /// The state by which the thread is attached there.
     pub(crate) state: State,
-    /// Which, for the log.
+    /// The request's route, for the log.
     pub(crate) route: Arc<Route>,
-    /// The right to answer it.
-    pub(crate) reply: Arc<Reply>,
 }
 
-impl Activity {
-    /// The request, if there is one.
-    pub(crate) fn busy(&self) -> MutexGuard<'_, Option<Busy>> {
+impl<P> Activity<P> {
+    /// The request, if there is one. The worker does not get on to another one while this is locked.
+    pub(crate) fn busy(&self) -> MutexGuard<'_, Option<Busy<P>>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how far the request that was taken at `since` is now, and does what that means for it: while this is locked, because the right to
+    /// answer is that of the connection's next request soon after. False, and nothing is done, if the worker has another request by now, or none.
+    pub(crate) fn change(&self, since: Instant, phase: Phase, then: impl FnOnce(&Busy<P>)) -> bool {
+        let mut busy = self.busy();
+        let Some(busy) = busy.as_mut().filter(|busy| busy.since == since) else { return false };
+        then(busy);
+        busy.phase = phase;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_has_run_out_of_time_is_answered_and_not_the_next_request_of_the_connection() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let reply = Arc::new(Reply::new(OwnedFd::from(ours).into()));
+        let activity = Activity::default();
+        let [late, next] = [Instant::now(), Instant::now() + Duration::from_nanos(1)];
+        let takes = |since| {
+            *activity.busy() = Some(Busy { since, phase: Phase::Executing, reply: Arc::clone(&reply), place: () });
+        };
+        let give_up = |since| {
+            activity.change(since, Phase::GivenUp, |busy| {
+                // Only as long as it is locked is this request the one that the right is for.
+                assert!(activity.busy.try_lock().is_err());
+                busy.reply.fail(504);
+            })
+        };
+        takes(late);
+        // The monitor has judged; the worker then gets on to the next request.
+        takes(next);
+        assert!(!give_up(late));
+        assert!(
+            theirs.read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock),
+            "nothing is answered"
+        );
+        assert!(give_up(next));
+        assert!(theirs.read(&mut [0]).is_ok_and(|read| read == 1));
     }
 }

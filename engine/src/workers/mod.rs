@@ -27,7 +27,7 @@ use crate::process::forked;
 use crate::process::lifecycle::Stage;
 use crate::process::limits::Phase;
 use crate::request;
-use crate::workers::activity::{Activity, Busy};
+use crate::workers::activity::{Activity, Busy, Place};
 use crate::workers::connection::{Arrived, Connection};
 use crate::workers::leader::Lead;
 use crate::workers::poller::{Event, Poller, Ready};
@@ -72,11 +72,13 @@ impl Worker {
         *activity.busy() = Some(Busy {
             since,
             phase,
-            interpreter,
-            thread: object::thread_ident(),
-            state: State::of(interpreter.handle),
-            route: Arc::clone(&arrived.route),
             reply: Arc::clone(connection.reply()),
+            place: Place {
+                interpreter,
+                thread: object::thread_ident(),
+                state: State::of(interpreter.handle),
+                route: Arc::clone(&arrived.route),
+            },
         });
     }
 

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{Ordering, fence};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use wsgi_unix::shared_memory;
-use wsgi_wire::scoreboard::{self, Board};
+use wsgi_wire::scoreboard::{self, Board, Word};
 
 use super::memory::Memory;
 
@@ -49,19 +48,17 @@ impl SharedBoard {
         unsafe { self.memory.at(0) }
     }
 
+    fn content(&self) -> &'static [Word] {
+        // SAFETY: it is mapped, behind the page of the board, and looked at as atomics only, by every process; it stays mapped until the process ends.
+        unsafe { self.memory.words(scoreboard::CONTENT) }
+    }
+
     /// Writes an encoded scoreboard down; what does not fit is left out, readers then see that it is not whole. `lock` is a file that no daemon
     /// can have: who can lock it keeps all others from writing.
     pub fn publish(&self, encoded: &[u8], lock: BorrowedFd<'_>) {
-        let board = self.head();
         // One child at a time. The lock ends with its process; without it two might write at once, which readers notice.
         let locked = fcntl_lock(lock, FlockOperation::LockExclusive).is_ok();
-        let begun = board.published.load(Ordering::Relaxed) | 1;
-        board.published.store(begun, Ordering::Relaxed);
-        // Nobody sees what follows before the odd number.
-        fence(Ordering::Release);
-        let length = self.memory.write(scoreboard::CONTENT, encoded);
-        board.length.store(length as u64, Ordering::Relaxed);
-        board.published.store(begun.wrapping_add(1), Ordering::Release);
+        self.head().publish(self.content(), encoded);
         if locked {
             // It is ours, so this cannot fail.
             let _ = fcntl_lock(lock, FlockOperation::Unlock);
@@ -71,6 +68,8 @@ impl SharedBoard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use rustix::io::{Errno, pwrite};
     use rustix::mm::{MapFlags, ProtFlags, mmap};
 

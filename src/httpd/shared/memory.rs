@@ -2,7 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::ptr;
+use std::sync::atomic::AtomicU32;
+use std::{ptr, slice};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -15,7 +16,7 @@ pub struct Memory {
     fd: RawFd,
 }
 
-// SAFETY: what is shared in there is shared between processes anyway: atomics, or what is checked after it was copied.
+// SAFETY: what is in there is shared between processes anyway, and is looked at as atomics only.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
@@ -56,14 +57,16 @@ impl Memory {
         unsafe { &*self.base.add(offset).cast::<T>() }
     }
 
-    /// Copies bytes to `offset`, as many of them as fit; how many.
-    pub fn write(&self, offset: usize, bytes: &[u8]) -> usize {
-        let length = bytes.len().min(self.size.saturating_sub(offset));
-        if length > 0 {
-            // SAFETY: `length` bytes from there on are within the mapping, and no reference of this process is to any but atomics before `offset`.
-            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), length) };
-        }
-        length
+    /// The words from `offset`, which is a multiple of their size, to the end.
+    ///
+    /// # Safety
+    /// There is a mapping, and nobody looks at this part of it but as these atomics. The mapping stays for as long as the result is used.
+    pub unsafe fn words(&self, offset: usize) -> &'static [AtomicU32] {
+        let length = self.size.saturating_sub(offset) / size_of::<AtomicU32>();
+        // SAFETY: not behind the end of the mapping.
+        let start = unsafe { self.base.add(offset.min(self.size)) };
+        // SAFETY: so many words are mapped from there on; all bytes are valid for atomics; the rest is the caller's duty.
+        unsafe { slice::from_raw_parts(start.cast::<AtomicU32>(), length) }
     }
 
     /// Ends the mapping and closes the file.
