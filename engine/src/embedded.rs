@@ -20,9 +20,8 @@ use crate::daemon;
 use crate::ffi::attach;
 use crate::ffi::host::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
-use crate::gateway::{self, Runner};
-use crate::interpreter::Interpreter;
-use crate::interpreter::options::Options;
+use crate::gateway;
+use crate::gateway::runner::Runner;
 use crate::interpreters::Interpreters;
 use crate::log::record::{self, Way};
 use crate::log::traceback;
@@ -59,8 +58,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
     let process = Process::begin(daemon::begin(settings, page, scoreboard, Recorder::default(), 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(traceback::describe(py, &error));
-    let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
-    Interpreters::get().set_main(main);
+    Interpreters::get().set_up_main(py).map_err(failed)?;
     daemon::preload(py, process);
     Ok(())
 }

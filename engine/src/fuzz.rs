@@ -3,15 +3,14 @@
 
 #[cfg(fuzzing)]
 mod connection;
+mod socket;
 
-use std::io::Write;
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 
 use wsgi_wire::lines::Lines;
 
 use crate::daemon::control::Control;
+use crate::fuzz::socket::socket;
 use crate::request::body::Body;
 use crate::request::response::{Head, Response};
 
@@ -27,18 +26,6 @@ pub const TARGETS: &[(&str, Target)] = &[
     #[cfg(fuzzing)]
     ("connection", connection::connection),
 ];
-
-/// How much of an input goes over a socket: its buffer holds it.
-const LONGEST: usize = 32 << 10;
-
-/// A socket on which this has come, and then an end.
-fn socket(data: &[u8]) -> Option<(UnixStream, UnixStream)> {
-    let (mut theirs, ours) = UnixStream::pair().ok()?;
-    theirs.write_all(&data[..data.len().min(LONGEST)]).ok()?;
-    theirs.shutdown(Shutdown::Write).ok()?;
-    theirs.set_nonblocking(true).ok()?;
-    Some((theirs, ours))
-}
 
 /// What the supervisor sends: the settings, then orders.
 pub fn orders(data: &[u8]) {

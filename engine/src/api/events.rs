@@ -1,35 +1,16 @@
 //! Events that applications subscribe to (`mod_wsgi.subscribe_events` and its like), and the data that goes with a request.
 
-use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
-use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyList, PyListMethods, PyString};
+use pyo3::{Bound, Python};
 use wsgi_wire::record::{Level, LogRecord};
 
-use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::log::order;
 use crate::log::record;
 use crate::log::traceback;
 use crate::process::forked;
-use crate::request::{self, Request};
-
-/// The lists of callbacks of one interpreter; applications may change them.
-pub(crate) struct Callbacks {
-    /// `event_callbacks`
-    pub(crate) events: Owned<PyList>,
-    /// `shutdown_callbacks`
-    pub(crate) shutdown: Owned<PyList>,
-    /// `signal_callbacks`
-    pub(crate) signals: Owned<PyList>,
-}
-
-impl Callbacks {
-    /// Empty lists.
-    pub(crate) fn new(py: Python<'_>) -> Self {
-        let list = || Owned::new(PyList::empty(py));
-        Self { events: list(), shutdown: list(), signals: list() }
-    }
-}
+use crate::request;
 
 /// Whether anybody wants to hear of requests.
 pub(crate) fn wanted(py: Python<'_>, interpreter: &Interpreter) -> bool {
@@ -74,55 +55,6 @@ pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<
             order::settle(py);
             record::write_attached(py, record, interpreter.map(Interpreter::application_group), None);
         }
-    }
-}
-
-/// Begins an event of a request.
-///
-/// # Errors
-/// What CPython raises.
-pub(crate) fn of_request<'py>(py: Python<'py>, request: &Request) -> PyResult<Bound<'py, PyDict>> {
-    let event = PyDict::new(py);
-    if !request.id.is_empty() {
-        event.set_item("request_id", object::latin1(py, &request.id)?)?;
-    }
-    event.set_item("request_data", request.data(py))?;
-    Ok(event)
-}
-
-/// Publishes `response_started`, if anybody wants it.
-///
-/// # Errors
-/// What CPython raises.
-pub(crate) fn response_started(
-    py: Python<'_>,
-    request: &Request,
-    status: &Bound<'_, PyAny>,
-    headers: &Bound<'_, PyAny>,
-    exception: Option<&Bound<'_, PyTuple>>,
-) -> PyResult<()> {
-    if !wanted(py, request.interpreter) {
-        return Ok(());
-    }
-    let event = of_request(py, request)?;
-    event.set_item("response_status", status)?;
-    event.set_item("response_headers", headers)?;
-    event.set_item("exception_info", exception)?;
-    publish(py, &request.interpreter.callbacks.events, "response_started", &event);
-    Ok(())
-}
-
-/// Publishes `request_exception`, if anybody wants it.
-pub(crate) fn request_exception(py: Python<'_>, request: &Request, error: &PyErr) {
-    if !wanted(py, request.interpreter) {
-        return;
-    }
-    let event = of_request(py, request).and_then(|event| {
-        event.set_item("exception_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
-        Ok(event)
-    });
-    if let Ok(event) = event {
-        publish(py, &request.interpreter.callbacks.events, "request_exception", &event);
     }
 }
 

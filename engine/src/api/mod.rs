@@ -3,4 +3,5 @@
 pub(crate) mod events;
 pub(crate) mod metrics;
 pub(crate) mod module;
+pub(crate) mod request_events;
 pub(crate) mod server_metrics;

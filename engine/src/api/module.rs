@@ -5,13 +5,16 @@ use std::sync::OnceLock;
 use pyo3::exceptions::{PyAttributeError, PyOSError, PyRuntimeError};
 use pyo3::types::{
     PyAnyMethods, PyDict, PyDictMethods, PyListMethods, PyModule, PyModuleMethods, PySet, PySetMethods, PyString,
+    PyType,
 };
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::record::{Level, LogRecord, Origin, Stream};
 
 use crate::api::events;
-use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::arguments::Args;
+use crate::ffi::class::{Class, Definition};
+use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::interpreter::Interpreter;
 use crate::log::record;
@@ -214,7 +217,12 @@ impl Class for Restricted {
 ///
 /// # Errors
 /// What CPython raises.
-pub(crate) fn install(py: Python<'_>, interpreter: &'static Interpreter, functions: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn install(
+    py: Python<'_>,
+    interpreter: &'static Interpreter,
+    functions: &Bound<'_, PyAny>,
+    file_wrapper: &Bound<'_, PyType>,
+) -> PyResult<()> {
     let settings = &Process::get().settings;
     let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
     let module = PyModule::new(py, "mod_wsgi")?;
@@ -234,7 +242,7 @@ pub(crate) fn install(py: Python<'_>, interpreter: &'static Interpreter, functio
     module.setattr("application_group", object::latin1(py, &interpreter.group)?)?;
     module.setattr("maximum_processes", settings.processes)?;
     module.setattr("threads_per_process", settings.threads)?;
-    module.setattr("FileWrapper", interpreter.types.file_wrapper.class(py))?;
+    module.setattr("FileWrapper", file_wrapper)?;
     module.setattr("RequestTimeout", interpreter.request_timeout.bind(py))?;
     module.setattr("event_callbacks", interpreter.callbacks.events.bind(py))?;
     module.setattr("shutdown_callbacks", interpreter.callbacks.shutdown.bind(py))?;

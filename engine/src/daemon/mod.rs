@@ -32,7 +32,6 @@ use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
 use crate::gateway::script;
 use crate::interpreter::Interpreter;
-use crate::interpreter::options::Options;
 use crate::interpreters::Interpreters;
 use crate::log::record::{self, Way};
 use crate::log::traceback;
@@ -131,8 +130,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let settings = &process.settings;
 
     let failed = |error: PyErr| StartError::Interpreter(traceback::describe(py, &error));
-    let main = Interpreter::set_up(py, b"", Options::for_group(b"")).map_err(failed)?;
-    Interpreters::get().set_main(main);
+    let main = Interpreters::get().set_up_main(py).map_err(failed)?;
     let failures = preload(py, process);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.

@@ -5,14 +5,14 @@
 
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::ptr::null_mut;
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Bound, PyAny, PyResult, Python, ffi};
 
+use super::arguments::Args;
 use super::guard;
+use super::instance::{Instance, This, allocate, this};
 use super::owned::Owned;
 
 /// What an instance holds. It must not contain anything that needs the interpreter to be dropped but [`Owned`].
@@ -24,91 +24,6 @@ pub(crate) trait Class: Sized + Send + Sync + 'static {
 
     /// Says what the class can do.
     fn define(class: &mut Definition<Self>);
-}
-
-/// `self` of a method: the Rust value, and the object around it.
-pub(crate) struct This<'a, 'py, T> {
-    value: &'a T,
-    /// The Python object, an instance of the class or of a subclass.
-    pub(crate) object: &'a Bound<'py, PyAny>,
-}
-
-impl<T> Deref for This<'_, '_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        self.value
-    }
-}
-
-impl<'py, T> This<'_, 'py, T> {
-    /// The token that every method has.
-    pub(crate) fn py(&self) -> Python<'py> {
-        self.object.py()
-    }
-}
-
-/// Positional arguments of a method.
-#[derive(Clone, Copy)]
-pub(crate) struct Args<'a, 'py> {
-    py: Python<'py>,
-    pointers: &'a [*mut ffi::PyObject],
-    /// Whether there were keywords as well.
-    keywords: bool,
-}
-
-impl<'py> Args<'_, 'py> {
-    /// The argument at this place.
-    pub(crate) fn get(&self, at: usize) -> Option<Bound<'py, PyAny>> {
-        // SAFETY: CPython passes live objects for the time of the call.
-        self.pointers.get(at).map(|p| unsafe { Bound::from_borrowed_ptr(self.py, *p) })
-    }
-
-    /// The argument at this place, of at most `most`.
-    ///
-    /// # Errors
-    /// `TypeError` in CPython's words if it is missing or there are too many.
-    pub(crate) fn required(&self, function: &str, at: usize, least: usize, most: usize) -> PyResult<Bound<'py, PyAny>> {
-        self.count(function, least, most)?;
-        self.get(at).ok_or_else(|| PyTypeError::new_err(format!("{function}() misses argument {}", at + 1)))
-    }
-
-    /// Checks that there are none.
-    ///
-    /// # Errors
-    /// `TypeError` in CPython's words.
-    pub(crate) fn none(&self, function: &str) -> PyResult<()> {
-        match self.pointers.len() {
-            0 => Ok(()),
-            given => Err(PyTypeError::new_err(format!("{function}() takes no arguments ({given} given)"))),
-        }
-    }
-
-    /// Checks how many there are.
-    ///
-    /// # Errors
-    /// `TypeError` in CPython's words.
-    pub(crate) fn count(&self, function: &str, least: usize, most: usize) -> PyResult<()> {
-        if self.keywords {
-            return Err(PyTypeError::new_err(format!("{function}() takes no keyword arguments")));
-        }
-        let given = self.pointers.len();
-        if most == 0 && given > 0 {
-            return Err(PyTypeError::new_err(format!("{function}() takes no arguments ({given} given)")));
-        }
-        let (bound, number) = match () {
-            () if given < least => (if least == most { "exactly" } else { "at least" }, least),
-            () if given > most => (if least == most { "exactly" } else { "at most" }, most),
-            () => return Ok(()),
-        };
-        let plural = if number == 1 { "" } else { "s" };
-        Err(PyTypeError::new_err(format!("{function}() takes {bound} {number} argument{plural} ({given} given)")))
-    }
-}
-
-#[repr(C)]
-struct Instance<T> {
-    head: ffi::PyObject,
-    value: T,
 }
 
 /// Collects what a class can do; then becomes the type of one interpreter.
@@ -133,6 +48,22 @@ fn function<F: Copy>() -> F {
 }
 
 impl<T: Class> Definition<T> {
+    /// Makes the class's type in the attached interpreter.
+    ///
+    /// # Errors
+    /// What CPython raises (`MemoryError`).
+    pub(super) fn make(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+        let mut definition = Self {
+            methods: Vec::new(),
+            attributes: Vec::new(),
+            slots: Vec::new(),
+            flags: ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION,
+            class: PhantomData,
+        };
+        T::define(&mut definition);
+        definition.finish(py)
+    }
+
     /// A method with positional arguments.
     pub(crate) fn method<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
     where
@@ -148,12 +79,9 @@ impl<T: Class> Definition<T> {
         {
             guard::object(label::<T>(), |py| {
                 // SAFETY: CPython has checked that `object` is an instance of this class, and passes `count` arguments.
-                let (object, pointers) = unsafe {
-                    let pointers: &[_] =
-                        if count == 0 { &[] } else { std::slice::from_raw_parts(arguments, count as usize) };
-                    (Bound::from_borrowed_ptr(py, object), pointers)
-                };
-                Ok(function::<F>()(this(&object), Args { py, pointers, keywords: false })?.into_ptr())
+                let (object, args) =
+                    unsafe { (Bound::from_borrowed_ptr(py, object), Args::new(py, arguments, count, false)) };
+                Ok(function::<F>()(this(&object), args)?.into_ptr())
             })
         }
         self.methods.push(ffi::PyMethodDef {
@@ -181,12 +109,10 @@ impl<T: Class> Definition<T> {
         {
             guard::object(label::<T>(), |py| {
                 // SAFETY: CPython has checked that `object` is an instance of this class, and passes `count` arguments.
-                let (object, pointers) = unsafe {
-                    let pointers: &[_] =
-                        if count == 0 { &[] } else { std::slice::from_raw_parts(arguments, count as usize) };
-                    (Bound::from_borrowed_ptr(py, object), pointers)
+                let (object, args) = unsafe {
+                    (Bound::from_borrowed_ptr(py, object), Args::new(py, arguments, count, !keywords.is_null()))
                 };
-                Ok(function::<F>()(this(&object), Args { py, pointers, keywords: !keywords.is_null() })?.into_ptr())
+                Ok(function::<F>()(this(&object), args)?.into_ptr())
             })
         }
         self.methods.push(ffi::PyMethodDef {
@@ -356,7 +282,7 @@ impl<T: Class> Definition<T> {
         self
     }
 
-    fn finish(mut self, py: Python<'_>) -> PyResult<Type<T>> {
+    fn finish(mut self, py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
         unsafe extern "C" fn dealloc<T: Class>(object: *mut ffi::PyObject) {
             guard::silent(label::<T>(), |_py| {
                 // SAFETY: the last reference is gone; the value was written when the object was made and is dropped once, here. The type is
@@ -392,72 +318,8 @@ impl<T: Class> Definition<T> {
             slots: self.slots.as_mut_ptr(),
         };
         // SAFETY: the spec is complete and ends with the zero slot; a new reference to a type, or null and an exception.
-        let class = unsafe {
-            Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&mut spec))?.cast_into_unchecked::<PyType>()
-        };
-        Ok(Type { class: Owned::new(class), value: PhantomData })
-    }
-}
-
-/// The type of a class in one interpreter.
-pub(crate) struct Type<T> {
-    class: Owned<PyType>,
-    value: PhantomData<T>,
-}
-
-impl<T: Class> Type<T> {
-    /// Makes the type in the attached interpreter.
-    ///
-    /// # Errors
-    /// What CPython raises (`MemoryError`).
-    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
-        let mut definition = Definition {
-            methods: Vec::new(),
-            attributes: Vec::new(),
-            slots: Vec::new(),
-            flags: ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION,
-            class: PhantomData,
-        };
-        T::define(&mut definition);
-        definition.finish(py)
-    }
-
-    /// The type as a Python object.
-    pub(crate) fn class<'py>(&self, py: Python<'py>) -> &Bound<'py, PyType> {
-        self.class.bind(py)
-    }
-
-    /// A new instance.
-    ///
-    /// # Errors
-    /// `MemoryError`.
-    pub(crate) fn instance<'py>(&self, py: Python<'py>, value: T) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: the type was made for this class.
-        unsafe { allocate(py, self.class.bind(py).as_ptr().cast(), value) }
-    }
-
-    /// The value of an object that is an instance of the class or of a subclass.
-    pub(crate) fn value<'a>(&self, object: &'a Bound<'_, PyAny>) -> Option<&'a T> {
-        // SAFETY: attached, both objects are alive; looks at the real type, which `isinstance` need not.
-        let is = unsafe { ffi::PyObject_TypeCheck(object.as_ptr(), self.class.bind(object.py()).as_ptr().cast()) } != 0;
-        is.then(|| this::<T>(object).value)
-    }
-}
-
-/// The value of an instance. Private: only for objects that are known to be of the class.
-fn this<'a, 'py, T>(object: &'a Bound<'py, PyAny>) -> This<'a, 'py, T> {
-    // SAFETY: callers have an instance of the class of `T`; its value lives as long as the object.
-    let value = unsafe { &(*object.as_ptr().cast::<Instance<T>>()).value };
-    This { value, object }
-}
-
-/// # Safety
-/// `class` was made from a definition of `T`, or is a subclass of such a type.
-unsafe fn allocate<T>(py: Python<'_>, class: *mut ffi::PyTypeObject, value: T) -> PyResult<Bound<'_, PyAny>> {
-    // SAFETY: generic allocation makes room for the type's `basicsize`, which is at least an `Instance<T>`.
-    unsafe {
-        let object = Bound::from_owned_ptr_or_err(py, ffi::PyType_GenericAlloc(class, 0))?;
-        (&raw mut (*object.as_ptr().cast::<Instance<T>>()).value).write(value);
-        Ok(object)
+        unsafe {
+            Ok(Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&mut spec))?.cast_into_unchecked::<PyType>())
+        }
     }
 }

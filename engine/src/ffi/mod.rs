@@ -8,10 +8,13 @@
 //! * [`process`]: process title, signal handlers, the slot of the process table.
 //! * [`scoreboard`]: Apache's scoreboard.
 
+pub(crate) mod arguments;
 pub(crate) mod attach;
 pub(crate) mod class;
+pub(crate) mod classes;
 pub(crate) mod guard;
 pub(crate) mod host;
+pub(crate) mod instance;
 pub(crate) mod interpreter;
 pub(crate) mod object;
 pub(crate) mod owned;

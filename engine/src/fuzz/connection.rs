@@ -9,7 +9,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::request::{Body as RequestBody, Hello, Request};
 use wsgi_wire::response::{End, Reject};
 
-use super::{LONGEST, socket};
+use crate::fuzz::socket::{LONGEST, socket};
 use crate::request::exchange::Exchange;
 use crate::request::response::Head;
 use crate::workers::connection::{Broken, Connection};

@@ -1,7 +1,6 @@
 //! The answer to one request: the environ, the call of the application, the iteration over what it returns, and what becomes of exceptions.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
@@ -13,17 +12,18 @@ use wsgi_wire::request as wire;
 use wsgi_wire::response::{End, Reject};
 
 use crate::api::events;
+use crate::api::request_events::{self, Observed, server_pid};
 use crate::ffi::object;
-use crate::gateway::Runner;
 use crate::gateway::environ;
 use crate::gateway::errors;
-use crate::gateway::file_wrapper;
+use crate::gateway::file_wrapper::{self, FileWrapper};
 use crate::gateway::input::Input;
+use crate::gateway::runner::Runner;
 use crate::gateway::script::{self, Unavailable, Wanted};
 use crate::gateway::start_response::Adapter;
 use crate::interpreter::advice;
 use crate::log::traceback;
-use crate::metrics::sample::{Finished, Sample};
+use crate::metrics::sample::Sample;
 use crate::moments::{Moments, now};
 use crate::process::Process;
 use crate::process::forked;
@@ -74,8 +74,6 @@ pub(crate) struct Answer<'a, 'py> {
     request: &'a Arc<Request>,
     moments: Moments,
     facts: wire::Facts,
-    /// The Apache child, for events.
-    server_pid: u32,
 }
 
 impl<'a, 'py> Answer<'a, 'py> {
@@ -87,7 +85,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         moments: Moments,
         facts: wire::Facts,
     ) -> Self {
-        Self { py, runner, request, moments, facts, server_pid: 0 }
+        Self { py, runner, request, moments, facts }
     }
 
     /// Loads the script if need be, calls the application and sends what it returns, all but the end.
@@ -128,10 +126,10 @@ impl<'a, 'py> Answer<'a, 'py> {
     /// Adds what belongs to this one request, and gives its `start_response`.
     fn add_ours(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
         let (py, interpreter) = (self.py, self.request.interpreter);
-        let (types, names) = (&interpreter.types, &interpreter.names);
-        let adapter = types.adapter.instance(py, Adapter { request: Arc::clone(self.request) })?;
+        let (classes, names) = (&interpreter.classes, &interpreter.names);
+        let adapter = classes.instance(py, Adapter { request: Arc::clone(self.request) })?;
         environ.set_item(names.early_hints.bind(py), adapter.getattr(names.early_hints_method.bind(py))?)?;
-        let input = types.input.instance(py, Input { request: Arc::clone(self.request) })?;
+        let input = classes.instance(py, Input { request: Arc::clone(self.request) })?;
         environ.set_item(names.input.bind(py), input)?;
         environ.set_item(names.errors.bind(py), errors::errors(py, self.request)?)?;
         self.moments.application_start = now();
@@ -139,7 +137,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         adapter.getattr(names.start_response.bind(py))
     }
 
-    fn run(&mut self, application: Bound<'py, PyAny>, callable: &[u8], arguments: Arguments<'py>) -> Outcome {
+    fn run(&self, application: Bound<'py, PyAny>, callable: &[u8], arguments: Arguments<'py>) -> Outcome {
         let (py, interpreter, request) = (self.py, self.request.interpreter, self.request);
         let wanted = events::wanted(py, interpreter);
         let sample = Sample::begin(wanted || Process::get().metrics.is_recording());
@@ -150,11 +148,15 @@ impl<'a, 'py> Answer<'a, 'py> {
         }
         let metrics = &Process::get().metrics;
         metrics.began(self.runner.number(), &sample);
+        let observed = Observed {
+            request,
+            thread: self.runner.number(),
+            server_pid: if wanted { server_pid(&arguments.0) } else { 0 },
+            moments: &self.moments,
+            facts: &self.facts,
+        };
         let application = match wanted {
-            true => {
-                self.server_pid = server_pid(&arguments.0);
-                self.started(application, callable, &arguments.0)
-            }
+            true => observed.started(application, callable, &arguments.0),
             false => application,
         };
         let outcome = self.call(&application, arguments);
@@ -165,7 +167,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         let counts = request.with(py, |live| live.counts).unwrap_or_default();
         let finished = sample.end(&self.moments, status, counts);
         if wanted || events::wanted(py, interpreter) {
-            self.finished(&finished);
+            observed.finished(py, &finished);
         }
         metrics.record(py, self.runner.number(), &finished);
         if let Some(id) = &active {
@@ -226,7 +228,7 @@ impl<'a, 'py> Answer<'a, 'py> {
     /// Hands a wrapped regular file to Apache, if that is what the application returned.
     fn send_file(&self, result: &Bound<'py, PyAny>) -> Option<Result<(), Stop>> {
         let (py, request) = (self.py, &**self.request);
-        request.interpreter.types.file_wrapper.value(result)?;
+        request.interpreter.classes.value::<FileWrapper>(result)?;
         if request.with(py, |live| live.response.committed())? {
             return None;
         }
@@ -253,7 +255,7 @@ impl<'a, 'py> Answer<'a, 'py> {
             return if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(504) };
         }
         self.report("Exception processing", error);
-        events::request_exception(py, request, error);
+        request_events::request_exception(py, request, error);
         if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(500) }
     }
 
@@ -286,75 +288,9 @@ impl<'a, 'py> Answer<'a, 'py> {
         forked::came_back(py, closed.as_ref().err());
         if let Err(error) = closed {
             self.report("Exception in close() of the response to", &error);
-            events::request_exception(py, request, &error);
+            request_events::request_exception(py, request, &error);
         }
     }
-
-    fn started(
-        &self,
-        application: Bound<'py, PyAny>,
-        callable: &[u8],
-        environ: &Bound<'py, PyDict>,
-    ) -> Bound<'py, PyAny> {
-        let (py, request) = (self.py, &**self.request);
-        let event = events::of_request(py, request).and_then(|event| {
-            self.add_moments(&event)?;
-            event.set_item("daemon_connects", self.facts.connects)?;
-            event.set_item("daemon_restarts", self.facts.rejects)?;
-            event.set_item("application_start", self.moments.application_start)?;
-            event.set_item("application_object", &application)?;
-            event.set_item("callable_object", object::latin1(py, callable)?)?;
-            event.set_item("request_environ", environ)?;
-            Ok(event)
-        });
-        let Ok(event) = event else { return application };
-        events::publish(py, &request.interpreter.callbacks.events, "request_started", &event);
-        event.get_item("application_object").ok().flatten().unwrap_or(application)
-    }
-
-    fn add_moments(&self, event: &Bound<'py, PyDict>) -> PyResult<()> {
-        event.set_item("thread_id", self.runner.number())?;
-        event.set_item("server_pid", self.server_pid)?;
-        event.set_item("request_start", self.moments.request_start)?;
-        event.set_item("queue_start", self.moments.queue_start)?;
-        event.set_item("daemon_start", self.moments.daemon_start)
-    }
-
-    fn finished(&self, finished: &Finished) {
-        let (py, request) = (self.py, &**self.request);
-        let counts = &finished.counts;
-        let event = events::of_request(py, request).and_then(|event| {
-            self.add_moments(&event)?;
-            event.set_item("application_finish", finished.finish)?;
-            event.set_item("application_time", finished.application.as_secs_f64())?;
-            event.set_item("input_reads", counts.input_reads)?;
-            event.set_item("input_length", counts.input_length)?;
-            event.set_item("input_time", seconds(counts.input_time))?;
-            event.set_item("output_writes", counts.output_writes)?;
-            event.set_item("output_length", counts.output_length)?;
-            event.set_item("output_time", seconds(counts.output_time))?;
-            event.set_item("gil_wait_time", seconds(counts.gil_time))?;
-            event.set_item("gil_wait_count", counts.gil_waits)?;
-            event.set_item("status", finished.status)?;
-            event.set_item("cpu_user_time", seconds(finished.cpu_user))?;
-            event.set_item("cpu_system_time", seconds(finished.cpu_system))?;
-            event.set_item("cpu_time", seconds(finished.cpu_user + finished.cpu_system))?;
-            Ok(event)
-        });
-        if let Ok(event) = event {
-            events::publish(py, &request.interpreter.callbacks.events, "request_finished", &event);
-        }
-    }
-}
-
-/// The Apache child that a request came through.
-fn server_pid(environ: &Bound<'_, PyDict>) -> u32 {
-    let pid = environ.get_item("mod_wsgi.server_pid").ok().flatten();
-    pid.and_then(|pid| pid.extract::<String>().ok()?.parse().ok()).unwrap_or(0)
-}
-
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
 }
 
 /// The bytes of one item of the response.

@@ -8,6 +8,7 @@ use wsgi_wire::request::Vars;
 use crate::api::module;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
+use crate::gateway::file_wrapper::FileWrapper;
 use crate::interpreter::Interpreter;
 use crate::moments::Moments;
 use crate::process::Process;
@@ -86,7 +87,7 @@ fn template<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> 
     environ.set_item("wsgi.run_once", settings.threads == 1 && settings.maximum_requests == 1)?;
     environ.set_item(interpreter.names.url_scheme.bind(py), scheme(py, told.https == Some(true)))?;
     environ.set_item("wsgi.input_terminated", true)?;
-    environ.set_item("wsgi.file_wrapper", interpreter.types.file_wrapper.class(py))?;
+    environ.set_item("wsgi.file_wrapper", interpreter.classes.class::<FileWrapper>(py)?)?;
     environ.set_item("apache.version", module::apache_version(settings))?;
     environ.set_item("mod_wsgi.version", module::VERSION)?;
     Ok(environ)

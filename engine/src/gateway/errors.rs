@@ -8,16 +8,17 @@ use pyo3::exceptions::{PyDeprecationWarning, PyRuntimeError, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyMemoryView, PyString};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::fork;
-use wsgi_wire::record::{LogRecord, Stream};
+use wsgi_wire::record::Stream;
 
-use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::arguments::Args;
+use crate::ffi::class::{Class, Definition};
+use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::log::order;
-use crate::log::record;
+use crate::log::outside;
 use crate::request::{self, Request};
-use wsgi_wire::lines::{Lines, Text};
 
 /// Where text goes.
 enum Target {
@@ -76,15 +77,7 @@ impl Log {
     }
 
     fn write_outside(&self, py: Python<'_>, text: &[u8]) {
-        let records = OUTSIDE.with_borrow_mut(|outside| {
-            outside.stream = self.stream;
-            outside.interpreter = Some(self.interpreter);
-            // Nobody knows when the thread writes again.
-            outside.step(|lines, record| lines.write(text, false, record))
-        });
-        for record in records {
-            record::write_attached(py, record, Some(self.interpreter.application_group()), None);
-        }
+        outside::write(py, self.stream, self.interpreter.application_group(), text);
     }
 }
 
@@ -92,45 +85,9 @@ fn over(method: &str) -> pyo3::PyErr {
     PyRuntimeError::new_err(format!("{method}() called on wsgi.errors after request completed"))
 }
 
-/// What a thread is writing while it serves no request.
-struct Outside {
-    lines: Lines,
-    stream: Stream,
-    interpreter: Option<&'static Interpreter>,
-    /// Whether this process wrote it, and not the one that it was forked off.
-    own: bool,
-}
-
-impl Outside {
-    const EMPTY: Self = Self { lines: Lines::EMPTY, stream: Stream::Stderr, interpreter: None, own: true };
-
-    /// Does something with the lines; the records that it completes.
-    fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) -> Vec<LogRecord> {
-        if self.own && !fork::is_ours() {
-            (self.lines, self.own) = (Lines::EMPTY, false);
-        }
-        let (stream, mut records) = (self.stream, Vec::new());
-        step(&mut self.lines, &mut |text| records.push(text.record(stream, record::speaker())));
-        records
-    }
-}
-
-impl Drop for Outside {
-    fn drop(&mut self) {
-        let group = self.interpreter.map(Interpreter::application_group);
-        self.step(Lines::end).into_iter().for_each(|record| record::write(record, group, None));
-    }
-}
-
 thread_local! {
-    static OUTSIDE: RefCell<Outside> = const { RefCell::new(Outside::EMPTY) };
     /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the last one.
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Writes what the calling thread has left of an unfinished line.
-pub(crate) fn end_outside() {
-    OUTSIDE.with_borrow_mut(|outside| outside.step(Lines::end));
 }
 
 struct Errors {
@@ -141,7 +98,7 @@ struct Errors {
 
 impl Errors {
     fn aim(&self, py: Python<'_>, target: Target) {
-        if let Some(log) = self.interpreter.types.log.value(self.log.bind(py)) {
+        if let Some(log) = self.interpreter.classes.value::<Log>(self.log.bind(py)) {
             *log.target() = target;
         }
     }
@@ -233,10 +190,7 @@ fn flush<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'
             request.with(this.py(), step).is_some()
         });
         if !flushed {
-            let records = OUTSIDE.with_borrow_mut(|outside| outside.step(Lines::flush));
-            for record in records {
-                record::write_attached(this.py(), record, Some(this.interpreter.application_group()), None);
-            }
+            outside::flush(this.py(), this.interpreter.application_group());
         }
     }
     Ok(none(this.py()))
@@ -280,7 +234,7 @@ pub(crate) fn standard<'py>(
     interpreter: &'static Interpreter,
     stream: Stream,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let log = interpreter.types.log.instance(py, Log { stream, interpreter, target: Mutex::new(Target::Thread) })?;
+    let log = interpreter.classes.instance(py, Log { stream, interpreter, target: Mutex::new(Target::Thread) })?;
     wrap(py, &log)
 }
 
@@ -298,7 +252,7 @@ pub(crate) fn errors<'py>(py: Python<'py>, request: &Arc<Request>) -> PyResult<B
         return Ok(stream);
     }
     let log = Log { stream: Stream::Errors, interpreter, target: Mutex::new(target) };
-    let log = interpreter.types.log.instance(py, log)?;
+    let log = interpreter.classes.instance(py, log)?;
     let stream = wrap(py, &log)?;
     let errors = Errors { interpreter, stream: Owned::new(stream.clone()), log: Owned::new(log) };
     ERRORS.with_borrow_mut(|all| all.push(errors));

@@ -7,7 +7,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods, PyTuple, PyTupleMethods};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
 
-use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::arguments::Args;
+use crate::ffi::class::{Class, Definition};
+use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
@@ -149,7 +151,7 @@ pub(crate) struct Regular {
 /// that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files, and files whose size is not known before they are read.
 pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Option<Regular> {
     let py = wrapper.py();
-    let class = interpreter.types.file_wrapper.class(py);
+    let class = interpreter.classes.class::<FileWrapper>(py).ok()?;
     let file = interpreter.prelude.bind(py).call_method1("file_below", (wrapper, class)).ok()?;
     let number: i32 = file.call_method0("fileno").ok()?.extract().ok()?;
     let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;

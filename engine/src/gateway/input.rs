@@ -6,7 +6,9 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyListMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
 
-use crate::ffi::class::{Args, Class, Definition, This};
+use crate::ffi::arguments::Args;
+use crate::ffi::class::{Class, Definition};
+use crate::ffi::instance::This;
 use crate::request::body::Body;
 use crate::request::{self, Request};
 

@@ -5,67 +5,27 @@ pub(crate) mod environ;
 pub(crate) mod errors;
 pub(crate) mod file_wrapper;
 pub(crate) mod input;
+pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod start_response;
 
 use std::sync::Arc;
 
-use pyo3::types::PyDict;
-use pyo3::{Bound, PyResult, Python};
+use pyo3::Python;
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::recorder::Task;
 use wsgi_wire::request as wire;
 use wsgi_wire::response::Reject;
 
 use crate::gateway::call::{Answer, Outcome};
+use crate::gateway::runner::Runner;
 use crate::interpreter::Interpreter;
 use crate::moments::Moments;
-use crate::process::Process;
 use crate::request::body::Body;
 use crate::request::exchange::Exchange;
 use crate::request::response::Response;
 use crate::request::route::Route;
 use crate::request::{self, Request};
-use crate::workers::connection::{Arrived, Connection};
-
-/// Who runs a request: a worker thread of a daemon process, or a thread of Apache.
-pub(crate) trait Runner {
-    /// Its number, counted from 1.
-    fn number(&self) -> u32;
-    /// A request begins here.
-    fn begins(&self, _task: &Task<'_>) {}
-    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
-    fn loaded(&self, ignore_activity: bool);
-    /// Adds to an environ what there is in this place only.
-    ///
-    /// # Errors
-    /// What CPython raises.
-    fn furnish(&self, _environ: &Bound<'_, PyDict>) -> PyResult<()> {
-        Ok(())
-    }
-}
-
-/// Serves a request and gives the connection back, unless it is of no more use.
-pub(crate) fn serve(
-    py: Python<'_>,
-    interpreter: &'static Interpreter,
-    runner: &dyn Runner,
-    mut connection: Box<Connection>,
-    arrived: Arrived,
-) -> Option<Box<Connection>> {
-    let Ok(request) = wire::Request::decode(arrived.payload()) else { return None };
-    let moments = Moments::new(&request.facts);
-    if let Some(why) = refuse(&request.facts, &moments) {
-        connection.done_with(arrived);
-        return connection.reject(why).is_ok().then_some(connection);
-    }
-    let (rejected, exchange) = execute(py, interpreter, runner, &arrived.route, request, moments, connection)?;
-    let mut connection = exchange.into_any().downcast::<Connection>().ok()?;
-    if let Some(why) = rejected {
-        connection.reject(why).ok()?;
-    }
-    connection.is_idle().then(|| give_back(connection, arrived))
-}
 
 /// Executes a request and answers it. Gives the exchange back, with the reason if the request was not executed: that is for the caller to tell.
 /// `None` if there is nobody left to tell anything.
@@ -122,19 +82,6 @@ impl Drop for Serving<'_, '_> {
             drop(self.request.finish(self.py));
         }
     }
-}
-
-fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connection> {
-    connection.done_with(arrived);
-    connection
-}
-
-/// Why a request is not even looked at.
-fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
-    let settings = &Process::get().settings;
-    let waited = moments.daemon_start - moments.queue_start;
-    (settings.queue_timeout > 0 && facts.queue_start > 0 && waited > f64::from(settings.queue_timeout))
-        .then_some(Reject::QueueTimeout)
 }
 
 /// What the engine itself needs of the variables.

@@ -1,11 +1,10 @@
 //! Script files: loading them as modules, noticing that they have changed, finding the application in them.
 
-use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PyString};
@@ -19,28 +18,12 @@ use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::interpreter::advice;
+use crate::interpreter::scripts::Script;
 use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 use crate::process::forked;
-use crate::process::reload::{self, Asked};
-
-/// The scripts of one interpreter.
-#[derive(Default)]
-pub(crate) struct Scripts {
-    by_path: Mutex<HashMap<Vec<u8>, Arc<Script>>>,
-}
-
-/// One script. Its lock is held while it is loaded, so that other requests for it wait, and only those.
-#[derive(Default)]
-pub(crate) struct Script {
-    module: Mutex<Option<Owned<PyModule>>>,
-    asked: Asked,
-    /// Loaded before the first request: that one need not ask whether it has to be loaded anew.
-    early: AtomicBool,
-    /// Whether a request has come for it.
-    wanted: AtomicBool,
-}
+use crate::process::reload;
 
 /// Why there is no application to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,18 +32,6 @@ pub(crate) enum Unavailable {
     Changed,
     /// It cannot be loaded, or the application is not in it: the report for the log.
     Failed(String),
-}
-
-impl Scripts {
-    /// The script with this path, loaded or not.
-    pub(crate) fn get(&self, path: &[u8]) -> Arc<Script> {
-        // Locked only for a moment, and nothing of Python is touched.
-        let mut scripts = self.by_path.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(script) = scripts.get(path) {
-            return Arc::clone(script);
-        }
-        Arc::clone(scripts.entry(path.to_vec()).or_default())
-    }
 }
 
 /// What a request needs of a script.
@@ -85,7 +56,7 @@ pub(crate) fn application<'py>(
 ) -> Result<Bound<'py, PyAny>, Unavailable> {
     let script = interpreter.scripts.get(wanted.path);
     if !script.wanted.load(Ordering::Relaxed) {
-        script.is_wanted(interpreter, wanted);
+        is_wanted(&script, interpreter, wanted);
     }
     let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| wanted.reloading) {
@@ -141,16 +112,14 @@ pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preloa
     find(py, &loaded, &preload.script, &preload.callable).map(drop)
 }
 
-impl Script {
-    /// The first request for it has come.
-    fn is_wanted(&self, interpreter: &Interpreter, wanted: &Wanted<'_>) {
-        if !self.wanted.swap(true, Ordering::Relaxed) {
-            Process::get().lifecycle.has_loaded(Preload {
-                script: Bytes::from(wanted.path),
-                application_group: Bytes::from(interpreter.application_group()),
-                callable: Bytes::from(wanted.callable),
-            });
-        }
+/// The first request for a script has come.
+fn is_wanted(script: &Script, interpreter: &Interpreter, wanted: &Wanted<'_>) {
+    if !script.wanted.swap(true, Ordering::Relaxed) {
+        Process::get().lifecycle.has_loaded(Preload {
+            script: Bytes::from(wanted.path),
+            application_group: Bytes::from(interpreter.application_group()),
+            callable: Bytes::from(wanted.callable),
+        });
     }
 }
 

@@ -6,8 +6,10 @@ use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyTypeError, 
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyList, PyListMethods, PyString, PyTuple, PyTupleMethods};
 use pyo3::{Bound, IntoPyObject, PyAny, PyErr, PyResult};
 
-use crate::api::events;
-use crate::ffi::class::{Args, Class, Definition, This};
+use crate::api::request_events;
+use crate::ffi::arguments::Args;
+use crate::ffi::class::{Class, Definition};
+use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::request::output::{self, Failed};
 use crate::request::response::{Head, Invalid, Refused};
@@ -80,7 +82,7 @@ fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyR
     }
     let mut head = Head::new(&native(&status)?)?;
     add_headers(&mut head, headers)?;
-    events::response_started(py, &this.request, &status, &given, exception.as_ref())?;
+    request_events::response_started(py, &this.request, &status, &given, exception.as_ref())?;
     this.request.with(py, |live| live.response.start(head)).ok_or_else(|| over("start_response"))?;
     this.object.getattr(this.request.interpreter.names.write.bind(py))
 }

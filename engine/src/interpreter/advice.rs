@@ -72,7 +72,7 @@ pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) 
     if interpreter.group.is_empty() {
         return None;
     }
-    let cure = cure(traceback, interpreter.own_lock).filter(|_| Process::get().advised.first(script))?;
+    let cure = cure(traceback, interpreter.own_gil).filter(|_| Process::get().advised.first(script))?;
     let (group, script) = (String::from_utf8_lossy(&interpreter.group), String::from_utf8_lossy(script));
     Some(sentence(cure, &interpreter.label(), &group, &script))
 }

@@ -1,10 +1,12 @@
 //! All interpreters of the process: the main one, and one sub-interpreter for each further application group.
 
+mod set_up;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use pyo3::Python;
+use pyo3::{PyResult, Python};
 use wsgi_wire::record::Level;
 
 use crate::ffi::attach;
@@ -85,10 +87,15 @@ impl Interpreters {
         }
     }
 
-    /// The main interpreter has been set up.
-    pub(crate) fn set_main(&self, interpreter: &'static Interpreter) {
+    /// Sets up the attached interpreter, which Python has begun with, as the main one.
+    ///
+    /// # Errors
+    /// What CPython raises; then it cannot be used.
+    pub(crate) fn set_up_main(&self, py: Python<'_>) -> PyResult<&'static Interpreter> {
+        let interpreter = set_up::set_up(py, b"", Options::for_group(b""), None)?;
         // Once, at start.
         let _ = self.main.set(interpreter);
+        Ok(interpreter)
     }
 
     /// The main interpreter.
@@ -161,7 +168,7 @@ impl Interpreters {
         };
         let own_lock = options.lock == Lock::Own;
         let set_up = attach::with(made.handle, |py| {
-            Interpreter::set_up(py, group, options).map_err(|error| traceback::describe(py, &error))
+            set_up::set_up(py, group, options, Some(main)).map_err(|error| traceback::describe(py, &error))
         });
         match set_up {
             Ok(interpreter) => {
@@ -221,7 +228,7 @@ impl Interpreters {
     /// One interpreter for each lock.
     pub(crate) fn locks(&self) -> Vec<&'static Interpreter> {
         let mut all = self.all();
-        all.retain(|interpreter| interpreter.group.is_empty() || interpreter.own_lock);
+        all.retain(|interpreter| interpreter.group.is_empty() || interpreter.own_gil);
         all
     }
 

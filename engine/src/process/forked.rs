@@ -9,7 +9,7 @@ use wsgi_unix::fork;
 use wsgi_wire::record::Level;
 
 use crate::ffi::process::exit_now;
-use crate::gateway::errors;
+use crate::log::outside;
 use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
@@ -40,7 +40,7 @@ fn tell(level: Level, what: &str) {
 
 #[cold]
 fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
-    errors::end_outside();
+    outside::end();
     match error {
         Some(error) if error.is_instance_of::<PySystemExit>(py) => exit_now(exit_code(py, error)),
         Some(error) => tell(Level::Error, &format!("let an exception escape:\n{}\n", traceback::describe(py, error))),

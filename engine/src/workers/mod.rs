@@ -7,6 +7,7 @@ pub(crate) mod intake;
 pub(crate) mod leader;
 pub(crate) mod poller;
 pub(crate) mod reply;
+mod serve;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use wsgi_wire::recorder::{Entry, Task};
 
 use crate::ffi::attach::State;
 use crate::ffi::{attach, guard, object};
-use crate::gateway::{self, Runner};
+use crate::gateway::runner::Runner;
 use crate::interpreter::Interpreter;
 use crate::interpreters::Interpreters;
 use crate::process::Process;
@@ -180,7 +181,7 @@ impl Worker {
         process.watch.request_began();
         self.takes(Phase::Executing, begin, interpreter, &connection, &arrived);
         // A panic costs this request only: its connection is gone, which the Apache child answers with an error.
-        let served = guard::catch("a request", || gateway::serve(py, interpreter, self, connection, arrived)).flatten();
+        let served = guard::catch("a request", || serve::serve(py, interpreter, self, connection, arrived)).flatten();
         forked::must_not_come_back();
         if let Some(left) = request::set_current(None) {
             drop(left.finish(py));

@@ -1,0 +1,22 @@
+//! What the gateway needs of the thread that runs a request.
+
+use pyo3::types::PyDict;
+use pyo3::{Bound, PyResult};
+use wsgi_wire::recorder::Task;
+
+/// Who runs a request: a worker thread of a daemon process, or a thread of Apache.
+pub(crate) trait Runner {
+    /// Its number, counted from 1.
+    fn number(&self) -> u32;
+    /// A request begins here.
+    fn begins(&self, _task: &Task<'_>) {}
+    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
+    fn loaded(&self, ignore_activity: bool);
+    /// Adds to an environ what there is in this place only.
+    ///
+    /// # Errors
+    /// What CPython raises.
+    fn furnish(&self, _environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        Ok(())
+    }
+}
