@@ -30,7 +30,7 @@ use crate::process::Process;
 use crate::process::forked;
 use crate::process::recorder::Recorder;
 use crate::request::exchange::{Exchange, Gone, InputError};
-use crate::request::response::Head;
+use crate::request::response_head::Head;
 use crate::request::route;
 
 /// Why an Apache child has no Python.

@@ -12,7 +12,8 @@ use wsgi_wire::lines::Lines;
 use crate::daemon::control::Control;
 use crate::fuzz::socket::socket;
 use crate::request::body::Body;
-use crate::request::response::{Head, Response};
+use crate::request::response::Response;
+use crate::request::response_head::Head;
 
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);
@@ -81,16 +82,5 @@ pub fn response(data: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_target_survives_its_corpus() {
-        for (name, target) in TARGETS {
-            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
-            let files: Vec<_> = std::fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
-            assert!(!files.is_empty(), "{name} has no corpus");
-            files.iter().for_each(|file| target(&std::fs::read(file).unwrap()));
-        }
-    }
-}
+#[path = "../../fuzz/corpus.rs"]
+mod corpus;

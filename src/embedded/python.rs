@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use wsgi_wire::embedded::{self as seam, Host, View};
+use wsgi_wire::python::PyStatus;
 
 use super::call;
 use super::interpreter::Found;
@@ -73,18 +74,9 @@ struct PreConfiguration {
     later: [c_int; 16],
 }
 
-/// `PyStatus` of `cpython/initconfig.h`.
-#[repr(C)]
-struct Status {
-    kind: c_int,
-    function: *const c_char,
-    message: *const c_char,
-    exit_code: c_int,
-}
-
 functions! {
     usual_preconfiguration = c"PyPreConfig_InitPythonConfig": unsafe extern "C" fn(*mut PreConfiguration);
-    preinitialize = c"Py_PreInitialize": unsafe extern "C" fn(*const PreConfiguration) -> Status;
+    preinitialize = c"Py_PreInitialize": unsafe extern "C" fn(*const PreConfiguration) -> PyStatus;
     decode = c"Py_DecodeLocale": unsafe extern "C" fn(*const c_char, *mut usize) -> Wide;
     set_program_name = c"Py_SetProgramName": unsafe extern "C" fn(Wide);
     initialize = c"Py_InitializeEx": unsafe extern "C" fn(c_int);

@@ -5,6 +5,7 @@
 //! * [`header`]: what status, headers and length of a response may be; both ends keep to it.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
+//! * [`python`]: a layout of CPython that both halves need.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
 //! * [`recorder`]: the layout of the flight recorder of a daemon process.
@@ -28,6 +29,7 @@ pub mod json;
 pub mod limits;
 pub mod lines;
 pub mod names;
+pub mod python;
 pub mod record;
 pub mod recorder;
 pub mod report;

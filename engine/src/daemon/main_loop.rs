@@ -17,7 +17,7 @@ use crate::daemon::monitor::Monitor;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::{Stage, Wish};
-use crate::workers::connection::TRANSFERS;
+use crate::workers::outgoing::TRANSFERS;
 use crate::workers::poller::Poller;
 
 /// How long a process without a supervisor serves. Apache starts another one within a second or so; what takes its time is the application.

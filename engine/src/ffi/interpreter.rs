@@ -1,8 +1,9 @@
 //! Making and ending sub-interpreters.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 use pyo3::{Python, ffi};
+use wsgi_wire::python::PyStatus;
 
 use super::attach::{self, Handle};
 use super::guard::catch;
@@ -76,17 +77,8 @@ const ISOLATED: Configuration = Configuration {
     gil: 2,
 };
 
-/// `PyStatus` of `cpython/initconfig.h`
-#[repr(C)]
-struct Status {
-    kind: c_int,
-    function: *const c_char,
-    message: *const c_char,
-    exit_code: c_int,
-}
-
 type NewInterpreterFromConfig =
-    unsafe extern "C" fn(state: *mut *mut ffi::PyThreadState, configuration: *const Configuration) -> Status;
+    unsafe extern "C" fn(state: *mut *mut ffi::PyThreadState, configuration: *const Configuration) -> PyStatus;
 
 /// # Safety
 /// Attached to the main interpreter. Afterwards the new state is current, or, if there is none, the old one.

@@ -11,7 +11,7 @@ use wsgi_wire::response::{End, Reject};
 
 use crate::fuzz::socket::{LONGEST, socket};
 use crate::request::exchange::Exchange;
-use crate::request::response::Head;
+use crate::request::response_head::Head;
 use crate::workers::connection::{Broken, Connection};
 
 /// The secret of the process that is spoken to.

@@ -12,7 +12,8 @@ use crate::ffi::class::{Class, Definition};
 use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::request::output::{self, Failed};
-use crate::request::response::{Head, Invalid, Refused};
+use crate::request::response::Refused;
+use crate::request::response_head::{Head, Invalid};
 use crate::request::{self, Request};
 
 /// One request's `start_response`, `write` and `wsgi.early_hints`.

@@ -7,7 +7,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, File};
 
-use crate::request::response::Head;
+use crate::request::response_head::Head;
 
 /// The client, or the Apache child in between, has gone: nobody waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

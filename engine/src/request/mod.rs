@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod exchange;
 pub(crate) mod output;
 pub(crate) mod response;
+pub(crate) mod response_head;
 pub(crate) mod route;
 
 use std::cell::RefCell;

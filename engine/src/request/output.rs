@@ -8,7 +8,8 @@ use wsgi_wire::record::Level;
 use wsgi_wire::response::File;
 
 use crate::request::exchange::Gone;
-use crate::request::response::{Head, Hints, Refused};
+use crate::request::response::{Hints, Refused};
+use crate::request::response_head::Head;
 use crate::request::{Live, Request};
 
 /// Why content was not sent.

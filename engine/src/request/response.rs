@@ -1,180 +1,9 @@
-//! What a response means: the rules of `start_response` (PEP 3333, stricter where a response could be split: [`wsgi_wire::header`]), Content-Length,
-//! and when the head is committed. Pure: bytes in, decisions out.
+//! How far the response to one request has come: when its head is committed, which length it has, what of its content is sent. Pure.
 
-use std::fmt;
-
+use wsgi_wire::header;
 use wsgi_wire::header::HintsLeft;
-use wsgi_wire::{header, limits};
 
-/// Status line and headers, each part valid by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Head {
-    /// 200 to 999.
-    pub(crate) status: u16,
-    /// The reason phrase.
-    pub(crate) reason: Vec<u8>,
-    /// Names and values in the application's order.
-    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// How many bytes reason and headers take on the wire.
-    size: usize,
-}
-
-/// What a header takes on the wire beside its name and value, bytes: their lengths.
-const LENGTHS: usize = 8;
-
-/// What a head takes on the wire beside reason and headers, bytes; a Content-Length that is added included.
-const REST: usize = 64;
-
-/// Why `start_response` refuses its arguments, or the head cannot be sent. All are `ValueError`s in Python.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Invalid {
-    /// Not three digits in front.
-    #[error("status code must be a 3 digit integer: {0}")]
-    StatusCode(Repr),
-    /// A number that cannot be the status of a response: interim ones are Apache's.
-    #[error("status code must be a final one, 200 to 999: {0}")]
-    NotFinal(Repr),
-    /// Something else follows the digits.
-    #[error("no space following status code: {0}")]
-    NoSpace(Repr),
-    /// A line end or the like in the reason phrase.
-    #[error("control character in status reason phrase: {0}")]
-    Reason(Repr),
-    /// A header without a name.
-    #[error("header name is empty")]
-    EmptyName,
-    /// A line end or the like in a header's name.
-    #[error("control character in header name: {0}")]
-    NameControl(Repr),
-    /// A space in a header's name.
-    #[error("space character in header name: {0}")]
-    NameSpace(Repr),
-    /// Another character that no header name has (RFC 9110, 5.1).
-    #[error("invalid character in header name: {0}")]
-    NameCharacter(Repr),
-    /// A line end or the like in a header's value.
-    #[error("carriage return/line feed character in header value: {0}")]
-    ValueLine(Repr),
-    /// Another control character in a header's value.
-    #[error("control character in header value: {0}")]
-    ValueControl(Repr),
-    /// No number.
-    #[error("invalid Content-Length header value: '{0}'")]
-    ContentLength(String),
-    /// More than [`limits::RESPONSE_HEADERS`] or [`limits::RESPONSE_HEAD`].
-    #[error("more response headers than {} in number or {} in bytes", limits::RESPONSE_HEADERS, limits::RESPONSE_HEAD)]
-    TooMany,
-}
-
-/// Bytes as Python shows them: `b'…'`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repr(Vec<u8>);
-
-impl fmt::Display for Repr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("b'")?;
-        for byte in &self.0 {
-            match byte {
-                b'\n' => f.write_str("\\n")?,
-                b'\r' => f.write_str("\\r")?,
-                b'\t' => f.write_str("\\t")?,
-                b'\\' | b'\'' => write!(f, "\\{}", *byte as char)?,
-                b' '..=b'~' => write!(f, "{}", *byte as char)?,
-                _ => write!(f, "\\x{byte:02x}")?,
-            }
-        }
-        f.write_str("'")
-    }
-}
-
-fn repr(bytes: &[u8]) -> Repr {
-    Repr(bytes.to_vec())
-}
-
-impl Head {
-    /// A head without headers yet.
-    ///
-    /// # Errors
-    /// If the status is not one.
-    pub(crate) fn new(status: &[u8]) -> Result<Self, Invalid> {
-        let (code, rest) = match status {
-            [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
-                if !rest.first().is_some_and(u8::is_ascii_digit) =>
-            {
-                (u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'), rest)
-            }
-            _ => return Err(Invalid::StatusCode(repr(status))),
-        };
-        if !header::is_final(code) {
-            return Err(Invalid::NotFinal(repr(status)));
-        }
-        let reason = match rest {
-            [] => rest,
-            [b' ', reason @ ..] => reason,
-            _ => return Err(Invalid::NoSpace(repr(status))),
-        };
-        if !header::is_reason(reason) {
-            return Err(Invalid::Reason(repr(status)));
-        }
-        Ok(Self { status: code, reason: reason.to_vec(), headers: Vec::new(), size: reason.len() })
-    }
-
-    /// Adds a header.
-    ///
-    /// # Errors
-    /// If it could not be sent as exactly this header.
-    pub(crate) fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Invalid> {
-        if name.is_empty() {
-            return Err(Invalid::EmptyName);
-        }
-        if !header::is_name(&name) {
-            return Err(match () {
-                () if name.iter().any(u8::is_ascii_control) => Invalid::NameControl(Repr(name)),
-                () if name.contains(&b' ') => Invalid::NameSpace(Repr(name)),
-                () => Invalid::NameCharacter(Repr(name)),
-            });
-        }
-        if !header::is_value(&value) {
-            let line = value.iter().any(|b| matches!(b, b'\r' | b'\n'));
-            return Err(if line { Invalid::ValueLine(Repr(value)) } else { Invalid::ValueControl(Repr(value)) });
-        }
-        self.size = self.size.saturating_add(name.len() + value.len() + LENGTHS);
-        // One header more may be ours.
-        if self.headers.len() + 1 >= limits::RESPONSE_HEADERS || self.wire_size() > limits::RESPONSE_HEAD {
-            return Err(Invalid::TooMany);
-        }
-        self.headers.push((name, value));
-        Ok(())
-    }
-
-    /// How many bytes this takes on the wire: rather more than less.
-    pub(crate) fn wire_size(&self) -> usize {
-        self.size.saturating_add(REST)
-    }
-
-    /// Brings the headers that frame the body into one consistent form; the length that the application declared.
-    ///
-    /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
-    fn frame(&mut self) -> Result<Option<u64>, Invalid> {
-        let (mut length, mut lengths) = (None, 0);
-        for (_, value) in self.headers.iter_mut().filter(|(name, _)| header::is_length(name)) {
-            // Spaces in front are no part of a value (RFC 9110, 5.5).
-            value.drain(..value.len() - value.trim_ascii_start().len());
-            let Some(number) = header::length(value) else {
-                return Err(Invalid::ContentLength(String::from_utf8_lossy(value).into_owned()));
-            };
-            (length, lengths) = (Some(number), lengths + 1);
-        }
-        // Of several the last one counts, and is the one that is sent.
-        self.headers.retain(|(name, _)| {
-            let counts = header::is_length(name);
-            lengths -= usize::from(counts);
-            let replaced = counts && lengths > 0;
-            !replaced && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
-        });
-        Ok(length)
-    }
-}
+use crate::request::response_head::{Head, Invalid};
 
 /// How far the answer to one request has come.
 #[derive(Debug, Default)]
@@ -276,60 +105,9 @@ impl Response {
 
 #[cfg(test)]
 mod tests {
+    use wsgi_wire::limits;
+
     use super::*;
-
-    #[test]
-    fn statuses_that_are_fine() {
-        for (text, code, reason) in
-            [("200 OK", 200, "OK"), ("299", 299, ""), ("200 ", 200, ""), ("999 na\u{ef}ve", 999, "na\u{ef}ve")]
-        {
-            let head = Head::new(text.as_bytes()).unwrap();
-            assert_eq!((head.status, head.reason.as_slice()), (code, reason.as_bytes()), "{text}");
-        }
-    }
-
-    #[test]
-    fn statuses_that_are_none() {
-        for text in ["", "OK", "20 OK", "2000 OK", "20x OK", "-20 OK", " 200 OK"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::StatusCode(_))), "{text:?}");
-        }
-        for text in ["200OK", "200\tOK"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::NoSpace(_))), "{text:?}");
-        }
-        for text in ["000 X", "099 X", "100 Continue", "199"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::NotFinal(_))), "{text:?}");
-        }
-        for text in ["200 OK\r\nX-Evil: 1", "200 O\x07K", "200 a\0b"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::Reason(_))), "{text:?}");
-        }
-    }
-
-    fn push(name: &str, value: &str) -> Result<(), Invalid> {
-        Head::new(b"200 OK").unwrap().push(name.into(), value.into())
-    }
-
-    #[test]
-    fn headers_that_would_be_others() {
-        assert_eq!(push("", "a"), Err(Invalid::EmptyName));
-        assert!(matches!(push("X\n", "a"), Err(Invalid::NameControl(_))));
-        assert!(matches!(push("X\0", "a"), Err(Invalid::NameControl(_))));
-        assert!(matches!(push("X Y", "a"), Err(Invalid::NameSpace(_))));
-        assert!(matches!(push("X:", "a"), Err(Invalid::NameCharacter(_))));
-        assert!(matches!(push("X\u{e9}", "a"), Err(Invalid::NameCharacter(_))));
-        assert!(matches!(push("X", "a\r\nSet-Cookie: b"), Err(Invalid::ValueLine(_))));
-        assert!(matches!(push("X", "a\0"), Err(Invalid::ValueControl(_))));
-        assert_eq!(push("X", ""), Ok(()));
-        assert_eq!(push("X", "a\tb"), Ok(()));
-    }
-
-    #[test]
-    fn a_head_that_no_client_would_take_is_refused_before_it_is_sent() {
-        let mut head = Head::new(b"200 OK").unwrap();
-        let refused = (0..limits::RESPONSE_HEADERS).find_map(|_| head.push(b"X".to_vec(), b"y".to_vec()).err());
-        assert_eq!(refused, Some(Invalid::TooMany));
-        assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD)), Err(Invalid::TooMany));
-        assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD / 2)), Ok(()));
-    }
 
     #[test]
     fn hints_beyond_their_bound_are_left_out_and_that_is_said_once() {
@@ -423,10 +201,5 @@ mod tests {
     #[test]
     fn nothing_can_be_sent_before_start_response() {
         assert_eq!(Response::new(false).commit(None), Err(Refused::NotStarted));
-    }
-
-    #[test]
-    fn bytes_look_like_pythons() {
-        assert_eq!(repr(b"a'b\\\r\n\xff").to_string(), "b'a\\'b\\\\\\r\\n\\xff'");
     }
 }

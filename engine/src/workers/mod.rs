@@ -5,6 +5,7 @@ pub(crate) mod activity;
 pub(crate) mod connection;
 pub(crate) mod intake;
 pub(crate) mod leader;
+pub(crate) mod outgoing;
 pub(crate) mod poller;
 pub(crate) mod reply;
 mod serve;

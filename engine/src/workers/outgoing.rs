@@ -1,0 +1,242 @@
+//! What a connection sends: frames wait here until the socket takes them, with the descriptors that go along.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use wsgi_unix::fork;
+use wsgi_unix::memory_file;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
+use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::response::File;
+
+use crate::ffi::process::unread;
+use crate::log::order;
+use crate::log::record;
+use crate::request::exchange::Gone;
+use crate::workers::reply::Reply;
+
+/// What is kept of the buffer from request to request: there may be hundreds of connections.
+const KEPT: usize = 64 << 10;
+
+/// How much memory files may hold that the child has not picked up, before content goes through the socket and waits there.
+const FILES_IN_FLIGHT: usize = 8 << 20;
+
+/// Counts what was sent and received: shows whether requests make progress.
+pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
+
+/// The frames of one connection that are to be sent, and whether anybody takes them.
+pub(super) struct Outgoing {
+    /// The socket, shared with the monitor, and the right to answer on it.
+    reply: Arc<Reply>,
+    queued: Vec<u8>,
+    /// Descriptors and the place in `queued` where each goes out.
+    descriptors: VecDeque<(usize, OwnedFd)>,
+    sent: usize,
+    /// What memory files hold that the child may not have picked up.
+    in_files: usize,
+    /// Records that may not have left yet, and where in `queued` they end.
+    records: Vec<(usize, LogRecord)>,
+    /// Records that nobody was there for.
+    unsent: Vec<LogRecord>,
+    gone: bool,
+    /// Whether the response itself has been queued.
+    answered: bool,
+    timeout: Option<Duration>,
+}
+
+impl Outgoing {
+    /// Nothing to send yet on the socket of this connection. `timeout` bounds every single wait.
+    pub(super) fn new(reply: Arc<Reply>, timeout: Option<Duration>) -> Self {
+        Self {
+            reply,
+            queued: Vec::new(),
+            descriptors: VecDeque::new(),
+            sent: 0,
+            in_files: 0,
+            records: Vec::new(),
+            unsent: Vec::new(),
+            gone: false,
+            answered: false,
+            timeout,
+        }
+    }
+
+    /// The socket, and the right to answer on it.
+    pub(super) fn reply(&self) -> &Arc<Reply> {
+        &self.reply
+    }
+
+    /// Whether nothing is left to send and nobody is known to be gone.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.gone && self.queued.is_empty()
+    }
+
+    /// Another request has come: nothing of its response has been queued.
+    pub(super) fn request_begins(&mut self) {
+        self.answered = false;
+        self.reply.pause();
+    }
+
+    /// Queues a frame that is part of the response itself: from now on nobody else may answer.
+    pub(super) fn answer(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.answered = true;
+        self.put(kind, write);
+    }
+
+    /// Queues a frame.
+    pub(super) fn put(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.gone {
+            return;
+        }
+        if let Err(error) = frame::put(&mut self.queued, kind, write) {
+            // Only headers or a record of several megabytes can be that long.
+            record::process(Level::Error, &format!("a response is cut off: {error}"));
+            self.gone = true;
+        }
+    }
+
+    /// Queues content: in a memory file if it is large and the child picks files up.
+    pub(super) fn data(&mut self, content: &[u8]) {
+        if content.len() > limits::INLINE_CHUNK {
+            if self.in_files > 0 && self.is_drained() {
+                self.in_files = 0;
+            }
+            if self.in_files + content.len() <= FILES_IN_FLIGHT || self.in_files == 0 {
+                // Where no memory file can be made, the content goes the long way.
+                if let Ok(file) = memory_file::sealed("wsgi-response", content) {
+                    self.in_files += content.len();
+                    return self.file(file, File { offset: 0, length: content.len() as u64, whole: false });
+                }
+            }
+        }
+        self.data_inline(content);
+    }
+
+    /// Queues a piece of a file.
+    pub(super) fn file(&mut self, file: OwnedFd, piece: File) {
+        let at = self.queued.len();
+        self.put(Kind::File, |out| piece.put(out));
+        if !self.gone {
+            self.descriptors.push_back((at, file));
+        }
+    }
+
+    /// Queues a record.
+    pub(super) fn log(&mut self, record: LogRecord) {
+        if self.gone {
+            return self.unsent.push(record);
+        }
+        self.put(Kind::Log, |out| record.put(out));
+        self.records.push((self.queued.len(), record));
+    }
+
+    /// Sends what is queued. Returns `false` if it would have to wait for that and may not.
+    ///
+    /// # Errors
+    /// [`Gone`] if nobody takes it.
+    pub(super) fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
+        if !fork::is_ours() {
+            return Err(Gone);
+        }
+        if self.sent < self.queued.len() && !self.reply.begin() {
+            return Err(self.lost());
+        }
+        while self.sent < self.queued.len() {
+            match self.send_some() {
+                Ok(n) => {
+                    TRANSFERS.fetch_add(1, Ordering::Relaxed);
+                    self.sent += n;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if wait => self.wait(PollFlags::OUT).map_err(|Gone| self.lost())?,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(_) => return Err(self.lost()),
+            }
+        }
+        if self.gone {
+            return Err(self.lost());
+        }
+        if self.sent > 0 && !self.answered {
+            self.reply.pause();
+        }
+        self.queued.clear();
+        self.queued.shrink_to(KEPT);
+        self.sent = 0;
+        if !self.records.is_empty() {
+            self.records.clear();
+            order::sent(self.reply.socket.as_raw_fd());
+        }
+        Ok(true)
+    }
+
+    /// Waits until the socket can take or has data.
+    fn wait(&self, flags: PollFlags) -> Result<(), Gone> {
+        let timeout = self.timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
+        loop {
+            match poll(&mut [PollFd::new(&self.reply.socket, flags)], timeout.as_ref()) {
+                Ok(0) => return Err(Gone),
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(_) => return Err(Gone),
+            }
+        }
+    }
+
+    /// Sends once, without waiting; the descriptor that is due goes along.
+    fn send_some(&mut self) -> Result<usize, Errno> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let next = self.descriptors.get(1).map_or(self.queued.len(), |(at, _)| *at);
+        match self.descriptors.front() {
+            Some((at, file)) if *at == self.sent => {
+                let files = [file.as_fd()];
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                control.push(SendAncillaryMessage::ScmRights(&files));
+                let sent =
+                    sendmsg(&self.reply.socket, &[IoSlice::new(&self.queued[self.sent..next])], &mut control, flags)?;
+                self.descriptors.pop_front();
+                Ok(sent)
+            }
+            Some((at, _)) => send(&self.reply.socket, &self.queued[self.sent..*at], flags),
+            None => send(&self.reply.socket, &self.queued[self.sent..], flags),
+        }
+    }
+
+    /// Nobody takes anything any more.
+    pub(super) fn lost(&mut self) -> Gone {
+        self.gone = true;
+        self.queued.clear();
+        self.descriptors.clear();
+        // The child has read all that was sent, and none of what was not: they must not be lost.
+        let sent = self.sent;
+        self.unsent.extend(self.records.drain(..).filter(|(end, _)| *end > sent).map(|(_, record)| record));
+        self.sent = 0;
+        Gone
+    }
+
+    /// The records that nobody was there for, since the last time.
+    pub(super) fn unsent(&mut self) -> Vec<LogRecord> {
+        std::mem::take(&mut self.unsent)
+    }
+
+    fn data_inline(&mut self, content: &[u8]) {
+        for piece in content.chunks(limits::INLINE_CHUNK) {
+            self.put(Kind::Data, |out| out.extend_from_slice(piece));
+        }
+    }
+
+    /// Whether the child has read everything that was sent.
+    fn is_drained(&self) -> bool {
+        unread(self.reply.socket.as_raw_fd()) == Some(0)
+    }
+}
