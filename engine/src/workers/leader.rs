@@ -15,8 +15,9 @@ const STUCK: Duration = Duration::from_millis(1);
 /// Requests that take less than this on average are quick.
 const QUICK: Duration = Duration::from_micros(300);
 
-/// After so many looks without a request in between the standby sleeps until it is woken.
-const IDLE_LOOKS: u32 = 50;
+/// After so many looks without a request in between the standby sleeps until it is woken: each look is two switches between threads, which a process
+/// with little to do would have many times for each request.
+const IDLE_LOOKS: u32 = 2;
 
 /// The right to wait for requests, and who has it.
 pub(crate) struct Leadership {
