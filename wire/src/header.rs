@@ -35,16 +35,18 @@ pub fn is_value(value: &[u8]) -> bool {
 }
 
 /// Whether this is the name of the header that says how long the content is.
+#[inline]
 pub fn is_length(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"Content-Length")
+    const NAME: &[u8] = b"Content-Length";
+    // Nearly all that have its length spell it like this.
+    name.len() == NAME.len() && (name == NAME || name.eq_ignore_ascii_case(NAME))
 }
 
 /// The number of bytes that a Content-Length announces: digits and nothing else, up to what Apache counts, which is a signed 64-bit number.
 pub fn length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse().ok().filter(|length| *length <= i64::MAX as u64)
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let length = value.iter().try_fold(0u64, |length, byte| length.checked_mul(10)?.checked_add(digit(byte)?))?;
+    (!value.is_empty() && length <= i64::MAX as u64).then_some(length)
 }
 
 /// `tchar` of RFC 9110, 5.6.2, by byte.

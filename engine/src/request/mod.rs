@@ -103,11 +103,14 @@ impl Request {
         let result = live.as_mut().map(step);
         let unsent = live.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
         drop(live);
-        self.tell_elsewhere(py, unsent);
+        if !unsent.is_empty() {
+            self.tell_elsewhere(py, unsent);
+        }
         result
     }
 
     /// Writes records that nobody is there for, with what is known of the request: its client has gone, the application speaks on.
+    #[cold]
     fn tell_elsewhere(&self, py: Python<'_>, records: Vec<LogRecord>) {
         for record in records {
             record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
