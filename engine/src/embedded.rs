@@ -92,14 +92,23 @@ pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
     THREAD.with(|thread| {
         let number = *thread.get_or_init(|| THREADS.fetch_add(1, Ordering::Relaxed) + 1);
         let caller = Caller { number, request_rec: host.request_rec() };
-        attach::with(interpreter.handle, |py| {
-            let exchange = Box::new(Call { host, queued: Vec::new(), gone: false });
-            let served = gateway::execute(py, interpreter, &caller, &route, request, moments, exchange).is_some();
+        let served = attach::with(interpreter.handle, |py| {
+            let exchange = Box::new(Call { host, queued: Vec::with_capacity(FRAMES), gone: false });
+            let served = gateway::execute(py, interpreter, &caller, &route, request, moments, exchange);
             forked::must_not_come_back();
             served
-        })
+        });
+        // What the application has left goes to Apache when others may run Python already: a client can be slow.
+        let call = served.and_then(|(_, exchange)| exchange.into_any().downcast::<Call>().ok());
+        let Some(mut call) = call else { return false };
+        // That the client is gone Apache knows by itself.
+        let _ = call.hand_over();
+        true
     })
 }
+
+/// How many frames a small response has: head, content, end.
+const FRAMES: usize = 3;
 
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
@@ -210,6 +219,10 @@ impl Exchange for Call {
             self.gone = true;
             return Err(Gone);
         }
+        Ok(true)
+    }
+
+    fn leave(&mut self) -> Result<bool, Gone> {
         Ok(true)
     }
 

@@ -111,7 +111,7 @@ impl<'v> Told<'v> {
     }
 }
 
-/// Queues the end of the answer and sends everything.
+/// Queues the end of the answer and sends everything, unless that is for whoever gets the exchange back ([`Exchange::leave`]).
 fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Exchange>> {
     let step = |live: &mut request::Live| {
         live.end_log();
@@ -120,7 +120,7 @@ fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<d
             Outcome::Failed(status) => live.exchange.fail(status),
             Outcome::Rejected(_) => {}
         }
-        live.exchange.flush(false)
+        live.exchange.leave()
     };
     if request.with(py, step)? == Ok(false) {
         // The rest goes without the interpreter's lock; whether it arrives shows below.

@@ -57,6 +57,15 @@ pub(crate) trait Exchange: Send {
     /// [`Gone`], and from then on always.
     fn flush(&mut self, wait: bool) -> Result<bool, Gone>;
 
+    /// Sends what is queued when nothing follows it any more, as far as that goes at once. Whether everything is out, or will be sent by whoever gets
+    /// the exchange back, without the interpreter's lock.
+    ///
+    /// # Errors
+    /// As [`Exchange::flush`].
+    fn leave(&mut self) -> Result<bool, Gone> {
+        self.flush(false)
+    }
+
     /// The next piece of the request body, at most `most` bytes; blocks. `None` at the end. With 0 nothing is waited for: a client that waits for
     /// `100 Continue` gets it.
     ///
