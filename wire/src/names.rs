@@ -104,6 +104,35 @@ known! {
     57 CONNECTION_ID = "mod_wsgi.connection_id",
 }
 
+/// A set of known names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ids(u64);
+
+const _: () = assert!(KNOWN.len() <= u64::BITS as usize);
+
+impl Ids {
+    /// Adds a name of [`KNOWN`] by its index.
+    pub fn add(&mut self, id: u8) {
+        self.0 |= 1u64.checked_shl(id.into()).unwrap_or(0);
+    }
+
+    /// Those that the other set has not.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// All of them in order.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let id = (left != 0).then(|| left.trailing_zeros() as u8)?;
+            left &= left - 1;
+            Some(id)
+        })
+    }
+}
+
 /// Spelled-out names are marked by this in place of a number.
 pub(crate) const SPELLED: u8 = u8::MAX;
 
@@ -120,6 +149,18 @@ mod tests {
         assert_eq!(KNOWN[CONNECTION_ID as usize], "mod_wsgi.connection_id");
         assert_eq!(KNOWN[HTTPS as usize], "HTTPS");
         assert!(KNOWN.len() < SPELLED as usize);
+    }
+
+    #[test]
+    fn what_one_set_has_and_another_has_not() {
+        let set = |ids: &[u8]| {
+            let mut set = Ids::default();
+            ids.iter().for_each(|id| set.add(*id));
+            set
+        };
+        let left = set(&[CONNECTION_ID, 9, 0, 16, SPELLED]).without(set(&[9, 10]));
+        assert_eq!(left.iter().collect::<Vec<_>>(), [0, 16, CONNECTION_ID]);
+        assert_eq!(set(&[3]).without(set(&[3])).iter().count(), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use pyo3::types::{PyDict, PyDictMethods, PyString};
 use pyo3::{Bound, PyResult, Python};
-use wsgi_wire::names::{self, Name};
+use wsgi_wire::names::{self, Ids, Name};
 use wsgi_wire::request::Vars;
 
 use crate::api::module;
@@ -12,7 +12,7 @@ use crate::gateway::file_wrapper::FileWrapper;
 use crate::interpreter::Interpreter;
 use crate::moments::Moments;
 use crate::process::Process;
-use crate::request::route::Route;
+use crate::request::route::{Route, Template};
 
 /// Keys that the engine alone sets, whatever `SetEnv` says.
 const RESERVED: &[&[u8]] = &[
@@ -50,6 +50,8 @@ fn means_https(value: &[u8]) -> bool {
 #[derive(Default)]
 struct Told {
     https: Option<bool>,
+    /// Which entries they have made, spelled-out names aside.
+    entries: Ids,
 }
 
 fn add_vars(py: Python<'_>, interpreter: &Interpreter, environ: &Bound<'_, PyDict>, vars: Vars<'_>) -> PyResult<Told> {
@@ -62,11 +64,13 @@ fn add_vars(py: Python<'_>, interpreter: &Interpreter, environ: &Bound<'_, PyDic
             Name::Known(id @ (names::DOCUMENT_ROOT | names::SCRIPT_FILENAME)) => {
                 if let Some(key) = interpreter.names.known(py, id) {
                     environ.set_item(key, object::path(py, value).or_else(|_| object::latin1(py, value))?)?;
+                    told.entries.add(id);
                 }
             }
             Name::Known(id) => {
                 if let Some(key) = interpreter.names.known(py, id) {
                     environ.set_item(key, object::latin1(py, value)?)?;
+                    told.entries.add(id);
                 }
             }
             Name::Text(text) if is_reserved(text) => {}
@@ -76,8 +80,27 @@ fn add_vars(py: Python<'_>, interpreter: &Interpreter, environ: &Bound<'_, PyDic
     Ok(told)
 }
 
-/// The constant part of a route's environs.
-fn template<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> PyResult<Bound<'py, PyDict>> {
+/// What the environs of a route begin as. `first`: the variables of a request, such as others will have.
+fn template(py: Python<'_>, interpreter: &Interpreter, route: &Route, first: Vars<'_>) -> PyResult<Template> {
+    let (environ, fixed) = constant(py, interpreter, route.vars()?)?;
+    let mut optional = Ids::default();
+    for (name, _) in first.flatten() {
+        match name {
+            // It becomes no entry.
+            Name::Known(names::HTTPS) | Name::Text(_) => {}
+            Name::Known(id) => optional.add(id),
+        }
+    }
+    let (optional, names) = (optional.without(fixed), &interpreter.names);
+    let known = optional.iter().filter_map(|id| names.known(py, id));
+    for key in known.chain(names.of_each_request(py)) {
+        environ.set_item(key, py.None())?;
+    }
+    Ok(Template { environ: Owned::new(environ), optional })
+}
+
+/// The constant part of a route's environs, and which variables are in it.
+fn constant<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> PyResult<(Bound<'py, PyDict>, Ids)> {
     let settings = &Process::get().settings;
     let environ = PyDict::new(py);
     let told = add_vars(py, interpreter, &environ, vars)?;
@@ -90,7 +113,7 @@ fn template<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> 
     environ.set_item("wsgi.file_wrapper", interpreter.classes.class::<FileWrapper>(py)?)?;
     environ.set_item("apache.version", module::apache_version(settings))?;
     environ.set_item("mod_wsgi.version", module::VERSION)?;
-    Ok(environ)
+    Ok((environ, told.entries))
 }
 
 fn scheme<'py>(py: Python<'py>, https: bool) -> Bound<'py, PyString> {
@@ -112,13 +135,16 @@ pub(crate) fn build<'py>(
     let template = match route.template.get() {
         Some(template) => template,
         None => {
-            let template = Owned::new(template(py, interpreter, route.vars()?)?);
+            let template = template(py, interpreter, route, vars.clone())?;
             route.template.get_or_init(|| template)
         }
     };
-    let environ = template.bind(py).copy()?;
+    let environ = template.environ.bind(py).copy()?;
     let told = add_vars(py, interpreter, &environ, vars)?;
     let names = &interpreter.names;
+    for key in template.optional.without(told.entries).iter().filter_map(|id| names.known(py, id)) {
+        environ.del_item(key)?;
+    }
     if let Some(https) = told.https {
         environ.set_item(names.url_scheme.bind(py), scheme(py, https))?;
     }

@@ -45,6 +45,16 @@ names! {
 }
 
 impl Names {
+    /// The environ keys that the engine itself fills in for each request.
+    pub(crate) fn of_each_request<'a, 'py: 'a>(
+        &'a self,
+        py: Python<'py>,
+    ) -> impl Iterator<Item = &'a Bound<'py, PyString>> {
+        let clock = [&self.request_start, &self.queue_start, &self.daemon_start, &self.application_start];
+        let others = [&self.early_hints, &self.input, &self.errors, &self.thread_id];
+        clock.into_iter().chain(others).map(move |name| name.bind(py))
+    }
+
     /// The environ key with this number (`wsgi_wire::names`).
     pub(crate) fn known<'a, 'py>(&'a self, py: Python<'py>, id: u8) -> Option<&'a Bound<'py, PyString>> {
         self.known.get(id as usize).map(|name| name.bind(py))

@@ -8,7 +8,7 @@ use pyo3::PyResult;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::PyDict;
 use wsgi_wire::codec::Malformed;
-use wsgi_wire::names::{Name, SCRIPT_NAME};
+use wsgi_wire::names::{Ids, Name, SCRIPT_NAME};
 use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
@@ -16,6 +16,15 @@ use crate::interpreter::Interpreter;
 
 /// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
 const SHARED: usize = 4096;
+
+/// What the environs of a route begin as: entries that do not vary, and empty ones under the keys that requests add, so that a copy has room for them
+/// all. A dict that has to grow while it is filled costs as much as filling it.
+pub(crate) struct Template {
+    /// The dict to copy.
+    pub(crate) environ: Owned<PyDict>,
+    /// The empty entries that a request may leave empty; its environ must not have them then.
+    pub(crate) optional: Ids,
+}
 
 /// One route.
 pub(crate) struct Route {
@@ -28,8 +37,8 @@ pub(crate) struct Route {
     pub(crate) rules: request::Rules,
     /// The interpreter that its requests run in, once there is one.
     interpreter: OnceLock<&'static Interpreter>,
-    /// The constant part of the environ, in that interpreter.
-    pub(crate) template: OnceLock<Owned<PyDict>>,
+    /// What its environs begin as, in that interpreter.
+    pub(crate) template: OnceLock<Template>,
 }
 
 impl Route {
