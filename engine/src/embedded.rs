@@ -83,7 +83,7 @@ pub(crate) fn end(py: Python<'_>) -> bool {
 
 /// Answers one request on this thread. `false` if there is no answer at all.
 pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
-    let (Ok((_, route)), Ok(request)) = (route::shared(route), wire::Request::decode(request)) else { return false };
+    let (Ok(route), Ok(request)) = (route::in_full(route), wire::Request::decode(request)) else { return false };
     let interpreter = match Interpreters::get().of(&route) {
         Ok(interpreter) => interpreter,
         Err(none) => return host.take(Kind::Fail, &Fail { status: none.status() }.to_bytes(), None),

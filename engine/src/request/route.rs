@@ -1,6 +1,7 @@
 //! Routes: what does not vary between the requests to one application through one virtual host. Equal routes of all connections are one, with
 //! one environ template.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -100,6 +101,26 @@ impl Route {
     pub(crate) fn runs_in(&self, interpreter: &'static Interpreter) -> bool {
         self.interpreter.get().is_some_and(|known| std::ptr::eq(*known, interpreter))
     }
+}
+
+thread_local! {
+    /// The route of this thread's last request in embedded mode.
+    static LAST: RefCell<Option<Arc<Route>>> = const { RefCell::new(None) };
+}
+
+/// The route of this `Route` frame's payload, for a thread whose requests name theirs in full: mostly it is that of the request before.
+///
+/// # Errors
+/// As [`shared`].
+pub(crate) fn in_full(payload: &[u8]) -> Result<Arc<Route>, Malformed> {
+    LAST.with_borrow_mut(|last| {
+        if let Some(route) = last.as_ref().filter(|route| route.payload == payload) {
+            return Ok(Arc::clone(route));
+        }
+        let (_, route) = shared(payload)?;
+        *last = Some(Arc::clone(&route));
+        Ok(route)
+    })
 }
 
 static ROUTES: Mutex<Option<HashMap<Vec<u8>, Arc<Route>>>> = Mutex::new(None);
