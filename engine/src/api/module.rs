@@ -59,6 +59,9 @@ const FUNCTIONS: &[&str] = &[
     "__dir__",
 ];
 
+/// Names that [`late_attribute`] knows.
+const LATE: &[&str] = &["LogHandler", "active_requests"];
+
 impl Class for Functions {
     const NAME: &'static std::ffi::CStr = c"mod_wsgi.Functions";
     const DOC: &'static std::ffi::CStr = c"The functions of the module mod_wsgi.";
@@ -130,24 +133,27 @@ fn server_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> P
     crate::api::server_metrics::server_metrics(this.py(), Process::get())
 }
 
-/// `LogHandler` is made when it is first asked for, because it costs an import of `logging`.
+/// What is made when it is first asked for: `LogHandler` costs an import of `logging`, `active_requests` a dict for each request from then on.
 fn late_attribute<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, name) = (this.py(), args.required("__getattr__", 0, 1, 1)?);
     let name: String = name.extract()?;
-    if name != "LogHandler" {
-        return Err(PyAttributeError::new_err(format!("module 'mod_wsgi' has no attribute '{name}'")));
-    }
-    let arguments = (this.object.getattr("_log_enabled")?, this.object.getattr("_log")?);
-    let handler = this.interpreter()?.prelude.bind(py).getattr("log_handler")?.call1(arguments)?;
-    py.import("mod_wsgi")?.setattr("LogHandler", &handler)?;
-    Ok(handler)
+    let made = match &*name {
+        "LogHandler" => {
+            let arguments = (this.object.getattr("_log_enabled")?, this.object.getattr("_log")?);
+            this.interpreter()?.prelude.bind(py).getattr("log_handler")?.call1(arguments)?
+        }
+        "active_requests" => this.interpreter()?.active_requests.dict(py).into_any(),
+        _ => return Err(PyAttributeError::new_err(format!("module 'mod_wsgi' has no attribute '{name}'"))),
+    };
+    py.import("mod_wsgi")?.setattr(name, &made)?;
+    Ok(made)
 }
 
 /// `dir(mod_wsgi)`: all names, those too that are made late.
 fn all_names<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("__dir__", 0, 0)?;
     let names = PySet::empty(this.py())?;
-    names.add("LogHandler")?;
+    LATE.iter().try_for_each(|name| names.add(*name))?;
     names.call_method1("update", (this.py().import("mod_wsgi")?.dict(),))?;
     Ok(names.into_any())
 }
@@ -247,7 +253,6 @@ pub(crate) fn install(
     module.setattr("event_callbacks", interpreter.callbacks.events.bind(py))?;
     module.setattr("shutdown_callbacks", interpreter.callbacks.shutdown.bind(py))?;
     module.setattr("signal_callbacks", interpreter.callbacks.signals.bind(py))?;
-    module.setattr("active_requests", interpreter.active_requests.bind(py))?;
     for name in FUNCTIONS {
         module.setattr(*name, functions.getattr(*name)?)?;
     }

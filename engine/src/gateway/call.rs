@@ -21,6 +21,7 @@ use crate::gateway::input::Input;
 use crate::gateway::runner::Runner;
 use crate::gateway::script::{self, Unavailable, Wanted};
 use crate::gateway::start_response::Adapter;
+use crate::interpreter::active::Entry;
 use crate::interpreter::advice;
 use crate::log::traceback;
 use crate::metrics::sample::Sample;
@@ -141,11 +142,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         let (py, interpreter, request) = (self.py, self.request.interpreter, self.request);
         let wanted = events::wanted(py, interpreter);
         let sample = Sample::begin(wanted || Process::get().metrics.is_recording());
-        let active = object::latin1(py, &request.id).ok().filter(|_| !request.id.is_empty());
-        if let Some(id) = &active {
-            // A plain dict and a str: only memory can run out, and then the entry is missing.
-            let _ = interpreter.active_requests.bind(py).set_item(id, request.data(py));
-        }
+        let _active = interpreter.active_requests.enter(py, Arc::clone(request) as Arc<dyn Entry>);
         let metrics = &Process::get().metrics;
         metrics.began(self.runner.number(), &sample);
         let observed = Observed {
@@ -170,9 +167,6 @@ impl<'a, 'py> Answer<'a, 'py> {
             observed.finished(py, &finished);
         }
         metrics.record(py, self.runner.number(), &finished);
-        if let Some(id) = &active {
-            let _ = interpreter.active_requests.bind(py).del_item(id);
-        }
         outcome
     }
 

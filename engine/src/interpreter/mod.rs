@@ -1,5 +1,6 @@
 //! One interpreter: what of ours is in it, and how it is prepared.
 
+pub(crate) mod active;
 pub(crate) mod advice;
 pub(crate) mod callbacks;
 pub(crate) mod names;
@@ -8,7 +9,7 @@ pub(crate) mod scripts;
 
 use std::sync::OnceLock;
 
-use pyo3::types::{PyAnyMethods, PyDict, PyModule, PyType};
+use pyo3::types::{PyAnyMethods, PyModule, PyType};
 use pyo3::{Bound, PyResult, Python};
 use wsgi_wire::record::Level;
 
@@ -17,6 +18,7 @@ use crate::ffi::classes::Classes;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::ffi::recorder::thread;
+use crate::interpreter::active::ActiveRequests;
 use crate::interpreter::callbacks::Callbacks;
 use crate::interpreter::names::Names;
 use crate::interpreter::scripts::Scripts;
@@ -44,7 +46,7 @@ pub(crate) struct Interpreter {
     /// Who wants to hear of events.
     pub(crate) callbacks: Callbacks,
     /// `mod_wsgi.active_requests`
-    pub(crate) active_requests: Owned<PyDict>,
+    pub(crate) active_requests: ActiveRequests,
     /// `mod_wsgi.RequestTimeout`
     pub(crate) request_timeout: Owned<PyType>,
     /// What is easier said in Python.
@@ -79,7 +81,7 @@ impl Interpreter {
             classes,
             names: Names::new(py),
             callbacks: Callbacks::new(py),
-            active_requests: Owned::new(PyDict::new(py)),
+            active_requests: ActiveRequests::default(),
             request_timeout: Owned::new(timeout),
             prelude: Owned::new(prelude),
             scripts: Scripts::default(),

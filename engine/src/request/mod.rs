@@ -22,6 +22,7 @@ use wsgi_wire::report::RequestName;
 use crate::ffi::attach;
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::interpreter::active::Entry;
 use crate::log::record;
 use crate::metrics::counts::Counts;
 use crate::request::body::Body;
@@ -191,6 +192,16 @@ impl Request {
         if let Some(record) = record {
             record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
         }
+    }
+}
+
+impl Entry for Request {
+    fn id(&self) -> &[u8] {
+        &self.id
+    }
+
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        self.data(py)
     }
 }
 

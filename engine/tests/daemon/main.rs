@@ -38,6 +38,12 @@ def application(environ, start_response):
         body = mod_wsgi.application_group.encode()
     elif path == "/environ":
         body = repr(sorted((k, v) for k, v in environ.items() if k.startswith(("wsgi.", "SERVER", "mod_wsgi.")))).encode()
+    elif path == "/client":
+        body = repr(sorted(k for k in environ if k.startswith(("HTTP_", "CONTENT_"))) + [k for k, v in environ.items() if v is None]).encode()
+    elif path == "/active":
+        known = "active_requests" in vars(mod_wsgi)
+        mine = mod_wsgi.active_requests[environ["mod_wsgi.request_id"]]
+        body = repr((known, list(mod_wsgi.active_requests), mine is mod_wsgi.request_data())).encode()
     elif path == "/read":
         body = environ["wsgi.input"].read()
     elif path == "/file":
@@ -91,6 +97,32 @@ fn the_environ_has_what_the_specification_wants() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn an_environ_has_what_its_own_request_says_and_nothing_of_others() {
+    let process = Process::start("client", APP, |_| {});
+    let mut connection = process.connect();
+    let mut keys = |vars: &[(&str, &str)]| {
+        connection.send(0, &[&[("PATH_INFO", "/client")], vars].concat(), Body::None);
+        connection.answer(&mut std::iter::empty()).text()
+    };
+    let (cookie, other) = (("HTTP_COOKIE", "a=b"), ("HTTP_X_OTHER", "c"));
+    assert_eq!(keys(&[cookie, ("CONTENT_TYPE", "text/plain"), other]), "['CONTENT_TYPE', 'HTTP_COOKIE', 'HTTP_X_OTHER']");
+    assert_eq!(keys(&[]), "[]");
+    assert_eq!(keys(&[("HTTP_HOST", "example.test"), cookie]), "['HTTP_COOKIE', 'HTTP_HOST']");
+}
+
+#[test]
+fn active_requests_are_shown_from_the_first_look_on_as_long_as_they_run() {
+    let process = Process::start("active", APP, |_| {});
+    let mut connection = process.connect();
+    let mut look = |id: &str| {
+        connection.send(0, &[("PATH_INFO", "/active"), ("mod_wsgi.request_id", id)], Body::None);
+        connection.answer(&mut std::iter::empty()).text()
+    };
+    assert_eq!(look("one"), "(False, ['one'], True)");
+    assert_eq!(look("two"), "(True, ['two'], True)");
 }
 
 #[test]
