@@ -226,12 +226,15 @@ impl Exchange for Call {
         Ok(true)
     }
 
-    fn pull(&mut self, most: u32) -> Result<Option<Vec<u8>>, InputError> {
+    fn pull(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
         // What the client has to see before it sends more goes out first.
         self.flush(true).map_err(|Gone| InputError::Gone)?;
         match self.host.pull(most) {
-            Some((Kind::Body, data)) => Ok(Some(data.to_vec())),
-            Some((Kind::BodyEnd, _)) => Ok(None),
+            Some((Kind::Body, data)) => {
+                into.extend_from_slice(data);
+                Ok(true)
+            }
+            Some((Kind::BodyEnd, _)) => Ok(false),
             Some((Kind::BodyError, why)) => {
                 Err(InputError::Client(BodyError::from_bytes(why).unwrap_or(BodyError::Malformed)))
             }

@@ -101,17 +101,29 @@ impl Frame<'_> {
     }
 }
 
-/// The first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and asks again.
-pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
-    let Some((header, rest)) = buffer.split_first_chunk::<HEADER>() else { return Ok(None) };
-    let [a, b, c, d, kind, _flags, s, t] = *header;
-    let length = u32::from_ne_bytes([a, b, c, d]) as usize;
-    let kind = Kind::try_from(kind)?;
+/// What the first frame of a buffer is and how long its payload will be, or `None` while its header is not all there. For a receiver that has a place of
+/// its own for the payload.
+///
+/// # Errors
+/// If there is no such kind, or the payload is longer than that may have.
+pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, Malformed> {
+    let Some([a, b, c, d, kind, ..]) = buffer.first_chunk::<HEADER>() else { return Ok(None) };
+    let length = u32::from_ne_bytes([*a, *b, *c, *d]) as usize;
+    let kind = Kind::try_from(*kind)?;
     if length > kind.longest() {
         return Err(Malformed::TooLong(length));
     }
-    let stream = u16::from_ne_bytes([s, t]);
-    Ok(rest.get(..length).map(|payload| Frame { kind, stream, payload }))
+    Ok(Some((kind, length)))
+}
+
+/// The first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and asks again.
+///
+/// # Errors
+/// As [`announced`].
+pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
+    let Some((kind, length)) = announced(buffer)? else { return Ok(None) };
+    let stream = u16::from_ne_bytes([buffer[6], buffer[7]]);
+    Ok(buffer.get(HEADER..HEADER + length).map(|payload| Frame { kind, stream, payload }))
 }
 
 /// How many bytes the first frame of a buffer needs in all, as far as that is known.
@@ -169,6 +181,7 @@ mod tests {
         put(&mut data, Kind::End, |out| out.push(0)).unwrap();
         for n in 0..HEADER + 5 {
             assert_eq!(first(&data[..n]), Ok(None), "{n}");
+            assert_eq!(announced(&data[..n]), Ok((n >= HEADER).then_some((Kind::Data, 5))), "{n}");
         }
         let frame = first(&data).unwrap().unwrap();
         assert_eq!((frame.kind, frame.payload, frame.size()), (Kind::Data, &b"hello"[..], 13));
@@ -183,6 +196,7 @@ mod tests {
             let mut data = (length as u32).to_ne_bytes().to_vec();
             data.extend_from_slice(&[kind as u8, 0, 0, 0]);
             assert_eq!(first(&data), Err(Malformed::TooLong(length)));
+            assert_eq!(announced(&data), Err(Malformed::TooLong(length)));
             assert!(header(kind, length).is_err());
             assert!(put(&mut Vec::new(), kind, |out| out.extend(vec![0; length])).is_err());
         }

@@ -58,9 +58,9 @@ pub fn connection(data: &[u8]) {
 fn answer(connection: &mut Connection, pulls: bool) {
     let mut body = Vec::new();
     while pulls {
-        match connection.pull(64) {
-            Ok(Some(piece)) => body.extend(piece),
-            Ok(None) => break,
+        match connection.pull(64, &mut body) {
+            Ok(true) => {}
+            Ok(false) => break,
             Err(_) => {
                 let _ = connection.flush(false);
                 return;

@@ -45,7 +45,7 @@ pub(crate) fn execute(
     let body = match request.body {
         wire::Body::None => Body::whole(Vec::new()),
         wire::Body::Inline(data) => Body::whole(data.to_vec()),
-        wire::Body::Pull(_) => Body::to_come(),
+        wire::Body::Pull(length) => Body::to_come(length),
     };
     let response = Response::new(told.method == b"HEAD");
     let current = Request::new(interpreter, route, told.path, told.id, exchange, response, body);

@@ -5,6 +5,10 @@ use wsgi_wire::limits;
 /// The least that is asked for at a time, so that reading line by line does not ask for every line.
 const READ_AHEAD: usize = 64 << 10;
 
+/// The most room that is made beforehand, because the client has announced so much: it need not send it. What is longer moves to a larger place as it
+/// arrives.
+const ROOM: u64 = 16 << 20;
+
 /// What has arrived of a body.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
@@ -15,6 +19,12 @@ pub(crate) struct Body {
     searched: usize,
     /// Whether the buffer ends where the body ends.
     ended: bool,
+    /// How much is still to come, if that has been announced.
+    announced: u64,
+    /// How much of it the last read needs.
+    wanted: u64,
+    /// How much there was before more was asked for.
+    before: usize,
     /// Whether anything has been asked for.
     asked: bool,
     /// Whether it broke off; then no read succeeds any more.
@@ -27,9 +37,9 @@ impl Body {
         Self { buffer: data, ended: true, ..Self::default() }
     }
 
-    /// A body that has to be asked for.
-    pub(crate) fn to_come() -> Self {
-        Self::default()
+    /// A body that has to be asked for, of this length if the client has announced one.
+    pub(crate) fn to_come(length: Option<u64>) -> Self {
+        Self { announced: length.unwrap_or(0), ..Self::default() }
     }
 
     /// Whether nothing has been asked for yet of a body that has to be.
@@ -45,7 +55,7 @@ impl Body {
     pub(crate) fn read(&mut self, size: Option<usize>) -> Result<Vec<u8>, u32> {
         let wanted = size.unwrap_or(usize::MAX);
         if wanted > self.available() && !self.ended {
-            return Err(ask(wanted - self.available()));
+            return Err(self.ask(wanted - self.available()));
         }
         Ok(self.take(wanted.min(self.available())))
     }
@@ -59,7 +69,7 @@ impl Body {
         let length = line.unwrap_or(usize::MAX).min(limit);
         if length > unread.len() && !self.ended {
             self.searched = self.buffer.len();
-            return Err(ask(READ_AHEAD));
+            return Err(self.ask(READ_AHEAD));
         }
         Ok(self.take(length.min(unread.len())))
     }
@@ -74,26 +84,27 @@ impl Body {
         taken
     }
 
-    /// Adds a piece that has arrived; `None` is the end.
-    pub(crate) fn arrived(&mut self, piece: Option<Vec<u8>>) {
-        self.asked = true;
-        let Some(piece) = piece else {
-            self.ended = true;
-            return;
-        };
+    fn ask(&mut self, missing: usize) -> u32 {
+        self.wanted = missing as u64;
+        missing.clamp(READ_AHEAD, limits::PULL as usize) as u32
+    }
+
+    /// Where what arrives next is put: behind this. There is room for all that the last read needs, as far as that has been announced.
+    pub(crate) fn place(&mut self) -> &mut Vec<u8> {
         self.buffer.drain(..self.at);
         self.searched = self.searched.saturating_sub(self.at);
         self.at = 0;
-        if self.buffer.is_empty() {
-            self.buffer = piece;
-        } else {
-            self.buffer.extend_from_slice(&piece);
-        }
+        self.buffer.reserve_exact(self.wanted.min(self.announced).min(ROOM) as usize);
+        self.before = self.buffer.len();
+        &mut self.buffer
     }
-}
 
-fn ask(missing: usize) -> u32 {
-    missing.clamp(READ_AHEAD, limits::PULL as usize) as u32
+    /// What has arrived is in its place; `more`: it was not the end.
+    pub(crate) fn arrived(&mut self, more: bool) {
+        self.asked = true;
+        self.ended = !more;
+        self.announced = self.announced.saturating_sub((self.buffer.len() - self.before) as u64);
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +116,12 @@ mod tests {
         move || pieces.pop()
     }
 
+    fn arrive(body: &mut Body, piece: Option<Vec<u8>>) {
+        let more = piece.is_some();
+        body.place().extend(piece.unwrap_or_default());
+        body.arrived(more);
+    }
+
     fn all(
         body: &mut Body,
         next: &mut impl FnMut() -> Option<Vec<u8>>,
@@ -113,7 +130,7 @@ mod tests {
         loop {
             match step(body) {
                 Ok(data) => return data,
-                Err(_) => body.arrived(next()),
+                Err(_) => arrive(body, next()),
             }
         }
     }
@@ -123,7 +140,7 @@ mod tests {
         let text = b"one\ntwo-three\nfour\nfive";
         for size in 1..text.len() {
             let cut: Vec<&[u8]> = text.chunks(size).collect();
-            let (mut body, mut next) = (Body::to_come(), pieces(&cut));
+            let (mut body, mut next) = (Body::to_come(None), pieces(&cut));
             assert_eq!(all(&mut body, &mut next, |b| b.read_line(None)), b"one\n");
             assert_eq!(all(&mut body, &mut next, |b| b.read(Some(3))), b"two");
             assert_eq!(all(&mut body, &mut next, |b| b.read_line(None)), b"-three\n");
@@ -137,12 +154,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_whole_arrives_in_one_place_and_no_client_makes_that_larger_than_it_is_worth() {
+        let mut body = Body::to_come(Some(1 << 20));
+        assert!(body.read(None).is_err());
+        let place = body.place().as_ptr();
+        for _ in 0..16 {
+            arrive(&mut body, Some(vec![7; 64 << 10]));
+            assert!(body.read(None).is_err());
+        }
+        arrive(&mut body, None);
+        let read = body.read(None).unwrap();
+        assert_eq!((read.len(), read.as_ptr()), (1 << 20, place));
+        let mut announced = Body::to_come(Some(u64::MAX));
+        assert!(announced.read(None).is_err() && announced.place().capacity() as u64 == ROOM);
+        let mut piecemeal = Body::to_come(Some(u64::MAX));
+        assert!(piecemeal.read(Some(1000)).is_err() && piecemeal.place().capacity() == 1000);
+    }
+
+    #[test]
     fn nothing_is_asked_for_that_is_not_needed() {
-        let mut body = Body::to_come();
+        let mut body = Body::to_come(Some(4));
         assert_eq!(body.read(Some(0)), Ok(vec![]));
         assert_eq!(body.read(Some(10)), Err(READ_AHEAD as u32));
         assert_eq!(body.read(None), Err(limits::PULL));
-        body.arrived(Some(b"abc\n".to_vec()));
+        arrive(&mut body, Some(b"abc\n".to_vec()));
         assert_eq!(body.read_line(Some(2)), Ok(b"ab".to_vec()));
         assert_eq!(body.read_line(None), Ok(b"c\n".to_vec()));
         assert_eq!(Body::whole(b"x".to_vec()).read(None), Ok(b"x".to_vec()));

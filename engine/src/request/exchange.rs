@@ -66,12 +66,12 @@ pub(crate) trait Exchange: Send {
         self.flush(false)
     }
 
-    /// The next piece of the request body, at most `most` bytes; blocks. `None` at the end. With 0 nothing is waited for: a client that waits for
-    /// `100 Continue` gets it.
+    /// Puts the next piece of the request body, at most `most` bytes, behind what is in `into`; blocks. Whether it was not the end. With 0 nothing is
+    /// waited for: a client that waits for `100 Continue` gets it.
     ///
     /// # Errors
     /// If the body breaks off.
-    fn pull(&mut self, most: u32) -> Result<Option<Vec<u8>>, InputError>;
+    fn pull(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError>;
 
     /// A variable of mod_ssl about the client's connection, where it can be asked for.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {

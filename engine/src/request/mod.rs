@@ -249,10 +249,10 @@ impl Live {
     pub(crate) fn pull(&mut self, most: u32) -> Result<(), InputError> {
         self.settle_log();
         let start = Instant::now();
-        let piece = self.exchange.pull(most);
+        let more = self.exchange.pull(most, self.body.place());
         self.counts.input_time += start.elapsed();
-        self.body.failed = piece.is_err();
-        self.body.arrived(piece?);
+        self.body.failed = more.is_err();
+        self.body.arrived(more?);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! A connection from an Apache child: one request at a time, as `docs/architecture.md` describes.
 
+mod body;
+
 use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use wsgi_wire::codec::{Malformed, Reader, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::record::LogRecord;
-use wsgi_wire::request::{BodyError, Hello};
+use wsgi_wire::request::Hello;
 use wsgi_wire::response::{End, Fail, File, Reject, put_head, put_headers};
 
 use crate::request::exchange::{Exchange, Gone, InputError};
@@ -217,30 +219,8 @@ impl Exchange for Connection {
         self.outgoing.flush(wait)
     }
 
-    fn pull(&mut self, most: u32) -> Result<Option<Vec<u8>>, InputError> {
-        self.outgoing.put(Kind::Pull, |out| most.put(out));
-        self.flush(true).map_err(|Gone| InputError::Gone)?;
-        loop {
-            let malformed = |_| InputError::Client(BodyError::Malformed);
-            if let Some(frame) = frame::first(&self.received).map_err(malformed)? {
-                let piece = match frame.kind {
-                    Kind::Body => Ok(Some(frame.payload.to_vec())),
-                    Kind::BodyEnd => Ok(None),
-                    Kind::BodyError => {
-                        Err(InputError::Client(BodyError::from_bytes(frame.payload).map_err(malformed)?))
-                    }
-                    _ => Err(InputError::Gone),
-                };
-                let size = frame.size();
-                self.received.drain(..size);
-                return piece;
-            }
-            // No timeout of ours here: how long a client may take is Apache's decision, which comes as `BodyError`.
-            self.fill(RecvFlags::empty()).map_err(|Gone| {
-                self.outgoing.lost();
-                InputError::Gone
-            })?;
-        }
+    fn pull(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
+        self.receive_body(most, into)
     }
 
     fn unsent(&mut self) -> Vec<LogRecord> {

@@ -108,7 +108,10 @@ fn an_environ_has_what_its_own_request_says_and_nothing_of_others() {
         connection.answer(&mut std::iter::empty()).text()
     };
     let (cookie, other) = (("HTTP_COOKIE", "a=b"), ("HTTP_X_OTHER", "c"));
-    assert_eq!(keys(&[cookie, ("CONTENT_TYPE", "text/plain"), other]), "['CONTENT_TYPE', 'HTTP_COOKIE', 'HTTP_X_OTHER']");
+    assert_eq!(
+        keys(&[cookie, ("CONTENT_TYPE", "text/plain"), other]),
+        "['CONTENT_TYPE', 'HTTP_COOKIE', 'HTTP_X_OTHER']"
+    );
     assert_eq!(keys(&[]), "[]");
     assert_eq!(keys(&[("HTTP_HOST", "example.test"), cookie]), "['HTTP_COOKIE', 'HTTP_HOST']");
 }
