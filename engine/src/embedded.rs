@@ -93,7 +93,7 @@ pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
         let number = *thread.get_or_init(|| THREADS.fetch_add(1, Ordering::Relaxed) + 1);
         let caller = Caller { number, request_rec: host.request_rec() };
         let served = attach::with(interpreter.handle, |py| {
-            let exchange = Box::new(Call { host, queued: Vec::with_capacity(FRAMES), gone: false });
+            let exchange = Box::new(Call { host, queued: Vec::with_capacity(FRAMES), unflushed: false, gone: false });
             let served = gateway::execute(py, interpreter, &caller, &route, request, moments, exchange);
             forked::must_not_come_back();
             served
@@ -149,6 +149,8 @@ struct Queued {
 struct Call {
     host: Host,
     queued: Vec<Queued>,
+    /// Whether Apache has been given content that it may still keep back.
+    unflushed: bool,
     gone: bool,
 }
 
@@ -191,6 +193,19 @@ impl Exchange for Call {
         self.queue(Kind::Data, content.to_vec(), None);
     }
 
+    fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
+        self.hand_over()?;
+        if !content.is_empty() {
+            self.gone = !self.host.take(Kind::Data, content, None);
+            self.unflushed = true;
+        }
+        if self.gone { Err(Gone) } else { Ok(()) }
+    }
+
+    fn always_blocks(&self) -> bool {
+        true
+    }
+
     fn file(&mut self, file: OwnedFd, piece: File) {
         self.queue(Kind::File, piece.to_bytes(), Some(file));
     }
@@ -208,13 +223,14 @@ impl Exchange for Call {
     }
 
     fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
-        if !wait && self.queued.iter().any(|queued| queued.kind != Kind::Log) {
+        if !wait && (self.unflushed || self.queued.iter().any(|queued| queued.kind != Kind::Log)) {
             return Ok(false);
         }
         // The end sends everything, and what is no part of the response does not send its head.
         let pending = |queued: &Queued| matches!(queued.kind, Kind::Head | Kind::Data | Kind::File);
-        let flush = wait && self.queued.last().is_some_and(pending);
+        let flush = wait && self.queued.last().map_or(self.unflushed, pending);
         self.hand_over()?;
+        self.unflushed = false;
         if flush && !self.host.flush() {
             self.gone = true;
             return Err(Gone);

@@ -41,7 +41,8 @@ pub fn orders(data: &[u8]) {
 pub fn body(data: &[u8]) {
     let Some((how, content)) = data.split_first() else { return };
     let step = usize::from(how >> 1) + 1;
-    let (mut body, mut pieces, mut read) = (Body::to_come(), content.chunks(step).map(<[u8]>::to_vec), Vec::new());
+    let (mut body, mut pieces, mut read) =
+        (Body::to_come(Some(content.len() as u64 / 2)), content.chunks(step).map(<[u8]>::to_vec), Vec::new());
     loop {
         let outcome = if how & 1 == 0 { body.read(Some(step)) } else { body.read_line(Some(2 * step)) };
         match outcome {
@@ -49,7 +50,9 @@ pub fn body(data: &[u8]) {
             Ok(piece) => read.extend(piece),
             Err(most) => {
                 assert!(most > 0);
-                body.arrived(pieces.next());
+                let piece = pieces.next();
+                body.place().extend(piece.iter().flatten());
+                body.arrived(piece.is_some());
             }
         }
     }

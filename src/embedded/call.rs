@@ -21,6 +21,9 @@ use crate::relay::conversation::Outcome;
 use crate::relay::violation::Violation;
 use crate::relay::{Client, Halt, Then};
 
+/// Content that is longer, bytes, does not wait for what comes next: to copy it would cost more than to pass the end down alone.
+const LARGE: usize = 64 << 10;
+
 /// A request while the engine has it.
 struct Call<'c, C> {
     client: &'c mut C,
@@ -93,7 +96,11 @@ impl<C: Client> Call<'_, C> {
             }
             Kind::Data if self.headed && !self.ended => {
                 self.pass_pending(Then::More)?;
-                self.pending.extend_from_slice(payload);
+                if payload.len() > LARGE {
+                    self.client.data(&[payload], Then::More)?;
+                } else {
+                    self.pending.extend_from_slice(payload);
+                }
             }
             Kind::File if self.headed && !self.ended => {
                 self.pass_pending(Then::More)?;

@@ -26,7 +26,8 @@ pub const KEPT_IN_ALL: u64 = 1 << 30;
 /// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
 pub const PULL: u32 = 1 << 20;
 
-/// Response chunks above this size travel as a memory file (`File`) instead of crawling through the socket's buffer.
+/// The longest `Data` frame. Content that is longer leaves the engine from where the application has it, in pieces and as soon as it comes: what the child
+/// does not take in time goes on as a memory file (`File`), so that it keeps no thread.
 pub const INLINE_CHUNK: usize = 256 << 10;
 
 /// The most header lines of one response; an application that sends more is broken.

@@ -42,6 +42,15 @@ pub(crate) trait Exchange: Send {
     fn head(&mut self, head: &Head);
     /// Content.
     fn data(&mut self, content: &[u8]);
+    /// Content that leaves at once, with all that is queued: it need not be copied. Blocks.
+    ///
+    /// # Errors
+    /// As [`Exchange::flush`].
+    fn pass(&mut self, content: &[u8]) -> Result<(), Gone>;
+    /// Whether every [`Exchange::flush`] of content has to be allowed to block.
+    fn always_blocks(&self) -> bool {
+        false
+    }
     /// Content that is a piece of a file.
     fn file(&mut self, file: OwnedFd, piece: File);
     /// A record for the error log, in the context of the request.

@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) path: Vec<u8>,
     /// Apache's log id, empty if there is none.
     pub(crate) id: Vec<u8>,
+    /// Whether sending content always has to be allowed to block.
+    pub(crate) always_blocks: bool,
     /// `mod_wsgi.request_data()`, made when it is asked for.
     data: Mutex<Option<Owned<PyDict>>>,
     live: Mutex<Option<Live>>,
@@ -85,6 +87,7 @@ impl Request {
         };
         Arc::new(Self {
             interpreter,
+            always_blocks: live.exchange.always_blocks(),
             route: Arc::clone(route),
             path,
             id,
@@ -254,6 +257,17 @@ impl Live {
         self.body.failed = more.is_err();
         self.body.arrived(more?);
         Ok(())
+    }
+
+    /// Sends content, and what is queued before it. Blocks.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub(crate) fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
+        let start = Instant::now();
+        let outcome = self.exchange.pass(content);
+        self.counts.output_time += start.elapsed();
+        outcome
     }
 
     /// Sends what is queued and may block for it.

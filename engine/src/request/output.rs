@@ -42,13 +42,32 @@ pub(crate) enum Late {
 /// # Errors
 /// If nothing could be sent.
 pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
-    // Copying a large piece into a memory file takes its time.
-    let flushed = if content.len() > limits::INLINE_CHUNK {
-        request.blocking(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(true)?)))
+    let flushed = if request.always_blocks || is_large(content) {
+        pass(py, request, content, whole, true)
     } else {
         request.with(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(false)?)))
     };
     finish(py, request, flushed.ok_or(Failed::Over)??)
+}
+
+/// Whether sending it takes its time, even if nobody has to be waited for.
+fn is_large(content: &[u8]) -> bool {
+    content.len() > limits::INLINE_CHUNK
+}
+
+/// Sends content without copying it. `flush`: it must arrive before more is sent.
+fn pass(
+    py: Python<'_>,
+    request: &Request,
+    content: &[u8],
+    whole: Option<u64>,
+    flush: bool,
+) -> Option<Result<bool, Failed>> {
+    request.blocking(py, |live| {
+        let admitted = begin(live, content, whole)?;
+        live.pass(admitted)?;
+        Ok(!flush || live.flush(true)?)
+    })
 }
 
 /// Queues one piece of content that need not leave before the next one.
@@ -56,10 +75,12 @@ pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Opt
 /// # Errors
 /// As [`send`].
 pub(crate) fn append(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
-    if content.len() > limits::INLINE_CHUNK {
-        return send(py, request, content, whole);
-    }
-    request.with(py, |live| queue(live, content, whole)).ok_or(Failed::Over)?
+    let appended = if is_large(content) {
+        pass(py, request, content, whole, false).map(|passed| passed.map(drop))
+    } else {
+        request.with(py, |live| queue(live, content, whole))
+    };
+    appended.ok_or(Failed::Over)?
 }
 
 /// Sends a piece of a file as the whole content.
@@ -129,15 +150,21 @@ fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed
 }
 
 fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+    let admitted = begin(live, content, whole)?;
+    if !admitted.is_empty() {
+        live.exchange.data(admitted);
+    }
+    Ok(())
+}
+
+/// Queues the head before the first piece of content; how much of the piece belongs to the response.
+fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], Failed> {
     live.settle_log();
     commit(live, whole)?;
     let admitted = live.response.admit(content.len() as u64) as usize;
     live.counts.output_writes += 1;
     live.counts.output_length += content.len() as u64;
-    if admitted > 0 {
-        live.exchange.data(&content[..admitted]);
-    }
-    Ok(())
+    Ok(&content[..admitted])
 }
 
 /// Queues the head if that has not happened yet.

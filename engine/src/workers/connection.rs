@@ -199,6 +199,10 @@ impl Exchange for Connection {
         self.outgoing.data(content);
     }
 
+    fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
+        self.outgoing.pass(content)
+    }
+
     fn file(&mut self, file: OwnedFd, piece: File) {
         self.outgoing.file(file, piece);
     }

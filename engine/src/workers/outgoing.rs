@@ -1,5 +1,7 @@
 //! What a connection sends: frames wait here until the socket takes them, with the descriptors that go along.
 
+mod content;
+
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
@@ -12,14 +14,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 use wsgi_unix::fork;
-use wsgi_unix::memory_file;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::response::File;
 
-use crate::ffi::process::unread;
 use crate::log::order;
 use crate::log::record;
 use crate::request::exchange::Gone;
@@ -27,9 +27,6 @@ use crate::workers::reply::Reply;
 
 /// What is kept of the buffer from request to request: there may be hundreds of connections.
 const KEPT: usize = 64 << 10;
-
-/// How much memory files may hold that the child has not picked up, before content goes through the socket and waits there.
-const FILES_IN_FLIGHT: usize = 8 << 20;
 
 /// Counts what was sent and received: shows whether requests make progress.
 pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
@@ -105,21 +102,11 @@ impl Outgoing {
         }
     }
 
-    /// Queues content: in a memory file if it is large and the child picks files up.
+    /// Queues content.
     pub(super) fn data(&mut self, content: &[u8]) {
-        if content.len() > limits::INLINE_CHUNK {
-            if self.in_files > 0 && self.is_drained() {
-                self.in_files = 0;
-            }
-            if self.in_files + content.len() <= FILES_IN_FLIGHT || self.in_files == 0 {
-                // Where no memory file can be made, the content goes the long way.
-                if let Ok(file) = memory_file::sealed("wsgi-response", content) {
-                    self.in_files += content.len();
-                    return self.file(file, File { offset: 0, length: content.len() as u64, whole: false });
-                }
-            }
+        for piece in content.chunks(limits::INLINE_CHUNK) {
+            self.put(Kind::Data, |out| out.extend_from_slice(piece));
         }
-        self.data_inline(content);
     }
 
     /// Queues a piece of a file.
@@ -227,16 +214,5 @@ impl Outgoing {
     /// The records that nobody was there for, since the last time.
     pub(super) fn unsent(&mut self) -> Vec<LogRecord> {
         std::mem::take(&mut self.unsent)
-    }
-
-    fn data_inline(&mut self, content: &[u8]) {
-        for piece in content.chunks(limits::INLINE_CHUNK) {
-            self.put(Kind::Data, |out| out.extend_from_slice(piece));
-        }
-    }
-
-    /// Whether the child has read everything that was sent.
-    fn is_drained(&self) -> bool {
-        unread(self.reply.socket.as_raw_fd()) == Some(0)
     }
 }

@@ -169,10 +169,16 @@ fn output_of_a_request_travels_with_it() {
 }
 
 #[test]
-fn a_large_piece_travels_as_a_file() {
-    let process = Process::start("large", APP, |_| {});
-    let body = process.connect().get("/large").body;
-    assert_eq!((body.len(), body[0]), (1_000_000, b'F'));
+fn large_content_goes_through_the_socket_and_keeps_no_thread_when_nobody_takes_it() {
+    let process = Process::start("large", APP, |settings| settings.threads = 1);
+    assert_eq!(process.connect().get("/large").body.len(), 1_000_000);
+    let mut slow = process.connect();
+    slow.send(0, &[("PATH_INFO", "/large")], Body::None);
+    assert_eq!(process.connect().get("/").text(), "hello world");
+    // What did not fit into the socket has come as a file.
+    let answer = slow.answer(&mut std::iter::empty());
+    assert_eq!((answer.body.len(), answer.end), (1_000_000, Some(End::Complete)));
+    assert_eq!((answer.body[0], answer.body[999_999]), (b'x', b'F'));
 }
 
 #[test]

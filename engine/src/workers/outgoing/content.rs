@@ -1,0 +1,106 @@
+//! Large content of a response on its way out. It goes through the socket, from where the application has it, as long as the child takes it; what the
+//! child does not take in time goes into a memory file, so that the thread is free again however slow the client is.
+
+use std::io::IoSlice;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
+use wsgi_unix::memory_file;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::response::File;
+
+use super::{Outgoing, TRANSFERS};
+use crate::ffi::process::unread;
+use crate::request::exchange::Gone;
+
+/// The longest piece that is sent at once: the usual buffer of a socket takes it when it is not much in use.
+const PIECE: usize = 128 << 10;
+
+/// How long one piece of content waits for the child in all, before the rest of it goes into a memory file. To fill one costs more than a child that
+/// reads on needs, and a thread is worth more than either.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How much memory files may hold that the child has not picked up, before content goes through the socket and waits there.
+const FILES_IN_FLIGHT: usize = 8 << 20;
+
+impl Outgoing {
+    /// Sends content at once, and all that is queued before it.
+    ///
+    /// # Errors
+    /// [`Gone`] if nobody takes it.
+    pub(in crate::workers) fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
+        self.flush(true)?;
+        let rest = self.stream(content)?;
+        if !rest.is_empty() {
+            self.put_aside(rest);
+            self.flush(true)?;
+        }
+        Ok(())
+    }
+
+    /// Sends content as long as the child takes it; the rest. Nothing is queued.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    fn stream<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
+        let (mut rest, mut patience) = (content, PATIENCE);
+        // A socket that can be written to has three fourths of its buffer free. What the kernel notes about it takes its part of that.
+        let buffer = sockopt::socket_send_buffer_size(&self.reply.socket).unwrap_or(0);
+        let most = (buffer / 8 * 5).min(PIECE);
+        while !rest.is_empty() && most > 0 && self.takes(&mut patience) {
+            let (piece, later) = rest.split_at(rest.len().min(most));
+            let Ok(header) = frame::header(Kind::Data, piece.len()) else { break };
+            let parts = [IoSlice::new(&header), IoSlice::new(piece)];
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            let send = || sendmsg(&self.reply.socket, &parts, &mut SendAncillaryBuffer::default(), flags);
+            let sent = match retry_on_intr(send) {
+                Ok(sent) => sent,
+                Err(Errno::AGAIN) => break,
+                Err(_) => return Err(self.lost()),
+            };
+            TRANSFERS.fetch_add(1, Ordering::Relaxed);
+            rest = later;
+            if sent < header.len() + piece.len() {
+                // A frame that has begun has to be ended.
+                let (of_header, of_piece) = (sent.min(header.len()), sent.saturating_sub(header.len()));
+                self.queued.extend_from_slice(&header[of_header..]);
+                self.queued.extend_from_slice(&piece[of_piece..]);
+                self.flush(true)?;
+            }
+        }
+        Ok(rest)
+    }
+
+    /// Whether the socket can be written to within this time, of which what that took is taken off.
+    fn takes(&self, patience: &mut Duration) -> bool {
+        let start = Instant::now();
+        let wait = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
+        // One that is closed can be written to as well: the write tells.
+        let ready = poll(&mut [PollFd::new(&self.reply.socket, PollFlags::OUT)], Some(&wait));
+        *patience = patience.saturating_sub(start.elapsed());
+        ready.is_ok_and(|number| number > 0)
+    }
+
+    /// Queues content as a memory file, or as it is if the child has not picked up those before, or there can be none.
+    fn put_aside(&mut self, content: &[u8]) {
+        if self.in_files > 0 && self.is_drained() {
+            self.in_files = 0;
+        }
+        if self.in_files + content.len() <= FILES_IN_FLIGHT || self.in_files == 0 {
+            if let Ok(file) = memory_file::sealed("wsgi-response", content) {
+                self.in_files += content.len();
+                return self.file(file, File { offset: 0, length: content.len() as u64, whole: false });
+            }
+        }
+        self.data(content);
+    }
+
+    /// Whether the child has read everything that was sent.
+    fn is_drained(&self) -> bool {
+        unread(self.reply.socket.as_raw_fd()) == Some(0)
+    }
+}
