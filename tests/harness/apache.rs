@@ -1,7 +1,14 @@
 //! The Apache that the tests boot.
 
 use apxs::Apache;
+use std::path::PathBuf;
 use std::sync::OnceLock;
+
+/// Apache's module of this name, where this machine has it.
+#[must_use]
+pub fn module(name: &str) -> Option<PathBuf> {
+    apache().module(name)
+}
 
 /// The installation of this machine.
 pub(crate) fn apache() -> &'static Apache {

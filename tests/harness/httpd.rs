@@ -27,6 +27,7 @@ pub struct Builder {
     environment: Vec<(String, String)>,
     module_config: String,
     terminal: Option<Terminal>,
+    mode: &'static str,
 }
 
 /// Where [`Httpd::both_modes`] serves its application.
@@ -102,6 +103,13 @@ impl Builder {
         self
     }
 
+    /// Runs all of Apache in one process (`httpd -X`), as somebody with a debugger does, and some containers do.
+    #[must_use]
+    pub fn in_one_process(mut self) -> Self {
+        self.mode = "-X";
+        self
+    }
+
     /// Starts Apache at a terminal, as a person would.
     #[must_use]
     pub fn at_a_terminal(mut self) -> Self {
@@ -128,7 +136,7 @@ impl Builder {
         }
         let root = self.scratch.path();
         let mut command = as_user(self.user.as_deref(), apache().httpd());
-        command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root);
+        command.arg("-f").arg(conf).arg(self.mode).current_dir(root);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
         if let Some(terminal) = &self.terminal {
             terminal.give_to(&mut command);
@@ -177,6 +185,7 @@ impl Httpd {
             environment: Vec::new(),
             module_config: product().module_config().to_owned(),
             terminal: None,
+            mode: "-DFOREGROUND",
         }
     }
 

@@ -46,6 +46,7 @@ mod terminal;
 mod verdict;
 mod wait;
 
+pub use apache::module;
 pub use apps::{HELLO, PROBE};
 pub use browser::Browser;
 pub use busy::{busy, executions, open_notes, whole};

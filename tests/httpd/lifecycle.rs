@@ -26,6 +26,39 @@ fn a_clean_stop_leaves_nothing_and_runs_exit_handlers() {
 }
 
 #[test]
+fn requests_go_to_the_process_that_is_ready_and_wait_for_no_other() {
+    let first_alone = r#"
+import fcntl, os, time
+held = open(__file__)
+try:
+    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    while not os.path.exists(os.path.dirname(__file__) + "/go"):
+        time.sleep(0.05)
+"#;
+    let site = Httpd::site("processes=3 threads=1", &(first_alone.to_owned() + PROBE)).start();
+    let first = daemon(&site);
+    assert_eq!([daemon(&site), daemon(&site)], [first, first]);
+    site.write("apps/go", "");
+    let load = Load::start(&site, "/?time.sleep(0.02)", 4);
+    assert!(daemons(&site, 3, None).contains(&first));
+    assert!(load.stop().iter().all(harness::Outcome::is_success));
+    site.finish();
+}
+
+#[test]
+fn one_process_of_apache_serves_process_groups_as_several_do() {
+    for mpm in [Mpm::Event, Mpm::Prefork] {
+        let mut site = Httpd::site("threads=2", PROBE).mpm(mpm).in_one_process().start();
+        assert_eq!(site.ask("environ['mod_wsgi.process_group']"), "site", "{mpm:?}");
+        assert!(site.stop().is_some(), "{mpm:?}: it ends by itself");
+        // The event MPM leaves it in this mode, with or without any module.
+        let _ = std::fs::remove_file(site.root().join("run/httpd.pid"));
+        site.finish();
+    }
+}
+
+#[test]
 fn a_stop_ends_everything_within_shutdown_timeout() {
     for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
         let mut site = Httpd::site("processes=2 threads=1 shutdown-timeout=1", PROBE).mpm(mpm).start();

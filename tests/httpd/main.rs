@@ -23,6 +23,7 @@ mod linkage;
 mod log_handler;
 mod logs;
 mod mounts;
+mod neighbours;
 mod overload;
 mod pythons;
 mod response_headers;
