@@ -66,4 +66,4 @@ pub use raw::{Answer, Client};
 pub use request::{Response, Site, get};
 pub use scratch::Scratch;
 pub use verdict::{Verdict, repetitions};
-pub use wait::eventually;
+pub use wait::{eventually, in_time};

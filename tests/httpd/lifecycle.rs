@@ -1,6 +1,6 @@
 //! Start, stop, restart and sudden death.
 
-use harness::{HELLO, Httpd, Load, Mpm, PROBE, Role, Site, alive, daemons, eventually, kill};
+use harness::{HELLO, Httpd, Load, Mpm, PROBE, Role, Site, alive, daemons, eventually, in_time, kill};
 use std::time::{Duration, Instant};
 
 fn daemon(site: &Httpd) -> u32 {
@@ -19,7 +19,7 @@ fn a_clean_stop_leaves_nothing_and_runs_exit_handlers() {
     let begun = Instant::now();
     let status = site.stop().expect("it stops");
     assert!(status.success(), "{status}");
-    assert!(begun.elapsed() < Duration::from_secs(4), "idle daemons end at once: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < in_time(Duration::from_secs(4)), "idle daemons end at once: {:?}", begun.elapsed());
     assert!(!both.into_iter().any(alive));
     assert_eq!(site.log.text().matches("goodbye").count(), 2);
     site.finish();
@@ -74,7 +74,7 @@ fn a_stop_ends_everything_within_shutdown_timeout() {
         std::thread::sleep(Duration::from_millis(300));
         let begun = Instant::now();
         assert!(site.stop().is_some());
-        assert!(begun.elapsed() < Duration::from_secs(4), "{mpm:?}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < in_time(Duration::from_secs(4)), "{mpm:?}: {:?}", begun.elapsed());
         assert!(site.processes().is_empty());
         for client in all {
             assert!(client.join().expect("a thread").map_or(true, |answer| answer.status == 503));
@@ -97,7 +97,7 @@ fn a_restart_waits_for_nobody() {
     assert!(stuck.join().expect("a thread").map_or(true, |answer| answer.status == 503));
     let pid = || site.try_request("GET", "/?os.getpid()", &[], b"").ok().filter(|answer| answer.status == 200);
     let next = eventually(Duration::from_secs(15), || pid().filter(|answer| answer.json() != first));
-    assert!(next.is_some() && begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(next.is_some() && begun.elapsed() < in_time(Duration::from_secs(5)), "{:?}", begun.elapsed());
     site.finish();
 }
 
@@ -132,7 +132,7 @@ fn kill_9_under_load_fails_only_what_that_process_was_executing() {
     assert!(kill(victim, libc::SIGKILL));
     let killed = Instant::now();
     let whole = daemons(&site, 2, Some(victim));
-    assert!(killed.elapsed() < Duration::from_secs(2), "whole again after {:?}", killed.elapsed());
+    assert!(killed.elapsed() < in_time(Duration::from_secs(2)), "whole again after {:?}", killed.elapsed());
     assert!(!whole.contains(&victim));
     let outcomes = load.stop();
     let failed: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_success()).collect();

@@ -153,7 +153,9 @@ fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     // As written: each line end takes two characters.
     assert!(length < 3 * LOG_BURST as usize, "{length}");
     let log = site.log.text();
-    assert_eq!(log.matches("what exceeds that is left out").count(), 1);
+    // Each time that there is room again the log says so before it has to leave out more: a busy machine takes longer than the flood needs room.
+    let (begun, over) = ("what exceeds that is left out", "bytes of log were left out");
+    assert!((1..=log.matches(over).count() + 1).contains(&log.matches(begun).count()), "{log}");
     // What is less than the bound is written again after a while.
     let back = eventually(Duration::from_secs(30), || {
         site.get("/?print('again')");
