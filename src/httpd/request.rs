@@ -441,6 +441,11 @@ impl<'r> Request<'r> {
         !self.rec().main.is_null()
     }
 
+    /// Whether its connection is one of several within the client's own (HTTP/2).
+    pub fn shares_connection(&self) -> bool {
+        !self.connection().master.is_null()
+    }
+
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub fn expects_continue(&self) -> bool {
         self.rec().expecting_100 != 0

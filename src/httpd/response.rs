@@ -32,6 +32,11 @@ pub fn status(r: &Request<'_>) -> u16 {
     u16::try_from(r.rec().status).unwrap_or(0)
 }
 
+/// How many bytes of content have been sent, as the filters have made them.
+pub fn sent(r: &Request<'_>) -> u64 {
+    u64::try_from(r.rec().bytes_sent).unwrap_or(u64::MAX)
+}
+
 /// Sets the status, with the reason that belongs to it.
 pub fn set_status_code(r: &mut Request<'_>, status: u16) {
     // SAFETY: S1.
@@ -231,6 +236,21 @@ impl ResponseBody {
         self.send(r)
     }
 
+    /// Keeps a copy of the whole content, for [`Self::send_whole`].
+    pub fn hold_whole(&mut self, r: &Request<'_>, data: &[&[u8]]) {
+        for piece in data.iter().filter(|d| !d.is_empty()) {
+            self.append_copy(r, piece);
+        }
+    }
+
+    /// Passes down what [`Self::hold_whole`] has kept, and the end.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    pub fn send_whole(&mut self, r: &mut Request<'_>) -> Result<(), Gone> {
+        self.pass(r, &[], Then::End)
+    }
+
     /// Has what was passed down with the end of the response sent at once, past the request's own filters: these are done with it.
     ///
     /// # Errors
@@ -287,13 +307,17 @@ impl ResponseBody {
     fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Result<(), Unsendable> {
         let mut content = vec![0; usize::try_from(piece.length).unwrap_or(0)];
         passed::read(file, piece.offset.unsigned_abs(), &mut content)?;
+        self.append_copy(r, &content);
+        Ok(())
+    }
+
+    fn append_copy(&mut self, r: &Request<'_>, content: &[u8]) {
         // SAFETY: S1; without a free function the bucket copies the bytes.
         unsafe {
             let allocator = (*r.rec().connection).bucket_alloc;
             let bucket = sys::apr_bucket_heap_create(content.as_ptr().cast(), content.len(), None, allocator);
             sys::wsgi_shim_append(self.brigade, bucket);
         }
-        Ok(())
     }
 
     /// Ends a response that is not whole so that no client takes it for a whole one: the chunked filter withholds its last chunk when

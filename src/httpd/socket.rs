@@ -15,8 +15,8 @@ pub fn of_client<'r>(r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
     // SAFETY: S1: a request has its connection, and the connection its socket, which stays open as long as the hook runs.
     unsafe {
         let connection = r.rec().connection;
-        let own = (*connection).master.is_null();
-        let found = own && sys::apr_os_sock_get(&raw mut fd, sys::ap_get_conn_socket(connection)) == 0;
+        let found =
+            !r.shares_connection() && sys::apr_os_sock_get(&raw mut fd, sys::ap_get_conn_socket(connection)) == 0;
         (found && fd >= 0).then(|| BorrowedFd::borrow_raw(fd))
     }
 }

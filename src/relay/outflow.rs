@@ -20,7 +20,7 @@ use super::{Client, Gone, Halt, Then, passed};
 const PIECE: usize = 64 << 10;
 
 /// What any connection takes that takes something: a third of the least buffer that Linux gives one which is established.
-const LEAST: usize = 16 << 10;
+pub const LEAST: usize = 16 << 10;
 
 /// Where what is kept is written, the first that there is: a disk, rather than memory, if possible.
 const FOLDERS: [&str; 2] = ["/var/tmp", "/tmp"];

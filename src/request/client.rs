@@ -20,7 +20,10 @@ use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Gone, Halt, Then, passed};
+use crate::relay::{Client, Gone, Halt, Then, outflow, passed};
+
+/// The longest content of a response that is small: any client whose connection takes something takes it at once.
+const SMALL: u64 = outflow::LEAST as u64;
 
 /// One request of a client, and the response on its way back.
 pub struct HttpClient<'c, 'r> {
@@ -42,6 +45,8 @@ pub struct HttpClient<'c, 'r> {
     ranges: bool,
     /// How many files wait to be passed down.
     waiting_files: usize,
+    /// Whether the whole response, a small one, is kept for [`Self::send_end`].
+    held: bool,
     /// Whether the request has a body.
     has_body: bool,
     body_broken: bool,
@@ -79,6 +84,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             begun: false,
             ranges: false,
             waiting_files: 0,
+            held: false,
             has_body,
             body_broken: false,
             body_failure: None,
@@ -174,14 +180,28 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
-    /// The response is whole. Apache is about to wait for the rest of the request's body, and would keep the end of the response until it has come.
+    /// The response is whole: what is still here of it, or of its end, is sent. A small one is written at once, so that Apache finds the client's next
+    /// request when it looks for it behind this one, and needs no other thread for it; and so is the end of one whose request has a body that was not
+    /// read, because Apache would keep it until the rest of that has come.
     /// This is the last thing that is done for a request: its client may send the next one at once, and that must not find the application in the
     /// midst of this one.
-    pub fn send_before_body(&mut self) {
-        if self.has_body && !self.body.has_ended() {
+    pub fn send_end(&mut self) {
+        let is_unread = self.has_body && !self.body.has_ended();
+        let is_small = std::mem::take(&mut self.held);
+        if is_small && self.response.send_whole(self.r).is_err() {
             // A client that is gone needs no answer.
+            return;
+        }
+        if is_unread || is_small && httpd::sent(self.r) <= SMALL && !outflow::is_blocked(self) {
             let _ = self.response.flush(self.r);
         }
+    }
+
+    /// Whether these pieces are the whole of a small response to a request that has its client's connection for itself.
+    fn is_small(&self, pieces: &[&[u8]]) -> bool {
+        let length: usize = pieces.iter().map(|p| p.len()).sum();
+        let is_whole = !self.response.passed() && self.waiting_files == 0;
+        is_whole && length as u64 <= SMALL && !self.r.is_part() && !self.r.shares_connection()
     }
 
     /// Counts content that is about to be sent.
@@ -292,6 +312,11 @@ impl Client for HttpClient<'_, '_> {
         }
         if !self.response.passed() && !self.ranges {
             httpd::answer_no_ranges(self.r);
+        }
+        if then == Then::End && self.is_small(pieces) {
+            self.response.hold_whole(self.r, pieces);
+            self.held = true;
+            return Ok(());
         }
         Ok(self.pass(pieces, then)?)
     }

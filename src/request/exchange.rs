@@ -117,6 +117,7 @@ fn run<'r>(
         Ok(_) => response::status(client.request()),
     };
     group.record.answered(status, start.elapsed());
+    send_end(&mut client, &answer, outcome);
     answer
 }
 
@@ -150,7 +151,9 @@ pub fn in_process<'r>(
         let r = client.request();
         put_request(request, &facts, wire_body(travel, body), |vars| environ.write_request(r, announced, vars));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
-        conclude(&mut client, environ, length, outcome)
+        let answer = conclude(&mut client, environ, length, outcome);
+        send_end(&mut client, &answer, outcome);
+        answer
     })
 }
 
@@ -214,14 +217,18 @@ fn conclude<'r>(
         variables::fill(client.request(), environ, length);
     }
     let answer = answer_to(client, outcome);
-    match answer {
-        Ok(Answer::Ok) if outcome == Outcome::Complete && *client.disposition() == Disposition::Send => {
-            client.send_before_body();
-        }
-        Ok(Answer::Ok) => {}
-        _ => client.leave_body(),
+    if !matches!(answer, Ok(Answer::Ok)) {
+        client.leave_body();
     }
     answer
+}
+
+/// Sends the end of a response that is whole, the last thing of all.
+fn send_end(client: &mut HttpClient<'_, '_>, answer: &Result<Answer, Refused>, outcome: Outcome) {
+    let is_own = matches!(answer, Ok(Answer::Ok)) && *client.disposition() == Disposition::Send;
+    if is_own && outcome == Outcome::Complete {
+        client.send_end();
+    }
 }
 
 fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {

@@ -15,6 +15,7 @@ const MODULES: [&str; 19] = [
     "alias",
     "deflate",
     "dir",
+    "dumpio",
     "env",
     "filter",
     "headers",

@@ -63,6 +63,12 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// The client as Apache's logs name it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.stream.get_ref().local_addr().map(|address| format!("[client {address}]")).unwrap_or_default()
+    }
+
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)

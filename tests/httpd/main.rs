@@ -25,6 +25,7 @@ mod logs;
 mod mounts;
 mod neighbours;
 mod overload;
+mod prompt_answers;
 mod pythons;
 mod response_headers;
 mod rolling;
