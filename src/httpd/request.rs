@@ -436,6 +436,26 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Says that the script is all but the last `rest` bytes of the file name, and that these follow it in the URL, if there is a regular file of that
+    /// name. Then Apache walks the directories for the script alone, and does not look for what cannot be below a file.
+    pub fn split_filename(&mut self, rest: usize) {
+        let length = self.filename().len() - rest;
+        // SAFETY: S1: the copy of the name and what APR finds out about it live in the request's pool.
+        unsafe {
+            let r = self.raw;
+            let whole = (*r).filename;
+            let script = sys::apr_pstrmemdup((*r).pool, whole, length);
+            if sys::apr_stat(&raw mut (*r).finfo, script, sys::APR_FINFO_MIN, (*r).pool) == 0
+                && (*r).finfo.filetype == sys::apr_filetype_e::APR_REG
+            {
+                (*r).filename = script;
+                (*r).path_info = whole.add(length);
+            } else {
+                (*r).finfo.filetype = sys::apr_filetype_e::APR_NOFILE;
+            }
+        }
+    }
+
     /// Whether this is a part of the response to another request (a subrequest).
     pub fn is_part(&self) -> bool {
         !self.rec().main.is_null()

@@ -35,6 +35,13 @@ pub fn filename(target: &[u8], uri: &[u8], alias: &[u8], taken: usize) -> Vec<u8
     [target, rest].concat()
 }
 
+/// Whether this is a path from a `/` on in which no segment is empty, but for the last, or goes elsewhere.
+pub fn is_plain_path(path: &[u8]) -> bool {
+    let Some(path) = path.strip_prefix(b"/") else { return false };
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    path.is_empty() || path.split(|b| *b == b'/').all(|segment| !matches!(segment, b"" | b"." | b".."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +67,16 @@ mod tests {
         ];
         for (uri, alias, taken) in rows {
             assert_eq!(prefix(uri.as_bytes(), alias.as_bytes()), taken, "{uri} {alias}");
+        }
+    }
+
+    #[test]
+    fn plain_paths_are_what_a_file_system_leaves_as_it_is() {
+        for path in ["/", "/a", "/a/", "/a/b.c/...", "/.a"] {
+            assert!(is_plain_path(path.as_bytes()), "{path}");
+        }
+        for path in ["", "a", "//", "/a//", "//a", "/a//b", "/.", "/./", "/a/../b", "/.."] {
+            assert!(!is_plain_path(path.as_bytes()), "{path}");
         }
     }
 

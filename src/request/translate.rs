@@ -26,7 +26,16 @@ pub fn translate_name(r: &mut Request<'_>) -> Answer {
     r.notes_mut().set(NOTE, number);
     r.notes_mut().set(c"alias-forced-type", c"wsgi-script");
     r.map_to(&filename, c"wsgi-script");
+    if let Some(rest) = behind_script(&settings.aliases[index], &filename) {
+        r.split_filename(rest.len());
+    }
     Answer::Ok
+}
+
+/// What follows the alias's own target in a file name, if that may be a script and Apache would leave the rest as it is.
+fn behind_script<'f>(entry: &Alias, filename: &'f [u8]) -> Option<&'f [u8]> {
+    let target = matches!(entry.pattern, Pattern::Prefix(_)).then(|| entry.target.as_bytes())?;
+    filename.strip_prefix(target).filter(|rest| alias::is_plain_path(rest))
 }
 
 fn filename(r: &Request<'_>, entry: &Alias, uri: &[u8]) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// Apache's own modules that the tests need; one that is compiled in has no file and is not loaded.
-const MODULES: [&str; 19] = [
+const MODULES: [&str; 20] = [
     "unixd",
     "authn_core",
     "authz_core",

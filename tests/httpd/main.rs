@@ -29,6 +29,7 @@ mod prompt_answers;
 mod pythons;
 mod response_headers;
 mod rolling;
+mod script_walk;
 mod scripts;
 mod server_metrics;
 mod sockets;
