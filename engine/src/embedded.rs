@@ -23,15 +23,15 @@ use crate::ffi::scoreboard::Scoreboard;
 use crate::gateway;
 use crate::gateway::runner::Runner;
 use crate::interpreters::Interpreters;
-use crate::log::record::{self, Way};
+use crate::log::record::{self, Destination};
 use crate::log::traceback;
 use crate::moments::Moments;
 use crate::process::Process;
 use crate::process::forked;
 use crate::process::recorder::Recorder;
-use crate::request::exchange::{Exchange, Gone, InputError};
 use crate::request::response_head::Head;
 use crate::request::route;
+use crate::request::transport::{Gone, InputError, Transport};
 
 /// Why an Apache child has no Python.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub(crate) enum BeginError {
 /// # Errors
 /// [`BeginError`]; then requests cannot be served.
 pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, logger: Logger) -> Result<(), BeginError> {
-    record::leave_by(Way::Apache(logger));
+    record::set_destination(Destination::Apache(logger));
     let settings = Daemon::from_bytes(settings)?;
     record::limit(settings.log_level);
     fork::begin_as_guest()?;
@@ -69,7 +69,7 @@ pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
     let destroy = process.settings.destroy_interpreter;
     let clean = attach::detach(py, || {
-        daemon::say_farewell(process, "");
+        daemon::publish_process_stopping(process, "");
         destroy && daemon::end_interpreters(process)
     });
     if destroy && !clean {
@@ -86,20 +86,21 @@ pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
     let (Ok(route), Ok(request)) = (route::in_full(route), wire::Request::decode(request)) else { return false };
     let interpreter = match Interpreters::get().of(&route) {
         Ok(interpreter) => interpreter,
-        Err(none) => return host.take(Kind::Fail, &Fail { status: none.status() }.to_bytes(), None),
+        Err(none) => return host.send_frame(Kind::Fail, &Fail { status: none.status() }.to_bytes(), None),
     };
     let moments = Moments::new(&request.facts);
     THREAD.with(|thread| {
         let number = *thread.get_or_init(|| THREADS.fetch_add(1, Ordering::Relaxed) + 1);
-        let caller = Caller { number, request_rec: host.request_rec() };
+        let thread_of_apache = ApacheThread { number, request_rec: host.request_rec() };
         let served = attach::with(interpreter.handle, |py| {
-            let exchange = Box::new(Call { host, queued: Vec::with_capacity(FRAMES), unflushed: false, gone: false });
-            let served = gateway::execute(py, interpreter, &caller, &route, request, moments, exchange);
+            let transport =
+                Box::new(HostTransport { host, queued: Vec::with_capacity(FRAMES), unflushed: false, gone: false });
+            let served = gateway::execute(py, interpreter, &thread_of_apache, &route, request, moments, transport);
             forked::must_not_come_back();
             served
         });
         // What the application has left goes to Apache when others may run Python already: a client can be slow.
-        let call = served.and_then(|(_, exchange)| exchange.into_any().downcast::<Call>().ok());
+        let call = served.and_then(|(_, transport)| transport.into_any().downcast::<HostTransport>().ok());
         let Some(mut call) = call else { return false };
         // That the client is gone Apache knows by itself.
         let _ = call.hand_over();
@@ -118,12 +119,12 @@ thread_local! {
 }
 
 /// A thread of Apache with a request.
-struct Caller {
+struct ApacheThread {
     number: u32,
     request_rec: Option<RequestRec>,
 }
 
-impl Runner for Caller {
+impl Runner for ApacheThread {
     fn number(&self) -> u32 {
         self.number
     }
@@ -145,8 +146,8 @@ struct Queued {
     descriptor: Option<OwnedFd>,
 }
 
-/// The request's exchange with Apache: what is queued goes over when it may block, because Apache waits for slow clients.
-struct Call {
+/// The request's transport with Apache: what is queued goes over when it may block, because Apache waits for slow clients.
+struct HostTransport {
     host: Host,
     queued: Vec<Queued>,
     /// Whether Apache has been given content that it may still keep back.
@@ -154,7 +155,7 @@ struct Call {
     gone: bool,
 }
 
-impl Call {
+impl HostTransport {
     fn queue(&mut self, kind: Kind, payload: Vec<u8>, descriptor: Option<OwnedFd>) {
         if !self.gone {
             self.queued.push(Queued { kind, payload, descriptor });
@@ -167,7 +168,7 @@ impl Call {
         }
         for Queued { kind, payload, descriptor } in self.queued.drain(..) {
             // Records do not depend on the client.
-            if (!self.gone || kind == Kind::Log) && !self.host.take(kind, &payload, descriptor) {
+            if (!self.gone || kind == Kind::Log) && !self.host.send_frame(kind, &payload, descriptor) {
                 self.gone = true;
             }
         }
@@ -175,7 +176,7 @@ impl Call {
     }
 }
 
-impl Exchange for Call {
+impl Transport for HostTransport {
     fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) {
         let mut payload = Vec::with_capacity(128);
         put_headers(&mut payload, headers.iter().map(|(name, value)| (&**name, &**value)));
@@ -196,7 +197,7 @@ impl Exchange for Call {
     fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
         self.hand_over()?;
         if !content.is_empty() {
-            self.gone = !self.host.take(Kind::Data, content, None);
+            self.gone = !self.host.send_frame(Kind::Data, content, None);
             self.unflushed = true;
         }
         if self.gone { Err(Gone) } else { Ok(()) }
@@ -242,10 +243,10 @@ impl Exchange for Call {
         Ok(true)
     }
 
-    fn pull(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
+    fn pull(&mut self, max: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
         // What the client has to see before it sends more goes out first.
         self.flush(true).map_err(|Gone| InputError::Gone)?;
-        match self.host.pull(most) {
+        match self.host.pull(max) {
             Some((Kind::Body, data)) => {
                 into.extend_from_slice(data);
                 Ok(true)

@@ -5,7 +5,7 @@
 //! * `daemon`: the life of a daemon process. `workers`: its threads; requests come in over the wire.
 //! * `interpreters`: all interpreters of the process.
 //! * `gateway`: one request, and the objects it consists of. `api`: what applications import.
-//! * `request`: what a request is, on bytes, behind the trait of `request::exchange`.
+//! * `request`: what a request is, on bytes, behind the trait of `request::transport`.
 //! * `interpreter`: one interpreter. `process`: what the whole process shares. `log`: what is logged outside of requests.
 //! * `metrics`: what requests have cost. `ffi`: the only unsafe code but that of `entry`.
 //! * `fuzz`: what is fuzzed of all this.

@@ -52,7 +52,7 @@ pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<
     match request::current() {
         Some(request) => request.record(py, record),
         None => {
-            order::settle(py);
+            order::await_log(py);
             record::write_attached(py, record, interpreter.map(Interpreter::application_group), None);
         }
     }

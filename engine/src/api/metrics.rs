@@ -39,7 +39,7 @@ pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("cpu_utilization", rate(cpu[0].1 + cpu[1].1))?;
     set.put("cpu_time", rate(cpu[0].1 + cpu[1].1))?;
     set.put("memory_rss", ffi::memory())?;
-    set.put("memory_max_rss", ffi::most_memory())?;
+    set.put("memory_max_rss", ffi::max_memory())?;
 
     let threads = interval.workers.len();
     let elapsed = seconds(process.metrics.elapsed().into_iter());
@@ -58,13 +58,13 @@ pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     }
     set.put("gil_wait_count", interval.gil_waits)?;
     for (name, phase) in PHASES.iter().zip(&interval.phases) {
-        let (least, most) = phase.extremes();
+        let (min, max) = phase.extremes();
         // Requests of an Apache child itself have no such phases.
         let absent = process.is_embedded() && matches!(*name, "queue" | "daemon");
-        let (least, most) = if absent { (None, None) } else { (least, most) };
+        let (min, max) = if absent { (None, None) } else { (min, max) };
         set.put(&format!("{name}_time"), (!absent).then(|| phase.mean()))?;
-        set.put(&format!("{name}_time_min_us"), least)?;
-        set.put(&format!("{name}_time_max_us"), most)?;
+        set.put(&format!("{name}_time_min_us"), min)?;
+        set.put(&format!("{name}_time_max_us"), max)?;
         let buckets = if absent { vec![0; BUCKETS] } else { phase.buckets.to_vec() };
         set.put(&format!("{name}_time_buckets"), buckets)?;
     }
@@ -96,7 +96,7 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("request_count", process.metrics.finished.load(Ordering::Relaxed))?;
     set.put("request_busy_time", totals.iter().map(|t| t.busy.as_secs_f64()).sum::<f64>())?;
     set.put("memory_rss", ffi::memory())?;
-    set.put("memory_max_rss", ffi::most_memory())?;
+    set.put("memory_max_rss", ffi::max_memory())?;
     set.put("cpu_user_time", user.as_secs_f64())?;
     set.put("cpu_system_time", system.as_secs_f64())?;
     set.put("cpu_time", (user + system).as_secs_f64())?;

@@ -35,8 +35,8 @@ impl Functions {
         Self { interpreter: OnceLock::new() }
     }
 
-    /// Tells them their interpreter.
-    pub(crate) fn settle(&self, interpreter: &'static Interpreter) {
+    /// Says which interpreter they belong to.
+    pub(crate) fn set_interpreter(&self, interpreter: &'static Interpreter) {
         // Set once, while the interpreter is set up.
         let _ = self.interpreter.set(interpreter);
     }

@@ -1,4 +1,4 @@
-//! Work that needs an interpreter's lock and must not hold up the main thread, which has to notice when nobody gives the lock back.
+//! Work that needs a GIL and must not hold up the main thread, which has to notice when nobody gives the GIL back.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -16,51 +16,51 @@ use crate::process::thread;
 use crate::workers::activity::{self, Busy};
 
 /// One piece of work.
-pub(crate) enum Errand {
+pub(crate) enum BackgroundTask {
     /// Publish `process_signal` in all interpreters.
     Signal(i32),
     /// Raise `RequestTimeout` in this worker, if it still serves that request.
     Interrupt(usize, Busy),
 }
 
-/// The way to the thread that does them, in order.
-pub(crate) struct Errands(Sender<Errand>);
+/// Sends tasks to the background thread, which runs them in order.
+pub(crate) struct Background(Sender<BackgroundTask>);
 
-impl Errands {
-    /// A thread for errands, with a stack of so many bytes; 0: as large as the system's.
+impl Background {
+    /// Starts the background thread, with a stack of so many bytes; 0: as large as the system's.
     ///
     /// # Errors
     /// If there can be no more threads.
     pub(crate) fn start(stack_size: u64) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        thread::builder("errands", stack_size).spawn(move || run(&receiver))?;
+        thread::builder("background", stack_size).spawn(move || run(&receiver))?;
         Ok(Self(sender))
     }
 
-    /// Adds one.
-    pub(crate) fn send(&self, errand: Errand) {
+    /// Adds a task.
+    pub(crate) fn send(&self, task: BackgroundTask) {
         // The thread ends only with the process.
-        let _ = self.0.send(errand);
+        let _ = self.0.send(task);
     }
 }
 
-fn run(errands: &Receiver<Errand>) {
-    while let Ok(errand) = errands.recv() {
-        crate::ffi::guard::catch("an errand", || carry_out(errand));
+fn run(tasks: &Receiver<BackgroundTask>) {
+    while let Ok(task) = tasks.recv() {
+        crate::ffi::guard::catch("a background task", || carry_out(task));
     }
 }
 
-fn carry_out(errand: Errand) {
+fn carry_out(task: BackgroundTask) {
     let process = Process::get();
-    match errand {
-        Errand::Signal(number) => {
+    match task {
+        BackgroundTask::Signal(number) => {
             let name = if number == libc::SIGHUP { "SIGHUP" } else { "SIGUSR2" };
             for interpreter in Interpreters::get().all() {
                 let publish = |py: Python<'_>| events::process_signal(py, interpreter, name, number);
                 Interpreters::get().visit(interpreter, publish);
             }
         }
-        Errand::Interrupt(worker, busy) => {
+        BackgroundTask::Interrupt(worker, busy) => {
             Interpreters::get().visit(busy.place.interpreter, |py| interrupt(py, process, worker, &busy));
         }
     }
@@ -76,7 +76,7 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
     // Where it is now, not where it will be with the exception. This may let it go on.
     let stack = stack(py, busy).unwrap_or_else(|error| traceback::describe(py, &error));
     let what = process.recorder.describe(worker as u32 + 1);
-    // The worker needs the interpreter's lock to go on to another request, and we have it.
+    // The worker needs the GIL to go on to another request, and we have it.
     if serves_it() {
         object::set_async_exception(py, busy.place.thread, Some(busy.place.interpreter.request_timeout.bind(py)));
         let group = String::from_utf8_lossy(&process.settings.group);

@@ -62,7 +62,7 @@ pub(crate) fn ends_by_force(process: &Process) {
 /// Writes the stacks of the main interpreter and of all others that a noted thread is in, whoever holds their GILs.
 fn write_stacks_by_signal(process: &Process) {
     signal_thread(this_thread(), STACKS_SIGNAL);
-    let main = Interpreters::get().main().map(Interpreter::number);
+    let main = Interpreters::get().main().map(Interpreter::id);
     let mut told: Vec<u64> = main.into_iter().collect();
     for activity in process.recorder.activities() {
         if !told.contains(&activity.interpreter) {

@@ -1,4 +1,5 @@
-//! Who watches over a daemon process: hears the supervisor, signals and the monitor, and takes the process from stage to stage.
+//! The main loop of a daemon process. Handles messages of the supervisor, signals and what the monitor finds, and takes the process from stage to stage.
+//! Never takes a GIL, so that it always answers.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::{Drain, Reason};
 use wsgi_wire::record::Level;
 
-use crate::daemon::background::{Errand, Errands};
+use crate::daemon::background::{Background, BackgroundTask};
 use crate::daemon::control::{Control, Order};
 use crate::daemon::last_words;
 use crate::daemon::monitor::Monitor;
@@ -26,14 +27,14 @@ const ORPHANED: Duration = Duration::from_secs(60);
 /// How often it looks whether another process has taken its place.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The main thread while the process serves: never takes the interpreter's lock, so that it always answers.
-pub(crate) struct Steward {
+/// What the main thread has in hand while the process serves.
+pub(crate) struct MainLoop {
     process: &'static Process,
     /// `None` once the supervisor is gone.
     control: Option<Control>,
     signals: Unshared,
     poller: &'static Poller,
-    errands: Errands,
+    background: Background,
     monitor: Monitor,
     /// Whether a successor has been asked for.
     retiring: bool,
@@ -65,14 +66,14 @@ impl Draining {
     }
 }
 
-impl Steward {
-    /// The steward of a process that serves.
+impl MainLoop {
+    /// The main loop of a process that serves.
     pub(crate) fn new(
         process: &'static Process,
         control: Control,
         signals: Unshared,
         poller: &'static Poller,
-        errands: Errands,
+        background: Background,
         monitor: Monitor,
     ) -> Self {
         Self {
@@ -80,7 +81,7 @@ impl Steward {
             control: Some(control),
             signals,
             poller,
-            errands,
+            background,
             monitor,
             retiring: false,
             draining: None,
@@ -88,10 +89,10 @@ impl Steward {
         }
     }
 
-    /// Watches over the process until it has to end, and says why.
-    pub(crate) fn watch(mut self) -> Reason {
+    /// Runs until the process has to end, and returns why.
+    pub(crate) fn run(mut self) -> Reason {
         loop {
-            let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.errands);
+            let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.background);
             self.wait(next);
             self.process.lifecycle.awake();
             self.take_orders();
@@ -167,8 +168,8 @@ impl Steward {
         }
     }
 
-    /// Without a supervisor: another one, which does not know us, says in our page that we may leave as soon as it has processes of its own. If none comes, or Apache
-    /// itself has gone, nobody needs us.
+    /// After the supervisor is lost, serves until a new one marks the page of this process as replaced, until Apache is gone, or until [`ORPHANED`] has
+    /// passed.
     fn look_for_supervisor(&mut self) {
         let Some(deadline) = self.orphaned.filter(|_| self.draining.is_none()) else { return };
         let apache = i32::try_from(self.process.settings.apache).ok().and_then(Pid::from_raw);
@@ -198,7 +199,7 @@ impl Steward {
                 }
                 libc::SIGUSR1 => self.process.lifecycle.retire(Reason::GracefulSignal),
                 libc::SIGXCPU => self.process.lifecycle.drain(Reason::CpuTimeLimit),
-                number => self.errands.send(Errand::Signal(number)),
+                number => self.background.send(BackgroundTask::Signal(number)),
             }
         }
     }
@@ -214,7 +215,7 @@ impl Steward {
         }
         if let Some(control) = &self.control {
             // That the supervisor is gone shows when its socket is looked at.
-            let _ = control.retiring(reason, self.process.holding.is_holding());
+            let _ = control.retiring(reason, self.process.hold.is_holding());
         }
     }
 

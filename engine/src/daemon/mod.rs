@@ -23,9 +23,9 @@ use wsgi_wire::record::Level;
 use wsgi_wire::settings::{Daemon, Preload};
 
 use crate::api::events;
-use crate::daemon::background::Errands;
+use crate::daemon::background::Background;
 use crate::daemon::control::{Control, Lost};
-use crate::daemon::main_loop::Steward;
+use crate::daemon::main_loop::MainLoop;
 use crate::daemon::monitor::Monitor;
 use crate::ffi::runtime::version;
 use crate::ffi::scoreboard::Scoreboard;
@@ -33,12 +33,12 @@ use crate::ffi::{attach, guard, process as ffi};
 use crate::gateway::script;
 use crate::interpreter::Interpreter;
 use crate::interpreters::Interpreters;
-use crate::log::record::{self, Way};
+use crate::log::record::{self, Destination};
 use crate::log::traceback;
 use crate::metrics::Metrics;
 use crate::process::Process;
 use crate::process::lifecycle::{Lifecycle, Stage};
-use crate::process::limits::{self, Limits};
+use crate::process::limits::{self, ProcessLimits};
 use crate::process::recorder::Recorder;
 use crate::process::thread;
 use crate::process::watch::Watch;
@@ -95,7 +95,7 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
-    record::leave_by(Way::Supervisor(inherited(RECORDS)?.into()));
+    record::set_destination(Destination::Supervisor(inherited(RECORDS)?.into()));
     fork::begin()?;
     let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
     let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);
@@ -123,7 +123,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         );
     }
     let secret = settings.secret;
-    let limits = Limits::new(&settings, secret);
+    let limits = ProcessLimits::new(&settings, secret);
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
     ffi::unblock_signals();
     let process = Process::begin(begin(settings, page, scoreboard, recorder, secret)?);
@@ -141,7 +141,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
     let poller: &'static Poller = Box::leak(Box::new(poller));
     activity::prepare(settings.threads);
-    let errands = Errands::start(settings.stack_size)?;
+    let background = Background::start(settings.stack_size)?;
     let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
     control.ready(failures)?;
@@ -150,7 +150,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
 
     let clean = attach::detach(py, || {
         let monitor = Monitor::new(limits, probe);
-        let reason = Steward::new(process, control, signals, poller, errands, monitor).watch();
+        let reason = MainLoop::new(process, control, signals, poller, background, monitor).run();
         finish(process, poller, workers, reason)
     });
     if !settings.destroy_interpreter {
@@ -173,7 +173,7 @@ pub(crate) fn begin(
     recorder: Recorder,
     seed: u64,
 ) -> std::io::Result<Process> {
-    for sentence in unsupported::vain(&settings, version()) {
+    for sentence in unsupported::ignored_settings(&settings, version()) {
         record::process(Level::Warn, &sentence);
     }
     let limit = (settings.maximum_requests > 0).then(|| limits::with_jitter(settings.maximum_requests, seed));
@@ -182,7 +182,7 @@ pub(crate) fn begin(
         scoreboard,
         recorder,
         lifecycle: Lifecycle::new()?,
-        holding: Default::default(),
+        hold: Default::default(),
         watch: Watch::new(limit),
         metrics: Metrics::new(settings.threads as usize),
         advised: Default::default(),
@@ -261,7 +261,7 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
     process.page.leave();
     start_reaper(process.settings.shutdown_timeout);
     poller.close();
-    say_farewell(process, reason.name());
+    publish_process_stopping(process, reason.name());
     for worker in workers {
         // A worker that panicked has logged it.
         let _ = worker.join();
@@ -270,8 +270,8 @@ fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()
 }
 
 /// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
-pub(crate) fn say_farewell(process: &'static Process, reason: &str) {
-    thread::run("farewell", process.settings.stack_size, || {
+pub(crate) fn publish_process_stopping(process: &'static Process, reason: &str) {
+    thread::run("shutdown", process.settings.stack_size, || {
         for interpreter in Interpreters::get().all() {
             let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
             process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);

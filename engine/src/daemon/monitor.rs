@@ -8,19 +8,19 @@ use std::time::{Duration, Instant};
 use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 
-use crate::daemon::background::{Errand, Errands};
+use crate::daemon::background::{Background, BackgroundTask};
 use crate::ffi::process::memory;
 use crate::interpreter::advice;
 use crate::interpreters::Interpreters;
 use crate::log::record;
 use crate::process::Process;
-use crate::process::limits::{Action, Facts, Limits, Phase, Running, judge};
+use crate::process::limits::{Action, Facts, Phase, ProcessLimits, Running, judge};
 use crate::workers::activity::{self, Activity, Busy};
 
 /// How long the monitor sleeps at most while there are requests.
 const TICK: Duration = Duration::from_secs(1);
 
-/// While there are requests, takes and gives back the interpreters' locks, so that the monitor can see whether that is possible. Runs on a thread of
+/// While there are requests, takes and gives back the GILs, so that the monitor can see whether that is possible. Runs on a thread of
 /// its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
 pub(crate) fn probe(process: &Process, every: Duration) {
     let watch = &process.watch;
@@ -28,17 +28,17 @@ pub(crate) fn probe(process: &Process, every: Duration) {
         while watch.is_asleep() {
             std::thread::park();
         }
-        for interpreter in Interpreters::get().locks() {
+        for interpreter in Interpreters::get().one_per_gil() {
             Interpreters::get().visit(interpreter, |_py| ());
         }
-        watch.locks_are_free();
+        watch.gils_are_free();
         std::thread::sleep(every);
     }
 }
 
 /// The monitor's view of the process.
 pub(crate) struct Monitor {
-    limits: Limits,
+    limits: ProcessLimits,
     /// The thread of [`probe`].
     probe: Option<Thread>,
     /// Since when the process has been awake: what the probe has seen before means nothing.
@@ -49,7 +49,7 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     /// A monitor for these limits.
-    pub(crate) fn new(limits: Limits, probe: Option<Thread>) -> Self {
+    pub(crate) fn new(limits: ProcessLimits, probe: Option<Thread>) -> Self {
         let now = Instant::now();
         Self { limits, probe, awake_since: now, memory_looked: now, memory: 0 }
     }
@@ -95,20 +95,20 @@ impl Monitor {
     }
 
     /// Looks around and does what is due. When something may be due next.
-    pub(crate) fn look(&mut self, process: &Process, leaving: bool, errands: &Errands) -> Option<Instant> {
+    pub(crate) fn look(&mut self, process: &Process, leaving: bool, background: &Background) -> Option<Instant> {
         loop {
             let (action, next) = self.judge(process, leaving);
             let Some(action) = action else { return next };
             match action {
                 Action::Interrupt(worker, since) => {
                     let interrupted = Phase::Interrupted(Instant::now());
-                    let interrupt = |busy: &Busy| errands.send(Errand::Interrupt(worker, busy.clone()));
+                    let interrupt = |busy: &Busy| background.send(BackgroundTask::Interrupt(worker, busy.clone()));
                     Self::change(worker, since, interrupted, interrupt);
                 }
                 Action::GiveUp(worker, since) => {
                     // If the answer has begun, it is the worker's to end.
                     let answer = |busy: &Busy| {
-                        busy.reply.fail(504);
+                        busy.right.fail(504);
                     };
                     if Self::change(worker, since, Phase::GivenUp, answer) {
                         process.lifecycle.drain(Reason::RequestTimeout);
@@ -145,7 +145,7 @@ impl Monitor {
             leaving,
             running: &running,
             unloaded_since: watch.unloaded_since(),
-            lock_free: watch.lock_free().map(|free| free.max(self.awake_since)).filter(|_| needed),
+            gil_free: watch.gil_free().map(|free| free.max(self.awake_since)).filter(|_| needed),
             last_activity: watch.last_activity(),
             memory: self.memory,
         };
@@ -164,8 +164,8 @@ fn answer_all() {
     for activity in activity::all() {
         if let Some(busy) = activity.busy().as_mut() {
             match busy.phase {
-                Phase::Waiting => busy.reply.reject(),
-                _ => busy.reply.fail(502),
+                Phase::Waiting => busy.right.reject(),
+                _ => busy.right.fail(502),
             };
             busy.phase = Phase::GivenUp;
         }

@@ -67,7 +67,7 @@ static EARLY_DEFINITION: Definition = definition(EARLY_SLOTS.0.get().cast());
 #[allow(non_snake_case, reason = "CPython finds the module by this name")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn PyInit__engine() -> *mut ffi::PyObject {
-    let definition = if runtime::version() >= interpreter::OWN_LOCKS_SINCE { &DEFINITION } else { &EARLY_DEFINITION };
+    let definition = if runtime::version() >= interpreter::OWN_GIL_SINCE { &DEFINITION } else { &EARLY_DEFINITION };
     // SAFETY: the definition lives for ever; initialisation happens in phases, so nothing else is done here.
     unsafe { ffi::PyModuleDef_Init(definition.0.get()) }
 }

@@ -30,7 +30,7 @@ impl Host {
     }
 
     /// Hands one frame over; `false` when nobody waits for the response any more. May block.
-    pub(crate) fn take(&self, kind: Kind, payload: &[u8], descriptor: Option<OwnedFd>) -> bool {
+    pub(crate) fn send_frame(&self, kind: Kind, payload: &[u8], descriptor: Option<OwnedFd>) -> bool {
         let descriptor = descriptor.map_or(-1, IntoRawFd::into_raw_fd);
         // SAFETY: the host lives as long as the request; the descriptor is the callee's from here on.
         unsafe { ((*self.0).take)((*self.0).request, kind as u8, View::of(payload), descriptor) == 0 }
@@ -38,16 +38,16 @@ impl Host {
 
     /// Sends what has been handed over to the client; `false` when nobody waits for it any more. May block.
     pub(crate) fn flush(&self) -> bool {
-        // SAFETY: as in `take`.
+        // SAFETY: as in `send_frame`.
         unsafe { ((*self.0).flush)((*self.0).request) == 0 }
     }
 
     /// Reads a piece of the request body: the frame that would answer a `Pull`. Blocks.
-    pub(crate) fn pull(&mut self, most: u32) -> Option<(Kind, &[u8])> {
+    pub(crate) fn pull(&mut self, max: u32) -> Option<(Kind, &[u8])> {
         let mut view = View::of(&[]);
-        // SAFETY: as in `take`; the view is valid until the next call, which needs this exclusive reference back.
+        // SAFETY: as in `send_frame`; the view is valid until the next call, which needs this exclusive reference back.
         let (kind, payload) = unsafe {
-            let kind = ((*self.0).pull)((*self.0).request, most, &mut view);
+            let kind = ((*self.0).pull)((*self.0).request, max, &mut view);
             (kind, std::slice::from_raw_parts(view.start, view.length))
         };
         Some((Kind::try_from(u8::try_from(kind).ok()?).ok()?, payload))
@@ -56,7 +56,7 @@ impl Host {
     /// A variable of mod_ssl, if there is one of this name.
     pub(crate) fn ssl_variable(&mut self, name: &[u8]) -> Option<&[u8]> {
         let mut view = View::of(&[]);
-        // SAFETY: as in `take`; the view is valid until the next call, which needs this exclusive reference back.
+        // SAFETY: as in `send_frame`; the view is valid until the next call, which needs this exclusive reference back.
         unsafe {
             let found = ((*self.0).ssl_variable)((*self.0).request, View::of(name), &mut view) != 0;
             found.then(|| std::slice::from_raw_parts(view.start, view.length))

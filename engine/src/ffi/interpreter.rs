@@ -9,12 +9,12 @@ use super::attach::{self, Handle};
 use super::guard::catch;
 use super::runtime::symbol;
 
-/// The first version whose sub-interpreters can have locks of their own (PEP 684).
-pub(crate) const OWN_LOCKS_SINCE: (u32, u32) = (3, 12);
+/// The first version whose sub-interpreters can have GILs of their own (PEP 684).
+pub(crate) const OWN_GIL_SINCE: (u32, u32) = (3, 12);
 
 /// Whose lock a sub-interpreter runs under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lock {
+pub(crate) enum Gil {
     /// The main interpreter's, and its allocator: the legacy configuration, which every extension module accepts.
     Shared,
     /// Its own: CPython's isolated configuration, without daemon threads, `os.fork` and `os.exec`, and with a check of extension modules.
@@ -32,15 +32,15 @@ pub(crate) struct SubInterpreter {
 unsafe impl Send for SubInterpreter {}
 
 /// Makes a sub-interpreter. Called on a thread that is attached to nothing. `None` if CPython could not.
-pub(crate) fn create(main: Handle, lock: Lock) -> Option<SubInterpreter> {
+pub(crate) fn create(main: Handle, gil: Gil) -> Option<SubInterpreter> {
     attach::with(main, |py| {
         // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens. From CPython 3.12 a swap
         // gives up the lock of the one interpreter and takes that of the other.
         unsafe {
             let outer = ffi::PyThreadState_Get();
-            let first = match lock {
-                Lock::Shared => ffi::Py_NewInterpreter(),
-                Lock::Own => new_isolated(),
+            let first = match gil {
+                Gil::Shared => ffi::Py_NewInterpreter(),
+                Gil::Own => new_isolated(),
             };
             let made = (!first.is_null()).then(|| SubInterpreter { handle: Handle::of(first), first });
             if made.is_some() {

@@ -1,6 +1,6 @@
 //! The only place that touches CPython's C API and raw memory. Above it everything is safe code.
 //!
-//! * [`attach`]: which interpreter's lock a thread holds; the only maker of `Python` tokens besides [`guard`].
+//! * [`attach`]: which GIL a thread holds; the only maker of `Python` tokens besides [`guard`].
 //! * [`guard`]: the way in for every function that CPython calls.
 //! * [`class`]: Python types written in Rust, one heap type per interpreter.
 //! * [`owned`]: references that outlive an attach.

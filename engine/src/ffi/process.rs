@@ -175,7 +175,7 @@ pub(crate) fn process_cpu() -> (Duration, Duration) {
 }
 
 /// The most memory that the process has ever had resident, in bytes.
-pub(crate) fn most_memory() -> u64 {
+pub(crate) fn max_memory() -> u64 {
     usage(libc::RUSAGE_SELF).ru_maxrss as u64 * 1024
 }
 

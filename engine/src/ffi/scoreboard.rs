@@ -11,7 +11,7 @@ use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content, Word};
 
 /// How long an answer may take: an idle Apache child gives it within a millisecond.
-const PATIENCE: Duration = Duration::from_secs(2);
+const SCOREBOARD_WAIT: Duration = Duration::from_secs(2);
 
 /// When to ask again: the child that was to answer may have ended.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -80,7 +80,7 @@ impl Scoreboard {
 
 impl SharedBoard {
     fn fetch(&self) -> Option<Content> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SCOREBOARD_WAIT;
         let before = self.board.published();
         loop {
             (self.ask)();

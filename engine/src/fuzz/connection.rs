@@ -10,8 +10,8 @@ use wsgi_wire::request::{Body as RequestBody, Hello, Request};
 use wsgi_wire::response::{End, Reject};
 
 use crate::fuzz::socket::{LONGEST, socket};
-use crate::request::exchange::Exchange;
 use crate::request::response_head::Head;
+use crate::request::transport::Transport;
 use crate::workers::connection::{Broken, Connection};
 
 /// The secret of the process that is spoken to.

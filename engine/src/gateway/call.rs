@@ -1,4 +1,4 @@
-//! The answer to one request: the environ, the call of the application, the iteration over what it returns, and what becomes of exceptions.
+//! The call of the application for one request: its environ, the call, the iteration over what it returns, and what becomes of exceptions.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::gateway::errors;
 use crate::gateway::file_wrapper::{self, FileWrapper};
 use crate::gateway::input::Input;
 use crate::gateway::runner::Runner;
-use crate::gateway::script::{self, Unavailable, Wanted};
+use crate::gateway::script::{self, Unavailable, WantedScript};
 use crate::gateway::start_response::Adapter;
 use crate::interpreter::active::Entry;
 use crate::interpreter::advice;
@@ -32,7 +32,7 @@ use crate::request::Request;
 use crate::request::output::{self, Failed};
 use crate::request::route::Route;
 
-/// How answering went.
+/// How the call went.
 pub(crate) enum Outcome {
     /// The response is out, all of it or as much as will be.
     Answered(End),
@@ -68,8 +68,8 @@ impl From<Failed> for Stop {
     }
 }
 
-/// A request being answered.
-pub(crate) struct Answer<'a, 'py> {
+/// A request whose application is being called.
+pub(crate) struct Call<'a, 'py> {
     py: Python<'py>,
     runner: &'a dyn Runner,
     request: &'a Arc<Request>,
@@ -77,8 +77,8 @@ pub(crate) struct Answer<'a, 'py> {
     facts: wire::Facts,
 }
 
-impl<'a, 'py> Answer<'a, 'py> {
-    /// The answer to a request that nothing has been done for yet.
+impl<'a, 'py> Call<'a, 'py> {
+    /// The call for a request that nothing has been done for yet.
     pub(crate) fn new(
         py: Python<'py>,
         runner: &'a dyn Runner,
@@ -90,13 +90,13 @@ impl<'a, 'py> Answer<'a, 'py> {
     }
 
     /// Loads the script if need be, calls the application and sends what it returns, all but the end.
-    pub(crate) fn give(&mut self, route: &Route, vars: wire::Vars<'_>) -> Outcome {
+    pub(crate) fn execute(&mut self, route: &Route, vars: wire::Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let resource = || {
             let file = |(name, value)| (name == Name::Known(names::SCRIPT_FILENAME)).then_some(value);
             vars.clone().flatten().find_map(file).or_else(|| route.vars().ok()?.flatten().find_map(file))
         };
-        let wanted = Wanted {
+        let wanted = WantedScript {
             path: route.script(),
             callable: route.callable(),
             reloading: route.rules.reloading,
@@ -277,7 +277,7 @@ impl<'a, 'py> Answer<'a, 'py> {
         }
         let Ok(Some(close)) = result.getattr_opt(request.interpreter.names.close.bind(py)) else { return };
         // It may take its time, and the client should not wait for it. Whether the client is gone does not matter here.
-        let _ = request.with(py, |live| live.exchange.flush(false));
+        let _ = request.with(py, |live| live.transport.flush(false));
         let closed = close.call0();
         forked::came_back(py, closed.as_ref().err());
         if let Err(error) = closed {

@@ -48,36 +48,41 @@ fn means_https(value: &[u8]) -> bool {
 
 /// What the variables say that is not simply an entry.
 #[derive(Default)]
-struct Told {
+struct FromVars {
     https: Option<bool>,
     /// Which entries they have made, spelled-out names aside.
     entries: Ids,
 }
 
-fn add_vars(py: Python<'_>, interpreter: &Interpreter, environ: &Bound<'_, PyDict>, vars: Vars<'_>) -> PyResult<Told> {
-    let mut told = Told::default();
+fn add_vars(
+    py: Python<'_>,
+    interpreter: &Interpreter,
+    environ: &Bound<'_, PyDict>,
+    vars: Vars<'_>,
+) -> PyResult<FromVars> {
+    let mut from_vars = FromVars::default();
     for var in vars {
         // The decoder has checked all of them before.
         let Ok((name, value)) = var else { break };
         match name {
-            Name::Known(names::HTTPS) => told.https = Some(means_https(value)),
+            Name::Known(names::HTTPS) => from_vars.https = Some(means_https(value)),
             Name::Known(id @ (names::DOCUMENT_ROOT | names::SCRIPT_FILENAME)) => {
                 if let Some(key) = interpreter.names.known(py, id) {
                     environ.set_item(key, object::path(py, value).or_else(|_| object::latin1(py, value))?)?;
-                    told.entries.add(id);
+                    from_vars.entries.add(id);
                 }
             }
             Name::Known(id) => {
                 if let Some(key) = interpreter.names.known(py, id) {
                     environ.set_item(key, object::latin1(py, value)?)?;
-                    told.entries.add(id);
+                    from_vars.entries.add(id);
                 }
             }
             Name::Text(text) if is_reserved(text) => {}
             Name::Text(text) => environ.set_item(object::latin1(py, text)?, object::latin1(py, value)?)?,
         }
     }
-    Ok(told)
+    Ok(from_vars)
 }
 
 /// What the environs of a route begin as. `first`: the variables of a request, such as others will have.
@@ -103,17 +108,17 @@ fn template(py: Python<'_>, interpreter: &Interpreter, route: &Route, first: Var
 fn constant<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> PyResult<(Bound<'py, PyDict>, Ids)> {
     let settings = &Process::get().settings;
     let environ = PyDict::new(py);
-    let told = add_vars(py, interpreter, &environ, vars)?;
+    let from_vars = add_vars(py, interpreter, &environ, vars)?;
     environ.set_item("wsgi.version", (1, 0))?;
     environ.set_item("wsgi.multithread", settings.threads != 1)?;
     environ.set_item("wsgi.multiprocess", settings.multiprocess)?;
     environ.set_item("wsgi.run_once", settings.threads == 1 && settings.maximum_requests == 1)?;
-    environ.set_item(interpreter.names.url_scheme.bind(py), scheme(py, told.https == Some(true)))?;
+    environ.set_item(interpreter.names.url_scheme.bind(py), scheme(py, from_vars.https == Some(true)))?;
     environ.set_item("wsgi.input_terminated", true)?;
     environ.set_item("wsgi.file_wrapper", interpreter.classes.class::<FileWrapper>(py)?)?;
     environ.set_item("apache.version", module::apache_version(settings))?;
     environ.set_item("mod_wsgi.version", module::VERSION)?;
-    Ok((environ, told.entries))
+    Ok((environ, from_vars.entries))
 }
 
 fn scheme<'py>(py: Python<'py>, https: bool) -> Bound<'py, PyString> {
@@ -140,12 +145,12 @@ pub(crate) fn build<'py>(
         }
     };
     let environ = template.environ.bind(py).copy()?;
-    let told = add_vars(py, interpreter, &environ, vars)?;
+    let from_vars = add_vars(py, interpreter, &environ, vars)?;
     let names = &interpreter.names;
-    for key in template.optional.without(told.entries).iter().filter_map(|id| names.known(py, id)) {
+    for key in template.optional.without(from_vars.entries).iter().filter_map(|id| names.known(py, id)) {
         environ.del_item(key)?;
     }
-    if let Some(https) = told.https {
+    if let Some(https) = from_vars.https {
         environ.set_item(names.url_scheme.bind(py), scheme(py, https))?;
     }
     environ.set_item(names.request_start.bind(py), moments.request_start)?;

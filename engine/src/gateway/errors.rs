@@ -39,7 +39,7 @@ pub(crate) struct Log {
 
 impl Log {
     fn target(&self) -> std::sync::MutexGuard<'_, Target> {
-        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits.
+        // Locked only for a moment, with the GIL held, so that nobody ever waits.
         self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,13 +58,13 @@ impl Log {
             return Ok(());
         }
         let Some(request) = self.request(method)? else {
-            order::settle(py);
+            order::await_log(py);
             self.write_outside(py, text);
             return Ok(());
         };
         let write = |live: &mut request::Live| {
             live.write_log(self.stream, text);
-            live.exchange.flush(false)
+            live.transport.flush(false)
         };
         if request.with(py, write).is_some() {
             return Ok(());
@@ -185,7 +185,7 @@ fn flush<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'
         let flushed = request.is_some_and(|request| {
             let step = |live: &mut request::Live| {
                 live.flush_log();
-                live.exchange.flush(false)
+                live.transport.flush(false)
             };
             request.with(this.py(), step).is_some()
         });

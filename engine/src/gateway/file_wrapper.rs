@@ -19,7 +19,7 @@ const BLOCK: isize = 8192;
 /// What a wrapper holds; nothing after `close()`.
 #[derive(Default)]
 pub(crate) struct FileWrapper {
-    // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits.
+    // Locked only for a moment, with the GIL held, so that nobody ever waits.
     wrapped: Mutex<Option<Wrapped>>,
 }
 

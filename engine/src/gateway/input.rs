@@ -62,11 +62,11 @@ impl Input {
                     live.counts.input_length += data.len() as u64;
                 }))
             });
-            let most = match outcome.ok_or_else(over)?? {
+            let max = match outcome.ok_or_else(over)?? {
                 Ok(data) => return Ok(data),
-                Err(most) => most,
+                Err(max) => max,
             };
-            self.request.blocking(py, |live| live.pull(most)).ok_or_else(over)?.map_err(|error| failed(&error))?;
+            self.request.blocking(py, |live| live.pull(max)).ok_or_else(over)?.map_err(|error| failed(&error))?;
         }
     }
 }

@@ -17,17 +17,17 @@ use wsgi_wire::recorder::Task;
 use wsgi_wire::request as wire;
 use wsgi_wire::response::Reject;
 
-use crate::gateway::call::{Answer, Outcome};
+use crate::gateway::call::{Call, Outcome};
 use crate::gateway::runner::Runner;
 use crate::interpreter::Interpreter;
 use crate::moments::Moments;
 use crate::request::body::Body;
-use crate::request::exchange::Exchange;
 use crate::request::response::Response;
 use crate::request::route::Route;
+use crate::request::transport::Transport;
 use crate::request::{self, Request};
 
-/// Executes a request and answers it. Gives the exchange back, with the reason if the request was not executed: that is for the caller to tell.
+/// Executes a request and answers it. Gives the transport back, with the reason if the request was not executed: that is for the caller to tell.
 /// `None` if there is nobody left to tell anything.
 pub(crate) fn execute(
     py: Python<'_>,
@@ -36,22 +36,22 @@ pub(crate) fn execute(
     route: &Arc<Route>,
     request: wire::Request<'_>,
     moments: Moments,
-    exchange: Box<dyn Exchange>,
-) -> Option<(Option<Reject>, Box<dyn Exchange>)> {
-    let told = Told::new(route, request.vars.clone());
-    let (since, interpreter_number) = (moments.daemon_start, interpreter.number());
-    let (id, method, what) = (&told.id, told.method, &told.path);
-    runner.begins(&Task { since, interpreter: interpreter_number, id, method, what });
+    transport: Box<dyn Transport>,
+) -> Option<(Option<Reject>, Box<dyn Transport>)> {
+    let line = RequestLine::new(route, request.vars.clone());
+    let (since, interpreter_id) = (moments.daemon_start, interpreter.id());
+    let (id, method, what) = (&line.id, line.method, &line.path);
+    runner.begins(&Task { since, interpreter: interpreter_id, id, method, what });
     let body = match request.body {
         wire::Body::None => Body::whole(Vec::new()),
         wire::Body::Inline(data) => Body::whole(data.to_vec()),
         wire::Body::Pull(length) => Body::to_come(length),
     };
-    let response = Response::new(told.method == b"HEAD");
-    let current = Request::new(interpreter, route, told.path, told.id, exchange, response, body);
+    let response = Response::new(line.method == b"HEAD");
+    let current = Request::new(interpreter, route, line.path, line.id, transport, response, body);
     let outcome = {
         let _serving = Serving::begin(py, &current);
-        Answer::new(py, runner, &current, moments, request.facts).give(route, request.vars)
+        Call::new(py, runner, &current, moments, request.facts).execute(route, request.vars)
     };
     let rejected = match outcome {
         Outcome::Rejected(why) => Some(why),
@@ -86,45 +86,45 @@ impl Drop for Serving<'_, '_> {
 
 /// What the engine itself needs of the variables.
 #[derive(Default)]
-struct Told<'v> {
+struct RequestLine<'v> {
     /// `SCRIPT_NAME` and `PATH_INFO`.
     path: Vec<u8>,
     id: Vec<u8>,
     method: &'v [u8],
 }
 
-impl<'v> Told<'v> {
+impl<'v> RequestLine<'v> {
     fn new(route: &Route, vars: wire::Vars<'v>) -> Self {
-        let mut told = Self::default();
+        let mut line = Self::default();
         let (mut script_name, mut path_info) = (route.script_name(), [].as_slice());
         for (name, value) in vars.flatten() {
             match name {
                 Name::Known(names::SCRIPT_NAME) => script_name = value,
                 Name::Known(names::PATH_INFO) => path_info = value,
-                Name::Known(names::REQUEST_ID) => told.id = value.to_vec(),
-                Name::Known(names::REQUEST_METHOD) => told.method = value,
+                Name::Known(names::REQUEST_ID) => line.id = value.to_vec(),
+                Name::Known(names::REQUEST_METHOD) => line.method = value,
                 _ => {}
             }
         }
-        told.path = [script_name, path_info].concat();
-        told
+        line.path = [script_name, path_info].concat();
+        line
     }
 }
 
-/// Queues the end of the answer and sends everything, unless that is for whoever gets the exchange back ([`Exchange::leave`]).
-fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Exchange>> {
+/// Queues the end of the answer and sends everything, unless that is for whoever gets the transport back ([`Transport::leave`]).
+fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Transport>> {
     let step = |live: &mut request::Live| {
         live.end_log();
         match outcome {
-            Outcome::Answered(end) => live.exchange.end(end),
-            Outcome::Failed(status) => live.exchange.fail(status),
+            Outcome::Answered(end) => live.transport.end(end),
+            Outcome::Failed(status) => live.transport.fail(status),
             Outcome::Rejected(_) => {}
         }
-        live.exchange.leave()
+        live.transport.leave()
     };
     if request.with(py, step)? == Ok(false) {
-        // The rest goes without the interpreter's lock; whether it arrives shows below.
-        let _ = request.blocking(py, |live| live.exchange.flush(true));
+        // The rest goes without the GIL; whether it arrives shows below.
+        let _ = request.blocking(py, |live| live.transport.flush(true));
     }
-    Some(request.finish(py)?.exchange)
+    Some(request.finish(py)?.transport)
 }

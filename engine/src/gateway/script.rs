@@ -35,7 +35,7 @@ pub(crate) enum Unavailable {
 }
 
 /// What a request needs of a script.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct WantedScript<'a> {
     /// The file.
     pub(crate) path: &'a [u8],
     /// The name of the application; empty if the script only has to be loaded.
@@ -52,7 +52,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn application<'py>(
     py: Python<'py>,
     interpreter: &Interpreter,
-    wanted: &Wanted<'_>,
+    wanted: &WantedScript<'_>,
 ) -> Result<Bound<'py, PyAny>, Unavailable> {
     let script = interpreter.scripts.get(wanted.path);
     if !script.wanted.load(Ordering::Relaxed) {
@@ -113,7 +113,7 @@ pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preloa
 }
 
 /// The first request for a script has come.
-fn is_wanted(script: &Script, interpreter: &Interpreter, wanted: &Wanted<'_>) {
+fn is_wanted(script: &Script, interpreter: &Interpreter, wanted: &WantedScript<'_>) {
     if !script.wanted.swap(true, Ordering::Relaxed) {
         Process::get().lifecycle.has_loaded(Preload {
             script: Bytes::from(wanted.path),
@@ -196,7 +196,7 @@ fn newer(
     interpreter: &Interpreter,
     script: &Script,
     module: &Bound<'_, PyModule>,
-    wanted: &Wanted<'_>,
+    wanted: &WantedScript<'_>,
 ) -> Option<i64> {
     let dict = module.dict();
     let loaded = object::dict_get(&dict, interpreter.names.mtime.bind(py)).ok().flatten();
@@ -212,7 +212,12 @@ fn newer(
     (!early && reload_required(py, interpreter, &dict, wanted)).then_some(reload::REQUIRED)
 }
 
-fn reload_required(py: Python<'_>, interpreter: &Interpreter, module: &Bound<'_, PyDict>, wanted: &Wanted<'_>) -> bool {
+fn reload_required(
+    py: Python<'_>,
+    interpreter: &Interpreter,
+    module: &Bound<'_, PyDict>,
+    wanted: &WantedScript<'_>,
+) -> bool {
     let Ok(Some(function)) = object::dict_get(module, interpreter.names.reload_required.bind(py)) else { return false };
     let resource = (wanted.resource)().unwrap_or(wanted.path);
     let answer = object::path(py, resource).and_then(|path| function.call1((path,))?.is_truthy());

@@ -172,7 +172,7 @@ fn early_hints<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResu
 fn ssl_is_https<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     this.alive("ssl_is_https")?;
     args.count("ssl_is_https", 0, 0)?;
-    let https = this.request.with(this.py(), |live| live.exchange.ssl_variable(b"HTTPS"));
+    let https = this.request.with(this.py(), |live| live.transport.ssl_variable(b"HTTPS"));
     let https = https.flatten().is_some_and(|value| value == b"on");
     Ok(i32::from(https).into_pyobject(this.py())?.into_any())
 }
@@ -190,7 +190,7 @@ fn ssl_var_lookup<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyR
             return Err(PyTypeError::new_err(format!("ssl_var_lookup() argument must be bytes, not {found}")));
         }
     };
-    match this.request.with(py, |live| live.exchange.ssl_variable(&name)).flatten() {
+    match this.request.with(py, |live| live.transport.ssl_variable(&name)).flatten() {
         Some(value) => Ok(object::latin1(py, &value)?.into_any()),
         None => Ok(py.None().into_bound(py)),
     }

@@ -20,7 +20,7 @@ pub(crate) trait Entry: Send + Sync {
 /// The requests that run in one interpreter.
 #[derive(Default)]
 pub(crate) struct ActiveRequests {
-    /// Locked only for a moment, with the interpreter's lock held, so that nobody ever waits; and never while objects are made.
+    /// Locked only for a moment, with the GIL held, so that nobody ever waits; and never while objects are made.
     running: Mutex<Vec<Arc<dyn Entry>>>,
     dict: OnceLock<Owned<PyDict>>,
 }

@@ -3,8 +3,8 @@
 use crate::interpreter::Interpreter;
 use crate::process::Process;
 
-/// What only interpreters with locks of their own refuse.
-const OF_OWN_LOCKS: &[&str] = &[
+/// What only interpreters with GILs of their own refuse.
+const OF_OWN_GILS: &[&str] = &[
     "does not support loading in subinterpreters",
     "daemon threads are disabled in this (sub)interpreter",
     "fork not supported for isolated subinterpreters",
@@ -40,27 +40,27 @@ const OF_SUB_INTERPRETERS: &[&str] = &[
 
 /// What helps against a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cure {
+enum Advice {
     /// The main interpreter.
     Main,
-    /// The main interpreter, or a sub-interpreter without a lock of its own.
-    SharedLock,
+    /// The main interpreter, or a sub-interpreter without a GIL of its own.
+    SharedGil,
 }
 
-/// The cure for a failure in a sub-interpreter, by its traceback. Pure.
-fn cure(traceback: &str, own_lock: bool) -> Option<Cure> {
+/// The advice for a failure in a sub-interpreter, by its traceback. Pure.
+fn known(traceback: &str, own_gil: bool) -> Option<Advice> {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| traceback.contains(phrase));
-    match own_lock {
-        true if says(OF_OWN_LOCKS) => Some(Cure::SharedLock),
-        _ => says(OF_SUB_INTERPRETERS).then_some(Cure::Main),
+    match own_gil {
+        true if says(OF_OWN_GILS) => Some(Advice::SharedGil),
+        _ => says(OF_SUB_INTERPRETERS).then_some(Advice::Main),
     }
 }
 
-fn sentence(cure: Cure, label: &str, group: &str, script: &str) -> String {
+fn sentence(advice: Advice, label: &str, group: &str, script: &str) -> String {
     let main = format!("run '{script}' in the main interpreter, with application-group=%{{GLOBAL}}");
-    match cure {
-        Cure::Main => format!("An extension module that '{script}' uses does not work in {label}: {main}."),
-        Cure::SharedLock => format!(
+    match advice {
+        Advice::Main => format!("An extension module that '{script}' uses does not work in {label}: {main}."),
+        Advice::SharedGil => format!(
             "Something that '{script}' uses does not work in {label}, which has a lock of its own: take WSGIPerInterpreterGIL off for \
              application-group={group}, or {main}."
         ),
@@ -72,9 +72,9 @@ pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) 
     if interpreter.group.is_empty() {
         return None;
     }
-    let cure = cure(traceback, interpreter.own_gil).filter(|_| Process::get().advised.first(script))?;
+    let advice = known(traceback, interpreter.own_gil).filter(|_| Process::get().advised.first(script))?;
     let (group, script) = (String::from_utf8_lossy(&interpreter.group), String::from_utf8_lossy(script));
-    Some(sentence(cure, &interpreter.label(), &group, &script))
+    Some(sentence(advice, &interpreter.label(), &group, &script))
 }
 
 /// What to say when nobody gives a lock back while this script runs in a sub-interpreter.
@@ -94,41 +94,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_failures_have_a_cure() {
+    fn known_failures_have_advice() {
         let rows = [
-            ("ImportError: module _curses does not support loading in subinterpreters", true, Some(Cure::SharedLock)),
-            ("ImportError: module _curses does not support loading in subinterpreters", false, Some(Cure::Main)),
-            ("ImportError: cannot load module more than once per process", false, Some(Cure::Main)),
-            ("RuntimeError: CPU dispatcher tracer already initlized", false, Some(Cure::Main)),
-            ("ImportError: PyO3 modules do not yet support subinterpreters, see https://…", true, Some(Cure::Main)),
-            ("ImportError: PyO3 modules may only be initialized once per interpreter process", false, Some(Cure::Main)),
-            ("ImportError: Interpreter change detected - this module can only be …", false, Some(Cure::Main)),
-            ("ImportError: generic_type: type \"Tensor\" is already registered!", false, Some(Cure::Main)),
-            ("RuntimeError: function '_has_torch_function' already has a docstring", false, Some(Cure::Main)),
-            ("psycopg2.ProgrammingError: can't adapt type 'Decimal'", false, Some(Cure::Main)),
+            ("ImportError: module _curses does not support loading in subinterpreters", true, Some(Advice::SharedGil)),
+            ("ImportError: module _curses does not support loading in subinterpreters", false, Some(Advice::Main)),
+            ("ImportError: cannot load module more than once per process", false, Some(Advice::Main)),
+            ("RuntimeError: CPU dispatcher tracer already initlized", false, Some(Advice::Main)),
+            ("ImportError: PyO3 modules do not yet support subinterpreters, see https://…", true, Some(Advice::Main)),
+            (
+                "ImportError: PyO3 modules may only be initialized once per interpreter process",
+                false,
+                Some(Advice::Main),
+            ),
+            ("ImportError: Interpreter change detected - this module can only be …", false, Some(Advice::Main)),
+            ("ImportError: generic_type: type \"Tensor\" is already registered!", false, Some(Advice::Main)),
+            ("RuntimeError: function '_has_torch_function' already has a docstring", false, Some(Advice::Main)),
+            ("psycopg2.ProgrammingError: can't adapt type 'Decimal'", false, Some(Advice::Main)),
             (
                 "ImportError: module psycopg2._psycopg does not support loading in subinterpreters",
                 true,
-                Some(Cure::SharedLock),
+                Some(Advice::SharedGil),
             ),
-            ("TypeError: descriptor '__init__' requires a 'int' object but received a 'Json'", false, Some(Cure::Main)),
+            (
+                "TypeError: descriptor '__init__' requires a 'int' object but received a 'Json'",
+                false,
+                Some(Advice::Main),
+            ),
             // What is wrong in any interpreter.
             ("psycopg2.ProgrammingError: can't adapt type 'Order'", false, None),
             ("TypeError: descriptor 'lower' for 'str' objects doesn't apply to a 'int' object", false, None),
-            ("RuntimeError: fork not supported for isolated subinterpreters", true, Some(Cure::SharedLock)),
+            ("RuntimeError: fork not supported for isolated subinterpreters", true, Some(Advice::SharedGil)),
             ("RuntimeError: fork not supported for isolated subinterpreters", false, None),
             ("ImportError: No module named 'numpy'", true, None),
         ];
-        for (traceback, own_lock, expected) in rows {
-            assert_eq!(cure(traceback, own_lock), expected, "{traceback}");
+        for (traceback, own_gil, expected) in rows {
+            assert_eq!(known(traceback, own_gil), expected, "{traceback}");
         }
     }
 
     #[test]
-    fn a_cure_is_one_line_that_names_script_and_setting() {
-        let line = sentence(Cure::Main, "sub-interpreter 'a'", "a", "/app.wsgi");
+    fn advice_is_one_line_that_names_script_and_setting() {
+        let line = sentence(Advice::Main, "sub-interpreter 'a'", "a", "/app.wsgi");
         assert!(line.contains("'/app.wsgi'") && line.contains("application-group=%{GLOBAL}") && !line.contains('\n'));
-        let line = sentence(Cure::SharedLock, "sub-interpreter 'a'", "a", "/app.wsgi");
+        let line = sentence(Advice::SharedGil, "sub-interpreter 'a'", "a", "/app.wsgi");
         assert!(line.contains("WSGIPerInterpreterGIL") && line.contains("%{GLOBAL}") && !line.contains('\n'));
     }
 }

@@ -108,9 +108,9 @@ impl Interpreter {
     pub(crate) fn join_threads(&self, py: Python<'_>) {
         let process = Process::get();
         // Half of the time until the process ends by force; 0: it has all time.
-        let patience = f64::from(process.settings.shutdown_timeout) / 2.0;
-        let held_up = process.recorder.dump_function(py).ok().flatten().filter(|_| patience > 0.0);
-        self.at_end(py, "join_threads", (patience, held_up));
+        let wait = f64::from(process.settings.shutdown_timeout) / 2.0;
+        let held_up = process.recorder.dump_function(py).ok().flatten().filter(|_| wait > 0.0);
+        self.at_end(py, "join_threads", (wait, held_up));
     }
 
     /// Runs its exit functions, where CPython will not do it. Attached to it.
@@ -128,7 +128,7 @@ impl Interpreter {
     }
 
     /// A number that no other interpreter has.
-    pub(crate) fn number(&'static self) -> u64 {
+    pub(crate) fn id(&'static self) -> u64 {
         std::ptr::from_ref(self).addr() as u64
     }
 

@@ -3,7 +3,7 @@
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::settings::Interpreter;
 
-use crate::ffi::interpreter::{Lock, OWN_LOCKS_SINCE};
+use crate::ffi::interpreter::{Gil, OWN_GIL_SINCE};
 use crate::ffi::runtime::version;
 use crate::process::Process;
 
@@ -19,11 +19,11 @@ pub(crate) struct Options {
     /// `WSGIRestrictSignal`
     pub(crate) restrict_signal: bool,
     /// The lock that it runs under.
-    pub(crate) lock: Lock,
+    pub(crate) gil: Gil,
     /// What is to be set as the switch interval of its lock, seconds.
     pub(crate) switch_interval: Option<f64>,
     /// Whether a switch interval is given for this interpreter alone, which it cannot have because it shares its lock.
-    pub(crate) vain_interval: bool,
+    pub(crate) ignored_interval: bool,
 }
 
 impl Options {
@@ -31,23 +31,23 @@ impl Options {
     pub(crate) fn for_group(group: &[u8]) -> Self {
         let settings = &Process::get().settings;
         let of_process = Some(settings.switch_interval).filter(|interval| *interval > 0.0);
-        Self::of(&settings.interpreters, group, of_process, version() >= OWN_LOCKS_SINCE)
+        Self::of(&settings.interpreters, group, of_process, version() >= OWN_GIL_SINCE)
     }
 
     /// What the layers say about the interpreter of this application group; the empty one is the main interpreter. `of_process`: the process
-    /// group's `switch-interval`. `own_locks`: whether Python can give sub-interpreters locks of their own.
-    pub(crate) fn of(layers: &[Interpreter], group: &[u8], of_process: Option<f64>, own_locks: bool) -> Self {
+    /// group's `switch-interval`. `own_locks`: whether Python can give sub-interpreters GILs of their own.
+    pub(crate) fn of(layers: &[Interpreter], group: &[u8], of_process: Option<f64>, own_gils: bool) -> Self {
         let bytes = |list: &[Bytes]| list.iter().map(|b| b.0.clone()).collect::<Vec<_>>();
         let mut options = Self {
             python_path: Vec::new(),
             restrict_stdin: false,
             restrict_stdout: false,
             restrict_signal: true,
-            lock: Lock::Shared,
+            gil: Gil::Shared,
             switch_interval: None,
-            vain_interval: false,
+            ignored_interval: false,
         };
-        let (mut own_lock, mut for_it_alone) = (false, false);
+        let (mut own_gil, mut for_it_alone) = (false, false);
         let fits = |name: &Option<Bytes>| name.as_ref().is_none_or(|name| name.0 == group);
         for layer in layers.iter().filter(|layer| fits(&layer.application_group)) {
             options.python_path.push(bytes(&layer.python_path));
@@ -56,18 +56,18 @@ impl Options {
             options.restrict_signal = layer.restrict_signal.unwrap_or(options.restrict_signal);
             options.switch_interval = layer.switch_interval.or(options.switch_interval);
             for_it_alone |= layer.switch_interval.is_some() && layer.application_group.is_some();
-            own_lock = layer.own_gil.unwrap_or(own_lock);
+            own_gil = layer.own_gil.unwrap_or(own_gil);
         }
         match group {
             [] => options.switch_interval = of_process.or(options.switch_interval),
-            _ if own_lock && own_locks => {
-                options.lock = Lock::Own;
+            _ if own_gil && own_gils => {
+                options.gil = Gil::Own;
                 options.switch_interval = options.switch_interval.or(of_process);
             }
             // The lock is the main interpreter's, and so is its interval.
             _ => {
                 options.switch_interval = None;
-                options.vain_interval = for_it_alone;
+                options.ignored_interval = for_it_alone;
             }
         }
         options
@@ -91,18 +91,15 @@ mod tests {
     }
 
     #[test]
-    fn only_named_interpreters_have_locks_of_their_own() {
+    fn only_named_interpreters_have_gils_of_their_own() {
         let layers = [layer(None, None, Some(true)), layer(Some("shared"), None, Some(false))];
-        let lock = |group: &str, own_locks| Options::of(&layers, group.as_bytes(), None, own_locks).lock;
-        assert_eq!(
-            [lock("", true), lock("shared", true), lock("other", true)],
-            [Lock::Shared, Lock::Shared, Lock::Own]
-        );
-        assert_eq!(lock("other", false), Lock::Shared);
+        let gil = |group: &str, own_gils| Options::of(&layers, group.as_bytes(), None, own_gils).gil;
+        assert_eq!([gil("", true), gil("shared", true), gil("other", true)], [Gil::Shared, Gil::Shared, Gil::Own]);
+        assert_eq!(gil("other", false), Gil::Shared);
     }
 
     #[test]
-    fn the_switch_interval_belongs_to_a_lock() {
+    fn the_switch_interval_belongs_to_a_gil() {
         let layers = [
             layer(None, Some(0.1), None),
             layer(Some("own"), Some(0.2), Some(true)),
@@ -113,7 +110,7 @@ mod tests {
         assert_eq!([interval("", None), interval("", Some(0.9))], [Some(0.1), Some(0.9)]);
         assert_eq!([interval("own", Some(0.9)), interval("other", None)], [Some(0.2), None]);
         let named = Options::of(&layers, b"named", None, true);
-        assert!(named.vain_interval && named.switch_interval.is_none());
-        assert!(!Options::of(&layers, b"other", None, true).vain_interval);
+        assert!(named.ignored_interval && named.switch_interval.is_none());
+        assert!(!Options::of(&layers, b"other", None, true).ignored_interval);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::types::PyModule;
 
 use crate::ffi::owned::Owned;
-use crate::process::reload::Asked;
+use crate::process::reload::SuccessorRequest;
 
 /// The scripts of one interpreter.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Script {
     /// The loaded module.
     pub(crate) module: Mutex<Option<Owned<PyModule>>>,
     /// The newest version that a successor was requested for.
-    pub(crate) asked: Asked,
+    pub(crate) asked: SuccessorRequest,
     /// Set by preloading, so the first request skips the modification check.
     pub(crate) early: AtomicBool,
     /// Whether a request has come for it.

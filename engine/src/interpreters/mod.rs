@@ -10,7 +10,7 @@ use pyo3::{PyResult, Python};
 use wsgi_wire::record::Level;
 
 use crate::ffi::attach;
-use crate::ffi::interpreter::{Lock, SubInterpreter, create, end};
+use crate::ffi::interpreter::{Gil, SubInterpreter, create, end};
 use crate::interpreter::Interpreter;
 use crate::interpreter::options::Options;
 use crate::log::record;
@@ -51,8 +51,8 @@ pub(crate) struct Interpreters {
     making: Mutex<()>,
     /// Whether the main interpreter has the name of the one application group that it is for.
     named: OnceLock<()>,
-    /// Whether some have locks of their own.
-    own_locks: AtomicBool,
+    /// Whether some have GILs of their own.
+    own_gils: AtomicBool,
     /// Whether the log has been told that there may be no more of them.
     full: AtomicBool,
     /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can end.
@@ -64,7 +64,7 @@ static INTERPRETERS: Interpreters = Interpreters {
     others: Mutex::new(BTreeMap::new()),
     making: Mutex::new(()),
     named: OnceLock::new(),
-    own_locks: AtomicBool::new(false),
+    own_gils: AtomicBool::new(false),
     full: AtomicBool::new(false),
     ending: RwLock::new(false),
 };
@@ -83,7 +83,7 @@ impl Interpreters {
     pub(crate) fn of(&self, route: &Route) -> Result<&'static Interpreter, NoInterpreter> {
         match route.interpreter() {
             Some(interpreter) => Ok(interpreter),
-            None => Ok(route.settle(self.for_group(route.application_group())?)),
+            None => Ok(route.set_interpreter(self.for_group(route.application_group())?)),
         }
     }
 
@@ -162,17 +162,17 @@ impl Interpreters {
         }
         let options = Options::for_group(group);
         let main = self.main().ok_or(NoInterpreter::Failed)?;
-        let Some(made) = create(main.handle, options.lock) else {
+        let Some(made) = create(main.handle, options.gil) else {
             record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be created."));
             return Err(NoInterpreter::Failed);
         };
-        let own_lock = options.lock == Lock::Own;
+        let own_gil = options.gil == Gil::Own;
         let set_up = attach::with(made.handle, |py| {
             set_up::set_up(py, group, options, Some(main)).map_err(|error| traceback::describe(py, &error))
         });
         match set_up {
             Ok(interpreter) => {
-                self.own_locks.fetch_or(own_lock, Ordering::Relaxed);
+                self.own_gils.fetch_or(own_gil, Ordering::Relaxed);
                 self.lock().insert(group.to_vec(), Other { interpreter, made });
                 Ok(interpreter)
             }
@@ -226,7 +226,7 @@ impl Interpreters {
     }
 
     /// One interpreter for each lock.
-    pub(crate) fn locks(&self) -> Vec<&'static Interpreter> {
+    pub(crate) fn one_per_gil(&self) -> Vec<&'static Interpreter> {
         let mut all = self.all();
         all.retain(|interpreter| interpreter.group.is_empty() || interpreter.own_gil);
         all
@@ -234,6 +234,6 @@ impl Interpreters {
 
     /// Whether threads in different interpreters may run Python code at the same time.
     pub(crate) fn run_in_parallel(&self) -> bool {
-        self.own_locks.load(Ordering::Relaxed)
+        self.own_gils.load(Ordering::Relaxed)
     }
 }

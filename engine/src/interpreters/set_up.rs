@@ -9,7 +9,7 @@ use wsgi_wire::record::{Level, Stream};
 
 use crate::api::module::{self, Functions, Restricted};
 use crate::ffi::classes::Classes;
-use crate::ffi::interpreter::Lock;
+use crate::ffi::interpreter::Gil;
 use crate::ffi::object;
 use crate::gateway::errors::{self, Log};
 use crate::gateway::file_wrapper::FileWrapper;
@@ -55,7 +55,7 @@ pub(crate) fn set_up(
     classes.add::<Log>(py)?;
     classes.add::<Functions>(py)?;
     classes.add::<Restricted>(py)?;
-    let interpreter = Interpreter::new(py, group, options.lock == Lock::Own, classes, prelude(py)?)?;
+    let interpreter = Interpreter::new(py, group, options.gil == Gil::Own, classes, prelude(py)?)?;
     prepare(py, interpreter, &options, main)?;
     Ok(interpreter)
 }
@@ -71,7 +71,7 @@ fn prepare(
     if let Some(interval) = options.switch_interval {
         sys.call_method1("setswitchinterval", (interval,))?;
     }
-    if options.vain_interval {
+    if options.ignored_interval {
         let text = format!(
             "WSGISwitchInterval has no effect on the {}, which shares its lock with the main interpreter; give it one of its own with \
              WSGIPerInterpreterGIL On (Python 3.12 and later), or set the interval for the whole process group.",
@@ -80,7 +80,7 @@ fn prepare(
         record::process(Level::Warn, &text);
     }
     let functions = Functions::new();
-    functions.settle(interpreter);
+    functions.set_interpreter(interpreter);
     let functions = interpreter.classes.instance(py, functions)?;
     module::install(py, interpreter, &functions, interpreter.classes.class::<FileWrapper>(py)?)?;
     sys.setattr("stderr", errors::standard(py, interpreter, Stream::Stderr)?)?;
@@ -108,9 +108,10 @@ fn prepare(
 }
 
 fn search_path(py: Python<'_>, interpreter: &Interpreter, options: &Options) -> PyResult<()> {
-    let paths = |folders: &[Vec<u8>]| -> PyResult<Vec<_>> { folders.iter().map(|f| object::path(py, f)).collect() };
+    let paths =
+        |directories: &[Vec<u8>]| -> PyResult<Vec<_>> { directories.iter().map(|f| object::path(py, f)).collect() };
     let settings = &Process::get().settings;
-    let base: Vec<_> = settings.python_path.iter().map(|folder| folder.0.clone()).collect();
+    let base: Vec<_> = settings.python_path.iter().map(|directory| directory.0.clone()).collect();
     let layers = std::iter::once(&base).chain(&options.python_path);
     let layers = layers.map(|layer| paths(layer)).collect::<PyResult<Vec<_>>>()?;
     let home = settings.home.as_ref().map(|home| object::path(py, home)).transpose()?;

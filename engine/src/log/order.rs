@@ -1,5 +1,5 @@
-//! The order of the error log: records of requests are written by the Apache child, others by this process. A record that was sent before another
-//! one is written should stand before it.
+//! Keeps the error log in order. Apache children write the records of requests, this process writes its own: before it does, it waits a moment for what
+//! a request has sent earlier.
 
 use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::ffi::attach;
 use crate::ffi::process::unread;
 
 /// The longest that a record waits for earlier ones: they are only in order if the child is not too busy.
-const PATIENCE: Duration = Duration::from_millis(20);
+const LOG_ORDER_WAIT: Duration = Duration::from_millis(20);
 
 /// How long a child takes from reading a record to writing it, generously.
 const WRITING: Duration = Duration::from_micros(500);
@@ -24,13 +24,13 @@ pub(crate) fn sent(socket: RawFd) {
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((socket, Instant::now()));
 }
 
-/// Waits, without the interpreter's lock, until the records that requests have sent should be written.
-pub(crate) fn settle(py: Python<'_>) {
+/// Waits, without the GIL, until the records that requests have sent should be written.
+pub(crate) fn await_log(py: Python<'_>) {
     let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some((socket, at)) = last.filter(|(_, at)| at.elapsed() < PATIENCE) else { return };
+    let Some((socket, at)) = last.filter(|(_, at)| at.elapsed() < LOG_ORDER_WAIT) else { return };
     attach::detach(py, || {
         // If the socket has been closed meanwhile, this asks another one or none, and waits in vain but not for long.
-        while unread(socket).is_some_and(|bytes| bytes > 0) && at.elapsed() < PATIENCE {
+        while unread(socket).is_some_and(|bytes| bytes > 0) && at.elapsed() < LOG_ORDER_WAIT {
             std::thread::sleep(WRITING / 5);
         }
         std::thread::sleep(WRITING);

@@ -15,11 +15,11 @@ use wsgi_wire::report::{ProcessRecord, RequestName};
 use crate::ffi::attach;
 use crate::ffi::host::Logger;
 
-static MOST: AtomicU8 = AtomicU8::new(Level::Info as u8);
-static WAY: OnceLock<Way> = OnceLock::new();
+static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static DESTINATION: OnceLock<Destination> = OnceLock::new();
 
 /// How records that no request carries leave this process.
-pub(crate) enum Way {
+pub(crate) enum Destination {
     /// A socket to the supervisor, each message a record.
     Supervisor(Socket),
     /// A function of the Apache child that this is.
@@ -52,19 +52,19 @@ impl Socket {
 }
 
 /// Records leave this way from now on.
-pub(crate) fn leave_by(way: Way) {
+pub(crate) fn set_destination(destination: Destination) {
     // Once, at start.
-    let _ = WAY.set(way);
+    let _ = DESTINATION.set(destination);
 }
 
 /// Records up to this level are wanted from now on.
 pub(crate) fn limit(level: Level) {
-    MOST.store(level as u8, Ordering::Relaxed);
+    MAX_LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
 /// Whether records of this level are wanted.
 pub(crate) fn enabled(level: Level) -> bool {
-    level as u8 <= MOST.load(Ordering::Relaxed)
+    level as u8 <= MAX_LEVEL.load(Ordering::Relaxed)
 }
 
 /// The calling thread.
@@ -83,14 +83,14 @@ pub(crate) fn panicked(text: &str) {
 }
 
 /// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known. `request`: the one that it is about.
-/// Waits while the process has said more than it may; who has the interpreter's lock calls [`write_attached`].
+/// Waits while the process has said more than it may; who has the GIL calls [`write_attached`].
 pub(crate) fn write(record: LogRecord, application_group: Option<&[u8]>, request: Option<RequestName>) {
     for message in messages(record, application_group, request) {
         deliver(&message, true);
     }
 }
 
-/// As [`write`], with the interpreter's lock, which is given up where it has to wait.
+/// As [`write`], with the GIL, which is given up where it has to wait.
 pub(crate) fn write_attached(
     py: Python<'_>,
     record: LogRecord,
@@ -108,7 +108,7 @@ fn messages(record: LogRecord, application_group: Option<&[u8]>, request: Option
     if !enabled(record.level) {
         return Vec::new();
     }
-    if matches!(WAY.get(), Some(Way::Supervisor(socket)) if !socket.is_there()) {
+    if matches!(DESTINATION.get(), Some(Destination::Supervisor(socket)) if !socket.is_there()) {
         // A daemon that an application has made of a child: its standard error is its own affair.
         let parts = [Some(&record.message), record.traceback.as_ref()].into_iter().flatten();
         parts.filter(|part| !part.is_empty()).for_each(|part| plainly(part));
@@ -127,12 +127,12 @@ fn plainly(text: &[u8]) {
 /// `false`: only by waiting.
 fn deliver(message: &[u8], wait: bool) -> bool {
     let flags = if wait { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
-    match WAY.get() {
+    match DESTINATION.get() {
         // Without a supervisor there is nobody to tell; another one will replace this process.
-        Some(Way::Supervisor(Socket { socket, .. })) => {
+        Some(Destination::Supervisor(Socket { socket, .. })) => {
             retry_on_intr(|| send(socket, message, flags)) != Err(Errno::AGAIN)
         }
-        Some(Way::Apache(logger)) => {
+        Some(Destination::Apache(logger)) => {
             logger.log(message);
             true
         }

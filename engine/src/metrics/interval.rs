@@ -20,7 +20,7 @@ pub(crate) struct Interval {
     pub(crate) count: u64,
     /// Bytes read and the calls for it, bytes written and the calls for it.
     pub(crate) moved: [u64; 4],
-    /// How often the interpreter's lock was waited for.
+    /// How often the GIL was waited for.
     pub(crate) gil_waits: u64,
     /// The phases, in the order of [`PHASES`].
     pub(crate) phases: [Phase; PHASES.len()],

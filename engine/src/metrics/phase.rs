@@ -10,15 +10,15 @@ pub(crate) const BUCKETS: usize = 65;
 pub(crate) struct Phase {
     sum: Duration,
     count: u64,
-    least: Option<Duration>,
-    most: Option<Duration>,
+    min: Option<Duration>,
+    max: Option<Duration>,
     /// How many fell into each bucket.
     pub(crate) buckets: [u64; BUCKETS],
 }
 
 impl Default for Phase {
     fn default() -> Self {
-        Self { sum: Duration::ZERO, count: 0, least: None, most: None, buckets: [0; BUCKETS] }
+        Self { sum: Duration::ZERO, count: 0, min: None, max: None, buckets: [0; BUCKETS] }
     }
 }
 
@@ -27,8 +27,8 @@ impl Phase {
     pub(crate) fn add(&mut self, duration: Duration) {
         self.sum += duration;
         self.count += 1;
-        self.least = Some(self.least.map_or(duration, |least| least.min(duration)));
-        self.most = Some(self.most.map_or(duration, |most| most.max(duration)));
+        self.min = Some(self.min.map_or(duration, |min| min.min(duration)));
+        self.max = Some(self.max.map_or(duration, |max| max.max(duration)));
         self.buckets[bucket(duration)] += 1;
     }
 
@@ -40,7 +40,7 @@ impl Phase {
     /// The shortest and the longest in microseconds.
     pub(crate) fn extremes(&self) -> (Option<u64>, Option<u64>) {
         let micros = |d: Duration| d.as_micros() as u64;
-        (self.least.map(micros), self.most.map(micros))
+        (self.min.map(micros), self.max.map(micros))
     }
 }
 

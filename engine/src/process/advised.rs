@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The scripts that the log has said a cure for.
+/// The scripts that the log has had advice for.
 #[derive(Default)]
 pub(crate) struct Advised(Mutex<HashSet<Vec<u8>>>);
 

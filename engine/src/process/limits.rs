@@ -1,4 +1,4 @@
-//! When a process or a request has had its time. Pure: the moment is an argument.
+//! When a process or a request has exceeded a limit. Pure: the moment is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use wsgi_wire::settings::Daemon;
 
 /// The limits of one process; `None` is no limit.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Limits {
+pub(crate) struct ProcessLimits {
     /// `request-timeout`; with `request-timeout-scaling` more of it the more threads there are: then one that is stuck matters less.
     pub(crate) request: Option<Duration>,
     /// `interrupt-timeout`
@@ -35,7 +35,7 @@ pub(crate) fn with_jitter(value: u64, seed: u64) -> u64 {
     value + hash % (value / 10 + 1)
 }
 
-impl Limits {
+impl ProcessLimits {
     /// What the settings say. `seed` differs from process to process.
     pub(crate) fn new(settings: &Daemon, seed: u64) -> Self {
         let scale = if settings.request_timeout_scaling { 1.0 + f64::from(settings.threads.max(1)).ln() } else { 1.0 };
@@ -66,7 +66,7 @@ pub(crate) struct Running {
 /// How far a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Its worker waits for the interpreter's lock.
+    /// Its worker waits for the GIL.
     Waiting,
     /// It is executed.
     Executing,
@@ -87,8 +87,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) running: &'a [Running],
     /// When the first request came, as long as no script has been loaded.
     pub(crate) unloaded_since: Option<Instant>,
-    /// When the interpreter's lock was last known to be free; `None` while nobody needs it.
-    pub(crate) lock_free: Option<Instant>,
+    /// When the GIL was last known to be free; `None` while nobody needs it.
+    pub(crate) gil_free: Option<Instant>,
     /// When something last happened that counts; nothing counts before the first request.
     pub(crate) last_activity: Option<Instant>,
     /// Bytes of memory that the process has resident, where that was looked at.
@@ -111,9 +111,9 @@ pub(crate) enum Action {
 }
 
 /// The most urgent thing to do now, and when the next one may be due if nothing happens until then.
-pub(crate) fn judge(limits: &Limits, facts: &Facts<'_>, now: Instant) -> (Option<Action>, Option<Instant>) {
+pub(crate) fn judge(limits: &ProcessLimits, facts: &Facts<'_>, now: Instant) -> (Option<Action>, Option<Instant>) {
     let mut due = Due { now, action: None, next: None };
-    due.add(facts.lock_free, limits.deadlock, Action::Stop(Reason::DeadlockTimeout));
+    due.add(facts.gil_free, limits.deadlock, Action::Stop(Reason::DeadlockTimeout));
     for request in facts.running {
         let Running { worker, since, phase } = *request;
         match phase {
@@ -174,7 +174,7 @@ mod tests {
             leaving: false,
             running,
             unloaded_since: None,
-            lock_free: Some(began),
+            gil_free: Some(began),
             last_activity: None,
             memory: 0,
         }
@@ -188,29 +188,29 @@ mod tests {
     fn without_limits_nothing_ever_happens() {
         let began = Instant::now();
         let running = running(began, Phase::Executing);
-        assert_eq!(judge(&Limits::default(), &facts(began, &running), began + SECOND * 100_000), (None, None));
+        assert_eq!(judge(&ProcessLimits::default(), &facts(began, &running), began + SECOND * 100_000), (None, None));
     }
 
     #[test]
     fn a_stuck_request_is_interrupted_once_and_then_given_up_each_at_its_moment() {
         let began = Instant::now();
         let at = |seconds| began + SECOND * seconds;
-        let limits = Limits { request: Some(SECOND), interrupt: Some(SECOND * 5), ..Limits::default() };
-        let judge = |limits: &Limits, phase, now| judge(limits, &facts(began, &running(began, phase)), now);
+        let limits = ProcessLimits { request: Some(SECOND), interrupt: Some(SECOND * 5), ..ProcessLimits::default() };
+        let judge = |limits: &ProcessLimits, phase, now| judge(limits, &facts(began, &running(began, phase)), now);
         assert_eq!(judge(&limits, Phase::Executing, at(0)), (None, Some(at(1))));
         assert_eq!(judge(&limits, Phase::Executing, at(1)), (Some(Action::Interrupt(3, began)), None));
         assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(2)), (None, Some(at(6))));
         assert_eq!(judge(&limits, Phase::Interrupted(at(1)), at(6)), (Some(Action::GiveUp(3, began)), None));
         assert_eq!(judge(&limits, Phase::GivenUp, at(9)), (None, None));
         assert_eq!(judge(&limits, Phase::Waiting, at(9)), (None, None), "the request has not begun");
-        let limits = Limits { interrupt: None, ..limits };
+        let limits = ProcessLimits { interrupt: None, ..limits };
         assert_eq!(judge(&limits, Phase::Executing, at(2)), (Some(Action::GiveUp(3, began)), None));
     }
 
     #[test]
     fn idleness_counts_from_the_last_activity_and_only_if_nothing_runs() {
         let began = Instant::now();
-        let limits = Limits { inactivity: Some(SECOND), ..Limits::default() };
+        let limits = ProcessLimits { inactivity: Some(SECOND), ..ProcessLimits::default() };
         let later = began + SECOND * 10;
         assert_eq!(judge(&limits, &facts(began, &[]), later), (None, None));
         let active = Facts { last_activity: Some(began), ..facts(began, &[]) };
@@ -224,20 +224,20 @@ mod tests {
     fn age_memory_startup_and_deadlock() {
         let began = Instant::now();
         let later = began + SECOND * 10;
-        let judge = |limits: Limits, facts: &Facts<'_>| judge(&limits, facts, later).0;
+        let judge = |limits: ProcessLimits, facts: &Facts<'_>| judge(&limits, facts, later).0;
         let quiet = facts(began, &[]);
-        let age = || Limits { age: Some(SECOND), memory: Some(5), ..Limits::default() };
+        let age = || ProcessLimits { age: Some(SECOND), memory: Some(5), ..ProcessLimits::default() };
         assert_eq!(judge(age(), &quiet), Some(Action::Retire(Reason::RestartInterval)));
         assert_eq!(judge(age(), &Facts { leaving: true, memory: 9, ..quiet.clone() }), None);
-        let memory = || Limits { memory: Some(5), ..Limits::default() };
+        let memory = || ProcessLimits { memory: Some(5), ..ProcessLimits::default() };
         assert_eq!(judge(memory(), &Facts { memory: 6, ..quiet.clone() }), Some(Action::Retire(Reason::RssLimit)));
         assert_eq!(judge(memory(), &Facts { memory: 5, ..quiet.clone() }), None);
-        let startup = Limits { startup: Some(SECOND), ..Limits::default() };
+        let startup = ProcessLimits { startup: Some(SECOND), ..ProcessLimits::default() };
         let unloaded = Facts { unloaded_since: Some(began), ..quiet.clone() };
         assert_eq!(judge(startup, &unloaded), Some(Action::Stop(Reason::StartupTimeout)));
-        let deadlock = || Limits { deadlock: Some(SECOND), ..Limits::default() };
+        let deadlock = || ProcessLimits { deadlock: Some(SECOND), ..ProcessLimits::default() };
         assert_eq!(judge(deadlock(), &quiet), Some(Action::Stop(Reason::DeadlockTimeout)));
-        assert_eq!(judge(deadlock(), &Facts { lock_free: None, ..quiet }), None, "nobody needs the lock");
+        assert_eq!(judge(deadlock(), &Facts { gil_free: None, ..quiet }), None, "nobody needs the lock");
     }
 
     #[test]

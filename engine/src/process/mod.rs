@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::process::advised::Advised;
 use crate::process::lifecycle::Lifecycle;
 use crate::process::recorder::Recorder;
-use crate::process::reload::{Asked, Holding};
+use crate::process::reload::{Hold, SuccessorRequest};
 use crate::process::watch::Watch;
 
 /// The one daemon process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
@@ -35,12 +35,12 @@ pub(crate) struct Process {
     /// Where it is in its life.
     pub(crate) lifecycle: Lifecycle,
     /// Whether it waits for a successor with the new code of a script.
-    pub(crate) holding: Holding,
+    pub(crate) hold: Hold,
     /// What the monitor has to know of its requests.
     pub(crate) watch: Watch,
     /// What it has done.
     pub(crate) metrics: Metrics,
-    /// The scripts that the log has said a cure for.
+    /// The scripts that the log has had advice for.
     pub(crate) advised: Advised,
     /// What it notes about itself.
     pub(crate) recorder: Recorder,
@@ -58,21 +58,21 @@ impl Process {
 
     /// A request has come for a version of a script that this process has not loaded: requests a successor, once for each version. Returns whether
     /// the request may be served by the code that is loaded.
-    pub(crate) fn may_serve(&self, asked: &Asked, version: i64) -> bool {
+    pub(crate) fn may_serve(&self, asked: &SuccessorRequest, version: i64) -> bool {
         if asked.is_new(version) {
             if !self.settings.rolling_reload {
-                self.holding.begin();
+                self.hold.begin();
                 // Before the request goes back, so that no child brings it again at once.
                 self.page.hold();
             }
             self.lifecycle.retire(Reason::ScriptReload);
         }
-        !self.holding.is_holding()
+        !self.hold.is_holding()
     }
 
     /// No successor has the new code of a script: what is loaded serves.
     pub(crate) fn serve_on(&self) {
-        self.holding.end();
+        self.hold.end();
         self.page.resume();
     }
 

@@ -1,4 +1,4 @@
-//! What becomes of requests whose script has changed since it was loaded, until another process has the new code.
+//! Script reloading: how requests for a changed script are treated until a successor process has loaded the new version.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -12,9 +12,9 @@ pub(crate) const MISSING: i64 = -1;
 const NONE: i64 = i64::MAX;
 
 /// The newest version of a script that the process has asked a successor for.
-pub(crate) struct Asked(AtomicI64);
+pub(crate) struct SuccessorRequest(AtomicI64);
 
-impl Default for Asked {
+impl Default for SuccessorRequest {
     fn default() -> Self {
         Self(AtomicI64::new(NONE))
     }
@@ -22,16 +22,16 @@ impl Default for Asked {
 
 /// Whether the process holds: takes no requests that need new code.
 #[derive(Default)]
-pub(crate) struct Holding(AtomicBool);
+pub(crate) struct Hold(AtomicBool);
 
-impl Asked {
+impl SuccessorRequest {
     /// Whether no request has come for this version (modification time) before; from now on one has.
     pub(crate) fn is_new(&self, version: i64) -> bool {
         self.0.swap(version, Ordering::AcqRel) != version
     }
 }
 
-impl Holding {
+impl Hold {
     /// Whether requests that need new code are turned away.
     pub(crate) fn is_holding(&self) -> bool {
         self.0.load(Ordering::Acquire)

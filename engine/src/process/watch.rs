@@ -11,7 +11,7 @@ pub(crate) struct Watch {
     pub(crate) began: Instant,
     first_request: AtomicU64,
     last_activity: AtomicU64,
-    lock_free: AtomicU64,
+    gil_free: AtomicU64,
     loaded: AtomicBool,
     /// How many workers have requests in hand.
     present: AtomicU32,
@@ -40,7 +40,7 @@ impl Watch {
             began: Instant::now(),
             first_request: never(),
             last_activity: never(),
-            lock_free: AtomicU64::new(0),
+            gil_free: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
             present: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
@@ -97,9 +97,9 @@ impl Watch {
         self.at(&self.first_request).filter(|_| !self.loaded.load(Ordering::Relaxed))
     }
 
-    /// When the interpreters' locks could last be taken.
-    pub(crate) fn lock_free(&self) -> Option<Instant> {
-        self.at(&self.lock_free)
+    /// When the GILs could last be taken.
+    pub(crate) fn gil_free(&self) -> Option<Instant> {
+        self.at(&self.gil_free)
     }
 
     /// When something last happened that keeps the process from being idle.
@@ -126,8 +126,8 @@ impl Watch {
         self.last_activity.store(self.now(), Ordering::Relaxed);
     }
 
-    /// The interpreters' locks could be taken.
-    pub(crate) fn locks_are_free(&self) {
-        self.lock_free.store(self.now(), Ordering::Relaxed);
+    /// The GILs could be taken.
+    pub(crate) fn gils_are_free(&self) {
+        self.gil_free.store(self.now(), Ordering::Relaxed);
     }
 }

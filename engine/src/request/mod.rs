@@ -2,11 +2,11 @@
 //! proxies behind `sys.stdout` and `sys.stderr`. When the request is over, what is left of it refuses everything.
 
 pub(crate) mod body;
-pub(crate) mod exchange;
 pub(crate) mod output;
 pub(crate) mod response;
 pub(crate) mod response_head;
 pub(crate) mod route;
+pub(crate) mod transport;
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,9 +26,9 @@ use crate::interpreter::active::Entry;
 use crate::log::record;
 use crate::metrics::counts::Counts;
 use crate::request::body::Body;
-use crate::request::exchange::{Exchange, Gone, InputError};
 use crate::request::response::Response;
 use crate::request::route::Route;
+use crate::request::transport::{Gone, InputError, Transport};
 use wsgi_wire::lines::{Lines, Text};
 
 /// What is known of a request for its whole life.
@@ -51,7 +51,7 @@ pub(crate) struct Request {
 /// What can change while it runs. Never run Python code while it is locked: that code may print.
 pub(crate) struct Live {
     /// Who waits for the answer.
-    pub(crate) exchange: Box<dyn Exchange>,
+    pub(crate) transport: Box<dyn Transport>,
     /// How far the answer is.
     pub(crate) response: Response,
     /// What has been read.
@@ -72,12 +72,12 @@ impl Request {
         route: &Arc<Route>,
         path: Vec<u8>,
         id: Vec<u8>,
-        exchange: Box<dyn Exchange>,
+        transport: Box<dyn Transport>,
         response: Response,
         body: Body,
     ) -> Arc<Self> {
         let live = Live {
-            exchange,
+            transport,
             response,
             body,
             lines: Lines::default(),
@@ -87,7 +87,7 @@ impl Request {
         };
         Arc::new(Self {
             interpreter,
-            always_blocks: live.exchange.always_blocks(),
+            always_blocks: live.transport.always_blocks(),
             route: Arc::clone(route),
             path,
             id,
@@ -96,7 +96,7 @@ impl Request {
         })
     }
 
-    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the interpreter's lock if another thread
+    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the GIL if another thread
     /// is at it.
     pub(crate) fn with<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R) -> Option<R> {
         if !fork::is_ours() {
@@ -105,7 +105,7 @@ impl Request {
         }
         let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         let result = live.as_mut().map(step);
-        let unsent = live.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
+        let unsent = live.as_mut().map_or_else(Vec::new, |live| live.transport.unsent());
         drop(live);
         if !unsent.is_empty() {
             self.tell_elsewhere(py, unsent);
@@ -125,7 +125,7 @@ impl Request {
         RequestName { id: self.id[..].into(), path: self.path[..].into(), script: self.route.script()[..].into() }
     }
 
-    /// Does something that may block: the interpreter's lock is given up for it.
+    /// Does something that may block: the GIL is given up for it.
     pub(crate) fn blocking<R: Send>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R + Send) -> Option<R> {
         if !fork::is_ours() {
             return None;
@@ -149,7 +149,7 @@ impl Request {
 
     /// The dict that goes with it.
     pub(crate) fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
-        // Locked only for a moment, with the interpreter's lock held, so that nobody ever waits; and never while an object is made, which may
+        // Locked only for a moment, with the GIL held, so that nobody ever waits; and never while an object is made, which may
         // collect garbage and run a `__del__` that asks for this very dict.
         let lock = || self.data.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(data) = &*lock() {
@@ -167,7 +167,7 @@ impl Request {
         let mut live = self.live.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         let mut ended = live.take();
         drop(live);
-        let unsent = ended.as_mut().map_or_else(Vec::new, |live| live.exchange.unsent());
+        let unsent = ended.as_mut().map_or_else(Vec::new, |live| live.transport.unsent());
         self.tell_elsewhere(py, unsent);
         ended
     }
@@ -186,11 +186,11 @@ impl Request {
     pub(crate) fn record(&self, py: Python<'_>, record: LogRecord) {
         let mut record = Some(record);
         self.with(py, |live| {
-            live.settle_log();
+            live.finalize_log();
             if let Some(record) = record.take() {
                 live.record(record);
             }
-            live.exchange.flush(false)
+            live.transport.flush(false)
         });
         if let Some(record) = record {
             record::write_attached(py, record, Some(self.interpreter.application_group()), Some(self.name()));
@@ -211,14 +211,14 @@ impl Entry for Request {
 impl Live {
     fn record(&mut self, record: LogRecord) {
         if record.level <= self.log_level {
-            record.into_pieces().into_iter().for_each(|piece| self.exchange.log(piece));
+            record.into_pieces().into_iter().for_each(|piece| self.transport.log(piece));
         }
     }
 
     /// Text that was written to a stream: what is complete of it becomes records. What several streams write becomes one line.
     pub(crate) fn write_log(&mut self, stream: Stream, text: &[u8]) {
         if stream != self.stream {
-            self.settle_log();
+            self.finalize_log();
             self.stream = stream;
         }
         self.with_lines(|lines, record| lines.write(text, true, record));
@@ -230,7 +230,7 @@ impl Live {
     }
 
     /// Makes records of what could still be continued: the application has gone on to something else.
-    pub(crate) fn settle_log(&mut self) {
+    pub(crate) fn finalize_log(&mut self) {
         self.with_lines(Lines::settle);
     }
 
@@ -249,10 +249,10 @@ impl Live {
     ///
     /// # Errors
     /// If the body broke off, now or before.
-    pub(crate) fn pull(&mut self, most: u32) -> Result<(), InputError> {
-        self.settle_log();
+    pub(crate) fn pull(&mut self, max: u32) -> Result<(), InputError> {
+        self.finalize_log();
         let start = Instant::now();
-        let more = self.exchange.pull(most, self.body.place());
+        let more = self.transport.pull(max, self.body.place());
         self.counts.input_time += start.elapsed();
         self.body.failed = more.is_err();
         self.body.arrived(more?);
@@ -265,7 +265,7 @@ impl Live {
     /// [`Gone`].
     pub(crate) fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
         let start = Instant::now();
-        let outcome = self.exchange.pass(content);
+        let outcome = self.transport.pass(content);
         self.counts.output_time += start.elapsed();
         outcome
     }
@@ -276,7 +276,7 @@ impl Live {
     /// [`Gone`].
     pub(crate) fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
         let start = Instant::now();
-        let outcome = self.exchange.flush(wait);
+        let outcome = self.transport.flush(wait);
         self.counts.output_time += start.elapsed();
         outcome
     }

@@ -1,4 +1,4 @@
-//! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the interpreter's lock held.
+//! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the GIL held.
 
 use std::os::fd::OwnedFd;
 
@@ -7,9 +7,9 @@ use wsgi_wire::limits;
 use wsgi_wire::record::Level;
 use wsgi_wire::response::File;
 
-use crate::request::exchange::Gone;
 use crate::request::response::{Hints, Refused};
 use crate::request::response_head::Head;
+use crate::request::transport::Gone;
 use crate::request::{Live, Request};
 
 /// Why content was not sent.
@@ -100,7 +100,7 @@ pub(crate) fn send_file(
         live.counts.output_length += length;
         if length > 0 {
             let whole = !live.response.is_short();
-            live.exchange.file(file, File { offset, length, whole });
+            live.transport.file(file, File { offset, length, whole });
         }
         Ok(live.flush(false)?)
     });
@@ -122,8 +122,8 @@ pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Res
             if fate != Hints::Sent {
                 return Ok((fate, Ok(true)));
             }
-            live.settle_log();
-            live.exchange.early_hints(&hints.headers);
+            live.finalize_log();
+            live.transport.early_hints(&hints.headers);
             Ok((fate, live.flush(false)))
         })
         .ok_or(Late::Over)??;
@@ -141,7 +141,7 @@ pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Res
     }
 }
 
-/// Waits until everything is out, without the interpreter's lock.
+/// Waits until everything is out, without the GIL.
 fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed> {
     if !flushed {
         request.blocking(py, |live| live.flush(true)).ok_or(Failed::Over)??;
@@ -152,14 +152,14 @@ fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed
 fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
     let admitted = begin(live, content, whole)?;
     if !admitted.is_empty() {
-        live.exchange.data(admitted);
+        live.transport.data(admitted);
     }
     Ok(())
 }
 
 /// Queues the head before the first piece of content; how much of the piece belongs to the response.
 fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], Failed> {
-    live.settle_log();
+    live.finalize_log();
     commit(live, whole)?;
     let admitted = live.response.admit(content.len() as u64) as usize;
     live.counts.output_writes += 1;
@@ -174,7 +174,7 @@ fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&
 pub(crate) fn commit(live: &mut Live, whole: Option<u64>) -> Result<(), Refused> {
     if !live.response.committed() {
         let head = live.response.commit(whole)?;
-        live.exchange.head(&head);
+        live.transport.head(&head);
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ impl Route {
     }
 
     /// Says which interpreter its requests run in. Returns the one that was said first.
-    pub(crate) fn settle(&self, interpreter: &'static Interpreter) -> &'static Interpreter {
+    pub(crate) fn set_interpreter(&self, interpreter: &'static Interpreter) -> &'static Interpreter {
         self.interpreter.get_or_init(|| interpreter)
     }
 

@@ -7,7 +7,7 @@ use crate::ffi::attach::State;
 use crate::interpreter::Interpreter;
 use crate::process::limits::Phase;
 use crate::request::route::Route;
-use crate::workers::reply::Reply;
+use crate::workers::response_right::ResponseRight;
 
 static ACTIVITIES: OnceLock<Vec<Activity>> = OnceLock::new();
 
@@ -40,7 +40,7 @@ pub(crate) struct Busy<P = Place> {
     /// How far it is.
     pub(crate) phase: Phase,
     /// The right to answer it. It is the connection's, and so that of the next request as well.
-    pub(crate) reply: Arc<Reply>,
+    pub(crate) right: Arc<ResponseRight>,
     /// Where it is executed.
     pub(crate) place: P,
 }
@@ -88,17 +88,17 @@ mod tests {
     fn who_has_run_out_of_time_is_answered_and_not_the_next_request_of_the_connection() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.set_nonblocking(true).unwrap();
-        let reply = Arc::new(Reply::new(OwnedFd::from(ours).into()));
+        let right = Arc::new(ResponseRight::new(OwnedFd::from(ours).into()));
         let activity = Activity::default();
         let [late, next] = [Instant::now(), Instant::now() + Duration::from_nanos(1)];
         let takes = |since| {
-            *activity.busy() = Some(Busy { since, phase: Phase::Executing, reply: Arc::clone(&reply), place: () });
+            *activity.busy() = Some(Busy { since, phase: Phase::Executing, right: Arc::clone(&right), place: () });
         };
         let give_up = |since| {
             activity.change(since, Phase::GivenUp, |busy| {
                 // Only as long as it is locked is this request the one that the right is for.
                 assert!(activity.busy.try_lock().is_err());
-                busy.reply.fail(504);
+                busy.right.fail(504);
             })
         };
         takes(late);

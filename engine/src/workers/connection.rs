@@ -19,11 +19,11 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::Hello;
 use wsgi_wire::response::{End, Fail, File, Reject, put_head, put_headers};
 
-use crate::request::exchange::{Exchange, Gone, InputError};
 use crate::request::response_head::Head;
 use crate::request::route::{self, Route};
+use crate::request::transport::{Gone, InputError, Transport};
 use crate::workers::outgoing::{Outgoing, TRANSFERS};
-use crate::workers::reply::Reply;
+use crate::workers::response_right::ResponseRight;
 
 /// Room that is made for a receive: most requests without a body fit.
 const RECEIVE: usize = 16 << 10;
@@ -72,7 +72,7 @@ impl Connection {
     /// A connection that has just been accepted. `timeout` bounds every single wait on it.
     pub(crate) fn new(socket: Unshared, timeout: Option<Duration>) -> Self {
         Self {
-            outgoing: Outgoing::new(Arc::new(Reply::new(socket)), timeout),
+            outgoing: Outgoing::new(Arc::new(ResponseRight::new(socket)), timeout),
             greeted: false,
             routes: Vec::new(),
             received: Vec::new(),
@@ -156,19 +156,19 @@ impl Connection {
 
     /// What to wait at.
     pub(crate) fn socket(&self) -> &Unshared {
-        &self.outgoing.reply().socket
+        &self.outgoing.right().socket
     }
 
     /// The right to answer the request that has just arrived.
-    pub(crate) fn reply(&self) -> &Arc<Reply> {
-        self.outgoing.reply()
+    pub(crate) fn right(&self) -> &Arc<ResponseRight> {
+        self.outgoing.right()
     }
 
     /// Receives once. Whether anything came; `false` only without waiting.
     fn fill(&mut self, flags: RecvFlags) -> Result<bool, Gone> {
         self.received.reserve(frame::room(&self.received, RECEIVE));
         loop {
-            return match recv(&self.outgoing.reply().socket, spare_capacity(&mut self.received), flags) {
+            return match recv(&self.outgoing.right().socket, spare_capacity(&mut self.received), flags) {
                 Ok((0, _)) => Err(Gone),
                 Ok(_) => {
                     TRANSFERS.fetch_add(1, Ordering::Relaxed);
@@ -182,7 +182,7 @@ impl Connection {
     }
 }
 
-impl Exchange for Connection {
+impl Transport for Connection {
     fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) {
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
         self.outgoing.put(Kind::EarlyHints, |out| put_headers(out, headers));
@@ -223,8 +223,8 @@ impl Exchange for Connection {
         self.outgoing.flush(wait)
     }
 
-    fn pull(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
-        self.receive_body(most, into)
+    fn pull(&mut self, max: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
+        self.receive_body(max, into)
     }
 
     fn unsent(&mut self) -> Vec<LogRecord> {

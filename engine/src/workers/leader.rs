@@ -2,7 +2,7 @@
 //!
 //! Passing the lead on costs two switches between threads, more than a quick request. So while requests are quick, the leader keeps the lead as
 //! it serves them, and one follower, the standby, looks once a millisecond whether it is stuck, and then takes the lead. While requests take
-//! longer, the leader passes the lead on as soon as it has the interpreter's lock: until then requests that come are found by the worker that
+//! longer, the leader passes the lead on as soon as it has the GIL: until then requests that come are found by the worker that
 //! runs, not by more threads that then fight for the lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ pub(crate) struct Leadership {
     free: Condvar,
     /// Wakes the standby when the lead is free or there is something to watch again.
     watch: Condvar,
-    /// When the leader began to wait for the interpreter's lock, in microseconds since `began`; 0 if it does not.
+    /// When the leader began to wait for the GIL, in microseconds since `began`; 0 if it does not.
     waiting: AtomicU64,
     /// The average duration of a request in microseconds, the latest ones counting most.
     pace: AtomicU32,
@@ -74,7 +74,7 @@ impl Leadership {
     }
 
     /// Waits for the lead.
-    pub(crate) fn take(&self) -> Lead<'_> {
+    pub(crate) fn take(&self) -> Leader<'_> {
         let mut state = self.lock();
         loop {
             if !state.taken || state.is_stuck() {
@@ -85,7 +85,7 @@ impl Leadership {
                 if !state.standby && state.followers > 0 {
                     self.free.notify_one();
                 }
-                return Lead { leadership: self, term: state.term };
+                return Leader { leadership: self, term: state.term };
             }
             state = if state.standby { self.follow(state) } else { self.stand_by(state) };
         }
@@ -124,7 +124,7 @@ impl Leadership {
         (self.began.elapsed().as_micros() as u64).max(1)
     }
 
-    /// Whether the leader, with a request in hand, has been waiting for the interpreter's lock for longer than this.
+    /// Whether the leader, with a request in hand, has been waiting for the GIL for longer than this.
     pub(crate) fn waits(&self, longer_than: Duration) -> bool {
         let since = self.waiting.load(Ordering::Relaxed);
         since != 0 && self.now().saturating_sub(since) > longer_than.as_micros() as u64
@@ -143,18 +143,18 @@ impl Leadership {
 }
 
 /// The lead, as long as nobody has taken it over.
-pub(crate) struct Lead<'a> {
+pub(crate) struct Leader<'a> {
     leadership: &'a Leadership,
     term: u64,
 }
 
-impl Lead<'_> {
-    /// There is a request, and the leader now waits for the interpreter's lock.
+impl Leader<'_> {
+    /// There is a request, and the leader now waits for the GIL.
     pub(crate) fn waits(&self) {
         self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
     }
 
-    /// The leader has the interpreter's lock and begins to serve. Keeps the lead if requests are quick, unless others can run meanwhile: `parallel`.
+    /// The leader has the GIL and begins to serve. Keeps the lead if requests are quick, unless others can run meanwhile: `parallel`.
     pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
         if parallel || !self.leadership.is_quick() {
@@ -182,7 +182,7 @@ impl Lead<'_> {
     }
 }
 
-impl Drop for Lead<'_> {
+impl Drop for Leader<'_> {
     fn drop(&mut self) {
         let mut state = self.leadership.lock();
         if state.term != self.term {
@@ -204,13 +204,13 @@ mod tests {
     #[test]
     fn the_lead_goes_to_a_follower_when_it_is_given_up() {
         let leadership = Leadership::new();
-        let lead = leadership.take();
+        let leader = leadership.take();
         std::thread::scope(|scope| {
             let follower = scope.spawn(|| leadership.take().term);
             std::thread::sleep(Duration::from_millis(20));
             assert!(!follower.is_finished());
-            let term = lead.term;
-            drop(lead);
+            let term = leader.term;
+            drop(leader);
             assert_eq!(follower.join().unwrap(), term + 1);
         });
     }
@@ -218,15 +218,15 @@ mod tests {
     #[test]
     fn a_stuck_leader_loses_the_lead() {
         let leadership = Leadership::new();
-        let lead = leadership.take().serve(false).unwrap();
+        let leader = leadership.take().serve(false).unwrap();
         std::thread::scope(|scope| {
             let others: Vec<_> =
-                (0..3).map(|_| scope.spawn(|| leadership.take().serve(false).map(|lead| lead.term))).collect();
+                (0..3).map(|_| scope.spawn(|| leadership.take().serve(false).map(|leader| leader.term))).collect();
             for other in others {
                 assert!(other.join().unwrap().is_some());
             }
         });
-        assert!(lead.served().is_none());
+        assert!(leader.served().is_none());
         drop(leadership.take());
     }
 
@@ -234,17 +234,17 @@ mod tests {
     fn somebody_stands_by_although_the_standby_was_woken_too_late() {
         for _ in 0..50 {
             let leadership = Leadership::new();
-            let lead = leadership.take().serve(false).unwrap();
+            let leader = leadership.take().serve(false).unwrap();
             std::thread::scope(|scope| {
                 let others: Vec<_> = (0..4)
                     .map(|_| {
                         scope.spawn(|| {
-                            let lead = leadership.take().serve(false);
+                            let leader = leadership.take().serve(false);
                             // Nobody who has just been woken gets on before this leader is stuck, too.
                             let state = leadership.lock();
                             std::thread::sleep(2 * STUCK);
                             drop(state);
-                            std::mem::forget(lead);
+                            std::mem::forget(leader);
                         })
                     })
                     .collect();
@@ -254,12 +254,12 @@ mod tests {
                         // Lets those go that wait, so that the failure shows.
                         leadership.lock().taken = false;
                         leadership.free.notify_all();
-                        panic!("nobody takes the lead of one who is stuck");
+                        panic!("nobody takes the lead from one who is stuck");
                     }
                     std::thread::sleep(STUCK);
                 }
             });
-            std::mem::forget(lead);
+            std::mem::forget(leader);
         }
     }
 

@@ -1,5 +1,5 @@
 //! Worker threads. One of them waits at the poller ([`leader`]); who gets a request serves it, and then looks for the next one before it
-//! gives up the interpreter's lock, because taking it again costs more than many requests.
+//! gives up the GIL, because taking it again costs more than many requests.
 
 pub(crate) mod activity;
 pub(crate) mod connection;
@@ -7,7 +7,7 @@ pub(crate) mod intake;
 pub(crate) mod leader;
 pub(crate) mod outgoing;
 pub(crate) mod poller;
-pub(crate) mod reply;
+pub(crate) mod response_right;
 mod serve;
 
 use std::cell::{Cell, OnceCell};
@@ -31,16 +31,16 @@ use crate::process::limits::Phase;
 use crate::request;
 use crate::workers::activity::{Activity, Busy, Place};
 use crate::workers::connection::{Arrived, Connection};
-use crate::workers::leader::Lead;
+use crate::workers::leader::Leader;
 use crate::workers::poller::{Event, Poller, Ready};
 
-/// How long a worker may keep the interpreter's lock from request to request; then application threads get their turn. CPython's own switch
+/// How long a worker may keep the GIL from request to request; then application threads get their turn. CPython's own switch
 /// interval is as long.
 const HOLD: Duration = Duration::from_millis(5);
 
-/// How long the leader, with a request in hand, waits for the interpreter's lock until the worker that serves one request after the other gives it
+/// How long the leader, with a request in hand, waits for the GIL until the worker that serves one request after the other gives it
 /// up between two.
-const PATIENCE: Duration = Duration::from_micros(500);
+const LEADER_GIL_WAIT: Duration = Duration::from_micros(500);
 
 /// One worker thread.
 pub(crate) struct Worker {
@@ -74,7 +74,7 @@ impl Worker {
         *activity.busy() = Some(Busy {
             since,
             phase,
-            reply: Arc::clone(connection.reply()),
+            right: Arc::clone(connection.right()),
             place: Place {
                 interpreter,
                 thread: object::thread_ident(),
@@ -96,15 +96,15 @@ impl Worker {
             // Once, here.
             let _ = self.recorder.set(entry);
         }
-        let (mut next, mut lead) = (None, None);
+        let (mut next, mut leader) = (None, None);
         loop {
             let ready = match next.take() {
                 Some(ready) => ready,
                 None => {
-                    let leading = lead.take().unwrap_or_else(|| self.poller.leadership.take());
+                    let leading = leader.take().unwrap_or_else(|| self.poller.leadership.take());
                     match self.poller.next(true) {
                         Event::Request(ready) => {
-                            lead = Some(leading);
+                            leader = Some(leading);
                             ready
                         }
                         Event::Nothing => continue,
@@ -112,8 +112,8 @@ impl Worker {
                     }
                 }
             };
-            let own = lead.take();
-            (next, lead) = guard::catch("a worker thread", || self.serve(ready, own)).unwrap_or_default();
+            let own = leader.take();
+            (next, leader) = guard::catch("a worker thread", || self.serve(ready, own)).unwrap_or_default();
         }
         attach::release();
     }
@@ -123,14 +123,14 @@ impl Worker {
     fn serve<'a>(
         &self,
         (mut connection, mut arrived): Ready,
-        mut lead: Option<Lead<'a>>,
-    ) -> (Option<Ready>, Option<Lead<'a>>) {
+        mut leader: Option<Leader<'a>>,
+    ) -> (Option<Ready>, Option<Leader<'a>>) {
         let process = Process::get();
         let interpreters = Interpreters::get();
         let _present = process.watch.enter(&process.lifecycle);
         if arrived.route.interpreter().is_none() {
             // Making an interpreter takes its time.
-            lead = None;
+            leader = None;
         }
         let interpreter = match interpreters.of(&arrived.route) {
             Ok(interpreter) => interpreter,
@@ -139,31 +139,31 @@ impl Worker {
                 if connection.refuse(none.status()).is_ok() {
                     self.poller.park(connection);
                 }
-                return (None, lead);
+                return (None, leader);
             }
         };
         self.takes(Phase::Waiting, Instant::now(), interpreter, &connection, &arrived);
-        if let Some(lead) = &lead {
-            lead.waits();
+        if let Some(leader) = &leader {
+            leader.waits();
         }
         attach::with(interpreter.handle, |py| {
             let start = Instant::now();
             let mut begin = start;
             let parallel = interpreters.run_in_parallel();
             loop {
-                lead = lead.and_then(|lead| lead.serve(parallel));
+                leader = leader.and_then(|leader| leader.serve(parallel));
                 self.execute(py, interpreter, begin, connection, arrived);
-                lead = lead.and_then(Lead::served);
+                leader = leader.and_then(Leader::served);
                 let now = Instant::now();
                 self.poller.leadership.took(now - begin);
                 begin = now;
-                if now - start > HOLD || self.poller.leadership.waits(PATIENCE) {
-                    return (None, lead);
+                if now - start > HOLD || self.poller.leadership.waits(LEADER_GIL_WAIT) {
+                    return (None, leader);
                 }
                 match self.poller.next(false) {
                     Event::Request(ready) if interpreter_known(&ready, interpreter) => (connection, arrived) = ready,
-                    Event::Request(ready) => return (Some(ready), lead),
-                    Event::Nothing | Event::Closed => return (None, lead),
+                    Event::Request(ready) => return (Some(ready), leader),
+                    Event::Nothing | Event::Closed => return (None, leader),
                 }
             }
         })

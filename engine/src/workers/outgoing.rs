@@ -22,8 +22,8 @@ use wsgi_wire::response::File;
 
 use crate::log::order;
 use crate::log::record;
-use crate::request::exchange::Gone;
-use crate::workers::reply::Reply;
+use crate::request::transport::Gone;
+use crate::workers::response_right::ResponseRight;
 
 /// What is kept of the buffer from request to request: there may be hundreds of connections.
 const KEPT: usize = 64 << 10;
@@ -34,7 +34,7 @@ pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
 /// The frames of one connection that are to be sent, and whether anybody takes them.
 pub(super) struct Outgoing {
     /// The socket, shared with the monitor, and the right to answer on it.
-    reply: Arc<Reply>,
+    right: Arc<ResponseRight>,
     queued: Vec<u8>,
     /// Descriptors and the place in `queued` where each goes out.
     descriptors: VecDeque<(usize, OwnedFd)>,
@@ -53,9 +53,9 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// Nothing to send yet on the socket of this connection. `timeout` bounds every single wait.
-    pub(super) fn new(reply: Arc<Reply>, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(right: Arc<ResponseRight>, timeout: Option<Duration>) -> Self {
         Self {
-            reply,
+            right,
             queued: Vec::new(),
             descriptors: VecDeque::new(),
             sent: 0,
@@ -69,8 +69,8 @@ impl Outgoing {
     }
 
     /// The socket, and the right to answer on it.
-    pub(super) fn reply(&self) -> &Arc<Reply> {
-        &self.reply
+    pub(super) fn right(&self) -> &Arc<ResponseRight> {
+        &self.right
     }
 
     /// Whether nothing is left to send and nobody is known to be gone.
@@ -81,7 +81,7 @@ impl Outgoing {
     /// Another request has come: nothing of its response has been queued.
     pub(super) fn request_begins(&mut self) {
         self.answered = false;
-        self.reply.pause();
+        self.right.pause();
     }
 
     /// Queues a frame that is part of the response itself: from now on nobody else may answer.
@@ -135,7 +135,7 @@ impl Outgoing {
         if !fork::is_ours() {
             return Err(Gone);
         }
-        if self.sent < self.queued.len() && !self.reply.begin() {
+        if self.sent < self.queued.len() && !self.right.begin() {
             return Err(self.lost());
         }
         while self.sent < self.queued.len() {
@@ -154,14 +154,14 @@ impl Outgoing {
             return Err(self.lost());
         }
         if self.sent > 0 && !self.answered {
-            self.reply.pause();
+            self.right.pause();
         }
         self.queued.clear();
         self.queued.shrink_to(KEPT);
         self.sent = 0;
         if !self.records.is_empty() {
             self.records.clear();
-            order::sent(self.reply.socket.as_raw_fd());
+            order::sent(self.right.socket.as_raw_fd());
         }
         Ok(true)
     }
@@ -170,7 +170,7 @@ impl Outgoing {
     fn wait(&self, flags: PollFlags) -> Result<(), Gone> {
         let timeout = self.timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
         loop {
-            match poll(&mut [PollFd::new(&self.reply.socket, flags)], timeout.as_ref()) {
+            match poll(&mut [PollFd::new(&self.right.socket, flags)], timeout.as_ref()) {
                 Ok(0) => return Err(Gone),
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -190,12 +190,12 @@ impl Outgoing {
                 let mut control = SendAncillaryBuffer::new(&mut space);
                 control.push(SendAncillaryMessage::ScmRights(&files));
                 let sent =
-                    sendmsg(&self.reply.socket, &[IoSlice::new(&self.queued[self.sent..next])], &mut control, flags)?;
+                    sendmsg(&self.right.socket, &[IoSlice::new(&self.queued[self.sent..next])], &mut control, flags)?;
                 self.descriptors.pop_front();
                 Ok(sent)
             }
-            Some((at, _)) => send(&self.reply.socket, &self.queued[self.sent..*at], flags),
-            None => send(&self.reply.socket, &self.queued[self.sent..], flags),
+            Some((at, _)) => send(&self.right.socket, &self.queued[self.sent..*at], flags),
+            None => send(&self.right.socket, &self.queued[self.sent..], flags),
         }
     }
 

@@ -25,8 +25,9 @@ pub(crate) fn serve(
         connection.done_with(arrived);
         return connection.reject(why).is_ok().then_some(connection);
     }
-    let (rejected, exchange) = gateway::execute(py, interpreter, runner, &arrived.route, request, moments, connection)?;
-    let mut connection = exchange.into_any().downcast::<Connection>().ok()?;
+    let (rejected, transport) =
+        gateway::execute(py, interpreter, runner, &arrived.route, request, moments, connection)?;
+    let mut connection = transport.into_any().downcast::<Connection>().ok()?;
     if let Some(why) = rejected {
         connection.reject(why).ok()?;
     }

@@ -10,11 +10,11 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::request::BodyError;
 
 use super::Connection;
-use crate::request::exchange::{Exchange, Gone, InputError};
+use crate::request::transport::{Gone, InputError, Transport};
 use crate::workers::outgoing::TRANSFERS;
 
 impl Connection {
-    /// Asks for a piece of the request body and puts it behind what is in `into`: [`Exchange::pull`](crate::request::exchange::Exchange::pull).
+    /// Asks for a piece of the request body and puts it behind what is in `into`: [`Transport::pull`](crate::request::transport::Transport::pull).
     pub(super) fn receive_body(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
         self.outgoing.put(Kind::Pull, |out| most.put(out));
         self.flush(true).map_err(|Gone| InputError::Gone)?;

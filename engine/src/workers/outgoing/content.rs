@@ -15,7 +15,7 @@ use wsgi_wire::response::File;
 
 use super::{Outgoing, TRANSFERS};
 use crate::ffi::process::unread;
-use crate::request::exchange::Gone;
+use crate::request::transport::Gone;
 
 /// The longest piece that is sent at once: the usual buffer of a socket takes it when it is not much in use.
 const PIECE: usize = 128 << 10;
@@ -49,14 +49,14 @@ impl Outgoing {
     fn stream<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
         let (mut rest, mut patience) = (content, PATIENCE);
         // A socket that can be written to has three fourths of its buffer free. What the kernel notes about it takes its part of that.
-        let buffer = sockopt::socket_send_buffer_size(&self.reply.socket).unwrap_or(0);
+        let buffer = sockopt::socket_send_buffer_size(&self.right.socket).unwrap_or(0);
         let most = (buffer / 8 * 5).min(PIECE);
         while !rest.is_empty() && most > 0 && self.takes(&mut patience) {
             let (piece, later) = rest.split_at(rest.len().min(most));
             let Ok(header) = frame::header(Kind::Data, piece.len()) else { break };
             let parts = [IoSlice::new(&header), IoSlice::new(piece)];
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-            let send = || sendmsg(&self.reply.socket, &parts, &mut SendAncillaryBuffer::default(), flags);
+            let send = || sendmsg(&self.right.socket, &parts, &mut SendAncillaryBuffer::default(), flags);
             let sent = match retry_on_intr(send) {
                 Ok(sent) => sent,
                 Err(Errno::AGAIN) => break,
@@ -80,7 +80,7 @@ impl Outgoing {
         let start = Instant::now();
         let wait = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
         // One that is closed can be written to as well: the write tells.
-        let ready = poll(&mut [PollFd::new(&self.reply.socket, PollFlags::OUT)], Some(&wait));
+        let ready = poll(&mut [PollFd::new(&self.right.socket, PollFlags::OUT)], Some(&wait));
         *patience = patience.saturating_sub(start.elapsed());
         ready.is_ok_and(|number| number > 0)
     }
@@ -101,6 +101,6 @@ impl Outgoing {
 
     /// Whether the child has read everything that was sent.
     fn is_drained(&self) -> bool {
-        unread(self.reply.socket.as_raw_fd()) == Some(0)
+        unread(self.right.socket.as_raw_fd()) == Some(0)
     }
 }

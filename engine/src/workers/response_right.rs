@@ -17,13 +17,13 @@ const BEGUN: u8 = 1;
 const TAKEN: u8 = 2;
 
 /// The socket of a connection, and who may answer on it.
-pub(crate) struct Reply {
+pub(crate) struct ResponseRight {
     /// Owned here, so that its number cannot become another's while the monitor has it in hand.
     pub(crate) socket: Unshared,
     state: AtomicU8,
 }
 
-impl Reply {
+impl ResponseRight {
     /// A connection without a request.
     pub(crate) fn new(socket: Unshared) -> Self {
         Self { socket, state: AtomicU8::new(OPEN) }
@@ -73,19 +73,19 @@ mod tests {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
 
-    fn reply() -> (Reply, UnixStream) {
+    fn right() -> (ResponseRight, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (Reply::new(std::os::fd::OwnedFd::from(ours).into()), theirs)
+        (ResponseRight::new(std::os::fd::OwnedFd::from(ours).into()), theirs)
     }
 
     #[test]
     fn only_one_answers() {
-        let (reply, mut child) = reply();
-        assert!(reply.begin() && reply.begin());
-        assert!(!reply.fail(504));
-        reply.pause();
-        assert!(reply.fail(504));
-        assert!(!reply.begin() && !reply.fail(504) && !reply.reject());
+        let (right, mut child) = right();
+        assert!(right.begin() && right.begin());
+        assert!(!right.fail(504));
+        right.pause();
+        assert!(right.fail(504));
+        assert!(!right.begin() && !right.fail(504) && !right.reject());
         let mut received = Vec::new();
         child.read_to_end(&mut received).unwrap();
         let frame = frame::first(&received).unwrap().unwrap();

@@ -34,8 +34,8 @@ fn reason(error: BodyError) -> &'static str {
     }
 }
 
-/// One request being answered. Everything is queued until [`Exchange::flush`], so that a small response leaves in one piece.
-pub(crate) trait Exchange: Send {
+/// One request being answered. Everything is queued until [`Transport::flush`], so that a small response leaves in one piece.
+pub(crate) trait Transport: Send {
     /// The headers of a `103 Early Hints`; any number of times, before the head.
     fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]);
     /// Status line and headers; once, before any content.
@@ -45,9 +45,9 @@ pub(crate) trait Exchange: Send {
     /// Content that leaves at once, with all that is queued: it need not be copied. Blocks.
     ///
     /// # Errors
-    /// As [`Exchange::flush`].
+    /// As [`Transport::flush`].
     fn pass(&mut self, content: &[u8]) -> Result<(), Gone>;
-    /// Whether every [`Exchange::flush`] of content has to be allowed to block.
+    /// Whether every [`Transport::flush`] of content has to be allowed to block.
     fn always_blocks(&self) -> bool {
         false
     }
@@ -67,10 +67,10 @@ pub(crate) trait Exchange: Send {
     fn flush(&mut self, wait: bool) -> Result<bool, Gone>;
 
     /// Sends what is queued when nothing follows it any more, as far as that goes at once. Whether everything is out, or will be sent by whoever gets
-    /// the exchange back, without the interpreter's lock.
+    /// the transport back, without the GIL.
     ///
     /// # Errors
-    /// As [`Exchange::flush`].
+    /// As [`Transport::flush`].
     fn leave(&mut self) -> Result<bool, Gone> {
         self.flush(false)
     }
@@ -80,7 +80,7 @@ pub(crate) trait Exchange: Send {
     ///
     /// # Errors
     /// If the body breaks off.
-    fn pull(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError>;
+    fn pull(&mut self, max: u32, into: &mut Vec<u8>) -> Result<bool, InputError>;
 
     /// A variable of mod_ssl about the client's connection, where it can be asked for.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
