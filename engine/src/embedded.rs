@@ -16,7 +16,7 @@ use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Page;
 
-use crate::daemon;
+use crate::daemon::{self, preload, shutdown};
 use crate::ffi::attach;
 use crate::ffi::host::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
@@ -59,7 +59,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     let process = Process::begin(daemon::begin(settings, page, scoreboard, Recorder::default(), 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(traceback::describe(py, &error));
     Interpreters::get().set_up_main(py).map_err(failed)?;
-    daemon::preload(py, process);
+    preload::preload(py, process);
     Ok(())
 }
 
@@ -69,8 +69,8 @@ pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
     let destroy = process.settings.destroy_interpreter;
     let clean = attach::detach(py, || {
-        daemon::publish_process_stopping(process, "");
-        destroy && daemon::end_interpreters(process)
+        shutdown::publish_process_stopping(process, "");
+        destroy && shutdown::end_interpreters(process)
     });
     if destroy && !clean {
         if let Some(main) = Interpreters::get().main() {

@@ -1,14 +1,15 @@
-//! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process.
+//! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process, and serves the requests of an
+//! Apache child in embedded mode.
 //!
-//! The rooms, from top to bottom:
-//! * `entry`: the ways in. `embedded`: requests in an Apache child, by function calls.
-//! * `daemon`: the life of a daemon process. `workers`: its threads; requests come in over the wire.
-//! * `interpreters`: all interpreters of the process.
-//! * `gateway`: one request, and the objects it consists of. `api`: what applications import.
-//! * `request`: what a request is, on bytes, behind the trait of `request::transport`.
-//! * `interpreter`: one interpreter. `process`: what the whole process shares. `log`: what is logged outside of requests.
-//! * `metrics`: what requests have cost. `ffi`: the only unsafe code but that of `entry`.
+//! Its rooms, from top to bottom; each uses only rooms below it (`docs/architecture.md`, enforced by `tests/architecture`):
 //! * `fuzz`: what is fuzzed of all this.
+//! * `entry`: the ways in. `embedded`: requests in an Apache child, by function calls.
+//! * `daemon`: the life of a daemon process. `workers`: its threads, to which requests come over the wire.
+//! * `interpreters`: all interpreters of the process.
+//! * `gateway`: one request, and the objects of WSGI. `api`: what applications import.
+//! * `request`: the state of a request, on bytes. `interpreter`: one interpreter.
+//! * `process`: what the whole process shares. `log`: records of no request. `metrics`: what requests have cost.
+//! * `ffi`: the only unsafe code but that of `entry`. `moments`: when things happened to a request.
 
 mod api;
 mod daemon;

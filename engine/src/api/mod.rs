@@ -1,4 +1,6 @@
-//! What applications import: the module `mod_wsgi`, its events and its reports.
+//! What applications import: the modules `mod_wsgi` and `apache`, events, and the dicts with metrics.
+//!
+//! Knows the names that applications use. Must not know how an application is called.
 
 pub(crate) mod events;
 pub(crate) mod metrics;

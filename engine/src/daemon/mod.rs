@@ -1,28 +1,27 @@
 //! The life of a daemon process, from its settings to its end.
+//!
+//! Knows the supervisor, signals, limits and the stages of the process. Must not know how a request is served: of the workers it sees only what they are
+//! doing (`workers::activity`).
 
 pub(crate) mod background;
 pub(crate) mod control;
 pub(crate) mod last_words;
 pub(crate) mod main_loop;
 pub(crate) mod monitor;
+pub(crate) mod preload;
+pub(crate) mod shutdown;
 pub(crate) mod unsupported;
 
-use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, SystemTime};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
-use wsgi_wire::codec;
-use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
-use wsgi_wire::settings::{Daemon, Preload};
+use wsgi_wire::settings::Daemon;
 
-use crate::api::events;
 use crate::daemon::background::Background;
 use crate::daemon::control::{Control, Lost};
 use crate::daemon::main_loop::MainLoop;
@@ -30,14 +29,12 @@ use crate::daemon::monitor::Monitor;
 use crate::ffi::runtime::version;
 use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, guard, process as ffi};
-use crate::gateway::script;
-use crate::interpreter::Interpreter;
 use crate::interpreters::Interpreters;
 use crate::log::record::{self, Destination};
 use crate::log::traceback;
 use crate::metrics::Metrics;
 use crate::process::Process;
-use crate::process::lifecycle::{Lifecycle, Stage};
+use crate::process::lifecycle::Lifecycle;
 use crate::process::limits::{self, ProcessLimits};
 use crate::process::recorder::Recorder;
 use crate::process::thread;
@@ -131,7 +128,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
 
     let failed = |error: PyErr| StartError::Interpreter(traceback::describe(py, &error));
     let main = Interpreters::get().set_up_main(py).map_err(failed)?;
-    let failures = preload(py, process);
+    let failures = preload::preload(py, process);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.
         return Ok(());
@@ -151,7 +148,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let clean = attach::detach(py, || {
         let monitor = Monitor::new(limits, probe);
         let reason = MainLoop::new(process, control, signals, poller, background, monitor).run();
-        finish(process, poller, workers, reason)
+        shutdown::finish(process, poller, workers, reason)
     });
     if !settings.destroy_interpreter {
         ffi::exit_now(0);
@@ -203,44 +200,6 @@ fn catch_signals() -> std::io::Result<Unshared> {
     Ok(read.into())
 }
 
-/// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. What fails is logged, unless the log has
-/// it already, and tried again by the first request. Gives the digests of the reports.
-pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
-    let settings = &process.settings;
-    let exists = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).exists();
-    let scripts = settings.scripts.iter().chain(settings.inherited.iter().filter(exists));
-    scripts.filter_map(|script| preload_one(py, process, script).err()).collect()
-}
-
-fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> Result<(), u64> {
-    let load = |py: Python<'_>, interpreter: &Interpreter| {
-        let report = script::import(py, interpreter, preload).map(|()| process.watch.script_loaded());
-        report.map_err(|report| {
-            // Python's own hash would differ from process to process.
-            let digest = codec::digest(report.as_bytes());
-            if !process.settings.known_failures.contains(&digest) {
-                script::log_failure(py, interpreter, &preload.script, &report);
-            }
-            digest
-        })
-    };
-    let doing = if process.settings.threads > 0 { "loading" } else { "running" };
-    let what = format!("{doing} the script '{}'", String::from_utf8_lossy(&preload.script));
-    if let Some(main) = Interpreters::get().main_for(py, &preload.application_group) {
-        return process.recorder.during(&what, || load(py, main));
-    }
-    // This thread must not attach to a sub-interpreter (`attach`).
-    let run = || {
-        let interpreter = Interpreters::get().for_group(&preload.application_group);
-        let load = |it: &'static Interpreter| attach::with(it.handle, |py| load(py, it));
-        let loaded = interpreter.ok().map(|it| process.recorder.during(&what, || load(it)));
-        attach::release();
-        loaded
-    };
-    // Without its interpreter, which the log tells of, nothing is known of the script.
-    attach::detach(py, || thread::run("preload", process.settings.stack_size, run)).unwrap_or(Ok(()))
-}
-
 fn start_probe(process: &'static Process, deadlock: Duration) -> std::io::Result<Thread> {
     let every = (deadlock / 4).min(Duration::from_secs(1));
     let builder = thread::builder("probe", process.settings.stack_size);
@@ -253,55 +212,4 @@ fn start_workers(settings: &Daemon, poller: &'static Poller) -> std::io::Result<
         thread::builder(&number.to_string(), settings.stack_size).spawn(move || Worker::new(number, poller).run())
     };
     (1..=settings.threads).map(start).collect()
-}
-
-/// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.
-fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
-    process.lifecycle.enter(Stage::Stopping);
-    process.page.leave();
-    start_reaper(process.settings.shutdown_timeout);
-    poller.close();
-    publish_process_stopping(process, reason.name());
-    for worker in workers {
-        // A worker that panicked has logged it.
-        let _ = worker.join();
-    }
-    process.settings.destroy_interpreter && end_interpreters(process)
-}
-
-/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
-pub(crate) fn publish_process_stopping(process: &'static Process, reason: &str) {
-    thread::run("shutdown", process.settings.stack_size, || {
-        for interpreter in Interpreters::get().all() {
-            let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
-            process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
-        }
-        attach::release();
-        Some(())
-    });
-}
-
-/// Ends the sub-interpreters, on a thread of its own. Whether none is left.
-pub(crate) fn end_interpreters(process: &'static Process) -> bool {
-    let end = || {
-        let ended = Interpreters::get().end();
-        attach::release();
-        Some(ended)
-    };
-    thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
-}
-
-/// Ends the process by force when it has had its time.
-fn start_reaper(seconds: u32) {
-    if seconds == 0 {
-        return;
-    }
-    let reap = move || {
-        std::thread::sleep(Duration::from_secs(seconds.into()));
-        last_words::ends_by_force(Process::get());
-        ffi::exit_now(1);
-    };
-    if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {
-        record::process(Level::Error, "There is no thread that could end the process by force; it may take its time.");
-    }
 }

@@ -1,4 +1,7 @@
-//! One request from its frame to its end.
+//! One request from its decoded frame to the end of its response, as PEP 3333 wants it.
+//!
+//! Knows WSGI: the environ, `start_response`, the streams, the iteration over a response. Must not know where a request comes from and where its response
+//! goes (a [`Transport`]), nor which thread runs it (a [`Runner`]).
 
 pub(crate) mod call;
 pub(crate) mod environ;

@@ -1,4 +1,6 @@
-//! One interpreter: what of ours is in it, and how it is prepared.
+//! One interpreter and what of ours is in it: types, names, callbacks, scripts.
+//!
+//! Knows its options and how it is called in records. Must not know other interpreters, the modules and types that it is given, or requests.
 
 pub(crate) mod active;
 pub(crate) mod advice;

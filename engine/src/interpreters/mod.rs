@@ -1,4 +1,6 @@
-//! All interpreters of the process: the main one, and one sub-interpreter for each further application group.
+//! All interpreters of the process: the main one, and one sub-interpreter for each further application group. Makes them, sets them up and ends them.
+//!
+//! Knows everything of ours that is in an interpreter. Must not know threads, connections, or the supervisor.
 
 mod set_up;
 

@@ -1,4 +1,6 @@
 //! What requests and the process have cost: for the `request_finished` event and the metrics functions of the module `mod_wsgi`.
+//!
+//! Knows numbers only. Must not know requests, nor the dicts that applications get, which `api` makes.
 
 pub(crate) mod counts;
 pub(crate) mod interval;

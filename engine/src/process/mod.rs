@@ -1,4 +1,6 @@
-//! What the whole process shares: settings, its page of the process table, life cycle.
+//! What the whole process shares: its settings, its page of the process table, its stage of life, and what it notes about itself.
+//!
+//! Knows which process this is. Must not know interpreters, requests or connections, so everything above may ask it.
 
 pub(crate) mod advised;
 pub(crate) mod forked;

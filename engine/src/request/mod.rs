@@ -1,5 +1,7 @@
 //! One request in progress, as the Python objects that belong to it share it: `start_response`, `write`, `wsgi.input`, `wsgi.errors`, and the
 //! proxies behind `sys.stdout` and `sys.stderr`. When the request is over, what is left of it refuses everything.
+//!
+//! Knows bytes and the rules of HTTP for them. Must not know the objects of WSGI above it, nor sockets: a [`Transport`] carries what is sent and read.
 
 pub(crate) mod body;
 pub(crate) mod output;

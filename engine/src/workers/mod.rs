@@ -1,5 +1,8 @@
-//! Worker threads. One of them waits at the poller ([`leader`]); who gets a request serves it, and then looks for the next one before it
-//! gives up the GIL, because taking it again costs more than many requests.
+//! The worker threads of a daemon process. One of them waits at the poller ([`leader`]); who gets a request serves it, and then looks for the next one
+//! before it gives up the GIL, because taking it again costs more than many requests.
+//!
+//! Knows connections, their frames and which interpreter a request belongs to. Must not know what a request means, which is the gateway's business, nor
+//! when the process ends.
 
 pub(crate) mod activity;
 pub(crate) mod connection;

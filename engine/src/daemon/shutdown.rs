@@ -1,0 +1,69 @@
+//! The end of a process: applications hear of it, workers finish, sub-interpreters end, and a thread sees to it that it does not take too long.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wsgi_wire::control::Reason;
+use wsgi_wire::record::Level;
+
+use crate::api::events;
+use crate::daemon::last_words;
+use crate::ffi::attach;
+use crate::ffi::process::exit_now;
+use crate::interpreters::Interpreters;
+use crate::log::record;
+use crate::process::Process;
+use crate::process::lifecycle::Stage;
+use crate::process::thread;
+use crate::workers::poller::Poller;
+
+/// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.
+pub(super) fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
+    process.lifecycle.enter(Stage::Stopping);
+    process.page.leave();
+    start_reaper(process.settings.shutdown_timeout);
+    poller.close();
+    publish_process_stopping(process, reason.name());
+    for worker in workers {
+        // A worker that panicked has logged it.
+        let _ = worker.join();
+    }
+    process.settings.destroy_interpreter && end_interpreters(process)
+}
+
+/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
+pub(crate) fn publish_process_stopping(process: &'static Process, reason: &str) {
+    thread::run("shutdown", process.settings.stack_size, || {
+        for interpreter in Interpreters::get().all() {
+            let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
+            process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
+        }
+        attach::release();
+        Some(())
+    });
+}
+
+/// Ends the sub-interpreters, on a thread of its own. Whether none is left.
+pub(crate) fn end_interpreters(process: &'static Process) -> bool {
+    let end = || {
+        let ended = Interpreters::get().end();
+        attach::release();
+        Some(ended)
+    };
+    thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
+}
+
+/// Ends the process by force when it has had its time.
+fn start_reaper(seconds: u32) {
+    if seconds == 0 {
+        return;
+    }
+    let reap = move || {
+        std::thread::sleep(Duration::from_secs(seconds.into()));
+        last_words::ends_by_force(Process::get());
+        exit_now(1);
+    };
+    if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {
+        record::process(Level::Error, "There is no thread that could end the process by force; it may take its time.");
+    }
+}
