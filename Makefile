@@ -3,6 +3,7 @@
 # make bench  compares with mod_wsgi, gunicorn and uwsgi
 # make venv   builds and installs into .venv only
 # make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
+# make deny   licences and sources of what is built in, where cargo-deny is installed
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -25,7 +26,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench fuzz venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench fuzz deny venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -77,6 +78,13 @@ bench: venv
 
 fuzz: system rust
 	@scripts/fuzz
+
+deny: rust
+	@if cargo deny --version >/dev/null 2>&1; then \
+		for manifest in Cargo.toml fuzz/Cargo.toml; do cargo deny --manifest-path $$manifest check licenses bans sources || exit 1; done; \
+	else \
+		echo "==> Licences and sources are not checked: cargo install cargo-deny"; \
+	fi
 
 venv: system rust $(VENV)/installed
 

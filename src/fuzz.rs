@@ -115,7 +115,7 @@ pub fn conversation(data: &[u8]) {
     assert!(ended, "a socket pair is shut down");
     let connection = Connection::over(child, 1, 2);
     let (mut inbox, mut client) = (Inbox::default(), Witness::default());
-    let (silence, budget) = (Duration::ZERO, Budget::default());
+    let (silence, budget) = (Duration::ZERO, Budget::of_log());
     let source = Source { process: 1, budget: &budget };
     let (answered, done, ended) = (&|| {}, &|| {}, &|| true);
     let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source };
@@ -136,6 +136,7 @@ pub fn conversation(data: &[u8]) {
         }
         Outcome::Refused(_) => assert!(client.refused),
         Outcome::ClientGone => assert!(client.gone),
+        Outcome::Unkept(error) => panic!("nothing is kept, and {error}"),
         Outcome::NotExecuted | Outcome::Unread => panic!("{outcome:?} where the process has read the request"),
     }
     let mut sent = Vec::new();

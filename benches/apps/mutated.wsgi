@@ -59,20 +59,20 @@ def mutate(chance, parts):
 
 def application(environ, start_response):
     chance = random.Random(environ["QUERY_STRING"])
-    parts = mutate(chance, chance.choice(ANSWERS))
-    for connection in connections():
-        with connection:
-            connection.settimeout(5)
-            try:
-                for part in parts:
-                    # A file has its descriptor most of the time, other frames have one now and then.
-                    if (part[4:5] == bytes([FILE])) != (chance.random() < 0.1):
-                        sent = socket.send_fds(connection, [part], [chance.choice(PASSED)] * chance.choice([1, 1, 1, 3]))
-                        part = part[sent:]
-                    connection.sendall(part)
-                connection.shutdown(chance.choice([socket.SHUT_RDWR, socket.SHUT_WR]))
-            except OSError:
-                # The Apache child has had enough.
-                pass
+    connection, number = exchange(environ)
+    parts = mutate(chance, [stamped(part, number) for part in chance.choice(ANSWERS)])
+    with connection:
+        connection.settimeout(5)
+        try:
+            for part in parts:
+                # A file has its descriptor most of the time, other frames have one now and then.
+                if (part[4:5] == bytes([FILE])) != (chance.random() < 0.1):
+                    sent = socket.send_fds(connection, [part], [chance.choice(PASSED)] * chance.choice([1, 1, 1, 3]))
+                    part = part[sent:]
+                connection.sendall(part)
+            connection.shutdown(chance.choice([socket.SHUT_RDWR, socket.SHUT_WR]))
+        except OSError:
+            # The Apache child has had enough.
+            pass
     start_response("200 OK", [])
     return []

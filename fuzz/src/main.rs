@@ -12,7 +12,14 @@ type Target = fn(&[u8]);
 fn target() -> Target {
     let wanted = std::env::var("WSGI_FUZZ_TARGET").unwrap_or_default();
     let all: Vec<(&str, Target)> =
-        [wsgi_wire::fuzz::TARGETS, mod_wsgi::fuzz::TARGETS, _engine::fuzz::TARGETS, httpd_conf::fuzz::TARGETS].concat();
+        [
+            wsgi_wire::fuzz::TARGETS,
+            mod_wsgi::fuzz::TARGETS,
+            _engine::fuzz::TARGETS,
+            mod_wsgi_supervisor::fuzz::TARGETS,
+            httpd_conf::fuzz::TARGETS,
+        ]
+        .concat();
     match all.iter().find(|(name, _)| *name == wanted) {
         Some((_, target)) => *target,
         None => {

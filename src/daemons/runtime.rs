@@ -17,6 +17,7 @@ use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::shared::pages::Pages;
 use crate::policy::owner::Policy;
 use crate::policy::wanted::Wanted;
+use crate::relay::admission::Workers;
 use crate::relay::idle::IdleConnections;
 use crate::relay::wait_limits::Limits;
 
@@ -40,7 +41,7 @@ pub struct Group {
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,
     /// `worker-limit`: how many of Apache's workers may have a request of the group in hand.
-    pub worker_limit: u32,
+    pub workers: Workers,
     /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_limit: usize,
     /// `response-socket-timeout`, where given.
@@ -139,12 +140,6 @@ fn default_queue_size(workers: u32) -> u32 {
     (workers / 4 * 3).max(100)
 }
 
-/// As many of Apache's workers as a group may have if nobody says how many: clients that read slowly, or answers that do not end, leave a fourth for
-/// static files and other groups. Of fewer than four there is none to leave.
-fn default_worker_limit(workers: u32) -> u32 {
-    workers - workers / 4
-}
-
 /// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's `Timeout`, `workers` how many
 /// requests it serves at a time.
 pub fn groups(
@@ -173,31 +168,18 @@ pub fn groups(
                 Some(size) => size,
                 None => default_queue_size(workers),
             },
-            worker_limit: match o.worker_limit {
-                Some(0) => u32::MAX,
-                Some(limit) => limit,
-                None => default_worker_limit(workers),
-            },
+            workers: o
+                .worker_limit
+                .map_or_else(|| Workers::by_default(workers, configuration.groups.len()), Workers::given),
             header_limit: o.header_buffer_size as usize,
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
             buffers: (o.send_buffer_size, o.receive_buffer_size),
             chroot: o.chroot.clone(),
             server_metrics: o.server_metrics,
-            log: Budget::default(),
+            log: Budget::of_log(),
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }
     };
     configuration.groups.iter().zip(places).map(|(g, place)| (g.name.clone(), group(g, *place))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_leaves_a_fourth_of_the_workers() {
-        let limits = [1, 2, 3, 4, 16, 150, u32::MAX].map(default_worker_limit);
-        assert_eq!(limits, [1, 2, 3, 3, 12, 113, 3_221_225_472]);
-    }
 }

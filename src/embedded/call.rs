@@ -145,6 +145,7 @@ impl<C: Client> Call<'_, C> {
         self.outcome.get_or_insert(match halt {
             Halt::Gone => Outcome::ClientGone,
             Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
+            Halt::Unkept(error) => Outcome::Unkept(error),
         });
         Written(-1)
     }

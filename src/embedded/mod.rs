@@ -11,7 +11,7 @@ pub mod call;
 pub mod interpreter;
 mod python;
 
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::settings::Daemon;
 
 use self::python::{Engine, Python};
-use crate::httpd::guard;
+use crate::httpd::{guard, process};
 
 /// What a child needs to begin Python.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ pub enum Unavailable {
     /// Processes that applications fork would have the connections of this child.
     #[error("a system resource is missing: {0}")]
     System(Arc<std::io::Error>),
+    /// The child is told to end before Python has begun.
+    #[error("this Apache child ends")]
+    Ending,
     /// There is no thread for it.
     #[error("the thread that Python begins on ended early; the error log tells more")]
     Thread,
@@ -61,6 +64,9 @@ pub enum Unavailable {
 
 /// The least stack of Python's main thread: scripts are loaded on it.
 const STACK: usize = 16 << 20;
+
+/// How long is waited for Python before it is asked whether the child is to end.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long Python may take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -106,7 +112,15 @@ fn begin(plan: &Plan) -> Result<Running, Unavailable> {
     let stack = STACK.max(wsgi_unix::stack::size());
     let thread = std::thread::Builder::new().name("wsgi-python".into()).stack_size(stack).spawn(body);
     let thread = thread.map_err(|_| Unavailable::Thread)?;
-    let engine = reported.recv().map_err(|_| Unavailable::Thread)?.map_err(|e| Unavailable::Python(Arc::new(e)))?;
+    let engine = loop {
+        match reported.recv_timeout(LOOK) {
+            Ok(begun) => break begun.map_err(|error| Unavailable::Python(Arc::new(error)))?,
+            // With the MPM prefork a stop is blocked as long as a child begins. Who waits for a script would hear of it when that is loaded.
+            Err(RecvTimeoutError::Timeout) if process::is_told_to_end() => return Err(Unavailable::Ending),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Unavailable::Thread),
+        }
+    };
     Ok(Running { engine, stop, ended, thread })
 }
 

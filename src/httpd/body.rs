@@ -57,7 +57,7 @@ impl BodyReader {
         }
         if max == 0 {
             return match self.fill(r, 0, true, out) {
-                Err(status) if !is_would_block(status) => Err(self.fail(status)),
+                Err(status) if !is_would_block(status) => Err(self.fail(r, status)),
                 _ => Ok(true),
             };
         }
@@ -69,7 +69,7 @@ impl BodyReader {
                 Ok(_) => {}
                 Err(status) if !wait && is_would_block(status) => break,
                 Err(status) => {
-                    let failure = self.fail(status);
+                    let failure = self.fail(r, status);
                     if wait {
                         return Err(failure);
                     }
@@ -118,7 +118,7 @@ impl BodyReader {
             Ok(0) => Ok(Taken::Nothing),
             Ok(_) => Ok(Taken::Some),
             Err(status) if is_would_block(status) => Ok(Taken::Nothing),
-            Err(status) => Err(self.fail(status)),
+            Err(status) => Err(self.fail(r, status)),
         }
     }
 
@@ -152,21 +152,25 @@ impl BodyReader {
         }
     }
 
-    fn fail(&mut self, status: i32) -> BodyFailure {
-        let failure = self.failure(status);
+    fn fail(&mut self, r: &Request<'_>, status: i32) -> BodyFailure {
+        let failure = self.failure(r, status);
         *self.failed.insert(failure)
     }
 
-    fn failure(&self, status: i32) -> BodyFailure {
+    fn failure(&self, r: &Request<'_>, status: i32) -> BodyFailure {
         if let Some(status) = self.refusal.status() {
             return BodyFailure { status, aborted: false, refused: true };
         }
+        // A filter, such as that of mod_deflate, makes nothing of what has come from a client that is still there.
+        // SAFETY: S1.
+        let is_there = unsafe { (*r.rec().connection).aborted == 0 };
+        let senseless = status == sys::APR_EGENERAL && is_there;
         // SAFETY: a pure mapping of numbers.
         let mapped = unsafe { sys::ap_map_http_request_error(status, sys::HTTP_BAD_REQUEST) };
         let timed_out = status == sys::APR_TIMEUP;
         BodyFailure {
             status: if timed_out { 408 } else { u16::try_from(mapped).unwrap_or(400) },
-            aborted: !timed_out && mapped == sys::HTTP_BAD_REQUEST,
+            aborted: !timed_out && !senseless && mapped == sys::HTTP_BAD_REQUEST,
             refused: false,
         }
     }

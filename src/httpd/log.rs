@@ -85,7 +85,7 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
                     script,
                 }),
             };
-            write(r.server(), record.level, &json::line(now(), record, &context));
+            json::lines(now(), record, &context).iter().for_each(|line| write(r.server(), record.level, line));
         }
     }
 }
@@ -162,7 +162,7 @@ fn about(s: Server<'_>, record: &LogRecord, prefix: &[u8], context: &Context<'_>
     };
     match format(s) {
         Format::Text => write_texts(prefix, record, write_text),
-        Format::Json => write(s, record.level, &json::line(now(), record, context)),
+        Format::Json => json::lines(now(), record, context).iter().for_each(|line| write(s, record.level, line)),
     }
 }
 

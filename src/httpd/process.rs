@@ -42,3 +42,12 @@ pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
         unsafe { std::env::set_var(name, std::ffi::OsStr::from_bytes(value)) };
     }
 }
+
+/// Whether a signal that ends this process waits to be delivered.
+pub fn is_told_to_end() -> bool {
+    // SAFETY: zeros are a signal set to write into, which is valid for both calls.
+    unsafe {
+        let mut pending: libc::sigset_t = std::mem::zeroed();
+        libc::sigpending(&raw mut pending) == 0 && libc::sigismember(&raw const pending, libc::SIGTERM) == 1
+    }
+}

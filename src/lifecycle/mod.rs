@@ -57,8 +57,11 @@ pub fn child_init() {
     }
     if let Some(plan) = &runtime.embedded {
         if plan.is_eager() {
-            if let Err(error) = embedded::engine(plan) {
-                log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));
+            match embedded::engine(plan) {
+                Ok(_) | Err(embedded::Unavailable::Ending) => {}
+                Err(error) => {
+                    log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));
+                }
             }
         }
     }
@@ -87,6 +90,7 @@ pub fn child_ended() {
     let Some(runtime) = daemons::current() else { return };
     if let Some(table) = runtime.table.filter(|table| table.header().child_ended()) {
         table.forget_requests(runtime.groups.values().map(|group| group.pages));
+        table.header().workers.forget();
         runtime.groups.values().for_each(|group| group.record.forget_places());
         log::main(
             Level::Notice,

@@ -1,4 +1,4 @@
-//! What a process group may have only so many of at a time: Apache's workers, and threads of its own that wait for the rest of a body.
+//! What a process group may have only so many of at a time: Apache's workers, and threads of its own that wait for a client.
 #![forbid(unsafe_code)]
 
 use wsgi_wire::table::Places;
@@ -22,6 +22,67 @@ impl Drop for Admission<'_> {
     }
 }
 
+/// How many of Apache's workers a group may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// Of its own accord: `worker-limit`.
+    own: u32,
+    /// Together with all others; `None` where `worker-limit` is given, which then decides alone.
+    common: Option<Common>,
+}
+
+/// How many workers all groups together may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Common {
+    /// As long as the group has its share.
+    usual: u32,
+    /// For the share of each group, which no other takes.
+    most: u32,
+    /// This share.
+    share: u32,
+}
+
+/// Why a request gets no worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// Its group has as many as it may.
+    ByGroup,
+    /// All groups together do.
+    ByAll,
+}
+
+impl Workers {
+    /// For one of `groups` groups of a server with this many workers. Nobody says how many: a group, and all groups together, leave a fourth, clients that
+    /// read slowly and answers that do not end included. Half of that fourth is for groups that have next to nothing, so that no other, and no two of them,
+    /// keep one out; the rest is for static files. Of fewer than four workers there is none to leave.
+    pub fn by_default(workers: u32, groups: usize) -> Self {
+        let (usual, most) = (workers - workers / 4, workers - workers / 8);
+        let groups = u32::try_from(groups).unwrap_or(u32::MAX).max(1);
+        let common = Common { usual, most: most.max(usual), share: (most.saturating_sub(usual) / groups).max(1) };
+        Self { own: usual, common: Some(common) }
+    }
+
+    /// As many as `worker-limit` says; 0 is any number.
+    pub fn given(limit: u32) -> Self {
+        Self { own: if limit == 0 { u32::MAX } else { limit }, common: None }
+    }
+
+    /// Takes one, for as long as both live. `all` counts those of all groups.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn take<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
+        let has = group.taken();
+        let own = Admission::new(group, self.own).ok_or(Taken::ByGroup)?;
+        let limit = match self.common {
+            Some(Common { share, most, .. }) if has < share => most,
+            Some(Common { usual, .. }) => usual,
+            None => u32::MAX,
+        };
+        Ok([own, Admission::new(all, limit).ok_or(Taken::ByAll)?])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +95,45 @@ mod tests {
         assert!(Admission::new(&places, 1).is_none());
         drop(first);
         assert!(Admission::new(&places, 1).is_some());
+    }
+
+    /// As many as a group gets that takes what it can.
+    fn takes<'t>(workers: Workers, group: &'t Places, all: &'t Places) -> Vec<[Admission<'t>; 2]> {
+        std::iter::from_fn(|| workers.take(group, all).ok()).collect()
+    }
+
+    #[test]
+    fn a_group_leaves_a_fourth_of_the_workers() {
+        for (workers, expected) in [(1, 1), (2, 2), (3, 3), (4, 3), (16, 12), (150, 113)] {
+            let (group, all) = (Places::default(), Places::default());
+            let taken = takes(Workers::by_default(workers, 1), &group, &all);
+            assert_eq!(taken.len(), expected);
+            assert_eq!(Workers::by_default(workers, 1).take(&group, &all).err(), Some(Taken::ByGroup));
+        }
+    }
+
+    #[test]
+    fn groups_that_take_all_they_can_leave_each_other_a_share_and_the_rest_to_others() {
+        for (workers, groups) in [(16, 2), (16, 3), (400, 2), (400, 20), (16, 100)] {
+            let (places, all) = (Vec::from_iter((0..groups).map(|_| Places::default())), Places::default());
+            let limits = Workers::by_default(workers, groups);
+            let taken: Vec<_> = places.iter().map(|group| takes(limits, group, &all)).collect();
+            let total: usize = taken.iter().map(Vec::len).sum();
+            assert!(total <= (workers - workers / 8) as usize, "{workers} {groups}: {total}");
+            // With more groups than workers not everybody can have one.
+            let reserved = (workers / 8) as usize;
+            assert!(groups > reserved || taken.iter().all(|group| !group.is_empty()), "{workers} {groups}");
+            assert_eq!(limits.take(&places[groups - 1], &all).err(), Some(Taken::ByAll));
+        }
+    }
+
+    #[test]
+    fn a_limit_that_is_given_decides_alone() {
+        let (group, all) = (Places::default(), Places::default());
+        let others = takes(Workers::by_default(16, 2), &group, &all);
+        let own = Places::default();
+        assert_eq!(takes(Workers::given(16), &own, &all).len(), 16);
+        assert!(Workers::given(0).take(&own, &all).is_ok());
+        drop(others);
     }
 }

@@ -24,6 +24,8 @@ pub struct Connection {
     usual_wait: Duration,
     /// What is sent before anything else.
     hello: Option<Hello>,
+    /// Its exchanges.
+    exchanges: Exchanges,
     routes: Routes,
 }
 
@@ -33,6 +35,34 @@ struct Routes {
     known: HashMap<Box<[u8]>, u16>,
     /// Most connections serve one route: it is compared first, without hashing.
     last: Option<(Box<[u8]>, u16)>,
+}
+
+/// Numbers of the exchanges on a connection. Each is drawn, so that an application that writes to its connection by itself cannot answer a request
+/// which has not come yet.
+#[derive(Debug, Default)]
+struct Exchanges {
+    drawn: [u8; 32],
+    left: usize,
+    current: u16,
+}
+
+impl Exchanges {
+    /// Begins an exchange: its number is neither that of the last one nor 0.
+    fn begin(&mut self) {
+        let last = self.current;
+        while [0, last].contains(&self.current) {
+            if self.left == 0 {
+                // What a system without random numbers leaves is foretold, but differs from the last one all the same.
+                if rustix::rand::getrandom(&mut self.drawn, rustix::rand::GetRandomFlags::empty()).is_err() {
+                    self.current = last.wrapping_add(1).max(1);
+                    return;
+                }
+                self.left = self.drawn.len() / 2;
+            }
+            self.left -= 1;
+            self.current = u16::from_ne_bytes([self.drawn[2 * self.left], self.drawn[2 * self.left + 1]]);
+        }
+    }
 }
 
 /// Refuses a socket that another user has made: what follows is the process's secret and a client's request. The system tells who has begun to
@@ -85,10 +115,16 @@ impl Connection {
     /// A connection over a socket that is connected already.
     pub fn over(stream: impl Into<Unshared<UnixStream>>, serial: u32, secret: u64) -> Self {
         let hello = Some(Hello { version: wsgi_wire::VERSION, secret });
-        Self { stream: stream.into(), serial, usual_wait: Duration::ZERO, hello, routes: Routes::default() }
+        let (routes, exchanges) = (Routes::default(), Exchanges::default());
+        Self { stream: stream.into(), serial, usual_wait: Duration::ZERO, hello, exchanges, routes }
     }
 
-    /// Begins what is sent for a request: `Hello` and `Route` if they are due. Gives the number of the route whose content is `route`.
+    /// The number of the exchange that has begun last; 0 before the first.
+    pub fn exchange(&self) -> u16 {
+        self.exchanges.current
+    }
+
+    /// Begins an exchange, and what is sent for it: `Hello` and `Route` if they are due. Gives the number of the route whose content is `route`.
     ///
     /// # Errors
     /// [`BeginError`]
@@ -96,6 +132,7 @@ impl Connection {
         if let Some(hello) = self.hello.take() {
             frame::put(out, Kind::Hello, |out| hello.put(out))?;
         }
+        self.exchanges.begin();
         self.routes.announce(route, out)
     }
 
@@ -224,6 +261,19 @@ mod tests {
         assert_eq!(began(b"a"), (0, vec![]));
         assert_eq!(began(b"b"), (1, vec![Kind::Route]));
         assert_eq!(began(b"a"), (0, vec![]));
+    }
+
+    #[test]
+    fn each_exchange_has_a_number_that_differs_from_the_last_one() {
+        let (mut c, mut last) = (connection(), 0);
+        let mut far = 0;
+        for _ in 0..1000 {
+            c.begin(b"a", &mut Vec::new()).unwrap();
+            assert!(c.exchange() != 0 && c.exchange() != last);
+            far += u32::from(c.exchange().abs_diff(last) > 100);
+            last = c.exchange();
+        }
+        assert!(far > 900, "nobody knows the next one");
     }
 
     #[test]

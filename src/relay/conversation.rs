@@ -8,8 +8,9 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord};
@@ -46,6 +47,8 @@ pub enum Outcome {
     TimedOut(bool),
     /// The head cannot be sent; the client gets this status.
     Refused(u16),
+    /// What was kept of the response for a slow client cannot be read again.
+    Unkept(Errno),
     /// The client is gone.
     ClientGone,
 }
@@ -88,8 +91,12 @@ pub struct Conversation<'c, C> {
     client: &'c mut C,
     outflow: &'c mut Outflow,
     terms: Terms<'c>,
-    /// When something of the answer has last arrived.
+    /// When the answer has last made progress. What it takes us or the client to handle what has come is no silence of the process.
     heard: Instant,
+    /// When something has arrived that was not handled yet.
+    arrived: Option<Instant>,
+    /// Whether the answer has made progress by what is being handled: records, hints and questions are none, or they could go on for ever.
+    progressed: bool,
     /// Whether reads wait for another time than usual.
     hurried: bool,
     /// Whether a frame of the answer has arrived.
@@ -135,6 +142,8 @@ impl<'c, C: Client> Conversation<'c, C> {
             outflow,
             terms,
             heard,
+            arrived: None,
+            progressed: false,
             hurried,
             answered: false,
             begun: false,
@@ -172,7 +181,8 @@ impl<'c, C: Client> Conversation<'c, C> {
         loop {
             while let Ok(Some(frame)) = self.inbox.first() {
                 let size = frame.size();
-                if let (Kind::Log, Ok(record)) = (frame.kind, LogRecord::from_bytes(frame.payload)) {
+                let is_ours = frame.stream == self.connection.exchange();
+                if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
                     self.terms.source.log(self.client, record);
                 }
                 self.inbox.consume(size);
@@ -191,27 +201,34 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.terms.queue.is_some_and(is_late) {
             self.hurry();
         }
-        match self.send(request) {
+        match self.send(request, self.heard) {
             Ok(()) => {}
             Err(error) if is_timeout(&error) && !(self.terms.ended)() => return Outcome::TimedOut(false),
             // Whatever the process has got is not a whole request, so it cannot have executed it.
             Err(_) => return Outcome::NotExecuted,
         }
         loop {
+            if let Step::Over(outcome) = self.receive() {
+                return outcome;
+            }
+            let Some(arrived) = self.arrived.take() else { continue };
+            self.progressed = false;
             match self.frames() {
                 Ok(Step::On) => {}
                 Ok(Step::Over(outcome)) => return outcome,
                 Err(halt) => return self.halted(halt),
             }
-            if let Step::Over(outcome) = self.receive() {
-                return outcome;
+            let now = Instant::now();
+            self.heard = if self.progressed { now } else { self.heard + (now - arrived) };
+            if self.is_silent(now) {
+                return Outcome::TimedOut(self.headed);
             }
         }
     }
 
     /// Sends as long as the process is there, and not for longer than it may be silent.
-    fn send(&self, message: &[u8]) -> io::Result<()> {
-        let (begun, silence) = (self.heard, self.terms.silence);
+    fn send(&self, message: &[u8], begun: Instant) -> io::Result<()> {
+        let silence = self.terms.silence;
         self.connection.send(message, || !(self.terms.ended)() && (silence.is_zero() || begun.elapsed() < silence))
     }
 
@@ -219,6 +236,9 @@ impl<'c, C: Client> Conversation<'c, C> {
     fn frames(&mut self) -> Result<Step, Halt> {
         while let Some(frame) = self.inbox.first().map_err(Violation::from)? {
             self.answered = true;
+            if frame.stream != self.connection.exchange() {
+                return Err(Violation::Stray(frame.kind).into());
+            }
             let size = frame.size();
             let malformed = Violation::from;
             if self.file.is_some() && matches!(frame.kind, Kind::Data | Kind::File | Kind::Pull | Kind::End) {
@@ -229,13 +249,15 @@ impl<'c, C: Client> Conversation<'c, C> {
             let step = match frame.kind {
                 Kind::Data if self.headed && !self.ended => {
                     // An end that is there already goes with the data: one brigade, one write to the client.
-                    let ends = self.inbox.is_followed_by(size, Kind::End, &[End::Complete as u8]);
+                    let end = Frame { kind: Kind::End, payload: &[End::Complete as u8], ..frame };
+                    let ends = self.inbox.is_followed_by(size, end);
                     if ends && self.is_flowing() {
                         (self.terms.done)();
                         self.client.data(&[frame.payload], Then::End)?;
                         self.inbox.consume(size + frame::HEADER + 1);
                         return Ok(Step::Over(Outcome::Complete));
                     }
+                    self.progressed |= !frame.payload.is_empty();
                     self.outflow.data(self.client, frame.payload, self.stuck.is_some())?;
                     (self.unsent, self.unpassed) = (true, false);
                     Step::On
@@ -266,7 +288,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::Head if !self.headed => {
                     let head = Head::decode(frame.payload).map_err(malformed)?;
-                    self.headed = true;
+                    (self.headed, self.progressed) = (true, true);
                     (self.terms.answered)();
                     match self.client.head(&head) {
                         Ok(()) => Step::On,
@@ -289,6 +311,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::File if self.headed && !self.ended => {
                     let file = File::from_bytes(frame.payload).map_err(malformed)?;
+                    self.progressed |= file.length > 0;
                     self.inbox.consume(size);
                     let descriptor = self.inbox.descriptor().ok_or(Violation::NoDescriptor)?;
                     if !file.whole {
@@ -335,7 +358,9 @@ impl<'c, C: Client> Conversation<'c, C> {
     /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else as content.
     fn pass_file(&mut self, is_last: bool) -> Result<(), Halt> {
         let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
-        if self.is_flowing() && (is_last || self.outflow.takes(self.client, file.length)) {
+        let right = if is_last { Some(None) } else { self.client.right_to_wait(false) };
+        let takes = self.is_flowing() && (is_last || right.is_some() && self.outflow.takes(self.client, file.length));
+        if takes {
             self.client.file(descriptor, &file)?;
             // Unless the end follows it goes down at once, so that the next look at the client's socket is true.
             if !is_last {
@@ -357,21 +382,18 @@ impl<'c, C: Client> Conversation<'c, C> {
         }
         let mut body = Vec::with_capacity(max.min(64 << 10));
         let read = self.client.read_body(max, &mut body);
-        let mut answer = Vec::new();
+        self.progressed |= !body.is_empty();
+        let (mut answer, exchange) = (Vec::new(), self.connection.exchange());
         // The sizes are within the limits by construction; a failure leaves the answer empty, and the process will time out.
         let put = match read {
-            Ok(true) => frame::put(&mut answer, Kind::Body, |out| out.extend_from_slice(&body)),
-            Ok(false) => frame::put(&mut answer, Kind::BodyEnd, |_| {}),
-            Err(error) => frame::put(&mut answer, Kind::BodyError, |out| error.put(out)),
+            Ok(true) => frame::put_in(exchange, &mut answer, Kind::Body, |out| out.extend_from_slice(&body)),
+            Ok(false) => frame::put_in(exchange, &mut answer, Kind::BodyEnd, |_| {}),
+            Err(error) => frame::put_in(exchange, &mut answer, Kind::BodyError, |out| error.put(out)),
         };
         if put.is_err() {
             self.client.log(&log::ours(Level::Error, "a piece of the request body does not fit into a frame"));
         }
-        // What the client has taken to send it is not the process's silence.
-        self.heard = Instant::now();
-        let sent = self.send(&answer);
-        self.heard = Instant::now();
-        Ok(match sent {
+        Ok(match self.send(&answer, Instant::now()) {
             // What it asks for it does not take. Each of its other questions, of which there may be thousands, would wait as long.
             Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.
@@ -384,6 +406,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         match halt {
             Halt::Gone => Outcome::ClientGone,
             Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
+            Halt::Unkept(error) => Outcome::Unkept(error),
         }
     }
 

@@ -5,7 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::record::Level;
 use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
 use wsgi_wire::table::{self, Refusal};
@@ -19,7 +20,7 @@ use super::records::Source;
 use super::wait_limits::{Lack, Over, Patience};
 use super::{Client, Halt, Then, unreachable};
 use crate::daemons::{Group, Runtime};
-use crate::httpd::stop;
+use crate::httpd::{log, stop};
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,11 @@ pub enum Undelivered {
     /// Too many of Apache's workers are the group's already.
     #[error("requests of the group keep as many of Apache's workers as worker-limit allows")]
     WorkersTaken,
+    /// Too many of them are those of all groups together.
+    #[error(
+        "requests of all process groups keep as many of Apache's workers as they may together without a worker-limit"
+    )]
+    AllWorkersTaken,
     /// The Apache child stops, and not gracefully.
     #[error("Apache stops")]
     Stopping,
@@ -61,7 +67,7 @@ impl Undelivered {
     pub fn status(&self) -> u16 {
         match self {
             Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
-            Self::QueueFull | Self::WorkersTaken | Self::Stopping => 503,
+            Self::QueueFull | Self::WorkersTaken | Self::AllWorkersTaken | Self::Stopping => 503,
             Self::QueueTimeout | Self::Silence => 504,
             Self::Failing | Self::TooLong => 500,
         }
@@ -80,7 +86,7 @@ impl Undelivered {
             Self::Unreachable(_) => Some(Refusal::Unreachable),
             Self::QueueTimeout | Self::Silence => Some(Refusal::QueueTimeout),
             Self::QueueFull => Some(Refusal::QueueFull),
-            Self::WorkersTaken => Some(Refusal::WorkersTaken),
+            Self::WorkersTaken | Self::AllWorkersTaken => Some(Refusal::WorkersTaken),
             Self::Stopping | Self::TooLong => None,
         }
     }
@@ -118,14 +124,14 @@ pub struct Delivery<'d, C, E> {
     pub scratch: &'d mut Scratch,
     /// The client.
     pub client: &'d mut C,
-    /// Appends the request's frame for these facts; called again for each try. The body is what [`Scratch::body`] holds.
+    /// Appends the payload of the request's frame for these facts; called again for each try. The body is what [`Scratch::body`] holds.
     pub encode: E,
 }
 
 impl<C, E> Delivery<'_, C, E>
 where
     C: Client,
-    E: Fn(&mut Vec<u8>, &Facts, &[u8], &mut C) -> Result<(), Malformed>,
+    E: Fn(&mut Vec<u8>, &Facts, &[u8], &mut C),
 {
     /// Tries processes until one has taken the request.
     ///
@@ -250,7 +256,8 @@ where
         message.clear();
         inbox.clear();
         facts.route = connection.begin(route, message)?;
-        (self.encode)(message, facts, body, self.client)?;
+        let exchange = connection.exchange();
+        frame::put_in(exchange, message, Kind::Request, |out| (self.encode)(out, facts, body, self.client))?;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
         let source = Source { process: claim.pid(), budget: &self.group.log };
         let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
@@ -258,8 +265,13 @@ where
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
         let outcome = Conversation::new(&connection, inbox, self.client, outflow, terms).run(message);
         drop(watched);
-        if outcome.leaves_connection_usable() && inbox.is_empty() {
-            self.runtime.idle.put(claim.index, connection);
+        if outcome.leaves_connection_usable() {
+            if inbox.is_empty() {
+                self.runtime.idle.put(claim.index, connection);
+            } else {
+                let text = "a daemon process has sent something behind the end of its answer; their connection ends";
+                self.client.log(&log::ours(Level::Error, text));
+            }
         }
         Ok(outcome)
     }
@@ -274,6 +286,7 @@ where
             Ok(()) => outcome,
             Err(Halt::Gone) => Outcome::ClientGone,
             Err(Halt::Refused(violation)) => Outcome::Violated(violation, true),
+            Err(Halt::Unkept(error)) => Outcome::Unkept(error),
         }
     }
 }

@@ -60,10 +60,9 @@ impl Inbox {
         frame::first(self.bytes())
     }
 
-    /// Whether behind the first `size` bytes there is a whole frame of this kind and payload.
-    pub fn is_followed_by(&self, size: usize, kind: frame::Kind, payload: &[u8]) -> bool {
-        let rest = self.bytes().get(size..).unwrap_or(&[]);
-        matches!(frame::first(rest), Ok(Some(next)) if next.kind == kind && next.payload == payload)
+    /// Whether this whole frame is there behind the first `size` bytes.
+    pub fn is_followed_by(&self, size: usize, frame: Frame<'_>) -> bool {
+        frame::first(self.bytes().get(size..).unwrap_or(&[])) == Ok(Some(frame))
     }
 
     /// Drops a frame of this size.

@@ -20,9 +20,11 @@ pub mod wait_limits;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{File, Head, Headers};
 
+use admission::Admission;
 use violation::Violation;
 
 /// Why nothing more of a response is taken.
@@ -32,6 +34,8 @@ pub enum Halt {
     Gone,
     /// What the process sends is not sent on.
     Refused(Violation),
+    /// What was kept of the response for a slow client cannot be read again.
+    Unkept(Errno),
 }
 
 impl From<Gone> for Halt {
@@ -45,6 +49,9 @@ impl From<Violation> for Halt {
         Self::Refused(violation)
     }
 }
+
+/// What is held while a process may have to wait for a client; nothing where that can be told beforehand.
+pub type Right = Option<Admission<'static>>;
 
 /// The HTTP side of one request.
 pub trait Client {
@@ -67,6 +74,12 @@ pub trait Client {
     /// The socket of the client's connection, where what is sent there belongs to this request alone.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client takes it; `None` where too many threads
+    /// of the group may be waiting already. `pressing`: the process has nothing more to say meanwhile.
+    fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
+        Some(None)
     }
 
     /// How long a write to the client may take, if there is a limit.

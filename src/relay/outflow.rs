@@ -7,20 +7,23 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate, memfd_create, open};
-use rustix::io::{pread, pwrite, retry_on_intr};
+use rustix::fs::{Mode, OFlags, fstatvfs, ftruncate, open, unlink};
+use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use rustix::net::sockopt;
 use wsgi_wire::limits;
 use wsgi_wire::response::File;
 
 use super::violation::Violation;
-use super::{Client, Gone, Halt, Then, passed};
+use super::{Client, Halt, Then, passed};
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;
 
 /// What any connection takes that takes something: a third of the least buffer that Linux gives one which is established.
 pub const LEAST: usize = 16 << 10;
+
+/// How much is written before it is asked again whether there is room on the disk.
+const STEP: u64 = 1 << 20;
 
 /// Where what is kept is written, the first that there is: a disk, rather than memory, if possible.
 const FOLDERS: [&str; 2] = ["/var/tmp", "/tmp"];
@@ -37,6 +40,8 @@ pub struct Outflow {
     written: u64,
     /// How much the client takes, as it was last seen, without anybody having to wait.
     room: usize,
+    /// How much has been passed down as it came.
+    passed: usize,
 }
 
 impl Outflow {
@@ -70,11 +75,15 @@ impl Outflow {
             if self.room == 0 {
                 self.room = room(client);
             }
-            if stuck || !self.is_empty() || self.room == 0 {
+            let right = client.right_to_wait(false);
+            let unseen = limits::UNSEEN.saturating_sub(self.passed);
+            let most = if right.is_some() { self.room } else { self.room.min(unseen) };
+            if stuck || !self.is_empty() || most == 0 {
                 return self.keep_or_wait(client, rest);
             }
-            let (piece, others) = rest.split_at(rest.len().min(self.room));
+            let (piece, others) = rest.split_at(rest.len().min(most));
             self.room -= piece.len();
+            self.passed = self.passed.saturating_add(piece.len());
             client.data(&[piece], Then::More)?;
             rest = others;
         }
@@ -117,11 +126,12 @@ impl Outflow {
         let left = usize::try_from(self.written - self.read).unwrap_or(LEAST);
         let mut buffer = [0; LEAST];
         let buffer = &mut buffer[..left.min(LEAST)];
-        let read = retry_on_intr(|| pread(file, &mut *buffer, self.read)).map_err(|_| Gone)?;
-        if read == 0 {
-            // Nobody else has the file: only a disk that fails can lose what was in it.
-            return Err(Gone.into());
-        }
+        // Nobody else has the file: only a disk that fails, or root, can lose what was in it.
+        let read = match retry_on_intr(|| pread(file, &mut *buffer, self.read)) {
+            Ok(0) => return Err(Halt::Unkept(Errno::NODATA)),
+            Ok(read) => read,
+            Err(error) => return Err(Halt::Unkept(error)),
+        };
         self.read += read as u64;
         if self.is_empty() && ftruncate(file, 0).is_ok() {
             KEPT.fetch_sub(self.written, Relaxed);
@@ -148,6 +158,9 @@ impl Outflow {
         };
         let mut rest = content;
         let mut at = self.written;
+        if at / STEP != (at + content.len() as u64) / STEP || at == 0 {
+            check_disk(file)?;
+        }
         while !rest.is_empty() {
             let written = retry_on_intr(|| pwrite(file, rest, at))?;
             (rest, at) = (&rest[written..], at + written as u64);
@@ -183,15 +196,39 @@ fn room(client: &impl Client) -> usize {
     sockopt::socket_send_buffer_size(socket).map_or(LEAST, |size| (size / 6).max(LEAST))
 }
 
+/// Refuses to take the last of a disk, which others need.
+fn check_disk(file: &OwnedFd) -> io::Result<()> {
+    let disk = fstatvfs(file)?;
+    // Some file systems do not tell.
+    let has_room = disk.f_blocks == 0 || disk.f_bavail > disk.f_blocks / limits::KEPT_LEAVES;
+    if has_room { Ok(()) } else { Err(Errno::NOSPC.into()) }
+}
+
 /// A file that nobody else finds.
 fn make_file() -> io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE;
-    let on_disk = FOLDERS.iter().find_map(|folder| open(*folder, flags, Mode::RUSR | Mode::WUSR).ok());
-    match on_disk {
-        Some(file) => Ok(file),
-        None => Ok(memfd_create("wsgi-kept", MemfdFlags::CLOEXEC)?),
-    }
+    let made = FOLDERS.iter().find_map(|folder| make_unnamed(folder).or_else(|_| make_in(folder)).ok());
+    made.ok_or_else(|| Errno::NOENT.into())
 }
+
+fn make_unnamed(folder: &str) -> Result<OwnedFd, Errno> {
+    open(folder, OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
+}
+
+/// The same where a file system has no files without a name. Somebody may have taken a name, so there are several.
+fn make_in(folder: &str) -> Result<OwnedFd, Errno> {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let make = |_| {
+        let name = format!("{folder}/wsgi-kept-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
+        let file = open(&*name, flags, Mode::RUSR | Mode::WUSR)?;
+        unlink(&*name).map(|()| file)
+    };
+    let mut tries = (0..TRIES).map(make);
+    tries.find(|made| !matches!(made, Err(Errno::EXIST))).unwrap_or(Err(Errno::EXIST))
+}
+
+/// How many names are tried.
+const TRIES: u32 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -204,6 +241,7 @@ mod tests {
     use wsgi_wire::response::{Head, Headers};
 
     use super::*;
+    use crate::relay::{Gone, Right};
 
     /// A client that takes what fits into its socket's buffer.
     struct Slow(UnixStream);
@@ -253,5 +291,71 @@ mod tests {
         assert!(outflow.is_empty() && outflow.written == 0);
         outflow.keep(b"x").unwrap();
         assert!(outflow.file(&mut client, &file, &piece(1_000_001), false).is_err(), "more is announced than there is");
+    }
+    #[test]
+    fn what_is_kept_and_cannot_be_read_is_our_failure_and_not_the_clients() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (mut client, mut outflow) = (Slow(ours), Outflow::default());
+        outflow.keep(b"content").unwrap();
+        ftruncate(outflow.file.as_ref().unwrap(), 0).unwrap();
+        assert_eq!(outflow.drain(&mut client), Err(Halt::Unkept(Errno::NODATA)));
+        outflow.file = open("/dev/null", OFlags::WRONLY, Mode::empty()).ok();
+        assert_eq!(outflow.drain(&mut client), Err(Halt::Unkept(Errno::BADF)));
+    }
+
+    #[test]
+    fn a_file_has_no_name_whatever_the_file_system_can() {
+        let folder = std::env::temp_dir().join(format!("wsgi-outflow-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let taken = folder.join(format!("wsgi-kept-{}-0", std::process::id()));
+        std::fs::write(&taken, "somebody's").unwrap();
+        let file = make_in(folder.to_str().unwrap()).unwrap();
+        pwrite(&file, b"x", 0).unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(make_in("/nowhere").is_err());
+    }
+
+    /// A client behind whose connection nobody can look.
+    struct Shared(Vec<u8>, bool);
+
+    impl Client for Shared {
+        fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
+            Ok(false)
+        }
+        fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
+            self.1.then_some(None)
+        }
+        fn log(&mut self, _record: &LogRecord) {}
+        fn early_hints(&mut self, _headers: Headers<'_>) {}
+        fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
+            Ok(())
+        }
+        fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
+            self.0.extend(pieces.concat());
+            Ok(())
+        }
+        fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), Halt> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_may_not_wait_for_a_client_keeps_what_it_may_not_take() {
+        let (mut client, mut outflow) = (Shared(Vec::new(), true), Outflow::default());
+        outflow.data(&mut client, &[1; limits::UNSEEN - 1], false).unwrap();
+        client.1 = false;
+        outflow.data(&mut client, &[2; 10], false).unwrap();
+        assert_eq!(
+            (client.0.len(), outflow.is_empty()),
+            (limits::UNSEEN, false),
+            "what nobody has to wait for goes down"
+        );
+        client.1 = true;
+        outflow.data(&mut client, &[3; 10], false).unwrap();
+        assert_eq!(client.0.len(), limits::UNSEEN, "nothing overtakes");
+        outflow.drain(&mut client).unwrap();
+        assert_eq!(client.0[limits::UNSEEN - 1..], [[2; 10], [3; 10]].concat());
     }
 }

@@ -15,6 +15,9 @@ pub enum Violation {
     /// A frame where none of its kind may be.
     #[error("a frame of the kind {0:?} has no place there")]
     OutOfPlace(Kind),
+    /// A frame that belongs to an exchange that is over, or to none.
+    #[error("a frame of the kind {0:?} comes that is no part of this exchange")]
+    Stray(Kind),
     /// A file without its descriptor.
     #[error("a file comes without its descriptor")]
     NoDescriptor,

@@ -8,10 +8,12 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
+use wsgi_wire::table::Places;
 use wsgi_wire::{header, limits};
 
 use super::ahead::Spool;
 use super::response_head::{self, Disposition};
+use crate::daemons::Group;
 use crate::httpd::body::{BodyFailure, BodyReader, Taken};
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
@@ -20,7 +22,7 @@ use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Gone, Halt, Then, outflow, passed};
+use crate::relay::{Client, Gone, Halt, Right, Then, outflow, passed};
 
 /// The longest content of a response that is small: any client whose connection takes something takes it at once.
 const SMALL: u64 = outflow::LEAST as u64;
@@ -53,8 +55,20 @@ pub struct HttpClient<'c, 'r> {
     body_failure: Option<u16>,
     /// The status with which Apache itself answers such a body, whatever the application makes of it: of one that a filter refuses, or that is too late.
     body_refusal: Option<u16>,
+    /// Who may wait for a client that shares its connection with others.
+    waits: Option<Waits>,
     rules: ResponseRules,
     place: Place<'c>,
+}
+
+/// Threads of a group that may be waiting for clients.
+#[derive(Debug, Clone, Copy)]
+struct Waits {
+    places: &'static Places,
+    /// How many, where the process could be done soon.
+    usual: u32,
+    /// How many in any case.
+    pressing: u32,
 }
 
 /// What the place where the application runs decides about its responses.
@@ -89,9 +103,20 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             body_broken: false,
             body_failure: None,
             body_refusal: None,
+            waits: None,
             rules,
             place,
         }
+    }
+
+    /// Nobody can tell what a client takes that shares its connection with others (HTTP/2): no more than some threads of the group wait for such clients.
+    pub fn shares_waits_of(&mut self, group: &Group) {
+        let waits = || Waits {
+            places: &group.record.uploads,
+            usual: group.processes.saturating_mul(group.threads) / 2,
+            pressing: group.upload_limit(),
+        };
+        self.waits = self.socket().is_none().then(waits);
     }
 
     /// Takes back what has been read of the body: the next [`Client::read_body`] gives it again.
@@ -256,6 +281,11 @@ impl Client for HttpClient<'_, '_> {
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         socket::of_client(self.r)
+    }
+
+    fn right_to_wait(&self, pressing: bool) -> Option<Right> {
+        let Some(Waits { places, usual, pressing: most }) = self.waits else { return Some(None) };
+        Admission::new(places, if pressing { most } else { usual }).map(Some)
     }
 
     fn send_timeout(&self) -> Option<Duration> {

@@ -6,7 +6,6 @@ use std::ptr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wsgi_wire::codec::Wire;
-use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::Level;
 use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
 
@@ -23,7 +22,7 @@ use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, log, response, stop};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::Client;
-use crate::relay::admission::Admission;
+use crate::relay::admission::Taken;
 use crate::relay::conversation::Outcome;
 use crate::relay::delivery::{Delivery, Scratch, Undelivered};
 
@@ -80,8 +79,11 @@ fn run<'r>(
         let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
     };
-    let Some(admission) = Admission::new(&group.record.workers, group.worker_limit) else {
-        return Err(refused(Undelivered::WorkersTaken, r));
+    let Some(table) = runtime.table else { return Err(refused(Undelivered::NoProcess, r)) };
+    let admission = match group.workers.take(&group.record.workers, &table.header().workers) {
+        Ok(admission) => admission,
+        Err(Taken::ByGroup) => return Err(refused(Undelivered::WorkersTaken, r)),
+        Err(Taken::ByAll) => return Err(refused(Undelivered::AllWorkersTaken, r)),
     };
     write_route(r, settings, environ, &mut scratch.route);
     let script_mtime = script_mtime(r, environ);
@@ -89,6 +91,7 @@ fn run<'r>(
     let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
     let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
+    client.shares_waits_of(group);
     let filtered = client.request().has_input_filter();
     let travel = ahead::read(&mut client, group, runtime.table, length, &mut scratch.body).map_err(|error| {
         client.leave_body();
@@ -99,9 +102,7 @@ fn run<'r>(
         let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
         let r = client.request();
         let body = wire_body(travel, body);
-        frame::put(out, Kind::Request, |out| {
-            put_request(out, facts, body, |vars| environ.write_request(r, announced, vars))
-        })
+        put_request(out, facts, body, |vars| environ.write_request(r, announced, vars));
     };
     let start = Instant::now();
     let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
@@ -239,7 +240,11 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
         // What went wrong with the client's own body says more than the application's failure that followed from it.
         Outcome::Failed(status) => Ok(Answer::Status(client.body_failure().unwrap_or(status))),
         Outcome::Refused(status) => Ok(Answer::Status(status)),
-        Outcome::Truncated | Outcome::Lost(true) | Outcome::TimedOut(true) | Outcome::Violated(_, true)
+        Outcome::Truncated
+        | Outcome::Lost(true)
+        | Outcome::TimedOut(true)
+        | Outcome::Violated(_, true)
+        | Outcome::Unkept(_)
             if client.has_passed() =>
         {
             if let Some((_, reason)) = failure(outcome, client.is_embedded()) {
@@ -269,6 +274,10 @@ fn failure(outcome: Outcome, embedded: bool) -> Option<(u16, String)> {
         Outcome::Lost(_) if stop::has_begun() => (503, "Apache stops, and waits for no daemon process any more"),
         Outcome::Lost(_) => (502, "the daemon process closed the connection without a whole response"),
         Outcome::TimedOut(_) => (504, "the daemon process has not sent anything for as long as socket-timeout allows"),
+        Outcome::Unkept(error) => {
+            let text = format!("what was kept of the response for a slow client cannot be read ({error})");
+            return Some((500, text));
+        }
         Outcome::Violated(violation, _) => return Some((502, format!("the answer is refused: {violation}"))),
         _ => return None,
     };

@@ -53,7 +53,7 @@ impl Waiting {
                     application_group: said.application_group.as_deref(),
                     request: None,
                 };
-                json::line(clock::local_time(), &said.record, &context)
+                json::lines(clock::local_time(), &said.record, &context).concat()
             }
         };
         // A log that cannot be written has nowhere to report it.

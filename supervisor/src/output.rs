@@ -109,7 +109,7 @@ impl Output {
             socket: Some(socket),
             lines: Lines::EMPTY,
             unfinished: None,
-            budget: Budget::default(),
+            budget: Budget::of_log(),
             born: Instant::now(),
             over: false,
         }
@@ -144,9 +144,11 @@ impl Output {
                     let message = buffer.get(..length).unwrap_or_default();
                     match ProcessRecord::from_bytes(message) {
                         Ok(said) => self.say(sender.unwrap_or(self.pid), said),
+                        // Not the engine's: nothing more is taken for its words.
                         Err(error) => {
+                            self.socket = None;
                             let text = format!(
-                                "daemon process {} of group '{}' has sent a record that is malformed: {error}",
+                                "daemon process {} of group '{}' has sent a record that is malformed ({error}); no more are taken from it",
                                 self.pid,
                                 self.group.label()
                             );

@@ -31,9 +31,10 @@ use crate::memory::MemoryKills;
 use crate::orphans::{self, Orphans};
 use crate::output::Outputs;
 use crate::privileges::with_all;
+use crate::process::Process;
+use crate::process::dialogue::{News, RESTLESS};
 use crate::process::exit;
 use crate::process::spawn::{self, Shared};
-use crate::process::{News, Process};
 use crate::signals::Signals;
 use crate::sys::table::Table;
 
@@ -48,9 +49,6 @@ const READING: Duration = Duration::from_secs(wsgi_wire::limits::READING as u64)
 
 /// A process that has been ready for less time than this when it ends by its own word gives the group a pause.
 const SHORT_LIFE: Duration = Duration::from_secs(3);
-
-/// The same for one that asks to be replaced: somebody may change a script twice in a row.
-const RESTLESS: Duration = Duration::from_secs(1);
 
 /// Everything this program knows.
 #[derive(Debug)]
@@ -269,9 +267,14 @@ impl Supervisor {
             wake = wake.into_iter().chain(self.outputs.wake()).min();
         }
         let first_daemon = fds.len();
-        let mut pids = Vec::new();
+        let (mut pids, mut late) = (Vec::new(), Vec::new());
         for process in &self.processes {
-            let Some(channel) = &process.channel else { continue };
+            let Some(channel) = process.dialogue.channel() else { continue };
+            if let Some(moment) = process.dialogue.heard_at() {
+                wake = wake.into_iter().chain([moment]).min();
+                late.push(process.pid);
+                continue;
+            }
             let write = if channel.wants_to_send() { PollFlags::OUT } else { PollFlags::empty() };
             fds.push(PollFd::new(channel, PollFlags::IN | write));
             pids.push(process.pid);
@@ -282,8 +285,8 @@ impl Supervisor {
             Err(error) => return Err(error.into()),
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
-        let daemons =
-            pids.into_iter().zip(&fds[first_daemon..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid).collect();
+        let heard = pids.into_iter().zip(&fds[first_daemon..]).filter(|(_, fd)| happened(fd)).map(|(pid, _)| pid);
+        let daemons = heard.chain(late).collect();
         let control = fds[1..first_administrator].iter().any(happened);
         Ok(Ready { control, administration: fds[first_administrator..first_output].iter().any(happened), daemons })
     }
@@ -318,8 +321,8 @@ impl Supervisor {
         let mut process = self.processes.swap_remove(index);
         // Its last words may still be in its pipe and its sockets.
         self.outputs.ended(pid.as_raw_pid() as u32);
-        process.listen();
-        while let Ok(Some(news)) = process.news() {
+        process.dialogue.listen();
+        while let Ok(Some(news)) = process.dialogue.news() {
             self.learn(&mut process, news);
         }
         if let Some(entry) = self.shared.table.entry(process.slot) {
@@ -419,7 +422,7 @@ impl Supervisor {
                 match process.group.is_service() {
                     // Nothing may run beside it, and nobody waits for it.
                     true => process.stop(&self.shared.table, Reason::GracefulSignal),
-                    false => process.outdated(Reason::GracefulSignal),
+                    false => process.dialogue.outdated(Reason::GracefulSignal),
                 }
             }
         }
@@ -454,12 +457,10 @@ impl Supervisor {
         let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
         // Taken out for the moment: what it says may concern the others.
         let mut process = self.processes.swap_remove(index);
-        if let Some(channel) = process.channel.as_mut().filter(|channel| channel.wants_to_send()) {
-            channel.flush();
-        }
-        let open = process.listen();
+        process.dialogue.flush();
+        let open = process.dialogue.listen();
         let outcome = loop {
-            match process.news() {
+            match process.dialogue.news() {
                 Ok(Some(news)) => self.learn(&mut process, news),
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -472,8 +473,9 @@ impl Supervisor {
             standing.crashes.left(process.started, process.ready, SHORT_LIFE, Instant::now());
             process.expel(&self.shared.table);
         }
+        process.complain();
         if outcome.is_err() || !open {
-            process.hang_up();
+            process.dialogue.hang_up();
         }
         self.processes.push(process);
     }
@@ -491,18 +493,22 @@ impl Supervisor {
                 // Whatever it could not load at first, it can by now.
                 process.works = true;
             }
-            News::Retiring { reason: Reason::ScriptReload, first } => {
-                standing.may_try_again();
+            News::Retiring { reason: Reason::ScriptReload, first, anew } => {
+                if anew {
+                    standing.may_try_again();
+                }
                 standing.crashes.left(process.started, process.ready, RESTLESS, Instant::now());
                 // The others have loaded the same script, if not all of them: they need not find out one by one.
                 let others = self.processes.iter_mut().filter(|other| first && other.group.name() == group.name());
-                others.for_each(|other| other.outdated(Reason::ScriptReload));
+                others.for_each(|other| other.dialogue.outdated(Reason::ScriptReload));
             }
             News::Wanted if group.settings.daemon.server_metrics => self.pass_on_wish(),
             News::Wanted => {}
-            News::Retiring { .. } => {
+            News::Retiring { first, .. } => {
                 standing.crashes.left(process.started, process.ready, RESTLESS, Instant::now());
-                self.report_incident(process);
+                if first {
+                    self.report_incident(process);
+                }
             }
             News::Draining(reason) => {
                 standing.crashes.left(process.started, process.ready, SHORT_LIFE, Instant::now());
@@ -559,10 +565,10 @@ impl Supervisor {
         let standing = self.standings.entry(group.name().to_vec()).or_default();
         let news = standing.refused(started, failures);
         for process in self.processes.iter_mut().filter(|process| process.group.name() == group.name()) {
-            if process.wants_later(started) {
+            if process.dialogue.wants_later(started) {
                 // What failed was an older version of the code.
                 standing.may_try_again();
-            } else if process.resume().is_err() {
+            } else if process.dialogue.resume().is_err() {
                 process.stop(&self.shared.table, Reason::ShutdownSignal);
             }
         }

@@ -127,6 +127,26 @@ fn content_length_is_that_of_the_expanded_body_or_none() {
     site.finish();
 }
 
+#[test]
+fn a_body_that_cannot_be_expanded_is_the_clients_fault() {
+    let site = Httpd::both_modes("", MEASURES)
+        .conf("<LocationMatch /(daemon|embedded)>\nSetInputFilter DEFLATE\n</LocationMatch>\nWSGIChunkedRequest On")
+        .start();
+    let broken = |length| {
+        let mut body = compressed(length);
+        let middle = body.len() / 2;
+        body[middle..middle + 100].fill(0xff);
+        body
+    };
+    for mode in MODES {
+        for body in [b"this is no archive at all".to_vec(), broken(50_000), broken(3_000_000)] {
+            let answer = site.request("POST", mode, &[("Content-Encoding", "gzip")], &body);
+            assert_eq!(answer.status, 400, "{mode}: {} bytes", body.len());
+        }
+    }
+    site.finish();
+}
+
 /// So many bytes, as `gzip` writes them: not so regular that mod_deflate takes them for an attack.
 fn compressed(length: usize) -> Vec<u8> {
     use std::io::Write;

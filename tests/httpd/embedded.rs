@@ -109,6 +109,21 @@ fn a_child_ends_while_its_python_begins() {
 }
 
 #[test]
+fn a_child_that_loads_a_script_before_its_first_request_ends_when_it_is_told() {
+    let site = embedded("import time\nprint('loading', flush=True)\ntime.sleep(60)\ndef application(e, s): pass\n")
+        .conf("WSGIImportScript {apps}/app.wsgi process-group=%{GLOBAL} application-group=%{GLOBAL}")
+        .mpm(Mpm::Prefork)
+        .start();
+    site.log.wait_for("loading");
+    let loading = site.log.text().lines().find(|line| line.ends_with("] loading")).map(str::to_owned).expect("a line");
+    let pid = loading.split("[pid ").nth(1).and_then(|rest| rest.split([':', ']']).next()).expect("a number");
+    let child: u32 = pid.parse().expect("a number");
+    assert!(kill(child, libc::SIGTERM));
+    assert!(eventually(Duration::from_secs(10), || (!alive(child)).then_some(())).is_some());
+    site.finish();
+}
+
+#[test]
 fn restricted_embedded_mode_is_an_error_that_names_the_cure() {
     let site = embedded(HELLO).conf("WSGIRestrictEmbedded On").start();
     assert_eq!(site.get("/").status, 500);

@@ -24,9 +24,8 @@ def text(value):
     return struct.pack("=I", len(value)) + value
 
 
-def connections():
-    """The connections of this process to Apache children: connected unix stream sockets that are not the supervisor's."""
-    found = []
+def descriptors():
+    """The descriptors of this process's connections to Apache children: connected unix stream sockets that are not the supervisor's."""
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         try:
@@ -41,11 +40,36 @@ def connections():
             candidate.close()
             continue
         # The socket for records, which is the supervisor's too, keeps the boundaries of messages.
-        if candidate.type == socket.SOCK_STREAM:
-            found.append(candidate)
-        else:
-            candidate.close()
-    return found
+        with candidate:
+            if candidate.type == socket.SOCK_STREAM:
+                yield fd
+
+
+def connections():
+    """The connections themselves."""
+    return [socket.socket(fileno=os.dup(fd)) for fd in descriptors()]
+
+
+def exchange(environ):
+    """The connection that has brought this request, and the number that its frames carry. The engine shows both: for a moment it has another socket in
+    the connection's place, and sends a hint."""
+    for fd in list(descriptors()):
+        kept, (seen, shown) = os.dup(fd), socket.socketpair()
+        with seen, shown:
+            os.dup2(shown.fileno(), fd, inheritable=False)
+            environ["wsgi.early_hints"]([("Link", "</x>")])
+            os.dup2(kept, fd, inheritable=False)
+            seen.setblocking(False)
+            try:
+                return socket.socket(fileno=kept), struct.unpack("=H", seen.recv(8)[6:])[0]
+            except BlockingIOError:
+                os.close(kept)
+    raise RuntimeError("no connection has brought this request")
+
+
+def stamped(data, number):
+    """A frame with the number of an exchange."""
+    return data[:6] + struct.pack("=H", number) + data[8:]
 
 
 def control():
@@ -78,24 +102,25 @@ def log(message, level=3, stream=3, pid=1, thread=1):
     return frame(LOG, struct.pack("=BBII", level, stream, pid, thread) + text(message) + b"\0\0")
 
 
-def answer(*parts):
+def answer(environ, *parts):
     """Answers in the engine's place on the connection that has brought the request, and leaves nothing of it to the engine.
 
-    A part is a frame, a frame with its descriptor, or a pause in seconds. The process has one connection as long as a test makes one request at a time.
+    A part is a frame, a frame with its descriptor, or a pause in seconds.
     """
-    for connection in connections():
-        with connection:
-            try:
-                for part in parts:
-                    if isinstance(part, float):
-                        time.sleep(part)
-                        continue
-                    data, fd = part if isinstance(part, tuple) else (part, None)
-                    if fd is not None:
-                        socket.send_fds(connection, [data[:1]], [fd])
-                        data = data[1:]
-                    connection.sendall(data)
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # The Apache child has refused it and closed the connection.
-                pass
+    connection, number = exchange(environ)
+    with connection:
+        try:
+            for part in parts:
+                if isinstance(part, float):
+                    time.sleep(part)
+                    continue
+                data, fd = part if isinstance(part, tuple) else (part, None)
+                data = stamped(data, number)
+                if fd is not None:
+                    socket.send_fds(connection, [data[:1]], [fd])
+                    data = data[1:]
+                connection.sendall(data)
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The Apache child has refused it and closed the connection.
+            pass

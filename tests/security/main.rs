@@ -10,4 +10,5 @@ mod records;
 mod requests;
 mod resources;
 mod responses;
+mod unit;
 mod unread_bodies;

@@ -33,11 +33,11 @@ def forge():
         subprocess.run(["sh", "-c", 'cat >&2'], input=line + b"\n")
     return os.getpid()
 
-def claim():
-    frames.answer(frames.log(b"claimed", level=0, pid=1, thread=1), frames.head(200), frames.frame(frames.END, b"\0"))
+def claim(environ):
+    frames.answer(environ, frames.log(b"claimed", level=0, pid=1, thread=1), frames.head(200), frames.frame(frames.END, b"\0"))
 
-def say(size, times):
-    frames.answer(*[frames.log(b"\n" * size)] * times, frames.head(200), frames.frame(frames.END, b"\0"))
+def say(environ, size, times):
+    frames.answer(environ, *[frames.log(b"\n" * size)] * times, frames.head(200), frames.frame(frames.END, b"\0"))
 
 def flood(seconds):
     line = b"x" * 99 + b"\n"
@@ -113,7 +113,7 @@ fn what_is_written_raw_is_a_record_of_its_process_and_looks_like_no_other() {
 fn a_process_cannot_say_that_it_is_another() {
     let site = site("WSGILogFormat json");
     let pid = site.get("/?os.getpid()").text();
-    let _ = site.client().exchange("GET", "/?claim()", &[], b"");
+    let _ = site.client().exchange("GET", "/?claim(environ)", &[], b"");
     site.log.wait_for("claimed");
     site.get("/?forge()");
     site.log.wait_for("[31mforged");
@@ -136,11 +136,11 @@ fn a_process_cannot_say_that_it_is_another() {
 fn a_record_of_line_ends_costs_no_more_log_than_text() {
     let site = site("");
     let before = length(&site.log);
-    let _ = site.client().exchange("GET", &format!("/?say({LOG_RECORD},1)"), &[], b"");
+    let _ = site.client().exchange("GET", &format!("/?say(environ,{LOG_RECORD},1)"), &[], b"");
     // Apache writes each line end as two characters.
     let grown = length(&site.log) - before;
     assert!(grown > LOG_RECORD && grown < 4 * LOG_RECORD, "{grown}");
-    assert_eq!(site.get(&format!("/?say({LOG_MESSAGE}+1,1)")).status, 502);
+    assert_eq!(site.get(&format!("/?say(environ,{LOG_MESSAGE}+1,1)")).status, 502);
     site.finish();
 }
 
@@ -148,7 +148,7 @@ fn a_record_of_line_ends_costs_no_more_log_than_text() {
 fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     let site = site("");
     let times = 2 * LOG_BURST as usize / LOG_RECORD;
-    assert_eq!(site.get(&format!("/?say({LOG_RECORD},{times})")).status, 200);
+    assert_eq!(site.get(&format!("/?say(environ,{LOG_RECORD},{times})")).status, 200);
     let length = length(&site.log);
     // As written: each line end takes two characters.
     assert!(length < 3 * LOG_BURST as usize, "{length}");

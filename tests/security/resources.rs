@@ -1,6 +1,6 @@
 //! What one side can make another spend has a bound, and a test goes to it.
 
-use harness::{Httpd, PROBE, Site};
+use harness::{Httpd, PROBE, Role, Site};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -43,34 +43,36 @@ fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     site.finish();
 }
 
-/// Asks for the request's body as long as somebody answers, and reads none of the answers.
+/// Asks for the request's body as long as somebody answers, and reads none of the answers, or all; or logs without end.
 const ASKS: &str = r#"
-import os, struct, sys, threading
+import os, struct, sys
 sys.path.insert(0, os.path.dirname(__file__))
 from frames import *
 
-def ask(connection):
+def application(environ, start_response):
+    connection, number = exchange(environ)
+    page = environ["PATH_INFO"]
+    said = log(b"again") if page == "/logs" else frame(PULL, struct.pack("=I", 0))
     try:
         while True:
-            connection.sendall(frame(PULL, struct.pack("=I", 0)) * 1000)
+            connection.sendall(stamped(said, number) * (1000 if page == "/asks" else 1))
+            if page == "/reads":
+                connection.recv(8)
+            elif page == "/logs":
+                time.sleep(0.01)
     except OSError:
         pass
-
-def application(environ, start_response):
-    asking = [threading.Thread(target=ask, args=(connection,)) for connection in connections()]
-    for thread in asking:
-        thread.start()
-    for thread in asking:
-        thread.join()
     start_response("200 OK", [])
     return [b"asked"]
 "#;
 
 #[test]
-fn a_process_that_asks_and_takes_no_answer_has_one_socket_timeout() {
-    let site = Httpd::site("threads=2 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
-    // A thousand questions would otherwise wait for a second each.
-    assert_eq!(site.get("/").status, 504);
+fn who_asks_or_logs_without_end_and_makes_no_progress_has_one_socket_timeout() {
+    let site = Httpd::site("threads=4 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
+    // A thousand questions whose answers nobody takes would otherwise wait for a second each.
+    for page in ["/asks", "/reads", "/logs"] {
+        assert_eq!(site.get(page).status, 504, "{page}");
+    }
     site.finish();
 }
 
@@ -334,5 +336,168 @@ fn a_stream_that_breaks_off_while_nobody_reads_it_does_not_look_whole() {
     let answer = client.answer("GET").expect("the answer");
     assert!(!answer.complete, "{} bytes", answer.body.len());
     assert_eq!(answer.body.len(), 24 * (1 << 20) / 20_000 * 20_000, "what was streamed arrives");
+    site.finish();
+}
+
+/// What a client of HTTP/2 says that asks for a page and takes no more of it than what the protocol begins with.
+fn asks_by_http2(path: &str) -> Vec<u8> {
+    let text = |text: &[u8]| [&[text.len() as u8], text].concat();
+    // GET and http by their numbers in the static table, path and authority in letters.
+    let head = [&[0x82, 0x86, 0x04][..], &text(path.as_bytes()), &[0x01], &text(b"localhost")].concat();
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream][..], payload].concat()
+    };
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[]), frame(1, 5, 1, &head)].concat()
+}
+
+#[test]
+fn clients_of_http2_that_read_nothing_keep_nobody_out() {
+    let Some(http2) = harness::module("http2") else {
+        eprintln!("not run: this Apache has no mod_http2");
+        return;
+    };
+    let conf = format!("LoadModule http2_module {}\nProtocols h2c http/1.1\nTimeout 60", http2.display());
+    for group in ["threads=1", "threads=4", "processes=2 threads=1"] {
+        let site = Httpd::site(group, STREAMS).conf(&conf).start();
+        for page in ["/small", "/large"] {
+            let mut clients: Vec<_> = (0..5).map(|_| site.client()).collect();
+            for client in &mut clients {
+                client.send(&asks_by_http2(&format!("{page}?24"))).expect("sent");
+                // More than frames without content take: something of the page has come.
+                client.read(10_000).expect("an answer");
+            }
+            for _ in 0..10 {
+                assert_eq!(site.get("/").status, 200, "{group} {page}");
+            }
+        }
+        site.finish();
+    }
+}
+
+/// A child of Apache's that keeps a response for a slow client, and the file.
+fn kept(site: &Httpd) -> Option<std::path::PathBuf> {
+    let is_kept = |file: &std::path::PathBuf| {
+        let target = std::fs::read_link(file).unwrap_or_default();
+        ["/var/tmp/", "/tmp/"].iter().any(|folder| target.starts_with(folder))
+            && target.to_string_lossy().ends_with(" (deleted)")
+    };
+    let files =
+        |pid: u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten().map(|fd| fd.path());
+    let children = site.census().into_iter().filter(|member| member.role == Role::Child);
+    children.flat_map(|child| files(child.pid)).find(is_kept)
+}
+
+#[test]
+fn what_is_kept_for_a_slow_client_and_cannot_be_read_is_said_to_be_our_failure() {
+    let site = Httpd::site("threads=1", STREAMS).start();
+    let mut client = site.client();
+    client.send_head("GET", "/small?24", &[]).expect("sent");
+    assert!(client.answers().expect("an answer"));
+    let file = harness::eventually(Duration::from_secs(10), || kept(&site)).expect("a file");
+    assert_eq!(site.get("/").status, 200, "the application has finished");
+    let file = std::fs::OpenOptions::new().write(true).open(file).expect("it can be opened as its owner, or root");
+    file.set_len(0).expect("as if the disk had lost it");
+    let answer = client.answer("GET");
+    assert!(answer.is_err() || answer.is_ok_and(|answer| !answer.complete));
+    site.log.wait_for("what was kept of the response for a slow client cannot be read");
+    assert_eq!(site.get("/").status, 200);
+    site.finish();
+}
+
+/// Says the same to the supervisor again and again.
+const TALKS: &str = r#"
+import os, sys, time
+sys.path.insert(0, os.path.dirname(__file__))
+from frames import *
+
+WANTED = 52
+SAID = {"/wanted": frame(WANTED), "/loaded": frame(LOADED, text(b"/nowhere.wsgi") + text(b"") + text(b"application")),
+        "/retiring": frame(RETIRING, bytes([12, 0])), "/records": b"nonsense"}
+
+def application(environ, start_response):
+    said = SAID.get(environ["PATH_INFO"])
+    start_response("200 OK", [])
+    if not said:
+        return [b"hello"]
+    records = environ["PATH_INFO"] == "/records"
+    channel = socket.socket(fileno=os.dup(7 if records else 3))
+    channel.setblocking(False)
+    end = time.time() + 4
+    while time.time() < end:
+        try:
+            channel.send(said if records else said * 100)
+        except BlockingIOError:
+            time.sleep(0.001)
+        except OSError:
+            break
+    return [b"said"]
+"#;
+
+#[test]
+fn what_a_process_says_without_end_costs_the_supervisor_little() {
+    for page in ["/wanted", "/loaded", "/retiring", "/records"] {
+        let site = Httpd::builder()
+            .app("site.wsgi", TALKS)
+            .app("frames.py", include_str!("frames.py"))
+            .app("bank.wsgi", harness::HELLO)
+            .conf(
+                "WSGIDaemonProcess site threads=2 server-metrics=On\nWSGIDaemonProcess bank\n\
+                 WSGIScriptAlias /bank {apps}/bank.wsgi process-group=bank application-group=%{GLOBAL}\n\
+                 WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}",
+            )
+            .start();
+        assert_eq!(site.get("/hello").text(), "hello");
+        let supervisor = site.census().into_iter().find(|member| member.role == Role::Supervisor).expect("one").pid;
+        let before = processor_time(supervisor);
+        assert_eq!(site.get(page).status, 200, "{page}");
+        let used = processor_time(supervisor) - before;
+        // Of four seconds; without a bound it is one to four.
+        assert!(used < Duration::from_millis(400), "{page}: {used:?}");
+        assert!(site.log.text().len() < 16 << 10, "{page}: {}", site.log.text());
+        assert_eq!(site.get("/bank").status, 200);
+        site.finish();
+    }
+}
+
+/// What a process has had of a processor.
+fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("a process");
+    let spent = stat.split_whitespace().next().and_then(|spent| spent.parse().ok());
+    Duration::from_nanos(spent.expect("nanoseconds"))
+}
+
+#[test]
+fn groups_that_take_all_workers_they_can_leave_some_to_others() {
+    let groups: String = ["one", "two", "three"]
+        .map(|group| {
+            format!(
+                "WSGIDaemonProcess {group} threads=20\n\
+                 WSGIScriptAlias /{group} {{apps}}/site.wsgi process-group={group} application-group=%{{GLOBAL}}\n"
+            )
+        })
+        .concat();
+    let site = Httpd::builder()
+        .app("site.wsgi", ENDLESS)
+        .file("htdocs/page.txt", "static")
+        .conf("ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nMinSpareThreads 1\nMaxSpareThreads 16\nKeepAlive Off")
+        .conf(&groups)
+        .start();
+    for group in ["/one", "/two", "/three"] {
+        assert_eq!(site.get(group).text(), "hello", "it has started");
+    }
+    let mut clients = Vec::new();
+    let mut statuses = Vec::new();
+    for group in ["/one", "/two"].repeat(9) {
+        let mut client = site.client();
+        client.send_head("GET", &format!("{group}/endless"), &["Connection: close"]).expect("sent");
+        statuses.push(client.status().expect("a status"));
+        clients.push(client);
+    }
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(served, 12, "three fourths of 16, for both together: {statuses:?}");
+    site.log.wait_for("requests of all process groups keep as many");
+    assert_eq!(site.get("/three").text(), "hello");
+    assert_eq!(site.get("/page.txt").text(), "static");
+    drop(clients);
     site.finish();
 }

@@ -111,7 +111,7 @@ def shortened(environ, start_response):
     fd = os.memfd_create("cut") if environ["QUERY_STRING"] == "memory" else disk(os.O_RDWR)
     os.ftruncate(fd, size)
     if not wrapped:
-        answer(head(200, PLAIN), file(fd, 0, size), COMPLETE)
+        answer(environ, head(200, PLAIN), file(fd, 0, size), COMPLETE)
         return cut(fd, environ)
     # An honest application whose file somebody else shortens.
     threading.Thread(target=cut, args=(fd, environ)).start()
@@ -123,19 +123,25 @@ def flood(environ):
     fd, sent = memory(20_000), 0
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, 15) if environ["QUERY_STRING"] == "sealed" else None
     piece, fd = file(fd, 0, 20_000, False)
-    for connection in connections():
-        connection.settimeout(2)
-        if environ["QUERY_STRING"] == "unasked":
-            piece = data(b"x")
-        try:
-            connection.sendall(head(200, PLAIN))
-            while sent < 3000:
-                socket.send_fds(connection, [piece], [fd])
-                sent += 1
-            connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            connection.close()
+    connection, number = exchange(environ)
+    connection.settimeout(2)
+    if environ["QUERY_STRING"] == "unasked":
+        piece = data(b"x")
+    try:
+        connection.sendall(stamped(head(200, PLAIN), number))
+        while sent < 3000:
+            socket.send_fds(connection, [stamped(piece, number)], [fd])
+            sent += 1
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        connection.close()
     os.write(2, f"flood {environ['QUERY_STRING']} is over\n".encode())
+
+def behind(connection, answer):
+    """Answers a request that has not come yet: once the engine has ended its own answer and everybody has read that."""
+    time.sleep(0.3)
+    connection.sendall(answer)
+    os.write(2, b"the answer lies there\n")
 
 waiting = threading.Barrier(24)
 
@@ -154,21 +160,27 @@ def application(environ, start_response):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [str(os.getpid()).encode()]
     if kind == "pulled":
-        for connection in connections():
-            connection.sendall(frame(PULL, struct.pack("=I", 1000)))
-            connection.recv(64 << 10)
-        answer(frame(REJECT, b"\1"))
+        connection, number = exchange(environ)
+        connection.sendall(stamped(frame(PULL, struct.pack("=I", 1000)), number))
+        connection.recv(64 << 10)
+        answer(environ, frame(REJECT, b"\1"))
     elif kind == "shortened":
         wrapper = shortened(environ, start_response)
         if wrapper:
             return wrapper
+    elif kind == "more":
+        answer(environ, *whole(length(b"4"), data(b"four")), *whole(PLAIN, data(b"forged")))
+    elif kind == "late":
+        connection, number = exchange(environ)
+        parts = [stamped(part, number + int(page) & 65535) for part in whole(PLAIN, data(b"forged"))]
+        threading.Thread(target=behind, args=(connection, b"".join(parts))).start()
     elif kind == "announce":
         announce()
     elif kind == "flood":
         flood(environ)
     else:
         parts = {"heads": HEADS, "lengths": LENGTHS, "bodiless": BODILESS, "files": FILES}[kind][page]()
-        answer(*parts)
+        answer(environ, *parts)
     start_response("200 OK", [])
     return []
 "#;
@@ -282,6 +294,25 @@ fn only_files_that_can_be_read_at_once_are_taken() {
     }
     assert_eq!(children(&site), before, "no child has ended");
     assert_eq!(site.log.records_with("the answer is refused").len(), pages("FILES").len());
+    site.finish();
+}
+
+#[test]
+fn what_an_application_writes_behind_its_answer_answers_no_other_request() {
+    for later in [0, 1, 65_535] {
+        let site = builder().start();
+        let _ = site.get(&format!("/late/{later}"));
+        site.log.wait_for("the answer lies there");
+        let next = site.get("/honest/");
+        assert_eq!(next.status, 502, "{}", next.text());
+        site.log.wait_for("that is no part of this exchange");
+        assert_eq!(site.get("/honest/").status, 200, "the connection has ended with it");
+        site.finish();
+    }
+    let site = builder().start();
+    assert_eq!(site.get("/more/").text(), "four");
+    site.log.wait_for("behind the end of its answer");
+    assert_eq!(site.get("/honest/").status, 200);
     site.finish();
 }
 

@@ -88,7 +88,7 @@ impl Kind {
 pub struct Frame<'a> {
     /// What it is.
     pub kind: Kind,
-    /// Which request of the connection it belongs to; 0 until connections carry several at once.
+    /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request; 0 outside of exchanges.
     pub stream: u16,
     /// The rest.
     pub payload: &'a [u8],
@@ -141,13 +141,21 @@ pub fn room(buffer: &[u8], usual: usize) -> usize {
     missing.min(buffer.len()).max(usual)
 }
 
-/// Appends a frame whose payload `write` appends.
+/// Appends a frame outside of exchanges, whose payload `write` appends.
 ///
 /// # Errors
 /// [`Malformed::TooLong`] if the payload exceeds [`Kind::longest`]; `out` is then as it was.
 pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Malformed> {
-    let start = out.len();
-    out.extend_from_slice(&[0, 0, 0, 0, kind as u8, 0, 0, 0]);
+    put_in(0, out, kind, write)
+}
+
+/// Appends a frame of the exchange with this number, whose payload `write` appends.
+///
+/// # Errors
+/// As [`put`].
+pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Malformed> {
+    let (start, [s, t]) = (out.len(), stream.to_ne_bytes());
+    out.extend_from_slice(&[0, 0, 0, 0, kind as u8, 0, s, t]);
     write(out);
     let length = out.len() - start - HEADER;
     if length > kind.longest() {
@@ -158,16 +166,25 @@ pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> R
     Ok(())
 }
 
-/// The header of a frame whose payload of `length` bytes is sent from elsewhere (a large chunk, without copying it).
+/// The header of a frame outside of exchanges whose payload of `length` bytes is sent from elsewhere (a large chunk, without copying it).
 ///
 /// # Errors
 /// [`Malformed::TooLong`] above [`Kind::longest`].
 pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
+    header_in(0, kind, length)
+}
+
+/// The same for a frame of the exchange with this number.
+///
+/// # Errors
+/// As [`header`].
+pub fn header_in(stream: u16, kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
     if length > kind.longest() {
         return Err(Malformed::TooLong(length));
     }
     let [a, b, c, d] = (length as u32).to_ne_bytes();
-    Ok([a, b, c, d, kind as u8, 0, 0, 0])
+    let [s, t] = stream.to_ne_bytes();
+    Ok([a, b, c, d, kind as u8, 0, s, t])
 }
 
 #[cfg(test)]
@@ -178,7 +195,7 @@ mod tests {
     fn frames_are_split_wherever_the_data_was_cut() {
         let mut data = Vec::new();
         put(&mut data, Kind::Data, |out| out.extend_from_slice(b"hello")).unwrap();
-        put(&mut data, Kind::End, |out| out.push(0)).unwrap();
+        put_in(0x1234, &mut data, Kind::End, |out| out.push(0)).unwrap();
         for n in 0..HEADER + 5 {
             assert_eq!(first(&data[..n]), Ok(None), "{n}");
             assert_eq!(announced(&data[..n]), Ok((n >= HEADER).then_some((Kind::Data, 5))), "{n}");
@@ -186,7 +203,7 @@ mod tests {
         let frame = first(&data).unwrap().unwrap();
         assert_eq!((frame.kind, frame.payload, frame.size()), (Kind::Data, &b"hello"[..], 13));
         let next = first(&data[frame.size()..]).unwrap().unwrap();
-        assert_eq!((next.kind, next.payload), (Kind::End, &[0][..]));
+        assert_eq!((frame.stream, next.kind, next.stream, next.payload), (0, Kind::End, 0x1234, &[0][..]));
     }
 
     #[test]
@@ -220,8 +237,8 @@ mod tests {
     #[test]
     fn a_header_made_apart_is_the_same() {
         let mut data = Vec::new();
-        put(&mut data, Kind::Data, |out| out.extend_from_slice(b"abc")).unwrap();
-        assert_eq!(data[..HEADER], header(Kind::Data, 3).unwrap());
+        put_in(7, &mut data, Kind::Data, |out| out.extend_from_slice(b"abc")).unwrap();
+        assert_eq!(data[..HEADER], header_in(7, Kind::Data, 3).unwrap());
         assert_eq!(needed(&data), data.len());
     }
 }

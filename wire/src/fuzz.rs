@@ -117,9 +117,10 @@ pub fn records(data: &[u8]) {
     assert_eq!(lines.lines().count(), text::texts(&record).len(), "no text forges a line");
     assert!(lines.chars().all(|c| c == '\n' || !c.is_control()), "no text controls a terminal");
     let context = Context { process_group: Some(data), ..Context::default() };
-    let line = json::line(at, &record, &context);
-    assert_eq!(line.lines().count(), 1, "a record is a line");
-    assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "a line is JSON");
+    for line in json::lines(at, &record, &context) {
+        assert_eq!(line.lines().count(), 1, "a record is a line");
+        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "a line is JSON");
+    }
     let _ = record.headline();
 }
 

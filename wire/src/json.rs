@@ -1,4 +1,5 @@
-//! Records as lines of JSON (`WSGILogFormat json`): one record, one line, whatever it says. The fields are listed in `docs/logging.md`.
+//! Records as lines of JSON (`WSGILogFormat json`): one record, one line, whatever it says, unless it is so long that it is continued in further ones.
+//! The fields are listed in `docs/logging.md`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::limits;
 use crate::record::{LocalTime, LogRecord};
+use crate::text;
 
 /// What there is to know about a record besides itself. `None` is not known or does not apply.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +38,7 @@ pub struct Request<'a> {
     pub script: &'a [u8],
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Fields<'a> {
     time: String,
     level: &'static str,
@@ -77,17 +79,42 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The record as one line, with its line end.
-pub fn line(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> String {
+/// The record as lines with their line ends: one, unless its message or its traceback is too long for that. What follows says that it continues it.
+pub fn lines(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> Vec<String> {
+    let mut messages = text::pieces(record.headline(), limits::JSON_MESSAGE, width);
+    if record.message.is_empty() {
+        // All of it stands in the traceback.
+        messages.truncate(1);
+    }
+    let traceback = record.traceback.as_deref().map(|text| text::pieces(text, limits::JSON_TRACEBACK, width));
+    let mut tracebacks = traceback.unwrap_or_default().into_iter();
+    let count = messages.len() + tracebacks.len().saturating_sub(1);
+    let base = fields(at, record, context);
+    let mut lines = Vec::with_capacity(count);
+    for at in 0..count {
+        let mark = text::continued(at, count);
+        let message = match messages.get(at) {
+            Some(text) if mark.is_empty() => String::from_utf8_lossy(text),
+            Some(text) => Cow::Owned(mark + &String::from_utf8_lossy(text)),
+            None => Cow::Owned(mark.trim_end_matches([':', ' ']).to_owned()),
+        };
+        // It begins in the record in which the message ends.
+        let traceback = if at + 1 < messages.len() { None } else { tracebacks.next().map(String::from_utf8_lossy) };
+        lines.push(render(&Fields { message, traceback, ..base.clone() }));
+    }
+    lines
+}
+
+/// What all lines of a record have in common.
+fn fields<'a>(at: LocalTime, record: &'a LogRecord, context: &Context<'a>) -> Fields<'a> {
     let mut truncated = false;
-    let mut text = |bytes, room| {
-        let (text, whole) = fit(bytes, room);
+    let (request, origin) = (context.request, record.origin.as_ref());
+    let mut name = |bytes| {
+        let (text, whole) = fit(bytes, limits::JSON_NAME);
         truncated |= !whole;
         text
     };
-    let (request, origin) = (context.request, record.origin.as_ref());
-    let mut name = |bytes| text(bytes, limits::JSON_NAME);
-    let fields = Fields {
+    Fields {
         time: rfc3339(at),
         level: record.level.name(),
         stream: record.stream.name(),
@@ -104,12 +131,15 @@ pub fn line(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> String 
         application_group: context.application_group.map(&mut name),
         pid: record.speaker.pid,
         thread: record.speaker.thread,
-        message: text(record.headline(), limits::JSON_MESSAGE),
-        traceback: record.traceback.as_deref().map(|t| text(t, limits::JSON_TRACEBACK)),
+        message: Cow::default(),
+        traceback: None,
         truncated,
-    };
+    }
+}
+
+fn render(fields: &Fields<'_>) -> String {
     // Strings and numbers always can be JSON.
-    let json = serde_json::to_string(&fields).unwrap_or_default();
+    let json = serde_json::to_string(fields).unwrap_or_default();
     let mut out = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         // JSON lets them be, but there are readers for whom they end a line, and terminals that obey them.
@@ -148,7 +178,7 @@ fn rfc3339(at: LocalTime) -> String {
 fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     const GAP: &str = " [...] ";
     let text = String::from_utf8_lossy(bytes);
-    if text.len() * 6 <= room || text.chars().map(width).sum::<usize>() <= room {
+    if text.len() * 6 <= room || text.chars().map(room_of).sum::<usize>() <= room {
         return (text, true);
     }
     let half = (room - GAP.len()) / 2;
@@ -157,8 +187,13 @@ fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     (Cow::Owned([&text[..head], GAP, &text[text.len() - tail..]].concat()), false)
 }
 
+/// How many bytes a byte of a text takes inside of a JSON string at the most: those of a character, or the mark in place of what is none.
+fn width(byte: u8) -> usize {
+    if byte.is_ascii() { room_of(char::from(byte)) } else { 3 }
+}
+
 /// How many bytes it takes inside of a JSON string.
-fn width(c: char) -> usize {
+fn room_of(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
         c if c < ' ' || is_hidden(c) => 6,
@@ -171,7 +206,7 @@ fn fitting(chars: impl Iterator<Item = char>, room: usize) -> usize {
     let mut used = 0;
     chars
         .take_while(|c| {
-            used += width(*c);
+            used += room_of(*c);
             used <= room
         })
         .map(char::len_utf8)
@@ -219,7 +254,7 @@ mod tests {
         let origin = Some(Origin { logger: "shop".into(), file: "/a.py".into(), line: 7 });
         let record = LogRecord { traceback: Some("Traceback\n  x\nE: y".into()), origin, ..record(b"hello") };
         assert_eq!(
-            line(AT, &record, &context),
+            lines(AT, &record, &context).concat(),
             concat!(
                 r#"{"time":"2026-11-02T01:02:03.000045-05:30","level":"warn","message":"hello","#,
                 r#""traceback":"Traceback\n  x\nE: y","stream":"stderr","logger":"shop","file":"/a.py","line":7,"#,
@@ -232,35 +267,53 @@ mod tests {
             r#"{"time":"2026-11-02T01:02:03.000045-05:30","level":"warn","message":"","stream":"stderr","pid":12,"thread":13}"#,
             "\n"
         );
-        assert_eq!(line(AT, &self::record(b""), &Context::default()), plain);
+        assert_eq!(lines(AT, &self::record(b""), &Context::default()), [plain]);
     }
 
     #[test]
     fn nothing_breaks_the_line_or_the_json() {
         let all: String = (0..0x100).chain(0x2020..0x2030).filter_map(char::from_u32).collect();
-        assert_eq!(parsed(&line(AT, &record(all.as_bytes()), &Context::default()))["message"], all);
+        assert_eq!(parsed(&lines(AT, &record(all.as_bytes()), &Context::default())[0])["message"], all);
         let bytes = b"a\0\xff\xc3(\xed\xa0\x80\"}\r\n";
-        let found = parsed(&line(AT, &record(bytes), &Context::default()));
+        let found = parsed(&lines(AT, &record(bytes), &Context::default())[0]);
         assert_eq!(found["message"], String::from_utf8_lossy(bytes).as_ref());
         assert_eq!(found.get("truncated"), None);
     }
 
     #[test]
-    fn what_is_too_long_keeps_its_ends_and_says_so() {
-        for middle in ["x", "\0", "\"", "\u{2028}", "naïve", "\u{1f600}"] {
-            let long = ["begin ", &middle.repeat(1 << 18), " end"].concat();
-            let record = LogRecord { traceback: Some(long.as_str().into()), ..record(long.as_bytes()) };
-            let line = line(AT, &record, &Context::default());
-            assert!(line.len() < limits::JSON_MESSAGE + limits::JSON_TRACEBACK + 400, "{}", line.len());
-            let found = parsed(&line);
-            for field in ["message", "traceback"] {
-                let text = found[field].as_str().unwrap();
-                assert!(
-                    text.starts_with("begin ") && text.ends_with(" end") && text.contains(" [...] "),
-                    "{field} of {middle:?}"
-                );
+    fn what_is_too_long_is_continued_in_further_records_and_nothing_is_lost() {
+        for middle in ["x", "\0", "\"", "\u{2028}", "naïve", "\u{1f600}", "a line\n"] {
+            let long = ["begin ", &middle.repeat(1 << 16), " end"].concat();
+            for (message, traceback) in
+                [(&*long, Some(&*long)), (&*long, None), ("short", Some(&*long)), ("", Some(&*long))]
+            {
+                let record = LogRecord { traceback: traceback.map(Into::into), ..record(message.as_bytes()) };
+                let lines = lines(AT, &record, &Context { vhost: Some(b"host"), ..Context::default() });
+                let (mut said, mut trace) = (String::new(), String::new());
+                for (at, line) in lines.iter().enumerate() {
+                    assert!(line.len() < limits::JSON_MESSAGE + limits::JSON_TRACEBACK + 400, "{}", line.len());
+                    let found = parsed(line);
+                    assert_eq!((&found["vhost"], found.get("truncated")), (&"host".into(), None));
+                    let (mark, text) = (text::continued(at, lines.len()), found["message"].as_str().unwrap());
+                    said += text.strip_prefix(&*mark).unwrap_or_else(|| {
+                        assert_eq!(text, mark.trim_end_matches([':', ' ']));
+                        ""
+                    });
+                    trace += found["traceback"].as_str().unwrap_or_default();
+                }
+                assert!(lines.len() > 1 && trace == traceback.unwrap_or_default(), "{middle:?}");
+                assert!(said == message || message.is_empty(), "{middle:?}");
             }
-            assert_eq!(found["truncated"], true);
         }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_keeps_its_ends_and_says_so() {
+        let path = ["/begin", &"\u{2028}".repeat(1 << 10), "end"].concat();
+        let request = Request { path: path.as_bytes(), ..Request::default() };
+        let found = parsed(&lines(AT, &record(b""), &Context { request: Some(request), ..Context::default() })[0]);
+        let told = found["path"].as_str().unwrap();
+        assert!(told.starts_with("/begin") && told.ends_with("end") && told.contains(" [...] "));
+        assert_eq!(found["truncated"], true);
     }
 }

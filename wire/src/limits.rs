@@ -23,6 +23,13 @@ pub const KEPT: u64 = 256 << 20;
 /// The most that all requests of one Apache child may keep in sum: several at their bound, on a disk that others use too.
 pub const KEPT_IN_ALL: u64 = 1 << 30;
 
+/// The part of a file system, a tenth, that this leaves free: it is there for others, too.
+pub const KEPT_LEAVES: u64 = 10;
+
+/// What a client takes of a response without anybody having to wait, where nobody can look behind its connection: half of what mod_http2 keeps of a stream
+/// by default (`H2StreamMaxMemSize`).
+pub const UNSEEN: usize = 32 << 10;
+
 /// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
 pub const PULL: u32 = 1 << 20;
 
@@ -85,11 +92,11 @@ pub const LOG_QUEUE: usize = 1 << 20;
 /// The longest piece of a line without an end that is kept for its end to come: a pipe takes 64 KiB.
 pub const LOG_LINE: usize = 64 << 10;
 
-/// The most that a message takes in a JSON record, in bytes as they are written. With a traceback and the rest, a line stays below 128 KiB,
-/// which shippers take by default.
+/// The most that a message takes in a JSON record, in bytes as they are written; a longer one is continued. With a traceback and the rest, a line stays
+/// below 128 KiB, which shippers take by default.
 pub const JSON_MESSAGE: usize = 32 << 10;
 
-/// The most that a traceback takes in a JSON record.
+/// The most that a traceback takes in a JSON record; a longer one is continued.
 pub const JSON_TRACEBACK: usize = 64 << 10;
 
 /// The most that any other text takes in a JSON record: a path of the client's choice, say.
@@ -107,6 +114,13 @@ pub const ENV_FILE: u64 = 1 << 20;
 
 /// The most descriptors that travel with one byte: Linux takes no more (SCM_MAX_FD).
 pub const PASSED: usize = 253;
+
+/// Messages that the supervisor takes from a daemon process in a second, on average, whatever they are: an honest one has few, and asks for Apache's
+/// scoreboard as often as it makes sense to look at it. What comes faster waits in the process's own socket.
+pub const DAEMON_RATE: u32 = 100;
+
+/// Messages that it takes at once: a process that starts names all scripts that it has loaded.
+pub const DAEMON_BURST: u32 = 400;
 
 /// The longest payload of a frame from a daemon to the supervisor, which is root's and everybody's.
 pub const DAEMON_FRAME: usize = 64 << 10;

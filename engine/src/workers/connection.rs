@@ -123,7 +123,7 @@ impl Connection {
                     let id = u16::get(&mut Reader::new(frame.payload))?;
                     let route = self.routes.get(id as usize).ok_or(Malformed::Unknown(id.into()))?;
                     let route = Arc::clone(route);
-                    self.outgoing.request_begins();
+                    self.outgoing.request_begins(frame.stream);
                     return Ok(Some(Arrived { buffer: std::mem::take(&mut self.received), payload, route }));
                 }
                 kind => return Err(Malformed::Unknown(kind as u64).into()),

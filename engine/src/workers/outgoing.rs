@@ -79,9 +79,9 @@ impl Outgoing {
     }
 
     /// Another request has come: nothing of its response has been queued.
-    pub(super) fn request_begins(&mut self) {
+    pub(super) fn request_begins(&mut self, exchange: u16) {
         self.answered = false;
-        self.right.pause();
+        self.right.arrived(exchange);
     }
 
     /// Queues a frame that is part of the response itself: from now on nobody else may answer.
@@ -95,7 +95,7 @@ impl Outgoing {
         if self.gone {
             return;
         }
-        if let Err(error) = frame::put(&mut self.queued, kind, write) {
+        if let Err(error) = frame::put_in(self.right.exchange(), &mut self.queued, kind, write) {
             // Only headers or a record of several megabytes can be that long.
             record::process(Level::Error, &format!("a response is cut off: {error}"));
             self.gone = true;

@@ -1,7 +1,7 @@
 //! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The client then has its answer at
 //! once, whatever the worker is stuck in.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use wsgi_unix::fork::Unshared;
@@ -21,12 +21,25 @@ pub(crate) struct ResponseRight {
     /// Owned here, so that its number cannot become another's while the monitor has it in hand.
     pub(crate) socket: Unshared,
     state: AtomicU8,
+    /// The number of the exchange: frames that do not carry it are no part of the answer.
+    exchange: AtomicU16,
 }
 
 impl ResponseRight {
     /// A connection without a request.
     pub(crate) fn new(socket: Unshared) -> Self {
-        Self { socket, state: AtomicU8::new(OPEN) }
+        Self { socket, state: AtomicU8::new(OPEN), exchange: AtomicU16::new(0) }
+    }
+
+    /// A request has arrived, in the exchange with this number.
+    pub(crate) fn arrived(&self, exchange: u16) {
+        self.exchange.store(exchange, Ordering::Relaxed);
+        self.pause();
+    }
+
+    /// The number of the exchange.
+    pub(crate) fn exchange(&self) -> u16 {
+        self.exchange.load(Ordering::Relaxed)
     }
 
     /// The worker wants to send. Whether it may.
@@ -55,7 +68,7 @@ impl ResponseRight {
 
     fn take(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut message = Vec::new();
-        if frame::put(&mut message, kind, write).is_err()
+        if frame::put_in(self.exchange(), &mut message, kind, write).is_err()
             || self.state.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_err()
         {
             return false;
@@ -81,6 +94,7 @@ mod tests {
     #[test]
     fn only_one_answers() {
         let (right, mut child) = right();
+        right.arrived(7);
         assert!(right.begin() && right.begin());
         assert!(!right.fail(504));
         right.pause();
@@ -89,6 +103,6 @@ mod tests {
         let mut received = Vec::new();
         child.read_to_end(&mut received).unwrap();
         let frame = frame::first(&received).unwrap().unwrap();
-        assert_eq!((frame.kind, frame.size()), (Kind::Fail, received.len()));
+        assert_eq!((frame.kind, frame.stream, frame.size()), (Kind::Fail, 7, received.len()));
     }
 }

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use wsgi_wire::budget::Budget;
@@ -104,7 +103,7 @@ fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
     (frame.kind, frame.payload.to_vec())
 }
 
-static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::default);
+static BUDGET: Budget = Budget::of_log();
 
 fn terms() -> Terms<'static> {
     Terms {
@@ -312,6 +311,43 @@ fn silence_ends_the_conversation() {
         std::thread::sleep(Duration::from_millis(250));
     });
     assert_eq!(outcome, Outcome::TimedOut(true));
+}
+
+#[test]
+fn records_questions_and_empty_pieces_are_no_progress() {
+    let record = LogRecord::ours(Level::Error, Speaker { pid: 1, thread: 1 }, "again");
+    let record = frame_of(Kind::Log, &record.to_bytes());
+    for (said, headed) in [(record, false), (frame_of(Kind::Pull, &0u32.to_bytes()), false), (data(""), true)] {
+        let outcome = converse(&mut Recorder::default(), |mut daemon| {
+            if headed {
+                daemon.write_all(&head(200)).unwrap();
+            }
+            // Until the child has had enough.
+            while daemon.write_all(&said).is_ok() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        assert_eq!(outcome, Outcome::TimedOut(headed));
+    }
+}
+
+#[test]
+fn frames_of_another_exchange_are_no_answer() {
+    let converse = |late: &[Vec<u8>]| {
+        let (theirs, ours) = UnixStream::pair().unwrap();
+        let mut connection = Connection::over(ours, 1, 2);
+        connection.begin(b"route", &mut Vec::new()).unwrap();
+        (&theirs).write_all(&late.concat()).unwrap();
+        let mut client = Recorder::default();
+        let outcome =
+            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), terms())
+                .run(REQUEST);
+        (outcome, client.events)
+    };
+    let stray = |kind| (Outcome::Violated(Violation::Stray(kind), false), vec![]);
+    assert_eq!(converse(&[head(200), data("forged"), end(End::Complete)]), stray(Kind::Head));
+    let record = LogRecord::ours(Level::Error, Speaker { pid: 1, thread: 1 }, "late");
+    assert_eq!(converse(&[frame_of(Kind::Log, &record.to_bytes()), head(200)]), stray(Kind::Log));
 }
 
 #[test]

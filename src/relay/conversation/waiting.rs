@@ -13,7 +13,10 @@ use crate::httpd::socket;
 use crate::relay::inbox::Received;
 use crate::relay::outflow;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Halt};
+use crate::relay::{Client, Halt, Right};
+
+/// How long nothing comes from a process that has paused, and not only has to make the next piece.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl<C: Client> Conversation<'_, C> {
     /// Reads more. When something waits to be sent and nothing more comes, it is sent.
@@ -59,7 +62,9 @@ impl<C: Client> Conversation<'_, C> {
     fn send_on(&mut self) -> Result<(), Halt> {
         self.pass_file(false)?;
         if self.is_flowing() && !outflow::is_blocked(self.client) {
-            return self.flush();
+            if let Some(_right) = self.client.right_to_wait(true) {
+                return self.flush();
+            }
         }
         self.stuck = Some(Instant::now());
         Ok(())
@@ -70,14 +75,18 @@ impl<C: Client> Conversation<'_, C> {
         let mut taken = *self.stuck.get_or_insert_with(Instant::now);
         while !self.is_flowing() {
             let reads = self.outflow.has_room();
-            let (takes, comes) = self.look_both_ways(reads);
+            let (right, comes) = self.look_both_ways(reads);
             let now = Instant::now();
-            if takes {
+            let takes = right.is_some();
+            if takes || self.client.socket().is_none() {
                 taken = now;
+            }
+            if takes {
                 if let Err(halt) = self.outflow.pass_kept(self.client) {
                     return Step::Over(self.halted(halt));
                 }
                 self.stuck = (!self.outflow.is_empty()).then_some(now);
+                drop(right);
             }
             if !reads {
                 // That nothing is read is not the process's silence.
@@ -105,15 +114,27 @@ impl<C: Client> Conversation<'_, C> {
         Step::On
     }
 
-    /// Waits until the client takes something, or, if that may be read, the process has sent something; not for long.
-    fn look_both_ways(&self, reads: bool) -> (bool, bool) {
-        let Some(socket) = self.client.socket() else { return (true, false) };
+    /// Waits until the client takes something, or, if that may be read, the process has sent something; not for long. Where nobody can tell what the client
+    /// takes, what the process sends goes first, so that it is done soon.
+    fn look_both_ways(&self, reads: bool) -> (Option<Right>, bool) {
+        let comes = |wait| {
+            let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
+            reads && matches!(poll(&mut watched, Some(&timespec(wait))), Ok(n) if n > 0)
+        };
+        let Some(socket) = self.client.socket() else {
+            if comes(PAUSE) {
+                return (None, true);
+            }
+            let right = self.client.right_to_wait(true);
+            let comes = right.is_none() && comes(LOOK);
+            return (right, comes);
+        };
         let mut watched = [PollFd::new(&socket, PollFlags::OUT), PollFd::new(&self.connection.stream, PollFlags::IN)];
         if poll(&mut watched[..1 + usize::from(reads)], Some(&timespec(LOOK))).is_err() {
-            return (false, false);
+            return (None, false);
         }
         let [takes, comes] = watched.map(|one| !one.revents().is_empty());
-        (takes, reads && comes)
+        (takes.then_some(None), reads && comes)
     }
 
     /// Takes what a process has said before it ended. When that was nothing, and it has not read the request, another one may execute it.
@@ -143,8 +164,12 @@ impl<C: Client> Conversation<'_, C> {
             }
             self.terms.queue = None;
         }
-        let silent = now.saturating_duration_since(self.heard);
-        (!self.terms.silence.is_zero() && silent >= self.terms.silence).then_some(Outcome::TimedOut(self.headed))
+        self.is_silent(now).then_some(Outcome::TimedOut(self.headed))
+    }
+
+    /// Whether the answer has made no progress for as long as the process may be silent.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        !self.terms.silence.is_zero() && now.saturating_duration_since(self.heard) >= self.terms.silence
     }
 
     /// Lets the next read wait until something may be over.
@@ -175,7 +200,7 @@ impl<C: Client> Conversation<'_, C> {
                 self.halted(Violation::Descriptors.into())
             }
             Ok(Received::Bytes) => {
-                self.heard = Instant::now();
+                self.arrived = Some(Instant::now());
                 return Step::On;
             }
             Err(error) if is_timeout(&error) => Outcome::TimedOut(self.headed),

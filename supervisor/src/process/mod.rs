@@ -1,6 +1,7 @@
 //! A daemon process as long as it lives.
 
 pub mod birth;
+pub mod dialogue;
 pub mod exit;
 mod interpreter;
 mod post_mortem;
@@ -13,51 +14,22 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, getpriority_process, kill_process};
-use wsgi_wire::codec::{Malformed, Wire};
-use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
-use wsgi_wire::frame::Kind;
+use wsgi_wire::codec::Malformed;
+use wsgi_wire::control::Reason;
+use wsgi_wire::limits::{DAEMON_BURST, DAEMON_RATE};
 use wsgi_wire::recorder::{Recording, STACKS_SIGNAL};
-use wsgi_wire::settings::Preload;
 use wsgi_wire::table::{Ending, Failure, State};
 
+use self::dialogue::Dialogue;
 use self::post_mortem::End;
 use self::recorder::Recorder;
 use self::spawn::Spawned;
-use crate::channel::Channel;
 use crate::configuration::Group;
 use crate::lifecycle::{self, Phase};
 use crate::listener::SocketFile;
 use crate::output::Prepared;
 use crate::sys::signal::send_to_thread;
 use crate::sys::table::Table;
-
-/// What a process has to say.
-#[derive(Debug)]
-pub enum News {
-    /// It could take requests. Digests of the reports about scripts that it could not load.
-    Ready(Vec<u64>),
-    /// A request has come for this script.
-    Loaded(Preload),
-    /// It asks to be replaced.
-    Retiring {
-        /// Why.
-        reason: Reason,
-        /// Whether nobody has asked for that before.
-        first: bool,
-    },
-    /// It ends.
-    Draining(Reason),
-    /// It waits for Apache's scoreboard.
-    Wanted,
-}
-
-/// The wish of a process to be replaced.
-#[derive(Debug, Clone, Copy)]
-struct Wish {
-    reason: Reason,
-    since: Instant,
-    holds: bool,
-}
 
 /// A running daemon process.
 #[derive(Debug)]
@@ -74,19 +46,11 @@ pub struct Process {
     pub started: Instant,
     /// When it became ready.
     pub ready: Option<Instant>,
-    /// Its control socket, until it closes it.
-    pub channel: Option<Channel>,
+    /// What it and the supervisor say to each other.
+    pub dialogue: Dialogue,
     /// Whether it has been able to load its scripts.
     pub works: bool,
-    phase: Phase,
-    since: Instant,
-    wish: Option<Wish>,
-    patient: bool,
-    /// Why it ends, once it was told to or has said so.
-    reason: Option<Reason>,
     recorder: Recorder,
-    /// Whether it ends by its own word or doing.
-    announced: bool,
     /// Whether there was a record that it is to end.
     told: bool,
     /// Goes with it.
@@ -106,15 +70,9 @@ impl Process {
             generation,
             started,
             ready,
-            channel: Some(channel),
+            dialogue: Dialogue::new(channel, started),
             works: false,
-            phase: Phase::Starting { reported: false },
-            since: started,
-            wish: None,
-            patient: false,
-            reason: None,
             recorder,
-            announced: false,
             told: false,
             _socket: socket,
         };
@@ -128,12 +86,12 @@ impl Process {
             group: self.group.name(),
             generation: self.generation,
             service: self.group.is_service(),
-            phase: self.phase,
-            since: self.since,
-            retiring: self.wish.is_some(),
-            holds: self.wish.is_some_and(|wish| wish.holds),
-            patient: self.patient,
-            by_itself: self.announced || self.wish.is_some(),
+            phase: self.dialogue.phase(),
+            since: self.dialogue.since(),
+            retiring: self.dialogue.wish().is_some(),
+            holds: self.dialogue.wish().is_some_and(|wish| wish.holds),
+            patient: self.dialogue.is_patient(),
+            by_itself: self.dialogue.is_its_own_doing(),
             limits: self.group.limits,
         }
     }
@@ -152,7 +110,7 @@ impl Process {
 
     /// Whether its end is nobody's fault: it was told to end or has said that it will.
     pub fn is_leaving(&self) -> bool {
-        matches!(self.phase, Phase::Draining | Phase::Stopping | Phase::Killed)
+        matches!(self.dialogue.phase(), Phase::Draining | Phase::Stopping | Phase::Killed)
     }
 
     /// Why it has ended with this status: what the status page counts, and the record about it if that was not in order. `memory`: the kernel has
@@ -171,9 +129,19 @@ impl Process {
         record
     }
 
+    /// Says once that it says more than it may.
+    pub fn complain(&mut self) {
+        if self.dialogue.is_too_loud() {
+            self.group.log.warn(&format!(
+                "{} sends more than {DAEMON_BURST} messages at once and {DAEMON_RATE} a second; what exceeds that has to wait",
+                self.label()
+            ));
+        }
+    }
+
     fn end<'a>(&self, label: &'a str, status: Option<ExitStatus>, recording: &'a Recording) -> End<'a> {
         let settings = &self.group.settings.daemon;
-        let limit = match recording.reason.or(self.reason) {
+        let limit = match recording.reason.or(self.dialogue.reason()) {
             Some(Reason::RequestTimeout) => settings.request_timeout.into(),
             Some(Reason::StartupTimeout) => settings.startup_timeout.into(),
             Some(Reason::DeadlockTimeout) => settings.deadlock_timeout.into(),
@@ -185,19 +153,19 @@ impl Process {
             generation: self.generation,
             age: self.started.elapsed(),
             status,
-            reason: self.reason,
+            reason: self.dialogue.reason(),
             limit,
             told: self.told,
-            killed: self.phase == Phase::Killed,
+            killed: self.dialogue.phase() == Phase::Killed,
             memory: false,
             recording,
         }
     }
 
     fn ending(&self, status: ExitStatus, out_of_memory: bool) -> Ending {
-        match self.reason {
+        match self.dialogue.reason() {
             _ if out_of_memory => Ending::Failed(Failure::OutOfMemory),
-            _ if self.phase == Phase::Killed => Ending::Failed(Failure::Killed),
+            _ if self.dialogue.phase() == Phase::Killed => Ending::Failed(Failure::Killed),
             Some(reason) => Ending::Orderly(reason),
             None if self.ready.is_none() => Ending::Failed(Failure::FailedAtStart),
             None if status.signal() == Some(Signal::KILL.as_raw()) => Ending::Failed(Failure::Killed),
@@ -205,59 +173,11 @@ impl Process {
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.since = Instant::now();
-    }
-
-    /// Reads what it has to say; [`news`](Self::news) tells. `false`: it has closed its end, and what is read is all.
-    pub fn listen(&mut self) -> bool {
-        self.channel.as_mut().is_none_or(Channel::receive)
-    }
-
-    /// It will not say more.
-    pub fn hang_up(&mut self) {
-        self.channel = None;
-    }
-
-    /// The next that it has said. One after the other: what the first leads to decides what the second means.
-    ///
-    /// # Errors
-    /// It does not keep to the protocol.
-    pub fn news(&mut self) -> Result<Option<News>, Malformed> {
-        let Some(channel) = &mut self.channel else { return Ok(None) };
-        while let Some((kind, payload)) = channel.next()? {
-            let news = match (kind, self.phase) {
-                (Kind::Ready, Phase::Starting { .. }) => News::Ready(Ready::from_bytes(&payload)?.failures),
-                (Kind::Loaded, _) => News::Loaded(Preload::from_bytes(&payload)?),
-                (Kind::Wanted, _) => News::Wanted,
-                (Kind::Retiring, Phase::Ready) => {
-                    let Retiring { reason, holds } = Retiring::from_bytes(&payload)?;
-                    let first = self.wish.is_none();
-                    self.wish = Some(Wish { reason, since: Instant::now(), holds });
-                    News::Retiring { reason, first }
-                }
-                (Kind::Draining, Phase::Starting { .. } | Phase::Ready) => {
-                    let reason = Draining::from_bytes(&payload)?.reason;
-                    self.reason = Some(reason);
-                    (self.phase, self.since) = (Phase::Draining, Instant::now());
-                    self.announced = true;
-                    News::Draining(reason)
-                }
-                // Late news: its messages and our signals have crossed.
-                (Kind::Ready | Kind::Retiring | Kind::Draining, _) => continue,
-                (other, _) => return Err(Malformed::Unknown(other as u64)),
-            };
-            return Ok(Some(news));
-        }
-        Ok(None)
-    }
-
     /// Lets requests come. `works`: it could load its scripts.
     pub fn admit(&mut self, table: &Table, works: bool) {
         self.works = works;
-        self.enter(Phase::Ready);
-        self.ready = Some(self.since);
+        self.dialogue.enter(Phase::Ready);
+        self.ready = Some(self.dialogue.since());
         if let Some(slot) = table.slot(self.slot, &self.group.pages) {
             slot.admit();
         }
@@ -265,62 +185,39 @@ impl Process {
 
     /// Whether it could go on in place of a process of this group that cannot load its scripts.
     pub fn can_stand_in(&self, group: &Group) -> bool {
-        self.phase == Phase::Ready && self.works && self.group.is_like(group)
+        self.serves() && self.works && self.group.is_like(group)
     }
 
     /// Whether it takes requests.
     pub fn serves(&self) -> bool {
-        self.phase == Phase::Ready
-    }
-
-    /// Its code may be of yesterday: it is to be replaced as if it had asked for it.
-    pub fn outdated(&mut self, reason: Reason) {
-        if self.serves() && self.wish.is_none() {
-            self.wish = Some(Wish { reason, since: Instant::now(), holds: false });
-        }
-    }
-
-    /// Whether it wants a successor that is started later than this.
-    pub fn wants_later(&self, started: Instant) -> bool {
-        self.wish.is_some_and(|wish| wish.since > started)
-    }
-
-    /// No successor could take over: if it has been waiting for one, it serves on.
-    pub fn resume(&mut self) -> Result<(), Malformed> {
-        let Some(wish) = self.wish.as_mut().filter(|wish| wish.holds) else { return Ok(()) };
-        wish.holds = false;
-        self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Resume, &[]))
+        self.dialogue.phase() == Phase::Ready
     }
 
     /// Tells it to finish what it has. It answers by ending.
+    ///
+    /// # Errors
+    /// It cannot be told.
     pub fn drain(&mut self, table: &Table) -> Result<(), Malformed> {
         self.leave(table);
-        self.enter(Phase::Draining);
-        let reason = self.wish.map_or(Reason::GracefulSignal, |wish| wish.reason);
-        self.reason = Some(reason);
-        // Nobody but Apache has asked for this, and Apache waits for its own requests, too.
-        self.patient = self.wish.is_none();
-        let message = Drain { reason, patient: self.patient };
-        self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Drain, &message.to_bytes()))
+        self.dialogue.drain()
     }
 
     /// Stops it. `reason` counts unless there was one before.
     pub fn stop(&mut self, table: &Table, reason: Reason) {
         self.leave(table);
-        self.reason.get_or_insert(reason);
-        self.enter(Phase::Stopping);
+        self.dialogue.stops(reason);
         self.signal(Signal::TERM);
     }
 
     /// Stops it because it does not keep to the protocol: that is as much its own doing as if it had said that it ends.
     pub fn expel(&mut self, table: &Table) {
-        self.announced = true;
+        self.dialogue.is_over();
         self.stop(table, Reason::ShutdownSignal);
     }
 
     /// Ends it.
     pub fn kill(&mut self) {
-        self.enter(Phase::Killed);
+        self.dialogue.enter(Phase::Killed);
         self.signal(Signal::KILL);
     }
 
@@ -335,7 +232,7 @@ impl Process {
 
     /// Notes that its slow start has been reported.
     pub fn slow_start_reported(&mut self) {
-        self.phase = Phase::Starting { reported: true };
+        self.dialogue.slow_start_reported();
     }
 
     /// Apache children choose it no more, at once: it will say so itself, but later.

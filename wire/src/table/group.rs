@@ -50,7 +50,8 @@ impl Places {
         self.taken.load(Relaxed)
     }
 
-    fn forget(&self) {
+    /// Begins to count anew what Apache counts, because a child has died with some of it.
+    pub fn forget(&self) {
         self.taken.store(0, Relaxed);
     }
 }
@@ -108,7 +109,8 @@ pub struct Group {
     pub queue: Queue,
     /// Apache's workers that have a request of the group in hand, whatever it waits for.
     pub workers: Places,
-    /// Requests that processes have, or are given, before their bodies are all there.
+    /// Requests that processes have, or are given, before their bodies are all there; and those whose processes may be waiting for a client to take the
+    /// response, where that cannot be told beforehand.
     pub uploads: Places,
     classes: [AtomicU64; 5],
     latency: Histogram,

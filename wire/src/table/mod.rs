@@ -75,6 +75,8 @@ pub struct Header {
     /// Counts wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on: what Apache children wait on (a
     /// futex).
     pub wanted: AtomicU32,
+    /// Apache's workers that have a request of any group in hand.
+    pub workers: Places,
 }
 
 impl Header {

@@ -53,7 +53,7 @@ impl Outgoing {
         let most = (buffer / 8 * 5).min(PIECE);
         while !rest.is_empty() && most > 0 && self.takes(&mut patience) {
             let (piece, later) = rest.split_at(rest.len().min(most));
-            let Ok(header) = frame::header(Kind::Data, piece.len()) else { break };
+            let Ok(header) = frame::header_in(self.right.exchange(), Kind::Data, piece.len()) else { break };
             let parts = [IoSlice::new(&header), IoSlice::new(piece)];
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
             let send = || sendmsg(&self.right.socket, &parts, &mut SendAncillaryBuffer::default(), flags);

@@ -1,0 +1,93 @@
+//! What the fuzz target in `fuzz/` calls: all that a daemon process can say to the supervisor, in any order. Compiled for it and for the unit tests, which
+//! try the corpus.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::time::Instant;
+
+use wsgi_wire::control::Reason;
+use wsgi_wire::limits::DAEMON_BURST;
+
+use crate::channel::Channel;
+use crate::group_history::Standing;
+use crate::lifecycle::Phase;
+use crate::process::dialogue::{Dialogue, News};
+
+/// What a target does with its input. It panics where a promise is broken.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their folders in `fuzz/corpus`.
+pub const TARGETS: &[(&str, Target)] = &[("dialogue", dialogue)];
+
+/// How much of an input goes over a socket: its buffer holds it.
+const LONGEST: usize = 32 << 10;
+
+/// What comes over the control socket. The first byte says what the supervisor does in the meantime.
+pub fn dialogue(data: &[u8]) {
+    let Some((how, said)) = data.split_first() else { return };
+    let Some((theirs, channel)) =
+        UnixStream::pair().ok().and_then(|(ours, theirs)| Some((theirs, Channel::new(ours).ok()?)))
+    else {
+        return;
+    };
+    let written = (&theirs).write_all(&said[..said.len().min(LONGEST)]);
+    assert!(written.is_ok(), "a socket takes that much");
+    drop(theirs);
+    let (mut dialogue, mut standing) = (Dialogue::new(channel, Instant::now()), Standing::default());
+    let (mut heard, mut ready, mut open) = (0, 0, true);
+    while open {
+        open = dialogue.listen();
+        loop {
+            let before = rank(dialogue.phase());
+            let news = match dialogue.news() {
+                Ok(Some(news)) => news,
+                Ok(None) => break,
+                // What a process says that does not keep to the protocol is its last word.
+                Err(_) => return,
+            };
+            heard += 1;
+            assert!(rank(dialogue.phase()) >= before, "nobody becomes younger");
+            match news {
+                News::Ready(_) => {
+                    ready += 1;
+                    assert_eq!(before, rank(Phase::Starting { reported: false }), "who is ready was starting");
+                    dialogue.enter(if how & 1 == 0 { Phase::Ready } else { Phase::Stopping });
+                }
+                News::Retiring { first, anew, .. } => {
+                    assert!(dialogue.wish().is_some() && dialogue.is_its_own_doing() && (anew || !first));
+                    match how >> 1 & 3 {
+                        0 => drop(dialogue.drain()),
+                        1 => drop(dialogue.resume()),
+                        2 => dialogue.stops(Reason::ShutdownSignal),
+                        _ => {}
+                    }
+                }
+                News::Draining(reason) => {
+                    assert_eq!((dialogue.phase(), dialogue.reason()), (Phase::Draining, Some(reason)));
+                }
+                News::Loaded(script) => standing.wants(script, u32::from(*how)),
+                News::Wanted => {}
+            }
+        }
+        if dialogue.heard_at().is_some() {
+            assert!(heard >= DAEMON_BURST, "a process may say so much");
+            return;
+        }
+    }
+    assert!(ready <= 1 && standing.scripts().len() <= 200);
+}
+
+/// How old a process is, by its phase.
+fn rank(phase: Phase) -> u32 {
+    match phase {
+        Phase::Starting { .. } => 0,
+        Phase::Ready => 1,
+        Phase::Draining => 2,
+        Phase::Stopping => 3,
+        Phase::Killed => 4,
+    }
+}
+
+#[cfg(test)]
+#[path = "../../fuzz/corpus.rs"]
+mod corpus;

@@ -1,0 +1,74 @@
+//! Starts and watches the daemon processes of all process groups. The Apache module starts this program and tells it what it wants;
+//! `docs/architecture.md` has the contract.
+
+mod administration;
+mod backoff;
+mod channel;
+mod configuration;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+mod group_history;
+mod leftovers;
+mod lifecycle;
+mod listener;
+mod log;
+mod memory;
+mod orphans;
+mod outbox;
+mod output;
+mod privileges;
+mod process;
+mod signals;
+mod supervisor;
+mod sys;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rustix::fs::Mode;
+use rustix::process::umask;
+
+use channel::Channel;
+use log::Log;
+use signals::Signals;
+use supervisor::Supervisor;
+use sys::descriptors::{self, Inherited};
+use sys::table::Table;
+
+/// Runs the supervisor until Apache has told it to stop, or is gone.
+pub fn main() -> ExitCode {
+    let log = Log::provisional();
+    match run(log.clone()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log.error(&format!(
+                "the supervisor of the daemon processes cannot go on: {error}; it is started by the Apache module only"
+            ));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(log: Log) -> io::Result<()> {
+    let Inherited { control, table, board, placeholders: _placeholders } = descriptors::inherit()?;
+    if let Err(error) = privileges::reduce() {
+        log.warn(&format!("the supervisor cannot give up privileges that it does not need: {error}"));
+    }
+    if let Err(error) = leftovers::adopt() {
+        log.warn(&format!("processes that applications fork may outlive the server: {error}"));
+    }
+    let signals = Signals::new()?;
+    let control = Channel::with_descriptors(control)?;
+    let table = Table::map(table)?;
+    table.header().supervisor.store(std::process::id(), Relaxed);
+    // Sockets must be nobody else's from the moment they exist. Daemons get Apache's own mask back, or their group's.
+    let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
+    Supervisor::new(
+        control,
+        process::spawn::Shared { table, board, umask: apaches_umask, files: process::spawn::raise_files() },
+        signals,
+        log,
+    )
+    .run()
+}
