@@ -36,8 +36,13 @@ pub(crate) struct Definition<T> {
 }
 
 /// The name of a class for messages about panics in it.
-fn label<T: Class>() -> &'static str {
-    T::NAME.to_str().unwrap_or("a method")
+const fn label<T: Class>() -> &'static str {
+    const {
+        match T::NAME.to_str() {
+            Ok(name) => name,
+            Err(_) => "a method",
+        }
+    }
 }
 
 /// Conjures up the function that a type of size zero stands for.

@@ -4,7 +4,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::raw::{c_char, c_long};
 
 use pyo3::ffi;
-use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyString, PyType, PyTypeMethods};
+use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyString, PyStringMethods, PyType, PyTypeMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 
 /// Text of latin-1 bytes, the native string of WSGI.
@@ -31,6 +31,10 @@ pub(crate) fn path<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, Py
 /// # Errors
 /// `UnicodeEncodeError` for characters above 255.
 pub(crate) fn to_latin1(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    // Nearly all are ASCII, whose bytes CPython has at hand.
+    if let Some(ascii) = text.to_str().ok().filter(|text| text.is_ascii()) {
+        return Ok(ascii.as_bytes().to_vec());
+    }
     // SAFETY: a new reference to bytes, or null and an exception.
     let bytes = unsafe {
         Bound::from_owned_ptr_or_err(text.py(), ffi::PyUnicode_AsLatin1String(text.as_ptr()))?
