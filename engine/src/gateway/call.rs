@@ -97,6 +97,7 @@ impl<'a, 'py> Call<'a, 'py> {
             vars.clone().flatten().find_map(file).or_else(|| route.vars().ok()?.flatten().find_map(file))
         };
         let wanted = WantedScript {
+            script: route.script_in(interpreter),
             path: route.script(),
             callable: route.callable(),
             reloading: route.rules.reloading,

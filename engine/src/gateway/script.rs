@@ -36,7 +36,9 @@ pub(crate) enum Unavailable {
 
 /// What a request needs of a script.
 pub(crate) struct WantedScript<'a> {
-    /// The file.
+    /// The script.
+    pub(crate) script: &'a Script,
+    /// Its file.
     pub(crate) path: &'a [u8],
     /// The name of the application; empty if the script only has to be loaded.
     pub(crate) callable: &'a [u8],
@@ -54,16 +56,16 @@ pub(crate) fn application<'py>(
     interpreter: &Interpreter,
     wanted: &WantedScript<'_>,
 ) -> Result<Bound<'py, PyAny>, Unavailable> {
-    let script = interpreter.scripts.get(wanted.path);
+    let script = wanted.script;
     if !script.wanted.load(Ordering::Relaxed) {
-        is_wanted(&script, interpreter, wanted);
+        is_wanted(script, interpreter, wanted);
     }
     let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
     if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| wanted.reloading) {
         // What follows may run Python code, which must not find the script locked.
         drop(module);
         let process = Process::get();
-        let newer = newer(py, interpreter, &script, &loaded, wanted);
+        let newer = newer(py, interpreter, script, &loaded, wanted);
         if newer.is_some_and(|version| !process.is_embedded() && !process.may_serve(&script.asked, version)) {
             return Err(Unavailable::Changed);
         }

@@ -14,6 +14,7 @@ use wsgi_wire::request;
 
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
+use crate::interpreter::scripts::Script;
 
 /// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
 const SHARED: usize = 4096;
@@ -38,6 +39,8 @@ pub(crate) struct Route {
     pub(crate) rules: request::Rules,
     /// The interpreter that its requests run in, once there is one.
     interpreter: OnceLock<&'static Interpreter>,
+    /// Its script, in that interpreter.
+    loaded: OnceLock<Arc<Script>>,
     /// What its environs begin as, in that interpreter.
     pub(crate) template: OnceLock<Template>,
 }
@@ -53,9 +56,15 @@ impl Route {
             callable: content.callable.to_vec(),
             rules: content.rules,
             interpreter: OnceLock::new(),
+            loaded: OnceLock::new(),
             template: OnceLock::new(),
             payload,
         })
+    }
+
+    /// The script, loaded or not, in the interpreter that its requests run in.
+    pub(crate) fn script_in(&self, interpreter: &Interpreter) -> &Arc<Script> {
+        self.loaded.get_or_init(|| interpreter.scripts.get(&self.script))
     }
 
     /// The script file.
