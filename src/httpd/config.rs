@@ -1,95 +1,116 @@
-//! Where httpd keeps our settings: one record for each server, one for each directory-like section.
+//! Where httpd keeps our settings: one record for each server, one for each directory-like section. Which types these are is for `module/settings.rs`
+//! to say.
 
 use std::ffi::{c_char, c_void};
 
-use super::guard;
 use super::pool::Pool;
 use super::request::Request;
 use super::server::Server;
 use super::sys::{ap_conf_vector_t, apr_pool_t, server_rec};
-use crate::directives::settings::{RequestSettings, ServerSettings};
-use crate::module;
+use super::{guard, index};
+
+/// Settings of ours for a server or a directory-like section.
+pub trait Record: Default + Clone {
+    /// These settings with those of a more specific place over them.
+    fn merged(&self, over: &Self) -> Self;
+}
+
+/// The settings of a directory-like section.
+///
+/// # Safety
+/// No other type implements it, and the module record has [`create_directory`] and [`merge_directory`] of this type.
+pub unsafe trait DirectoryRecord: Record {}
+
+/// The settings of a server.
+///
+/// # Safety
+/// No other type implements it, and the module record has [`create_server`] and [`merge_server`] of this type.
+pub unsafe trait ServerRecord: Record {}
 
 impl<'r> Request<'r> {
     /// The settings in force for this request; `None` if they could not be made.
-    pub fn settings(&self) -> Option<&'r RequestSettings> {
-        // SAFETY: S3; the record was made by the callbacks below for this slot.
-        unsafe { slot::<RequestSettings>(self.rec().per_dir_config).as_ref() }
+    pub fn settings<T: DirectoryRecord>(&self) -> Option<&'r T> {
+        // SAFETY: S3; a `DirectoryRecord` is what the callbacks below have made for this slot.
+        unsafe { slot::<T>(self.rec().per_dir_config).as_ref() }
     }
 }
 
 impl<'s> Server<'s> {
     /// The settings of this server; `None` if they could not be made.
-    pub fn settings(self) -> Option<&'s ServerSettings> {
-        // SAFETY: S3, S5.
-        unsafe { slot::<ServerSettings>((*self.raw()).module_config).as_ref() }
+    pub fn settings<T: ServerRecord>(self) -> Option<&'s T> {
+        // SAFETY: S3, S5; a `ServerRecord` is what the callbacks below have made for this slot.
+        unsafe { slot::<T>((*self.raw()).module_config).as_ref() }
     }
 
     /// The settings of this server while directives change them.
     ///
     /// # Safety
     /// S4: called while a directive is processed, and only one of the references is alive.
-    pub(crate) unsafe fn settings_mut(self) -> Option<&'s mut ServerSettings> {
+    pub(crate) unsafe fn settings_mut<T: ServerRecord>(self) -> Option<&'s mut T> {
         // SAFETY: the caller's duty, S3.
-        unsafe { slot::<ServerSettings>((*self.raw()).module_config).as_mut() }
+        unsafe { slot::<T>((*self.raw()).module_config).as_mut() }
     }
 }
 
 /// # Safety
 /// `vector` is a vector of httpd whose record for this module, if any, is a `T`.
 unsafe fn slot<T>(vector: *mut ap_conf_vector_t) -> *mut T {
-    let index = usize::try_from(module::index()).unwrap_or(0);
+    let index = usize::try_from(index::get()).unwrap_or(0);
     // SAFETY: a configuration vector is an array with one pointer for each module, as `ap_get_module_config` reads it.
     unsafe { *vector.cast::<*mut c_void>().add(index) }.cast::<T>()
 }
 
-pub(crate) unsafe extern "C" fn create_directory(pool: *mut apr_pool_t, _path: *mut c_char) -> *mut c_void {
-    guard::enter("create_dir_config", || {
-        // SAFETY: httpd hands over the pool that the record is to live in.
-        unsafe { Pool::from_raw(pool) }.keep(RequestSettings::default()).cast()
-    })
+pub(crate) unsafe extern "C" fn create_directory<T: DirectoryRecord>(
+    pool: *mut apr_pool_t,
+    _path: *mut c_char,
+) -> *mut c_void {
+    // SAFETY: httpd hands over the pool that the record is to live in.
+    guard::enter("create_dir_config", || unsafe { create::<T>(pool) })
 }
 
-pub(crate) unsafe extern "C" fn merge_directory(
+pub(crate) unsafe extern "C" fn merge_directory<T: DirectoryRecord>(
     pool: *mut apr_pool_t,
     base: *mut c_void,
     over: *mut c_void,
 ) -> *mut c_void {
-    guard::enter("merge_dir_config", || {
-        // SAFETY: S3: both come from the callbacks of this file, or are null after a panic there.
-        let (base, over) =
-            unsafe { (base.cast::<RequestSettings>().as_ref(), over.cast::<RequestSettings>().as_ref()) };
-        let merged = match (base, over) {
-            (Some(base), Some(over)) => base.overlay(over),
-            (Some(one), None) | (None, Some(one)) => one.clone(),
-            (None, None) => RequestSettings::default(),
-        };
-        // SAFETY: as in `create_directory`.
-        unsafe { Pool::from_raw(pool) }.keep(merged).cast()
-    })
+    // SAFETY: as in `create_directory`; S3: both records come from the callbacks of this file, or are null after a panic there.
+    guard::enter("merge_dir_config", || unsafe { merge::<T>(pool, base, over) })
 }
 
-pub(crate) unsafe extern "C" fn create_server(pool: *mut apr_pool_t, _server: *mut server_rec) -> *mut c_void {
-    guard::enter("create_server_config", || {
-        // SAFETY: as in `create_directory`.
-        unsafe { Pool::from_raw(pool) }.keep(ServerSettings::default()).cast()
-    })
+pub(crate) unsafe extern "C" fn create_server<T: ServerRecord>(
+    pool: *mut apr_pool_t,
+    _server: *mut server_rec,
+) -> *mut c_void {
+    // SAFETY: as in `create_directory`.
+    guard::enter("create_server_config", || unsafe { create::<T>(pool) })
 }
 
-pub(crate) unsafe extern "C" fn merge_server(
+pub(crate) unsafe extern "C" fn merge_server<T: ServerRecord>(
     pool: *mut apr_pool_t,
     base: *mut c_void,
     over: *mut c_void,
 ) -> *mut c_void {
-    guard::enter("merge_server_config", || {
-        // SAFETY: S3, as in `merge_directory`.
-        let (base, over) = unsafe { (base.cast::<ServerSettings>().as_ref(), over.cast::<ServerSettings>().as_ref()) };
-        let merged = match (base, over) {
-            (Some(base), Some(over)) => base.merge(over),
-            (Some(one), None) | (None, Some(one)) => one.clone(),
-            (None, None) => ServerSettings::default(),
-        };
-        // SAFETY: as in `create_directory`.
-        unsafe { Pool::from_raw(pool) }.keep(merged).cast()
-    })
+    // SAFETY: as in `merge_directory`.
+    guard::enter("merge_server_config", || unsafe { merge::<T>(pool, base, over) })
+}
+
+/// # Safety
+/// `pool` outlives all users of the record.
+unsafe fn create<T: Record>(pool: *mut apr_pool_t) -> *mut c_void {
+    // SAFETY: the caller's duty.
+    unsafe { Pool::from_raw(pool) }.keep(T::default()).cast()
+}
+
+/// # Safety
+/// `pool` outlives all users of the record; `base` and `over` are null or a `T`.
+unsafe fn merge<T: Record>(pool: *mut apr_pool_t, base: *mut c_void, over: *mut c_void) -> *mut c_void {
+    // SAFETY: the caller's duty.
+    let (base, over) = unsafe { (base.cast::<T>().as_ref(), over.cast::<T>().as_ref()) };
+    let merged = match (base, over) {
+        (Some(base), Some(over)) => base.merged(over),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => T::default(),
+    };
+    // SAFETY: the caller's duty.
+    unsafe { Pool::from_raw(pool) }.keep(merged).cast()
 }

@@ -18,7 +18,6 @@ use super::shared::SharedTable;
 use super::shared::board::SharedBoard;
 use super::shared::pages::Pages;
 use super::{guard, server, sys};
-use crate::lifecycle;
 
 /// What is shared with the supervisor.
 #[derive(Clone, Copy)]
@@ -178,12 +177,16 @@ fn leave_terminal() -> io::Result<()> {
 struct Watch {
     process: sys::apr_proc_t,
     pool: *mut sys::apr_pool_t,
+    ended: Ended,
 }
 
-/// Asks httpd to tell when the supervisor ends. Lasts as long as the pool of the configuration.
-pub fn watch(pconf: Pool<'_>) {
+/// What is called, with its pid and status, when the supervisor has ended although nobody asked it to.
+type Ended = fn(i32, ExitStatus);
+
+/// Has httpd call `ended` when the supervisor ends, and again for the one that `ended` starts. Lasts as long as the pool of the configuration.
+pub fn watch(pconf: Pool<'_>, ended: Ended) {
     let process = sys::apr_proc_t { pid: 0, in_: ptr::null_mut(), out: ptr::null_mut(), err: ptr::null_mut() };
-    let watch = pconf.keep(Watch { process, pool: pconf.raw() });
+    let watch = pconf.keep(Watch { process, pool: pconf.raw(), ended });
     // SAFETY: the record lives as long as the pool, and nobody else refers to it.
     unsafe { register(watch) };
 }
@@ -213,8 +216,10 @@ unsafe extern "C" fn maintain(reason: c_int, watch: *mut c_void, status: c_int) 
         // SAFETY: registered with this record; the registration of a dead child is of no more use.
         unsafe { sys::apr_proc_other_child_unregister(watch) };
         let pid = forget();
-        lifecycle::supervisor_ended(pid, ExitStatus::from_raw(status));
         // SAFETY: httpd calls only while the pool, and with it the record, is alive.
+        let ended = unsafe { (*watch.cast::<Watch>()).ended };
+        ended(pid, ExitStatus::from_raw(status));
+        // SAFETY: as above.
         unsafe { register(watch.cast()) };
     });
 }

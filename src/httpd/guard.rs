@@ -5,10 +5,9 @@ use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::OnceLock;
 
-use super::log;
 use super::sys::{APR_EGENERAL, HTTP_INTERNAL_SERVER_ERROR};
-use wsgi_wire::record::Level;
 
 /// What the C caller sees when the body panicked. There is none for a plain number: each kind of return code is a type of its own here, so that
 /// the "failed" of one cannot become the "found" of another.
@@ -84,8 +83,15 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Installs the hook that remembers a panic's location instead of printing a raw message into the error log.
-pub fn install() {
+/// Writes the record about a panic.
+type Report = fn(&str);
+
+static REPORT: OnceLock<Report> = OnceLock::new();
+
+/// Installs the hook that remembers a panic's location instead of printing a raw message into the error log. `report` writes the record about it.
+pub fn install(report: Report) {
+    // The library is loaded anew, with all its statics, when httpd reads its configuration again.
+    let _ = REPORT.set(report);
     std::panic::set_hook(Box::new(|info| {
         if let Some(at) = info.location() {
             PLACE.with(|place| place.replace(Some(format!("{}:{}", at.file(), at.line()))));
@@ -115,7 +121,9 @@ fn report(hook: &str, payload: &(dyn Any + Send)) {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     let place = PLACE.with(RefCell::take).unwrap_or_else(|| "an unknown place".to_owned());
-    log::main(Level::Crit, format_args!("panic in {hook}: {message} at {place}"));
+    if let Some(report) = REPORT.get() {
+        report(&format!("panic in {hook}: {message} at {place}"));
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::retry_on_intr;
@@ -12,10 +12,10 @@ use wsgi_wire::record::{Format, Level, LocalTime, LogRecord, Speaker};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
 
+use super::index;
 use super::request::Request;
 use super::server::Server;
 use super::sys;
-use crate::module;
 use crate::policy::record::pieces;
 
 /// Where a request is executed.
@@ -45,7 +45,7 @@ pub fn request(r: &Request<'_>, level: Level, text: fmt::Arguments<'_>) {
 /// Whether a record of this level about this request would be written: asked before the text is made.
 pub fn wanted(r: &Request<'_>, level: Level) -> bool {
     // SAFETY: S1.
-    unsafe { sys::wsgi_shim_request_logs(r.raw(), module::index(), level as c_int) != 0 }
+    unsafe { sys::wsgi_shim_request_logs(r.raw(), index::get(), level as c_int) != 0 }
 }
 
 /// Writes a record about a request, as its virtual host wants it.
@@ -63,7 +63,7 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
                     sys::wsgi_shim_log_request(
                         file.as_ptr(),
                         line,
-                        module::index(),
+                        index::get(),
                         record.level as c_int,
                         r.raw(),
                         text.as_ptr(),
@@ -143,21 +143,14 @@ pub fn embedded(record: &ProcessRecord) {
 /// Whether a server writes records of this level.
 fn logs(s: Server<'_>, level: Level) -> bool {
     // SAFETY: S5.
-    unsafe { sys::wsgi_shim_server_logs(s.raw(), module::index(), level as c_int) != 0 }
+    unsafe { sys::wsgi_shim_server_logs(s.raw(), index::get(), level as c_int) != 0 }
 }
 
 fn about(s: Server<'_>, record: &LogRecord, prefix: &[u8], context: &Context<'_>) {
     let write_text = |file: &CStr, line, text: &CStr| {
         // SAFETY: S5; the text is data, never a format.
         unsafe {
-            sys::wsgi_shim_log_server(
-                file.as_ptr(),
-                line,
-                module::index(),
-                record.level as c_int,
-                s.raw(),
-                text.as_ptr(),
-            );
+            sys::wsgi_shim_log_server(file.as_ptr(), line, index::get(), record.level as c_int, s.raw(), text.as_ptr());
         }
     };
     match format(s) {
@@ -177,7 +170,7 @@ pub fn main(level: Level, text: fmt::Arguments<'_>) {
         sys::wsgi_shim_log_server(
             c"mod_wsgi.c".as_ptr(),
             0,
-            module::index(),
+            index::get(),
             level as c_int,
             std::ptr::null(),
             text.as_ptr(),
@@ -185,9 +178,20 @@ pub fn main(level: Level, text: fmt::Arguments<'_>) {
     }
 }
 
+/// Tells the form of a server's records.
+type FormatOf = fn(Server<'_>) -> Format;
+
+static FORMAT_OF: OnceLock<FormatOf> = OnceLock::new();
+
+/// Sets the function that knows `WSGILogFormat` of a server. Until then records are text.
+pub fn install(format_of: FormatOf) {
+    // The library is loaded anew, with all its statics, when httpd reads its configuration again.
+    let _ = FORMAT_OF.set(format_of);
+}
+
 /// `WSGILogFormat` of a server.
 pub fn format(s: Server<'_>) -> Format {
-    s.settings().and_then(|settings| settings.log_format).unwrap_or(Format::Text)
+    FORMAT_OF.get().map_or(Format::Text, |format_of| format_of(s))
 }
 
 /// Held while a line is written: a pipe that is full takes a long one in pieces, and this child's others must not come between.

@@ -16,6 +16,7 @@ pub mod config;
 pub mod control;
 pub mod guard;
 pub mod identity;
+pub mod index;
 pub mod log;
 mod passed;
 pub mod pool;

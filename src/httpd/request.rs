@@ -6,12 +6,11 @@ use std::sync::OnceLock;
 
 use wsgi_wire::record::Level;
 
-use super::bytes;
 use super::pool::Pool;
 use super::server::{Server, level};
 use super::sys::{self, request_rec};
 use super::table::{Table, TableMut};
-use crate::module;
+use super::{bytes, index};
 
 /// The request of a hook. Never kept beyond it: what must live longer is copied out.
 pub struct Request<'r> {
@@ -364,7 +363,7 @@ impl<'r> Request<'r> {
     /// The level up to which records of this module about the request are written.
     pub fn log_level(&self) -> Level {
         // SAFETY: S1.
-        level(unsafe { sys::wsgi_shim_request_level(self.raw, module::index()) })
+        level(unsafe { sys::wsgi_shim_request_level(self.raw, index::get()) })
     }
 
     /// `LimitRequestBody`; 0 is no limit.

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use wsgi_wire::record::Level;
 
-use super::bytes;
 use super::pool::Pool;
 use super::sys::{self, server_rec};
-use crate::module;
+use super::{bytes, index};
 
 /// The main server or a virtual host.
 #[derive(Clone, Copy)]
@@ -70,7 +69,7 @@ impl<'s> Server<'s> {
     /// The level up to which records of this module are written.
     pub fn log_level(self) -> Level {
         // SAFETY: S5.
-        level(unsafe { sys::wsgi_shim_server_level(self.raw, module::index()) })
+        level(unsafe { sys::wsgi_shim_server_level(self.raw, index::get()) })
     }
 
     /// The descriptor of its error log; `None` where it logs to a program or to syslog through no file.

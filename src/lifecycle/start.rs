@@ -182,7 +182,7 @@ fn start(
         check_socket_folder(&runtime.socket_prefix, main)?;
         let error_log = error_log(main).map_err(StartError::Supervisor)?;
         launch(Launch { supervisor, memory, pages, configure, error_log, records }).map_err(StartError::Supervisor)?;
-        control::watch(pconf);
+        control::watch(pconf, super::supervisor_ended);
     }
     Ok(runtime)
 }

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::PoisonError;
 
 use crate::directives::configuration::Origin;
-use crate::directives::settings::RequestSettings;
+use crate::directives::settings::{RequestSettings, ServerSettings};
 use crate::directives::{Context, DIRECTIVES, Directive, Line, Nested, Setter, configuration};
 use crate::httpd::pool::Pool;
 use crate::httpd::server::Server;
@@ -99,7 +99,7 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
             None => return guard::OnPanic::on_panic(),
         },
         // SAFETY: S4.
-        Setter::Server(set) => match unsafe { server.settings_mut() } {
+        Setter::Server(set) => match unsafe { server.settings_mut::<ServerSettings>() } {
             Some(settings) => {
                 set(settings, &mut configuration::DRAFT.lock().unwrap_or_else(PoisonError::into_inner), &line)
             }

@@ -1,12 +1,16 @@
 //! The module record and the hooks that httpd calls.
 
 mod commands;
+mod settings;
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+use wsgi_wire::record::Level;
+
+use crate::directives::settings::{RequestSettings, ServerSettings};
 use crate::httpd::guard::{self, HookCode};
 use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
@@ -14,7 +18,7 @@ use crate::httpd::server::{self, Server};
 #[cfg(has_child_stopping)]
 use crate::httpd::stop;
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
-use crate::httpd::{Answer, config};
+use crate::httpd::{Answer, config, index, log};
 use crate::{lifecycle, request};
 
 /// httpd writes `module_index` and `next` while it loads the module, hence the cell.
@@ -38,10 +42,10 @@ impl ModuleRecord {
             next: ptr::null_mut(),
             magic: MAGIC,
             rewrite_args: None,
-            create_dir_config: Some(config::create_directory),
-            merge_dir_config: Some(config::merge_directory),
-            create_server_config: Some(config::create_server),
-            merge_server_config: Some(config::merge_server),
+            create_dir_config: Some(config::create_directory::<RequestSettings>),
+            merge_dir_config: Some(config::merge_directory::<RequestSettings>),
+            create_server_config: Some(config::create_server::<ServerSettings>),
+            merge_server_config: Some(config::merge_server::<ServerSettings>),
             cmds: commands::table(),
             register_hooks: Some(register_hooks),
             flags: 0,
@@ -54,15 +58,12 @@ impl ModuleRecord {
 #[unsafe(no_mangle)]
 pub static wsgi_module: ModuleRecord = ModuleRecord::new(c"mod_wsgi.c");
 
-/// Our place in httpd's configuration vectors and log levels.
-pub(crate) fn index() -> c_int {
-    // SAFETY: S2: nobody writes while hooks run.
-    unsafe { (*wsgi_module.0.get()).module_index }
-}
-
 unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
     guard::enter("register_hooks", || {
-        guard::install();
+        // SAFETY: S2; httpd has assigned the index by now.
+        index::set(unsafe { (*wsgi_module.0.get()).module_index });
+        guard::install(|text| log::main(Level::Crit, format_args!("{text}")));
+        log::install(settings::log_format);
         // Explicit arrays: httpd keeps the pointers until it has sorted the hooks.
         static AFTER_ALIAS: List<2> = List([c"mod_alias.c".as_ptr(), ptr::null()]);
         static BEFORE_OTHERS: List<3> = List([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);

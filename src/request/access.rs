@@ -3,12 +3,15 @@
 
 use wsgi_wire::record::Level;
 
+use crate::directives::settings::RequestSettings;
 use crate::httpd::request::Request;
 use crate::httpd::{Answer, log};
 
 /// `access_checker`: what an access script protects is refused, because nothing can ask the script yet.
 pub fn access_checker(r: &mut Request<'_>) -> Answer {
-    let Some(script) = r.settings().and_then(|s| s.access_script.as_deref()) else { return Answer::Declined };
+    let Some(script) = r.settings::<RequestSettings>().and_then(|s| s.access_script.as_deref()) else {
+        return Answer::Declined;
+    };
     log::request(
         r,
         Level::Error,

@@ -14,6 +14,7 @@ use wsgi_wire::{header, limits};
 use super::ahead::Spool;
 use super::response_head::{self, Disposition};
 use crate::daemons::Group;
+use crate::directives::settings::RequestSettings;
 use crate::httpd::body::{BodyFailure, BodyReader, Taken};
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
@@ -248,7 +249,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// open until the request is over.
     fn file_ways(&self, piece: &File) -> FileWays {
         let (r, core) = (&self.r, self.r.core_flags());
-        let wanted = core.sendfile && r.settings().and_then(|s| s.enable_sendfile).unwrap_or(false);
+        let wanted = core.sendfile && r.settings::<RequestSettings>().and_then(|s| s.enable_sendfile).unwrap_or(false);
         let sendfile = wanted && piece.whole && !r.has_content_filter() && !r.is_https();
         FileWays { mmap: core.mmap, sendfile }
     }
@@ -314,7 +315,8 @@ impl Client for HttpClient<'_, '_> {
             self.log(&log::ours(Level::Error, &text));
             return Err(500);
         }
-        let override_errors = self.rules.as_cgi && self.r.settings().and_then(|s| s.error_override).unwrap_or(false);
+        let override_errors =
+            self.rules.as_cgi && self.r.settings::<RequestSettings>().and_then(|s| s.error_override).unwrap_or(false);
         self.disposition = match self.body_refusal {
             Some(status) => Disposition::Replace(status),
             None => response_head::judge(head, override_errors, self.rules.as_cgi),

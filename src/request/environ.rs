@@ -9,6 +9,7 @@ use wsgi_wire::names::{self, Name};
 use wsgi_wire::record::Level;
 use wsgi_wire::request::VarsWriter;
 
+use crate::directives::settings::RequestSettings;
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
@@ -108,7 +109,7 @@ pub fn script_name<'r>(r: &Request<'r>) -> Cow<'r, [u8]> {
 impl<'r> Environ<'r> {
     /// Works out what needs more than one look.
     pub fn new(r: &mut Request<'r>, destination: Destination<'r>, script_name: Cow<'r, [u8]>) -> Self {
-        let settings = r.settings();
+        let settings = r.settings::<RequestSettings>();
         let core = r.core_flags();
         let mapping = settings.and_then(|s| s.map_head).unwrap_or_default();
         let method = head::method(mapping, r.method(), r.is_get(), r.has_content_filter());

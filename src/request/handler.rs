@@ -49,7 +49,7 @@ impl Refused {
 
 /// Serves a request that is for one of our handlers.
 pub fn handler(r: &mut Request<'_>) -> Answer {
-    let Some(settings) = r.settings() else { return Answer::Declined };
+    let Some(settings) = r.settings::<RequestSettings>() else { return Answer::Declined };
     let handler_script = match r.handler() {
         b"wsgi-script" | b"application/x-httpd-wsgi" => None,
         b"wsgi-status" => return status(r),

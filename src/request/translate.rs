@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use crate::directives::alias::{Alias, Pattern};
+use crate::directives::settings::ServerSettings;
 use crate::httpd::Answer;
 use crate::httpd::request::Request;
 use crate::policy::alias;
@@ -19,7 +20,7 @@ pub fn translate_name(r: &mut Request<'_>) -> Answer {
     if !uri.is_empty() && !uri.starts_with(b"/") {
         return Answer::Declined;
     }
-    let Some(settings) = r.server().settings() else { return Answer::Declined };
+    let Some(settings) = r.server().settings::<ServerSettings>() else { return Answer::Declined };
     let found = settings.aliases.iter().enumerate().find_map(|(i, a)| Some((i, filename(r, a, uri)?)));
     let Some((index, filename)) = found else { return Answer::Declined };
     let number = r.pool().text(index.to_string().as_bytes());
@@ -55,5 +56,5 @@ fn filename(r: &Request<'_>, entry: &Alias, uri: &[u8]) -> Option<Vec<u8>> {
 /// The alias that mapped this request.
 pub fn alias_of<'r>(r: &Request<'r>) -> Option<&'r Arc<Alias>> {
     let index: usize = std::str::from_utf8(r.notes().get(NOTE)?).ok()?.parse().ok()?;
-    r.server().settings()?.aliases.get(index)
+    r.server().settings::<ServerSettings>()?.aliases.get(index)
 }
