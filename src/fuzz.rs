@@ -13,19 +13,20 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsgi_wire::budget::Budget;
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::record::LogRecord;
+use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 
 use crate::policy::words;
 use crate::policy::{alias, path, proxies};
+use crate::relay::client::{Client, Halt, Then};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, Outcome, Terms};
 use crate::relay::inbox::Inbox;
 use crate::relay::outflow::Outflow;
+use crate::relay::passed;
 use crate::relay::records::Source;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Halt, Then, passed};
 use crate::status::question;
 
 /// What a target does with its input. It panics where a promise is broken.
@@ -77,6 +78,8 @@ impl Client for Witness {
     fn log(&mut self, record: &LogRecord) {
         let _ = wsgi_wire::text::texts(record);
     }
+
+    fn tell(&mut self, _level: Level, _text: &str) {}
 
     fn early_hints(&mut self, headers: Headers<'_>) {
         assert!(!self.headed, "hints come before the head");

@@ -18,16 +18,14 @@ use crate::httpd::shared::pages::Pages;
 use crate::policy::owner::Policy;
 use crate::policy::wanted::Wanted;
 use crate::relay::admission::Workers;
-use crate::relay::idle::IdleConnections;
+use crate::relay::group;
 use crate::relay::wait_limits::Limits;
 
 /// What a child needs to know of one process group.
 #[derive(Debug)]
 pub struct Group {
-    /// Its name in the process table.
-    pub key: u64,
-    /// Its record there.
-    pub record: &'static table::Group,
+    /// What the relay needs to know of it.
+    pub relay: group::Group,
     /// The pages of its processes.
     pub pages: Pages,
     /// How many processes it has.
@@ -36,26 +34,16 @@ pub struct Group {
     pub threads: u32,
     /// The server that it was defined in.
     pub origin: Origin,
-    /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a process.
-    pub patience: Limits,
-    /// `queue-size`: how many requests may wait.
-    pub queue_size: u32,
     /// `worker-limit`: how many of Apache's workers may have a request of the group in hand.
     pub workers: Workers,
     /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_limit: usize,
     /// `response-socket-timeout`, where given.
     pub response_timeout: Option<Duration>,
-    /// `response-flush-delay`
-    pub flush_delay: Duration,
-    /// `send-buffer-size` and `receive-buffer-size`, bytes; 0 is the system's own.
-    pub buffers: (u32, u32),
     /// `chroot`, without a slash at the end.
     pub chroot: Option<Vec<u8>>,
     /// `server-metrics`
     pub server_metrics: bool,
-    /// How much its requests have logged in this child.
-    pub log: Budget,
     /// `script-user`, `script-group`
     pub owner: Option<Policy>,
 }
@@ -79,7 +67,7 @@ impl Group {
 
     /// Whether a request whose client pauses in its body may take a thread now.
     pub fn has_room_for_upload(&self) -> bool {
-        self.record.uploads.taken() < self.upload_limit()
+        self.relay.record.uploads.taken() < self.upload_limit()
     }
 }
 
@@ -96,18 +84,14 @@ pub struct Runtime {
     pub records: Option<Socket>,
     /// Counts the configurations of this Apache.
     pub generation: u32,
-    /// `WSGISocketPrefix`, absolute.
-    pub socket_prefix: String,
-    /// The Apache parent's pid.
-    pub parent: u32,
+    /// The way to the processes.
+    pub sockets: group::Sockets,
     /// How a child begins Python for requests without a process group; `None` where `WSGIRestrictEmbedded` forbids it.
     pub embedded: Option<Plan>,
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
     /// Which variables of requests other modules look at.
     pub wanted: Wanted,
-    /// Connections that wait for their next request.
-    pub idle: IdleConnections,
 }
 
 impl Runtime {
@@ -149,15 +133,11 @@ pub fn groups(
     workers: u32,
 ) -> HashMap<Vec<u8>, Group> {
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let group = |g: &crate::directives::configuration::Group, (record, pages)| {
+    let relay = |g: &crate::directives::configuration::Group, record| {
         let o = &g.options;
-        Group {
+        group::Group {
             key: table::group_key(&g.name),
             record,
-            pages,
-            processes: o.processes.unwrap_or(1),
-            threads: o.threads,
-            origin: g.origin.clone(),
             patience: Limits {
                 connect: seconds(o.connect_timeout),
                 queue: (o.queue_timeout > 0).then(|| seconds(o.queue_timeout)),
@@ -168,16 +148,26 @@ pub fn groups(
                 Some(size) => size,
                 None => default_queue_size(workers),
             },
+            flush_delay: Duration::from_millis(o.response_flush_delay.into()),
+            buffers: (o.send_buffer_size, o.receive_buffer_size),
+            log: Budget::of_log(),
+        }
+    };
+    let group = |g: &crate::directives::configuration::Group, (record, pages)| {
+        let o = &g.options;
+        Group {
+            relay: relay(g, record),
+            pages,
+            processes: o.processes.unwrap_or(1),
+            threads: o.threads,
+            origin: g.origin.clone(),
             workers: o
                 .worker_limit
                 .map_or_else(|| Workers::by_default(workers, configuration.groups.len()), Workers::given),
             header_limit: o.header_buffer_size as usize,
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
-            flush_delay: Duration::from_millis(o.response_flush_delay.into()),
-            buffers: (o.send_buffer_size, o.receive_buffer_size),
             chroot: o.chroot.clone(),
             server_metrics: o.server_metrics,
-            log: Budget::of_log(),
             owner: o.script_user.as_ref().map(|u| Policy::User(u.uid)).or(o.script_group.map(Policy::Group)),
         }
     };

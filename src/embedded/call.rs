@@ -17,9 +17,9 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers};
 use super::python::Engine;
 use crate::httpd::guard::{self, Found, Pulled, Written};
 use crate::httpd::{log, scoreboard};
+use crate::relay::client::{Client, Halt, Then};
 use crate::relay::conversation::Outcome;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Halt, Then};
 
 /// Content that is longer, bytes, does not wait for what comes next: to copy it would cost more than to pass the end down alone.
 const LARGE: usize = 64 << 10;
@@ -74,7 +74,7 @@ impl<C: Client> Call<'_, C> {
             Kind::Log => {
                 match LogRecord::from_bytes(payload) {
                     Ok(record) => self.client.log(&record),
-                    Err(_) => self.client.log(&log::ours(Level::Error, "a log record of the engine is not understood")),
+                    Err(_) => self.client.tell(Level::Error, "a log record of the engine is not understood"),
                 }
                 return Ok(());
             }

@@ -30,7 +30,6 @@ pub mod scoreboard;
 pub mod server;
 pub mod shared;
 pub mod socket;
-pub mod stop;
 pub mod sys;
 pub mod table;
 pub mod tree;

@@ -10,12 +10,9 @@ use super::pool::Pool;
 use super::request::Request;
 use super::sys::{self, apr_bucket_brigade};
 use super::table::TableMut;
+use crate::relay::client::{Gone, Then};
 use crate::relay::passed::{self, Sendable, Unsendable};
 use crate::relay::violation::Violation;
-
-/// The client is gone, or a filter failed: there is nobody to send to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone;
 
 /// Sets the status line. `line` is the number, a space and the reason.
 pub fn set_status(r: &mut Request<'_>, status: u16, line: &[u8]) {
@@ -382,15 +379,4 @@ pub struct FileWays {
     pub mmap: bool,
     /// `EnableSendfile` and `WSGIEnableSendfile`
     pub sendfile: bool,
-}
-
-/// What follows bytes that are passed down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
-    /// More, soon: filters may gather.
-    More,
-    /// A pause: what is there is sent now.
-    Flush,
-    /// Nothing.
-    End,
 }

@@ -1,7 +1,6 @@
-//! What neither the standard library nor httpd tell of a socket.
+//! The socket of a request's client.
 
-use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,29 +25,4 @@ pub fn is_silent(r: &Request<'_>, wait: Duration) -> bool {
     let Some(socket) = of_client(r) else { return false };
     let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
     matches!(poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)), Ok(0))
-}
-
-/// Whether the other end has read everything that was sent; taken for granted where the system does not tell.
-pub fn is_read(socket: impl AsFd) -> bool {
-    let mut unread: c_int = 0;
-    // SAFETY: the descriptor is open while it is borrowed, and the pointer is valid for the call.
-    let outcome = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut unread) };
-    outcome != 0 || unread == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-
-    #[test]
-    fn what_is_not_read_shows() {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-        assert!(is_read(&ours));
-        ours.write_all(b"request").unwrap();
-        assert!(!is_read(&ours));
-        theirs.read_exact(&mut [0; 7]).unwrap();
-        assert!(is_read(&ours));
-    }
 }

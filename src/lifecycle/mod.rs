@@ -45,7 +45,7 @@ pub fn child_forked() {
 pub fn child_init() {
     let Some(runtime) = daemons::current() else { return control::leave_to_parent() };
     // With `httpd -X` the only process is both.
-    if std::process::id() != runtime.parent {
+    if std::process::id() != runtime.sockets.parent {
         control::leave_to_parent();
     }
     records::start(&runtime);
@@ -91,7 +91,7 @@ pub fn child_ended() {
     if let Some(table) = runtime.table.filter(|table| table.header().child_ended()) {
         table.forget_requests(runtime.groups.values().map(|group| group.pages));
         table.header().workers.forget();
-        runtime.groups.values().for_each(|group| group.record.forget_places());
+        runtime.groups.values().for_each(|group| group.relay.record.forget_places());
         log::main(
             Level::Notice,
             format_args!("an Apache child has died; the requests of daemon processes are counted anew"),

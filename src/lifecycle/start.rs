@@ -26,6 +26,8 @@ use crate::httpd::{Answer, control, log, process, records, tree};
 use crate::policy::places::Places;
 use crate::policy::wanted::Wanted;
 use crate::policy::{proxies, single_application};
+use crate::relay::group::Sockets;
+use crate::relay::idle::IdleConnections;
 
 /// Why the process groups cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -153,12 +155,10 @@ fn start(
         board: None,
         records: None,
         generation: around.generation,
-        socket_prefix,
-        parent: std::process::id(),
+        sockets: Sockets { prefix: socket_prefix, parent: std::process::id(), idle: IdleConnections::default() },
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
         wanted: Wanted::read(&tree::configuration()),
-        idle: Default::default(),
     };
     // A supervisor of an earlier configuration must hear that it has no groups any more.
     if !configuration.groups.is_empty() || control::supervisor().is_some() {
@@ -179,7 +179,7 @@ fn start(
         let configure = configure(configuration, &around, |group| style_of(group, main));
         let supervisor = installation?.supervisor;
         supervisor.checked()?;
-        check_socket_folder(&runtime.socket_prefix, main)?;
+        check_socket_folder(&runtime.sockets.prefix, main)?;
         let error_log = error_log(main).map_err(StartError::Supervisor)?;
         launch(Launch { supervisor, memory, pages, configure, error_log, records }).map_err(StartError::Supervisor)?;
         control::watch(pconf, super::supervisor_ended);

@@ -15,8 +15,6 @@ use crate::httpd::guard::{self, HookCode};
 use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
 use crate::httpd::server::{self, Server};
-#[cfg(has_child_stopping)]
-use crate::httpd::stop;
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
 use crate::httpd::{Answer, config, index, log};
 use crate::{lifecycle, request};
@@ -170,7 +168,7 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
 unsafe extern "C" fn child_stopping(_pool: *mut apr_pool_t, graceful: c_int) {
     guard::enter("child_stopping", || {
         if graceful == 0 {
-            stop::begin();
+            wsgi_unix::stop::begin();
         }
     });
 }

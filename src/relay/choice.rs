@@ -8,10 +8,10 @@ use std::time::Duration;
 use rustix::event::Timespec;
 use rustix::thread::futex;
 use rustix::time::{ClockId, clock_gettime};
+use wsgi_unix::stop;
 use wsgi_wire::table::{self, Group, Queue, Slot, State, Wanted};
 
 use super::wait_limits::{Lack, Patience};
-use crate::httpd::stop;
 
 /// A process that takes the request. While this lives, the request counts as in flight there.
 #[derive(Debug)]

@@ -16,13 +16,12 @@ use wsgi_wire::limits;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
+use super::client::{Client, Halt, Then};
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
 use super::outflow::Outflow;
 use super::records::Source;
 use super::violation::Violation;
-use super::{Client, Halt, Then};
-use crate::httpd::log;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -391,7 +390,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             Err(error) => frame::put_in(exchange, &mut answer, Kind::BodyError, |out| error.put(out)),
         };
         if put.is_err() {
-            self.client.log(&log::ours(Level::Error, "a piece of the request body does not fit into a frame"));
+            self.client.tell(Level::Error, "a piece of the request body does not fit into a frame");
         }
         Ok(match self.send(&answer, Instant::now()) {
             // What it asks for it does not take. Each of its other questions, of which there may be thousands, would wait as long.

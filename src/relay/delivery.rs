@@ -5,22 +5,23 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use wsgi_unix::stop;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::Level;
 use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
-use wsgi_wire::table::{self, Refusal};
+use wsgi_wire::table::{self, Refusal, Slot};
 
 use super::choice::{Claim, Now, Place, Pool};
+use super::client::{Client, Halt, Then};
 use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, LOOK, Outcome, Terms};
+use super::group::{Group, Sockets};
 use super::inbox::Inbox;
 use super::outflow::Outflow;
 use super::records::Source;
+use super::unreachable;
 use super::wait_limits::{Lack, Over, Patience};
-use super::{Client, Halt, Then, unreachable};
-use crate::daemons::{Group, Runtime};
-use crate::httpd::{log, stop};
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
@@ -115,9 +116,11 @@ impl Scratch {
 }
 
 /// A request on its way.
-pub struct Delivery<'d, C, E> {
-    /// The configuration in force.
-    pub runtime: &'d Runtime,
+pub struct Delivery<'d, C, E, S> {
+    /// Gives all slots of the process table. Called anew for each look, because the table grows.
+    pub slots: S,
+    /// The way to the processes.
+    pub sockets: &'d Sockets,
     /// The group whose processes may execute it.
     pub group: &'d Group,
     /// Its memory; the route is in there.
@@ -128,17 +131,18 @@ pub struct Delivery<'d, C, E> {
     pub encode: E,
 }
 
-impl<C, E> Delivery<'_, C, E>
+impl<C, E, S, I> Delivery<'_, C, E, S>
 where
     C: Client,
     E: Fn(&mut Vec<u8>, &Facts, &[u8], &mut C),
+    S: Fn() -> I,
+    I: Iterator<Item = Slot<'static>> + Clone,
 {
     /// Tries processes until one has taken the request.
     ///
     /// # Errors
     /// [`Undelivered`]; nothing has executed it then.
     pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, Undelivered> {
-        let Some(table) = self.runtime.table else { return Err(Undelivered::NoProcess) };
         let record = self.group.record;
         let mut patience = Patience::new(Instant::now(), self.group.patience);
         let mut place: Option<Place<'_>> = None;
@@ -148,9 +152,8 @@ where
             if stop::has_begun() {
                 return Err(Undelivered::Stopping);
             }
-            // Made anew for each look: the table grows.
-            let Group { key, pages, queue_size, .. } = *self.group;
-            let pool = Pool { slots: table.slots(pages), group: key, record, room: queue_size };
+            let Group { key, queue_size, .. } = *self.group;
+            let pool = Pool { slots: (self.slots)(), group: key, record, room: queue_size };
             let lack = match pool.look(&avoid, patience.is_trusting(), place.as_ref()) {
                 Now::Process(claim) => {
                     facts.connects = facts.connects.saturating_add(1);
@@ -221,7 +224,7 @@ where
         queue: Option<Instant>,
         outflow: &mut Outflow,
     ) -> Result<Result<Outcome, io::Error>, Undelivered> {
-        while let Some(connection) = self.runtime.idle.take(claim.index, claim.serial) {
+        while let Some(connection) = self.sockets.idle.take(claim.index, claim.serial) {
             match self.converse(connection, claim, facts, queue, outflow) {
                 // The process may have closed a connection that was idle, and be alive.
                 Ok(Outcome::NotExecuted) | Err(BeginError::RoutesExhausted) => {}
@@ -237,8 +240,7 @@ where
     }
 
     fn connect(&self, claim: &Claim<'_>) -> io::Result<Connection> {
-        let runtime = self.runtime;
-        let path = table::socket_path(&runtime.socket_prefix, runtime.parent, claim.index, claim.serial);
+        let path = table::socket_path(&self.sockets.prefix, self.sockets.parent, claim.index, claim.serial);
         Connection::open(&path, claim.serial, claim.secret, LOOK, self.group.buffers)
             .map_err(|error| unreachable::explained(&error, Path::new(&path)))
     }
@@ -267,10 +269,10 @@ where
         drop(watched);
         if outcome.leaves_connection_usable() {
             if inbox.is_empty() {
-                self.runtime.idle.put(claim.index, connection);
+                self.sockets.idle.put(claim.index, connection);
             } else {
                 let text = "a daemon process has sent something behind the end of its answer; their connection ends";
-                self.client.log(&log::ours(Level::Error, text));
+                self.client.tell(Level::Error, text);
             }
         }
         Ok(outcome)

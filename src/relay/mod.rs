@@ -1,13 +1,15 @@
 //! The client of daemon processes: chooses a process, sends it a request, carries its answer to the client.
 //!
-//! Knows Apache only as [`Client`], so that a whole conversation can be tested over a socket pair.
+//! Knows Apache only as [`client::Client`], so that a whole conversation can be tested over a socket pair.
 #![forbid(unsafe_code)]
 
 pub mod admission;
 pub mod choice;
+pub mod client;
 pub mod connection;
 pub mod conversation;
 pub mod delivery;
+pub mod group;
 pub mod idle;
 pub mod inbox;
 pub mod outflow;
@@ -16,100 +18,3 @@ pub mod records;
 mod unreachable;
 pub mod violation;
 pub mod wait_limits;
-
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::Duration;
-
-use rustix::io::Errno;
-use wsgi_wire::record::LogRecord;
-use wsgi_wire::response::{File, Head, Headers};
-
-use admission::Admission;
-use violation::Violation;
-
-/// Why nothing more of a response is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Halt {
-    /// The client is gone.
-    Gone,
-    /// What the process sends is not sent on.
-    Refused(Violation),
-    /// What was kept of the response for a slow client cannot be read again.
-    Unkept(Errno),
-}
-
-impl From<Gone> for Halt {
-    fn from(Gone: Gone) -> Self {
-        Self::Gone
-    }
-}
-
-impl From<Violation> for Halt {
-    fn from(violation: Violation) -> Self {
-        Self::Refused(violation)
-    }
-}
-
-/// What is held while a process may have to wait for a client; nothing where that can be told beforehand.
-pub type Right = Option<Admission<'static>>;
-
-/// The HTTP side of one request.
-pub trait Client {
-    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does not wait, and only
-    /// `100 Continue` is sent to a client that waits for it.
-    ///
-    /// # Errors
-    /// Why the body cannot be read; the client of the relay remembers what that means for the response.
-    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
-
-    /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100 Continue` is told to go on. One that
-    /// is a proxy asks in this way whether anybody is there (`ping=`).
-    fn is_taken(&mut self) {}
-
-    /// A variable of mod_ssl about this client's connection.
-    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// The socket of the client's connection, where what is sent there belongs to this request alone.
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client takes it; `None` where too many threads
-    /// of the group may be waiting already. `pressing`: the process has nothing more to say meanwhile.
-    fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
-        Some(None)
-    }
-
-    /// How long a write to the client may take, if there is a limit.
-    fn send_timeout(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Writes a record into the error log, in the context of the request.
-    fn log(&mut self, record: &LogRecord);
-
-    /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
-    fn early_hints(&mut self, headers: Headers<'_>);
-
-    /// Takes status and headers; nothing is sent yet.
-    ///
-    /// # Errors
-    /// The status that the client gets instead, because this head cannot be sent.
-    fn head(&mut self, head: &Head<'_>) -> Result<(), u16>;
-
-    /// Sends pieces of the response body.
-    ///
-    /// # Errors
-    /// [`Halt`]: nothing of these pieces has been sent if they are refused.
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt>;
-
-    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all there is.
-    ///
-    /// # Errors
-    /// [`Halt`]
-    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt>;
-}
-
-pub use crate::httpd::response::{Gone, Then};

@@ -13,8 +13,9 @@ use rustix::net::sockopt;
 use wsgi_wire::limits;
 use wsgi_wire::response::File;
 
+use super::client::{Client, Halt, Then};
+use super::passed;
 use super::violation::Violation;
-use super::{Client, Halt, Then, passed};
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;
@@ -236,7 +237,7 @@ mod tests {
     use std::os::fd::BorrowedFd;
     use std::os::unix::net::UnixStream;
 
-    use wsgi_wire::record::LogRecord;
+    use wsgi_wire::record::{Level, LogRecord};
     use wsgi_wire::request::BodyError;
     use wsgi_wire::response::{Head, Headers};
 
@@ -254,6 +255,7 @@ mod tests {
             Some(self.0.as_fd())
         }
         fn log(&mut self, _record: &LogRecord) {}
+        fn tell(&mut self, _level: Level, _text: &str) {}
         fn early_hints(&mut self, _headers: Headers<'_>) {}
         fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
             Ok(())

@@ -9,8 +9,7 @@ use wsgi_wire::budget::Budget;
 use wsgi_wire::limits::{LOG_BURST, LOG_LINES, LOG_PREFIX, LOG_RATE};
 use wsgi_wire::record::{Level, LogRecord};
 
-use super::Client;
-use crate::httpd::log;
+use super::client::Client;
 
 /// Who logs, and what is left of how much it may.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +33,11 @@ impl Source<'_> {
                     LOG_BURST >> 20,
                     LOG_RATE >> 20
                 );
-                return client.log(&log::ours(Level::Warn, &text));
+                return client.tell(Level::Warn, &text);
             }
         };
         if refused > 0 {
-            client.log(&log::ours(Level::Warn, &format!("{refused} bytes of log were left out")));
+            client.tell(Level::Warn, &format!("{refused} bytes of log were left out"));
         }
         let is_thread = |thread| Path::new(&format!("/proc/{}/task/{thread}", self.process)).exists();
         client.log(&record.of_process(self.process, is_thread));

@@ -9,13 +9,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use wsgi_unix::stop;
 use wsgi_wire::limits;
 
 use super::client::HttpClient;
 use crate::daemons::Group;
 use crate::httpd::body::Taken;
 use crate::httpd::shared::SharedTable;
-use crate::httpd::stop;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::Client;
 use crate::relay::admission::Admission;
@@ -248,9 +248,9 @@ fn known(length: BodyLength) -> Option<u64> {
 
 /// Lets a process have the request before its body is there, when it may.
 fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) -> Result<Travel, Undelivered> {
-    let mut patience = Patience::new(Instant::now(), group.patience);
+    let mut patience = Patience::new(Instant::now(), group.relay.patience);
     loop {
-        if let Some(place) = Admission::new(&group.record.uploads, group.upload_limit()) {
+        if let Some(place) = Admission::new(&group.relay.record.uploads, group.upload_limit()) {
             client.holds(place);
             return Ok(Travel::Pulled(known(length)));
         }
@@ -261,14 +261,14 @@ fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) ->
 /// Waits until a process of the group has a thread that could take a request, or there is no process that could get one.
 fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), Undelivered> {
     let Some(table) = table else { return Ok(()) };
-    let mut patience = Patience::new(Instant::now(), group.patience);
+    let mut patience = Patience::new(Instant::now(), group.relay.patience);
     let mut place: Option<Place<'_>> = None;
-    while choice::are_all_busy(table.slots(group.pages), group.key) {
-        if place.is_none() && choice::waiting(&group.record.queue) >= group.queue_size {
+    while choice::are_all_busy(table.slots(group.pages), group.relay.key) {
+        if place.is_none() && choice::waiting(&group.relay.record.queue) >= group.relay.queue_size {
             return Err(Undelivered::QueueFull);
         }
         let pause = pause(&mut patience)?;
-        place.get_or_insert_with(|| Place::take(&group.record.queue)).wait(pause);
+        place.get_or_insert_with(|| Place::take(&group.relay.record.queue)).wait(pause);
     }
     if let Some(place) = place {
         place.pass_on();

@@ -22,8 +22,9 @@ use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
 use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
+use crate::relay::client::{Client, Gone, Halt, Right, Then};
+use crate::relay::{outflow, passed};
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Gone, Halt, Right, Then, outflow, passed};
 
 /// The longest content of a response that is small: any client whose connection takes something takes it at once.
 const SMALL: u64 = outflow::LEAST as u64;
@@ -301,6 +302,10 @@ impl Client for HttpClient<'_, '_> {
         log::record(self.r, record, Some(self.place));
     }
 
+    fn tell(&mut self, level: Level, text: &str) {
+        self.log(&log::ours(level, text));
+    }
+
     fn early_hints(&mut self, headers: Headers<'_>) {
         httpd::send_early_hints(self.r, response_head::hints(headers));
     }
@@ -312,7 +317,7 @@ impl Client for HttpClient<'_, '_> {
                 String::from_utf8_lossy(name),
                 self.rules.header_limit
             );
-            self.log(&log::ours(Level::Error, &text));
+            self.tell(Level::Error, &text);
             return Err(500);
         }
         let override_errors =

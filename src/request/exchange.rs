@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::ptr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use wsgi_unix::stop;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::record::Level;
 use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
@@ -19,10 +20,10 @@ use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
-use crate::httpd::{Answer, log, response, stop};
+use crate::httpd::{Answer, response};
 use crate::policy::acceptance::BodyLength;
-use crate::relay::Client;
 use crate::relay::admission::Taken;
+use crate::relay::client::Client;
 use crate::relay::conversation::Outcome;
 use crate::relay::delivery::{Delivery, Scratch, Undelivered};
 
@@ -71,7 +72,7 @@ fn run<'r>(
 ) -> Result<Answer, Refused> {
     let refused = |error: Undelivered, r: &mut Request<'_>| {
         if let Some(why) = error.refusal() {
-            group.record.refused(why);
+            group.relay.record.refused(why);
         }
         if error.is_temporary() {
             response::add_error_header(r, b"Retry-After", RETRY_AFTER);
@@ -80,7 +81,7 @@ fn run<'r>(
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
     };
     let Some(table) = runtime.table else { return Err(refused(Undelivered::NoProcess, r)) };
-    let admission = match group.workers.take(&group.record.workers, &table.header().workers) {
+    let admission = match group.workers.take(&group.relay.record.workers, &table.header().workers) {
         Ok(admission) => admission,
         Err(Taken::ByGroup) => return Err(refused(Undelivered::WorkersTaken, r)),
         Err(Taken::ByAll) => return Err(refused(Undelivered::AllWorkersTaken, r)),
@@ -105,7 +106,9 @@ fn run<'r>(
         put_request(out, facts, body, |vars| environ.write_request(r, announced, vars));
     };
     let start = Instant::now();
-    let mut delivery = Delivery { runtime, group, scratch, client: &mut client, encode };
+    let slots = || table.slots(group.pages);
+    let mut delivery =
+        Delivery { slots, sockets: &runtime.sockets, group: &group.relay, scratch, client: &mut client, encode };
     let outcome = delivery.run(facts).map_err(|error| {
         client.leave_body();
         refused(error, client.request())
@@ -117,7 +120,7 @@ fn run<'r>(
         Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
         Ok(_) => response::status(client.request()),
     };
-    group.record.answered(status, start.elapsed());
+    group.relay.record.answered(status, start.elapsed());
     send_end(&mut client, &answer, outcome);
     answer
 }
@@ -248,7 +251,7 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
             if client.has_passed() =>
         {
             if let Some((_, reason)) = failure(outcome, client.is_embedded()) {
-                client.log(&log::ours(Level::Error, &format!("{reason}; the response is cut short")));
+                client.tell(Level::Error, &format!("{reason}; the response is cut short"));
             }
             client.abort();
             Ok(Answer::Ok)

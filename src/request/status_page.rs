@@ -5,8 +5,9 @@ use wsgi_wire::record::Level;
 
 use crate::daemons;
 use crate::httpd::request::Request;
-use crate::httpd::response::{self, ResponseBody, Then};
+use crate::httpd::response::{self, ResponseBody};
 use crate::httpd::{Answer, log};
+use crate::relay::client::Then;
 use crate::status::question::{Format, Question, understand};
 use crate::status::report::Report;
 use crate::status::{health, json, mod_status, page, prometheus};

@@ -129,8 +129,8 @@ impl Report {
 
 impl Group {
     fn gather<'t>(name: &[u8], group: &daemons::Group, slots: impl Iterator<Item = Slot<'t>>) -> Self {
-        let record = group.record;
-        let own = |slot: &Slot<'_>| slot.is_of(group.key) && slot.state() != State::Free;
+        let record = group.relay.record;
+        let own = |slot: &Slot<'_>| slot.is_of(group.relay.key) && slot.state() != State::Free;
         let slots: Vec<Slot<'_>> = slots.filter(own).collect();
         Self {
             name: String::from_utf8_lossy(name).into_owned(),

@@ -8,5 +8,9 @@ pub mod fork;
 pub mod memory_file;
 pub mod shared_memory;
 pub mod stack;
+#[allow(unsafe_code, reason = "system calls and borrowed descriptors that neither std nor rustix has a safe form of")]
+mod sys;
 pub mod user;
 pub mod user_space;
+
+pub use self::sys::{socket, stop};

@@ -14,12 +14,12 @@ use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
 use super::{Conversation, Outcome, Terms};
+use crate::relay::client::{Client, Halt, Then};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
 use crate::relay::outflow::Outflow;
 use crate::relay::records::Source;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Halt, Then};
 
 /// A client that writes down what happens to it.
 #[derive(Default)]
@@ -44,6 +44,10 @@ impl Client for Recorder {
 
     fn log(&mut self, record: &LogRecord) {
         self.events.push(format!("log {} {}", record.level.name(), String::from_utf8_lossy(&record.message)));
+    }
+
+    fn tell(&mut self, level: Level, text: &str) {
+        self.events.push(format!("log {} {text}", level.name()));
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {

@@ -5,15 +5,15 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use wsgi_unix::socket;
 
 use wsgi_wire::limits;
 
 use super::{Conversation, LOOK, Outcome, Step, is_timeout};
-use crate::httpd::socket;
+use crate::relay::client::{Client, Halt, Right};
 use crate::relay::inbox::Received;
 use crate::relay::outflow;
 use crate::relay::violation::Violation;
-use crate::relay::{Client, Halt, Right};
 
 /// How long nothing comes from a process that has paused, and not only has to make the next piece.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -77,7 +77,6 @@ impl Stop {
         (!self.begun.load(SeqCst)).then_some(watched)
     }
 
-    #[cfg(any(has_child_stopping, test))]
     fn begin(&self) {
         self.begun.store(true, SeqCst);
         let mut seats = Some(&self.first);
@@ -111,7 +110,6 @@ impl Drop for Watched<'_> {
 }
 
 /// The child stops, and not gracefully: nobody waits for a process any more.
-#[cfg(has_child_stopping)]
 pub fn begin() {
     STOP.begin();
 }

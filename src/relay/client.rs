@@ -1,0 +1,115 @@
+//! The HTTP side of a request, as the relay sees it.
+#![forbid(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::response::{File, Head, Headers};
+
+use super::admission::Admission;
+use super::violation::Violation;
+
+/// The client is gone, or a filter of Apache's failed: there is nobody to send to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+/// What follows bytes that are passed down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// More, soon: filters may gather.
+    More,
+    /// A pause: what is there is sent now.
+    Flush,
+    /// Nothing.
+    End,
+}
+
+/// Why nothing more of a response is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// The client is gone.
+    Gone,
+    /// What the process sends is not sent on.
+    Refused(Violation),
+    /// What was kept of the response for a slow client cannot be read again.
+    Unkept(Errno),
+}
+
+impl From<Gone> for Halt {
+    fn from(Gone: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Violation> for Halt {
+    fn from(violation: Violation) -> Self {
+        Self::Refused(violation)
+    }
+}
+
+/// What is held while a process may have to wait for a client; nothing where that can be told beforehand.
+pub type Right = Option<Admission<'static>>;
+
+/// The HTTP side of one request.
+pub trait Client {
+    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does not wait, and only
+    /// `100 Continue` is sent to a client that waits for it.
+    ///
+    /// # Errors
+    /// Why the body cannot be read; the client of the relay remembers what that means for the response.
+    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
+
+    /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100 Continue` is told to go on. One that
+    /// is a proxy asks in this way whether anybody is there (`ping=`).
+    fn is_taken(&mut self) {}
+
+    /// A variable of mod_ssl about this client's connection.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// The socket of the client's connection, where what is sent there belongs to this request alone.
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client takes it; `None` where too many threads
+    /// of the group may be waiting already. `pressing`: the process has nothing more to say meanwhile.
+    fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
+        Some(None)
+    }
+
+    /// How long a write to the client may take, if there is a limit.
+    fn send_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Writes a record into the error log, in the context of the request.
+    fn log(&mut self, record: &LogRecord);
+
+    /// Writes a record of this process's own into the error log, in the context of the request.
+    fn tell(&mut self, level: Level, text: &str);
+
+    /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
+    fn early_hints(&mut self, headers: Headers<'_>);
+
+    /// Takes status and headers; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The status that the client gets instead, because this head cannot be sent.
+    fn head(&mut self, head: &Head<'_>) -> Result<(), u16>;
+
+    /// Sends pieces of the response body.
+    ///
+    /// # Errors
+    /// [`Halt`]: nothing of these pieces has been sent if they are refused.
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt>;
+
+    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all there is.
+    ///
+    /// # Errors
+    /// [`Halt`]
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt>;
+}

@@ -1,0 +1,40 @@
+//! A process group, and the way to its processes, as a request on its way sees them.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use wsgi_wire::budget::Budget;
+use wsgi_wire::table;
+
+use super::idle::IdleConnections;
+use super::wait_limits::Limits;
+
+/// What the relay needs to know of a process group.
+#[derive(Debug)]
+pub struct Group {
+    /// Its name in the process table.
+    pub key: u64,
+    /// Its record there.
+    pub record: &'static table::Group,
+    /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a process.
+    pub patience: Limits,
+    /// `queue-size`: how many requests may wait.
+    pub queue_size: u32,
+    /// `response-flush-delay`
+    pub flush_delay: Duration,
+    /// `send-buffer-size` and `receive-buffer-size`, bytes; 0 is the system's own.
+    pub buffers: (u32, u32),
+    /// How much its requests have logged in this child.
+    pub log: Budget,
+}
+
+/// How the processes of a configuration are reached.
+#[derive(Debug)]
+pub struct Sockets {
+    /// `WSGISocketPrefix`, absolute.
+    pub prefix: String,
+    /// The Apache parent's pid.
+    pub parent: u32,
+    /// Connections that wait for their next request.
+    pub idle: IdleConnections,
+}

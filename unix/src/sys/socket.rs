@@ -1,0 +1,34 @@
+//! What the standard library does not tell of a socket.
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Bytes, with the kernel's own overhead, that a socket has sent and its peer has not read; `None` if the system cannot tell.
+pub fn unread(socket: impl AsFd) -> Option<usize> {
+    let mut bytes: c_int = 0;
+    // SAFETY: the descriptor is open while it is borrowed, and the pointer is valid for the call.
+    let outcome = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    (outcome == 0).then_some(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Whether the peer has read everything that was sent; taken for granted where the system does not tell.
+pub fn is_read(socket: impl AsFd) -> bool {
+    unread(socket).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn what_is_not_read_shows() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        assert!(is_read(&ours));
+        ours.write_all(b"request").unwrap();
+        assert!(!is_read(&ours));
+        theirs.read_exact(&mut [0; 7]).unwrap();
+        assert!(is_read(&ours));
+    }
+}
