@@ -9,10 +9,11 @@ use wsgi_wire::limits::INTERPRETERS;
 use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
 
-use crate::directives::configuration::{Configuration, Group, InterpreterSettings, Origin};
-use crate::directives::daemon::{GroupOptions, ScriptReload};
+use crate::directives::configuration::{Configuration, InterpreterSettings};
+use crate::directives::group::{Group, GroupOptions, ScriptReload};
 use crate::embedded::Plan;
 use crate::httpd::identity::User;
+use crate::policy::origin::Origin;
 use crate::policy::path::inside;
 use crate::policy::places::Places;
 

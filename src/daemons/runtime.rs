@@ -9,12 +9,14 @@ use std::time::Duration;
 use wsgi_wire::budget::Budget;
 use wsgi_wire::table;
 
-use crate::directives::configuration::{Configuration, Origin};
+use crate::directives;
+use crate::directives::configuration::Configuration;
 use crate::embedded::Plan;
 use crate::httpd::records::Socket;
 use crate::httpd::shared::SharedTable;
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::shared::pages::Pages;
+use crate::policy::origin::Origin;
 use crate::policy::owner::Policy;
 use crate::policy::wanted::Wanted;
 use crate::relay::admission::Workers;
@@ -133,7 +135,7 @@ pub fn groups(
     workers: u32,
 ) -> HashMap<Vec<u8>, Group> {
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let relay = |g: &crate::directives::configuration::Group, record| {
+    let relay = |g: &directives::group::Group, record| {
         let o = &g.options;
         group::Group {
             key: table::group_key(&g.name),
@@ -153,7 +155,7 @@ pub fn groups(
             log: Budget::of_log(),
         }
     };
-    let group = |g: &crate::directives::configuration::Group, (record, pages)| {
+    let group = |g: &directives::group::Group, (record, pages)| {
         let o = &g.options;
         Group {
             relay: relay(g, record),

@@ -4,37 +4,10 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
-use super::Line;
 use super::configuration::{Configuration, Preload};
-use super::settings::ServerSettings;
-use crate::httpd::regex::Regex;
+use super::directive::Line;
+use super::settings::{Alias, Pattern, ServerSettings};
 use crate::policy::words::{Invalid, option, word};
-
-/// Which URLs an alias is for.
-#[derive(Debug)]
-pub enum Pattern {
-    /// A prefix of whole path segments.
-    Prefix(Vec<u8>),
-    /// An extended regular expression.
-    Regex(Regex),
-}
-
-/// One alias.
-#[derive(Debug)]
-pub struct Alias {
-    /// Which URLs it is for.
-    pub pattern: Pattern,
-    /// The script or folder; for a regular expression with `$n` in it.
-    pub target: CString,
-    /// `process-group`, not expanded; `%{GLOBAL}` is the empty name.
-    pub process_group: Option<Vec<u8>>,
-    /// `application-group`, likewise.
-    pub application_group: Option<Vec<u8>>,
-    /// `callable-object`, literal.
-    pub callable: Option<Vec<u8>>,
-    /// `pass-authorization`
-    pub pass_authorization: Option<bool>,
-}
 
 const OPTIONS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
 
@@ -50,8 +23,10 @@ pub fn set_match(
     line: &Line<'_>,
 ) -> Result<(), Invalid> {
     add(settings, configuration, line, |pattern| {
-        let regex = Regex::new(line.pool, &pattern);
-        regex.map(Pattern::Regex).ok_or_else(|| Invalid::value("the pattern", &pattern, "a regular expression"))
+        line.host
+            .regex(&pattern)
+            .map(Pattern::Regex)
+            .ok_or_else(|| Invalid::value("the pattern", &pattern, "a regular expression"))
     })
 }
 

@@ -4,34 +4,13 @@
 use std::ffi::CStr;
 use std::sync::Mutex;
 
-use super::daemon::GroupOptions;
+use super::group::Group;
+use crate::policy::origin::Origin;
 use crate::policy::visibility;
 use crate::policy::words::{Invalid, show};
 
 /// The configuration that directives are adding to. `pre_config` empties it, `post_config` takes it; requests never look at it.
 pub static DRAFT: Mutex<Configuration> = Mutex::new(Configuration::EMPTY);
-
-/// The server that a directive stands in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// Tells servers of one configuration apart.
-    pub id: usize,
-    /// Whether it is a `<VirtualHost>`.
-    pub is_virtual: bool,
-    /// `ServerName`, if known by now.
-    pub hostname: Option<Vec<u8>>,
-}
-
-/// One `WSGIDaemonProcess`.
-#[derive(Debug, Clone)]
-pub struct Group {
-    /// Its name.
-    pub name: Vec<u8>,
-    /// Where it stands.
-    pub origin: Origin,
-    /// Its options.
-    pub options: GroupOptions,
-}
 
 /// A script that processes load when they start.
 #[derive(Debug, Clone, PartialEq, Eq)]

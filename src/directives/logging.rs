@@ -3,8 +3,8 @@
 
 use wsgi_wire::record::Format;
 
-use super::Line;
 use super::configuration::Configuration;
+use super::directive::Line;
 use super::settings::ServerSettings;
 use crate::policy::words::{Invalid, one};
 

@@ -1,9 +1,11 @@
 //! The configuration directives: one table, from which httpd's own is made.
 #![forbid(unsafe_code)]
 
-pub mod alias;
+mod alias;
 pub mod configuration;
-pub mod daemon;
+mod daemon;
+pub mod directive;
+pub mod group;
 mod logging;
 mod process;
 mod request;
@@ -12,72 +14,7 @@ mod telemetry;
 
 use std::ffi::CStr;
 
-use self::configuration::{Configuration, Origin};
-use self::settings::{RequestSettings, ServerSettings};
-use crate::httpd::pool::Pool;
-use crate::policy::words::Invalid;
-
-/// Where a directive may stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Context {
-    /// At the top level of the main server only.
-    Global,
-    /// In the main server and virtual hosts.
-    Server,
-    /// Anywhere but in `.htaccess`.
-    Configuration,
-    /// Anywhere; in `.htaccess` with `AllowOverride FileInfo`.
-    FileInfo,
-    /// In directory-like sections; in `.htaccess` with `AllowOverride AuthConfig`.
-    Access,
-}
-
-/// Where a directive leaves what it says.
-#[derive(Clone, Copy)]
-pub enum Setter {
-    /// In the section that it stands in.
-    Request(fn(&mut RequestSettings, &Line<'_>) -> Result<(), Invalid>),
-    /// In the server that it stands in.
-    Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), Invalid>),
-    /// In what the whole process shares.
-    Global(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
-    /// Nowhere yet: existing configurations load, what they say is checked, and a warning tells that nothing comes of it.
-    Pending(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
-}
-
-/// One directive.
-pub struct Directive {
-    /// Its name.
-    pub name: &'static CStr,
-    /// What `httpd -L` prints about it.
-    pub help: &'static CStr,
-    /// Where it may stand.
-    pub context: Context,
-    /// What it does.
-    pub set: Setter,
-}
-
-/// A line of the configuration as a setter sees it.
-pub struct Line<'l> {
-    /// What follows the directive's name.
-    pub arguments: &'l [u8],
-    /// Lives as long as the configuration.
-    pub pool: Pool<'l>,
-    /// Lives while it is read.
-    pub temporary: Pool<'l>,
-    /// The server that the line stands in.
-    pub origin: Origin,
-    /// For a section: what stands inside.
-    pub nested: Vec<Nested<'l>>,
-}
-
-/// A directive inside a section of ours.
-pub struct Nested<'l> {
-    /// Its name.
-    pub name: &'l [u8],
-    /// What follows.
-    pub arguments: &'l [u8],
-}
+use self::directive::{Context, Directive, Setter};
 
 const fn row(name: &'static CStr, context: Context, set: Setter, help: &'static CStr) -> Directive {
     Directive { name, help, context, set }
@@ -147,8 +84,3 @@ pub static DIRECTIVES: [Directive; 51] = [
     row(c"WSGISlowRequests", Global, Pending(telemetry::slow_requests), c"seconds: what counts as a slow request in telemetry"),
     row(c"WSGITelemetryOptions", Global, Pending(telemetry::options), c"[+-]flag ...: what telemetry holds"),
 ];
-
-/// The directive of a name, case-insensitive as httpd's.
-pub fn find(name: &[u8]) -> Option<&'static Directive> {
-    DIRECTIVES.iter().find(|d| CStr::to_bytes(d.name).eq_ignore_ascii_case(name))
-}

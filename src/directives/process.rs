@@ -2,8 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::configuration::{Configuration, InterpreterSection, InterpreterSettings};
-use super::{Line, Nested};
-use crate::httpd::server::server_root_path;
+use super::directive::{Line, Nested};
 use crate::policy::words::{Invalid, Value, all, flag, one, paths, show};
 
 const ONE: &str = "one argument";
@@ -22,7 +21,9 @@ pub fn socket_prefix(configuration: &mut Configuration, line: &Line<'_>) -> Resu
         "a path in UTF-8 that leaves {} of {SOCKET_PATH} bytes for the sockets' own names",
         wsgi_wire::table::SOCKET_SUFFIX + 1
     );
-    let prefix = server_root_path(line.pool, &given)
+    let prefix = line
+        .host
+        .server_root_path(&given)
         .filter(|p| p.len() + wsgi_wire::table::SOCKET_SUFFIX < SOCKET_PATH && std::str::from_utf8(p).is_ok())
         .ok_or_else(|| Invalid::value("the prefix", &given, legal))?;
     configuration.socket_prefix = Some(prefix);
@@ -140,10 +141,13 @@ fn switch(place: &mut Option<bool>, line: &[u8]) -> Result<(), Invalid> {
     Ok(())
 }
 
+fn interpreter_setting(name: &[u8]) -> Option<InterpreterSetter> {
+    INTERPRETER_SETTINGS.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, set)| *set)
+}
+
 fn set_interpreter(settings: &mut InterpreterSettings, name: &[u8], line: &[u8]) -> Result<(), Invalid> {
-    let known = INTERPRETER_SETTINGS.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name));
-    match known {
-        Some((_, set)) => set(settings, line),
+    match interpreter_setting(name) {
+        Some(set) => set(settings, line),
         None => {
             let legal: Vec<&str> = INTERPRETER_SETTINGS.iter().map(|(n, _)| *n).collect();
             Err(Invalid::value("a directive inside", name, format_args!("one of {}", legal.join(", "))))
@@ -188,7 +192,11 @@ pub fn interpreter_options(configuration: &mut Configuration, line: &Line<'_>) -
     for Nested { name, arguments } in &line.nested {
         set_interpreter(&mut section.settings, name, arguments).map_err(|error| {
             // The section reports for what stands inside: name the directive unless it is the one refused.
-            if super::find(name).is_some() { Invalid::Conflict(format!("{}: {error}", show(name))) } else { error }
+            if interpreter_setting(name).is_some() {
+                Invalid::Conflict(format!("{}: {error}", show(name)))
+            } else {
+                error
+            }
         })?;
     }
     configuration.sections.push(section);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Line;
+use super::directive::Line;
 use super::settings::{HandlerScript, Handlers, RequestSettings};
 use crate::policy::head::Mapping;
 use crate::policy::proxies::{Subnet, TrustedHeader};

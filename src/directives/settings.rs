@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::sync::Arc;
 
 use wsgi_wire::record::Format;
 
-use super::alias::Alias;
+use crate::httpd::regex::Regex;
 use crate::policy::proxies::{Subnet, TrustedHeader};
 
 /// Bytes that many merged records share.
@@ -124,6 +125,32 @@ impl ServerSettings {
             log_format: over.log_format.or(self.log_format),
         }
     }
+}
+
+/// Which URLs an alias is for.
+#[derive(Debug)]
+pub enum Pattern {
+    /// A prefix of whole path segments.
+    Prefix(Vec<u8>),
+    /// An extended regular expression.
+    Regex(Regex),
+}
+
+/// One alias.
+#[derive(Debug)]
+pub struct Alias {
+    /// Which URLs it is for.
+    pub pattern: Pattern,
+    /// The script or folder; for a regular expression with `$n` in it.
+    pub target: CString,
+    /// `process-group`, not expanded; `%{GLOBAL}` is the empty name.
+    pub process_group: Option<Vec<u8>>,
+    /// `application-group`, likewise.
+    pub application_group: Option<Vec<u8>>,
+    /// `callable-object`, literal.
+    pub callable: Option<Vec<u8>>,
+    /// `pass-authorization`
+    pub pass_authorization: Option<bool>,
 }
 
 #[cfg(test)]

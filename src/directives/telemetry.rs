@@ -1,8 +1,8 @@
 //! Directives of the peer's telemetry. They are checked, so that existing configurations load; nothing is reported yet.
 #![forbid(unsafe_code)]
 
-use super::Line;
 use super::configuration::Configuration;
+use super::directive::Line;
 use crate::policy::words::{Invalid, Value, all, one, show};
 
 /// Checks `WSGITelemetryService unix:/path [interval=N]`.

@@ -14,7 +14,7 @@ use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers};
 
-use super::python::Engine;
+use super::engine::Engine;
 use crate::httpd::guard::{self, Found, Pulled, Written};
 use crate::httpd::{log, scoreboard};
 use crate::relay::client::{Client, Halt, Then};

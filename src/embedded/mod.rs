@@ -8,6 +8,7 @@
 //! Nothing happens before a child needs it. Python then begins on a thread of its own, which stays its main thread; requests run on Apache's.
 
 pub mod call;
+mod engine;
 pub mod interpreter;
 mod python;
 
@@ -19,7 +20,8 @@ use std::time::Duration;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::settings::Daemon;
 
-use self::python::{Engine, Python};
+use self::engine::Engine;
+use self::python::Python;
 use crate::httpd::{guard, process};
 
 /// What a child needs to begin Python.

@@ -4,10 +4,11 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use wsgi_wire::embedded::{self as seam, Host, View};
+use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::python::PyStatus;
 
 use super::call;
+use super::engine::Engine;
 use super::interpreter::Found;
 
 /// Why Python does not begin.
@@ -93,18 +94,6 @@ pub struct Python {
     functions: Functions,
     /// The main thread's state while it is detached.
     main: *mut c_void,
-}
-
-/// The engine's functions in this process.
-#[derive(Clone, Copy)]
-pub struct Engine(&'static seam::Engine);
-
-impl Engine {
-    /// Has a request answered on this thread; `false` if there is no answer at all.
-    pub(super) fn serve(self, host: &Host, route: &[u8], request: &[u8]) -> bool {
-        // SAFETY: the host and both views are valid during the call; Apache's threads are attached to no interpreter.
-        unsafe { (self.0.serve)(host, View::of(route), View::of(request)) == 0 }
-    }
 }
 
 impl Python {

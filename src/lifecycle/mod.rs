@@ -3,8 +3,8 @@
 
 mod check;
 mod start;
+mod supervisor;
 
-use std::process::ExitStatus;
 use std::sync::PoisonError;
 
 use wsgi_wire::record::Level;
@@ -95,20 +95,6 @@ pub fn child_ended() {
         log::main(
             Level::Notice,
             format_args!("an Apache child has died; the requests of daemon processes are counted anew"),
-        );
-    }
-}
-
-/// The supervisor has ended although nobody asked it to.
-pub fn supervisor_ended(pid: i32, status: ExitStatus) {
-    log::main(
-        Level::Crit,
-        format_args!("the supervisor of the daemon processes (pid {pid}) was ended by {status}; starting another"),
-    );
-    if let Err(error) = parent::relaunch() {
-        log::main(
-            Level::Crit,
-            format_args!("cannot start the supervisor: {error}; requests to process groups will fail"),
         );
     }
 }

@@ -13,11 +13,13 @@ use wsgi_unix::files::{self, Owners, Refused};
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::Server as ServerFacts;
 
+use super::supervisor;
 use crate::daemons::configure::{LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Unusable};
 use crate::daemons::parent::{Launch, launch};
 use crate::daemons::{self, Runtime};
-use crate::directives::configuration::{Configuration, DRAFT, Group, InterpreterSection};
+use crate::directives::configuration::{Configuration, DRAFT, InterpreterSection};
+use crate::directives::group::Group;
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
@@ -177,12 +179,13 @@ fn start(
         let records = records::make().map_err(StartError::Supervisor)?;
         runtime.records = Some(records);
         let configure = configure(configuration, &around, |group| style_of(group, main));
-        let supervisor = installation?.supervisor;
-        supervisor.checked()?;
+        let program = installation?.supervisor;
+        program.checked()?;
         check_socket_folder(&runtime.sockets.prefix, main)?;
         let error_log = error_log(main).map_err(StartError::Supervisor)?;
-        launch(Launch { supervisor, memory, pages, configure, error_log, records }).map_err(StartError::Supervisor)?;
-        control::watch(pconf, super::supervisor_ended);
+        launch(Launch { supervisor: program, memory, pages, configure, error_log, records })
+            .map_err(StartError::Supervisor)?;
+        control::watch(pconf, supervisor::ended);
     }
     Ok(runtime)
 }

@@ -6,13 +6,16 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 use std::sync::PoisonError;
 
-use crate::directives::configuration::Origin;
+use crate::directives::directive::{Context, Directive, Host, Line, Nested, Setter};
 use crate::directives::settings::{RequestSettings, ServerSettings};
-use crate::directives::{Context, DIRECTIVES, Directive, Line, Nested, Setter, configuration};
+use crate::directives::{DIRECTIVES, configuration};
+use crate::httpd::identity::{self, User};
 use crate::httpd::pool::Pool;
-use crate::httpd::server::Server;
+use crate::httpd::regex::Regex;
+use crate::httpd::server::{Server, server_root_path};
 use crate::httpd::sys::{self, cmd_func, cmd_parms, command_rec};
 use crate::httpd::{bytes, guard};
+use crate::policy::origin::Origin;
 
 /// httpd's form of the directive table.
 #[repr(transparent)]
@@ -91,7 +94,8 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
     let arguments = unsafe { bytes(arguments) }.unwrap_or(b"");
     // SAFETY: the directive tree lives in a pool of httpd that outlives the reading of the configuration.
     let nested = unsafe { children(parms.directive) };
-    let line = Line { arguments, pool, temporary, origin: origin(server), nested };
+    let host = Pools { lasting: pool, temporary };
+    let line = Line { arguments, host: &host, origin: origin(server), nested };
     let outcome = match directive.set {
         // SAFETY: S3, S4.
         Setter::Request(set) => match unsafe { record.cast::<RequestSettings>().as_mut() } {
@@ -115,6 +119,32 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
     match outcome {
         Ok(()) => ptr::null(),
         Err(error) => pool.text(format!("{}: {error}", directive.name.to_string_lossy()).as_bytes()).as_ptr(),
+    }
+}
+
+/// httpd, while it reads a directive.
+struct Pools<'p> {
+    /// Lives as long as the configuration.
+    lasting: Pool<'p>,
+    /// Lives while the configuration is read.
+    temporary: Pool<'p>,
+}
+
+impl Host for Pools<'_> {
+    fn user(&self, text: &[u8]) -> Option<User> {
+        identity::user(self.temporary, text)
+    }
+
+    fn group(&self, text: &[u8]) -> Option<u32> {
+        identity::group(self.temporary, text)
+    }
+
+    fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>> {
+        server_root_path(self.temporary, path)
+    }
+
+    fn regex(&self, pattern: &[u8]) -> Option<Regex> {
+        Regex::new(self.lasting, pattern)
     }
 }
 

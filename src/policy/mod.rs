@@ -5,6 +5,7 @@ pub mod acceptance;
 pub mod alias;
 pub mod expansion;
 pub mod head;
+pub mod origin;
 pub mod owner;
 pub mod path;
 pub mod places;

@@ -1,7 +1,7 @@
 //! Which servers may use a process group: `directives.md` §3.1 while the configuration is read, §4.5 for each request.
 #![forbid(unsafe_code)]
 
-use crate::directives::configuration::Origin;
+use super::origin::Origin;
 
 /// Whether a directive in `here` may name the group: groups of the main server are everybody's, others belong to hosts of one name.
 pub fn configurable(group: &Origin, here: &Origin) -> bool {

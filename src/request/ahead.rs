@@ -6,13 +6,13 @@
 //! that clients that stop in the midst of a body keep nobody else out.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use wsgi_unix::stop;
 use wsgi_wire::limits;
 
 use super::client::HttpClient;
+use super::spool::Spool;
 use crate::daemons::Group;
 use crate::httpd::body::Taken;
 use crate::httpd::shared::SharedTable;
@@ -44,59 +44,6 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// How much is asked for at a time.
 const STEP: usize = 64 << 10;
-
-/// What all requests of this Apache child have read ahead.
-static SPOOLED: AtomicUsize = AtomicUsize::new(0);
-
-/// The beginning of a body, in memory that is counted, and handed out from its front.
-#[derive(Debug, Default)]
-pub struct Spool {
-    bytes: Vec<u8>,
-    at: usize,
-    counted: usize,
-}
-
-impl Spool {
-    /// What is left of it.
-    pub fn left(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    /// Moves up to `max` bytes to the end of `out`.
-    pub fn give(&mut self, max: usize, out: &mut Vec<u8>) {
-        if self.at == 0 && out.is_empty() && self.bytes.len() <= max {
-            std::mem::swap(&mut self.bytes, out);
-        } else {
-            let end = self.at + max.min(self.left());
-            out.extend_from_slice(&self.bytes[self.at..end]);
-            self.at = end;
-        }
-        if self.left() == 0 {
-            *self = Self::default();
-        }
-    }
-
-    /// Counts what has come. Whether there may be more: of this body, and of all.
-    fn settle(&mut self) -> bool {
-        let new = self.bytes.len() - self.counted;
-        self.counted += new;
-        SPOOLED.fetch_add(new, Relaxed) + new <= limits::SPOOLED && self.bytes.len() <= limits::SPOOL
-    }
-}
-
-impl From<Vec<u8>> for Spool {
-    fn from(bytes: Vec<u8>) -> Self {
-        let mut spool = Self { bytes, ..Self::default() };
-        spool.settle();
-        spool
-    }
-}
-
-impl Drop for Spool {
-    fn drop(&mut self) {
-        SPOOLED.fetch_sub(self.counted, Relaxed);
-    }
-}
 
 /// Reads ahead for a process of a group, into `inline` what is short. A client that breaks off is the application's to know: it reads what there is, and
 /// then the error.
@@ -284,34 +231,4 @@ fn pause(patience: &mut Patience) -> Result<Duration, Undelivered> {
         Over::Queue => Undelivered::QueueTimeout,
         Over::Silence | Over::Connect => Undelivered::Silence,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spool_gives_its_bytes_in_order_and_is_counted_as_long_as_it_has_some() {
-        let mut spool = Spool::default();
-        spool.bytes.extend_from_slice(b"abcdef");
-        assert!(spool.settle());
-        let before = SPOOLED.load(Relaxed);
-        let mut out = b"x".to_vec();
-        spool.give(2, &mut out);
-        spool.give(3, &mut out);
-        assert_eq!((out.as_slice(), spool.left()), (&b"xabcde"[..], 1));
-        spool.give(3, &mut out);
-        assert_eq!((out.as_slice(), SPOOLED.load(Relaxed)), (&b"xabcdef"[..], before - 6));
-        let (mut whole, mut out) = (Spool::from(b"abc".to_vec()), Vec::new());
-        whole.give(3, &mut out);
-        assert_eq!((out.as_slice(), whole.left()), (&b"abc"[..], 0));
-    }
-
-    #[test]
-    fn there_is_a_bound_for_one_body() {
-        let mut spool = Spool { bytes: vec![0; limits::SPOOL], ..Spool::default() };
-        assert!(spool.settle(), "it may end here");
-        spool.bytes.push(0);
-        assert!(!spool.settle());
-    }
 }

@@ -11,8 +11,8 @@ use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::table::Places;
 use wsgi_wire::{header, limits};
 
-use super::ahead::Spool;
 use super::response_head::{self, Disposition};
+use super::spool::Spool;
 use crate::daemons::Group;
 use crate::directives::settings::RequestSettings;
 use crate::httpd::body::{BodyFailure, BodyReader, Taken};

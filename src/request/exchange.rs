@@ -13,7 +13,7 @@ use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
 use super::ahead::{self, Travel};
 use super::client::{HttpClient, ResponseRules};
 use super::environ::{ContentLength, Environ};
-use super::handler::Refused;
+use super::refused::Refused;
 use super::response_head::Disposition;
 use super::variables;
 use crate::daemons::{Group, Runtime};

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,11 +11,12 @@ use wsgi_wire::record::Level;
 
 use super::environ::{self, Destination, Environ};
 use super::exchange::{exchange, in_process};
+use super::refused::Refused;
 use super::status_page::status;
 use super::translate::alias_of;
 use super::variables;
 use crate::daemons::{self, Group, Runtime};
-use crate::directives::alias::Alias;
+use crate::directives::settings::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
 use crate::embedded::Plan;
 use crate::httpd::request::{Request, Target, process_variable};
@@ -25,27 +25,6 @@ use crate::policy::acceptance::{self, RequestFacts};
 use crate::policy::expansion::{self, Kind as GroupKind, Names};
 use crate::policy::owner::{self, Ownership};
 use crate::policy::visibility;
-
-/// A request that ends with an error of ours: what the client gets and what the log says.
-pub struct Refused {
-    pub(super) status: u16,
-    reason: String,
-    /// Process group and application group that it was for, if that was decided.
-    groups: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Refused {
-    /// Refuses.
-    pub fn new(status: u16, reason: impl fmt::Display) -> Self {
-        Self { status, reason: reason.to_string(), groups: None }
-    }
-
-    /// For the record: where it was to run.
-    fn at(self, destination: &Destination<'_>) -> Self {
-        let Destination { process_group, application_group, .. } = destination;
-        Self { groups: Some((process_group.to_vec(), application_group.to_vec())), ..self }
-    }
-}
 
 /// Serves a request that is for one of our handlers.
 pub fn handler(r: &mut Request<'_>) -> Answer {

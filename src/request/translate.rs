@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use crate::directives::alias::{Alias, Pattern};
 use crate::directives::settings::ServerSettings;
+use crate::directives::settings::{Alias, Pattern};
 use crate::httpd::Answer;
 use crate::httpd::request::Request;
 use crate::policy::alias;

@@ -1,0 +1,86 @@
+//! What a directive is, and a line of the configuration as its setter sees it.
+#![forbid(unsafe_code)]
+
+use std::ffi::CStr;
+
+use super::configuration::Configuration;
+use super::settings::{RequestSettings, ServerSettings};
+use crate::httpd::identity::User;
+use crate::httpd::regex::Regex;
+use crate::policy::origin::Origin;
+use crate::policy::words::Invalid;
+
+/// Where a directive may stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// At the top level of the main server only.
+    Global,
+    /// In the main server and virtual hosts.
+    Server,
+    /// Anywhere but in `.htaccess`.
+    Configuration,
+    /// Anywhere; in `.htaccess` with `AllowOverride FileInfo`.
+    FileInfo,
+    /// In directory-like sections; in `.htaccess` with `AllowOverride AuthConfig`.
+    Access,
+}
+
+/// Where a directive leaves what it says.
+#[derive(Clone, Copy)]
+pub enum Setter {
+    /// In the section that it stands in.
+    Request(fn(&mut RequestSettings, &Line<'_>) -> Result<(), Invalid>),
+    /// In the server that it stands in.
+    Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), Invalid>),
+    /// In what the whole process shares.
+    Global(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
+    /// Nowhere yet: existing configurations load, what they say is checked, and a warning tells that nothing comes of it.
+    Pending(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
+}
+
+/// One directive.
+pub struct Directive {
+    /// Its name.
+    pub name: &'static CStr,
+    /// What `httpd -L` prints about it.
+    pub help: &'static CStr,
+    /// Where it may stand.
+    pub context: Context,
+    /// What it does.
+    pub set: Setter,
+}
+
+/// A line of the configuration as a setter sees it.
+pub struct Line<'l> {
+    /// What follows the directive's name.
+    pub arguments: &'l [u8],
+    /// What setters may ask.
+    pub host: &'l dyn Host,
+    /// The server that the line stands in.
+    pub origin: Origin,
+    /// For a section: what stands inside.
+    pub nested: Vec<Nested<'l>>,
+}
+
+/// A directive inside a section of ours.
+pub struct Nested<'l> {
+    /// Its name.
+    pub name: &'l [u8],
+    /// What follows.
+    pub arguments: &'l [u8],
+}
+
+/// What setters ask of the server and the machine.
+pub trait Host {
+    /// Looks a user up by name or `#uid`.
+    fn user(&self, text: &[u8]) -> Option<User>;
+
+    /// Looks a group up by name or `#gid`.
+    fn group(&self, text: &[u8]) -> Option<u32>;
+
+    /// A path made absolute: relative ones start at `ServerRoot`.
+    fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>>;
+
+    /// Compiles a pattern that lives as long as the configuration; `None` if it is invalid.
+    fn regex(&self, pattern: &[u8]) -> Option<Regex>;
+}

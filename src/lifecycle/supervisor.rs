@@ -1,0 +1,23 @@
+//! The supervisor's end, if nobody has asked for it.
+#![forbid(unsafe_code)]
+
+use std::process::ExitStatus;
+
+use wsgi_wire::record::Level;
+
+use crate::daemons::parent;
+use crate::httpd::log;
+
+/// The supervisor has ended although nobody asked it to.
+pub fn ended(pid: i32, status: ExitStatus) {
+    log::main(
+        Level::Crit,
+        format_args!("the supervisor of the daemon processes (pid {pid}) was ended by {status}; starting another"),
+    );
+    if let Err(error) = parent::relaunch() {
+        log::main(
+            Level::Crit,
+            format_args!("cannot start the supervisor: {error}; requests to process groups will fail"),
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! A request that ends with an error of ours.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::environ::Destination;
+
+/// A request that ends with an error of ours: what the client gets and what the log says.
+pub struct Refused {
+    /// What the client gets.
+    pub status: u16,
+    /// Why, for the log.
+    pub reason: String,
+    /// Process group and application group that it was for, if that was decided.
+    pub groups: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Refused {
+    /// Refuses.
+    pub fn new(status: u16, reason: impl fmt::Display) -> Self {
+        Self { status, reason: reason.to_string(), groups: None }
+    }
+
+    /// For the record: where it was to run.
+    pub fn at(self, destination: &Destination<'_>) -> Self {
+        let Destination { process_group, application_group, .. } = destination;
+        Self { groups: Some((process_group.to_vec(), application_group.to_vec())), ..self }
+    }
+}
