@@ -11,6 +11,8 @@ mod process;
 mod request;
 pub mod settings;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::CStr;
 

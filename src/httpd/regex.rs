@@ -27,6 +27,12 @@ impl Regex {
         (!raw.is_null()).then_some(Self { raw })
     }
 
+    /// A pattern that no httpd has compiled, for tests that do not match.
+    #[cfg(test)]
+    pub fn placeholder() -> Self {
+        Self { raw: std::ptr::null() }
+    }
+
     /// Matches from somewhere in `subject`: where the match ends, and `template` with its `$n` and `&` filled in. An empty match is none.
     pub fn substitute(&self, pool: Pool<'_>, subject: &[u8], template: &CStr) -> Option<(usize, Vec<u8>)> {
         let subject = CString::new(subject).ok()?;

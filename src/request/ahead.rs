@@ -17,9 +17,9 @@ use crate::daemons::Group;
 use crate::httpd::body::Taken;
 use crate::httpd::shared::SharedTable;
 use crate::policy::acceptance::BodyLength;
-use crate::relay::Client;
 use crate::relay::admission::Admission;
 use crate::relay::choice::{self, Place};
+use crate::relay::client::Client;
 use crate::relay::delivery::Undelivered;
 use crate::relay::wait_limits::{Lack, Over, Patience};
 
@@ -139,7 +139,7 @@ fn read_on(
 
 /// Whether the request of a client that has been silent for so long in its body may have a thread now.
 fn may_have_thread(group: &Group, table: Option<SharedTable>, silence: Duration) -> bool {
-    let is_idle = || !table.is_some_and(|table| choice::are_all_busy(table.slots(group.pages), group.key));
+    let is_idle = || !table.is_some_and(|table| choice::are_all_busy(table.slots(group.pages), group.relay.key));
     group.has_room_for_upload() && (!group.has_one_thread() || silence >= LONG_PAUSE && is_idle())
 }
 

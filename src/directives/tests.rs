@@ -1,0 +1,375 @@
+//! The whole table of directives, without httpd: what each one takes, refuses, says and leaves behind.
+
+use super::configuration::Configuration;
+use super::directive::{Host, Line, Nested, Setter};
+use super::group::{GroupOptions, ScriptReload};
+use super::settings::{Pattern, RequestSettings, ServerSettings};
+use super::{DIRECTIVES, Directive};
+use crate::httpd::identity::User;
+use crate::httpd::regex::Regex;
+use crate::policy::head::Mapping;
+use crate::policy::origin::Origin;
+
+/// A machine with the users `root` and `www-data` and the group `staff`.
+struct Machine;
+
+impl Host for Machine {
+    fn user(&self, text: &[u8]) -> Option<User> {
+        let (uid, name) = match text {
+            b"root" | b"#0" => (0, "root"),
+            b"www-data" | b"#33" => (33, "www-data"),
+            _ => return None,
+        };
+        Some(User { uid, gid: uid, name: name.into(), home: None })
+    }
+
+    fn group(&self, text: &[u8]) -> Option<u32> {
+        (text == b"staff" || text == b"#50").then_some(50)
+    }
+
+    fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>> {
+        Some(if path.starts_with(b"/") { path.to_vec() } else { [b"/srv/", path].concat() })
+    }
+
+    fn regex(&self, pattern: &[u8]) -> Option<Regex> {
+        (pattern != b"(").then(Regex::placeholder)
+    }
+}
+
+/// What all directives of a configuration leave behind.
+#[derive(Debug, Clone)]
+struct Left {
+    request: RequestSettings,
+    server: ServerSettings,
+    process: Configuration,
+}
+
+fn find(name: &str) -> &'static Directive {
+    DIRECTIVES.iter().find(|d| d.name.to_bytes() == name.as_bytes()).unwrap_or_else(|| panic!("no directive {name}"))
+}
+
+/// Reads a configuration, one directive in each line. What is inside a section follows it, separated by `|`.
+fn read(text: &str) -> Result<Left, String> {
+    let mut left = Left {
+        request: RequestSettings::default(),
+        server: ServerSettings::default(),
+        process: Configuration::EMPTY.clone(),
+    };
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let (line, inside) = line.split_once('|').unwrap_or((line, ""));
+        let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+        let nested = inside.split('|').filter(|line| !line.is_empty()).map(|line| {
+            let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
+            Nested { name: name.as_bytes(), arguments: arguments.as_bytes() }
+        });
+        let line = Line {
+            arguments: arguments.as_bytes(),
+            host: &Machine,
+            origin: Origin::default(),
+            nested: nested.collect(),
+        };
+        let Left { request, server, process } = &mut left;
+        match find(name).set {
+            Setter::Request(set) => set(request, &line),
+            Setter::Server(set) => set(server, process, &line),
+            Setter::Global(set) | Setter::Pending(set) => set(process, &line),
+        }
+        .map_err(|error| error.to_string())?;
+    }
+    Ok(left)
+}
+
+fn left(text: &str) -> Left {
+    read(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn refused(text: &str) -> String {
+    read(text).err().unwrap_or_else(|| panic!("{text} is taken"))
+}
+
+/// For each directive a line that it takes and one that it refuses, with what it says of that.
+#[rustfmt::skip]
+const LINES: [(&str, &str, &str); 51] = [
+    ("WSGIScriptAlias / /a.wsgi", "WSGIScriptAlias /", "takes a URL and the script or folder for it, then options"),
+    ("WSGIScriptAliasMatch ^/x$ /a.wsgi", "WSGIScriptAliasMatch ( /a.wsgi", "the pattern is `(`, must be a regular expression"),
+    ("WSGIHandlerScript h /h.py", "WSGIHandlerScript h", "takes the name of a handler and its script, then options"),
+    ("WSGIProcessGroup g", "WSGIProcessGroup", "takes one argument, a name"),
+    ("WSGIApplicationGroup %{GLOBAL}", "WSGIApplicationGroup a b", "takes one argument, a name"),
+    ("WSGICallableObject app", "WSGICallableObject ''", "takes one argument, a name"),
+    ("WSGIRestrictProcess a b", "", ""),
+    ("WSGIImportScript /i.py process-group=%{GLOBAL} application-group=a", "WSGIImportScript /i.py process-group=%{GLOBAL}", "needs the option application-group"),
+    ("WSGIDispatchScript /d.py application-group=a", "WSGIDispatchScript", "takes a script, then options"),
+    ("WSGIDaemonProcess g threads=5", "WSGIDaemonProcess threads=5", "takes the name of a process group, then options"),
+    ("WSGISocketPrefix run/wsgi", "WSGISocketPrefix", "takes one argument"),
+    ("WSGISocketRotation Off", "WSGISocketRotation maybe", "the argument is `maybe`, must be On or Off"),
+    ("WSGIAcceptMutex SysVSem", "WSGIAcceptMutex pipe", "the mechanism is `pipe`, must be one of default, flock, fcntl, sysvsem, posixsem, pthread"),
+    ("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded", "takes one argument, On or Off"),
+    ("WSGIPythonHome /venv", "WSGIPythonHome /a /b", "takes one argument"),
+    ("WSGIPythonPath /a:/b", "WSGIPythonPath", "takes one argument, folders with : between"),
+    ("WSGIPythonEggs /eggs", "WSGIPythonEggs", "takes one argument"),
+    ("WSGIPythonOptimize 2", "WSGIPythonOptimize 3", "the argument is `3`, must be a whole number from 0 to 2"),
+    ("WSGIPythonWarnings error", "WSGIPythonWarnings", "takes one argument"),
+    ("WSGIPythonHashSeed random", "WSGIPythonHashSeed -1", "the seed is `-1`, must be random, or a whole number from 0 to 4294967295"),
+    ("WSGIDontWriteBytecode On", "WSGIDontWriteBytecode 1", "the argument is `1`, must be On or Off"),
+    ("WSGISwitchInterval 0.5", "WSGISwitchInterval 0", "the interval is `0`, must be a number above 0"),
+    ("WSGIPerInterpreterGIL On", "WSGIPerInterpreterGIL", "takes one argument, On or Off"),
+    ("WSGIFreeThreading Off", "WSGIFreeThreading x", "the argument is `x`, must be On or Off"),
+    ("WSGISingleInterpreter Off", "WSGISingleInterpreter x", "the argument is `x`, must be On or Off"),
+    ("WSGIDestroyInterpreter Off", "WSGIDestroyInterpreter x", "the argument is `x`, must be On or Off"),
+    ("WSGIRestrictStdin On", "WSGIRestrictStdin x", "the argument is `x`, must be On or Off"),
+    ("WSGIRestrictStdout On", "WSGIRestrictStdout x", "the argument is `x`, must be On or Off"),
+    ("WSGIRestrictSignal On", "WSGIRestrictSignal x", "the argument is `x`, must be On or Off"),
+    ("WSGICaseSensitivity Off", "WSGICaseSensitivity x", "the argument is `x`, must be On or Off"),
+    ("WSGIVerboseDebugging On", "WSGIVerboseDebugging x", "the argument is `x`, must be On or Off"),
+    ("<WSGIInterpreterOptions process-group=g>|WSGIRestrictStdin On", "<WSGIInterpreterOptions group=g>", "`group=g` is no option; options are written name=value, and known are process-group, application-group"),
+    ("WSGILogFormat JSON", "WSGILogFormat xml", "the format is `xml`, must be text or json"),
+    ("WSGIPassAuthorization On", "WSGIPassAuthorization x", "the argument is `x`, must be On or Off"),
+    ("WSGIPassApacheRequest On", "WSGIPassApacheRequest x", "the argument is `x`, must be On or Off"),
+    ("WSGIScriptReloading Off", "WSGIScriptReloading x", "the argument is `x`, must be On or Off"),
+    ("WSGIErrorOverride On", "WSGIErrorOverride x", "the argument is `x`, must be On or Off"),
+    ("WSGIChunkedRequest On", "WSGIChunkedRequest x", "the argument is `x`, must be On or Off"),
+    ("WSGIMapHEADToGET Auto", "WSGIMapHEADToGET x", "the argument is `x`, must be On, Off or Auto"),
+    ("WSGIIgnoreActivity On", "WSGIIgnoreActivity x", "the argument is `x`, must be On or Off"),
+    ("WSGITrustedProxyHeaders X-Forwarded-For", "WSGITrustedProxyHeaders X_For", "the header is `X_For`, must be a name of letters, digits and -"),
+    ("WSGITrustedProxies 10.0.0.0/8 ::1", "WSGITrustedProxies ten", "the proxy is `ten`, must be an IP address, or one with /mask or /bits"),
+    ("WSGIEnableSendfile On", "WSGIEnableSendfile x", "the argument is `x`, must be On or Off"),
+    ("WSGIAccessScript /s.py", "WSGIAccessScript", "takes a script, then options"),
+    ("WSGIAuthUserScript /s.py", "WSGIAuthUserScript /s.py x=y", "`x` is no option; options are written name=value, and known are application-group"),
+    ("WSGIAuthGroupScript /s.py", "WSGIAuthGroupScript", "takes a script, then options"),
+    ("WSGIGroupAuthoritative On", "WSGIGroupAuthoritative x", "the argument is `x`, must be On or Off"),
+    ("WSGIServerMetrics On", "WSGIServerMetrics x", "the argument is `x`, must be On or Off"),
+    ("WSGITelemetryService unix:/t interval=1", "WSGITelemetryService unix:/t interval=0.1", "interval is `0.1`, must be at least 0.5"),
+    ("WSGISlowRequests 0", "WSGISlowRequests -1", "the time is `-1`, must be a number of seconds, or 0 for none"),
+    ("WSGITelemetryOptions +CaptureUserAgent", "WSGITelemetryOptions", "takes at least one flag"),
+];
+
+#[test]
+fn every_directive_takes_what_is_right_and_says_what_is_wrong() {
+    let name = |line: &'static str| line.split(' ').next().unwrap_or_default();
+    let mut tried: Vec<&str> = LINES.iter().map(|(right, ..)| name(right)).collect();
+    let mut all: Vec<String> = DIRECTIVES.iter().map(|d| d.name.to_string_lossy().into_owned()).collect();
+    tried.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(tried, all);
+    for (right, wrong, message) in LINES {
+        left(right);
+        if !wrong.is_empty() {
+            assert_eq!(refused(wrong), message, "{wrong}");
+        }
+    }
+}
+
+#[test]
+fn settings_of_requests_are_kept_as_they_stand() {
+    type Look = fn(&RequestSettings) -> bool;
+    let rows: [(&str, Look); 15] = [
+        ("WSGIProcessGroup %{ENV:G}", |s| s.process_group.as_deref() == Some(b"%{ENV:G}")),
+        ("WSGIApplicationGroup 'a b'", |s| s.application_group.as_deref() == Some(b"a b")),
+        ("WSGICallableObject app", |s| s.callable.as_deref() == Some(b"app")),
+        ("WSGIRestrictProcess a %{GLOBAL}", |s| {
+            s.restrict_process.as_deref() == Some(&[b"a".to_vec(), Vec::new()][..])
+        }),
+        ("WSGIPassAuthorization On", |s| s.pass_authorization == Some(true)),
+        ("WSGIPassApacheRequest on", |s| s.pass_apache_request == Some(true)),
+        ("WSGIScriptReloading OFF", |s| s.script_reloading == Some(false)),
+        ("WSGIErrorOverride On", |s| s.error_override == Some(true)),
+        ("WSGIChunkedRequest On", |s| s.chunked_request == Some(true)),
+        ("WSGIMapHEADToGET Off", |s| s.map_head == Some(Mapping::Off)),
+        ("WSGIIgnoreActivity On", |s| s.ignore_activity == Some(true)),
+        ("WSGIEnableSendfile On", |s| s.enable_sendfile == Some(true)),
+        ("WSGITrustedProxyHeaders X-Forwarded-For\nWSGITrustedProxyHeaders X-Unknown X-Forwarded-Host", |s| {
+            s.trusted_headers.as_deref().is_some_and(|headers| headers.len() == 2)
+        }),
+        ("WSGITrustedProxies 10.0.0.0/8\nWSGITrustedProxies ::1", |s| {
+            s.trusted_proxies.as_deref().is_some_and(|proxies| proxies.len() == 2)
+        }),
+        ("WSGIHandlerScript h /h.py process-group=%{GLOBAL} pass-authorization=On", |s| {
+            let handler = s.handler_script(b"h");
+            handler.is_some_and(|h| h.process_group == Some(Vec::new()) && h.pass_authorization == Some(true))
+        }),
+    ];
+    for (text, look) in rows {
+        assert!(look(&left(text).request), "{text}");
+    }
+}
+
+#[test]
+fn settings_of_the_process_are_kept_as_they_stand() {
+    type Look = fn(&Configuration) -> bool;
+    let rows: [(&str, Look); 13] = [
+        ("WSGISocketPrefix run/wsgi", |c| c.socket_prefix.as_deref() == Some(b"/srv/run/wsgi")),
+        ("WSGIRestrictEmbedded On", |c| c.restrict_embedded),
+        ("WSGIServerMetrics On", |c| c.server_metrics),
+        ("WSGIPythonHome /venv", |c| c.python.home.as_deref() == Some(b"/venv")),
+        ("WSGIPythonEggs /eggs", |c| c.python.eggs.as_deref() == Some(b"/eggs")),
+        ("WSGIPythonOptimize 2", |c| c.python.optimize == 2),
+        ("WSGIPythonWarnings a\nWSGIPythonWarnings b", |c| c.python.warnings == [b"a", b"b"]),
+        ("WSGIPythonHashSeed 7", |c| c.python.hash_seed.as_deref() == Some(b"7")),
+        ("WSGIDontWriteBytecode On", |c| c.python.dont_write_bytecode),
+        ("WSGIDestroyInterpreter Off", |c| !c.destroy_interpreter),
+        ("WSGISingleInterpreter Off", |c| !c.single_interpreter),
+        ("WSGIPythonPath /a::/b", |c| c.interpreters.python_path == [b"/a", b"/b"]),
+        ("WSGISwitchInterval 0.5\nWSGIPerInterpreterGIL On", |c| {
+            c.interpreters.switch_interval == Some(0.5) && c.interpreters.own_gil == Some(true)
+        }),
+    ];
+    for (text, look) in rows {
+        assert!(look(&left(text).process), "{text}");
+    }
+}
+
+#[test]
+fn a_section_selects_interpreters_and_holds_settings_of_its_own() {
+    let text = "<WSGIInterpreterOptions process-group=g application-group=%{GLOBAL}>|wsgirestrictstdin On|WSGISwitchInterval 2";
+    let sections = left(text).process.sections;
+    let [section] = sections.as_slice() else { panic!("{sections:?}") };
+    assert_eq!(
+        (section.process_group.as_deref(), section.application_group.as_deref()),
+        (Some(&b"g"[..]), Some(&b""[..]))
+    );
+    assert_eq!((section.settings.restrict_stdin, section.settings.switch_interval), (Some(true), Some(2.0)));
+    assert_eq!(section.specificity(), 2);
+    let inside = |line: &str| refused(&format!("<WSGIInterpreterOptions >|{line}"));
+    assert_eq!(inside("WSGIRestrictStdin x"), "WSGIRestrictStdin: the argument is `x`, must be On or Off");
+    assert!(
+        inside("WSGIProcessGroup g")
+            .starts_with("a directive inside is `WSGIProcessGroup`, must be one of WSGIPythonPath, ")
+    );
+    let twice = "<WSGIInterpreterOptions process-group=a process-group=b>";
+    assert_eq!(refused(twice), "the selector process-group is given twice");
+    assert_eq!(refused("<WSGIInterpreterOptions process-group=a"), "takes selectors and a closing >");
+}
+
+#[test]
+fn aliases_keep_their_order_and_load_what_is_fixed() {
+    let text = "WSGIDaemonProcess g\n\
+        WSGIScriptAlias /a /a.wsgi process-group=g application-group=%{GLOBAL} callable-object=app pass-authorization=On\n\
+        WSGIScriptAliasMatch ^/b /b$1.wsgi process-group=g application-group=b\n\
+        WSGIScriptAlias /c /c.wsgi process-group=%{ENV:G} application-group=c";
+    let Left { server, process, .. } = left(text);
+    let targets: Vec<_> = server.aliases.iter().map(|alias| alias.target.to_str().unwrap()).collect();
+    assert_eq!(targets, ["/a.wsgi", "/b$1.wsgi", "/c.wsgi"]);
+    assert!(matches!(&server.aliases[0].pattern, Pattern::Prefix(prefix) if prefix == b"/a"));
+    assert!(matches!(server.aliases[1].pattern, Pattern::Regex(_)));
+    assert_eq!(server.aliases[0].pass_authorization, Some(true));
+    let [preload] = process.preloads.as_slice() else { panic!("{:?}", process.preloads) };
+    assert_eq!(
+        (&preload.script[..], &preload.process_group[..], &preload.callable[..]),
+        (&b"/a.wsgi"[..], &b"g"[..], &b"app"[..])
+    );
+    assert_eq!(process.applications, 3);
+    let undefined = "WSGIScriptAlias / /a.wsgi process-group=x application-group=a";
+    assert_eq!(refused(undefined), "process group `x` is not defined yet; put its WSGIDaemonProcess before this line");
+    let variable = "WSGIImportScript /i.py process-group=%{ENV:G} application-group=a";
+    assert_eq!(refused(variable), "the group is `%{ENV:G}`, must be a literal name or %{GLOBAL}");
+}
+
+/// The options of one process group.
+fn options(text: &str) -> Result<GroupOptions, String> {
+    Ok(read(&format!("WSGIDaemonProcess g {text}"))?.process.groups[0].options.clone())
+}
+
+/// A value for each option that is another than the default; and one that is refused, if there is such a value.
+const OPTIONS: [(&str, &str, &str); 53] = [
+    ("processes", "2", "0"),
+    ("threads", "1", "-1"),
+    ("user", "www-data", "root"),
+    ("group", "staff", "nobody"),
+    ("supplementary-groups", "staff,#50", "staff,x"),
+    ("umask", "0027", "9"),
+    ("home", "/h", "h"),
+    ("lang", "C", ""),
+    ("locale", "C.UTF-8", ""),
+    ("env", "A=b", "=b"),
+    ("env-file", "/e", "e"),
+    ("pass-env", "PATH, HOME", "A=b"),
+    ("no-new-privileges", "Off", "no"),
+    ("python-home", "/p", ""),
+    ("python-path", "/a:/b", "-"),
+    ("python-eggs", "/e", ""),
+    ("switch-interval", "0.5", "0"),
+    ("stack-size", "8388608", "0"),
+    ("display-name", "%{GROUP}", ""),
+    ("maximum-requests", "1000", "x"),
+    ("startup-timeout", "1", "x"),
+    ("shutdown-timeout", "1", "x"),
+    ("deadlock-timeout", "1", "x"),
+    ("inactivity-timeout", "1", "x"),
+    ("request-timeout", "1", "x"),
+    ("request-timeout-scaling", "On", "x"),
+    ("interrupt-timeout", "1", "x"),
+    ("graceful-timeout", "1", "x"),
+    ("eviction-timeout", "1", "x"),
+    ("restart-interval", "1", "x"),
+    ("connect-timeout", "1", "x"),
+    ("socket-timeout", "1", "x"),
+    ("queue-size", "0", "1000001"),
+    ("queue-timeout", "1", "x"),
+    ("worker-limit", "0", "1000001"),
+    ("socket-user", "root", "nobody"),
+    ("listen-backlog", "1", "x"),
+    ("send-buffer-size", "512", "511"),
+    ("receive-buffer-size", "512", "511"),
+    ("header-buffer-size", "8192", "8191"),
+    ("response-socket-timeout", "1", "x"),
+    ("response-flush-delay", "1", "60001"),
+    ("script-user", "www-data", "nobody"),
+    ("script-group", "staff", "nobody"),
+    ("cpu-time-limit", "1", "x"),
+    ("cpu-priority", "-20", "21"),
+    ("memory-limit", "1", "x"),
+    ("virtual-memory-limit", "1", "x"),
+    ("rss-limit", "512M", "512X"),
+    ("server-metrics", "On", "x"),
+    ("script-reload", "rolling", "never"),
+    // Needs an Apache that root has started.
+    ("chroot", "-", "x"),
+    // Has no effect.
+    ("response-buffer-size", "-", "65535"),
+];
+
+#[test]
+fn every_option_of_a_process_group_changes_it_or_is_refused() {
+    let named: Vec<&str> = OPTIONS.iter().map(|(name, ..)| *name).collect();
+    let message = refused("WSGIDaemonProcess g no-such-option=1");
+    let known = message.split_once("known are ").unwrap_or_else(|| panic!("{message}")).1;
+    let mut known: Vec<&str> = known.split(", ").collect();
+    let mut tried = named.clone();
+    known.sort_unstable();
+    tried.sort_unstable();
+    assert_eq!(tried, known);
+    for (name, value, wrong) in OPTIONS {
+        if value != "-" {
+            let changed = options(&format!("{name}='{value}'")).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_ne!(changed, GroupOptions::default(), "{name}={value} changes nothing");
+        }
+        if wrong != "-" {
+            let message = options(&format!("{name}='{wrong}'")).err().unwrap_or_else(|| panic!("{name}={wrong}"));
+            assert!(message.starts_with(name), "{name}={wrong}: {message}");
+        }
+    }
+}
+
+#[test]
+fn options_of_a_process_group_mean_what_they_say() {
+    let given =
+        options("threads=0 user=#33 env='A=b c' env=B=2 queue-size=0 header-buffer-size=0 script-reload=rolling");
+    let given = given.unwrap();
+    assert_eq!((given.threads, given.queue_size, given.header_buffer_size), (0, Some(0), 32768));
+    assert_eq!(given.user.map(|user| user.name), Some(b"www-data".to_vec()));
+    assert_eq!(given.env, [(b"A".to_vec(), b"b c".to_vec()), (b"B".to_vec(), b"2".to_vec())]);
+    assert_eq!(given.script_reload, ScriptReload::Rolling);
+    let both = "WSGIDaemonProcess g script-user=root script-group=staff";
+    assert_eq!(refused(both), "script-user and script-group exclude each other; give one of them");
+    let twice = "WSGIDaemonProcess g\nWSGIDaemonProcess g";
+    assert_eq!(refused(twice), "process group `g` is defined already; names are unique in the whole server");
+    assert_eq!(refused("WSGIDaemonProcess g user=root"), "user is `root`, must be a user other than root");
+}
+
+#[test]
+fn the_socket_prefix_leaves_room_for_the_sockets_names() {
+    let longest = 108 - wsgi_wire::table::SOCKET_SUFFIX - 1;
+    let prefix = |length: usize| format!("WSGISocketPrefix /{}", "x".repeat(length - 1));
+    assert!(read(&prefix(longest)).is_ok());
+    assert!(refused(&prefix(longest + 1)).ends_with("bytes for the sockets' own names"));
+}
