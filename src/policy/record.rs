@@ -1,7 +1,7 @@
 //! Log records that fit into Apache's.
 #![forbid(unsafe_code)]
 
-use wsgi_wire::text;
+use wsgi_wire::pieces;
 
 /// Apache cuts a line of its error log at 8 KiB (`MAX_STRING_LEN`), time stamp and client included; a traceback's last line, which says what
 /// went wrong, would be what is lost.
@@ -12,12 +12,12 @@ pub fn pieces(prefix: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
     let taken: usize = prefix.iter().map(|b| width(*b)).sum();
     // A prefix that leaves no room has its rest in the first piece, which Apache cuts: only a path of kilobytes is so long.
     let room = ROOM.saturating_sub(taken).max(ROOM / 4);
-    let pieces = text::pieces(text, room, width);
+    let pieces = pieces::pieces(text, room, width);
     let count = pieces.len();
     pieces
         .into_iter()
         .enumerate()
-        .map(|(at, piece)| [prefix, text::continued(at, count).as_bytes(), piece].concat())
+        .map(|(at, piece)| [prefix, pieces::continued(at, count).as_bytes(), piece].concat())
         .collect()
 }
 
@@ -48,7 +48,7 @@ mod tests {
         for (at, piece) in found.iter().enumerate() {
             assert!(piece.iter().map(|b| width(*b)).sum::<usize>() <= ROOM);
             let text = piece.strip_prefix(prefix).unwrap();
-            whole.extend_from_slice(text.strip_prefix(text::continued(at, found.len()).as_bytes()).unwrap());
+            whole.extend_from_slice(text.strip_prefix(pieces::continued(at, found.len()).as_bytes()).unwrap());
         }
         assert_eq!(whole, long);
         assert!(found[1].starts_with(format!("[script /a] ... continued 2/{}: ", found.len()).as_bytes()));

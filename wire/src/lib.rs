@@ -29,6 +29,7 @@ pub mod json;
 pub mod limits;
 pub mod lines;
 pub mod names;
+pub mod pieces;
 pub mod python;
 pub mod record;
 pub mod recorder;

@@ -1,7 +1,7 @@
 //! What a record of the error log consists of. [`crate::text`] and [`crate::json`] make lines of it.
 
 use crate::codec::{Bytes, byte_enum, message};
-use crate::{limits, text};
+use crate::{limits, pieces};
 
 byte_enum! {
     /// Apache's log levels, with Apache's numbers (`http_log.h`).
@@ -164,13 +164,13 @@ impl LogRecord {
             return vec![self];
         }
         let cut = |bytes: &[u8]| -> Vec<Vec<u8>> {
-            text::pieces(bytes, limits::LOG_RECORD, |_| 1).into_iter().map(<[u8]>::to_vec).collect()
+            pieces::pieces(bytes, limits::LOG_RECORD, |_| 1).into_iter().map(<[u8]>::to_vec).collect()
         };
         let messages = if self.message.is_empty() { Vec::new() } else { cut(&self.message) };
         let tracebacks = self.traceback.as_deref().map(cut).unwrap_or_default();
         let (first_traceback, count) = (messages.len(), messages.len() + tracebacks.len());
         let piece = |(at, text): (usize, Vec<u8>)| {
-            let mark = text::continued(at, count);
+            let mark = pieces::continued(at, count);
             let (message, traceback) = match at < first_traceback {
                 true => ([mark.as_bytes(), &text].concat(), None),
                 false => (mark.trim_end_matches([':', ' ']).into(), Some(Bytes(text))),
@@ -235,7 +235,7 @@ mod tests {
         let (mut said, mut trace) = (String::new(), String::new());
         for (at, piece) in pieces.iter().enumerate() {
             let text = std::str::from_utf8(&piece.message).unwrap();
-            let mark = text::continued(at, pieces.len());
+            let mark = pieces::continued(at, pieces.len());
             match &piece.traceback {
                 Some(text) => trace += std::str::from_utf8(text).unwrap(),
                 None => said += text.strip_prefix(&mark).unwrap(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::ending::Endings;
 use super::histogram::Histogram;
-use super::{GROUP, group_key};
+use super::layout::GROUP;
+use super::names::group_key;
 use crate::codec::byte_enum;
 
 /// Requests in Apache children that wait for a process of their group with a free thread.

@@ -1,0 +1,123 @@
+//! Which process of a group gets a request.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::slot::{Slot, State};
+
+/// Which processes [`claim`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// One with a free thread.
+    Free,
+    /// One that itself says that it has a free thread.
+    Idle,
+    /// Any.
+    Any,
+}
+
+/// Takes the ready process of the group with the fewest threads taken for those it has, the first of equals, so that an idle group keeps one
+/// process warm, and counts one more request there: children that look at the same moment take different processes. `avoid` are slots that have
+/// turned this request away. Gives the slot's index.
+pub fn claim<'t>(
+    slots: impl Iterator<Item = Slot<'t>> + Clone,
+    group: u64,
+    avoid: &[usize],
+    wanted: Wanted,
+) -> Option<usize> {
+    loop {
+        let (_, index, slot, seen, taken) = slots
+            .clone()
+            .enumerate()
+            .filter(|(i, s)| s.is_of(group) && s.state() == State::Ready && !avoid.contains(i))
+            .map(|(i, s)| {
+                let (threads, seen) = (s.entry.threads.load(Relaxed).max(1), s.page.in_flight.load(Relaxed));
+                let taken = if wanted == Wanted::Idle { s.page.busy.load(Relaxed) } else { s.taken() };
+                (u64::from(taken) * 1024 / u64::from(threads), i, s, seen, taken)
+            })
+            .min_by_key(|(load, ..)| *load)?;
+        if wanted != Wanted::Any && taken >= slot.entry.threads.load(Relaxed) {
+            return None;
+        }
+        if slot.page.in_flight.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
+            slot.page.unanswered.fetch_add(1, Relaxed);
+            return Some(index);
+        }
+    }
+}
+
+/// Takes back what [`claim`] counted, unless the slot has another process by now, which counts from zero.
+pub fn release(slot: Slot<'_>, serial: u32) {
+    less(slot, serial, &slot.page.in_flight);
+}
+
+/// The answer to a request begins, or there is none.
+pub fn answered(slot: Slot<'_>, serial: u32) {
+    less(slot, serial, &slot.page.unanswered);
+}
+
+fn less(slot: Slot<'_>, serial: u32, counter: &AtomicU32) {
+    if slot.entry.serial.load(Relaxed) == serial {
+        // Never below zero, whatever happens in between; a failure says that it is zero already.
+        let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::slot::example::{slot, view};
+    use super::*;
+    use crate::table::group_key;
+
+    #[test]
+    fn the_least_busy_ready_process_of_the_group_is_chosen() {
+        let table = [
+            slot("a", State::Ready, 5, 2),
+            slot("b", State::Ready, 5, 0),
+            slot("a", State::Draining, 5, 0),
+            slot("a", State::Ready, 5, 1),
+            slot("a", State::Starting, 5, 0),
+        ];
+        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter().map(view), group_key(group), avoid, Wanted::Any);
+        assert_eq!(claim(b"a", &[]), Some(3));
+        assert_eq!(claim(b"a", &[3]), Some(0));
+        assert_eq!(claim(b"a", &[0, 3]), None);
+        assert_eq!(claim(b"c", &[]), None);
+    }
+
+    #[test]
+    fn a_claim_counts_until_it_is_released() {
+        let table = [slot("a", State::Ready, 1, 0), slot("a", State::Ready, 1, 0)];
+        let claim = |wanted| claim(table.iter().map(view), group_key(b"a"), &[], wanted);
+        assert_eq!((claim(Wanted::Free), claim(Wanted::Free), claim(Wanted::Free)), (Some(0), Some(1), None));
+        assert_eq!(claim(Wanted::Any), Some(0));
+        assert_eq!((view(&table[0]).waiting(), view(&table[1]).waiting()), (1, 0));
+        release(view(&table[1]), 1);
+        answered(view(&table[1]), 1);
+        assert_eq!(claim(Wanted::Free), Some(1));
+        release(view(&table[1]), 1);
+        release(view(&table[1]), 1);
+        release(view(&table[0]), 99);
+        assert_eq!((table[1].1.in_flight.load(Relaxed), table[0].1.in_flight.load(Relaxed)), (0, 2));
+    }
+
+    #[test]
+    fn load_is_relative_to_threads() {
+        let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
+        assert_eq!(claim(table.iter().map(view), group_key(b"a"), &[], Wanted::Any), Some(1));
+    }
+
+    #[test]
+    fn a_response_that_only_a_slow_client_waits_for_takes_no_thread() {
+        let table = [slot("a", State::Ready, 1, 3)];
+        let claim = |wanted| claim(table.iter().map(view), group_key(b"a"), &[], wanted);
+        assert_eq!(claim(Wanted::Free), None);
+        (0..3).for_each(|_| answered(view(&table[0]), 1));
+        assert_eq!((view(&table[0]).taken(), claim(Wanted::Free)), (0, Some(0)));
+        assert_eq!(claim(Wanted::Free), None);
+        // As the table has it there are four; the process itself has none of them.
+        assert_eq!(claim(Wanted::Idle), Some(0));
+        table[0].1.busy.store(1, Relaxed);
+        assert_eq!(claim(Wanted::Idle), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the table says of the whole server.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::group::Places;
+use super::layout::PAGE;
+
+/// The beginning of the first page.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Header {
+    /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches few pages.
+    pub used: AtomicU32,
+    /// Records of groups from this one on have never been used.
+    pub groups: AtomicU32,
+    /// Process id of the supervisor; 0 before it has begun.
+    pub supervisor: AtomicU32,
+    /// The configuration in force, counted from 1.
+    pub generation: AtomicU32,
+    /// When this server was started, seconds since the epoch.
+    pub started: AtomicU64,
+    /// Apache children that there are, as the parent knows.
+    children: AtomicU32,
+    /// Apache children that have begun to count here.
+    begun: AtomicU32,
+    /// Those of them that have ended in order, and so given back what they had counted.
+    settled: AtomicU32,
+    /// Counts wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on: what Apache children wait on (a
+    /// futex).
+    pub wanted: AtomicU32,
+    /// Apache's workers that have a request of any group in hand.
+    pub workers: Places,
+}
+
+impl Header {
+    /// In the parent: there is one more Apache child.
+    pub fn child_started(&self) {
+        self.children.fetch_add(1, Relaxed);
+    }
+
+    /// In an Apache child: it begins.
+    pub fn child_begins(&self) {
+        self.begun.fetch_add(1, Relaxed);
+    }
+
+    /// In an Apache child: it ends in order. No request of it waits or is in flight.
+    pub fn child_settles(&self) {
+        self.settled.fetch_add(1, Relaxed);
+    }
+
+    /// In the parent: an Apache child has ended. Whether it, or one before it, did not do so in order: what it had counted stays there for ever.
+    /// With a child that has not begun yet, the next end tells.
+    pub fn child_ended(&self) -> bool {
+        // A child from before there was a table has not been counted.
+        let before = self.children.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        let children = before.map_or(0, |n| n - 1);
+        let begun = self.begun.load(Relaxed);
+        let unsettled = begun.wrapping_sub(self.settled.load(Relaxed)) > children;
+        if unsettled {
+            self.settled.store(begun.wrapping_sub(children), Relaxed);
+        }
+        unsettled
+    }
+}
+
+const _: () = assert!(size_of::<Header>() <= PAGE);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_ends_without_settling_is_noticed_once() {
+        let header = Header::default();
+        let start = |begins: bool| {
+            header.child_started();
+            if begins {
+                header.child_begins();
+            }
+        };
+        (0..3).for_each(|_| start(true));
+        header.child_settles();
+        assert!(!header.child_ended());
+        assert!(header.child_ended(), "one of two has died");
+        header.child_settles();
+        assert!(!header.child_ended());
+        // Killed before it could count anything.
+        start(false);
+        assert!(!header.child_ended());
+        // One dies while another one has not begun yet: the next end tells.
+        start(true);
+        start(false);
+        assert!(!header.child_ended());
+        header.child_begins();
+        header.child_settles();
+        assert!(header.child_ended());
+    }
+}

@@ -1,0 +1,260 @@
+//! A place for a daemon process: what is believed of it, and what it says itself.
+
+use std::mem::offset_of;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::layout::{ENTRY, PAGE};
+use crate::codec::byte_enum;
+
+byte_enum! {
+    /// The life of the process in a slot.
+    pub enum State {
+        /// No process.
+        Free = 0,
+        /// Spawned, not ready.
+        Starting = 1,
+        /// Takes requests.
+        Ready = 2,
+        /// Finishes what it has.
+        Draining = 3,
+        /// Takes no requests, because its script has changed, until its successor is ready or nobody can load the new script.
+        Reloading = 4,
+    }
+}
+
+/// What the supervisor says of the process in a slot; Apache children only read it. All zero is a free slot.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct Entry {
+    state: AtomicU32,
+    /// Process id.
+    pub pid: AtomicU32,
+    /// Counts the processes that this slot has had; part of the socket's name.
+    pub serial: AtomicU32,
+    /// Worker threads.
+    pub threads: AtomicU32,
+    /// [`group_key`](super::group_key) of its process group.
+    pub group: AtomicU64,
+    /// Proof of access to this table, new for each process.
+    pub secret: AtomicU64,
+    /// When it was started, seconds since the epoch.
+    pub started: AtomicU64,
+    /// When the system says that it began, in the system's own unit; 0: not known. With the pid it names the process for good.
+    pub born: AtomicU64,
+    /// The configuration that it belongs to.
+    pub generation: AtomicU32,
+}
+
+impl Entry {
+    /// Whether it belongs to the group with this key.
+    pub fn is_of(&self, group: u64) -> bool {
+        self.group.load(Relaxed) == group
+    }
+
+    /// Whether there is no process.
+    pub fn is_free(&self) -> bool {
+        self.state.load(Acquire) == State::Free as u32
+    }
+
+    /// Where the process is in its life, as the supervisor has it.
+    pub fn state(&self) -> State {
+        State::try_from(self.state.load(Acquire) as u8).unwrap_or(State::Free)
+    }
+
+    /// Publishes a new state, and everything written to the entry before.
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u32, Release);
+    }
+
+    /// The process has ended, or there was none.
+    pub fn set_free(&self) {
+        self.pid.store(0, Relaxed);
+        self.set_state(State::Free);
+    }
+}
+
+/// What the process itself writes, and Apache children count, at the beginning of a page.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Page {
+    /// `Reloading` or `Draining`; any other number: it takes requests if its [`Entry`] says so.
+    away: AtomicU32,
+    /// Requests that Apache children have given to this process and not yet got back.
+    pub in_flight: AtomicU32,
+    /// Those of them of whose answer nothing has come yet. A process that has nothing to do corrects it.
+    pub unanswered: AtomicU32,
+    /// Puts what Apache children count into another line of the processors' caches than what the process counts, and the one beside it, which may be
+    /// fetched along: otherwise each would take the line from the other several times in each request.
+    apart: [u32; 29],
+    /// Requests that the process is executing.
+    pub busy: AtomicU32,
+    /// Requests that it has finished.
+    pub requests: AtomicU64,
+}
+
+const _: () = assert!(size_of::<Page>() <= PAGE && offset_of!(Page, busy) == 128);
+const _: () = assert!(size_of::<Entry>() == ENTRY);
+
+const RELOADING: u32 = State::Reloading as u32;
+const DRAINING: u32 = State::Draining as u32;
+
+impl Page {
+    /// The process takes no requests until it has a successor, unless it is on its way out.
+    pub fn hold(&self) {
+        // It is on its way out, or holds already.
+        let _ = self.away.compare_exchange(0, RELOADING, AcqRel, Relaxed);
+    }
+
+    /// It takes requests again after [`hold`](Self::hold).
+    pub fn resume(&self) {
+        // It is on its way out, or does not hold.
+        let _ = self.away.compare_exchange(RELOADING, 0, AcqRel, Relaxed);
+    }
+
+    /// The process takes no more requests.
+    pub fn leave(&self) {
+        self.away.store(DRAINING, Release);
+    }
+
+    /// Whether it has left, or a supervisor that it has no connection to has asked it to.
+    pub fn has_left(&self) -> bool {
+        self.away.load(Acquire) == DRAINING
+    }
+}
+
+/// A place for a daemon process.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'t> {
+    /// What is believed of it.
+    pub entry: &'t Entry,
+    /// What it says itself.
+    pub page: &'t Page,
+}
+
+impl Slot<'_> {
+    /// Whether it belongs to the group with this key.
+    pub fn is_of(&self, group: u64) -> bool {
+        self.entry.is_of(group)
+    }
+
+    /// Where the process is in its life. A process that is ready may say that it is not; no other state is its to choose.
+    pub fn state(&self) -> State {
+        match (self.entry.state(), self.page.away.load(Acquire)) {
+            (State::Ready, RELOADING) => State::Reloading,
+            (State::Ready, DRAINING) => State::Draining,
+            (state, _) => state,
+        }
+    }
+
+    /// How many of its threads are taken, or will be by requests that are on their way. A request whose answer is there but on its way to a slow client
+    /// takes none; one that a process executes is counted by both.
+    pub fn taken(&self) -> u32 {
+        let (unanswered, busy) = (self.page.unanswered.load(Relaxed), self.page.busy.load(Relaxed));
+        self.page.in_flight.load(Relaxed).min(unanswered.saturating_add(busy))
+    }
+
+    /// How many requests wait in it for a thread, at least.
+    pub fn waiting(&self) -> u32 {
+        self.page.unanswered.load(Relaxed).saturating_sub(self.entry.threads.load(Relaxed))
+    }
+
+    /// Publishes a new state, and everything written to the slot before. A process on its way out finds that in its page, too.
+    pub fn set_state(&self, state: State) {
+        self.entry.set_state(state);
+        if state == State::Draining {
+            self.page.leave();
+        }
+    }
+
+    /// A process that was starting takes requests, unless it is in a third state by now.
+    pub fn admit(&self) {
+        // In a third state somebody else knows better.
+        let _ = self.entry.state.compare_exchange(State::Starting as u32, State::Ready as u32, AcqRel, Relaxed);
+    }
+
+    /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and its configuration.
+    pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
+        let Self { entry, page } = self;
+        entry.serial.fetch_add(1, Relaxed);
+        for number in [&entry.pid, &entry.generation, &page.away, &page.in_flight, &page.unanswered, &page.busy] {
+            number.store(0, Relaxed);
+        }
+        for number in [&entry.started, &entry.born, &page.requests] {
+            number.store(0, Relaxed);
+        }
+        entry.threads.store(threads, Relaxed);
+        entry.group.store(group, Relaxed);
+        entry.secret.store(secret, Relaxed);
+        self.set_state(State::Starting);
+    }
+}
+
+/// Memory of slots, for tests.
+#[cfg(test)]
+pub(super) mod example {
+    use super::*;
+    use crate::table::group_key;
+
+    pub type Memory = (Entry, Page);
+
+    pub fn view(memory: &Memory) -> Slot<'_> {
+        Slot { entry: &memory.0, page: &memory.1 }
+    }
+
+    pub fn slot(group: &str, state: State, threads: u32, in_flight: u32) -> Memory {
+        let memory = Memory::default();
+        let slot = view(&memory);
+        slot.occupy(group_key(group.as_bytes()), threads, 1);
+        slot.page.in_flight.store(in_flight, Relaxed);
+        slot.page.unanswered.store(in_flight, Relaxed);
+        slot.set_state(state);
+        memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::example::{Memory, slot, view};
+    use super::*;
+    use crate::table::{Wanted, claim, group_key};
+
+    #[test]
+    fn a_zero_slot_is_free() {
+        let memory = Memory::default();
+        assert!(view(&memory).entry.is_free());
+        assert_eq!(view(&memory).state(), State::Free);
+    }
+
+    #[test]
+    fn whatever_a_process_writes_it_can_only_make_itself_unavailable() {
+        for state in [State::Free, State::Starting, State::Ready, State::Draining] {
+            for raw in (0..8).chain([u32::MAX]) {
+                let memory = slot("a", state, 1, 0);
+                let Page { away, in_flight, unanswered, busy, requests, apart: _ } = &memory.1;
+                [away, in_flight, unanswered, busy].into_iter().for_each(|number| number.store(raw, Relaxed));
+                requests.store(u64::MAX, Relaxed);
+                let seen = view(&memory).state();
+                assert!(seen == state || state == State::Ready, "{state:?} {raw}");
+                assert_eq!(view(&memory).entry.is_free(), state == State::Free);
+                let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Wanted::Any);
+                assert_eq!(claimed(b"b"), None);
+                assert!(claimed(b"a").is_none() || state == State::Ready);
+            }
+        }
+    }
+
+    #[test]
+    fn a_process_holds_until_it_resumes_unless_it_leaves() {
+        let memory = slot("a", State::Ready, 1, 0);
+        let (slot, page) = (view(&memory), &memory.1);
+        page.hold();
+        assert_eq!(slot.state(), State::Reloading);
+        page.resume();
+        assert_eq!(slot.state(), State::Ready);
+        page.leave();
+        page.hold();
+        page.resume();
+        assert_eq!((slot.state(), page.has_left()), (State::Draining, true));
+    }
+}
