@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, ModuleMagic, Version, query};
+use crate::error::Error;
+use crate::query;
+use crate::version::{ModuleMagic, Version};
 
 /// What a C preprocessor must be told.
 #[derive(Debug, Clone, PartialEq, Eq)]

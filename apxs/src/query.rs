@@ -4,7 +4,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, program};
+use crate::error::Error;
+use crate::program;
 
 /// `$APXS` (a path or a name), else the first of the usual names. `mod_wsgi-apxs` comes with an Apache installed by pip.
 pub fn find_apxs() -> Result<PathBuf, Error> {

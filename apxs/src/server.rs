@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, ModuleMagic, Version, program};
+use crate::error::Error;
+use crate::program;
+use crate::version::{ModuleMagic, Version};
 
 /// Where distributions put the modules; the directory `modules` below HTTPD_ROOT comes first.
 const MODULE_DIRS: [&str; 9] = [

@@ -48,6 +48,11 @@ fn literal_dollar(text: &str) -> String {
     text.replace("${", &format!("${{{DOLLAR}}}{{"))
 }
 
+/// A literal value for `Header` and `RequestHeader`, which read `%` as the start of a format.
+pub(crate) fn header_value(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
 impl From<&str> for Arg {
     fn from(text: &str) -> Self {
         Self::Word(text.to_owned())

@@ -16,6 +16,7 @@ mod logs;
 mod proxy;
 mod server;
 mod sites;
+mod tls;
 mod workers;
 mod wsgi;
 
@@ -27,6 +28,7 @@ pub use content::{Alias, Application, Content};
 pub use logs::{AccessLog, Logs, Target};
 pub use proxy::{Mount, NamedHost, Proxy};
 pub use server::{Environment, Module, RunAs, STATUS_PAGES, Server};
-pub use sites::{ClientCertificates, Sites, Tls};
+pub use sites::Sites;
+pub use tls::{ClientCertificates, Tls};
 pub use workers::{Fractions, Mpm, Sizes};
 pub use wsgi::{Hosting, Place, Service, Wsgi};

@@ -1,8 +1,9 @@
 //! Other servers behind this one.
 
+use crate::arg::header_value;
 use crate::block::Block;
 use crate::content::regular_expression;
-use crate::sites::Tls;
+use crate::tls::Tls;
 
 /// A URL that is passed on.
 #[derive(Clone, Debug)]
@@ -92,9 +93,4 @@ fn forwarded(port: u16, tls: Option<&Tls>, l: &mut Block) {
         l.directive("RequestHeader").args(["set", "X-Forwarded-Port"]).arg(tls.port).arg(HTTPS);
         l.directive("RequestHeader").args(["set", "X-Forwarded-Scheme", "https", HTTPS]);
     }
-}
-
-/// A literal value for `Header` and `RequestHeader`, which read `%` as the start of a format.
-pub(crate) fn header_value(text: &str) -> String {
-    text.replace('%', "%%")
 }

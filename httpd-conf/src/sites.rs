@@ -1,40 +1,11 @@
-//! Addresses, host names and TLS.
-
-use camino::Utf8PathBuf;
+//! Addresses and host names.
 
 use crate::block::Block;
 use crate::proxy::{self, Proxy};
+use crate::tls::{Tls, write_client_urls, write_tls};
 
 /// `ServerName` of a virtual host that answers to no name at all.
 const NOBODY: &str = "other-names.invalid";
-
-/// Clients have to show a certificate.
-#[derive(Clone, Debug)]
-pub struct ClientCertificates {
-    /// `--ssl-ca-certificate-file`: who signs them.
-    pub authority: Utf8PathBuf,
-    /// `--ssl-verify-client`: the URLs that need one; none means all.
-    pub urls: Vec<String>,
-}
-
-/// The HTTPS side of the server.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// `--https-port`
-    pub port: u16,
-    /// `--ssl-certificate-file`
-    pub certificate: Utf8PathBuf,
-    /// `--ssl-certificate-key-file`
-    pub key: Utf8PathBuf,
-    /// `--ssl-certificate-chain-file`
-    pub chain: Option<Utf8PathBuf>,
-    /// Certificates of clients.
-    pub clients: Option<ClientCertificates>,
-    /// `--ssl-environment`
-    pub environment: bool,
-    /// `--hsts-policy`
-    pub hsts: Option<String>,
-}
 
 /// Where the server listens and which names it answers to.
 #[derive(Clone, Debug)]
@@ -175,38 +146,5 @@ impl Sites {
     fn url(&self, scheme: &str, port: u16, usual: u16) -> String {
         let name = self.name.as_ref().unwrap_or(&self.default_name);
         if port == usual { format!("{scheme}://{name}/") } else { format!("{scheme}://{name}:{port}/") }
-    }
-}
-
-fn write_tls(tls: &Tls, h: &mut Block) {
-    h.set("SSLEngine", "On");
-    h.set("SSLCertificateFile", &tls.certificate);
-    h.set("SSLCertificateKeyFile", &tls.key);
-    if let Some(chain) = &tls.chain {
-        h.set("SSLCertificateChainFile", chain);
-    }
-    if let Some(clients) = &tls.clients {
-        h.set("SSLCACertificateFile", &clients.authority);
-        // Asked for in the handshake: most clients refuse to be asked later, and HTTP/2 forbids it.
-        h.set("SSLVerifyClient", if clients.urls.is_empty() { "require" } else { "optional" });
-        h.set("SSLVerifyDepth", "1");
-    }
-    if tls.environment {
-        h.directive("SSLOptions").arg("+StdEnvVars");
-    }
-    if let Some(policy) = &tls.hsts {
-        let value = proxy::header_value(policy);
-        h.directive("Header").args(["always", "set", "Strict-Transport-Security"]).arg(value);
-    }
-}
-
-fn write_client_urls(tls: &Tls, out: &mut Block) {
-    let Some(clients) = tls.clients.as_ref().filter(|c| !c.urls.is_empty()) else { return };
-    out.comment("--ssl-verify-client");
-    for url in &clients.urls {
-        out.section("Location", url, |l| {
-            l.set("AuthMerging", "And");
-            l.directive("Require").arg("expr").arg("%{SSL_CLIENT_VERIFY} == 'SUCCESS'");
-        });
     }
 }

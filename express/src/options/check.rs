@@ -1,6 +1,6 @@
 //! Checks of options that need nothing but the options.
 
-use super::{Options, pairs};
+use super::server::{Options, pairs};
 
 /// Levels of Apache's error log.
 const LEVELS: [&str; 16] = [

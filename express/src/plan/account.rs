@@ -2,7 +2,7 @@
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::PlanError;
+use super::error::PlanError;
 
 /// A user and a group, as Apache wants them and as the system knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]

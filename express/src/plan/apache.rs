@@ -7,7 +7,7 @@ use apxs::Apache;
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::{Module, Mpm};
 
-use super::PlanError;
+use super::error::PlanError;
 use super::path::Folder;
 use crate::options::{self, Layout};
 

@@ -3,7 +3,11 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::Server;
 
-use crate::plan::{Context, Installation, PlanError, on_path, program};
+use super::apache::Installation;
+use super::apache::on_path;
+use super::apache::program;
+use super::context::Context;
+use super::error::PlanError;
 
 /// What the control script does and with what.
 #[derive(Clone, Debug)]

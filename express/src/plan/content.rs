@@ -4,7 +4,9 @@ use camino::Utf8PathBuf;
 use httpd_conf::{Alias, Application, Content, Mpm, STATUS_PAGES};
 
 use super::apache::Installation;
-use super::{Context, Entry, PlanError};
+use super::context::Context;
+use super::entry::Entry;
+use super::error::PlanError;
 use crate::options::{ApplicationType, Options, pairs};
 
 /// Everything that is served.

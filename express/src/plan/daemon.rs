@@ -2,7 +2,10 @@
 
 use httpd_conf::{Fractions, Hosting, Place, Service};
 
-use super::{Context, Places, PlanError, account};
+use super::account;
+use super::context::Context;
+use super::error::PlanError;
+use super::logs::Places;
 use crate::options::{Capacity, Options, pairs};
 
 type Settings = Vec<(&'static str, String)>;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use super::content::mount_point;
+use super::error::PlanError;
+use super::path::Folder;
 use crate::options::{ApplicationType, Options, pairs};
-use crate::plan::{Folder, PlanError, mount_point};
 
 /// The argument of `mod_wsgi.express.runtime.serve`.
 #[derive(Clone, Debug, Serialize)]

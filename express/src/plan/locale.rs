@@ -1,6 +1,6 @@
 //! The locale of the application.
 
-use super::Caller;
+use super::caller::Caller;
 use crate::options::Options;
 
 /// A locale with UTF-8 that exists without being installed; macOS has had it only of late.

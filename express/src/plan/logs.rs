@@ -6,7 +6,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::{AccessLog, Logs, Target};
 
 use super::apache::{self, Installation};
-use super::{Context, PlanError};
+use super::context::Context;
+use super::error::PlanError;
 use crate::options::{LogFormat, Logging};
 
 /// The common place of all logs.

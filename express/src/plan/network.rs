@@ -7,7 +7,7 @@ use httpd_conf::{
     Access, Authentication, ClientCertificates, Connection, Mount, NamedHost, Proxy, ReadLimit, Scheme, Sites, Tls,
 };
 
-use super::PlanError;
+use super::error::PlanError;
 use super::path::Folder;
 use crate::options::{AuthType, Options, pairs};
 

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::PlanError;
+use super::error::PlanError;
 
 /// The folder that relative paths start from.
 #[derive(Debug)]

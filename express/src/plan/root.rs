@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Caller, PlanError};
+use super::caller::Caller;
+use super::error::PlanError;
 
 /// Bytes in `sockaddr_un.sun_path`, less the terminator: the smallest of all systems.
 const SOCKET_PATH: usize = 103;

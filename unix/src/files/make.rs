@@ -1,48 +1,18 @@
 //! Making folders and files where nobody else can interfere.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fchown, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
+use rustix::process::Uid;
 
-use super::walk::Folder;
-use super::{Owners, Refused, ends};
-
-/// What a folder or file is to be; the umask has no say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
-    /// Its permissions.
-    pub mode: u32,
-    /// User and group that it is given to, where it is not for the caller.
-    pub owner: Option<(u32, u32)>,
-}
-
-impl Access {
-    /// For the caller, with these permissions.
-    #[must_use]
-    pub fn of_mode(mode: u32) -> Self {
-        Self { mode, owner: None }
-    }
-
-    /// The same, for another user and group.
-    #[must_use]
-    pub fn given_to(self, uid: u32, gid: u32) -> Self {
-        Self { owner: Some((uid, gid)), ..self }
-    }
-
-    fn apply(self, made: &OwnedFd, path: &Path) -> Result<(), Refused> {
-        let failed = |error: Errno| Refused::at(path)(error.into());
-        // The mode first: afterwards it may be somebody else's. Giving away takes set-id bits, of which there are none.
-        fchmod(made, Mode::from_raw_mode(self.mode as _)).map_err(failed)?;
-        let Some((uid, gid)) = self.owner else { return Ok(()) };
-        fchown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)
-    }
-}
+use super::access::Access;
+use super::owners::Owners;
+use super::refusal::Refused;
+use super::walk::{Folder, ends};
 
 /// Makes a folder, and those above it (0755) where they are missing; whether it was not there before. One that is there is left alone, whosever it
 /// is; what is above it has to belong to `owners`.
@@ -58,19 +28,9 @@ pub fn make_folder(path: &Path, access: Access, owners: &Owners) -> Result<bool,
             FileType::Symlink => Err(Refused::Link { path: path.to_owned() }),
             _ => Err(Refused::NotFolder { path: path.to_owned() }),
         },
-        Err(Errno::NOENT) => make(&folder, name, access).map(|()| true),
+        Err(Errno::NOENT) => folder.make(name, access).map(|()| true),
         Err(error) => Err(Refused::at(path)(error.into())),
     }
-}
-
-/// Makes one folder that is not there.
-pub(super) fn make(parent: &Folder, name: &OsStr, access: Access) -> Result<(), Refused> {
-    let path = parent.path().join(name);
-    let failed = |error: Errno| Refused::at(&path)(error.into());
-    mkdirat(parent.descriptor(), name, Mode::RWXU).map_err(failed)?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = openat(parent.descriptor(), name, flags, Mode::empty()).map_err(failed)?;
-    access.apply(&made, &path)
 }
 
 /// Gives a socket that this process has bound to a user. Where others may write to the folder, they may have put something else in its place by

@@ -9,60 +9,26 @@
 //!   or made.
 //! * Nothing is opened before it is known to be a regular file, and then without waiting for it.
 
+mod access;
 mod make;
+mod owners;
 mod refusal;
 mod rights;
 mod walk;
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
-pub use self::make::{Access, give_socket, make_folder, write};
+pub use self::access::Access;
+pub use self::make::{give_socket, make_folder, write};
+pub use self::owners::Owners;
 pub use self::refusal::{Kind, Refused};
-use self::walk::{Folder, check};
+use self::walk::{Folder, check, ends};
 use crate::user::Ids;
-
-/// Whose files and folders are believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owners {
-    all: Vec<u32>,
-    /// Whose folders may be on the way, but neither their links nor their files.
-    folders: Vec<u32>,
-}
-
-impl Owners {
-    /// Root, and the user that this process runs as.
-    #[must_use]
-    pub fn own() -> Self {
-        Self { all: vec![0], folders: Vec::new() }.and(geteuid().as_raw())
-    }
-
-    /// This user as well.
-    #[must_use]
-    pub fn and(mut self, uid: u32) -> Self {
-        if !self.all.contains(&uid) {
-            self.all.push(uid);
-        }
-        self
-    }
-
-    /// The folders of this user as well: what is in them may be exchanged, but leads nowhere else.
-    #[must_use]
-    pub fn and_folders_of(mut self, uid: u32) -> Self {
-        self.folders.push(uid);
-        self
-    }
-
-    fn include(&self, uid: u32, kind: Kind) -> bool {
-        self.all.contains(&uid) || (kind == Kind::Folder && self.folders.contains(&uid))
-    }
-}
 
 /// Whether a file that somebody else opens or runs, with all folders above it, is as these owners made it. Links of theirs may lead to it.
 ///
@@ -145,14 +111,6 @@ fn check_regular(path: &Path, found: &Stat, owners: &Owners) -> Result<(), Refus
     match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => check(path, Kind::File, found, owners),
         FileType::Symlink => Err(Refused::Link { path: path.to_owned() }),
-        _ => Err(Refused::NotRegular { path: path.to_owned() }),
-    }
-}
-
-/// The folder that a path is in, and its name there.
-fn ends(path: &Path) -> Result<(&Path, &OsStr), Refused> {
-    match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) => Ok((parent, name)),
         _ => Err(Refused::NotRegular { path: path.to_owned() }),
     }
 }

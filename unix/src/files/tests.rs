@@ -26,7 +26,7 @@ fn mode_of(path: &Path) -> u32 {
 
 /// Only root can make a file somebody else's.
 fn cannot_give_away() -> bool {
-    let cannot = !geteuid().is_root();
+    let cannot = !rustix::process::geteuid().is_root();
     if cannot {
         eprintln!("NOT RUN: files of other users need root");
     }

@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, mkdirat, open, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::Owners;
-use super::make::{Access, make};
+use super::access::Access;
+use super::owners::Owners;
 use super::refusal::{Kind, Refused, Writer};
 use crate::user::is_group_of;
 
@@ -127,6 +127,19 @@ impl Folder {
         &self.path
     }
 
+    /// Makes a folder in it that is not there.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub fn make(&self, name: &OsStr, access: Access) -> Result<(), Refused> {
+        let path = self.path().join(name);
+        let failed = |error: Errno| Refused::at(&path)(error.into());
+        mkdirat(self.descriptor(), name, Mode::RWXU).map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(self.descriptor(), name, flags, Mode::empty()).map_err(failed)?;
+        access.apply(&made, &path)
+    }
+
     /// Looks at the entry of that name, and enters it where it is a folder.
     fn step(&mut self, name: &OsStr, owners: &Owners, end: End) -> Result<Step, Refused> {
         if name == ".." {
@@ -139,7 +152,7 @@ impl Folder {
         let look = || statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW);
         let seen = match look() {
             Err(Errno::NOENT) if end == End::MadeFolder => {
-                make(self, name, Access::of_mode(0o755))?;
+                self.make(name, Access::of_mode(0o755))?;
                 look()
             }
             seen => seen,
@@ -162,6 +175,14 @@ impl Folder {
             _ if end == End::File => Err(Refused::NotRegular { path }),
             _ => Err(Refused::NotFolder { path }),
         }
+    }
+}
+
+/// The folder that a path is in, and its name there.
+pub fn ends(path: &Path) -> Result<(&Path, &OsStr), Refused> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(Refused::NotRegular { path: path.to_owned() }),
     }
 }
 

@@ -1,0 +1,27 @@
+//! What all parts of a plan are made from.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::caller::Caller;
+use super::path::Folder;
+use crate::options::Options;
+
+/// What all parts of a plan are made from.
+pub struct Context<'a> {
+    /// The options, checked.
+    pub options: &'a Options,
+    /// The caller's surroundings.
+    pub caller: &'a Caller,
+    /// Where relative paths start.
+    pub here: Folder<'a>,
+    /// The server root.
+    pub root: &'a Utf8Path,
+    /// The folder that the application runs in.
+    pub working_directory: Utf8PathBuf,
+    /// Folders for the module search path.
+    pub python_path: Vec<Utf8PathBuf>,
+    /// The application's locale.
+    pub locale: String,
+    /// Files with variables for the application's processes.
+    pub env_files: Vec<Utf8PathBuf>,
+}

@@ -1,0 +1,42 @@
+//! What a folder or file that is made is to be.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, fchmod, fchown};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use super::refusal::Refused;
+
+/// What a folder or file is to be; the umask has no say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Its permissions.
+    pub mode: u32,
+    /// User and group that it is given to, where it is not for the caller.
+    pub owner: Option<(u32, u32)>,
+}
+
+impl Access {
+    /// For the caller, with these permissions.
+    #[must_use]
+    pub fn of_mode(mode: u32) -> Self {
+        Self { mode, owner: None }
+    }
+
+    /// The same, for another user and group.
+    #[must_use]
+    pub fn given_to(self, uid: u32, gid: u32) -> Self {
+        Self { owner: Some((uid, gid)), ..self }
+    }
+
+    /// Gives what was just made its permissions and its owner.
+    pub(super) fn apply(self, made: &OwnedFd, path: &Path) -> Result<(), Refused> {
+        let failed = |error: Errno| Refused::at(path)(error.into());
+        // The mode first: afterwards it may be somebody else's. Giving away takes set-id bits, of which there are none.
+        fchmod(made, Mode::from_raw_mode(self.mode as _)).map_err(failed)?;
+        let Some((uid, gid)) = self.owner else { return Ok(()) };
+        fchown(made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed)
+    }
+}

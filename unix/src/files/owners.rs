@@ -1,0 +1,42 @@
+//! Who is trusted.
+
+use rustix::process::geteuid;
+
+use super::refusal::Kind;
+
+/// Whose files and folders are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owners {
+    all: Vec<u32>,
+    /// Whose folders may be on the way, but neither their links nor their files.
+    folders: Vec<u32>,
+}
+
+impl Owners {
+    /// Root, and the user that this process runs as.
+    #[must_use]
+    pub fn own() -> Self {
+        Self { all: vec![0], folders: Vec::new() }.and(geteuid().as_raw())
+    }
+
+    /// This user as well.
+    #[must_use]
+    pub fn and(mut self, uid: u32) -> Self {
+        if !self.all.contains(&uid) {
+            self.all.push(uid);
+        }
+        self
+    }
+
+    /// The folders of this user as well: what is in them may be exchanged, but leads nowhere else.
+    #[must_use]
+    pub fn and_folders_of(mut self, uid: u32) -> Self {
+        self.folders.push(uid);
+        self
+    }
+
+    /// Whether something of this kind may be this user's.
+    pub(super) fn include(&self, uid: u32, kind: Kind) -> bool {
+        self.all.contains(&uid) || (kind == Kind::Folder && self.folders.contains(&uid))
+    }
+}
