@@ -242,7 +242,7 @@ mod tests {
     use wsgi_wire::response::{Head, Headers};
 
     use super::*;
-    use crate::relay::{Gone, Right};
+    use crate::relay::client::{Gone, Right};
 
     /// A client that takes what fits into its socket's buffer.
     struct Slow(UnixStream);
@@ -330,6 +330,7 @@ mod tests {
             self.1.then_some(None)
         }
         fn log(&mut self, _record: &LogRecord) {}
+        fn tell(&mut self, _level: Level, _text: &str) {}
         fn early_hints(&mut self, _headers: Headers<'_>) {}
         fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
             Ok(())

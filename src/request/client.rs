@@ -23,8 +23,8 @@ use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::client::{Client, Gone, Halt, Right, Then};
-use crate::relay::{outflow, passed};
 use crate::relay::violation::Violation;
+use crate::relay::{outflow, passed};
 
 /// The longest content of a response that is small: any client whose connection takes something takes it at once.
 const SMALL: u64 = outflow::LEAST as u64;
@@ -114,7 +114,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// Nobody can tell what a client takes that shares its connection with others (HTTP/2): no more than some threads of the group wait for such clients.
     pub fn shares_waits_of(&mut self, group: &Group) {
         let waits = || Waits {
-            places: &group.record.uploads,
+            places: &group.relay.record.uploads,
             usual: group.processes.saturating_mul(group.threads) / 2,
             pressing: group.upload_limit(),
         };

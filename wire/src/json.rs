@@ -7,8 +7,8 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::limits;
+use crate::pieces;
 use crate::record::{LocalTime, LogRecord};
-use crate::text;
 
 /// What there is to know about a record besides itself. `None` is not known or does not apply.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,18 +81,18 @@ fn is_false(value: &bool) -> bool {
 
 /// The record as lines with their line ends: one, unless its message or its traceback is too long for that. What follows says that it continues it.
 pub fn lines(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> Vec<String> {
-    let mut messages = text::pieces(record.headline(), limits::JSON_MESSAGE, width);
+    let mut messages = pieces::pieces(record.headline(), limits::JSON_MESSAGE, width);
     if record.message.is_empty() {
         // All of it stands in the traceback.
         messages.truncate(1);
     }
-    let traceback = record.traceback.as_deref().map(|text| text::pieces(text, limits::JSON_TRACEBACK, width));
+    let traceback = record.traceback.as_deref().map(|text| pieces::pieces(text, limits::JSON_TRACEBACK, width));
     let mut tracebacks = traceback.unwrap_or_default().into_iter();
     let count = messages.len() + tracebacks.len().saturating_sub(1);
     let base = fields(at, record, context);
     let mut lines = Vec::with_capacity(count);
     for at in 0..count {
-        let mark = text::continued(at, count);
+        let mark = pieces::continued(at, count);
         let message = match messages.get(at) {
             Some(text) if mark.is_empty() => String::from_utf8_lossy(text),
             Some(text) => Cow::Owned(mark + &String::from_utf8_lossy(text)),
@@ -294,7 +294,7 @@ mod tests {
                     assert!(line.len() < limits::JSON_MESSAGE + limits::JSON_TRACEBACK + 400, "{}", line.len());
                     let found = parsed(line);
                     assert_eq!((&found["vhost"], found.get("truncated")), (&"host".into(), None));
-                    let (mark, text) = (text::continued(at, lines.len()), found["message"].as_str().unwrap());
+                    let (mark, text) = (pieces::continued(at, lines.len()), found["message"].as_str().unwrap());
                     said += text.strip_prefix(&*mark).unwrap_or_else(|| {
                         assert_eq!(text, mark.trim_end_matches([':', ' ']));
                         ""

@@ -193,8 +193,10 @@ impl Slot<'_> {
 /// Memory of slots, for tests.
 #[cfg(test)]
 pub(super) mod example {
-    use super::*;
-    use crate::table::group_key;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use crate::table::names::group_key;
+    use crate::table::slot::{Entry, Page, Slot, State};
 
     pub type Memory = (Entry, Page);
 
