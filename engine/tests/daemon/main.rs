@@ -343,3 +343,21 @@ def application(environ, start_response):
     }
     assert_eq!(process.log().matches("It ends here").count(), 3, "{}", process.log());
 }
+
+#[test]
+fn a_line_that_a_forked_child_has_not_finished_is_logged_when_it_ends() {
+    let script = r#"
+import os
+def application(environ, start_response):
+    pid = os.fork()
+    if pid == 0:
+        print("not finished", end="")
+        return []
+    os.waitpid(pid, 0)
+    start_response("200 OK", [])
+    return [b"parent"]
+"#;
+    let process = Process::start("fork-line", script, |_| {});
+    assert_eq!(process.connect().get("/").text(), "parent", "{}", process.log());
+    assert_eq!(process.log().matches("not finished").count(), 1, "{}", process.log());
+}
