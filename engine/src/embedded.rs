@@ -1,4 +1,5 @@
-//! Embedded mode: the engine lives in an Apache child, whose threads call it with their requests ([`wsgi_wire::embedded`]).
+//! Embedded mode: the engine lives in an Apache child, whose threads call it with their requests
+//! ([`wsgi_wire::embedded`]).
 
 use std::any::Any;
 use std::cell::OnceCell;
@@ -63,8 +64,9 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     Ok(())
 }
 
-/// The end of the Apache child: applications hear of it, sub-interpreters end. On the thread that Python began on. Whether Python can be finalised:
-/// sub-interpreters in which Apache's threads have been cannot be ended, their exit functions have run then.
+/// The end of the Apache child: applications hear of it, sub-interpreters end. On the thread that Python began on.
+/// Whether Python can be finalised: sub-interpreters in which Apache's threads have been cannot be ended, their exit
+/// functions have run then.
 pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
     let destroy = process.settings.destroy_interpreter;
@@ -146,7 +148,8 @@ struct Queued {
     descriptor: Option<OwnedFd>,
 }
 
-/// The request's transport with Apache: what is queued goes over when it may block, because Apache waits for slow clients.
+/// The request's transport with Apache: what is queued goes over when it may block, because Apache waits for slow
+/// clients.
 struct HostTransport {
     host: Host,
     queued: Vec<Queued>,

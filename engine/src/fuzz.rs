@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: everything of the engine that reads bytes of an Apache child, of the supervisor or of an application,
-//! without Python. Compiled for them and for the unit tests, which try the corpus.
+//! What the fuzz targets in `fuzz/` call: everything of the engine that reads bytes of an Apache child, of the
+//! supervisor or of an application, without Python. Compiled for them and for the unit tests, which try the corpus.
 
 #[cfg(fuzzing)]
 mod connection;

@@ -1,7 +1,8 @@
-//! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process, and serves the requests of an
-//! Apache child in embedded mode.
+//! The Python half of mod_wsgi: an extension module that turns the interpreter which imports it into a daemon process,
+//! and serves the requests of an Apache child in embedded mode.
 //!
-//! Its rooms, from top to bottom; each uses only rooms below it (`docs/architecture.md`, enforced by `tests/architecture`):
+//! Its rooms, from top to bottom; each uses only rooms below it (`docs/architecture.md`, enforced by
+//! `tests/architecture`):
 //! * `fuzz`: what is fuzzed of all this.
 //! * `entry`: the ways in. `embedded`: requests in an Apache child, by function calls.
 //! * `daemon`: the life of a daemon process. `workers`: its threads, to which requests come over the wire.

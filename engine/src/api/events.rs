@@ -1,4 +1,5 @@
-//! Events that applications subscribe to (`mod_wsgi.subscribe_events` and its like), and the data that goes with a request.
+//! Events that applications subscribe to (`mod_wsgi.subscribe_events` and its like), and the data that goes with a
+//! request.
 
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyList, PyListMethods, PyString};
 use pyo3::{Bound, Python};
@@ -17,8 +18,8 @@ pub(crate) fn wanted(py: Python<'_>, interpreter: &Interpreter) -> bool {
     !interpreter.callbacks.events.bind(py).is_empty()
 }
 
-/// Calls every callback with the event's name and its content as keywords. A dict that one returns is merged into the event for those after it,
-/// and for the caller. Exceptions are logged and stop nothing.
+/// Calls every callback with the event's name and its content as keywords. A dict that one returns is merged into the
+/// event for those after it, and for the caller. Exceptions are logged and stop nothing.
 pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, event: &Bound<'_, PyDict>) {
     let snapshot: Vec<_> = callbacks.bind(py).iter().collect();
     for callback in snapshot {
@@ -47,7 +48,8 @@ pub(crate) fn log(py: Python<'_>, level: Level, text: &str) {
     log_record(py, LogRecord::ours(level, record::speaker(), text), None);
 }
 
-/// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes from.
+/// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes
+/// from.
 pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<&Interpreter>) {
     match request::current() {
         Some(request) => request.record(py, record),

@@ -133,7 +133,8 @@ fn server_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> P
     crate::api::server_metrics::server_metrics(this.py(), Process::get())
 }
 
-/// What is made when it is first asked for: `LogHandler` costs an import of `logging`, `active_requests` a dict for each request from then on.
+/// What is made when it is first asked for: `LogHandler` costs an import of `logging`, `active_requests` a dict for
+/// each request from then on.
 fn late_attribute<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, name) = (this.py(), args.required("__getattr__", 0, 1, 1)?);
     let name: String = name.extract()?;
@@ -206,7 +207,7 @@ fn note<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bo
 
 /// `sys.stdin` and `sys.stdout` where they are forbidden: every use is an error.
 pub(crate) struct Restricted {
-    /// Which stream.
+    /// The name of the stream, as Python code spells it.
     pub(crate) name: &'static str,
 }
 
@@ -219,7 +220,8 @@ impl Class for Restricted {
     }
 }
 
-/// Makes the module `mod_wsgi` and puts it into `sys.modules`, in place of the package of that name, whose submodules stay importable.
+/// Makes the module `mod_wsgi` and puts it into `sys.modules`, in place of the package of that name, whose submodules
+/// stay importable.
 ///
 /// # Errors
 /// What CPython raises.

@@ -1,4 +1,5 @@
-//! Events of requests, for who subscribes to them: `request_started`, `response_started`, `request_exception`, `request_finished`.
+//! Events of requests, for who subscribes to them: `request_started`, `response_started`, `request_exception`,
+//! `request_finished`.
 
 use std::time::Duration;
 

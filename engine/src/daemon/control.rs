@@ -14,7 +14,7 @@ use wsgi_wire::settings::{Daemon, Preload};
 /// Why there is nothing to hear from the supervisor.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    /// It has gone.
+    /// The supervisor is gone.
     #[error("the supervisor has closed the control socket")]
     Closed,
     /// It does not speak our protocol.
@@ -31,7 +31,7 @@ pub(crate) enum Order {
     Drain(Drain),
     /// Serve on with the code that is loaded.
     Resume,
-    /// End.
+    /// The process has to end.
     Stop,
 }
 

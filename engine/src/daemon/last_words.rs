@@ -1,4 +1,5 @@
-//! What a daemon process notes before it ends otherwise than it should: where its threads are. The supervisor writes the record about the end.
+//! What a daemon process notes before it ends otherwise than it should: where its threads are. The supervisor writes
+//! the record about the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,8 @@ const GIL_WAIT: Duration = Duration::from_millis(200);
 /// How long a thread takes to write down the stacks.
 const WRITING: Duration = Duration::from_millis(20);
 
-/// The process is going to end for this reason, which is no part of an ordinary life: notes what it is doing and where its threads are. Called on a
-/// thread that is attached to nothing; takes up to [`GIL_WAIT`], and a moment more.
+/// The process is going to end for this reason, which is no part of an ordinary life: notes what it is doing and where
+/// its threads are. Called on a thread that is attached to nothing; takes up to [`GIL_WAIT`], and a moment more.
 pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
     if !process.recorder.ends_for(reason) {
         return;
@@ -52,7 +53,8 @@ pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
     }
 }
 
-/// The process is going to end itself by force. Notes where its threads are, unless it has noted before why it was to end.
+/// The process is going to end itself by force. Notes where its threads are, unless it has noted before why it was to
+/// end.
 pub(crate) fn ends_by_force(process: &Process) {
     if process.recorder.ends_by_force() {
         write_stacks_by_signal(process);

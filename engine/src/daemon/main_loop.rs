@@ -1,5 +1,5 @@
-//! The main loop of a daemon process. Handles messages of the supervisor, signals and what the monitor finds, and takes the process from stage to stage.
-//! Never takes a GIL, so that it always answers.
+//! The main loop of a daemon process. Handles messages of the supervisor, signals and what the monitor finds, and takes
+//! the process from stage to stage. Never takes a GIL, so that it always answers.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,7 +21,8 @@ use crate::process::lifecycle::{Stage, Wish};
 use crate::workers::outgoing::TRANSFERS;
 use crate::workers::poller::Poller;
 
-/// How long a process without a supervisor serves. Apache starts another one within a second or so; what takes its time is the application.
+/// How long a process without a supervisor serves. Apache starts another one within a second or so; what takes its time
+/// is the application.
 const ORPHANED: Duration = Duration::from_secs(60);
 
 /// How often it looks whether another process has taken its place.
@@ -139,14 +140,16 @@ impl MainLoop {
         if let Some(draining) = &self.draining {
             return draining.reason;
         }
-        // Its successor should not wait until this one has ended. That the supervisor is gone shows when its socket is looked at.
+        // Its successor should not wait until this one has ended. That the supervisor is gone shows when its socket is
+        // looked at.
         if let Some(control) = self.control.as_ref().filter(|_| reason != Reason::ShutdownSignal) {
             let _ = control.draining(reason);
         }
         reason
     }
 
-    /// Leaves a note where the process is, if it is to end for a reason that is worth a record: the supervisor reads it when it is told.
+    /// Leaves a note where the process is, if it is to end for a reason that is worth a record: the supervisor reads it
+    /// when it is told.
     fn note(&self, reason: Reason) {
         if reason.is_incident() {
             // That takes a moment, in which no request should come here.
@@ -168,8 +171,8 @@ impl MainLoop {
         }
     }
 
-    /// After the supervisor is lost, serves until a new one marks the page of this process as replaced, until Apache is gone, or until [`ORPHANED`] has
-    /// passed.
+    /// After the supervisor is lost, serves until a new one marks the page of this process as replaced, until Apache is
+    /// gone, or until [`ORPHANED`] has passed.
     fn look_for_supervisor(&mut self) {
         let Some(deadline) = self.orphaned.filter(|_| self.draining.is_none()) else { return };
         let apache = i32::try_from(self.process.settings.apache).ok().and_then(Pid::from_raw);
@@ -204,7 +207,8 @@ impl MainLoop {
         }
     }
 
-    /// Asks for a successor, and serves on: the supervisor's word follows when the successor is ready. A script asks for each of its versions.
+    /// Asks for a successor, and serves on: the supervisor's word follows when the successor is ready. A script asks
+    /// for each of its versions.
     fn retire(&mut self, reason: Reason) {
         if std::mem::replace(&mut self.retiring, true) && reason != Reason::ScriptReload {
             return;

@@ -1,7 +1,7 @@
 //! The life of a daemon process, from its settings to its end.
 //!
-//! Knows the supervisor, signals, limits and the stages of the process. Must not know how a request is served: of the workers it sees only what they are
-//! doing (`workers::activity`).
+//! Knows the supervisor, signals, limits and the stages of the process. Must not know how a request is served: of the
+//! workers it sees only what they are doing (`workers::activity`).
 
 pub(crate) mod background;
 pub(crate) mod control;

@@ -1,4 +1,5 @@
-//! What the main thread looks at when it is due: requests that are stuck, a lock that is not given back, a process that is idle or old.
+//! What the main thread looks at when it is due: requests that are stuck, a lock that is not given back, a process that
+//! is idle or old.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -20,8 +21,8 @@ use crate::workers::activity::{self, Activity, Busy};
 /// How long the monitor sleeps at most while there are requests.
 const TICK: Duration = Duration::from_secs(1);
 
-/// While there are requests, takes and gives back the GILs, so that the monitor can see whether that is possible. Runs on a thread of
-/// its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
+/// While there are requests, takes and gives back the GILs, so that the monitor can see whether that is possible. Runs
+/// on a thread of its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
 pub(crate) fn probe(process: &Process, every: Duration) {
     let watch = &process.watch;
     loop {
@@ -67,7 +68,8 @@ impl Monitor {
         Self::running().iter().any(|running| running.phase != Phase::GivenUp)
     }
 
-    /// Sleeps by `wait` until something happens or `until`; while there are requests, not for long. An idle process is not woken but by a request.
+    /// Sleeps by `wait` until something happens or `until`; while there are requests, not for long. An idle process is
+    /// not woken but by a request.
     pub(crate) fn sleep(&mut self, process: &Process, until: Option<Instant>, wait: impl FnOnce(Option<Duration>)) {
         let watch = &process.watch;
         let idle = watch.fall_asleep();
@@ -158,8 +160,8 @@ impl Monitor {
     }
 }
 
-/// Answers all requests in place of their workers, who will not come to it: as a process that has died would, but at once, and those that were not
-/// begun can go to another process.
+/// Answers all requests in place of their workers, who will not come to it: as a process that has died would, but at
+/// once, and those that were not begun can go to another process.
 fn answer_all() {
     for activity in activity::all() {
         if let Some(busy) = activity.busy().as_mut() {
@@ -172,7 +174,8 @@ fn answer_all() {
     }
 }
 
-/// Says what may be the cause where requests in sub-interpreters run and nobody gives back a lock; once for each script.
+/// Says what may be the cause where requests in sub-interpreters run and nobody gives back a lock; once for each
+/// script.
 fn advise() {
     let busy = activity::all().iter().filter_map(|activity| activity.busy().clone());
     let advice = busy.filter_map(|busy| advice::deadlock_advice(busy.place.interpreter, busy.place.route.script()));

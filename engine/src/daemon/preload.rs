@@ -15,8 +15,8 @@ use crate::interpreters::Interpreters;
 use crate::process::Process;
 use crate::process::thread;
 
-/// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. Failures are logged once and retried by the
-/// first request. Returns the digests of their reports.
+/// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. Failures are
+/// logged once and retried by the first request. Returns the digests of their reports.
 pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
     let settings = &process.settings;
     let exists = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).exists();

@@ -1,4 +1,5 @@
-//! The end of a process: applications hear of it, workers finish, sub-interpreters end, and a thread sees to it that it does not take too long.
+//! The end of a process: applications hear of it, workers finish, sub-interpreters end, and a thread sees to it that it
+//! does not take too long.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -31,7 +32,8 @@ pub(super) fn finish(process: &'static Process, poller: &Poller, workers: Vec<Jo
     process.settings.destroy_interpreter && end_interpreters(process)
 }
 
-/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a sub-interpreter (`attach`).
+/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a
+/// sub-interpreter (`attach`).
 pub(crate) fn publish_process_stopping(process: &'static Process, reason: &str) {
     thread::run("shutdown", process.settings.stack_size, || {
         for interpreter in Interpreters::get().all() {

@@ -1,8 +1,9 @@
-//! Attaching a thread to an interpreter. Each OS thread has at most one thread state for each interpreter, which lives as long as the thread,
-//! so that `threading.local` values survive from one request to the next.
+//! Attaching a thread to an interpreter. Each OS thread has at most one thread state for each interpreter, which lives
+//! as long as the thread, so that `threading.local` values survive from one request to the next.
 //!
-//! `PyGILState_*`, and with it pyo3 and most C extensions, use the state that is *bound* to the OS thread. From CPython 3.12 every activation
-//! binds; before, the first state made on a thread stays bound until it is deleted. There [`bind`] does what later versions do.
+//! `PyGILState_*`, and with it pyo3 and most C extensions, use the state that is *bound* to the OS thread. From CPython
+//! 3.12 every activation binds; before, the first state made on a thread stays bound until it is deleted. There
+//! [`bind`] does what later versions do.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -54,13 +55,13 @@ impl State {
         Self(state_for(interpreter))
     }
 
-    /// Where the thread is, while its interpreter is attached and it serves a request there. Unlike `sys._current_frames()` this leaves other
-    /// interpreters alone, whose threads may be running.
+    /// Where the thread is, while its interpreter is attached and it serves a request there. Unlike
+    /// `sys._current_frames()` this leaves other interpreters alone, whose threads may be running.
     pub(crate) fn frame<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         type GetFrame = unsafe extern "C" fn(*mut ffi::PyThreadState) -> *mut ffi::PyObject;
         let function = symbol(c"PyThreadState_GetFrame")?;
-        // SAFETY: CPython's documented signature; a new reference, or null without an exception. Workers keep their states until the process
-        // ends, and one that is in the attached interpreter does not run now.
+        // SAFETY: CPython's documented signature; a new reference, or null without an exception. Workers keep their
+        // states until the process ends, and one that is in the attached interpreter does not run now.
         unsafe {
             let get = std::mem::transmute::<*mut c_void, GetFrame>(function);
             Bound::from_owned_ptr_or_opt(py, get(self.0))
@@ -74,8 +75,8 @@ thread_local! {
     static STATES: RefCell<Vec<(Handle, *mut ffi::PyThreadState)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `body` attached to the interpreter, on a thread that is attached to none. Never to be called on the thread that Python began on: its
-/// state of the main interpreter stays bound for ever.
+/// Runs `body` attached to the interpreter, on a thread that is attached to none. Never to be called on the thread that
+/// Python began on: its state of the main interpreter stays bound for ever.
 pub(crate) fn with<R>(interpreter: Handle, body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
     let state = state_for(interpreter);
     if version() < (3, 12) {

@@ -1,7 +1,7 @@
 //! Python types written in Rust: one heap type for each interpreter, made from a [`Definition`].
 //!
-//! Methods are plain functions. CPython is given a function of ours that is compiled for each of them and finds the method by its type alone:
-//! the type of a function item has one value and no size.
+//! Methods are plain functions. CPython is given a function of ours that is compiled for each of them and finds the
+//! method by its type alone: the type of a function item has one value and no size.
 
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use super::owned::Owned;
 
 /// What an instance holds. It must not contain anything that needs the interpreter to be dropped but [`Owned`].
 pub(crate) trait Class: Sized + Send + Sync + 'static {
-    /// Module and name.
+    /// The name of the class, with its module.
     const NAME: &'static CStr;
     /// The class's `__doc__`.
     const DOC: &'static CStr;
@@ -48,7 +48,8 @@ const fn label<T: Class>() -> &'static str {
 /// Conjures up the function that a type of size zero stands for.
 fn function<F: Copy>() -> F {
     const { assert!(size_of::<F>() == 0, "methods are functions, not closures with a state") };
-    // SAFETY: a value of this type was given to `Definition`, so the type is inhabited, and without size there is nothing to initialise.
+    // SAFETY: a value of this type was given to `Definition`, so the type is inhabited, and without size there is
+    // nothing to initialise.
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
 
@@ -98,7 +99,8 @@ impl<T: Class> Definition<T> {
         self
     }
 
-    /// A method that applications are handed as a function, without its object: errors name it alone, where CPython would name the class too.
+    /// A method that applications are handed as a function, without its object: errors name it alone, where CPython
+    /// would name the class too.
     pub(crate) fn function<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
     where
         F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
@@ -174,8 +176,8 @@ impl<T: Class> Definition<T> {
         self.slot(ffi::Py_tp_iternext, next::<T, F> as *mut c_void)
     }
 
-    /// Takes part in garbage collection, as whoever holds an object of the application must: cycles may go through it. `visit` names what an
-    /// instance holds, without running any Python code; `clear` lets go of it.
+    /// Takes part in garbage collection, as whoever holds an object of the application must: cycles may go through it.
+    /// `visit` names what an instance holds, without running any Python code; `clear` lets go of it.
     pub(crate) fn collected<V, C>(&mut self, _visit: V, _clear: C) -> &mut Self
     where
         V: Fn(&T, &mut dyn FnMut(&Owned)) + Copy + 'static,
@@ -189,7 +191,8 @@ impl<T: Class> Definition<T> {
         where
             V: Fn(&T, &mut dyn FnMut(&Owned)) + Copy + 'static,
         {
-            // SAFETY: CPython passes an instance of this class, whose heap type it holds; the collector lets nothing else run meanwhile.
+            // SAFETY: CPython passes an instance of this class, whose heap type it holds; the collector lets nothing
+            // else run meanwhile.
             let (value, mut status) =
                 unsafe { (&(*object.cast::<Instance<T>>()).value, visit(ffi::Py_TYPE(object).cast(), argument)) };
             function::<V>()(value, &mut |held| {
@@ -290,8 +293,9 @@ impl<T: Class> Definition<T> {
     fn finish(mut self, py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
         unsafe extern "C" fn dealloc<T: Class>(object: *mut ffi::PyObject) {
             guard::silent(label::<T>(), |_py| {
-                // SAFETY: the last reference is gone; the value was written when the object was made and is dropped once, here. The type is
-                // kept alive by the instance, as heap types are, and given back after the memory.
+                // SAFETY: the last reference is gone; the value was written when the object was made and is dropped
+                // once, here. The type is kept alive by the instance, as heap types are, and given back after the
+                // memory.
                 unsafe {
                     let class = ffi::Py_TYPE(object);
                     if ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HAVE_GC != 0 {
@@ -322,7 +326,8 @@ impl<T: Class> Definition<T> {
             flags: self.flags as c_uint,
             slots: self.slots.as_mut_ptr(),
         };
-        // SAFETY: the spec is complete and ends with the zero slot; a new reference to a type, or null and an exception.
+        // SAFETY: the spec is complete and ends with the zero slot; a new reference to a type, or null and an
+        // exception.
         unsafe {
             Ok(Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&mut spec))?.cast_into_unchecked::<PyType>())
         }

@@ -10,7 +10,8 @@ use super::class::{Class, Definition};
 use super::instance::{allocate, this};
 use super::owned::Owned;
 
-/// The heap types of one interpreter, each found by the Rust type that its instances hold. They are few: the first ones are found fastest.
+/// The heap types of one interpreter, each found by the Rust type that its instances hold. They are few: the first ones
+/// are found fastest.
 #[derive(Default)]
 pub(crate) struct Classes(Vec<(TypeId, Owned<PyType>)>);
 
@@ -37,7 +38,7 @@ impl Classes {
         class.ok_or_else(|| PySystemError::new_err(format!("{} is not set up", T::NAME.to_string_lossy())))
     }
 
-    /// A new instance.
+    /// Makes an instance that holds this value.
     ///
     /// # Errors
     /// `MemoryError`; as [`Classes::class`].

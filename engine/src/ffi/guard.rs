@@ -1,4 +1,5 @@
-//! The way in for every function that CPython calls: a panic becomes a `SystemError` and one log record, never an unwind into C.
+//! The way in for every function that CPython calls: a panic becomes a `SystemError` and one log record, never an
+//! unwind into C.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,7 +14,8 @@ use pyo3::{PyErr, PyResult, Python, ffi};
 use super::attach;
 
 thread_local! {
-    /// Where the last panic of this thread happened; the panic hook leaves it here for the guard that catches the panic.
+    /// Where the last panic of this thread happened; the panic hook leaves it here for the guard that catches the
+    /// panic.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -46,7 +48,8 @@ pub(crate) fn describe(payload: &(dyn Any + Send)) -> String {
 
 /// Runs `body`; a panic is logged as "panic in `name`" and gives `None`.
 ///
-/// `AssertUnwindSafe` holds because the request in whose course it happened is abandoned, and shared state sits behind locks.
+/// `AssertUnwindSafe` holds because the request in whose course it happened is abandoned, and shared state sits behind
+/// locks.
 pub(crate) fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => Some(result),

@@ -11,7 +11,8 @@ use wsgi_wire::frame::Kind;
 /// The Apache side of one request.
 pub(crate) struct Host(*const seam::Host);
 
-// SAFETY: Apache's thread waits inside `serve` for as long as this exists, and the request's own lock lets one thread at a time use it.
+// SAFETY: Apache's thread waits inside `serve` for as long as this exists, and the request's own lock lets one thread
+// at a time use it.
 unsafe impl Send for Host {}
 
 impl Host {

@@ -17,11 +17,13 @@ pub(crate) const OWN_GIL_SINCE: (u32, u32) = (3, 12);
 pub(crate) enum Gil {
     /// The main interpreter's, and its allocator: the legacy configuration, which every extension module accepts.
     Shared,
-    /// Its own: CPython's isolated configuration, without daemon threads, `os.fork` and `os.exec`, and with a check of extension modules.
+    /// Its own: CPython's isolated configuration, without daemon threads, `os.fork` and `os.exec`, and with a check of
+    /// extension modules.
     Own,
 }
 
-/// A sub-interpreter. Its first thread state is part of it, is used by no thread while it serves, and is there for its end.
+/// A sub-interpreter. Its first thread state is part of it, is used by no thread while it serves, and is there for its
+/// end.
 pub(crate) struct SubInterpreter {
     /// How to attach to it.
     pub(crate) handle: Handle,
@@ -34,8 +36,8 @@ unsafe impl Send for SubInterpreter {}
 /// Makes a sub-interpreter. Called on a thread that is attached to nothing. `None` if CPython could not.
 pub(crate) fn create(main: Handle, gil: Gil) -> Option<SubInterpreter> {
     attach::with(main, |py| {
-        // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens. From CPython 3.12 a swap
-        // gives up the lock of the one interpreter and takes that of the other.
+        // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens. From
+        // CPython 3.12 a swap gives up the lock of the one interpreter and takes that of the other.
         unsafe {
             let outer = ffi::PyThreadState_Get();
             let first = match gil {
@@ -44,8 +46,9 @@ pub(crate) fn create(main: Handle, gil: Gil) -> Option<SubInterpreter> {
             };
             let made = (!first.is_null()).then(|| SubInterpreter { handle: Handle::of(first), first });
             if made.is_some() {
-                // Before CPython 3.13 `threading.main_thread()` lives as long as the state that first imports the module: this one, and no worker's.
-                // Where it cannot be imported, preparing the interpreter fails, and says why.
+                // Before CPython 3.13 `threading.main_thread()` lives as long as the state that first imports the
+                // module: this one, and no worker's. Where it cannot be imported, preparing the interpreter fails, and
+                // says why.
                 catch("a new interpreter", || attach::here(py, || drop(py.import("threading"))));
             }
             ffi::PyThreadState_Swap(outer);
@@ -54,7 +57,8 @@ pub(crate) fn create(main: Handle, gil: Gil) -> Option<SubInterpreter> {
     })
 }
 
-/// `PyInterpreterConfig` of `cpython/pylifecycle.h`, the same from 3.12 on. It is no part of the stable ABI, so it is written down here.
+/// `PyInterpreterConfig` of `cpython/pylifecycle.h`, the same from 3.12 on. It is no part of the stable ABI, so it is
+/// written down here.
 #[repr(C)]
 struct Configuration {
     use_main_obmalloc: c_int,
@@ -85,7 +89,8 @@ type NewInterpreterFromConfig =
 unsafe fn new_isolated() -> *mut ffi::PyThreadState {
     let mut first = std::ptr::null_mut();
     if let Some(symbol) = symbol(c"Py_NewInterpreterFromConfig") {
-        // SAFETY: CPython declares the function so since 3.12, where it first appears; what it says on failure besides is not needed.
+        // SAFETY: CPython declares the function so since 3.12, where it first appears; what it says on failure besides
+        // is not needed.
         unsafe {
             let create = std::mem::transmute::<*mut c_void, NewInterpreterFromConfig>(symbol);
             create(&mut first, &ISOLATED);
@@ -104,7 +109,8 @@ unsafe fn is_last(state: *mut ffi::PyThreadState) -> bool {
     let (Some(head), Some(next)) = (symbol(c"PyInterpreterState_ThreadHead"), symbol(c"PyThreadState_Next")) else {
         return false;
     };
-    // SAFETY: CPython's documented signatures ("Advanced Debugger Support"); attached, so the list of states does not change.
+    // SAFETY: CPython's documented signatures ("Advanced Debugger Support"); attached, so the list of states does not
+    // change.
     unsafe {
         let head = std::mem::transmute::<*mut c_void, Head>(head);
         let next = std::mem::transmute::<*mut c_void, Next>(next);
@@ -112,10 +118,12 @@ unsafe fn is_last(state: *mut ffi::PyThreadState) -> bool {
     }
 }
 
-/// Ends a sub-interpreter: `wait` runs in it until no thread should be left there; then CPython frees it. An interpreter that some thread still has
-/// a state of is left as it is after `abandon`, because CPython would abort the process. Whether it is gone.
+/// Ends a sub-interpreter: `wait` runs in it until no thread should be left there; then CPython frees it. An
+/// interpreter that some thread still has a state of is left as it is after `abandon`, because CPython would abort the
+/// process. Whether it is gone.
 ///
-/// Called on a thread that is attached to nothing, when no request runs any more and the workers have given back their states.
+/// Called on a thread that is attached to nothing, when no request runs any more and the workers have given back their
+/// states.
 pub(crate) fn end(
     main: Handle,
     interpreter: SubInterpreter,
@@ -123,8 +131,8 @@ pub(crate) fn end(
     abandon: impl FnOnce(Python<'_>),
 ) -> bool {
     attach::with(main, |py| {
-        // SAFETY: attached to the main interpreter; the first state is used by this thread alone, and the outer one is current again at the end
-        // (the order that CPython's own embedding tests use).
+        // SAFETY: attached to the main interpreter; the first state is used by this thread alone, and the outer one is
+        // current again at the end (the order that CPython's own embedding tests use).
         unsafe {
             let outer = ffi::PyThreadState_Get();
             ffi::PyThreadState_Swap(interpreter.first);

@@ -1,11 +1,12 @@
 //! The only place, with `entry`, that touches CPython's C API and raw memory. Everything else is safe code.
 //!
-//! Knows how to call C soundly, and which promise each call needs. Must not know what it is called for: where something above has to be called back, a
-//! function is handed in.
+//! Knows how to call C soundly, and which promise each call needs. Must not know what it is called for: where something
+//! above has to be called back, a function is handed in.
 //!
 //! * [`attach`]: which GIL a thread holds; the only maker of `Python` tokens besides [`guard`].
 //! * [`guard`]: the way in for every function that CPython calls.
-//! * [`class`]: Python types written in Rust, [`arguments`] and [`instance`] of their methods, the [`classes`] of one interpreter.
+//! * [`class`]: Python types written in Rust, [`arguments`] and [`instance`] of their methods, the [`classes`] of one
+//!   interpreter.
 //! * [`owned`]: references that outlive an attach.
 //! * [`object`], [`interpreter`], [`runtime`]: calls of the C API that pyo3 has no safe form of.
 //! * [`host`]: the Apache child of embedded mode.

@@ -78,7 +78,8 @@ pub(crate) fn base_exception<'py>(
     name: &std::ffi::CStr,
     doc: &std::ffi::CStr,
 ) -> PyResult<Bound<'py, PyType>> {
-    // SAFETY: a new reference to a class, or null and an exception; `PyExc_BaseException` is shared by all interpreters and immortal.
+    // SAFETY: a new reference to a class, or null and an exception; `PyExc_BaseException` is shared by all interpreters
+    // and immortal.
     unsafe {
         let class =
             ffi::PyErr_NewExceptionWithDoc(name.as_ptr(), doc.as_ptr(), ffi::PyExc_BaseException, std::ptr::null_mut());
@@ -99,7 +100,8 @@ pub(crate) fn thread_ident() -> u64 {
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
-/// Whether an object is exactly a list or exactly a tuple, whose items can be looked at without running Python code; then its items.
+/// Whether an object is exactly a list or exactly a tuple, whose items can be looked at without running Python code;
+/// then its items.
 pub(crate) fn items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
     use pyo3::types::{PyList, PyListMethods, PyTuple, PyTupleMethods};
     if let Ok(list) = object.cast_exact::<PyList>() {

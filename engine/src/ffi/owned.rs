@@ -6,15 +6,15 @@ use pyo3::{Bound, Py, PyAny, Python, ffi};
 
 use super::attach;
 
-/// A reference that knows its interpreter. It can be used only while that interpreter is attached; dropped elsewhere it is leaked, because
-/// no other interpreter may free the object.
+/// A reference that knows its interpreter. It can be used only while that interpreter is attached; dropped elsewhere it
+/// is leaked, because no other interpreter may free the object.
 pub(crate) struct Owned<T = PyAny> {
     object: ManuallyDrop<Py<T>>,
     interpreter: i64,
 }
 
 impl<T> Owned<T> {
-    /// Keeps the object.
+    /// Keeps a reference to the object.
     pub(crate) fn new(object: Bound<'_, T>) -> Self {
         let interpreter = attach::current_id().unwrap_or(-1);
         Self { object: ManuallyDrop::new(object.unbind()), interpreter }
@@ -23,7 +23,8 @@ impl<T> Owned<T> {
     /// The object, while its interpreter is attached.
     ///
     /// # Panics
-    /// If another one is: the token cannot say of which interpreter it is, and this is all that keeps the objects of two of them apart.
+    /// If another one is: the token cannot say of which interpreter it is, and this is all that keeps the objects of
+    /// two of them apart.
     pub(crate) fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, T> {
         assert!(attach::current_id() == Some(self.interpreter), "an object of another interpreter");
         self.object.bind(py)
@@ -49,7 +50,8 @@ impl<T> Owned<T> {
 impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         if attach::current_id() == Some(self.interpreter) {
-            // SAFETY: dropped once, here; pyo3 counts this thread as attached wherever an `Owned` can be dropped (see `guard` and `attach`).
+            // SAFETY: dropped once, here; pyo3 counts this thread as attached wherever an `Owned` can be dropped (see
+            // `guard` and `attach`).
             unsafe { ManuallyDrop::drop(&mut self.object) };
         }
     }

@@ -35,8 +35,9 @@ pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'stati
     // Where machine pages are larger, some of the group's other processes are mapped, too.
     let page = page_size().max(PAGE);
     let (start, inside) = (place / page * page, place % page);
-    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, as a sealed memory file, stays so.
-    // It is made of atomics, for which every bit pattern is valid, and a page's start is aligned for them.
+    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, as a sealed
+    // memory file, stays so. It is made of atomics, for which every bit pattern is valid, and a page's start is aligned
+    // for them.
     unsafe {
         let map = mmap(
             std::ptr::null_mut(),
@@ -57,7 +58,8 @@ pub(super) fn page_size() -> usize {
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
 }
 
-/// Makes `title` the process's command line, as `ps` and `/proc/PID/cmdline` show it. Cut to the room that the original one takes.
+/// Makes `title` the process's command line, as `ps` and `/proc/PID/cmdline` show it. Cut to the room that the original
+/// one takes.
 pub(crate) fn set_title(title: &[u8]) {
     let Some((start, end)) = argument_area() else { return };
     let (room, title) = (end - start, title.split(|b| *b == 0).next().unwrap_or_default());
@@ -65,8 +67,9 @@ pub(crate) fn set_title(title: &[u8]) {
         return;
     }
     let length = title.len().min(room - 1);
-    // SAFETY: the kernel says that this area holds the arguments. They stay mapped and writable for the life of the process; Python copied them
-    // before it ran any code. Inside of the area everything is overwritten, so it ends in at least one NUL.
+    // SAFETY: the kernel says that this area holds the arguments. They stay mapped and writable for the life of the
+    // process; Python copied them before it ran any code. Inside of the area everything is overwritten, so it ends in
+    // at least one NUL.
     unsafe {
         let area = std::slice::from_raw_parts_mut(start as *mut u8, room);
         area.fill(0);
@@ -101,7 +104,8 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
-/// Sends the numbers of these signals as bytes into a pipe, instead of what they would do. The descriptor stays open for ever.
+/// Sends the numbers of these signals as bytes into a pipe, instead of what they would do. The descriptor stays open
+/// for ever.
 pub(crate) fn catch_signals(signals: &[i32], pipe: Unshared) {
     OWNER.store(std::process::id() as i32, Ordering::Relaxed);
     SIGNALS.store(pipe.as_raw_fd(), Ordering::Relaxed);
@@ -117,7 +121,8 @@ pub(crate) fn catch_signals(signals: &[i32], pipe: Unshared) {
     }
 }
 
-/// Lets signals through. The supervisor starts a daemon with all of them blocked, so that none ends it before it can react to them.
+/// Lets signals through. The supervisor starts a daemon with all of them blocked, so that none ends it before it can
+/// react to them.
 pub(crate) fn unblock_signals() {
     // SAFETY: a zeroed set is valid to be initialised; only this thread's mask changes, which later threads inherit.
     unsafe {
@@ -127,8 +132,8 @@ pub(crate) fn unblock_signals() {
     }
 }
 
-/// Nobody reads standard output and error any more: what is written there from now on goes nowhere, instead of being an error, or SIGPIPE for programs
-/// that the application starts.
+/// Nobody reads standard output and error any more: what is written there from now on goes nowhere, instead of being an
+/// error, or SIGPIPE for programs that the application starts.
 pub(crate) fn close_output() {
     let Ok(null) = std::fs::File::options().write(true).open("/dev/null") else { return };
     // Both numbers are open, and stay so.
@@ -142,7 +147,8 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Bytes (with the kernel's own overhead) that a socket has sent and its peer has not read; `None` if the system cannot tell.
+/// Bytes (with the kernel's own overhead) that a socket has sent and its peer has not read; `None` if the system cannot
+/// tell.
 pub(crate) fn unread(socket: RawFd) -> Option<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: the pointer is valid for the call.

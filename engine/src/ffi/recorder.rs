@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 use wsgi_unix::fork;
 use wsgi_wire::recorder::{Entry, Header, entries, report_offset, size};
 
-/// Maps the header and the entries for the rest of the process's life. The file must stay open as long. Processes that are forked off get memory
-/// of their own in place of it, and standard error in place of the file.
+/// Maps the header and the entries for the rest of the process's life. The file must stay open as long. Processes that
+/// are forked off get memory of their own in place of it, and standard error in place of the file.
 ///
 /// # Errors
 /// If the file is not one of a process with so many workers, or cannot be mapped.
@@ -17,8 +17,9 @@ pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static He
     }
     let length = report_offset(threads);
     fork::standard_error_instead(&file.as_fd());
-    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, sealed, stays so. Header and entries are
-    // made of atomics, for which every bit pattern is valid; they follow each other from the aligned start of the mapping.
+    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, sealed,
+    // stays so. Header and entries are made of atomics, for which every bit pattern is valid; they follow each other
+    // from the aligned start of the mapping.
     unsafe {
         let base = mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?;
         fork::withhold(base, length);
@@ -32,7 +33,8 @@ pub(crate) fn thread() -> u32 {
     rustix::thread::gettid().as_raw_pid() as u32
 }
 
-/// Sends a signal to a thread of this process; nothing happens if it has ended. To the calling one, it is handled when this returns.
+/// Sends a signal to a thread of this process; nothing happens if it has ended. To the calling one, it is handled when
+/// this returns.
 pub(crate) fn signal_thread(thread: u32, signal: i32) {
     // SAFETY: takes numbers only; the kernel checks that they belong together.
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread as libc::pid_t, signal) };

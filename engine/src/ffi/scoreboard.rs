@@ -45,7 +45,8 @@ impl Scoreboard {
         }
         // SAFETY: a new mapping at a place of the kernel's choice, of a memory file whose length is sealed.
         let map = unsafe { mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)? };
-        // SAFETY: it is never unmapped and begins at a page. A board is atomics, for which all bytes are valid, and which are only read here.
+        // SAFETY: it is never unmapped and begins at a page. A board is atomics, for which all bytes are valid, and
+        // which are only read here.
         let board = unsafe { &*map.cast::<Board>() };
         // SAFETY: the size is not less.
         let content = unsafe { map.byte_add(CONTENT) };
@@ -66,7 +67,8 @@ impl Scoreboard {
             Self::Forbidden => None,
             Self::Function(function) => {
                 let mut view = View::of(&[]);
-                // SAFETY: callable until the process ends, says the seam; the view is valid until this thread calls again.
+                // SAFETY: callable until the process ends, says the seam; the view is valid until this thread calls
+                // again.
                 let encoded = unsafe {
                     function(&raw mut view);
                     std::slice::from_raw_parts(view.start, view.length)

@@ -17,7 +17,8 @@ use crate::workers::connection::{Broken, Connection};
 /// The secret of the process that is spoken to.
 const SECRET: u64 = 0x0102_0304_0506_0708;
 
-/// What an Apache child sends, or somebody who has found the socket: input that does not begin with a `Hello` is put behind a right one.
+/// What an Apache child sends, or somebody who has found the socket: input that does not begin with a `Hello` is put
+/// behind a right one.
 pub fn connection(data: &[u8]) {
     let mut stream = Vec::new();
     if data.get(4) != Some(&(Kind::Hello as u8)) {

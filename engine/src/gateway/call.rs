@@ -1,4 +1,5 @@
-//! The call of the application for one request: its environ, the call, the iteration over what it returns, and what becomes of exceptions.
+//! The call of the application for one request: its environ, the call, the iteration over what it returns, and what
+//! becomes of exceptions.
 
 use std::sync::Arc;
 
@@ -38,15 +39,15 @@ pub(crate) enum Outcome {
     Answered(End),
     /// Apache shows its page for this status.
     Failed(u16),
-    /// Not executed.
+    /// The request was not executed, and may go to another process.
     Rejected(Reject),
 }
 
 /// Why the application's answer ended before its time.
 enum Stop {
-    /// By an exception.
+    /// The application, or what it returned, raised an exception.
     Raised(PyErr),
-    /// Nobody waits for it any more.
+    /// The client is gone.
     Gone,
 }
 

@@ -1,4 +1,5 @@
-//! `wsgi.errors`, `sys.stdout` and `sys.stderr`: text streams around a [`Log`], which cuts what it gets into lines for the error log.
+//! `wsgi.errors`, `sys.stdout` and `sys.stderr`: text streams around a [`Log`], which cuts what it gets into lines for
+//! the error log.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ use crate::log::order;
 use crate::log::outside;
 use crate::request::{self, Request};
 
-/// Where text goes.
+/// Where text that is written to a stream goes.
 enum Target {
     /// To the request that this `wsgi.errors` belongs to.
     Request(Arc<Request>),
@@ -86,7 +87,8 @@ fn over(method: &str) -> pyo3::PyErr {
 }
 
 thread_local! {
-    /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the last one.
+    /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the
+    /// last one.
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -238,7 +240,8 @@ pub(crate) fn standard<'py>(
     wrap(py, &log)
 }
 
-/// A `wsgi.errors`: the one that this thread's last request left behind, since making one takes longer than many requests.
+/// A `wsgi.errors`: the one that this thread's last request left behind, since making one takes longer than many
+/// requests.
 ///
 /// # Errors
 /// What CPython raises.
@@ -266,7 +269,8 @@ fn take_errors(interpreter: &Interpreter) -> Option<Errors> {
     })
 }
 
-/// The request's `wsgi.errors` is no longer used by the engine: kept for the next one, unless the application has kept it.
+/// The request's `wsgi.errors` is no longer used by the engine: kept for the next one, unless the application has kept
+/// it.
 pub(crate) fn retire(py: Python<'_>, interpreter: &Interpreter) {
     let Some(errors) = take_errors(interpreter) else { return };
     errors.aim(py, Target::Nobody);

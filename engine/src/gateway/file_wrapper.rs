@@ -1,4 +1,5 @@
-//! `wsgi.file_wrapper`: an iterator over blocks of a file, and the way to find out whether a file can be handed to Apache whole.
+//! `wsgi.file_wrapper`: an iterator over blocks of a file, and the way to find out whether a file can be handed to
+//! Apache whole.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
@@ -147,8 +148,9 @@ pub(crate) struct Regular {
     pub(crate) available: u64,
 }
 
-/// The regular file below a wrapper, if Apache can send it and nobody will see a difference. Anything missing means that it has to be read: objects
-/// that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files, and files whose size is not known before they are read.
+/// The regular file below a wrapper, if Apache can send it and nobody will see a difference. Anything missing means
+/// that it has to be read: objects that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files,
+/// and files whose size is not known before they are read.
 pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Option<Regular> {
     let py = wrapper.py();
     let class = interpreter.classes.class::<FileWrapper>(py).ok()?;
@@ -157,7 +159,8 @@ pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Op
     let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;
     let own = object::duplicate(number)?;
     let stat = rustix::fs::fstat(&own).ok()?;
-    // A file that takes no place on a disk is made up while it is read, as those in /proc and /sys are: they say 0 or 4096, whatever they have.
+    // A file that takes no place on a disk is made up while it is read, as those in /proc and /sys are: they say 0 or
+    // 4096, whatever they have.
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile || stat.st_blocks == 0 {
         return None;
     }

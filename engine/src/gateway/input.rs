@@ -78,7 +78,8 @@ fn called(method: &str) -> String {
 fn read<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let size = size(&this, args, "read")?;
     if size == Some(0) && this.request.with(this.py(), |live| live.body.is_untouched()) == Some(true) {
-        // Nothing is read, but a client that waits for `100 Continue` may begin to send. If it is gone, the read below says so.
+        // Nothing is read, but a client that waits for `100 Continue` may begin to send. If it is gone, the read below
+        // says so.
         let _ = this.request.blocking(this.py(), |live| live.pull(0));
     }
     let data = this.take(this.py(), &called("read"), |body| body.read(size))?;

@@ -1,7 +1,7 @@
 //! One request from its decoded frame to the end of its response, as PEP 3333 wants it.
 //!
-//! Knows WSGI: the environ, `start_response`, the streams, the iteration over a response. Must not know where a request comes from and where its response
-//! goes (a [`Transport`]), nor which thread runs it (a [`Runner`]).
+//! Knows WSGI: the environ, `start_response`, the streams, the iteration over a response. Must not know where a request
+//! comes from and where its response goes (a [`Transport`]), nor which thread runs it (a [`Runner`]).
 
 pub(crate) mod call;
 pub(crate) mod environ;
@@ -30,8 +30,8 @@ use crate::request::route::Route;
 use crate::request::transport::Transport;
 use crate::request::{self, Request};
 
-/// Executes a request and answers it. Gives the transport back, with the reason if the request was not executed: that is for the caller to tell.
-/// `None` if there is nobody left to tell anything.
+/// Executes a request and answers it. Gives the transport back, with the reason if the request was not executed: that
+/// is for the caller to tell. `None` if there is nobody left to tell anything.
 pub(crate) fn execute(
     py: Python<'_>,
     interpreter: &'static Interpreter,
@@ -63,8 +63,8 @@ pub(crate) fn execute(
     Some((rejected, conclude(py, &current, outcome)?))
 }
 
-/// The calling thread serves a request. However that ends, it does so no longer afterwards; by a panic, the request is over at once, because whoever
-/// it came from, in embedded mode, will be gone.
+/// The calling thread serves a request. However that ends, it does so no longer afterwards; by a panic, the request is
+/// over at once, because whoever it came from, in embedded mode, will be gone.
 struct Serving<'a, 'py> {
     py: Python<'py>,
     request: &'a Request,
@@ -114,7 +114,8 @@ impl<'v> RequestLine<'v> {
     }
 }
 
-/// Queues the end of the answer and sends everything, unless that is for whoever gets the transport back ([`Transport::leave`]).
+/// Queues the end of the answer and sends everything, unless that is for whoever gets the transport back
+/// ([`Transport::leave`]).
 fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Transport>> {
     let step = |live: &mut request::Live| {
         live.end_log();

@@ -10,7 +10,8 @@ pub(crate) trait Runner {
     fn number(&self) -> u32;
     /// A request begins here.
     fn begins(&self, _task: &Task<'_>) {}
-    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from being idle.
+    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from
+    /// being idle.
     fn loaded(&self, ignore_activity: bool);
     /// Adds to an environ what there is in this place only.
     ///

@@ -18,7 +18,7 @@ use crate::request::{self, Request};
 
 /// One request's `start_response`, `write` and `wsgi.early_hints`.
 pub(crate) struct Adapter {
-    /// Which.
+    /// The request whose response it begins.
     pub(crate) request: Arc<Request>,
 }
 

@@ -1,5 +1,6 @@
-//! `mod_wsgi.active_requests`: the data of the requests that run in an interpreter, by Apache's log ids. Hardly any application asks for it, so the dict
-//! is made when one does; until then the requests are only listed, without an object of Python for each.
+//! `mod_wsgi.active_requests`: the data of the requests that run in an interpreter, by Apache's log ids. Hardly any
+//! application asks for it, so the dict is made when one does; until then the requests are only listed, without an
+//! object of Python for each.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

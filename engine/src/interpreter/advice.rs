@@ -1,4 +1,5 @@
-//! Failures that come from running an extension module in a sub-interpreter, and the line for the log that says what helps.
+//! Failures that come from running an extension module in a sub-interpreter, and the line for the log that says what
+//! helps.
 
 use crate::interpreter::Interpreter;
 use crate::process::Process;
@@ -28,7 +29,8 @@ const OF_SUB_INTERPRETERS: &[&str] = &[
     "pybind11::internals",
     // PyTorch
     "already has a docstring",
-    // psycopg2: one table of adapters for all interpreters, with the classes of the one that came last; whoever meets another's gets these.
+    // psycopg2: one table of adapters for all interpreters, with the classes of the one that came last; whoever meets
+    // another's gets these.
     "descriptor '__init__' requires a",
     "can't adapt type 'Decimal'",
     "can't adapt type 'Json'",
@@ -67,7 +69,8 @@ fn sentence(advice: Advice, label: &str, group: &str, script: &str) -> String {
     }
 }
 
-/// What the log should say besides this traceback of a script: once for each script, and only if it is known what helps.
+/// What the log should say besides this traceback of a script: once for each script, and only if it is known what
+/// helps.
 pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<String> {
     if interpreter.group.is_empty() {
         return None;

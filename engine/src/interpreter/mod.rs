@@ -1,6 +1,7 @@
 //! One interpreter and what of ours is in it: types, names, callbacks, scripts.
 //!
-//! Knows its options and how it is called in records. Must not know other interpreters, the modules and types that it is given, or requests.
+//! Knows its options and how it is called in records. Must not know other interpreters, the modules and types that it
+//! is given, or requests.
 
 pub(crate) mod active;
 pub(crate) mod advice;
@@ -58,7 +59,8 @@ pub(crate) struct Interpreter {
 }
 
 impl Interpreter {
-    /// The attached interpreter, which has these types and this prelude, for an application group. It lives as long as the process.
+    /// The attached interpreter, which has these types and this prelude, for an application group. It lives as long as
+    /// the process.
     ///
     /// # Errors
     /// What CPython raises.

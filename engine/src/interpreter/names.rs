@@ -1,4 +1,5 @@
-//! Interned strings of one interpreter: the environ keys that travel as numbers, and every name that the engine looks up for each request.
+//! Interned strings of one interpreter: the environ keys that travel as numbers, and every name that the engine looks
+//! up for each request.
 
 use pyo3::types::PyString;
 use pyo3::{Bound, Python};

@@ -1,4 +1,5 @@
-//! All interpreters of the process: the main one, and one sub-interpreter for each further application group. Makes them, sets them up and ends them.
+//! All interpreters of the process: the main one, and one sub-interpreter for each further application group. Makes
+//! them, sets them up and ends them.
 //!
 //! Knows everything of ours that is in an interpreter. Must not know threads, connections, or the supervisor.
 
@@ -57,7 +58,8 @@ pub(crate) struct Interpreters {
     own_gils: AtomicBool,
     /// Whether the log has been told that there may be no more of them.
     full: AtomicBool,
-    /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can end.
+    /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can
+    /// end.
     ending: RwLock<bool>,
 }
 
@@ -77,8 +79,8 @@ impl Interpreters {
         &INTERPRETERS
     }
 
-    /// The interpreter that the requests of a route run in; made if there is none for its application group yet. Called on a thread that is attached to
-    /// nothing.
+    /// The interpreter that the requests of a route run in; made if there is none for its application group yet. Called
+    /// on a thread that is attached to nothing.
     ///
     /// # Errors
     /// [`NoInterpreter`]; the log says why.
@@ -185,8 +187,8 @@ impl Interpreters {
         }
     }
 
-    /// Runs `body` in an interpreter, on a thread that serves no requests and is attached to nothing; leaves no thread state behind. `None` once
-    /// the interpreters end.
+    /// Runs `body` in an interpreter, on a thread that serves no requests and is attached to nothing; leaves no thread
+    /// state behind. `None` once the interpreters end.
     pub(crate) fn visit<R>(
         &self,
         interpreter: &'static Interpreter,
@@ -201,7 +203,8 @@ impl Interpreters {
         Some(result)
     }
 
-    /// Ends all sub-interpreters, on a thread that is attached to nothing, when no request runs any more. Whether none is left.
+    /// Ends all sub-interpreters, on a thread that is attached to nothing, when no request runs any more. Whether none
+    /// is left.
     pub(crate) fn end(&self) -> bool {
         *self.ending.write().unwrap_or_else(PoisonError::into_inner) = true;
         let Some(main) = self.main() else { return true };

@@ -29,7 +29,8 @@ fn prelude(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     Ok(module)
 }
 
-/// Prepares the attached interpreter for an application group. `main`: the main interpreter, unless it is the one, which has to be the first.
+/// Prepares the attached interpreter for an application group. `main`: the main interpreter, unless it is the one,
+/// which has to be the first.
 ///
 /// # Errors
 /// What CPython raises; then the interpreter cannot be used.
@@ -40,12 +41,14 @@ pub(crate) fn set_up(
     main: Option<&'static Interpreter>,
 ) -> PyResult<&'static Interpreter> {
     if group.is_empty() {
-        // pyo3 makes this class in whichever interpreter needs it first, and compares with it everywhere: it must live as long as the process.
-        // When pyo3 meets one it writes raw text to descriptor 2 and panics. Nothing here raises it, and an application that has found the class
-        // gets a TypeError: None, which all interpreters share, cannot be called.
+        // pyo3 makes this class in whichever interpreter needs it first, and compares with it everywhere: it must live
+        // as long as the process. When pyo3 meets one it writes raw text to descriptor 2 and panics. Nothing here
+        // raises it, and an application that has found the class gets a TypeError: None, which all interpreters share,
+        // cannot be called.
         PanicException::type_object(py).setattr("__new__", py.None())?;
     }
-    // Whichever thread imports it first is its main thread, which CPython waits for at the end: in the main interpreter that is this one.
+    // Whichever thread imports it first is its main thread, which CPython waits for at the end: in the main interpreter
+    // that is this one.
     py.import("threading")?;
     let mut classes = Classes::default();
     // What each request needs comes first.

@@ -1,5 +1,5 @@
-//! Keeps the error log in order. Apache children write the records of requests, this process writes its own: before it does, it waits a moment for what
-//! a request has sent earlier.
+//! Keeps the error log in order. Apache children write the records of requests, this process writes its own: before it
+//! does, it waits a moment for what a request has sent earlier.
 
 use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! Text that threads write to `sys.stdout` and `sys.stderr` while they serve no request: it becomes records of the process, line by line.
+//! Text that threads write to `sys.stdout` and `sys.stderr` while they serve no request: it becomes records of the
+//! process, line by line.
 
 use std::cell::RefCell;
 

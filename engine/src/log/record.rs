@@ -1,4 +1,5 @@
-//! Records. Those of a request travel to the Apache child that waits for it; others to the supervisor, or, in embedded mode, straight to Apache.
+//! Records. Those of a request travel to the Apache child that waits for it; others to the supervisor, or, in embedded
+//! mode, straight to Apache.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
@@ -45,7 +46,8 @@ impl From<OwnedFd> for Socket {
 }
 
 impl Socket {
-    /// Whether it is still there under its number. Processes that an application forks may close all that is open, and open something else.
+    /// Whether it is still there under its number. Processes that an application forks may close all that is open, and
+    /// open something else.
     fn is_there(&self) -> bool {
         fork::is_ours() || self.identity.is_some() && identity(&self.socket) == self.identity
     }
@@ -82,8 +84,9 @@ pub(crate) fn panicked(text: &str) {
     process(Level::Crit, text);
 }
 
-/// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known. `request`: the one that it is about.
-/// Waits while the process has said more than it may; who has the GIL calls [`write_attached`].
+/// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known.
+/// `request`: the one that it is about. Waits while the process has said more than it may; who has the GIL calls
+/// [`write_attached`].
 pub(crate) fn write(record: LogRecord, application_group: Option<&[u8]>, request: Option<RequestName>) {
     for message in messages(record, application_group, request) {
         deliver(&message, true);
@@ -118,7 +121,8 @@ fn messages(record: LogRecord, application_group: Option<&[u8]>, request: Option
     said.into_pieces().iter().map(Wire::to_bytes).collect()
 }
 
-/// Writes a line to standard error, without std's lock, which a thread that does not exist here may have held when this process was forked off.
+/// Writes a line to standard error, without std's lock, which a thread that does not exist here may have held when this
+/// process was forked off.
 fn plainly(text: &[u8]) {
     // What cannot be written there cannot be told anywhere.
     let _ = rustix::io::write(std::io::stderr(), &[text, b"\n"].concat());

@@ -3,8 +3,9 @@
 use pyo3::types::{PyAnyMethods, PyTypeMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 
-/// The whole traceback of an exception, frames included, without a line end behind it. Never fails: what cannot be printed is named by its class.
-/// (pyo3 could print the frames then, but with strings that all interpreters would share.)
+/// The whole traceback of an exception, frames included, without a line end behind it. Never fails: what cannot be
+/// printed is named by its class. (pyo3 could print the frames then, but with strings that all interpreters would
+/// share.)
 pub(crate) fn describe(py: Python<'_>, error: &PyErr) -> String {
     let text = formatted(py, error).unwrap_or_else(|_| {
         let class = error.get_type(py).name().map_or_else(|_| "exception".to_owned(), |name| name.to_string());

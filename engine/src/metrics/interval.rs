@@ -8,7 +8,7 @@ use crate::metrics::sample::Finished;
 /// Sums of one interval.
 #[derive(Debug)]
 pub(crate) struct Interval {
-    /// When it began.
+    /// When the interval began.
     pub(crate) start: Instant,
     /// The same, in seconds since the epoch.
     pub(crate) start_time: f64,
@@ -16,7 +16,7 @@ pub(crate) struct Interval {
     pub(crate) cpu: (Duration, Duration),
     /// Requests by class of status: 1xx to 5xx.
     pub(crate) classes: [u64; 5],
-    /// Requests.
+    /// How many requests ended in it.
     pub(crate) count: u64,
     /// Bytes read and the calls for it, bytes written and the calls for it.
     pub(crate) moved: [u64; 4],
@@ -35,13 +35,13 @@ pub(crate) const PHASES: [&str; 8] =
 /// What one worker did in an interval.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Work {
-    /// Requests.
+    /// How many requests it finished.
     pub(crate) completed: u64,
     /// How long they took, as far as that lies in the interval.
     pub(crate) busy: Duration,
-    /// Their CPU time.
+    /// The CPU time that they took.
     pub(crate) cpu: Duration,
-    /// The longest.
+    /// How long the longest of them took.
     pub(crate) longest: Duration,
 }
 

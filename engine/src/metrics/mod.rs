@@ -1,4 +1,5 @@
-//! What requests and the process have cost: for the `request_finished` event and the metrics functions of the module `mod_wsgi`.
+//! What requests and the process have cost: for the `request_finished` event and the metrics functions of the module
+//! `mod_wsgi`.
 //!
 //! Knows numbers only. Must not know requests, nor the dicts that applications get, which `api` makes.
 
@@ -32,7 +33,7 @@ struct Worker {
 /// A worker's sums.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Total {
-    /// Requests.
+    /// How many requests it has finished.
     pub(crate) requests: u64,
     /// How long they took.
     pub(crate) busy: Duration,

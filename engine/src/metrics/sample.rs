@@ -21,7 +21,7 @@ pub(crate) struct Finished {
     pub(crate) application: Duration,
     /// What the client got.
     pub(crate) status: u16,
-    /// What it moved.
+    /// What the request moved.
     pub(crate) counts: Counts,
     /// CPU time of the thread in user mode.
     pub(crate) cpu_user: Duration,

@@ -1,6 +1,7 @@
-//! Processes that an application forks (`os.fork`, `multiprocessing`, `pty.fork`, C's `fork`). They have nothing of the process that serves
-//! requests ([`wsgi_unix::fork`]) but its memory, in which a call of the application is in progress. One that comes back from that call instead of
-//! ending by itself ends here: it would answer a request that is answered already, and then the requests of others.
+//! Processes that an application forks (`os.fork`, `multiprocessing`, `pty.fork`, C's `fork`). They have nothing of the
+//! process that serves requests ([`wsgi_unix::fork`]) but its memory, in which a call of the application is in
+//! progress. One that comes back from that call instead of ending by itself ends here: it would answer a request that
+//! is answered already, and then the requests of others.
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::types::PyAnyMethods;
@@ -14,7 +15,8 @@ use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 
-/// Code of an application has returned to the engine, or raised. Does not return in a process that the application forked.
+/// Code of an application has returned to the engine, or raised. Does not return in a process that the application
+/// forked.
 pub(crate) fn came_back(py: Python<'_>, error: Option<&PyErr>) {
     if !fork::is_ours() {
         end(py, error);
@@ -56,7 +58,8 @@ fn is_service() -> bool {
     process.settings.threads == 0 && !process.is_embedded()
 }
 
-/// The exit code that `sys.exit()` was called with; as the interpreter has it, what is no number is written to the log and means 1.
+/// The exit code that `sys.exit()` was called with; as the interpreter has it, what is no number is written to the log
+/// and means 1.
 fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
     let code = error.value(py).getattr("code").ok().filter(|code| !code.is_none());
     let Some(code) = code else { return 0 };

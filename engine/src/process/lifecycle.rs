@@ -13,11 +13,11 @@ use wsgi_wire::settings::Preload;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Stage {
-    /// Serves.
+    /// The process serves.
     Serving = 0,
-    /// Finishes what it has.
+    /// It finishes the requests that it has.
     Draining = 1,
-    /// Ends, whatever still runs.
+    /// It ends, whatever still runs.
     Stopping = 2,
 }
 
@@ -26,9 +26,9 @@ pub(crate) enum Stage {
 pub(crate) enum Wish {
     /// To find a successor, and to serve until there is one.
     Retire,
-    /// To drain now.
+    /// To finish the requests that there are, and to end.
     Drain,
-    /// To stop.
+    /// To end, whatever still runs.
     Stop,
 }
 
@@ -74,7 +74,7 @@ impl Lifecycle {
         self.ask(Wish::Drain, reason);
     }
 
-    /// Asks to stop.
+    /// Asks the main thread to end the process.
     pub(crate) fn stop(&self, reason: Reason) {
         self.ask(Wish::Stop, reason);
     }

@@ -8,7 +8,8 @@ use wsgi_wire::settings::Daemon;
 /// The limits of one process; `None` is no limit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProcessLimits {
-    /// `request-timeout`; with `request-timeout-scaling` more of it the more threads there are: then one that is stuck matters less.
+    /// `request-timeout`; with `request-timeout-scaling` more of it the more threads there are: then one that is stuck
+    /// matters less.
     pub(crate) request: Option<Duration>,
     /// `interrupt-timeout`
     pub(crate) interrupt: Option<Duration>,
@@ -55,11 +56,11 @@ impl ProcessLimits {
 /// A request that a worker has in hand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Running {
-    /// The worker's place.
+    /// The number of its worker, counted from 0.
     pub(crate) worker: usize,
-    /// Since when.
+    /// When the request started.
     pub(crate) since: Instant,
-    /// How far it is.
+    /// Its phase.
     pub(crate) phase: Phase,
 }
 
@@ -68,7 +69,7 @@ pub(crate) struct Running {
 pub(crate) enum Phase {
     /// Its worker waits for the GIL.
     Waiting,
-    /// It is executed.
+    /// The application executes it.
     Executing,
     /// `RequestTimeout` was raised in it.
     Interrupted(Instant),
@@ -100,13 +101,14 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Action {
     /// Raise `RequestTimeout` in this worker, for the request that it took at this moment.
     Interrupt(usize, Instant),
-    /// Answer the request that this worker took at this moment in its place, log where it is, then let the process drain.
+    /// Answer the request that this worker took at this moment in its place, log where it is, then let the process
+    /// drain.
     GiveUp(usize, Instant),
     /// Find a successor for the process.
     Retire(Reason),
     /// Let the process drain.
     Drain(Reason),
-    /// End the process.
+    /// End the process at once.
     Stop(Reason),
 }
 
@@ -157,7 +159,8 @@ impl Due {
     }
 }
 
-/// Whether a process of this user may connect. Where the system does not tell the user, the secret that follows decides alone.
+/// Whether a process of this user may connect. Where the system does not tell the user, the secret that follows decides
+/// alone.
 pub(crate) fn may_connect(user: Option<u32>, users: &[u32]) -> bool {
     user.is_none_or(|user| users.contains(&user))
 }

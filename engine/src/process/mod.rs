@@ -1,4 +1,5 @@
-//! What the whole process shares: its settings, its page of the process table, its stage of life, and what it notes about itself.
+//! What the whole process shares: its settings, its page of the process table, its stage of life, and what it notes
+//! about itself.
 //!
 //! Knows which process this is. Must not know interpreters, requests or connections, so everything above may ask it.
 
@@ -26,27 +27,27 @@ use crate::process::recorder::Recorder;
 use crate::process::reload::{Hold, SuccessorRequest};
 use crate::process::watch::Watch;
 
-/// The one daemon process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
+/// The one process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
 pub(crate) struct Process {
-    /// What the supervisor said.
+    /// The settings that the supervisor has sent.
     pub(crate) settings: Daemon,
-    /// Where Apache children and the supervisor see how it is.
+    /// The page of shared memory where Apache children and the supervisor see how the process is.
     pub(crate) page: &'static Page,
     /// Apache's scoreboard.
     pub(crate) scoreboard: Scoreboard,
-    /// Where it is in its life.
+    /// The stage of its life, and what other threads ask the main thread for.
     pub(crate) lifecycle: Lifecycle,
-    /// Whether it waits for a successor with the new code of a script.
+    /// Whether requests are held until a successor has the new code of a script.
     pub(crate) hold: Hold,
-    /// What the monitor has to know of its requests.
+    /// What workers leave for the monitor.
     pub(crate) watch: Watch,
-    /// What it has done.
+    /// What its requests have cost.
     pub(crate) metrics: Metrics,
     /// The scripts that the log has had advice for.
     pub(crate) advised: Advised,
-    /// What it notes about itself.
+    /// The flight recorder.
     pub(crate) recorder: Recorder,
-    /// When it began.
+    /// When the process began.
     pub(crate) started: SystemTime,
 }
 
@@ -58,8 +59,8 @@ impl Process {
         PROCESS.get_or_init(|| process)
     }
 
-    /// A request has come for a version of a script that this process has not loaded: requests a successor, once for each version. Returns whether
-    /// the request may be served by the code that is loaded.
+    /// A request has come for a version of a script that this process has not loaded: requests a successor, once for
+    /// each version. Returns whether the request may be served by the code that is loaded.
     pub(crate) fn may_serve(&self, asked: &SuccessorRequest, version: i64) -> bool {
         if asked.is_new(version) {
             if !self.settings.rolling_reload {
@@ -91,7 +92,7 @@ impl Process {
         }
     }
 
-    /// The process.
+    /// The process that this code runs in.
     ///
     /// # Panics
     /// If it has not begun, which nothing but [`crate::daemon`] could bring about.

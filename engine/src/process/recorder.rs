@@ -1,5 +1,5 @@
-//! What the process notes about itself for the record of its end: what it is doing, always, and where its threads are when it ends otherwise than
-//! it should. The supervisor writes the record ([`wsgi_wire::recorder`]).
+//! What the process notes about itself for the record of its end: what it is doing, always, and where its threads are
+//! when it ends otherwise than it should. The supervisor writes the record ([`wsgi_wire::recorder`]).
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -33,7 +33,8 @@ impl Recorder {
         Ok(Self(Some(Tape { file, header, entries })))
     }
 
-    /// Makes Python write its stacks into the report: on signals that end the process, and on ours. In the main interpreter.
+    /// Makes Python write its stacks into the report: on signals that end the process, and on ours. In the main
+    /// interpreter.
     ///
     /// # Errors
     /// If Python has no `faulthandler`.
@@ -84,7 +85,8 @@ impl Recorder {
         self.0.as_ref()?.entries.first()
     }
 
-    /// A function that writes the stacks of the attached interpreter's threads into the report; nothing without a report.
+    /// A function that writes the stacks of the attached interpreter's threads into the report; nothing without a
+    /// report.
     ///
     /// # Errors
     /// If Python has no `faulthandler`.
@@ -94,8 +96,8 @@ impl Recorder {
         py.import("functools")?.call_method1("partial", (dump, tape.file.as_raw_fd())).map(Some)
     }
 
-    /// The process is going to end for this reason: writes what it is doing into the report. Returns whether there is a report, and no reason was noted
-    /// before, so that stacks are worth being written.
+    /// The process is going to end for this reason: writes what it is doing into the report. Returns whether there is a
+    /// report, and no reason was noted before, so that stacks are worth being written.
     pub(crate) fn ends_for(&self, reason: Reason) -> bool {
         let Some(tape) = self.0.as_ref().filter(|tape| tape.header.ends_for(reason)) else { return false };
         // A report that is full has enough in it.

@@ -1,4 +1,5 @@
-//! Script reloading: how requests for a changed script are treated until a successor process has loaded the new version.
+//! Script reloading: how requests for a changed script are treated until a successor process has loaded the new
+//! version.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 

@@ -12,7 +12,8 @@ pub(crate) fn builder(name: &str, stack_size: u64) -> Builder {
     Builder::new().name(format!("wsgi-{name}")).stack_size(size)
 }
 
-/// Runs `body` on a thread of its own and waits for it. `None` if there can be no thread, or it panicked, which the log tells.
+/// Runs `body` on a thread of its own and waits for it. `None` if there can be no thread, or it panicked, which the log
+/// tells.
 pub(crate) fn run<R: Send>(name: &str, stack_size: u64, body: impl FnOnce() -> Option<R> + Send) -> Option<R> {
     std::thread::scope(|scope| {
         let thread = builder(name, stack_size).spawn_scoped(scope, || guard::catch(name, body));

@@ -48,10 +48,12 @@ impl Watch {
         }
     }
 
-    /// A worker has a request in hand, as long as the result lives. Wakes the main thread if it sleeps until there is one.
+    /// A worker has a request in hand, as long as the result lives. Wakes the main thread if it sleeps until there is
+    /// one.
     pub(crate) fn enter(&self, lifecycle: &Lifecycle) -> Present<'_> {
         self.present.fetch_add(1, Ordering::SeqCst);
-        // Either this sees that the monitor sleeps, or the monitor sees that somebody is present: both orders are sequentially consistent.
+        // Either this sees that the monitor sleeps, or the monitor sees that somebody is present: both orders are
+        // sequentially consistent.
         if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
             lifecycle.wake();
         }

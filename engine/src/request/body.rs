@@ -1,12 +1,13 @@
-//! The request body as `wsgi.input` reads it: what has arrived and is not read yet, and when more must be asked for. Pure.
+//! The request body as `wsgi.input` reads it: what has arrived and is not read yet, and when more must be asked for.
+//! Pure.
 
 use wsgi_wire::limits;
 
 /// The least that is asked for at a time, so that reading line by line does not ask for every line.
 const READ_AHEAD: usize = 64 << 10;
 
-/// The most room that is made beforehand, because the client has announced so much: it need not send it. What is longer moves to a larger place as it
-/// arrives.
+/// The most room that is made beforehand, because the client has announced so much: it need not send it. What is longer
+/// moves to a larger place as it arrives.
 const ROOM: u64 = 16 << 20;
 
 /// What has arrived of a body.
@@ -60,7 +61,8 @@ impl Body {
         Ok(self.take(wanted.min(self.available())))
     }
 
-    /// Takes a line with its line feed, at most `limit` bytes of it, or what is left at the end. `Err` says how much to ask for first.
+    /// Takes a line with its line feed, at most `limit` bytes of it, or what is left at the end. `Err` says how much to
+    /// ask for first.
     pub(crate) fn read_line(&mut self, limit: Option<usize>) -> Result<Vec<u8>, u32> {
         let limit = limit.unwrap_or(usize::MAX);
         let unread = &self.buffer[self.at..];
@@ -89,7 +91,8 @@ impl Body {
         missing.clamp(READ_AHEAD, limits::PULL as usize) as u32
     }
 
-    /// Where what arrives next is put: behind this. There is room for all that the last read needs, as far as that has been announced.
+    /// Where what arrives next is put: behind this. There is room for all that the last read needs, as far as that has
+    /// been announced.
     pub(crate) fn place(&mut self) -> &mut Vec<u8> {
         self.buffer.drain(..self.at);
         self.searched = self.searched.saturating_sub(self.at);

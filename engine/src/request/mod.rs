@@ -1,7 +1,9 @@
-//! One request in progress, as the Python objects that belong to it share it: `start_response`, `write`, `wsgi.input`, `wsgi.errors`, and the
-//! proxies behind `sys.stdout` and `sys.stderr`. When the request is over, what is left of it refuses everything.
+//! One request in progress, as the Python objects that belong to it share it: `start_response`, `write`, `wsgi.input`,
+//! `wsgi.errors`, and the proxies behind `sys.stdout` and `sys.stderr`. When the request is over, what is left of it
+//! refuses everything.
 //!
-//! Knows bytes and the rules of HTTP for them. Must not know the objects of WSGI above it, nor sockets: a [`Transport`] carries what is sent and read.
+//! Knows bytes and the rules of HTTP for them. Must not know the objects of WSGI above it, nor sockets: a [`Transport`]
+//! carries what is sent and read.
 
 pub(crate) mod body;
 pub(crate) mod output;
@@ -35,9 +37,9 @@ use wsgi_wire::lines::{Lines, Text};
 
 /// What is known of a request for its whole life.
 pub(crate) struct Request {
-    /// Where it runs.
+    /// The interpreter that it runs in.
     pub(crate) interpreter: &'static Interpreter,
-    /// What it shares with others.
+    /// The route, which it shares with other requests.
     pub(crate) route: Arc<Route>,
     /// The path that was asked for, for messages: `SCRIPT_NAME` and `PATH_INFO`.
     pub(crate) path: Vec<u8>,
@@ -52,18 +54,18 @@ pub(crate) struct Request {
 
 /// What can change while it runs. Never run Python code while it is locked: that code may print.
 pub(crate) struct Live {
-    /// Who waits for the answer.
+    /// Carries the response to the client and brings the body.
     pub(crate) transport: Box<dyn Transport>,
-    /// How far the answer is.
+    /// How far the response has come.
     pub(crate) response: Response,
-    /// What has been read.
+    /// The body, as far as it has arrived.
     pub(crate) body: Body,
-    /// What is being written to the log.
+    /// Text that was written to the log and does not make a whole line yet.
     lines: Lines,
-    /// By which stream.
+    /// The stream that the buffered text was written to.
     stream: Stream,
     log_level: Level,
-    /// For events and metrics.
+    /// What the request has moved so far, for events and metrics.
     pub(crate) counts: Counts,
 }
 
@@ -98,8 +100,8 @@ impl Request {
         })
     }
 
-    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the GIL if another thread
-    /// is at it.
+    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the GIL if
+    /// another thread is at it.
     pub(crate) fn with<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R) -> Option<R> {
         if !fork::is_ours() {
             // Whoever had the lock when this process was forked off will never give it back here.
@@ -115,7 +117,8 @@ impl Request {
         result
     }
 
-    /// Writes records that nobody is there for, with what is known of the request: its client has gone, the application speaks on.
+    /// Writes records that nobody is there for, with what is known of the request: its client has gone, the application
+    /// speaks on.
     #[cold]
     fn tell_elsewhere(&self, py: Python<'_>, records: Vec<LogRecord>) {
         for record in records {
@@ -151,8 +154,8 @@ impl Request {
 
     /// The dict that goes with it.
     pub(crate) fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
-        // Locked only for a moment, with the GIL held, so that nobody ever waits; and never while an object is made, which may
-        // collect garbage and run a `__del__` that asks for this very dict.
+        // Locked only for a moment, with the GIL held, so that nobody ever waits; and never while an object is made,
+        // which may collect garbage and run a `__del__` that asks for this very dict.
         let lock = || self.data.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(data) = &*lock() {
             return data.get(py);
@@ -217,7 +220,8 @@ impl Live {
         }
     }
 
-    /// Text that was written to a stream: what is complete of it becomes records. What several streams write becomes one line.
+    /// Text that was written to a stream: what is complete of it becomes records. What several streams write becomes
+    /// one line.
     pub(crate) fn write_log(&mut self, stream: Stream, text: &[u8]) {
         if stream != self.stream {
             self.finalize_log();

@@ -1,4 +1,5 @@
-//! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the GIL held.
+//! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the GIL
+//! held.
 
 use std::os::fd::OwnedFd;
 
@@ -37,7 +38,8 @@ pub(crate) enum Late {
     Over,
 }
 
-/// Sends one piece of content, and the head before it if that has not left yet. `whole` is the length of the whole body if it is known.
+/// Sends one piece of content, and the head before it if that has not left yet. `whole` is the length of the whole body
+/// if it is known.
 ///
 /// # Errors
 /// If nothing could be sent.
@@ -107,8 +109,8 @@ pub(crate) fn send_file(
     finish(py, request, flushed.ok_or(Failed::Over)??)
 }
 
-/// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent. What is beyond [`limits::HINTS`] is left out: it is a
-/// hint only, and no reason to fail a request.
+/// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent. What is beyond
+/// [`limits::HINTS`] is left out: it is a hint only, and no reason to fail a request.
 ///
 /// # Errors
 /// If the head has left, or the request is over.

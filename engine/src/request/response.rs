@@ -1,4 +1,5 @@
-//! How far the response to one request has come: when its head is committed, which length it has, what of its content is sent. Pure.
+//! How far the response to one request has come: when its head is committed, which length it has, what of its content
+//! is sent. Pure.
 
 use wsgi_wire::header;
 use wsgi_wire::header::HintsLeft;
@@ -25,11 +26,11 @@ pub(crate) struct Response {
 /// What becomes of early hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hints {
-    /// They are sent.
+    /// The hints are sent.
     Sent,
     /// They are too many or too long: they and all later ones are left out, which this call is the first to say.
     FirstLeftOut,
-    /// As others before.
+    /// They are left out, as others before.
     LeftOut,
 }
 
@@ -61,8 +62,8 @@ impl Response {
         self.committed
     }
 
-    /// Settles the head and gives it out for sending. `content` is the length of the whole body where that is known; it is declared unless the
-    /// application did so itself.
+    /// Settles the head and gives it out for sending. `content` is the length of the whole body where that is known; it
+    /// is declared unless the application did so itself.
     ///
     /// # Errors
     /// If there is no head, or its Content-Length is no length.

@@ -1,5 +1,5 @@
-//! The head of a response, status line and headers: what `start_response` may be given (PEP 3333, stricter where a response could be split:
-//! [`wsgi_wire::header`]). Pure: bytes in, decisions out.
+//! The head of a response, status line and headers: what `start_response` may be given (PEP 3333, stricter where a
+//! response could be split: [`wsgi_wire::header`]). Pure: bytes in, decisions out.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use wsgi_wire::{header, limits};
 /// Status line and headers, each part valid by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Head {
-    /// 200 to 999.
+    /// The status code, 200 to 999.
     pub(crate) status: u16,
     /// The reason phrase.
     pub(crate) reason: Vec<u8>,
@@ -27,13 +27,13 @@ const REST: usize = 64;
 /// Why `start_response` refuses its arguments, or the head cannot be sent. All are `ValueError`s in Python.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Invalid {
-    /// Not three digits in front.
+    /// The status line does not begin with three digits.
     #[error("status code must be a 3 digit integer: {0}")]
     StatusCode(Repr),
     /// A number that cannot be the status of a response: interim ones are Apache's.
     #[error("status code must be a final one, 200 to 999: {0}")]
     NotFinal(Repr),
-    /// Something else follows the digits.
+    /// Something other than a space follows the digits.
     #[error("no space following status code: {0}")]
     NoSpace(Repr),
     /// A line end or the like in the reason phrase.
@@ -57,7 +57,7 @@ pub(crate) enum Invalid {
     /// Another control character in a header's value.
     #[error("control character in header value: {0}")]
     ValueControl(Repr),
-    /// No number.
+    /// A Content-Length that is not a number.
     #[error("invalid Content-Length header value: '{0}'")]
     ContentLength(String),
     /// More than [`limits::RESPONSE_HEADERS`] or [`limits::RESPONSE_HEAD`].

@@ -1,5 +1,5 @@
-//! Routes: what does not vary between the requests to one application through one virtual host. Equal routes of all connections are one, with
-//! one environ template.
+//! Routes: what does not vary between the requests to one application through one virtual host. Equal routes of all
+//! connections are one, with one environ template.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,11 +16,12 @@ use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::interpreter::scripts::Script;
 
-/// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever new ones.
+/// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever
+/// new ones.
 const SHARED: usize = 4096;
 
-/// What the environs of a route begin as: entries that do not vary, and empty ones under the keys that requests add, so that a copy has room for them
-/// all. A dict that has to grow while it is filled costs as much as filling it.
+/// What the environs of a route begin as: entries that do not vary, and empty ones under the keys that requests add, so
+/// that a copy has room for them all. A dict that has to grow while it is filled costs as much as filling it.
 pub(crate) struct Template {
     /// The dict to copy.
     pub(crate) environ: Owned<PyDict>,
@@ -28,7 +29,7 @@ pub(crate) struct Template {
     pub(crate) optional: Ids,
 }
 
-/// One route.
+/// What the requests of one application through one virtual host have in common.
 pub(crate) struct Route {
     payload: Vec<u8>,
     script: Vec<u8>,
@@ -67,7 +68,7 @@ impl Route {
         self.loaded.get_or_init(|| interpreter.scripts.get(&self.script))
     }
 
-    /// The script file.
+    /// The path of the script file.
     pub(crate) fn script(&self) -> &[u8] {
         &self.script
     }
@@ -117,7 +118,8 @@ thread_local! {
     static LAST: RefCell<Option<Arc<Route>>> = const { RefCell::new(None) };
 }
 
-/// The route of this `Route` frame's payload, for a thread whose requests name theirs in full: mostly it is that of the request before.
+/// The route of this `Route` frame's payload, for a thread whose requests name theirs in full: mostly it is that of the
+/// request before.
 ///
 /// # Errors
 /// As [`shared`].

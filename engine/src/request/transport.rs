@@ -1,4 +1,5 @@
-//! The seam: what answering a request needs from whoever brought it. [`crate::connection`] is the one over the wire; tests answer into memory.
+//! The seam: what answering a request needs from whoever brought it. [`crate::connection`] is the one over the wire;
+//! tests answer into memory.
 
 use std::any::Any;
 use std::os::fd::OwnedFd;
@@ -34,13 +35,14 @@ fn reason(error: BodyError) -> &'static str {
     }
 }
 
-/// One request being answered. Everything is queued until [`Transport::flush`], so that a small response leaves in one piece.
+/// One request being answered. Everything is queued until [`Transport::flush`], so that a small response leaves in one
+/// piece.
 pub(crate) trait Transport: Send {
     /// The headers of a `103 Early Hints`; any number of times, before the head.
     fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]);
     /// Status line and headers; once, before any content.
     fn head(&mut self, head: &Head);
-    /// Content.
+    /// Queues content of the response.
     fn data(&mut self, content: &[u8]);
     /// Content that leaves at once, with all that is queued: it need not be copied. Blocks.
     ///
@@ -60,14 +62,15 @@ pub(crate) trait Transport: Send {
     /// Instead of a head: Apache shows its own page.
     fn fail(&mut self, status: u16);
 
-    /// Sends what is queued: all of it if `wait` allows to block, else as much as goes at once. Whether everything is out.
+    /// Sends what is queued: all of it if `wait` allows to block, else as much as goes at once. Whether everything is
+    /// out.
     ///
     /// # Errors
     /// [`Gone`], and from then on always.
     fn flush(&mut self, wait: bool) -> Result<bool, Gone>;
 
-    /// Sends what is queued when nothing follows it any more, as far as that goes at once. Whether everything is out, or will be sent by whoever gets
-    /// the transport back, without the GIL.
+    /// Sends what is queued when nothing follows it any more, as far as that goes at once. Whether everything is out,
+    /// or will be sent by whoever gets the transport back, without the GIL.
     ///
     /// # Errors
     /// As [`Transport::flush`].
@@ -75,8 +78,8 @@ pub(crate) trait Transport: Send {
         self.flush(false)
     }
 
-    /// Puts the next piece of the request body, at most `most` bytes, behind what is in `into`; blocks. Whether it was not the end. With 0 nothing is
-    /// waited for: a client that waits for `100 Continue` gets it.
+    /// Puts the next piece of the request body, at most `most` bytes, behind what is in `into`; blocks. Whether it was
+    /// not the end. With 0 nothing is waited for: a client that waits for `100 Continue` gets it.
     ///
     /// # Errors
     /// If the body breaks off.

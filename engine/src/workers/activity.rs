@@ -37,11 +37,11 @@ impl<P> Default for Activity<P> {
 pub(crate) struct Busy<P = Place> {
     /// When the worker took it: no other request of this worker has the same moment.
     pub(crate) since: Instant,
-    /// How far it is.
+    /// Its phase.
     pub(crate) phase: Phase,
     /// The right to answer it. It is the connection's, and so that of the next request as well.
     pub(crate) right: Arc<ResponseRight>,
-    /// Where it is executed.
+    /// The thread and the interpreter that execute it.
     pub(crate) place: P,
 }
 
@@ -64,8 +64,9 @@ impl<P> Activity<P> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how far the request that was taken at `since` is now, and does what that means for it: while this is locked, because the right to
-    /// answer is that of the connection's next request soon after. False, and nothing is done, if the worker has another request by now, or none.
+    /// Notes how far the request that was taken at `since` is now, and does what that means for it: while this is
+    /// locked, because the right to answer is that of the connection's next request soon after. False, and nothing is
+    /// done, if the worker has another request by now, or none.
     pub(crate) fn change(&self, since: Instant, phase: Phase, then: impl FnOnce(&Busy<P>)) -> bool {
         let mut busy = self.busy();
         let Some(busy) = busy.as_mut().filter(|busy| busy.since == since) else { return false };

@@ -1,5 +1,5 @@
-//! What becomes of a listening socket when the process cannot accept for want of descriptors or memory: the connection stays in its queue, so the
-//! next look at it would fail as well, again and again, as fast as the processor allows.
+//! What becomes of a listening socket when the process cannot accept for want of descriptors or memory: the connection
+//! stays in its queue, so the next look at it would fail as well, again and again, as fast as the processor allows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,7 +58,8 @@ impl Intake {
         self.state().until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends the pause, because it is over or because a connection was closed. Whether there was one, and the caller has to look at the socket again.
+    /// Ends the pause, because it is over or because a connection was closed. Whether there was one, and the caller has
+    /// to look at the socket again.
     pub(crate) fn resume(&self) -> bool {
         self.paused.load(Ordering::Acquire) && {
             let paused = self.state().until.take().is_some();

@@ -1,9 +1,9 @@
 //! Who waits for requests: one worker leads, the others follow.
 //!
-//! Passing the lead on costs two switches between threads, more than a quick request. So while requests are quick, the leader keeps the lead as
-//! it serves them, and one follower, the standby, looks once a millisecond whether it is stuck, and then takes the lead. While requests take
-//! longer, the leader passes the lead on as soon as it has the GIL: until then requests that come are found by the worker that
-//! runs, not by more threads that then fight for the lock.
+//! Passing the lead on costs two switches between threads, more than a quick request. So while requests are quick, the
+//! leader keeps the lead as it serves them, and one follower, the standby, looks once a millisecond whether it is
+//! stuck, and then takes the lead. While requests take longer, the leader passes the lead on as soon as it has the GIL:
+//! until then requests that come are found by the worker that runs, not by more threads that then fight for the lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,8 +15,8 @@ const STUCK: Duration = Duration::from_millis(1);
 /// Requests that take less than this on average are quick.
 const QUICK: Duration = Duration::from_micros(300);
 
-/// After so many looks without a request in between the standby sleeps until it is woken: each look is two switches between threads, which a process
-/// with little to do would have many times for each request.
+/// After so many looks without a request in between the standby sleeps until it is woken: each look is two switches
+/// between threads, which a process with little to do would have many times for each request.
 const IDLE_LOOKS: u32 = 2;
 
 /// The right to wait for requests, and who has it.
@@ -81,7 +81,8 @@ impl Leadership {
                 state.taken = true;
                 state.serving = None;
                 state.term += 1;
-                // Who was woken to stand by may have come so late that it leads instead: then somebody else has to stand by.
+                // Who was woken to stand by may have come so late that it leads instead: then somebody else has to
+                // stand by.
                 if !state.standby && state.followers > 0 {
                     self.free.notify_one();
                 }
@@ -154,7 +155,8 @@ impl Leader<'_> {
         self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
     }
 
-    /// The leader has the GIL and begins to serve. Keeps the lead if requests are quick, unless others can run meanwhile: `parallel`.
+    /// The leader has the GIL and begins to serve. Keeps the lead if requests are quick, unless others can run
+    /// meanwhile: `parallel`.
     pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
         if parallel || !self.leadership.is_quick() {

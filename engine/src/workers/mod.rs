@@ -1,8 +1,8 @@
-//! The worker threads of a daemon process. One of them waits at the poller ([`leader`]); who gets a request serves it, and then looks for the next one
-//! before it gives up the GIL, because taking it again costs more than many requests.
+//! The worker threads of a daemon process. One of them waits at the poller ([`leader`]); who gets a request serves it,
+//! and then looks for the next one before it gives up the GIL, because taking it again costs more than many requests.
 //!
-//! Knows connections, their frames and which interpreter a request belongs to. Must not know what a request means, which is the gateway's business, nor
-//! when the process ends.
+//! Knows connections, their frames and which interpreter a request belongs to. Must not know what a request means,
+//! which is the gateway's business, nor when the process ends.
 
 pub(crate) mod activity;
 pub(crate) mod connection;
@@ -37,12 +37,12 @@ use crate::workers::connection::{Arrived, Connection};
 use crate::workers::leader::Leader;
 use crate::workers::poller::{Event, Poller, Ready};
 
-/// How long a worker may keep the GIL from request to request; then application threads get their turn. CPython's own switch
-/// interval is as long.
+/// How long a worker may keep the GIL from request to request; then application threads get their turn. CPython's own
+/// switch interval is as long.
 const HOLD: Duration = Duration::from_millis(5);
 
-/// How long the leader, with a request in hand, waits for the GIL until the worker that serves one request after the other gives it
-/// up between two.
+/// How long the leader, with a request in hand, waits for the GIL until the worker that serves one request after the
+/// other gives it up between two.
 const LEADER_GIL_WAIT: Duration = Duration::from_micros(500);
 
 /// One worker thread.
@@ -121,8 +121,8 @@ impl Worker {
         attach::release();
     }
 
-    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that does not comes back, and so
-    /// does the lead, if this worker still has it.
+    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that
+    /// does not comes back, and so does the lead, if this worker still has it.
     fn serve<'a>(
         &self,
         (mut connection, mut arrived): Ready,

@@ -1,5 +1,5 @@
-//! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that nobody else looks at a connection
-//! until it is given back.
+//! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that nobody
+//! else looks at a connection until it is given back.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
@@ -43,15 +43,15 @@ pub(crate) struct Poller {
     users: Vec<u32>,
     timeout: Option<Duration>,
     intake: Intake,
-    /// Who waits.
+    /// Which of the workers waits here.
     pub(crate) leadership: Leadership,
 }
 
-/// What waiting brought.
+/// What the poller has found.
 pub(crate) enum Event {
-    /// A request.
+    /// A request is there.
     Request(Ready),
-    /// Nothing now.
+    /// There is nothing now.
     Nothing,
     /// There will be nothing any more.
     Closed,
@@ -230,8 +230,8 @@ impl Poller {
         }
     }
 
-    /// Accepts nothing any more and closes the idle connections. An Apache child that has just sent a request on one of them sees that it was
-    /// not read.
+    /// Accepts nothing any more and closes the idle connections. An Apache child that has just sent a request on one of
+    /// them sees that it was not read.
     pub(crate) fn retire(&self) {
         drop(lock(&self.listener).take());
         drop(std::mem::take(&mut *lock(&self.idle)));

@@ -1,5 +1,5 @@
-//! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The client then has its answer at
-//! once, whatever the worker is stuck in.
+//! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The
+//! client then has its answer at once, whatever the worker is stuck in.
 
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
@@ -56,7 +56,8 @@ impl ResponseRight {
         self.state.store(OPEN, Ordering::Release);
     }
 
-    /// Answers in the worker's place with Apache's page for a status. Whether that was possible: the answer may have begun.
+    /// Answers in the worker's place with Apache's page for a status. Whether that was possible: the answer may have
+    /// begun.
     pub(crate) fn fail(&self, status: u16) -> bool {
         self.take(Kind::Fail, |out| Fail { status }.put(out))
     }

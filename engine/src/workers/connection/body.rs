@@ -14,7 +14,8 @@ use crate::request::transport::{Gone, InputError, Transport};
 use crate::workers::outgoing::TRANSFERS;
 
 impl Connection {
-    /// Asks for a piece of the request body and puts it behind what is in `into`: [`Transport::pull`](crate::request::transport::Transport::pull).
+    /// Asks for a piece of the request body and puts it behind what is in `into`:
+    /// [`Transport::pull`](crate::request::transport::Transport::pull).
     pub(super) fn receive_body(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
         self.outgoing.put(Kind::Pull, |out| most.put(out));
         self.flush(true).map_err(|Gone| InputError::Gone)?;
@@ -45,7 +46,8 @@ impl Connection {
         InputError::Gone
     }
 
-    /// Takes the `Body` frame that begins in the buffer, whose payload is this long; what has not arrived yet goes to its place directly.
+    /// Takes the `Body` frame that begins in the buffer, whose payload is this long; what has not arrived yet goes to
+    /// its place directly.
     fn body_frame(&mut self, length: usize, into: &mut Vec<u8>) -> Result<(), InputError> {
         let there = self.received.len().min(frame::HEADER + length);
         into.extend_from_slice(&self.received[frame::HEADER..there]);

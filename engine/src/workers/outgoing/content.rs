@@ -1,5 +1,6 @@
-//! Large content of a response on its way out. It goes through the socket, from where the application has it, as long as the child takes it; what the
-//! child does not take in time goes into a memory file, so that the thread is free again however slow the client is.
+//! Large content of a response on its way out. It goes through the socket, from where the application has it, as long
+//! as the child takes it; what the child does not take in time goes into a memory file, so that the thread is free
+//! again however slow the client is.
 
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
@@ -20,11 +21,12 @@ use crate::request::transport::Gone;
 /// The longest piece that is sent at once: the usual buffer of a socket takes it when it is not much in use.
 const PIECE: usize = 128 << 10;
 
-/// How long one piece of content waits for the child in all, before the rest of it goes into a memory file. To fill one costs more than a child that
-/// reads on needs, and a thread is worth more than either.
+/// How long one piece of content waits for the child in all, before the rest of it goes into a memory file. To fill one
+/// costs more than a child that reads on needs, and a thread is worth more than either.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How much memory files may hold that the child has not picked up, before content goes through the socket and waits there.
+/// How much memory files may hold that the child has not picked up, before content goes through the socket and waits
+/// there.
 const FILES_IN_FLIGHT: usize = 8 << 20;
 
 impl Outgoing {
@@ -48,7 +50,8 @@ impl Outgoing {
     /// [`Gone`]
     fn stream<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
         let (mut rest, mut patience) = (content, PATIENCE);
-        // A socket that can be written to has three fourths of its buffer free. What the kernel notes about it takes its part of that.
+        // A socket that can be written to has three fourths of its buffer free. What the kernel notes about it takes
+        // its part of that.
         let buffer = sockopt::socket_send_buffer_size(&self.right.socket).unwrap_or(0);
         let most = (buffer / 8 * 5).min(PIECE);
         while !rest.is_empty() && most > 0 && self.takes(&mut patience) {
