@@ -169,6 +169,43 @@ fn each_answer_belongs_to_its_request_while_children_are_forked_in_every_way() {
 }
 
 #[test]
+fn a_fork_that_cpython_lets_come_to_nothing_gets_a_line_with_the_cure() {
+    let forks = r#"
+import os
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/fork":
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"done"]
+"#;
+    let site = Httpd::builder()
+        .app("site.wsgi", forks)
+        .conf(
+            "WSGIDaemonProcess several\nWSGIDaemonProcess one\n\
+             WSGIScriptAlias /main {apps}/site.wsgi process-group=several application-group=%{GLOBAL}\n\
+             WSGIScriptAlias /other {apps}/site.wsgi process-group=several application-group=other\n\
+             WSGIScriptAlias /alone {apps}/site.wsgi process-group=one application-group=%{GLOBAL}",
+        )
+        .start();
+    let told = |text: &str| site.log.text().matches(text).count();
+    for _ in 0..2 {
+        assert_eq!(site.get("/alone/fork").text(), "done");
+    }
+    assert_eq!(told("An application forks"), 0, "{}", site.log.text());
+    assert_eq!(site.get("/other").text(), "done");
+    for path in ["/main/fork", "/other/fork", "/main/fork"] {
+        assert_eq!(site.get(path).text(), "done", "{path}");
+    }
+    site.log.wait_for("An application forks in main interpreter of a process that has several");
+    assert_eq!(told("An application forks"), 1, "{}", site.log.text());
+    site.finish();
+}
+
+#[test]
 fn a_fork_that_neither_python_nor_libc_knows_of_is_noticed() {
     let site = Httpd::both_modes("", FORKS).start();
     for (number, path) in MODES.iter().flat_map(|mode| [format!("{mode}/c?1-x"), format!("{mode}/raw?1-x")]).enumerate()

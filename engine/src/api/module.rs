@@ -16,7 +16,7 @@ use crate::ffi::arguments::Args;
 use crate::ffi::class::{Class, Definition};
 use crate::ffi::instance::This;
 use crate::ffi::object;
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Interpreter, advice};
 use crate::log::record;
 use crate::process::Process;
 use crate::request;
@@ -88,7 +88,8 @@ impl Class for Functions {
             .method(c"__dir__", all_names)
             .method(c"_log_enabled", log_enabled)
             .method(c"_log", log_from_logging)
-            .method(c"_note", note);
+            .method(c"_note", note)
+            .method(c"_about_to_fork", about_to_fork);
     }
 }
 
@@ -202,6 +203,14 @@ fn log_from_logging<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) ->
 fn note<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let text = args.required("_note", 0, 1, 1)?.call_method1("encode", ("utf-8", "backslashreplace"))?;
     events::log(this.py(), Level::Info, &String::from_utf8_lossy(text.extract()?));
+    Ok(this.py().None().into_bound(this.py()))
+}
+
+/// `_about_to_fork()`: an application forks.
+fn about_to_fork<'py>(this: This<'_, 'py, Functions>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(advice) = advice::fork_advice(this.interpreter()?) {
+        events::log(this.py(), Level::Warn, &advice);
+    }
     Ok(this.py().None().into_bound(this.py()))
 }
 

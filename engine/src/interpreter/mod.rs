@@ -11,6 +11,7 @@ pub(crate) mod options;
 pub(crate) mod scripts;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::types::{PyAnyMethods, PyModule, PyType};
 use pyo3::{Bound, PyResult, Python};
@@ -29,6 +30,9 @@ use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 use crate::process::forked;
+
+/// Whether there are others than the main one.
+static OTHERS: AtomicBool = AtomicBool::new(false);
 
 /// One interpreter and everything of ours in it. It lives as long as the process.
 pub(crate) struct Interpreter {
@@ -76,6 +80,7 @@ impl Interpreter {
             c"mod_wsgi.RequestTimeout",
             c"Raised in a request that exceeds request-timeout.",
         )?;
+        OTHERS.fetch_or(!group.is_empty(), Ordering::Relaxed);
         Ok(Box::leak(Box::new(Self {
             handle: Handle::current(py),
             group: group.to_vec(),
@@ -90,6 +95,11 @@ impl Interpreter {
             prelude: Owned::new(prelude),
             scripts: Scripts::default(),
         })))
+    }
+
+    /// Whether the process has, or had, others than the main one.
+    pub(crate) fn has_others() -> bool {
+        OTHERS.load(Ordering::Relaxed)
     }
 
     /// The application group that records name.

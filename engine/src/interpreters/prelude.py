@@ -89,6 +89,13 @@ def restrict_signals(note):
     signal.signal = SignalIntercept(signal.signal, note)
 
 
+def watch_forks(about_to_fork):
+    """Tell us of forks before they happen; what subprocess does by itself is none."""
+    import os
+
+    os.register_at_fork(before=about_to_fork)
+
+
 def log_handler(enabled, write):
     """The class mod_wsgi.LogHandler; `enabled(number)` and `write(number, …)` take the levels of the logging module."""
     import logging

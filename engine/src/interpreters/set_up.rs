@@ -102,6 +102,7 @@ fn prepare(
     if let Some(main) = main {
         prelude.call_method1("share_main_thread", main.maker)?;
     }
+    prelude.call_method1("watch_forks", (functions.getattr("_about_to_fork")?,))?;
     prelude.call_method0("become_user")?;
     if let Some(eggs) = &settings.python_eggs {
         let environ = py.import("os")?.getattr("environ")?;
