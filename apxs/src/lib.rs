@@ -39,13 +39,13 @@ struct Layout {
 
 impl Layout {
     fn from_apxs(apxs: &Path) -> Result<Self, Error> {
-        let ask = |name| query::apxs(apxs, name);
-        let sbindir = PathBuf::from(ask("SBINDIR")?);
-        let sysconfdir = PathBuf::from(ask("SYSCONFDIR")?);
+        let names = ["SBINDIR", "SYSCONFDIR", "PROGNAME", "BINDIR", "LIBEXECDIR"];
+        let [sbindir, sysconfdir, progname, bindir, libexecdir] = query::apxs_all(apxs, names)?;
+        let (sbindir, sysconfdir) = (PathBuf::from(sbindir), PathBuf::from(sysconfdir));
         Ok(Self {
-            httpd: sbindir.join(ask("PROGNAME")?),
-            bin_dirs: vec![ask("BINDIR")?.into(), sbindir],
-            libexecdir: ask("LIBEXECDIR")?.into(),
+            httpd: sbindir.join(progname),
+            bin_dirs: vec![bindir.into(), sbindir],
+            libexecdir: libexecdir.into(),
             sysconfdirs: vec![sysconfdir.join("conf"), sysconfdir],
         })
     }
