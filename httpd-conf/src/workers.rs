@@ -1,11 +1,14 @@
-//! How many processes and threads Apache itself gets (the formulas of mod_wsgi-express).
+//! How many processes and threads Apache itself gets: the formulas of mod_wsgi-express, with more threads for the MPM event.
 
 use crate::block::Block;
 
 /// Connections that may wait or be idle beside those the application works on.
 const MARGIN: u64 = 10;
-/// Threads that one child process of a threaded MPM should have at the most, about.
+/// Threads that one child process of the MPM worker should have at the most, about.
 const THREADS_PER_CHILD: u64 = 20;
+/// The same for the MPM event, which without `--max-clients` has so many at the least: a thread costs it next to nothing, but with few of them it closes
+/// connections that clients would use again, and requests change processes and their caches more often.
+const THREADS_PER_EVENT_CHILD: u64 = 32;
 
 /// A multi-processing module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +80,18 @@ impl Sizes {
         };
         match mpm {
             Mpm::Prefork => Self::prefork(clients, fractions),
-            Mpm::Event | Mpm::Worker => Self::threaded(clients, fractions),
+            Mpm::Worker => {
+                let children = clients / THREADS_PER_CHILD + 1;
+                let threads = if clients > THREADS_PER_CHILD { clients / children } else { MARGIN };
+                Self::threaded(clients, threads, fractions)
+            }
+            Mpm::Event => {
+                let clients = if max_clients.is_none() { clients.max(THREADS_PER_EVENT_CHILD) } else { clients };
+                let children = clients.div_ceil(THREADS_PER_EVENT_CHILD);
+                let sizes = Self::threaded(clients, clients.div_ceil(children).max(MARGIN), fractions);
+                // Of a single child all threads are there from the beginning; httpd warns of a minimum that is as high as the maximum.
+                Self { minimum_spare: if sizes.server_limit == 1 { 1 } else { sizes.minimum_spare }, ..sizes }
+            }
         }
     }
 
@@ -107,8 +121,7 @@ impl Sizes {
         }
     }
 
-    fn threaded(clients: u64, fractions: Fractions) -> Self {
-        let threads = if clients > THREADS_PER_CHILD { clients / (clients / THREADS_PER_CHILD + 1) } else { 10 };
+    fn threaded(clients: u64, threads: u64, fractions: Fractions) -> Self {
         let limit = clients.div_ceil(threads);
         let initial = fractions.initial.unwrap_or(0.2);
         let spare = |part| (share(part, limit) * threads).max(threads);
@@ -168,10 +181,28 @@ mod tests {
             let s = Sizes::new(Mpm::Prefork, capacity, clients, Fractions::default());
             assert_eq!([s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare], prefork);
             assert_eq!(s.server_limit, s.max_workers);
-            let s = Sizes::new(Mpm::Event, capacity, clients, Fractions::default());
-            let all =
-                [s.threads_per_child, s.server_limit, s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare];
-            assert_eq!(all, threaded);
+            assert_eq!(all(Mpm::Worker, capacity, clients), threaded);
+        }
+    }
+
+    fn all(mpm: Mpm, capacity: u64, clients: Option<u64>) -> [u64; 6] {
+        let s = Sizes::new(mpm, capacity, clients, Fractions::default());
+        [s.threads_per_child, s.server_limit, s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare]
+    }
+
+    #[test]
+    fn the_mpm_event_has_few_children_of_many_threads_and_as_many_clients_as_were_asked_for() {
+        let table = [
+            (5, None, [32, 1, 32, 1, 1, 32]),
+            (15, None, [32, 1, 32, 1, 1, 32]),
+            (30, None, [28, 2, 56, 1, 28, 28]),
+            (100, None, [32, 5, 160, 1, 32, 96]),
+            (5, Some(100), [25, 4, 100, 1, 25, 50]),
+            (5, Some(20), [20, 1, 20, 1, 1, 20]),
+            (5, Some(3), [10, 1, 10, 1, 1, 10]),
+        ];
+        for (capacity, clients, sizes) in table {
+            assert_eq!(all(Mpm::Event, capacity, clients), sizes, "{capacity} {clients:?}");
         }
     }
 }
