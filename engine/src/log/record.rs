@@ -93,7 +93,7 @@ pub(crate) fn write(record: LogRecord, application_group: Option<&[u8]>, request
     }
 }
 
-/// As [`write`], with the GIL, which is given up where it has to wait.
+/// As [`write()`], with the GIL, which is given up where it has to wait.
 pub(crate) fn write_attached(
     py: Python<'_>,
     record: LogRecord,

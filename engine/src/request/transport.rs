@@ -1,5 +1,6 @@
-//! The seam: what answering a request needs from whoever brought it. [`crate::connection`] is the one over the wire;
-//! tests answer into memory.
+//! What answering a request needs from whoever brought it: a way for frames of the response, and for the body. In a
+//! daemon process that is a connection (`workers::connection`), in embedded mode the Apache child itself; tests answer
+//! into memory.
 
 use std::any::Any;
 use std::os::fd::OwnedFd;

@@ -15,7 +15,7 @@ use crate::workers::outgoing::TRANSFERS;
 
 impl Connection {
     /// Asks for a piece of the request body and puts it behind what is in `into`:
-    /// [`Transport::pull`](crate::request::transport::Transport::pull).
+    /// [`Transport::pull`].
     pub(super) fn receive_body(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
         self.outgoing.put(Kind::Pull, |out| most.put(out));
         self.flush(true).map_err(|Gone| InputError::Gone)?;
