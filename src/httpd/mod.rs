@@ -1,4 +1,6 @@
-//! Safe views of what httpd hands to a module. This folder, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
+//! Safe views of what httpd hands to a module. Must know no directive, no process group and no hook: those who do give it functions and types.
+//!
+//! This folder, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
 //!
 //! The facts of httpd that the SAFETY lines rest on:
 //!

@@ -1,4 +1,6 @@
 //! The life of the server: the configuration is read and taken, children begin and end, and so does the supervisor.
+//!
+//! Knows process groups, embedded mode and the status. Knows no request.
 #![forbid(unsafe_code)]
 
 mod check;

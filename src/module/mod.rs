@@ -1,4 +1,6 @@
-//! The module record and the hooks that httpd calls.
+//! The way in: the module record, and the functions that httpd calls.
+//!
+//! Knows httpd's raw records and every room below. Makes safe values of what httpd hands over and passes them on at once; decides nothing itself.
 
 mod commands;
 mod settings;

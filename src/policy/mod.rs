@@ -1,4 +1,4 @@
-//! What is decided about a request, as functions of plain values: no httpd, no I/O, tested by tables.
+//! What is decided about a request or a configuration, as functions of plain values. Must know no httpd and do no I/O, so that tables test it.
 #![forbid(unsafe_code)]
 
 pub mod acceptance;

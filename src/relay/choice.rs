@@ -1,69 +1,14 @@
-//! Which process gets a request, and where requests wait.
+//! Which process gets a request.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::time::Duration;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use rustix::event::Timespec;
-use rustix::thread::futex;
-use rustix::time::{ClockId, clock_gettime};
-use wsgi_unix::stop;
-use wsgi_wire::table::{self, Group, Queue, Slot, State, Wanted};
+use wsgi_wire::table::{self, Group, Slot, State, Wanted};
 
-use super::wait_limits::{Lack, Patience};
-
-/// A process that takes the request. While this lives, the request counts as in flight there.
-#[derive(Debug)]
-pub struct Claim<'t> {
-    slot: Slot<'t>,
-    queue: &'t Queue,
-    /// Its slot.
-    pub index: usize,
-    /// Which of the processes that the slot has had.
-    pub serial: u32,
-    /// Proof of access for it.
-    pub secret: u64,
-    answered: Cell<bool>,
-    done: Cell<bool>,
-}
-
-impl Claim<'_> {
-    /// The process's id, as the supervisor knows it.
-    pub fn pid(&self) -> u32 {
-        self.slot.entry.pid.load(Relaxed)
-    }
-
-    /// Whether the process is no more, whoever holds its sockets: what it has forked may do so.
-    pub fn has_ended(&self) -> bool {
-        self.slot.entry.is_free() || self.slot.entry.serial.load(Acquire) != self.serial
-    }
-
-    /// The answer begins, or will not come.
-    pub fn answered(&self) {
-        if !self.answered.replace(true) {
-            table::answered(self.slot, self.serial);
-        }
-    }
-
-    /// The process has done its part, whatever time the client takes for what is still to be sent: the request does not count any more.
-    pub fn done(&self) {
-        if self.done.replace(true) {
-            return;
-        }
-        self.answered();
-        table::release(self.slot, self.serial);
-        if self.queue.waiting.load(Acquire) > 0 {
-            wake_first(self.queue);
-        }
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.done();
-    }
-}
+use super::claim::Claim;
+use super::queue::{Place, is_alive, wake_first};
+use super::wait_limits::Lack;
 
 /// What there is for a request now.
 #[derive(Debug)]
@@ -187,105 +132,16 @@ pub fn are_all_busy<'t>(slots: impl Iterator<Item = Slot<'t>>, group: u64) -> bo
     coming
 }
 
-/// Wakes the request that waits for longest. Whether there is one.
-fn wake_first(queue: &Queue) -> bool {
-    queue.freed.fetch_add(1, Release);
-    futex::wake(&queue.freed, futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
-}
-
-/// A place in the queue of a group.
-///
-/// The kernel keeps those that sleep on a futex in order, so who waits sleeps until it is woken, but for the last: as its place is at the end anyway,
-/// it may get up and look whether a thread is free that nobody was woken for, because a process has become ready or an Apache child has died, and
-/// wakes the first then.
-#[derive(Debug)]
-pub struct Place<'t> {
-    queue: &'t Queue,
-    ticket: u32,
-    seen: u32,
-    /// Whether somebody has said that it is its turn.
-    woken: bool,
-}
-
-impl<'t> Place<'t> {
-    /// Takes a place at the end.
-    pub fn take(queue: &'t Queue) -> Self {
-        if !is_alive(queue) {
-            // Who is still counted has died with its child.
-            queue.waiting.store(0, Release);
-        }
-        queue.waiting.fetch_add(1, AcqRel);
-        queue.looked.store(milliseconds(), Relaxed);
-        Self { queue, ticket: next_ticket(queue), seen: queue.freed.load(Acquire), woken: false }
-    }
-
-    /// Whether nobody has come later.
-    pub fn is_last(&self) -> bool {
-        self.queue.tickets.load(Acquire) == self.ticket
-    }
-
-    /// Leaves, and lets the next one look: the thread that this place has waited for is still free.
-    pub fn pass_on(self) {
-        let queue = self.queue;
-        drop(self);
-        wake_first(queue);
-    }
-
-    /// Waits until a thread of the group may have got free since the last look, but not longer than `pause`.
-    pub fn wait(&mut self, pause: Duration) {
-        let pause = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: pause.subsec_nanos().into() };
-        if self.woken {
-            // In vain: somebody else was quicker. This place was given up for that.
-            self.ticket = next_ticket(self.queue);
-        }
-        // Too late to wait, or the pause is over: the next thing is another look.
-        self.woken = futex::wait(&self.queue.freed, futex::Flags::empty(), self.seen, Some(&pause)).is_ok();
-        self.seen = self.queue.freed.load(Acquire);
-        self.queue.looked.store(milliseconds(), Relaxed);
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        // It may be counted anew meanwhile, because an Apache child has died; it is never less than empty.
-        let before = self.queue.waiting.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
-        if (self.is_last() || stop::has_begun()) && before.is_ok_and(|n| n > 1) {
-            // Another one has to look from now on: the first, whose turn it may well be. In a child that stops, each one tells the next.
-            wake_first(self.queue);
-        }
-    }
-}
-
-fn next_ticket(queue: &Queue) -> u32 {
-    queue.tickets.fetch_add(1, AcqRel).wrapping_add(1)
-}
-
-/// Longer than any wait in a queue between two looks.
-const ALIVE: u64 = 4 * Patience::LOOK.as_millis() as u64;
-
-/// How many requests wait. Who has died with its child is not counted.
-pub fn waiting(queue: &Queue) -> u32 {
-    if is_alive(queue) { queue.waiting.load(Relaxed) } else { 0 }
-}
-
-/// Whether anybody who is counted as waiting is still there.
-fn is_alive(queue: &Queue) -> bool {
-    queue.waiting.load(Acquire) > 0 && milliseconds().saturating_sub(queue.looked.load(Relaxed)) < ALIVE
-}
-
-/// A clock that all processes of the machine share.
-fn milliseconds() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Instant;
 
-    use wsgi_wire::table::{Entry, Page};
+    use wsgi_wire::table::{Entry, Page, Queue};
 
     use super::*;
+    use std::time::Duration;
+
+    use crate::relay::queue::{ALIVE, milliseconds};
 
     const GROUP: u64 = 7;
 

@@ -12,13 +12,15 @@ use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
 use wsgi_wire::table::{self, Refusal, Slot};
 
-use super::choice::{Claim, Now, Place, Pool};
+use super::choice::{Now, Pool};
+use super::claim::Claim;
 use super::client::{Client, Halt, Then};
 use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, LOOK, Outcome, Terms};
 use super::group::{Group, Sockets};
 use super::inbox::Inbox;
 use super::outflow::Outflow;
+use super::queue::Place;
 use super::records::Source;
 use super::unreachable;
 use super::wait_limits::{Lack, Over, Patience};

@@ -1,10 +1,12 @@
 //! The client of daemon processes: chooses a process, sends it a request, carries its answer to the client.
 //!
-//! Knows Apache only as [`client::Client`], so that a whole conversation can be tested over a socket pair.
+//! Knows the process table and the protocol, and Apache only as [`client::Client`], so that a whole conversation can be tested over a socket pair. Must
+//! not know httpd, directives or the environ.
 #![forbid(unsafe_code)]
 
 pub mod admission;
 pub mod choice;
+pub mod claim;
 pub mod client;
 pub mod connection;
 pub mod conversation;
@@ -14,6 +16,7 @@ pub mod idle;
 pub mod inbox;
 pub mod outflow;
 pub mod passed;
+pub mod queue;
 pub mod records;
 mod unreachable;
 pub mod violation;

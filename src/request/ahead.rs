@@ -18,9 +18,10 @@ use crate::httpd::body::Taken;
 use crate::httpd::shared::SharedTable;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
-use crate::relay::choice::{self, Place};
+use crate::relay::choice;
 use crate::relay::client::Client;
 use crate::relay::delivery::Undelivered;
+use crate::relay::queue::{self, Place};
 use crate::relay::wait_limits::{Lack, Over, Patience};
 
 /// How the body goes to the process.
@@ -211,7 +212,7 @@ fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), Undeliv
     let mut patience = Patience::new(Instant::now(), group.relay.patience);
     let mut place: Option<Place<'_>> = None;
     while choice::are_all_busy(table.slots(group.pages), group.relay.key) {
-        if place.is_none() && choice::waiting(&group.relay.record.queue) >= group.relay.queue_size {
+        if place.is_none() && queue::waiting(&group.relay.record.queue) >= group.relay.queue_size {
             return Err(Undelivered::QueueFull);
         }
         let pause = pause(&mut patience)?;

@@ -10,7 +10,7 @@ use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Refusal, Slot, State};
 
 use crate::daemons::{self, Runtime};
-use crate::relay::choice;
+use crate::relay::queue;
 
 /// The server at one moment. Times are in seconds since the epoch.
 #[derive(Debug, Clone, Default)]
@@ -136,7 +136,7 @@ impl Group {
             name: String::from_utf8_lossy(name).into_owned(),
             wanted: group.processes,
             threads_each: group.threads,
-            waiting: choice::waiting(&record.queue) + slots.iter().map(|slot| slot.waiting()).sum::<u32>(),
+            waiting: queue::waiting(&record.queue) + slots.iter().map(|slot| slot.waiting()).sum::<u32>(),
             processes: slots.into_iter().map(Process::of).collect(),
             classes: record.classes(),
             latency: record.latency().read(),

@@ -1,4 +1,4 @@
-//! A daemon process as long as it lives.
+//! A daemon process as long as it lives: how it is spawned, what it says, how it ends. Must not know of other processes.
 
 pub mod birth;
 pub mod dialogue;
