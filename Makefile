@@ -4,6 +4,9 @@
 # make venv   builds and installs into .venv only
 # make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
 # make deny   licences and sources of what is built in, where cargo-deny is installed
+# make loom   tries each order of events of the protocols on atomics
+# make panics brings a panic about in each hook, callback and phase of a request
+# make msrv   builds with the oldest Rust that is promised
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -26,7 +29,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench fuzz deny venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench fuzz deny loom panics msrv venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -85,6 +88,25 @@ deny: rust
 	else \
 		echo "==> Licences and sources are not checked: cargo install cargo-deny"; \
 	fi
+
+# Names of the tests begin with `loom_`; all else is compiled without its tests. RUSTFLAGS takes the place of those in .cargo/config.toml.
+loom: venv
+	@echo "==> Each order of events"
+	@RUSTFLAGS="--cfg loom --cfg pyo3_disable_reference_pool --cfg pyo3_leak_on_drop_without_reference_pool" \
+		CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/loom \
+		cargo test --quiet --lib -p wsgi-wire -p wsgi-engine -p mod_wsgi -- loom_
+
+# A build of its own: nothing that is installed has a way to bring a panic about.
+panics: venv
+	@echo "==> Panics"
+	@CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/panics cargo build --quiet -p mod_wsgi -p wsgi-engine --features mod_wsgi/panics,wsgi-engine/panics
+	@PANICS=$(CARGO_TARGET_DIR)/panics/debug MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests --test panics
+
+# The oldest Rust that Cargo.toml promises compiles all of it; rustup fetches it.
+msrv: venv
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1) && echo "==> Rust $$version" && \
+		rustup toolchain install $$version --profile minimal --no-self-update >/dev/null 2>&1 && \
+		CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/msrv cargo +$$version check --quiet --workspace --all-targets
 
 venv: system rust $(VENV)/installed
 

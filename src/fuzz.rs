@@ -265,6 +265,27 @@ mod tests {
         }
 
         #[test]
+        fn only_what_a_trusted_proxy_says_changes_a_request(
+            subnets in "(10\\.0\\.0\\.0/8|127\\.0\\.0\\.1|::1|[0-9./:]{0,20})?( [0-9a-f./:]{0,20})?",
+            headers in "((X-Forwarded-For|X-Real-IP|X-Forwarded-Proto|X-Forwarded-Host|X-Script-Name|X-[A-Z]{0,5}) ?){0,4}",
+            peer in "(10\\.1\\.2\\.3|127\\.0\\.0\\.1|::1|[0-9.:]{0,15})", value in "[ -~]{0,40}",
+        ) {
+            proxies(format!("{subnets}\n{headers}\n{peer}\n{value}").as_bytes());
+            // A stranger's headers say nothing.
+            let declared: Vec<_> = headers.split(' ').filter_map(|name| proxies::TrustedHeader::parse(name.as_bytes())).collect();
+            let nobody = [proxies::Subnet::parse(b"203.0.113.9").unwrap()];
+            let changes = proxies::apply(&declared, Some(&nobody), peer.as_bytes(), |_| Some(value.as_bytes()));
+            let told = (&changes.remote_addr, &changes.host, &changes.server_name, &changes.script_name, changes.https);
+            proptest::prop_assert_eq!(told, (&None, &None, &None, &None, None));
+        }
+
+        #[test]
+        fn whatever_a_client_asks_for_stays_below_the_alias(line in "(GET|POST|[A-Z]{0,3}) [ -~]{0,60}( HTTP/1\\.1)?", prefix in "/?[a-z/.%]{0,12}") {
+            requests(format!("{line}\n{prefix}\napplication/json").as_bytes());
+            requests(format!("GET {prefix}{line} HTTP/1.1\n{prefix}\n*/*").as_bytes());
+        }
+
+        #[test]
         fn a_subnet_holds_what_shares_its_first_bits(network: u32, bits in 0u32..=32, other: u32) {
             let (network, other) = (std::net::Ipv4Addr::from(network), std::net::Ipv4Addr::from(other));
             let shared = bits == 0 || u32::from(network) >> (32 - bits) == u32::from(other) >> (32 - bits);

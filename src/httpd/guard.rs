@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use super::sys::{APR_EGENERAL, HTTP_INTERNAL_SERVER_ERROR};
+use wsgi_unix::panics;
 
 /// What the C caller sees when the body panicked. There is none for a plain number: each kind of return code is a type of its own here, so that
 /// the "failed" of one cannot become the "found" of another.
@@ -106,6 +107,10 @@ pub fn remove() {
 
 /// Runs `body`. `AssertUnwindSafe` holds because after a failure the request is abandoned and shared state sits behind locks.
 pub fn enter<R: OnPanic>(hook: &'static str, body: impl FnOnce() -> R) -> R {
+    let body = || {
+        panics::point(hook);
+        body()
+    };
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
         report(hook, payload.as_ref());
         // Dropping the payload could panic again; leaking it cannot.

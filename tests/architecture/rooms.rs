@@ -165,7 +165,9 @@ fn module_of(file: &Path) -> Module {
 
 /// The code of a file as one line for each token, without comments and without the tests, which stand at its end.
 fn tokens(text: &str) -> Vec<String> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(all(loom, test))]\nmod loom_tests {"];
+    let end = tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len());
+    let code = &text[..end];
     let (mut found, mut word) = (Vec::new(), String::new());
     for line in code.lines().map(|line| line.split("//").next().unwrap_or_default()) {
         for character in line.chars().chain(['\n']) {

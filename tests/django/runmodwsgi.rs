@@ -31,7 +31,9 @@ fn it_serves_the_project_and_its_static_files() {
 #[test]
 fn the_old_name_of_the_app_works() {
     let project = project("mod_wsgi.server");
-    serves_the_site(&runmodwsgi(&project, &[]).start());
+    let server = runmodwsgi(&project, &[]).start();
+    server.console.expect(&["in INSTALLED_APPS is the old name", "_bootstrap._gcd_import"]);
+    serves_the_site(&server);
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn it_stops_cleanly_on_an_interrupt_and_when_terminated() {
 fn restart_replaces_the_processes_of_a_running_server_and_tells_if_it_cannot() {
     let folder = folder();
     let server = start(&folder, &["--processes", "2"]);
+    server.console.expect(&["cannot be loaded into", "cannot load its scripts"]);
     let first = server.ask("os.getpid()").as_u64().expect("a pid");
     let root = server.server_root().display().to_string();
     let restart = || Express::new(&["restart", "--server-root", &root]).within(folder.path()).run();
@@ -126,6 +127,7 @@ fn a_changed_module_is_reloaded_where_that_is_asked_for() {
     folder.write("colour.py", "name = 'blue'\n");
     folder.write("probe.wsgi", format!("import colour\n{PROBE}"));
     let server = start(&folder, &["--reload-on-changes", "--python-path", "."]);
+    server.console.expect(&["monitor (pid="]);
     assert_eq!(server.ask("colour.name"), "blue");
     // The monitor looks once a second; what changed before its first look is no change.
     std::thread::sleep(Duration::from_millis(1500));

@@ -78,6 +78,7 @@ impl Drop for Control {
         }
         let mut complaints = hygiene::complaints(None, self.scratch.path(), &self.log.text());
         complaints.extend(dead_children);
+        complaints.extend(hygiene::unannounced(&self.log));
         complaints.extend(hygiene::left_in(&self.server_root, hygiene::of_a_running_server));
         hygiene::kill_all(None, self.scratch.path());
         hygiene::report(&complaints, &[&self.log]);

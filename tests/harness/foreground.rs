@@ -58,6 +58,7 @@ impl Drop for Foreground {
     fn drop(&mut self) {
         let mut complaints = self.parent.finish(libc::SIGINT);
         complaints.extend(hygiene::left_in(&self.server_root, hygiene::of_a_running_server));
+        complaints.extend(hygiene::unannounced(&self.console));
         hygiene::report(&complaints, &[&self.console]);
     }
 }

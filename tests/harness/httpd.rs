@@ -1,6 +1,6 @@
 //! A plain Apache with the module, booted for one test.
 
-use crate::apache::apache;
+use crate::apache::{apache, httpd};
 use crate::apps;
 use crate::census::{Member, census};
 use crate::conf::{Conf, Mpm};
@@ -9,7 +9,7 @@ use crate::hygiene;
 use crate::logs::Log;
 use crate::parent::Parent;
 use crate::ports::free_port;
-use crate::processes::{self, MARKER, as_user};
+use crate::processes::{self, MARKER};
 use crate::product::product;
 use crate::request::Site;
 use crate::scratch::Scratch;
@@ -28,6 +28,7 @@ pub struct Builder {
     module_config: String,
     terminal: Option<Terminal>,
     mode: &'static str,
+    announced: Vec<String>,
 }
 
 /// Where [`Httpd::both_modes`] serves its application.
@@ -110,6 +111,14 @@ impl Builder {
         self
     }
 
+    /// Announces warnings and errors of ours that this test brings about, by a part of their text; any other in the error log fails the test. See
+    /// [`Log::expect`].
+    #[must_use]
+    pub fn expect_log(mut self, texts: &[&str]) -> Self {
+        self.announced.extend(texts.iter().copied().map(String::from));
+        self
+    }
+
     /// Starts Apache at a terminal, as a person would.
     #[must_use]
     pub fn at_a_terminal(mut self) -> Self {
@@ -135,7 +144,7 @@ impl Builder {
             self.scratch.give_to(user);
         }
         let root = self.scratch.path();
-        let mut command = as_user(self.user.as_deref(), apache().httpd());
+        let mut command = httpd(self.user.as_deref());
         command.arg("-f").arg(conf).arg(self.mode).current_dir(root);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
         if let Some(terminal) = &self.terminal {
@@ -144,6 +153,7 @@ impl Builder {
         let (log, console) = (root.join("logs/error.log"), root.join("logs/console.log"));
         let parent = Parent::start(command, root, &console, Log::new(log.clone()));
         let (log, console) = (Log::new(log), Log::new(console));
+        self.announced.iter().for_each(|text| log.expect(&[text]));
         let mut server = Httpd { parent, port, log, console, _terminal: self.terminal, scratch: self.scratch };
         server.parent.wait_until_it_listens(port);
         server
@@ -154,7 +164,7 @@ impl Builder {
     pub fn fails_to_start(self) -> Finished {
         let conf = self.write_conf(free_port());
         let root = self.scratch.path();
-        let mut command = as_user(self.user.as_deref(), apache().httpd());
+        let mut command = httpd(self.user.as_deref());
         command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root).env(MARKER, root);
         let mut done = run(&mut command, root);
         done.text += &Log::new(root.join("logs/error.log")).text();
@@ -186,6 +196,7 @@ impl Httpd {
             module_config: product().module_config().to_owned(),
             terminal: None,
             mode: "-DFOREGROUND",
+            announced: Vec::new(),
         }
     }
 
@@ -269,6 +280,7 @@ impl Drop for Httpd {
     fn drop(&mut self) {
         let mut complaints = self.parent.finish(libc::SIGTERM);
         complaints.extend(hygiene::left_in(&self.root().join("run"), |_| true));
+        complaints.extend(hygiene::unannounced(&self.log));
         hygiene::report(&complaints, &[&self.console, &self.log]);
     }
 }

@@ -1,6 +1,6 @@
 //! What a server may not leave behind.
 
-use crate::logs::Log;
+use crate::logs::{Log, records};
 use crate::processes;
 use crate::wait::eventually;
 use std::os::unix::fs::FileTypeExt;
@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// Texts in an error log that mean a crash, whatever the test was about.
 const CRASHES: [&str; 3] = ["panicked at", "Sanitizer", "double free"];
+
+/// How our guards begin the record of a panic that they have caught. Only a test that has brought it about may announce it.
+const CAUGHT_PANIC: &str = "panic in ";
 
 /// Apache's own record of a child that a signal ended.
 const DEAD_CHILD: &str = "AH00052";
@@ -33,6 +36,16 @@ pub(crate) fn complaints(leader: Option<u32>, root: &Path, log: &str) -> Vec<Str
     }
     found.extend(lines_with(log, &CRASHES));
     found
+}
+
+/// The caught panics, warnings and errors of ours in a log that its test has not announced ([`Log::expect`]).
+pub(crate) fn unannounced(log: &Log) -> Vec<String> {
+    let mut found = log.unannounced();
+    let panics = records(&log.text()).into_iter().filter(|record| record.contains(CAUGHT_PANIC));
+    found.extend(panics.filter(|record| !log.announces(record)));
+    found.sort();
+    found.dedup();
+    found.into_iter().map(|record| format!("not announced by the test: {record}")).collect()
 }
 
 /// The files in a folder that a stopped server should have removed.

@@ -55,6 +55,7 @@ fn a_changed_script_is_loaded_again_in_the_same_process() {
 fn exit_functions_run_when_the_child_ends() {
     let goodbye = "import atexit, sys\natexit.register(lambda: print('goodbye', file=sys.stderr, flush=True))\n";
     let mut site = embedded(&(goodbye.to_owned() + PROBE)).start();
+    site.log.expect(&["goodbye"]);
     let mut client = site.client();
     let child = client.exchange("GET", "/?os.getpid()", &[], b"").expect("an answer").text().parse().expect("a pid");
     assert!(site.stop().expect("it stops").success());
@@ -70,6 +71,7 @@ fn application_groups_end_in_order_too() {
         .conf("WSGIScriptAlias /one {apps}/app.wsgi\nWSGIScriptAlias /two {apps}/app.wsgi")
         .app("app.wsgi", &(goodbye.to_owned() + PROBE))
         .start();
+    site.log.expect(&["goodbye"]);
     let mut client = site.client();
     for mount in ["/one", "/two"] {
         let path = format!("{mount}?environ['mod_wsgi.application_group'][-4:]");

@@ -133,6 +133,12 @@ def application(environ, start_response):
 #[test]
 fn a_request_that_ends_by_a_panic_is_over() {
     let site = Httpd::both_modes("threads=1", PANICS).start();
+    site.log.expect(&[
+        "panic in a request: contrived",
+        "a whole response",
+        "is resuming a panic",
+        "Python stack trace below:",
+    ]);
     for mode in MODES {
         let status = site.try_request("GET", &format!("{mode}/panic"), &[], b"").map_or(0, |answer| answer.status);
         assert!(matches!(status, 500 | 502), "{mode}: {status}");

@@ -215,6 +215,7 @@ def application(environ, start_response):
 "#,
     )
     .start();
+    site.log.expect(&["must return bytes, not str"]);
     for mode in MODES {
         assert_eq!(site.get(mode).status, 500, "{mode}");
     }

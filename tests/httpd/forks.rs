@@ -149,6 +149,7 @@ fn requests(port: u16, mode: &str, number: u64) {
 #[test]
 fn each_answer_belongs_to_its_request_while_children_are_forked_in_every_way() {
     let site = Httpd::both_modes("processes=2 threads=4", FORKS).conf("MaxKeepAliveRequests 0").start();
+    site.log.expect(&["chatter", "half a line", "has forked"]);
     for mode in MODES {
         std::thread::scope(|scope| {
             for client in 0..8 {
@@ -208,6 +209,7 @@ def application(environ, start_response):
 #[test]
 fn a_fork_that_neither_python_nor_libc_knows_of_is_noticed() {
     let site = Httpd::both_modes("", FORKS).start();
+    site.log.expect(&["has forked let an exception escape"]);
     for (number, path) in MODES.iter().flat_map(|mode| [format!("{mode}/c?1-x"), format!("{mode}/raw?1-x")]).enumerate()
     {
         assert_eq!(site.get(&path).text(), "x", "{path}");

@@ -7,6 +7,7 @@ use std::process::Command;
 #[test]
 fn locks_that_python_cannot_give_are_a_warning_and_nothing_else() {
     let site = Httpd::site("", PROBE).conf("WSGIPerInterpreterGIL On\nWSGIFreeThreading On").start();
+    site.log.expect(&["WSGIPerInterpreterGIL On has no effect"]);
     assert_eq!(site.ask("1 + 1"), 2);
     let later = site.ask("sys.version_info >= (3, 12)") == true;
     site.log.wait_for("WSGIFreeThreading On has no effect: this Python");
@@ -52,6 +53,7 @@ fn a_failure_that_only_sub_interpreters_have_is_logged_with_its_cure_once() {
         )
         .app("app.wsgi", &script)
         .start();
+    site.log.expect(&["cannot be loaded into", "does not work in sub-interpreter"]);
     for _ in 0..2 {
         assert_eq!(site.get("/named?1").status, 500);
     }

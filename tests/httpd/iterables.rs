@@ -90,6 +90,7 @@ def application(environ, start_response):
 #[test]
 fn close_is_called_once_whatever_happened() {
     let site = app(CLOSING);
+    site.log.expect(&["Exception processing"]);
     assert_eq!(site.get("/whole").text(), "ab");
     assert_eq!(site.get("/empty").text(), "");
     let failed = site.client().exchange("GET", "/fails", &[], b"").expect("an answer");

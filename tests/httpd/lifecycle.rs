@@ -11,6 +11,7 @@ fn daemon(site: &Httpd) -> u32 {
 fn a_clean_stop_leaves_nothing_and_runs_exit_handlers() {
     let goodbye = "import atexit, sys\natexit.register(lambda: print('goodbye', file=sys.stderr, flush=True))\n";
     let mut site = Httpd::site("processes=2 threads=3", &(goodbye.to_owned() + PROBE)).start();
+    site.log.expect(&["goodbye"]);
     let load = Load::start(&site, "/?time.sleep(0.02)", 4);
     let both = daemons(&site, 2, None);
     assert!(load.stop().iter().all(harness::Outcome::is_success));
@@ -62,6 +63,7 @@ fn one_process_of_apache_serves_process_groups_as_several_do() {
 fn a_stop_ends_everything_within_shutdown_timeout() {
     for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
         let mut site = Httpd::site("processes=2 threads=1 shutdown-timeout=1", PROBE).mpm(mpm).start();
+        site.log.expect(&["did not end within its shutdown-timeout"]);
         let first = daemon(&site);
         let port = site.port();
         let stuck =
@@ -87,6 +89,7 @@ fn a_stop_ends_everything_within_shutdown_timeout() {
 #[test]
 fn a_restart_waits_for_nobody() {
     let mut site = Httpd::probe("shutdown-timeout=1");
+    site.log.expect(&["did not end within its shutdown-timeout"]);
     let first = daemon(&site);
     let port = site.port();
     let stuck =
@@ -125,6 +128,7 @@ fn a_daemon_that_is_killed_is_replaced_and_the_log_says_why() {
 fn kill_9_under_load_fails_only_what_that_process_was_executing() {
     const THREADS: usize = 3;
     let site = Httpd::probe(&format!("processes=2 threads={THREADS}"));
+    site.log.expect(&["closed the connection without a whole response", "was ended by signal"]);
     let load = Load::start(&site, "/?time.sleep(0.02)%20or%20os.getpid()", 5);
     // Both processes are at work before one dies.
     let both = daemons(&site, 2, None);
@@ -150,6 +154,7 @@ fn kill_9_under_load_fails_only_what_that_process_was_executing() {
 #[test]
 fn a_process_that_dies_in_a_request_fails_that_request_only() {
     let site = Httpd::probe("");
+    site.log.expect(&["closed the connection without a whole response", "failed at start (exit code 3)"]);
     let first = daemon(&site);
     let answer = site.get("/?os._exit(3)");
     assert!(matches!(answer.status, 500 | 502), "{answer:?}");

@@ -30,6 +30,7 @@ fn a_record_is_formatted_only_if_its_request_logs_its_level() {
     let site = Httpd::site("threads=2", LOGGING)
         .conf("<Location /quiet>\nLogLevel wsgi:error\n</Location>\n<Location /loud>\nLogLevel wsgi:debug\n</Location>")
         .start();
+    site.log.expect(&["MARK "]);
     assert_eq!(site.get("/").text(), "INFO WARNING ERROR");
     assert_eq!(site.get("/quiet").text(), "ERROR");
     assert_eq!(site.get("/loud").text(), "DEBUG INFO WARNING ERROR");
@@ -65,6 +66,7 @@ def application(environ, start_response):
     return [" ".join(w.category.__name__ for w in caught).encode()]
 "#;
     let site = Httpd::site("threads=2", source).start();
+    site.log.expect(&["MARK "]);
     assert_eq!(site.get("/").text(), "DeprecationWarning");
     assert_eq!(site.get("/").text(), "");
     assert_eq!(site.log.records_with("MARK text ?").len(), 2);
@@ -144,6 +146,7 @@ def application(environ, start_response):
     return ["|".join(said).encode()]
 "#;
     let site = Httpd::site("threads=1", source).conf("WSGIRestrictStdin On\nWSGIRestrictStdout On").start();
+    site.log.expect(&["Exception ignored in", "sys.stdout access restricted"]);
     let wanted = ["stdin", "stdout"].map(|name| {
         let refused = format!("|sys.{name} access restricted by mod_wsgi").repeat(3);
         format!("mod_wsgi.Restricted{refused}")

@@ -70,6 +70,7 @@ fn whatever_an_application_logs_each_record_is_a_line_of_json() {
             .app("site.wsgi", HOSTILE)
             .conf("WSGILogFormat json\nWSGIDaemonProcess site processes=2 threads=4")
             .conf(&format!("WSGIScriptAlias / {{apps}}/site.wsgi {group}"))
+            .expect_log(&["Exception processing", "... continued"])
             .start();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -322,6 +323,7 @@ fn nothing_is_lost_when_apache_stops_at_once() {
             .mpm(mpm)
             .conf("WSGIDaemonProcess broken python-home={root}/nowhere")
             .start();
+        site.log.expect(&["said "]);
         // Parent, child, supervisor and daemons: what cannot be started has been tried by then.
         let begun = || (site.processes().len() >= 6).then_some(());
         assert!(eventually(Duration::from_secs(20), begun).is_some(), "{mpm:?}");
@@ -337,6 +339,7 @@ fn nothing_is_lost_when_apache_stops_at_once() {
 #[test]
 fn after_a_rotation_records_go_to_the_new_log_although_an_old_child_lives() {
     let mut site = Httpd::site("threads=2", TALK).start();
+    site.log.expect(&["said by close()"]);
     let before = site.get("/").text();
     site.log.wait_for("said by a thread");
     // An old child lives as long as one of its clients is served.
@@ -378,6 +381,7 @@ fn a_long_traceback_is_continued_and_nothing_of_it_is_missing() {
 #[test]
 fn what_is_said_after_the_client_has_gone_is_in_the_log_with_the_request() {
     let site = Httpd::both_modes("threads=2", TALK).start();
+    site.log.expect(&["said "]);
     for (mode, count) in MODES.iter().zip(1..) {
         let mut client = site.client();
         client.send(format!("GET {mode}/long HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).expect("it is sent");

@@ -35,6 +35,7 @@ fn moody(options: &str) -> (Httpd, u32) {
              WSGIScriptAlias / {{apps}}/site.wsgi process-group=site application-group=%{{ENV:WHERE}}"
         ))
         .start();
+    site.log.expect(&["cannot be loaded into", "cannot load its scripts"]);
     let first = daemon(&site);
     (site, first)
 }
@@ -250,6 +251,7 @@ fn supervisor(site: &Httpd) -> u32 {
 #[test]
 fn without_its_supervisor_a_process_serves_until_another_supervisor_has_others() {
     let (site, first) = moody("");
+    site.log.expect(&["the supervisor of the daemon processes"]);
     let port = site.port();
     let running = std::thread::spawn(move || {
         let mut client = harness::Client::connect(port);
@@ -311,6 +313,7 @@ fn long_downloads_and_uploads_survive_a_graceful_restart_beyond_graceful_timeout
 #[test]
 fn a_request_without_progress_ends_with_graceful_timeout() {
     let mut site = Httpd::probe("graceful-timeout=1 shutdown-timeout=1");
+    site.log.expect(&["closed the connection without a whole response", "did not end within its shutdown-timeout"]);
     let first = daemon(&site);
     let port = site.port();
     let stuck =

@@ -89,7 +89,9 @@ fn rules_for_folders_and_files_mean_the_same_with_and_without_what_follows_a_scr
         builder =
             builder.app(&format!("{name}/.htaccess"), "SetEnv HT read\n<Files x>\nRequire all denied\n</Files>\n");
     }
-    let site = builder.start();
+    let refusals =
+        ["AcceptPathInfo Off rejects", "the script does not exist or cannot be read", "a folder is no script"];
+    let site = builder.expect_log(&refusals).start();
     let apps = site.root().join("apps");
     for name in ["follow", "no-follow", "own-links"] {
         symlink(apps.join(name).join("real.wsgi"), apps.join(name).join("site.wsgi")).expect("a link");

@@ -40,6 +40,7 @@ fn sizes(options: &str) -> Value {
         .conf(&format!("WSGISingleInterpreter Off\nWSGIDaemonProcess site threads=2 {options}"))
         .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=sub")
         .start();
+    site.log.expect(&["at the end "]);
     let pid = site.get("/").json()["pid"].as_u64().expect("a pid");
     assert!(kill(u32::try_from(pid).expect("a pid"), libc::SIGHUP));
     let told = || Some(site.get("/").json()).filter(|found| !found["signal"].is_null());
@@ -72,6 +73,7 @@ fn endless_recursion_through_c_is_an_exception() {
             .conf("WSGISingleInterpreter Off\nWSGIDaemonProcess site")
             .conf(&format!("WSGIScriptAlias / {{apps}}/site.wsgi process-group=site application-group={group}"))
             .start();
+        site.log.expect(&["at the end "]);
         assert_eq!(site.get("/recursion").json()["recursion"], json!(true), "{group}: {}", site.log.text());
         site.finish();
     }

@@ -140,10 +140,12 @@ fn a_chunked_body_needs_the_directive() {
     let chunks = b"4\r\none \r\n3\r\ntwo\r\n0\r\n\r\n";
     let headers = ["Transfer-Encoding: chunked"];
     let allowed = Httpd::site("", READS).conf("WSGIChunkedRequest On").start();
+    allowed.log.expect(&["needs WSGIChunkedRequest On"]);
     let answer = allowed.client().exchange("POST", "/?i.read()", &headers, chunks).expect("an answer");
     assert_eq!((answer.status, answer.text().as_str()), (200, "\"one two\""));
     allowed.finish();
     let refused = Httpd::site("", READS).start();
+    refused.log.expect(&["needs WSGIChunkedRequest On"]);
     assert_eq!(refused.client().exchange("POST", "/?i.read()", &headers, chunks).expect("an answer").status, 411);
     refused.finish();
 }
@@ -166,6 +168,7 @@ def application(environ, start_response):
 "#,
     )
     .start();
+    site.log.expect(&["Exception processing"]);
     let mut client = site.client();
     client.send_head("POST", "/", &["Content-Length: 1000000"]).expect("sent");
     client.send(b"not all of it").expect("sent");

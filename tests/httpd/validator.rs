@@ -75,6 +75,7 @@ fn nothing_found(site: &Httpd) {
 #[test]
 fn every_method_with_every_body() {
     let site = site();
+    site.log.expect(&["read"]);
     for mode in MODES {
         let mut client = site.client();
         for (header, sent, read) in bodies() {
@@ -95,6 +96,7 @@ fn every_method_with_every_body() {
 #[test]
 fn every_way_to_read_with_every_way_to_answer() {
     let site = site();
+    site.log.expect(&["read"]);
     for mode in MODES {
         let mut client = site.client();
         for reader in ["blocks", "lines", "readlines", "iteration", "nothing"] {

@@ -28,6 +28,7 @@ fn variables_of_a_request_are_there_for_logs_and_headers_that_ask_for_them() {
              Header set X-Script %{SCRIPT_NAME}e\n\
              Header set X-Embedded yes \"expr=-z reqenv('mod_wsgi.process_group')\"",
         )
+        .expect_log(&["as the test wants it"])
         .start();
     for mode in MODES {
         let answer = site.request("GET", &format!("{mode}/a?b"), &[("X-Colour", "blue")], b"");
@@ -69,6 +70,7 @@ fn what_stands_in_for_a_response_sees_the_variables_of_its_request() {
             "ErrorDocument 500 /daemon/sorry\nErrorDocument 404 \"nothing here\"\nErrorDocument 410 /embedded/gone\n\
              <Location /daemon>\nWSGIErrorOverride On\n</Location>",
         )
+        .expect_log(&["as the test wants it"])
         .start();
     let shown = |method: &str, path: &str, name: &str| {
         let answer = site.request(method, path, &[("X-Colour", "blue")], b"body");

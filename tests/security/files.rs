@@ -52,6 +52,7 @@ fn root_looks_for_its_supervisor_in_no_virtual_environment() {
     let scratch = Scratch::new();
     let load = installed(&scratch);
     let server = with_a_trap(&scratch, &load).start();
+    server.log.expect(&["mod_wsgi cannot be imported", "failed at start"]);
     assert!(!scratch.path().join("sprung").exists(), "the attacker's program was run");
     server.finish();
     fs::remove_dir_all(scratch.path().join("venv")).expect("removed");
@@ -162,6 +163,7 @@ fn an_env_file_that_is_exchanged_later_stops_its_own_group_only() {
             app.join("own.env").display()
         ))
         .start();
+    server.log.expect(&["process group 'evil' gets no process", "was ended by signal"]);
     fs::remove_file(app.join("own.env")).expect("removed");
     make_fifo(&app.join("own.env"));
     for how in ["has died", "has died again", "is of an earlier configuration"] {

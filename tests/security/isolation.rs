@@ -268,6 +268,7 @@ fn a_group_whose_processes_leave_at_once_gets_few_of_them() {
             .app("flood.py", &flood)
             .conf("WSGIImportScript {apps}/flood.py process-group=news application-group=%{GLOBAL}")
             .start();
+        site.log.expect(&["daemon process "]);
         let end = Instant::now() + Duration::from_secs(5);
         while Instant::now() < end {
             let daemons = site.census().iter().filter(|member| member.role == Role::Daemon).count();

@@ -97,6 +97,7 @@ fn an_application_holds_nothing_of_the_error_log() {
 #[test]
 fn what_is_written_raw_is_a_record_of_its_process_and_looks_like_no_other() {
     let site = site("");
+    site.log.expect(&["forged"]);
     let pid = site.get("/?forge()").text();
     let own = format!("[daemon {pid} of 'site'] ");
     let all = eventually(Duration::from_secs(10), || {
@@ -135,6 +136,7 @@ fn a_process_cannot_say_that_it_is_another() {
 #[test]
 fn a_record_of_line_ends_costs_no_more_log_than_text() {
     let site = site("");
+    site.log.expect(&["[wsgi:error]"]);
     let before = length(&site.log);
     let _ = site.client().exchange("GET", &format!("/?say(environ,{LOG_RECORD},1)"), &[], b"");
     // Apache writes each line end as two characters.
@@ -147,6 +149,7 @@ fn a_record_of_line_ends_costs_no_more_log_than_text() {
 #[test]
 fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     let site = site("");
+    site.log.expect(&["\\n", "logs more than", "[wsgi:error]", "bytes of log were left out"]);
     let times = 2 * LOG_BURST as usize / LOG_RECORD;
     assert_eq!(site.get(&format!("/?say(environ,{LOG_RECORD},{times})")).status, 200);
     let length = length(&site.log);
@@ -168,6 +171,7 @@ fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
 #[test]
 fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
     let site = site("");
+    site.log.expect(&["xxxxxxxx"]);
     let pid = site.get("/?os.getpid()").text();
     site.get("/?flood(8)");
     site.log.wait_for("it has to wait until that is written");
@@ -184,6 +188,7 @@ fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
 #[test]
 fn the_last_words_of_a_process_are_in_the_log_whoever_holds_its_pipe() {
     let site = site("");
+    site.log.expect(&["closed the connection without a whole response", "was ended by signal"]);
     for (at, words) in [
         "os.write(2,b'last words 0\\n')",
         "os.write(2,b'last words 1')",

@@ -27,6 +27,7 @@ def application(environ, start_response):
 #[test]
 fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     let site = Httpd::site("threads=4", LEAKS).start();
+    site.log.expect(&["can accept no connection", "did not end within its shutdown-timeout"]);
     let leaking = site.get("/leak").text();
     // More at once than there are connections, so that some have to be accepted.
     let began = Instant::now();
@@ -69,6 +70,7 @@ def application(environ, start_response):
 #[test]
 fn who_asks_or_logs_without_end_and_makes_no_progress_has_one_socket_timeout() {
     let site = Httpd::site("threads=4 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
+    site.log.expect(&["socket-timeout allows"]);
     // A thousand questions whose answers nobody takes would otherwise wait for a second each.
     for page in ["/asks", "/reads", "/logs"] {
         assert_eq!(site.get(page).status, 504, "{page}");
@@ -182,6 +184,7 @@ fn one_group_never_keeps_all_workers_of_apache() {
 fn a_group_has_the_workers_that_it_is_given() {
     for (limit, expected) in [("worker-limit=1", [200, 503]), ("worker-limit=0", [200, 200])] {
         let site = Httpd::site(&format!("threads=5 {limit}"), ENDLESS).start();
+        site.log.expect(&["worker-limit"]);
         let mut clients = [site.client(), site.client()];
         let statuses = clients.each_mut().map(|client| {
             client.send_head("GET", "/endless", &[]).expect("sent");
@@ -206,6 +209,7 @@ def application(environ, start_response):
 #[test]
 fn clients_that_stop_in_their_bodies_keep_nobody_out() {
     let site = Httpd::site("threads=3", READS).conf("WSGIChunkedRequest On\nTimeout 60").start();
+    site.log.expect(&["Exception processing"]);
     assert_eq!(site.get("/").text(), "hello");
     for (headers, sent) in [
         (&["Content-Length: 100", "Expect: 100-continue"][..], &b""[..]),
@@ -273,6 +277,7 @@ fn a_body_that_comes_slowly_takes_no_thread_until_it_is_there() {
 #[test]
 fn a_client_may_wait_for_an_answer_before_it_sends_the_rest_of_a_body() {
     let site = Httpd::both_modes("threads=2", READS).conf("WSGIChunkedRequest On").start();
+    site.log.expect(&["Exception processing"]);
     for mode in harness::MODES {
         let mut client = site.client();
         client.send_head("POST", &format!("{mode}/lines"), &["Transfer-Encoding: chunked"]).expect("sent");
@@ -329,6 +334,7 @@ fn clients_that_read_nothing_keep_nobody_out_and_get_all_of_a_stream() {
 #[test]
 fn a_stream_that_breaks_off_while_nobody_reads_it_does_not_look_whole() {
     let site = Httpd::site("threads=1", STREAMS).start();
+    site.log.expect(&["Exception processing"]);
     let mut client = site.client();
     client.send_head("GET", "/broken?24", &[]).expect("sent");
     assert!(client.answers().expect("an answer"));

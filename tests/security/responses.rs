@@ -249,6 +249,7 @@ fn a_head_that_would_be_another_response_is_a_502_of_apaches() {
 #[test]
 fn a_response_has_the_length_that_it_announces_or_is_not_whole() {
     let site = site();
+    site.log.expect(&["the answer is refused"]);
     for page in pages("LENGTHS") {
         for headers in [&[][..], &["Accept-Encoding: gzip"]] {
             let (answer, rest) = exchange(&site, &format!("/lengths/{page}"), headers);
@@ -358,6 +359,7 @@ fn a_file_that_is_shortened_while_sendfile_has_it_is_no_end_either() {
 #[test]
 fn what_is_announced_costs_nothing_before_it_comes() {
     let site = Httpd::site("processes=1 threads=24", FORGER).app("frames.py", include_str!("frames.py")).start();
+    site.log.expect(&["ended with exit code"]);
     children(&site);
     let resident = || site.census().iter().filter(|m| m.role == Role::Child).map(|child| child.resident).sum::<u64>();
     let before = resident();
@@ -383,6 +385,7 @@ fn what_is_announced_costs_nothing_before_it_comes() {
 #[test]
 fn files_that_wait_for_a_slow_client_and_descriptors_of_no_file_are_few() {
     let site = builder().start();
+    site.log.expect(&["flood ", "the answer is refused"]);
     let open = || site.census().iter().filter(|member| member.role == Role::Child).map(|child| child.open()).max();
     children(&site);
     let before = open().expect("a child");

@@ -6,6 +6,7 @@ pub mod files;
 #[allow(unsafe_code, reason = "handlers of fork, and memory that a forked process must not see")]
 pub mod fork;
 pub mod memory_file;
+pub mod panics;
 pub mod shared_memory;
 pub mod stack;
 #[allow(unsafe_code, reason = "system calls and borrowed descriptors that neither std nor rustix has a safe form of")]

@@ -202,3 +202,69 @@ pub fn environment(data: &[u8]) {
 #[cfg(test)]
 #[path = "../../fuzz/corpus.rs"]
 mod corpus;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether bytes are a message of a kind.
+    type IsOne = fn(&[u8]) -> bool;
+
+    const KINDS: [(&str, IsOne); 17] = [
+        ("Configure", |data| Configure::from_bytes(data).is_ok()),
+        ("Daemon", |data| Daemon::from_bytes(data).is_ok()),
+        ("Preload", |data| Preload::from_bytes(data).is_ok()),
+        ("Drain", |data| Drain::from_bytes(data).is_ok()),
+        ("Draining", |data| Draining::from_bytes(data).is_ok()),
+        ("Ready", |data| Ready::from_bytes(data).is_ok()),
+        ("Retiring", |data| Retiring::from_bytes(data).is_ok()),
+        ("Restart", |data| Restart::from_bytes(data).is_ok()),
+        ("Restarted", |data| Restarted::from_bytes(data).is_ok()),
+        ("Hello", |data| Hello::from_bytes(data).is_ok()),
+        ("BodyError", |data| BodyError::from_bytes(data).is_ok()),
+        ("File", |data| File::from_bytes(data).is_ok()),
+        ("Fail", |data| Fail::from_bytes(data).is_ok()),
+        ("LogRecord", |data| LogRecord::from_bytes(data).is_ok()),
+        ("ProcessRecord", |data| ProcessRecord::from_bytes(data).is_ok()),
+        ("GroupRecord", |data| GroupRecord::from_bytes(data).is_ok()),
+        ("Scoreboard", |data| Scoreboard::from_bytes(data).is_ok()),
+    ];
+
+    /// A message of each kind, by its name: the shortest run of one small number that is one.
+    fn known() -> Vec<(&'static str, Vec<u8>)> {
+        let shortest = |is_one: IsOne| {
+            let runs = (0..1024).flat_map(|length| (0..3).map(move |byte| vec![byte; length]));
+            runs.into_iter().find(|run| is_one(run))
+        };
+        KINDS.iter().filter_map(|(kind, is_one)| Some((*kind, shortest(*is_one)?))).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_changed_message_is_another_or_none(
+            which in proptest::prelude::any::<proptest::sample::Index>(),
+            changes in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), proptest::num::u8::ANY), 1..6),
+            cut in proptest::prelude::any::<proptest::sample::Index>(), more in proptest::collection::vec(proptest::num::u8::ANY, 0..8),
+        ) {
+            let known = known();
+            let mut message = which.get(&known).1.clone();
+            for (at, byte) in changes {
+                if !message.is_empty() {
+                    let at = at.index(message.len());
+                    message[at] = byte;
+                }
+            }
+            messages(&message);
+            records(&message);
+            message.truncate(cut.index(message.len() + 1));
+            message.extend(more);
+            messages(&message);
+        }
+    }
+
+    #[test]
+    fn a_message_of_every_kind_is_changed() {
+        let known: Vec<_> = known().iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(known, KINDS.map(|(kind, _)| kind));
+    }
+}

@@ -19,8 +19,10 @@ use crate::process::thread;
 /// logged once and retried by the first request. Returns the digests of their reports.
 pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
     let settings = &process.settings;
-    let exists = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).exists();
-    let scripts = settings.scripts.iter().chain(settings.inherited.iter().filter(exists));
+    let path = |script: &Preload| Path::new(OsStr::from_bytes(&script.script)).to_owned();
+    // What an alias names may be a folder of scripts: which of them are asked for shows later.
+    let wanted = settings.scripts.iter().filter(|script| !path(script).is_dir());
+    let scripts = wanted.chain(settings.inherited.iter().filter(|script| path(script).exists()));
     scripts.filter_map(|script| preload_one(py, process, script).err()).collect()
 }
 

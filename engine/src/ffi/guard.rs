@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use pyo3::exceptions::PySystemError;
 use pyo3::{PyErr, PyResult, Python, ffi};
 
+use wsgi_unix::panics;
+
 use super::attach;
 
 thread_local! {
@@ -51,6 +53,10 @@ pub(crate) fn describe(payload: &(dyn Any + Send)) -> String {
 /// `AssertUnwindSafe` holds because the request in whose course it happened is abandoned, and shared state sits behind
 /// locks.
 pub(crate) fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
+    let body = || {
+        panics::point(name);
+        body()
+    };
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => Some(result),
         Err(payload) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
-use wsgi_unix::user_space;
+use wsgi_unix::{panics, user_space};
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::record::Level;
 use wsgi_wire::request as wire;
@@ -115,6 +115,7 @@ impl<'a, 'py> Call<'a, 'py> {
         };
         self.runner.loaded(route.rules.ignore_activity);
         let thread = self.runner.number();
+        panics::point("request: environ");
         let prepared = environ::build(py, interpreter, route, vars, &self.moments, thread).and_then(|environ| {
             let start_response = self.add_ours(&environ)?;
             self.runner.furnish(&environ)?;
@@ -175,6 +176,7 @@ impl<'a, 'py> Call<'a, 'py> {
     fn call(&self, application: &Bound<'py, PyAny>, (environ, start_response): Arguments<'py>) -> Outcome {
         let called = application.call1((&environ, start_response));
         forked::came_back(self.py, called.as_ref().err());
+        panics::point("request: called");
         let outcome = match called {
             Ok(result) => {
                 let stop = self.respond(&result).err();
@@ -210,6 +212,7 @@ impl<'a, 'py> Call<'a, 'py> {
             for item in result.try_iter()? {
                 forked::came_back(py, item.as_ref().err());
                 let item = item?;
+                panics::point("request: content");
                 if let data @ [_, ..] = content(&item)? {
                     output::send(py, request, data, None)?;
                 }
@@ -280,6 +283,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let Ok(Some(close)) = result.getattr_opt(request.interpreter.names.close.bind(py)) else { return };
         // It may take its time, and the client should not wait for it. Whether the client is gone does not matter here.
         let _ = request.with(py, |live| live.transport.flush(false));
+        panics::point("request: close");
         let closed = close.call0();
         forked::came_back(py, closed.as_ref().err());
         if let Err(error) = closed {

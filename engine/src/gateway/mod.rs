@@ -15,6 +15,7 @@ pub(crate) mod start_response;
 use std::sync::Arc;
 
 use pyo3::Python;
+use wsgi_unix::panics;
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::recorder::Task;
 use wsgi_wire::request as wire;
@@ -52,8 +53,10 @@ pub(crate) fn execute(
     };
     let response = Response::new(line.method == b"HEAD");
     let current = Request::new(interpreter, route, line.path, line.id, transport, response, body);
+    let _over = OverAfterPanic { py, request: &current };
     let outcome = {
         let _serving = Serving::begin(py, &current);
+        panics::point("request: begins");
         Call::new(py, runner, &current, moments, request.facts).execute(route, request.vars)
     };
     let rejected = match outcome {
@@ -63,8 +66,22 @@ pub(crate) fn execute(
     Some((rejected, conclude(py, &current, outcome)?))
 }
 
-/// The calling thread serves a request. However that ends, it does so no longer afterwards; by a panic, the request is
-/// over at once, because whoever it came from, in embedded mode, will be gone.
+/// A panic ends the request at once, wherever it happens: whoever it came from, in embedded mode, will be gone, and what the application keeps of the
+/// request must not reach there.
+struct OverAfterPanic<'a, 'py> {
+    py: Python<'py>,
+    request: &'a Request,
+}
+
+impl Drop for OverAfterPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.request.finish(self.py));
+        }
+    }
+}
+
+/// The calling thread serves a request. However that ends, it does so no longer afterwards.
 struct Serving<'a, 'py> {
     py: Python<'py>,
     request: &'a Request,
@@ -81,9 +98,6 @@ impl Drop for Serving<'_, '_> {
     fn drop(&mut self) {
         request::set_current(self.before.take());
         errors::retire(self.py, self.request.interpreter);
-        if std::thread::panicking() {
-            drop(self.request.finish(self.py));
-        }
     }
 }
 
@@ -117,7 +131,9 @@ impl<'v> RequestLine<'v> {
 /// Queues the end of the answer and sends everything, unless that is for whoever gets the transport back
 /// ([`Transport::leave`]).
 fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Transport>> {
+    panics::point("request: conclusion");
     let step = |live: &mut request::Live| {
+        panics::point("request: locked");
         live.end_log();
         match outcome {
             Outcome::Answered(end) => live.transport.end(end),

@@ -19,7 +19,7 @@ use std::time::Instant;
 use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 use pyo3::{Bound, Python};
-use wsgi_unix::fork;
+use wsgi_unix::{fork, panics};
 use wsgi_wire::record::{Level, LogRecord, Stream};
 use wsgi_wire::report::RequestName;
 
@@ -136,6 +136,7 @@ impl Request {
             return None;
         }
         let (result, ended) = attach::detach(py, || {
+            panics::point("request: detached");
             let result = self.lock().as_mut().map(step);
             (result, Instant::now())
         });

@@ -5,9 +5,19 @@
 //! stuck, and then takes the lead. While requests take longer, the leader passes the lead on as soon as it has the GIL:
 //! until then requests that come are found by the worker that runs, not by more threads that then fight for the lock.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(all(loom, test)))]
+use std::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 use std::time::{Duration, Instant};
+
+#[cfg(all(loom, test))]
+use loom::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 /// How long a leader may serve one request before the standby takes the lead.
 const STUCK: Duration = Duration::from_millis(1);
@@ -51,7 +61,8 @@ struct State {
 
 impl State {
     fn is_stuck(&self) -> bool {
-        self.serving.is_some_and(|since| since.elapsed() > STUCK)
+        // In a model there is no time: nobody is ever stuck, and nobody may rely on having been taken for it.
+        cfg!(not(all(loom, test))) && self.serving.is_some_and(|since| since.elapsed() > STUCK)
     }
 }
 
@@ -59,7 +70,7 @@ impl Leadership {
     /// Nobody leads.
     pub(crate) fn new() -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::default()),
             free: Condvar::new(),
             watch: Condvar::new(),
             waiting: AtomicU64::new(0),
@@ -199,6 +210,48 @@ impl Drop for Leader<'_> {
     }
 }
 
+/// Each order in which workers may run.
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    /// Three workers that each have the lead for a request, some of which are served without passing it on.
+    fn work(serve: bool) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.check(move || {
+            let shared = Arc::new((Leadership::new(), AtomicBool::new(false)));
+            let worker = |shared: Arc<(Leadership, AtomicBool)>| {
+                move || {
+                    let lead = shared.0.take();
+                    assert!(!shared.1.swap(true, Ordering::Relaxed), "there are two leaders");
+                    let lead = if serve { lead.serve(false).and_then(Lead::served) } else { Some(lead) };
+                    shared.1.store(false, Ordering::Relaxed);
+                    drop(lead);
+                }
+            };
+            let others: Vec<_> = (0..2).map(|_| loom::thread::spawn(worker(Arc::clone(&shared)))).collect();
+            worker(shared)();
+            // A worker that nobody wakes shows as a deadlock.
+            others.into_iter().for_each(|other| other.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn loom_a_lead_that_is_given_up_finds_a_leader() {
+        work(false);
+    }
+
+    #[test]
+    fn loom_a_lead_that_is_kept_for_a_request_finds_a_leader() {
+        work(true);
+    }
+}
+
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
     use super::*;

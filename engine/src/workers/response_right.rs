@@ -1,7 +1,12 @@
 //! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The
 //! client then has its answer at once, whatever the worker is stuck in.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+use std::sync::atomic::AtomicU16;
+
+#[cfg(all(loom, test))]
+use loom::sync::atomic::{AtomicU8, Ordering};
+#[cfg(not(all(loom, test)))]
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use wsgi_unix::fork::Unshared;
@@ -16,11 +21,36 @@ const BEGUN: u8 = 1;
 /// The monitor has answered. The connection is of no more use.
 const TAKEN: u8 = 2;
 
+/// Who may answer.
+struct Right(AtomicU8);
+
+impl Right {
+    fn new() -> Self {
+        Self(AtomicU8::new(OPEN))
+    }
+
+    fn begin(&self) -> bool {
+        match self.0.compare_exchange(OPEN, BEGUN, Ordering::Acquire, Ordering::Acquire) {
+            Ok(_) => true,
+            Err(state) => state == BEGUN,
+        }
+    }
+
+    fn pause(&self) {
+        // Only the worker leaves `BEGUN`, and what is `TAKEN` stays so: the monitor may have been quicker than the worker's last look.
+        let _ = self.0.compare_exchange(BEGUN, OPEN, Ordering::Release, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        self.0.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
 /// The socket of a connection, and who may answer on it.
 pub(crate) struct ResponseRight {
     /// Owned here, so that its number cannot become another's while the monitor has it in hand.
     pub(crate) socket: Unshared,
-    state: AtomicU8,
+    right: Right,
     /// The number of the exchange: frames that do not carry it are no part of the answer.
     exchange: AtomicU16,
 }
@@ -28,7 +58,7 @@ pub(crate) struct ResponseRight {
 impl ResponseRight {
     /// A connection without a request.
     pub(crate) fn new(socket: Unshared) -> Self {
-        Self { socket, state: AtomicU8::new(OPEN), exchange: AtomicU16::new(0) }
+        Self { socket, right: Right::new(), exchange: AtomicU16::new(0) }
     }
 
     /// A request has arrived, in the exchange with this number.
@@ -44,16 +74,12 @@ impl ResponseRight {
 
     /// The worker wants to send. Whether it may.
     pub(crate) fn begin(&self) -> bool {
-        match self.state.compare_exchange(OPEN, BEGUN, Ordering::Acquire, Ordering::Acquire) {
-            Ok(_) => true,
-            Err(state) => state == BEGUN,
-        }
+        self.right.begin()
     }
 
     /// What was sent was whole, and not yet the answer: that can still be taken over.
     pub(crate) fn pause(&self) {
-        // Only the worker leaves `BEGUN`.
-        self.state.store(OPEN, Ordering::Release);
+        self.right.pause();
     }
 
     /// Answers in the worker's place with Apache's page for a status. Whether that was possible: the answer may have
@@ -69,9 +95,7 @@ impl ResponseRight {
 
     fn take(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut message = Vec::new();
-        if frame::put_in(self.exchange(), &mut message, kind, write).is_err()
-            || self.state.compare_exchange(OPEN, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_err()
-        {
+        if frame::put_in(self.exchange(), &mut message, kind, write).is_err() || !self.right.take() {
             return false;
         }
         // A few bytes into an empty socket. Closed in both directions, no other request can get stuck on it.
@@ -81,6 +105,35 @@ impl ResponseRight {
     }
 }
 
+/// Each order in which the worker and the monitor may run.
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use loom::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn loom_worker_and_monitor_never_both_answer() {
+        loom::model(|| {
+            let right = Arc::new(Right::new());
+            let monitors = Arc::clone(&right);
+            let monitor = loom::thread::spawn(move || monitors.take());
+            // A record or a hint leaves whole, then the answer.
+            let hinted = right.begin();
+            if hinted {
+                right.pause();
+            }
+            let answered = right.begin();
+            let taken = monitor.join().unwrap();
+            assert!(answered != taken, "one of them answers, and only one");
+            // The connection's next request finds it as it was left.
+            right.pause();
+            assert_eq!(right.begin(), !taken, "a connection that the monitor has answered on is of no more use");
+        });
+    }
+}
+
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -288,4 +288,25 @@ mod tests {
         }
         assert_eq!(check_log_level("crit wsgi:debug"), Ok(()));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_values_options_get_they_are_taken_or_refused(
+            words in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), "[ -~]{0,12}|-?[0-9]{1,20}|[a-z]{1,5}:[ -~]{0,9}"), 1..4),
+        ) {
+            let command = Options::augment_args(Command::new("t").no_binary_name(true));
+            let known: Vec<String> = command.get_arguments().filter_map(|option| Some(format!("--{}", option.get_long()?))).collect();
+            let line = words.iter().flat_map(|(option, value)| [option.get(&known).clone(), value.clone(), value.clone()]);
+            if let Ok(matches) = command.try_get_matches_from(line) {
+                let outcome = Options::from_arg_matches(&matches).unwrap().check();
+                // A refusal names an option that there is.
+                let named = match outcome {
+                    Ok(()) => return Ok(()),
+                    Err(OptionError::Needs { option, .. } | OptionError::Excludes { option, .. }) => option,
+                    Err(OptionError::Invalid { option, .. } | OptionError::NotAvailable(option)) => option,
+                };
+                proptest::prop_assert!(known.iter().any(|known| known == named), "{named}");
+            }
+        }
+    }
 }

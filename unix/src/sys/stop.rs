@@ -5,7 +5,16 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+#[cfg(not(all(loom, test)))]
 use std::sync::atomic::{AtomicBool, AtomicI32};
+
+#[cfg(not(all(loom, test)))]
+use std::thread::yield_now;
+
+#[cfg(all(loom, test))]
+use loom::sync::atomic::{AtomicBool, AtomicI32};
+#[cfg(all(loom, test))]
+use loom::thread::yield_now;
 
 use rustix::net::{Shutdown, shutdown};
 
@@ -22,13 +31,22 @@ struct Seat {
     next: OnceLock<Box<Seat>>,
 }
 
+/// Says to loom that the sequentially consistent accesses before and after this are so: it knows that of fences only.
+fn in_one_order() {
+    #[cfg(all(loom, test))]
+    loom::sync::atomic::fence(SeqCst);
+}
+
 /// All seats, and whether the stop has begun.
 struct Stop {
     begun: AtomicBool,
     first: Seat,
 }
 
+#[cfg(not(all(loom, test)))]
 static STOP: Stop = Stop::new();
+#[cfg(all(loom, test))]
+static STOP: std::sync::LazyLock<Stop> = std::sync::LazyLock::new(Stop::new);
 
 thread_local! {
     static MINE: Occupied = Occupied(STOP.find_seat());
@@ -44,7 +62,13 @@ impl Drop for Occupied {
 }
 
 impl Seat {
+    #[cfg(not(all(loom, test)))]
     const fn new() -> Self {
+        Self { occupied: AtomicBool::new(false), socket: AtomicI32::new(NONE), next: OnceLock::new() }
+    }
+
+    #[cfg(all(loom, test))]
+    fn new() -> Self {
         Self { occupied: AtomicBool::new(false), socket: AtomicI32::new(NONE), next: OnceLock::new() }
     }
 }
@@ -58,7 +82,13 @@ pub struct Watched<'s> {
 }
 
 impl Stop {
+    #[cfg(not(all(loom, test)))]
     const fn new() -> Self {
+        Self { begun: AtomicBool::new(false), first: Seat::new() }
+    }
+
+    #[cfg(all(loom, test))]
+    fn new() -> Self {
         Self { begun: AtomicBool::new(false), first: Seat::new() }
     }
 
@@ -73,18 +103,28 @@ impl Stop {
     fn watch<'s>(&self, seat: &'s Seat, socket: BorrowedFd<'s>) -> Option<Watched<'s>> {
         // Sequentially consistent, as in `begin`: either that sees the socket, or this sees that it has begun.
         let outer = seat.socket.swap(socket.as_raw_fd(), SeqCst);
+        in_one_order();
         let watched = Watched { seat, socket, outer };
         (!self.begun.load(SeqCst)).then_some(watched)
     }
 
     fn begin(&self) {
         self.begun.store(true, SeqCst);
+        in_one_order();
         let mut seats = Some(&self.first);
         while let Some(seat) = seats {
-            let socket = seat.socket.load(SeqCst);
-            if socket >= 0 && seat.socket.compare_exchange(socket, TAKEN, AcqRel, Relaxed).is_ok() {
-                hang_up(socket);
-                seat.socket.store(NONE, Release);
+            let mut socket = seat.socket.load(SeqCst);
+            while socket >= 0 {
+                match seat.socket.compare_exchange(socket, TAKEN, AcqRel, Acquire) {
+                    Ok(_) => {
+                        hang_up(socket);
+                        seat.socket.store(NONE, Release);
+                        break;
+                    }
+                    // The thread has gone back to what it waited for before, which has to end, too. It does so once for each request that
+                    // runs in the midst of another: none begins any more.
+                    Err(now) => socket = now,
+                }
             }
             seats = seat.next.get().map(Box::as_ref);
         }
@@ -103,7 +143,7 @@ impl Drop for Watched<'_> {
             return;
         }
         while seat.load(Acquire) == TAKEN {
-            std::thread::yield_now();
+            yield_now();
         }
         hang_up(self.outer);
     }
@@ -129,6 +169,58 @@ fn hang_up(socket: RawFd) {
     }
 }
 
+/// Each order in which a thread that waits and the stop may run.
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    use loom::sync::Arc;
+
+    use super::*;
+
+    /// The two ends of a connection; the first is watched, the other sees its end.
+    fn connection() -> (UnixStream, UnixStream) {
+        let (watched, peer) = UnixStream::pair().unwrap();
+        peer.set_nonblocking(true).unwrap();
+        (watched, peer)
+    }
+
+    fn is_hung_up(mut peer: &UnixStream) -> bool {
+        peer.read(&mut [0]).is_ok_and(|read| read == 0)
+    }
+
+    #[test]
+    fn loom_who_waits_when_the_stop_comes_is_told() {
+        loom::model(|| {
+            let (stop, (watched, peer)) = (Arc::new(Stop::new()), connection());
+            let theirs = Arc::clone(&stop);
+            let stopping = loom::thread::spawn(move || theirs.begin());
+            let waits = stop.watch(&stop.first, watched.as_fd()).map(std::mem::forget).is_some();
+            stopping.join().unwrap();
+            assert!(!waits || is_hung_up(&peer), "it would wait for ever");
+        });
+    }
+
+    #[test]
+    fn loom_a_socket_that_nobody_watches_any_more_is_left_alone() {
+        loom::model(|| {
+            let (stop, (outer, outer_peer), (inner, inner_peer)) = (Arc::new(Stop::new()), connection(), connection());
+            let theirs = Arc::clone(&stop);
+            let stopping = loom::thread::spawn(move || theirs.begin());
+            let waits = stop.watch(&stop.first, outer.as_fd());
+            drop(stop.watch(&stop.first, inner.as_fd()));
+            // From here on the number may be that of another connection.
+            let before = is_hung_up(&inner_peer);
+            let waits = waits.map(std::mem::forget).is_some();
+            stopping.join().unwrap();
+            assert_eq!(is_hung_up(&inner_peer), before);
+            assert!(!waits || is_hung_up(&outer_peer), "the outer one would wait for ever");
+        });
+    }
+}
+
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
     use super::*;

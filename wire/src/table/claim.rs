@@ -1,9 +1,8 @@
 //! Which process of a group gets a request.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::slot::{Slot, State};
+use crate::atomic::AtomicU32;
+use crate::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Which processes [`claim`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub fn claim<'t>(
             .enumerate()
             .filter(|(i, s)| s.is_of(group) && s.state() == State::Ready && !avoid.contains(i))
             .map(|(i, s)| {
-                let (threads, seen) = (s.entry.threads.load(Relaxed).max(1), s.page.in_flight.load(Relaxed));
+                let (threads, seen) = (s.entry.threads.load(Relaxed).max(1), s.page.in_flight.load(Acquire));
                 let taken = if wanted == Wanted::Idle { s.page.busy.load(Relaxed) } else { s.taken() };
                 (u64::from(taken) * 1024 / u64::from(threads), i, s, seen, taken)
             })
@@ -39,10 +38,12 @@ pub fn claim<'t>(
         if wanted != Wanted::Any && taken >= slot.entry.threads.load(Relaxed) {
             return None;
         }
-        if slot.page.in_flight.compare_exchange(seen, seen.wrapping_add(1), Relaxed, Relaxed).is_ok() {
-            slot.page.unanswered.fetch_add(1, Relaxed);
+        // First this, so that nobody sees a request in flight that takes no thread: two would then share the last one that is free.
+        slot.page.unanswered.fetch_add(1, Relaxed);
+        if slot.page.in_flight.compare_exchange(seen, seen.wrapping_add(1), Release, Relaxed).is_ok() {
             return Some(index);
         }
+        decrease(&slot.page.unanswered);
     }
 }
 
@@ -58,11 +59,80 @@ pub fn answered(slot: Slot<'_>, serial: u32) {
 
 fn less(slot: Slot<'_>, serial: u32, counter: &AtomicU32) {
     if slot.entry.serial.load(Relaxed) == serial {
-        // Never below zero, whatever happens in between; a failure says that it is zero already.
-        let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+        decrease(counter);
     }
 }
 
+fn decrease(counter: &AtomicU32) {
+    // Never below zero, whatever happens in between; a failure says that it is zero already.
+    let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+}
+
+/// Each order in which Apache children may run, and each value that a load may see.
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use loom::sync::Arc;
+
+    use super::*;
+    use crate::table::slot::{Entry, Page};
+
+    const GROUP_OF_ALL: u64 = 7;
+
+    /// Ready processes with one thread each.
+    fn memory(processes: usize) -> Arc<Vec<(Entry, Page)>> {
+        let memory: Vec<(Entry, Page)> = (0..processes).map(|_| Default::default()).collect();
+        for slot in view(&memory) {
+            slot.occupy(GROUP_OF_ALL, 1, 1);
+            slot.set_state(State::Ready);
+        }
+        Arc::new(memory)
+    }
+
+    fn view(memory: &[(Entry, Page)]) -> impl Iterator<Item = Slot<'_>> + Clone {
+        memory.iter().map(|(entry, page)| Slot { entry, page })
+    }
+
+    #[test]
+    fn loom_two_children_never_take_the_same_free_thread() {
+        loom::model(|| {
+            let memory = memory(1);
+            let look = |memory: &[(Entry, Page)]| claim(view(memory), GROUP_OF_ALL, &[], Wanted::Free);
+            let theirs = Arc::clone(&memory);
+            let other = loom::thread::spawn(move || look(&theirs));
+            let found = [look(&memory), other.join().unwrap()];
+            assert!(found.contains(&Some(0)) && found.contains(&None), "{found:?}");
+            let page = &memory[0].1;
+            assert_eq!((page.in_flight.load(Relaxed), page.unanswered.load(Relaxed)), (1, 1));
+        });
+    }
+
+    #[test]
+    fn loom_what_is_taken_back_can_be_taken_again() {
+        loom::model(|| {
+            let memory = memory(1);
+            let theirs = Arc::clone(&memory);
+            let other = loom::thread::spawn(move || {
+                if let Some(index) = claim(view(&theirs), GROUP_OF_ALL, &[], Wanted::Free) {
+                    let slot = view(&theirs).nth(index).unwrap();
+                    answered(slot, 1);
+                    release(slot, 1);
+                }
+            });
+            let mine = claim(view(&memory), GROUP_OF_ALL, &[], Wanted::Free);
+            other.join().unwrap();
+            if mine.is_some() {
+                let slot = view(&memory).next().unwrap();
+                answered(slot, 1);
+                release(slot, 1);
+            }
+            let page = &memory[0].1;
+            assert_eq!((page.in_flight.load(Relaxed), page.unanswered.load(Relaxed)), (0, 0));
+            assert_eq!(claim(view(&memory), GROUP_OF_ALL, &[], Wanted::Free), Some(0));
+        });
+    }
+}
+
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
     use super::super::slot::example::{slot, view};
