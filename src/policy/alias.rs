@@ -38,8 +38,8 @@ pub fn filename(target: &[u8], uri: &[u8], alias: &[u8], taken: usize) -> Vec<u8
 /// Whether this is a path from a `/` on in which no segment is empty, but for the last, or goes elsewhere.
 pub fn is_plain_path(path: &[u8]) -> bool {
     let Some(path) = path.strip_prefix(b"/") else { return false };
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    path.is_empty() || path.split(|b| *b == b'/').all(|segment| !matches!(segment, b"" | b"." | b".."))
+    let segments = path.strip_suffix(b"/").unwrap_or(path);
+    path.is_empty() || segments.split(|b| *b == b'/').all(|segment| !matches!(segment, b"" | b"." | b".."))
 }
 
 #[cfg(test)]
