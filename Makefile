@@ -94,7 +94,7 @@ loom: venv
 	@echo "==> Each order of events"
 	@RUSTFLAGS="--cfg loom --cfg pyo3_disable_reference_pool --cfg pyo3_leak_on_drop_without_reference_pool" \
 		CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/loom \
-		cargo test --quiet --lib -p wsgi-wire -p wsgi-engine -p mod_wsgi -- loom_
+		cargo test --quiet --lib -p wsgi-wire -p wsgi-unix -p wsgi-engine -- loom_
 
 # A build of its own: nothing that is installed has a way to bring a panic about.
 panics: venv

@@ -228,7 +228,7 @@ mod loom_tests {
                 move || {
                     let lead = shared.0.take();
                     assert!(!shared.1.swap(true, Ordering::Relaxed), "there are two leaders");
-                    let lead = if serve { lead.serve(false).and_then(Lead::served) } else { Some(lead) };
+                    let lead = if serve { lead.serve(false).and_then(Leader::served) } else { Some(lead) };
                     shared.1.store(false, Ordering::Relaxed);
                     drop(lead);
                 }
