@@ -1,7 +1,16 @@
 //! What a process group may have only so many of at a time: Apache's workers, and threads of its own that wait for a client.
 #![forbid(unsafe_code)]
 
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
 use wsgi_wire::table::Places;
+
+/// How long a request waits for one of the workers that its group may have, where others give theirs back: a server that is busy turns nobody away
+/// for being busy. Workers that are left to other groups and to static files are kept from them for no longer than this.
+const WAIT: Duration = Duration::from_secs(1);
+/// How often it looks for one meanwhile.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A place that is taken while this lives.
 #[derive(Debug)]
@@ -71,7 +80,7 @@ impl Workers {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn take<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
+    fn take<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
         let has = group.taken();
         let own = Admission::new(group, self.own).ok_or(Taken::ByGroup)?;
         let limit = match self.common {
@@ -80,6 +89,33 @@ impl Workers {
             None => u32::MAX,
         };
         Ok([own, Admission::new(all, limit).ok_or(Taken::ByAll)?])
+    }
+
+    /// Takes one, and waits for it a moment if there is none. Where that has been in vain, nobody waits until one has been given back: the workers of
+    /// a group that is stuck are not joined by more of them.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn wait<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
+        self.wait_for(WAIT, group, all)
+    }
+
+    fn wait_for<'t>(self, longest: Duration, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
+        let mut begun = None;
+        loop {
+            let taken = match self.take(group, all) {
+                Ok(admissions) => return Ok(admissions),
+                Err(taken) => taken,
+            };
+            let places = if taken == Taken::ByGroup { group } else { all };
+            if begun.get_or_insert_with(Instant::now).elapsed() >= longest {
+                places.set_stuck();
+            }
+            if places.is_stuck() {
+                return Err(taken);
+            }
+            sleep(LOOK);
+        }
     }
 }
 
@@ -125,6 +161,29 @@ mod tests {
             assert!(groups > reserved || taken.iter().all(|group| !group.is_empty()), "{workers} {groups}");
             assert_eq!(limits.take(&places[groups - 1], &all).err(), Some(Taken::ByAll));
         }
+    }
+
+    #[test]
+    fn who_waits_gets_a_worker_that_is_given_back() {
+        let (group, all) = (Places::default(), Places::default());
+        let limits = Workers::given(1);
+        let first = limits.take(&group, &all).expect("there is one");
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| limits.wait_for(Duration::from_secs(60), &group, &all).is_ok());
+            drop(first);
+            assert!(second.join().is_ok_and(|served| served));
+        });
+    }
+
+    #[test]
+    fn nobody_waits_behind_one_who_has_waited_in_vain_until_a_worker_is_given_back() {
+        let (group, all) = (Places::default(), Places::default());
+        let limits = Workers::given(1);
+        let first = limits.take(&group, &all).expect("there is one");
+        assert_eq!(limits.wait_for(Duration::ZERO, &group, &all).err(), Some(Taken::ByGroup));
+        assert_eq!(limits.wait_for(Duration::MAX, &group, &all).err(), Some(Taken::ByGroup));
+        drop(first);
+        assert!(!group.is_stuck() && limits.wait(&group, &all).is_ok());
     }
 
     #[test]

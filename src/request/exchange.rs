@@ -81,7 +81,7 @@ fn run<'r>(
         Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
     };
     let Some(table) = runtime.table else { return Err(refused(Undelivered::NoProcess, r)) };
-    let admission = match group.workers.take(&group.relay.record.workers, &table.header().workers) {
+    let admission = match group.workers.wait(&group.relay.record.workers, &table.header().workers) {
         Ok(admission) => admission,
         Err(Taken::ByGroup) => return Err(refused(Undelivered::WorkersTaken, r)),
         Err(Taken::ByAll) => return Err(refused(Undelivered::AllWorkersTaken, r)),

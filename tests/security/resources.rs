@@ -181,6 +181,21 @@ fn one_group_never_keeps_all_workers_of_apache() {
 }
 
 #[test]
+fn a_busy_server_turns_nobody_away_for_being_busy() {
+    const BUSY: &str = "import time\ndef application(environ, start_response):\n    time.sleep(0.002)\n    \
+                        start_response('200 OK', [])\n    return [b'hello']\n";
+    let site = Httpd::site("threads=4", BUSY)
+        .conf("ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nMinSpareThreads 1\nMaxSpareThreads 16")
+        .start();
+    std::thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| (0..20).for_each(|_| assert_eq!(site.get("/").status, 200)));
+        }
+    });
+    site.finish();
+}
+
+#[test]
 fn a_group_has_the_workers_that_it_is_given() {
     for (limit, expected) in [("worker-limit=1", [200, 503]), ("worker-limit=0", [200, 200])] {
         let site = Httpd::site(&format!("threads=5 {limit}"), ENDLESS).start();

@@ -25,9 +25,11 @@ pub struct Queue {
 
 /// Places that requests take, up to a limit that each of them names. Only Apache counts here.
 #[derive(Debug, Default)]
-#[repr(transparent)]
+#[repr(C)]
 pub struct Places {
     taken: AtomicU32,
+    /// Not 0 while none has been given back since somebody has waited for one in vain.
+    stuck: AtomicU32,
 }
 
 impl Places {
@@ -35,15 +37,32 @@ impl Places {
     pub fn take(&self, limit: u32) -> bool {
         let takes = self.taken.fetch_add(1, Relaxed) < limit;
         if !takes {
-            self.give_back();
+            self.count_down();
         }
         takes
     }
 
     /// The other half of [`take`](Self::take).
     pub fn give_back(&self) {
+        self.count_down();
+        if self.is_stuck() {
+            self.stuck.store(0, Relaxed);
+        }
+    }
+
+    fn count_down(&self) {
         // It may be counted anew meanwhile, because an Apache child has died; it is never less than none.
         let _ = self.taken.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// Says that somebody has waited for a place in vain.
+    pub fn set_stuck(&self) {
+        self.stuck.store(1, Relaxed);
+    }
+
+    /// Whether no place has been given back since somebody has waited for one in vain.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Relaxed) != 0
     }
 
     /// How many are taken.
@@ -54,6 +73,7 @@ impl Places {
     /// Begins to count anew what Apache counts, because a child has died with some of it.
     pub fn forget(&self) {
         self.taken.store(0, Relaxed);
+        self.stuck.store(0, Relaxed);
     }
 }
 
