@@ -23,13 +23,25 @@ def reap():
     except ChildProcessError:
         pass
 
+def end(pid):
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass
+
+def unknown_to_python(pid):
+    """Whether this is the child. There Python may wait for a thread that there is not, and keep the pipes of other children open."""
+    if pid > 0:
+        threading.Timer(1, end, (pid,)).start()
+    return pid == 0
+
 def fork(way):
     """Whether this is the child, which goes on."""
     if way == "c":
-        return ctypes.PyDLL(None).fork() == 0
+        return unknown_to_python(ctypes.PyDLL(None).fork())
     if way == "raw" and clone:
         # No libc knows of it, so no handler of fork runs.
-        return ctypes.PyDLL(None).syscall(clone, 17, 0, 0, 0, 0) == 0
+        return unknown_to_python(ctypes.PyDLL(None).syscall(clone, 17, 0, 0, 0, 0))
     return os.fork() == 0
 
 def application(environ, start_response):

@@ -70,7 +70,7 @@ def application(environ, start_response):
 #[test]
 fn who_asks_or_logs_without_end_and_makes_no_progress_has_one_socket_timeout() {
     let site = Httpd::site("threads=4 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
-    site.log.expect(&["socket-timeout allows"]);
+    site.log.expect(&["socket-timeout allows", "again"]);
     // A thousand questions whose answers nobody takes would otherwise wait for a second each.
     for page in ["/asks", "/reads", "/logs"] {
         assert_eq!(site.get(page).status, 504, "{page}");
@@ -467,6 +467,7 @@ fn what_a_process_says_without_end_costs_the_supervisor_little() {
                  WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}",
             )
             .start();
+        site.log.expect(&["messages at once", "has exceeded rss-limit"]);
         assert_eq!(site.get("/hello").text(), "hello");
         let supervisor = site.census().into_iter().find(|member| member.role == Role::Supervisor).expect("one").pid;
         let before = processor_time(supervisor);
