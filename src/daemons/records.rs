@@ -7,7 +7,6 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -18,14 +17,15 @@ use wsgi_wire::record::Level;
 use wsgi_wire::report::GroupRecord;
 
 use super::runtime::Runtime;
+use crate::httpd::process::BackgroundThread;
 use crate::httpd::records::Socket;
 use crate::httpd::server::Server;
-use crate::httpd::{guard, log, process};
+use crate::httpd::{guard, log};
 
 /// The thread of this child, and what ends its wait.
 struct Reader {
     stop: OwnedFd,
-    thread: JoinHandle<()>,
+    thread: BackgroundThread,
 }
 
 static READER: Mutex<Option<Reader>> = Mutex::new(None);
@@ -50,17 +50,19 @@ fn begin(runtime: Arc<Runtime>, socket: Socket) -> io::Result<Reader> {
     // One child is woken by a record, not all of them.
     epoll::add(&wait, socket.receives, EventData::new_u64(1), EventFlags::IN | EventFlags::EXCLUSIVE)?;
     let body = move || guard::enter("the thread for records", || read(&runtime, socket, &wait));
-    Ok(Reader { stop, thread: process::background_thread("wsgi-records", body)? })
+    Ok(Reader { stop, thread: BackgroundThread::start("wsgi-records", body)? })
 }
 
 /// Ends, so that no thread is left in the module when it is unloaded.
 pub fn stop() {
     let Some(Reader { stop, thread }) = READER.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    if !thread.is_here() {
+        return;
+    }
     STOPPING.store(true, Ordering::Release);
     // An eventfd takes a number, unless it is about to overflow.
     let _ = rustix::io::write(&stop, &1u64.to_ne_bytes());
-    // A panic in there has been logged.
-    let _ = thread.join();
+    thread.join();
 }
 
 /// Writes records until the child ends, or until there is a later configuration: its logs may be other files.

@@ -14,7 +14,6 @@ mod python;
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use wsgi_wire::codec::Wire;
@@ -22,7 +21,8 @@ use wsgi_wire::settings::Daemon;
 
 use self::engine::Engine;
 use self::python::Python;
-use crate::httpd::{guard, process};
+use crate::httpd::guard;
+use crate::httpd::process::{self, BackgroundThread};
 
 /// What a child needs to begin Python.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ struct Running {
     engine: Engine,
     stop: Sender<()>,
     ended: Receiver<()>,
-    thread: JoinHandle<()>,
+    thread: BackgroundThread,
 }
 
 /// `None`: nobody has asked yet.
@@ -123,7 +123,7 @@ fn begin(plan: &Plan) -> Result<Running, Unavailable> {
             Err(RecvTimeoutError::Disconnected) => return Err(Unavailable::Thread),
         }
     };
-    Ok(Running { engine, stop, ended, thread })
+    Ok(Running { engine, stop, ended, thread: thread.into() })
 }
 
 /// The life of Python's main thread.
@@ -157,10 +157,10 @@ pub fn end() {
         Err(TryLockError::WouldBlock) => return,
     };
     if let Some(Ok(Running { stop, ended, thread, .. })) = state {
-        let told = stop.send(()).is_ok();
+        let told = thread.is_here() && stop.send(()).is_ok();
         if told && ended.recv_timeout(FAREWELL).is_ok() {
             // It has said that it is done, so this does not wait.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }

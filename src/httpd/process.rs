@@ -1,21 +1,51 @@
 //! What belongs to the process as a whole.
 
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
 use std::thread::JoinHandle;
 
-/// A thread that no signal reaches: signals are for httpd's own threads.
-///
-/// # Errors
-/// If there can be no more threads.
-pub fn background_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    // SAFETY: both sets are initialised by the calls that fill them; the caller's mask is put back.
-    unsafe {
-        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        thread
+/// A thread of this child that works beside httpd's own.
+pub struct BackgroundThread {
+    /// Never dropped: that would detach a thread, which a process that does not have it cannot do.
+    handle: ManuallyDrop<JoinHandle<()>>,
+    /// The process that has the thread: one that is forked off it (mpm_itk forks for each connection) has only the handle.
+    pid: u32,
+}
+
+impl BackgroundThread {
+    /// Starts a thread that no signal reaches: signals are for httpd's own threads.
+    ///
+    /// # Errors
+    /// If there can be no more threads.
+    pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
+        // SAFETY: both sets are initialised by the calls that fill them; the caller's mask is put back.
+        let handle = unsafe {
+            let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+            thread?
+        };
+        Ok(handle.into())
+    }
+
+    /// Whether the calling process is the one that has the thread, and may tell it to end.
+    pub fn is_here(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    /// Waits for the end of the thread, where it is. A panic in it has been logged.
+    pub fn join(self) {
+        if self.is_here() {
+            let _ = ManuallyDrop::into_inner(self.handle).join();
+        }
+    }
+}
+
+impl From<JoinHandle<()>> for BackgroundThread {
+    fn from(handle: JoinHandle<()>) -> Self {
+        Self { handle: ManuallyDrop::new(handle), pid: std::process::id() }
     }
 }
 

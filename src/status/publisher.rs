@@ -6,23 +6,23 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
 use rustix::thread::futex;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::record::Level;
 
+use crate::httpd::process::BackgroundThread;
 use crate::httpd::shared::SharedTable;
 use crate::httpd::shared::board::SharedBoard;
-use crate::httpd::{guard, log, process, scoreboard};
+use crate::httpd::{guard, log, scoreboard};
 
-static THREAD: Mutex<Option<(SharedTable, JoinHandle<()>)>> = Mutex::new(None);
+static THREAD: Mutex<Option<(SharedTable, BackgroundThread)>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Begins, in a child.
 pub fn start(table: SharedTable, board: SharedBoard) {
     let body = move || guard::enter("the thread for server metrics", || publish(table, board));
-    match process::background_thread("wsgi-metrics", body) {
+    match BackgroundThread::start("wsgi-metrics", body) {
         Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
         Err(error) => log::main(
             Level::Warn,
@@ -34,13 +34,15 @@ pub fn start(table: SharedTable, board: SharedBoard) {
 /// Ends, so that no thread is left in the module when it is unloaded.
 pub fn stop() {
     let Some((table, thread)) = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    if !thread.is_here() {
+        return;
+    }
     STOPPING.store(true, Ordering::Release);
     let header = table.header();
     header.wanted.fetch_add(1, Ordering::AcqRel);
     // Those of other children wake up, too, and write once more.
     let _ = futex::wake(&header.wanted, futex::Flags::empty(), u32::MAX >> 1);
-    // A panic in there has been logged.
-    let _ = thread.join();
+    thread.join();
 }
 
 fn publish(table: SharedTable, board: SharedBoard) {

@@ -467,7 +467,7 @@ fn what_a_process_says_without_end_costs_the_supervisor_little() {
                  WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}",
             )
             .start();
-        site.log.expect(&["messages at once", "has exceeded rss-limit"]);
+        site.log.expect(&["messages at once", "has exceeded rss-limit", "that is malformed"]);
         assert_eq!(site.get("/hello").text(), "hello");
         let supervisor = site.census().into_iter().find(|member| member.role == Role::Supervisor).expect("one").pid;
         let before = processor_time(supervisor);
