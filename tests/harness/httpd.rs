@@ -165,6 +165,7 @@ impl Builder {
         let conf = self.write_conf(free_port());
         let root = self.scratch.path();
         let mut command = httpd(self.user.as_deref());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root).env(MARKER, root);
         let mut done = run(&mut command, root);
         done.text += &Log::new(root.join("logs/error.log")).text();

@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
-use harness::{Builder, Httpd, MODES, Role, Scratch, Site, cannot_run, eventually, kill, product};
+use harness::{Builder, Httpd, Log, MODES, Role, Scratch, Site, cannot_run, eventually, kill, product};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -172,7 +172,7 @@ fn a_panic_anywhere_in_a_request_costs_that_request_only() {
 #[test]
 fn a_panic_while_apache_reads_its_configuration_is_told_and_crashes_nothing() {
     let Some(place) = Place::new("panics at the start") else { return };
-    for at in ["pre_config", "check_config", "post_config", "a directive", "create_server_config"] {
+    for at in ["pre_config", "check_config", "post_config", "a directive"] {
         place.panic_in(at);
         let done = place.server("").fails_to_start();
         assert!(place.has_happened(), "nothing passes {at:?}");
@@ -180,7 +180,14 @@ fn a_panic_while_apache_reads_its_configuration_is_told_and_crashes_nothing() {
         assert!(done.text.contains("panic"), "{at}: {}", done.text);
     }
     // Without the record of one place everything there has its defaults; Apache's own child goes on.
-    for at in ["create_dir_config", "merge_dir_config", "merge_server_config", "child_init", "child_status"] {
+    for at in [
+        "create_server_config",
+        "create_dir_config",
+        "merge_dir_config",
+        "merge_server_config",
+        "child_init",
+        "child_status",
+    ] {
         place.panic_in(at);
         let conf =
             "<VirtualHost *>\nServerName other\n</VirtualHost>\n<Location /x>\nWSGIScriptReloading Off\n</Location>";
@@ -188,7 +195,12 @@ fn a_panic_while_apache_reads_its_configuration_is_told_and_crashes_nothing() {
         // One that is merged for each request panics with the first.
         let _ = ask(&site, "/daemon");
         assert!(eventually(SOON, || place.has_happened().then_some(())).is_some(), "nothing passes {at:?}");
-        site.log.wait_for(&format!("panic in {at}: injected into {at}"));
+        // Before the log is open, records go to standard error.
+        let console = Log::new(site.root().join("logs/console.log"));
+        let record = format!("panic in {at}: injected into {at}");
+        site.log.expect(&["injected into"]);
+        let said = || [&console, &site.log].iter().any(|log| log.text().contains(&record)).then_some(());
+        assert!(eventually(SOON, said).is_some(), "{at}: {}", site.log.text());
         for mode in MODES {
             assert_eq!(ask(&site, mode), (200, ANSWER.to_owned()), "{mode} after {at}: {}", site.log.text());
         }
@@ -218,6 +230,10 @@ fn a_panic_outside_of_requests_costs_what_it_happened_in() {
     kill(supervisor.pid, libc::SIGKILL);
     assert!(eventually(SOON, || place.has_happened().then_some(())).is_some(), "nothing passes the watch");
     is_well(&site, "the supervisor's watch");
+    // Nobody has started another supervisor, which would have removed the sockets of the one that was killed.
+    for file in fs::read_dir(site.root().join("run")).expect("a folder").flatten() {
+        let _ = file.file_name().to_string_lossy().ends_with(".sock").then(|| fs::remove_file(file.path()));
+    }
 
     for at in ["child_stopping", "pool cleanup", "end"] {
         let mut site = place.server("").start();
@@ -225,6 +241,10 @@ fn a_panic_outside_of_requests_costs_what_it_happened_in() {
         place.panic_in(at);
         assert!(site.stop().is_some(), "it stops");
         assert!(place.has_happened(), "nothing passes {at:?}");
+        // Whom the parent has not told to stop ends when it sees that the parent is gone.
+        let names = || fs::read_dir(site.root().join("run")).expect("a folder").flatten().map(|file| file.file_name());
+        let gone = || names().all(|name| !name.to_string_lossy().ends_with(".sock")).then_some(());
+        assert!(eventually(SOON, gone).is_some(), "{at}: {:?}", Vec::from_iter(names()));
     }
     site.stop();
 }
