@@ -144,9 +144,7 @@ impl Builder {
             self.scratch.give_to(user);
         }
         let root = self.scratch.path();
-        let mut command = httpd(self.user.as_deref());
-        command.arg("-f").arg(conf).arg(self.mode).current_dir(root);
-        command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
+        let mut command = self.command(&conf, self.mode);
         if let Some(terminal) = &self.terminal {
             terminal.give_to(&mut command);
         }
@@ -164,12 +162,18 @@ impl Builder {
     pub fn fails_to_start(self) -> Finished {
         let conf = self.write_conf(free_port());
         let root = self.scratch.path();
-        let mut command = httpd(self.user.as_deref());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.arg("-f").arg(conf).arg("-DFOREGROUND").current_dir(root).env(MARKER, root);
-        let mut done = run(&mut command, root);
+        let mut done = run(&mut self.command(&conf, "-DFOREGROUND"), root);
         done.text += &Log::new(root.join("logs/error.log")).text();
         done
+    }
+
+    /// httpd with this configuration, in this mode (`-DFOREGROUND`, `-X`).
+    fn command(&self, conf: &Path, mode: &str) -> Command {
+        let root = self.scratch.path();
+        let mut command = httpd(self.user.as_deref());
+        command.arg("-f").arg(conf).arg(mode).current_dir(root);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
+        command
     }
 
     fn write_conf(&self, port: u16) -> PathBuf {
