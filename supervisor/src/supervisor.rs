@@ -41,9 +41,6 @@ use crate::sys::table::Table;
 /// How long a process takes to write down its stacks.
 const WRITING: Duration = Duration::from_millis(20);
 
-/// Exit code of a daemon process that could not begin to serve.
-const FAILED_AT_START: i32 = 3;
-
 /// How long Apache may take to read a configuration. If it takes longer, processes end too early, and others start.
 const READING: Duration = Duration::from_secs(wsgi_wire::limits::READING as u64);
 
@@ -343,7 +340,7 @@ impl Supervisor {
             let standing = self.standings.entry(process.group.name().to_vec()).or_default();
             standing.crashes.ended(process.started, process.ready, Instant::now());
             if process.ready.is_none() {
-                if standing.crashes.is_failing() || status.code() == Some(FAILED_AT_START) {
+                if standing.crashes.is_failing() || exit::has_told_why(status) {
                     self.set_failing(&process.group, true);
                 }
                 self.refused(&process.group, process.started, Vec::new());

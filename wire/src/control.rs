@@ -4,6 +4,9 @@ use crate::codec::{Bytes, byte_enum, message};
 use crate::record::{Format, Level};
 use crate::settings::Daemon;
 
+/// The exit code by which a daemon process says that it could not begin to serve, having told why: the supervisor waits before it tries again.
+pub const FAILED_AT_START: i32 = 3;
+
 message! {
     /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
     ///

@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
+use wsgi_wire::control::FAILED_AT_START;
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::Daemon;
 
@@ -50,9 +51,6 @@ const RECORDER: i32 = 6;
 const RECORDS: i32 = 7;
 /// With `server-metrics` only.
 const BOARD: i32 = 8;
-
-/// Exit code for "failed at start": the supervisor waits before it tries again.
-const FAILED_AT_START: i32 = 3;
 
 /// Why the process could not begin to serve.
 #[derive(Debug, thiserror::Error)]

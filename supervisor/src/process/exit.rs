@@ -2,8 +2,7 @@
 
 use std::process::ExitStatus;
 
-/// The exit code by which a daemon says that it failed at start, having told why. See `docs/architecture.md`.
-const FAILED_AT_START: i32 = 3;
+use wsgi_wire::control::FAILED_AT_START;
 
 /// Whether it failed at start and has told why.
 pub fn has_told_why(status: ExitStatus) -> bool {
