@@ -64,7 +64,7 @@ matrix: venv
 integration: venv
 	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
 	@echo "==> Integration tests"
-	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet --no-fail-fast -p wsgi-tests
+	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express scripts/integration
 
 # The first steps of somebody who has just built it: a part of the integration tests.
 newcomer: venv

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -55,15 +55,9 @@ const SPY: &str = "import os, stat\n\
 #[test]
 fn nothing_of_another_group_is_open_in_a_daemon_at_any_moment() {
     let scratch = Scratch::new();
-    let (home, seen) = (scratch.path().join("venv"), scratch.folder("seen"));
+    let seen = scratch.folder("seen");
     fs::set_permissions(&seen, fs::Permissions::from_mode(0o777)).expect("a folder for all");
-    let made =
-        run(Command::new(product().python("sys.executable")).args(["-m", "venv", "--without-pip"]).arg(&home), &seen);
-    assert_eq!(made.code, Some(0), "{made:?}");
-    let packages = fs::read_dir(home.join("lib")).expect("lib").flatten().next().expect("python3.N").path();
-    fs::write(packages.join("site-packages/spy.py"), SPY.replace("{root}", &scratch.path().display().to_string()))
-        .expect("a file");
-    fs::write(packages.join("site-packages/spy.pth"), "import spy\n").expect("a file");
+    let home = environment_that_begins_with(&scratch, &SPY.replace("{root}", &scratch.path().display().to_string()));
 
     let options = format!("processes=2 python-home={}", home.display());
     let (mut server, done) = (None, AtomicBool::new(false));
@@ -114,6 +108,20 @@ fn nothing_of_another_group_is_open_in_a_daemon_at_any_moment() {
         assert!(!name.contains("table"), "the process table was in the daemon process {pid}");
     }
     site.finish();
+}
+
+/// A virtual environment whose interpreters run this as soon as they start.
+fn environment_that_begins_with(scratch: &Scratch, module: &str) -> PathBuf {
+    let home = scratch.path().join("venv");
+    let made = run(
+        Command::new(product().python("sys.executable")).args(["-m", "venv", "--without-pip"]).arg(&home),
+        scratch.path(),
+    );
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let packages = fs::read_dir(home.join("lib")).expect("lib").flatten().next().expect("python3.N").path();
+    fs::write(packages.join("site-packages/begin.py"), module).expect("a file");
+    fs::write(packages.join("site-packages/begin.pth"), "import begin\n").expect("a file");
+    home
 }
 
 /// Whether the process has begun to be a Python of this environment.
@@ -191,8 +199,12 @@ def application(environ, start_response):
 
 #[test]
 fn a_group_that_writes_into_all_it_can_harms_no_other() {
+    let scratch = Scratch::new();
+    // A process that starts is there long enough to be taken from, however fast the machine is.
+    let home = environment_that_begins_with(&scratch, "import time\ntime.sleep(0.3)\n");
+    let news = format!("threads=2 processes=2 python-home={}", home.display());
     for byte in ["255", "3", "0"] {
-        let site = two_groups("threads=2", "threads=2 processes=2").app("news.wsgi", VANDAL).start();
+        let site = two_groups("threads=2", &news).app("news.wsgi", VANDAL).start();
         std::thread::scope(|scope| {
             let vandal = scope.spawn(|| site.try_request("GET", &format!("/news?{byte}"), &[], b""));
             while !vandal.is_finished() {
