@@ -7,6 +7,7 @@
 # make loom   tries each order of events of the protocols on atomics
 # make panics brings a panic about in each hook, callback and phase of a request
 # make msrv   builds with the oldest Rust that is promised
+# make rustdoc  the pages for contributors, without a warning; a part of the lints
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -29,7 +30,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench fuzz deny loom panics msrv venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -44,10 +45,15 @@ test: lint unit matrix integration
 lint: venv
 	@if cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then \
 		echo "==> Format and lints"; \
-		cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets -- -D warnings; \
+		cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets -- -D warnings && $(MAKE) --no-print-directory rustdoc; \
 	else \
 		echo "==> Format and lints are not checked: this Rust comes without rustfmt or clippy"; \
 	fi
+
+# Every link in a comment leads somewhere.
+rustdoc: venv
+	@echo "==> Documentation of the code"
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --document-private-items --workspace
 
 unit: venv
 	@echo "==> Unit tests"
@@ -104,9 +110,14 @@ panics: venv
 
 # The oldest Rust that Cargo.toml promises compiles all of it; rustup fetches it.
 msrv: venv
-	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1) && echo "==> Rust $$version" && \
-		rustup toolchain install $$version --profile minimal --no-self-update >/dev/null 2>&1 && \
-		CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/msrv cargo +$$version check --quiet --workspace --all-targets
+	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1); \
+	if command -v rustup >/dev/null; then \
+		echo "==> Rust $$version"; \
+		rustup --quiet toolchain install $$version --profile minimal --no-self-update >/dev/null && \
+			CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/msrv cargo +$$version check --quiet --workspace --all-targets; \
+	else \
+		echo "==> Rust $$version is not tried: that needs rustup"; \
+	fi
 
 venv: system rust $(VENV)/installed
 

@@ -7,7 +7,7 @@ def application(environ, start_response):
     return [b"hello"]
 "#;
 
-/// Answers the JSON value of the Python expression in the query string; see [`Httpd::ask`](crate::Httpd::ask).
+/// Answers the JSON value of the Python expression in the query string; see [`Site::ask`](crate::Site::ask).
 pub const PROBE: &str = r#"
 import json, os, sys, threading, time, urllib.parse
 

@@ -10,7 +10,7 @@ message! {
     pub struct Hello {
         /// [`crate::VERSION`] of the child.
         pub version: u32,
-        /// The secret from the slot of the process that the child means to talk to ([`crate::table::Slot::secret`]): proof that it is
+        /// The secret from the entry of the process that the child means to talk to ([`crate::table::Entry::secret`]): proof that it is
         /// an Apache child of this server and that the slot has not changed hands in between.
         pub secret: u64,
     }
