@@ -17,6 +17,8 @@ use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 
+use crate::directives::group::Group;
+use crate::directives::trial;
 use crate::policy::words;
 use crate::policy::{alias, path, proxies};
 use crate::relay::client::{Client, Halt, Then};
@@ -33,8 +35,13 @@ use crate::status::question;
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: &[(&str, Target)] =
-    &[("conversation", conversation), ("words", words), ("proxies", proxies), ("requests", requests)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("conversation", conversation),
+    ("words", words),
+    ("directives", directives),
+    ("proxies", proxies),
+    ("requests", requests),
+];
 
 /// How much of an input a conversation takes: the buffer of a socket holds it.
 const LONGEST: usize = 32 << 10;
@@ -193,6 +200,19 @@ pub fn words(line: &[u8]) {
         assert!(value.clone().absolute().map_or(true, |file| file.starts_with(b"/")));
         assert!(value.clone().paths().iter().all(|entry| !entry.contains(&b':')));
         let _ = (value.clone().text(), value.group());
+    }
+}
+
+/// A whole configuration, one directive in each line.
+pub fn directives(text: &[u8]) {
+    match trial::read(text) {
+        Ok(left) => {
+            let groups = &left.process.groups;
+            let is_own = |group: &Group| groups.iter().filter(|other| other.name == group.name).count() == 1;
+            assert!(groups.iter().all(is_own), "a process group is defined once");
+        }
+        // httpd prints it as one line, on a terminal too.
+        Err(error) => assert!(!error.contains(char::is_control), "{error:?}"),
     }
 }
 

@@ -15,6 +15,8 @@ pub mod settings;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod trial;
 
 use std::ffi::CStr;
 

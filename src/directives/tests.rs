@@ -1,90 +1,18 @@
 //! The whole table of directives, without httpd: what each one takes, refuses, says and leaves behind.
 
+use super::DIRECTIVES;
 use super::configuration::Configuration;
-use super::directive::{Host, Line, Nested, Setter};
 use super::group::{GroupOptions, ScriptReload};
-use super::settings::{Pattern, RequestSettings, ServerSettings};
-use super::{DIRECTIVES, Directive};
-use crate::httpd::identity::User;
-use crate::httpd::regex::Regex;
+use super::settings::{Pattern, RequestSettings};
+use super::trial::{Left, read};
 use crate::policy::head::Mapping;
-use crate::policy::origin::Origin;
-
-/// A machine with the users `root` and `www-data` and the group `staff`.
-struct Machine;
-
-impl Host for Machine {
-    fn user(&self, text: &[u8]) -> Option<User> {
-        let (uid, name) = match text {
-            b"root" | b"#0" => (0, "root"),
-            b"www-data" | b"#33" => (33, "www-data"),
-            _ => return None,
-        };
-        Some(User { uid, gid: uid, name: name.into(), home: None })
-    }
-
-    fn group(&self, text: &[u8]) -> Option<u32> {
-        (text == b"staff" || text == b"#50").then_some(50)
-    }
-
-    fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>> {
-        Some(if path.starts_with(b"/") { path.to_vec() } else { [b"/srv/", path].concat() })
-    }
-
-    fn regex(&self, pattern: &[u8]) -> Option<Regex> {
-        (pattern != b"(").then(Regex::placeholder)
-    }
-}
-
-/// What all directives of a configuration leave behind.
-#[derive(Debug, Clone)]
-struct Left {
-    request: RequestSettings,
-    server: ServerSettings,
-    process: Configuration,
-}
-
-fn find(name: &str) -> &'static Directive {
-    DIRECTIVES.iter().find(|d| d.name.to_bytes() == name.as_bytes()).unwrap_or_else(|| panic!("no directive {name}"))
-}
-
-/// Reads a configuration, one directive in each line. What is inside a section follows it, separated by `|`.
-fn read(text: &str) -> Result<Left, String> {
-    let mut left = Left {
-        request: RequestSettings::default(),
-        server: ServerSettings::default(),
-        process: Configuration::EMPTY.clone(),
-    };
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let (line, inside) = line.split_once('|').unwrap_or((line, ""));
-        let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
-        let nested = inside.split('|').filter(|line| !line.is_empty()).map(|line| {
-            let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
-            Nested { name: name.as_bytes(), arguments: arguments.as_bytes() }
-        });
-        let line = Line {
-            arguments: arguments.as_bytes(),
-            host: &Machine,
-            origin: Origin::default(),
-            nested: nested.collect(),
-        };
-        let Left { request, server, process } = &mut left;
-        match find(name).set {
-            Setter::Request(set) => set(request, &line),
-            Setter::Server(set) => set(server, process, &line),
-            Setter::Global(set) | Setter::Pending(set) => set(process, &line),
-        }
-        .map_err(|error| error.to_string())?;
-    }
-    Ok(left)
-}
 
 fn left(text: &str) -> Left {
-    read(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    read(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn refused(text: &str) -> String {
-    read(text).err().unwrap_or_else(|| panic!("{text} is taken"))
+    read(text.as_bytes()).err().unwrap_or_else(|| panic!("{text} is taken"))
 }
 
 /// For each directive a line that it takes and one that it refuses, with what it says of that.
@@ -266,7 +194,7 @@ fn aliases_keep_their_order_and_load_what_is_fixed() {
 
 /// The options of one process group.
 fn options(text: &str) -> Result<GroupOptions, String> {
-    Ok(read(&format!("WSGIDaemonProcess g {text}"))?.process.groups[0].options.clone())
+    Ok(read(format!("WSGIDaemonProcess g {text}").as_bytes())?.process.groups[0].options.clone())
 }
 
 /// A value for each option that is another than the default; and one that is refused, if there is such a value.
@@ -370,6 +298,6 @@ fn options_of_a_process_group_mean_what_they_say() {
 fn the_socket_prefix_leaves_room_for_the_sockets_names() {
     let longest = 108 - wsgi_wire::table::SOCKET_SUFFIX - 1;
     let prefix = |length: usize| format!("WSGISocketPrefix /{}", "x".repeat(length - 1));
-    assert!(read(&prefix(longest)).is_ok());
+    assert!(read(prefix(longest).as_bytes()).is_ok());
     assert!(refused(&prefix(longest + 1)).ends_with("bytes for the sockets' own names"));
 }

@@ -28,7 +28,7 @@ impl Regex {
     }
 
     /// A pattern that no httpd has compiled, for tests that do not match.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn placeholder() -> Self {
         Self { raw: std::ptr::null() }
     }
