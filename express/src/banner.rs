@@ -44,6 +44,7 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     if let Some(file) = plan.logs.startup() {
         lines.push(("Startup Log File", file.to_string()));
     }
+    lines.extend(plan.tools.outputs().map(|(tool, folder)| (tool.label, folder.to_string())));
     if setup || options.content.rewrite_rules.is_some() {
         lines.push(("Rewrite Rules", server.content.rewrite_rules.to_string()));
     }
@@ -53,10 +54,15 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     if setup {
         lines.push(("Control Script", control.path().to_string()));
     }
-    let (processes, threads) = (capacity.processes.unwrap_or(1), capacity.threads);
+    let one_process = plan.control.is_one_process();
+    let (processes, threads) = if one_process { (1, 1) } else { (capacity.processes.unwrap_or(1), capacity.threads) };
     let requests = u64::from(processes) * u64::from(threads);
     if let Some(hosting) = &server.wsgi.hosting {
-        let mode = if matches!(hosting.place, Place::Embedded { .. }) { "embedded" } else { "daemon" };
+        let mode = match hosting.place {
+            _ if one_process => "debug",
+            Place::Embedded { .. } => "embedded",
+            Place::Daemons { .. } => "daemon",
+        };
         lines.push(("Operating Mode", mode.to_owned()));
         let plural = if processes == 1 { "process" } else { "processes" };
         lines.push(("Request Capacity", format!("{requests} ({processes} {plural} * {threads} threads)")));

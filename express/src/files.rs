@@ -104,10 +104,11 @@ pub fn write(plan: &Plan, files: &[File], caller: u32, setup: bool) -> Result<()
     if let Some(folder) = plan.sockets.given_folder().filter(|folder| !folder.exists()) {
         make_folder(&folder, SOCKETS, caller, of(&folder))?;
     }
-    if let Some(eggs) = plan.python_eggs.as_ref().filter(|eggs| eggs.symlink_metadata().is_err()) {
+    for (option, folder) in plan.written_by_application.iter().filter(|(_, folder)| folder.symlink_metadata().is_err())
+    {
         let private = Access::of_mode(0o700);
         let access = if caller == 0 { private.given_to(plan.account.uid, plan.account.gid) } else { private };
-        files::make_folder(eggs.as_std_path(), access, &owners).map_err(WriteError::at("--python-eggs"))?;
+        files::make_folder(folder.as_std_path(), access, of(folder)).map_err(WriteError::at(option))?;
     }
     if let Some(folder) = plan.sockets.short_folder() {
         let access = Access::of_mode(if caller == 0 { 0o711 } else { 0o700 });

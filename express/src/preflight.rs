@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use httpd_conf::Alias;
 use wsgi_unix::files;
 use wsgi_unix::user::Ids;
 use wsgi_wire::{environment, limits};
@@ -36,14 +37,6 @@ pub enum Problem {
         kind: &'static str,
         /// Its path.
         path: Utf8PathBuf,
-    },
-    /// The target of an alias is not there.
-    #[error("{target}, the target of --url-alias {url}, does not exist")]
-    NoAlias {
-        /// The URL.
-        url: String,
-        /// The target.
-        target: Utf8PathBuf,
     },
     /// The working directory is not there.
     #[error("the folder {0}, given with --working-directory, does not exist")]
@@ -73,6 +66,28 @@ pub enum Problem {
         /// What stands in the way.
         at: Utf8PathBuf,
     },
+    /// The application cannot write to the folder of a tool.
+    #[error(
+        "the user {user} may not write to {path}, given with {option}; change its permissions, or name another folder"
+    )]
+    Unwritable {
+        /// The user.
+        user: String,
+        /// The option.
+        option: &'static str,
+        /// The folder.
+        path: Utf8PathBuf,
+    },
+    /// A Python package that an option needs is not installed.
+    #[error("{option} needs the package {package}: {python} -m pip install {package}")]
+    NoPackage {
+        /// The option.
+        option: &'static str,
+        /// The package.
+        package: &'static str,
+        /// The interpreter.
+        python: Utf8PathBuf,
+    },
     /// A file of variables cannot be used.
     #[error("--env-file {path}: {reason}")]
     EnvFile {
@@ -99,7 +114,7 @@ pub enum Problem {
 impl Problem {
     /// Whether the command line is at fault, rather than the state of things.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::RootWithoutUser | Self::NoEntry { .. } | Self::NoAlias { .. } | Self::NoFolder(_))
+        matches!(self, Self::RootWithoutUser | Self::NoEntry { .. } | Self::NoFolder(_) | Self::NoPackage { .. })
     }
 }
 
@@ -121,9 +136,15 @@ pub fn missing(plan: &Plan, caller: u32) -> Vec<Problem> {
     if let Some(kind) = kind.filter(|_| !entry.starts_with(&plan.root.path) && !entry.is_file()) {
         problems.push(Problem::NoEntry { kind, path: entry.to_owned() });
     }
-    let aliases = plan.server.content.aliases.iter().filter(|alias| !alias.target.exists());
-    problems.extend(aliases.map(|alias| Problem::NoAlias { url: alias.url.clone(), target: alias.target.clone() }));
     problems
+}
+
+/// What people should know, and may well be meant: the folder of uploads is made later.
+pub fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.server.content.aliases.iter().filter(|alias| !alias.target.exists()).map(|alias| {
+        let Alias { url, target, .. } = alias;
+        format!("{target}, the target of --url-alias {url}, does not exist; until there is such a folder, what is below {url} is refused")
+    })
 }
 
 /// Whether the ports are free.
@@ -180,24 +201,64 @@ pub fn permissions(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Proble
     Ok(())
 }
 
-/// The first folder on the way to a file that the user may not enter, or the file if they may not read it. Further groups of
-/// the user are not looked at: they are few, and a wrong answer would stop a good server.
+/// Whether the application's user can write to the folders of the tools.
+///
+/// # Errors
+/// The folder that the user cannot write to.
+pub fn outputs(plan: &Plan) -> Result<(), Problem> {
+    let user = &plan.account;
+    let refused = plan.tools.outputs().find(|(_, folder)| !may(user, folder, WRITE | ENTER));
+    refused.map_or(Ok(()), |(tool, folder)| {
+        Err(Problem::Unwritable { user: user.user.clone(), option: tool.option, path: folder.to_owned() })
+    })
+}
+
+/// Rights, as the permissions of others have them.
+const READ: u32 = 0o4;
+const WRITE: u32 = 0o2;
+const ENTER: u32 = 0o1;
+
+/// The first folder on the way to a file that the user may not enter, or the file if they may not read it.
 fn barrier(path: &Utf8Path, account: &Account) -> Option<Utf8PathBuf> {
     let mut way: Vec<_> = path.ancestors().collect();
     way.reverse();
-    way.into_iter()
-        .find(|step| {
-            let Ok(found) = step.metadata() else { return false };
-            let wanted = if found.is_dir() { 0o1 } else { 0o4 };
-            let shift = match () {
-                () if found.uid() == account.uid => 6,
-                () if found.gid() == account.gid => 3,
-                () => 0,
-            };
-            let of_another_group = shift == 0 && found.mode() & (wanted << 3) != 0;
-            found.mode() & (wanted << shift) == 0 && !of_another_group
-        })
-        .map(Utf8Path::to_owned)
+    way.into_iter().find(|step| !may(account, step, if step.is_dir() { ENTER } else { READ })).map(Utf8Path::to_owned)
+}
+
+/// Whether the user has these rights, or there is nothing to have them on. Further groups of the user are not looked at: they are few, and a wrong answer
+/// would stop a good server.
+fn may(account: &Account, path: &Utf8Path, wanted: u32) -> bool {
+    let Ok(found) = path.metadata() else { return true };
+    let shift = match () {
+        () if found.uid() == account.uid => 6,
+        () if found.gid() == account.gid => 3,
+        () => 0,
+    };
+    let has = |shift: u32| found.mode() & (wanted << shift) == wanted << shift;
+    has(shift) || (shift == 0 && has(3))
+}
+
+/// Whether the interpreter has the packages that options need.
+///
+/// # Errors
+/// The first that it has not.
+pub fn packages(plan: &Plan, facts: &Facts) -> Result<(), Problem> {
+    let needed = [(plan.tools.coverage.is_some(), "--enable-coverage", "coverage", "coverage")];
+    for (_, option, package, module) in needed.into_iter().filter(|(needed, ..)| *needed) {
+        let mut command = Command::new(&facts.executable);
+        let find = "import sys, site, importlib.util\n\
+            for folder in sys.argv[2:]: site.addsitedir(folder)\n\
+            sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+        Facts::hide_from(&mut command).args(["-c", find, module]).args(&plan.python_path);
+        let found = command.current_dir(&plan.working_directory).stdin(Stdio::null()).stderr(Stdio::null()).status();
+        let python = facts.executable.clone();
+        match found {
+            Ok(status) if status.success() => {}
+            Ok(_) => return Err(Problem::NoPackage { option, package, python }),
+            Err(source) => return Err(Problem::NoPython { python, source }),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the application's module can be imported and has the callable. Takes no longer than the startup timeout: what is

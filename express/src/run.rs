@@ -27,12 +27,12 @@ pub enum RunError {
 }
 
 /// Runs the control script's server until it ends; its exit code. Off a terminal this process becomes Apache and there is no
-/// return, so that whoever started it can watch and signal it by its process id.
+/// return, so that whoever started it can watch and signal it by its process id. So it does where a debugger is to read from the terminal.
 ///
 /// # Errors
 /// [`RunError`] when it cannot be started.
-pub fn run(control: &Utf8Path) -> Result<i32, RunError> {
-    if io::stdout().is_terminal() { beside_terminal(control) } else { Err(become_server(control)) }
+pub fn run(control: &Utf8Path, one_process: bool) -> Result<i32, RunError> {
+    if io::stdout().is_terminal() && !one_process { beside_terminal(control) } else { Err(become_server(control)) }
 }
 
 /// Becomes Apache. Ends with this process's parent if it is the command on a terminal.

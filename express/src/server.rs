@@ -14,6 +14,9 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     options.check()?;
     let caller = caller()?;
     let plan = Plan::new(options, facts, &caller)?;
+    for warning in preflight::warnings(&plan) {
+        eprintln!("warning: {warning}");
+    }
     let missing = preflight::missing(&plan, caller.uid);
     if setup {
         for problem in &missing {
@@ -29,9 +32,11 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         return Ok(0);
     }
     preflight::permissions(&plan, facts, caller.uid)?;
+    preflight::outputs(&plan)?;
+    preflight::packages(&plan, facts)?;
     preflight::import(&plan, facts, caller.uid)?;
     print!("{}", banner(&plan, false));
-    Ok(run::run(&plan.control.path())?)
+    Ok(run::run(&plan.control.path(), plan.control.is_one_process())?)
 }
 
 /// The other side of [`run::run`] beside a terminal.

@@ -41,7 +41,7 @@ def environ(path="/", **more):
 
 def settings(**changed):
     plain = {"entry_point": "", "application_type": "script", "callable_object": "application", "mount_point": "/",
-             "reload_on_changes": False, "reloading": True, "environ": {}, "resources": {}}
+             "reload_on_changes": False, "reloading": True, "environ": {}, "resources": {}, "tools": {}}
     return {**plain, **changed}
 
 

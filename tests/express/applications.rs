@@ -88,6 +88,18 @@ fn url_aliases_are_folders_and_files_and_can_be_repeated() {
 }
 
 #[test]
+fn a_folder_of_an_alias_that_is_made_later_is_a_warning_and_works_from_then_on() {
+    let folder = folder(&[("probe.wsgi", PROBE)]);
+    let server = serve(&folder, &["probe.wsgi", "--url-alias", "/media", "media"]);
+    let media = folder.path().join("media").display().to_string();
+    server.console.wait_for(&format!("warning: {media}, the target of --url-alias /media, does not exist"));
+    assert_eq!(server.get("/media/a.txt").status, 403);
+    assert_eq!(server.ask("1"), 1, "the rest of the site is there");
+    folder.write("media/a.txt", "uploaded");
+    assert_eq!(server.get("/media/a.txt").text(), "uploaded");
+}
+
+#[test]
 fn files_of_the_document_root_come_before_the_application() {
     let folder = folder(&[("probe.wsgi", PROBE), ("public/logo.txt", "logo")]);
     let server = serve(&folder, &["probe.wsgi", "--document-root", "public"]);

@@ -4,6 +4,7 @@
 
 mod applications;
 mod commands;
+mod debugging;
 mod mistakes;
 mod running;
 mod server_root;

@@ -47,15 +47,6 @@ fn a_module_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_missing_alias_target_is_named() {
-    refused(
-        &start(&folder(), &["hello.wsgi", "--url-alias", "/static", "no_static"]),
-        &[1, 2],
-        &["--url-alias", "no_static"],
-    );
-}
-
-#[test]
 fn a_missing_folder_is_named_with_its_option() {
     for option in ["--working-directory", "--document-root"] {
         refused(&start(&folder(), &["hello.wsgi", option, "no_folder/below"]), &[1, 2], &[option, "no_folder/below"]);

@@ -26,6 +26,7 @@ pub struct Express {
     environment: Vec<(String, String)>,
     port: u16,
     root_name: String,
+    typed: Option<PathBuf>,
 }
 
 /// How a command ended.
@@ -55,6 +56,7 @@ impl Express {
             environment: Vec::new(),
             port: free_port(),
             root_name: "root".to_owned(),
+            typed: None,
             scratch,
         }
     }
@@ -84,6 +86,13 @@ impl Express {
     #[must_use]
     pub fn in_root_named(mut self, name: &str) -> Self {
         self.root_name = name.to_owned();
+        self
+    }
+
+    /// Chooses what the server reads from its standard input; nothing otherwise.
+    #[must_use]
+    pub fn typing(mut self, text: &str) -> Self {
+        self.typed = Some(self.scratch.write("typed.txt", text));
         self
     }
 
@@ -130,7 +139,10 @@ impl Express {
     #[must_use]
     pub fn start_as_it_is(self) -> Foreground {
         self.give_scratch_away();
-        let (command, server_root) = (self.command(), self.server_root());
+        let (mut command, server_root) = (self.command(), self.server_root());
+        command.stdin(
+            self.typed.as_ref().map_or_else(Stdio::null, |file| File::open(file).expect("what is typed").into()),
+        );
         Foreground::start(command, self.scratch, server_root, self.port)
     }
 

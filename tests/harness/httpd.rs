@@ -15,7 +15,7 @@ use crate::request::Site;
 use crate::scratch::Scratch;
 use crate::terminal::Terminal;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// What a server is to be like; see the example of this crate.
 pub struct Builder {
@@ -145,6 +145,7 @@ impl Builder {
         }
         let root = self.scratch.path();
         let mut command = self.command(&conf, self.mode);
+        command.stdin(Stdio::null());
         if let Some(terminal) = &self.terminal {
             terminal.give_to(&mut command);
         }

@@ -7,7 +7,7 @@ use crate::raw::Client;
 use crate::wait::eventually;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 /// Longest time for a start or a stop, on a machine that is busy with other tests; under valgrind everything takes as long as twenty times.
@@ -25,10 +25,10 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    /// Runs a command whose output goes to `console`. `root` is the folder that marks its processes, `log` where its crashes are told.
+    /// Runs a command whose output goes to `console`; what it reads is the caller's choice. `root` is the folder that marks its processes, `log` where its crashes are told.
     pub(crate) fn start(mut command: Command, root: &Path, console: &Path, log: Log) -> Self {
         let output = File::create(console).unwrap_or_else(|e| panic!("{}: {e}", console.display()));
-        command.stdin(Stdio::null()).stderr(output.try_clone().expect("a descriptor")).stdout(output);
+        command.stderr(output.try_clone().expect("a descriptor")).stdout(output);
         let child = in_new_session(&mut command).spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         Self { child, root: root.to_path_buf(), log, dead_children: None, ended: None }
     }

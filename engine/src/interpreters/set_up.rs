@@ -87,11 +87,11 @@ fn prepare(
     let functions = interpreter.classes.instance(py, functions)?;
     module::install(py, interpreter, &functions, interpreter.classes.class::<FileWrapper>(py)?)?;
     sys.setattr("stderr", errors::standard(py, interpreter, Stream::Stderr)?)?;
-    let stdout = match options.restrict_stdout {
-        true => interpreter.classes.instance(py, Restricted { name: "sys.stdout" })?,
-        false => errors::standard(py, interpreter, Stream::Stdout)?,
-    };
-    sys.setattr("stdout", stdout)?;
+    if options.restrict_stdout {
+        sys.setattr("stdout", interpreter.classes.instance(py, Restricted { name: "sys.stdout" })?)?;
+    } else if !Process::get().is_whole_server() {
+        sys.setattr("stdout", errors::standard(py, interpreter, Stream::Stdout)?)?;
+    }
     if options.restrict_stdin {
         sys.setattr("stdin", interpreter.classes.instance(py, Restricted { name: "sys.stdin" })?)?;
     }

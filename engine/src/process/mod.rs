@@ -84,6 +84,11 @@ impl Process {
         self.settings.group.is_empty()
     }
 
+    /// Whether Apache is this one process (`httpd -X`): its terminal is free for a debugger then.
+    pub(crate) fn is_whole_server(&self) -> bool {
+        self.settings.apache == std::process::id()
+    }
+
     /// Which process this is, for messages.
     pub(crate) fn place(&self) -> String {
         match self.is_embedded() {

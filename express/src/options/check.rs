@@ -59,11 +59,12 @@ impl Options {
         self.check_https()?;
         self.check_numbers()?;
         self.check_names()?;
+        self.check_debugging()?;
         check_log_level(&self.logging.log_level)
     }
 
     fn check_available_options(&self) -> Result {
-        let Options { monitoring, debugging, access, .. } = self;
+        let Options { monitoring, access, .. } = self;
         if let Some(target) = monitoring.telemetry_service.as_ref().filter(|t| !t.starts_with("unix:")) {
             return Err(invalid("--telemetry-service", target, "it is unix: and the path of a socket"));
         }
@@ -71,16 +72,7 @@ impl Options {
         {
             return Err(OptionError::Needs { option: "--slow-requests", other: "--telemetry-service" });
         }
-        if debugging.debugger_startup && !debugging.enable_debugger {
-            return Err(OptionError::Needs { option: "--debugger-startup", other: "--enable-debugger" });
-        }
         let missing = [
-            (debugging.debug_mode, "--debug-mode"),
-            (debugging.enable_debugger, "--enable-debugger"),
-            (debugging.enable_coverage, "--enable-coverage"),
-            (debugging.enable_profiler, "--enable-profiler"),
-            (debugging.enable_recorder, "--enable-recorder"),
-            (debugging.enable_gdb, "--enable-gdb"),
             (monitoring.telemetry_service.is_some(), "--telemetry-service"),
             (monitoring.enable_telemetry, "--enable-telemetry"),
             (access.host_access_script.is_some(), "--host-access-script"),
@@ -89,6 +81,20 @@ impl Options {
         match missing.into_iter().find(|(given, _)| *given) {
             Some((_, option)) => Err(OptionError::NotAvailable(option)),
             None => Ok(()),
+        }
+    }
+
+    fn check_debugging(&self) -> Result {
+        let debugging = &self.debugging;
+        if debugging.debugger_startup && !debugging.enable_debugger {
+            return Err(OptionError::Needs { option: "--debugger-startup", other: "--enable-debugger" });
+        }
+        let mut modes = debugging.modes().into_iter().chain([(debugging.embedded_mode, "--embedded-mode")]);
+        match modes.find(|(given, _)| *given) {
+            Some((_, other)) if !self.identity.env_file.is_empty() => {
+                Err(OptionError::Excludes { option: "--env-file", other })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -202,9 +208,6 @@ impl Options {
             if !extension.starts_with('.') {
                 return Err(invalid("--add-handler", extension, "it is an extension such as .tpl"));
             }
-        }
-        if self.debugging.embedded_mode && !self.identity.env_file.is_empty() {
-            return Err(OptionError::Excludes { option: "--env-file", other: "--embedded-mode" });
         }
         if application.disable_reloading && application.reload_on_changes {
             return Err(OptionError::Excludes { option: "--reload-on-changes", other: "--disable-reloading" });

@@ -1,4 +1,4 @@
-//! Logs, the server root, the user, services, monitoring and debugging.
+//! Logs, the server root, the user, services and monitoring.
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum, value_parser};
@@ -170,47 +170,4 @@ pub struct Monitoring {
     /// Report requests that take longer than this
     #[arg(long, hide = true, value_name = "SECONDS")]
     pub slow_requests: Option<f64>,
-}
-
-/// Options of modes in which the application runs inside Apache, and of debugging in them. Those of debugging are refused, and not in the
-/// help, as long as there is no such mode.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Embedded mode and debugging")]
-pub struct Debugging {
-    /// Run the application inside Apache's own processes
-    #[arg(long)]
-    pub embedded_mode: bool,
-    /// Run everything in one process with one thread
-    #[arg(long, hide = true)]
-    pub debug_mode: bool,
-    /// Stop in Python's debugger when an exception occurs
-    #[arg(long, hide = true)]
-    pub enable_debugger: bool,
-    /// Stop in Python's debugger at the start
-    #[arg(long, hide = true)]
-    pub debugger_startup: bool,
-    /// Measure which lines are executed
-    #[arg(long, hide = true)]
-    pub enable_coverage: bool,
-    /// Folder for that [default: htmlcov in the server root]
-    #[arg(long, hide = true, value_name = "DIRECTORY")]
-    pub coverage_directory: Option<Utf8PathBuf>,
-    /// Measure where time goes
-    #[arg(long, hide = true)]
-    pub enable_profiler: bool,
-    /// Folder for that [default: pstats in the server root]
-    #[arg(long, hide = true, value_name = "DIRECTORY")]
-    pub profiler_directory: Option<Utf8PathBuf>,
-    /// Record requests and responses
-    #[arg(long, hide = true)]
-    pub enable_recorder: bool,
-    /// Folder for that [default: archive in the server root]
-    #[arg(long, hide = true, value_name = "DIRECTORY")]
-    pub recorder_directory: Option<Utf8PathBuf>,
-    /// Run Apache under gdb
-    #[arg(long, hide = true)]
-    pub enable_gdb: bool,
-    /// The gdb program
-    #[arg(long, hide = true, value_name = "FILE")]
-    pub gdb_executable: Option<Utf8PathBuf>,
 }

@@ -5,8 +5,9 @@ use clap::Args;
 use super::application::Application;
 use super::capacity::{Capacity, Timeouts, Transfer};
 use super::content::{Access, Content};
+use super::debugging::Debugging;
 use super::network::{Address, Https, Proxying};
-use super::operation::{Debugging, Identity, Layout, Logging, Monitoring, Services};
+use super::operation::{Identity, Layout, Logging, Monitoring, Services};
 
 /// The options of `start-server` and `setup-server`.
 #[derive(Args, Clone, Debug)]

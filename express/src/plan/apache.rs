@@ -38,8 +38,8 @@ impl Installation {
         Ok(Self { apache, httpd, modules })
     }
 
-    /// The best MPM of those named, or of all.
-    pub fn mpm(&self, wanted: &[options::Mpm]) -> Result<Mpm, PlanError> {
+    /// The best MPM of those named, or of all; `order` has the best first.
+    pub fn mpm(&self, wanted: &[options::Mpm], order: [Mpm; 3]) -> Result<Mpm, PlanError> {
         let named = |mpm: Mpm| {
             wanted.is_empty()
                 || wanted.iter().any(|w| match w {
@@ -48,7 +48,7 @@ impl Installation {
                     options::Mpm::Prefork => mpm == Mpm::Prefork,
                 })
         };
-        let candidates: Vec<_> = Mpm::ALL.into_iter().filter(|mpm| named(*mpm)).collect();
+        let candidates: Vec<_> = order.into_iter().filter(|mpm| named(*mpm)).collect();
         for mpm in &candidates {
             if self.file(&format!("mpm_{}", mpm.name())).is_some() || self.compiled_in(mpm.name())? {
                 return Ok(*mpm);

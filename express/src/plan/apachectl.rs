@@ -3,9 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::Server;
 
-use super::apache::Installation;
-use super::apache::on_path;
-use super::apache::program;
+use super::apache::{Installation, on_path, program};
 use super::context::Context;
 use super::error::PlanError;
 
@@ -23,6 +21,10 @@ pub struct Control {
     pid_file: Utf8PathBuf,
     root: Utf8PathBuf,
     sockets: Utf8PathBuf,
+    /// `--gdb-executable`, with `--enable-gdb`.
+    gdb: Option<Utf8PathBuf>,
+    /// Whether everything runs in one process, which stays in the foreground.
+    one_process: bool,
 }
 
 impl Control {
@@ -37,7 +39,7 @@ impl Control {
         startup_log: Option<&Utf8Path>,
     ) -> Result<Self, PlanError> {
         let Context { options, here, caller, locale, working_directory, .. } = context;
-        let (layout, httpd) = (&options.layout, &installation.httpd);
+        let (layout, debugging, httpd) = (&options.layout, &options.debugging, &installation.httpd);
         let shell = match &layout.shell_executable {
             Some(shell) => program("--shell-executable", shell, here)?,
             None => on_path("bash").unwrap_or_else(|| "/bin/sh".into()),
@@ -71,6 +73,11 @@ impl Control {
             pid_file: server.pid_file.clone(),
             root: server.root.clone(),
             sockets: server.wsgi.socket_prefix.parent().unwrap_or(&server.root).to_owned(),
+            gdb: debugging
+                .enable_gdb
+                .then(|| program("--gdb-executable", &debugging.gdb_executable, here))
+                .transpose()?,
+            one_process: debugging.one_process(),
         })
     }
 
@@ -84,6 +91,11 @@ impl Control {
         &self.envvars
     }
 
+    /// Whether the server is one process, which has the terminal to itself.
+    pub fn is_one_process(&self) -> bool {
+        self.one_process
+    }
+
     /// The script, for any POSIX shell; only the process title takes bash.
     pub fn script(&self) -> String {
         let exports: String = self.exports.iter().map(|(n, v)| format!("{n}={}\nexport {n}\n", quoted(v))).collect();
@@ -91,6 +103,13 @@ impl Control {
             Some("bash") => format!("-a {} ", quoted(&self.title)),
             _ => String::new(),
         };
+        let start = match &self.gdb {
+            Some(gdb) => format!("{} -quiet -ex run --args ", quoted(gdb.as_str())),
+            None => title.clone(),
+        };
+        // As one process Apache has no right to remove that file any more when it ends; a process with the number in it would keep it from starting.
+        let (remove_pid_file, one_process) =
+            if self.one_process { ("    rm -f \"$pid_file\"\n", " -DONE_PROCESS") } else { ("", "") };
         let startup_log =
             self.startup_log.as_ref().map(|file| format!(" -E {}", quoted(file.as_str()))).unwrap_or_default();
         include_str!("apachectl.sh")
@@ -105,6 +124,9 @@ impl Control {
             .replace("@exports@", exports.trim_end())
             .replace("@title@", &title)
             .replace("@startup_log@", &startup_log)
+            .replace("@start@", &start)
+            .replace("    @remove_pid_file@\n", remove_pid_file)
+            .replace("@one_process@", one_process)
     }
 }
 

@@ -22,10 +22,20 @@ server() {
     exec @title@"$httpd" -d "$root" -f "$root/httpd.conf" "$@"
 }
 
-case "$1" in
-start | restart | graceful)
+prepare() {
     cd "$working_directory" || exit 1
     [ -d "$sockets" ] || mkdir -m 711 "$sockets" || exit 1
+}
+
+case "$1" in
+start)
+    prepare
+    shift
+    @remove_pid_file@
+    exec @start@"$httpd" -d "$root" -f "$root/httpd.conf" -k start@one_process@@startup_log@ "$@"
+    ;;
+restart | graceful)
+    prepare
     verb=$1
     shift
     server -k "$verb"@startup_log@ "$@"

@@ -24,7 +24,7 @@ impl Capacity {
 /// Where the application runs, and its scripts; `label` is the server's address.
 pub fn hosting(context: &Context, label: &str) -> Hosting {
     let Options { application, debugging, .. } = context.options;
-    let place = if debugging.embedded_mode {
+    let place = if debugging.embedded() {
         let home = std::iter::once(context.working_directory.clone());
         Place::Embedded { python_path: home.chain(context.python_path.iter().cloned()).collect() }
     } else {

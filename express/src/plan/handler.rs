@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::content::mount_point;
 use super::error::PlanError;
 use super::path::Folder;
+use super::tools::Tools;
 use crate::options::{ApplicationType, Options, pairs};
 
 /// The argument of `mod_wsgi.express.runtime.serve`.
@@ -29,11 +30,13 @@ pub struct Handler {
     pub environ: BTreeMap<&'static str, String>,
     /// Scripts by extension.
     pub resources: BTreeMap<String, Utf8PathBuf>,
+    /// What watches the application.
+    pub tools: Tools,
 }
 
 impl Handler {
     /// Settings of the application's own script.
-    pub fn application(options: &Options, kind: ApplicationType, entry_point: &str) -> Self {
+    pub fn application(options: &Options, kind: ApplicationType, entry_point: &str, tools: &Tools) -> Self {
         let application = &options.application;
         let mount_point = mount_point(options);
         let mut environ = BTreeMap::from([("MOD_WSGI_EXPRESS", "true".to_owned())]);
@@ -41,28 +44,39 @@ impl Handler {
             environ.insert("MOD_WSGI_SERVER_NAME", name.clone());
             environ.insert("MOD_WSGI_SERVER_ALIASES", options.address.server_alias.join(" "));
         }
-        if application.reload_on_changes {
-            environ.insert("MOD_WSGI_RELOADER_ENABLED", "true".to_owned());
-        }
+        let debugging = &options.debugging;
+        // In debug mode a new process would be the end of the server.
+        let reload_on_changes = application.reload_on_changes && !debugging.one_process();
+        let marks = [
+            (reload_on_changes, "MOD_WSGI_RELOADER_ENABLED"),
+            (debugging.one_process(), "MOD_WSGI_DEBUG_MODE"),
+            (debugging.enable_debugger, "MOD_WSGI_DEBUGGER_ENABLED"),
+            (debugging.enable_coverage, "MOD_WSGI_COVERAGE_ENABLED"),
+            (debugging.enable_profiler, "MOD_WSGI_PROFILER_ENABLED"),
+            (debugging.enable_recorder, "MOD_WSGI_RECORDER_ENABLED"),
+            (debugging.enable_gdb, "MOD_WSGI_GDB_ENABLED"),
+        ];
+        environ.extend(marks.into_iter().filter(|(on, _)| *on).map(|(_, name)| (name, "true".to_owned())));
         Self {
             entry_point: entry_point.to_owned(),
             application_type: kind.name(),
             callable_object: application.callable_object.clone(),
             mount_point: if mount_point.is_empty() { "/".to_owned() } else { mount_point },
-            reload_on_changes: application.reload_on_changes,
+            reload_on_changes,
             reloading: !application.disable_reloading,
             environ,
             resources: BTreeMap::new(),
+            tools: tools.clone(),
         }
     }
 
     /// Settings of the script behind `--add-handler`, if that is used.
-    pub fn resources(options: &Options, here: &Folder) -> Result<Option<Self>, PlanError> {
+    pub fn resources(options: &Options, here: &Folder, tools: &Tools) -> Result<Option<Self>, PlanError> {
         let resources: BTreeMap<_, _> = pairs(&options.application.add_handler)
             .map(|(extension, script)| Ok((extension.to_owned(), here.existing("--add-handler", script)?)))
             .collect::<Result<_, PlanError>>()?;
         let settings =
-            || Self { resources: resources.clone(), ..Self::application(options, ApplicationType::Script, "") };
+            || Self { resources: resources.clone(), ..Self::application(options, ApplicationType::Script, "", tools) };
         Ok((!resources.is_empty()).then(settings))
     }
 
@@ -102,6 +116,7 @@ mod tests {
             reloading: false,
             environ: BTreeMap::new(),
             resources: BTreeMap::new(),
+            tools: Tools::default(),
         };
         let text = handler.script().unwrap();
         assert_eq!(text.matches("'''").count(), 2);

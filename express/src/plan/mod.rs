@@ -18,6 +18,7 @@ mod network;
 mod path;
 mod root;
 mod server;
+mod tools;
 
 use camino::Utf8PathBuf;
 use httpd_conf::Server;
@@ -35,6 +36,7 @@ pub use handler::WELCOME;
 pub use logs::Places;
 pub use path::Folder;
 pub use root::{Root, Sockets};
+pub use tools::Tools;
 
 use crate::facts::Facts;
 use crate::options::Options;
@@ -52,8 +54,10 @@ pub struct Plan {
     pub folders: Vec<(&'static str, Utf8PathBuf)>,
     /// Files that root's shell or Apache would read and do as they say, with the options that name them.
     pub used_by_root: Vec<(&'static str, Utf8PathBuf)>,
-    /// A folder that the application writes to.
-    pub python_eggs: Option<Utf8PathBuf>,
+    /// Folders that the application writes to, with the options that name them.
+    pub written_by_application: Vec<(&'static str, Utf8PathBuf)>,
+    /// What watches the application.
+    pub tools: Tools,
     /// The sockets of the daemons.
     pub sockets: Sockets,
     /// What the application's script is told.
@@ -108,22 +112,26 @@ impl Plan {
             root.sockets(options.layout.socket_prefix.as_deref().map(|p| context.here.absolute(p)), caller)?;
         let entry = Entry::new(&context);
         let server = server::server(&context, &entry, sites, &label, &account, &installation, &logs, &sockets, facts)?;
-        let python_eggs = options.application.python_eggs.as_ref().map(|folder| context.here.absolute(folder));
+        let tools = Tools::new(&options.debugging, &context.here, &root.path);
+        let eggs =
+            options.application.python_eggs.as_ref().map(|folder| ("--python-eggs", context.here.absolute(folder)));
+        let outputs = tools.outputs().map(|(tool, folder)| (tool.option, folder.to_owned()));
         let logs_folder = logs.own_folder().map(|folder| ("--log-directory", folder));
         let pid_folder = server.pid_file.parent().map(|folder| ("--pid-file", folder.to_owned()));
         let control = Control::new(&context, &server, &installation, logs.startup())?;
         Ok(Self {
             folders: [logs_folder, pid_folder].into_iter().flatten().collect(),
             used_by_root: used_by_root(options, &server, &control),
-            handler: Handler::application(options, entry.kind, &entry.point),
-            resources: Handler::resources(options, &context.here)?,
+            handler: Handler::application(options, entry.kind, &entry.point, &tools),
+            resources: Handler::resources(options, &context.here, &tools)?,
             control,
             options: options.clone(),
             working_directory: context.working_directory,
             python_path: context.python_path,
             locale: context.locale,
             env_files: context.env_files,
-            python_eggs,
+            written_by_application: eggs.into_iter().chain(outputs).collect(),
+            tools,
             sockets,
             account,
             server,

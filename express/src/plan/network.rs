@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, TcpListener, ToSocketAddrs};
 
 use camino::Utf8PathBuf;
 use httpd_conf::{
-    Access, Authentication, ClientCertificates, Connection, Mount, NamedHost, Proxy, ReadLimit, Scheme, Sites, Tls,
+    Access, Authentication, ClientCertificates, Connection, Mount, Mpm, NamedHost, Proxy, ReadLimit, Scheme, Sites, Tls,
 };
 
 use super::error::PlanError;
@@ -67,12 +67,19 @@ fn tls(port: u16, options: &Options, here: &Folder) -> Result<Tls, PlanError> {
     })
 }
 
+/// The MPMs for a server that is one process, best first: with prefork requests run in the main thread, where debuggers are at home.
+pub fn one_process_mpms(options: &Options) -> [Mpm; 3] {
+    let [event, worker, prefork] = Mpm::ALL;
+    if options.address.http2 { [worker, event, prefork] } else { [prefork, worker, event] }
+}
+
 /// Limits of connections.
 pub fn connection(options: &Options) -> Connection {
     let t = &options.timeouts;
     Connection {
         timeout: t.socket_timeout,
-        keep_alive: t.keep_alive_timeout,
+        // The only worker of debug mode waits for no client's next request: a browser has others open.
+        keep_alive: if options.debugging.one_process() { 0 } else { t.keep_alive_timeout },
         backlog: options.transfer.server_backlog,
         header: ReadLimit { timeout: t.header_timeout, maximum: t.header_max_timeout, rate: t.header_min_rate },
         body: ReadLimit { timeout: t.body_timeout, maximum: t.body_max_timeout, rate: t.body_min_rate },

@@ -1,6 +1,6 @@
 //! Apache's whole configuration, put together.
 
-use httpd_conf::{Environment, Hosting, Place, RunAs, Server, Sites, Sizes, Wsgi};
+use httpd_conf::{Environment, Hosting, Mpm, Place, RunAs, Server, Sites, Sizes, Wsgi};
 
 use super::account::Account;
 use super::apache::Installation;
@@ -29,11 +29,13 @@ pub fn server(
     sockets: &Sockets,
     facts: &Facts,
 ) -> Result<Server, PlanError> {
-    let Options { capacity, monitoring, proxying, .. } = context.options;
-    let mpm = installation.mpm(&capacity.server_mpm)?;
+    let Options { capacity, monitoring, proxying, debugging, .. } = context.options;
+    let order = if debugging.one_process() { network::one_process_mpms(context.options) } else { Mpm::ALL };
+    let mpm = installation.mpm(&capacity.server_mpm, order)?;
     let requests = u64::from(capacity.processes.unwrap_or(1)) * u64::from(capacity.threads);
     let mut hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(context, label));
     let sizes = match &hosting {
+        _ if debugging.one_process() => Sizes::embedded(mpm, 1, 1),
         Some(Hosting { place: Place::Embedded { .. }, .. }) => {
             Sizes::embedded(mpm, capacity.processes.unwrap_or(1).into(), capacity.threads.into())
         }

@@ -17,12 +17,29 @@ def serve(settings):
     if settings["reload_on_changes"]:
         # Before the application: once it runs, threads of its own may keep it from ever coming back.
         reloader.start_reloader()
-    if settings["resources"]:
-        handler = ResourceHandler(settings["resources"])
-    else:
-        names = ("entry_point", "application_type", "callable_object", "mount_point")
-        handler = ApplicationHandler(**{name: settings[name] for name in names})
-    return handler.handle_request, handler.reload_required
+
+    def load():
+        if settings["resources"]:
+            handler = ResourceHandler(settings["resources"])
+        else:
+            names = ("entry_point", "application_type", "callable_object", "mount_point")
+            handler = ApplicationHandler(**{name: settings[name] for name in names})
+        return handler.handle_request, handler.reload_required
+
+    if any(settings["tools"].values()):
+        from . import debugging
+
+        return debugging.watch(settings["tools"], load)
+    return load()
+
+
+def __getattr__(name):
+    """The names of debug mode that scripts import from here; what they need is loaded only then."""
+    if name in ("PostMortemDebugger", "RequestRecorder"):
+        from . import debugging
+
+        return getattr(debugging, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class ApplicationError(Exception):
