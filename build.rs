@@ -25,7 +25,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_brigade_(create|cleanup|flatten|length)",
     "apr_bucket_(heap|transient|eos|flush)_create",
     "apr_bucket_(alloc|free|heap_make|setaside_noop|shared_make|shared_split|shared_copy|shared_destroy)",
-    "ap_(content_type_tolower)",
+    "ap_(content_type_tolower|set_content_length|update_mtime|set_last_modified|meets_conditions)",
     // APR
     "apr_(time_exp_lt|palloc|pstrmemdup|stat|strerror)",
     "apr_pool_(cleanup_kill|cleanup_register|cleanup_null|pre_cleanup_register)",

@@ -31,7 +31,7 @@ use Setter::{Global as Process, Pending, Request, Server as Host};
 
 /// Every directive.
 #[rustfmt::skip]
-pub static DIRECTIVES: [Directive; 51] = [
+pub static DIRECTIVES: [Directive; 52] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-folder [option=value ...]: serve this part of the site by WSGI scripts"),
     row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-folder [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
@@ -79,6 +79,7 @@ pub static DIRECTIVES: [Directive; 51] = [
     row(c"WSGITrustedProxyHeaders", FileInfo, Request(request::trusted_headers), c"header ...: headers of a proxy in front that are believed"),
     row(c"WSGITrustedProxies", FileInfo, Request(request::trusted_proxies), c"address[/mask] ...: the proxies that are believed"),
     row(c"WSGIEnableSendfile", FileInfo, Request(request::enable_sendfile), c"On|Off: let Apache send files of wsgi.file_wrapper with sendfile"),
+    row(c"WSGISendfileRoot", Anywhere, Request(request::sendfile_root), c"folder [url=/prefix/]: applications may have the files below it sent, by X-Sendfile and X-Accel-Redirect"),
 
     row(c"WSGIAccessScript", Access, Request(request::access_script), c"script [application-group=name]: a script that allows or forbids"),
     row(c"WSGIAuthUserScript", Access, Request(request::auth_user_script), c"script [application-group=name]: a script that checks passwords"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::directive::Line;
 use super::settings::{HandlerScript, Handlers, RequestSettings};
+use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 use crate::policy::proxies::{Subnet, TrustedHeader};
 use crate::policy::words::{Invalid, all, flag, one, option, word};
@@ -101,6 +102,26 @@ pub fn trusted_proxies(settings: &mut RequestSettings, line: &Line<'_>) -> Resul
         proxies.push(subnet);
     }
     settings.trusted_proxies = Some(proxies.into());
+    Ok(())
+}
+
+/// Adds to `WSGISendfileRoot`.
+pub fn sendfile_root(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+    let mut rest = line.arguments;
+    let mut folder = word(&mut rest).ok_or(Invalid::Arguments("a folder, then options"))?;
+    if !folder.starts_with(b"/") {
+        return Err(Invalid::value("the folder", &folder, "an absolute path"));
+    }
+    while folder.ends_with(b"/") {
+        folder.pop();
+    }
+    let mut root = Root { folder, url: None };
+    while let Some(value) = option(&mut rest, &["url"])? {
+        root.url = Some(value.absolute()?);
+    }
+    let mut roots = settings.sendfile_roots.take().map(|r| r.to_vec()).unwrap_or_default();
+    roots.push(root);
+    settings.sendfile_roots = Some(roots.into());
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use wsgi_wire::record::Format;
 
 use crate::httpd::regex::Regex;
+use crate::policy::guarded::Root;
 use crate::policy::proxies::{Subnet, TrustedHeader};
 
 /// Bytes that many merged records share.
@@ -60,6 +61,8 @@ layers! {
         pub trusted_proxies: Arc<[Subnet]>,
         /// `WSGIEnableSendfile`
         pub enable_sendfile: bool,
+        /// `WSGISendfileRoot`
+        pub sendfile_roots: Arc<[Root]>,
         /// `WSGIHandlerScript`, by handler name.
         pub handlers: Handlers,
         /// `WSGIDispatchScript`

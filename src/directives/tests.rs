@@ -5,6 +5,7 @@ use super::configuration::Configuration;
 use super::group::{GroupOptions, ScriptReload};
 use super::settings::{Pattern, RequestSettings};
 use super::trial::{Left, read};
+use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 
 fn left(text: &str) -> Left {
@@ -17,7 +18,7 @@ fn refused(text: &str) -> String {
 
 /// For each directive a line that it takes and one that it refuses, with what it says of that.
 #[rustfmt::skip]
-const LINES: [(&str, &str, &str); 51] = [
+const LINES: [(&str, &str, &str); 52] = [
     ("WSGIScriptAlias / /a.wsgi", "WSGIScriptAlias /", "takes a URL and the script or folder for it, then options"),
     ("WSGIScriptAliasMatch ^/x$ /a.wsgi", "WSGIScriptAliasMatch ( /a.wsgi", "the pattern is `(`, must be a regular expression"),
     ("WSGIHandlerScript h /h.py", "WSGIHandlerScript h", "takes the name of a handler and its script, then options"),
@@ -61,6 +62,7 @@ const LINES: [(&str, &str, &str); 51] = [
     ("WSGITrustedProxyHeaders X-Forwarded-For", "WSGITrustedProxyHeaders X_For", "the header is `X_For`, must be a name of letters, digits and -"),
     ("WSGITrustedProxies 10.0.0.0/8 ::1", "WSGITrustedProxies ten", "the proxy is `ten`, must be an IP address, or one with /mask or /bits"),
     ("WSGIEnableSendfile On", "WSGIEnableSendfile x", "the argument is `x`, must be On or Off"),
+    ("WSGISendfileRoot /srv/files url=/files/", "WSGISendfileRoot files", "the folder is `files`, must be an absolute path"),
     ("WSGIAccessScript /s.py", "WSGIAccessScript", "takes a script, then options"),
     ("WSGIAuthUserScript /s.py", "WSGIAuthUserScript /s.py x=y", "`x` is no option; options are written name=value, and known are application-group"),
     ("WSGIAuthGroupScript /s.py", "WSGIAuthGroupScript", "takes a script, then options"),
@@ -90,7 +92,7 @@ fn every_directive_takes_what_is_right_and_says_what_is_wrong() {
 #[test]
 fn settings_of_requests_are_kept_as_they_stand() {
     type Look = fn(&RequestSettings) -> bool;
-    let rows: [(&str, Look); 15] = [
+    let rows: [(&str, Look); 16] = [
         ("WSGIProcessGroup %{ENV:G}", |s| s.process_group.as_deref() == Some(b"%{ENV:G}")),
         ("WSGIApplicationGroup 'a b'", |s| s.application_group.as_deref() == Some(b"a b")),
         ("WSGICallableObject app", |s| s.callable.as_deref() == Some(b"app")),
@@ -110,6 +112,10 @@ fn settings_of_requests_are_kept_as_they_stand() {
         }),
         ("WSGITrustedProxies 10.0.0.0/8\nWSGITrustedProxies ::1", |s| {
             s.trusted_proxies.as_deref().is_some_and(|proxies| proxies.len() == 2)
+        }),
+        ("WSGISendfileRoot /srv/a/ url=/a/\nWSGISendfileRoot /srv/b", |s| {
+            let root = |folder: &[u8], url: Option<&[u8]>| Root { folder: folder.into(), url: url.map(Into::into) };
+            s.sendfile_roots.as_deref() == Some(&[root(b"/srv/a", Some(b"/a/")), root(b"/srv/b", None)][..])
         }),
         ("WSGIHandlerScript h /h.py process-group=%{GLOBAL} pass-authorization=On", |s| {
             let handler = s.handler_script(b"h");

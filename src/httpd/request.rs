@@ -106,6 +106,11 @@ impl<'r> Request<'r> {
         self.table_mut(self.rec().headers_out)
     }
 
+    /// Response headers.
+    pub fn headers_out(&self) -> Table<'_, 'r> {
+        self.table(self.rec().headers_out)
+    }
+
     /// Response headers of every answer, Apache's error pages too.
     pub fn error_headers_out_mut(&mut self) -> TableMut<'_, 'r> {
         self.table_mut(self.rec().err_headers_out)

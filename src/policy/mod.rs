@@ -3,7 +3,9 @@
 
 pub mod acceptance;
 pub mod alias;
+pub mod encoded_word;
 pub mod expansion;
+pub mod guarded;
 pub mod head;
 pub mod origin;
 pub mod owner;

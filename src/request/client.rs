@@ -11,6 +11,7 @@ use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::table::Places;
 use wsgi_wire::{header, limits};
 
+use super::guarded::{self, GuardedFile};
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
 use crate::daemons::Group;
@@ -23,8 +24,9 @@ use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::client::{Client, Gone, Halt, Right, Then};
+use crate::relay::outflow;
+use crate::relay::passed::{self, Sendable};
 use crate::relay::violation::Violation;
-use crate::relay::{outflow, passed};
 
 /// The longest content of a response that is small: any client whose connection takes something takes it at once.
 const SMALL: u64 = outflow::LEAST as u64;
@@ -39,6 +41,8 @@ pub struct HttpClient<'c, 'r> {
     upload: Option<Admission<'c>>,
     response: ResponseBody,
     disposition: Disposition,
+    /// The file for [`Disposition::File`].
+    guarded: Option<GuardedFile>,
     /// How many bytes of the announced length are still to come.
     left: Option<u64>,
     /// Whether the status allows content; what there is all the same is left out.
@@ -95,6 +99,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             upload: None,
             response,
             disposition: Disposition::Send,
+            guarded: None,
             left: None,
             has_content: true,
             begun: false,
@@ -246,12 +251,32 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
     }
 
+    /// Has Apache send the file that the response names in the place of its content: whole, a part, or the news that the client has it already. The
+    /// status, where that is not the response's own.
+    pub fn send_guarded(&mut self) -> Option<u16> {
+        let guarded = self.guarded.take()?;
+        let etag = guarded.etag();
+        let GuardedFile { file, length, modified } = guarded;
+        if let Some(status) = httpd::begin_file(self.r, length, modified, etag.as_bytes()) {
+            return Some(status);
+        }
+        let piece = File { offset: 0, length, whole: true };
+        let ways = self.file_ways(&piece, self.r.core_flags().sendfile);
+        let sendable = Sendable { offset: 0, length: i64::try_from(length).unwrap_or(i64::MAX), sealed: false };
+        if let Err(error) = self.response.add_file(self.r, file, sendable, ways) {
+            self.tell(Level::Error, &format!("The file that the application has Apache send is not sent: {error}."));
+            return Some(500);
+        }
+        // A client that is gone needs no answer.
+        let _ = self.pass(&[], Then::End);
+        None
+    }
+
     /// How Apache may send a file. By sendfile only where nothing on the way reads it, so that it costs no read, and a whole one, because it stays
     /// open until the request is over.
-    fn file_ways(&self, piece: &File) -> FileWays {
+    fn file_ways(&self, piece: &File, wanted: bool) -> FileWays {
         let (r, core) = (&self.r, self.r.core_flags());
-        let wanted = core.sendfile && r.settings::<RequestSettings>().and_then(|s| s.enable_sendfile).unwrap_or(false);
-        let sendfile = wanted && piece.whole && !r.has_content_filter() && !r.is_https();
+        let sendfile = core.sendfile && wanted && piece.whole && !r.has_content_filter() && !r.is_https();
         FileWays { mmap: core.mmap, sendfile }
     }
 
@@ -326,9 +351,23 @@ impl Client for HttpClient<'_, '_> {
             Some(status) => Disposition::Replace(status),
             None => response_head::judge(head, override_errors, self.rules.as_cgi),
         };
+        let roots = self.r.settings::<RequestSettings>().and_then(|s| s.sendfile_roots.clone());
+        let named = roots.and_then(|roots| Some((guarded::named(head)?, roots)));
+        if let (Some((named, roots)), Disposition::Send, 200) = (&named, &self.disposition, head.status) {
+            let file = guarded::open(*named, roots).map_err(|refusal| {
+                self.tell(Level::Error, &refusal.to_string());
+                refusal.status()
+            })?;
+            self.guarded = Some(file);
+            self.disposition = Disposition::File;
+        }
         match &self.disposition {
+            Disposition::File => response_head::apply_to_file(self.r, head),
             Disposition::Send => {
-                response_head::apply(self.r, head);
+                match named {
+                    Some(_) => response_head::apply_to_client(self.r, head),
+                    None => response_head::apply(self.r, head),
+                }
                 (self.left, self.has_content) = (head.length, header::has_content(head.status));
                 self.ranges = self.r.takes_ranges() && response_head::is_replaced_by_a_file(self.r, head);
             }
@@ -368,7 +407,8 @@ impl Client for HttpClient<'_, '_> {
         }
         if self.has_content {
             self.count(piece.length)?;
-            let ways = self.file_ways(piece);
+            let wanted = self.r.settings::<RequestSettings>().and_then(|s| s.enable_sendfile).unwrap_or(false);
+            let ways = self.file_ways(piece, wanted);
             self.response.add_file(self.r, file, sendable, ways)?;
             self.waiting_files += 1;
         }

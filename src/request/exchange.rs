@@ -291,6 +291,7 @@ fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
     match client.disposition().clone() {
         Disposition::Send => Answer::Ok,
         Disposition::Replace(status) => Answer::Status(status),
+        Disposition::File => client.send_guarded().map_or(Answer::Ok, Answer::Status),
         Disposition::Redirect(url) => {
             client.leave_body();
             client.request().redirect_to(&url);

@@ -9,6 +9,7 @@ mod ahead;
 mod client;
 mod environ;
 mod exchange;
+mod guarded;
 mod handler;
 mod refused;
 pub mod response_head;

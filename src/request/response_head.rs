@@ -6,6 +6,7 @@ use wsgi_wire::response::{Head, Headers};
 
 use crate::httpd::request::Request;
 use crate::httpd::response as httpd;
+use crate::policy::guarded::Named;
 
 /// What is done with a response, judged by its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Disposition {
     Replace(u16),
     /// Its body is dropped and Apache serves this URL of its own.
     Redirect(Vec<u8>),
+    /// Its body is dropped and Apache sends the file that the response names.
+    File,
 }
 
 /// Headers that are Apache's business alone: what an application says about the connection would break the framing.
@@ -50,8 +53,12 @@ pub fn too_long<'h>(head: &Head<'h>, limit: usize) -> Option<&'h [u8]> {
 
 /// Hands status and headers to Apache. WWW-Authenticate survives on Apache's own error pages.
 pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
+    apply_if(r, head, |_| true);
+}
+
+fn apply_if(r: &mut Request<'_>, head: &Head<'_>, keep: impl Fn(&[u8]) -> bool) {
     httpd::set_status(r, head.status, &status_line(head));
-    for (name, value) in head.headers.clone().flatten() {
+    for (name, value) in head.headers.clone().flatten().filter(|(name, _)| keep(name)) {
         if name.eq_ignore_ascii_case(b"Content-Type") {
             httpd::set_content_type(r, value);
         } else if header::is_length(name) {
@@ -77,6 +84,22 @@ pub fn apply(r: &mut Request<'_>, head: &Head<'_>) {
 pub fn hints<'h>(headers: Headers<'h>) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
     let framing = |name: &[u8]| is_hop_by_hop(name) || header::is_length(name);
     headers.flatten().filter(move |(name, _)| !framing(name))
+}
+
+/// As [`apply`], for a response whose content Apache takes from a file: length and range are the file's.
+pub fn apply_to_file(r: &mut Request<'_>, head: &Head<'_>) {
+    apply_if(r, head, |name| {
+        !header::is_length(name) && !name.eq_ignore_ascii_case(b"Content-Range") && !names_a_file(name)
+    });
+}
+
+/// As [`apply`], where headers that name files are no business of the client.
+pub fn apply_to_client(r: &mut Request<'_>, head: &Head<'_>) {
+    apply_if(r, head, |name| !names_a_file(name));
+}
+
+fn names_a_file(name: &[u8]) -> bool {
+    Named::by(name, b"").is_some()
 }
 
 /// Keeps only what goes with another URL of Apache's: the content type, where that has none of its own.

@@ -1,6 +1,8 @@
 //! What a request to the status handler asks for.
 #![forbid(unsafe_code)]
 
+use crate::policy::path::percent_decoded;
+
 /// The question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
@@ -74,23 +76,10 @@ fn parameter(query: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| decode(value))
 }
 
-/// Undoes percent-encoding; what is none stays as it is.
+/// A value of a form, where a space may be written as `+`.
 fn decode(text: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| text.get(at).and_then(|b| char::from(*b).to_digit(16));
-    let (mut out, mut at) = (Vec::with_capacity(text.len()), 0);
-    while let Some(byte) = text.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-                continue;
-            }
-            (b'+', ..) => out.push(b' '),
-            _ => out.push(*byte),
-        }
-        at += 1;
-    }
-    out
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decoded(&spaced).into_owned()
 }
 
 #[cfg(test)]

@@ -102,3 +102,34 @@ fn wsgidav_keeps_files() {
     }
     nothing_found(site, "WsgiDAV");
 }
+
+#[test]
+fn django_sendfile2_has_apache_send_files() {
+    let site = Httpd::both_modes("threads=2", "")
+        .app("site.wsgi", include_str!("sendfile.wsgi"))
+        .conf(
+            "WSGISendfileRoot {root}/films\n\
+             Alias /protected {root}/films\n\
+             <Location /protected>\nRequire expr \"-n env('REDIRECT_STATUS')\"\n</Location>",
+        )
+        .file("films/film.mp4", "0123456789")
+        .file("films/\u{142}.txt", "Polish")
+        .start();
+    // In the Apache child, as with the peer, no Location makes Apache serve another URL.
+    for (mode, backend) in [(MODES[0], "xsendfile"), (MODES[1], "xsendfile"), (MODES[0], "mod_wsgi")] {
+        let path = format!("{mode}/film/{backend}/film.mp4");
+        assert_eq!(site.get(&path).status, 403, "{path}");
+        let film = site.get(&format!("{path}?user=friend"));
+        assert_eq!((film.status, film.text().as_str()), (200, "0123456789"), "{path}");
+        assert_eq!(film.header("content-length"), Some("10"), "{path}");
+        assert_eq!(film.header("content-type"), Some("video/mp4"), "{path}");
+        let part = site.request("GET", &format!("{path}?user=friend"), &[("Range", "bytes=2-4")], b"");
+        assert_eq!((part.status, part.text().as_str()), (206, "234"), "{path}");
+        let polish = site.get(&format!("{mode}/film/{backend}/%C5%82.txt?user=friend"));
+        assert_eq!((polish.status, polish.text().as_str()), (200, "Polish"), "{path}");
+    }
+    let film = site.get("/daemon/film/xsendfile/film.mp4?user=friend");
+    assert_eq!(film.header("content-disposition"), Some("attachment; filename=\"film.mp4\""));
+    assert_eq!(site.get("/protected/film.mp4").status, 403, "nobody gets at them past the application");
+    nothing_found(site, "django-sendfile2");
+}

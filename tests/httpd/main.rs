@@ -16,6 +16,7 @@ mod environ;
 mod exceptions;
 mod file_wrapper;
 mod forks;
+mod guarded_files;
 mod interpreters;
 mod iterables;
 mod lifecycle;

@@ -10,6 +10,7 @@
 //! * Nothing is opened before it is known to be a regular file, and then without waiting for it.
 
 mod access;
+mod beneath;
 mod make;
 mod owners;
 mod refusal;
@@ -24,6 +25,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 pub use self::access::Access;
+pub use self::beneath::{NotBeneath, open_beneath};
 pub use self::make::{give_socket, make_folder, write};
 pub use self::owners::Owners;
 pub use self::refusal::{Kind, Refused};

@@ -1,0 +1,114 @@
+//! Files that an application has Apache send (`WSGISendfileRoot`).
+#![forbid(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::Stat;
+use rustix::io::Errno;
+use wsgi_unix::files::{NotBeneath, open_beneath};
+use wsgi_wire::response::Head;
+
+use crate::policy::guarded::{Named, Root};
+
+/// A file that takes the place of a response's content.
+#[derive(Debug)]
+pub struct GuardedFile {
+    /// It, open for reading.
+    pub file: OwnedFd,
+    /// Bytes.
+    pub length: u64,
+    /// When it was last modified, µs since the epoch.
+    pub modified: i64,
+}
+
+/// Why a file is not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotSent {
+    named: String,
+    why: Option<NotBeneath>,
+}
+
+impl NotSent {
+    /// The status of the response instead.
+    pub fn status(&self) -> u16 {
+        match self.why {
+            Some(NotBeneath::Failed(Errno::NOENT | Errno::NOTDIR) | NotBeneath::NotRegular) => 404,
+            Some(NotBeneath::Failed(Errno::ACCESS)) => 403,
+            _ => 500,
+        }
+    }
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The application has {} sent, ", self.named)?;
+        match self.why {
+            Some(why) => write!(f, "which Apache cannot do: {why}."),
+            None => f.write_str("which is below no folder that a WSGISendfileRoot gives."),
+        }
+    }
+}
+
+/// The header that names a file: the last one. Whoever serves files in this way gets none of them to see.
+pub fn named<'h>(head: &Head<'h>) -> Option<Named<'h>> {
+    head.headers.clone().flatten().filter_map(|(name, value)| Named::by(name, value)).last()
+}
+
+/// Opens the file.
+///
+/// # Errors
+/// [`NotSent`]
+pub fn open(named: Named<'_>, roots: &[Root]) -> Result<GuardedFile, NotSent> {
+    let mut why = None;
+    for (root, rest) in named.places(roots) {
+        // `/` loses its slash.
+        let folder = if root.folder.is_empty() { b"/" } else { root.folder.as_slice() };
+        match open_beneath(path(folder), path(&rest)) {
+            Ok((file, stat)) => return Ok(GuardedFile::new(file, &stat)),
+            // What leads out of its folder says more than what is not there.
+            Err(error) if why.is_none() || error == NotBeneath::Outside => why = Some(error),
+            Err(_) => {}
+        }
+    }
+    let (Named::Path(text) | Named::Url(text)) = named;
+    Err(NotSent { named: String::from_utf8_lossy(text).into_owned(), why })
+}
+
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+impl GuardedFile {
+    fn new(file: OwnedFd, stat: &Stat) -> Self {
+        let modified = stat.st_mtime.saturating_mul(1_000_000).saturating_add(stat.st_mtime_nsec as i64 / 1000);
+        Self { file, length: stat.st_size.unsigned_abs(), modified }
+    }
+
+    /// As httpd makes it from size and time by default (`FileETag MTime Size`).
+    pub fn etag(&self) -> String {
+        format!("\"{:x}-{:x}\"", self.length, self.modified)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_sent_has_a_status_and_a_reason() {
+        let roots = [Root { folder: b"/dev".to_vec(), url: None }, Root { folder: b"/proc/self".to_vec(), url: None }];
+        let refused = |path: &[u8]| open(Named::Path(path), &roots).map(|_| ()).unwrap_err();
+        assert_eq!(refused(b"/dev/none/of/that/name").status(), 404);
+        assert_eq!(refused(b"/dev/null").status(), 404);
+        assert_eq!(refused(b"/dev/../etc/passwd").status(), 500);
+        assert_eq!(refused(b"/proc/self/root/etc/passwd").status(), 500);
+        let elsewhere = refused(b"/etc/passwd");
+        assert_eq!(elsewhere.status(), 500);
+        let text = "The application has /etc/passwd sent, which is below no folder that a WSGISendfileRoot gives.";
+        assert_eq!(elsewhere.to_string(), text);
+    }
+}

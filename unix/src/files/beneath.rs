@@ -1,0 +1,175 @@
+//! Files below a folder that somebody else names.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Component, Path};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat};
+use rustix::io::Errno;
+
+/// Why a file below a folder is not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotBeneath {
+    /// The way leads out of the folder, by `..` or by a link.
+    #[error("it leads out of that folder")]
+    Outside,
+    /// A folder, a pipe, a device.
+    #[error("it is no regular file")]
+    NotRegular,
+    /// The system says so.
+    #[error("{0}")]
+    Failed(Errno),
+}
+
+impl From<Errno> for NotBeneath {
+    fn from(error: Errno) -> Self {
+        if error == Errno::XDEV { Self::Outside } else { Self::Failed(error) }
+    }
+}
+
+/// Opens a regular file for reading that is below the folder all the way: links are followed as long as they stay inside. Nothing is opened before it
+/// is known to be a regular file.
+///
+/// # Errors
+/// [`NotBeneath`]
+pub fn open_beneath(folder: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBeneath> {
+    let root = open(folder, PLACE | OFlags::DIRECTORY, Mode::empty())?;
+    let place = find(root, rest)?;
+    let stat = fstat(&place)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(NotBeneath::NotRegular);
+    }
+    Ok((readable(place)?, stat))
+}
+
+#[cfg(target_os = "linux")]
+const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const PLACE: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC);
+
+/// How often a way is tried again on which somebody has just renamed something.
+#[cfg(target_os = "linux")]
+const TRIES: usize = 16;
+
+#[cfg(target_os = "linux")]
+fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut found = Err(Errno::AGAIN);
+    for _ in 0..TRIES {
+        found = openat2(&root, rest, PLACE, Mode::empty(), resolve);
+        if !matches!(found, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    match found {
+        // A kernel before 5.6, or a sandbox that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => step_by_step(root, rest),
+        found => Ok(found?),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
+    step_by_step(root, rest)
+}
+
+/// The same where the system cannot do it at once; then no link is followed.
+fn step_by_step(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
+    let mut at = root;
+    let mut steps = rest.components().peekable();
+    while let Some(step) = steps.next() {
+        let name = match step {
+            Component::Normal(name) => name,
+            Component::CurDir => continue,
+            _ => return Err(NotBeneath::Outside),
+        };
+        let kind = if steps.peek().is_some() { OFlags::DIRECTORY } else { OFlags::empty() };
+        at = openat(&at, name, PLACE | OFlags::NOFOLLOW | kind, Mode::empty()).map_err(|error| match error {
+            Errno::LOOP => NotBeneath::Outside,
+            error => error.into(),
+        })?;
+    }
+    Ok(at)
+}
+
+/// The file behind a mere place, by the rights of this process.
+#[cfg(target_os = "linux")]
+fn readable(place: OwnedFd) -> Result<OwnedFd, NotBeneath> {
+    let path = format!("/proc/self/fd/{}", place.as_fd().as_raw_fd());
+    Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn readable(place: OwnedFd) -> Result<OwnedFd, NotBeneath> {
+    Ok(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn text(opened: Result<(OwnedFd, Stat), NotBeneath>) -> Result<String, NotBeneath> {
+        opened.map(|(file, _)| {
+            let mut text = String::new();
+            fs::File::from(file).read_to_string(&mut text).unwrap();
+            text
+        })
+    }
+
+    #[test]
+    fn only_regular_files_below_the_folder_are_opened() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("root");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(scratch.path().join("secret"), "secret").unwrap();
+        fs::write(root.join("a/file"), "file").unwrap();
+        symlink("../file", root.join("a/b/inside")).unwrap();
+        symlink("../../../secret", root.join("a/b/outside")).unwrap();
+        symlink(scratch.path().join("secret"), root.join("absolute")).unwrap();
+        symlink("/", root.join("a/slash")).unwrap();
+        symlink("/proc/self/root", root.join("a/magic")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, root.join("pipe"), Mode::RUSR).unwrap();
+
+        let open = |rest: &str| text(open_beneath(&root, Path::new(rest)));
+        assert_eq!(open("a/file").as_deref(), Ok("file"));
+        assert_eq!(open("a/b/../file").as_deref(), Ok("file"));
+        assert_eq!(open("a/b/inside").as_deref(), Ok("file"));
+        for outside in [
+            "../secret",
+            "a/../../secret",
+            "a/b/outside",
+            "absolute",
+            "a/slash/etc/passwd",
+            "a/magic/etc/passwd",
+            "/etc/passwd",
+        ] {
+            assert_eq!(open(outside), Err(NotBeneath::Outside), "{outside}");
+        }
+        assert_eq!(open("pipe"), Err(NotBeneath::NotRegular));
+        assert_eq!(open("a"), Err(NotBeneath::NotRegular));
+        assert_eq!(open("a/nothing"), Err(NotBeneath::Failed(Errno::NOENT)));
+        assert_eq!(open(""), Err(NotBeneath::Failed(Errno::NOENT)));
+    }
+
+    #[test]
+    fn where_the_system_cannot_do_it_at_once_no_link_is_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().join("root");
+        fs::create_dir_all(root.join("a")).unwrap();
+        fs::write(root.join("a/file"), "file").unwrap();
+        symlink("a", root.join("link")).unwrap();
+        symlink("file", root.join("a/link")).unwrap();
+        let find = |rest: &str| {
+            let folder = open(&root, PLACE | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            step_by_step(folder, Path::new(rest)).map(drop)
+        };
+        assert_eq!(find("a/./file"), Ok(()));
+        assert!(find("link/file").is_err());
+        assert_eq!(find("../root/a/file"), Err(NotBeneath::Outside));
+        assert_eq!(find("/etc/passwd"), Err(NotBeneath::Outside));
+    }
+}
