@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
+use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{Host, View};
 use wsgi_wire::frame::Kind;
@@ -28,7 +29,7 @@ const LARGE: usize = 64 << 10;
 struct Call<'c, C> {
     client: &'c mut C,
     /// What the last `pull` read.
-    body: Vec<u8>,
+    body: Kept,
     /// Content that waits for what comes next: if that is the end, they leave together.
     pending: Vec<u8>,
     headed: bool,
@@ -48,7 +49,7 @@ pub fn serve<C: Client>(
     request: &[u8],
 ) -> Outcome {
     let (headed, hints, ended) = (false, HintsLeft::default(), false);
-    let mut call = Call { client, body: Vec::new(), pending: Vec::new(), headed, hints, ended, outcome: None };
+    let mut call = Call { client, body: Kept::default(), pending: Vec::new(), headed, hints, ended, outcome: None };
     let request_of_ours = (&raw mut call).cast();
     let host = Host {
         request: request_of_ours,
@@ -216,12 +217,15 @@ unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut
     let pull = || {
         // SAFETY: as in `take`.
         let call = unsafe { call_of::<C>(request) };
+        if call.body.capacity() == 0 {
+            call.body = Kept::take();
+        }
         call.body.clear();
         let kind = match call.client.read_body(most.min(limits::PULL) as usize, &mut call.body) {
             Ok(true) => Kind::Body,
             Ok(false) => Kind::BodyEnd,
             Err(error) => {
-                call.body = error.to_bytes();
+                call.body = error.to_bytes().into();
                 Kind::BodyError
             }
         };
@@ -237,7 +241,7 @@ unsafe extern "C" fn ssl_variable<C: Client>(request: *mut c_void, name: View, i
         // SAFETY: as in `take`.
         let (call, name) = unsafe { (call_of::<C>(request), std::slice::from_raw_parts(name.start, name.length)) };
         let Some(value) = call.client.ssl_variable(name) else { return Found(0) };
-        call.body = value;
+        call.body = value.into();
         // SAFETY: as in `pull`.
         unsafe { ptr::write(into, View::of(&call.body)) };
         Found(1)

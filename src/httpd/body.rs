@@ -127,7 +127,8 @@ impl BodyReader {
         let block = if wait { sys::apr_read_type_e::APR_BLOCK_READ } else { sys::apr_read_type_e::APR_NONBLOCK_READ };
         let bytes = i64::try_from(max).unwrap_or(i64::MAX);
         let start = out.len();
-        // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `bytes` bytes into it. `out` has room for `length` of them.
+        // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `bytes` bytes into it. `out` has room for `length` of them, and that many
+        // are written where the flattening succeeds.
         unsafe {
             let read = sys::ap_input_mode_t::AP_MODE_READBYTES;
             let mut status = self
@@ -141,14 +142,18 @@ impl BodyReader {
                 status = sys::apr_brigade_length(self.brigade, 1, &raw mut length);
             }
             let mut length = usize::try_from(length).unwrap_or(0).min(max);
-            out.resize(start + length, 0);
+            out.reserve(length);
             if status == 0 {
                 self.ended = sys::wsgi_shim_ends_with_eos(self.brigade) != 0;
-                status = sys::apr_brigade_flatten(self.brigade, out[start..].as_mut_ptr().cast(), &raw mut length);
+                let room = out.spare_capacity_mut().as_mut_ptr().cast();
+                status = sys::apr_brigade_flatten(self.brigade, room, &raw mut length);
             }
             sys::apr_brigade_cleanup(self.brigade.cast());
-            out.truncate(start + length);
-            if status == 0 { Ok(length) } else { Err(status) }
+            if status != 0 {
+                return Err(status);
+            }
+            out.set_len(start + length);
+            Ok(length)
         }
     }
 

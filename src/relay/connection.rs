@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, IoSlice};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, sendmsg,
+    socket_with, sockopt,
+};
 use wsgi_unix::fork::Unshared;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
@@ -136,20 +140,23 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
-    /// Sends everything. When a write has waited for its time, `go_on` is asked whether to wait on. An error means that the process has not got the
+    /// Sends everything, the two parts of a message one after the other. When a write has waited for its time, `go_on` is asked whether to wait on. An error means that the process has not got the
     /// whole.
     ///
     /// # Errors
     /// Those of `write`; `WouldBlock` if it is not to wait on.
-    pub fn send(&self, message: &[u8], go_on: impl Fn() -> bool) -> io::Result<()> {
-        let mut rest = message;
+    pub fn send(&self, message: [&[u8]; 2], go_on: impl Fn() -> bool) -> io::Result<()> {
+        let mut parts = message.map(IoSlice::new);
+        let mut rest = parts.as_mut_slice();
+        // Drops what is empty.
+        IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
-            match (&*self.stream).write(rest) {
+            match sendmsg(&*self.stream, rest, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && go_on() => {}
-                Err(error) => return Err(error),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if go_on() => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

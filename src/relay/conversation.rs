@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
@@ -200,7 +201,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.terms.queue.is_some_and(is_late) {
             self.hurry();
         }
-        match self.send(request, self.heard) {
+        match self.send([request, &[]], self.heard) {
             Ok(()) => {}
             Err(error) if is_timeout(&error) && !(self.terms.ended)() => return Outcome::TimedOut(false),
             // Whatever the process has got is not a whole request, so it cannot have executed it.
@@ -226,7 +227,7 @@ impl<'c, C: Client> Conversation<'c, C> {
     }
 
     /// Sends as long as the process is there, and not for longer than it may be silent.
-    fn send(&self, message: &[u8], begun: Instant) -> io::Result<()> {
+    fn send(&self, message: [&[u8]; 2], begun: Instant) -> io::Result<()> {
         let silence = self.terms.silence;
         self.connection.send(message, || !(self.terms.ended)() && (silence.is_zero() || begun.elapsed() < silence))
     }
@@ -379,20 +380,23 @@ impl<'c, C: Client> Conversation<'c, C> {
         if self.unsent || self.unpassed {
             self.flush()?;
         }
-        let mut body = Vec::with_capacity(max.min(64 << 10));
-        let read = self.client.read_body(max, &mut body);
-        self.progressed |= !body.is_empty();
-        let (mut answer, exchange) = (Vec::new(), self.connection.exchange());
-        // The sizes are within the limits by construction; a failure leaves the answer empty, and the process will time out.
-        let put = match read {
-            Ok(true) => frame::put_in(exchange, &mut answer, Kind::Body, |out| out.extend_from_slice(&body)),
-            Ok(false) => frame::put_in(exchange, &mut answer, Kind::BodyEnd, |_| {}),
-            Err(error) => frame::put_in(exchange, &mut answer, Kind::BodyError, |out| error.put(out)),
+        let mut body = Kept::take();
+        let kind = match self.client.read_body(max, &mut body) {
+            Ok(true) => Kind::Body,
+            Ok(false) => Kind::BodyEnd,
+            Err(error) => {
+                body.clear();
+                error.put(&mut body);
+                Kind::BodyError
+            }
         };
-        if put.is_err() {
+        self.progressed |= kind == Kind::Body && !body.is_empty();
+        // The size is within the limit by construction; without an answer the process will time out.
+        let Ok(header) = frame::header_in(self.connection.exchange(), kind, body.len()) else {
             self.client.tell(Level::Error, "a piece of the request body does not fit into a frame");
-        }
-        Ok(match self.send(&answer, Instant::now()) {
+            return Ok(Step::On);
+        };
+        Ok(match self.send([&header, &body], Instant::now()) {
             // What it asks for it does not take. Each of its other questions, of which there may be thousands, would wait as long.
             Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.

@@ -169,13 +169,13 @@ fn read_steadily(
     length: BodyLength,
     inline: &mut Vec<u8>,
 ) -> Result<Travel, Undelivered> {
-    let (mut spool, mut taken) = (Spool::default(), Some(Taken::Some));
+    let (mut spool, mut taken) = (Spool::announced(known(length).unwrap_or(0)), Some(Taken::Some));
     while taken == Some(Taken::Some) && spool.settle() {
         taken = read_on(client, group, table, &mut spool.bytes);
     }
     let read = spool.left();
     if taken == Some(Taken::End) && read <= limits::INLINE_BODY {
-        std::mem::swap(inline, &mut spool.bytes);
+        inline.extend_from_slice(&spool.bytes);
         return Ok(Travel::Inline);
     }
     client.put_back(spool);

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use wsgi_unix::kept_memory::{self, Kept};
 use wsgi_wire::limits;
 
 /// What all requests of this Apache child have read ahead.
@@ -11,7 +12,7 @@ static SPOOLED: AtomicUsize = AtomicUsize::new(0);
 /// The beginning of a body, in memory that is counted, and handed out from its front.
 #[derive(Debug, Default)]
 pub struct Spool {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Kept,
     at: usize,
     counted: usize,
 }
@@ -25,7 +26,7 @@ impl Spool {
     /// Moves up to `max` bytes to the end of `out`.
     pub fn give(&mut self, max: usize, out: &mut Vec<u8>) {
         if self.at == 0 && out.is_empty() && self.bytes.len() <= max {
-            std::mem::swap(&mut self.bytes, out);
+            std::mem::swap(&mut *self.bytes, out);
         } else {
             let end = self.at + max.min(self.left());
             out.extend_from_slice(&self.bytes[self.at..end]);
@@ -44,9 +45,18 @@ impl Spool {
     }
 }
 
+impl Spool {
+    /// Room for a body that is announced to be this long: as much as is read beforehand.
+    pub(super) fn announced(length: u64) -> Self {
+        let mut bytes = Kept::take();
+        bytes.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(kept_memory::MOST));
+        Self { bytes, at: 0, counted: 0 }
+    }
+}
+
 impl From<Vec<u8>> for Spool {
     fn from(bytes: Vec<u8>) -> Self {
-        let mut spool = Self { bytes, ..Self::default() };
+        let mut spool = Self { bytes: bytes.into(), at: 0, counted: 0 };
         spool.settle();
         spool
     }
@@ -81,7 +91,8 @@ mod tests {
 
     #[test]
     fn there_is_a_bound_for_one_body() {
-        let mut spool = Spool { bytes: vec![0; limits::SPOOL], ..Spool::default() };
+        let mut spool = Spool::default();
+        spool.bytes.resize(limits::SPOOL, 0);
         assert!(spool.settle(), "it may end here");
         spool.bytes.push(0);
         assert!(!spool.settle());

@@ -62,7 +62,7 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "unix/src",
-        rooms: &["files", "user_space", "user", "memory_file", "shared_memory", "fork", "stack", "sys"],
+        rooms: &["files", "user_space", "user", "kept_memory", "memory_file", "shared_memory", "fork", "stack", "sys"],
     },
     House {
         folder: "engine/src",

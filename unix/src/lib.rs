@@ -5,6 +5,7 @@
 pub mod files;
 #[allow(unsafe_code, reason = "handlers of fork, and memory that a forked process must not see")]
 pub mod fork;
+pub mod kept_memory;
 pub mod memory_file;
 pub mod panics;
 pub mod shared_memory;

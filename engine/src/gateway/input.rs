@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyList, PyListMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_unix::kept_memory::Kept;
 
 use crate::ffi::arguments::Args;
 use crate::ffi::class::{Class, Definition};
@@ -82,7 +83,7 @@ fn read<'py>(this: This<'_, 'py, Input>, args: Args<'_, 'py>) -> PyResult<Bound<
         // says so.
         let _ = this.request.blocking(this.py(), |live| live.pull(0));
     }
-    let data = this.take(this.py(), &called("read"), |body| body.read(size))?;
+    let data = Kept::from(this.take(this.py(), &called("read"), |body| body.read(size))?);
     Ok(PyBytes::new(this.py(), &data).into_any())
 }
 

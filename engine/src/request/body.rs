@@ -1,6 +1,7 @@
 //! The request body as `wsgi.input` reads it: what has arrived and is not read yet, and when more must be asked for.
 //! Pure.
 
+use wsgi_unix::kept_memory::{self, Kept};
 use wsgi_wire::limits;
 
 /// The least that is asked for at a time, so that reading line by line does not ask for every line.
@@ -97,7 +98,11 @@ impl Body {
         self.buffer.drain(..self.at);
         self.searched = self.searched.saturating_sub(self.at);
         self.at = 0;
-        self.buffer.reserve_exact(self.wanted.min(self.announced).min(ROOM) as usize);
+        let room = self.wanted.min(self.announced).min(ROOM) as usize;
+        if self.buffer.capacity() == 0 && (kept_memory::LEAST..=kept_memory::MOST).contains(&room) {
+            self.buffer = Kept::take().into_inner();
+        }
+        self.buffer.reserve_exact(room);
         self.before = self.buffer.len();
         &mut self.buffer
     }

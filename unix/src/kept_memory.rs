@@ -1,0 +1,93 @@
+//! Memory for large pieces of bodies. A fresh page costs more than what is copied into it, because the kernel has to clear it, and what two or three
+//! bodies of a request take at the same time malloc gives back to the kernel after each request. So what one body has used serves for the next ones,
+//! of whatever thread, the latest first, because the processor's cache has that.
+#![forbid(unsafe_code)]
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+/// The least memory that is kept: malloc itself keeps what is smaller.
+pub const LEAST: usize = 64 << 10;
+
+/// The most that is kept in one piece: an ordinary upload, and what may be read beyond it before its end is known.
+pub const MOST: usize = (1 << 20) + (64 << 10);
+
+/// How many pieces a process keeps. Few uploads are underway in one process at the same time; more take what memory they need.
+const PIECES: usize = 8;
+
+/// Memory that nobody uses.
+static FREE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// Bytes in memory that is kept when they are dropped.
+#[derive(Debug, Default)]
+pub struct Kept(Vec<u8>);
+
+impl Kept {
+    /// No bytes yet, in memory that has been kept if there is some.
+    pub fn take() -> Self {
+        Self(with_free(Vec::pop).flatten().unwrap_or_default())
+    }
+
+    /// The bytes alone, whose memory is kept only if they come back.
+    pub fn into_inner(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl From<Vec<u8>> for Kept {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Kept {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if (LEAST..=MOST).contains(&self.0.capacity()) {
+            with_free(|free| {
+                if free.len() < PIECES {
+                    self.0.clear();
+                    free.push(std::mem::take(&mut self.0));
+                }
+            });
+        }
+    }
+}
+
+/// Nobody waits for this: neither a thread that comes when another one is here, nor one of a process that was forked at that moment.
+fn with_free<R>(change: impl FnOnce(&mut Vec<Vec<u8>>) -> R) -> Option<R> {
+    FREE.try_lock().ok().map(|mut free| change(&mut free))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_and_there_is_a_bound_for_what_is_kept() {
+        assert_eq!(Kept::take().capacity(), 0);
+        drop(Kept::from(vec![7; LEAST]));
+        let again = Kept::take();
+        assert!(again.is_empty() && again.capacity() == LEAST, "what somebody has sent is nobody else's");
+        assert_eq!(Kept::take().capacity(), 0, "it is in use");
+        drop(again);
+        drop([LEAST - 1, MOST + 1].map(|size| Kept::from(Vec::with_capacity(size))));
+        drop(vec![0; 2 * PIECES].into_iter().map(|_| Kept::from(vec![7; MOST])).collect::<Vec<_>>());
+        let free = FREE.lock().unwrap();
+        assert_eq!(free.len(), PIECES);
+        assert!(free.iter().all(|bytes| (LEAST..=MOST).contains(&bytes.capacity())));
+    }
+}
