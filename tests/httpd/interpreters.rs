@@ -62,6 +62,27 @@ fn a_failure_that_only_sub_interpreters_have_is_logged_with_its_cure_once() {
     site.finish();
 }
 
+#[test]
+fn a_failure_of_the_main_interpreter_because_of_another_one_is_logged_with_its_cure() {
+    let script = format!(
+        "import mod_wsgi\nif not mod_wsgi.application_group:\n    raise ImportError('cannot load module more than once per process')\n{PROBE}"
+    );
+    let site = Httpd::builder()
+        .conf("WSGIDaemonProcess g\nWSGIProcessGroup g")
+        .conf(
+            "WSGIScriptAlias /named {apps}/app.wsgi\nWSGIScriptAlias /main {apps}/app.wsgi application-group=%{GLOBAL}",
+        )
+        .app("app.wsgi", &script)
+        .start();
+    site.log.expect(&["cannot be loaded into", "give '"]);
+    assert_eq!(site.ask_at("/named", "1"), 1);
+    assert_eq!(site.get("/main?1").status, 500);
+    site.log.wait_for(
+        "app.wsgi' a process group of its own, or run the other applications with application-group=%{GLOBAL}, too.",
+    );
+    site.finish();
+}
+
 /// Whether the application runs in the main interpreter; `_interpreters` and its older name know.
 const IS_MAIN: &str = "(lambda i: int(getattr(i.get_current(), 'id', i.get_current()[0] if isinstance(i.get_current(), tuple) else i.get_current())) == 0)\
                        (__import__('_interpreters' if sys.version_info >= (3, 13) else '_xxsubinterpreters'))";

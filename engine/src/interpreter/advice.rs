@@ -27,8 +27,9 @@ const OF_SUB_INTERPRETERS: &[&str] = &[
     // pybind11: TensorFlow, OpenCV, SciPy
     "generic_type: type \"",
     "pybind11::internals",
-    // PyTorch
+    // PyTorch, its different versions; the second one has initialised its table of methods for another interpreter.
     "already has a docstring",
+    "method: bad call flags",
     // psycopg2: one table of adapters for all interpreters, with the classes of the one that came last; whoever meets
     // another's gets these.
     "descriptor '__init__' requires a",
@@ -47,14 +48,16 @@ enum Advice {
     Main,
     /// The main interpreter, or a sub-interpreter without a GIL of its own.
     SharedGil,
+    /// No other interpreter in the process: this is the main one, and a sub-interpreter has loaded the module before.
+    Alone,
 }
 
-/// The advice for a failure in a sub-interpreter, by its traceback. Pure.
-fn known(traceback: &str, own_gil: bool) -> Option<Advice> {
+/// The advice for a failure in an interpreter that is not alone in its process, by its traceback. Pure.
+fn known(traceback: &str, is_main: bool, own_gil: bool) -> Option<Advice> {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| traceback.contains(phrase));
     match own_gil {
         true if says(OF_OWN_GILS) => Some(Advice::SharedGil),
-        _ => says(OF_SUB_INTERPRETERS).then_some(Advice::Main),
+        _ => says(OF_SUB_INTERPRETERS).then_some(if is_main { Advice::Alone } else { Advice::Main }),
     }
 }
 
@@ -66,16 +69,21 @@ fn sentence(advice: Advice, label: &str, group: &str, script: &str) -> String {
             "Something that '{script}' uses does not work in {label}, which has a lock of its own: take WSGIPerInterpreterGIL off for \
              application-group={group}, or {main}."
         ),
+        Advice::Alone => format!(
+            "An extension module that '{script}' uses works in one interpreter of a process only, and a sub-interpreter of this process has it: \
+             give '{script}' a process group of its own, or run the other applications with application-group=%{{GLOBAL}}, too."
+        ),
     }
 }
 
 /// What the log should say besides this traceback of a script: once for each script, and only if it is known what
 /// helps.
 pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<String> {
-    if interpreter.group.is_empty() {
+    let is_main = interpreter.group.is_empty();
+    if is_main && !Interpreter::has_others() {
         return None;
     }
-    let advice = known(traceback, interpreter.own_gil).filter(|_| Process::get().advised.first(script))?;
+    let advice = known(traceback, is_main, interpreter.own_gil).filter(|_| Process::get().advised.first(script))?;
     let (group, script) = (String::from_utf8_lossy(&interpreter.group), String::from_utf8_lossy(script));
     Some(sentence(advice, &interpreter.label(), &group, &script))
 }
@@ -98,7 +106,9 @@ pub(crate) fn fork_advice(interpreter: &Interpreter) -> Option<String> {
     let in_vain = !interpreter.group.is_empty() || Interpreter::has_others();
     (in_vain && Process::get().advised.first(b"fork")).then(|| {
         format!(
-            "An application forks in {} of a process that has several. CPython ends the child there, or lets it wait for ever. Give the application              a process group of its own with application-group=%{{GLOBAL}}, or let it start processes with subprocess or              multiprocessing.get_context(\"spawn\").",
+            "An application forks in {} of a process that has several. CPython ends the child there, or lets it wait for ever. Give the application \
+             a process group of its own with application-group=%{{GLOBAL}}, or let it start processes with subprocess or \
+             multiprocessing.get_context(\"spawn\").",
             interpreter.label()
         )
     })
@@ -124,6 +134,7 @@ mod tests {
             ("ImportError: Interpreter change detected - this module can only be …", false, Some(Advice::Main)),
             ("ImportError: generic_type: type \"Tensor\" is already registered!", false, Some(Advice::Main)),
             ("RuntimeError: function '_has_torch_function' already has a docstring", false, Some(Advice::Main)),
+            ("SystemError: \u{fffd}\u{3}() method: bad call flags", false, Some(Advice::Main)),
             ("psycopg2.ProgrammingError: can't adapt type 'Decimal'", false, Some(Advice::Main)),
             (
                 "ImportError: module psycopg2._psycopg does not support loading in subinterpreters",
@@ -143,8 +154,12 @@ mod tests {
             ("ImportError: No module named 'numpy'", true, None),
         ];
         for (traceback, own_gil, expected) in rows {
-            assert_eq!(known(traceback, own_gil), expected, "{traceback}");
+            assert_eq!(known(traceback, false, own_gil), expected, "{traceback}");
         }
+        assert_eq!(
+            known("ImportError: cannot load module more than once per process", true, false),
+            Some(Advice::Alone)
+        );
     }
 
     #[test]
@@ -153,5 +168,7 @@ mod tests {
         assert!(line.contains("'/app.wsgi'") && line.contains("application-group=%{GLOBAL}") && !line.contains('\n'));
         let line = sentence(Advice::SharedGil, "sub-interpreter 'a'", "a", "/app.wsgi");
         assert!(line.contains("WSGIPerInterpreterGIL") && line.contains("%{GLOBAL}") && !line.contains('\n'));
+        let line = sentence(Advice::Alone, "main interpreter", "", "/app.wsgi");
+        assert!(line.contains("give '/app.wsgi' a process group of its own") && !line.contains('\n'));
     }
 }
