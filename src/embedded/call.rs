@@ -193,9 +193,10 @@ unsafe extern "C" fn take<C: Client>(request: *mut c_void, kind: u8, payload: Vi
     let take = || {
         // SAFETY: the engine hands the descriptor over.
         let file = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
-        // SAFETY: the engine calls back with the host that it got, from one thread at a time; the view is valid during the call.
-        let (call, payload) =
-            unsafe { (call_of::<C>(request), std::slice::from_raw_parts(payload.start, payload.length)) };
+        // SAFETY: the engine calls back with the host that it got, from one thread at a time.
+        let call = unsafe { call_of::<C>(request) };
+        // SAFETY: valid during the call.
+        let payload = unsafe { std::slice::from_raw_parts(payload.start, payload.length) };
         let Ok(kind) = Kind::try_from(kind) else { return Written(-1) };
         let result = call.frame(kind, payload, file);
         call.noted(result)
@@ -239,7 +240,9 @@ unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut
 unsafe extern "C" fn ssl_variable<C: Client>(request: *mut c_void, name: View, into: *mut View) -> c_int {
     let find = || {
         // SAFETY: as in `take`.
-        let (call, name) = unsafe { (call_of::<C>(request), std::slice::from_raw_parts(name.start, name.length)) };
+        let call = unsafe { call_of::<C>(request) };
+        // SAFETY: valid during the call.
+        let name = unsafe { std::slice::from_raw_parts(name.start, name.length) };
         let Some(value) = call.client.ssl_variable(name) else { return Found(0) };
         call.body = value.into();
         // SAFETY: as in `pull`.

@@ -7,6 +7,8 @@
 //!
 //! Nothing happens before a child needs it. Python then begins on a thread of its own, which stays its main thread; requests run on Apache's.
 
+#![deny(clippy::multiple_unsafe_ops_per_block)]
+
 pub mod call;
 mod engine;
 pub mod interpreter;

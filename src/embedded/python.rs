@@ -128,31 +128,42 @@ impl Python {
         let boot = CString::new(include_str!("boot.py").replace("@package@", &hex(package.unwrap_or_default())));
         let name = CString::new(program.as_os_str().as_bytes());
         let (Ok(boot), Ok(name)) = (boot, name) else { return Err(Failed::NoEngine(program.clone())) };
-        // SAFETY: all strings end in NUL. Python has not begun in this process; the decoded name is never freed, as `Py_SetProgramName` wants.
-        // After `initialize` this thread is attached. The capsule holds the engine's static table, which has the layout of its version.
-        let engine = unsafe {
-            self.preinitialize().map_err(|reason| Failed::Configuration(program.clone(), reason))?;
-            (self.functions.set_program_name)((self.functions.decode)(name.as_ptr(), std::ptr::null_mut()));
-            (self.functions.initialize)(0);
-            if (self.functions.run)(boot.as_ptr()) != 0 {
-                (self.functions.save_thread)();
-                return Err(Failed::NoEngine(program.clone()));
-            }
-            let engine = (self.functions.import_capsule)(seam::CAPSULE.as_ptr(), 0).cast::<seam::Engine>();
-            if engine.is_null() {
-                (self.functions.print_error)();
-            }
-            let status = match engine.as_ref() {
-                None => Err(Failed::NoEngine(program.clone())),
-                Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
-                Some(engine) if (engine.begin)(View::of(settings), call::scoreboard, call::record) != 0 => {
-                    Err(Failed::NotBegun(program.clone()))
+        // SAFETY: Python has not begun in this process.
+        unsafe { self.preinitialize() }.map_err(|reason| Failed::Configuration(program.clone(), reason))?;
+        // SAFETY: a string that ends in NUL; the encoding has been chosen.
+        let name = unsafe { (self.functions.decode)(name.as_ptr(), std::ptr::null_mut()) };
+        // SAFETY: Python has not begun; the decoded name is never freed, as this function wants.
+        unsafe { (self.functions.set_program_name)(name) };
+        // SAFETY: the first call in this process.
+        unsafe { (self.functions.initialize)(0) };
+        // SAFETY: this thread is attached since; the code is a string that ends in NUL.
+        if unsafe { (self.functions.run)(boot.as_ptr()) } != 0 {
+            // SAFETY: attached.
+            unsafe { (self.functions.save_thread)() };
+            return Err(Failed::NoEngine(program.clone()));
+        }
+        // SAFETY: attached; the name is a string.
+        let capsule = unsafe { (self.functions.import_capsule)(seam::CAPSULE.as_ptr(), 0) }.cast::<seam::Engine>();
+        if capsule.is_null() {
+            // SAFETY: attached, with an exception set.
+            unsafe { (self.functions.print_error)() };
+        }
+        // SAFETY: the capsule holds the engine's static table. Its version is its first field in all of them, and is compared before anything else
+        // is used.
+        let begun = match unsafe { capsule.as_ref() } {
+            None => Err(Failed::NoEngine(program.clone())),
+            Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
+            Some(engine) => {
+                // SAFETY: attached, as this function wants; both functions can be called on every thread until the process ends.
+                match unsafe { (engine.begin)(View::of(settings), call::scoreboard, call::record) } {
+                    0 => Ok(Engine(engine)),
+                    _ => Err(Failed::NotBegun(program.clone())),
                 }
-                Some(engine) => Ok(Engine(engine)),
-            };
-            self.main = (self.functions.save_thread)();
-            status?
+            }
         };
+        // SAFETY: attached.
+        self.main = unsafe { (self.functions.save_thread)() };
+        let engine = begun?;
         Ok((self, engine))
     }
 
@@ -162,35 +173,36 @@ impl Python {
     /// # Safety
     /// Python has not begun in this process.
     unsafe fn preinitialize(&self) -> Result<(), String> {
-        // SAFETY: zeros are valid for integers; the function fills in its own fields, of which there are no more than room is for; a status has null or
-        // a static string as its message.
-        unsafe {
-            let mut configuration: PreConfiguration = std::mem::zeroed();
-            (self.functions.usual_preconfiguration)(&raw mut configuration);
-            configuration.parse_argv = 0;
-            // The locale, and the variable LC_CTYPE, are Apache's.
-            configuration.coerce_c_locale = 0;
-            configuration.coerce_c_locale_warn = 0;
-            let status = (self.functions.preinitialize)(&raw const configuration);
-            match (status.kind, status.message.is_null()) {
-                (0, _) => Ok(()),
-                (_, true) => Err("no reason is given".to_owned()),
-                (_, false) => Err(CStr::from_ptr(status.message).to_string_lossy().into_owned()),
-            }
+        // SAFETY: zeros are valid for integers.
+        let mut configuration: PreConfiguration = unsafe { std::mem::zeroed() };
+        // SAFETY: the function fills in its own fields, of which there are no more than room is for.
+        unsafe { (self.functions.usual_preconfiguration)(&raw mut configuration) };
+        configuration.parse_argv = 0;
+        // The locale, and the variable LC_CTYPE, are Apache's.
+        configuration.coerce_c_locale = 0;
+        configuration.coerce_c_locale_warn = 0;
+        // SAFETY: the caller's duty; the configuration has been filled in.
+        let status = unsafe { (self.functions.preinitialize)(&raw const configuration) };
+        match (status.kind, status.message.is_null()) {
+            (0, _) => Ok(()),
+            (_, true) => Err("no reason is given".to_owned()),
+            // SAFETY: a static string.
+            (_, false) => Err(unsafe { CStr::from_ptr(status.message) }.to_string_lossy().into_owned()),
         }
     }
 
     /// Ends Python, on the thread that it began on: applications hear of it, exit functions run.
     pub fn end(self, engine: Engine) {
-        // SAFETY: the state is this thread's, detached by `begin`; no request runs any more when a child ends.
-        unsafe {
-            (self.functions.restore_thread)(self.main);
-            if (engine.0.end)() == 0 {
-                // What cannot be flushed is lost with the process in any case.
-                (self.functions.finalize)();
-            } else {
-                (self.functions.save_thread)();
-            }
+        // SAFETY: the state is this thread's, detached by `begin`.
+        unsafe { (self.functions.restore_thread)(self.main) };
+        // SAFETY: attached; no request runs any more when a child ends.
+        let is_clean = unsafe { (engine.0.end)() } == 0;
+        if is_clean {
+            // SAFETY: attached, on the thread that Python began on. What cannot be flushed is lost with the process in any case.
+            unsafe { (self.functions.finalize)() };
+        } else {
+            // SAFETY: attached.
+            unsafe { (self.functions.save_thread)() };
         }
     }
 }
@@ -206,10 +218,11 @@ fn open(path: &Path) -> Result<*mut c_void, String> {
     if !library.is_null() {
         return Ok(library);
     }
-    // SAFETY: `dlerror` gives null or a string that lives until the next call of this thread.
-    let message = unsafe {
-        let message = libc::dlerror();
-        if message.is_null() { None } else { Some(CStr::from_ptr(message).to_string_lossy().into_owned()) }
-    };
-    Err(message.unwrap_or_default())
+    // SAFETY: takes nothing; the message is this thread's.
+    let message = unsafe { libc::dlerror() };
+    if message.is_null() {
+        return Err(String::new());
+    }
+    // SAFETY: a string that lives until the next call of this thread.
+    Err(unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned())
 }

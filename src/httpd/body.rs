@@ -42,7 +42,7 @@ impl BodyReader {
     /// The body of a request. Nothing is read yet, so no `100 Continue` is sent.
     pub fn new(r: &Request<'_>) -> Self {
         // SAFETY: S1; the brigade lives in the request's pool.
-        let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, (*r.rec().connection).bucket_alloc) };
+        let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, r.bucket_allocator()) };
         Self { brigade, ended: false, failed: None, refusal: Refusal::default() }
     }
 
@@ -123,6 +123,7 @@ impl BodyReader {
     }
 
     /// Asks the filters once for at most `max` bytes and appends them. Gives their number, or APR's status.
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one brigade is filled, measured, copied and emptied")]
     fn fill(&mut self, r: &mut Request<'_>, max: usize, wait: bool, out: &mut Vec<u8>) -> Result<usize, i32> {
         let block = if wait { sys::apr_read_type_e::APR_BLOCK_READ } else { sys::apr_read_type_e::APR_NONBLOCK_READ };
         let bytes = i64::try_from(max).unwrap_or(i64::MAX);

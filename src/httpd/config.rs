@@ -30,16 +30,20 @@ pub unsafe trait ServerRecord: Record {}
 impl<'r> Request<'r> {
     /// The settings in force for this request; `None` if they could not be made.
     pub fn settings<T: DirectoryRecord>(&self) -> Option<&'r T> {
-        // SAFETY: S3; a `DirectoryRecord` is what the callbacks below have made for this slot.
-        unsafe { slot::<T>(self.rec().per_dir_config).as_ref() }
+        // SAFETY: S1; a `DirectoryRecord` is what the callbacks below have made for this slot.
+        let settings = unsafe { slot::<T>(self.rec().per_dir_config) };
+        // SAFETY: S3: null after a panic, or a record that lives as long as the configuration of this request.
+        unsafe { settings.as_ref() }
     }
 }
 
 impl<'s> Server<'s> {
     /// The settings of this server; `None` if they could not be made.
     pub fn settings<T: ServerRecord>(self) -> Option<&'s T> {
-        // SAFETY: S3, S5; a `ServerRecord` is what the callbacks below have made for this slot.
-        unsafe { slot::<T>((*self.raw()).module_config).as_ref() }
+        // SAFETY: S5; a `ServerRecord` is what the callbacks below have made for this slot.
+        let settings = unsafe { slot::<T>(self.rec().module_config) };
+        // SAFETY: S3: null after a panic, or a record that lives as long as the server.
+        unsafe { settings.as_ref() }
     }
 
     /// The settings of this server while directives change them.
@@ -47,8 +51,10 @@ impl<'s> Server<'s> {
     /// # Safety
     /// S4: called while a directive is processed, and only one of the references is alive.
     pub(crate) unsafe fn settings_mut<T: ServerRecord>(self) -> Option<&'s mut T> {
-        // SAFETY: the caller's duty, S3.
-        unsafe { slot::<T>((*self.raw()).module_config).as_mut() }
+        // SAFETY: S5; a `ServerRecord` is what the callbacks below have made for this slot.
+        let settings = unsafe { slot::<T>(self.rec().module_config) };
+        // SAFETY: S3: null after a panic, or a record that lives as long as the server; that nobody else has it is the caller's duty.
+        unsafe { settings.as_mut() }
     }
 }
 
@@ -57,7 +63,7 @@ impl<'s> Server<'s> {
 unsafe fn slot<T>(vector: *mut ap_conf_vector_t) -> *mut T {
     let index = usize::try_from(index::get()).unwrap_or(0);
     // SAFETY: a configuration vector is an array with one pointer for each module, as `ap_get_module_config` reads it.
-    unsafe { *vector.cast::<*mut c_void>().add(index) }.cast::<T>()
+    unsafe { *vector.cast::<*mut c_void>().wrapping_add(index) }.cast::<T>()
 }
 
 pub(crate) unsafe extern "C" fn create_directory<T: DirectoryRecord>(
@@ -105,7 +111,9 @@ unsafe fn create<T: Record>(pool: *mut apr_pool_t) -> *mut c_void {
 /// `pool` outlives all users of the record; `base` and `over` are null or a `T`.
 unsafe fn merge<T: Record>(pool: *mut apr_pool_t, base: *mut c_void, over: *mut c_void) -> *mut c_void {
     // SAFETY: the caller's duty.
-    let (base, over) = unsafe { (base.cast::<T>().as_ref(), over.cast::<T>().as_ref()) };
+    let base = unsafe { base.cast::<T>().as_ref() };
+    // SAFETY: the caller's duty.
+    let over = unsafe { over.cast::<T>().as_ref() };
     let merged = match (base, over) {
         (Some(base), Some(over)) => base.merged(over),
         (Some(one), None) | (None, Some(one)) => one.clone(),

@@ -199,12 +199,11 @@ unsafe fn register(watch: *mut Watch) {
     // SAFETY: the caller's duty.
     let kept = unsafe { retained() };
     if kept.running {
-        // SAFETY: the caller's duty; httpd keeps the pointers until the process ends or the pool does.
-        unsafe {
-            (*watch).process.pid = kept.pid;
-            let process = &raw mut (*watch).process;
-            sys::apr_proc_other_child_register(process, Some(maintain), watch.cast(), ptr::null_mut(), (*watch).pool);
-        }
+        // SAFETY: the caller's duty.
+        let Watch { process, pool, .. } = unsafe { &mut *watch };
+        process.pid = kept.pid;
+        // SAFETY: httpd keeps the pointers until the process ends or the pool does.
+        unsafe { sys::apr_proc_other_child_register(process, Some(maintain), watch.cast(), ptr::null_mut(), *pool) };
     }
 }
 
@@ -282,13 +281,12 @@ fn own_path() -> Option<PathBuf> {
         dli_sname: ptr::null(),
         dli_saddr: ptr::null_mut(),
     };
-    // SAFETY: any address may be asked about; the name is the loader's and lives while the module is loaded.
-    let name = unsafe {
-        if libc::dladdr((&raw const ANCHOR).cast(), &raw mut info) == 0 {
-            return None;
-        }
-        super::bytes(info.dli_fname)?
-    };
+    // SAFETY: any address may be asked about.
+    if unsafe { libc::dladdr((&raw const ANCHOR).cast(), &raw mut info) } == 0 {
+        return None;
+    }
+    // SAFETY: the name is the loader's and lives while the module is loaded.
+    let name = unsafe { super::bytes(info.dli_fname) }?;
     Path::new(std::ffi::OsStr::from_bytes(name)).canonicalize().ok()
 }
 

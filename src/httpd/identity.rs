@@ -27,16 +27,17 @@ pub fn user(pool: Pool<'_>, text: &[u8]) -> Option<User> {
         None => CString::new(text).ok()?,
     };
     let (mut uid, mut gid, mut home) = (0, 0, ptr::null_mut());
-    // SAFETY: plain look-ups that write numbers, and a string in the pool.
-    unsafe {
-        if sys::apr_uid_get(&raw mut uid, &raw mut gid, name.as_ptr(), pool.raw()) != 0 {
-            return None;
-        }
-        if sys::apr_uid_homepath_get(&raw mut home, name.as_ptr(), pool.raw()) != 0 {
-            home = ptr::null_mut();
-        }
-        Some(User { uid, gid, name: name.into_bytes(), home: bytes(home).map(<[u8]>::to_vec) })
+    // SAFETY: a plain look-up that writes two numbers.
+    if unsafe { sys::apr_uid_get(&raw mut uid, &raw mut gid, name.as_ptr(), pool.raw()) } != 0 {
+        return None;
     }
+    // SAFETY: a plain look-up that writes the address of a string in the pool.
+    if unsafe { sys::apr_uid_homepath_get(&raw mut home, name.as_ptr(), pool.raw()) } != 0 {
+        home = ptr::null_mut();
+    }
+    // SAFETY: null, or a string that lives in the pool.
+    let home = unsafe { bytes(home) }.map(<[u8]>::to_vec);
+    Some(User { uid, gid, name: name.into_bytes(), home })
 }
 
 /// The user with this number.
@@ -46,13 +47,12 @@ pub fn user_by_id(pool: Pool<'_>, uid: u32) -> Option<User> {
 
 fn user_name(pool: Pool<'_>, uid: u32) -> Option<CString> {
     let mut name = ptr::null_mut();
-    // SAFETY: writes a string that lives in the pool.
-    unsafe {
-        if sys::apr_uid_name_get(&raw mut name, uid, pool.raw()) != 0 {
-            return None;
-        }
-        CString::new(bytes(name)?).ok()
+    // SAFETY: writes the address of a string in the pool.
+    if unsafe { sys::apr_uid_name_get(&raw mut name, uid, pool.raw()) } != 0 {
+        return None;
     }
+    // SAFETY: a string that lives in the pool.
+    CString::new(unsafe { bytes(name) }?).ok()
 }
 
 /// Looks a group up by name or `#gid`; a number needs no entry.
@@ -76,5 +76,7 @@ pub fn children() -> Option<(u32, u32)> {
         return None;
     }
     // SAFETY: httpd writes the record while it is single-threaded (S2).
-    unsafe { Some((sys::ap_unixd_config.user_id, sys::ap_unixd_config.group_id)) }
+    let user = unsafe { sys::ap_unixd_config.user_id };
+    // SAFETY: as above.
+    Some((user, unsafe { sys::ap_unixd_config.group_id }))
 }

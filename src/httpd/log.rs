@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -235,12 +236,11 @@ fn to_syslog(level: Level, line: &str) {
 /// The moment in local time.
 fn now() -> LocalTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // SAFETY: a zeroed record is valid and filled by the call.
-    let at = unsafe {
-        let mut at: sys::apr_time_exp_t = std::mem::zeroed();
-        sys::apr_time_exp_lt(&raw mut at, i64::try_from(since.as_micros()).unwrap_or(0));
-        at
-    };
+    let mut at = MaybeUninit::<sys::apr_time_exp_t>::zeroed();
+    // SAFETY: a place for the record.
+    unsafe { sys::apr_time_exp_lt(at.as_mut_ptr(), i64::try_from(since.as_micros()).unwrap_or(0)) };
+    // SAFETY: it is made of numbers, for which zeros are valid.
+    let at = unsafe { at.assume_init() };
     LocalTime {
         year: at.tm_year + 1900,
         month: at.tm_mon as u8,

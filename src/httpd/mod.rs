@@ -12,8 +12,10 @@
 //! * **S5** `server_rec`s and `ap_server_conf` live from the configuration until the next one, longer than any request or hook.
 //! * **S6** Strings of httpd are NUL-terminated, or null where this is said.
 //! * **S7** A pool's memory lives until the pool is cleared; cleanups run before that, the newest first.
+#![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod body;
+mod brigade;
 pub mod config;
 pub mod control;
 pub mod guard;

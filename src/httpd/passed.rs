@@ -104,22 +104,22 @@ fn make<T>(
     length: apr_size_t,
 ) -> *mut apr_bucket {
     let shared = Box::into_raw(Box::new(shared)).cast::<c_void>();
-    // SAFETY: S1. The bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it, and `destroy` ends it.
-    unsafe {
-        let bucket = sys::wsgi_shim_new_bucket((*r.rec().connection).bucket_alloc);
-        sys::apr_bucket_shared_make(bucket, shared, start as sys::apr_off_t, length);
-        (*bucket).type_ = &raw const kind.0;
-        bucket
-    }
+    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools do.
+    let bucket = unsafe { sys::wsgi_shim_new_bucket(r.bucket_allocator()) };
+    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it, and `destroy` ends it.
+    unsafe { sys::apr_bucket_shared_make(bucket, shared, start as sys::apr_off_t, length) };
+    // SAFETY: nobody else has the bucket yet; its type is a constant, and the one that `shared` is made for.
+    unsafe { (*bucket).type_ = &raw const kind.0 };
+    bucket
 }
 
 unsafe extern "C" fn destroy<T>(shared: *mut c_void) {
     guard::enter("the end of a passed file", || {
-        // SAFETY: made by `make` of a T; APR says when the last reference is gone.
-        unsafe {
-            if sys::apr_bucket_shared_destroy(shared) != 0 {
-                drop(Box::from_raw(shared.cast::<T>()));
-            }
+        // SAFETY: `make` has made it, with the count of its references at its beginning.
+        let is_last = unsafe { sys::apr_bucket_shared_destroy(shared) } != 0;
+        if is_last {
+            // SAFETY: `make` has boxed a T, whose last reference is gone.
+            drop(unsafe { Box::from_raw(shared.cast::<T>()) });
         }
     });
 }
@@ -131,12 +131,14 @@ unsafe extern "C" fn look(
     length: *mut apr_size_t,
     _block: apr_read_type_e::Type,
 ) -> apr_status_t {
-    // SAFETY: APR calls this for a bucket of this type, with valid places for the results; the bucket lies within its mapping. Nothing here panics.
-    unsafe {
-        let shared = (*bucket).data.cast::<Mapped>();
-        *data = (*shared).start.byte_add((*bucket).start as usize).cast();
-        *length = (*bucket).length;
-    }
+    // SAFETY: APR calls this for a bucket that only its thread has. Nothing here panics.
+    let bucket = unsafe { &*bucket };
+    // SAFETY: the bucket is of this type: `make` has boxed the data.
+    let shared = unsafe { &*bucket.data.cast::<Mapped>() };
+    // SAFETY: a place for the address; that lies within the mapping, as the bucket does.
+    unsafe { data.write(shared.start.wrapping_byte_add(bucket.start as usize).cast()) };
+    // SAFETY: a place for the length.
+    unsafe { length.write(bucket.length) };
     0
 }
 
@@ -146,34 +148,54 @@ unsafe extern "C" fn read(
     length: *mut apr_size_t,
     _block: apr_read_type_e::Type,
 ) -> apr_status_t {
-    let read = || {
-        // SAFETY: APR calls this for a bucket of this type, which only its thread has, with valid places for the results.
-        unsafe {
-            // Filters that do not look at the status find no bytes then.
-            (*data, *length) = (c"".as_ptr(), 0);
-            let shared = (*bucket).data.cast::<Passed>();
-            let wanted = (*bucket).length.min(PIECE);
-            let buffer = sys::apr_bucket_alloc(wanted.max(1), (*bucket).list).cast::<u8>();
-            if buffer.is_null() {
-                return AprStatus(sys::APR_ENOMEM);
-            }
-            buffer.write_bytes(0, wanted);
-            let start = u64::try_from((*bucket).start).unwrap_or(u64::MAX);
-            if let Err(why) = passed::read(&(*shared).file, start, std::slice::from_raw_parts_mut(buffer, wanted)) {
-                sys::apr_bucket_free(buffer.cast());
-                fail(bucket, &mut *shared, &why.to_string());
-                return AprStatus(sys::APR_EGENERAL);
-            }
-            if wanted < (*bucket).length {
-                sys::apr_bucket_shared_split(bucket, wanted);
-            }
-            destroy::<Passed>(shared.cast());
-            sys::apr_bucket_heap_make(bucket, buffer.cast(), wanted, Some(sys::apr_bucket_free));
-            (*data, *length) = (buffer.cast(), wanted);
-            AprStatus(0)
-        }
+    let give = |bytes: *const c_char, count: apr_size_t| {
+        // SAFETY: a place for an address, says APR.
+        unsafe { data.write(bytes) };
+        // SAFETY: a place for a length, says APR.
+        unsafe { length.write(count) };
     };
+    let read = || {
+        // Filters that do not look at the status find no bytes then.
+        give(c"".as_ptr(), 0);
+        // SAFETY: APR calls this for a bucket that only its thread has; the reference ends before the bucket is changed.
+        let (shared, list, begin, whole) = unsafe { bucket.as_ref() }.map(parts)?;
+        let wanted = whole.min(PIECE);
+        // SAFETY: the allocator of the bucket.
+        let buffer = unsafe { sys::apr_bucket_alloc(wanted.max(1), list) }.cast::<u8>();
+        if buffer.is_null() {
+            return None;
+        }
+        // SAFETY: that many bytes have been allocated.
+        unsafe { buffer.write_bytes(0, wanted) };
+        // SAFETY: they have just been written, and are nobody else's yet.
+        let room = unsafe { std::slice::from_raw_parts_mut(buffer, wanted) };
+        // SAFETY: the bucket is of this type: `make` has boxed the data, which only the thread of the connection uses.
+        let passed = unsafe { &mut *shared.cast::<Passed>() };
+        if let Err(why) = passed::read(&passed.file, u64::try_from(begin).unwrap_or(u64::MAX), room) {
+            // SAFETY: it is in no bucket.
+            unsafe { sys::apr_bucket_free(buffer.cast()) };
+            // SAFETY: the bucket is in a brigade, or APR would not read it; the file is its own.
+            unsafe { fail(bucket, passed, &why.to_string()) };
+            return None;
+        }
+        if wanted < whole {
+            // SAFETY: the bucket has more bytes than that.
+            unsafe { sys::apr_bucket_shared_split(bucket, wanted) };
+        }
+        // SAFETY: this bucket's reference; the next call gives it other data.
+        unsafe { destroy::<Passed>(shared) };
+        // SAFETY: the buffer is from the bucket's allocator, and as long as is said.
+        unsafe { sys::apr_bucket_heap_make(bucket, buffer.cast(), wanted, Some(sys::apr_bucket_free)) };
+        give(buffer.cast(), wanted);
+        Some(())
+    };
+    let read = || AprStatus(read().map_or(sys::APR_EGENERAL, |()| 0));
     guard::enter("a read of a passed file", read).0
+}
+
+/// The data of a bucket, its allocator, and where its piece begins and how long it is.
+fn parts(bucket: &apr_bucket) -> (*mut c_void, *mut sys::apr_bucket_alloc_t, sys::apr_off_t, apr_size_t) {
+    (bucket.data, bucket.list, bucket.start, bucket.length)
 }
 
 /// Says once that a file cannot be read, and puts an error behind its bucket: a filter that ignores the status of a read passes that on, and
@@ -189,9 +211,10 @@ unsafe fn fail(bucket: *mut apr_bucket, shared: &mut Passed, why: &str) {
     // SAFETY: S5.
     let server = unsafe { Server::from_raw(shared.server) };
     log::server(server, Level::Error, format_args!("the response to {what} cannot be sent to its end: {why}"));
+    // SAFETY: the caller's duty.
+    let allocator = unsafe { (*bucket).list };
     // SAFETY: without a message of its own an error bucket takes nothing from a pool.
-    unsafe {
-        let error = sys::ap_bucket_error_create(sys::HTTP_BAD_GATEWAY, ptr::null(), ptr::null_mut(), (*bucket).list);
-        sys::wsgi_shim_insert_after(bucket, error);
-    }
+    let error = unsafe { sys::ap_bucket_error_create(sys::HTTP_BAD_GATEWAY, ptr::null(), ptr::null_mut(), allocator) };
+    // SAFETY: a new bucket, behind one of a brigade, says the caller.
+    unsafe { sys::wsgi_shim_insert_after(bucket, error) };
 }

@@ -28,8 +28,10 @@ impl<'p> Pool<'p> {
     /// A copy of the bytes with a NUL behind. A NUL inside would cut the string for C: what is behind it is left out.
     pub fn text(self, bytes: &[u8]) -> &'p CStr {
         let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-        // SAFETY: the slice has at least `end` bytes, the copy lives as long as the pool (S7) and has its NUL behind them.
-        unsafe { CStr::from_ptr(sys::apr_pstrmemdup(self.raw, bytes.as_ptr().cast::<c_char>(), end)) }
+        // SAFETY: the slice has at least `end` bytes.
+        let copy = unsafe { sys::apr_pstrmemdup(self.raw, bytes.as_ptr().cast::<c_char>(), end) };
+        // SAFETY: it lives as long as the pool (S7) and has its NUL behind the bytes.
+        unsafe { CStr::from_ptr(copy) }
     }
 
     /// Moves a value into the pool; it is dropped when the pool is cleared.
@@ -37,16 +39,11 @@ impl<'p> Pool<'p> {
         const { assert!(align_of::<T>() <= 8, "apr_palloc aligns to eight bytes") };
         // SAFETY: apr_palloc gives size_of::<T>() bytes aligned to eight, or aborts the process as httpd's pools do.
         let place = unsafe { sys::apr_palloc(self.raw, size_of::<T>()) }.cast::<T>();
-        // SAFETY: `place` is memory for one T that nobody else knows; the cleanup drops it once, before the memory goes (S7).
-        unsafe {
-            place.write(value);
-            sys::apr_pool_cleanup_register(
-                self.raw,
-                place.cast::<c_void>(),
-                Some(drop_value::<T>),
-                Some(sys::apr_pool_cleanup_null),
-            );
-        }
+        // SAFETY: `place` is memory for one T that nobody else knows.
+        unsafe { place.write(value) };
+        let (data, nothing) = (place.cast::<c_void>(), sys::apr_pool_cleanup_null);
+        // SAFETY: the cleanup drops the value once, before the memory goes (S7).
+        unsafe { sys::apr_pool_cleanup_register(self.raw, data, Some(drop_value::<T>), Some(nothing)) };
         place
     }
 
@@ -109,8 +106,9 @@ unsafe extern "C" fn drop_value<T>(value: *mut c_void) -> sys::apr_status_t {
 
 unsafe extern "C" fn call(action: *mut c_void) -> sys::apr_status_t {
     guard::enter("pool cleanup", || {
-        // SAFETY: registered by `at_end` with a `fn()`.
-        unsafe { std::mem::transmute::<*mut c_void, fn()>(action)() };
+        // SAFETY: registered by `at_end` or `BeforeEnd::register` with a `fn()`.
+        let action = unsafe { std::mem::transmute::<*mut c_void, fn()>(action) };
+        action();
     });
     0
 }

@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::mem::ManuallyDrop;
 use std::thread::JoinHandle;
 
+use wsgi_unix::signals::SignalSet;
+
 /// A thread of this child that works beside httpd's own.
 pub struct BackgroundThread {
     /// Never dropped: that would detach a thread, which a process that does not have it cannot do.
@@ -18,16 +20,10 @@ impl BackgroundThread {
     /// # Errors
     /// If there can be no more threads.
     pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
-        // SAFETY: both sets are initialised by the calls that fill them; the caller's mask is put back.
-        let handle = unsafe {
-            let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-            thread?
-        };
-        Ok(handle.into())
+        let before = SignalSet::all().block();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        before.block();
+        Ok(thread?.into())
     }
 
     /// Whether the calling process is the one that has the thread, and may tell it to end.
@@ -52,14 +48,14 @@ impl From<JoinHandle<()>> for BackgroundThread {
 /// Whether the system has a locale of this name.
 pub fn has_locale(name: &[u8]) -> bool {
     let Ok(name) = CString::new(name) else { return false };
-    // SAFETY: the name ends in NUL; no locale in force is changed, and the new one is nobody else's.
-    unsafe {
-        let locale = libc::newlocale(libc::LC_ALL_MASK, name.as_ptr(), std::ptr::null_mut());
-        if !locale.is_null() {
-            libc::freelocale(locale);
-        }
-        !locale.is_null()
+    // SAFETY: the name ends in NUL; no locale in force is changed.
+    let locale = unsafe { libc::newlocale(libc::LC_ALL_MASK, name.as_ptr(), std::ptr::null_mut()) };
+    if locale.is_null() {
+        return false;
     }
+    // SAFETY: it has just been made, and is nobody else's.
+    unsafe { libc::freelocale(locale) };
+    true
 }
 
 /// Sets variables of the process's environment. For `child_init`, before the hooks of all other modules.
@@ -75,9 +71,5 @@ pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
 
 /// Whether a signal that ends this process waits to be delivered.
 pub fn is_told_to_end() -> bool {
-    // SAFETY: zeros are a signal set to write into, which is valid for both calls.
-    unsafe {
-        let mut pending: libc::sigset_t = std::mem::zeroed();
-        libc::sigpending(&raw mut pending) == 0 && libc::sigismember(&raw const pending, libc::SIGTERM) == 1
-    }
+    SignalSet::pending().has(libc::SIGTERM)
 }

@@ -22,25 +22,23 @@ impl Refusal {
 
     /// Runs `read` while whatever is sent to the client goes through a filter of ours, which keeps error pages back.
     pub(super) fn held_back<'r, R>(&mut self, r: &mut Request<'r>, read: impl FnOnce(&mut Request<'r>) -> R) -> R {
-        // SAFETY: S1. The filter lives on this stack and is taken out again below. It belongs to no request, so that httpd does not take what
-        // comes here for sent. Filters that are added meanwhile come behind it, into the chain that stays.
-        unsafe {
-            let mut kind: ap_filter_rec_t = std::mem::zeroed();
-            kind.name = c"WSGI_REFUSAL".as_ptr();
-            kind.filter_func.out_func = Some(keep);
-            let raw = r.raw();
-            let mut filter = ap_filter_t {
-                frec: &raw mut kind,
-                ctx: (&raw mut self.status).cast(),
-                next: (*raw).output_filters,
-                r: ptr::null_mut(),
-                c: (*raw).connection,
-            };
-            (*raw).output_filters = &raw mut filter;
-            let result = read(r);
-            (*raw).output_filters = filter.next;
-            result
-        }
+        // SAFETY: a record of numbers, addresses and functions that need not be there: zeros are valid.
+        let mut kind: ap_filter_rec_t = unsafe { std::mem::zeroed() };
+        kind.name = c"WSGI_REFUSAL".as_ptr();
+        kind.filter_func.out_func = Some(keep);
+        // It belongs to no request, so that httpd does not take what comes here for sent. It lives on this stack, and is taken out again below.
+        let mut filter = ap_filter_t {
+            frec: &raw mut kind,
+            ctx: (&raw mut self.status).cast(),
+            next: r.rec().output_filters,
+            r: ptr::null_mut(),
+            c: r.rec().connection,
+        };
+        r.rec_mut().output_filters = &raw mut filter;
+        let result = read(r);
+        // Filters that have been added meanwhile are behind it, in the chain that stays.
+        r.rec_mut().output_filters = filter.next;
+        result
     }
 }
 

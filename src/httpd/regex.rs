@@ -38,16 +38,18 @@ impl Regex {
         let subject = CString::new(subject).ok()?;
         let mut found = [MaybeUninit::<ap_regmatch_t>::zeroed(); GROUPS];
         let count = GROUPS;
-        // SAFETY: `found` has room for `count` matches; all strings outlive the calls; the pattern outlives this object's user (S5).
-        unsafe {
-            let groups = found.as_mut_ptr().cast::<ap_regmatch_t>();
-            if sys::ap_regexec(self.raw, subject.as_ptr(), count, groups, 0) != 0 {
-                return None;
-            }
-            let end = usize::try_from((*groups).rm_eo).ok().filter(|end| *end > 0)?;
-            let filled = sys::ap_pregsub(pool.raw(), template.as_ptr(), subject.as_ptr(), count, groups);
-            Some((end, bytes(filled)?.to_vec()))
+        let groups = found.as_mut_ptr().cast::<ap_regmatch_t>();
+        // SAFETY: `found` has room for `count` matches; the subject is a string; the pattern outlives this object's user (S5).
+        if unsafe { sys::ap_regexec(self.raw, subject.as_ptr(), count, groups, 0) } != 0 {
+            return None;
         }
+        // SAFETY: a match has filled the first group.
+        let end = unsafe { (*groups).rm_eo };
+        let end = usize::try_from(end).ok().filter(|end| *end > 0)?;
+        // SAFETY: both are strings, and there are `count` groups of this subject.
+        let filled = unsafe { sys::ap_pregsub(pool.raw(), template.as_ptr(), subject.as_ptr(), count, groups) };
+        // SAFETY: null, or a string in the pool.
+        Some((end, unsafe { bytes(filled) }?.to_vec()))
     }
 }
 

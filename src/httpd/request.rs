@@ -63,6 +63,11 @@ impl<'r> Request<'r> {
         unsafe { &*self.raw }
     }
 
+    pub(super) fn rec_mut(&mut self) -> &mut request_rec {
+        // SAFETY: S1; this is the only `Request` of the record, and it is borrowed exclusively.
+        unsafe { &mut *self.raw }
+    }
+
     fn text(&self, field: *const c_char) -> Option<&'r [u8]> {
         // SAFETY: callers pass string fields of the record: S1, S6.
         unsafe { bytes(field) }
@@ -229,16 +234,22 @@ impl<'r> Request<'r> {
         address.map_or((&b""[..], 0), |a| (self.text(a.hostname).unwrap_or(b""), a.port))
     }
 
-    fn connection(&self) -> &sys::conn_rec {
+    pub(super) fn connection(&self) -> &sys::conn_rec {
         // SAFETY: S1: a request has its connection.
         unsafe { &*self.rec().connection }
     }
 
+    /// What buckets of this request are made with. It lives as long as the connection.
+    pub(super) fn bucket_allocator(&self) -> *mut sys::apr_bucket_alloc_t {
+        self.connection().bucket_alloc
+    }
+
     /// The server's name for URLs, as UseCanonicalName decides, escaped for HTML.
     pub fn server_name(&self) -> &'r [u8] {
-        // SAFETY: S1; the result lives in the request's pool.
-        unsafe { bytes(sys::ap_escape_html2(self.pool().raw(), sys::ap_get_server_name_for_url(self.raw), 0)) }
-            .unwrap_or(b"")
+        // SAFETY: S1; the name lives in the request's pool, or with the configuration.
+        let name = unsafe { sys::ap_get_server_name_for_url(self.raw) };
+        // SAFETY: a string, and a pool for its copy.
+        self.text(unsafe { sys::ap_escape_html2(self.rec().pool, name, 0) }).unwrap_or(b"")
     }
 
     /// The server's port, as UseCanonicalName and UseCanonicalPhysicalPort decide.
@@ -259,25 +270,21 @@ impl<'r> Request<'r> {
     /// `http` or `https`, as Apache sees this hop, `ServerName https://…` or mod_ssl.
     pub fn scheme(&self) -> &'r [u8] {
         // SAFETY: S1; a static string.
-        unsafe { bytes(sys::ap_run_http_scheme(self.raw)) }.unwrap_or(b"http")
+        self.text(unsafe { sys::ap_run_http_scheme(self.raw) }).unwrap_or(b"http")
     }
 
     /// The server's banner (`ServerTokens`).
     pub fn banner(&self) -> &'r [u8] {
         // SAFETY: lives with the configuration.
-        unsafe { bytes(sys::ap_get_server_banner()) }.unwrap_or(b"")
+        self.text(unsafe { sys::ap_get_server_banner() }).unwrap_or(b"")
     }
 
     /// `DocumentRoot`, the context's prefix and its own document root.
     pub fn roots(&self) -> [Option<&'r [u8]>; 3] {
-        // SAFETY: S1; strings of the configuration or of the request.
-        unsafe {
-            [
-                bytes(sys::ap_document_root(self.raw)),
-                bytes(sys::ap_context_prefix(self.raw)),
-                bytes(sys::ap_context_document_root(self.raw)),
-            ]
-        }
+        [sys::ap_document_root, sys::ap_context_prefix, sys::ap_context_document_root].map(|of| {
+            // SAFETY: S1; each gives a string of the configuration or of the request, or null.
+            self.text(unsafe { of(self.raw) })
+        })
     }
 
     /// Whether mod_ssl (or who provides `ssl_is_https`) says that this connection is encrypted.
@@ -312,19 +319,19 @@ impl<'r> Request<'r> {
         });
         let (r, name) = (self.rec(), self.pool().text(name));
         // SAFETY: S1; the name is a copy of ours, the value lives in the request's pool or with the connection.
-        unsafe { bytes((*lookup)?(r.pool, r.server, r.connection, self.raw, name.as_ptr().cast_mut())) }
+        self.text(unsafe { (*lookup)?(r.pool, r.server, r.connection, self.raw, name.as_ptr().cast_mut()) })
     }
 
     /// Apache's id of this request (`%L`), made if there is none yet.
     pub fn id(&self) -> &'r [u8] {
-        // SAFETY: S1; the hook writes a string of the request's pool.
-        unsafe {
-            if (*self.raw).log_id.is_null() {
-                sys::ap_run_generate_log_id((*self.raw).connection, self.raw, &raw mut (*self.raw).log_id);
-            }
-            bytes((*self.raw).log_id)
+        let mut id = self.rec().log_id;
+        if id.is_null() {
+            // SAFETY: S1; a hook writes a string of the request's pool to that place, which is the request's own, as httpd has it.
+            unsafe { sys::ap_run_generate_log_id(self.rec().connection, self.raw, &raw mut id) };
+            // SAFETY: S1; no reference to the record is alive.
+            unsafe { (*self.raw).log_id = id };
         }
-        .unwrap_or(b"")
+        self.text(id).unwrap_or(b"")
     }
 
     /// Apache's id of the connection, if it has one already.
@@ -334,14 +341,12 @@ impl<'r> Request<'r> {
 
     /// Where `path_info` begins in `uri`: Apache's own rule, which allows for a URL that was rewritten.
     pub fn path_info_start(&self) -> usize {
-        // SAFETY: S1; both are strings or null, and null is asked for first.
-        unsafe {
-            let r = self.rec();
-            if r.uri.is_null() || r.path_info.is_null() {
-                return self.uri().len();
-            }
-            usize::try_from(sys::ap_find_path_info(r.uri, r.path_info)).unwrap_or(0)
+        let r = self.rec();
+        if r.uri.is_null() || r.path_info.is_null() {
+            return self.uri().len();
         }
+        // SAFETY: S1; both are strings.
+        usize::try_from(unsafe { sys::ap_find_path_info(r.uri, r.path_info) }).unwrap_or(0)
     }
 
     /// What the request was mapped to.
@@ -422,41 +427,35 @@ impl<'r> Request<'r> {
 
     /// Whether `ErrorDocument` names a URL of this server for the status, which is then served by an internal redirect.
     pub fn has_local_error_document(&self, status: u16) -> bool {
+        // SAFETY: takes a number, and gives an index of one of httpd's tables.
+        let index = unsafe { sys::ap_index_of_response(status.into()) };
         // SAFETY: S1; the result is null, or lives with the configuration or in the request's pool.
-        let document = unsafe {
-            let index = sys::ap_index_of_response(status.into());
-            bytes(sys::ap_response_code_string(self.raw, index))
-        };
+        let document = self.text(unsafe { sys::ap_response_code_string(self.raw, index) });
         document.is_some_and(|document| document.starts_with(b"/"))
     }
 
     /// Maps the request to a script of ours.
     pub fn map_to(&mut self, filename: &[u8], handler: &'static CStr) {
+        // Both live as long as the request: httpd never writes through either.
         let filename = self.pool().text(filename);
-        // SAFETY: S1; the copy lives in the request's pool, the handler for ever. httpd never writes through either.
-        unsafe {
-            (*self.raw).filename = filename.as_ptr().cast_mut();
-            (*self.raw).handler = handler.as_ptr();
-        }
+        let record = self.rec_mut();
+        (record.filename, record.handler) = (filename.as_ptr().cast_mut(), handler.as_ptr());
     }
 
     /// Says that the script is all but the last `rest` bytes of the file name, and that these follow it in the URL, if there is a regular file of that
     /// name. Then Apache walks the directories for the script alone, and does not look for what cannot be below a file.
     pub fn split_filename(&mut self, rest: usize) {
         let length = self.filename().len() - rest;
-        // SAFETY: S1: the copy of the name and what APR finds out about it live in the request's pool.
-        unsafe {
-            let r = self.raw;
-            let whole = (*r).filename;
-            let script = sys::apr_pstrmemdup((*r).pool, whole, length);
-            if sys::apr_stat(&raw mut (*r).finfo, script, sys::APR_FINFO_MIN, (*r).pool) == 0
-                && (*r).finfo.filetype == sys::apr_filetype_e::APR_REG
-            {
-                (*r).filename = script;
-                (*r).path_info = whole.add(length);
-            } else {
-                (*r).finfo.filetype = sys::apr_filetype_e::APR_NOFILE;
-            }
+        let r = self.rec_mut();
+        let whole = r.filename;
+        // SAFETY: S1: the file name has at least that many bytes; the copy lives in the request's pool.
+        let script = unsafe { sys::apr_pstrmemdup(r.pool, whole, length) };
+        // SAFETY: S1: a place for what APR finds out, a string, and the pool for both.
+        let found = unsafe { sys::apr_stat(&raw mut r.finfo, script, sys::APR_FINFO_MIN, r.pool) } == 0;
+        if found && r.finfo.filetype == sys::apr_filetype_e::APR_REG {
+            (r.filename, r.path_info) = (script, whole.wrapping_add(length));
+        } else {
+            r.finfo.filetype = sys::apr_filetype_e::APR_NOFILE;
         }
     }
 
@@ -497,12 +496,10 @@ impl<'r> Request<'r> {
     pub fn redirect_to(&mut self, url: &[u8]) {
         self.forget_body();
         let url = self.pool().text(url);
-        // SAFETY: S1; the method string is static.
-        unsafe {
-            (*self.raw).method = c"GET".as_ptr();
-            (*self.raw).method_number = sys::M_GET;
-            sys::ap_internal_redirect_handler(url.as_ptr(), self.raw);
-        }
+        let record = self.rec_mut();
+        (record.method, record.method_number) = (c"GET".as_ptr(), sys::M_GET);
+        // SAFETY: S1; the URL is a string of the request's pool.
+        unsafe { sys::ap_internal_redirect_handler(url.as_ptr(), self.raw) };
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::brigade::Brigade;
 use super::pool::Pool;
 use super::request::Request;
-use super::sys::{self, apr_bucket_brigade};
+use super::sys;
 use super::table::TableMut;
 use crate::relay::client::{Gone, Then};
 use crate::relay::passed::{self, Sendable, Unsendable};
@@ -17,11 +18,8 @@ use crate::relay::violation::Violation;
 /// Sets the status line. `line` is the number, a space and the reason.
 pub fn set_status(r: &mut Request<'_>, status: u16, line: &[u8]) {
     let line = r.pool().text(line);
-    // SAFETY: S1; the copy lives in the request's pool.
-    unsafe {
-        (*r.raw()).status = c_int::from(status);
-        (*r.raw()).status_line = line.as_ptr();
-    }
+    // The copy lives as long as the request.
+    (r.rec_mut().status, r.rec_mut().status_line) = (c_int::from(status), line.as_ptr());
 }
 
 /// The status that the response has so far.
@@ -36,8 +34,7 @@ pub fn sent(r: &Request<'_>) -> u64 {
 
 /// Sets the status, with the reason that belongs to it.
 pub fn set_status_code(r: &mut Request<'_>, status: u16) {
-    // SAFETY: S1.
-    unsafe { (*r.raw()).status = c_int::from(status) };
+    r.rec_mut().status = c_int::from(status);
 }
 
 /// Writes a piece of a response whose handler is another module, into that module's own output.
@@ -48,24 +45,19 @@ pub fn write(r: &mut Request<'_>, text: &[u8]) {
 
 /// Takes the status back, so that Apache's own error page or another URL takes the place of the response.
 pub fn clear_status(r: &mut Request<'_>) {
-    // SAFETY: S1.
-    unsafe {
-        (*r.raw()).status = sys::HTTP_OK;
-        (*r.raw()).status_line = std::ptr::null();
-    }
+    (r.rec_mut().status, r.rec_mut().status_line) = (sys::HTTP_OK, std::ptr::null());
 }
 
 /// Sets the content type; filters that are chosen by type are added. Where there are content filters the type itself is written in small letters, as
 /// Apache's own handlers do it and its filters expect it; otherwise it stays as it is.
 pub fn set_content_type(r: &mut Request<'_>, value: &[u8]) {
     let value = r.pool().text(value);
-    // SAFETY: S1; the copy lives in the request's pool, and nobody else knows it yet.
-    unsafe {
-        if r.has_content_filter() {
-            sys::ap_content_type_tolower(value.as_ptr().cast_mut());
-        }
-        sys::ap_set_content_type(r.raw(), value.as_ptr());
+    if r.has_content_filter() {
+        // SAFETY: a copy of ours, which nobody else knows yet, keeps its length.
+        unsafe { sys::ap_content_type_tolower(value.as_ptr().cast_mut()) };
     }
+    // SAFETY: S1; the copy lives in the request's pool.
+    unsafe { sys::ap_set_content_type(r.raw(), value.as_ptr()) };
 }
 
 /// Sets the content type for the URL that an internal redirect leads to, which keeps it where it finds no other. Before httpd 2.4.60 a content type
@@ -134,25 +126,29 @@ pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (
     if r.is_part() || r.rec().proto_num < HTTP_1_1 {
         return;
     }
-    // SAFETY: S1. The headers live in a pool of their own, which is gone before the next hints come. What the response itself will be is put back
-    // as it was.
-    unsafe {
-        let raw = r.raw();
-        let mut own = std::ptr::null_mut();
-        if sys::apr_pool_create_ex(&raw mut own, (*raw).pool, None, std::ptr::null_mut()) != 0 {
-            return;
-        }
-        let before = ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100);
-        let hints = sys::apr_table_make(own, 4);
-        let mut table = TableMut::from_raw(hints, Pool::from_raw(own));
-        headers.for_each(|(name, value)| table.add(name, value));
-        (*raw).headers_out = hints;
-        (*raw).status = EARLY_HINTS;
-        (*raw).status_line = c"103 Early Hints".as_ptr();
-        sys::ap_send_interim_response(raw, 1);
-        ((*raw).status, (*raw).status_line, (*raw).headers_out, (*raw).expecting_100) = before;
-        sys::apr_pool_destroy(own);
+    // The headers live in a pool of their own, which is gone before the next hints come.
+    let mut own = std::ptr::null_mut();
+    // SAFETY: S1; a place for the pool, which is one of the request's.
+    if unsafe { sys::apr_pool_create_ex(&raw mut own, r.rec().pool, None, std::ptr::null_mut()) } != 0 {
+        return;
     }
+    // SAFETY: the pool has just been made.
+    let hints = unsafe { sys::apr_table_make(own, 4) };
+    // SAFETY: as above; it lives until the end of this function.
+    let pool = unsafe { Pool::from_raw(own) };
+    // SAFETY: the table has been made of that pool, and nobody else has it yet.
+    let mut table = unsafe { TableMut::from_raw(hints, pool) };
+    headers.for_each(|(name, value)| table.add(name, value));
+    // What the response itself will be is put back as it was.
+    let record = r.rec_mut();
+    let before = (record.status, record.status_line, record.headers_out, record.expecting_100);
+    (record.status, record.status_line, record.headers_out) = (EARLY_HINTS, c"103 Early Hints".as_ptr(), hints);
+    // SAFETY: S1.
+    unsafe { sys::ap_send_interim_response(r.raw(), 1) };
+    let record = r.rec_mut();
+    (record.status, record.status_line, record.headers_out, record.expecting_100) = before;
+    // SAFETY: nothing in it is used any more.
+    unsafe { sys::apr_pool_destroy(own) };
 }
 
 /// As `request_rec::proto_num` has it.
@@ -172,39 +168,40 @@ pub fn answer_no_ranges(r: &mut Request<'_>) {
 
 /// The connection ends after this response: its framing is not what the headers say.
 pub fn close_after(r: &mut Request<'_>) {
-    // SAFETY: S1.
-    unsafe { (*(*r.raw()).connection).keepalive = sys::ap_conn_keepalive_e::AP_CONN_CLOSE };
+    let connection = r.rec().connection;
+    // SAFETY: S1: a request has its connection, which its thread alone uses.
+    unsafe { (*connection).keepalive = sys::ap_conn_keepalive_e::AP_CONN_CLOSE };
+}
+
+/// The socket of the client's connection, if it has one of its own.
+fn client_socket(r: &Request<'_>) -> Option<*mut sys::apr_socket_t> {
+    // SAFETY: S1; the socket lives as long as the connection.
+    let socket = unsafe { sys::ap_get_conn_socket(r.rec().connection) };
+    (!socket.is_null()).then_some(socket)
+}
+
+/// How long a write to the client may take, in microseconds; negative is without end.
+fn socket_timeout(r: &Request<'_>) -> Option<i64> {
+    let mut microseconds = 0;
+    // SAFETY: S1; a place for a number.
+    (unsafe { sys::apr_socket_timeout_get(client_socket(r)?, &raw mut microseconds) } == 0).then_some(microseconds)
 }
 
 /// How long a write to the client may take; `None` is without end.
 pub fn client_timeout(r: &Request<'_>) -> Option<Duration> {
-    let mut microseconds = 0;
-    // SAFETY: S1; the socket lives as long as the connection.
-    unsafe {
-        let socket = sys::ap_get_conn_socket(r.rec().connection);
-        if socket.is_null() || sys::apr_socket_timeout_get(socket, &raw mut microseconds) != 0 {
-            return None;
-        }
-    }
-    u64::try_from(microseconds).ok().map(Duration::from_micros)
+    u64::try_from(socket_timeout(r)?).ok().map(Duration::from_micros)
 }
 
 /// Sets how long a write to the client may take; gives back what it was.
 pub fn set_client_timeout(r: &mut Request<'_>, microseconds: i64) -> Option<i64> {
+    let before = socket_timeout(r)?;
     // SAFETY: S1; the socket lives as long as the connection.
-    unsafe {
-        let socket = sys::ap_get_conn_socket(r.rec().connection);
-        let mut before = 0;
-        if socket.is_null() || sys::apr_socket_timeout_get(socket, &raw mut before) != 0 {
-            return None;
-        }
-        (sys::apr_socket_timeout_set(socket, microseconds) == 0).then_some(before)
-    }
+    (unsafe { sys::apr_socket_timeout_set(client_socket(r)?, microseconds) } == 0).then_some(before)
 }
 
 /// The body of a response on its way: pieces are gathered, then passed down together.
 pub struct ResponseBody {
-    brigade: *mut apr_bucket_brigade,
+    brigade: Brigade,
     passed: bool,
     failed: bool,
 }
@@ -212,9 +209,7 @@ pub struct ResponseBody {
 impl ResponseBody {
     /// An empty body.
     pub fn new(r: &Request<'_>) -> Self {
-        // SAFETY: S1; the brigade lives in the request's pool.
-        let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, (*r.rec().connection).bucket_alloc) };
-        Self { brigade, passed: false, failed: false }
+        Self { brigade: Brigade::new(r), passed: false, failed: false }
     }
 
     /// Whether anything, the headers at least, has been passed down.
@@ -227,8 +222,10 @@ impl ResponseBody {
         r: &Request<'_>,
         make: unsafe extern "C" fn(*mut sys::apr_bucket_alloc_t) -> *mut sys::apr_bucket,
     ) {
-        // SAFETY: S1; the bucket is made with the allocator of the brigade.
-        unsafe { sys::wsgi_shim_append(self.brigade, make((*r.rec().connection).bucket_alloc)) };
+        // SAFETY: S1: the allocator is that of the request.
+        let bucket = unsafe { make(r.bucket_allocator()) };
+        // SAFETY: it has just been made with that.
+        unsafe { self.brigade.append(bucket) };
     }
 
     /// Adds bytes and passes everything down; what a filter must keep longer it copies. `last` ends the body, `flush` sends it at once.
@@ -237,15 +234,11 @@ impl ResponseBody {
     /// [`Gone`]
     pub fn pass(&mut self, r: &mut Request<'_>, data: &[&[u8]], then: Then) -> Result<(), Gone> {
         for piece in data.iter().filter(|d| !d.is_empty()) {
-            // SAFETY: the bytes outlive the bucket: the brigade is emptied below, before this function returns.
-            unsafe {
-                let bucket = sys::apr_bucket_transient_create(
-                    piece.as_ptr().cast(),
-                    piece.len(),
-                    (*r.rec().connection).bucket_alloc,
-                );
-                sys::wsgi_shim_append(self.brigade, bucket);
-            }
+            let (start, length) = (piece.as_ptr().cast(), piece.len());
+            // SAFETY: S1; the bytes outlive the bucket: the brigade is emptied below, before this function returns.
+            let bucket = unsafe { sys::apr_bucket_transient_create(start, length, r.bucket_allocator()) };
+            // SAFETY: it has just been made with the allocator of the request.
+            unsafe { self.brigade.append(bucket) };
         }
         match then {
             Then::More => {}
@@ -276,9 +269,7 @@ impl ResponseBody {
     /// [`Gone`]
     pub fn flush(&mut self, r: &mut Request<'_>) -> Result<(), Gone> {
         self.append(r, sys::apr_bucket_flush_create);
-        // SAFETY: S1.
-        let filters = unsafe { (*r.rec().connection).output_filters };
-        self.send_through(r, filters)
+        self.send_through(r, r.connection().output_filters)
     }
 
     /// Adds a piece of a file. Apache maps it only if nobody can change the file any more; it answers `Range` from it.
@@ -297,8 +288,8 @@ impl ResponseBody {
         }
         let mapped = (piece.sealed && ways.mmap).then(|| super::passed::mapped(r, &file, piece)).flatten();
         if let Some(bucket) = mapped {
-            // SAFETY: S1; the bucket is made with the allocator of the brigade.
-            unsafe { sys::wsgi_shim_append(self.brigade, bucket) };
+            // SAFETY: it has just been made with the allocator of the request.
+            unsafe { self.brigade.append(bucket) };
             return Ok(());
         }
         // With a file position of its own, which no application moves. Nobody but who may open the file has that.
@@ -306,7 +297,7 @@ impl ResponseBody {
             return Ok(self.add_apr_file(r, own, piece)?);
         }
         // SAFETY: as above.
-        unsafe { sys::wsgi_shim_append(self.brigade, super::passed::bucket(r, file, piece)) };
+        unsafe { self.brigade.append(super::passed::bucket(r, file, piece)) };
         Ok(())
     }
 
@@ -314,12 +305,12 @@ impl ResponseBody {
     fn add_apr_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: Sendable) -> Result<(), Unsendable> {
         let (mut taken, fd) = (std::ptr::null_mut(), file.into_raw_fd());
         // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
-        unsafe {
-            if sys::wsgi_shim_take_file(&raw mut taken, fd, r.raw()) != 0 {
-                return Err(Unsendable::Failed(Errno::NOMEM));
-            }
-            sys::wsgi_shim_append_file(self.brigade, taken, piece.offset, piece.length, r.rec().pool);
+        if unsafe { sys::wsgi_shim_take_file(&raw mut taken, fd, r.raw()) } != 0 {
+            return Err(Unsendable::Failed(Errno::NOMEM));
         }
+        let (brigade, pool) = (self.brigade.raw(), r.rec().pool);
+        // SAFETY: S1: the file is in the request's pool, which the brigade is of, too.
+        unsafe { sys::wsgi_shim_append_file(brigade, taken, piece.offset, piece.length, pool) };
         Ok(())
     }
 
@@ -331,28 +322,22 @@ impl ResponseBody {
     }
 
     fn append_copy(&mut self, r: &Request<'_>, content: &[u8]) {
+        let (start, length) = (content.as_ptr().cast(), content.len());
         // SAFETY: S1; without a free function the bucket copies the bytes.
-        unsafe {
-            let allocator = (*r.rec().connection).bucket_alloc;
-            let bucket = sys::apr_bucket_heap_create(content.as_ptr().cast(), content.len(), None, allocator);
-            sys::wsgi_shim_append(self.brigade, bucket);
-        }
+        let bucket = unsafe { sys::apr_bucket_heap_create(start, length, None, r.bucket_allocator()) };
+        // SAFETY: it has just been made with the allocator of the request.
+        unsafe { self.brigade.append(bucket) };
     }
 
     /// Ends a response that is not whole so that no client takes it for a whole one: the chunked filter withholds its last chunk when
     /// it sees this error, and the connection is closed. This is what mod_proxy does when a backend breaks.
     pub fn abort(&mut self, r: &mut Request<'_>) {
         close_after(r);
-        // SAFETY: S1; the bucket is made with the allocator of the brigade.
-        unsafe {
-            let bucket = sys::ap_bucket_error_create(
-                sys::HTTP_BAD_GATEWAY,
-                std::ptr::null(),
-                r.rec().pool,
-                (*r.rec().connection).bucket_alloc,
-            );
-            sys::wsgi_shim_append(self.brigade, bucket);
-        }
+        let (pool, allocator) = (r.rec().pool, r.bucket_allocator());
+        // SAFETY: S1; there is no message.
+        let error = unsafe { sys::ap_bucket_error_create(sys::HTTP_BAD_GATEWAY, std::ptr::null(), pool, allocator) };
+        // SAFETY: it has just been made with the allocator of the request.
+        unsafe { self.brigade.append(error) };
         self.append(r, sys::apr_bucket_eos_create);
         // The client is told as far as it can be; there is nobody left to tell about a failure.
         let _ = self.send(r);
@@ -364,20 +349,15 @@ impl ResponseBody {
 
     fn send_through(&mut self, r: &mut Request<'_>, filters: *mut sys::ap_filter_t) -> Result<(), Gone> {
         // SAFETY: S1; httpd may keep buckets, not the brigade.
-        let status = unsafe {
-            let status = sys::ap_pass_brigade(filters, self.brigade);
-            sys::apr_brigade_cleanup(self.brigade.cast());
-            status
-        };
+        let status = unsafe { sys::ap_pass_brigade(filters, self.brigade.raw()) };
+        self.brigade.clear();
         let is_first = !std::mem::replace(&mut self.passed, true);
         if is_first {
             // The header filter has seen it, and closes the connection of a client that still waits for `100 Continue`. From now on
             // reading the body must not send one: it would end up inside the response.
-            // SAFETY: S1.
-            unsafe { (*r.raw()).expecting_100 = 0 };
+            r.rec_mut().expecting_100 = 0;
         }
-        // SAFETY: S1.
-        let aborted = unsafe { (*r.rec().connection).aborted != 0 };
+        let aborted = r.connection().aborted != 0;
         if status == 0 && !aborted {
             return Ok(());
         }

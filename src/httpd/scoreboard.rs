@@ -14,9 +14,14 @@ const LETTERS: &[u8; 11] = b".S_RWKLDCGI";
 
 /// What the scoreboard says now; `None` where Apache has none.
 pub fn read() -> Option<Scoreboard> {
+    // SAFETY: a plain question.
+    if unsafe { sys::ap_exists_scoreboard_image() } == 0 {
+        return None;
+    }
+    // SAFETY: there is one.
+    let global = unsafe { sys::ap_get_scoreboard_global() };
     // SAFETY: the scoreboard is mapped before children begin, and stays; httpd itself reads it while others write.
-    let global =
-        unsafe { (sys::ap_exists_scoreboard_image() != 0).then(|| sys::ap_get_scoreboard_global().as_ref()) }??;
+    let global = unsafe { global.as_ref() }?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Some(Scoreboard {
         server_limit: number(global.server_limit),
@@ -29,8 +34,10 @@ pub fn read() -> Option<Scoreboard> {
 }
 
 fn process(index: c_int, threads: c_int) -> Option<Process> {
-    // SAFETY: as in `read`; the index is below the server's limit.
-    let score = unsafe { sys::ap_get_scoreboard_process(index).as_ref() }?;
+    // SAFETY: there is a scoreboard; the index is below the server's limit.
+    let score = unsafe { sys::ap_get_scoreboard_process(index) };
+    // SAFETY: as in `read`.
+    let score = unsafe { score.as_ref() }?;
     Some(Process {
         pid: score.pid,
         generation: score.generation,
@@ -41,11 +48,10 @@ fn process(index: c_int, threads: c_int) -> Option<Process> {
 
 fn worker(process: c_int, thread: c_int) -> Worker {
     let mut score = MaybeUninit::<sys::worker_score>::zeroed();
-    // SAFETY: both indexes are below their limits; the record is made of numbers and character arrays, for which zeroes are valid.
-    let score = unsafe {
-        sys::ap_copy_scoreboard_worker(score.as_mut_ptr(), process, thread);
-        score.assume_init()
-    };
+    // SAFETY: both indexes are below their limits, and there is room for a record.
+    unsafe { sys::ap_copy_scoreboard_worker(score.as_mut_ptr(), process, thread) };
+    // SAFETY: the record is made of numbers, character arrays and addresses that nobody follows, for which zeroes are valid.
+    let score = unsafe { score.assume_init() };
     Worker {
         thread_num: score.thread_num,
         generation: score.generation,

@@ -29,6 +29,11 @@ impl<'s> Server<'s> {
         self.raw
     }
 
+    pub(super) fn rec(self) -> &'s server_rec {
+        // SAFETY: S5; nobody changes it while hooks run, but for directives, whose setters hold no other reference.
+        unsafe { &*self.raw }
+    }
+
     /// The main server, once the configuration has been read.
     pub fn main() -> Option<Server<'static>> {
         // SAFETY: S5; httpd sets the pointer while it is single-threaded.
@@ -44,26 +49,24 @@ impl<'s> Server<'s> {
 
     /// Whether it is a `<VirtualHost>`.
     pub fn is_virtual(self) -> bool {
-        // SAFETY: S5.
-        unsafe { (*self.raw).is_virtual != 0 }
+        self.rec().is_virtual != 0
     }
 
     /// `ServerName`, if known by now.
     pub fn hostname(self) -> Option<&'s [u8]> {
         // SAFETY: S5, S6.
-        unsafe { bytes((*self.raw).server_hostname) }
+        unsafe { bytes(self.rec().server_hostname) }
     }
 
     /// `ServerAdmin`
     pub fn admin(self) -> Option<&'s [u8]> {
         // SAFETY: S5, S6.
-        unsafe { bytes((*self.raw).server_admin) }
+        unsafe { bytes(self.rec().server_admin) }
     }
 
     /// `Timeout`
     pub fn timeout(self) -> Duration {
-        // SAFETY: S5.
-        Duration::from_micros(u64::try_from(unsafe { (*self.raw).timeout }).unwrap_or(0))
+        Duration::from_micros(u64::try_from(self.rec().timeout).unwrap_or(0))
     }
 
     /// The level up to which records of this module are written.
@@ -75,21 +78,19 @@ impl<'s> Server<'s> {
     /// The descriptor of its error log; `None` where it logs to a program or to syslog through no file.
     pub fn error_log(self) -> Option<BorrowedFd<'s>> {
         let mut fd: RawFd = -1;
-        // SAFETY: S5; the log file is open as long as the configuration lives.
-        unsafe {
-            let file = (*self.raw).error_log;
-            if file.is_null() || sys::apr_os_file_get(&raw mut fd, file) != 0 || fd < 0 {
-                return None;
-            }
-            Some(BorrowedFd::borrow_raw(fd))
+        let file = self.rec().error_log;
+        // SAFETY: S5; a file, and a place for a number.
+        if file.is_null() || unsafe { sys::apr_os_file_get(&raw mut fd, file) } != 0 || fd < 0 {
+            return None;
         }
+        // SAFETY: S5; the log file is open as long as the configuration lives.
+        Some(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
     /// This server and those after it in httpd's list; from the main server: all.
     pub fn all(self) -> impl Iterator<Item = Server<'s>> {
         std::iter::successors(Some(self), |s| {
-            // SAFETY: S5.
-            let next = unsafe { (*s.raw).next };
+            let next = s.rec().next;
             // SAFETY: S5.
             (!next.is_null()).then(|| unsafe { Server::from_raw(next) })
         })
@@ -113,12 +114,15 @@ pub enum Run {
     Real,
 }
 
+/// What httpd says of its own state.
+fn state(query: c_int) -> c_int {
+    // SAFETY: a plain query of a global number.
+    unsafe { sys::ap_state_query(query) }
+}
+
 /// What kind of run this is.
 pub fn run() -> Run {
-    // SAFETY: plain queries of global numbers.
-    let (mode, state) =
-        unsafe { (sys::ap_state_query(sys::AP_SQ_RUN_MODE), sys::ap_state_query(sys::AP_SQ_MAIN_STATE)) };
-    match (mode, state) {
+    match (state(sys::AP_SQ_RUN_MODE), state(sys::AP_SQ_MAIN_STATE)) {
         (sys::AP_SQ_RM_CONFIG_TEST | sys::AP_SQ_RM_CONFIG_DUMP, _) => Run::ConfigTest,
         (_, sys::AP_SQ_MS_CREATE_PRE_CONFIG) => Run::Rehearsal,
         _ => Run::Real,
@@ -134,8 +138,7 @@ fn mpm(query: c_int) -> Option<c_int> {
 
 /// Whether httpd is on its way out, rather than restarting.
 pub fn is_exiting() -> bool {
-    // SAFETY: a plain query of a global number.
-    unsafe { sys::ap_state_query(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_EXITING }
+    state(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_EXITING
 }
 
 /// Most child processes of the MPM, and threads of each.
@@ -152,12 +155,13 @@ pub fn limits() -> (u32, u32) {
 
 /// Name of the MPM, when httpd was built, and the banner with all components.
 pub fn description() -> (String, String, String) {
-    let text = |raw| {
-        // SAFETY: static strings of httpd, or one in pconf that outlives this call.
+    let text = |get: unsafe extern "C" fn() -> *const std::ffi::c_char| {
+        // SAFETY: a plain getter.
+        let raw = unsafe { get() };
+        // SAFETY: a static string of httpd, or one in pconf that outlives this call.
         unsafe { bytes(raw) }.map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default()
     };
-    // SAFETY: plain getters.
-    unsafe { (text(sys::ap_show_mpm()), text(sys::ap_get_server_built()), text(sys::ap_get_server_banner())) }
+    (text(sys::ap_show_mpm), text(sys::ap_get_server_built), text(sys::ap_get_server_banner))
 }
 
 /// Whether another module is loaded, by the name of its source file.
@@ -174,15 +178,19 @@ pub fn add_component(pool: Pool<'_>, component: &CStr) {
 
 /// A path made absolute: relative ones start at `DefaultRuntimeDir`.
 pub fn runtime_path(pool: Pool<'_>, path: &CStr) -> Option<Vec<u8>> {
-    // SAFETY: the result lives in the pool.
-    unsafe { bytes(sys::ap_runtime_dir_relative(pool.raw(), path.as_ptr())) }.map(<[u8]>::to_vec)
+    // SAFETY: the pool lives, and the path is a string.
+    let path = unsafe { sys::ap_runtime_dir_relative(pool.raw(), path.as_ptr()) };
+    // SAFETY: null, or a string in the pool.
+    unsafe { bytes(path) }.map(<[u8]>::to_vec)
 }
 
 /// A path made absolute: relative ones start at `ServerRoot`.
 pub fn server_root_path(pool: Pool<'_>, path: &[u8]) -> Option<Vec<u8>> {
     let path = CString::new(path).ok()?;
-    // SAFETY: the result lives in the pool.
-    unsafe { bytes(sys::ap_server_root_relative(pool.raw(), path.as_ptr())) }.map(<[u8]>::to_vec)
+    // SAFETY: the pool lives, and the path is a string.
+    let path = unsafe { sys::ap_server_root_relative(pool.raw(), path.as_ptr()) };
+    // SAFETY: null, or a string in the pool.
+    unsafe { bytes(path) }.map(<[u8]>::to_vec)
 }
 
 /// Version of the httpd headers that this module was built with.
@@ -196,9 +204,12 @@ pub fn version() -> (u32, (u32, u32)) {
 
 /// Memory of the process that survives the reloading of the module at a restart, all zero when it is new. Only plain data may be kept in it.
 pub(super) fn retained<T: Copy>(key: &'static CStr) -> *mut T {
-    // SAFETY: httpd keeps the memory until the process ends; it is made zeroed, with the size asked for the first time.
-    unsafe {
-        let kept: *mut c_void = sys::ap_retained_data_get(key.as_ptr());
-        if kept.is_null() { sys::ap_retained_data_create(key.as_ptr(), size_of::<T>()) } else { kept }.cast::<T>()
+    // SAFETY: the key is a string. httpd keeps the memory until the process ends.
+    let kept: *mut c_void = unsafe { sys::ap_retained_data_get(key.as_ptr()) };
+    if kept.is_null() {
+        // SAFETY: the key is a string that lives for ever; the memory is made zeroed, with this size, when it is asked for the first time.
+        unsafe { sys::ap_retained_data_create(key.as_ptr(), size_of::<T>()) }.cast::<T>()
+    } else {
+        kept.cast::<T>()
     }
 }

@@ -11,13 +11,15 @@ use super::sys;
 /// The socket of the client of a request; `None` where several requests share its connection (HTTP/2): nobody but their session may look at that.
 pub fn of_client<'r>(r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
     let mut fd = -1;
-    // SAFETY: S1: a request has its connection, and the connection its socket, which stays open as long as the hook runs.
-    unsafe {
-        let connection = r.rec().connection;
-        let found =
-            !r.shares_connection() && sys::apr_os_sock_get(&raw mut fd, sys::ap_get_conn_socket(connection)) == 0;
-        (found && fd >= 0).then(|| BorrowedFd::borrow_raw(fd))
+    if r.shares_connection() {
+        return None;
     }
+    // SAFETY: S1: a request has its connection, and the connection its socket.
+    let socket = unsafe { sys::ap_get_conn_socket(r.rec().connection) };
+    // SAFETY: a place for a number.
+    let found = unsafe { sys::apr_os_sock_get(&raw mut fd, socket) } == 0 && fd >= 0;
+    // SAFETY: S1: the socket stays open as long as the hook runs.
+    found.then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Whether nothing comes from the client of a request for this long. `false`, too, where that cannot be told.

@@ -7,7 +7,9 @@ use crate::policy::single_application::Node;
 /// All directives of the configuration that has just been read; what `.htaccess` files say is not among them.
 pub fn configuration() -> Vec<Node> {
     // SAFETY: httpd builds the tree before `post_config` and keeps it as long as the configuration (S5); it is not changed meanwhile.
-    unsafe { nodes(sys::ap_conftree) }
+    let tree = unsafe { sys::ap_conftree };
+    // SAFETY: as above.
+    unsafe { nodes(tree) }
 }
 
 /// # Safety
@@ -17,8 +19,12 @@ unsafe fn nodes(first: *const ap_directive_t) -> Vec<Node> {
     let mut next = first;
     // SAFETY: the caller's duty.
     while let Some(node) = unsafe { next.as_ref() } {
-        // SAFETY: S6; what is inside a node is part of the same tree.
-        let (name, arguments, inside) = unsafe { (bytes(node.directive), bytes(node.args), nodes(node.first_child)) };
+        // SAFETY: S6.
+        let name = unsafe { bytes(node.directive) };
+        // SAFETY: S6.
+        let arguments = unsafe { bytes(node.args) };
+        // SAFETY: what is inside a node is part of the same tree.
+        let inside = unsafe { nodes(node.first_child) };
         found.push(Node {
             name: name.unwrap_or_default().to_vec(),
             arguments: arguments.unwrap_or_default().to_vec(),

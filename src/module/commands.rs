@@ -70,8 +70,10 @@ pub(super) const fn table() -> *const command_rec {
 
 unsafe extern "C" fn set(parms: *mut cmd_parms, record: *mut c_void, arguments: *const c_char) -> *const c_char {
     guard::enter("a directive", || {
-        // SAFETY: httpd hands over the parameters of the directive that it is processing; `record` is our own for this place.
-        unsafe { apply(&*parms, record, arguments) }
+        // SAFETY: httpd hands over the parameters of the directive that it is processing.
+        let parms = unsafe { &*parms };
+        // SAFETY: as above; `record` is our own for this place.
+        unsafe { apply(parms, record, arguments) }
     })
 }
 
@@ -80,9 +82,12 @@ unsafe extern "C" fn set(parms: *mut cmd_parms, record: *mut c_void, arguments: 
 unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char) -> *const c_char {
     // SAFETY: `cmd_data` was made from a `&'static Directive` in `record`.
     let directive = unsafe { &*parms.info.cast::<Directive>() };
-    // SAFETY: pools and server of a directive that is being processed live longer than this call.
-    let (pool, temporary, server) =
-        unsafe { (Pool::from_raw(parms.pool), Pool::from_raw(parms.temp_pool), Server::from_raw(parms.server)) };
+    // SAFETY: the pool of a directive that is being processed lives longer than this call.
+    let pool = unsafe { Pool::from_raw(parms.pool) };
+    // SAFETY: as above.
+    let temporary = unsafe { Pool::from_raw(parms.temp_pool) };
+    // SAFETY: as above.
+    let server = unsafe { Server::from_raw(parms.server) };
     if directive.context == Context::Global {
         // SAFETY: `parms` as httpd gave it; the result lives in its pool.
         let refused = unsafe { sys::ap_check_cmd_context(ptr::from_ref(parms).cast_mut(), sys::GLOBAL_ONLY as u32) };
@@ -164,7 +169,9 @@ unsafe fn children<'a>(section: *const sys::ap_directive_t) -> Vec<Nested<'a>> {
     // SAFETY: the caller's duty: httpd links the nodes of one tree, and ends the list with null.
     while let Some(node) = unsafe { next.as_ref() } {
         // SAFETY: S6.
-        let (name, arguments) = unsafe { (bytes(node.directive), bytes(node.args)) };
+        let name = unsafe { bytes(node.directive) };
+        // SAFETY: S6.
+        let arguments = unsafe { bytes(node.args) };
         found.push(Nested { name: name.unwrap_or(b""), arguments: arguments.unwrap_or(b"") });
         next = node.next;
     }

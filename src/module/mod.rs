@@ -1,6 +1,7 @@
 //! The way in: the module record, and the functions that httpd calls.
 //!
 //! Knows httpd's raw records and every room below. Makes safe values of what httpd hands over and passes them on at once; decides nothing itself.
+#![deny(clippy::multiple_unsafe_ops_per_block)]
 
 mod commands;
 mod settings;
@@ -67,6 +68,7 @@ unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
         // Explicit arrays: httpd keeps the pointers until it has sorted the hooks.
         static AFTER_ALIAS: List<2> = List([c"mod_alias.c".as_ptr(), ptr::null()]);
         static BEFORE_OTHERS: List<3> = List([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);
+        #[expect(clippy::multiple_unsafe_ops_per_block, reason = "they are all the same")]
         // SAFETY: called by httpd while it collects hooks; functions and arrays are static.
         unsafe {
             sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), MIDDLE);
@@ -127,9 +129,14 @@ unsafe extern "C" fn post_config(
     server: *mut server_rec,
 ) -> c_int {
     let hook = || {
-        // SAFETY: httpd hands over the pool of the configuration, that of the logs, a temporary one, and the main server.
-        let (pconf, plog, ptemp, server) =
-            unsafe { (Pool::from_raw(pconf), Pool::from_raw(plog), Pool::from_raw(ptemp), Server::from_raw(server)) };
+        // SAFETY: httpd hands over the pool of the configuration.
+        let pconf = unsafe { Pool::from_raw(pconf) };
+        // SAFETY: that of the logs.
+        let plog = unsafe { Pool::from_raw(plog) };
+        // SAFETY: a temporary one.
+        let ptemp = unsafe { Pool::from_raw(ptemp) };
+        // SAFETY: the main server.
+        let server = unsafe { Server::from_raw(server) };
         // The program that the main server's log is piped to belongs to another pool than `plog`, of the same parent, and ends before that.
         let logs = BeforeEnd::register(plog.parent(), lifecycle::logs_end);
         *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(logs);

@@ -15,4 +15,4 @@ mod sys;
 pub mod user;
 pub mod user_space;
 
-pub use self::sys::{socket, stop};
+pub use self::sys::{signals, socket, stop};

@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
+use wsgi_unix::signals::SignalSet;
 use wsgi_wire::control::FAILED_AT_START;
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::Daemon;
@@ -120,7 +121,8 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let secret = settings.secret;
     let limits = ProcessLimits::new(&settings, secret);
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
-    ffi::unblock_signals();
+    // The supervisor starts a daemon with all of them blocked, so that none ends it before it can react to them.
+    SignalSet::none().block();
     let process = Process::begin(begin(settings, page, scoreboard, recorder, secret)?);
     let settings = &process.settings;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use pyo3::{PyErr, PyResult, Python, ffi};
+use pyo3::{Bound, PyErr, PyResult, Python, ffi};
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::record::Level;
 
@@ -41,7 +41,9 @@ unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard, logger:
 
 unsafe extern "C" fn serve(host: *const seam::Host, route: View, request: View) -> c_int {
     // SAFETY: valid during the call, says the seam.
-    let (route, request) = unsafe { (bytes(route), bytes(request)) };
+    let route = unsafe { bytes(route) };
+    // SAFETY: as above.
+    let request = unsafe { bytes(request) };
     let served = guard::catch("a request", || {
         // SAFETY: the host is valid until this function returns, says the seam.
         embedded::serve(unsafe { Host::new(host) }, route, request)
@@ -63,16 +65,13 @@ static ENGINE: seam::Engine = seam::Engine { version: seam::VERSION, begin, serv
 /// What CPython raises.
 pub(super) fn offer(py: Python<'_>, module: *mut ffi::PyObject) -> PyResult<()> {
     let engine = (&raw const ENGINE).cast_mut().cast::<c_void>();
-    // SAFETY: attached; the engine's table and the name are static; `PyModule_AddObjectRef` leaves our reference to us.
-    unsafe {
-        let capsule = ffi::PyCapsule_New(engine, seam::CAPSULE.as_ptr(), None);
-        if capsule.is_null() {
-            return Err(PyErr::fetch(py));
-        }
-        let status = ffi::PyModule_AddObjectRef(module, c"embedded".as_ptr(), capsule);
-        ffi::Py_DecRef(capsule);
-        if status == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
-    }
+    // SAFETY: attached; the engine's table and the name are static.
+    let capsule = unsafe { ffi::PyCapsule_New(engine, seam::CAPSULE.as_ptr(), None) };
+    // SAFETY: a new reference, or null and an exception.
+    let capsule = unsafe { Bound::from_owned_ptr_or_err(py, capsule) }?;
+    // SAFETY: attached; the module is being made; the function takes a reference of its own.
+    let status = unsafe { ffi::PyModule_AddObjectRef(module, c"embedded".as_ptr(), capsule.as_ptr()) };
+    if status == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
 }
 
 /// `Py_mod_exec`: the engine's module is being made.

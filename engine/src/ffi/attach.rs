@@ -60,12 +60,13 @@ impl State {
     pub(crate) fn frame<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         type GetFrame = unsafe extern "C" fn(*mut ffi::PyThreadState) -> *mut ffi::PyObject;
         let function = symbol(c"PyThreadState_GetFrame")?;
-        // SAFETY: CPython's documented signature; a new reference, or null without an exception. Workers keep their
-        // states until the process ends, and one that is in the attached interpreter does not run now.
-        unsafe {
-            let get = std::mem::transmute::<*mut c_void, GetFrame>(function);
-            Bound::from_owned_ptr_or_opt(py, get(self.0))
-        }
+        // SAFETY: CPython's documented signature.
+        let get = unsafe { std::mem::transmute::<*mut c_void, GetFrame>(function) };
+        // SAFETY: workers keep their states until the process ends, and one that is in the attached interpreter does not
+        // run now.
+        let frame = unsafe { get(self.0) };
+        // SAFETY: a new reference, or null without an exception.
+        unsafe { Bound::from_owned_ptr_or_opt(py, frame) }
     }
 }
 
@@ -92,7 +93,9 @@ pub(crate) fn with<R>(interpreter: Handle, body: impl for<'py> FnOnce(Python<'py
 /// Runs `body` on a thread that is attached, remembering to what.
 pub(super) fn here<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
     // SAFETY: attached, says the token.
-    let id = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    let current = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: the interpreter that this thread is attached to.
+    let id = unsafe { ffi::PyInterpreterState_GetID(current) };
     let _back = Back(HERE.replace(Some(id)));
     body()
 }
@@ -131,14 +134,18 @@ static BINDING: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
 fn binding(bound: *mut ffi::PyThreadState) -> Option<libc::pthread_key_t> {
     /// `PTHREAD_KEYS_MAX` of Linux.
     const KEYS: libc::pthread_key_t = 1024;
-    // SAFETY: a key that is not in use has the value null; one that is CPython's gets its own value back.
-    let is_it = |key: &libc::pthread_key_t| unsafe {
-        if bound.is_null() || libc::pthread_getspecific(*key) != bound.cast::<c_void>() {
+    let value = bound.cast::<c_void>();
+    let is_it = |key: &libc::pthread_key_t| {
+        // SAFETY: a key that is not in use has the value null.
+        if value.is_null() || unsafe { libc::pthread_getspecific(*key) } != value {
             return false;
         }
-        libc::pthread_setspecific(*key, std::ptr::null());
-        let unbound = ffi::PyGILState_GetThisThreadState().is_null();
-        libc::pthread_setspecific(*key, bound.cast::<c_void>());
+        // SAFETY: the key is in use. If it is not CPython's, nobody looks at it until it has its value back.
+        unsafe { libc::pthread_setspecific(*key, std::ptr::null()) };
+        // SAFETY: reads the value of CPython's own key.
+        let unbound = unsafe { ffi::PyGILState_GetThisThreadState() }.is_null();
+        // SAFETY: the value that it had.
+        unsafe { libc::pthread_setspecific(*key, value) };
         unbound
     };
     (0..KEYS).find(is_it)
@@ -171,13 +178,14 @@ fn state_for(interpreter: Handle) -> *mut ffi::PyThreadState {
 /// Gives back the thread states of this thread, at its end.
 pub(crate) fn release() {
     for (_, state) in STATES.take() {
-        // SAFETY: our own state, not current; it is deleted once, here.
-        unsafe {
-            ffi::PyEval_RestoreThread(state);
-            ffi::PyThreadState_Clear(state);
-            ffi::PyEval_SaveThread();
-            ffi::PyThreadState_Delete(state);
-        }
+        // SAFETY: our own state, of this thread, which is attached to nothing.
+        unsafe { ffi::PyEval_RestoreThread(state) };
+        // SAFETY: attached to its interpreter.
+        unsafe { ffi::PyThreadState_Clear(state) };
+        // SAFETY: attached.
+        unsafe { ffi::PyEval_SaveThread() };
+        // SAFETY: cleared, and not current; it is deleted once, here.
+        unsafe { ffi::PyThreadState_Delete(state) };
     }
 }
 

@@ -84,9 +84,10 @@ impl<T: Class> Definition<T> {
             F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
         {
             guard::object(label::<T>(), |py| {
-                // SAFETY: CPython has checked that `object` is an instance of this class, and passes `count` arguments.
-                let (object, args) =
-                    unsafe { (Bound::from_borrowed_ptr(py, object), Args::new(py, arguments, count, false)) };
+                // SAFETY: CPython has checked that `object` is an instance of this class.
+                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+                // SAFETY: CPython passes `count` arguments.
+                let args = unsafe { Args::new(py, arguments, count, false) };
                 Ok(function::<F>()(this(&object), args)?.into_ptr())
             })
         }
@@ -115,10 +116,10 @@ impl<T: Class> Definition<T> {
             F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
         {
             guard::object(label::<T>(), |py| {
-                // SAFETY: CPython has checked that `object` is an instance of this class, and passes `count` arguments.
-                let (object, args) = unsafe {
-                    (Bound::from_borrowed_ptr(py, object), Args::new(py, arguments, count, !keywords.is_null()))
-                };
+                // SAFETY: CPython has checked that `object` is an instance of this class.
+                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+                // SAFETY: CPython passes `count` arguments.
+                let args = unsafe { Args::new(py, arguments, count, !keywords.is_null()) };
                 Ok(function::<F>()(this(&object), args)?.into_ptr())
             })
         }
@@ -191,10 +192,12 @@ impl<T: Class> Definition<T> {
         where
             V: Fn(&T, &mut dyn FnMut(&Owned)) + Copy + 'static,
         {
-            // SAFETY: CPython passes an instance of this class, whose heap type it holds; the collector lets nothing
-            // else run meanwhile.
-            let (value, mut status) =
-                unsafe { (&(*object.cast::<Instance<T>>()).value, visit(ffi::Py_TYPE(object).cast(), argument)) };
+            // SAFETY: CPython passes an instance of this class; the collector lets nothing else run meanwhile.
+            let value = unsafe { &(*object.cast::<Instance<T>>()).value };
+            // SAFETY: an object has a type.
+            let class = unsafe { ffi::Py_TYPE(object) };
+            // SAFETY: the collector's own function and argument; an instance holds its heap type.
+            let mut status = unsafe { visit(class.cast(), argument) };
             function::<V>()(value, &mut |held| {
                 if status == 0 {
                     // SAFETY: as above; the object is held by the instance.
@@ -246,14 +249,16 @@ impl<T: Class> Definition<T> {
                 + 'static,
         {
             guard::status(label::<T>(), |py| {
-                // SAFETY: CPython passes an instance of this class, a tuple, and a dict or null.
-                let (object, arguments, keywords) = unsafe {
-                    (
-                        Bound::from_borrowed_ptr(py, object),
-                        Bound::from_borrowed_ptr(py, arguments).cast_into_unchecked::<PyTuple>(),
-                        Bound::from_borrowed_ptr_or_opt(py, keywords).map(|k| k.cast_into_unchecked::<PyDict>()),
-                    )
-                };
+                // SAFETY: CPython passes an instance of this class.
+                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+                // SAFETY: CPython passes the arguments.
+                let arguments = unsafe { Bound::from_borrowed_ptr(py, arguments) };
+                // SAFETY: these are a tuple.
+                let arguments = unsafe { arguments.cast_into_unchecked::<PyTuple>() };
+                // SAFETY: CPython passes those with names, or null.
+                let keywords = unsafe { Bound::from_borrowed_ptr_or_opt(py, keywords) };
+                // SAFETY: these are a dict.
+                let keywords = keywords.map(|k| unsafe { k.cast_into_unchecked::<PyDict>() });
                 function::<F>()(this(&object), &arguments, keywords.as_ref())
             })
         }
@@ -276,9 +281,10 @@ impl<T: Class> Definition<T> {
             F: for<'a, 'py> Fn(This<'a, 'py, T>, &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
         {
             guard::object(label::<T>(), |py| {
-                // SAFETY: CPython passes an instance of this class and a str.
-                let (object, name) =
-                    unsafe { (Bound::from_borrowed_ptr(py, object), Bound::from_borrowed_ptr(py, name)) };
+                // SAFETY: CPython passes an instance of this class.
+                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+                // SAFETY: and a name.
+                let name = unsafe { Bound::from_borrowed_ptr(py, name) };
                 Ok(function::<F>()(this(&object), &name)?.into_ptr())
             })
         }
@@ -293,19 +299,26 @@ impl<T: Class> Definition<T> {
     fn finish(mut self, py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
         unsafe extern "C" fn dealloc<T: Class>(object: *mut ffi::PyObject) {
             guard::silent(label::<T>(), |_py| {
-                // SAFETY: the last reference is gone; the value was written when the object was made and is dropped
-                // once, here. The type is kept alive by the instance, as heap types are, and given back after the
-                // memory.
-                unsafe {
-                    let class = ffi::Py_TYPE(object);
-                    if ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HAVE_GC != 0 {
-                        ffi::PyObject_GC_UnTrack(object.cast());
-                    }
-                    std::ptr::drop_in_place(&raw mut (*object.cast::<Instance<T>>()).value);
-                    let free: ffi::freefunc = std::mem::transmute(ffi::PyType_GetSlot(class, ffi::Py_tp_free));
-                    free(object.cast());
-                    ffi::Py_DECREF(class.cast());
+                // SAFETY: an object has a type.
+                let class = unsafe { ffi::Py_TYPE(object) };
+                // SAFETY: the instance keeps its type alive.
+                if unsafe { ffi::PyType_GetFlags(class) } & ffi::Py_TPFLAGS_HAVE_GC != 0 {
+                    // SAFETY: an object of such a type is known to the collector, or not any more.
+                    unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
                 }
+                // SAFETY: an instance of this class.
+                let value = unsafe { &raw mut (*object.cast::<Instance<T>>()).value };
+                // SAFETY: the last reference is gone; the value was written when the object was made and is dropped
+                // once, here.
+                unsafe { std::ptr::drop_in_place(value) };
+                // SAFETY: a heap type has its slots.
+                let free = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_free) };
+                // SAFETY: the type of that slot; every type has a function there.
+                let free = unsafe { std::mem::transmute::<*mut std::ffi::c_void, ffi::freefunc>(free) };
+                // SAFETY: the memory is that of an object of this type.
+                unsafe { free(object.cast()) };
+                // SAFETY: the instance's reference to its heap type, which it has held until now.
+                unsafe { ffi::Py_DECREF(class.cast()) };
             });
         }
         self.methods.push(ffi::PyMethodDef::zeroed());
@@ -326,10 +339,11 @@ impl<T: Class> Definition<T> {
             flags: self.flags as c_uint,
             slots: self.slots.as_mut_ptr(),
         };
-        // SAFETY: the spec is complete and ends with the zero slot; a new reference to a type, or null and an
-        // exception.
-        unsafe {
-            Ok(Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&mut spec))?.cast_into_unchecked::<PyType>())
-        }
+        // SAFETY: the spec is complete and ends with the zero slot.
+        let class = unsafe { ffi::PyType_FromSpec(&mut spec) };
+        // SAFETY: a new reference, or null and an exception.
+        let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
+        // SAFETY: it is a type.
+        Ok(unsafe { class.cast_into_unchecked::<PyType>() })
     }
 }

@@ -24,44 +24,49 @@ impl Host {
         Self(host)
     }
 
+    /// The functions of the Apache side.
+    fn functions(&self) -> &seam::Host {
+        // SAFETY: the host lives as long as the request, and does not change.
+        unsafe { &*self.0 }
+    }
+
     /// Apache's record of the request, where applications may have it.
     pub(crate) fn request_rec(&self) -> Option<RequestRec> {
-        // SAFETY: the host lives as long as the request.
-        NonNull::new(unsafe { (*self.0).request_rec }).map(RequestRec)
+        NonNull::new(self.functions().request_rec).map(RequestRec)
     }
 
     /// Hands one frame over; `false` when nobody waits for the response any more. May block.
     pub(crate) fn send_frame(&self, kind: Kind, payload: &[u8], descriptor: Option<OwnedFd>) -> bool {
         let descriptor = descriptor.map_or(-1, IntoRawFd::into_raw_fd);
-        // SAFETY: the host lives as long as the request; the descriptor is the callee's from here on.
-        unsafe { ((*self.0).take)((*self.0).request, kind as u8, View::of(payload), descriptor) == 0 }
+        let host = self.functions();
+        // SAFETY: the request of this host; the descriptor is the callee's from here on.
+        unsafe { (host.take)(host.request, kind as u8, View::of(payload), descriptor) == 0 }
     }
 
     /// Sends what has been handed over to the client; `false` when nobody waits for it any more. May block.
     pub(crate) fn flush(&self) -> bool {
-        // SAFETY: as in `send_frame`.
-        unsafe { ((*self.0).flush)((*self.0).request) == 0 }
+        let host = self.functions();
+        // SAFETY: the request of this host.
+        unsafe { (host.flush)(host.request) == 0 }
     }
 
     /// Reads a piece of the request body: the frame that would answer a `Pull`. Blocks.
     pub(crate) fn pull(&mut self, max: u32) -> Option<(Kind, &[u8])> {
-        let mut view = View::of(&[]);
-        // SAFETY: as in `send_frame`; the view is valid until the next call, which needs this exclusive reference back.
-        let (kind, payload) = unsafe {
-            let kind = ((*self.0).pull)((*self.0).request, max, &mut view);
-            (kind, std::slice::from_raw_parts(view.start, view.length))
-        };
+        let (host, mut view) = (self.functions(), View::of(&[]));
+        // SAFETY: the request of this host, and a place for a view.
+        let kind = unsafe { (host.pull)(host.request, max, &mut view) };
+        // SAFETY: the view is valid until the next call, which needs this exclusive reference back.
+        let payload = unsafe { std::slice::from_raw_parts(view.start, view.length) };
         Some((Kind::try_from(u8::try_from(kind).ok()?).ok()?, payload))
     }
 
     /// A variable of mod_ssl, if there is one of this name.
     pub(crate) fn ssl_variable(&mut self, name: &[u8]) -> Option<&[u8]> {
-        let mut view = View::of(&[]);
-        // SAFETY: as in `send_frame`; the view is valid until the next call, which needs this exclusive reference back.
-        unsafe {
-            let found = ((*self.0).ssl_variable)((*self.0).request, View::of(name), &mut view) != 0;
-            found.then(|| std::slice::from_raw_parts(view.start, view.length))
-        }
+        let (host, mut view) = (self.functions(), View::of(&[]));
+        // SAFETY: the request of this host, and a place for a view.
+        let found = unsafe { (host.ssl_variable)(host.request, View::of(name), &mut view) } != 0;
+        // SAFETY: the view is valid until the next call, which needs this exclusive reference back.
+        found.then(|| unsafe { std::slice::from_raw_parts(view.start, view.length) })
     }
 }
 
@@ -74,8 +79,10 @@ impl RequestRec {
     /// # Errors
     /// What CPython raises.
     pub(crate) fn capsule<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        // SAFETY: attached; the pointer is not null; the result is a new reference or null with an exception set.
-        unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyCapsule_New(self.0.as_ptr(), std::ptr::null(), None)) }
+        // SAFETY: attached; the pointer is not null.
+        let capsule = unsafe { ffi::PyCapsule_New(self.0.as_ptr(), std::ptr::null(), None) };
+        // SAFETY: a new reference, or null and an exception.
+        unsafe { Bound::from_owned_ptr_or_err(py, capsule) }
     }
 }
 

@@ -46,10 +46,13 @@ pub(super) unsafe fn allocate<T>(
     class: *mut ffi::PyTypeObject,
     value: T,
 ) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: attached; the class is a type.
+    let object = unsafe { ffi::PyType_GenericAlloc(class, 0) };
+    // SAFETY: a new reference, or null and an exception.
+    let object = unsafe { Bound::from_owned_ptr_or_err(py, object) }?;
     // SAFETY: generic allocation makes room for the type's `basicsize`, which is at least an `Instance<T>`.
-    unsafe {
-        let object = Bound::from_owned_ptr_or_err(py, ffi::PyType_GenericAlloc(class, 0))?;
-        (&raw mut (*object.as_ptr().cast::<Instance<T>>()).value).write(value);
-        Ok(object)
-    }
+    let place = unsafe { &raw mut (*object.as_ptr().cast::<Instance<T>>()).value };
+    // SAFETY: there is no value yet.
+    unsafe { place.write(value) };
+    Ok(object)
 }

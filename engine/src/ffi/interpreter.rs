@@ -36,24 +36,28 @@ unsafe impl Send for SubInterpreter {}
 /// Makes a sub-interpreter. Called on a thread that is attached to nothing. `None` if CPython could not.
 pub(crate) fn create(main: Handle, gil: Gil) -> Option<SubInterpreter> {
     attach::with(main, |py| {
-        // SAFETY: attached to the main interpreter; its state is current again when this ends, whatever happens. From
-        // CPython 3.12 a swap gives up the lock of the one interpreter and takes that of the other.
-        unsafe {
-            let outer = ffi::PyThreadState_Get();
-            let first = match gil {
-                Gil::Shared => ffi::Py_NewInterpreter(),
-                Gil::Own => new_isolated(),
-            };
-            let made = (!first.is_null()).then(|| SubInterpreter { handle: Handle::of(first), first });
-            if made.is_some() {
-                // Before CPython 3.13 `threading.main_thread()` lives as long as the state that first imports the
-                // module: this one, and no worker's. Where it cannot be imported, preparing the interpreter fails, and
-                // says why.
-                catch("a new interpreter", || attach::here(py, || drop(py.import("threading"))));
-            }
-            ffi::PyThreadState_Swap(outer);
-            made
+        // SAFETY: attached to the main interpreter.
+        let outer = unsafe { ffi::PyThreadState_Get() };
+        let first = match gil {
+            // SAFETY: as above. The state of the new interpreter is current afterwards, or `outer` if there is none.
+            Gil::Shared => unsafe { ffi::Py_NewInterpreter() },
+            // SAFETY: as above.
+            Gil::Own => unsafe { new_isolated() },
+        };
+        let made = (!first.is_null()).then(|| {
+            // SAFETY: the state of the new interpreter, which lives until `end`.
+            let handle = unsafe { Handle::of(first) };
+            SubInterpreter { handle, first }
+        });
+        if made.is_some() {
+            // Before CPython 3.13 `threading.main_thread()` lives as long as the state that first imports the module:
+            // this one, and no worker's. Where it cannot be imported, preparing the interpreter fails, and says why.
+            catch("a new interpreter", || attach::here(py, || drop(py.import("threading"))));
         }
+        // SAFETY: a state of this thread. From CPython 3.12 a swap gives up the lock of the one interpreter and takes
+        // that of the other.
+        unsafe { ffi::PyThreadState_Swap(outer) };
+        made
     })
 }
 
@@ -89,12 +93,10 @@ type NewInterpreterFromConfig =
 unsafe fn new_isolated() -> *mut ffi::PyThreadState {
     let mut first = std::ptr::null_mut();
     if let Some(symbol) = symbol(c"Py_NewInterpreterFromConfig") {
-        // SAFETY: CPython declares the function so since 3.12, where it first appears; what it says on failure besides
-        // is not needed.
-        unsafe {
-            let create = std::mem::transmute::<*mut c_void, NewInterpreterFromConfig>(symbol);
-            create(&mut first, &ISOLATED);
-        }
+        // SAFETY: CPython declares the function so since 3.12, where it first appears.
+        let create = unsafe { std::mem::transmute::<*mut c_void, NewInterpreterFromConfig>(symbol) };
+        // SAFETY: attached to the main interpreter; what it says on failure besides is not needed.
+        unsafe { create(&mut first, &ISOLATED) };
     }
     first
 }
@@ -109,13 +111,16 @@ unsafe fn is_last(state: *mut ffi::PyThreadState) -> bool {
     let (Some(head), Some(next)) = (symbol(c"PyInterpreterState_ThreadHead"), symbol(c"PyThreadState_Next")) else {
         return false;
     };
-    // SAFETY: CPython's documented signatures ("Advanced Debugger Support"); attached, so the list of states does not
-    // change.
-    unsafe {
-        let head = std::mem::transmute::<*mut c_void, Head>(head);
-        let next = std::mem::transmute::<*mut c_void, Next>(next);
-        head(ffi::PyThreadState_GetInterpreter(state)) == state && next(state).is_null()
-    }
+    // SAFETY: CPython's documented signature ("Advanced Debugger Support").
+    let head = unsafe { std::mem::transmute::<*mut c_void, Head>(head) };
+    // SAFETY: as above.
+    let next = unsafe { std::mem::transmute::<*mut c_void, Next>(next) };
+    // SAFETY: the state is current.
+    let interpreter = unsafe { ffi::PyThreadState_GetInterpreter(state) };
+    // SAFETY: attached, so the list of states does not change.
+    let is_first = unsafe { head(interpreter) } == state;
+    // SAFETY: as above.
+    is_first && unsafe { next(state) }.is_null()
 }
 
 /// Ends a sub-interpreter: `wait` runs in it until no thread should be left there; then CPython frees it. An
@@ -131,20 +136,21 @@ pub(crate) fn end(
     abandon: impl FnOnce(Python<'_>),
 ) -> bool {
     attach::with(main, |py| {
-        // SAFETY: attached to the main interpreter; the first state is used by this thread alone, and the outer one is
-        // current again at the end (the order that CPython's own embedding tests use).
-        unsafe {
-            let outer = ffi::PyThreadState_Get();
-            ffi::PyThreadState_Swap(interpreter.first);
-            catch("the end of an interpreter", || attach::here(py, || wait(py)));
-            let alone = is_last(interpreter.first);
-            if alone {
-                ffi::Py_EndInterpreter(interpreter.first);
-            } else {
-                catch("the end of an interpreter", || attach::here(py, || abandon(py)));
-            }
-            ffi::PyThreadState_Swap(outer);
-            alone
+        // SAFETY: attached to the main interpreter.
+        let outer = unsafe { ffi::PyThreadState_Get() };
+        // SAFETY: the first state is used by this thread alone.
+        unsafe { ffi::PyThreadState_Swap(interpreter.first) };
+        catch("the end of an interpreter", || attach::here(py, || wait(py)));
+        // SAFETY: the state is current.
+        let alone = unsafe { is_last(interpreter.first) };
+        if alone {
+            // SAFETY: the state is current, and the only one of its interpreter.
+            unsafe { ffi::Py_EndInterpreter(interpreter.first) };
+        } else {
+            catch("the end of an interpreter", || attach::here(py, || abandon(py)));
         }
+        // SAFETY: a state of this thread (the order that CPython's own embedding tests use).
+        unsafe { ffi::PyThreadState_Swap(outer) };
+        alone
     })
 }

@@ -12,6 +12,7 @@
 //! * [`host`]: the Apache child of embedded mode.
 //! * [`process`]: process title, signal handlers, the slot of the process table. [`recorder`]: the flight recorder.
 //! * [`scoreboard`]: Apache's scoreboard.
+#![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub(crate) mod arguments;
 pub(crate) mod attach;

@@ -9,21 +9,24 @@ use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 
 /// Text of latin-1 bytes, the native string of WSGI.
 pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    // SAFETY: a new reference to a str, or null and an exception; the bytes are only read.
-    unsafe {
-        let text =
-            ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize, c"strict".as_ptr());
-        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
-    }
+    let (start, length) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
+    // SAFETY: attached; that many bytes are read.
+    let text = unsafe { ffi::PyUnicode_DecodeLatin1(start, length, c"strict".as_ptr()) };
+    // SAFETY: a new reference, or null and an exception.
+    let text = unsafe { Bound::from_owned_ptr_or_err(py, text) }?;
+    // SAFETY: it is a str.
+    Ok(unsafe { text.cast_into_unchecked() })
 }
 
 /// Text of a path, as Python decodes file names.
 pub(crate) fn path<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
-    // SAFETY: as above.
-    unsafe {
-        let text = ffi::PyUnicode_DecodeFSDefaultAndSize(bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
-        Ok(Bound::from_owned_ptr_or_err(py, text)?.cast_into_unchecked())
-    }
+    let (start, length) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
+    // SAFETY: attached; that many bytes are read.
+    let text = unsafe { ffi::PyUnicode_DecodeFSDefaultAndSize(start, length) };
+    // SAFETY: a new reference, or null and an exception.
+    let text = unsafe { Bound::from_owned_ptr_or_err(py, text) }?;
+    // SAFETY: it is a str.
+    Ok(unsafe { text.cast_into_unchecked() })
 }
 
 /// The latin-1 bytes of a text.
@@ -35,11 +38,12 @@ pub(crate) fn to_latin1(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     if let Some(ascii) = text.to_str().ok().filter(|text| text.is_ascii()) {
         return Ok(ascii.as_bytes().to_vec());
     }
-    // SAFETY: a new reference to bytes, or null and an exception.
-    let bytes = unsafe {
-        Bound::from_owned_ptr_or_err(text.py(), ffi::PyUnicode_AsLatin1String(text.as_ptr()))?
-            .cast_into_unchecked::<PyBytes>()
-    };
+    // SAFETY: attached; it is a str.
+    let bytes = unsafe { ffi::PyUnicode_AsLatin1String(text.as_ptr()) };
+    // SAFETY: a new reference, or null and an exception.
+    let bytes = unsafe { Bound::from_owned_ptr_or_err(text.py(), bytes) }?;
+    // SAFETY: they are bytes.
+    let bytes = unsafe { bytes.cast_into_unchecked::<PyBytes>() };
     Ok(pyo3::types::PyBytesMethods::as_bytes(&bytes).to_vec())
 }
 
@@ -48,13 +52,12 @@ pub(crate) fn dict_get<'py>(
     dict: &Bound<'py, PyDict>,
     key: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    // SAFETY: attached; a dict and an object.
+    let item = unsafe { ffi::PyDict_GetItemWithError(dict.as_ptr(), key.as_ptr()) };
     // SAFETY: a borrowed reference or null, with an exception only if hashing failed.
-    unsafe {
-        let item = ffi::PyDict_GetItemWithError(dict.as_ptr(), key.as_ptr());
-        match Bound::from_borrowed_ptr_or_opt(dict.py(), item) {
-            Some(item) => Ok(Some(item)),
-            None => PyErr::take(dict.py()).map_or(Ok(None), Err),
-        }
+    match unsafe { Bound::from_borrowed_ptr_or_opt(dict.py(), item) } {
+        Some(item) => Ok(Some(item)),
+        None => PyErr::take(dict.py()).map_or(Ok(None), Err),
     }
 }
 
@@ -64,12 +67,13 @@ pub(crate) fn execute_module<'py>(
     code: &Bound<'py, PyAny>,
     file: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyModule>> {
-    // SAFETY: a new reference to the module, or null and an exception.
-    unsafe {
-        let module =
-            ffi::PyImport_ExecCodeModuleObject(name.as_ptr(), code.as_ptr(), file.as_ptr(), std::ptr::null_mut());
-        Ok(Bound::from_owned_ptr_or_err(name.py(), module)?.cast_into_unchecked())
-    }
+    let path = std::ptr::null_mut();
+    // SAFETY: attached; live objects.
+    let module = unsafe { ffi::PyImport_ExecCodeModuleObject(name.as_ptr(), code.as_ptr(), file.as_ptr(), path) };
+    // SAFETY: a new reference, or null and an exception.
+    let module = unsafe { Bound::from_owned_ptr_or_err(name.py(), module) }?;
+    // SAFETY: it is a module.
+    Ok(unsafe { module.cast_into_unchecked() })
 }
 
 /// A new exception class derived from `BaseException`.
@@ -78,13 +82,14 @@ pub(crate) fn base_exception<'py>(
     name: &std::ffi::CStr,
     doc: &std::ffi::CStr,
 ) -> PyResult<Bound<'py, PyType>> {
-    // SAFETY: a new reference to a class, or null and an exception; `PyExc_BaseException` is shared by all interpreters
-    // and immortal.
-    unsafe {
-        let class =
-            ffi::PyErr_NewExceptionWithDoc(name.as_ptr(), doc.as_ptr(), ffi::PyExc_BaseException, std::ptr::null_mut());
-        Ok(Bound::from_owned_ptr_or_err(py, class)?.cast_into_unchecked())
-    }
+    // SAFETY: CPython sets it before it loads an extension, and never again; the class is immortal.
+    let base = unsafe { ffi::PyExc_BaseException };
+    // SAFETY: attached; both texts are strings.
+    let class = unsafe { ffi::PyErr_NewExceptionWithDoc(name.as_ptr(), doc.as_ptr(), base, std::ptr::null_mut()) };
+    // SAFETY: a new reference, or null and an exception.
+    let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;
+    // SAFETY: it is a class.
+    Ok(unsafe { class.cast_into_unchecked() })
 }
 
 /// Raises an exception in another thread of the attached interpreter, or takes back one that has not been raised yet.

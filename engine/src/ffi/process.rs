@@ -35,21 +35,14 @@ pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'stati
     // Where machine pages are larger, some of the group's other processes are mapped, too.
     let page = page_size().max(PAGE);
     let (start, inside) = (place / page * page, place % page);
-    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, as a sealed
-    // memory file, stays so. It is made of atomics, for which every bit pattern is valid, and a page's start is aligned
-    // for them.
-    unsafe {
-        let map = mmap(
-            std::ptr::null_mut(),
-            page,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-            pages,
-            start as u64,
-        )?;
-        fork::withhold(map, page);
-        Ok(&*map.cast::<u8>().add(inside).cast::<Page>())
-    }
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped.
+    let map = unsafe { mmap(std::ptr::null_mut(), page, protection, MapFlags::SHARED, pages, start as u64) }?;
+    // SAFETY: the whole mapping, which is never unmapped; zeros are valid for atomics.
+    unsafe { fork::withhold(map, page) };
+    // SAFETY: the file is long enough and, as a sealed memory file, stays so. It is made of atomics, for which every bit
+    // pattern is valid, and a page's start is aligned for them.
+    Ok(unsafe { &*map.cast::<u8>().wrapping_add(inside).cast::<Page>() })
 }
 
 /// Bytes of a page of this machine.
@@ -89,19 +82,26 @@ static SIGNALS: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
 extern "C" fn on_signal(signal: libc::c_int) {
-    // SAFETY: only async-signal-safe calls; errno is put back for the code that was interrupted.
-    unsafe {
-        if libc::getpid() != OWNER.load(Ordering::Relaxed) {
-            // A process that the application forked: the signal is its own affair.
-            libc::signal(signal, libc::SIG_DFL);
-            libc::raise(signal);
-            return;
-        }
-        let errno = *libc::__errno_location();
-        let byte = signal as u8;
-        libc::write(SIGNALS.load(Ordering::Relaxed), (&raw const byte).cast(), 1);
-        *libc::__errno_location() = errno;
+    // Only calls that are async-signal-safe.
+    // SAFETY: takes nothing.
+    if unsafe { libc::getpid() } != OWNER.load(Ordering::Relaxed) {
+        // A process that the application forked: the signal is its own affair.
+        // SAFETY: changes what this signal does.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // SAFETY: takes a number.
+        unsafe { libc::raise(signal) };
+        return;
     }
+    // SAFETY: takes nothing; the place is this thread's for as long as that lives.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { *errno };
+    let byte = signal as u8;
+    // SAFETY: one byte is read; the descriptor stays open for ever.
+    unsafe { libc::write(SIGNALS.load(Ordering::Relaxed), (&raw const byte).cast(), 1) };
+    // The code that was interrupted may be about to look at it.
+    // SAFETY: as above.
+    unsafe { *errno = before };
 }
 
 /// Sends the numbers of these signals as bytes into a pipe, instead of what they would do. The descriptor stays open
@@ -111,24 +111,12 @@ pub(crate) fn catch_signals(signals: &[i32], pipe: Unshared) {
     SIGNALS.store(pipe.as_raw_fd(), Ordering::Relaxed);
     std::mem::forget(pipe);
     for signal in signals {
-        // SAFETY: a zeroed action is valid; the handler is async-signal-safe.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
-            action.sa_flags = libc::SA_RESTART;
-            libc::sigaction(*signal, &action, std::ptr::null_mut());
-        }
-    }
-}
-
-/// Lets signals through. The supervisor starts a daemon with all of them blocked, so that none ends it before it can
-/// react to them.
-pub(crate) fn unblock_signals() {
-    // SAFETY: a zeroed set is valid to be initialised; only this thread's mask changes, which later threads inherit.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        // SAFETY: zeros are valid for all its fields: no flags, no handler, no signal that is blocked meanwhile.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        // SAFETY: the handler is async-signal-safe.
+        unsafe { libc::sigaction(*signal, &action, std::ptr::null_mut()) };
     }
 }
 
@@ -157,12 +145,11 @@ pub(crate) fn unread(socket: RawFd) -> Option<usize> {
 }
 
 fn usage(of: libc::c_int) -> libc::rusage {
-    // SAFETY: the pointer is valid for the call; a zeroed `rusage` is valid.
-    unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(of, &raw mut usage);
-        usage
-    }
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: a place for the numbers.
+    unsafe { libc::getrusage(of, usage.as_mut_ptr()) };
+    // SAFETY: it is made of numbers, for which zeros are valid.
+    unsafe { usage.assume_init() }
 }
 
 fn cpu(usage: &libc::rusage) -> (Duration, Duration) {

@@ -17,15 +17,18 @@ pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static He
     }
     let length = report_offset(threads);
     fork::standard_error_instead(&file.as_fd());
-    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped; the file is long enough and, sealed,
-    // stays so. Header and entries are made of atomics, for which every bit pattern is valid; they follow each other
-    // from the aligned start of the mapping.
-    unsafe {
-        let base = mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?;
-        fork::withhold(base, length);
-        let header = base.cast::<Header>();
-        Ok((&*header, std::slice::from_raw_parts(header.add(1).cast::<Entry>(), entries(threads))))
-    }
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping at a place of the kernel's choice, never unmapped.
+    let base = unsafe { mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, file, 0) }?;
+    // SAFETY: the whole mapping, which is never unmapped; zeros are valid for atomics.
+    unsafe { fork::withhold(base, length) };
+    let header = base.cast::<Header>();
+    let entry = header.wrapping_add(1).cast::<Entry>();
+    // SAFETY: the file is long enough and, sealed, stays so. Entries are made of atomics, for which every bit pattern is
+    // valid; they follow the header, which leaves them aligned.
+    let entries = unsafe { std::slice::from_raw_parts(entry, entries(threads)) };
+    // SAFETY: as above: the header is at the aligned start of the mapping.
+    Ok((unsafe { &*header }, entries))
 }
 
 /// The kernel's number of the calling thread.
@@ -36,8 +39,9 @@ pub(crate) fn thread() -> u32 {
 /// Sends a signal to a thread of this process; nothing happens if it has ended. To the calling one, it is handled when
 /// this returns.
 pub(crate) fn signal_thread(thread: u32, signal: i32) {
+    let process = std::process::id() as libc::pid_t;
     // SAFETY: takes numbers only; the kernel checks that they belong together.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread as libc::pid_t, signal) };
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread as libc::pid_t, signal) };
 }
 
 /// Gives the calling thread a stack for signal handlers, so that they work when its own is used up. It stays for ever.

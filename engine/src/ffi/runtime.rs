@@ -9,8 +9,10 @@ use pyo3::ffi;
 pub(crate) fn version() -> (u32, u32) {
     static ANSWER: OnceLock<(u32, u32)> = OnceLock::new();
     *ANSWER.get_or_init(|| {
+        // SAFETY: may be called at any time.
+        let version = unsafe { ffi::Py_GetVersion() };
         // SAFETY: a static string, "3.12.1 (main, …".
-        let version = unsafe { CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
+        let version = unsafe { CStr::from_ptr(version) }.to_string_lossy();
         let mut numbers = version.split(['.', ' ', '+']).map(|n| n.parse().unwrap_or(0));
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
     })

@@ -67,12 +67,10 @@ impl Scoreboard {
             Self::Forbidden => None,
             Self::Function(function) => {
                 let mut view = View::of(&[]);
-                // SAFETY: callable until the process ends, says the seam; the view is valid until this thread calls
-                // again.
-                let encoded = unsafe {
-                    function(&raw mut view);
-                    std::slice::from_raw_parts(view.start, view.length)
-                };
+                // SAFETY: callable until the process ends, says the seam; a place for a view.
+                unsafe { function(&raw mut view) };
+                // SAFETY: the view is valid until this thread calls again.
+                let encoded = unsafe { std::slice::from_raw_parts(view.start, view.length) };
                 Content::from_bytes(encoded).ok()
             }
             Self::Shared(shared) => shared.fetch(),

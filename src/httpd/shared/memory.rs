@@ -54,7 +54,7 @@ impl Memory {
     /// the result is used.
     pub unsafe fn at<T>(&self, offset: usize) -> &'static T {
         // SAFETY: the caller's duty; the mapping begins at a page.
-        unsafe { &*self.base.add(offset).cast::<T>() }
+        unsafe { &*self.base.wrapping_add(offset).cast::<T>() }
     }
 
     /// The words from `offset`, which is a multiple of their size, to the end.
@@ -75,12 +75,10 @@ impl Memory {
     /// Nobody in this process uses the memory, its descriptor, or a copy of this any more.
     pub unsafe fn unmap(self) {
         if self.is_mapped() {
-            // SAFETY: the range and the descriptor are those of `map`, and nobody's else, says the caller. A failure would leave memory behind,
-            // which nobody refers to.
-            unsafe {
-                let _ = munmap(self.base.cast(), self.size);
-                drop(OwnedFd::from_raw_fd(self.fd));
-            }
+            // SAFETY: the range is that of `map`, and nobody refers to it, says the caller. A failure would leave memory behind.
+            let _ = unsafe { munmap(self.base.cast(), self.size) };
+            // SAFETY: the descriptor is that of `map`, and nobody's else, says the caller.
+            drop(unsafe { OwnedFd::from_raw_fd(self.fd) });
         }
     }
 }

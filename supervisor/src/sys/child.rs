@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use wsgi_unix::signals::SignalSet;
 use wsgi_unix::user::Ids;
 
 use super::descriptors::close_on_exec_from;
@@ -164,12 +165,7 @@ fn reset_signals() {
         // SAFETY: sets the default action; the numbers for which that is refused (KILL, STOP) have no other anyway.
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
-    // SAFETY: a zeroed set is valid to be initialised; only the mask of this process changes, which has one thread.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
-    }
+    SignalSet::all().block();
 }
 
 fn change_directory(path: &CStr, step: Step) -> io::Result<()> {

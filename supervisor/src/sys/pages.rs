@@ -40,7 +40,7 @@ impl Pages {
     pub fn page(&self, slot: usize) -> Option<&Page> {
         // SAFETY: for an index below SLOTS it is inside the mapping, which lives as long as `self`, and aligned; every bit pattern is valid for
         // what is made of atomics.
-        (slot < SLOTS).then(|| unsafe { self.base.add(page_offset(slot)).cast::<Page>().as_ref() })
+        (slot < SLOTS).then(|| unsafe { &*self.base.as_ptr().wrapping_add(page_offset(slot)).cast::<Page>() })
     }
 }
 

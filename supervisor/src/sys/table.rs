@@ -38,7 +38,7 @@ impl Table {
     /// What is believed of the process in a slot, or `None` beyond the last.
     pub fn entry(&self, slot: usize) -> Option<&Entry> {
         // SAFETY: for an index below SLOTS it is inside the mapping and aligned; every bit pattern is valid for what is made of atomics.
-        (slot < SLOTS).then(|| unsafe { self.base.add(entry_offset(slot)).cast::<Entry>().as_ref() })
+        (slot < SLOTS).then(|| unsafe { &*self.base.as_ptr().wrapping_add(entry_offset(slot)).cast::<Entry>() })
     }
 
     /// A slot of a process of the group with these pages, or `None` beyond the last.
@@ -50,7 +50,7 @@ impl Table {
     pub fn group(&self, key: u64) -> Option<&Group> {
         let used = (self.header().groups.load(Relaxed) as usize).min(GROUPS);
         // SAFETY: `group_offset` of an index below GROUPS is inside the mapping and aligned; every bit pattern is a valid Group of atomics.
-        let record = |index| unsafe { self.base.add(group_offset(index)).cast::<Group>().as_ref() };
+        let record = |index| unsafe { &*self.base.as_ptr().wrapping_add(group_offset(index)).cast::<Group>() };
         (0..used).map(record).find(|group| group.is_used() && group.key() == key)
     }
 

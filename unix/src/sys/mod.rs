@@ -1,4 +1,6 @@
 //! System calls, and ways to call them, that std and rustix do not have. Must know nothing of this product.
+#![deny(clippy::multiple_unsafe_ops_per_block)]
 
+pub mod signals;
 pub mod socket;
 pub mod stop;
