@@ -17,7 +17,7 @@ use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Page;
 
-use crate::daemon::{self, preload, shutdown};
+use crate::daemon::{self, preload, reporter, shutdown};
 use crate::ffi::attach;
 use crate::ffi::host::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
@@ -61,6 +61,7 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     let failed = |error: PyErr| BeginError::Interpreter(traceback::describe(py, &error));
     Interpreters::get().set_up_main(py).map_err(failed)?;
     preload::preload(py, process);
+    reporter::start(py, process);
     Ok(())
 }
 
@@ -71,7 +72,9 @@ pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
     let destroy = process.settings.destroy_interpreter;
     let clean = attach::detach(py, || {
+        reporter::stopping("");
         shutdown::publish_process_stopping(process, "");
+        reporter::stopped(true);
         destroy && shutdown::end_interpreters(process)
     });
     if destroy && !clean {

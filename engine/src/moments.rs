@@ -1,5 +1,7 @@
 //! When things happened to a request, as applications see it: seconds since the epoch.
 
+use std::time::Duration;
+
 use wsgi_wire::request::Facts;
 
 /// The moments of a request, in seconds since the epoch.
@@ -27,6 +29,20 @@ impl Moments {
             daemon_start: if queued { now() } else { 0.0 },
             application_start: 0.0,
         }
+    }
+
+    /// How long the request was in the Apache child, on its way to this process, and here before the application was called.
+    pub(crate) fn phases(&self) -> [Duration; 3] {
+        let between = |from: f64, to: f64| Duration::try_from_secs_f64(to - from).unwrap_or_default();
+        if self.queue_start == 0.0 {
+            // In embedded mode it is called where it was received.
+            return [between(self.request_start, self.application_start), Duration::ZERO, Duration::ZERO];
+        }
+        [
+            between(self.request_start, self.queue_start),
+            between(self.queue_start, self.daemon_start),
+            between(self.daemon_start, self.application_start),
+        ]
     }
 }
 

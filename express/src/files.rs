@@ -84,6 +84,9 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
     if let Some(resources) = &plan.resources {
         files.push(made("resource.wsgi", resources.script()?));
     }
+    if let Some((path, text)) = &plan.telemetry {
+        files.push(File { path: path.clone(), text: text.clone(), mode: 0o644, keep: false });
+    }
     Ok(files)
 }
 

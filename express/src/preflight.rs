@@ -243,12 +243,17 @@ fn may(account: &Account, path: &Utf8Path, wanted: u32) -> bool {
 /// # Errors
 /// The first that it has not.
 pub fn packages(plan: &Plan, facts: &Facts) -> Result<(), Problem> {
-    let needed = [(plan.tools.coverage.is_some(), "--enable-coverage", "coverage", "coverage")];
+    let needed = [
+        (plan.tools.coverage.is_some(), "--enable-coverage", "coverage", "coverage"),
+        (plan.telemetry.is_some(), "--enable-telemetry", "mod_wsgi-telemetry", "mod_wsgi.telemetry.server"),
+    ];
     for (_, option, package, module) in needed.into_iter().filter(|(needed, ..)| *needed) {
         let mut command = Command::new(&facts.executable);
         let find = "import sys, site, importlib.util\n\
             for folder in sys.argv[2:]: site.addsitedir(folder)\n\
-            sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+            try: missing = importlib.util.find_spec(sys.argv[1]) is None\n\
+            except ModuleNotFoundError: missing = True\n\
+            sys.exit(missing)";
         Facts::hide_from(&mut command).args(["-c", find, module]).args(&plan.python_path);
         let found = command.current_dir(&plan.working_directory).stdin(Stdio::null()).stderr(Stdio::null()).status();
         let python = facts.executable.clone();

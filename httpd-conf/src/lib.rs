@@ -31,4 +31,4 @@ pub use server::{Environment, Module, RunAs, STATUS_PAGES, Server};
 pub use sites::Sites;
 pub use tls::{ClientCertificates, Tls};
 pub use workers::{Fractions, Mpm, Sizes};
-pub use wsgi::{Hosting, Place, Service, Wsgi};
+pub use wsgi::{Hosting, Place, Service, Telemetry, Wsgi};

@@ -61,6 +61,8 @@ pub struct Sizes {
     pub minimum_spare: u64,
     /// Idle workers to keep at the most.
     pub maximum_spare: u64,
+    /// Connections after which a child is replaced; 0: it is not.
+    pub connections_per_child: u64,
 }
 
 /// `part` of `whole`, rounded down, as the formulas want it.
@@ -96,7 +98,9 @@ impl Sizes {
     }
 
     /// Sizes that give the application in Apache's own processes exactly `processes` × `threads`.
-    pub fn embedded(mpm: Mpm, processes: u64, threads: u64) -> Self {
+    ///
+    /// `connections_per_child` replaces a process when it has served so many connections; 0: it is not replaced.
+    pub fn embedded(mpm: Mpm, processes: u64, threads: u64, connections_per_child: u64) -> Self {
         let all = processes.saturating_mul(threads);
         let (children, threads_per_child) = if mpm == Mpm::Prefork { (all, 1) } else { (processes, threads) };
         Self {
@@ -106,6 +110,7 @@ impl Sizes {
             start_servers: children,
             minimum_spare: all,
             maximum_spare: all,
+            connections_per_child,
         }
     }
 
@@ -118,6 +123,7 @@ impl Sizes {
             start_servers: share(initial, clients).max(1),
             minimum_spare: share(fractions.minimum_spare.unwrap_or(initial), clients).max(1),
             maximum_spare: share(fractions.maximum_spare.unwrap_or(0.1), clients).max(1),
+            connections_per_child: 0,
         }
     }
 
@@ -132,6 +138,7 @@ impl Sizes {
             start_servers: share(initial, limit).max(1),
             minimum_spare: spare(fractions.minimum_spare.unwrap_or(initial)),
             maximum_spare: spare(fractions.maximum_spare.unwrap_or(0.6)),
+            connections_per_child: 0,
         }
     }
 
@@ -153,7 +160,7 @@ impl Sizes {
             out.set("MinSpareThreads", self.minimum_spare);
             out.set("MaxSpareThreads", self.maximum_spare);
         }
-        out.set("MaxConnectionsPerChild", "0");
+        out.set("MaxConnectionsPerChild", self.connections_per_child);
         // An idle connection costs event nothing, the others a whole worker.
         out.set("MaxKeepAliveRequests", if mpm == Mpm::Event { "0" } else { "500" });
     }

@@ -48,6 +48,17 @@ pub struct Service {
     pub log: Option<Target>,
 }
 
+/// Who is told what requests cost.
+#[derive(Clone, Debug, Default)]
+pub struct Telemetry {
+    /// The socket, and the seconds between two reports.
+    pub service: Option<(Utf8PathBuf, f64)>,
+    /// `--telemetry-options`, the flags of each.
+    pub options: Vec<Vec<String>>,
+    /// `--slow-requests`
+    pub slow_requests: Option<f64>,
+}
+
 /// mod_wsgi's side of the server.
 #[derive(Clone, Debug)]
 pub struct Wsgi {
@@ -67,6 +78,8 @@ pub struct Wsgi {
     pub trusted_headers: Vec<String>,
     /// `--ignore-activity`
     pub ignore_activity: Vec<String>,
+    /// `--telemetry-service`, `--slow-requests`
+    pub telemetry: Telemetry,
 }
 
 impl Wsgi {
@@ -97,6 +110,7 @@ impl Wsgi {
             out.comment("--ignore-activity");
             out.section("Location", url, |l| l.set("WSGIIgnoreActivity", "On"));
         }
+        self.telemetry.write(out);
         if let Some(hosting) = &self.hosting {
             hosting.write(out);
         }
@@ -110,6 +124,24 @@ impl Wsgi {
                     service.write(h);
                 }),
             }
+        }
+    }
+}
+
+impl Telemetry {
+    fn write(&self, out: &mut Block) {
+        if let Some((socket, interval)) = &self.service {
+            out.comment("--telemetry-service, --enable-telemetry, --telemetry-interval, --telemetry-options");
+            out.directive("WSGITelemetryService")
+                .arg(format!("unix:{socket}"))
+                .setting("interval", interval.to_string());
+        }
+        for flags in &self.options {
+            out.directive("WSGITelemetryOptions").args(flags);
+        }
+        if let Some(seconds) = self.slow_requests {
+            out.comment("--slow-requests");
+            out.set("WSGISlowRequests", seconds.to_string());
         }
     }
 }

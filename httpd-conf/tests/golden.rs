@@ -5,7 +5,7 @@ use std::error::Error;
 use httpd_conf::{
     Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
     Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGES, Scheme,
-    Server, Service, Sites, Sizes, Target, Tls, Wsgi,
+    Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
 };
 
 fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {
@@ -92,6 +92,7 @@ fn plain() -> Server {
             trusted_proxies: vec![],
             trusted_headers: vec![],
             ignore_activity: vec![],
+            telemetry: Telemetry::default(),
         },
         environment: Environment::default(),
         includes: vec![],

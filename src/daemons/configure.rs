@@ -7,7 +7,7 @@ use wsgi_wire::codec::Bytes;
 use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
 use wsgi_wire::limits::INTERPRETERS;
 use wsgi_wire::record::{Format, Level};
-use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server};
+use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server, Telemetry};
 
 use crate::directives::configuration::{Configuration, InterpreterSettings};
 use crate::directives::group::{Group, GroupOptions, ScriptReload};
@@ -182,7 +182,7 @@ fn python_flags(configuration: &Configuration) -> Vec<Bytes> {
 }
 
 fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, log: LogStyle) -> Daemon {
-    let options = &group.options;
+    let (options, telemetry) = (&group.options, &configuration.telemetry);
     Daemon {
         group: bytes(&group.name),
         slot: 0,
@@ -231,6 +231,12 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         queue_timeout: options.queue_timeout,
         socket_timeout: if options.socket_timeout == 0 { around.timeout } else { options.socket_timeout },
         server_metrics: options.server_metrics,
+        telemetry: telemetry.service.as_ref().map(|(socket, interval)| Telemetry {
+            socket: bytes(options.chroot.as_ref().and_then(|root| inside(root, socket)).unwrap_or(socket)),
+            interval: *interval,
+            user_agent: telemetry.user_agent,
+        }),
+        slow_requests: telemetry.slow_requests,
         interpreters: interpreters(configuration, &group.name),
         interpreter_limit: interpreter_limit(configuration, around),
         free_threading: free_threading(configuration, &group.name),

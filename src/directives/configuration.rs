@@ -1,7 +1,6 @@
 //! The process-wide part of a configuration while it is being read.
 #![forbid(unsafe_code)]
 
-use std::ffi::CStr;
 use std::sync::Mutex;
 
 use super::group::Group;
@@ -62,6 +61,22 @@ impl InterpreterSection {
     }
 }
 
+/// What processes report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telemetry {
+    /// `WSGITelemetryService`: the socket and the seconds between two reports.
+    pub service: Option<(Vec<u8>, f64)>,
+    /// `WSGITelemetryOptions CaptureUserAgent`
+    pub user_agent: bool,
+    /// `WSGISlowRequests`, seconds; 0 for none.
+    pub slow_requests: f64,
+}
+
+impl Telemetry {
+    /// Nothing.
+    pub const NONE: Self = Self { service: None, user_agent: false, slow_requests: 0.0 };
+}
+
 /// How Python starts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PythonSettings {
@@ -106,8 +121,8 @@ pub struct Configuration {
     pub case_sensitive: bool,
     /// `WSGIServerMetrics`
     pub server_metrics: bool,
-    /// Directives that were given and have no effect in this version.
-    pub pending: Vec<&'static CStr>,
+    /// What processes report.
+    pub telemetry: Telemetry,
 }
 
 impl Configuration {
@@ -140,7 +155,7 @@ impl Configuration {
         single_interpreter: true,
         case_sensitive: !cfg!(target_os = "macos"),
         server_metrics: false,
-        pending: Vec::new(),
+        telemetry: Telemetry::NONE,
     };
 
     /// The process group of a name.

@@ -34,8 +34,6 @@ pub enum Setter {
     Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), Invalid>),
     /// In what the whole process shares.
     Global(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
-    /// Nowhere yet: existing configurations load, what they say is checked, and a warning tells that nothing comes of it.
-    Pending(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
 }
 
 /// One directive.

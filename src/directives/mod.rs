@@ -27,7 +27,7 @@ const fn row(name: &'static CStr, context: Context, set: Setter, help: &'static 
 }
 
 use Context::{Access, Configuration as Anywhere, FileInfo, Global, Server};
-use Setter::{Global as Process, Pending, Request, Server as Host};
+use Setter::{Global as Process, Request, Server as Host};
 
 /// Every directive.
 #[rustfmt::skip]
@@ -87,7 +87,7 @@ pub static DIRECTIVES: [Directive; 52] = [
     row(c"WSGIGroupAuthoritative", Access, Request(request::group_authoritative), c"On|Off: accepted, without effect"),
 
     row(c"WSGIServerMetrics", Global, Process(process::server_metrics), c"On|Off: whether applications see server metrics (embedded mode)"),
-    row(c"WSGITelemetryService", Global, Pending(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
-    row(c"WSGISlowRequests", Global, Pending(telemetry::slow_requests), c"seconds: what counts as a slow request in telemetry"),
-    row(c"WSGITelemetryOptions", Global, Pending(telemetry::options), c"[+-]flag ...: what telemetry holds"),
+    row(c"WSGITelemetryService", Global, Process(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
+    row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: from when on a request is slow, which telemetry and the log tell"),
+    row(c"WSGITelemetryOptions", Global, Process(telemetry::options), c"[+-]flag ...: what telemetry holds"),
 ];

@@ -65,7 +65,7 @@ pub fn read(text: &[u8]) -> Result<Left, String> {
         match directive.set {
             Setter::Request(set) => set(request, &line),
             Setter::Server(set) => set(server, process, &line),
-            Setter::Global(set) | Setter::Pending(set) => set(process, &line),
+            Setter::Global(set) => set(process, &line),
         }
         .map_err(|error| error.to_string())?;
     }

@@ -74,10 +74,6 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             group.origin.hostname = server.hostname().map(<[u8]>::to_vec);
         }
     }
-    if !configuration.pending.is_empty() {
-        let names: Vec<_> = configuration.pending.iter().map(|name| name.to_string_lossy()).collect();
-        log::server(main, Level::Warn, format_args!("without effect in this version: {}", names.join(", ")));
-    }
     let in_vain = |s: &&InterpreterSection| s.application_group.is_some() && s.settings.free_threading.is_some();
     for section in configuration.sections.iter().filter(in_vain) {
         let name = String::from_utf8_lossy(section.application_group.as_deref().unwrap_or_default());

@@ -115,11 +115,6 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
             None => return guard::OnPanic::on_panic(),
         },
         Setter::Global(set) => set(&mut configuration::DRAFT.lock().unwrap_or_else(PoisonError::into_inner), &line),
-        Setter::Pending(set) => {
-            let mut draft = configuration::DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
-            draft.pending.push(directive.name);
-            set(&mut draft, &line)
-        }
     };
     match outcome {
         Ok(()) => ptr::null(),

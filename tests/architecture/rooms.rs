@@ -76,6 +76,7 @@ const HOUSES: &[House] = &[
             "gateway",
             "api",
             "request",
+            "telemetry",
             "interpreter",
             "process",
             "log",

@@ -6,5 +6,7 @@ mod applications;
 mod commands;
 mod debugging;
 mod mistakes;
+mod options;
 mod running;
 mod server_root;
+mod telemetry;

@@ -61,6 +61,7 @@ pub use foreground::Foreground;
 pub use httpd::{Builder, Httpd, MODES};
 pub use load::{Job, Load, Outcome, daemons};
 pub use logs::{Log, records};
+pub use ports::free_port;
 pub use processes::{ORDINARY_USER, alive, as_user, is_root, kill};
 pub use product::{Product, cannot_run, product, repository};
 pub use raw::{Answer, Client};

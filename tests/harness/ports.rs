@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const PORTS: Range<u32> = 10_000..30_000;
 
 /// A port of 127.0.0.1 that nobody listens on, another one at each call.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     loop {
         // Test programs that run at the same time start in different places.

@@ -64,10 +64,3 @@ fn the_module_is_known_by_its_usual_name() {
     );
     assert!(accepted, "{text}");
 }
-
-#[test]
-fn a_directive_without_effect_is_accepted_with_a_warning() {
-    let site = Httpd::site("", HELLO).conf("WSGITelemetryService unix:/nowhere").start();
-    site.log.wait_for("without effect in this version: WSGITelemetryService");
-    site.finish();
-}

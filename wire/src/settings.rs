@@ -75,6 +75,10 @@ message! {
         pub socket_timeout: u32,
         /// `server-metrics`
         pub server_metrics: bool,
+        /// `WSGITelemetryService`
+        pub telemetry: Option<Telemetry>,
+        /// `WSGISlowRequests`: seconds from which on a request is slow; 0: none is.
+        pub slow_requests: f64,
         /// Options of all interpreters; one with a more specific selector comes later and wins.
         pub interpreters: Vec<Interpreter>,
         /// Whether the group serves one application, which then runs in the main interpreter whatever its application group is called.
@@ -115,6 +119,18 @@ fn leads_to(places: &[Bytes], script: &[u8]) -> bool {
     // Nobody names a script by a way back: Apache has walked it.
     let is_straight = !script.split(|byte| *byte == b'/').any(|part| part == b"..");
     is_straight && places.iter().any(is_at)
+}
+
+message! {
+    /// Where a process reports what requests cost.
+    pub struct Telemetry {
+        /// The path of a datagram socket that somebody listens at.
+        pub socket: Bytes,
+        /// Seconds between two reports.
+        pub interval: f64,
+        /// Whether reports of slow requests name the client's program.
+        pub user_agent: bool,
+    }
 }
 
 message! {

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PyListMethods};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
 
 use crate::ffi::process as ffi;
+use crate::metrics::figures::Figures;
 use crate::metrics::interval::PHASES;
 use crate::metrics::phase::BUCKETS;
 use crate::moments::now;
@@ -16,38 +17,34 @@ fn seconds(durations: impl Iterator<Item = Duration>) -> Vec<f64> {
     durations.map(|d| d.as_secs_f64()).collect()
 }
 
-/// What happened since the last call; `None` before recording began.
+/// What happened since the last call; `None` before recording began, and where `WSGITelemetryService` is told instead.
 ///
 /// # Errors
 /// What CPython raises.
 pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResult<Bound<'py, PyAny>> {
+    if process.settings.telemetry.is_some() {
+        return Ok(py.None().into_bound(py));
+    }
     let Some(interval) = process.metrics.drain(py) else { return Ok(py.None().into_bound(py)) };
     let report = PyDict::new(py);
     let set = Report(&report);
-    let (period, stop) = (interval.start.elapsed().as_secs_f64().max(1e-6), now());
+    let figures = Figures::new(&interval, &process.metrics);
+    let period = figures.period;
     set.put("pid", std::process::id())?;
     set.put("start_time", interval.start_time)?;
     set.put("stop_time", interval.start_time + period)?;
     set.put("sample_period", period)?;
-    let (user, system) = ffi::process_cpu();
-    let cpu = [("user", user - interval.cpu.0.min(user)), ("system", system - interval.cpu.1.min(system))];
-    let rate = |duration: Duration| duration.as_secs_f64() / period;
-    for (name, share) in cpu.iter().map(|(name, spent)| (format!("cpu_{name}"), rate(*spent))) {
+    let (user, system) = (figures.cpu_user, figures.cpu_system);
+    for (name, share) in [("cpu_user", user), ("cpu_system", system), ("cpu", user + system)] {
         set.put(&format!("{name}_utilization"), share)?;
         set.put(&format!("{name}_time"), share)?;
     }
-    set.put("cpu_utilization", rate(cpu[0].1 + cpu[1].1))?;
-    set.put("cpu_time", rate(cpu[0].1 + cpu[1].1))?;
-    set.put("memory_rss", ffi::memory())?;
-    set.put("memory_max_rss", ffi::max_memory())?;
-
-    let threads = interval.workers.len();
-    let elapsed = seconds(process.metrics.elapsed().into_iter());
-    let busy: f64 = interval.workers.iter().zip(&elapsed).map(|(w, now)| w.busy.as_secs_f64() + now.min(period)).sum();
-    set.put("request_threads_maximum", threads)?;
-    set.put("request_threads_started", process.metrics.started_threads())?;
-    set.put("request_threads_active", elapsed.iter().filter(|e| **e > 0.0).count())?;
-    set.put("capacity_utilization", (busy / (period * threads.max(1) as f64)).min(1.0))?;
+    set.put("memory_rss", figures.memory)?;
+    set.put("memory_max_rss", figures.max_memory)?;
+    set.put("request_threads_maximum", interval.workers.len())?;
+    set.put("request_threads_started", figures.started)?;
+    set.put("request_threads_active", figures.active)?;
+    set.put("capacity_utilization", figures.capacity)?;
     set.put("request_count", interval.count)?;
     set.put("request_throughput", interval.count as f64 / period)?;
     for (class, count) in (1..).zip(interval.classes) {
@@ -73,18 +70,17 @@ pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     set.put("request_threads_completed", completed)?;
     set.put("request_threads_busy_time", seconds(interval.workers.iter().map(|w| w.busy)))?;
     set.put("request_threads_cpu_time", seconds(interval.workers.iter().map(|w| w.cpu)))?;
-    set.put("request_threads_current_elapsed", elapsed)?;
+    set.put("request_threads_current_elapsed", figures.elapsed)?;
     set.put("request_threads_max_duration", seconds(interval.workers.iter().map(|w| w.longest)))?;
-    debug_assert!(stop >= interval.start_time);
     Ok(report.into_any())
 }
 
-/// What the process has done since it began; `None` before recording began.
+/// What the process has done since it began; `None` before recording began, and where `WSGITelemetryService` is told instead.
 ///
 /// # Errors
 /// What CPython raises.
 pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResult<Bound<'py, PyAny>> {
-    if !process.metrics.is_recording() {
+    if !process.metrics.is_recording() || process.settings.telemetry.is_some() {
         return Ok(py.None().into_bound(py));
     }
     let report = PyDict::new(py);

@@ -15,6 +15,7 @@ use crate::daemon::background::{Background, BackgroundTask};
 use crate::daemon::control::{Control, Order};
 use crate::daemon::last_words;
 use crate::daemon::monitor::Monitor;
+use crate::daemon::reporter;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::{Stage, Wish};
@@ -240,6 +241,7 @@ impl MainLoop {
         };
         record::process(Level::Info, &format!("The process finishes what it has and ends ({}).", reason.name()));
         let limit = Duration::from_secs(seconds.into());
+        reporter::stopping(reason.name());
         self.draining = Some(Draining { reason, limit, patient, since: Instant::now(), transfers: 0 });
         self.process.lifecycle.enter(Stage::Draining);
         self.process.page.leave();

@@ -9,6 +9,7 @@ pub(crate) mod last_words;
 pub(crate) mod main_loop;
 pub(crate) mod monitor;
 pub(crate) mod preload;
+pub(crate) mod reporter;
 pub(crate) mod shutdown;
 pub(crate) mod unsupported;
 
@@ -141,6 +142,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let background = Background::start(settings.stack_size)?;
     let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
     let workers = start_workers(settings, poller)?;
+    reporter::start(py, process);
     control.ready(failures)?;
     let name = String::from_utf8_lossy(&settings.group);
     record::process(Level::Info, &format!("Daemon process '{name}' is ready."));

@@ -8,7 +8,7 @@ use wsgi_wire::control::Reason;
 use wsgi_wire::record::Level;
 
 use crate::api::events;
-use crate::daemon::last_words;
+use crate::daemon::{last_words, reporter};
 use crate::ffi::attach;
 use crate::ffi::process::exit_now;
 use crate::interpreters::Interpreters;
@@ -22,6 +22,7 @@ use crate::workers::poller::Poller;
 pub(super) fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
     process.lifecycle.enter(Stage::Stopping);
     process.page.leave();
+    reporter::stopping(reason.name());
     start_reaper(process.settings.shutdown_timeout);
     poller.close();
     publish_process_stopping(process, reason.name());
@@ -29,6 +30,7 @@ pub(super) fn finish(process: &'static Process, poller: &Poller, workers: Vec<Jo
         // A worker that panicked has logged it.
         let _ = worker.join();
     }
+    reporter::stopped(true);
     process.settings.destroy_interpreter && end_interpreters(process)
 }
 
@@ -63,6 +65,7 @@ fn start_reaper(seconds: u32) {
     let reap = move || {
         std::thread::sleep(Duration::from_secs(seconds.into()));
         last_words::ends_by_force(Process::get());
+        reporter::stopped(false);
         exit_now(1);
     };
     if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {

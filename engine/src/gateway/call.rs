@@ -2,6 +2,7 @@
 //! becomes of exceptions.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
@@ -32,6 +33,7 @@ use crate::process::forked;
 use crate::request::Request;
 use crate::request::output::{self, Failed};
 use crate::request::route::Route;
+use crate::telemetry::slow::{self, SlowRequests, slow_requests};
 
 /// How the call went.
 pub(crate) enum Outcome {
@@ -148,6 +150,10 @@ impl<'a, 'py> Call<'a, 'py> {
         let _active = interpreter.active_requests.enter(py, Arc::clone(request) as Arc<dyn Entry>);
         let metrics = &Process::get().metrics;
         metrics.began(self.runner.number(), &sample);
+        let slow = slow_requests();
+        if let Some(slow) = slow {
+            self.watch(slow, &arguments.0);
+        }
         let observed = Observed {
             request,
             thread: self.runner.number(),
@@ -169,8 +175,30 @@ impl<'a, 'py> Call<'a, 'py> {
         if wanted || events::wanted(py, interpreter) {
             observed.finished(py, &finished);
         }
+        if let Some(slow) = slow {
+            slow.ended(self.runner.number(), &finished, metrics.active.load(Ordering::Relaxed));
+        }
         metrics.record(py, self.runner.number(), &finished);
         outcome
+    }
+
+    /// Has the request watched for being slow.
+    fn watch(&self, slow: &SlowRequests, environ: &Bound<'py, PyDict>) {
+        let text = |name: &str| -> String {
+            let value = environ.get_item(name).ok().flatten();
+            value.and_then(|value| value.extract().ok()).unwrap_or_default()
+        };
+        let process = Process::get();
+        let user_agent = process.settings.telemetry.as_ref().is_some_and(|telemetry| telemetry.user_agent);
+        let facts = slow::Facts {
+            id: self.request.id.clone(),
+            server_pid: server_pid(environ),
+            texts: slow::TEXTS.map(text),
+            user_agent: user_agent.then(|| text("HTTP_USER_AGENT")),
+            script: self.request.route.script().to_vec(),
+        };
+        let active = process.metrics.active.load(Ordering::Relaxed);
+        slow.began(self.runner.number(), self.request.interpreter, facts, &self.moments, active);
     }
 
     fn call(&self, application: &Bound<'py, PyAny>, (environ, start_response): Arguments<'py>) -> Outcome {

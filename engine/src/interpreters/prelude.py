@@ -136,6 +136,34 @@ def stack(frame):
     return "".join(traceback.format_stack(frame)).rstrip() if frame else "It is in no Python code."
 
 
+def watch_collector():
+    """Note each pass of the garbage collector, for collector_report."""
+    import collections
+    import gc
+    import time
+
+    passes = collections.deque(maxlen=256)
+    begun, dropped = None, 0
+
+    def note(phase, info):
+        nonlocal begun, dropped
+        if phase == "start":
+            begun = time.time(), time.perf_counter()
+        elif begun:
+            dropped += len(passes) == passes.maxlen
+            passes.append((begun[0], time.perf_counter() - begun[1], info["generation"], info["collected"], info["uncollectable"]))
+
+    def report():
+        taken = [passes.popleft() for _ in range(len(passes))]
+        stats = [generation[name] for name in ("collections", "collected", "uncollectable") for generation in gc.get_stats()]
+        state = [*gc.get_count(), *gc.get_threshold(), *stats, gc.isenabled(), gc.get_freeze_count(), dropped]
+        return [max(0, value) for value in state], taken
+
+    global collector_report
+    collector_report = report
+    gc.callbacks.append(note)
+
+
 def share_main_thread(ident, native_id):
     """Let the main thread of a sub-interpreter be that of the process, as it is from CPython 3.13 on: not whichever thread made the interpreter,
     which serves requests or ends soon, and then gives its number to another one."""

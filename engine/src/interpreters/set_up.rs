@@ -102,6 +102,9 @@ fn prepare(
     if let Some(main) = main {
         prelude.call_method1("share_main_thread", main.maker)?;
     }
+    if settings.telemetry.is_some() {
+        prelude.call_method0("watch_collector")?;
+    }
     prelude.call_method1("watch_forks", (functions.getattr("_about_to_fork")?,))?;
     prelude.call_method0("become_user")?;
     if let Some(eggs) = &settings.python_eggs {

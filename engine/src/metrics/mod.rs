@@ -4,6 +4,7 @@
 //! Knows numbers only. Must not know requests, nor the dicts that applications get, which `api` makes.
 
 pub(crate) mod counts;
+pub(crate) mod figures;
 pub(crate) mod interval;
 pub(crate) mod phase;
 pub(crate) mod sample;
@@ -126,6 +127,13 @@ impl Metrics {
     pub(crate) fn drain(&self, py: Python<'_>) -> Option<Interval> {
         let mut interval = self.lock(py);
         interval.is_some().then(|| interval.replace(self.begin())).flatten()
+    }
+
+    /// As [`drain`](Self::drain), for a thread that is attached to nothing.
+    pub(crate) fn drain_detached(&self) -> Option<Interval> {
+        let next = self.begin();
+        let mut interval = self.interval.lock().unwrap_or_else(PoisonError::into_inner);
+        interval.is_some().then(|| interval.replace(next)).flatten()
     }
 
     /// What each worker has done since the process began.

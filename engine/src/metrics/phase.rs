@@ -37,6 +37,11 @@ impl Phase {
         if self.count == 0 { 0.0 } else { self.sum.as_secs_f64() / self.count as f64 }
     }
 
+    /// The shortest and the longest.
+    pub(crate) fn range(&self) -> (Option<Duration>, Option<Duration>) {
+        (self.min, self.max)
+    }
+
     /// The shortest and the longest in microseconds.
     pub(crate) fn extremes(&self) -> (Option<u64>, Option<u64>) {
         let micros = |d: Duration| d.as_micros() as u64;

@@ -33,17 +33,7 @@ pub(crate) struct Finished {
 impl Finished {
     /// How long it was in the Apache child, on its way to this process, and here before the application was called.
     pub(super) fn phases(&self) -> [Duration; 3] {
-        let m = &self.moments;
-        let between = |from: f64, to: f64| Duration::try_from_secs_f64(to - from).unwrap_or_default();
-        if m.queue_start == 0.0 {
-            // In embedded mode it is called where it was received.
-            return [between(m.request_start, m.application_start), Duration::ZERO, Duration::ZERO];
-        }
-        [
-            between(m.request_start, m.queue_start),
-            between(m.queue_start, m.daemon_start),
-            between(m.daemon_start, m.application_start),
-        ]
+        self.moments.phases()
     }
 }
 

@@ -60,26 +60,41 @@ impl Options {
         self.check_numbers()?;
         self.check_names()?;
         self.check_debugging()?;
+        self.check_telemetry()?;
         check_log_level(&self.logging.log_level)
     }
 
     fn check_available_options(&self) -> Result {
-        let Options { monitoring, access, .. } = self;
-        if let Some(target) = monitoring.telemetry_service.as_ref().filter(|t| !t.starts_with("unix:")) {
-            return Err(invalid("--telemetry-service", target, "it is unix: and the path of a socket"));
-        }
-        if monitoring.slow_requests.is_some() && monitoring.telemetry_service.is_none() && !monitoring.enable_telemetry
-        {
-            return Err(OptionError::Needs { option: "--slow-requests", other: "--telemetry-service" });
-        }
+        let access = &self.access;
         let missing = [
-            (monitoring.telemetry_service.is_some(), "--telemetry-service"),
-            (monitoring.enable_telemetry, "--enable-telemetry"),
             (access.host_access_script.is_some(), "--host-access-script"),
             (access.auth_user_script.is_some(), "--auth-user-script"),
         ];
         match missing.into_iter().find(|(given, _)| *given) {
             Some((_, option)) => Err(OptionError::NotAvailable(option)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_telemetry(&self) -> Result {
+        let monitoring = &self.monitoring;
+        if let Some(target) = &monitoring.telemetry_service {
+            if target.strip_prefix("unix:").is_none_or(str::is_empty) {
+                return Err(invalid("--telemetry-service", target, "it is unix: and the path of a socket"));
+            }
+            if monitoring.enable_telemetry {
+                return Err(OptionError::Excludes { option: "--enable-telemetry", other: "--telemetry-service" });
+            }
+        }
+        if monitoring.enable_telemetry && pairs(&self.services.service_script).any(|(name, _)| name == "telemetry") {
+            return Err(invalid("--service-script", "telemetry", "--enable-telemetry runs a service of that name"));
+        }
+        let interval = monitoring.telemetry_interval;
+        if !(interval >= 0.5 && interval.is_finite()) {
+            return Err(invalid("--telemetry-interval", interval, "it is a number of seconds, 0.5 or more"));
+        }
+        match monitoring.slow_requests.filter(|seconds| !(*seconds >= 0.0 && seconds.is_finite())) {
+            Some(seconds) => Err(invalid("--slow-requests", seconds, "it is a number of seconds, or 0 for none")),
             None => Ok(()),
         }
     }
@@ -265,7 +280,6 @@ mod tests {
     #[test]
     fn options_that_need_others() {
         let needs = |line: &str, option, other| assert_eq!(checked(line), Err(OptionError::Needs { option, other }));
-        needs("--slow-requests 1", "--slow-requests", "--telemetry-service");
         needs("--ssl-certificate-file x", "--ssl-certificate-file", "--https-port");
         needs("--https-port 1 --ssl-certificate-key-file k", "--https-port", "--ssl-certificate-file");
         needs("--server-alias x", "--server-alias", "--server-name");
@@ -280,6 +294,7 @@ mod tests {
             "--switch-interval 0",
             "--switch-interval nan",
             "--telemetry-service udp:127.0.0.1:99",
+            "--telemetry-interval 0.1",
             "--send-buffer-size 100",
             "--url-alias static static",
             "--error-document 200 /x",

@@ -17,5 +17,5 @@ pub use capacity::{Capacity, Mpm};
 pub use check::OptionError;
 pub use content::AuthType;
 pub use debugging::Debugging;
-pub use operation::{Layout, LogFormat, Logging};
+pub use operation::{Layout, LogFormat, Logging, Monitoring};
 pub use server::{Options, pairs};

@@ -142,7 +142,7 @@ pub struct Services {
     pub service_log_file: Vec<String>,
 }
 
-/// Options of monitoring. Telemetry is refused, and not in the help, as long as nothing reports it.
+/// Options of monitoring.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Monitoring")]
 pub struct Monitoring {
@@ -152,22 +152,22 @@ pub struct Monitoring {
     /// Let the application read Apache's metrics
     #[arg(long)]
     pub server_metrics: bool,
-    /// Socket to send metrics to: unix:PATH
-    #[arg(long, hide = true, value_name = "TARGET")]
+    /// Socket of mod_wsgi-telemetry, which is told what requests cost: unix:PATH
+    #[arg(long, value_name = "TARGET")]
     pub telemetry_service: Option<String>,
-    /// Run a service that shows metrics
-    #[arg(long, hide = true)]
+    /// Run mod_wsgi-telemetry beside the application, with its pages on this machine
+    #[arg(long)]
     pub enable_telemetry: bool,
-    /// Port of that service's pages
-    #[arg(long, hide = true, value_name = "PORT", default_value_t = 8888, value_parser = value_parser!(u16).range(1..))]
+    /// Port of its pages
+    #[arg(long, value_name = "PORT", default_value_t = 8888, value_parser = value_parser!(u16).range(1..))]
     pub telemetry_ui_port: u16,
-    /// Seconds between two reports
-    #[arg(long, hide = true, value_name = "SECONDS", default_value_t = 1.0)]
+    /// Seconds between two reports to it
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.0)]
     pub telemetry_interval: f64,
-    /// What is reported; may be repeated
-    #[arg(long, hide = true, value_name = "OPTIONS")]
+    /// What reports hold besides: CaptureUserAgent, with + or -; may be repeated
+    #[arg(long, value_name = "OPTIONS")]
     pub telemetry_options: Vec<String>,
-    /// Report requests that take longer than this
-    #[arg(long, hide = true, value_name = "SECONDS")]
+    /// Log requests that take longer than this, with where they are, and report them to mod_wsgi-telemetry
+    #[arg(long, value_name = "SECONDS")]
     pub slow_requests: Option<f64>,
 }

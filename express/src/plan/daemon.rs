@@ -6,6 +6,7 @@ use super::account;
 use super::context::Context;
 use super::error::PlanError;
 use super::logs::Places;
+use super::telemetry;
 use crate::options::{Capacity, Options, pairs};
 
 type Settings = Vec<(&'static str, String)>;
@@ -63,7 +64,7 @@ pub fn worker_limit(workers: u64, capacity: u64) -> u64 {
 pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanError> {
     let chosen = &context.options.services;
     let service = |(name, script): (&str, &str)| {
-        let mut settings: Settings = vec![("display-name", "%{GROUP}".to_owned()), ("threads", "0".to_owned())];
+        let mut settings = context.service_settings();
         if let Some(user) = detail(&chosen.service_user, name) {
             account::find_user(&user)?;
             settings.push(("user", user));
@@ -72,7 +73,6 @@ pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanEr
             account::find_group(&group)?;
             settings.push(("group", group));
         }
-        settings.extend(context.environment_settings());
         Ok(Service {
             name: name.to_owned(),
             script: context.here.existing("--service-script", script)?,
@@ -80,7 +80,13 @@ pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanEr
             log: detail(&chosen.service_log_file, name).map(|file| logs.file(&file)),
         })
     };
-    pairs(&chosen.service_script).map(service).collect()
+    let own = context.options.monitoring.enable_telemetry.then(|| Service {
+        name: telemetry::SERVICE.to_owned(),
+        script: telemetry::script_path(context.root),
+        settings: context.service_settings(),
+        log: None,
+    });
+    pairs(&chosen.service_script).map(service).chain(own.map(Ok)).collect()
 }
 
 impl Context<'_> {
@@ -120,6 +126,13 @@ impl Context<'_> {
         ];
         let limits = always.into_iter().chain(limits.into_iter().filter(|(_, value)| *value > 0));
         settings.extend(limits.map(|(name, value)| (name, value.to_string())));
+        settings
+    }
+
+    /// A program beside the application.
+    fn service_settings(&self) -> Settings {
+        let mut settings: Settings = vec![("display-name", "%{GROUP}".to_owned()), ("threads", "0".to_owned())];
+        settings.extend(self.environment_settings());
         settings
     }
 

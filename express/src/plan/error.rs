@@ -92,6 +92,11 @@ pub enum PlanError {
     /// Unix socket names would be too long.
     #[error("--socket-prefix {0} is too long for the names of sockets")]
     LongSocketPrefix(Utf8PathBuf),
+    /// The name of the telemetry service's socket is too long.
+    #[error(
+        "the path of the telemetry service's socket, {0}, is longer than 107 bytes; name another with --telemetry-service, or another --server-root"
+    )]
+    LongTelemetrySocket(Utf8PathBuf),
     /// Apache cannot be found.
     #[error(transparent)]
     Apache(#[from] apxs::Error),

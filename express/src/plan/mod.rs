@@ -18,6 +18,7 @@ mod network;
 mod path;
 mod root;
 mod server;
+mod telemetry;
 mod tools;
 
 use camino::Utf8PathBuf;
@@ -64,6 +65,8 @@ pub struct Plan {
     pub handler: Handler,
     /// What the script behind `--add-handler` is told.
     pub resources: Option<Handler>,
+    /// The script of `--enable-telemetry`: its path and its text.
+    pub telemetry: Option<(Utf8PathBuf, String)>,
     /// The control script.
     pub control: Control,
     /// Whom the server runs as.
@@ -115,6 +118,7 @@ impl Plan {
         let tools = Tools::new(&options.debugging, &context.here, &root.path);
         let eggs =
             options.application.python_eggs.as_ref().map(|folder| ("--python-eggs", context.here.absolute(folder)));
+        let service = options.monitoring.enable_telemetry.then(|| ("--server-root", telemetry::folder(&root.path)));
         let outputs = tools.outputs().map(|(tool, folder)| (tool.option, folder.to_owned()));
         let logs_folder = logs.own_folder().map(|folder| ("--log-directory", folder));
         let pid_folder = server.pid_file.parent().map(|folder| ("--pid-file", folder.to_owned()));
@@ -123,6 +127,10 @@ impl Plan {
             folders: [logs_folder, pid_folder].into_iter().flatten().collect(),
             used_by_root: used_by_root(options, &server, &control),
             handler: Handler::application(options, entry.kind, &entry.point, &tools),
+            telemetry: options
+                .monitoring
+                .enable_telemetry
+                .then(|| (telemetry::script_path(&root.path), telemetry::script(&options.monitoring, &root.path))),
             resources: Handler::resources(options, &context.here, &tools)?,
             control,
             options: options.clone(),
@@ -130,7 +138,7 @@ impl Plan {
             python_path: context.python_path,
             locale: context.locale,
             env_files: context.env_files,
-            written_by_application: eggs.into_iter().chain(outputs).collect(),
+            written_by_application: eggs.into_iter().chain(service).chain(outputs).collect(),
             tools,
             sockets,
             account,

@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::error::PlanError;
 use super::logs::Places;
 use super::root::Sockets;
-use super::{content, daemon, network};
+use super::{content, daemon, network, telemetry};
 use crate::facts::Facts;
 use crate::options::{ApplicationType, Options, pairs};
 
@@ -35,10 +35,13 @@ pub fn server(
     let requests = u64::from(capacity.processes.unwrap_or(1)) * u64::from(capacity.threads);
     let mut hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(context, label));
     let sizes = match &hosting {
-        _ if debugging.one_process() => Sizes::embedded(mpm, 1, 1),
-        Some(Hosting { place: Place::Embedded { .. }, .. }) => {
-            Sizes::embedded(mpm, capacity.processes.unwrap_or(1).into(), capacity.threads.into())
-        }
+        _ if debugging.one_process() => Sizes::embedded(mpm, 1, 1, 0),
+        Some(Hosting { place: Place::Embedded { .. }, .. }) => Sizes::embedded(
+            mpm,
+            capacity.processes.unwrap_or(1).into(),
+            capacity.threads.into(),
+            capacity.maximum_requests.into(),
+        ),
         _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), capacity.fractions()),
     };
     if let Some(Hosting { place: Place::Daemons { settings, .. }, .. }) = &mut hosting {
@@ -66,6 +69,7 @@ pub fn server(
             services: daemon::services(context, logs)?,
             trusted_proxies: proxying.trust_proxy.clone(),
             trusted_headers: proxying.trust_proxy_header.clone(),
+            telemetry: telemetry::telemetry(context)?,
             ignore_activity: context.options.timeouts.ignore_activity.clone(),
             hosting,
         },

@@ -376,6 +376,8 @@ fn daemon(name: &str) -> Daemon {
         queue_timeout: 0,
         socket_timeout: 0,
         server_metrics: false,
+        telemetry: None,
+        slow_requests: 0.0,
         interpreters: vec![],
         sole_application: false,
         interpreter_limit: wsgi_wire::limits::INTERPRETERS,

@@ -1,0 +1,50 @@
+//! What an interval comes to when it is over: shares and rates.
+
+use crate::ffi::process as ffi;
+use crate::metrics::Metrics;
+use crate::metrics::interval::Interval;
+
+/// An interval that is over, in figures.
+pub(crate) struct Figures {
+    /// How long it lasted, seconds.
+    pub(crate) period: f64,
+    /// CPU time in user mode for each second of it.
+    pub(crate) cpu_user: f64,
+    /// CPU time in the kernel for each second of it.
+    pub(crate) cpu_system: f64,
+    /// Resident memory now.
+    pub(crate) memory: u64,
+    /// Resident memory at the most.
+    pub(crate) max_memory: u64,
+    /// For how long each worker has been calling the application, seconds; 0 if it is not.
+    pub(crate) elapsed: Vec<f64>,
+    /// Workers that call the application.
+    pub(crate) active: usize,
+    /// Workers that have served anything.
+    pub(crate) started: usize,
+    /// The part of all workers' time that requests had, 0 to 1.
+    pub(crate) capacity: f64,
+}
+
+impl Figures {
+    /// The figures of an interval that ends now.
+    pub(crate) fn new(interval: &Interval, metrics: &Metrics) -> Self {
+        let period = interval.start.elapsed().as_secs_f64().max(1e-6);
+        let (user, system) = ffi::process_cpu();
+        let elapsed: Vec<f64> = metrics.elapsed().iter().map(std::time::Duration::as_secs_f64).collect();
+        let busy =
+            interval.workers.iter().zip(&elapsed).map(|(worker, now)| worker.busy.as_secs_f64() + now.min(period));
+        let threads = interval.workers.len().max(1);
+        Self {
+            cpu_user: (user - interval.cpu.0.min(user)).as_secs_f64() / period,
+            cpu_system: (system - interval.cpu.1.min(system)).as_secs_f64() / period,
+            memory: ffi::memory(),
+            max_memory: ffi::max_memory(),
+            capacity: (busy.sum::<f64>() / (period * threads as f64)).min(1.0),
+            active: elapsed.iter().filter(|elapsed| **elapsed > 0.0).count(),
+            started: metrics.started_threads(),
+            elapsed,
+            period,
+        }
+    }
+}

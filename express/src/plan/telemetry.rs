@@ -1,0 +1,68 @@
+//! Who is told what requests cost: a service that is there, or mod_wsgi-telemetry beside the application.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use httpd_conf::Telemetry;
+
+use super::context::Context;
+use super::error::PlanError;
+use crate::options::Monitoring;
+
+/// The name of the service.
+pub const SERVICE: &str = "telemetry";
+/// The longest path of a socket.
+const SOCKET_PATH: usize = 107;
+
+/// What the options say.
+///
+/// # Errors
+/// [`PlanError::LongTelemetrySocket`]
+pub fn telemetry(context: &Context) -> Result<Telemetry, PlanError> {
+    let monitoring = &context.options.monitoring;
+    let given = monitoring.telemetry_service.as_deref().and_then(|target| target.strip_prefix("unix:"));
+    let socket = match given {
+        Some(path) => Some(context.here.absolute(path)),
+        None => monitoring.enable_telemetry.then(|| socket(context.root)),
+    };
+    if let Some(path) = socket.as_ref().filter(|path| path.as_str().len() > SOCKET_PATH) {
+        return Err(PlanError::LongTelemetrySocket(path.clone()));
+    }
+    Ok(Telemetry {
+        service: socket.map(|socket| (socket, monitoring.telemetry_interval)),
+        options: monitoring
+            .telemetry_options
+            .iter()
+            .map(|flags| flags.split_whitespace().map(str::to_owned).collect())
+            .collect(),
+        slow_requests: monitoring.slow_requests,
+    })
+}
+
+/// The folder of the service's socket, which the application's user makes.
+pub fn folder(root: &Utf8Path) -> Utf8PathBuf {
+    root.join(SERVICE)
+}
+
+/// The script of the service.
+pub fn script_path(root: &Utf8Path) -> Utf8PathBuf {
+    root.join("telemetry-service.py")
+}
+
+fn socket(root: &Utf8Path) -> Utf8PathBuf {
+    folder(root).join("service.sock")
+}
+
+/// The text of that script.
+pub fn script(monitoring: &Monitoring, root: &Utf8Path) -> String {
+    // Within a raw literal of a path nothing but a quote could be taken for something else.
+    let socket = socket(root).as_str().replace('\\', "\\\\").replace('\'', "\\'");
+    let port = monitoring.telemetry_ui_port;
+    format!(
+        "# Made by mod_wsgi-express; the next setup-server or start-server writes it anew.\n\
+         import pkgutil\n\n\
+         import mod_wsgi\n\n\
+         # Folders of --python-path were not there yet when the package was imported.\n\
+         mod_wsgi.__path__ = pkgutil.extend_path(list(mod_wsgi.__path__), 'mod_wsgi')\n\n\
+         from mod_wsgi.telemetry.server import main\n\n\
+         main(['--listen', 'unix:{socket}', '--http-host', '127.0.0.1', '--http-port', '{port}', '--log-level', 'INFO'])\n"
+    )
+}
