@@ -19,8 +19,9 @@ use crate::daemons::configure;
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
-use crate::httpd::server::Server;
-use crate::httpd::{Answer, log};
+use crate::httpd::server::{self, Run, Server};
+use crate::httpd::{Answer, log, tree};
+use crate::policy::undefined;
 
 /// What is wrong with an `env-file`.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +37,23 @@ enum Wrong {
 /// Looks at everything that is the business of several directives.
 pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> Answer {
     let draft = DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
+    if server::run() == Run::ConfigTest {
+        warn_of_undefined_groups(&draft, main);
+    }
     match env_files(&draft, temporary, main) {
         Ok(()) => Answer::Ok,
         Err(mistake) => {
             log::server(main, Level::Error, format_args!("{mistake}"));
             Answer::Status(500)
         }
+    }
+}
+
+/// Tells of groups that are named and not defined. A configuration that comes in parts may define them later: it is no error.
+pub fn warn_of_undefined_groups(configuration: &Configuration, main: Server<'_>) {
+    let defined: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
+    for sentence in undefined::groups(&tree::configuration(), &defined) {
+        log::server(main, Level::Warn, format_args!("{sentence}"));
     }
 }
 

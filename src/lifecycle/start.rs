@@ -13,6 +13,7 @@ use wsgi_unix::files::{self, Owners, Refused};
 use wsgi_wire::record::Level;
 use wsgi_wire::settings::Server as ServerFacts;
 
+use super::check::warn_of_undefined_groups;
 use super::supervisor;
 use crate::daemons::configure::{LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, Unusable};
@@ -96,6 +97,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             ),
         );
     }
+    warn_of_undefined_groups(&configuration, main);
     warn_of_locales(&configuration, main);
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {

@@ -14,6 +14,7 @@ pub mod places;
 pub mod proxies;
 pub mod record;
 pub mod single_application;
+pub mod undefined;
 pub mod visibility;
 pub mod wanted;
 pub mod words;

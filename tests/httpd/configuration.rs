@@ -64,3 +64,23 @@ fn the_module_is_known_by_its_usual_name() {
     );
     assert!(accepted, "{text}");
 }
+
+#[test]
+fn a_process_group_that_nothing_defines_is_told_at_the_start_and_by_the_test_of_the_configuration() {
+    let conf = "WSGIDaemonProcess shop\n\
+                <Location /a>\nWSGIProcessGroup shpo\n</Location>\n\
+                WSGIScriptAlias /b {apps}/b.wsgi process-group=else\n\
+                WSGIScriptAlias /c {apps}/c.wsgi process-group=shop";
+    let told = [
+        "WSGIProcessGroup names the process group `shpo`, which no WSGIDaemonProcess defines; did you mean `shop`?",
+        "WSGIScriptAlias names the process group `else`, which no WSGIDaemonProcess defines; add that, or correct the name",
+    ];
+    let (accepted, text) = Httpd::builder().conf(conf).check();
+    assert!(accepted && told.iter().all(|sentence| text.contains(sentence)), "{text}");
+    let site = Httpd::builder().conf(conf).start();
+    site.log.expect(&["names the process group"]);
+    for sentence in told {
+        site.log.wait_for(sentence);
+    }
+    site.finish();
+}
