@@ -1,6 +1,6 @@
 //! Embedded mode: requests without a process group run in the Apache child, in an interpreter that it loads when it needs one.
 
-use harness::{HELLO, Httpd, Mpm, PROBE, Site, alive, eventually, kill, product};
+use harness::{HELLO, Httpd, MODES, Mpm, PROBE, Site, alive, eventually, kill, product};
 use std::time::Duration;
 
 // The tests that stop a server keep their connection to it: a child of the event MPM may crash, before it ends anything of ours, when a connection is
@@ -164,4 +164,55 @@ fn text_is_utf_8_in_the_locale_c_as_in_daemon_processes() {
         }
         site.finish();
     }
+}
+
+/// Starts programs in several ways, ends them, and answers how they have ended; and whether its thread has its signals as before.
+const STARTS_PROGRAMS: &str = r#"
+import asyncio, json, multiprocessing, os, signal, subprocess, threading
+
+def terminated():
+    program = subprocess.Popen(["sleep", "100"])
+    program.terminate()
+    return program.wait()
+
+def spawned():
+    pid = os.posix_spawnp("sleep", ["sleep", "100"], os.environ)
+    os.kill(pid, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+async def awaited():
+    program = await asyncio.create_subprocess_exec("sleep", "100")
+    program.terminate()
+    return await program.wait()
+
+def served():
+    process = multiprocessing.get_context("forkserver").Process(target=os.getpid)
+    process.start()
+    process.join(100)
+    return process.exitcode
+
+def in_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(terminated()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+def application(environ, start_response):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    found = [terminated(), spawned(), asyncio.run(awaited()), in_thread()]
+    found.append(before == signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    # This one changes the mask itself, for good.
+    found.append(served())
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(found).encode()]
+"#;
+
+#[test]
+fn programs_that_are_started_get_the_signals_that_apache_blocks_in_its_threads() {
+    let site = Httpd::both_modes("", STARTS_PROGRAMS).start();
+    for mode in MODES {
+        assert_eq!(site.get(mode).json(), serde_json::json!([-15, -15, -15, -15, true, 0]), "{mode}");
+    }
+    site.finish();
 }

@@ -96,6 +96,40 @@ def watch_forks(about_to_fork):
     os.register_at_fork(before=about_to_fork)
 
 
+def give_programs_their_signals():
+    """Let programs that are started have the signals that Apache blocks in the threads which Python runs in: they would inherit that, `terminate()` had
+    no effect, and multiprocessing's server of forked processes never heard of the end of one. Forked processes are seen to elsewhere."""
+    import functools
+    import os
+    import signal
+    import sys
+
+    import _posixsubprocess
+
+    def spawning(spawn):
+        @functools.wraps(spawn)
+        def with_signals(*arguments, setsigmask=(), **options):
+            return spawn(*arguments, setsigmask=setsigmask, **options)
+
+        return with_signals
+
+    os.posix_spawn, os.posix_spawnp = spawning(os.posix_spawn), spawning(os.posix_spawnp)
+    start = _posixsubprocess.fork_exec
+
+    @functools.wraps(start)
+    def fork_exec(*arguments):
+        # It takes no set of signals. Apache's own thread, which is preferred, has those that it waits for meanwhile, too.
+        blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        try:
+            return start(*arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    _posixsubprocess.fork_exec = fork_exec
+    if hasattr(sys.modules.get("subprocess"), "_fork_exec"):
+        sys.modules["subprocess"]._fork_exec = fork_exec
+
+
 def log_handler(enabled, write):
     """The class mod_wsgi.LogHandler; `enabled(number)` and `write(number, …)` take the levels of the logging module."""
     import logging

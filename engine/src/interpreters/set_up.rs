@@ -105,6 +105,9 @@ fn prepare(
     if settings.telemetry.is_some() {
         prelude.call_method0("watch_collector")?;
     }
+    if Process::get().is_embedded() {
+        prelude.call_method0("give_programs_their_signals")?;
+    }
     prelude.call_method1("watch_forks", (functions.getattr("_about_to_fork")?,))?;
     prelude.call_method0("become_user")?;
     if let Some(eggs) = &settings.python_eggs {
