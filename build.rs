@@ -19,6 +19,9 @@ const FUNCTIONS: &[&str] = &[
     "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
     "ap_(index_of_response|response_code_string)",
     "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
+    // access control
+    "ap_(register_auth_provider|satisfies|psignature)",
+    "apr_bcrypt_encode",
     // bodies
     "ap_(get_brigade|pass_brigade|bucket_error_create|send_interim_response)",
     "ap_remove_output_filter_byhandle",
@@ -61,6 +64,7 @@ const TYPES: &[&str] = &[
     "ap_filter_rec_t",
     "ap_filter_t",
     "worker_score",
+    "auth[nz]_provider",
 ];
 
 const CONSTANTS: &[&str] = &[
@@ -78,6 +82,10 @@ const CONSTANTS: &[&str] = &[
     "ACCESS_CONF",
     "OR_(FILEINFO|AUTHCFG)",
     "GLOBAL_ONLY",
+    "NOT_IN_HTACCESS",
+    "AUTH[NZ]_PROVIDER_(GROUP|VERSION)",
+    "AP_AUTH_INTERNAL_PER_(CONF|URI)",
+    "SATISFY_ANY",
     "AP_SQ_.*",
     "AP_MPMQ_(MPM_STATE|STOPPING|HARD_LIMIT_DAEMONS|HARD_LIMIT_THREADS|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
     "AP_REQ_REJECT_PATH_INFO",

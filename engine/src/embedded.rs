@@ -11,6 +11,7 @@ use pyo3::{Bound, PyErr, PyResult, Python};
 use wsgi_unix::fork;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::Kind;
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{self as wire, BodyError};
 use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
@@ -227,6 +228,10 @@ impl Transport for HostTransport {
 
     fn fail(&mut self, status: u16) {
         self.queue(Kind::Fail, Fail { status }.to_bytes(), None);
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        self.queue(Kind::Answer, answer.to_bytes(), None);
     }
 
     fn flush(&mut self, wait: bool) -> Result<bool, Gone> {

@@ -94,6 +94,8 @@ pub struct Runtime {
     pub case_sensitive: bool,
     /// Which variables of requests other modules look at.
     pub wanted: Wanted,
+    /// Whether `AuthnCacheProvideFor wsgi` lets mod_authn_socache remember passwords that a script has found right.
+    pub caches_passwords: bool,
 }
 
 impl Runtime {

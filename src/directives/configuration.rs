@@ -3,8 +3,9 @@
 
 use std::sync::Mutex;
 
-use super::group::Group;
+use super::group::{Group, GroupOptions};
 use crate::policy::origin::Origin;
+use crate::policy::single_application::ACCESS_GROUP;
 use crate::policy::visibility;
 use crate::policy::words::{Invalid, show};
 
@@ -157,6 +158,14 @@ impl Configuration {
         server_metrics: false,
         telemetry: Telemetry::NONE,
     };
+
+    /// Makes the process group of scripts that are asked about requests and name none, unless there is one of its name.
+    pub fn add_access_group(&mut self) {
+        if self.group(ACCESS_GROUP).is_none() {
+            let options = GroupOptions::default();
+            self.groups.push(Group { name: ACCESS_GROUP.to_vec(), origin: Origin::default(), options });
+        }
+    }
 
     /// The process group of a name.
     pub fn group(&self, name: &[u8]) -> Option<&Group> {

@@ -79,6 +79,9 @@ pub trait Host {
     /// A path made absolute: relative ones start at `ServerRoot`.
     fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>>;
 
+    /// Whether the line stands in a `.htaccess` file, which others may write than the server's configuration.
+    fn is_htaccess(&self) -> bool;
+
     /// Compiles a pattern that lives as long as the configuration; `None` if it is invalid.
     fn regex(&self, pattern: &[u8]) -> Option<Regex>;
 }

@@ -40,7 +40,7 @@ pub static DIRECTIVES: [Directive; 52] = [
     row(c"WSGICallableObject", FileInfo, Request(request::callable), c"name: the application's name in its script"),
     row(c"WSGIRestrictProcess", Anywhere, Request(request::restrict_process), c"name ...: the process groups that may be chosen here"),
     row(c"WSGIImportScript", Server, Process(alias::set_import), c"script process-group=name application-group=name: load a script when processes start"),
-    row(c"WSGIDispatchScript", Anywhere, Request(request::dispatch_script), c"script [application-group=name]: a script that chooses groups for each request"),
+    row(c"WSGIDispatchScript", Anywhere, Request(request::dispatch_script), c"script [option=value ...]: a script that chooses groups for each request"),
 
     row(c"WSGIDaemonProcess", Server, Process(daemon::set), c"name [option=value ...]: define a process group"),
     row(c"WSGISocketPrefix", Global, Process(process::socket_prefix), c"path: where the sockets of daemon processes are made"),
@@ -81,9 +81,9 @@ pub static DIRECTIVES: [Directive; 52] = [
     row(c"WSGIEnableSendfile", FileInfo, Request(request::enable_sendfile), c"On|Off: let Apache send files of wsgi.file_wrapper with sendfile"),
     row(c"WSGISendfileRoot", Anywhere, Request(request::sendfile_root), c"folder [url=/prefix/]: applications may have the files below it sent, by X-Sendfile and X-Accel-Redirect"),
 
-    row(c"WSGIAccessScript", Access, Request(request::access_script), c"script [application-group=name]: a script that allows or forbids"),
-    row(c"WSGIAuthUserScript", Access, Request(request::auth_user_script), c"script [application-group=name]: a script that checks passwords"),
-    row(c"WSGIAuthGroupScript", Access, Request(request::auth_group_script), c"script [application-group=name]: a script that knows users' groups"),
+    row(c"WSGIAccessScript", Access, Request(request::access_script), c"script [option=value ...]: a script that allows or forbids"),
+    row(c"WSGIAuthUserScript", Access, Request(request::auth_user_script), c"script [option=value ...]: a script that checks passwords"),
+    row(c"WSGIAuthGroupScript", Access, Request(request::auth_group_script), c"script [option=value ...]: a script that knows users' groups"),
     row(c"WSGIGroupAuthoritative", Access, Request(request::group_authoritative), c"On|Off: accepted, without effect"),
 
     row(c"WSGIServerMetrics", Global, Process(process::server_metrics), c"On|Off: whether applications see server metrics (embedded mode)"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::directive::Line;
-use super::settings::{HandlerScript, Handlers, RequestSettings};
+use super::settings::{AskedScript, HandlerScript, Handlers, RequestSettings};
 use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 use crate::policy::proxies::{Subnet, TrustedHeader};
@@ -145,14 +145,23 @@ pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result
     Ok(())
 }
 
-/// A script with an optional application group.
-fn script(line: &Line<'_>) -> Result<Arc<[u8]>, Invalid> {
+/// A script with optional groups.
+fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, Invalid> {
     let mut rest = line.arguments;
-    let script = word(&mut rest).ok_or(Invalid::Arguments(SCRIPT))?;
-    while let Some(value) = option(&mut rest, &["application-group"])? {
-        value.group()?;
+    let script = word(&mut rest).filter(|script| !script.is_empty()).ok_or(Invalid::Arguments(SCRIPT))?;
+    let mut asked = AskedScript { script, process_group: None, application_group: None };
+    while let Some(value) = option(&mut rest, &["application-group", "process-group"])? {
+        match value.option {
+            "application-group" => asked.application_group = Some(value.group()?),
+            // Whoever may write there would run code of his own as the user of any group.
+            _ if line.host.is_htaccess() => {
+                let text = "process-group is not for .htaccess; put the directive into the configuration of the server";
+                return Err(Invalid::Conflict(text.to_owned()));
+            }
+            _ => asked.process_group = Some(value.group()?),
+        }
     }
-    Ok(script.into())
+    Ok(Arc::new(asked))
 }
 
 /// Sets `WSGIDispatchScript`.

@@ -66,14 +66,25 @@ layers! {
         /// `WSGIHandlerScript`, by handler name.
         pub handlers: Handlers,
         /// `WSGIDispatchScript`
-        pub dispatch_script: Shared,
+        pub dispatch_script: Arc<AskedScript>,
         /// `WSGIAccessScript`
-        pub access_script: Shared,
+        pub access_script: Arc<AskedScript>,
         /// `WSGIAuthUserScript`
-        pub auth_user_script: Shared,
+        pub auth_user_script: Arc<AskedScript>,
         /// `WSGIAuthGroupScript`
-        pub auth_group_script: Shared,
+        pub auth_group_script: Arc<AskedScript>,
     }
+}
+
+/// A script that is asked about requests before anything answers them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedScript {
+    /// The file.
+    pub script: Vec<u8>,
+    /// `process-group`, not expanded; empty is embedded mode.
+    pub process_group: Option<Vec<u8>>,
+    /// `application-group`, not expanded.
+    pub application_group: Option<Vec<u8>>,
 }
 
 /// Handler scripts by handler name. Those of a more specific section are added to those around it.

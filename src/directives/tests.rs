@@ -4,7 +4,7 @@ use super::DIRECTIVES;
 use super::configuration::Configuration;
 use super::group::{GroupOptions, ScriptReload};
 use super::settings::{Pattern, RequestSettings};
-use super::trial::{Left, read};
+use super::trial::{Left, read, read_in_htaccess};
 use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 
@@ -92,7 +92,7 @@ fn every_directive_takes_what_is_right_and_says_what_is_wrong() {
 #[test]
 fn settings_of_requests_are_kept_as_they_stand() {
     type Look = fn(&RequestSettings) -> bool;
-    let rows: [(&str, Look); 16] = [
+    let rows: [(&str, Look); 19] = [
         ("WSGIProcessGroup %{ENV:G}", |s| s.process_group.as_deref() == Some(b"%{ENV:G}")),
         ("WSGIApplicationGroup 'a b'", |s| s.application_group.as_deref() == Some(b"a b")),
         ("WSGICallableObject app", |s| s.callable.as_deref() == Some(b"app")),
@@ -116,6 +116,17 @@ fn settings_of_requests_are_kept_as_they_stand() {
         ("WSGISendfileRoot /srv/a/ url=/a/\nWSGISendfileRoot /srv/b", |s| {
             let root = |folder: &[u8], url: Option<&[u8]>| Root { folder: folder.into(), url: url.map(Into::into) };
             s.sendfile_roots.as_deref() == Some(&[root(b"/srv/a", Some(b"/a/")), root(b"/srv/b", None)][..])
+        }),
+        ("WSGIAccessScript /s.py", |s| {
+            let asked = s.access_script.as_deref();
+            asked.is_some_and(|a| a.script == b"/s.py" && (&a.process_group, &a.application_group) == (&None, &None))
+        }),
+        ("WSGIAuthUserScript /s.py application-group=%{GLOBAL}", |s| {
+            s.auth_user_script.as_ref().is_some_and(|a| a.application_group == Some(Vec::new()))
+        }),
+        ("WSGIDispatchScript /s.py process-group=g application-group=a", |s| {
+            let asked = s.dispatch_script.as_ref();
+            asked.is_some_and(|a| a.process_group == Some(b"g".into()) && a.application_group == Some(b"a".into()))
         }),
         ("WSGIHandlerScript h /h.py process-group=%{GLOBAL} pass-authorization=On", |s| {
             let handler = s.handler_script(b"h");
@@ -281,6 +292,16 @@ fn every_option_of_a_process_group_changes_it_or_is_refused() {
             let message = options(&format!("{name}='{wrong}'")).err().unwrap_or_else(|| panic!("{name}={wrong}"));
             assert!(message.starts_with(name), "{name}={wrong}: {message}");
         }
+    }
+}
+
+#[test]
+fn an_htaccess_file_chooses_no_process_group() {
+    let read = |text: &str| read_in_htaccess(text.as_bytes()).map(|_| ());
+    assert_eq!(read("WSGIAccessScript /s.py application-group=a"), Ok(()));
+    for name in ["WSGIAccessScript", "WSGIAuthUserScript", "WSGIAuthGroupScript"] {
+        let refused = read(&format!("{name} /s.py process-group=g")).expect_err("refused");
+        assert!(refused.starts_with("process-group is not for .htaccess"), "{refused}");
     }
 }
 

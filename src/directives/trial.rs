@@ -11,7 +11,9 @@ use crate::policy::origin::Origin;
 use crate::policy::words::show;
 
 /// A machine with the users `root` and `www-data` and the group `staff`.
-struct Machine;
+struct Machine {
+    is_htaccess: bool,
+}
 
 impl Host for Machine {
     fn user(&self, text: &[u8]) -> Option<User> {
@@ -29,6 +31,10 @@ impl Host for Machine {
 
     fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>> {
         Some(if path.starts_with(b"/") { path.to_vec() } else { [b"/srv/", path].concat() })
+    }
+
+    fn is_htaccess(&self) -> bool {
+        self.is_htaccess
     }
 
     fn regex(&self, pattern: &[u8]) -> Option<Regex> {
@@ -49,6 +55,16 @@ pub struct Left {
 
 /// Reads a configuration, one directive in each line. What is inside a section follows it, separated by `|`. The error is what httpd would print.
 pub fn read(text: &[u8]) -> Result<Left, String> {
+    read_on(&Machine { is_htaccess: false }, text)
+}
+
+/// The same for a `.htaccess` file.
+#[cfg(test)]
+pub fn read_in_htaccess(text: &[u8]) -> Result<Left, String> {
+    read_on(&Machine { is_htaccess: true }, text)
+}
+
+fn read_on(machine: &Machine, text: &[u8]) -> Result<Left, String> {
     let mut left = Left {
         request: RequestSettings::default(),
         server: ServerSettings::default(),
@@ -60,7 +76,7 @@ pub fn read(text: &[u8]) -> Result<Left, String> {
         let nested = parts.map(|(name, arguments)| Nested { name, arguments }).collect();
         let directive = DIRECTIVES.iter().find(|directive| directive.name.to_bytes() == name);
         let directive = directive.ok_or_else(|| format!("no directive {}", show(name)))?;
-        let line = Line { arguments, host: &Machine, origin: Origin::default(), nested };
+        let line = Line { arguments, host: machine, origin: Origin::default(), nested };
         let Left { request, server, process } = &mut left;
         match directive.set {
             Setter::Request(set) => set(request, &line),

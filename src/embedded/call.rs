@@ -11,6 +11,7 @@ use wsgi_wire::embedded::{Host, View};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers};
@@ -126,6 +127,10 @@ impl<C: Client> Call<'_, C> {
             Kind::Fail if !self.headed => {
                 let fail = Fail::from_bytes(payload).map_err(malformed)?;
                 self.outcome = Some(Outcome::Failed(fail.status));
+            }
+            Kind::Answer if !self.headed => {
+                self.client.answer(Answer::from_bytes(payload).map_err(malformed)?)?;
+                self.outcome = Some(Outcome::Complete);
             }
             kind => return Err(Violation::OutOfPlace(kind).into()),
         }

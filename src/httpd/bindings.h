@@ -9,6 +9,7 @@
 #include "http_main.h"
 #include "http_protocol.h"
 #include "http_request.h"
+#include "mod_auth.h"
 #include "mod_core.h"
 #include "ap_listen.h"
 #include "ap_mpm.h"
@@ -20,6 +21,7 @@
 #include "apr_buckets.h"
 #include "apr_date.h"
 #include "apr_file_info.h"
+#include "apr_md5.h"
 #include "apr_optional_hooks.h"
 #include "apr_portable.h"
 #include "apr_strings.h"
@@ -63,5 +65,8 @@ int wsgi_shim_has_output_filter(const request_rec *r, const char *name);
 /* The type of the first output filter, and whether there is any. */
 int wsgi_shim_first_output_filter(const request_rec *r);
 int wsgi_shim_first_input_filter(const request_rec *r);
+
+/* The name of the client that mod_remoteip has found, or, before httpd 2.4.19, of who has connected; null if there is none. */
+const char *wsgi_shim_remote_host(request_rec *r);
 
 #endif

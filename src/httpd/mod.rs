@@ -14,6 +14,7 @@
 //! * **S7** A pool's memory lives until the pool is cleared; cleanups run before that, the newest first.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
+pub mod auth;
 pub mod body;
 mod brigade;
 pub mod config;

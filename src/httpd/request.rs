@@ -201,6 +201,13 @@ impl<'r> Request<'r> {
         self.text(self.rec().user)
     }
 
+    /// Says who was authenticated: from here on this is the user.
+    pub fn set_user(&mut self, name: &[u8]) {
+        let name = self.pool().text(name);
+        // SAFETY: S1; the name lives in the request's pool, and nobody writes to it.
+        unsafe { (*self.raw).user = name.as_ptr().cast_mut() };
+    }
+
     /// How.
     pub fn auth_type(&self) -> Option<&'r [u8]> {
         self.text(self.rec().ap_auth_type)
@@ -214,6 +221,24 @@ impl<'r> Request<'r> {
     /// The client's address, as mod_remoteip may have corrected it.
     pub fn client_ip(&self) -> &'r [u8] {
         self.text(self.rec().useragent_ip).unwrap_or(b"")
+    }
+
+    /// The client's name, where `HostnameLookups` finds one.
+    pub fn remote_host(&self) -> Option<&'r [u8]> {
+        // SAFETY: S1; the result lives with the request or its connection.
+        self.text(unsafe { sys::wsgi_shim_remote_host(self.raw) })
+    }
+
+    /// What `ServerSignature` puts below pages that Apache makes.
+    pub fn signature(&self) -> &'r [u8] {
+        // SAFETY: S1; the result lives in the request's pool.
+        unsafe { bytes(sys::ap_psignature(c"".as_ptr(), self.raw)) }.unwrap_or(b"")
+    }
+
+    /// Whether `Satisfy Any` lets in who has a password, whatever is said of his address.
+    pub fn satisfies_any(&self) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::ap_satisfies(self.raw) == sys::SATISFY_ANY }
     }
 
     /// The client's port.

@@ -146,3 +146,12 @@ int wsgi_shim_first_input_filter(const request_rec *r)
 {
     return r->input_filters ? (int)r->input_filters->frec->ftype : AP_FTYPE_NETWORK;
 }
+
+const char *wsgi_shim_remote_host(request_rec *r)
+{
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 56)
+    return ap_get_useragent_host(r, REMOTE_HOST, NULL);
+#else
+    return ap_get_remote_host(r->connection, r->per_dir_config, REMOTE_HOST, NULL);
+#endif
+}

@@ -25,10 +25,11 @@ use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
-use crate::httpd::{Answer, control, log, process, records, tree};
+use crate::httpd::{Answer, auth, control, log, process, records, tree};
 use crate::policy::places::Places;
+use crate::policy::single_application::Node;
 use crate::policy::wanted::Wanted;
-use crate::policy::{proxies, single_application};
+use crate::policy::{proxies, single_application, words};
 use crate::relay::group::Sockets;
 use crate::relay::idle::IdleConnections;
 
@@ -99,6 +100,9 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
     }
     warn_of_undefined_groups(&configuration, main);
     warn_of_locales(&configuration, main);
+    if configuration.restrict_embedded && Places::read(&tree::configuration()).need_access_group() {
+        configuration.add_access_group();
+    }
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {
             daemons::set_current(Some(Arc::new(runtime)));
@@ -159,6 +163,7 @@ fn start(
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
         wanted: Wanted::read(&tree::configuration()),
+        caches_passwords: caches(&tree::configuration()),
     };
     // A supervisor of an earlier configuration must hear that it has no groups any more.
     if !configuration.groups.is_empty() || control::supervisor().is_some() {
@@ -204,6 +209,14 @@ fn check_socket_folder(prefix: &str, main: Server<'_>) -> Result<(), StartError>
         // That it is missing is said by whoever makes the sockets.
         _ => Ok(()),
     }
+}
+
+/// Whether a section lets mod_authn_socache remember what our provider finds out.
+fn caches(tree: &[Node]) -> bool {
+    tree.iter().any(|node| {
+        let is_for_us = || words::all(&node.arguments).iter().any(|provider| provider == auth::USERS.to_bytes());
+        node.name.eq_ignore_ascii_case(b"AuthnCacheProvideFor") && is_for_us() || caches(&node.inside)
+    })
 }
 
 fn is_file(path: &[u8]) -> bool {

@@ -99,7 +99,9 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
     let arguments = unsafe { bytes(arguments) }.unwrap_or(b"");
     // SAFETY: the directive tree lives in a pool of httpd that outlives the reading of the configuration.
     let nested = unsafe { children(parms.directive) };
-    let host = Pools { lasting: pool, temporary };
+    // SAFETY: `parms` as httpd gave it; the result is only looked at for being there.
+    let refused = unsafe { sys::ap_check_cmd_context(ptr::from_ref(parms).cast_mut(), sys::NOT_IN_HTACCESS as u32) };
+    let host = Pools { lasting: pool, temporary, is_htaccess: !refused.is_null() };
     let line = Line { arguments, host: &host, origin: origin(server), nested };
     let outcome = match directive.set {
         // SAFETY: S3, S4.
@@ -128,6 +130,7 @@ struct Pools<'p> {
     lasting: Pool<'p>,
     /// Lives while the configuration is read.
     temporary: Pool<'p>,
+    is_htaccess: bool,
 }
 
 impl Host for Pools<'_> {
@@ -141,6 +144,10 @@ impl Host for Pools<'_> {
 
     fn server_root_path(&self, path: &[u8]) -> Option<Vec<u8>> {
         server_root_path(self.temporary, path)
+    }
+
+    fn is_htaccess(&self) -> bool {
+        self.is_htaccess
     }
 
     fn regex(&self, pattern: &[u8]) -> Option<Regex> {

@@ -3,6 +3,7 @@
 //! Knows httpd's raw records and every room below. Makes safe values of what httpd hands over and passes them on at once; decides nothing itself.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
+mod auth;
 mod commands;
 mod settings;
 
@@ -59,12 +60,14 @@ impl ModuleRecord {
 #[unsafe(no_mangle)]
 pub static wsgi_module: ModuleRecord = ModuleRecord::new(c"mod_wsgi.c");
 
-unsafe extern "C" fn register_hooks(_pool: *mut apr_pool_t) {
+unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
     guard::enter("register_hooks", || {
         // SAFETY: S2; httpd has assigned the index by now.
         index::set(unsafe { (*wsgi_module.0.get()).module_index });
         guard::install(|text| log::main(Level::Crit, format_args!("{text}")));
         log::install(settings::log_format);
+        // SAFETY: httpd hands over the pool of the configuration.
+        auth::register(unsafe { Pool::from_raw(pool) });
         // Explicit arrays: httpd keeps the pointers until it has sorted the hooks.
         static AFTER_ALIAS: List<2> = List([c"mod_alias.c".as_ptr(), ptr::null()]);
         static BEFORE_OTHERS: List<3> = List([c"mod_userdir.c".as_ptr(), c"mod_vhost_alias.c".as_ptr(), ptr::null()]);

@@ -24,6 +24,8 @@ pub enum Kind {
     ProcessGroup,
     /// `WSGIApplicationGroup`, `application-group=`
     ApplicationGroup,
+    /// `application-group=` of a script that is asked about requests, before there is a resource: `%{ENV:x}` is not for it either.
+    AskedApplicationGroup,
 }
 
 /// The name of a group for one request. What is no expansion stays as it is written.
@@ -31,7 +33,7 @@ pub fn group<'v>(kind: Kind, value: &'v [u8], names: &dyn Names) -> Cow<'v, [u8]
     if !value.starts_with(b"%") {
         return Cow::Borrowed(value);
     }
-    if let Some(variable) = environment_name(value) {
+    if let Some(variable) = environment_name(value).filter(|_| kind != Kind::AskedApplicationGroup) {
         let Some(found) = names.variable(variable) else { return Cow::Borrowed(value) };
         // What a variable holds is expanded once more, but never another variable.
         return Cow::Owned(token(kind, &found, names).map_or_else(|| found.clone(), Cow::into_owned));
@@ -130,6 +132,9 @@ mod tests {
         for (value, process, application) in rows {
             assert_eq!(&*group(Kind::ProcessGroup, value.as_bytes(), &names), process.as_bytes(), "{value}");
             assert_eq!(&*group(Kind::ApplicationGroup, value.as_bytes(), &names), application.as_bytes(), "{value}");
+            let is_for_all = ["%{GLOBAL}", "%{SERVER}", "%{HOST}"].contains(&value);
+            let asked = if is_for_all { application } else { value };
+            assert_eq!(&*group(Kind::AskedApplicationGroup, value.as_bytes(), &names), asked.as_bytes(), "{value}");
         }
     }
 

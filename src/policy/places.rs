@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::path::single_slashes;
-use super::single_application::{Facts, Node};
+use super::single_application::{ACCESS_GROUP, Facts, Node};
 
 /// What the configuration says about all groups.
 #[derive(Debug, Default)]
@@ -21,10 +21,15 @@ impl Places {
     /// Scripts and folders of scripts of the group; `None` if the configuration leaves it open: files of any name may become its scripts (a handler,
     /// `.htaccess`), or a directive names none that could be told now.
     pub fn of(&self, group: &[u8]) -> Option<Vec<Vec<u8>>> {
-        if self.facts.is_open(group) {
+        if self.facts.is_open(group) || group == ACCESS_GROUP && self.facts.has_htaccess() {
             return None;
         }
         self.facts.targets(group).map(|target| place(&target.script)).collect()
+    }
+
+    /// Whether a script that names no process group is asked about requests.
+    pub fn need_access_group(&self) -> bool {
+        self.facts.asks_anywhere()
     }
 }
 
@@ -67,6 +72,32 @@ mod tests {
         assert_eq!(of("shop", &lines), Some(shop.to_vec()));
         let other = ["/home/wsgi", "/srv/handler.py", "/srv/warm.py"].map(str::to_owned);
         assert_eq!(of("other", &lines), Some(other.to_vec()));
+    }
+
+    #[test]
+    fn scripts_that_are_asked_about_requests_lead_to_their_group() {
+        let lines = [
+            ("WSGIAccessScript", "/srv/access.py"),
+            ("WSGIAuthUserScript", "/srv/users.py process-group=staff"),
+            ("WSGIAuthGroupScript", "/srv/groups.py process-group=%{GLOBAL}"),
+        ];
+        assert_eq!(of("wsgi-access", &lines), Some(vec!["/srv/access.py".to_owned()]));
+        assert_eq!(of("staff", &lines), Some(vec!["/srv/users.py".to_owned()]));
+        assert_eq!(of("other", &lines), Some(vec![]));
+        let htaccess = [lines[0], ("AllowOverride", "AuthConfig")];
+        assert_eq!(of("wsgi-access", &htaccess), None);
+        let needs = |lines: &[(&str, &str)]| {
+            let tree: Vec<Node> = lines.iter().map(|(name, arguments)| node(name, arguments)).collect();
+            Places::read(&tree).need_access_group()
+        };
+        assert!(needs(&lines) && !needs(&lines[1..]));
+    }
+
+    #[test]
+    fn a_dispatch_script_may_choose_any_group_for_what_is_an_application_already() {
+        let lines = [("WSGIScriptAlias", "/ /srv/app.wsgi process-group=a"), ("WSGIDispatchScript", "/srv/d.py")];
+        assert_eq!(of("b", &lines), Some(vec!["/srv/app.wsgi".to_owned()]));
+        assert_eq!(of("b", &[lines[1], ("AddHandler", "wsgi-script .wsgi")]), None);
     }
 
     #[test]

@@ -6,6 +6,10 @@ use std::collections::BTreeSet;
 
 use crate::policy::words::{all, word};
 
+/// The process group of scripts that are asked about requests where `WSGIRestrictEmbedded` keeps Python out of Apache and they name no group. It is made
+/// for them unless the configuration has one of this name.
+pub const ACCESS_GROUP: &[u8] = b"wsgi-access";
+
 /// A directive as it was read, with what stands inside if it is a section.
 #[derive(Debug, Clone, Default)]
 pub struct Node {
@@ -63,6 +67,12 @@ pub(super) struct Facts {
     /// Other ways to a script.
     others: Vec<Target>,
     imports: Vec<Target>,
+    /// Scripts that are asked about requests: `WSGIAccessScript` and its like.
+    asked: Vec<Target>,
+    /// Whether a script chooses the group of requests.
+    dispatched: bool,
+    /// Whether there may be directives in `.htaccess`.
+    htaccess: bool,
     /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup` names.
     loose_files: bool,
     /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a script.
@@ -98,13 +108,25 @@ impl Facts {
     /// Whether files of any name may become scripts of the group.
     pub(super) fn is_open(&self, group: &[u8]) -> bool {
         let may_be = |setting: &Setting| !is_literal(&setting.value) || setting.value == group;
-        self.particular_scripts || self.loose_files && self.process_groups.iter().any(may_be)
+        let any_group = || self.dispatched || self.process_groups.iter().any(may_be);
+        self.particular_scripts || self.loose_files && any_group()
     }
 
-    /// What leads requests to scripts in the group, and what is imported into it.
+    /// What leads requests to scripts in the group, what is imported into it, and what is asked in it.
     pub(super) fn targets<'f>(&'f self, group: &'f [u8]) -> impl Iterator<Item = &'f Target> {
         let requests = self.aliases.iter().chain(&self.others).filter(|target| self.may_run_in(target, group));
-        requests.chain(self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group)))
+        let imports = self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group));
+        requests.chain(imports).chain(self.asked.iter().filter(|asked| asked.may_be_asked_in(group)))
+    }
+
+    /// Whether a script that names no process group is asked about requests.
+    pub(super) fn asks_anywhere(&self) -> bool {
+        self.asked.iter().any(|asked| asked.process_group.is_none())
+    }
+
+    /// Whether `.htaccess` files may name scripts.
+    pub(super) fn has_htaccess(&self) -> bool {
+        self.htaccess
     }
 
     fn read(&mut self, nodes: &[Node], place: Place) {
@@ -144,7 +166,13 @@ impl Facts {
                     *host = word(&mut rest).map(|name| host_name(&name));
                 }
             }
-            b"wsgidispatchscript" => (self.particular, self.particular_scripts) = (true, true),
+            b"wsgiaccessscript" | b"wsgiauthuserscript" | b"wsgiauthgroupscript" => {
+                self.asked.extend(Target::new(Vec::new(), rest, place));
+            }
+            b"wsgidispatchscript" => {
+                (self.particular, self.dispatched) = (true, true);
+                self.asked.extend(Target::new(Vec::new(), rest, place));
+            }
             // Code that may make any request anything.
             _ if name.starts_with(b"lua") => self.particular_scripts = true,
             // The handler may come out of the request.
@@ -153,7 +181,10 @@ impl Facts {
             }
             b"<wsgiinterpreteroptions" => self.particular |= contains(b"application-group"),
             b"wsgiperinterpretergil" => self.particular |= contains(b"on"),
-            b"allowoverride" | b"allowoverridelist" => self.loose_files |= arguments.trim_ascii() != b"none",
+            b"allowoverride" | b"allowoverridelist" => {
+                self.htaccess |= arguments.trim_ascii() != b"none";
+                self.loose_files |= self.htaccess;
+            }
             b"sethandler" => self.loose_files |= names_us || contains(b"%{"),
             _ => self.loose_files |= names_us,
         }
@@ -169,6 +200,7 @@ impl Facts {
             self.process_groups.iter().any(|setting| !is_literal(&setting.value) || setting.value == group);
         let other_ways =
             (by_directive && self.loose_files) || self.others.iter().any(|target| self.may_run_in(target, group));
+        let other_ways = other_ways || self.asked.iter().any(|asked| asked.may_be_asked_in(group));
         !other_ways
             && is_file(&alias.script)
             && self.application_group(alias).is_some_and(|name| {
@@ -203,6 +235,9 @@ impl Facts {
     /// Whether requests for the target may be sent to the group.
     fn may_run_in(&self, target: &Target, group: &[u8]) -> bool {
         let may_be = |name: &[u8]| name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}");
+        if self.dispatched {
+            return true;
+        }
         match &target.process_group {
             Some(name) => may_be(name),
             None => self.process_groups.iter().any(|s| s.place.reaches(target.place) && may_be(&s.value)),
@@ -229,6 +264,14 @@ impl Facts {
 }
 
 impl Target {
+    /// Whether this script, which is asked about requests, may be asked in a process of the group.
+    fn may_be_asked_in(&self, group: &[u8]) -> bool {
+        match self.process_group.as_deref() {
+            None => group == ACCESS_GROUP,
+            Some(name) => name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}"),
+        }
+    }
+
     /// From what follows the URL or the handler's name; `None` if it says nothing.
     fn new(url: Vec<u8>, mut rest: &[u8], place: Place) -> Option<Self> {
         let script = word(&mut rest)?;
@@ -380,6 +423,8 @@ mod tests {
             format!("{alias}\n<VirtualHost *>\n</VirtualHost>"),
             format!("{alias}\nWSGIImportScript /x.py process-group=g application-group=%{{GLOBAL}}"),
             format!("{alias}\nWSGIDispatchScript /d.py"),
+            format!("{alias}\nWSGIAccessScript /s.py process-group=g"),
+            format!("{alias}\nWSGIAuthUserScript /s.py process-group=%{{SERVER}}"),
             // What is said of single application groups.
             format!(
                 "{alias}\n<WSGIInterpreterOptions application-group=a>\nWSGIRestrictStdin On\n</WSGIInterpreterOptions>"

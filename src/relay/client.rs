@@ -5,6 +5,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use wsgi_wire::frame::Kind;
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::response::{File, Head, Headers};
 
@@ -100,6 +102,14 @@ pub trait Client {
     /// # Errors
     /// The status that the client gets instead, because this head cannot be sent.
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16>;
+
+    /// Takes the answer to a question, which comes in place of a response.
+    ///
+    /// # Errors
+    /// [`Violation`]: nobody has asked that.
+    fn answer(&mut self, _answer: Answer) -> Result<(), Violation> {
+        Err(Violation::OutOfPlace(Kind::Answer))
+    }
 
     /// Sends pieces of the response body.
     ///

@@ -14,6 +14,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
@@ -334,6 +335,12 @@ impl<'c, C: Client> Conversation<'c, C> {
                 Kind::Fail if !self.headed => {
                     let fail = Fail::from_bytes(frame.payload).map_err(malformed)?;
                     Step::Over(Outcome::Failed(fail.status))
+                }
+                Kind::Answer if !self.headed && !self.begun => {
+                    let answer = Answer::from_bytes(frame.payload).map_err(malformed)?;
+                    (self.terms.done)();
+                    self.client.answer(answer)?;
+                    Step::Over(Outcome::Complete)
                 }
                 // Another process gets the whole request, so nothing of it may have been taken, and nothing have been sent to the client.
                 Kind::Reject if !self.headed && !self.begun => {

@@ -33,6 +33,9 @@ pub enum Violation {
     /// Less content than announced, and said to be whole.
     #[error("the response ends before the content that its Content-Length announces")]
     Short,
+    /// An answer that the question cannot have.
+    #[error("it answers another question than the one that was asked")]
+    OtherQuestion,
     /// More early hints than one request may give.
     #[error("there are more early hints than one request may give")]
     Hints,

@@ -1,24 +1,109 @@
-//! Access scripts.
+//! Access control: scripts that decide whether a request goes on, whose password that is, and in which groups a user is. Whatever goes wrong lets nobody in.
 #![forbid(unsafe_code)]
 
+use std::ffi::CStr;
+
+use wsgi_wire::question::{Answer as Said, Question};
 use wsgi_wire::record::Level;
 
+use super::question::ask;
+use crate::daemons;
 use crate::directives::settings::RequestSettings;
+use crate::httpd::auth::{self, Authn, Authz};
 use crate::httpd::request::Request;
 use crate::httpd::{Answer, log};
+use crate::policy::words;
 
-/// `access_checker`: what an access script protects is refused, because nothing can ask the script yet.
+/// `access_checker`: `WSGIAccessScript` lets the request go on, leaves it to others, or forbids it.
 pub fn access_checker(r: &mut Request<'_>) -> Answer {
-    let Some(script) = r.settings::<RequestSettings>().and_then(|s| s.access_script.as_deref()) else {
+    let settings = r.settings::<RequestSettings>();
+    let Some((settings, asked)) = settings.and_then(|s| Some((s, s.access_script.as_deref()?))) else {
         return Answer::Declined;
     };
-    log::request(
-        r,
-        Level::Error,
-        format_args!(
-            "WSGIAccessScript {} protects this resource, but access scripts are not available in this version; the request is refused",
-            String::from_utf8_lossy(script)
-        ),
-    );
-    Answer::Status(403)
+    let host = r.remote_host().unwrap_or(r.client_ip());
+    match ask(r, settings, asked, Question::access(host)) {
+        Ok(Said::Yes) => Answer::Ok,
+        Ok(Said::Unknown) => Answer::Declined,
+        Ok(_) => {
+            // Under `Satisfy Any` a password may still let the client in.
+            let level = if r.satisfies_any() { Level::Info } else { Level::Error };
+            let (script, uri) = (String::from_utf8_lossy(&asked.script), String::from_utf8_lossy(r.uri()));
+            log::request(r, level, format_args!("client denied by WSGIAccessScript {script}: {uri}"));
+            Answer::Status(403)
+        }
+        // The script itself has failed.
+        Err(500) => Answer::Status(403),
+        Err(status) => Answer::Status(status),
+    }
+}
+
+/// `AuthBasicProvider wsgi` and its like: `check_password` of `WSGIAuthUserScript`. A name that it gives takes the place of the one that the client has
+/// given.
+pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
+    let settings = r.settings::<RequestSettings>();
+    let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
+        log::request(r, Level::Error, format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"));
+        return Authn::Error;
+    };
+    match ask(r, settings, asked, Question::password(user, password.to_bytes())) {
+        Ok(Said::Yes) => {
+            if daemons::current().is_some_and(|runtime| runtime.caches_passwords) {
+                if let Some(hash) = auth::hash(r, password) {
+                    auth::remember(r, user, None, hash);
+                }
+            }
+            Authn::Granted
+        }
+        // Nothing of this is remembered: whoever remembers would let the user in under the name that the client has given.
+        Ok(Said::Text(name)) => {
+            r.set_user(&name);
+            Authn::Granted
+        }
+        Ok(Said::No) => Authn::Denied,
+        Ok(Said::Unknown) => Authn::NotFound,
+        Ok(_) | Err(_) => Authn::Error,
+    }
+}
+
+/// `AuthDigestProvider wsgi`: `get_realm_hash` of `WSGIAuthUserScript`.
+///
+/// # Errors
+/// What to answer instead of the hash.
+pub fn realm_hash<'r>(r: &mut Request<'r>, user: &[u8], realm: &[u8]) -> Result<&'r CStr, Authn> {
+    let settings = r.settings::<RequestSettings>();
+    let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
+        log::request(r, Level::Error, format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"));
+        return Err(Authn::Error);
+    };
+    match ask(r, settings, asked, Question::realm_hash(user, realm)) {
+        Ok(Said::Text(hash)) => {
+            let hash = r.pool().text(&hash);
+            auth::remember(r, user, Some(realm), hash);
+            Ok(hash)
+        }
+        Ok(Said::Unknown) => Err(Authn::NotFound),
+        Ok(_) | Err(_) => Err(Authn::Error),
+    }
+}
+
+/// `Require wsgi-group …`: whether the user is in one of these groups, says `groups_for_user` of `WSGIAuthGroupScript`.
+pub fn check_groups(r: &mut Request<'_>, names: &[u8]) -> Authz {
+    let Some(user) = r.user() else { return Authz::NoUser };
+    let settings = r.settings::<RequestSettings>();
+    let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_group_script.as_deref()?))) else {
+        log::request(
+            r,
+            Level::Error,
+            format_args!("Require wsgi-group has no WSGIAuthGroupScript to ask about groups"),
+        );
+        return Authz::Error;
+    };
+    let Ok(Said::Groups(groups)) = ask(r, settings, asked, Question::groups(user)) else { return Authz::Error };
+    let wanted = words::all(names);
+    if wanted.iter().any(|name| groups.iter().any(|group| **group == **name)) {
+        return Authz::Granted;
+    }
+    let (user, names) = (String::from_utf8_lossy(user).into_owned(), String::from_utf8_lossy(names));
+    log::request(r, Level::Info, format_args!("user {user} is in none of the groups {names}"));
+    Authz::Denied
 }

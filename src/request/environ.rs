@@ -59,8 +59,19 @@ impl Destination<'_> {
     }
 }
 
+/// Who is told about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The application, or the script that chooses where it runs.
+    Application,
+    /// A script that decides whether there will be an application at all. It hears what the client itself has said, and neither who that claims to be nor
+    /// what others have made of it (`SetEnv`, headers of proxies).
+    Gatekeeper,
+}
+
 /// The environ of one request, worked out as far as several variables depend on each other.
 pub struct Environ<'r> {
+    reader: Reader,
     destination: Destination<'r>,
     method: &'r [u8],
     script_name: Cow<'r, [u8]>,
@@ -72,6 +83,7 @@ pub struct Environ<'r> {
     /// Whether name and port are the configured ones, rather than what the client wrote.
     canonical: bool,
     pass_authorization: bool,
+    pass_proxy_authorization: bool,
     request_uri: &'r [u8],
     request_id: &'r [u8],
 }
@@ -107,35 +119,63 @@ pub fn script_name<'r>(r: &Request<'r>) -> Cow<'r, [u8]> {
 }
 
 impl<'r> Environ<'r> {
-    /// Works out what needs more than one look.
+    /// What the application is told. Works out what needs more than one look.
     pub fn new(r: &mut Request<'r>, destination: Destination<'r>, script_name: Cow<'r, [u8]>) -> Self {
-        let settings = r.settings::<RequestSettings>();
         let core = r.core_flags();
+        let settings = r.settings::<RequestSettings>();
         let mapping = settings.and_then(|s| s.map_head).unwrap_or_default();
         let method = head::method(mapping, r.method(), r.is_get(), r.has_content_filter());
         let changes = match settings.and_then(|s| s.trusted_headers.as_deref()) {
             Some(declared) => trusted(r, declared, settings.and_then(|s| s.trusted_proxies.as_deref())),
             None => Changes::default(),
         };
+        Self {
+            method,
+            path_info: path::single_slashes(r.path_info()),
+            pass_authorization: destination.pass_authorization || core.pass_authorization,
+            pass_proxy_authorization: core.pass_authorization,
+            ..Self::with(r, Reader::Application, destination, script_name, changes)
+        }
+    }
+
+    /// What a script is told that decides whether the request may go on.
+    pub fn of_gatekeeper(r: &mut Request<'r>, destination: Destination<'r>, script_name: Cow<'r, [u8]>) -> Self {
+        Self::with(r, Reader::Gatekeeper, destination, script_name, Changes::default())
+    }
+
+    fn with(
+        r: &mut Request<'r>,
+        reader: Reader,
+        destination: Destination<'r>,
+        script_name: Cow<'r, [u8]>,
+        changes: Changes,
+    ) -> Self {
         // A scheme header that was there has the last word, whether it was understood or not. Before TLS that ends elsewhere, `ServerName https://…`
         // says so as well as mod_ssl does.
         let is_https = || r.is_https() || r.scheme() == b"https";
         let https = changes.https.or_else(|| (!changes.scheme_applied && is_https()).then_some(true));
         let (server_name, server_port) = (r.server_name(), r.server_port());
         Self {
-            method,
+            reader,
+            method: r.method(),
             script_name,
-            path_info: path::single_slashes(r.path_info()),
+            path_info: Cow::Borrowed(r.path_info()),
             canonical: r.server().hostname() == Some(server_name) && r.listener().1 == server_port,
             server_name,
             server_port,
             https,
-            pass_authorization: destination.pass_authorization || core.pass_authorization,
-            request_uri: if core.current_uri { r.uri() } else { path::request_target(r.line()) },
+            pass_authorization: false,
+            pass_proxy_authorization: false,
+            request_uri: if r.core_flags().current_uri { r.uri() } else { path::request_target(r.line()) },
             request_id: r.id(),
             changes,
             destination,
         }
+    }
+
+    /// Where the application runs, when nobody is told about the request any more.
+    pub fn into_destination(self) -> Destination<'r> {
+        self.destination
     }
 
     /// Where the application runs.
@@ -158,14 +198,16 @@ impl<'r> Environ<'r> {
         put(names::CONTEXT_DOCUMENT_ROOT, context_root.unwrap_or(b""));
         put(names::PROCESS_GROUP, &self.destination.process_group);
         put(names::APPLICATION_GROUP, &self.destination.application_group);
-        put(names::CALLABLE_OBJECT, &self.destination.callable);
+        if !self.destination.callable.is_empty() {
+            put(names::CALLABLE_OBJECT, &self.destination.callable);
+        }
         put(names::REQUEST_HANDLER, r.handler());
         put(names::HANDLER_SCRIPT, self.destination.handler_script.unwrap_or(b""));
         let (host, port) = r.listener();
         put(names::LISTENER_HOST, host);
         put(names::LISTENER_PORT, Decimal::of(port).as_bytes());
         put(names::SERVER_PID, Decimal::of(server_pid()).as_bytes());
-        if self.destination.handler_script.is_none() {
+        if !self.file_varies() {
             put(names::SCRIPT_FILENAME, self.destination.inside(r.filename()));
         }
         if self.canonical {
@@ -174,6 +216,11 @@ impl<'r> Environ<'r> {
         if self.destination.fixed_mount {
             self.put_mount(&mut put);
         }
+    }
+
+    /// Whether the file that was asked for is not the application's script.
+    fn file_varies(&self) -> bool {
+        self.reader == Reader::Gatekeeper || self.destination.handler_script.is_some()
     }
 
     fn put_server(&self, put: &mut impl FnMut(u8, &[u8])) {
@@ -188,7 +235,9 @@ impl<'r> Environ<'r> {
 
     /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same name.
     pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
-        self.write_environment(r, length, vars);
+        if self.reader == Reader::Application {
+            self.write_environment(r, length, vars);
+        }
         self.write_own(r, length, vars);
     }
 
@@ -211,16 +260,17 @@ impl<'r> Environ<'r> {
         if !self.canonical {
             self.put_server(&mut put);
         }
-        if self.destination.handler_script.is_some() {
+        if self.file_varies() {
             put(names::SCRIPT_FILENAME, self.destination.inside(r.filename()));
         }
         put(names::REMOTE_ADDR, self.changes.remote_addr.as_deref().unwrap_or(r.client_ip()));
         put(names::REMOTE_PORT, Decimal::of(r.client_port()).as_bytes());
         put(names::REQUEST_ID, self.request_id);
+        let is_known = self.reader == Reader::Application;
         let optional = [
             (names::CONNECTION_ID, r.connection_id()),
-            (names::REMOTE_USER, r.user()),
-            (names::AUTH_TYPE, r.auth_type()),
+            (names::REMOTE_USER, r.user().filter(|_| is_known)),
+            (names::AUTH_TYPE, r.auth_type().filter(|_| is_known)),
             (names::HTTP_HOST, self.changes.host.as_deref()),
             (names::SERVER_NAME, self.changes.server_name.as_deref()),
             (names::SERVER_PORT, self.changes.server_port.as_deref()),
@@ -233,7 +283,14 @@ impl<'r> Environ<'r> {
                 put(id, value);
             }
         }
-        write_redirect(r, vars);
+        if is_known {
+            write_redirect(r, vars);
+        } else {
+            vars.put(Name::Text(b"SERVER_SIGNATURE"), r.signature());
+            if let Some(host) = r.remote_host() {
+                vars.put(Name::Text(b"REMOTE_HOST"), host);
+            }
+        }
     }
 
     fn write_environment(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
@@ -264,7 +321,7 @@ impl<'r> Environ<'r> {
                 Name::Known(names::HTTP_X_FORWARDED_FOR) => self.changes.forwarded_for.as_deref().unwrap_or(value),
                 _ => value,
             };
-            if self.changes.removes(name) || key == b"HTTP_PROXY_AUTHORIZATION" && !r.core_flags().pass_authorization {
+            if self.changes.removes(name) || key == b"HTTP_PROXY_AUTHORIZATION" && !self.pass_proxy_authorization {
                 continue;
             }
             vars.put(Name::of(&key), value);

@@ -1,14 +1,13 @@
 //! One accepted request: its body, its way to a daemon process, and what the outcome means for the client.
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
 use std::ptr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use wsgi_unix::stop;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::record::Level;
-use wsgi_wire::request::{Body, Facts, Rules, put_request, put_route};
+use wsgi_wire::request::{Body, Facts, Purpose, Rules, put_request, put_route};
 
 use super::ahead::{self, Travel};
 use super::client::{HttpClient, ResponseRules};
@@ -16,20 +15,16 @@ use super::environ::{ContentLength, Environ};
 use super::refused::Refused;
 use super::response_head::Disposition;
 use super::variables;
+use super::way::{Way, now_in_microseconds, with_scratch};
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, response};
 use crate::policy::acceptance::BodyLength;
-use crate::relay::admission::Taken;
 use crate::relay::client::Client;
 use crate::relay::conversation::Outcome;
-use crate::relay::delivery::{Delivery, Scratch, Undelivered};
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
+use crate::relay::delivery::{Scratch, Undelivered};
 
 /// Has the request executed by a process of the group.
 ///
@@ -51,16 +46,6 @@ pub fn exchange<'r>(
     outcome
 }
 
-/// Lends this thread's memory, which is empty, for one request.
-fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
-    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same thread.
-    let mut scratch = SCRATCH.with(RefCell::take);
-    let result = body(&mut scratch);
-    scratch.clear();
-    SCRATCH.with(|kept| kept.replace(scratch));
-    result
-}
-
 fn run<'r>(
     r: &mut Request<'r>,
     runtime: &Runtime,
@@ -70,22 +55,8 @@ fn run<'r>(
     length: BodyLength,
     scratch: &mut Scratch,
 ) -> Result<Answer, Refused> {
-    let refused = |error: Undelivered, r: &mut Request<'_>| {
-        if let Some(why) = error.refusal() {
-            group.relay.record.refused(why);
-        }
-        if error.is_temporary() {
-            response::add_error_header(r, b"Retry-After", RETRY_AFTER);
-        }
-        let group = String::from_utf8_lossy(&environ.destination().process_group).into_owned();
-        Refused::new(error.status(), format_args!("{error} (process group `{group}`)"))
-    };
-    let Some(table) = runtime.table else { return Err(refused(Undelivered::NoProcess, r)) };
-    let admission = match group.workers.wait(&group.relay.record.workers, &table.header().workers) {
-        Ok(admission) => admission,
-        Err(Taken::ByGroup) => return Err(refused(Undelivered::WorkersTaken, r)),
-        Err(Taken::ByAll) => return Err(refused(Undelivered::AllWorkersTaken, r)),
-    };
+    let way = Way::new(runtime, group, &environ.destination().process_group);
+    let admission = way.admission().map_err(|error| way.refused(&error, r))?;
     write_route(r, settings, environ, &mut scratch.route);
     let script_mtime = script_mtime(r, environ);
     let request_start = r.time();
@@ -94,25 +65,20 @@ fn run<'r>(
     let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
     client.shares_waits_of(group);
     let filtered = client.request().has_input_filter();
-    let travel = ahead::read(&mut client, group, runtime.table, length, &mut scratch.body).map_err(|error| {
+    let refused = |error: Undelivered, client: &mut HttpClient<'_, 'r>| {
         client.leave_body();
-        refused(error, client.request())
-    })?;
+        way.refused(&error, client.request())
+    };
+    let read = ahead::read(&mut client, group, way.table(), length, &mut scratch.body);
+    let travel = read.map_err(|error| refused(error, &mut client))?;
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
         let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
         let r = client.request();
-        let body = wire_body(travel, body);
-        put_request(out, facts, body, |vars| environ.write_request(r, announced, vars));
+        put_request(out, facts, purpose(travel, body), |vars| environ.write_request(r, announced, vars));
     };
     let start = Instant::now();
-    let slots = || table.slots(group.pages);
-    let mut delivery =
-        Delivery { slots, sockets: &runtime.sockets, group: &group.relay, scratch, client: &mut client, encode };
-    let outcome = delivery.run(facts).map_err(|error| {
-        client.leave_body();
-        refused(error, client.request())
-    })?;
+    let outcome = way.deliver(scratch, &mut client, facts, encode).map_err(|error| refused(error, &mut client))?;
     // What follows may be another request of the same group, which an internal redirect makes.
     drop(admission);
     let answer = conclude(&mut client, environ, length, outcome);
@@ -120,7 +86,7 @@ fn run<'r>(
         Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
         Ok(_) => response::status(client.request()),
     };
-    group.relay.record.answered(status, start.elapsed());
+    way.answered(status, start.elapsed());
     send_end(&mut client, &answer, outcome);
     answer
 }
@@ -153,7 +119,7 @@ pub fn in_process<'r>(
             (ahead::unread(length), ContentLength::AsSent)
         };
         let r = client.request();
-        put_request(request, &facts, wire_body(travel, body), |vars| environ.write_request(r, announced, vars));
+        put_request(request, &facts, purpose(travel, body), |vars| environ.write_request(r, announced, vars));
         let outcome = call::serve(engine, &mut client, request_rec, route, request);
         let answer = conclude(&mut client, environ, length, outcome);
         send_end(&mut client, &answer, outcome);
@@ -161,13 +127,13 @@ pub fn in_process<'r>(
     })
 }
 
-fn wire_body(travel: Travel, inline: &[u8]) -> Body<'_> {
-    match travel {
+fn purpose(travel: Travel, inline: &[u8]) -> Purpose<'_> {
+    Purpose::Response(match travel {
         Travel::Empty => Body::None,
         Travel::Inline => Body::Inline(inline),
         Travel::Spooled(length) => Body::Pull(Some(length)),
         Travel::Pulled(length) => Body::Pull(length),
-    }
+    })
 }
 
 /// The length of a body that an input filter may have changed: none, as of one that comes in chunks, unless it is all there.
@@ -204,9 +170,6 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
         |vars| environ.write_route(r, vars),
     );
 }
-
-/// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an overload.
-const RETRY_AFTER: &[u8] = b"5";
 
 /// What the outcome means for the client.
 fn conclude<'r>(
@@ -268,7 +231,7 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
 }
 
 /// What the process, or in embedded mode the engine, did wrong; the application's own failures are logged there.
-fn failure(outcome: Outcome, embedded: bool) -> Option<(u16, String)> {
+pub(super) fn failure(outcome: Outcome, embedded: bool) -> Option<(u16, String)> {
     let (status, reason) = match outcome {
         Outcome::Lost(_) if embedded => (
             500,
@@ -302,8 +265,4 @@ fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
 
 fn set_client_timeout(r: &mut Request<'_>, timeout: Duration) -> Option<i64> {
     response::set_client_timeout(r, i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX))
-}
-
-fn now_in_microseconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
 }

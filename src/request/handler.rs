@@ -2,29 +2,26 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::Arc;
 
+use wsgi_wire::question::Choice;
 use wsgi_wire::record::Level;
 
 use super::environ::{self, Destination, Environ};
 use super::exchange::{exchange, in_process};
+use super::place::{self, Place, RequestNames};
+use super::question;
 use super::refused::Refused;
 use super::status_page::status;
 use super::translate::alias_of;
 use super::variables;
-use crate::daemons::{self, Group, Runtime};
+use crate::daemons::{self, Runtime};
 use crate::directives::settings::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
-use crate::embedded::Plan;
-use crate::httpd::request::{Request, Target, process_variable};
+use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, log};
 use crate::policy::acceptance::{self, RequestFacts};
-use crate::policy::expansion::{self, Kind as GroupKind, Names};
-use crate::policy::owner::{self, Ownership};
-use crate::policy::visibility;
+use crate::policy::expansion::{self, Kind as GroupKind};
 
 /// Serves a request that is for one of our handlers.
 pub fn handler(r: &mut Request<'_>) -> Answer {
@@ -59,27 +56,23 @@ fn serve<'r>(
     let alias = if handler_script.is_none() { alias_of(r) } else { None };
     let length = acceptance::accept(&facts(r, settings, alias.is_some(), handler_script.is_some()))
         .map_err(|refusal| Refused::new(refusal.status(), refusal))?;
-    if let Some(script) = settings.dispatch_script.as_deref() {
-        return Err(Refused::new(
-            500,
-            format_args!(
-                "WSGIDispatchScript {} chooses where this runs, but dispatch scripts are not available in this version",
-                String::from_utf8_lossy(script)
-            ),
-        ));
-    }
     let runtime = daemons::current().ok_or_else(|| Refused::new(500, "no configuration is in force"))?;
     let script_name = environ::script_name(r);
     let mut destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
-    let place = choose_place(r, &runtime, settings, &destination.process_group)?;
-    if let Place::Group(Group { chroot: Some(root), .. }) = &place {
-        destination.chroot = Some(root.clone());
-        let script = destination.handler_script.unwrap_or(r.filename());
-        if destination.visible(script).is_none() {
-            let (script, root) = (String::from_utf8_lossy(script), String::from_utf8_lossy(root));
-            return Err(Refused::new(500, format_args!("script `{script}` is not below the group's chroot `{root}`")));
+    if let Some(asked) = settings.dispatch_script.as_ref() {
+        match question::dispatch(r, settings, asked, &destination) {
+            Ok(choice) => choose(r, &runtime, &mut destination, &choice, &script_name),
+            Err(status) => return Ok(Answer::Status(status)),
         }
     }
+    let allowed = settings.restrict_process.as_deref();
+    if allowed.is_some_and(|allowed| !allowed.iter().any(|name| *name == *destination.process_group)) {
+        let shown = String::from_utf8_lossy(&destination.process_group);
+        let text = format!("WSGIRestrictProcess does not allow process group `{shown}` here");
+        return Err(Refused::new(500, text));
+    }
+    let script = destination.handler_script.unwrap_or(r.filename());
+    let place = place::find(r, &runtime, &mut destination, script)?;
     let environ = Environ::new(r, destination, script_name);
     variables::fill_wanted(r, &environ, length, &runtime.wanted);
     let answer = match place {
@@ -90,14 +83,6 @@ fn serve<'r>(
         variables::fill_for_error_document(r, &environ, length, status);
     }
     answer.map_err(|refused| refused.at(environ.destination()))
-}
-
-/// Where a request is executed.
-enum Place<'p> {
-    /// In this Apache child.
-    Embedded(&'p Plan),
-    /// In a process of this group.
-    Group(&'p Group),
 }
 
 fn facts<'r>(r: &Request<'r>, settings: &RequestSettings, aliased: bool, is_handler: bool) -> RequestFacts<'r> {
@@ -117,41 +102,6 @@ fn facts<'r>(r: &Request<'r>, settings: &RequestSettings, aliased: bool, is_hand
         content_length: headers.get(c"Content-Length"),
         chunked_request: settings.chunked_request.unwrap_or(false),
         body_limit: r.body_limit(),
-    }
-}
-
-/// What names of groups may be made of, asked of a request.
-struct RequestNames<'n, 'r> {
-    r: &'n Request<'r>,
-    script_name: &'n [u8],
-    case_sensitive: bool,
-}
-
-impl Names for RequestNames<'_, '_> {
-    fn server(&self) -> &[u8] {
-        self.r.server().hostname().unwrap_or(b"")
-    }
-
-    fn host(&self) -> Option<&[u8]> {
-        self.r.hostname()
-    }
-
-    fn port(&self) -> u16 {
-        self.r.own_port()
-    }
-
-    fn script_name(&self) -> Cow<'_, [u8]> {
-        if self.case_sensitive {
-            Cow::Borrowed(self.script_name)
-        } else {
-            Cow::Owned(self.script_name.to_ascii_lowercase())
-        }
-    }
-
-    fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let name_for_c = self.r.pool().text(name);
-        let found = self.r.notes().get(name_for_c).or_else(|| self.r.environment().get(name_for_c));
-        found.map(<[u8]>::to_vec).or_else(|| process_variable(name))
     }
 }
 
@@ -196,35 +146,16 @@ fn destination<'r>(
     }
 }
 
-fn choose_place<'p>(
-    r: &Request<'_>,
-    runtime: &'p Runtime,
-    settings: &RequestSettings,
-    name: &[u8],
-) -> Result<Place<'p>, Refused> {
-    let shown = String::from_utf8_lossy(name);
-    if settings.restrict_process.as_deref().is_some_and(|allowed| !allowed.iter().any(|a| a == name)) {
-        return Err(Refused::new(500, format_args!("WSGIRestrictProcess does not allow process group `{shown}` here")));
+/// Puts what a dispatch script has chosen in the place of what the configuration says.
+fn choose(r: &Request<'_>, runtime: &Runtime, to: &mut Destination<'_>, choice: &Choice, script_name: &[u8]) {
+    let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
+    if let Some(name) = &choice.process_group {
+        to.process_group = Cow::Owned(expansion::group(GroupKind::ProcessGroup, name, &names).into_owned());
     }
-    if name.is_empty() {
-        let reason = "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script";
-        return runtime.embedded.as_ref().map(Place::Embedded).ok_or_else(|| Refused::new(500, reason));
+    if let Some(name) = &choice.application_group {
+        to.application_group = Cow::Owned(expansion::group(GroupKind::ApplicationGroup, name, &names).into_owned());
     }
-    let group = runtime.groups.get(name).ok_or_else(|| {
-        Refused::new(500, format_args!("process group `{shown}` is not defined; define it with WSGIDaemonProcess"))
-    })?;
-    let server = r.server();
-    if !visibility::usable(&group.origin, server.id(), server.hostname()) {
-        return Err(Refused::new(500, format_args!("process group `{shown}` belongs to another virtual host")));
+    if let Some(name) = &choice.callable {
+        to.callable = Cow::Owned(expansion::callable(name, &names).into_owned());
     }
-    if let Some(policy) = group.owner {
-        let script = Path::new(std::ffi::OsStr::from_bytes(r.filename()));
-        let ownership = |path: &Path| {
-            let found = path.metadata().map_err(|error| Refused::new(403, error))?;
-            Ok(Ownership { uid: found.uid(), gid: found.gid(), mode: found.mode() })
-        };
-        let folder = ownership(script.parent().unwrap_or(Path::new("/")))?;
-        owner::check(policy, ownership(script)?, folder).map_err(|refusal| Refused::new(403, refusal))?;
-    }
-    Ok(Place::Group(group))
 }

@@ -11,14 +11,17 @@ mod environ;
 mod exchange;
 mod guarded;
 mod handler;
+mod place;
+mod question;
 mod refused;
 pub mod response_head;
 mod spool;
 mod status_page;
 mod translate;
 mod variables;
+mod way;
 
-pub use self::access::access_checker;
+pub use self::access::{access_checker, check_groups, check_password, realm_hash};
 pub use self::handler::handler;
 pub use self::status_page::mod_status_part;
 pub use self::translate::translate_name;

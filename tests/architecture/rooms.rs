@@ -44,6 +44,7 @@ const HOUSES: &[House] = &[
             "json",
             "lines",
             "request",
+            "question",
             "response",
             "control",
             "settings",

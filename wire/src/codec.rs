@@ -29,6 +29,9 @@ pub enum Malformed {
     /// A Content-Length that is no number, or more than one.
     #[error("the Content-Length is not exactly one number")]
     ContentLength,
+    /// An answer to a question that no script may give: [`crate::question::Answer::check`].
+    #[error("an answer has an empty or too long text, too many of them, or one with a control character")]
+    Answer,
 }
 
 /// Takes values off the front of a byte slice.

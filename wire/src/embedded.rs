@@ -6,7 +6,7 @@
 use std::ffi::{CStr, c_int, c_void};
 
 /// Changes with the layout of the structures here.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Name of the capsule, as `PyCapsule_Import` wants it: module, dot, attribute.
 pub const CAPSULE: &CStr = c"mod_wsgi._engine.embedded";

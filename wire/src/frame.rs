@@ -39,6 +39,8 @@ byte_enum! {
         Fail = 23,
         /// Daemon → child, before a head, any number of times: header lines ([`crate::response::Headers`]) for a `103 Early Hints`.
         EarlyHints = 24,
+        /// Daemon → child: [`crate::question::Answer`] instead of a response; the request is over, the connection is free.
+        Answer = 25,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.
@@ -76,6 +78,7 @@ impl Kind {
             Self::EarlyHints => limits::HINTS_BYTES,
             Self::Data => limits::INLINE_CHUNK,
             Self::Log => limits::LOG_MESSAGE,
+            Self::Answer => limits::ANSWER,
             Self::Body => limits::PULL as usize,
             Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail | Self::BodyEnd | Self::BodyError => 64,
             _ => limits::FRAME,

@@ -7,6 +7,7 @@ use crate::codec::Wire;
 use crate::control::{Configure, Drain, Draining, Ready, Restart, Restarted, Retiring};
 use crate::json::{self, Context};
 use crate::names::Name;
+use crate::question::Answer;
 use crate::record::{LocalTime, LogRecord};
 use crate::recorder::{self, Recording};
 use crate::report::{GroupRecord, ProcessRecord};
@@ -56,7 +57,7 @@ fn payload(data: &[u8]) {
             assert!(variable.is_ok_and(|(name, _)| Name::of(name.text()).text() == name.text()));
         }
         let mut again = Vec::new();
-        request::put_request(&mut again, &found.facts, found.body, |writer| {
+        request::put_request(&mut again, &found.facts, found.purpose, |writer| {
             found.vars.clone().flatten().for_each(|(name, value)| writer.push(name, value));
         });
         assert_eq!(again, data);
@@ -93,6 +94,7 @@ pub fn messages(data: &[u8]) {
     canonical::<BodyError>(data);
     canonical::<File>(data);
     canonical::<Fail>(data);
+    canonical::<Answer>(data);
     canonical::<LogRecord>(data);
     canonical::<ProcessRecord>(data);
     canonical::<GroupRecord>(data);
@@ -210,7 +212,7 @@ mod tests {
     /// Whether bytes are a message of a kind.
     type IsOne = fn(&[u8]) -> bool;
 
-    const KINDS: [(&str, IsOne); 17] = [
+    const KINDS: [(&str, IsOne); 18] = [
         ("Configure", |data| Configure::from_bytes(data).is_ok()),
         ("Daemon", |data| Daemon::from_bytes(data).is_ok()),
         ("Preload", |data| Preload::from_bytes(data).is_ok()),
@@ -224,6 +226,7 @@ mod tests {
         ("BodyError", |data| BodyError::from_bytes(data).is_ok()),
         ("File", |data| File::from_bytes(data).is_ok()),
         ("Fail", |data| Fail::from_bytes(data).is_ok()),
+        ("Answer", |data| Answer::from_bytes(data).is_ok()),
         ("LogRecord", |data| LogRecord::from_bytes(data).is_ok()),
         ("ProcessRecord", |data| ProcessRecord::from_bytes(data).is_ok()),
         ("GroupRecord", |data| GroupRecord::from_bytes(data).is_ok()),

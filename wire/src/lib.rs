@@ -31,6 +31,7 @@ pub mod lines;
 pub mod names;
 pub mod pieces;
 pub mod python;
+pub mod question;
 pub mod record;
 pub mod recorder;
 pub mod report;
@@ -42,4 +43,4 @@ pub mod table;
 pub mod text;
 
 /// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -50,6 +50,15 @@ pub const HINTS: usize = 32;
 /// The most bytes that these take together: as much as an Apache child is willing to hold of headers that are hints only.
 pub const HINTS_BYTES: usize = 64 << 10;
 
+/// The longest text in a script's answer to a question: a user's name, the hash of a password, the name of a group.
+pub const ANSWERED_TEXT: usize = 1024;
+
+/// The most groups that a user may be in: directories of large organisations have hundreds for one.
+pub const USER_GROUPS: usize = 4096;
+
+/// The longest encoded answer: what an Apache child holds of it while it arrives.
+pub const ANSWER: usize = 256 << 10;
+
 /// The most files of one response that wait in an Apache child to be sent: each is a descriptor, of which it has a thousand for all its requests.
 pub const FILES_WAITING: usize = 16;
 

@@ -3,6 +3,7 @@
 use crate::codec::{Malformed, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
 use crate::names::{Name, SPELLED};
+use crate::question::Question;
 use crate::record::Level;
 
 message! {
@@ -181,6 +182,15 @@ pub struct Facts {
     pub rejects: u16,
 }
 
+/// What a request is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// The application answers it: its body, or how to get it.
+    Response(Body<'a>),
+    /// The script is asked about it.
+    Question(Question<'a>),
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
@@ -188,17 +198,18 @@ pub struct Request<'a> {
     pub facts: Facts,
     /// The part of the environ that varies; a name that the route has too replaces the route's value.
     pub vars: Vars<'a>,
-    /// The body, or how to get it.
-    pub body: Body<'a>,
+    /// What it is sent for.
+    pub purpose: Purpose<'a>,
 }
 
 const BODY_NONE: u8 = 0;
 const BODY_INLINE: u8 = 1;
 const BODY_PULL: u8 = 2;
 const BODY_PULL_LENGTH: u8 = 3;
+const QUESTION: u8 = 4;
 
 /// Appends the payload of a `Request` frame.
-pub fn put_request(out: &mut Vec<u8>, facts: &Facts, body: Body<'_>, vars: impl FnOnce(&mut VarsWriter<'_>)) {
+pub fn put_request(out: &mut Vec<u8>, facts: &Facts, purpose: Purpose<'_>, vars: impl FnOnce(&mut VarsWriter<'_>)) {
     facts.route.put(out);
     facts.request_start.put(out);
     facts.queue_start.put(out);
@@ -208,16 +219,20 @@ pub fn put_request(out: &mut Vec<u8>, facts: &Facts, body: Body<'_>, vars: impl 
     let mut writer = VarsWriter::new(out);
     vars(&mut writer);
     writer.finish();
-    match body {
-        Body::None => out.push(BODY_NONE),
-        Body::Inline(data) => {
+    match purpose {
+        Purpose::Response(Body::None) => out.push(BODY_NONE),
+        Purpose::Response(Body::Inline(data)) => {
             out.push(BODY_INLINE);
             out.extend_from_slice(data);
         }
-        Body::Pull(None) => out.push(BODY_PULL),
-        Body::Pull(Some(length)) => {
+        Purpose::Response(Body::Pull(None)) => out.push(BODY_PULL),
+        Purpose::Response(Body::Pull(Some(length))) => {
             out.push(BODY_PULL_LENGTH);
             length.put(out);
+        }
+        Purpose::Question(question) => {
+            out.push(QUESTION);
+            question.put(out);
         }
     }
 }
@@ -235,20 +250,21 @@ impl<'a> Request<'a> {
             rejects: u16::get(&mut from)?,
         };
         let (vars, mut from) = get_vars(from)?;
-        let body = match u8::get(&mut from)? {
-            BODY_INLINE => Body::Inline(from.rest()),
+        let purpose = match u8::get(&mut from)? {
+            BODY_INLINE => Purpose::Response(Body::Inline(from.rest())),
             kind => {
-                let body = match kind {
-                    BODY_NONE => Body::None,
-                    BODY_PULL => Body::Pull(None),
-                    BODY_PULL_LENGTH => Body::Pull(Some(u64::get(&mut from)?)),
+                let purpose = match kind {
+                    BODY_NONE => Purpose::Response(Body::None),
+                    BODY_PULL => Purpose::Response(Body::Pull(None)),
+                    BODY_PULL_LENGTH => Purpose::Response(Body::Pull(Some(u64::get(&mut from)?))),
+                    QUESTION => Purpose::Question(Question::get(&mut from)?),
                     n => return Err(Malformed::Unknown(n.into())),
                 };
                 from.end()?;
-                body
+                purpose
             }
         };
-        Ok(Self { facts, vars, body })
+        Ok(Self { facts, vars, purpose })
     }
 }
 
@@ -271,10 +287,10 @@ mod tests {
     use super::*;
     use crate::names;
 
-    fn sample(body: Body<'_>) -> Vec<u8> {
+    fn sample(purpose: Purpose<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         let facts = Facts { route: 3, request_start: 1, queue_start: 2, script_mtime: -5, connects: 1, rejects: 0 };
-        put_request(&mut out, &facts, body, |vars| {
+        put_request(&mut out, &facts, purpose, |vars| {
             vars.push(Name::Known(names::PATH_INFO), b"/x");
             vars.push(Name::of(b"HTTP_X_ODD"), b"\xff");
         });
@@ -283,11 +299,13 @@ mod tests {
 
     #[test]
     fn a_request_comes_back_as_it_was() {
-        for body in [Body::None, Body::Inline(b"data"), Body::Inline(b""), Body::Pull(None), Body::Pull(Some(1 << 40))]
-        {
-            let data = sample(body);
+        let bodies =
+            [Body::None, Body::Inline(b"data"), Body::Inline(b""), Body::Pull(None), Body::Pull(Some(1 << 40))];
+        let questions = [Question::password(b"spy", b"secret"), Question::dispatch()];
+        for purpose in bodies.map(Purpose::Response).into_iter().chain(questions.map(Purpose::Question)) {
+            let data = sample(purpose);
             let r = Request::decode(&data).unwrap();
-            assert_eq!((r.facts.route, r.facts.script_mtime, r.body), (3, -5, body));
+            assert_eq!((r.facts.route, r.facts.script_mtime, r.purpose), (3, -5, purpose));
             let vars: Vec<_> = r.vars.map(|v| v.map(|(n, v)| (n.text().to_vec(), v.to_vec())).unwrap()).collect();
             assert_eq!(vars, [(b"PATH_INFO".to_vec(), b"/x".to_vec()), (b"HTTP_X_ODD".to_vec(), b"\xff".to_vec())]);
         }
@@ -306,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_prefix_is_refused() {
-        let data = sample(Body::Pull(Some(9)));
+        let data = sample(Purpose::Response(Body::Pull(Some(9))));
         for n in 0..data.len() {
             assert!(Request::decode(&data[..n]).is_err(), "{n}");
         }
@@ -314,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_count_of_variables_that_are_not_there_is_refused() {
-        let mut data = sample(Body::None);
+        let mut data = sample(Purpose::Response(Body::None));
         let at = 2 + 8 + 8 + 8 + 2 + 2;
         data[at..at + 2].copy_from_slice(&u16::MAX.to_ne_bytes());
         assert!(Request::decode(&data).is_err());

@@ -9,7 +9,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::recorder::{self, Recording};
-use wsgi_wire::request::{self, Body, Facts, Hello, Request, Route};
+use wsgi_wire::request::{self, Body, Facts, Hello, Purpose, Request, Route};
 use wsgi_wire::response::{self, Fail, File, Head, Headers};
 use wsgi_wire::scoreboard::{Process, Scoreboard, Worker};
 use wsgi_wire::settings::{Daemon, Preload};
@@ -70,7 +70,7 @@ fn few_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn request_bytes(vars: &Pairs, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    request::put_request(&mut out, &Facts::default(), Body::Inline(body), |w| {
+    request::put_request(&mut out, &Facts::default(), Purpose::Response(Body::Inline(body)), |w| {
         vars.iter().for_each(|(name, value)| w.push(Name::of(name), value));
     });
     out
@@ -198,7 +198,7 @@ proptest! {
         let request = Request::decode(&data).unwrap();
         let read: Pairs = request.vars.map(|v| v.map(|(n, v)| (n.text().to_vec(), v.to_vec())).unwrap()).collect();
         prop_assert_eq!(read, vars);
-        prop_assert_eq!(request.body, Body::Inline(&body));
+        prop_assert_eq!(request.purpose, Purpose::Response(Body::Inline(&body)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::request::{Body as RequestBody, Hello, Request};
+use wsgi_wire::request::{Body as RequestBody, Hello, Purpose, Request};
 use wsgi_wire::response::{End, Reject};
 
 use crate::fuzz::socket::{LONGEST, socket};
@@ -42,7 +42,7 @@ pub fn connection(data: &[u8]) {
             connection.done_with(arrived);
             continue;
         };
-        let pulls = matches!(request.body, RequestBody::Pull(_));
+        let pulls = matches!(request.purpose, Purpose::Response(RequestBody::Pull(_)));
         assert!(request.vars.into_iter().all(|variable| variable.is_ok()));
         connection.done_with(arrived);
         if requests % 5 == 0 {

@@ -9,6 +9,7 @@ use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::{panics, user_space};
 use wsgi_wire::names::{self, Name};
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::Level;
 use wsgi_wire::request as wire;
 use wsgi_wire::response::{End, Reject};
@@ -39,6 +40,8 @@ use crate::telemetry::slow::{self, SlowRequests, slow_requests};
 pub(crate) enum Outcome {
     /// The response is out, all of it or as much as will be.
     Answered(End),
+    /// A question has its answer.
+    Told(Answer),
     /// Apache shows its page for this status.
     Failed(u16),
     /// The request was not executed, and may go to another process.
@@ -104,6 +107,7 @@ impl<'a, 'py> Call<'a, 'py> {
             path: route.script(),
             callable: route.callable(),
             reloading: route.rules.reloading,
+            in_place: false,
             mtime: self.facts.script_mtime,
             resource: &resource,
         };

@@ -160,6 +160,24 @@ pub(crate) fn build<'py>(
     Ok(environ)
 }
 
+/// The environ of a question, but for what belongs to this one alone; and whether the client's connection is encrypted.
+///
+/// # Errors
+/// What CPython raises.
+pub(crate) fn of_question<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    route: &Route,
+    vars: Vars<'_>,
+) -> PyResult<(Bound<'py, PyDict>, bool)> {
+    let environ = PyDict::new(py);
+    add_vars(py, interpreter, &environ, route.vars()?)?;
+    let from_vars = add_vars(py, interpreter, &environ, vars)?;
+    environ.set_item("apache.version", module::apache_version(&Process::get().settings))?;
+    environ.set_item("mod_wsgi.version", module::VERSION)?;
+    Ok((environ, from_vars.https == Some(true)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

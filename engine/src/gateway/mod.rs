@@ -1,4 +1,5 @@
-//! One request from its decoded frame to the end of its response, as PEP 3333 wants it.
+//! One request from its decoded frame to the end of its response, as PEP 3333 wants it, or a question about one to its
+//! answer.
 //!
 //! Knows WSGI: the environ, `start_response`, the streams, the iteration over a response. Must not know where a request
 //! comes from and where its response goes (a [`Transport`]), nor which thread runs it (a [`Runner`]).
@@ -8,6 +9,7 @@ pub(crate) mod environ;
 pub(crate) mod errors;
 pub(crate) mod file_wrapper;
 pub(crate) mod input;
+pub(crate) mod question;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod start_response;
@@ -18,10 +20,11 @@ use pyo3::Python;
 use wsgi_unix::panics;
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::recorder::Task;
-use wsgi_wire::request as wire;
+use wsgi_wire::request::{self as wire, Purpose};
 use wsgi_wire::response::Reject;
 
 use crate::gateway::call::{Call, Outcome};
+use crate::gateway::question::Asked;
 use crate::gateway::runner::Runner;
 use crate::interpreter::Interpreter;
 use crate::moments::Moments;
@@ -46,10 +49,10 @@ pub(crate) fn execute(
     let (since, interpreter_id) = (moments.daemon_start, interpreter.id());
     let (id, method, what) = (&line.id, line.method, &line.path);
     runner.begins(&Task { since, interpreter: interpreter_id, id, method, what });
-    let body = match request.body {
-        wire::Body::None => Body::whole(Vec::new()),
-        wire::Body::Inline(data) => Body::whole(data.to_vec()),
-        wire::Body::Pull(length) => Body::to_come(length),
+    let body = match request.purpose {
+        Purpose::Response(wire::Body::None) | Purpose::Question(_) => Body::whole(Vec::new()),
+        Purpose::Response(wire::Body::Inline(data)) => Body::whole(data.to_vec()),
+        Purpose::Response(wire::Body::Pull(length)) => Body::to_come(length),
     };
     let response = Response::new(line.method == b"HEAD");
     let current = Request::new(interpreter, route, line.path, line.id, transport, response, body);
@@ -57,13 +60,18 @@ pub(crate) fn execute(
     let outcome = {
         let _serving = Serving::begin(py, &current);
         panics::point("request: begins");
-        Call::new(py, runner, &current, moments, request.facts).execute(route, request.vars)
+        match request.purpose {
+            Purpose::Response(_) => {
+                Call::new(py, runner, &current, moments, request.facts).execute(route, request.vars)
+            }
+            Purpose::Question(question) => Asked::new(py, runner, &current, question).answer(route, request.vars),
+        }
     };
-    let rejected = match outcome {
-        Outcome::Rejected(why) => Some(why),
-        Outcome::Answered(_) | Outcome::Failed(_) => None,
+    let rejected = match &outcome {
+        Outcome::Rejected(why) => Some(*why),
+        Outcome::Answered(_) | Outcome::Told(_) | Outcome::Failed(_) => None,
     };
-    Some((rejected, conclude(py, &current, outcome)?))
+    Some((rejected, conclude(py, &current, &outcome)?))
 }
 
 /// A panic ends the request at once, wherever it happens: whoever it came from, in embedded mode, will be gone, and what the application keeps of the
@@ -130,14 +138,15 @@ impl<'v> RequestLine<'v> {
 
 /// Queues the end of the answer and sends everything, unless that is for whoever gets the transport back
 /// ([`Transport::leave`]).
-fn conclude(py: Python<'_>, request: &Request, outcome: Outcome) -> Option<Box<dyn Transport>> {
+fn conclude(py: Python<'_>, request: &Request, outcome: &Outcome) -> Option<Box<dyn Transport>> {
     panics::point("request: conclusion");
     let step = |live: &mut request::Live| {
         panics::point("request: locked");
         live.end_log();
         match outcome {
-            Outcome::Answered(end) => live.transport.end(end),
-            Outcome::Failed(status) => live.transport.fail(status),
+            Outcome::Answered(end) => live.transport.end(*end),
+            Outcome::Told(answer) => live.transport.answer(answer),
+            Outcome::Failed(status) => live.transport.fail(*status),
             Outcome::Rejected(_) => {}
         }
         live.transport.leave()

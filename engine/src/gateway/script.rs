@@ -44,6 +44,8 @@ pub(crate) struct WantedScript<'a> {
     pub(crate) callable: &'a [u8],
     /// Whether a change of the file counts.
     pub(crate) reloading: bool,
+    /// Whether a changed one is loaded again by this process, whatever that is: nobody waits for another one.
+    pub(crate) in_place: bool,
     /// The file's modification time in microseconds if Apache knows it, else 0.
     pub(crate) mtime: i64,
     /// Finds the file that the request is for: another one if the script is a handler.
@@ -65,13 +67,14 @@ pub(crate) fn application<'py>(
         // What follows may run Python code, which must not find the script locked.
         drop(module);
         let process = Process::get();
+        let in_place = wanted.in_place || process.is_embedded();
         let newer = newer(py, interpreter, script, &loaded, wanted);
-        if newer.is_some_and(|version| !process.is_embedded() && !process.may_serve(&script.asked, version)) {
+        if newer.is_some_and(|version| !in_place && !process.may_serve(&script.asked, version)) {
             return Err(Unavailable::Changed);
         }
         module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         // Another thread may have loaded it anew in between.
-        if newer.is_some() && process.is_embedded() && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
+        if newer.is_some() && in_place && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
             *module = None;
         }
     }

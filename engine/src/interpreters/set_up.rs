@@ -14,6 +14,7 @@ use crate::ffi::object;
 use crate::gateway::errors::{self, Log};
 use crate::gateway::file_wrapper::FileWrapper;
 use crate::gateway::input::Input;
+use crate::gateway::question::Tls;
 use crate::gateway::start_response::Adapter;
 use crate::interpreter::Interpreter;
 use crate::interpreter::options::Options;
@@ -56,6 +57,7 @@ pub(crate) fn set_up(
     classes.add::<Input>(py)?;
     classes.add::<FileWrapper>(py)?;
     classes.add::<Log>(py)?;
+    classes.add::<Tls>(py)?;
     classes.add::<Functions>(py)?;
     classes.add::<Restricted>(py)?;
     let interpreter = Interpreter::new(py, group, options.gil == Gil::Own, classes, prelude(py)?)?;

@@ -5,6 +5,7 @@
 use std::any::Any;
 use std::os::fd::OwnedFd;
 
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, File};
@@ -62,6 +63,9 @@ pub(crate) trait Transport: Send {
     fn end(&mut self, end: End);
     /// Instead of a head: Apache shows its own page.
     fn fail(&mut self, status: u16);
+
+    /// The answer to a question, in place of a response.
+    fn answer(&mut self, answer: &Answer);
 
     /// Sends what is queued: all of it if `wait` allows to block, else as much as goes at once. Whether everything is
     /// out.

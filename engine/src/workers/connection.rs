@@ -15,6 +15,7 @@ use wsgi_unix::fork::Unshared;
 use wsgi_wire::codec::{Malformed, Reader, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::Hello;
 use wsgi_wire::response::{End, Fail, File, Reject, put_head, put_headers};
@@ -217,6 +218,10 @@ impl Transport for Connection {
 
     fn fail(&mut self, status: u16) {
         self.outgoing.answer(Kind::Fail, |out| Fail { status }.put(out));
+    }
+
+    fn answer(&mut self, answer: &Answer) {
+        self.outgoing.answer(Kind::Answer, |out| answer.put(out));
     }
 
     fn flush(&mut self, wait: bool) -> Result<bool, Gone> {

@@ -17,7 +17,7 @@ use wsgi_wire::names::Name;
 use wsgi_wire::record::{Format, Level, LogRecord};
 use wsgi_wire::recorder;
 use wsgi_wire::report::ProcessRecord;
-use wsgi_wire::request::{Body, Facts, Hello, Rules, put_request, put_route};
+use wsgi_wire::request::{Body, Facts, Hello, Purpose, Rules, put_request, put_route};
 use wsgi_wire::response::{End, Fail, File, Head};
 use wsgi_wire::settings::{Daemon, Server};
 use wsgi_wire::table::PAGES;
@@ -203,7 +203,7 @@ impl Process {
         let request = |path: &str, body: Body<'_>, pieces: &[&[u8]]| {
             let mut connection = self.connect();
             connection.put(Kind::Request, |out| {
-                put_request(out, &facts, body, |writer| {
+                put_request(out, &facts, Purpose::Response(body), |writer| {
                     writer.push(Name::of(b"REQUEST_METHOD"), b"POST");
                     writer.push(Name::of(b"PATH_INFO"), path.as_bytes());
                     writer.push(Name::of(b"HTTP_X_ODD"), b"\xff");
@@ -386,7 +386,7 @@ impl Connection {
     pub fn send(&mut self, route: u16, vars: &[(&str, &str)], body: Body<'_>) {
         let facts = Facts { route, request_start: 1_000_000, queue_start: 2_000_000, connects: 1, ..Facts::default() };
         self.put(Kind::Request, |out| {
-            put_request(out, &facts, body, |writer| {
+            put_request(out, &facts, Purpose::Response(body), |writer| {
                 writer.push(Name::of(b"REQUEST_METHOD"), b"GET");
                 for (name, value) in vars {
                     writer.push(Name::of(name.as_bytes()), value.as_bytes());

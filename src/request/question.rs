@@ -1,0 +1,301 @@
+//! A question to a script about a request: which script, where it runs, and what it means that there is no answer. It takes the way that requests
+//! take; what comes back is one short message.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+use std::ptr;
+use std::time::Instant;
+
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::Kind;
+use wsgi_wire::question::{Answer, Choice, Question, Topic};
+use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::request::{BodyError, Facts, Purpose, Rules, VarsWriter, put_request, put_route};
+use wsgi_wire::response::{File, Head, Headers};
+
+use super::environ::{self, ContentLength, Destination, Environ};
+use super::exchange::failure;
+use super::place::{self, Place, RequestNames};
+use super::refused::Refused;
+use super::way::{Way, now_in_microseconds, with_scratch};
+use crate::daemons::{self, Group, Runtime};
+use crate::directives::settings::{AskedScript, RequestSettings};
+use crate::embedded::{self, Plan, call};
+use crate::httpd::log;
+use crate::httpd::request::Request;
+use crate::policy::expansion::{self, Kind as GroupKind};
+use crate::policy::single_application::ACCESS_GROUP;
+use crate::relay::client::{Client, Halt, Then};
+use crate::relay::conversation::Outcome;
+use crate::relay::delivery::Scratch;
+use crate::relay::violation::Violation;
+
+/// Asks a script that decides whether the request may go on.
+///
+/// # Errors
+/// The status of a request that nobody has decided about; the log says why.
+pub fn ask<'r>(
+    r: &mut Request<'r>,
+    settings: &'r RequestSettings,
+    asked: &'r AskedScript,
+    question: Question<'_>,
+) -> Result<Answer, u16> {
+    Asking { settings, asked, question }.ask(r, None)
+}
+
+/// Asks a script where the application of a request runs. `usual`: where it runs otherwise.
+///
+/// # Errors
+/// As [`ask`].
+pub fn dispatch<'r>(
+    r: &mut Request<'r>,
+    settings: &'r RequestSettings,
+    asked: &'r AskedScript,
+    usual: &Destination<'r>,
+) -> Result<Choice, u16> {
+    match (Asking { settings, asked, question: Question::dispatch() }).ask(r, Some(usual))? {
+        Answer::Choice(choice) => Ok(choice),
+        // No other is taken.
+        _ => Err(500),
+    }
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    /// The script has failed: the log has its record.
+    Failed(u16),
+    /// It has not been asked, or not been heard.
+    Refused(Refused),
+}
+
+impl From<Refused> for Unanswered {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// A question that is to be asked.
+struct Asking<'a, 'r> {
+    settings: &'r RequestSettings,
+    asked: &'r AskedScript,
+    question: Question<'a>,
+}
+
+impl<'r> Asking<'_, 'r> {
+    fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, u16> {
+        let Some(runtime) = daemons::current() else {
+            log::request(r, Level::Error, format_args!("no configuration is in force"));
+            return Err(500);
+        };
+        let script_name = environ::script_name(r);
+        let mut destination = self.destination(r, &runtime, &script_name, application);
+        let outcome = match place::find(r, &runtime, &mut destination, &self.asked.script) {
+            Ok(place) => {
+                let environ = match application {
+                    Some(_) => Environ::new(r, destination, script_name),
+                    None => Environ::of_gatekeeper(r, destination, script_name),
+                };
+                let outcome = match place {
+                    Place::Embedded(plan) => self.ask_here(r, plan, &environ),
+                    Place::Group(group) => self.ask_group(r, &runtime, group, &environ),
+                };
+                outcome.map_err(|unanswered| (unanswered, environ.into_destination()))
+            }
+            Err(refused) => Err((refused.into(), destination)),
+        };
+        outcome.map_err(|(unanswered, destination)| match unanswered {
+            Unanswered::Failed(status) => status,
+            Unanswered::Refused(Refused { status, reason, .. }) => {
+                let text = format!("{} cannot be asked: {reason}", self.asked.directive(self.question.topic));
+                log::record(r, &log::ours(Level::Error, &text), Some(self.place(&destination)));
+                status
+            }
+        })
+    }
+
+    /// Where the script runs: in this child if Python may be here, else in the group that is named, or the one that is made for such scripts.
+    fn destination(
+        &self,
+        r: &Request<'r>,
+        runtime: &Runtime,
+        script_name: &[u8],
+        application: Option<&Destination<'r>>,
+    ) -> Destination<'r> {
+        let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
+        let process_group = match self.asked.process_group.as_deref() {
+            Some(name) => expansion::group(GroupKind::ProcessGroup, name, &names),
+            None if runtime.embedded.is_some() => Cow::Borrowed(&b""[..]),
+            None => Cow::Borrowed(ACCESS_GROUP),
+        };
+        let application_group = self.asked.application_group.as_deref().unwrap_or_default();
+        Destination {
+            process_group,
+            application_group: expansion::group(GroupKind::AskedApplicationGroup, application_group, &names),
+            callable: Cow::Borrowed(b""),
+            handler_script: application.and_then(|application| application.handler_script),
+            pass_authorization: application.is_some_and(|application| application.pass_authorization),
+            chroot: None,
+            fixed_mount: application.is_some_and(|application| application.fixed_mount),
+        }
+    }
+
+    /// For records.
+    fn place<'p>(&'p self, destination: &'p Destination<'_>) -> log::Place<'p> {
+        let Destination { process_group, application_group, .. } = destination;
+        log::Place { script: &self.asked.script, process_group, application_group }
+    }
+
+    fn write_route(&self, r: &Request<'r>, environ: &Environ<'r>, out: &mut Vec<u8>) {
+        let destination = environ.destination();
+        let rules = Rules {
+            reloading: self.settings.script_reloading.unwrap_or(true),
+            ignore_activity: self.settings.ignore_activity.unwrap_or(false),
+            log_level: r.log_level(),
+        };
+        let script = destination.inside(&self.asked.script);
+        put_route(out, script, &destination.application_group, b"", rules, |vars| environ.write_route(r, vars));
+    }
+
+    fn put(&self, out: &mut Vec<u8>, facts: &Facts, write: impl FnOnce(&mut VarsWriter<'_>)) {
+        put_request(out, facts, Purpose::Question(self.question), write);
+    }
+
+    /// Has a process of a group answer.
+    fn ask_group(
+        &self,
+        r: &mut Request<'r>,
+        runtime: &Runtime,
+        group: &Group,
+        environ: &Environ<'r>,
+    ) -> Result<Answer, Unanswered> {
+        let way = Way::new(runtime, group, &environ.destination().process_group);
+        let admission = way.admission().map_err(|error| way.refused(&error, r))?;
+        let facts = Facts { request_start: r.time(), queue_start: now_in_microseconds(), ..Facts::default() };
+        let start = Instant::now();
+        let (outcome, answer) = with_scratch(|scratch| {
+            self.write_route(r, environ, &mut scratch.route);
+            let mut asker = Asker::new(r, self.question.topic, self.place(environ.destination()));
+            let encode = |out: &mut Vec<u8>, facts: &Facts, _: &[u8], asker: &mut Asker<'_, 'r>| {
+                self.put(out, facts, |vars| environ.write_request(asker.r, ContentLength::AsSent, vars));
+            };
+            let outcome = way.deliver(scratch, &mut asker, facts, encode);
+            (outcome, asker.answer)
+        });
+        drop(admission);
+        let outcome = outcome.map_err(|error| way.refused(&error, r));
+        let answer = outcome.map_err(Unanswered::from).and_then(|outcome| conclude(outcome, answer, false));
+        let status = match &answer {
+            Ok(_) => 200,
+            Err(Unanswered::Failed(status) | Unanswered::Refused(Refused { status, .. })) => *status,
+        };
+        way.answered(status, start.elapsed());
+        answer
+    }
+
+    /// Has the engine in this child answer.
+    fn ask_here(&self, r: &mut Request<'r>, plan: &Plan, environ: &Environ<'r>) -> Result<Answer, Unanswered> {
+        let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
+        let facts = Facts { request_start: r.time(), ..Facts::default() };
+        let is_passed = self.settings.pass_apache_request.unwrap_or(false);
+        let request_rec = if is_passed { r.address() } else { ptr::null_mut() };
+        let (outcome, answer) = with_scratch(|Scratch { route, message, .. }| {
+            // There is no connection on which routes could have numbers.
+            0u16.put(route);
+            self.write_route(r, environ, route);
+            self.put(message, &facts, |vars| environ.write_request(r, ContentLength::AsSent, vars));
+            let mut asker = Asker::new(r, self.question.topic, self.place(environ.destination()));
+            let outcome = call::serve(engine, &mut asker, request_rec, route, message);
+            (outcome, asker.answer)
+        });
+        conclude(outcome, answer, true)
+    }
+}
+
+impl AskedScript {
+    /// How the log calls it.
+    fn directive(&self, topic: Topic) -> String {
+        let name = match topic {
+            Topic::Access => "WSGIAccessScript",
+            Topic::Password | Topic::RealmHash => "WSGIAuthUserScript",
+            Topic::Groups => "WSGIAuthGroupScript",
+            Topic::Dispatch => "WSGIDispatchScript",
+        };
+        format!("{name} {}", String::from_utf8_lossy(&self.script))
+    }
+}
+
+/// What it means for the request how its question has ended. Nobody is let in for want of an answer.
+fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<Answer, Unanswered> {
+    match (outcome, answer) {
+        (Outcome::Complete, Some(answer)) => Ok(answer),
+        // It has run out of time, or its process is stuck.
+        (Outcome::Failed(502..=504), _) => Err(Unanswered::Failed(503)),
+        (Outcome::Failed(_), _) => Err(Unanswered::Failed(500)),
+        _ => {
+            let no_answer = || (500, Violation::OutOfPlace(Kind::End).to_string());
+            let (status, reason) = failure(outcome, embedded).unwrap_or_else(no_answer);
+            // A gateway's status would say something about the application, which has not been reached.
+            let status = match outcome {
+                Outcome::Lost(_) | Outcome::TimedOut(_) if status != 500 => 503,
+                _ => 500,
+            };
+            Err(Refused::new(status, reason).into())
+        }
+    }
+}
+
+/// Who asks, as the relay and the engine see it: a client that takes an answer and no response.
+struct Asker<'c, 'r> {
+    r: &'c mut Request<'r>,
+    topic: Topic,
+    place: log::Place<'c>,
+    answer: Option<Answer>,
+}
+
+impl<'c, 'r> Asker<'c, 'r> {
+    fn new(r: &'c mut Request<'r>, topic: Topic, place: log::Place<'c>) -> Self {
+        Self { r, topic, place, answer: None }
+    }
+}
+
+impl Client for Asker<'_, '_> {
+    fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        // The body is for the application.
+        Ok(false)
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.r.ssl_variable(name).map(<[u8]>::to_vec)
+    }
+
+    fn log(&mut self, record: &LogRecord) {
+        log::record(self.r, record, Some(self.place));
+    }
+
+    fn tell(&mut self, level: Level, text: &str) {
+        self.log(&log::ours(level, text));
+    }
+
+    fn early_hints(&mut self, _headers: Headers<'_>) {}
+
+    fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
+        self.tell(Level::Error, "a response comes in place of the answer to a question");
+        Err(500)
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<(), Violation> {
+        if !answer.is_about(self.topic) {
+            return Err(Violation::OtherQuestion);
+        }
+        self.answer = Some(answer);
+        Ok(())
+    }
+
+    fn data(&mut self, _pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
+        Err(Violation::OutOfPlace(Kind::Data).into())
+    }
+
+    fn file(&mut self, _file: std::os::fd::OwnedFd, _piece: &File) -> Result<(), Halt> {
+        Err(Violation::OutOfPlace(Kind::File).into())
+    }
+}

@@ -1,0 +1,107 @@
+//! The way of a request, or of a question about one, to a process of its group.
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wsgi_wire::request::Facts;
+
+use super::refused::Refused;
+use crate::daemons::{Group, Runtime};
+use crate::httpd::request::Request;
+use crate::httpd::response;
+use crate::httpd::shared::SharedTable;
+use crate::relay::admission::{Admission, Taken};
+use crate::relay::client::Client;
+use crate::relay::conversation::Outcome;
+use crate::relay::delivery::{Delivery, Scratch, Undelivered};
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Lends this thread's memory, which is empty, for one request.
+pub fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
+    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same thread.
+    let mut scratch = SCRATCH.with(RefCell::take);
+    let result = body(&mut scratch);
+    scratch.clear();
+    SCRATCH.with(|kept| kept.replace(scratch));
+    result
+}
+
+/// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an overload.
+const RETRY_AFTER: &[u8] = b"5";
+
+/// The way to the processes of a group.
+#[derive(Clone, Copy)]
+pub struct Way<'w> {
+    runtime: &'w Runtime,
+    group: &'w Group,
+    table: Option<SharedTable>,
+    name: &'w [u8],
+}
+
+impl<'w> Way<'w> {
+    /// To the group of this name.
+    pub fn new(runtime: &'w Runtime, group: &'w Group, name: &'w [u8]) -> Self {
+        Self { runtime, group, table: runtime.table, name }
+    }
+
+    /// The process table.
+    pub fn table(&self) -> Option<SharedTable> {
+        self.table
+    }
+
+    /// What it means for a request that no process has taken it. The group's record counts that.
+    pub fn refused(&self, error: &Undelivered, r: &mut Request<'_>) -> Refused {
+        if let Some(why) = error.refusal() {
+            self.group.relay.record.refused(why);
+        }
+        if error.is_temporary() {
+            response::add_error_header(r, b"Retry-After", RETRY_AFTER);
+        }
+        Refused::new(error.status(), format_args!("{error} (process group `{}`)", String::from_utf8_lossy(self.name)))
+    }
+
+    /// Counts the request as one of the group's workers while the result lives.
+    ///
+    /// # Errors
+    /// [`Undelivered`]: there are too many of them.
+    pub fn admission(&self) -> Result<[Admission<'_>; 2], Undelivered> {
+        let table = self.table.as_ref().ok_or(Undelivered::NoProcess)?;
+        self.group.workers.wait(&self.group.relay.record.workers, &table.header().workers).map_err(
+            |taken| match taken {
+                Taken::ByGroup => Undelivered::WorkersTaken,
+                Taken::ByAll => Undelivered::AllWorkersTaken,
+            },
+        )
+    }
+
+    /// Has a process do what `encode` appends; the route is in `scratch`.
+    ///
+    /// # Errors
+    /// [`Undelivered`]: no process has taken it.
+    pub fn deliver<C: Client>(
+        &self,
+        scratch: &mut Scratch,
+        client: &mut C,
+        facts: Facts,
+        encode: impl Fn(&mut Vec<u8>, &Facts, &[u8], &mut C),
+    ) -> Result<Outcome, Undelivered> {
+        let table = self.table.ok_or(Undelivered::NoProcess)?;
+        let slots = || table.slots(self.group.pages);
+        let sockets = &self.runtime.sockets;
+        Delivery { slots, sockets, group: &self.group.relay, scratch, client, encode }.run(facts)
+    }
+
+    /// The client has its answer: the group's record counts it.
+    pub fn answered(&self, status: u16, after: Duration) {
+        self.group.relay.record.answered(status, after);
+    }
+}
+
+/// The time as [`Facts`] have it.
+pub fn now_in_microseconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
+}
