@@ -70,6 +70,8 @@ pub struct Wsgi {
     pub hosting: Option<Hosting>,
     /// `--service-script`
     pub services: Vec<Service>,
+    /// Options of the processes that are asked who may come in; `None` where nobody is, or Apache's own processes are.
+    pub access: Option<Vec<(&'static str, String)>>,
     /// Directives with one argument that differ from their default, with the option they come from.
     pub settings: Vec<(&'static str, &'static str, String)>,
     /// `--trust-proxy`
@@ -113,6 +115,10 @@ impl Wsgi {
         self.telemetry.write(out);
         if let Some(hosting) = &self.hosting {
             hosting.write(out);
+        }
+        if let Some(settings) = &self.access {
+            out.comment("The process of the scripts that decide who may come in");
+            daemon("wsgi-access", settings, out);
         }
         for service in &self.services {
             out.comment("--service-script");

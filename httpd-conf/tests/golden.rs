@@ -88,6 +88,7 @@ fn plain() -> Server {
                 resource: None,
             }),
             services: vec![],
+            access: None,
             settings: vec![],
             trusted_proxies: vec![],
             trusted_headers: vec![],
@@ -167,6 +168,7 @@ fn full() -> Server {
     if let Some(hosting) = &mut server.wsgi.hosting {
         hosting.resource = Some("/run/site/resource.wsgi".into());
     }
+    server.wsgi.access = Some(vec![("home", "/my site".into())]);
     server.wsgi.services = vec![Service {
         name: "tasks".into(),
         script: "/tasks.py".into(),

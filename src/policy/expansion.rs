@@ -21,11 +21,11 @@ pub trait Names {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `WSGIProcessGroup`, `process-group=`
-    ProcessGroup,
+    Process,
     /// `WSGIApplicationGroup`, `application-group=`
-    ApplicationGroup,
+    Application,
     /// `application-group=` of a script that is asked about requests, before there is a resource: `%{ENV:x}` is not for it either.
-    AskedApplicationGroup,
+    Asked,
 }
 
 /// The name of a group for one request. What is no expansion stays as it is written.
@@ -33,7 +33,7 @@ pub fn group<'v>(kind: Kind, value: &'v [u8], names: &dyn Names) -> Cow<'v, [u8]
     if !value.starts_with(b"%") {
         return Cow::Borrowed(value);
     }
-    if let Some(variable) = environment_name(value).filter(|_| kind != Kind::AskedApplicationGroup) {
+    if let Some(variable) = environment_name(value).filter(|_| kind != Kind::Asked) {
         let Some(found) = names.variable(variable) else { return Cow::Borrowed(value) };
         // What a variable holds is expanded once more, but never another variable.
         return Cow::Owned(token(kind, &found, names).map_or_else(|| found.clone(), Cow::into_owned));
@@ -46,7 +46,7 @@ fn token(kind: Kind, value: &[u8], names: &dyn Names) -> Option<Cow<'static, [u8
         b"%{GLOBAL}" => Vec::new(),
         b"%{SERVER}" => with_port(names.server(), names.port()),
         b"%{HOST}" => with_port(names.host().filter(|h| !h.is_empty()).unwrap_or(names.server()), names.port()),
-        b"%{RESOURCE}" if kind == Kind::ApplicationGroup => {
+        b"%{RESOURCE}" if kind == Kind::Application => {
             let mut name = with_port(names.server(), names.port());
             name.push(b'|');
             name.extend_from_slice(&names.script_name());
@@ -130,19 +130,19 @@ mod tests {
             ("%{OTHER}", "%{OTHER}", "%{OTHER}"),
         ];
         for (value, process, application) in rows {
-            assert_eq!(&*group(Kind::ProcessGroup, value.as_bytes(), &names), process.as_bytes(), "{value}");
-            assert_eq!(&*group(Kind::ApplicationGroup, value.as_bytes(), &names), application.as_bytes(), "{value}");
+            assert_eq!(&*group(Kind::Process, value.as_bytes(), &names), process.as_bytes(), "{value}");
+            assert_eq!(&*group(Kind::Application, value.as_bytes(), &names), application.as_bytes(), "{value}");
             let is_for_all = ["%{GLOBAL}", "%{SERVER}", "%{HOST}"].contains(&value);
             let asked = if is_for_all { application } else { value };
-            assert_eq!(&*group(Kind::AskedApplicationGroup, value.as_bytes(), &names), asked.as_bytes(), "{value}");
+            assert_eq!(&*group(Kind::Asked, value.as_bytes(), &names), asked.as_bytes(), "{value}");
         }
     }
 
     #[test]
     fn usual_ports_and_missing_hosts_are_left_out() {
         let names = Sample { port: 443, host: Some(b"") };
-        assert_eq!(&*group(Kind::ApplicationGroup, b"%{HOST}", &names), b"example.com");
-        assert_eq!(&*group(Kind::ApplicationGroup, b"%{RESOURCE}", &names), b"example.com|/app");
+        assert_eq!(&*group(Kind::Application, b"%{HOST}", &names), b"example.com");
+        assert_eq!(&*group(Kind::Application, b"%{RESOURCE}", &names), b"example.com|/app");
     }
 
     #[test]

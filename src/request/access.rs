@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use wsgi_wire::question::{Answer as Said, Question};
 use wsgi_wire::record::Level;
 
-use super::question::ask;
+use super::question::{NoAnswer, ask};
 use crate::daemons;
 use crate::directives::settings::RequestSettings;
 use crate::httpd::auth::{self, Authn, Authz};
@@ -31,9 +31,8 @@ pub fn access_checker(r: &mut Request<'_>) -> Answer {
             log::request(r, level, format_args!("client denied by WSGIAccessScript {script}: {uri}"));
             Answer::Status(403)
         }
-        // The script itself has failed.
-        Err(500) => Answer::Status(403),
-        Err(status) => Answer::Status(status),
+        Err(NoAnswer::Script) => Answer::Status(403),
+        Err(NoAnswer::Unheard(status)) => Answer::Status(status),
     }
 }
 

@@ -62,7 +62,7 @@ fn serve<'r>(
     if let Some(asked) = settings.dispatch_script.as_ref() {
         match question::dispatch(r, settings, asked, &destination) {
             Ok(choice) => choose(r, &runtime, &mut destination, &choice, &script_name),
-            Err(status) => return Ok(Answer::Status(status)),
+            Err(why) => return Ok(Answer::Status(why.status())),
         }
     }
     let allowed = settings.restrict_process.as_deref();
@@ -128,9 +128,9 @@ fn destination<'r>(
         (None, None) => expansion::callable(settings.callable.as_deref().unwrap_or(b"application"), &names),
     };
     Destination {
-        process_group: expansion::group(GroupKind::ProcessGroup, process_group.unwrap_or(b""), &names),
+        process_group: expansion::group(GroupKind::Process, process_group.unwrap_or(b""), &names),
         application_group: expansion::group(
-            GroupKind::ApplicationGroup,
+            GroupKind::Application,
             application_group.unwrap_or(b"%{RESOURCE}"),
             &names,
         ),
@@ -150,10 +150,10 @@ fn destination<'r>(
 fn choose(r: &Request<'_>, runtime: &Runtime, to: &mut Destination<'_>, choice: &Choice, script_name: &[u8]) {
     let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
     if let Some(name) = &choice.process_group {
-        to.process_group = Cow::Owned(expansion::group(GroupKind::ProcessGroup, name, &names).into_owned());
+        to.process_group = Cow::Owned(expansion::group(GroupKind::Process, name, &names).into_owned());
     }
     if let Some(name) = &choice.application_group {
-        to.application_group = Cow::Owned(expansion::group(GroupKind::ApplicationGroup, name, &names).into_owned());
+        to.application_group = Cow::Owned(expansion::group(GroupKind::Application, name, &names).into_owned());
     }
     if let Some(name) = &choice.callable {
         to.callable = Cow::Owned(expansion::callable(name, &names).into_owned());

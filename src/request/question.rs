@@ -30,16 +30,35 @@ use crate::relay::conversation::Outcome;
 use crate::relay::delivery::Scratch;
 use crate::relay::violation::Violation;
 
+/// Why nobody has decided about a request; the log has the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The script has failed.
+    Script,
+    /// It has not been asked, or not been heard. The client gets this status.
+    Unheard(u16),
+}
+
+impl NoAnswer {
+    /// What the client gets where the script's own failure is one of the server.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Script => 500,
+            Self::Unheard(status) => status,
+        }
+    }
+}
+
 /// Asks a script that decides whether the request may go on.
 ///
 /// # Errors
-/// The status of a request that nobody has decided about; the log says why.
+/// [`NoAnswer`]
 pub fn ask<'r>(
     r: &mut Request<'r>,
     settings: &'r RequestSettings,
     asked: &'r AskedScript,
     question: Question<'_>,
-) -> Result<Answer, u16> {
+) -> Result<Answer, NoAnswer> {
     Asking { settings, asked, question }.ask(r, None)
 }
 
@@ -52,18 +71,18 @@ pub fn dispatch<'r>(
     settings: &'r RequestSettings,
     asked: &'r AskedScript,
     usual: &Destination<'r>,
-) -> Result<Choice, u16> {
+) -> Result<Choice, NoAnswer> {
     match (Asking { settings, asked, question: Question::dispatch() }).ask(r, Some(usual))? {
         Answer::Choice(choice) => Ok(choice),
         // No other is taken.
-        _ => Err(500),
+        _ => Err(NoAnswer::Unheard(500)),
     }
 }
 
 /// Why there is no answer.
 enum Unanswered {
-    /// The script has failed: the log has its record.
-    Failed(u16),
+    /// That has been told, where the script is.
+    Told(NoAnswer),
     /// It has not been asked, or not been heard.
     Refused(Refused),
 }
@@ -82,10 +101,10 @@ struct Asking<'a, 'r> {
 }
 
 impl<'r> Asking<'_, 'r> {
-    fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, u16> {
+    fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, NoAnswer> {
         let Some(runtime) = daemons::current() else {
             log::request(r, Level::Error, format_args!("no configuration is in force"));
-            return Err(500);
+            return Err(NoAnswer::Unheard(500));
         };
         let script_name = environ::script_name(r);
         let mut destination = self.destination(r, &runtime, &script_name, application);
@@ -104,11 +123,12 @@ impl<'r> Asking<'_, 'r> {
             Err(refused) => Err((refused.into(), destination)),
         };
         outcome.map_err(|(unanswered, destination)| match unanswered {
-            Unanswered::Failed(status) => status,
+            Unanswered::Told(why) => why,
             Unanswered::Refused(Refused { status, reason, .. }) => {
                 let text = format!("{} cannot be asked: {reason}", self.asked.directive(self.question.topic));
                 log::record(r, &log::ours(Level::Error, &text), Some(self.place(&destination)));
-                status
+                // A gateway's status would say something about the application, which has not been reached.
+                NoAnswer::Unheard(if status == 504 { 503 } else { status })
             }
         })
     }
@@ -123,14 +143,14 @@ impl<'r> Asking<'_, 'r> {
     ) -> Destination<'r> {
         let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
         let process_group = match self.asked.process_group.as_deref() {
-            Some(name) => expansion::group(GroupKind::ProcessGroup, name, &names),
+            Some(name) => expansion::group(GroupKind::Process, name, &names),
             None if runtime.embedded.is_some() => Cow::Borrowed(&b""[..]),
             None => Cow::Borrowed(ACCESS_GROUP),
         };
         let application_group = self.asked.application_group.as_deref().unwrap_or_default();
         Destination {
             process_group,
-            application_group: expansion::group(GroupKind::AskedApplicationGroup, application_group, &names),
+            application_group: expansion::group(GroupKind::Asked, application_group, &names),
             callable: Cow::Borrowed(b""),
             handler_script: application.and_then(|application| application.handler_script),
             pass_authorization: application.is_some_and(|application| application.pass_authorization),
@@ -186,7 +206,8 @@ impl<'r> Asking<'_, 'r> {
         let answer = outcome.map_err(Unanswered::from).and_then(|outcome| conclude(outcome, answer, false));
         let status = match &answer {
             Ok(_) => 200,
-            Err(Unanswered::Failed(status) | Unanswered::Refused(Refused { status, .. })) => *status,
+            Err(Unanswered::Told(why)) => why.status(),
+            Err(Unanswered::Refused(Refused { status, .. })) => *status,
         };
         way.answered(status, start.elapsed());
         answer
@@ -229,12 +250,11 @@ fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<
     match (outcome, answer) {
         (Outcome::Complete, Some(answer)) => Ok(answer),
         // It has run out of time, or its process is stuck.
-        (Outcome::Failed(502..=504), _) => Err(Unanswered::Failed(503)),
-        (Outcome::Failed(_), _) => Err(Unanswered::Failed(500)),
+        (Outcome::Failed(502..=504), _) => Err(Unanswered::Told(NoAnswer::Unheard(503))),
+        (Outcome::Failed(_), _) => Err(Unanswered::Told(NoAnswer::Script)),
         _ => {
             let no_answer = || (500, Violation::OutOfPlace(Kind::End).to_string());
             let (status, reason) = failure(outcome, embedded).unwrap_or_else(no_answer);
-            // A gateway's status would say something about the application, which has not been reached.
             let status = match outcome {
                 Outcome::Lost(_) | Outcome::TimedOut(_) if status != 500 => 503,
                 _ => 500,

@@ -65,7 +65,7 @@ pub use ports::free_port;
 pub use processes::{ORDINARY_USER, alive, as_user, is_root, kill};
 pub use product::{Product, cannot_run, product, repository};
 pub use raw::{Answer, Client};
-pub use request::{Response, Site, get};
+pub use request::{Response, Site, basic, get};
 pub use scratch::Scratch;
 pub use verdict::{Verdict, repetitions};
 pub use wait::{eventually, in_time};

@@ -112,6 +112,19 @@ impl Debug for Response {
     }
 }
 
+/// What a client with a password says in its `Authorization` header (RFC 7617).
+#[must_use]
+pub fn basic(user: &str, password: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = "Basic ".to_owned();
+    for group in format!("{user}:{password}").as_bytes().chunks(3) {
+        let bits = group.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        let digit = |n: usize| if n <= group.len() { char::from(DIGITS[bits >> (18 - 6 * n) & 63]) } else { '=' };
+        text.extend((0..4).map(digit));
+    }
+    text
+}
+
 /// `GET url` on a connection of its own: what a thread can do that has no server.
 #[must_use]
 pub fn get(url: &str) -> Response {

@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod access;
 mod black_box;
 mod body_errors;
 mod chroot;
 mod configuration;
 mod daemon_options;
+mod dispatch;
 mod early_answers;
 mod early_hints;
 mod echo;

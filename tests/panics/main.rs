@@ -168,6 +168,33 @@ fn a_panic_anywhere_in_a_request_costs_that_request_only() {
     site.finish();
 }
 
+#[test]
+fn a_panic_while_somebody_is_being_asked_for_lets_nobody_in() {
+    let Some(place) = Place::new("panics in access control") else { return };
+    let modules = ["auth_basic", "auth_digest"].map(|name| {
+        format!("LoadModule {name}_module {}\n", harness::module(name).expect("a module of Apache's").display())
+    });
+    let script = "def check_password(environ, user, password):\n    return True\ndef get_realm_hash(environ, user, realm):\n    return None\n\
+                  def groups_for_user(environ, user):\n    return ['staff']\n";
+    let site = place
+        .server("threads=1")
+        .conf(&modules.concat())
+        .conf("<Location /page.txt>\nAuthType Basic\nAuthName test\nAuthBasicProvider wsgi\nRequire wsgi-group staff")
+        .conf("WSGIAuthUserScript {apps}/auth.py\nWSGIAuthGroupScript {apps}/auth.py process-group=site\n</Location>")
+        .app("auth.py", script)
+        .file("htdocs/page.txt", "a page")
+        .start();
+    let visit = || site.request("GET", "/page.txt", &[("Authorization", &harness::basic("spy", "x"))], b"").status;
+    assert_eq!(visit(), 200, "{}", site.log.text());
+    for at in ["check_password", "check_authorization", "access_checker", "a request", "request: begins"] {
+        place.panic_in(at);
+        assert_eq!(visit(), 500, "{at}");
+        assert!(place.has_happened(), "nothing passes {at:?}");
+        assert_eq!(visit(), 200, "after {at}: {}", site.log.text());
+    }
+    site.finish();
+}
+
 /// A panic while Apache starts: it does not start, or starts without what has panicked, and never crashes.
 #[test]
 fn a_panic_while_apache_reads_its_configuration_is_told_and_crashes_nothing() {

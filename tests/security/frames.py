@@ -10,7 +10,7 @@ import struct
 import time
 
 HELLO, ROUTE, REQUEST, BODY, BODY_END, BODY_ERROR = range(1, 7)
-REJECT, PULL, LOG, HEAD, DATA, FILE, END, FAIL, EARLY_HINTS = range(16, 25)
+REJECT, PULL, LOG, HEAD, DATA, FILE, END, FAIL, EARLY_HINTS, ANSWER = range(16, 26)
 READY, DRAINING, RETIRING, LOADED = range(48, 52)
 
 
@@ -52,12 +52,15 @@ def connections():
 
 def exchange(environ):
     """The connection that has brought this request, and the number that its frames carry. The engine shows both: for a moment it has another socket in
-    the connection's place, and sends a hint."""
+    the connection's place, and sends a hint, or, where there is no application but a script that is asked, a record."""
     for fd in list(descriptors()):
         kept, (seen, shown) = os.dup(fd), socket.socketpair()
         with seen, shown:
             os.dup2(shown.fileno(), fd, inheritable=False)
-            environ["wsgi.early_hints"]([("Link", "</x>")])
+            if "wsgi.early_hints" in environ:
+                environ["wsgi.early_hints"]([("Link", "</x>")])
+            else:
+                print("shown", file=environ["wsgi.errors"], flush=True)
             os.dup2(kept, fd, inheritable=False)
             seen.setblocking(False)
             try:

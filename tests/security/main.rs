@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod answers;
 mod command;
 mod files;
 mod isolation;

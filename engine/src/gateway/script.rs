@@ -175,6 +175,8 @@ fn execute<'py>(
     let text = source.split(|b| *b == 0).next().unwrap_or_default();
     let file = object::path(py, path)?;
     let name = PyString::new(py, &module_name(path, Process::get().settings.case_sensitive));
+    // What it was before would show through: a function that is no longer in the file, say. Who still uses that has it.
+    py.import("sys")?.getattr("modules")?.call_method1("pop", (&name, py.None()))?;
     let code = py.import("builtins")?.call_method1("compile", (PyBytes::new(py, text), &file, "exec", 0, true))?;
     let module = object::execute_module(&name, &code, &file);
     forked::came_back(py, module.as_ref().err());

@@ -37,9 +37,6 @@ pub enum OptionError {
         /// What is wrong, and what would be right.
         reason: &'static str,
     },
-    /// Something mod_wsgi has and this version does not have yet.
-    #[error("{0} is not available yet in this version")]
-    NotAvailable(&'static str),
 }
 
 type Result = std::result::Result<(), OptionError>;
@@ -54,7 +51,6 @@ impl Options {
     /// # Errors
     /// The first mistake found.
     pub fn check(&self) -> Result {
-        self.check_available_options()?;
         self.check_urls()?;
         self.check_https()?;
         self.check_numbers()?;
@@ -62,18 +58,6 @@ impl Options {
         self.check_debugging()?;
         self.check_telemetry()?;
         check_log_level(&self.logging.log_level)
-    }
-
-    fn check_available_options(&self) -> Result {
-        let access = &self.access;
-        let missing = [
-            (access.host_access_script.is_some(), "--host-access-script"),
-            (access.auth_user_script.is_some(), "--auth-user-script"),
-        ];
-        match missing.into_iter().find(|(given, _)| *given) {
-            Some((_, option)) => Err(OptionError::NotAvailable(option)),
-            None => Ok(()),
-        }
     }
 
     fn check_telemetry(&self) -> Result {
@@ -321,7 +305,7 @@ mod tests {
                 let named = match outcome {
                     Ok(()) => return Ok(()),
                     Err(OptionError::Needs { option, .. } | OptionError::Excludes { option, .. }) => option,
-                    Err(OptionError::Invalid { option, .. } | OptionError::NotAvailable(option)) => option,
+                    Err(OptionError::Invalid { option, .. }) => option,
                 };
                 proptest::prop_assert!(known.iter().any(|known| known == named), "{named}");
             }

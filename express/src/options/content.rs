@@ -52,23 +52,23 @@ pub struct Content {
     pub mime_types: Option<Utf8PathBuf>,
 }
 
-/// Options of access control: refused, and not in the help, as long as Apache's processes run no Python.
+/// Options of access control.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Access")]
 pub struct Access {
     /// Script that decides which clients may come in
-    #[arg(long, hide = true, value_name = "SCRIPT")]
+    #[arg(long, value_name = "SCRIPT")]
     pub host_access_script: Option<Utf8PathBuf>,
     /// Script that checks users and passwords
-    #[arg(long, hide = true, value_name = "SCRIPT")]
+    #[arg(long, value_name = "SCRIPT")]
     pub auth_user_script: Option<Utf8PathBuf>,
     /// How users prove who they are
-    #[arg(long, hide = true, value_name = "TYPE", value_enum, default_value_t)]
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t)]
     pub auth_type: AuthType,
     /// Script that knows the groups of users
-    #[arg(long, hide = true, value_name = "SCRIPT")]
+    #[arg(long, value_name = "SCRIPT")]
     pub auth_group_script: Option<Utf8PathBuf>,
     /// Group that may come in
-    #[arg(long, hide = true, value_name = "NAME", default_value = "wsgi")]
+    #[arg(long, value_name = "NAME", default_value = "wsgi")]
     pub auth_group: String,
 }

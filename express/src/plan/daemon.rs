@@ -89,6 +89,18 @@ pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanEr
     pairs(&chosen.service_script).map(service).chain(own.map(Ok)).collect()
 }
 
+/// The processes that are asked who may come in, if anybody is, and not Apache's own: they find what the application finds.
+pub fn access(context: &Context) -> Option<Settings> {
+    let Options { access, debugging, .. } = context.options;
+    let is_asked = access.host_access_script.is_some() || access.auth_user_script.is_some();
+    (is_asked && !debugging.embedded_mode).then(|| {
+        let mut settings: Settings =
+            vec![("display-name", "%{GROUP}".to_owned()), ("home", context.working_directory.to_string())];
+        settings.extend(context.environment_settings());
+        settings
+    })
+}
+
 impl Context<'_> {
     /// The application's processes.
     fn application_settings(&self, display_name: String) -> Settings {

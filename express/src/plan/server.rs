@@ -67,6 +67,7 @@ pub fn server(
             socket_prefix: sockets.prefix.clone(),
             settings: daemon::directives(context.options),
             services: daemon::services(context, logs)?,
+            access: daemon::access(context),
             trusted_proxies: proxying.trust_proxy.clone(),
             trusted_headers: proxying.trust_proxy_header.clone(),
             telemetry: telemetry::telemetry(context)?,

@@ -9,6 +9,7 @@ use wsgi_wire::budget::Budget;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
+use wsgi_wire::question::Answer;
 use wsgi_wire::record::{Level, LogRecord, Speaker};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
@@ -27,6 +28,8 @@ struct Recorder {
     events: Vec<String>,
     body: Vec<Vec<u8>>,
     gone_after: Option<usize>,
+    /// Whether it has asked a question.
+    asks: bool,
 }
 
 impl Client for Recorder {
@@ -57,6 +60,11 @@ impl Client for Recorder {
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
         self.events.push(format!("head {}", head.status));
         if head.status == 599 { Err(500) } else { Ok(()) }
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<(), Violation> {
+        self.events.push(format!("answer {answer:?}"));
+        if self.asks { Ok(()) } else { Err(Violation::OutOfPlace(Kind::Answer)) }
     }
 
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
@@ -212,6 +220,24 @@ fn the_client_sees_what_there_is_before_it_is_asked_for_more() {
         daemon.write_all(&end(End::Complete)).unwrap();
     });
     assert_eq!(client.events, ["head 200", "go on More", " Flush", "read 8", " End"]);
+}
+
+#[test]
+fn a_question_has_one_answer_in_place_of_a_response() {
+    let yes = frame_of(Kind::Answer, &Answer::Yes.to_bytes());
+    let ask = |frames: &[Vec<u8>]| {
+        let (mut client, answer) = (Recorder { asks: true, ..Recorder::default() }, frames.concat());
+        let outcome = converse(&mut client, |mut daemon| daemon.write_all(&answer).unwrap());
+        (outcome, client.events)
+    };
+    assert_eq!(ask(std::slice::from_ref(&yes)), (Outcome::Complete, vec!["answer Yes".to_owned()]));
+    let refused = |violation, headed| Outcome::Violated(violation, headed);
+    assert_eq!(ask(&[head(200), yes.clone()]).0, refused(Violation::OutOfPlace(Kind::Answer), true));
+    let malformed = Violation::Malformed(Malformed::Trailing(1));
+    assert_eq!(ask(&[frame_of(Kind::Answer, &[2, 0])]), (refused(malformed, false), vec![]));
+    assert_eq!(ask(&[]).0, Outcome::Lost(false));
+    let (outcome, _) = answer(&[yes]);
+    assert_eq!(outcome, refused(Violation::OutOfPlace(Kind::Answer), false), "nobody has asked");
 }
 
 #[test]
