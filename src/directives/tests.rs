@@ -64,7 +64,7 @@ const LINES: [(&str, &str, &str); 52] = [
     ("WSGIEnableSendfile On", "WSGIEnableSendfile x", "the argument is `x`, must be On or Off"),
     ("WSGISendfileRoot /srv/files url=/files/", "WSGISendfileRoot files", "the folder is `files`, must be an absolute path"),
     ("WSGIAccessScript /s.py", "WSGIAccessScript", "takes a script, then options"),
-    ("WSGIAuthUserScript /s.py", "WSGIAuthUserScript /s.py x=y", "`x` is no option; options are written name=value, and known are application-group"),
+    ("WSGIAuthUserScript /s.py", "WSGIAuthUserScript /s.py x=y", "`x` is no option; options are written name=value, and known are application-group, process-group"),
     ("WSGIAuthGroupScript /s.py", "WSGIAuthGroupScript", "takes a script, then options"),
     ("WSGIGroupAuthoritative On", "WSGIGroupAuthoritative x", "the argument is `x`, must be On or Off"),
     ("WSGIServerMetrics On", "WSGIServerMetrics x", "the argument is `x`, must be On or Off"),
