@@ -232,7 +232,7 @@ impl<'r> Request<'r> {
     /// What `ServerSignature` puts below pages that Apache makes.
     pub fn signature(&self) -> &'r [u8] {
         // SAFETY: S1; the result lives in the request's pool.
-        unsafe { bytes(sys::ap_psignature(c"".as_ptr(), self.raw)) }.unwrap_or(b"")
+        self.text(unsafe { sys::ap_psignature(c"".as_ptr(), self.raw) }).unwrap_or(b"")
     }
 
     /// Whether `Satisfy Any` lets in who has a password, whatever is said of his address.

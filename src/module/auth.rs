@@ -3,10 +3,10 @@
 use std::ffi::{CStr, c_char, c_void};
 
 use crate::httpd::auth::{self, Authn};
+use crate::httpd::guard;
 use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 use crate::httpd::sys::{authn_provider, authn_status, authz_provider, authz_status, cmd_parms, request_rec};
-use crate::httpd::{bytes, guard};
 use crate::request;
 
 static USERS: authn_provider =
@@ -20,17 +20,28 @@ pub(super) fn register(pool: Pool<'_>) {
     auth::register(pool, &USERS, &GROUPS);
 }
 
+/// A string that httpd hands over; an empty one in the place of null.
+///
+/// # Safety
+/// It is null, or lives for `'a`.
+unsafe fn text<'a>(given: *const c_char) -> &'a CStr {
+    // SAFETY: the caller's duty, and S6.
+    if given.is_null() { c"" } else { unsafe { CStr::from_ptr(given) } }
+}
+
 unsafe extern "C" fn check_password(
     r: *mut request_rec,
     user: *const c_char,
     password: *const c_char,
 ) -> authn_status::Type {
     let check = || {
-        // SAFETY: S1; it is the only one made of this request while the provider runs; S6.
-        let (mut request, user) = unsafe { (Request::from_raw(r), bytes(user).unwrap_or_default()) };
-        // SAFETY: S6; null is asked for first.
-        let password = if password.is_null() { c"" } else { unsafe { CStr::from_ptr(password) } };
-        request::check_password(&mut request, user, password)
+        // SAFETY: S1; it is the only one made of this request while the provider runs.
+        let mut request = unsafe { Request::from_raw(r) };
+        // SAFETY: S1: it lives in the request's pool.
+        let user = unsafe { text(user) };
+        // SAFETY: as above.
+        let password = unsafe { text(password) };
+        request::check_password(&mut request, user.to_bytes(), password)
     };
     guard::enter("check_password", check).code()
 }
@@ -42,10 +53,13 @@ unsafe extern "C" fn get_realm_hash(
     hash: *mut *mut c_char,
 ) -> authn_status::Type {
     let find = || {
-        // SAFETY: S1; it is the only one made of this request while the provider runs; S6.
-        let (mut request, user, realm) =
-            unsafe { (Request::from_raw(r), bytes(user).unwrap_or_default(), bytes(realm).unwrap_or_default()) };
-        match request::realm_hash(&mut request, user, realm) {
+        // SAFETY: S1; it is the only one made of this request while the provider runs.
+        let mut request = unsafe { Request::from_raw(r) };
+        // SAFETY: S1: it lives in the request's pool.
+        let user = unsafe { text(user) };
+        // SAFETY: it lives with the configuration.
+        let realm = unsafe { text(realm) };
+        match request::realm_hash(&mut request, user.to_bytes(), realm.to_bytes()) {
             Ok(found) => {
                 // SAFETY: mod_auth_digest passes a valid place, and only reads the string, which lives in the request's pool.
                 unsafe { hash.write(found.as_ptr().cast_mut()) };
@@ -63,9 +77,11 @@ unsafe extern "C" fn check_authorization(
     _parsed: *const c_void,
 ) -> authz_status::Type {
     let check = || {
-        // SAFETY: S1; it is the only one made of this request while the provider runs; S6.
-        let (mut request, groups) = unsafe { (Request::from_raw(r), bytes(groups).unwrap_or_default()) };
-        request::check_groups(&mut request, groups)
+        // SAFETY: S1; it is the only one made of this request while the provider runs.
+        let mut request = unsafe { Request::from_raw(r) };
+        // SAFETY: it lives with the configuration.
+        let groups = unsafe { text(groups) };
+        request::check_groups(&mut request, groups.to_bytes())
     };
     guard::enter("check_authorization", check).code()
 }
@@ -77,8 +93,8 @@ unsafe extern "C" fn parse_require_line(
     _parsed: *mut *const c_void,
 ) -> *const c_char {
     guard::enter("a directive", || {
-        // SAFETY: S6.
-        match unsafe { bytes(line) }.unwrap_or_default().trim_ascii() {
+        // SAFETY: it lives while the line is read.
+        match unsafe { text(line) }.to_bytes().trim_ascii() {
             b"" => c"Require wsgi-group takes the names of groups, of which the user must be in one".as_ptr(),
             _ => std::ptr::null(),
         }

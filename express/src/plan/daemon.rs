@@ -93,7 +93,7 @@ pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanEr
 pub fn access(context: &Context) -> Option<Settings> {
     let Options { access, debugging, .. } = context.options;
     let is_asked = access.host_access_script.is_some() || access.auth_user_script.is_some();
-    (is_asked && !debugging.embedded_mode).then(|| {
+    (is_asked && !debugging.embedded()).then(|| {
         let mut settings: Settings =
             vec![("display-name", "%{GROUP}".to_owned()), ("home", context.working_directory.to_string())];
         settings.extend(context.environment_settings());
