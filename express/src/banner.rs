@@ -29,6 +29,9 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     let home = url("http", sites.port, 80);
     let mut lines = Vec::new();
     lines.push(("Server URL", home.clone()));
+    for (address, port) in &sites.more {
+        lines.push(("Server URL", format!("http://{}:{port}/", address.as_deref().unwrap_or("localhost"))));
+    }
     if let Some(tls) = &sites.tls {
         lines.push(("Server URL (HTTPS)", url("https", tls.port, 443)));
     }

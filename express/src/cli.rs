@@ -6,8 +6,8 @@ use camino::Utf8PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::expand;
 use crate::options::Options;
+use crate::{expand, layers};
 
 /// The command by which this program starts itself beside a terminal.
 pub const DEPENDENT: &str = "run-dependent";
@@ -75,16 +75,64 @@ pub struct InstallModule {
     pub modules_directory: Option<Utf8PathBuf>,
 }
 
-/// Reads the arguments, `$NAME` in them replaced.
+/// What a command line asks for.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A command.
+    Run(Box<Cli>),
+    /// The options of one, for `--show-config`.
+    Show(String),
+}
+
+/// Reads the arguments, `$NAME` in them replaced, and what [`layers`] have to say.
 ///
 /// # Errors
 /// clap's, which is also how `--help` and `--version` end; to be printed by [`explain`].
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Parsed, clap::Error> {
     let expanded = arguments.into_iter().map(|argument| match argument.to_str() {
-        Some(text) => expand::variables(text, |name| std::env::var(name).ok()).into(),
+        Some(text) => renamed(expand::variables(text, |name| std::env::var(name).ok())).into(),
         None => argument,
     });
-    Cli::from_arg_matches(&command().try_get_matches_from(expanded)?)
+    let mut words: Vec<OsString> = expanded.collect();
+    let mut parser = command();
+    let matches = parser.try_get_matches_from_mut(&words)?;
+    let Some((name, own)) = matches.subcommand().filter(|(name, _)| SERVERS.contains(name)) else {
+        return Cli::from_arg_matches(&matches).map(|cli| Parsed::Run(Box::new(cli)));
+    };
+    let sub = parser.find_subcommand(name).cloned().unwrap_or_default();
+    let refused = |text: String| command().error(ErrorKind::InvalidValue, text);
+    let layer = layers::below(&sub, own, variables).map_err(|error| refused(error.to_string()))?;
+    for given in layer.values() {
+        let line = words.iter().take(2).cloned().chain(given.words.iter().map(OsString::from));
+        // What is missing or too much beside it shows when all is together.
+        if let Err(error) = command().try_get_matches_from(line) {
+            let said = error.to_string();
+            let said = said.lines().next().unwrap_or_default();
+            return Err(refused(format!("{}: {}", given.origin, said.trim_start_matches("error: "))));
+        }
+    }
+    let more = layer.values().flat_map(|given| &given.words).map(OsString::from);
+    words.splice(2..2, more.collect::<Vec<_>>());
+    let matches = parser.try_get_matches_from_mut(&words)?;
+    match matches.subcommand() {
+        Some((_, own)) if own.get_flag("show_config") => Ok(Parsed::Show(layers::shown(&sub, own, &layer))),
+        _ => Cli::from_arg_matches(&matches).map(|cli| Parsed::Run(Box::new(cli))),
+    }
+}
+
+/// The commands that have the options of a server.
+const SERVERS: [&str; 2] = ["start-server", "setup-server"];
+
+/// A word that people who come from gunicorn use. As an alias it would make `--work`, short for `--working-directory`, ambiguous.
+fn renamed(word: String) -> String {
+    match word.strip_prefix("--workers") {
+        Some("") => "--processes".to_owned(),
+        Some(value) if value.starts_with('=') => format!("--processes{value}"),
+        _ => word,
+    }
 }
 
 /// The parser. Every value may begin with a hyphen, as scripts are used to, and the help has a line for each option.
@@ -161,15 +209,18 @@ mod tests {
 
     fn options(line: &str) -> Options {
         let words = ["mod_wsgi-express", "start-server"].into_iter().chain(line.split_whitespace()).map(OsString::from);
-        match parse(words).unwrap().command {
-            Command::StartServer(options) => *options,
-            other => panic!("{other:?}"),
+        match parse(words, std::iter::empty()).unwrap() {
+            Parsed::Run(cli) => match cli.command {
+                Command::StartServer(options) => *options,
+                other => panic!("{other:?}"),
+            },
+            Parsed::Show(text) => panic!("{text}"),
         }
     }
 
     fn refused(line: &str) -> String {
         let words = ["mod_wsgi-express", "start-server"].into_iter().chain(line.split_whitespace()).map(OsString::from);
-        let error = parse(words).unwrap_err();
+        let error = parse(words, std::iter::empty()).unwrap_err();
         format!("{error}{}", hint(&error).unwrap_or_default())
     }
 
@@ -191,7 +242,7 @@ mod tests {
     #[test]
     fn options_of_former_times_are_known() {
         let words = ["mod_wsgi-express", "start-server", "--isatty"].map(OsString::from);
-        assert_eq!(removed(&parse(words).unwrap_err()).map(|(name, _)| name), Some("--isatty"));
+        assert_eq!(removed(&parse(words, std::iter::empty()).unwrap_err()).map(|(name, _)| name), Some("--isatty"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cli;
 mod error;
 mod expand;
 mod facts;
+mod layers;
 mod module;
 mod options;
 
@@ -28,13 +29,18 @@ mod server;
 
 use std::process::ExitCode;
 
-use cli::Command;
+use cli::{Command, Parsed};
 use error::Error;
 use facts::Facts;
 
 fn main() -> ExitCode {
-    let code = match cli::parse(std::env::args_os()) {
-        Ok(cli) => dispatch(cli.command).unwrap_or_else(|error| {
+    let variables = std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+    let code = match cli::parse(std::env::args_os(), variables) {
+        Ok(Parsed::Show(text)) => {
+            print!("{text}");
+            0
+        }
+        Ok(Parsed::Run(cli)) => dispatch(cli.command).unwrap_or_else(|error| {
             eprintln!("error: {error}");
             error.exit_code()
         }),

@@ -153,7 +153,8 @@ pub fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
 /// The port that is not.
 pub fn ports(plan: &Plan) -> Result<(), Problem> {
     let sites = &plan.server.sites;
-    free(sites.address.as_deref(), sites.port, "--port")?;
+    let option = if plan.options.address.bind.is_empty() { "--port" } else { "--bind" };
+    sites.listeners().try_for_each(|(address, port)| free(address.as_deref(), port, option))?;
     match &sites.tls {
         Some(tls) => free(sites.address.as_deref(), tls.port, "--https-port"),
         None => Ok(()),

@@ -14,6 +14,8 @@ pub struct Sites {
     pub address: Option<String>,
     /// `--port`
     pub port: u16,
+    /// Further addresses and ports, as the first ones (`--bind`).
+    pub more: Vec<(Option<String>, u16)>,
     /// `ServerName` of the main server.
     pub default_name: String,
     /// `--server-name`: other names are refused.
@@ -36,15 +38,33 @@ impl Sites {
     }
 
     pub(crate) fn write_listen(&self, out: &mut Block) {
-        out.comment("--host, --port, --https-port");
-        let at = |port: u16| match &self.address {
+        out.comment("--host, --port, --bind, --https-port");
+        let at = |address: &Option<String>, port: u16| match address {
             Some(address) => format!("{address}:{port}"),
             None => port.to_string(),
         };
-        out.set("Listen", at(self.port));
-        if let Some(tls) = &self.tls {
-            out.directive("Listen").arg(at(tls.port)).arg("https");
+        for (address, port) in self.listeners() {
+            out.set("Listen", at(address, port));
         }
+        if let Some(tls) = &self.tls {
+            out.directive("Listen").arg(at(&self.address, tls.port)).arg("https");
+        }
+    }
+
+    /// The addresses and ports for HTTP.
+    pub fn listeners(&self) -> impl Iterator<Item = (&Option<String>, u16)> {
+        std::iter::once((&self.address, self.port)).chain(self.more.iter().map(|(address, port)| (address, *port)))
+    }
+
+    /// The ports for HTTP, each once.
+    fn plain_ports(&self) -> Vec<u16> {
+        let mut ports: Vec<_> = Vec::new();
+        for (_, port) in self.listeners() {
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        ports
     }
 
     /// The virtual hosts. `more` says that others follow on the HTTP port, so that ours has to be there as the first.
@@ -61,12 +81,14 @@ impl Sites {
         let plain = self.name.is_some() || self.https_only || !proxy.hosts.is_empty() || more;
         if plain {
             out.comment("The site over HTTP (--server-name, --server-alias, --https-only)");
-            self.host(self.port, None, out, |h| {
-                self.write_names(h);
-                if let (true, Some(tls)) = (self.https_only, &self.tls) {
-                    h.directive("Redirect").args(["permanent", "/"]).arg(self.url("https", tls.port, 443));
-                }
-            });
+            for port in self.plain_ports() {
+                self.host(port, None, out, |h| {
+                    self.write_names(h);
+                    if let (true, Some(tls)) = (self.https_only, &self.tls) {
+                        h.directive("Redirect").args(["permanent", "/"]).arg(self.url("https", tls.port, 443));
+                    }
+                });
+            }
         }
         if let Some(tls) = &self.tls {
             out.comment("The site over HTTPS (--https-port)");
@@ -86,7 +108,7 @@ impl Sites {
 
     /// The ports, and the TLS settings of those that have any.
     fn ports(&self) -> impl Iterator<Item = (u16, Option<&Tls>)> {
-        std::iter::once((self.port, None)).chain(self.tls.iter().map(|tls| (tls.port, Some(tls))))
+        self.plain_ports().into_iter().map(|port| (port, None)).chain(self.tls.iter().map(|tls| (tls.port, Some(tls))))
     }
 
     fn host(&self, port: u16, tls: Option<&Tls>, out: &mut Block, fill: impl FnOnce(&mut Block)) {

@@ -32,6 +32,7 @@ fn plain() -> Server {
         sizes: Sizes::new(Mpm::Event, 5, None, Fractions::default()),
         sites: Sites {
             address: None,
+            more: vec![],
             port: 8000,
             default_name: "localhost".into(),
             name: None,

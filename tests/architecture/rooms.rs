@@ -140,6 +140,7 @@ const HOUSES: &[House] = &[
             "files",
             "run",
             "cli",
+            "layers",
             "restart",
             "plan",
             "module",

@@ -5,6 +5,7 @@
 mod applications;
 mod commands;
 mod debugging;
+mod habits;
 mod mistakes;
 mod options;
 mod running;

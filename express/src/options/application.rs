@@ -4,10 +4,9 @@ use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
 /// What the entry point is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ApplicationType {
     /// The path of a script file.
-    #[default]
     Script,
     /// The name of a module that can be imported.
     Module,
@@ -60,12 +59,12 @@ impl MapHead {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Application")]
 pub struct Application {
-    /// The application: a script file, or what --application-type says
+    /// The application: a script file, MODULE:CALLABLE, or what --application-type says
     #[arg(value_name = "ENTRY", help_heading = None)]
     pub entry: Option<String>,
-    /// What the entry point is
-    #[arg(long, value_name = "TYPE", value_enum, default_value_t)]
-    pub application_type: ApplicationType,
+    /// What the entry point is [default: script; module for MODULE:CALLABLE and for a module of the working directory]
+    #[arg(long, value_name = "TYPE", value_enum)]
+    pub application_type: Option<ApplicationType>,
     /// The entry point; wins over ENTRY
     #[arg(long, value_name = "ENTRY")]
     pub entry_point: Option<String>,

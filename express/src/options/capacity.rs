@@ -25,8 +25,8 @@ fn fraction(text: &str) -> Result<f64, String> {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Processes and threads")]
 pub struct Capacity {
-    /// Processes of the application
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=512))]
+    /// Processes of the application; also -w and --workers
+    #[arg(long, short = 'w', value_name = "N", value_parser = value_parser!(u32).range(1..=512))]
     pub processes: Option<u32>,
     /// Threads of each process
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..65534))]

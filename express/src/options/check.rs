@@ -163,10 +163,12 @@ impl Options {
         if let Some((_, option, other)) = rules.into_iter().find(|(broken, ..)| *broken) {
             return Err(OptionError::Needs { option, other });
         }
-        if https.https_port == Some(self.address.port) {
-            return Err(invalid("--https-port", self.address.port, "that is the --port for HTTP; choose another"));
+        let (first, more) = self.address.listeners();
+        let mut ports = std::iter::once(first.port).chain(more.iter().map(|listener| listener.port));
+        match ports.find(|port| Some(*port) == https.https_port) {
+            Some(port) => Err(invalid("--https-port", port, "that is the port for HTTP; choose another")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn check_numbers(&self) -> Result {

@@ -17,5 +17,6 @@ pub use capacity::{Capacity, Mpm};
 pub use check::OptionError;
 pub use content::AuthType;
 pub use debugging::Debugging;
+pub use network::Listener;
 pub use operation::{Layout, LogFormat, Logging, Monitoring};
 pub use server::{Options, pairs};

@@ -1,5 +1,7 @@
 //! Addresses, host names, TLS and other servers.
 
+use std::str::FromStr;
+
 use camino::Utf8PathBuf;
 use clap::{Args, value_parser};
 
@@ -13,6 +15,9 @@ pub struct Address {
     /// Port to listen on
     #[arg(long, value_name = "PORT", default_value_t = 8000, value_parser = value_parser!(u16).range(1..))]
     pub port: u16,
+    /// Where to listen: ADDRESS:PORT, or :PORT for all addresses; may be repeated, and takes the place of --host and --port
+    #[arg(short, long, value_name = "ADDRESS:PORT", conflicts_with_all = ["host", "port"])]
+    pub bind: Vec<Listener>,
     /// Host name of the site; requests for other names are refused
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
@@ -25,6 +30,41 @@ pub struct Address {
     /// Speak HTTP/2
     #[arg(long)]
     pub http2: bool,
+}
+
+/// An address and a port to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address, or a name of this machine; `None` for all addresses.
+    pub host: Option<String>,
+    /// The port.
+    pub port: u16,
+}
+
+impl FromStr for Listener {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("unix:") {
+            return Err("Apache listens at addresses and ports only, not at unix sockets".to_owned());
+        }
+        let (host, port) = text.rsplit_once(':').ok_or("it is ADDRESS:PORT, such as 127.0.0.1:8000, or :8000")?;
+        let port = port.parse().ok().filter(|port| *port > 0).ok_or("the port is a number from 1 to 65535")?;
+        if host.contains(':') && !host.starts_with('[') {
+            return Err("an IPv6 address is written in brackets: [::1]:8000".to_owned());
+        }
+        Ok(Self { host: (!host.is_empty()).then(|| host.to_owned()), port })
+    }
+}
+
+impl Address {
+    /// Where to listen: the address that the server is known by, and others.
+    pub fn listeners(&self) -> (Listener, &[Listener]) {
+        match self.bind.as_slice() {
+            [] => (Listener { host: self.host.clone(), port: self.port }, &[]),
+            [first, more @ ..] => (first.clone(), more),
+        }
+    }
 }
 
 /// Options of HTTPS.

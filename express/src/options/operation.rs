@@ -71,6 +71,12 @@ pub struct Layout {
     /// Folder for the configuration, logs and sockets [default: a private one for this address and port]
     #[arg(long, value_name = "DIRECTORY")]
     pub server_root: Option<Utf8PathBuf>,
+    /// File of options (TOML); below the command line and MOD_WSGI_EXPRESS_* variables, above pyproject.toml
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// Show each option's value and where it comes from, and do nothing
+    #[arg(long)]
+    pub show_config: bool,
     /// Only prepare the server root
     #[arg(long)]
     pub setup_only: bool,

@@ -1,30 +1,88 @@
-//! Which application is served.
+//! What the positional argument, --entry-point and --application-type come to.
+
+use camino::Utf8Path;
 
 use super::context::Context;
 use crate::options::{ApplicationType, Options};
 
-/// The application as the options describe it.
+/// What is served.
+#[derive(Clone, Debug)]
 pub struct Entry {
-    /// How it is found.
+    /// What it is.
     pub kind: ApplicationType,
     /// Path or name; for a static site the folder.
     pub point: String,
+    /// Name of the callable.
+    pub callable: String,
 }
 
 impl Entry {
     /// Reads the options.
     pub fn new(context: &Context) -> Self {
         let Options { application, content, .. } = context.options;
-        let kind = application.application_type;
         let given = application.entry_point.as_ref().or(application.entry.as_ref());
+        let (kind, given, named) = match (application.application_type, given) {
+            (Some(ApplicationType::Module), Some(entry)) => match split(entry) {
+                Some((module, name)) => (ApplicationType::Module, Some(module), Some(name)),
+                None => (ApplicationType::Module, Some(entry.as_str()), None),
+            },
+            (Some(kind), entry) => (kind, entry.map(String::as_str), None),
+            (None, Some(entry)) if !context.here.absolute(entry).exists() => match split(entry) {
+                Some((module, name)) => (ApplicationType::Module, Some(module), Some(name)),
+                None if is_module(context, entry) => (ApplicationType::Module, Some(entry.as_str()), None),
+                None => (ApplicationType::Script, Some(entry.as_str()), None),
+            },
+            (None, entry) => (ApplicationType::Script, entry.map(String::as_str), None),
+        };
+        let callable = named.unwrap_or(&application.callable_object).to_owned();
         match (kind, given) {
             (ApplicationType::Static, folder) => {
-                let folder = content.document_root.as_ref().map(|f| f.as_str()).or(folder.map(String::as_str));
-                Self { kind, point: context.here.absolute(folder.unwrap_or(".")).into() }
+                let folder = content.document_root.as_ref().map(|f| f.as_str()).or(folder);
+                Self { kind, point: context.here.absolute(folder.unwrap_or(".")).into(), callable }
             }
-            (_, None) => Self { kind: ApplicationType::Script, point: context.root.join("default.wsgi").into() },
-            (ApplicationType::Module, Some(name)) => Self { kind, point: name.clone() },
-            (_, Some(path)) => Self { kind, point: context.here.absolute(path).into() },
+            (_, None) => Self {
+                kind: ApplicationType::Script,
+                point: context.root.join("default.wsgi").into(),
+                callable: "application".to_owned(),
+            },
+            (ApplicationType::Module, Some(name)) => Self { kind, point: name.to_owned(), callable },
+            (_, Some(path)) => Self { kind, point: context.here.absolute(path).into(), callable },
+        }
+    }
+}
+
+/// `MODULE:CALLABLE`, as gunicorn and uvicorn write it.
+fn split(entry: &str) -> Option<(&str, &str)> {
+    entry.split_once(':').filter(|(module, name)| is_dotted(module) && is_dotted(name) && !name.contains('.'))
+}
+
+fn is_dotted(name: &str) -> bool {
+    let is_identifier = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    name.split('.').all(is_identifier)
+}
+
+/// Whether a folder that modules are looked for in has one of that name.
+fn is_module(context: &Context, name: &str) -> bool {
+    let path = name.replace('.', "/");
+    let has = |folder: &Utf8Path| {
+        folder.join(format!("{path}.py")).is_file() || folder.join(&path).join("__init__.py").is_file()
+    };
+    is_dotted(name) && (has(&context.working_directory) || context.python_path.iter().any(|folder| has(folder)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_with_callables_are_told_from_paths() {
+        assert_eq!(split("mysite.wsgi:application"), Some(("mysite.wsgi", "application")));
+        assert_eq!(split("app:app"), Some(("app", "app")));
+        for path in ["app.wsgi", "/srv/app:b/x.wsgi", "a:b.c", "a-b:c", "C:", ":x", "a..b:c"] {
+            assert_eq!(split(path), None, "{path}");
         }
     }
 }

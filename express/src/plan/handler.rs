@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use super::content::mount_point;
+use super::entry::Entry;
 use super::error::PlanError;
 use super::path::Folder;
 use super::tools::Tools;
@@ -36,7 +37,7 @@ pub struct Handler {
 
 impl Handler {
     /// Settings of the application's own script.
-    pub fn application(options: &Options, kind: ApplicationType, entry_point: &str, tools: &Tools) -> Self {
+    pub fn application(options: &Options, entry: &Entry, tools: &Tools) -> Self {
         let application = &options.application;
         let mount_point = mount_point(options);
         let mut environ = BTreeMap::from([("MOD_WSGI_EXPRESS", "true".to_owned())]);
@@ -58,9 +59,9 @@ impl Handler {
         ];
         environ.extend(marks.into_iter().filter(|(on, _)| *on).map(|(_, name)| (name, "true".to_owned())));
         Self {
-            entry_point: entry_point.to_owned(),
-            application_type: kind.name(),
-            callable_object: application.callable_object.clone(),
+            entry_point: entry.point.clone(),
+            application_type: entry.kind.name(),
+            callable_object: entry.callable.clone(),
             mount_point: if mount_point.is_empty() { "/".to_owned() } else { mount_point },
             reload_on_changes,
             reloading: !application.disable_reloading,
@@ -75,8 +76,8 @@ impl Handler {
         let resources: BTreeMap<_, _> = pairs(&options.application.add_handler)
             .map(|(extension, script)| Ok((extension.to_owned(), here.existing("--add-handler", script)?)))
             .collect::<Result<_, PlanError>>()?;
-        let settings =
-            || Self { resources: resources.clone(), ..Self::application(options, ApplicationType::Script, "", tools) };
+        let none = Entry { kind: ApplicationType::Script, point: String::new(), callable: String::new() };
+        let settings = || Self { resources: resources.clone(), ..Self::application(options, &none, tools) };
         Ok((!resources.is_empty()).then(settings))
     }
 

@@ -126,7 +126,7 @@ impl Plan {
         Ok(Self {
             folders: [logs_folder, pid_folder].into_iter().flatten().collect(),
             used_by_root: used_by_root(options, &server, &control),
-            handler: Handler::application(options, entry.kind, &entry.point, &tools),
+            handler: Handler::application(options, &entry, &tools),
             telemetry: options
                 .monitoring
                 .enable_telemetry

@@ -9,29 +9,36 @@ use httpd_conf::{
 
 use super::error::PlanError;
 use super::path::Folder;
-use crate::options::{AuthType, Options, pairs};
+use crate::options::{AuthType, Listener, Options, pairs};
 
 /// Addresses and names.
 pub fn sites(options: &Options, here: &Folder) -> Result<Sites, PlanError> {
     let address = &options.address;
-    let host = address.host.as_deref().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
-    host.map(resolve).transpose()?;
-    // Apache wants brackets around an IPv6 address to listen on, and takes none for a name.
-    let (listen, default_name) = match host {
-        Some(host) if host.parse::<Ipv6Addr>().is_ok() => (Some(format!("[{host}]")), "localhost".to_owned()),
-        Some(host) => (Some(host.to_owned()), host.to_owned()),
-        None => (None, "localhost".to_owned()),
-    };
+    let (first, more) = address.listeners();
+    let name = bare_host(&first).filter(|host| host.parse::<Ipv6Addr>().is_err());
     Ok(Sites {
-        port: address.port,
-        default_name,
-        address: listen,
+        port: first.port,
+        default_name: name.unwrap_or("localhost").to_owned(),
+        address: place(&first)?.0,
+        more: more.iter().map(place).collect::<Result<_, _>>()?,
         name: address.server_name.clone(),
         aliases: address.server_alias.clone(),
         admit_local: address.allow_localhost,
         tls: options.https.https_port.map(|port| tls(port, options, here)).transpose()?,
         https_only: options.https.https_only,
     })
+}
+
+fn bare_host(listener: &Listener) -> Option<&str> {
+    listener.host.as_deref().map(|host| host.trim_start_matches('[').trim_end_matches(']'))
+}
+
+/// What Apache listens on: it wants brackets around an IPv6 address, and takes none for a name.
+fn place(listener: &Listener) -> Result<(Option<String>, u16), PlanError> {
+    let host = bare_host(listener);
+    host.map(resolve).transpose()?;
+    let listen = host.map(|host| if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() });
+    Ok((listen, listener.port))
 }
 
 /// The address of `--host`, which has to be one of this machine.
