@@ -60,11 +60,17 @@ def has_libclang():
     return any("-cpp." not in file for folder in folders for name in names for file in glob.iglob(f"{folder}/{name}"))
 
 
+def rust_version():
+    """The version of the Rust that is there, or nothing."""
+    found = on_path("cargo") and re.search(r"\d+\.\d+(\.\d+)?", subprocess.run(["cargo", "--version"], capture_output=True, text=True).stdout)
+    return found[0] if found else ""
+
+
 def has_rust():
-    if not on_path("cargo"):
-        return False
-    found = re.search(r"(\d+)\.(\d+)", subprocess.run(["cargo", "--version"], capture_output=True, text=True).stdout)
-    return bool(found) and tuple(map(int, found.groups())) >= tuple(map(int, RUST.split(".")))
+    def number(version):
+        return tuple(map(int, version.split(".")[:2]))
+
+    return bool(rust_version()) and number(rust_version()) >= number(RUST)
 
 
 #: What it is, whether it is there, and how to get it on Debian or Ubuntu, on Fedora, and on macOS.
@@ -73,7 +79,8 @@ NEEDED = [
      "apt install apache2-dev", "dnf install httpd-devel", "brew install httpd"),
     ("libclang", has_libclang, *[f"pip install libclang, or {system}" for system in ("apt install libclang-dev", "dnf install clang-devel", "brew install llvm")]),
     ("a C compiler", lambda: on_path("cc", "gcc", "clang"), "apt install build-essential", "dnf install gcc", "xcode-select --install"),
-    (f"Rust {RUST} or later (cargo)", has_rust, *["rustup, see https://rustup.rs"] * 3),
+    (f"Rust {RUST} or later (cargo{', not ' + rust_version() if rust_version() else ''})", has_rust,
+     "https://rustup.rs, or apt install cargo where that is so new (Debian 13)", "dnf install cargo", "brew install rust"),
 ]
 
 

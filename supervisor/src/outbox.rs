@@ -167,7 +167,7 @@ impl Outbox {
         self.in_vain.map(|since| since + IN_VAIN)
     }
 
-    /// This process ends: nothing may be left. `taken`: the Apache parent is there and takes what is sent.
+    /// This process ends: nothing may be left. `taken`: the Apache parent is there, has the module, and takes what is sent.
     pub fn finish(&mut self, taken: bool) {
         let end = Instant::now() + AT_THE_END;
         loop {
@@ -184,7 +184,7 @@ impl Outbox {
         self.write_down();
     }
 
-    /// Writes down what Apache has not taken: it is gone.
+    /// Writes down what Apache has not taken: it is gone, or the module is.
     fn write_sent_down(&mut self) {
         let (Some(socket), Some(style)) = (&self.other_end, &self.style) else { return };
         let mut buffer = vec![0; limits::LOG_MESSAGE];

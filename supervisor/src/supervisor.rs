@@ -104,7 +104,8 @@ impl Supervisor {
                     self.log.info(&format!("{count} processes that applications had started were ended"));
                 }
                 self.outputs.hear();
-                self.log.outbox.borrow_mut().finish(self.control.is_some());
+                let is_read = self.control.is_some() && !self.is_abandoned();
+                self.log.outbox.borrow_mut().finish(is_read);
                 return Ok(());
             }
             self.report();

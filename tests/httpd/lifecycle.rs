@@ -218,7 +218,9 @@ fn when_apache_is_killed_its_daemons_end_as_well() {
 
 #[test]
 fn an_apache_without_the_module_has_no_daemons_either() {
-    let mut site = Httpd::site("", HELLO).start();
+    let mut site =
+        Httpd::site("", &format!("import atexit\natexit.register(print, 'said at the end')\n{HELLO}")).start();
+    site.log.expect(&["said at the end"]);
     assert_eq!(site.get("/").text(), "hello");
     let count = |site: &Httpd| {
         let census = site.census();
@@ -231,5 +233,7 @@ fn an_apache_without_the_module_has_no_daemons_either() {
     site.signal(libc::SIGUSR1);
     let gone = eventually(Duration::from_secs(60), || (count(&site) == 0).then_some(()));
     assert!(gone.is_some(), "{:?}", site.census());
+    // There is nobody but the supervisor to write it.
+    site.log.wait_for("said at the end");
     site.finish();
 }
