@@ -4,6 +4,7 @@
 # make venv   builds and installs into .venv only
 # make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
 # make deny   licences and sources of what is built in, where cargo-deny is installed
+# make instructions  counts the instructions of what each request needs, where valgrind is installed
 # make loom   tries each order of events of the protocols on atomics
 # make panics brings a panic about in each hook, callback and phase of a request
 # make msrv   builds with the oldest Rust that is promised
@@ -30,7 +31,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -84,6 +85,14 @@ systems:
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
+
+instructions: venv
+	@PYTHON=$(PYTHON) scripts/install-system-packages --valgrind
+	@if command -v valgrind >/dev/null; then \
+		echo "==> Instructions" && PYTHON=$(PYTHON) scripts/instructions; \
+	else \
+		echo "==> Instructions are not counted: there is no valgrind"; \
+	fi
 
 fuzz: system rust
 	@scripts/fuzz

@@ -14,6 +14,8 @@ pub mod delivery;
 pub mod group;
 pub mod idle;
 pub mod inbox;
+#[cfg(test)]
+mod instructions;
 pub mod outflow;
 pub mod passed;
 pub mod queue;

@@ -35,6 +35,7 @@ const HOUSES: &[House] = &[
         folder: "wire/src",
         rooms: &[
             "fuzz",
+            "instructions",
             "embedded",
             "scoreboard",
             "table",

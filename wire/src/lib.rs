@@ -25,6 +25,8 @@ pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod header;
+#[cfg(test)]
+mod instructions;
 pub mod json;
 pub mod limits;
 pub mod lines;

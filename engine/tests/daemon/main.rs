@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod harness;
+mod instructions;
 mod mutated;
 mod own_gil;
 

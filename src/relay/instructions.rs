@@ -1,0 +1,100 @@
+//! One request in the Apache half with a client and a process that are none, for `make instructions` (scripts/instructions): that has it repeated and
+//! counts instructions. As an ordinary test it runs once.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use wsgi_wire::budget::Budget;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::names::Name;
+use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::request::{Body, BodyError, Facts, Purpose, put_request};
+use wsgi_wire::response::{End, File, Head, Headers, put_head};
+
+use super::client::{Client, Halt, Then};
+use super::connection::Connection;
+use super::conversation::{Conversation, Outcome, Terms};
+use super::inbox::Inbox;
+use super::outflow::Outflow;
+use super::records::Source;
+
+/// A client that takes everything.
+#[derive(Default)]
+struct Browser {
+    statuses: usize,
+    received: usize,
+}
+
+impl Client for Browser {
+    fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        Ok(false)
+    }
+
+    fn log(&mut self, _record: &LogRecord) {}
+
+    fn tell(&mut self, _level: Level, _text: &str) {}
+
+    fn early_hints(&mut self, _headers: Headers<'_>) {}
+
+    fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
+        self.statuses += usize::from(head.status == 200);
+        Ok(())
+    }
+
+    fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
+        self.received += pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        Ok(())
+    }
+
+    fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), Halt> {
+        Ok(())
+    }
+}
+
+/// What a process answers to this exchange.
+fn answer(exchange: u16, out: &mut Vec<u8>) {
+    let headers: [(&[u8], &[u8]); 2] = [(b"Content-Type", b"text/plain"), (b"Content-Length", b"12")];
+    frame::put_in(exchange, out, Kind::Head, |out| put_head(out, 200, b"OK", headers.into_iter())).unwrap();
+    frame::put_in(exchange, out, Kind::Data, |out| out.extend_from_slice(b"Hello World!")).unwrap();
+    frame::put_in(exchange, out, Kind::End, |out| End::Complete.put(out)).unwrap();
+}
+
+#[test]
+fn instructions_exchange() {
+    static BUDGET: Budget = Budget::of_log();
+    let rounds = std::env::var("INSTRUCTIONS_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let (mut process, ours) = UnixStream::pair().unwrap();
+    let (mut connection, mut inbox, mut client) = (Connection::over(ours, 1, 2), Inbox::default(), Browser::default());
+    let (mut message, mut answered, mut taken) = (Vec::new(), Vec::new(), [0; 4096]);
+    for _ in 0..rounds {
+        message.clear();
+        inbox.clear();
+        let route = connection.begin(b"where the application is, and what does not vary", &mut message).unwrap();
+        let facts = Facts { route, request_start: 1, queue_start: 2, connects: 1, ..Facts::default() };
+        let put = frame::put_in(connection.exchange(), &mut message, Kind::Request, |out| {
+            put_request(out, &facts, Purpose::Response(Body::None), |vars| vars.push(Name::of(b"PATH_INFO"), b"/"));
+        });
+        put.unwrap();
+        // The answer is there when the request leaves: nobody waits.
+        answered.clear();
+        answer(connection.exchange(), &mut answered);
+        process.write_all(&answered).unwrap();
+        let terms = Terms {
+            flush_delay: Duration::ZERO,
+            queue: None,
+            silence: Duration::from_secs(60),
+            answered: &|| {},
+            done: &|| {},
+            ended: &|| false,
+            source: Source { process: 1, budget: &BUDGET },
+        };
+        let mut outflow = Outflow::default();
+        let conversation = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, terms);
+        assert_eq!(conversation.run(&message), Outcome::Complete);
+        assert_eq!(process.read(&mut taken).unwrap(), message.len());
+    }
+    assert_eq!((client.statuses, client.received), (rounds, 12 * rounds));
+}
