@@ -1,6 +1,6 @@
 //! Options and what comes of them: services, other servers, the life of processes.
 
-use harness::{Express, Foreground, HELLO, Httpd, PROBE, Scratch, Site, alive, eventually, kill};
+use harness::{Express, Foreground, HELLO, Httpd, PROBE, Scratch, Site, alive, cannot_run, eventually, is_root, kill};
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -82,4 +82,150 @@ fn processes_are_replaced_after_so_many_requests_in_both_modes() {
         let replaced = eventually(DEADLINE, || (server.ask("os.getpid()") != first).then_some(()));
         assert!(replaced.is_some(), "{mode:?}");
     }
+}
+
+/// Options of the command, and what they are for the process group; what those do is shown by the tests of the directive.
+const OF_THE_GROUP: [(&str, &str, &str); 22] = [
+    ("--connect-timeout", "7", "connect-timeout=7"),
+    ("--cpu-time-limit", "91", "cpu-time-limit=91"),
+    ("--daemon-backlog", "33", "listen-backlog=33"),
+    ("--deadlock-timeout", "44", "deadlock-timeout=44"),
+    ("--eviction-timeout", "3", "eviction-timeout=3"),
+    ("--graceful-timeout", "8", "graceful-timeout=8"),
+    ("--header-buffer-size", "16384", "header-buffer-size=16384"),
+    ("--inactivity-timeout", "600", "inactivity-timeout=600"),
+    ("--interrupt-timeout", "4", "interrupt-timeout=4"),
+    ("--maximum-requests", "1000", "maximum-requests=1000"),
+    ("--queue-timeout", "21", "queue-timeout=21"),
+    ("--receive-buffer-size", "8192", "receive-buffer-size=8192"),
+    ("--request-timeout", "70", "request-timeout=70"),
+    ("--response-buffer-size", "131072", "response-buffer-size=131072"),
+    ("--response-flush-delay", "9", "response-flush-delay=9"),
+    ("--response-socket-timeout", "35", "response-socket-timeout=35"),
+    ("--restart-interval", "3600", "restart-interval=3600"),
+    ("--send-buffer-size", "4096", "send-buffer-size=4096"),
+    ("--shutdown-timeout", "6", "shutdown-timeout=6"),
+    ("--socket-timeout", "61", "socket-timeout=61"),
+    ("--startup-timeout", "16", "startup-timeout=16"),
+    ("--switch-interval", "0.01", "switch-interval=0.01"),
+];
+
+#[test]
+fn limits_and_buffers_are_those_of_the_process_group() {
+    let folder = folder();
+    let words: Vec<_> = ["setup-server", "app.wsgi"]
+        .into_iter()
+        .chain(OF_THE_GROUP.iter().flat_map(|(option, value, _)| [*option, *value]))
+        .collect();
+    let server = Express::new(&words).within(folder.path()).set_up();
+    let text = std::fs::read_to_string(server.server_root().join("httpd.conf")).expect("the configuration");
+    let text = text.replace("\\\n", " ");
+    let group = text.lines().find(|line| line.starts_with("WSGIDaemonProcess ")).expect("a process group");
+    let group = group.replace('"', "");
+    for (option, _, setting) in OF_THE_GROUP {
+        assert!(group.split_whitespace().any(|word| word == setting), "{option}: {setting} is not in {group}");
+    }
+    assert_eq!(server.apachectl("configtest").code, Some(0));
+}
+
+#[test]
+fn a_group_that_only_has_ignored_requests_is_idle() {
+    let folder = folder();
+    let server = start(&folder, &["--inactivity-timeout", "1", "--ignore-activity", "/health"]);
+    let pid = || server.ask_at("/health", "os.getpid()");
+    // A process that has had no other request yet is not idle, but new.
+    let first = server.ask("os.getpid()");
+    assert!(eventually(DEADLINE, || (pid() != first).then_some(())).is_some(), "it was taken for busy");
+}
+
+#[test]
+fn a_process_that_has_had_its_cpu_time_is_replaced() {
+    let folder = folder();
+    let server = start(&folder, &["--cpu-time-limit", "1"]);
+    server.console.expect(&["has exceeded cpu-time-limit and is replaced"]);
+    let first = server.ask("os.getpid()");
+    let replaced = || (server.ask("[sum(range(3000000)), os.getpid()][1]") != first).then_some(());
+    assert!(eventually(DEADLINE, replaced).is_some());
+}
+
+#[test]
+fn head_requests_reach_the_application_as_is_asked_for() {
+    let script = "def application(environ, start_response):\n    start_response('200 OK', [('X-Method', environ['REQUEST_METHOD'])])\n    return [b'']\n";
+    for (when, method) in [("On", "GET"), ("Off", "HEAD")] {
+        let folder = Scratch::new();
+        folder.write("app.wsgi", script);
+        let server = start(&folder, &["--map-head-to-get", when]);
+        assert_eq!(server.request("HEAD", "/", &[], b"").header("x-method"), Some(method), "{when}");
+    }
+}
+
+#[test]
+fn a_body_that_does_not_come_is_answered_408() {
+    let folder = folder();
+    let server = start(&folder, &["--body-timeout", "1", "--body-min-rate", "1"]);
+    let mut client = server.client();
+    client.send_head("POST", "/?environ['wsgi.input'].read()", &["Content-Length: 5"]).expect("sent");
+    assert_eq!(client.status().expect("an answer"), 408);
+    server.console.expect(&["request body", "wsgi.input", "Exception"]);
+}
+
+#[test]
+fn applications_read_apaches_metrics_where_that_is_asked_for() {
+    for (words, given) in [(&[][..], false), (&["--server-metrics"], true)] {
+        let folder = Scratch::new();
+        folder.write("app.wsgi", format!("import mod_wsgi\n{PROBE}"));
+        assert_eq!(start(&folder, words).ask("mod_wsgi.server_metrics() is not None"), given);
+    }
+}
+
+#[test]
+fn interpreters_are_left_as_they_are_where_that_is_asked_for() {
+    for (words, ran) in [(&[][..], true), (&["--orphan-interpreter"], false)] {
+        let folder = Scratch::new();
+        folder.set_mode("", 0o777);
+        folder.write("app.wsgi", format!("import atexit\natexit.register(lambda: open('ran', 'w').close())\n{PROBE}"));
+        let mut server = start(&folder, words);
+        assert_eq!(server.ask("os.getcwd()"), folder.path().display().to_string());
+        server.stop(libc::SIGTERM);
+        assert_eq!(folder.path().join("ran").exists(), ran, "{words:?}");
+    }
+}
+
+#[test]
+fn apache_has_the_title_that_is_asked_for() {
+    let folder = folder();
+    let server = start(&folder, &["--process-name", "our shop"]);
+    let title = std::fs::read_to_string(format!("/proc/{}/cmdline", server.pid())).expect("its command line");
+    assert!(title.starts_with("our shop"), "{title}");
+}
+
+#[test]
+fn a_service_has_a_user_and_a_group_of_its_own() {
+    if !is_root() {
+        return cannot_run("a_service_has_a_user_and_a_group_of_its_own", "only root can switch users");
+    }
+    let folder = folder();
+    folder.set_mode("", 0o777);
+    folder.write(
+        "tasks.py",
+        "import os, time\nopen('ids.new', 'w').write(f'{os.getuid()} {os.getgid()}')\nos.rename('ids.new', 'ids')\nwhile True:\n    time.sleep(60)\n",
+    );
+    let words = [
+        "--service-script",
+        "tasks",
+        "tasks.py",
+        "--service-user",
+        "tasks",
+        "daemon",
+        "--service-group",
+        "tasks",
+        "bin",
+    ];
+    let _server = start(&folder, &words);
+    let ids = eventually(DEADLINE, || std::fs::read_to_string(folder.path().join("ids")).ok());
+    let number = |option: &str, name: &str| {
+        let output = std::process::Command::new("getent").args([option, name]).output().expect("getent runs");
+        String::from_utf8_lossy(&output.stdout).split(':').nth(2).expect("a number").to_owned()
+    };
+    assert_eq!(ids.expect("the service runs"), format!("{} {}", number("passwd", "daemon"), number("group", "bin")));
 }
