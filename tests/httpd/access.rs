@@ -494,6 +494,8 @@ fn a_process_that_cannot_be_asked_refuses() {
             .conf(&format!("WSGIRestrictEmbedded On\n{}", guard(place)))
             .app("access.py", "def allow_access(environ, host):\n    return True\n")
             .start();
+        // What the configuration names wrongly is told at the start, too.
+        site.log.expect(&["WSGIAccessScript names the process group `nowhere`"]);
         assert_eq!(site.get("/page.txt").status, 500, "{place}");
         assert!(site.log.wait_for(said).contains("WSGIAccessScript "), "{place}");
         site.finish();
