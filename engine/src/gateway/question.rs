@@ -1,5 +1,5 @@
-//! A question that a script is asked about a request: its functions are called, and what they return becomes the answer.
-//! Whatever goes wrong, with the script or with what it returns, is no answer at all.
+//! A question that a script is asked about a request: its functions are called, and what they return becomes the
+//! answer. Whatever goes wrong, with the script or with what it returns, is no answer at all.
 
 use std::sync::Arc;
 
