@@ -2,7 +2,7 @@
 
 use crate::hygiene;
 use crate::logs::Log;
-use crate::processes::kill;
+use crate::processes::{heeds, kill};
 use crate::raw::Client;
 use crate::wait::eventually;
 use std::fs::File;
@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// Longest time for a start or a stop, on a machine that is busy with other tests; under valgrind everything takes as long as twenty times.
 const DEADLINE: Duration = Duration::from_secs(90);
+
+/// How long a server that listens may take to mind signals; a single process (`httpd -X`) may never do.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// A server's own process, from start to stop.
 pub(crate) struct Parent {
@@ -38,13 +41,15 @@ impl Parent {
         self.child.id()
     }
 
-    /// Waits until the port answers.
+    /// Waits until the port answers and signals are minded.
     pub(crate) fn wait_until_it_listens(&mut self, port: u16) {
         let ready = eventually(DEADLINE, || match self.child.try_wait() {
             Ok(None) => Client::try_connect(port).ok().map(|_| true),
             _ => Some(false),
         });
         assert!(ready == Some(true), "the server does not listen");
+        // It listens before it minds signals: one that is sent in between ends it halfway, or is lost where SIGINT is ignored, as in a shell's background.
+        eventually(SETTLING, || heeds(self.pid(), libc::SIGTERM).then_some(()));
     }
 
     /// Sends it a signal; `false` when it has ended.

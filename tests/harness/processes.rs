@@ -87,6 +87,14 @@ pub(crate) fn zombies_of(parents: &[u32]) -> Vec<u32> {
     pids.filter(|pid| stat(*pid).is_some_and(|stat| stat.state == b'Z' && parents.contains(&stat.parent))).collect()
 }
 
+/// Whether a process catches this signal, or keeps it for later.
+pub(crate) fn heeds(pid: u32, signal: libc::c_int) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = |name| status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix(name)?.trim(), 16).ok());
+    let heeded = mask("SigCgt:").unwrap_or_default() | mask("SigBlk:").unwrap_or_default();
+    heeded & (1 << (signal - 1)) != 0
+}
+
 struct Stat {
     state: u8,
     parent: u32,

@@ -319,8 +319,18 @@ def application(environ, start_response):
         raise RuntimeError("in the midst")
 "#;
 
+/// What a client does not take is kept on a disk of which a tenth stays free: says so where there is less, as nothing is kept then.
+fn assert_there_is_room() {
+    let output = std::process::Command::new("df").args(["-P", "/var/tmp"]).output().expect("df");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words: Vec<&str> = text.lines().nth(1).unwrap_or_default().split_whitespace().collect();
+    let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok()).expect("a number of blocks");
+    assert!(number(3) > number(1) / 10, "this test needs a tenth of the disk of /var/tmp, free:\n{text}");
+}
+
 #[test]
 fn clients_that_read_nothing_keep_nobody_out_and_get_all_of_a_stream() {
+    assert_there_is_room();
     // In a group of two processes a busy one would not be given anything.
     for group in ["threads=2", "processes=2 threads=1"] {
         let site = Httpd::site(group, STREAMS).start();
@@ -348,6 +358,7 @@ fn clients_that_read_nothing_keep_nobody_out_and_get_all_of_a_stream() {
 
 #[test]
 fn a_stream_that_breaks_off_while_nobody_reads_it_does_not_look_whole() {
+    assert_there_is_room();
     let site = Httpd::site("threads=1", STREAMS).start();
     site.log.expect(&["Exception processing"]);
     let mut client = site.client();
@@ -377,6 +388,7 @@ fn clients_of_http2_that_read_nothing_keep_nobody_out() {
         eprintln!("not run: this Apache has no mod_http2");
         return;
     };
+    assert_there_is_room();
     let conf = format!("LoadModule http2_module {}\nProtocols h2c http/1.1\nTimeout 60", http2.display());
     for group in ["threads=1", "threads=4", "processes=2 threads=1"] {
         let site = Httpd::site(group, STREAMS).conf(&conf).start();
@@ -410,6 +422,7 @@ fn kept(site: &Httpd) -> Option<std::path::PathBuf> {
 
 #[test]
 fn what_is_kept_for_a_slow_client_and_cannot_be_read_is_said_to_be_our_failure() {
+    assert_there_is_room();
     let site = Httpd::site("threads=1", STREAMS).start();
     let mut client = site.client();
     client.send_head("GET", "/small?24", &[]).expect("sent");
