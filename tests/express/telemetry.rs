@@ -219,9 +219,12 @@ fn a_slow_request_is_one_record_with_its_stack_and_reported_while_it_runs_and_wh
 fn slow_requests_are_logged_without_a_service_in_both_modes() {
     for mode in [&[][..], &["--embedded-mode"]] {
         let folder = Scratch::new();
+        folder.write("slow.conf", "WSGISlowRequests 0.2\n");
         folder.write("app.wsgi", waiting());
-        let words: Vec<_> =
-            ["start-server", "app.wsgi", "--slow-requests", "0.2"].into_iter().chain(mode.iter().copied()).collect();
+        let words: Vec<_> = ["start-server", "app.wsgi", "--include-file", "slow.conf"]
+            .into_iter()
+            .chain(mode.iter().copied())
+            .collect();
         let server = Express::new(&words).within(folder.path()).start();
         server.console.expect(&["A slow request"]);
         let asked = server.in_background("/?wait()");
@@ -266,7 +269,7 @@ fn mistakes_are_named() {
         (&["--telemetry-service", "127.0.0.1:99"][..], "--telemetry-service"),
         (&["--telemetry-service", "unix:/t", "--enable-telemetry"], "--enable-telemetry cannot be combined"),
         (&["--telemetry-interval", "0.1"], "--telemetry-interval"),
-        (&["--slow-requests", "-1"], "--slow-requests"),
+        (&["--slow-requests", "1"], "--slow-requests needs --telemetry-service"),
         (&["--enable-telemetry"], "--enable-telemetry needs the package mod_wsgi-telemetry"),
     ] {
         let words: Vec<_> = ["start-server", "app.wsgi"].into_iter().chain(words.iter().copied()).collect();

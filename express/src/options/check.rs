@@ -73,6 +73,11 @@ impl Options {
         if monitoring.enable_telemetry && pairs(&self.services.service_script).any(|(name, _)| name == "telemetry") {
             return Err(invalid("--service-script", "telemetry", "--enable-telemetry runs a service of that name"));
         }
+        // As with mod_wsgi; WSGISlowRequests in a file of --include-file needs no service.
+        if monitoring.slow_requests.is_some() && monitoring.telemetry_service.is_none() && !monitoring.enable_telemetry
+        {
+            return Err(OptionError::Needs { option: "--slow-requests", other: "--telemetry-service" });
+        }
         let interval = monitoring.telemetry_interval;
         if !(interval >= 0.5 && interval.is_finite()) {
             return Err(invalid("--telemetry-interval", interval, "it is a number of seconds, 0.5 or more"));
@@ -266,6 +271,7 @@ mod tests {
     #[test]
     fn options_that_need_others() {
         let needs = |line: &str, option, other| assert_eq!(checked(line), Err(OptionError::Needs { option, other }));
+        needs("--slow-requests 1", "--slow-requests", "--telemetry-service");
         needs("--ssl-certificate-file x", "--ssl-certificate-file", "--https-port");
         needs("--https-port 1 --ssl-certificate-key-file k", "--https-port", "--ssl-certificate-file");
         needs("--server-alias x", "--server-alias", "--server-name");
