@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::request::Hello;
+
+use super::inbox::{Inbox, Received};
 
 /// A connection that carries one request at a time.
 #[derive(Debug)]
@@ -101,7 +104,9 @@ impl Connection {
         if receive > 0 {
             sockopt::set_socket_recv_buffer_size(&stream, receive as usize)?;
         }
-        Ok(Self { usual_wait: wait, ..Self::over(stream, serial, secret) })
+        let mut connection = Self::over(stream, serial, secret);
+        connection.usual_wait = wait;
+        Ok(connection)
     }
 
     /// Lets reads wait this long, or, with `None`, as long as usual.
@@ -160,6 +165,19 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+impl Drop for Connection {
+    /// Takes what nobody has read: where there are connections in it that the process has passed, closing them must not take as long as that likes, which may be
+    /// anybody's time by now. Behind the end of the reading side nothing more comes.
+    fn drop(&mut self) {
+        // A process that is gone has left behind what it has sent all the same.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        let mut left = Inbox::default();
+        while matches!(left.receive(&self.stream, false), Ok(Received::Bytes)) {
+            left.clear();
+        }
     }
 }
 

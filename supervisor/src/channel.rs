@@ -1,7 +1,7 @@
 //! Frames over a control socket, without ever waiting.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -24,13 +24,22 @@ pub struct Channel {
     most: usize,
     /// Descriptors that have arrived and no message has claimed; `None` where the peer may not send any.
     passed: Option<VecDeque<OwnedFd>>,
+    /// Whether it has sent some all the same.
+    stray: bool,
 }
 
 impl Channel {
-    /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the kernel.
+    /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the kernel, and the daemon not listened to.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, input: Vec::new(), output: Vec::new(), most: limits::DAEMON_FRAME, passed: None })
+        Ok(Self {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            most: limits::DAEMON_FRAME,
+            passed: None,
+            stray: false,
+        })
     }
 
     /// A channel to the Apache parent.
@@ -45,7 +54,10 @@ impl Channel {
         let buffer = &mut self.input[start..];
         let result = match &mut self.passed {
             Some(passed) => descriptors::receive(&self.stream, buffer, passed),
-            None => self.stream.read(buffer),
+            None => descriptors::receive_alone(&self.stream, buffer).map(|(length, stray)| {
+                self.stray |= stray;
+                length
+            }),
         };
         self.input.truncate(start + result.as_ref().map_or(0, |n| *n));
         match result {
@@ -59,6 +71,9 @@ impl Channel {
     /// # Errors
     /// The peer does not keep to the protocol; nothing more can be read from it.
     pub fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, Malformed> {
+        if self.stray {
+            return Err(Malformed::Descriptor);
+        }
         let length = frame::needed(&self.input) - frame::HEADER;
         if length > self.most {
             return Err(Malformed::TooLong(length));
@@ -108,6 +123,11 @@ impl AsFd for Channel {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{IoSlice, Read};
+    use std::mem::MaybeUninit;
+
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
     use super::*;
 
     #[test]
@@ -137,6 +157,21 @@ mod tests {
         (&there).write_all(&header).unwrap();
         assert!(channel.receive());
         assert_eq!(channel.next(), Err(Malformed::TooLong(limits::DAEMON_FRAME + 1)));
+    }
+
+    #[test]
+    fn a_daemon_that_passes_a_descriptor_is_not_listened_to() {
+        let (here, there) = UnixStream::pair().unwrap();
+        let mut channel = Channel::new(here).unwrap();
+        let mut data = Vec::new();
+        frame::put(&mut data, Kind::Draining, |out| out.push(4)).unwrap();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let passed = [there.as_fd()];
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&passed)));
+        sendmsg(&there, &[IoSlice::new(&data)], &mut ancillary, SendFlags::empty()).unwrap();
+        assert!(channel.receive());
+        assert_eq!(channel.next(), Err(Malformed::Descriptor));
     }
 
     #[test]

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Gid, OFlags, Uid, fchown, fcntl_setfl};
 use rustix::io::{Errno, read, retry_on_intr};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
-    sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketFlags, SocketType, recvmsg,
+    socketpair, sockopt,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use wsgi_wire::budget::Budget;
-use wsgi_wire::codec::Wire;
+use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Identity;
 use wsgi_wire::limits::{LOG_BURST, LOG_LINE, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
 use wsgi_wire::lines::{Lines, Text};
@@ -86,17 +86,26 @@ pub fn prepare(identity: Option<&Identity>) -> io::Result<(Prepared, Ends)> {
     Ok((Prepared { pipe, socket }, Ends { pipe: theirs, socket: records }))
 }
 
-/// Takes one message, without waiting: its length, and the process that has sent it, by the kernel's word.
-fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, Option<u32>), Errno> {
+/// One message on the socket for records.
+struct Message {
+    length: usize,
+    /// The process that has sent it, by the kernel's word.
+    sender: Option<u32>,
+    /// Whether a descriptor came along, which is lost.
+    stray: bool,
+}
+
+/// Takes one message, without waiting.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Message, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let length = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?.bytes;
+    let message = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)?;
     let sender = ancillary.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmCredentials(sender) => Some(sender.pid.as_raw_pid() as u32),
         _ => None,
     });
-    Ok((length, sender))
+    Ok(Message { length: message.bytes, sender, stray: message.flags.contains(ReturnFlags::CTRUNC) })
 }
 
 impl Output {
@@ -138,11 +147,12 @@ impl Output {
             let Some(socket) = &self.socket else { break };
             buffer.resize(LOG_MESSAGE, 0);
             match retry_on_intr(|| receive(socket, buffer)) {
-                Ok((0, _)) => self.socket = None,
-                Ok((length, sender)) => {
+                Ok(Message { length: 0, .. }) => self.socket = None,
+                Ok(Message { length, sender, stray }) => {
                     heard += length + LOG_PREFIX;
                     let message = buffer.get(..length).unwrap_or_default();
-                    match ProcessRecord::from_bytes(message) {
+                    let said = if stray { Err(Malformed::Descriptor) } else { ProcessRecord::from_bytes(message) };
+                    match said {
                         Ok(said) => self.say(sender.unwrap_or(self.pid), said),
                         // Not the engine's: nothing more is taken for its words.
                         Err(error) => {

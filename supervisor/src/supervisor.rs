@@ -36,6 +36,7 @@ use crate::process::dialogue::{News, RESTLESS};
 use crate::process::exit;
 use crate::process::spawn::{self, Shared};
 use crate::signals::Signals;
+use crate::sys::alarm;
 use crate::sys::table::Table;
 
 /// How long a process takes to write down its stacks.
@@ -277,7 +278,11 @@ impl Supervisor {
             fds.push(PollFd::new(channel, PollFlags::IN | write));
             pids.push(process.pid);
         }
-        match poll(&mut fds, timeout(wake).as_ref()) {
+        // This is the only place where it waits.
+        alarm::ring(false);
+        let polled = poll(&mut fds, timeout(wake).as_ref());
+        alarm::ring(true);
+        match polled {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Ready::default()),
             Err(error) => return Err(error.into()),

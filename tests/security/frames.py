@@ -64,7 +64,8 @@ def exchange(environ):
             os.dup2(kept, fd, inheritable=False)
             seen.setblocking(False)
             try:
-                return socket.socket(fileno=kept), struct.unpack("=H", seen.recv(8)[6:])[0]
+                number = struct.unpack("=H", seen.recv(8)[6:])[0]
+                return socket.socket(fileno=kept), number
             except BlockingIOError:
                 os.close(kept)
     raise RuntimeError("no connection has brought this request")

@@ -7,6 +7,7 @@ mod answers;
 mod command;
 mod files;
 mod isolation;
+mod passed;
 mod records;
 mod requests;
 mod resources;

@@ -32,6 +32,9 @@ pub enum Malformed {
     /// An answer to a question that no script may give: [`crate::question::Answer::check`].
     #[error("an answer has an empty or too long text, too many of them, or one with a control character")]
     Answer,
+    /// A descriptor where none belongs.
+    #[error("it came with a descriptor")]
+    Descriptor,
 }
 
 /// Takes values off the front of a byte slice.

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 
 /// The first descriptor that neither the contract with the parent nor that with the daemons names. See `docs/architecture.md`.
 pub const FIRST_UNNAMED: RawFd = 9;
@@ -101,6 +101,13 @@ pub fn receive(from: &UnixStream, buffer: &mut [u8], passed: &mut VecDeque<Owned
         }
     }
     Ok(message.bytes)
+}
+
+/// Reads once, and takes no descriptors. Whether some came along, which are lost.
+pub fn receive_alone(from: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let mut none = RecvAncillaryBuffer::default();
+    let message = recvmsg(from, &mut [IoSliceMut::new(buffer)], &mut none, RecvFlags::empty())?;
+    Ok((message.bytes, message.flags.contains(ReturnFlags::CTRUNC)))
 }
 
 /// A second descriptor of the same file, outside of the numbers that have a meaning in a daemon.

@@ -1,6 +1,7 @@
 //! The only place with unsafe code: what this process inherits, the mapped table, and what runs between fork and exec.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
+pub mod alarm;
 pub mod child;
 pub mod clock;
 pub mod descriptors;

@@ -1,0 +1,16 @@
+//! An alarm clock for this program, which must not wait for anybody: whoever closes the last copy of another's connection, the kernel on behalf of a
+//! reader that takes no descriptors included, may have to wait as long as that wants (SO_LINGER). A signal ends such a wait.
+
+use std::time::Duration;
+
+/// How long this program waits at most where it should not.
+const HURRY: Duration = Duration::from_millis(50);
+
+/// From now on SIGALRM, which has a handler, comes again and again, or not any more. Nothing that is started inherits it.
+pub fn ring(on: bool) {
+    let every = if on { HURRY } else { Duration::ZERO };
+    let time = libc::timeval { tv_sec: 0, tv_usec: every.as_micros() as libc::suseconds_t };
+    let timer = libc::itimerval { it_interval: time, it_value: time };
+    // SAFETY: the pointer is to a live local variable. With a number of microseconds below a million this cannot fail.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+}
