@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::request::BodyError;
@@ -125,8 +125,8 @@ pub fn conversation(data: &[u8]) {
     assert!(ended, "a socket pair is shut down");
     let connection = Connection::over(child, 1, 2);
     let (mut inbox, mut client) = (Inbox::default(), Witness::default());
-    let (silence, budget) = (Duration::ZERO, Budget::of_log());
-    let source = Source { process: 1, budget: &budget };
+    let (silence, used) = (Duration::ZERO, Budget::new());
+    let source = Source { process: 1, used: &used, rate: Rate::of_log(1) };
     let (answered, done, ended) = (&|| {}, &|| {}, &|| true);
     let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source };
     let mut outflow = Outflow::default();

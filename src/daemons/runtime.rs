@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::Rate;
 use wsgi_wire::table;
 
 use crate::directives;
@@ -154,7 +154,7 @@ pub fn groups(
             },
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
             buffers: (o.send_buffer_size, o.receive_buffer_size),
-            log: Budget::of_log(),
+            log: Rate::of_log(o.processes.unwrap_or(1)),
         }
     };
     let group = |g: &directives::group::Group, (record, pages)| {

@@ -111,6 +111,11 @@ pub trait Client {
         Err(Violation::OutOfPlace(Kind::Answer))
     }
 
+    /// Whether the response has content at all, so far as that is known after the head.
+    fn wants_content(&self) -> bool {
+        true
+    }
+
     /// Sends pieces of the response body.
     ///
     /// # Errors

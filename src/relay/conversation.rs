@@ -365,6 +365,10 @@ impl<'c, C: Client> Conversation<'c, C> {
     /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else as content.
     fn pass_file(&mut self, is_last: bool) -> Result<(), Halt> {
         let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
+        if !self.client.wants_content() {
+            // Nobody reads what it may have no end of.
+            return self.client.file(descriptor, &file);
+        }
         let right = if is_last { Some(None) } else { self.client.right_to_wait(false) };
         let takes = self.is_flowing() && (is_last || right.is_some() && self.outflow.takes(self.client, file.length));
         if takes {

@@ -169,8 +169,10 @@ where
                         }
                         Ok(Outcome::Rejected(why)) => {
                             facts.rejects = facts.rejects.saturating_add(1);
-                            // Its slot says so by now, and will say when the process takes requests after all.
+                            // Its slot says so by now, and will say when the process takes requests after all. Whoever speaks in its name has to be
+                            // waited for no longer than the process itself.
                             if why == Reject::ScriptChanged {
+                                self.wait(&mut patience, &mut place, Lack::Ready, &mut unreachable)?;
                                 continue;
                             }
                         }
@@ -263,7 +265,7 @@ where
         let exchange = connection.exchange();
         frame::put_in(exchange, message, Kind::Request, |out| (self.encode)(out, facts, body, self.client))?;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
-        let source = Source { process: claim.pid(), budget: &self.group.log };
+        let source = Source { process: claim.pid(), used: &self.group.record.logged, rate: self.group.log };
         let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
         let terms = Terms { flush_delay, queue, silence, answered, done, ended, source };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };

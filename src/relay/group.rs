@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::Rate;
 use wsgi_wire::table;
 
 use super::idle::IdleConnections;
@@ -24,8 +24,8 @@ pub struct Group {
     pub flush_delay: Duration,
     /// `send-buffer-size` and `receive-buffer-size`, bytes; 0 is the system's own.
     pub buffers: (u32, u32),
-    /// How much its requests have logged in this child.
-    pub log: Budget,
+    /// How much its requests may log.
+    pub log: Rate,
 }
 
 /// How the processes of a configuration are reached.

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
@@ -64,7 +64,7 @@ fn answer(exchange: u16, out: &mut Vec<u8>) {
 
 #[test]
 fn instructions_exchange() {
-    static BUDGET: Budget = Budget::of_log();
+    static LOGGED: Budget = Budget::new();
     let rounds = std::env::var("INSTRUCTIONS_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
     let (mut process, ours) = UnixStream::pair().unwrap();
     let (mut connection, mut inbox, mut client) = (Connection::over(ours, 1, 2), Inbox::default(), Browser::default());
@@ -89,7 +89,7 @@ fn instructions_exchange() {
             answered: &|| {},
             done: &|| {},
             ended: &|| false,
-            source: Source { process: 1, budget: &BUDGET },
+            source: Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) },
         };
         let mut outflow = Outflow::default();
         let conversation = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, terms);

@@ -53,7 +53,7 @@ impl Outflow {
 
     /// Whether more may be kept, of this response and of all.
     pub fn has_room(&self) -> bool {
-        self.written < limits::KEPT && KEPT.load(Relaxed) < limits::KEPT_IN_ALL
+        may_keep(self.written, KEPT.load(Relaxed))
     }
 
     /// Whether the client takes so much now; it is given that then.
@@ -197,12 +197,21 @@ fn room(client: &impl Client) -> usize {
     sockopt::socket_send_buffer_size(socket).map_or(LEAST, |size| (size / 6).max(LEAST))
 }
 
+/// Whether more may be kept where this much is of a response, and of all.
+fn may_keep(own: u64, all: u64) -> bool {
+    own < limits::KEPT && all < limits::KEPT_IN_ALL
+}
+
 /// Refuses to take the last of a disk, which others need.
 fn check_disk(file: &OwnedFd) -> io::Result<()> {
     let disk = fstatvfs(file)?;
-    // Some file systems do not tell.
-    let has_room = disk.f_blocks == 0 || disk.f_bavail > disk.f_blocks / limits::KEPT_LEAVES;
-    if has_room { Ok(()) } else { Err(Errno::NOSPC.into()) }
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    if leaves_enough(bytes(disk.f_blocks), bytes(disk.f_bavail)) { Ok(()) } else { Err(Errno::NOSPC.into()) }
+}
+
+/// Whether a file system with so many bytes of which so many are free has some for us. Some file systems do not tell.
+fn leaves_enough(bytes: u64, free: u64) -> bool {
+    bytes == 0 || free > (bytes / limits::KEPT_LEAVES).min(limits::KEPT_LEAVES_AT_MOST)
 }
 
 /// A file that nobody else finds.
@@ -294,6 +303,29 @@ mod tests {
         outflow.keep(b"x").unwrap();
         assert!(outflow.file(&mut client, &file, &piece(1_000_001), false).is_err(), "more is announced than there is");
     }
+
+    #[test]
+    fn what_is_kept_has_a_bound_for_one_response_for_all_and_for_the_disk() {
+        assert!(may_keep(limits::KEPT - 1, limits::KEPT_IN_ALL - 1));
+        assert!(!may_keep(limits::KEPT, 0) && !may_keep(0, limits::KEPT_IN_ALL));
+        assert!(leaves_enough(100 * limits::KEPT_LEAVES, 101) && !leaves_enough(100 * limits::KEPT_LEAVES, 100));
+        assert!(leaves_enough(0, 0), "who does not tell has room");
+        let (large, least) = (1000 * limits::KEPT_LEAVES_AT_MOST, limits::KEPT_LEAVES_AT_MOST);
+        assert!(leaves_enough(large, least + 1) && !leaves_enough(large, least));
+        // Where nothing more may be kept the client is waited for, and gets everything.
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (mut client, mut outflow) = (Slow(ours), Outflow::default());
+        outflow.keep(b"first").unwrap();
+        (outflow.read, outflow.written) = (limits::KEPT - 5, limits::KEPT);
+        pwrite(outflow.file.as_ref().unwrap(), b"first", limits::KEPT - 5).unwrap();
+        KEPT.fetch_add(limits::KEPT - 5, Relaxed);
+        assert!(!outflow.has_room());
+        outflow.data(&mut client, b" second", true).unwrap();
+        let mut received = [0; 12];
+        theirs.read_exact(&mut received).unwrap();
+        assert!(&received == b"first second" && outflow.written == 0);
+    }
+
     #[test]
     fn what_is_kept_and_cannot_be_read_is_our_failure_and_not_the_clients() {
         let (ours, _theirs) = UnixStream::pair().unwrap();

@@ -1,12 +1,12 @@
-//! What a daemon process logs in its requests: as much as a process may, and under its own name.
+//! What a daemon process logs in its requests: as much as its group may, and under its own name.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use wsgi_wire::budget::Budget;
-use wsgi_wire::limits::{LOG_BURST, LOG_LINES, LOG_PREFIX, LOG_RATE};
+use rustix::time::{ClockId, clock_gettime};
+use wsgi_wire::budget::{Budget, Rate};
+use wsgi_wire::limits::{LOG_BURST, LOG_RATE};
 use wsgi_wire::record::{Level, LogRecord};
 
 use super::client::Client;
@@ -16,20 +16,21 @@ use super::client::Client;
 pub struct Source<'s> {
     /// The process, as the process table knows it.
     pub process: u32,
-    /// Its group's.
-    pub budget: &'s Budget,
+    /// What its group has used, in all children together.
+    pub used: &'s Budget,
+    /// How much it may use.
+    pub rate: Rate,
 }
 
 impl Source<'_> {
     /// Writes a record, or leaves it out and says so.
     pub fn log(&self, client: &mut impl Client, record: LogRecord) {
-        let lines = record.message.iter().filter(|b| **b == b'\n').take(LOG_LINES).count() + 1;
-        let refused = match self.budget.take(record.length() + lines * LOG_PREFIX, now()) {
-            true => self.budget.refused(),
-            false if self.budget.is_told() => return,
+        let refused = match self.used.take(self.rate, record.cost(), now()) {
+            true => self.used.refused(),
+            false if self.used.is_told() => return,
             false => {
                 let text = format!(
-                    "the process group logs more than {} MiB at once and {} MiB a second in its requests; what exceeds that is left out",
+                    "the process group logs more than {} MiB at once and {} MiB a second for each of its processes in its requests; what exceeds that is left out",
                     LOG_BURST >> 20,
                     LOG_RATE >> 20
                 );
@@ -44,8 +45,8 @@ impl Source<'_> {
     }
 }
 
-/// A clock that never goes back.
+/// A clock that never goes back, and that all children share.
 fn now() -> Duration {
-    static BEGUN: OnceLock<Instant> = OnceLock::new();
-    BEGUN.get_or_init(Instant::now).elapsed()
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }

@@ -377,6 +377,10 @@ impl Client for HttpClient<'_, '_> {
         Ok(())
     }
 
+    fn wants_content(&self) -> bool {
+        self.disposition == Disposition::Send && self.has_content && !self.r.is_head()
+    }
+
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
         if self.disposition != Disposition::Send {
             return Ok(());
@@ -407,6 +411,9 @@ impl Client for HttpClient<'_, '_> {
         }
         if self.has_content {
             self.count(piece.length)?;
+        }
+        // Of a whole one Apache finds the length, which an answer to HEAD tells.
+        if self.wants_content() || self.has_content && piece.whole {
             let wanted = self.r.settings::<RequestSettings>().and_then(|s| s.enable_sendfile).unwrap_or(false);
             let ways = self.file_ways(piece, wanted);
             self.response.add_file(self.r, file, sendable, ways)?;

@@ -41,7 +41,7 @@ impl Spool {
     pub(super) fn settle(&mut self) -> bool {
         let new = self.bytes.len() - self.counted;
         self.counted += new;
-        SPOOLED.fetch_add(new, Relaxed) + new <= limits::SPOOLED && self.bytes.len() <= limits::SPOOL
+        may_grow(self.bytes.len(), SPOOLED.fetch_add(new, Relaxed) + new)
     }
 }
 
@@ -52,6 +52,11 @@ impl Spool {
         bytes.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(kept_memory::MOST));
         Self { bytes, at: 0, counted: 0 }
     }
+}
+
+/// Whether there may be more of a body of which this much is here, and of all bodies.
+fn may_grow(own: usize, all: usize) -> bool {
+    own <= limits::SPOOL && all <= limits::SPOOLED
 }
 
 impl From<Vec<u8>> for Spool {
@@ -87,6 +92,11 @@ mod tests {
         let (mut whole, mut out) = (Spool::from(b"abc".to_vec()), Vec::new());
         whole.give(3, &mut out);
         assert_eq!((out.as_slice(), whole.left()), (&b"abc"[..], 0));
+    }
+
+    #[test]
+    fn there_is_a_bound_for_all_bodies() {
+        assert!(may_grow(1, limits::SPOOLED) && !may_grow(1, limits::SPOOLED + 1));
     }
 
     #[test]

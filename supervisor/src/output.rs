@@ -1,6 +1,7 @@
 //! What daemon processes say outside of requests: by a pipe, which is their standard output and error, and by a socket, on which the engine sends
 //! whole records. Both are read without waiting and no faster than a process may log; one that says more waits by itself.
 
+use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,7 @@ use rustix::net::{
     socketpair, sockopt,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Identity;
 use wsgi_wire::limits::{LOG_BURST, LOG_LINE, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
@@ -46,6 +47,13 @@ pub struct Ends {
     pub socket: OwnedFd,
 }
 
+/// What the processes of a group have said since that was first heard, all those that it has had, and what these have forked, together.
+#[derive(Debug)]
+struct Said {
+    used: Budget,
+    since: Instant,
+}
+
 /// What one process says.
 #[derive(Debug)]
 pub struct Output {
@@ -58,8 +66,10 @@ pub struct Output {
     lines: Lines,
     /// When something of a line has come that is not complete.
     unfinished: Option<Instant>,
-    budget: Budget,
-    born: Instant,
+    /// What its group has said.
+    said: Rc<Said>,
+    /// Whether the log tells that it has to wait.
+    told: bool,
     /// Whether the process has ended; its children may still hold the other ends.
     over: bool,
 }
@@ -109,7 +119,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Message, Errno> {
 }
 
 impl Output {
-    fn new(pid: u32, group: Rc<Group>, ends: Prepared) -> Self {
+    fn new(pid: u32, group: Rc<Group>, said: Rc<Said>, ends: Prepared) -> Self {
         let Prepared { pipe, socket } = ends;
         Self {
             pid,
@@ -118,8 +128,8 @@ impl Output {
             socket: Some(socket),
             lines: Lines::EMPTY,
             unfinished: None,
-            budget: Budget::of_log(),
-            born: Instant::now(),
+            said,
+            told: false,
             over: false,
         }
     }
@@ -127,10 +137,10 @@ impl Output {
     /// Reads once from both, if the process may say more now. Bytes read.
     fn hear(&mut self, buffer: &mut Vec<u8>) -> usize {
         let heard = self.hear_records(buffer) + self.hear_text(buffer);
-        self.budget.charge(heard, self.born.elapsed());
-        if !self.budget.wait(self.born.elapsed()).is_zero() && !self.budget.is_told() {
+        self.said.used.charge(self.rate(), heard, self.said.since.elapsed());
+        if !self.wait().is_zero() && !std::mem::replace(&mut self.told, true) {
             let text = format!(
-                "daemon process {} of group '{}' says more than {} MiB at once and {} MiB a second; it has to wait until that is written",
+                "daemon process {} of group '{}' says more than {} MiB at once and {} MiB a second for each process; the group has to wait until that is written",
                 self.pid,
                 self.group.label(),
                 LOG_BURST >> 20,
@@ -141,6 +151,15 @@ impl Output {
         heard
     }
 
+    fn rate(&self) -> Rate {
+        Rate::of_log(self.group.settings.processes)
+    }
+
+    /// How long until it may say more.
+    fn wait(&self) -> Duration {
+        self.said.used.wait(self.rate(), self.said.since.elapsed())
+    }
+
     fn hear_records(&mut self, buffer: &mut Vec<u8>) -> usize {
         let mut heard = 0;
         while heard < AT_A_TIME {
@@ -149,11 +168,13 @@ impl Output {
             match retry_on_intr(|| receive(socket, buffer)) {
                 Ok(Message { length: 0, .. }) => self.socket = None,
                 Ok(Message { length, sender, stray }) => {
-                    heard += length + LOG_PREFIX;
                     let message = buffer.get(..length).unwrap_or_default();
                     let said = if stray { Err(Malformed::Descriptor) } else { ProcessRecord::from_bytes(message) };
                     match said {
-                        Ok(said) => self.say(sender.unwrap_or(self.pid), said),
+                        Ok(said) => {
+                            heard += said.record.cost();
+                            self.say(sender.unwrap_or(self.pid), said);
+                        }
                         // Not the engine's: nothing more is taken for its words.
                         Err(error) => {
                             self.socket = None;
@@ -235,26 +256,30 @@ impl Output {
 #[derive(Debug, Default)]
 pub struct Outputs {
     all: Vec<Output>,
+    said: HashMap<Vec<u8>, Rc<Said>>,
     buffer: Vec<u8>,
 }
 
 impl Outputs {
     /// Listens to a new process.
     pub fn add(&mut self, pid: u32, group: Rc<Group>, ends: Prepared) {
-        self.all.push(Output::new(pid, group, ends));
+        let Self { all, said, .. } = self;
+        let begin = || Rc::new(Said { used: Budget::new(), since: Instant::now() });
+        let said = said.entry(group.name().to_vec()).or_insert_with(begin);
+        all.push(Output::new(pid, group, Rc::clone(said), ends));
     }
 
     /// What to poll for reading: of those processes that may say more now.
     pub fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let may = |output: &&Output| output.budget.wait(output.born.elapsed()).is_zero();
+        let may = |output: &&Output| output.wait().is_zero();
         self.all.iter().filter(may).flat_map(Output::sources)
     }
 
     /// Reads what there is, once from each process that may say more.
     pub fn hear(&mut self) {
-        let Self { all, buffer } = self;
+        let Self { all, buffer, .. } = self;
         for output in all.iter_mut() {
-            if output.budget.wait(output.born.elapsed()).is_zero() {
+            if output.wait().is_zero() {
                 output.hear(buffer);
             }
             if output.unfinished.is_some_and(|since| since.elapsed() >= PATIENCE) {
@@ -267,7 +292,7 @@ impl Outputs {
     /// When to look again, although nothing has been said: somebody may speak again, or a line has to be ended.
     pub fn wake(&self) -> Option<Instant> {
         let wake = |output: &Output| {
-            let wait = output.budget.wait(output.born.elapsed());
+            let wait = output.wait();
             let speaks = (!wait.is_zero()).then(|| Instant::now() + wait);
             speaks.into_iter().chain(output.unfinished.map(|since| since + PATIENCE)).min()
         };
@@ -276,7 +301,7 @@ impl Outputs {
 
     /// A process has ended: writes what it has said last. Children of it that live on may go on.
     pub fn ended(&mut self, pid: u32) {
-        let Self { all, buffer } = self;
+        let Self { all, buffer, .. } = self;
         let Some(output) = all.iter_mut().find(|output| output.pid == pid && !output.over) else { return };
         let mut heard = 0;
         while heard < LEFT_BEHIND {

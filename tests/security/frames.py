@@ -51,24 +51,33 @@ def connections():
 
 
 def exchange(environ):
-    """The connection that has brought this request, and the number that its frames carry. The engine shows both: for a moment it has another socket in
-    the connection's place, and sends a hint, or, where there is no application but a script that is asked, a record."""
-    for fd in list(descriptors()):
-        kept, (seen, shown) = os.dup(fd), socket.socketpair()
-        with seen, shown:
+    """The connection that has brought this request, and the number that its frames carry. The engine shows both: for a moment there are other sockets in
+    the place of all connections, and it sends a hint, or, where there
+    is no application but a script that is asked, a record."""
+    places = [(fd, os.dup(fd), *socket.socketpair()) for fd in descriptors()]
+    try:
+        for fd, _, _, shown in places:
             os.dup2(shown.fileno(), fd, inheritable=False)
-            if "wsgi.early_hints" in environ:
-                environ["wsgi.early_hints"]([("Link", "</x>")])
-            else:
-                print("shown", file=environ["wsgi.errors"], flush=True)
+        if "wsgi.early_hints" in environ:
+            environ["wsgi.early_hints"]([("Link", "</x>")])
+        else:
+            print("shown", file=environ["wsgi.errors"], flush=True)
+    finally:
+        for fd, kept, _, _ in places:
             os.dup2(kept, fd, inheritable=False)
-            seen.setblocking(False)
+    found = None
+    for _, kept, seen, shown in places:
+        seen.setblocking(False)
+        with seen, shown:
             try:
                 number = struct.unpack("=H", seen.recv(8)[6:])[0]
-                return socket.socket(fileno=kept), number
+                found = socket.socket(fileno=os.dup(kept)), number
             except BlockingIOError:
-                os.close(kept)
-    raise RuntimeError("no connection has brought this request")
+                pass
+        os.close(kept)
+    if found is None:
+        raise RuntimeError("no connection has brought this request")
+    return found
 
 
 def stamped(data, number):

@@ -29,8 +29,17 @@ def lingering():
     return client
 
 def passes(connection, message):
-    with lingering() as client:
+    "By a process that ends: that waits for nothing, the other side has to, if it has not read the message by then."
+    client, (go, ready) = lingering(), socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        go.recv(1)
         socket.send_fds(connection, [message], [client.fileno()])
+        os._exit(0)
+    # It is not the last copy.
+    client.close()
+    ready.send(b"x")
+    os.waitpid(child, 0)
 
 WANTED, RECORD = frame(52), b"\0\0" + struct.pack("=BBII", 6, 1, 1, 1) + text(b"x" * 100_000) + b"\0\0"
 

@@ -1,8 +1,8 @@
 //! An application can neither forge, cut nor flood the logs.
 
-use harness::{Httpd, Log, Site, eventually};
+use harness::{Httpd, Log, Site, eventually, kill};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wsgi_wire::limits::{LOG_BURST, LOG_MESSAGE, LOG_PREFIX, LOG_RATE, LOG_RECORD};
 
 /// Evaluates its query string, with [`frames`](../frames.py) at hand.
@@ -46,6 +46,16 @@ def flood(seconds):
         while time.monotonic() < end:
             os.write(1, line * 600)
     threading.Thread(target=write, daemon=True).start()
+
+def stream(write, count, line=b"x" * 99_999 + b"\n"):
+    "Writes lines in the background, as fast as they are taken."
+    threading.Thread(target=lambda: [write(line) for _ in range(count)], daemon=True).start()
+    return os.getpid()
+
+def record():
+    "A record of a hundred lines without text, as the engine sends them."
+    lines = frames.text(b"\n" * 100)
+    return b"\0\0" + frames.struct.pack("=BBII", 3, 1, 1, 1) + lines + b"\0\0"
 
 def application(environ, start_response):
     value = eval(urllib.parse.unquote(environ["QUERY_STRING"]) or "None", dict(globals(), environ=environ))
@@ -168,13 +178,75 @@ fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     site.finish();
 }
 
+/// The most that a group of one process may have logged so long after it has begun, where records are long: what Apache puts before them is a few
+/// hundredths.
+fn bound(begun: Instant) -> usize {
+    let seconds = begun.elapsed().as_secs() as usize + 2;
+    (LOG_BURST as usize + seconds * LOG_RATE as usize) / 10 * 11
+}
+
+#[test]
+fn there_is_one_bound_for_the_requests_of_a_group_in_all_children() {
+    let site = Httpd::builder()
+        .app("site.wsgi", HOSTILE)
+        .app("frames.py", include_str!("frames.py"))
+        .conf("StartServers 6\nServerLimit 6\nThreadsPerChild 1\nThreadLimit 1\nMaxRequestWorkers 6\nKeepAlive Off")
+        .conf("WSGIDaemonProcess site threads=6 worker-limit=0")
+        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}")
+        .start();
+    site.log.expect(&["xxxx", "logs more than", "bytes of log were left out"]);
+    let (begun, before) = (Instant::now(), site.log.text().len());
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            let path = "/?[environ['wsgi.errors'].write('x'*99999+'\\n')for%20n%20in%20range(160)]and%201";
+            scope.spawn(|| assert_eq!(site.get(path).text(), "1"));
+        }
+    });
+    let grown = site.log.text().len() - before;
+    assert!((LOG_BURST as usize / 2..bound(begun)).contains(&grown), "{grown} after {:?}", begun.elapsed());
+    site.finish();
+}
+
+#[test]
+fn there_is_one_bound_for_all_processes_that_a_group_has_one_after_the_other() {
+    let site = site("");
+    site.log.expect(&["xxxx", "it has to wait", "has to wait until", "was ended by signal"]);
+    let (begun, before) = (Instant::now(), site.log.text().len());
+    for times in 1..=3 {
+        let pid = site.get("/?stream(lambda%20line:os.write(1,line),1000)").text();
+        let told = || site.log.text().matches("the group has to wait until that is written").count() >= times;
+        assert!(eventually(Duration::from_secs(60), || told().then_some(())).is_some());
+        assert!(kill(pid.parse().expect("a pid"), libc::SIGKILL));
+        let other = || site.try_request("GET", "/?os.getpid()", &[], b"").ok().filter(|answer| answer.text() != pid);
+        assert!(eventually(Duration::from_secs(60), other).is_some());
+    }
+    // What a process has left behind is read as it is.
+    let grown = site.log.text().len() - before;
+    assert!(grown < bound(begun) + 3 * (1 << 20), "{grown} after {:?}", begun.elapsed());
+    site.finish();
+}
+
+#[test]
+fn a_record_of_many_lines_costs_a_process_what_they_cost_the_log() {
+    let site = site("");
+    site.log.expect(&["[daemon ", "the group has to wait until"]);
+    let (begun, before) = (Instant::now(), site.log.text().len());
+    site.get(
+        "/?stream(lambda%20said,channel=frames.socket.socket(fileno=os.dup(7)):channel.send(said),100000,record())",
+    );
+    site.log.wait_for("the group has to wait until that is written");
+    let grown = site.log.text().len() - before;
+    assert!(grown < bound(begun), "{grown} after {:?}", begun.elapsed());
+    site.finish();
+}
+
 #[test]
 fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
     let site = site("");
     site.log.expect(&["xxxxxxxx"]);
     let pid = site.get("/?os.getpid()").text();
     site.get("/?flood(8)");
-    site.log.wait_for("it has to wait until that is written");
+    site.log.wait_for("the group has to wait until that is written");
     // The other group answers all the same, and the process lives.
     assert_eq!(site.get("/bank").text(), "hello");
     assert_eq!(site.get("/?os.getpid()").text(), pid);

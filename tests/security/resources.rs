@@ -44,17 +44,28 @@ fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     site.finish();
 }
 
-/// Asks for the request's body as long as somebody answers, and reads none of the answers, or all; or logs without end.
+/// Asks for the request's body as long as somebody answers, and reads none of the answers, or all; or logs without end; or says each time that it gets the
+/// request that its script has changed, which it has not.
 const ASKS: &str = r#"
 import os, struct, sys
 sys.path.insert(0, os.path.dirname(__file__))
 from frames import *
+
+def reject(connection, number):
+    while True:
+        connection.sendall(stamped(frame(REJECT, b"\0"), number))
+        data = connection.recv(1 << 16)
+        while data:
+            length, _, _, number = struct.unpack("=IBBH", data[:8])
+            data = data[8 + length:]
 
 def application(environ, start_response):
     connection, number = exchange(environ)
     page = environ["PATH_INFO"]
     said = log(b"again") if page == "/logs" else frame(PULL, struct.pack("=I", 0))
     try:
+        if page == "/rejects":
+            reject(connection, number)
         while True:
             connection.sendall(stamped(said, number) * (1000 if page == "/asks" else 1))
             if page == "/reads":
@@ -70,11 +81,12 @@ def application(environ, start_response):
 #[test]
 fn who_asks_or_logs_without_end_and_makes_no_progress_has_one_socket_timeout() {
     let site = Httpd::site("threads=4 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
-    site.log.expect(&["socket-timeout allows", "again"]);
+    site.log.expect(&["socket-timeout allows", "again", "within socket-timeout"]);
     // A thousand questions whose answers nobody takes would otherwise wait for a second each.
     for page in ["/asks", "/reads", "/logs"] {
         assert_eq!(site.get(page).status, 504, "{page}");
     }
+    assert_eq!(site.get("/rejects").status, 503);
     site.finish();
 }
 

@@ -174,6 +174,10 @@ def application(environ, start_response):
         connection, number = exchange(environ)
         parts = [stamped(part, number + int(page) & 65535) for part in whole(PLAIN, data(b"forged"))]
         threading.Thread(target=behind, args=(connection, b"".join(parts))).start()
+    elif kind == "endless":
+        fd, headers = memory(), [(b"Location", b"/honest/")] if page == "redirect" else PLAIN
+        os.ftruncate(fd, 1 << 60)
+        answer(environ, head(int(page) if page.isdigit() else 200, headers), file(fd, 0, 1 << 60, False), COMPLETE)
     elif kind == "announce":
         announce()
     elif kind == "flood":
@@ -279,6 +283,23 @@ fn a_response_without_content_has_none() {
         assert!(page.starts_with("304") || answer.all("Content-Length").is_empty(), "{page}: {answer:?}");
         assert_clean(&page, &rest);
         assert!(!rest.is_empty(), "{page}: the connection carries another request");
+    }
+    site.finish();
+}
+
+#[test]
+fn a_file_without_end_keeps_nobody_where_no_content_is_sent() {
+    let site = site();
+    for (method, page) in [("HEAD", "200"), ("GET", "204"), ("GET", "304"), ("GET", "redirect")] {
+        for headers in [&[][..], &["Accept-Encoding: gzip"]] {
+            let mut client = site.client();
+            client.send_head(method, &format!("/endless/{page}"), headers).expect("sent");
+            let answer = client.answer(method).expect("an answer");
+            assert!(page == "redirect" || answer.status.to_string() == page, "{method} {page}: {answer:?}");
+            // Who reads the file would not come to this.
+            client.send_head("GET", "/honest/", &[]).expect("sent");
+            assert_eq!(client.answer("GET").expect("an answer").status, 200, "{method} {page} {headers:?}");
+        }
     }
     site.finish();
 }

@@ -5,16 +5,42 @@ use std::time::Duration;
 
 use crate::limits::{DAEMON_BURST, DAEMON_RATE, LOG_BURST, LOG_RATE};
 
-/// What a process has used of its share, in the beginning nothing. Several threads may ask at once.
+/// An average rate and a burst above it, each of them times a number of shares.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Nanoseconds that one takes of a single share.
+    one: u64,
+    shares: u64,
+    /// How far the time that is used up may be ahead of the clock: the burst.
+    ahead: u64,
+}
+
+impl Rate {
+    const fn new(rate: u32, burst: u32, shares: u32) -> Self {
+        let one = 1_000_000_000 / rate as u64;
+        Self { one, shares: if shares == 0 { 1 } else { shares as u64 }, ahead: burst as u64 * one }
+    }
+
+    /// Messages of a daemon process to the supervisor.
+    pub const MESSAGES: Self = Self::new(DAEMON_RATE, DAEMON_BURST, 1);
+
+    /// Bytes of log of a group that has so many processes.
+    pub const fn of_log(processes: u32) -> Self {
+        Self::new(LOG_RATE, LOG_BURST, processes)
+    }
+
+    fn time(self, count: usize) -> u64 {
+        count as u64 * self.one / self.shares
+    }
+}
+
+/// What has been used of a share, in the beginning nothing. Several threads, and where it is in shared memory several processes, may ask at once.
 ///
 /// Instead of a number that has to be filled up again and again it keeps the moment up to which the average rate is used up (the
 /// "generic cell rate algorithm" of ITU-T I.371).
-#[derive(Debug)]
+#[derive(Debug, Default)]
+#[repr(C)]
 pub struct Budget {
-    /// Nanoseconds that one takes at the average rate.
-    one: u64,
-    /// How far the time that is used up may be ahead of the clock: the burst.
-    ahead: u64,
     /// Nanoseconds on the caller's clock.
     used_until: AtomicU64,
     /// How many were refused since that was last told.
@@ -24,28 +50,17 @@ pub struct Budget {
 }
 
 impl Budget {
-    const fn new(rate: u32, burst: u32) -> Self {
-        let one = 1_000_000_000 / rate as u64;
-        let (used_until, refused) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { one, ahead: burst as u64 * one, used_until, refused, told: AtomicBool::new(false) }
-    }
-
-    /// Bytes of log.
-    pub const fn of_log() -> Self {
-        Self::new(LOG_RATE, LOG_BURST)
-    }
-
-    /// Messages of a daemon process to the supervisor.
-    pub const fn of_messages() -> Self {
-        Self::new(DAEMON_RATE, DAEMON_BURST)
+    /// Nothing is used.
+    pub const fn new() -> Self {
+        Self { used_until: AtomicU64::new(0), refused: AtomicU64::new(0), told: AtomicBool::new(false) }
     }
 
     /// Takes this many, unless they are more than there is at the moment `now` of the caller's clock. Whether it did.
-    pub fn take(&self, count: usize, now: Duration) -> bool {
+    pub fn take(&self, rate: Rate, count: usize, now: Duration) -> bool {
         let now = now.as_nanos() as u64;
         let use_up = |until: u64| {
-            let until = until.max(now).saturating_add(count as u64 * self.one);
-            (until - now <= self.ahead).then_some(until)
+            let until = until.max(now).saturating_add(rate.time(count));
+            (until - now <= rate.ahead).then_some(until)
         };
         let taken = self.used_until.fetch_update(Relaxed, Relaxed, use_up).is_ok();
         if !taken {
@@ -55,17 +70,17 @@ impl Budget {
     }
 
     /// Takes this many even if there are fewer: they have been read already.
-    pub fn charge(&self, count: usize, now: Duration) {
+    pub fn charge(&self, rate: Rate, count: usize, now: Duration) {
         let now = now.as_nanos() as u64;
-        let use_up = |until: u64| Some(until.max(now).saturating_add(count as u64 * self.one));
+        let use_up = |until: u64| Some(until.max(now).saturating_add(rate.time(count)));
         // Never refused.
         let _ = self.used_until.fetch_update(Relaxed, Relaxed, use_up);
     }
 
     /// How long until there is something again.
-    pub fn wait(&self, now: Duration) -> Duration {
+    pub fn wait(&self, rate: Rate, now: Duration) -> Duration {
         let ahead = self.used_until.load(Relaxed).saturating_sub(now.as_nanos() as u64);
-        Duration::from_nanos(ahead.saturating_sub(self.ahead))
+        Duration::from_nanos(ahead.saturating_sub(rate.ahead))
     }
 
     /// How many were refused since the last call.
@@ -91,38 +106,47 @@ mod tests {
 
     const START: Duration = Duration::from_secs(1000);
     const SECOND: Duration = Duration::from_secs(1);
+    const LOG: Rate = Rate::of_log(1);
 
     #[test]
     fn a_burst_is_taken_at_once_and_then_the_rate() {
-        let budget = Budget::of_log();
-        assert!(budget.take(LOG_BURST as usize, START) && !budget.take(1000, START));
+        let budget = Budget::default();
+        assert!(budget.take(LOG, LOG_BURST as usize, START) && !budget.take(LOG, 1000, START));
         assert!(!budget.is_told() && budget.is_told());
         assert_eq!(budget.refused(), 1000);
         assert!(!budget.is_told());
         assert_eq!(budget.refused(), 0);
-        assert!(budget.take(LOG_RATE as usize, START + SECOND) && !budget.take(1000, START + SECOND));
-        assert!(budget.take(LOG_BURST as usize, START + 100 * SECOND), "it fills up again, and no further");
-        assert!(!budget.take(1000, START + 100 * SECOND));
+        assert!(budget.take(LOG, LOG_RATE as usize, START + SECOND) && !budget.take(LOG, 1000, START + SECOND));
+        assert!(budget.take(LOG, LOG_BURST as usize, START + 100 * SECOND), "it fills up again, and no further");
+        assert!(!budget.take(LOG, 1000, START + 100 * SECOND));
     }
 
     #[test]
     fn who_has_taken_too_much_waits_for_as_long_as_that_takes() {
-        let budget = Budget::of_log();
-        assert_eq!(budget.wait(START), Duration::ZERO);
-        budget.charge(LOG_BURST as usize, START);
-        assert_eq!(budget.wait(START), Duration::ZERO);
-        budget.charge(2 * LOG_RATE as usize, START);
-        let wait = budget.wait(START);
+        let budget = Budget::default();
+        assert_eq!(budget.wait(LOG, START), Duration::ZERO);
+        budget.charge(LOG, LOG_BURST as usize, START);
+        assert_eq!(budget.wait(LOG, START), Duration::ZERO);
+        budget.charge(LOG, 2 * LOG_RATE as usize, START);
+        let wait = budget.wait(LOG, START);
         assert!(wait > SECOND && wait <= 2 * SECOND, "{wait:?}");
-        assert_eq!(budget.wait(START + 2 * SECOND), Duration::ZERO);
+        assert_eq!(budget.wait(LOG, START + 2 * SECOND), Duration::ZERO);
     }
+
+    #[test]
+    fn a_group_of_several_processes_has_as_much_as_these() {
+        let (budget, log) = (Budget::default(), Rate::of_log(3));
+        assert!(budget.take(log, 3 * LOG_BURST as usize - 3, START) && !budget.take(log, 10_000, START));
+        assert!(budget.take(log, 3 * LOG_RATE as usize, START + SECOND) && !budget.take(log, 10_000, START + SECOND));
+    }
+
     #[test]
     fn messages_have_a_budget_of_their_own() {
-        let budget = Budget::of_messages();
-        budget.charge(DAEMON_BURST as usize, START);
-        assert_eq!(budget.wait(START), Duration::ZERO);
-        budget.charge(DAEMON_RATE as usize, START);
-        let wait = budget.wait(START);
+        let budget = Budget::default();
+        budget.charge(Rate::MESSAGES, DAEMON_BURST as usize, START);
+        assert_eq!(budget.wait(Rate::MESSAGES, START), Duration::ZERO);
+        budget.charge(Rate::MESSAGES, DAEMON_RATE as usize, START);
+        let wait = budget.wait(Rate::MESSAGES, START);
         assert!(wait > SECOND - Duration::from_millis(1) && wait <= SECOND, "{wait:?}");
     }
 }

@@ -305,6 +305,13 @@ mod tests {
     }
 
     #[test]
+    fn a_list_has_a_bound() {
+        assert_eq!(Vec::<u8>::from_bytes(&vec![0u8; limits::LIST].to_bytes()).map(|list| list.len()), Ok(limits::LIST));
+        let longer = vec![0u8; limits::LIST + 1].to_bytes();
+        assert_eq!(Vec::<u8>::from_bytes(&longer), Err(Malformed::TooLong(limits::LIST + 1)));
+    }
+
+    #[test]
     fn every_prefix_of_a_message_is_refused() {
         let whole = vec![(Some(1u16), Bytes::from("abc")), (None, Bytes::from("d"))].to_bytes();
         for n in 0..whole.len() {

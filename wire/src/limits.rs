@@ -26,6 +26,9 @@ pub const KEPT_IN_ALL: u64 = 1 << 30;
 /// The part of a file system, a tenth, that this leaves free: it is there for others, too.
 pub const KEPT_LEAVES: u64 = 10;
 
+/// The most that this leaves free, bytes: a tenth of a large disk is more than others need.
+pub const KEPT_LEAVES_AT_MOST: u64 = 4 << 30;
+
 /// What a client takes of a response without anybody having to wait, where nobody can look behind its connection: half of what mod_http2 keeps of a stream
 /// by default (`H2StreamMaxMemSize`).
 pub const UNSEEN: usize = 32 << 10;
@@ -88,7 +91,7 @@ pub const LOG_LINES: usize = 100;
 /// What a record costs in the log besides its text: time stamp, level, client, script.
 pub const LOG_PREFIX: usize = 200;
 
-/// Bytes of log that a process may fill in a second, on average: more than any application says that somebody reads, and no disk is full within
+/// Bytes of log that a process group may fill in a second for each of its processes, on average: more than any application says that somebody reads, and no disk is full within
 /// minutes.
 pub const LOG_RATE: u32 = 1 << 20;
 

@@ -153,6 +153,12 @@ impl LogRecord {
         self.message.len() + self.traceback.as_ref().map_or(0, |text| text.len())
     }
 
+    /// How many bytes of log it takes at the most, before Apache escapes anything.
+    pub fn cost(&self) -> usize {
+        let lines = self.message.iter().filter(|b| **b == b'\n').take(limits::LOG_LINES).count() + 1;
+        self.length() + lines * limits::LOG_PREFIX
+    }
+
     /// As it may travel: in as many records as are needed for none to be too long, the later ones marked as continued; and names that are too long
     /// for any log cut.
     pub fn into_pieces(mut self) -> Vec<Self> {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -115,7 +115,7 @@ fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
     (frame.kind, frame.payload.to_vec())
 }
 
-static BUDGET: Budget = Budget::of_log();
+static LOGGED: Budget = Budget::new();
 
 fn terms() -> Terms<'static> {
     Terms {
@@ -125,7 +125,7 @@ fn terms() -> Terms<'static> {
         answered: &|| {},
         done: &|| {},
         ended: &|| false,
-        source: Source { process: 1, budget: &BUDGET },
+        source: Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) },
     }
 }
 

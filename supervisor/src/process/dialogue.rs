@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use wsgi_wire::budget::Budget;
+use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::Kind;
@@ -73,7 +73,7 @@ impl Dialogue {
         Self {
             channel: Some(channel),
             started,
-            budget: Budget::of_messages(),
+            budget: Budget::new(),
             behind: false,
             phase: Phase::Starting { reported: false },
             since: started,
@@ -142,7 +142,7 @@ impl Dialogue {
 
     /// When the rest is heard of what it has said, if it has said more than it may at a time. Until then nothing is read.
     pub fn heard_at(&self) -> Option<Instant> {
-        self.behind.then(|| Instant::now() + self.budget.wait(self.started.elapsed()))
+        self.behind.then(|| Instant::now() + self.budget.wait(Rate::MESSAGES, self.started.elapsed()))
     }
 
     /// Whether it says more than it may, for the first time.
@@ -175,9 +175,9 @@ impl Dialogue {
     pub fn news(&mut self) -> Result<Option<News>, Malformed> {
         let Some(channel) = &mut self.channel else { return Ok(None) };
         loop {
-            self.behind = !self.budget.wait(self.started.elapsed()).is_zero();
+            self.behind = !self.budget.wait(Rate::MESSAGES, self.started.elapsed()).is_zero();
             let Some((kind, payload)) = (if self.behind { None } else { channel.next()? }) else { return Ok(None) };
-            self.budget.charge(1, self.started.elapsed());
+            self.budget.charge(Rate::MESSAGES, 1, self.started.elapsed());
             let news = match (kind, self.phase) {
                 (Kind::Ready, Phase::Starting { .. }) => News::Ready(Ready::from_bytes(&payload)?.failures),
                 (Kind::Loaded, _) => News::Loaded(Preload::from_bytes(&payload)?),

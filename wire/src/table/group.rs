@@ -7,6 +7,7 @@ use super::ending::Endings;
 use super::histogram::Histogram;
 use super::layout::GROUP;
 use super::names::group_key;
+use crate::budget::Budget;
 use crate::codec::byte_enum;
 
 /// Requests in Apache children that wait for a process of their group with a free thread.
@@ -133,6 +134,8 @@ pub struct Group {
     /// Requests that processes have, or are given, before their bodies are all there; and those whose processes may be waiting for a client to take the
     /// response, where that cannot be told beforehand.
     pub uploads: Places,
+    /// What its requests have logged.
+    pub logged: Budget,
     classes: [AtomicU64; 5],
     latency: Histogram,
     /// How long requests have waited that did not get a process at once.
