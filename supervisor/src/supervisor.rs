@@ -278,11 +278,7 @@ impl Supervisor {
             fds.push(PollFd::new(channel, PollFlags::IN | write));
             pids.push(process.pid);
         }
-        // This is the only place where it waits.
-        alarm::ring(false);
-        let polled = poll(&mut fds, timeout(wake).as_ref());
-        alarm::ring(true);
-        match polled {
+        match alarm::wait_for(|| poll(&mut fds, timeout(wake).as_ref())) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Ready::default()),
             Err(error) => return Err(error.into()),

@@ -6,9 +6,16 @@ use std::time::Duration;
 /// How long this program waits at most where it should not.
 const HURRY: Duration = Duration::from_millis(50);
 
-/// From now on SIGALRM, which has a handler, comes again and again, or not any more. Nothing that is started inherits it.
-pub fn ring(on: bool) {
-    let every = if on { HURRY } else { Duration::ZERO };
+/// Waits for something, which is this program's to do here and nowhere else: afterwards SIGALRM, which has a handler, comes again and again until it
+/// waits once more. Nothing that is started inherits the clock.
+pub fn wait_for<R>(wait: impl FnOnce() -> R) -> R {
+    ring(Duration::ZERO);
+    let result = wait();
+    ring(HURRY);
+    result
+}
+
+fn ring(every: Duration) {
     let time = libc::timeval { tv_sec: 0, tv_usec: every.as_micros() as libc::suseconds_t };
     let timer = libc::itimerval { it_interval: time, it_value: time };
     // SAFETY: the pointer is to a live local variable. With a number of microseconds below a million this cannot fail.
