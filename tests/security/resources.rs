@@ -337,7 +337,7 @@ fn assert_there_is_room() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let words: Vec<&str> = text.lines().nth(1).unwrap_or_default().split_whitespace().collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok()).expect("a number of KiB");
-    let others = (number(1) / 10).min(4 << 20);
+    let others = (number(1) / wsgi_wire::limits::KEPT_LEAVES).min(wsgi_wire::limits::KEPT_LEAVES_AT_MOST >> 10);
     assert!(number(3) > others, "this test needs more than {others} KiB on the disk of /var/tmp:\n{text}");
 }
 
