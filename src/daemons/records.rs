@@ -13,7 +13,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::FileType;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::internal;
 use wsgi_wire::report::GroupRecord;
 
 use super::runtime::Runtime;
@@ -37,7 +37,7 @@ pub fn start(runtime: &Arc<Runtime>) {
     match begin(Arc::clone(runtime), socket) {
         Ok(reader) => *READER.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader),
         Err(error) => log::main(
-            Level::Warn,
+            &internal::NO_RECORDS_THREAD,
             format_args!("this child writes no records of daemon processes: there can be no thread for it ({error})"),
         ),
     }
@@ -74,7 +74,10 @@ fn read(runtime: &Runtime, socket: Socket, wait: &OwnedFd) {
         match epoll::wait(wait, rustix::buffer::spare_capacity(&mut events), None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => {
-                log::main(Level::Error, format_args!("records of daemon processes cannot be waited for: {error}"));
+                log::main(
+                    &internal::RECORDS_NOT_AWAITED,
+                    format_args!("records of daemon processes cannot be waited for: {error}"),
+                );
                 break;
             }
         }
@@ -119,7 +122,10 @@ fn write_next(runtime: &Runtime, socket: Socket, buffer: &mut Vec<u8>) -> bool {
         Some([]) => {}
         Some(message) => match GroupRecord::from_bytes(message) {
             Ok(record) => write(runtime, &record),
-            Err(error) => log::main(Level::Error, format_args!("a record of the supervisor is malformed: {error}")),
+            Err(error) => log::main(
+                &internal::SUPERVISOR_RECORD,
+                format_args!("a record of the supervisor is malformed: {error}"),
+            ),
         },
     }
     true

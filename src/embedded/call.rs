@@ -11,8 +11,9 @@ use wsgi_wire::embedded::{Host, View};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
+use wsgi_wire::messages::internal;
 use wsgi_wire::question::Answer;
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers};
 
@@ -76,7 +77,9 @@ impl<C: Client> Call<'_, C> {
             Kind::Log => {
                 match LogRecord::from_bytes(payload) {
                     Ok(record) => self.client.log(&record),
-                    Err(_) => self.client.tell(Level::Error, "a log record of the engine is not understood"),
+                    Err(_) => self
+                        .client
+                        .tell(&internal::RECORD_NOT_UNDERSTOOD, "a log record of the engine is not understood"),
                 }
                 return Ok(());
             }
@@ -189,7 +192,10 @@ pub(super) unsafe extern "C" fn record(record: View) {
         let record = unsafe { std::slice::from_raw_parts(record.start, record.length) };
         match ProcessRecord::from_bytes(record) {
             Ok(record) => log::embedded(&record),
-            Err(_) => log::main(Level::Error, format_args!("a log record of the engine is not understood")),
+            Err(_) => log::main(
+                &internal::RECORD_NOT_UNDERSTOOD,
+                format_args!("a log record of the engine is not understood"),
+            ),
         }
     });
 }

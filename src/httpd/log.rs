@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::retry_on_intr;
 use wsgi_wire::json::{self, Context};
+use wsgi_wire::messages::Topic;
 use wsgi_wire::record::{Format, Level, LocalTime, LogRecord, Speaker};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
@@ -31,15 +32,16 @@ pub struct Place<'p> {
 }
 
 /// A record of our own; see [`LogRecord::ours`].
-pub fn ours(level: Level, text: &str) -> LogRecord {
+pub fn ours(topic: impl Into<Topic>, text: &str) -> LogRecord {
     let thread = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-    LogRecord::ours(level, Speaker { pid: std::process::id(), thread }, text)
+    LogRecord::ours(topic, Speaker { pid: std::process::id(), thread }, text)
 }
 
 /// Writes one record of our own about a request that has no place yet.
-pub fn request(r: &Request<'_>, level: Level, text: fmt::Arguments<'_>) {
-    if wanted(r, level) {
-        record(r, &ours(level, &text.to_string()), None);
+pub fn request(r: &Request<'_>, topic: impl Into<Topic>, text: fmt::Arguments<'_>) {
+    let topic = topic.into();
+    if wanted(r, topic.level()) {
+        record(r, &ours(topic, &text.to_string()), None);
     }
 }
 
@@ -103,9 +105,10 @@ fn write_texts(prefix: &[u8], record: &LogRecord, write: impl Fn(&CStr, c_int, &
 }
 
 /// Writes one record about a server.
-pub fn server(s: Server<'_>, level: Level, text: fmt::Arguments<'_>) {
-    if logs(s, level) {
-        about(s, &ours(level, &text.to_string()), b"", &Context { vhost: s.hostname(), ..Context::default() });
+pub fn server(s: Server<'_>, topic: impl Into<Topic>, text: fmt::Arguments<'_>) {
+    let topic = topic.into();
+    if logs(s, topic.level()) {
+        about(s, &ours(topic, &text.to_string()), b"", &Context { vhost: s.hostname(), ..Context::default() });
     }
 }
 
@@ -161,18 +164,19 @@ fn about(s: Server<'_>, record: &LogRecord, prefix: &[u8], context: &Context<'_>
 }
 
 /// Writes one record about the main server; where there is none yet, to standard error as httpd does.
-pub fn main(level: Level, text: fmt::Arguments<'_>) {
+pub fn main(topic: impl Into<Topic>, text: fmt::Arguments<'_>) {
+    let topic = topic.into();
     if let Some(s) = Server::main() {
-        return server(s, level, text);
+        return server(s, topic, text);
     }
-    let text = c_text(text.to_string().as_bytes());
+    let text = c_text(topic.titled(&text.to_string()).as_bytes());
     // SAFETY: a null server means "no configuration yet" to httpd.
     unsafe {
         sys::wsgi_shim_log_server(
             c"mod_wsgi.c".as_ptr(),
             0,
             index::get(),
-            level as c_int,
+            topic.level() as c_int,
             std::ptr::null(),
             text.as_ptr(),
         );

@@ -8,7 +8,7 @@ use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::requests;
 
 use super::guard::{self, AprStatus};
 use super::log;
@@ -210,7 +210,11 @@ unsafe fn fail(bucket: *mut apr_bucket, shared: &mut Passed, why: &str) {
     let what = String::from_utf8_lossy(&shared.what);
     // SAFETY: S5.
     let server = unsafe { Server::from_raw(shared.server) };
-    log::server(server, Level::Error, format_args!("the response to {what} cannot be sent to its end: {why}"));
+    log::server(
+        server,
+        &requests::FILE_CUT_OFF,
+        format_args!("the response to {what} cannot be sent to its end: {why}"),
+    );
     // SAFETY: the caller's duty.
     let allocator = unsafe { (*bucket).list };
     // SAFETY: without a message of its own an error bucket takes nothing from a pool.

@@ -13,7 +13,7 @@ use wsgi_unix::user::Ids;
 use wsgi_wire::control::Identity;
 use wsgi_wire::environment;
 use wsgi_wire::limits;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::configuration;
 
 use crate::daemons::configure;
 use crate::directives::configuration::{Configuration, DRAFT};
@@ -43,7 +43,7 @@ pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> Answer {
     match env_files(&draft, temporary, main) {
         Ok(()) => Answer::Ok,
         Err(mistake) => {
-            log::server(main, Level::Error, format_args!("{mistake}"));
+            log::server(main, &configuration::ENVIRONMENT_FILE, format_args!("{mistake}"));
             Answer::Status(500)
         }
     }
@@ -53,7 +53,7 @@ pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> Answer {
 pub fn warn_of_undefined_groups(configuration: &Configuration, main: Server<'_>) {
     let defined: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
     for sentence in undefined::groups(&tree::configuration(), &defined) {
-        log::server(main, Level::Warn, format_args!("{sentence}"));
+        log::server(main, &configuration::UNDEFINED_GROUP, format_args!("{sentence}"));
     }
 }
 
@@ -71,7 +71,11 @@ fn env_files(configuration: &Configuration, temporary: Pool<'_>, main: Server<'_
             if !user.as_ref().is_some_and(|user| files::is_of(path, user.uid)) {
                 return Err(mistake);
             }
-            log::server(main, Level::Error, format_args!("{mistake}; the processes of the group cannot start"));
+            log::server(
+                main,
+                &configuration::ENVIRONMENT_FILE,
+                format_args!("{mistake}; the processes of the group cannot start"),
+            );
         }
     }
     Ok(())

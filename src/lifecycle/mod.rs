@@ -9,10 +9,10 @@ mod supervisor;
 
 use std::sync::PoisonError;
 
-use wsgi_wire::record::Level;
-
 pub use self::check::check_config;
 pub use self::start::post_config;
+use wsgi_wire::messages::processes;
+
 use crate::daemons::{self, parent, records};
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
@@ -62,7 +62,10 @@ pub fn child_init() {
             match embedded::engine(plan) {
                 Ok(_) | Err(embedded::Unavailable::Ending) => {}
                 Err(error) => {
-                    log::main(Level::Error, format_args!("scripts cannot be loaded into this Apache child: {error}"));
+                    log::main(
+                        &processes::PRELOAD_IN_CHILD,
+                        format_args!("scripts cannot be loaded into this Apache child: {error}"),
+                    );
                 }
             }
         }
@@ -95,7 +98,7 @@ pub fn child_ended() {
         table.header().workers.forget();
         runtime.groups.values().for_each(|group| group.relay.record.forget_places());
         log::main(
-            Level::Notice,
+            &processes::APACHE_CHILD_DIED,
             format_args!("an Apache child has died; the requests of daemon processes are counted anew"),
         );
     }

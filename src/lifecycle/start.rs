@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use wsgi_unix::files::{self, Owners, Refused};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::configuration;
 use wsgi_wire::settings::Server as ServerFacts;
 
 use super::check::warn_of_undefined_groups;
@@ -81,7 +81,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
         let name = String::from_utf8_lossy(section.application_group.as_deref().unwrap_or_default());
         log::server(
             main,
-            Level::Warn,
+            &configuration::FREE_THREADING_OF_GROUP,
             format_args!(
                 "WSGIFreeThreading in the section for application-group={name} is ignored: it is for whole processes; put it at the top level, or \
                  into a section without application-group"
@@ -91,7 +91,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
     if proxies::believe_everybody(&tree::configuration()) {
         log::server(
             main,
-            Level::Warn,
+            &configuration::EVERY_PROXY_IS_TRUSTED,
             format_args!(
                 "WSGITrustedProxyHeaders without WSGITrustedProxies believes these headers whoever sends them, so that any client chooses its own \
                  address: name the proxies"
@@ -109,7 +109,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
             Answer::Ok
         }
         Err(error) => {
-            log::server(main, Level::Alert, format_args!("{error}"));
+            log::server(main, &configuration::CANNOT_START, format_args!("{error}"));
             Answer::Status(500)
         }
     }
@@ -127,7 +127,7 @@ fn warn_of_locales(configuration: &Configuration, main: Server<'_>) {
                 let (name, group) = (String::from_utf8_lossy(name), String::from_utf8_lossy(&group.name));
                 log::server(
                     server,
-                    Level::Warn,
+                    &configuration::UNKNOWN_LOCALE,
                     format_args!(
                         "{option}={name} of WSGIDaemonProcess {group} has no effect: this system has no such locale; `locale -a` lists those it \
                          has, C.UTF-8 among them"
@@ -203,7 +203,11 @@ fn check_socket_folder(prefix: &str, main: Server<'_>) -> Result<(), StartError>
             Err(StartError::SocketFolder { folder: folder.to_owned(), reason })
         }
         Err(reason @ Refused::Writable { .. }) => {
-            log::server(main, Level::Warn, format_args!("the sockets of the daemon processes are not safe: {reason}"));
+            log::server(
+                main,
+                &configuration::UNSAFE_SOCKET_FOLDER,
+                format_args!("the sockets of the daemon processes are not safe: {reason}"),
+            );
             Ok(())
         }
         // That it is missing is said by whoever makes the sockets.

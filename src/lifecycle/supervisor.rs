@@ -3,7 +3,7 @@
 
 use std::process::ExitStatus;
 
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::processes;
 
 use crate::daemons::parent;
 use crate::httpd::log;
@@ -11,12 +11,12 @@ use crate::httpd::log;
 /// The supervisor has ended although nobody asked it to.
 pub fn ended(pid: i32, status: ExitStatus) {
     log::main(
-        Level::Crit,
+        &processes::SUPERVISOR_ENDED,
         format_args!("the supervisor of the daemon processes (pid {pid}) was ended by {status}; starting another"),
     );
     if let Err(error) = parent::relaunch() {
         log::main(
-            Level::Crit,
+            &processes::NO_SUPERVISOR,
             format_args!("cannot start the supervisor: {error}; requests to process groups will fail"),
         );
     }

@@ -12,7 +12,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::internal;
 
 use crate::directives::settings::{RequestSettings, ServerSettings};
 use crate::httpd::guard::{self, HookCode};
@@ -64,7 +64,7 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
     guard::enter("register_hooks", || {
         // SAFETY: S2; httpd has assigned the index by now.
         index::set(unsafe { (*wsgi_module.0.get()).module_index });
-        guard::install(|text| log::main(Level::Crit, format_args!("{text}")));
+        guard::install(|text| log::main(&internal::PANIC, format_args!("{text}")));
         log::install(settings::log_format);
         // SAFETY: httpd hands over the pool of the configuration.
         auth::register(unsafe { Pool::from_raw(pool) });

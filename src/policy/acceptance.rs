@@ -1,6 +1,8 @@
 //! Whether a request for a script is accepted, and if not with which status: `directives.md` §6.1 in its order.
 #![forbid(unsafe_code)]
 
+use wsgi_wire::messages::{Message, requests};
+
 /// What Apache knows about a request before anything of ours runs.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestFacts<'r> {
@@ -74,6 +76,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Which message the log gets.
+    pub fn message(self) -> &'static Message {
+        match self {
+            Refusal::MayNotExecute => &requests::NO_EXEC_CGI,
+            Refusal::Missing => &requests::SCRIPT_MISSING,
+            Refusal::Folder => &requests::SCRIPT_IS_FOLDER,
+            Refusal::PathInfo => &requests::PATH_INFO_REJECTED,
+            Refusal::TransferEncoding => &requests::TRANSFER_ENCODING,
+            Refusal::LengthRequired => &requests::CHUNKED_REQUEST,
+            Refusal::ContentLength => &requests::CONTENT_LENGTH,
+            Refusal::TooLarge => &requests::BODY_TOO_LARGE,
+        }
+    }
+
     /// What the client gets.
     pub fn status(self) -> u16 {
         match self {

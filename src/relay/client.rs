@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use wsgi_wire::frame::Kind;
+use wsgi_wire::messages::Message;
 use wsgi_wire::question::Answer;
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{File, Head, Headers};
 
 use super::admission::Admission;
@@ -92,7 +93,7 @@ pub trait Client {
     fn log(&mut self, record: &LogRecord);
 
     /// Writes a record of this process's own into the error log, in the context of the request.
-    fn tell(&mut self, level: Level, text: &str);
+    fn tell(&mut self, message: &'static Message, text: &str);
 
     /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
     fn early_hints(&mut self, headers: Headers<'_>);

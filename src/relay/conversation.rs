@@ -14,8 +14,9 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
+use wsgi_wire::messages::internal;
 use wsgi_wire::question::Answer;
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
 use super::client::{Client, Halt, Then};
@@ -404,7 +405,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         self.progressed |= kind == Kind::Body && !body.is_empty();
         // The size is within the limit by construction; without an answer the process will time out.
         let Ok(header) = frame::header_in(self.connection.exchange(), kind, body.len()) else {
-            self.client.tell(Level::Error, "a piece of the request body does not fit into a frame");
+            self.client.tell(&internal::BODY_PIECE_TOO_LONG, "a piece of the request body does not fit into a frame");
             return Ok(Step::On);
         };
         Ok(match self.send([&header, &body], Instant::now()) {

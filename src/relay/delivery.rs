@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use wsgi_unix::stop;
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::{Message, internal, requests};
 use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
 use wsgi_wire::table::{self, Refusal, Slot};
@@ -66,6 +66,23 @@ pub enum Undelivered {
 }
 
 impl Undelivered {
+    /// Which message the log gets.
+    pub fn message(&self) -> &'static Message {
+        match self {
+            Self::NoProcess => &requests::NO_PROCESS,
+            Self::Failing => &requests::PROCESSES_FAIL,
+            Self::NotReady => &requests::NOT_READY,
+            Self::Unreachable(_) => &requests::UNREACHABLE,
+            Self::QueueTimeout => &requests::QUEUE_TIMEOUT,
+            Self::Silence => &requests::QUEUE_SILENCE,
+            Self::QueueFull => &requests::QUEUE_FULL,
+            Self::WorkersTaken => &requests::WORKERS_TAKEN,
+            Self::AllWorkersTaken => &requests::ALL_WORKERS_TAKEN,
+            Self::Stopping => &requests::STOPPING,
+            Self::TooLong => &requests::HEADERS_TOO_LONG,
+        }
+    }
+
     /// What the client gets.
     pub fn status(&self) -> u16 {
         match self {
@@ -276,7 +293,7 @@ where
                 self.sockets.idle.put(claim.index, connection);
             } else {
                 let text = "a daemon process has sent something behind the end of its answer; their connection ends";
-                self.client.tell(Level::Error, text);
+                self.client.tell(&internal::BEHIND_THE_END, text);
             }
         }
         Ok(outcome)

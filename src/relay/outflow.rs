@@ -246,31 +246,51 @@ mod tests {
     use std::os::fd::BorrowedFd;
     use std::os::unix::net::UnixStream;
 
-    use wsgi_wire::record::{Level, LogRecord};
+    use wsgi_wire::messages::Message;
+    use wsgi_wire::record::LogRecord;
     use wsgi_wire::request::BodyError;
     use wsgi_wire::response::{Head, Headers};
 
     use super::*;
     use crate::relay::client::{Gone, Right};
 
-    /// A client that takes what fits into its socket's buffer.
-    struct Slow(UnixStream);
+    /// A client that takes what fits into its socket's buffer; or, without a socket, all that comes while it may be waited for, and nobody can look
+    /// behind its connection.
+    #[derive(Default)]
+    struct Slow {
+        socket: Option<UnixStream>,
+        taken: Vec<u8>,
+        may_not_wait: bool,
+    }
+
+    impl Slow {
+        fn with(socket: UnixStream) -> Self {
+            Self { socket: Some(socket), ..Self::default() }
+        }
+    }
 
     impl Client for Slow {
         fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
             Ok(false)
         }
         fn socket(&self) -> Option<BorrowedFd<'_>> {
-            Some(self.0.as_fd())
+            self.socket.as_ref().map(AsFd::as_fd)
+        }
+        fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
+            (!self.may_not_wait).then_some(None)
         }
         fn log(&mut self, _record: &LogRecord) {}
-        fn tell(&mut self, _level: Level, _text: &str) {}
+        fn tell(&mut self, _message: &'static Message, _text: &str) {}
         fn early_hints(&mut self, _headers: Headers<'_>) {}
         fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
             Ok(())
         }
         fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
-            Ok(pieces.iter().try_for_each(|piece| self.0.write_all(piece)).map_err(|_| Gone)?)
+            match &mut self.socket {
+                Some(socket) => pieces.iter().try_for_each(|piece| socket.write_all(piece)).map_err(|_| Gone)?,
+                None => self.taken.extend(pieces.concat()),
+            }
+            Ok(())
         }
         fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), Halt> {
             Ok(())
@@ -281,7 +301,7 @@ mod tests {
     fn what_a_client_does_not_take_is_kept_in_order_and_given_back() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1 << 20).unwrap();
-        let (mut client, mut outflow) = (Slow(ours), Outflow::default());
+        let (mut client, mut outflow) = (Slow::with(ours), Outflow::default());
         let content: Vec<u8> = (0..6_000_000u32).map(|n| (n / 7) as u8).collect();
         for piece in content[..5_000_000].chunks(10_000) {
             outflow.data(&mut client, piece, false).unwrap();
@@ -314,7 +334,7 @@ mod tests {
         assert!(leaves_enough(large, least + 1) && !leaves_enough(large, least));
         // Where nothing more may be kept the client is waited for, and gets everything.
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let (mut client, mut outflow) = (Slow(ours), Outflow::default());
+        let (mut client, mut outflow) = (Slow::with(ours), Outflow::default());
         outflow.keep(b"first").unwrap();
         (outflow.read, outflow.written) = (limits::KEPT - 5, limits::KEPT);
         pwrite(outflow.file.as_ref().unwrap(), b"first", limits::KEPT - 5).unwrap();
@@ -329,7 +349,7 @@ mod tests {
     #[test]
     fn what_is_kept_and_cannot_be_read_is_our_failure_and_not_the_clients() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let (mut client, mut outflow) = (Slow(ours), Outflow::default());
+        let (mut client, mut outflow) = (Slow::with(ours), Outflow::default());
         outflow.keep(b"content").unwrap();
         ftruncate(outflow.file.as_ref().unwrap(), 0).unwrap();
         assert_eq!(outflow.drain(&mut client), Err(Halt::Unkept(Errno::NODATA)));
@@ -351,46 +371,21 @@ mod tests {
         assert!(make_in("/nowhere").is_err());
     }
 
-    /// A client behind whose connection nobody can look.
-    struct Shared(Vec<u8>, bool);
-
-    impl Client for Shared {
-        fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
-            Ok(false)
-        }
-        fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
-            self.1.then_some(None)
-        }
-        fn log(&mut self, _record: &LogRecord) {}
-        fn tell(&mut self, _level: Level, _text: &str) {}
-        fn early_hints(&mut self, _headers: Headers<'_>) {}
-        fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
-            Ok(())
-        }
-        fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
-            self.0.extend(pieces.concat());
-            Ok(())
-        }
-        fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), Halt> {
-            Ok(())
-        }
-    }
-
     #[test]
     fn who_may_not_wait_for_a_client_keeps_what_it_may_not_take() {
-        let (mut client, mut outflow) = (Shared(Vec::new(), true), Outflow::default());
+        let (mut client, mut outflow) = (Slow::default(), Outflow::default());
         outflow.data(&mut client, &[1; limits::UNSEEN - 1], false).unwrap();
-        client.1 = false;
+        client.may_not_wait = true;
         outflow.data(&mut client, &[2; 10], false).unwrap();
         assert_eq!(
-            (client.0.len(), outflow.is_empty()),
+            (client.taken.len(), outflow.is_empty()),
             (limits::UNSEEN, false),
             "what nobody has to wait for goes down"
         );
-        client.1 = true;
+        client.may_not_wait = false;
         outflow.data(&mut client, &[3; 10], false).unwrap();
-        assert_eq!(client.0.len(), limits::UNSEEN, "nothing overtakes");
+        assert_eq!(client.taken.len(), limits::UNSEEN, "nothing overtakes");
         outflow.drain(&mut client).unwrap();
-        assert_eq!(client.0[limits::UNSEEN - 1..], [[2; 10], [3; 10]].concat());
+        assert_eq!(client.taken[limits::UNSEEN - 1..], [[2; 10], [3; 10]].concat());
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::limits::{LOG_BURST, LOG_RATE};
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::messages::internal;
+use wsgi_wire::record::LogRecord;
 
 use super::client::Client;
 
@@ -34,11 +35,11 @@ impl Source<'_> {
                     LOG_BURST >> 20,
                     LOG_RATE >> 20
                 );
-                return client.tell(Level::Warn, &text);
+                return client.tell(&internal::REQUESTS_LOG_TOO_MUCH, &text);
             }
         };
         if refused > 0 {
-            client.tell(Level::Warn, &format!("{refused} bytes of log were left out"));
+            client.tell(&internal::LOG_LEFT_OUT, &format!("{refused} bytes of log were left out"));
         }
         let is_thread = |thread| Path::new(&format!("/proc/{}/task/{thread}", self.process)).exists();
         client.log(&record.of_process(self.process, is_thread));

@@ -3,8 +3,8 @@
 
 use std::ffi::CStr;
 
+use wsgi_wire::messages::{Topic, requests};
 use wsgi_wire::question::{Answer as Said, Question};
-use wsgi_wire::record::Level;
 
 use super::question::{NoAnswer, ask};
 use crate::daemons;
@@ -26,9 +26,9 @@ pub fn access_checker(r: &mut Request<'_>) -> Answer {
         Ok(Said::Unknown) => Answer::Declined,
         Ok(_) => {
             // Under `Satisfy Any` a password may still let the client in.
-            let level = if r.satisfies_any() { Level::Info } else { Level::Error };
+            let topic = if r.satisfies_any() { Topic::INFO } else { (&requests::ACCESS_DENIED).into() };
             let (script, uri) = (String::from_utf8_lossy(&asked.script), String::from_utf8_lossy(r.uri()));
-            log::request(r, level, format_args!("client denied by WSGIAccessScript {script}: {uri}"));
+            log::request(r, topic, format_args!("client denied by WSGIAccessScript {script}: {uri}"));
             Answer::Status(403)
         }
         Err(NoAnswer::Script) => Answer::Status(403),
@@ -41,7 +41,11 @@ pub fn access_checker(r: &mut Request<'_>) -> Answer {
 pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
     let settings = r.settings::<RequestSettings>();
     let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
-        log::request(r, Level::Error, format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"));
+        log::request(
+            r,
+            &requests::NO_USER_SCRIPT,
+            format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"),
+        );
         return Authn::Error;
     };
     match ask(r, settings, asked, Question::password(user, password.to_bytes())) {
@@ -71,7 +75,11 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
 pub fn realm_hash<'r>(r: &mut Request<'r>, user: &[u8], realm: &[u8]) -> Result<&'r CStr, Authn> {
     let settings = r.settings::<RequestSettings>();
     let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
-        log::request(r, Level::Error, format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"));
+        log::request(
+            r,
+            &requests::NO_USER_SCRIPT,
+            format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"),
+        );
         return Err(Authn::Error);
     };
     match ask(r, settings, asked, Question::realm_hash(user, realm)) {
@@ -92,7 +100,7 @@ pub fn check_groups(r: &mut Request<'_>, names: &[u8]) -> Authz {
     let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_group_script.as_deref()?))) else {
         log::request(
             r,
-            Level::Error,
+            &requests::NO_GROUP_SCRIPT,
             format_args!("Require wsgi-group has no WSGIAuthGroupScript to ask about groups"),
         );
         return Authz::Error;
@@ -103,6 +111,6 @@ pub fn check_groups(r: &mut Request<'_>, names: &[u8]) -> Authz {
         return Authz::Granted;
     }
     let (user, names) = (String::from_utf8_lossy(user).into_owned(), String::from_utf8_lossy(names));
-    log::request(r, Level::Info, format_args!("user {user} is in none of the groups {names}"));
+    log::request(r, Topic::INFO, format_args!("user {user} is in none of the groups {names}"));
     Authz::Denied
 }

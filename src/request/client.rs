@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use wsgi_wire::frame::Kind;
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::messages::{Message, requests};
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::table::Places;
@@ -264,7 +265,10 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         let ways = self.file_ways(&piece, self.r.core_flags().sendfile);
         let sendable = Sendable { offset: 0, length: i64::try_from(length).unwrap_or(i64::MAX), sealed: false };
         if let Err(error) = self.response.add_file(self.r, file, sendable, ways) {
-            self.tell(Level::Error, &format!("The file that the application has Apache send is not sent: {error}."));
+            self.tell(
+                &requests::GUARDED_FILE_NOT_SENT,
+                &format!("The file that the application has Apache send is not sent: {error}."),
+            );
             return Some(500);
         }
         // A client that is gone needs no answer.
@@ -327,8 +331,8 @@ impl Client for HttpClient<'_, '_> {
         log::record(self.r, record, Some(self.place));
     }
 
-    fn tell(&mut self, level: Level, text: &str) {
-        self.log(&log::ours(level, text));
+    fn tell(&mut self, message: &'static Message, text: &str) {
+        self.log(&log::ours(message, text));
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {
@@ -342,7 +346,7 @@ impl Client for HttpClient<'_, '_> {
                 String::from_utf8_lossy(name),
                 self.rules.header_limit
             );
-            self.tell(Level::Error, &text);
+            self.tell(&requests::HEADER_TOO_LONG, &text);
             return Err(500);
         }
         let override_errors =
@@ -355,7 +359,7 @@ impl Client for HttpClient<'_, '_> {
         let named = roots.and_then(|roots| Some((guarded::named(head)?, roots)));
         if let (Some((named, roots)), Disposition::Send, 200) = (&named, &self.disposition, head.status) {
             let file = guarded::open(*named, roots).map_err(|refusal| {
-                self.tell(Level::Error, &refusal.to_string());
+                self.tell(&requests::GUARDED_FILE_NOT_FOUND, &refusal.to_string());
                 refusal.status()
             })?;
             self.guarded = Some(file);

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::process;
 use std::sync::OnceLock;
 
+use wsgi_wire::messages::Topic;
 use wsgi_wire::names::{self, Name};
-use wsgi_wire::record::Level;
 use wsgi_wire::request::VarsWriter;
 
 use crate::directives::settings::RequestSettings;
@@ -371,7 +371,7 @@ fn trusted(r: &Request<'_>, declared: &[proxies::TrustedHeader], subnets: Option
         let text = String::from_utf8_lossy(text).escape_debug().to_string();
         log::request(
             r,
-            Level::Debug,
+            Topic::DEBUG,
             format_args!("'{text}', which a proxy's header gives for the client, is no IP address; REMOTE_ADDR stays"),
         );
     }

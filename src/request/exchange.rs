@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use wsgi_unix::stop;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::requests;
 use wsgi_wire::request::{Body, Facts, Purpose, Rules, put_request, put_route};
 
 use super::ahead::{self, Travel};
@@ -102,7 +102,7 @@ pub fn in_process<'r>(
     environ: &Environ<'r>,
     length: BodyLength,
 ) -> Result<Answer, Refused> {
-    let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
+    let engine = embedded::engine(plan).map_err(|error| Refused::new(&requests::NO_PYTHON, 500, error))?;
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
     let request_rec = if settings.pass_apache_request.unwrap_or(false) { r.address() } else { ptr::null_mut() };
     with_scratch(|Scratch { route, body, message: request, .. }| {
@@ -213,8 +213,8 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
         | Outcome::Unkept(_)
             if client.has_passed() =>
         {
-            if let Some((_, reason)) = failure(outcome, client.is_embedded()) {
-                client.tell(Level::Error, &format!("{reason}; the response is cut short"));
+            if let Some(Refused { message, reason, .. }) = failure(outcome, client.is_embedded()) {
+                client.tell(message, &format!("{reason}; the response is cut short"));
             }
             client.abort();
             Ok(Answer::Ok)
@@ -223,7 +223,7 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
         _ => {
             response::clear_status(client.request());
             match failure(outcome, client.is_embedded()) {
-                Some((status, reason)) => Err(Refused::new(status, reason)),
+                Some(refused) => Err(refused),
                 None => Ok(Answer::Status(500)),
             }
         }
@@ -231,23 +231,35 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
 }
 
 /// What the process, or in embedded mode the engine, did wrong; the application's own failures are logged there.
-pub(super) fn failure(outcome: Outcome, embedded: bool) -> Option<(u16, String)> {
-    let (status, reason) = match outcome {
+pub(super) fn failure(outcome: Outcome, embedded: bool) -> Option<Refused> {
+    let (message, status, reason) = match outcome {
         Outcome::Lost(_) if embedded => (
+            &requests::NO_WHOLE_RESPONSE,
             500,
             "the engine in this Apache child has not made a whole response; the record of its failure is in the error log",
         ),
-        Outcome::Lost(_) if stop::has_begun() => (503, "Apache stops, and waits for no daemon process any more"),
-        Outcome::Lost(_) => (502, "the daemon process closed the connection without a whole response"),
-        Outcome::TimedOut(_) => (504, "the daemon process has not sent anything for as long as socket-timeout allows"),
-        Outcome::Unkept(error) => {
-            let text = format!("what was kept of the response for a slow client cannot be read ({error})");
-            return Some((500, text));
+        Outcome::Lost(_) if stop::has_begun() => {
+            (&requests::STOPPED_MEANWHILE, 503, "Apache stops, and waits for no daemon process any more")
         }
-        Outcome::Violated(violation, _) => return Some((502, format!("the answer is refused: {violation}"))),
+        Outcome::Lost(_) => {
+            (&requests::CONNECTION_CLOSED, 502, "the daemon process closed the connection without a whole response")
+        }
+        Outcome::TimedOut(_) => (
+            &requests::SILENT_PROCESS,
+            504,
+            "the daemon process has not sent anything for as long as socket-timeout allows",
+        ),
+        Outcome::Unkept(error) => {
+            let reason = format_args!("what was kept of the response for a slow client cannot be read ({error})");
+            return Some(Refused::new(&requests::NOT_KEPT, 500, reason));
+        }
+        Outcome::Violated(violation, _) => {
+            let reason = format_args!("the answer is refused: {violation}");
+            return Some(Refused::new(&requests::ANSWER_REFUSED, 502, reason));
+        }
         _ => return None,
     };
-    Some((status, reason.to_owned()))
+    Some(Refused::new(message, status, reason))
 }
 
 fn finish(client: &mut HttpClient<'_, '_>) -> Answer {

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use wsgi_wire::messages::requests;
 use wsgi_wire::question::Choice;
-use wsgi_wire::record::Level;
 
 use super::environ::{self, Destination, Environ};
 use super::exchange::{exchange, in_process};
@@ -36,13 +36,13 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
     };
     match serve(r, settings, handler_script) {
         Ok(answer) => answer,
-        Err(Refused { status, reason, groups }) => {
+        Err(Refused { message, status, reason, groups }) => {
             let place = groups.as_ref().map(|(process_group, application_group)| log::Place {
                 script: handler_script.map_or(r.filename(), |handler| &handler.script),
                 process_group,
                 application_group,
             });
-            log::record(r, &log::ours(Level::Error, &reason), place);
+            log::record(r, &log::ours(message, &reason), place);
             Answer::Status(status)
         }
     }
@@ -55,8 +55,9 @@ fn serve<'r>(
 ) -> Result<Answer, Refused> {
     let alias = if handler_script.is_none() { alias_of(r) } else { None };
     let length = acceptance::accept(&facts(r, settings, alias.is_some(), handler_script.is_some()))
-        .map_err(|refusal| Refused::new(refusal.status(), refusal))?;
-    let runtime = daemons::current().ok_or_else(|| Refused::new(500, "no configuration is in force"))?;
+        .map_err(|refusal| Refused::new(refusal.message(), refusal.status(), refusal))?;
+    let runtime = daemons::current()
+        .ok_or_else(|| Refused::new(&requests::NO_CONFIGURATION, 500, "no configuration is in force"))?;
     let script_name = environ::script_name(r);
     let mut destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
     if let Some(asked) = settings.dispatch_script.as_ref() {
@@ -69,7 +70,7 @@ fn serve<'r>(
     if allowed.is_some_and(|allowed| !allowed.iter().any(|name| *name == *destination.process_group)) {
         let shown = String::from_utf8_lossy(&destination.process_group);
         let text = format!("WSGIRestrictProcess does not allow process group `{shown}` here");
-        return Err(Refused::new(500, text));
+        return Err(Refused::new(&requests::GROUP_FORBIDDEN, 500, text));
     }
     let script = destination.handler_script.unwrap_or(r.filename());
     let place = place::find(r, &runtime, &mut destination, script)?;

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use wsgi_wire::messages::requests;
+
 use super::environ::Destination;
 use super::refused::Refused;
 use crate::daemons::{Group, Runtime};
@@ -75,29 +77,34 @@ pub fn find<'p>(
     let shown = String::from_utf8_lossy(name);
     if name.is_empty() {
         let reason = "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script";
-        return runtime.embedded.as_ref().map(Place::Embedded).ok_or_else(|| Refused::new(500, reason));
+        let refused = || Refused::new(&requests::EMBEDDED_FORBIDDEN, 500, reason);
+        return runtime.embedded.as_ref().map(Place::Embedded).ok_or_else(refused);
     }
     let group = runtime.groups.get(name).ok_or_else(|| {
-        Refused::new(500, format_args!("process group `{shown}` is not defined; define it with WSGIDaemonProcess"))
+        let reason = format_args!("process group `{shown}` is not defined; define it with WSGIDaemonProcess");
+        Refused::new(&requests::UNKNOWN_GROUP, 500, reason)
     })?;
     let server = r.server();
     if !visibility::usable(&group.origin, server.id(), server.hostname()) {
-        return Err(Refused::new(500, format_args!("process group `{shown}` belongs to another virtual host")));
+        let reason = format_args!("process group `{shown}` belongs to another virtual host");
+        return Err(Refused::new(&requests::GROUP_OF_OTHER_HOST, 500, reason));
     }
     if let Some(policy) = group.owner {
         let script = Path::new(std::ffi::OsStr::from_bytes(script));
         let ownership = |path: &Path| {
-            let found = path.metadata().map_err(|error| Refused::new(403, error))?;
+            let found = path.metadata().map_err(|error| Refused::new(&requests::OWNER_UNKNOWN, 403, error))?;
             Ok(Ownership { uid: found.uid(), gid: found.gid(), mode: found.mode() })
         };
         let folder = ownership(script.parent().unwrap_or(Path::new("/")))?;
-        owner::check(policy, ownership(script)?, folder).map_err(|refusal| Refused::new(403, refusal))?;
+        owner::check(policy, ownership(script)?, folder)
+            .map_err(|refusal| Refused::new(&requests::SCRIPT_OWNER, 403, refusal))?;
     }
     destination.chroot.clone_from(&group.chroot);
     if destination.visible(script).is_none() {
         let root = group.chroot.as_deref().unwrap_or_default();
         let (script, root) = (String::from_utf8_lossy(script), String::from_utf8_lossy(root));
-        return Err(Refused::new(500, format_args!("script `{script}` is not below the group's chroot `{root}`")));
+        let reason = format_args!("script `{script}` is not below the group's chroot `{root}`");
+        return Err(Refused::new(&requests::OUTSIDE_CHROOT, 500, reason));
     }
     Ok(Place::Group(group))
 }

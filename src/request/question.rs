@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
+use wsgi_wire::messages::{Message, requests};
 use wsgi_wire::question::{Answer, Choice, Question, Topic};
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{BodyError, Facts, Purpose, Rules, VarsWriter, put_request, put_route};
 use wsgi_wire::response::{File, Head, Headers};
 
@@ -103,7 +104,7 @@ struct Asking<'a, 'r> {
 impl<'r> Asking<'_, 'r> {
     fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, NoAnswer> {
         let Some(runtime) = daemons::current() else {
-            log::request(r, Level::Error, format_args!("no configuration is in force"));
+            log::request(r, &requests::NO_CONFIGURATION, format_args!("no configuration is in force"));
             return Err(NoAnswer::Unheard(500));
         };
         let script_name = environ::script_name(r);
@@ -126,7 +127,7 @@ impl<'r> Asking<'_, 'r> {
             Unanswered::Told(why) => why,
             Unanswered::Refused(Refused { status, reason, .. }) => {
                 let text = format!("{} cannot be asked: {reason}", self.asked.directive(self.question.topic));
-                log::record(r, &log::ours(Level::Error, &text), Some(self.place(&destination)));
+                log::record(r, &log::ours(&requests::NOT_ASKED, &text), Some(self.place(&destination)));
                 // A gateway's status would say something about the application, which has not been reached.
                 NoAnswer::Unheard(if status == 504 { 503 } else { status })
             }
@@ -215,7 +216,7 @@ impl<'r> Asking<'_, 'r> {
 
     /// Has the engine in this child answer.
     fn ask_here(&self, r: &mut Request<'r>, plan: &Plan, environ: &Environ<'r>) -> Result<Answer, Unanswered> {
-        let engine = embedded::engine(plan).map_err(|error| Refused::new(500, error))?;
+        let engine = embedded::engine(plan).map_err(|error| Refused::new(&requests::NO_PYTHON, 500, error))?;
         let facts = Facts { request_start: r.time(), ..Facts::default() };
         let is_passed = self.settings.pass_apache_request.unwrap_or(false);
         let request_rec = if is_passed { r.address() } else { ptr::null_mut() };
@@ -253,13 +254,13 @@ fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<
         (Outcome::Failed(502..=504), _) => Err(Unanswered::Told(NoAnswer::Unheard(503))),
         (Outcome::Failed(_), _) => Err(Unanswered::Told(NoAnswer::Script)),
         _ => {
-            let no_answer = || (500, Violation::OutOfPlace(Kind::End).to_string());
-            let (status, reason) = failure(outcome, embedded).unwrap_or_else(no_answer);
-            let status = match outcome {
-                Outcome::Lost(_) | Outcome::TimedOut(_) if status != 500 => 503,
+            let no_answer = || Refused::new(&requests::ANSWER_REFUSED, 500, Violation::OutOfPlace(Kind::End));
+            let mut refused = failure(outcome, embedded).unwrap_or_else(no_answer);
+            refused.status = match outcome {
+                Outcome::Lost(_) | Outcome::TimedOut(_) if refused.status != 500 => 503,
                 _ => 500,
             };
-            Err(Refused::new(status, reason).into())
+            Err(refused.into())
         }
     }
 }
@@ -292,14 +293,14 @@ impl Client for Asker<'_, '_> {
         log::record(self.r, record, Some(self.place));
     }
 
-    fn tell(&mut self, level: Level, text: &str) {
-        self.log(&log::ours(level, text));
+    fn tell(&mut self, message: &'static Message, text: &str) {
+        self.log(&log::ours(message, text));
     }
 
     fn early_hints(&mut self, _headers: Headers<'_>) {}
 
     fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
-        self.tell(Level::Error, "a response comes in place of the answer to a question");
+        self.tell(&requests::RESPONSE_TO_QUESTION, "a response comes in place of the answer to a question");
         Err(500)
     }
 

@@ -3,10 +3,14 @@
 
 use std::fmt;
 
+use wsgi_wire::messages::Message;
+
 use super::environ::Destination;
 
 /// A request that ends with an error of ours: what the client gets and what the log says.
 pub struct Refused {
+    /// Which message the log gets.
+    pub message: &'static Message,
     /// What the client gets.
     pub status: u16,
     /// Why, for the log.
@@ -17,8 +21,8 @@ pub struct Refused {
 
 impl Refused {
     /// Refuses.
-    pub fn new(status: u16, reason: impl fmt::Display) -> Self {
-        Self { status, reason: reason.to_string(), groups: None }
+    pub fn new(message: &'static Message, status: u16, reason: impl fmt::Display) -> Self {
+        Self { message, status, reason: reason.to_string(), groups: None }
     }
 
     /// For the record: where it was to run.

@@ -1,7 +1,7 @@
 //! `SetHandler wsgi-status`, and our part of mod_status' page.
 #![forbid(unsafe_code)]
 
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::requests;
 
 use crate::daemons;
 use crate::httpd::request::Request;
@@ -36,7 +36,11 @@ pub fn status(r: &mut Request<'_>) -> Answer {
                 Content { status: 200, kind: page::CONTENT_TYPE, text: page::render(&report, &nonce) }
             }
             None => {
-                log::request(r, Level::Error, format_args!("the system has no random numbers for the status page"));
+                log::request(
+                    r,
+                    &requests::NO_RANDOM_NUMBERS,
+                    format_args!("the system has no random numbers for the status page"),
+                );
                 return Answer::Status(500);
             }
         },

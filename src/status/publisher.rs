@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::thread::futex;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::internal;
 
 use crate::httpd::process::BackgroundThread;
 use crate::httpd::shared::SharedTable;
@@ -25,7 +25,7 @@ pub fn start(table: SharedTable, board: SharedBoard) {
     match BackgroundThread::start("wsgi-metrics", body) {
         Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
         Err(error) => log::main(
-            Level::Warn,
+            &internal::NO_METRICS_THREAD,
             format_args!("server_metrics() gets no answer from this child: there can be no thread for it ({error})"),
         ),
     }

@@ -25,6 +25,7 @@ mod sys;
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
+use wsgi_wire::messages::processes;
 
 use rustix::fs::Mode;
 use rustix::process::umask;
@@ -42,7 +43,7 @@ pub fn main() -> ExitCode {
     match run(log.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log.error(&format!(
+            log.record(&processes::SUPERVISOR_FAILED, &format!(
                 "the supervisor of the daemon processes cannot go on: {error}; it is started by the Apache module only"
             ));
             ExitCode::FAILURE
@@ -53,10 +54,16 @@ pub fn main() -> ExitCode {
 fn run(log: Log) -> io::Result<()> {
     let Inherited { control, table, board, placeholders: _placeholders } = descriptors::inherit()?;
     if let Err(error) = privileges::reduce() {
-        log.warn(&format!("the supervisor cannot give up privileges that it does not need: {error}"));
+        log.record(
+            &processes::PRIVILEGES_KEPT,
+            &format!("the supervisor cannot give up privileges that it does not need: {error}"),
+        );
     }
     if let Err(error) = leftovers::adopt() {
-        log.warn(&format!("processes that applications fork may outlive the server: {error}"));
+        log.record(
+            &processes::NO_ADOPTION,
+            &format!("processes that applications fork may outlive the server: {error}"),
+        );
     }
     let signals = Signals::new()?;
     let control = Channel::with_descriptors(control)?;

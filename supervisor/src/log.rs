@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use wsgi_wire::messages::Topic;
 use wsgi_wire::record::{Format, Level, LogRecord, Speaker};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 
@@ -28,11 +29,11 @@ impl Log {
         Self { level: Level::Info, style, group: Vec::new(), outbox: Rc::default() }
     }
 
-    /// Writes one record.
-    pub fn record(&self, level: Level, text: &str) {
+    /// Writes one record of this process's own.
+    pub fn record(&self, topic: impl Into<Topic>, text: &str) {
         // This process has one thread, whose number is the process's.
         let pid = std::process::id();
-        for piece in ProcessRecord::from(LogRecord::ours(level, Speaker { pid, thread: pid }, text)).into_pieces() {
+        for piece in ProcessRecord::from(LogRecord::ours(topic, Speaker { pid, thread: pid }, text)).into_pieces() {
             self.put(None, piece);
         }
     }
@@ -49,18 +50,8 @@ impl Log {
         }
     }
 
-    /// Something that somebody must look at.
-    pub fn error(&self, text: &str) {
-        self.record(Level::Error, text);
-    }
-
-    /// Something that works otherwise than asked for.
-    pub fn warn(&self, text: &str) {
-        self.record(Level::Warn, text);
-    }
-
     /// The life of processes.
     pub fn info(&self, text: &str) {
-        self.record(Level::Info, text);
+        self.record(Topic::INFO, text);
     }
 }

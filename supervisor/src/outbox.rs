@@ -214,10 +214,11 @@ fn write_without_waiting(line: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    use wsgi_wire::record::{Level, LogRecord, Speaker};
+    use wsgi_wire::messages::Topic;
+    use wsgi_wire::record::{LogRecord, Speaker};
 
     fn record(text: &str) -> GroupRecord {
-        let said = LogRecord::ours(Level::Info, Speaker { pid: 1, thread: 1 }, text).into();
+        let said = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, text).into();
         GroupRecord { group: "g".into(), process: None, said }
     }
 

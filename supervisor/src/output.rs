@@ -21,6 +21,7 @@ use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Identity;
 use wsgi_wire::limits::{LOG_BURST, LOG_LINE, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
 use wsgi_wire::lines::{Lines, Text};
+use wsgi_wire::messages::processes;
 use wsgi_wire::record::{Speaker, Stream};
 use wsgi_wire::report::ProcessRecord;
 
@@ -146,7 +147,7 @@ impl Output {
                 LOG_BURST >> 20,
                 LOG_RATE >> 20
             );
-            self.group.log.warn(&text);
+            self.group.log.record(&processes::LOUD_LOG, &text);
         }
         heard
     }
@@ -183,7 +184,7 @@ impl Output {
                                 self.pid,
                                 self.group.label()
                             );
-                            self.group.log.error(&text);
+                            self.group.log.record(&processes::MALFORMED_RECORD, &text);
                         }
                     }
                 }

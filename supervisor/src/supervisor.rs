@@ -16,7 +16,7 @@ use rustix::thread::futex;
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::control::{Outcome, Reason};
 use wsgi_wire::frame::Kind;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::{Topic, processes};
 use wsgi_wire::table::{control_path, group_key};
 
 use crate::administration::Administration;
@@ -194,11 +194,14 @@ impl Supervisor {
                 process.kill();
             }),
             Action::ReportSlowStart(slot) => self.with(slot, |process, _| {
-                process.group.log.warn(&format!(
-                    "{} is still loading its scripts after {} seconds; requests that only it can serve wait",
-                    process.label(),
-                    process.started.elapsed().as_secs()
-                ));
+                process.group.log.record(
+                    &processes::SLOW_START,
+                    &format!(
+                        "{} is still loading its scripts after {} seconds; requests that only it can serve wait",
+                        process.label(),
+                        process.started.elapsed().as_secs()
+                    ),
+                );
                 process.slow_start_reported();
             }),
         }
@@ -239,11 +242,14 @@ impl Supervisor {
                 let (process, output) = Process::new(spawned, Rc::clone(group), configuration.generation);
                 self.outputs.add(process.pid.as_raw_pid() as u32, Rc::clone(group), output);
                 group.log.info(&format!("{} has started", process.label()));
-                check_priority(&process);
+                process.check_priority();
                 self.processes.push(process);
             }
             Err(error) => {
-                group.log.error(&format!("process group '{}' gets no process: {error}", group.label()));
+                group.log.record(
+                    &processes::NO_PROCESS_STARTED,
+                    &format!("process group '{}' gets no process: {error}", group.label()),
+                );
                 standing.crashes.ended(now, None, now);
                 self.set_failing(group, true);
                 self.refused(group, now, Vec::new());
@@ -332,10 +338,11 @@ impl Supervisor {
             group.endings.add(ending);
         }
         match record {
-            Some(text) => process.group.log.error(&text),
+            Some(text) => process.group.log.record(&processes::PROCESS_INCIDENT, &text),
             None => {
-                let level = if exit::has_told_why(status) { Level::Error } else { Level::Info };
-                process.group.log.record(level, &format!("{} {}", process.label(), exit::describe(status)));
+                let has_told = exit::has_told_why(status);
+                let topic = if has_told { (&processes::PROCESS_REFUSES).into() } else { Topic::INFO };
+                process.group.log.record(topic, &format!("{} {}", process.label(), exit::describe(status)));
             }
         }
         if !process.is_leaving() {
@@ -364,7 +371,7 @@ impl Supervisor {
             Ok(()) if open => self.control = Some(control),
             Ok(()) => self.stopping = true,
             Err(error) => {
-                self.log.error(&format!(
+                self.log.record(&processes::OTHER_INSTALLATION, &format!(
                     "the Apache module is not of the same installation as this supervisor ({error}); all daemon processes stop"
                 ));
                 self.stopping = true;
@@ -394,7 +401,7 @@ impl Supervisor {
         self.log = configuration.log.clone();
         // A graceful restart after log rotation brings a new file.
         if let Err(error) = dup2_stderr(&*configuration.main_log) {
-            self.log.error(&format!("the new error log cannot be used: {error}"));
+            self.log.record(&processes::LOG_NOT_USED, &format!("the new error log cannot be used: {error}"));
         }
         if self.configuration.is_none() {
             let Configuration { socket_prefix, parent, .. } = &configuration;
@@ -403,7 +410,10 @@ impl Supervisor {
         }
         if let Err(error) = with_all(|| self.administration.open(&configuration)) {
             let path = control_path(&configuration.socket_prefix, configuration.parent);
-            self.log.warn(&format!("the administrator's socket '{path}' cannot be made: {error}"));
+            self.log.record(
+                &processes::NO_ADMINISTRATION,
+                &format!("the administrator's socket '{path}' cannot be made: {error}"),
+            );
         }
         self.standings.values_mut().for_each(|standing| standing.reconfigured(configuration.generation));
         // What has failed may work with the new settings.
@@ -467,7 +477,7 @@ impl Supervisor {
         };
         if let Err(error) = outcome {
             let text = format!("{} has sent something malformed ({error}) and is stopped", process.label());
-            process.group.log.error(&text);
+            process.group.log.record(&processes::MALFORMED_PROCESS, &text);
             let standing = self.standings.entry(process.group.name().to_vec()).or_default();
             standing.crashes.left(process.started, process.ready, SHORT_LIFE, Instant::now());
             process.expel(&self.shared.table);
@@ -529,7 +539,7 @@ impl Supervisor {
     /// Says why a process is replaced, if that is no part of an ordinary life.
     fn report_incident(&self, process: &mut Process) {
         if let Some(text) = process.incident() {
-            process.group.log.error(&text);
+            process.group.log.record(&processes::PROCESS_INCIDENT, &text);
         }
     }
 
@@ -553,7 +563,7 @@ impl Supervisor {
         process.stop(&self.shared.table, Reason::ShutdownSignal);
         let (group, label) = (Rc::clone(&process.group), process.label());
         if self.refused(&group, process.started, failures) {
-            group.log.error(&format!(
+            group.log.record(&processes::SCRIPTS_FAIL, &format!(
                 "{label} cannot load its scripts (see above) and is given up; {serving} goes on with the code that it has, until a script changes or another try succeeds"
             ));
         }
@@ -572,14 +582,6 @@ impl Supervisor {
             }
         }
         news
-    }
-}
-
-/// Tells if its process has not the priority that was asked for.
-fn check_priority(process: &Process) {
-    if let Some((wanted, actual)) = process.refused_priority() {
-        let text = format!("{} has priority {actual}: cpu-priority={wanted} is not permitted", process.label());
-        process.group.log.warn(&text);
     }
 }
 

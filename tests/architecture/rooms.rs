@@ -49,6 +49,8 @@ const HOUSES: &[House] = &[
             "response",
             "control",
             "settings",
+            "messages",
+            "message",
             "record",
             "header",
             "environment",

@@ -6,6 +6,7 @@ use crate::wait::eventually;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
+use wsgi_wire::messages;
 
 /// Texts in an error log that mean a crash, whatever the test was about.
 const CRASHES: [&str; 3] = ["panicked at", "Sanitizer", "double free"];
@@ -38,14 +39,40 @@ pub(crate) fn complaints(leader: Option<u32>, root: &Path, log: &str) -> Vec<Str
     found
 }
 
-/// The caught panics, warnings and errors of ours in a log that its test has not announced ([`Log::expect`]).
+/// The caught panics, warnings and errors of ours in a log that its test has not announced ([`Log::expect`]), and what is not as the table of messages
+/// has it.
 pub(crate) fn unannounced(log: &Log) -> Vec<String> {
     let mut found = log.unannounced();
     let panics = records(&log.text()).into_iter().filter(|record| record.contains(CAUGHT_PANIC));
     found.extend(panics.filter(|record| !log.announces(record)));
     found.sort();
     found.dedup();
-    found.into_iter().map(|record| format!("not announced by the test: {record}")).collect()
+    found.into_iter().map(|record| format!("not announced by the test: {record}")).chain(misnumbered(log)).collect()
+}
+
+/// The records in a log that begin with the number of a message and are not what the table of messages says of it.
+fn misnumbered(log: &Log) -> Vec<String> {
+    let wrong = records(&log.text()).into_iter().filter(|record| !is_as_the_table_says(record));
+    wrong.map(|record| format!("not as wire/src/messages has it: {record}")).collect()
+}
+
+fn is_as_the_table_says(record: &str) -> bool {
+    // A piece of a long one is not the whole text.
+    let Some((number, said)) = number(record).filter(|_| !record.contains("... continued")) else { return true };
+    // Apache escapes what could end a quoted field.
+    let said = said.replace("\\\"", "\"");
+    messages::numbered(number).is_some_and(|message| {
+        let level = message.level.name();
+        let told = [format!("[wsgi:{level}]"), format!(r#""level":"{level}""#)];
+        told.iter().any(|level| record.contains(level)) && message.fits(&said)
+    })
+}
+
+/// The number that a record of ours begins with, and what follows it.
+fn number(record: &str) -> Option<(u16, &str)> {
+    let (_, rest) = record.split_once("WSGI").filter(|(before, _)| before.ends_with([' ', '"']))?;
+    let (number, said) = rest.split_once(": ")?;
+    Some((number.parse().ok().filter(|_| number.len() == 4)?, said))
 }
 
 /// The files in a folder that a stopped server should have removed.
@@ -82,4 +109,25 @@ pub(crate) fn report(complaints: &[String], logs: &[&Log]) {
 fn lines_with(log: &str, texts: &[&str]) -> Vec<String> {
     let found = log.lines().filter(|line| texts.iter().any(|text| line.contains(text)));
     found.map(|line| format!("in the log: {line}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_as_the_table_says;
+
+    #[test]
+    fn a_record_with_a_number_is_what_the_table_says() {
+        let record =
+            |level: &str, said: &str| format!("[Sun] [wsgi:{level}] [pid 1:tid 2] [client 1] [script /a] {said}");
+        let known = "the script does not exist or cannot be read";
+        assert!(is_as_the_table_says(&record("error", &format!("WSGI0135: {known}"))));
+        assert!(is_as_the_table_says(&record(
+            "error",
+            "an application's own words, about WSGI and WSGIScriptAlias: x"
+        )));
+        for wrong in ["WSGI0135: another text", "WSGI9999: no such number"] {
+            assert!(!is_as_the_table_says(&record("error", wrong)), "{wrong}");
+        }
+        assert!(!is_as_the_table_says(&record("warn", &format!("WSGI0135: {known}"))));
+    }
 }

@@ -123,6 +123,8 @@ def helper():
         .start();
     let answer = site.client().exchange("GET", "/shop/a%20b?secret=1", &[], b"").expect("an answer");
     let (pid, thread) = answer.text().split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("two numbers");
+    // It goes another way than those of the request.
+    site.log.wait_for("from a thread");
     let records = json_records(&site.log);
     for (message, stream) in [
         ("half and half", "stderr"),

@@ -216,6 +216,7 @@ fn fitting(chars: impl Iterator<Item = char>, room: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Topic;
     use crate::record::{Level, Origin, Speaker, Stream};
 
     const AT: LocalTime = LocalTime {
@@ -232,7 +233,12 @@ mod tests {
 
     fn record(message: &[u8]) -> LogRecord {
         let speaker = Speaker { pid: 12, thread: 13 };
-        LogRecord { message: message.into(), stream: Stream::Stderr, ..LogRecord::ours(Level::Warn, speaker, "") }
+        LogRecord {
+            level: Level::Warn,
+            message: message.into(),
+            stream: Stream::Stderr,
+            ..LogRecord::ours(Topic::INFO, speaker, "")
+        }
     }
 
     fn parsed(line: &str) -> serde_json::Value {

@@ -10,6 +10,7 @@
 //! * [`table`]: the layout of the shared process table.
 //! * [`recorder`]: the layout of the flight recorder of a daemon process.
 //! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes; [`lines`]: records out of plain text.
+//! * [`message`], [`messages`]: what our programs log, by number.
 //! * [`report`]: how records that belong to no request travel; [`budget`]: how much one process may log.
 //!
 //! Both ends are always on one machine and of one build, so numbers are in native byte order.
@@ -30,6 +31,8 @@ mod instructions;
 pub mod json;
 pub mod limits;
 pub mod lines;
+pub mod message;
+pub mod messages;
 pub mod names;
 pub mod pieces;
 pub mod python;

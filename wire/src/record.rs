@@ -139,15 +139,6 @@ message! {
 }
 
 impl LogRecord {
-    /// A record of our own. The first line of the text is the message; what follows is a traceback, or stacks.
-    pub fn ours(level: Level, speaker: Speaker, text: &str) -> Self {
-        let (message, traceback) = match text.split_once('\n') {
-            Some((message, traceback)) => (message, Some(traceback.into())),
-            None => (text, None),
-        };
-        Self { level, stream: Stream::Ours, speaker, message: message.into(), traceback, origin: None }
-    }
-
     /// How long its texts are.
     pub fn length(&self) -> usize {
         self.message.len() + self.traceback.as_ref().map_or(0, |text| text.len())
@@ -213,17 +204,18 @@ impl LogRecord {
 mod tests {
     use super::*;
     use crate::codec::Wire;
+    use crate::message::Topic;
 
     const NOBODY: Speaker = Speaker { pid: 1, thread: 2 };
 
     #[test]
     fn a_text_of_ours_begins_with_the_message() {
-        let record = LogRecord::ours(Level::Error, NOBODY, "it failed:\nTraceback\n  x\nE: y");
+        let record = LogRecord::ours(Topic::INFO, NOBODY, "it failed:\nTraceback\n  x\nE: y");
         assert_eq!(
             (&record.message[..], record.traceback.as_deref()),
             (&b"it failed:"[..], Some(&b"Traceback\n  x\nE: y"[..]))
         );
-        assert_eq!(LogRecord::ours(Level::Info, NOBODY, "all is well").traceback, None);
+        assert_eq!(LogRecord::ours(Topic::INFO, NOBODY, "all is well").traceback, None);
         assert_eq!(LogRecord::from_bytes(&record.to_bytes()), Ok(record));
     }
 
@@ -234,7 +226,7 @@ mod tests {
         let record = LogRecord {
             message: message.as_str().into(),
             traceback: Some(traceback.as_str().into()),
-            ..LogRecord::ours(Level::Warn, NOBODY, "")
+            ..LogRecord::ours(Topic::INFO, NOBODY, "")
         };
         let pieces = record.into_pieces();
         assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.length() <= limits::LOG_RECORD));
@@ -253,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_process_cannot_say_that_it_is_another() {
-        let record = LogRecord::ours(Level::Emerg, NOBODY, "text");
+        let record = LogRecord { level: Level::Emerg, ..LogRecord::ours(Topic::INFO, NOBODY, "text") };
         let believed = record.clone().of_process(12, |thread| thread == 2);
         assert_eq!((believed.speaker, believed.level), (Speaker { pid: 12, thread: 2 }, Level::Crit));
         assert_eq!(record.of_process(12, |_| false).speaker, Speaker { pid: 12, thread: 12 });
@@ -262,7 +254,7 @@ mod tests {
     #[test]
     fn the_headline_of_a_mere_traceback_is_its_exception() {
         let mut record =
-            LogRecord::ours(Level::Error, NOBODY, "\nTraceback (most recent call last):\n  x\nKeyError: 1\n");
+            LogRecord::ours(Topic::INFO, NOBODY, "\nTraceback (most recent call last):\n  x\nKeyError: 1\n");
         assert_eq!(record.headline(), b"KeyError: 1");
         record.message = "known".into();
         assert_eq!(record.headline(), b"known");

@@ -81,7 +81,8 @@ impl GroupRecord {
 mod tests {
     use super::*;
     use crate::codec::Wire;
-    use crate::record::{Level, Origin, Speaker};
+    use crate::message::Topic;
+    use crate::record::{Origin, Speaker};
 
     #[test]
     fn the_longest_record_fits_into_a_message() {
@@ -89,7 +90,7 @@ mod tests {
         let origin = Some(Origin { logger: name(), file: name(), line: 1 });
         let speaker = Speaker { pid: 1, thread: 1 };
         let text = "x".repeat(limits::LOG_RECORD);
-        let record = LogRecord { origin, ..LogRecord::ours(Level::Error, speaker, &text) };
+        let record = LogRecord { origin, ..LogRecord::ours(Topic::INFO, speaker, &text) };
         let request = Some(RequestName { id: name(), path: name(), script: name() });
         for said in (ProcessRecord { application_group: Some(name()), request, record }).into_pieces() {
             assert!(GroupRecord { group: name(), process: Some(1), said }.to_bytes().len() <= limits::LOG_MESSAGE);
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_record_without_fields_names_its_process() {
-        let record = LogRecord::ours(Level::Error, Speaker { pid: 1, thread: 1 }, "text");
+        let record = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, "text");
         let mut said = GroupRecord { group: "site".into(), process: Some(7), said: record.into() };
         assert_eq!(said.prefix(), b"[daemon 7 of 'site'] ");
         let request = RequestName { id: "id".into(), path: "/a".into(), script: "/s".into() };

@@ -66,7 +66,8 @@ pub fn escape(text: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Level, Speaker};
+    use crate::message::Topic;
+    use crate::record::Speaker;
 
     const AT: LocalTime = LocalTime {
         year: 2026,
@@ -81,7 +82,7 @@ mod tests {
     };
 
     fn record(text: &str) -> LogRecord {
-        LogRecord::ours(Level::Info, Speaker { pid: 12, thread: 13 }, text)
+        LogRecord::ours(Topic::INFO, Speaker { pid: 12, thread: 13 }, text)
     }
 
     #[test]

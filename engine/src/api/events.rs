@@ -3,7 +3,8 @@
 
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods, PyList, PyListMethods, PyString};
 use pyo3::{Bound, Python};
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::messages::{Topic, applications};
+use wsgi_wire::record::LogRecord;
 
 use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
@@ -37,15 +38,15 @@ pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, eve
             Err(error) => {
                 let text =
                     format!("Exception in a callback for the event '{name}':\n{}", traceback::describe(py, &error));
-                log(py, Level::Error, &text);
+                log(py, &applications::CALLBACK_FAILED, &text);
             }
         }
     }
 }
 
 /// A record of our own with the context of the calling thread's request, if it serves one.
-pub(crate) fn log(py: Python<'_>, level: Level, text: &str) {
-    log_record(py, LogRecord::ours(level, record::speaker(), text), None);
+pub(crate) fn log(py: Python<'_>, topic: impl Into<Topic>, text: &str) {
+    log_record(py, LogRecord::ours(topic, record::speaker(), text), None);
 }
 
 /// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes

@@ -9,6 +9,7 @@ use pyo3::types::{
 };
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::codec::Bytes;
+use wsgi_wire::messages::{Topic, applications, internal};
 use wsgi_wire::record::{Level, LogRecord, Origin, Stream};
 
 use crate::api::events;
@@ -100,7 +101,7 @@ fn subscribe_signals<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -
         let stack = py.import("traceback")?.call_method0("format_stack")?;
         let stack: String = PyString::new(py, "").call_method1("join", (stack,))?.extract()?;
         let text = "mod_wsgi.subscribe_signals() has no effect in embedded mode: signals are for Apache there.";
-        events::log(py, Level::Info, &format!("{text}\n{}", stack.trim_end()));
+        events::log(py, Topic::INFO, &format!("{text}\n{}", stack.trim_end()));
     } else {
         this.interpreter()?.callbacks.signals.bind(py).append(&callback)?;
     }
@@ -202,14 +203,14 @@ fn log_from_logging<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) ->
 /// `_note(text)`: a record of our own at level info.
 fn note<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let text = args.required("_note", 0, 1, 1)?.call_method1("encode", ("utf-8", "backslashreplace"))?;
-    events::log(this.py(), Level::Info, &String::from_utf8_lossy(text.extract()?));
+    events::log(this.py(), Topic::INFO, &String::from_utf8_lossy(text.extract()?));
     Ok(this.py().None().into_bound(this.py()))
 }
 
 /// `_about_to_fork()`: an application forks.
 fn about_to_fork<'py>(this: This<'_, 'py, Functions>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     if let Some(advice) = advice::fork_advice(this.interpreter()?) {
-        events::log(this.py(), Level::Warn, &advice);
+        events::log(this.py(), &applications::FORK_IN_VAIN, &advice);
     }
     Ok(this.py().None().into_bound(this.py()))
 }
@@ -249,7 +250,7 @@ pub(crate) fn install(
         Err(error) => {
             let text = crate::log::traceback::describe(py, &error);
             record::process(
-                Level::Error,
+                &internal::NO_PACKAGE,
                 &format!("The package mod_wsgi cannot be imported; its submodules are missing:\n{text}"),
             );
         }

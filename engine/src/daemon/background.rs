@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::Topic;
 
 use crate::api::events;
 use crate::ffi::object;
@@ -82,7 +82,7 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
         let group = String::from_utf8_lossy(&process.settings.group);
         let number = worker + 1;
         record::process(
-            Level::Info,
+            Topic::INFO,
             &format!("Injected RequestTimeout into thread {number} of daemon process '{group}'. {what}\n{stack}"),
         );
     }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::{Drain, Reason};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::{Topic, processes};
 
 use crate::daemon::background::{Background, BackgroundTask};
 use crate::daemon::control::{Control, Order};
@@ -164,7 +164,10 @@ impl MainLoop {
         match control.orders() {
             Ok(orders) => orders.into_iter().for_each(|order| self.carry_out(order)),
             Err(lost) => {
-                record::process(Level::Warn, &format!("The process serves on until there is another one: {lost}."));
+                record::process(
+                    &processes::SERVES_ALONE,
+                    &format!("The process serves on until there is another one: {lost}."),
+                );
                 self.control = None;
                 crate::ffi::process::close_output();
                 self.orphaned = Some(Instant::now() + ORPHANED);
@@ -214,7 +217,7 @@ impl MainLoop {
         if std::mem::replace(&mut self.retiring, true) && reason != Reason::ScriptReload {
             return;
         }
-        record::process(Level::Info, &format!("The process asks to be replaced ({}).", reason.name()));
+        record::process(Topic::INFO, &format!("The process asks to be replaced ({}).", reason.name()));
         if reason.is_incident() {
             last_words::ends_for(self.process, reason);
         }
@@ -239,7 +242,7 @@ impl MainLoop {
             Reason::EvictionSignal => settings.eviction_timeout,
             _ => settings.graceful_timeout,
         };
-        record::process(Level::Info, &format!("The process finishes what it has and ends ({}).", reason.name()));
+        record::process(Topic::INFO, &format!("The process finishes what it has and ends ({}).", reason.name()));
         let limit = Duration::from_secs(seconds.into());
         reporter::stopping(reason.name());
         self.draining = Some(Draining { reason, limit, patient, since: Instant::now(), transfers: 0 });

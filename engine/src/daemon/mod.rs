@@ -22,7 +22,7 @@ use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
 use wsgi_unix::signals::SignalSet;
 use wsgi_wire::control::FAILED_AT_START;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::{Topic, processes};
 use wsgi_wire::settings::Daemon;
 
 use crate::daemon::background::Background;
@@ -82,7 +82,7 @@ enum StartError {
 pub(crate) fn run(py: Python<'_>) -> PyResult<()> {
     guard::install_panic_hook(record::panicked);
     serve(py).map_err(|error| {
-        record::process(Level::Crit, &format!("A daemon process could not start: {error}"));
+        record::process(&processes::PROCESS_CANNOT_START, &format!("A daemon process could not start: {error}"));
         PyErr::new::<PySystemExit, _>(FAILED_AT_START)
     })
 }
@@ -115,7 +115,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     if let Err(error) = recorder.arm(py) {
         let text = traceback::describe(py, &error);
         record::process(
-            Level::Warn,
+            &processes::NO_STACKS,
             &format!("If this process ends otherwise than it should, its stacks cannot be had: {text}"),
         );
     }
@@ -145,7 +145,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     reporter::start(py, process);
     control.ready(failures)?;
     let name = String::from_utf8_lossy(&settings.group);
-    record::process(Level::Info, &format!("Daemon process '{name}' is ready."));
+    record::process(Topic::INFO, &format!("Daemon process '{name}' is ready."));
 
     let clean = attach::detach(py, || {
         let monitor = Monitor::new(limits, probe);
@@ -172,8 +172,8 @@ pub(crate) fn begin(
     recorder: Recorder,
     seed: u64,
 ) -> std::io::Result<Process> {
-    for sentence in unsupported::ignored_settings(&settings, version()) {
-        record::process(Level::Warn, &sentence);
+    for (message, sentence) in unsupported::ignored_settings(&settings, version()) {
+        record::process(message, &sentence);
     }
     let limit = (settings.maximum_requests > 0).then(|| limits::with_jitter(settings.maximum_requests, seed));
     Ok(Process {

@@ -7,7 +7,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use wsgi_wire::control::Reason;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::applications;
 
 use crate::daemon::background::{Background, BackgroundTask};
 use crate::ffi::process::memory;
@@ -180,6 +180,6 @@ fn advise() {
     let busy = activity::all().iter().filter_map(|activity| activity.busy().clone());
     let advice = busy.filter_map(|busy| advice::deadlock_advice(busy.place.interpreter, busy.place.route.script()));
     for line in advice.collect::<BTreeSet<_>>() {
-        record::process(Level::Error, &line);
+        record::process(&applications::MAY_WAIT_FOR_ITSELF, &line);
     }
 }

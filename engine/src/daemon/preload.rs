@@ -31,7 +31,7 @@ fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> 
         let report = script::import(py, interpreter, preload).map(|()| process.watch.script_loaded());
         report.map_err(|report| {
             // Python's own hash would differ from process to process.
-            let digest = codec::digest(report.as_bytes());
+            let digest = codec::digest(report.text.as_bytes());
             if !process.settings.known_failures.contains(&digest) {
                 script::log_failure(py, interpreter, &preload.script, &report);
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::processes;
 
 use crate::ffi::guard;
 use crate::interpreters::Interpreters;
@@ -26,7 +26,7 @@ pub(crate) fn start(py: Python<'_>, process: &'static Process) {
     if let Err(error) = begin(py, process) {
         let text = traceback::describe(py, &error);
         record::process(
-            Level::Error,
+            &processes::NO_REPORTER,
             &format!("WSGITelemetryService and WSGISlowRequests have no effect in this process: {text}"),
         );
     }

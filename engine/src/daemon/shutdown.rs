@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use wsgi_wire::control::Reason;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::processes;
 
 use crate::api::events;
 use crate::daemon::{last_words, reporter};
@@ -69,6 +69,9 @@ fn start_reaper(seconds: u32) {
         exit_now(1);
     };
     if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {
-        record::process(Level::Error, "There is no thread that could end the process by force; it may take its time.");
+        record::process(
+            &processes::NO_REAPER,
+            "There is no thread that could end the process by force; it may take its time.",
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use pyo3::{Bound, PyErr, PyResult, Python, ffi};
 use wsgi_wire::embedded::{self as seam, View};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::internal;
 
 use crate::embedded;
 use crate::ffi::guard;
@@ -29,7 +29,7 @@ unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard, logger:
     let logger = unsafe { Logger::new(logger) };
     let body = |py: Python<'_>| {
         embedded::begin(py, settings, Scoreboard::Function(scoreboard), logger).map_err(|error| {
-            record::process(Level::Crit, &format!("Python cannot be used in this Apache child: {error}"));
+            record::process(&internal::ENGINE_FAILED, &format!("Python cannot be used in this Apache child: {error}"));
             PyErr::new::<pyo3::exceptions::PyRuntimeError, _>("the engine could not begin")
         })
     };

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PySystemExit, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::{panics, user_space};
+use wsgi_wire::messages::{Message, Topic, applications};
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::question::Answer;
-use wsgi_wire::record::Level;
 use wsgi_wire::request as wire;
 use wsgi_wire::response::{End, Reject};
 
@@ -282,27 +282,25 @@ impl<'a, 'py> Call<'a, 'py> {
         let committed = request.with(py, |live| live.response.committed()).unwrap_or(false);
         if error.matches(py, request.interpreter.request_timeout.bind(py)).unwrap_or(false) {
             let what = if committed { "response truncated" } else { "thread recovered" };
-            request.log(py, Level::Info, &format!("Request interrupted by RequestTimeout; {what}."));
+            request.log(py, Topic::INFO, &format!("Request interrupted by RequestTimeout; {what}."));
             return if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(504) };
         }
-        self.report("Exception processing", error);
+        let exits = error.is_instance_of::<PySystemExit>(py);
+        let message = if exits { &applications::REQUEST_EXITED } else { &applications::REQUEST_FAILED };
+        self.report(message, "Exception processing", error);
         request_events::request_exception(py, request, error);
         if committed { Outcome::Answered(End::Truncated) } else { Outcome::Failed(500) }
     }
 
-    fn report(&self, what: &str, error: &PyErr) {
+    fn report(&self, message: &'static Message, what: &str, error: &PyErr) {
         let (py, request) = (self.py, &**self.request);
         let path = String::from_utf8_lossy(&request.path);
         let script = String::from_utf8_lossy(request.route.script());
         let (label, place) = (request.interpreter.label(), Process::get().place());
         let text = traceback::describe(py, error);
-        request.log(
-            py,
-            Level::Error,
-            &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"),
-        );
-        if let Some(advice) = advice::advice(request.interpreter, request.route.script(), &text) {
-            request.log(py, Level::Error, &advice);
+        request.log(py, message, &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"));
+        if let Some((message, text)) = advice::advice(request.interpreter, request.route.script(), &text) {
+            request.log(py, message, &text);
         }
     }
 
@@ -319,7 +317,7 @@ impl<'a, 'py> Call<'a, 'py> {
         let closed = close.call0();
         forked::came_back(py, closed.as_ref().err());
         if let Err(error) = closed {
-            self.report("Exception in close() of the response to", &error);
+            self.report(&applications::CLOSE_FAILED, "Exception in close() of the response to", &error);
             request_events::request_exception(py, request, &error);
         }
     }

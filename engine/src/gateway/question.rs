@@ -11,9 +11,9 @@ use pyo3::types::{
 use pyo3::{Bound, IntoPyObject, PyAny, PyErr, PyResult, Python};
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::limits;
+use wsgi_wire::messages::{self, Message, applications};
 use wsgi_wire::names::{Name, SCRIPT_FILENAME};
 use wsgi_wire::question::{Answer, Choice, Question, Topic};
-use wsgi_wire::record::Level;
 use wsgi_wire::request::Vars;
 
 use crate::ffi::arguments::Args;
@@ -168,23 +168,39 @@ impl<'a, 'py> Asked<'a, 'py> {
     fn failed(&self, failure: &Failure) -> Outcome {
         let (py, request) = (self.py, &**self.request);
         let script = String::from_utf8_lossy(request.route.script());
-        let text = match failure {
-            Failure::Missing(function) => format!("The script '{script}' does not contain the function '{function}'."),
+        let (message, text) = match failure {
+            Failure::Missing(function) => {
+                let text = format!("The script '{script}' does not contain the function '{function}'.");
+                (missing(self.question.topic), text)
+            }
             Failure::Raised(_, error)
                 if error.matches(py, request.interpreter.request_timeout.bind(py)).unwrap_or(false) =>
             {
-                request.log(py, Level::Info, "Question interrupted by RequestTimeout; thread recovered.");
+                request.log(py, messages::Topic::INFO, "Question interrupted by RequestTimeout; thread recovered.");
                 return Outcome::Failed(504);
             }
             Failure::Raised(function, error) => {
                 let path = String::from_utf8_lossy(&request.path);
                 let (label, place) = (request.interpreter.label(), Process::get().place());
                 let text = traceback::describe(py, error);
-                format!("Exception in {function}() for '{path}' in script '{script}' for {label} {place}:\n{text}")
+                let text =
+                    format!("Exception in {function}() for '{path}' in script '{script}' for {label} {place}:\n{text}");
+                (&applications::QUESTION_FAILED, text)
             }
         };
-        request.log(py, Level::Error, &text);
+        request.log(py, message, &text);
         Outcome::Failed(500)
+    }
+}
+
+/// The message about a script that has not the function that it is to be asked by.
+fn missing(topic: Topic) -> &'static Message {
+    match topic {
+        Topic::Password => &applications::NO_CHECK_PASSWORD,
+        Topic::RealmHash => &applications::NO_REALM_HASH,
+        Topic::Groups => &applications::NO_GROUPS_FOR_USER,
+        // A dispatch script may leave out any of its functions: that is no failure.
+        Topic::Access | Topic::Dispatch => &applications::NO_ALLOW_ACCESS,
     }
 }
 

@@ -10,7 +10,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PyString};
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::codec::Bytes;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::{Message, Topic, applications};
 use wsgi_wire::settings::Preload;
 
 use crate::api::events;
@@ -30,8 +30,16 @@ use crate::process::reload;
 pub(crate) enum Unavailable {
     /// The file is not what this process has loaded: another process must answer.
     Changed,
-    /// It cannot be loaded, or the application is not in it: the report for the log.
-    Failed(String),
+    /// It cannot be loaded, or the application is not in it.
+    Failed(Report),
+}
+
+/// Why a script gives no application, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Report {
+    message: &'static Message,
+    /// What the record says.
+    pub(crate) text: String,
 }
 
 /// What a request needs of a script.
@@ -90,10 +98,10 @@ pub(crate) fn application<'py>(
 }
 
 /// Logs why there is no application, and what helps, where that is known.
-pub(crate) fn log_failure(py: Python<'_>, interpreter: &Interpreter, path: &[u8], report: &str) {
-    events::log(py, Level::Error, report);
-    if let Some(advice) = advice::advice(interpreter, path, report) {
-        events::log(py, Level::Error, &advice);
+pub(crate) fn log_failure(py: Python<'_>, interpreter: &Interpreter, path: &[u8], report: &Report) {
+    events::log(py, report.message, &report.text);
+    if let Some((message, text)) = advice::advice(interpreter, path, &report.text) {
+        events::log(py, message, &text);
     }
 }
 
@@ -101,7 +109,7 @@ pub(crate) fn log_failure(py: Python<'_>, interpreter: &Interpreter, path: &[u8]
 ///
 /// # Errors
 /// The report for the log, if it cannot be loaded or the application is not in it.
-pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preload) -> Result<(), String> {
+pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preload) -> Result<(), Report> {
     let script = interpreter.scripts.get(&preload.script);
     let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
     let loaded = match module.as_ref() {
@@ -134,34 +142,40 @@ fn find<'py>(
     module: &Bound<'py, PyModule>,
     path: &[u8],
     name: &[u8],
-) -> Result<Bound<'py, PyAny>, String> {
+) -> Result<Bound<'py, PyAny>, Report> {
     if name.is_empty() {
         return Ok(module.clone().into_any());
     }
     let found = object::latin1(py, name).and_then(|name| object::dict_get(&module.dict(), &name)).ok().flatten();
     found.ok_or_else(|| {
         let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
-        format!("The WSGI script '{path}' does not contain the application '{name}'.")
+        let text = format!("The WSGI script '{path}' does not contain the application '{name}'.");
+        Report { message: &applications::NO_APPLICATION, text }
     })
 }
 
-fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<Bound<'py, PyModule>, String> {
+fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<Bound<'py, PyModule>, Report> {
     let shown = String::from_utf8_lossy(path);
     if !Process::get().settings.allows(path) {
-        return Err(format!(
+        let text = format!(
             "The script '{shown}' is refused: the configuration leads no request of process group '{}' to it (WSGIScriptAlias, WSGIHandlerScript, \
              WSGIImportScript, or any file with SetHandler wsgi-script).",
             String::from_utf8_lossy(&Process::get().settings.group)
-        ));
+        );
+        return Err(Report { message: &applications::SCRIPT_REFUSED, text });
     }
     let place = format!("{} {}", interpreter.label(), Process::get().place());
-    record::process(Level::Info, &format!("Loading WSGI script '{shown}' into {place}."));
+    record::process(Topic::INFO, &format!("Loading WSGI script '{shown}' into {place}."));
     // Taken before the file is read: if it changes meanwhile, the next request notices.
     let mtime = modified(path).unwrap_or(0);
-    let source = std::fs::read(Path::new(std::ffi::OsStr::from_bytes(path)))
-        .map_err(|error| format!("The WSGI script '{shown}' cannot be read: {error}."))?;
+    let source = std::fs::read(Path::new(std::ffi::OsStr::from_bytes(path))).map_err(|error| {
+        let text = format!("The WSGI script '{shown}' cannot be read: {error}.");
+        Report { message: &applications::UNREADABLE_SCRIPT, text }
+    })?;
     execute(py, interpreter, path, &source, mtime).map_err(|error| {
-        format!("The WSGI script '{shown}' cannot be loaded into {place}:\n{}", traceback::describe(py, &error))
+        let traceback = traceback::describe(py, &error);
+        let text = format!("The WSGI script '{shown}' cannot be loaded into {place}:\n{traceback}");
+        Report { message: &applications::SCRIPT_FAILED, text }
     })
 }
 
@@ -230,7 +244,7 @@ fn reload_required(
     let answer = object::path(py, resource).and_then(|path| function.call1((path,))?.is_truthy());
     answer.unwrap_or_else(|error| {
         let text = traceback::describe(py, &error);
-        events::log(py, Level::Error, &format!("Exception in reload_required():\n{text}"));
+        events::log(py, &applications::RELOAD_FUNCTION_FAILED, &format!("Exception in reload_required():\n{text}"));
         false
     })
 }

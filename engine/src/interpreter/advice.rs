@@ -1,6 +1,8 @@
 //! Failures that come from running an extension module in a sub-interpreter, and the line for the log that says what
 //! helps.
 
+use wsgi_wire::messages::{Message, applications};
+
 use crate::interpreter::Interpreter;
 use crate::process::Process;
 
@@ -61,24 +63,33 @@ fn known(traceback: &str, is_main: bool, own_gil: bool) -> Option<Advice> {
     }
 }
 
-fn sentence(advice: Advice, label: &str, group: &str, script: &str) -> String {
+fn sentence(advice: Advice, label: &str, group: &str, script: &str) -> (&'static Message, String) {
     let main = format!("run '{script}' in the main interpreter, with application-group=%{{GLOBAL}}");
     match advice {
-        Advice::Main => format!("An extension module that '{script}' uses does not work in {label}: {main}."),
-        Advice::SharedGil => format!(
-            "Something that '{script}' uses does not work in {label}, which has a lock of its own: take WSGIPerInterpreterGIL off for \
-             application-group={group}, or {main}."
-        ),
-        Advice::Alone => format!(
-            "An extension module that '{script}' uses works in one interpreter of a process only, and a sub-interpreter of this process has it: \
-             give '{script}' a process group of its own, or run the other applications with application-group=%{{GLOBAL}}, too."
-        ),
+        Advice::Main => {
+            let text = format!("An extension module that '{script}' uses does not work in {label}: {main}.");
+            (&applications::NOT_FOR_SUB_INTERPRETERS, text)
+        }
+        Advice::SharedGil => {
+            let text = format!(
+                "Something that '{script}' uses does not work in {label}, which has a lock of its own: take WSGIPerInterpreterGIL off for \
+                 application-group={group}, or {main}."
+            );
+            (&applications::NOT_FOR_OWN_GIL, text)
+        }
+        Advice::Alone => {
+            let text = format!(
+                "An extension module that '{script}' uses works in one interpreter of a process only, and a sub-interpreter of this process has it: \
+                 give '{script}' a process group of its own, or run the other applications with application-group=%{{GLOBAL}}, too."
+            );
+            (&applications::NOT_ALONE, text)
+        }
     }
 }
 
 /// What the log should say besides this traceback of a script: once for each script, and only if it is known what
 /// helps.
-pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<String> {
+pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<(&'static Message, String)> {
     let is_main = interpreter.group.is_empty();
     if is_main && !Interpreter::has_others() {
         return None;
@@ -164,11 +175,11 @@ mod tests {
 
     #[test]
     fn advice_is_one_line_that_names_script_and_setting() {
-        let line = sentence(Advice::Main, "sub-interpreter 'a'", "a", "/app.wsgi");
+        let (_, line) = sentence(Advice::Main, "sub-interpreter 'a'", "a", "/app.wsgi");
         assert!(line.contains("'/app.wsgi'") && line.contains("application-group=%{GLOBAL}") && !line.contains('\n'));
-        let line = sentence(Advice::SharedGil, "sub-interpreter 'a'", "a", "/app.wsgi");
+        let (_, line) = sentence(Advice::SharedGil, "sub-interpreter 'a'", "a", "/app.wsgi");
         assert!(line.contains("WSGIPerInterpreterGIL") && line.contains("%{GLOBAL}") && !line.contains('\n'));
-        let line = sentence(Advice::Alone, "main interpreter", "", "/app.wsgi");
+        let (_, line) = sentence(Advice::Alone, "main interpreter", "", "/app.wsgi");
         assert!(line.contains("give '/app.wsgi' a process group of its own") && !line.contains('\n'));
     }
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::types::{PyAnyMethods, PyModule, PyType};
 use pyo3::{Bound, PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::{applications, internal};
 
 use crate::ffi::attach::Handle;
 use crate::ffi::classes::Classes;
@@ -114,7 +114,7 @@ impl Interpreter {
         let name = || py.import("mod_wsgi")?.setattr("application_group", object::latin1(py, group)?);
         if let Err(error) = name() {
             let text = traceback::describe(py, &error);
-            record::process(Level::Error, &format!("The {} could not be given its name:\n{text}", self.label()));
+            record::process(&internal::NO_NAME, &format!("The {} could not be given its name:\n{text}", self.label()));
         }
     }
 
@@ -137,7 +137,10 @@ impl Interpreter {
         forked::came_back(py, called.as_ref().err());
         if let Err(error) = called {
             let text = traceback::describe(py, &error);
-            record::process(Level::Error, &format!("Exception while the {} ends:\n{text}", self.label()));
+            record::process(
+                &applications::INTERPRETER_END_FAILED,
+                &format!("Exception while the {} ends:\n{text}", self.label()),
+            );
         }
     }
 

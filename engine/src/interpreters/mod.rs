@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use pyo3::{PyResult, Python};
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::internal;
 
 use crate::ffi::attach;
 use crate::ffi::interpreter::{Gil, SubInterpreter, create, end};
@@ -160,14 +160,14 @@ impl Interpreters {
                      not have, are answered 503. If the name depends on the request (%{{HOST}}, %{{ENV:…}}, %{{RESOURCE}} of many scripts or URLs), \
                      name the application group with WSGIApplicationGroup."
                 );
-                record::process(Level::Error, &text);
+                record::process(&internal::TOO_MANY_INTERPRETERS, &text);
             }
             return Err(NoInterpreter::TooMany);
         }
         let options = Options::for_group(group);
         let main = self.main().ok_or(NoInterpreter::Failed)?;
         let Some(made) = create(main.handle, options.gil) else {
-            record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be created."));
+            record::process(&internal::NO_INTERPRETER, &format!("The sub-interpreter '{name}' could not be created."));
             return Err(NoInterpreter::Failed);
         };
         let own_gil = options.gil == Gil::Own;
@@ -181,7 +181,10 @@ impl Interpreters {
                 Ok(interpreter)
             }
             Err(text) => {
-                record::process(Level::Error, &format!("The sub-interpreter '{name}' could not be set up:\n{text}"));
+                record::process(
+                    &internal::NOT_SET_UP,
+                    &format!("The sub-interpreter '{name}' could not be set up:\n{text}"),
+                );
                 Err(NoInterpreter::Failed)
             }
         }

@@ -5,7 +5,8 @@ use std::ffi::CString;
 use pyo3::panic::PanicException;
 use pyo3::types::{PyAnyMethods, PyList, PyModule};
 use pyo3::{Bound, PyResult, PyTypeInfo, Python};
-use wsgi_wire::record::{Level, Stream};
+use wsgi_wire::messages::{configuration, internal};
+use wsgi_wire::record::Stream;
 
 use crate::api::module::{self, Functions, Restricted};
 use crate::ffi::classes::Classes;
@@ -82,7 +83,7 @@ fn prepare(
              WSGIPerInterpreterGIL On (Python 3.12 and later), or set the interval for the whole process group.",
             interpreter.label()
         );
-        record::process(Level::Warn, &text);
+        record::process(&configuration::SHARED_INTERVAL, &text);
     }
     let functions = Functions::new();
     functions.set_interpreter(interpreter);
@@ -131,7 +132,7 @@ fn search_path(py: Python<'_>, interpreter: &Interpreter, options: &Options) -> 
     if let Err(error) = outcome {
         let text = traceback::describe(py, &error);
         record::process(
-            Level::Error,
+            &internal::SEARCH_PATH,
             &format!("The module search path of {} could not be set up:\n{text}", interpreter.label()),
         );
     }

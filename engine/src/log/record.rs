@@ -10,7 +10,8 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendFlags, send};
 use wsgi_unix::fork;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::record::{Level, LogRecord, Speaker};
+use wsgi_wire::messages::{Topic, internal};
+use wsgi_wire::record::{Level, LogRecord, Speaker, Stream};
 use wsgi_wire::report::{ProcessRecord, RequestName};
 
 use crate::ffi::attach;
@@ -75,13 +76,19 @@ pub(crate) fn speaker() -> Speaker {
 }
 
 /// Writes one record of our own; see [`LogRecord::ours`].
-pub(crate) fn process(level: Level, text: &str) {
-    write(LogRecord::ours(level, speaker(), text), None, None);
+pub(crate) fn process(topic: impl Into<Topic>, text: &str) {
+    write(LogRecord::ours(topic, speaker(), text), None, None);
+}
+
+/// Writes what the application has written to one of its streams, if no request has to do with it.
+pub(crate) fn of_application(stream: Stream, text: &str) {
+    let record = LogRecord { stream, level: Level::Error, ..LogRecord::ours(Topic::INFO, speaker(), text) };
+    write(record, None, None);
 }
 
 /// Writes the record about a panic that a guard has caught.
 pub(crate) fn panicked(text: &str) {
-    process(Level::Crit, text);
+    process(&internal::PANIC, text);
 }
 
 /// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known.

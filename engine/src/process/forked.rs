@@ -7,7 +7,8 @@ use pyo3::exceptions::PySystemExit;
 use pyo3::types::PyAnyMethods;
 use pyo3::{PyErr, Python};
 use wsgi_unix::fork;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::applications;
+use wsgi_wire::record::Stream;
 
 use crate::ffi::process::exit_now;
 use crate::log::outside;
@@ -26,18 +27,18 @@ pub(crate) fn came_back(py: Python<'_>, error: Option<&PyErr>) {
 /// Where code of an application runs between other things of ours: nothing of them is done in a forked process.
 pub(crate) fn must_not_come_back() {
     if !fork::is_ours() {
-        tell(Level::Error, "came back from the application");
+        tell("came back from the application");
         exit_now(1);
     }
 }
 
-fn tell(level: Level, what: &str) {
+fn tell(what: &str) {
     let text = format!(
         "A process that an application {} has forked {what}. It ends here: only the process that got a request can answer it, and one that is \
          forked meanwhile has to end by os._exit().",
         Process::get().place()
     );
-    record::process(level, &text);
+    record::process(&applications::FORK_CAME_BACK, &text);
 }
 
 #[cold]
@@ -45,10 +46,10 @@ fn end(py: Python<'_>, error: Option<&PyErr>) -> ! {
     outside::end();
     match error {
         Some(error) if error.is_instance_of::<PySystemExit>(py) => exit_now(exit_code(py, error)),
-        Some(error) => tell(Level::Error, &format!("let an exception escape:\n{}\n", traceback::describe(py, error))),
+        Some(error) => tell(&format!("let an exception escape:\n{}\n", traceback::describe(py, error))),
         // A service process is its script, and so is its child: both end when it does.
         None if is_service() => exit_now(0),
-        None => tell(Level::Error, "came back from the application as if it were to answer the request"),
+        None => tell("came back from the application as if it were to answer the request"),
     }
     exit_now(1);
 }
@@ -65,7 +66,7 @@ fn exit_code(py: Python<'_>, error: &PyErr) -> i32 {
     let Some(code) = code else { return 0 };
     code.extract().unwrap_or_else(|_| {
         let text = code.str().map(|text| text.to_string()).unwrap_or_default();
-        record::process(Level::Error, &text);
+        record::of_application(Stream::Stderr, &text);
         1
     })
 }

@@ -20,6 +20,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::PyDict;
 use pyo3::{Bound, Python};
 use wsgi_unix::{fork, panics};
+use wsgi_wire::messages::Topic;
 use wsgi_wire::record::{Level, LogRecord, Stream};
 use wsgi_wire::report::RequestName;
 
@@ -184,8 +185,8 @@ impl Request {
     }
 
     /// Writes a record of our own with the request's context, now; see [`LogRecord::ours`].
-    pub(crate) fn log(&self, py: Python<'_>, level: Level, text: &str) {
-        self.record(py, LogRecord::ours(level, record::speaker(), text));
+    pub(crate) fn log(&self, py: Python<'_>, topic: impl Into<Topic>, text: &str) {
+        self.record(py, LogRecord::ours(topic, record::speaker(), text));
     }
 
     /// Writes a record with the request's context, now.

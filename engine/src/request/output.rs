@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use pyo3::Python;
 use wsgi_wire::limits;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::applications;
 use wsgi_wire::response::File;
 
 use crate::request::response::{Hints, Refused};
@@ -133,7 +133,7 @@ pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Res
         let (number, bytes) = (limits::HINTS, limits::HINTS_BYTES);
         request.log(
             py,
-            Level::Warn,
+            &applications::EARLY_HINTS_LEFT_OUT,
             &format!("early hints are left out: a request may give {number} of them and {bytes} bytes in all"),
         );
     }

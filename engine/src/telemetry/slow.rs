@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::messages::applications;
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::report::RequestName;
 
 use super::Telemetry;
@@ -189,7 +190,7 @@ impl InHand {
             "A slow request (WSGISlowRequests {seconds}): {method} {script_name}{path_info} in the {label} {what}"
         );
         // The stack stays below the sentence.
-        let record = LogRecord::ours(Level::Warn, record::speaker(), &text);
+        let record = LogRecord::ours(&applications::SLOW_REQUEST, record::speaker(), &text);
         let path = format!("{script_name}{path_info}").into_bytes();
         let name = RequestName { id: facts.id[..].into(), path: path[..].into(), script: facts.script[..].into() };
         record::write(record, Some(self.interpreter.application_group()), Some(name));

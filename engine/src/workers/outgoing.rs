@@ -17,7 +17,8 @@ use wsgi_unix::fork;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
-use wsgi_wire::record::{Level, LogRecord};
+use wsgi_wire::messages::internal;
+use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::File;
 
 use crate::log::order;
@@ -97,7 +98,7 @@ impl Outgoing {
         }
         if let Err(error) = frame::put_in(self.right.exchange(), &mut self.queued, kind, write) {
             // Only headers or a record of several megabytes can be that long.
-            record::process(Level::Error, &format!("a response is cut off: {error}"));
+            record::process(&internal::RESPONSE_TOO_LONG, &format!("a response is cut off: {error}"));
             self.gone = true;
         }
     }

@@ -15,7 +15,7 @@ use rustix::net::{SocketFlags, accept_with};
 use rustix::process::{Resource, getrlimit};
 use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::Reason;
-use wsgi_wire::record::Level;
+use wsgi_wire::messages::internal;
 
 use crate::log::record;
 use crate::process::Process;
@@ -106,7 +106,7 @@ impl Poller {
             match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
-                    record::process(Level::Crit, &format!("Waiting for requests failed: {error}."));
+                    record::process(&internal::POLL_FAILED, &format!("Waiting for requests failed: {error}."));
                     return Event::Closed;
                 }
             }
@@ -144,7 +144,7 @@ impl Poller {
                     let text = format!(
                         "Refused a connection of the user with uid {uid}: only Apache's children connect, as socket-user or Apache's User."
                     );
-                    record::process(Level::Warn, &text);
+                    record::process(&internal::STRANGER, &text);
                 }
                 Ok(socket) => {
                     let connection = Box::new(Connection::new(socket, self.timeout));
@@ -154,7 +154,7 @@ impl Poller {
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) if is_exhaustion(error) => return self.pause(error),
                 Err(error) => {
-                    record::process(Level::Error, &format!("A connection could not be accepted: {error}."));
+                    record::process(&internal::NOT_ACCEPTED, &format!("A connection could not be accepted: {error}."));
                     break;
                 }
             }
@@ -165,7 +165,7 @@ impl Poller {
     fn look_at(&self, listener: &Unshared) {
         let flags = EventFlags::IN | EventFlags::ONESHOT;
         if let Err(error) = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags) {
-            record::process(Level::Crit, &format!("No more connections can be accepted: {error}."));
+            record::process(&internal::NO_MORE_ACCEPTED, &format!("No more connections can be accepted: {error}."));
         }
     }
 
@@ -180,7 +180,7 @@ impl Poller {
             "The process can accept no connection: {error}{limit}. It asks to be replaced. Either the application does not close its files and \
              sockets, or Apache needs higher limits."
         );
-        record::process(Level::Error, &text);
+        record::process(&internal::EXHAUSTED, &text);
         Process::get().lifecycle.retire(Reason::Exhausted);
     }
 
@@ -202,7 +202,7 @@ impl Poller {
             Err(Broken::Closed) => drop(connection),
             Err(error) => {
                 drop(connection);
-                record::process(Level::Error, &format!("A connection is closed: {error}."));
+                record::process(&internal::CONNECTION_BROKEN, &format!("A connection is closed: {error}."));
             }
         }
         self.resume();
@@ -226,7 +226,9 @@ impl Poller {
             Ok(()) => {
                 idle.insert(key, connection);
             }
-            Err(error) => record::process(Level::Error, &format!("A connection cannot be waited for: {error}.")),
+            Err(error) => {
+                record::process(&internal::NOT_WATCHED, &format!("A connection cannot be waited for: {error}."))
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, getpriority_process, kill_process};
 use wsgi_wire::codec::Malformed;
 use wsgi_wire::control::Reason;
 use wsgi_wire::limits::{DAEMON_BURST, DAEMON_RATE};
+use wsgi_wire::messages::processes;
 use wsgi_wire::recorder::{Recording, STACKS_SIGNAL};
 use wsgi_wire::table::{Ending, Failure, State};
 
@@ -101,11 +102,13 @@ impl Process {
         format!("daemon process {} of group '{}'", self.pid.as_raw_pid(), self.group.label())
     }
 
-    /// Its scheduling priority, if it was wanted another: `(wanted, actual)`.
-    pub fn refused_priority(&self) -> Option<(i32, i32)> {
-        let wanted = self.group.settings.spawn.nice?;
-        let actual = getpriority_process(Some(self.pid)).ok()?;
-        (actual != wanted).then_some((wanted, actual))
+    /// Tells if it has not the scheduling priority that was asked for.
+    pub fn check_priority(&self) {
+        let Some(wanted) = self.group.settings.spawn.nice else { return };
+        if let Some(actual) = getpriority_process(Some(self.pid)).ok().filter(|actual| *actual != wanted) {
+            let text = format!("{} has priority {actual}: cpu-priority={wanted} is not permitted", self.label());
+            self.group.log.record(&processes::PRIORITY_REFUSED, &text);
+        }
     }
 
     /// Whether its end is nobody's fault: it was told to end or has said that it will.
@@ -132,7 +135,7 @@ impl Process {
     /// Says once that it says more than it may.
     pub fn complain(&mut self) {
         if self.dialogue.is_too_loud() {
-            self.group.log.warn(&format!(
+            self.group.log.record(&processes::LOUD_PROCESS, &format!(
                 "{} sends more than {DAEMON_BURST} messages at once and {DAEMON_RATE} a second; what exceeds that has to wait",
                 self.label()
             ));

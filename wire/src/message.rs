@@ -1,0 +1,110 @@
+//! A message that our programs log, and what a record of theirs is about. Which messages there are is said in [`crate::messages`].
+
+use std::fmt;
+
+use crate::record::{Level, LogRecord, Speaker, Stream};
+
+/// A message that a record of ours can be.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// Its number.
+    pub number: u16,
+    /// How bad it is.
+    pub level: Level,
+    /// What it says. `{…}` stands for what is different each time.
+    pub text: &'static str,
+    /// How it comes about.
+    pub cause: &'static str,
+    /// What helps.
+    pub cure: &'static str,
+}
+
+impl Message {
+    /// Whether a record that begins with the number of this message, which is left out here, is one: it says all that does not differ, in order.
+    #[must_use]
+    pub fn fits(&self, said: &str) -> bool {
+        let mut fixed = self.text.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed));
+        let Some(mut rest) = said.strip_prefix(fixed.next().unwrap_or_default()) else { return false };
+        fixed.all(|part| match rest.split_once(part) {
+            Some((_, behind)) => {
+                rest = behind;
+                true
+            }
+            None => false,
+        })
+    }
+}
+
+impl fmt::Display for Message {
+    /// As it is named in records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WSGI{:04}", self.number)
+    }
+}
+
+/// What a record of ours is about: a message of the table, or what is too ordinary to be in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Topic {
+    level: Level,
+    message: Option<&'static Message>,
+}
+
+impl Topic {
+    /// The ordinary life of processes.
+    pub const INFO: Self = Self { level: Level::Info, message: None };
+    /// What is of use to whoever looks for a fault.
+    pub const DEBUG: Self = Self { level: Level::Debug, message: None };
+
+    /// How bad it is.
+    #[must_use]
+    pub fn level(self) -> Level {
+        self.level
+    }
+
+    /// A text as it stands in a record about this.
+    #[must_use]
+    pub fn titled(self, text: &str) -> String {
+        self.message.map_or_else(|| text.to_owned(), |message| format!("{message}: {text}"))
+    }
+}
+
+impl From<&'static Message> for Topic {
+    fn from(message: &'static Message) -> Self {
+        Self { level: message.level, message: Some(message) }
+    }
+}
+
+impl LogRecord {
+    /// A record of our own about a message of the table, or about something ordinary ([`Topic`]). The first line of the text is the message; what
+    /// follows is a traceback, or stacks.
+    pub fn ours(topic: impl Into<Topic>, speaker: Speaker, text: &str) -> Self {
+        let topic = topic.into();
+        let (message, traceback) = match text.split_once('\n') {
+            Some((message, traceback)) => (message, Some(traceback.into())),
+            None => (text, None),
+        };
+        let message = topic.titled(message).as_str().into();
+        Self { level: topic.level(), stream: Stream::Ours, speaker, message, traceback, origin: None }
+    }
+}
+
+/// Defines messages, and `ALL` of them.
+macro_rules! messages {
+    ($($number:literal $name:ident $level:ident: $text:literal, $cause:literal, $cure:literal;)+) => {
+        $(
+            #[doc = $text]
+            pub static $name: $crate::message::Message = $crate::message::Message {
+                number: $number,
+                level: $crate::record::Level::$level,
+                text: $text,
+                cause: $cause,
+                cure: $cure,
+            };
+        )+
+
+        /// The messages of this part, by their numbers.
+        pub static ALL: &[&$crate::message::Message] = &[$(&$name),+];
+    };
+}
+pub(crate) use messages;
