@@ -10,7 +10,7 @@ crate::message::messages! {
     1402 BODY_PIECE_TOO_LONG Error: "a piece of the request body does not fit into a frame",
         "A fault of ours.",
         "Report it.";
-    1403 REQUESTS_LOG_TOO_MUCH Warn: "the process group logs more than {burst} MiB at once and {rate} MiB a second in its requests; what exceeds that is left out",
+    1403 REQUESTS_LOG_TOO_MUCH Warn: "the process group logs more than {burst} MiB at once and {rate} MiB a second for each of its processes in its requests; what exceeds that is left out",
         "The applications of the group log more than a group may.",
         "Log less.";
     1404 LOG_LEFT_OUT Warn: "{bytes} bytes of log were left out",

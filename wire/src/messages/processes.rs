@@ -40,7 +40,7 @@ crate::message::messages! {
     1312 PRIORITY_REFUSED Warn: "{process} has priority {priority}: cpu-priority={wanted} is not permitted",
         "Only root may raise a priority.",
         "Start Apache as root, or take the option off.";
-    1313 LOUD_LOG Warn: "daemon process {pid} of group '{group}' says more than {burst} MiB at once and {rate} MiB a second; it has to wait until that is written",
+    1313 LOUD_LOG Warn: "daemon process {pid} of group '{group}' says more than {burst} MiB at once and {rate} MiB a second for each process; the group has to wait until that is written",
         "The application logs more than a process may.",
         "Log less.";
     1314 MALFORMED_RECORD Error: "daemon process {pid} of group '{group}' has sent a record that is malformed ({error}); no more are taken from it",
