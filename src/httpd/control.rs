@@ -11,6 +11,7 @@ use std::ptr;
 
 use once_cell::sync::OnceCell;
 use rustix::process::{Pid, WaitOptions, waitpid};
+use wsgi_wire::descriptors::supervisor as descriptors;
 use wsgi_wire::table::{GROUPS, Group};
 
 use super::pool::Pool;
@@ -107,7 +108,7 @@ pub fn supervisor() -> Option<BorrowedFd<'static>> {
     kept.running.then(|| unsafe { BorrowedFd::borrow_raw(kept.control) })
 }
 
-/// Starts the supervisor with its control socket as descriptor 3, the table as 4, the board, if there is one, as 5, and `log` as standard error.
+/// Starts the supervisor with its control socket, the table and, if there is one, the board as [`descriptors`] says, and `log` as standard error.
 ///
 /// # Errors
 /// Those of `socketpair`, `fork` and `exec`.
@@ -124,7 +125,11 @@ pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io:
     if let (Some(out), Some(err)) = (log_file()?, log_file()?) {
         command.stdout(out).stderr(err);
     }
-    let inherited = [Some(theirs.as_raw_fd()), Some(table.as_raw_fd()), board.as_ref().map(AsRawFd::as_raw_fd)];
+    let inherited = [
+        (descriptors::CONTROL, Some(theirs.as_raw_fd())),
+        (descriptors::TABLE, Some(table.as_raw_fd())),
+        (descriptors::BOARD, board.as_ref().map(AsRawFd::as_raw_fd)),
+    ];
     // SAFETY: between fork and exec only system calls are made, nothing is allocated.
     unsafe { command.pre_exec(move || arrange(inherited)) };
     let child = command.spawn()?;
@@ -135,8 +140,8 @@ pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io:
     Ok(())
 }
 
-/// Moves descriptors to 3 and those that follow, and lets everything else above 2 end with exec.
-fn arrange(inherited: [Option<RawFd>; 3]) -> io::Result<()> {
+/// Moves descriptors to their numbers, and lets everything else above 2 end with exec.
+fn arrange(inherited: [(RawFd, Option<RawFd>); 3]) -> io::Result<()> {
     leave_terminal()?;
     // An old kernel does not know it; there httpd's own descriptors are close-on-exec anyway.
     #[cfg(target_os = "linux")]
@@ -144,7 +149,7 @@ fn arrange(inherited: [Option<RawFd>; 3]) -> io::Result<()> {
     unsafe {
         libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
     }
-    for (number, fd) in (3..).zip(inherited) {
+    for (number, fd) in inherited {
         let Some(fd) = fd else { continue };
         // SAFETY: plain system calls on numbers; the descriptors in between are nobody's in the new process.
         if unsafe { libc::dup2(fd, number) } < 0 {

@@ -60,6 +60,7 @@ const HOUSES: &[House] = &[
             "codec",
             "pieces",
             "budget",
+            "descriptors",
             "limits",
             "atomic",
         ],

@@ -3,6 +3,7 @@
 //! * [`codec`], [`frame`]: bytes. Lengths are never trusted, nothing is allocated on a peer's word.
 //! * [`names`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon process.
 //! * [`header`]: what status, headers and length of a response may be; both ends keep to it.
+//! * [`descriptors`]: by which numbers a program finds what it is started with.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`python`]: a layout of CPython that both halves need.
@@ -20,6 +21,7 @@ mod atomic;
 pub mod budget;
 pub mod codec;
 pub mod control;
+pub mod descriptors;
 pub mod embedded;
 pub mod environment;
 pub mod frame;

@@ -22,6 +22,7 @@ use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
 use wsgi_unix::signals::SignalSet;
 use wsgi_wire::control::FAILED_AT_START;
+use wsgi_wire::descriptors::daemon::{BOARD, CONTROL, LISTENER, PAGES, RECORDER, RECORDS};
 use wsgi_wire::messages::{Topic, processes};
 use wsgi_wire::settings::Daemon;
 
@@ -44,15 +45,6 @@ use crate::process::thread;
 use crate::process::watch::Watch;
 use crate::workers::poller::Poller;
 use crate::workers::{Worker, activity};
-
-/// Descriptors that the supervisor starts a daemon with (`docs/architecture.md`).
-const CONTROL: i32 = 3;
-const LISTENER: i32 = 4;
-const PAGES: i32 = 5;
-const RECORDER: i32 = 6;
-const RECORDS: i32 = 7;
-/// With `server-metrics` only.
-const BOARD: i32 = 8;
 
 /// Why the process could not begin to serve.
 #[derive(Debug, thiserror::Error)]

@@ -135,15 +135,6 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Bytes (with the kernel's own overhead) that a socket has sent and its peer has not read; `None` if the system cannot
-/// tell.
-pub(crate) fn unread(socket: RawFd) -> Option<usize> {
-    let mut bytes: libc::c_int = 0;
-    // SAFETY: the pointer is valid for the call.
-    let outcome = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut bytes) };
-    (outcome == 0).then_some(bytes.max(0) as usize)
-}
-
 fn usage(of: libc::c_int) -> libc::rusage {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: a place for the numbers.

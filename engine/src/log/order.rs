@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
+use wsgi_unix::socket::unread;
 
 use crate::ffi::attach;
-use crate::ffi::process::unread;
 
 /// The longest that a record waits for earlier ones: they are only in order if the child is not too busy.
 const LOG_ORDER_WAIT: Duration = Duration::from_millis(20);

@@ -200,7 +200,8 @@ impl Worker {
         }
         self.active();
         process.page.busy.fetch_sub(1, Ordering::Relaxed);
-        let done = process.page.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        // What the group's own code writes there may be any number.
+        let done = process.page.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         // Exactly one request is the one that reaches it.
         if process.watch.request_limit == Some(done) {
             process.lifecycle.retire(Reason::MaximumRequests);

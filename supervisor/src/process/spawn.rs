@@ -14,6 +14,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use wsgi_unix::files;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Spawn;
+use wsgi_wire::descriptors::daemon as contract;
 use wsgi_wire::environment;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
@@ -160,7 +161,14 @@ fn fill(
     let (output, ends) = output::prepare(spawn.identity.as_ref())?;
     let mut command = command(&interpreter, group, ends.pipe)?;
     let board = shared.board.as_ref().filter(|_| settings.server_metrics);
-    let descriptors = [theirs.as_fd(), listener.as_fd(), group.pages.as_fd(), recorder.as_fd(), ends.socket.as_fd()];
+    let descriptors = [
+        (contract::CONTROL, theirs.as_fd()),
+        (contract::LISTENER, listener.as_fd()),
+        (contract::PAGES, group.pages.as_fd()),
+        (contract::RECORDER, recorder.as_fd()),
+        (contract::RECORDS, ends.socket.as_fd()),
+    ];
+    let descriptors = descriptors.into_iter().chain(board.map(|board| (contract::BOARD, board.as_fd())));
     let steps = Steps {
         nice: spawn.nice,
         limits: privileges::limits(spawn).into_iter().chain([files(shared.files)]).collect(),
@@ -169,7 +177,7 @@ fn fill(
         directory: spawn.home.as_ref().map(|home| CString::new(home.to_vec())).transpose().map_err(io::Error::from)?,
         umask: spawn.umask.unwrap_or(shared.umask) as libc::mode_t,
         new_privileges: spawn.new_privileges,
-        descriptors: descriptors.into_iter().chain(board.map(AsFd::as_fd)).map(duplicate).collect::<io::Result<_>>()?,
+        descriptors: descriptors.map(|(number, fd)| Ok((number, duplicate(fd)?))).collect::<io::Result<_>>()?,
     };
     child::prepare(&mut command, steps);
 

@@ -29,8 +29,8 @@ pub struct Steps {
     pub umask: libc::mode_t,
     /// Whether programs that it runs may have other rights than itself.
     pub new_privileges: bool,
-    /// Become descriptor 3 and those that follow. Their own numbers must be above.
-    pub descriptors: Vec<OwnedFd>,
+    /// What becomes the descriptors of these numbers, which follow each other. Its own numbers must be above.
+    pub descriptors: Vec<(RawFd, OwnedFd)>,
 }
 
 /// The step at which a process failed.
@@ -117,12 +117,12 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
     }
     // SAFETY: changes a number of this process.
     unsafe { libc::umask(steps.umask) };
-    for (number, fd) in (3..).zip(&steps.descriptors) {
+    for (number, fd) in &steps.descriptors {
         // SAFETY: the source is open and above all targets; the targets' old meanings end with exec anyway.
-        check(unsafe { libc::dup2(fd.as_raw_fd(), number) }, Step::Descriptors)?;
+        check(unsafe { libc::dup2(fd.as_raw_fd(), *number) }, Step::Descriptors)?;
     }
-    // By the contract there are few, so the sum is the first number without a meaning in this process.
-    close_on_exec_from(3 + steps.descriptors.len() as RawFd);
+    // What follows the last of them has no meaning in this process.
+    close_on_exec_from(steps.descriptors.last().map_or(3, |(number, _)| number + 1));
     Ok(())
 }
 

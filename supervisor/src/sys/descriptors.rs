@@ -8,30 +8,29 @@ use std::os::unix::net::UnixStream;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
-
-/// The first descriptor that neither the contract with the parent nor that with the daemons names. See `docs/architecture.md`.
-pub const FIRST_UNNAMED: RawFd = 9;
+use wsgi_wire::descriptors::daemon::FIRST_UNNAMED;
+use wsgi_wire::descriptors::supervisor as contract;
 
 /// What the Apache parent leaves to this process.
 #[derive(Debug)]
 pub struct Inherited {
-    /// Descriptor 3.
+    /// The way to the Apache parent.
     pub control: UnixStream,
-    /// Descriptor 4.
+    /// The process table.
     pub table: OwnedFd,
-    /// Descriptor 5: the board, where there is one.
+    /// The board, where there is one.
     pub board: Option<OwnedFd>,
     /// Keep the other descriptors taken that have a meaning in a daemon: nothing that a new process needs until its exec can then be overwritten.
     pub placeholders: Vec<OwnedFd>,
 }
 
-/// Takes descriptors 3, 4 and 5 and closes all that follow, such as Apache's listening sockets. To be called once, before anything is opened.
+/// Takes the descriptors that [`wsgi_wire::descriptors::supervisor`] names and closes all that follow, such as Apache's listening sockets. To be called once, before anything is opened.
 ///
 /// # Errors
-/// If 3 or 4 is not open: then this process was not started by the Apache module.
+/// If the first two are not open: then this process was not started by the Apache module.
 pub fn inherit() -> io::Result<Inherited> {
-    close_from(6);
-    let [control, table, board] = [3, 4, 5].map(|fd| {
+    close_from(contract::FIRST_UNNAMED);
+    let [control, table, board] = [contract::CONTROL, contract::TABLE, contract::BOARD].map(|fd| {
         // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl below refuses a number
         // that is not open before it is used.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };

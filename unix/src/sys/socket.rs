@@ -1,19 +1,20 @@
 //! What the standard library does not tell of a socket.
 
 use std::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 /// Bytes, with the kernel's own overhead, that a socket has sent and its peer has not read; `None` if the system cannot tell.
-pub fn unread(socket: impl AsFd) -> Option<usize> {
+/// Of a number that is no socket, or no descriptor any more, too.
+pub fn unread(socket: RawFd) -> Option<usize> {
     let mut bytes: c_int = 0;
-    // SAFETY: the descriptor is open while it is borrowed, and the pointer is valid for the call.
-    let outcome = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    // SAFETY: changes nothing, whatever has the number; the pointer is valid for the call.
+    let outcome = unsafe { libc::ioctl(socket, libc::TIOCOUTQ, &raw mut bytes) };
     (outcome == 0).then_some(usize::try_from(bytes).unwrap_or(0))
 }
 
 /// Whether the peer has read everything that was sent; taken for granted where the system does not tell.
 pub fn is_read(socket: impl AsFd) -> bool {
-    unread(socket).unwrap_or(0) == 0
+    unread(socket.as_fd().as_raw_fd()).unwrap_or(0) == 0
 }
 
 #[cfg(test)]

@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
-use wsgi_unix::memory_file;
+use wsgi_unix::{memory_file, socket};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::response::File;
 
 use super::{Outgoing, TRANSFERS};
-use crate::ffi::process::unread;
 use crate::request::transport::Gone;
 
 /// The longest piece that is sent at once: the usual buffer of a socket takes it when it is not much in use.
@@ -104,6 +103,6 @@ impl Outgoing {
 
     /// Whether the child has read everything that was sent.
     fn is_drained(&self) -> bool {
-        unread(self.right.socket.as_raw_fd()) == Some(0)
+        socket::unread(self.right.socket.as_raw_fd()) == Some(0)
     }
 }

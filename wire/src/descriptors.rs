@@ -1,0 +1,31 @@
+//! The numbers by which our programs find the descriptors that they are started with. Standard input, output and error come before them.
+
+/// What the Apache parent leaves to the supervisor.
+pub mod supervisor {
+    /// The control socket.
+    pub const CONTROL: i32 = 3;
+    /// The process table.
+    pub const TABLE: i32 = 4;
+    /// The board, where a group has `server-metrics`.
+    pub const BOARD: i32 = 5;
+    /// The first that it does not leave.
+    pub const FIRST_UNNAMED: i32 = 6;
+}
+
+/// What the supervisor leaves to a daemon process.
+pub mod daemon {
+    /// The control socket.
+    pub const CONTROL: i32 = 3;
+    /// The socket that Apache's children connect to.
+    pub const LISTENER: i32 = 4;
+    /// The pages of the process's group.
+    pub const PAGES: i32 = 5;
+    /// Its flight recorder.
+    pub const RECORDER: i32 = 6;
+    /// The socket for its records.
+    pub const RECORDS: i32 = 7;
+    /// The board, with `server-metrics` only.
+    pub const BOARD: i32 = 8;
+    /// The first that it does not leave.
+    pub const FIRST_UNNAMED: i32 = 9;
+}
