@@ -9,6 +9,7 @@
 # make panics brings a panic about in each hook, callback and phase of a request
 # make msrv   builds with the oldest Rust that is promised
 # make rustdoc  the pages for contributors, without a warning; a part of the lints
+# make wheel  builds one wheel for every Python into dist/, which needs no compiler where it is installed
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -31,7 +32,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions wheel fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -78,10 +79,17 @@ newcomer: venv
 	@echo "==> The newcomer's first steps"
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests --test django newcomer
 
-# Both commands of the README on systems that have nothing. Root only; an hour.
+# For every Python from 3.10 on, and every glibc from 2.28 on.
+wheel: system rust
+	@scripts/wheel $(PYTHON)
+
+# Both commands of the README, and the wheel without a compiler, on systems that have nothing. Root only; an hour.
 systems:
 	scripts/bare-system --whole 12
 	scripts/bare-system --whole 13
+	$(MAKE) wheel
+	scripts/bare-system --wheel dist/*.whl 12
+	scripts/bare-system --wheel dist/*.whl 13
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
@@ -120,12 +128,11 @@ panics: venv
 # The oldest Rust that Cargo.toml promises compiles all of it; rustup fetches it.
 msrv: venv
 	@version=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1); \
-	if command -v rustup >/dev/null; then \
+	if rustup --quiet toolchain install $$version --profile minimal --no-self-update >/dev/null 2>&1; then \
 		echo "==> Rust $$version"; \
-		rustup --quiet toolchain install $$version --profile minimal --no-self-update >/dev/null && \
-			CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/msrv cargo +$$version check --quiet --workspace --all-targets; \
+		CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/msrv cargo +$$version check --quiet --workspace --all-targets; \
 	else \
-		echo "==> Rust $$version is not tried: that needs rustup"; \
+		echo "==> Rust $$version is not tried: there is no rustup that could fetch it"; \
 	fi
 
 venv: system rust $(VENV)/installed

@@ -10,7 +10,7 @@ use std::process::exit;
 
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
-    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|child_stopping|translate_name|access_checker|handler)",
+    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler)",
     "ap_find_linked_module",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
@@ -35,6 +35,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_(pool_create_ex|pool_destroy|pool_parent_get|date_parse_http|rfc822_date)",
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",
+    "ap_get_server_revision",
     "apr_optional_hook_add",
     "apr_(os_file_get|os_sock_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
     "apr_proc_other_child_(register|unregister)",
@@ -76,7 +77,6 @@ const CONSTANTS: &[&str] = &[
     "M_GET",
     "OPT_EXECCGI",
     "MODULE_MAGIC_.*",
-    "AP_SERVER_(MAJOR|MINOR|PATCH).*",
     "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST)",
     "RSRC_CONF",
     "ACCESS_CONF",
@@ -100,12 +100,6 @@ const CONSTANTS: &[&str] = &[
     "WSGI_SHIM_.*",
 ];
 
-/// The first httpd, 2.4.49, with the hook `child_stopping` (ap_mmn.h).
-const CHILD_STOPPING: apxs::ModuleMagic = apxs::ModuleMagic { major: 20_120_211, minor: 110 };
-
-/// The first httpd, 2.4.60, that takes no handler from a content type which was set by a handler (ap_mmn.h, `ap_set_content_type_ex`).
-const UNTRUSTED_CONTENT_TYPES: apxs::ModuleMagic = apxs::ModuleMagic { major: 20_120_211, minor: 132 };
-
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=src/httpd/bindings.h");
@@ -118,13 +112,6 @@ fn main() {
         exit(1);
     });
     let flags = compiler_flags(&apache);
-    println!("cargo::rustc-check-cfg=cfg(has_child_stopping, has_untrusted_content_types)");
-    if apache.mmn() >= CHILD_STOPPING {
-        println!("cargo::rustc-cfg=has_child_stopping");
-    }
-    if apache.mmn() >= UNTRUSTED_CONTENT_TYPES {
-        println!("cargo::rustc-cfg=has_untrusted_content_types");
-    }
 
     bindgen::Builder::default()
         .header("src/httpd/bindings.h")

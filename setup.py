@@ -22,6 +22,11 @@ FAILED = ('mod_wsgi has not been built: the first "error" of cargo above says wh
           "docs/troubleshooting.md.")
 
 
+#: Whether the module is to be for every Python from 3.10 on (scripts/wheel), and not named after the one that builds it.
+FOR_ALL = os.environ.get("MOD_WSGI_FOR_ALL_PYTHONS") == "1"
+MODULE = "mod_wsgi" if FOR_ALL else "mod_wsgi-py%d%d" % sys.version_info[:2]
+
+
 def on_path(*names):
     """Whether one of these programs is there, also where only root's PATH leads."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
@@ -102,10 +107,11 @@ try:
         version=VERSION,
         rust_extensions=[
             RustExtension("mod_wsgi._engine", "engine/Cargo.toml", binding=Binding.PyO3, py_limited_api=True, debug=False, quiet=True),
-            RustExtension("mod_wsgi.server.mod_wsgi-py%d%d" % sys.version_info[:2], "Cargo.toml", binding=Binding.NoBinding, debug=False, quiet=True),
+            RustExtension(f"mod_wsgi.server.{MODULE}", "Cargo.toml", binding=Binding.NoBinding, py_limited_api=FOR_ALL, debug=False, quiet=True),
             RustExtension({"mod_wsgi-supervisor": "mod_wsgi.server.mod_wsgi-supervisor"}, "supervisor/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
             RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
         ],
+        options={"bdist_wheel": {"py_limited_api": "cp310"}} if FOR_ALL else {},
     )
 except SystemExit as failure:
     # Text is what setuptools has to say of an error; everything else is an ordinary end.

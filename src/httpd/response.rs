@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::brigade::Brigade;
 use super::pool::Pool;
 use super::request::Request;
+use super::server;
 use super::sys;
 use super::table::TableMut;
 use crate::relay::client::{Gone, Then};
@@ -60,10 +61,13 @@ pub fn set_content_type(r: &mut Request<'_>, value: &[u8]) {
     unsafe { sys::ap_set_content_type(r.raw(), value.as_ptr()) };
 }
 
+/// The first httpd that takes no handler from a content type which a handler has set (ap_mmn.h, `ap_set_content_type_ex`).
+const UNTRUSTED_CONTENT_TYPES: (u32, (u32, u32)) = (2, (4, 60));
+
 /// Sets the content type for the URL that an internal redirect leads to, which keeps it where it finds no other. Before httpd 2.4.60 a content type
 /// could name a handler, which is not the application's to choose: there it is left out.
 pub fn hand_on_content_type(r: &mut Request<'_>, value: &[u8]) {
-    if cfg!(has_untrusted_content_types) {
+    if server::version() >= UNTRUSTED_CONTENT_TYPES {
         set_content_type(r, value);
     }
 }

@@ -193,13 +193,15 @@ pub fn server_root_path(pool: Pool<'_>, path: &[u8]) -> Option<Vec<u8>> {
     unsafe { bytes(path) }.map(<[u8]>::to_vec)
 }
 
-/// Version of the httpd headers that this module was built with.
+/// Version of the httpd that has loaded this module, which may be another one than it was built for: the ABI of all 2.4 is one.
 pub fn version() -> (u32, (u32, u32)) {
+    let mut revision = std::mem::MaybeUninit::<sys::ap_version_t>::zeroed();
+    // SAFETY: there is room for the record.
+    unsafe { sys::ap_get_server_revision(revision.as_mut_ptr()) };
+    // SAFETY: httpd has filled in all of it.
+    let revision = unsafe { revision.assume_init() };
     let number = |n: c_int| u32::try_from(n).unwrap_or(0);
-    (
-        number(sys::AP_SERVER_MAJORVERSION_NUMBER),
-        (number(sys::AP_SERVER_MINORVERSION_NUMBER), number(sys::AP_SERVER_PATCHLEVEL_NUMBER)),
-    )
+    (number(revision.major), (number(revision.minor), number(revision.patch)))
 }
 
 /// Memory of the process that survives the reloading of the module at a restart, all zero when it is new. Only plain data may be kept in it.

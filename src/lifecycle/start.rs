@@ -280,11 +280,20 @@ fn log_style(server: Server<'_>) -> LogStyle {
     LogStyle { level: server.log_level(), format: log::format(server) }
 }
 
-/// `Python/X.Y`, if the module's file name tells for which Python it was installed (`mod_wsgi-py311.….so`).
+/// `Python/X.Y`, if the module's file tells for which Python it was installed: by its name (`mod_wsgi-py311.….so`), or, where it is one for all, by
+/// its folder (`lib/python3.11/…`).
 fn python_component() -> Option<std::ffi::CString> {
     let module = control::module_path()?;
-    let name = module.file_name()?.to_str()?;
-    let digits: String = name.strip_prefix("mod_wsgi-py")?.chars().take_while(char::is_ascii_digit).collect();
+    let version = version_in(module.file_name()?.to_str()?, "mod_wsgi-py").or_else(|| {
+        let folders = module.parent()?.iter().filter_map(|folder| folder.to_str());
+        folders.filter_map(|folder| version_in(&folder.replace('.', ""), "python")).next_back()
+    })?;
+    std::ffi::CString::new(format!("Python/{version}")).ok()
+}
+
+/// `3.11` of `311` behind the prefix.
+fn version_in(name: &str, prefix: &str) -> Option<String> {
+    let digits: String = name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
     let (major, minor) = digits.split_at_checked(1).filter(|(_, minor)| !minor.is_empty())?;
-    std::ffi::CString::new(format!("Python/{major}.{minor}")).ok()
+    Some(format!("{major}.{minor}"))
 }

@@ -8,7 +8,7 @@ mod commands;
 mod settings;
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
@@ -80,8 +80,9 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             sys::ap_hook_child_init(Some(child_forked), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_FIRST);
             sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_status(Some(child_status), ptr::null(), ptr::null(), MIDDLE);
-            #[cfg(has_child_stopping)]
-            sys::ap_hook_child_stopping(Some(child_stopping), ptr::null(), ptr::null(), MIDDLE);
+            if let Some(add) = child_stopping_hook() {
+                add(Some(child_stopping), ptr::null(), ptr::null(), MIDDLE);
+            }
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
@@ -176,7 +177,20 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
     });
 }
 
-#[cfg(has_child_stopping)]
+/// A function of a child that is told to stop.
+type ChildStopping = unsafe extern "C" fn(*mut apr_pool_t, c_int);
+/// The function that adds to a hook of them.
+type AddChildStopping = unsafe extern "C" fn(Option<ChildStopping>, *const *const c_char, *const *const c_char, c_int);
+
+/// `ap_hook_child_stopping`, which httpd has from 2.4.49 on. The one that has loaded this module is asked, and not the headers that it was built
+/// with: one binary is for all of them.
+fn child_stopping_hook() -> Option<AddChildStopping> {
+    // SAFETY: the name is a string.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"ap_hook_child_stopping".as_ptr()) };
+    // SAFETY: httpd declares it so (http_config.h, AP_DECLARE_HOOK), and a null address is no function.
+    unsafe { std::mem::transmute::<*mut c_void, Option<AddChildStopping>>(address) }
+}
+
 unsafe extern "C" fn child_stopping(_pool: *mut apr_pool_t, graceful: c_int) {
     guard::enter("child_stopping", || {
         if graceful == 0 {
