@@ -9,7 +9,7 @@ use wsgi_wire::control::Reason;
 use wsgi_wire::limits::DAEMON_BURST;
 
 use crate::channel::Channel;
-use crate::group_history::Standing;
+use crate::group_history::GroupHistory;
 use crate::lifecycle::Phase;
 use crate::process::dialogue::{Dialogue, News};
 
@@ -33,7 +33,7 @@ pub fn dialogue(data: &[u8]) {
     let written = (&theirs).write_all(&said[..said.len().min(LONGEST)]);
     assert!(written.is_ok(), "a socket takes that much");
     drop(theirs);
-    let (mut dialogue, mut standing) = (Dialogue::new(channel, Instant::now()), Standing::default());
+    let (mut dialogue, mut history) = (Dialogue::new(channel, Instant::now()), GroupHistory::default());
     let (mut heard, mut ready, mut open) = (0, 0, true);
     while open {
         open = dialogue.listen();
@@ -65,7 +65,7 @@ pub fn dialogue(data: &[u8]) {
                 News::Draining(reason) => {
                     assert_eq!((dialogue.phase(), dialogue.reason()), (Phase::Draining, Some(reason)));
                 }
-                News::Loaded(script) => standing.wants(script, u32::from(*how)),
+                News::Loaded(script) => history.wants(script, u32::from(*how)),
                 News::Wanted => {}
             }
         }
@@ -74,7 +74,7 @@ pub fn dialogue(data: &[u8]) {
             return;
         }
     }
-    assert!(ready <= 1 && standing.scripts().len() <= 200);
+    assert!(ready <= 1 && history.scripts().len() <= 200);
 }
 
 /// How old a process is, by its phase.
@@ -84,7 +84,8 @@ fn rank(phase: Phase) -> u32 {
         Phase::Ready => 1,
         Phase::Draining => 2,
         Phase::Stopping => 3,
-        Phase::Killed => 4,
+        Phase::TakingStacks => 4,
+        Phase::Killed => 5,
     }
 }
 

@@ -15,7 +15,7 @@ const FORGET: u32 = 3;
 
 /// What is remembered of a group.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct GroupHistory {
     /// Processes that have ended by themselves.
     pub crashes: Backoff,
     /// Successors that could not take over.
@@ -28,7 +28,7 @@ pub struct Standing {
     scripts: Vec<(Preload, u32)>,
 }
 
-impl Standing {
+impl GroupHistory {
     /// A request has come for this script.
     pub fn wants(&mut self, script: Preload, generation: u32) {
         let size = |script: &Preload| script.script.len() + script.application_group.len() + script.callable.len();
@@ -87,38 +87,38 @@ mod tests {
 
     #[test]
     fn scripts_that_nobody_asks_for_are_forgotten() {
-        let mut standing = Standing::default();
-        standing.wants(script("a"), 1);
-        standing.wants(script("b"), 1);
-        standing.wants(script("b"), 4);
-        standing.reconfigured(4);
-        assert_eq!(standing.scripts(), [script("a"), script("b")]);
-        standing.reconfigured(5);
-        assert_eq!(standing.scripts(), [script("b")]);
+        let mut history = GroupHistory::default();
+        history.wants(script("a"), 1);
+        history.wants(script("b"), 1);
+        history.wants(script("b"), 4);
+        history.reconfigured(4);
+        assert_eq!(history.scripts(), [script("a"), script("b")]);
+        history.reconfigured(5);
+        assert_eq!(history.scripts(), [script("b")]);
     }
 
     #[test]
     fn what_is_remembered_of_scripts_has_a_bound() {
-        let mut standing = Standing::default();
-        standing.wants(script(&"x".repeat(limits::SCRIPT_PATH + 1)), 1);
+        let mut history = GroupHistory::default();
+        history.wants(script(&"x".repeat(limits::SCRIPT_PATH + 1)), 1);
         let long = || "x".repeat(limits::SCRIPT_NAME + 1).as_str().into();
-        standing.wants(Preload { application_group: long(), ..script("a") }, 1);
-        standing.wants(Preload { callable: long(), ..script("a") }, 1);
-        assert_eq!(standing.scripts(), []);
+        history.wants(Preload { application_group: long(), ..script("a") }, 1);
+        history.wants(Preload { callable: long(), ..script("a") }, 1);
+        assert_eq!(history.scripts(), []);
         for n in 0..1000 {
-            standing.wants(script(&format!("{n:04000}")), 1);
+            history.wants(script(&format!("{n:04000}")), 1);
         }
-        let size: usize = standing.scripts().iter().map(|script| script.script.len()).sum();
+        let size: usize = history.scripts().iter().map(|script| script.script.len()).sum();
         assert!(size > limits::SCRIPTS / 2 && size <= limits::SCRIPTS, "{size}");
     }
 
     #[test]
     fn one_failure_is_news_once_until_something_works() {
-        let (mut standing, now) = (Standing::default(), Instant::now());
-        assert!(standing.refused(now, vec![7]) && standing.refusals.not_before().is_some());
-        assert!(!standing.refused(now, vec![7]));
-        assert!(standing.refused(now, vec![8]));
-        standing.works();
-        assert!(standing.refusals.not_before().is_none() && standing.refused(now, vec![8]));
+        let (mut history, now) = (GroupHistory::default(), Instant::now());
+        assert!(history.refused(now, vec![7]) && history.refusals.not_before().is_some());
+        assert!(!history.refused(now, vec![7]));
+        assert!(history.refused(now, vec![8]));
+        history.works();
+        assert!(history.refusals.not_before().is_none() && history.refused(now, vec![8]));
     }
 }

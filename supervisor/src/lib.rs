@@ -2,9 +2,11 @@
 //! `docs/architecture.md` has the contract.
 
 mod administration;
+mod apache;
 mod backoff;
 mod channel;
 mod configuration;
+mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod group_history;

@@ -10,6 +10,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Stands for "no limit" where a process has been told to end: a server must be able to stop.
 const PATIENCE: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 
+/// How long a process takes to write down where its threads are.
+const WRITING: Duration = Duration::from_millis(20);
+
 /// How long the processes of a group that is no more take requests: Apache's old children may bring some until they know.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -36,8 +39,17 @@ pub enum Phase {
     Draining,
     /// Was told by SIGTERM to stop.
     Stopping,
+    /// Writes down where its threads are, before it is killed.
+    TakingStacks,
     /// Was killed, and is about to disappear.
     Killed,
+}
+
+impl Phase {
+    /// Whether the process is on its way out.
+    pub fn is_leaving(self) -> bool {
+        matches!(self, Self::Draining | Self::Stopping | Self::TakingStacks | Self::Killed)
+    }
 }
 
 /// The time limits of a process, from the options of its group.
@@ -129,6 +141,8 @@ pub enum Action {
     Drain(usize),
     /// Stop it: SIGTERM.
     Stop(usize, Cause),
+    /// Have it write down where its threads are: it is about to be killed.
+    TakeStacks(usize),
     /// End it: SIGKILL.
     Kill(usize),
     /// Record that it takes long to become ready.
@@ -225,7 +239,8 @@ impl Plan {
             (Phase::Draining, _) if !process.patient => {
                 self.at(since + limits.drain, Action::Stop(slot, Cause::SlowDrain))
             }
-            (Phase::Stopping, _) => self.at(since + limits.stop, Action::Kill(slot)),
+            (Phase::Stopping, _) => self.at(since + limits.stop, Action::TakeStacks(slot)),
+            (Phase::TakingStacks, _) => self.at(since + WRITING, Action::Kill(slot)),
             (Phase::Starting { .. } | Phase::Ready | Phase::Draining | Phase::Killed, _) => {}
         }
     }
@@ -255,8 +270,7 @@ impl Plan {
         let vacant_at = if ready + serving.len() > 0 { next } else { first };
         let at_once = if held.is_empty() { vacant } else { vacant.min(parallel.saturating_sub(starting)) };
         // Those that leave by themselves take room: or else a process that says so as soon as it is there would have ever more of them.
-        let is_leaving =
-            |process: &&Process<'_>| matches!(process.phase, Phase::Draining | Phase::Stopping | Phase::Killed);
+        let is_leaving = |process: &&Process<'_>| process.phase.is_leaving();
         let leaving = of_group().filter(is_leaving).filter(|process| process.by_itself).count();
         let present = ready + starting + serving.len() + held.len() + leaving;
         let room = (2 * group.processes).max(group.processes + MOST_LEAVING).saturating_sub(present);

@@ -109,12 +109,16 @@ impl Orphans {
 
     /// Does this if it is about one of them.
     pub fn perform(&mut self, action: Action, table: &Table) -> bool {
-        let (Action::Drain(slot) | Action::Stop(slot, _) | Action::Kill(slot)) = action else { return false };
+        let (Action::Drain(slot) | Action::Stop(slot, _) | Action::TakeStacks(slot) | Action::Kill(slot)) = action
+        else {
+            return false;
+        };
         let Some(orphan) = self.all.iter_mut().find(|orphan| orphan.slot == slot) else { return false };
         let Some(entry) = table.entry(slot) else { return false };
         orphan.set_draining(table);
         let (phase, signal) = match action {
-            Action::Kill(_) => (Phase::Killed, Some(Signal::KILL)),
+            // Nobody reads its stacks any more.
+            Action::TakeStacks(_) | Action::Kill(_) => (Phase::Killed, Some(Signal::KILL)),
             // Its pages tell it, if there are any.
             Action::Drain(_) if orphan.home.is_some() => (Phase::Draining, None),
             _ => (Phase::Stopping, Some(Signal::TERM)),

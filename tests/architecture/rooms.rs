@@ -96,6 +96,8 @@ const HOUSES: &[House] = &[
             "fuzz",
             "supervisor",
             "administration",
+            "apache",
+            "fleet",
             "orphans",
             "process",
             "output",

@@ -50,7 +50,7 @@ fn a_group_gets_all_its_processes_at_once() {
 fn a_process_on_its_way_out_is_replaced_before_it_ends() {
     let now = Instant::now();
     let groups = [group("g", 1)];
-    for phase in [Phase::Draining, Phase::Stopping, Phase::Killed] {
+    for phase in [Phase::Draining, Phase::Stopping, Phase::TakingStacks, Phase::Killed] {
         let goal = run(1, &groups, now);
         assert_eq!(actions(goal, &[process(0, 1, phase, now)], now), [Action::Start(0)], "{phase:?}");
     }
@@ -192,7 +192,10 @@ fn who_takes_too_long_is_stopped_and_then_killed() {
     assert_eq!(actions(goal, &draining, limit), [Action::Stop(0, Cause::SlowDrain)]);
     let stopping = [process(0, 1, Phase::Stopping, now)];
     assert_eq!(actions(goal, &stopping, now + SECOND * 5), []);
-    assert_eq!(actions(goal, &stopping, now + SECOND * 6), [Action::Kill(0)]);
+    assert_eq!(actions(goal, &stopping, now + SECOND * 6), [Action::TakeStacks(0)]);
+    let writing = [process(0, 1, Phase::TakingStacks, now)];
+    assert_eq!(decide(goal, &writing, now), (vec![], Some(now + WRITING)), "nobody else waits meanwhile");
+    assert_eq!(actions(goal, &writing, now + WRITING), [Action::Kill(0)]);
 }
 
 #[test]

@@ -113,7 +113,12 @@ impl Process {
 
     /// Whether its end is nobody's fault: it was told to end or has said that it will.
     pub fn is_leaving(&self) -> bool {
-        matches!(self.dialogue.phase(), Phase::Draining | Phase::Stopping | Phase::Killed)
+        self.dialogue.phase().is_leaving()
+    }
+
+    /// Whether its end is the supervisor's doing. The signal that it takes its stacks on ends one that does not know it.
+    fn is_being_killed(&self) -> bool {
+        matches!(self.dialogue.phase(), Phase::TakingStacks | Phase::Killed)
     }
 
     /// Why it has ended with this status: what the status page counts, and the record about it if that was not in order. `memory`: the kernel has
@@ -159,7 +164,7 @@ impl Process {
             reason: self.dialogue.reason(),
             limit,
             told: self.told,
-            killed: self.dialogue.phase() == Phase::Killed,
+            killed: self.is_being_killed(),
             memory: false,
             recording,
         }
@@ -168,7 +173,7 @@ impl Process {
     fn ending(&self, status: ExitStatus, out_of_memory: bool) -> Ending {
         match self.dialogue.reason() {
             _ if out_of_memory => Ending::Failed(Failure::OutOfMemory),
-            _ if self.dialogue.phase() == Phase::Killed => Ending::Failed(Failure::Killed),
+            _ if self.is_being_killed() => Ending::Failed(Failure::Killed),
             Some(reason) => Ending::Orderly(reason),
             None if self.ready.is_none() => Ending::Failed(Failure::FailedAtStart),
             None if status.signal() == Some(Signal::KILL.as_raw()) => Ending::Failed(Failure::Killed),
@@ -231,6 +236,12 @@ impl Process {
         for activity in self.recorder.read().activities.iter().filter(|activity| activity.number == 0) {
             send_to_thread(self.pid, activity.thread, STACKS_SIGNAL);
         }
+    }
+
+    /// The same, for the last time: it is about to be killed.
+    pub fn take_last_stacks(&mut self) {
+        self.dialogue.enter(Phase::TakingStacks);
+        self.take_stacks();
     }
 
     /// Notes that its slow start has been reported.

@@ -26,7 +26,7 @@ use super::interpreter::{self, BOOT, Missing};
 use super::recorder::Recorder;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group};
-use crate::group_history::Standing;
+use crate::group_history::GroupHistory;
 use crate::listener::{SocketFile, Unbound};
 use crate::output::{self, Prepared};
 use crate::privileges;
@@ -111,7 +111,7 @@ pub fn raise_files() -> Rlimit {
 pub fn spawn(
     group: &Group,
     configuration: &Configuration,
-    standing: &Standing,
+    history: &GroupHistory,
     shared: &Shared,
 ) -> Result<Spawned, Error> {
     let table = &shared.table;
@@ -127,8 +127,8 @@ pub fn spawn(
         slot: index as u32,
         secret,
         generation: configuration.generation,
-        inherited: standing.scripts(),
-        known_failures: standing.known_failures.clone(),
+        inherited: history.scripts(),
+        known_failures: history.known_failures.clone(),
         server_metrics: group.settings.daemon.server_metrics && shared.board.is_some(),
         ..group.settings.daemon.clone()
     };
