@@ -1,16 +1,16 @@
 //! `request_rec`: what a hook may ask and change.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+mod configuration;
+mod provided;
+
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::marker::PhantomData;
-use std::sync::OnceLock;
 
-use wsgi_wire::record::Level;
-
+use super::bytes;
 use super::pool::Pool;
-use super::server::{Server, level};
+use super::server::Server;
 use super::sys::{self, request_rec};
 use super::table::{Table, TableMut};
-use super::{bytes, index};
 
 /// The request of a hook. Never kept beyond it: what must live longer is copied out.
 pub struct Request<'r> {
@@ -27,19 +27,6 @@ pub enum Target {
     Folder,
     /// Anything else, with its modification time in microseconds.
     File(i64),
-}
-
-/// Settings of Apache's core for the directory of a request.
-#[derive(Debug, Clone, Copy)]
-pub struct CoreFlags {
-    /// `CGIPassAuth On`
-    pub pass_authorization: bool,
-    /// `CGIVar REQUEST_URI current-uri`
-    pub current_uri: bool,
-    /// `EnableMMAP`
-    pub mmap: bool,
-    /// `EnableSendfile`
-    pub sendfile: bool,
 }
 
 impl<'r> Request<'r> {
@@ -235,12 +222,6 @@ impl<'r> Request<'r> {
         self.text(unsafe { sys::ap_psignature(c"".as_ptr(), self.raw) }).unwrap_or(b"")
     }
 
-    /// Whether `Satisfy Any` lets in who has a password, whatever is said of his address.
-    pub fn satisfies_any(&self) -> bool {
-        // SAFETY: S1.
-        unsafe { sys::ap_satisfies(self.raw) == sys::SATISFY_ANY }
-    }
-
     /// The client's port.
     pub fn client_port(&self) -> u16 {
         // SAFETY: S1; httpd sets the address when it accepts the connection.
@@ -269,101 +250,6 @@ impl<'r> Request<'r> {
         self.connection().bucket_alloc
     }
 
-    /// The server's name for URLs, as UseCanonicalName decides, escaped for HTML.
-    pub fn server_name(&self) -> &'r [u8] {
-        // SAFETY: S1; the name lives in the request's pool, or with the configuration.
-        let name = unsafe { sys::ap_get_server_name_for_url(self.raw) };
-        // SAFETY: a string, and a pool for its copy.
-        self.text(unsafe { sys::ap_escape_html2(self.rec().pool, name, 0) }).unwrap_or(b"")
-    }
-
-    /// The server's port, as UseCanonicalName and UseCanonicalPhysicalPort decide.
-    pub fn server_port(&self) -> u16 {
-        // SAFETY: S1.
-        unsafe { sys::ap_get_server_port(self.raw) }
-    }
-
-    /// The server's port, as `ServerName` or else the connection says: the client has no say in it, whatever UseCanonicalName is.
-    pub fn own_port(&self) -> u16 {
-        // SAFETY: S5.
-        match unsafe { (*self.rec().server).port } {
-            0 => self.listener().1,
-            port => port,
-        }
-    }
-
-    /// `http` or `https`, as Apache sees this hop, `ServerName https://…` or mod_ssl.
-    pub fn scheme(&self) -> &'r [u8] {
-        // SAFETY: S1; a static string.
-        self.text(unsafe { sys::ap_run_http_scheme(self.raw) }).unwrap_or(b"http")
-    }
-
-    /// The server's banner (`ServerTokens`).
-    pub fn banner(&self) -> &'r [u8] {
-        // SAFETY: lives with the configuration.
-        self.text(unsafe { sys::ap_get_server_banner() }).unwrap_or(b"")
-    }
-
-    /// `DocumentRoot`, the context's prefix and its own document root.
-    pub fn roots(&self) -> [Option<&'r [u8]>; 3] {
-        [sys::ap_document_root, sys::ap_context_prefix, sys::ap_context_document_root].map(|of| {
-            // SAFETY: S1; each gives a string of the configuration or of the request, or null.
-            self.text(unsafe { of(self.raw) })
-        })
-    }
-
-    /// Whether mod_ssl (or who provides `ssl_is_https`) says that this connection is encrypted.
-    pub fn is_https(&self) -> bool {
-        type IsHttps = unsafe extern "C" fn(*mut sys::conn_rec) -> c_int;
-        static LOOKED_UP: OnceLock<Option<IsHttps>> = OnceLock::new();
-        let function = LOOKED_UP.get_or_init(|| {
-            // SAFETY: optional functions are registered before the first request and stay.
-            let found = unsafe { sys::apr_dynamic_fn_retrieve(c"ssl_is_https".as_ptr()) };
-            // SAFETY: the type that mod_ssl.h declares for this name.
-            found.map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), IsHttps>(f) })
-        });
-        // SAFETY: S1.
-        function.is_some_and(|f| unsafe { f(self.rec().connection) } != 0)
-    }
-
-    /// A variable of mod_ssl (or of who provides `ssl_var_lookup`); empty where it has none of this name, `None` without mod_ssl.
-    pub fn ssl_variable(&self, name: &[u8]) -> Option<&'r [u8]> {
-        type Lookup = unsafe extern "C" fn(
-            *mut sys::apr_pool_t,
-            *mut sys::server_rec,
-            *mut sys::conn_rec,
-            *mut request_rec,
-            *mut c_char,
-        ) -> *mut c_char;
-        static LOOKED_UP: OnceLock<Option<Lookup>> = OnceLock::new();
-        let lookup = LOOKED_UP.get_or_init(|| {
-            // SAFETY: optional functions are registered before the first request and stay.
-            let found = unsafe { sys::apr_dynamic_fn_retrieve(c"ssl_var_lookup".as_ptr()) };
-            // SAFETY: the type that mod_ssl.h declares for this name.
-            found.map(|f| unsafe { std::mem::transmute::<unsafe extern "C" fn(), Lookup>(f) })
-        });
-        let (r, name) = (self.rec(), self.pool().text(name));
-        // SAFETY: S1; the name is a copy of ours, the value lives in the request's pool or with the connection.
-        self.text(unsafe { (*lookup)?(r.pool, r.server, r.connection, self.raw, name.as_ptr().cast_mut()) })
-    }
-
-    /// Apache's id of this request (`%L`), made if there is none yet.
-    pub fn id(&self) -> &'r [u8] {
-        let mut id = self.rec().log_id;
-        if id.is_null() {
-            // SAFETY: S1; a hook writes a string of the request's pool to that place, which is the request's own, as httpd has it.
-            unsafe { sys::ap_run_generate_log_id(self.rec().connection, self.raw, &raw mut id) };
-            // SAFETY: S1; no reference to the record is alive.
-            unsafe { (*self.raw).log_id = id };
-        }
-        self.text(id).unwrap_or(b"")
-    }
-
-    /// Apache's id of the connection, if it has one already.
-    pub fn connection_id(&self) -> Option<&'r [u8]> {
-        self.text(self.connection().log_id)
-    }
-
     /// Where `path_info` begins in `uri`: Apache's own rule, which allows for a URL that was rewritten.
     pub fn path_info_start(&self) -> usize {
         let r = self.rec();
@@ -384,79 +270,10 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether `Options ExecCGI` is on.
-    pub fn may_execute(&self) -> bool {
-        // SAFETY: S1.
-        unsafe { sys::ap_allow_options(self.raw) & sys::OPT_EXECCGI != 0 }
-    }
-
-    /// Whether `AcceptPathInfo Off` rejects what follows the file.
-    pub fn rejects_path_info(&self) -> bool {
-        self.rec().used_path_info == sys::AP_REQ_REJECT_PATH_INFO
-    }
-
-    /// The level up to which records of this module about the request are written.
-    pub fn log_level(&self) -> Level {
-        // SAFETY: S1.
-        level(unsafe { sys::wsgi_shim_request_level(self.raw, index::get()) })
-    }
-
-    /// `LimitRequestBody`; 0 is no limit.
-    pub fn body_limit(&self) -> u64 {
-        // SAFETY: S1.
-        u64::try_from(unsafe { sys::ap_get_limit_req_body(self.raw) }).unwrap_or(0)
-    }
-
-    /// Settings of Apache's core.
-    pub fn core_flags(&self) -> CoreFlags {
-        // SAFETY: S1.
-        let flags = unsafe { sys::wsgi_shim_core_flags(self.raw) };
-        CoreFlags {
-            pass_authorization: flags & sys::WSGI_SHIM_CGI_PASS_AUTH != 0,
-            current_uri: flags & sys::WSGI_SHIM_CURRENT_URI != 0,
-            mmap: flags & sys::WSGI_SHIM_MMAP != 0,
-            sendfile: flags & sys::WSGI_SHIM_SENDFILE != 0,
-        }
-    }
-
-    /// Whether an input filter may make the body another one (`SetInputFilter DEFLATE`, say).
-    pub fn has_input_filter(&self) -> bool {
-        // SAFETY: S1.
-        unsafe { sys::wsgi_shim_first_input_filter(self.raw) < sys::ap_filter_type::AP_FTYPE_PROTOCOL as c_int }
-    }
-
-    /// Whether a content filter (compression, say) stands in front of the protocol's own filters.
-    pub fn has_content_filter(&self) -> bool {
-        // SAFETY: S1.
-        unsafe { sys::wsgi_shim_first_output_filter(self.raw) < sys::ap_filter_type::AP_FTYPE_PROTOCOL as c_int }
-    }
-
     /// Whether this request stands for another one that was redirected internally, and its parts: URL, query string, user.
     pub fn redirected_from(&self) -> Option<[Option<&'r [u8]>; 3]> {
         // SAFETY: S1: the chain of redirects lives as long as the request.
         unsafe { self.rec().prev.as_ref() }.map(|p| [self.text(p.uri), self.text(p.args), self.text(p.user)])
-    }
-
-    /// Whether a `.htaccess` file says something about this request.
-    pub fn has_htaccess(&self) -> bool {
-        let mut next = self.rec().htaccess;
-        // SAFETY: S1; httpd ends the list with null.
-        while let Some(file) = unsafe { next.as_ref() } {
-            if !file.htaccess.is_null() {
-                return true;
-            }
-            next = file.next;
-        }
-        false
-    }
-
-    /// Whether `ErrorDocument` names a URL of this server for the status, which is then served by an internal redirect.
-    pub fn has_local_error_document(&self, status: u16) -> bool {
-        // SAFETY: takes a number, and gives an index of one of httpd's tables.
-        let index = unsafe { sys::ap_index_of_response(status.into()) };
-        // SAFETY: S1; the result is null, or lives with the configuration or in the request's pool.
-        let document = self.text(unsafe { sys::ap_response_code_string(self.raw, index) });
-        document.is_some_and(|document| document.starts_with(b"/"))
     }
 
     /// Maps the request to a script of ours.
