@@ -62,12 +62,12 @@ impl<'h> Named<'h> {
 /// What a path in a header may mean: itself; with its percent encoding undone, as mod_xsendfile does it; and, where it has what no ASCII text has, as
 /// Django has written it: in Latin-1, or as an encoded word.
 fn readings(path: &[u8]) -> Vec<Cow<'_, [u8]>> {
+    if let Some(decoded) = encoded_word::decode(path) {
+        return vec![decoded.into()];
+    }
     let mut readings = vec![Cow::Borrowed(path)];
     if let decoded @ Cow::Owned(_) = percent_decoded(path) {
         readings.push(decoded);
-    }
-    if let Some(decoded) = encoded_word::decode(path) {
-        readings.push(decoded.into());
     }
     if std::str::from_utf8(path).is_err() {
         let text: String = path.iter().map(|byte| char::from(*byte)).collect();
