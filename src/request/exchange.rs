@@ -250,11 +250,11 @@ pub(super) fn failure(outcome: Outcome, embedded: bool) -> Option<Refused> {
             "the daemon process has not sent anything for as long as socket-timeout allows",
         ),
         Outcome::Unkept(error) => {
-            let reason = format_args!("what was kept of the response for a slow client cannot be read ({error})");
+            let reason = format!("what was kept of the response for a slow client cannot be read ({error})");
             return Some(Refused::new(&requests::NOT_KEPT, 500, reason));
         }
         Outcome::Violated(violation, _) => {
-            let reason = format_args!("the answer is refused: {violation}");
+            let reason = format!("the answer is refused: {violation}");
             return Some(Refused::new(&requests::ANSWER_REFUSED, 502, reason));
         }
         _ => return None,

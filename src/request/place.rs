@@ -81,12 +81,12 @@ pub fn find<'p>(
         return runtime.embedded.as_ref().map(Place::Embedded).ok_or_else(refused);
     }
     let group = runtime.groups.get(name).ok_or_else(|| {
-        let reason = format_args!("process group `{shown}` is not defined; define it with WSGIDaemonProcess");
+        let reason = format!("process group `{shown}` is not defined; define it with WSGIDaemonProcess");
         Refused::new(&requests::UNKNOWN_GROUP, 500, reason)
     })?;
     let server = r.server();
     if !visibility::usable(&group.origin, server.id(), server.hostname()) {
-        let reason = format_args!("process group `{shown}` belongs to another virtual host");
+        let reason = format!("process group `{shown}` belongs to another virtual host");
         return Err(Refused::new(&requests::GROUP_OF_OTHER_HOST, 500, reason));
     }
     if let Some(policy) = group.owner {
@@ -103,7 +103,7 @@ pub fn find<'p>(
     if destination.visible(script).is_none() {
         let root = group.chroot.as_deref().unwrap_or_default();
         let (script, root) = (String::from_utf8_lossy(script), String::from_utf8_lossy(root));
-        let reason = format_args!("script `{script}` is not below the group's chroot `{root}`");
+        let reason = format!("script `{script}` is not below the group's chroot `{root}`");
         return Err(Refused::new(&requests::OUTSIDE_CHROOT, 500, reason));
     }
     Ok(Place::Group(group))

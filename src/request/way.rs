@@ -61,7 +61,7 @@ impl<'w> Way<'w> {
         if error.is_temporary() {
             response::add_error_header(r, b"Retry-After", RETRY_AFTER);
         }
-        let reason = format_args!("{error} (process group `{}`)", String::from_utf8_lossy(self.name));
+        let reason = format!("{error} (process group `{}`)", String::from_utf8_lossy(self.name));
         Refused::new(error.message(), error.status(), reason)
     }
 
