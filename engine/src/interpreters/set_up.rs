@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use pyo3::panic::PanicException;
-use pyo3::types::{PyAnyMethods, PyList, PyModule};
+use pyo3::types::{IntoPyDict, PyAnyMethods, PyList, PyModule};
 use pyo3::{Bound, PyResult, PyTypeInfo, Python};
 use wsgi_wire::messages::{configuration, internal};
 use wsgi_wire::record::Stream;
@@ -94,6 +94,9 @@ fn prepare(
         sys.setattr("stdout", interpreter.classes.instance(py, Restricted { name: "sys.stdout" })?)?;
     } else if !Process::get().is_whole_server() {
         sys.setattr("stdout", errors::standard(py, interpreter, Stream::Stdout)?)?;
+    } else if let Ok(reconfigure) = sys.getattr("stdout").and_then(|stdout| stdout.getattr("reconfigure")) {
+        // Whoever looks on sees each line at once, in a file or through a pipe too.
+        reconfigure.call((), Some(&[("line_buffering", true)].into_py_dict(py)?))?;
     }
     if options.restrict_stdin {
         sys.setattr("stdin", interpreter.classes.instance(py, Restricted { name: "sys.stdin" })?)?;
