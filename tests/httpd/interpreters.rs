@@ -41,18 +41,23 @@ fn a_switch_interval_belongs_to_the_process_not_to_one_of_its_interpreters() {
     site.finish();
 }
 
+/// A process that has the script at `/named` in a sub-interpreter and at `/main` in the main interpreter.
+fn in_two_interpreters(script: &str) -> Httpd {
+    Httpd::builder()
+        .conf("WSGIDaemonProcess g\nWSGIProcessGroup g")
+        .conf(
+            "WSGIScriptAlias /named {apps}/app.wsgi\nWSGIScriptAlias /main {apps}/app.wsgi application-group=%{GLOBAL}",
+        )
+        .app("app.wsgi", script)
+        .start()
+}
+
 #[test]
 fn a_failure_that_only_sub_interpreters_have_is_logged_with_its_cure_once() {
     let script = format!(
         "import sys\nif __import__('mod_wsgi').application_group:\n    raise ImportError('Interpreter change detected - x')\n{PROBE}"
     );
-    let site = Httpd::builder()
-        .conf("WSGIDaemonProcess g\nWSGIProcessGroup g")
-        .conf(
-            "WSGIScriptAlias /named {apps}/app.wsgi\nWSGIScriptAlias /main {apps}/app.wsgi application-group=%{GLOBAL}",
-        )
-        .app("app.wsgi", &script)
-        .start();
+    let site = in_two_interpreters(&script);
     site.log.expect(&["cannot be loaded into", "does not work in sub-interpreter"]);
     for _ in 0..2 {
         assert_eq!(site.get("/named?1").status, 500);
@@ -67,13 +72,7 @@ fn a_failure_of_the_main_interpreter_because_of_another_one_is_logged_with_its_c
     let script = format!(
         "import mod_wsgi\nif not mod_wsgi.application_group:\n    raise ImportError('cannot load module more than once per process')\n{PROBE}"
     );
-    let site = Httpd::builder()
-        .conf("WSGIDaemonProcess g\nWSGIProcessGroup g")
-        .conf(
-            "WSGIScriptAlias /named {apps}/app.wsgi\nWSGIScriptAlias /main {apps}/app.wsgi application-group=%{GLOBAL}",
-        )
-        .app("app.wsgi", &script)
-        .start();
+    let site = in_two_interpreters(&script);
     site.log.expect(&["cannot be loaded into", "give '"]);
     assert_eq!(site.ask_at("/named", "1"), 1);
     assert_eq!(site.get("/main?1").status, 500);
