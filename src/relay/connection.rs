@@ -145,8 +145,8 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
-    /// Sends everything, the two parts of a message one after the other. When a write has waited for its time, `go_on` is asked whether to wait on. An error means that the process has not got the
-    /// whole.
+    /// Sends everything, the two parts of a message one after the other. When a write has waited for its time, `go_on` is asked whether to wait
+    /// on. An error means that the process has not got the whole.
     ///
     /// # Errors
     /// Those of `write`; `WouldBlock` if it is not to wait on.
