@@ -116,7 +116,8 @@ impl<C: Client> Call<'_, C> {
             Kind::End if self.headed => {
                 let end = End::from_bytes(payload).map_err(malformed)?;
                 match end {
-                    End::Complete if self.ended => {}
+                    // The client has a whole response, whatever became of the application afterwards.
+                    _ if self.ended => {}
                     End::Complete => {
                         let content = std::mem::take(&mut self.pending);
                         let pieces: &[&[u8]] = if content.is_empty() { &[] } else { &[&content] };
@@ -125,7 +126,8 @@ impl<C: Client> Call<'_, C> {
                     End::Short => self.pass_pending(Then::Flush)?,
                     End::Truncated => self.pass_pending(Then::More)?,
                 }
-                self.outcome = Some(if end == End::Complete { Outcome::Complete } else { Outcome::Truncated });
+                let is_whole = self.ended || end == End::Complete;
+                self.outcome = Some(if is_whole { Outcome::Complete } else { Outcome::Truncated });
             }
             Kind::Fail if !self.headed => {
                 let fail = Fail::from_bytes(payload).map_err(malformed)?;

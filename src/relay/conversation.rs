@@ -268,8 +268,10 @@ impl<'c, C: Client> Conversation<'c, C> {
                     let end = End::from_bytes(frame.payload).map_err(malformed)?;
                     (self.terms.done)();
                     match end {
+                        // The client has a whole response, whatever became of the application afterwards.
+                        _ if self.ended => Step::Over(Outcome::Complete),
                         // The end of what is kept goes down behind it.
-                        End::Complete if self.ended || !self.outflow.is_empty() => Step::Over(Outcome::Complete),
+                        End::Complete if !self.outflow.is_empty() => Step::Over(Outcome::Complete),
                         End::Short | End::Truncated if !self.outflow.is_empty() => Step::Over(Outcome::Truncated),
                         End::Complete => {
                             self.client.data(&[], Then::End)?;
@@ -319,6 +321,10 @@ impl<'c, C: Client> Conversation<'c, C> {
                     if !file.whole {
                         self.file = Some((descriptor, file));
                         continue;
+                    }
+                    // It would overtake what is kept.
+                    if !self.outflow.is_empty() {
+                        return Err(Violation::OutOfPlace(Kind::File).into());
                     }
                     self.client.file(descriptor, &file)?;
                     (self.unpassed, self.ended) = (false, true);
