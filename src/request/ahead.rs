@@ -47,7 +47,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 const STEP: usize = 64 << 10;
 
 /// Reads ahead for a process of a group, into `inline` what is short. A client that breaks off is the application's to know: it reads what there is, and
-/// then the error.
+/// then the error. Behind an input filter the client's pauses do not count: the length only shows when the filter has seen all.
 ///
 /// # Errors
 /// [`Undelivered`]: no thread may be taken in time.
@@ -61,6 +61,9 @@ pub fn read(
     let expects_continue = client.request().headers_in().get(c"Expect").is_some();
     match length {
         BodyLength::Known(0) => Ok(Travel::Empty),
+        BodyLength::Known(_) if client.request().has_input_filter() => {
+            await_all(client, length, inline).map_or_else(|| stream(client, group, length), Ok)
+        }
         BodyLength::Known(short) if short <= limits::INLINE_BODY as u64 => {
             if expects_continue {
                 // The client is told to send when a thread could take the request, and sends to us.
@@ -81,11 +84,11 @@ pub fn unread(length: BodyLength) -> Travel {
     if length == BodyLength::Known(0) { Travel::Empty } else { Travel::Pulled(known(length)) }
 }
 
-/// Reads ahead in embedded mode, where the thread is Apache's own: for the sake of a length that only shows when an input filter has seen all.
+/// Reads ahead in embedded mode, where the thread is Apache's own: for the sake of the length behind an input filter.
 pub fn read_whole(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Travel {
     match length {
         BodyLength::Known(0) => Travel::Empty,
-        BodyLength::Known(_) => await_all(client, length, inline),
+        BodyLength::Known(_) => await_all(client, length, inline).unwrap_or(Travel::Pulled(known(length))),
         BodyLength::Chunked => Travel::Pulled(None),
     }
 }
@@ -107,8 +110,11 @@ fn await_short(
                 client.put_back(std::mem::take(inline).into());
                 return stream(client, group, length);
             }
-            // A failure; or a filter has made it longer.
-            _ => return Ok(await_all(client, length, inline)),
+            // A failure; or it is longer than was announced, which is one, too.
+            _ => {
+                client.put_back(std::mem::take(inline).into());
+                return Ok(Travel::Pulled(known(length)));
+            }
         }
     }
 }
@@ -144,22 +150,23 @@ fn may_have_thread(group: &Group, table: Option<SharedTable>, silence: Duration)
     group.has_room_for_upload() && (!group.has_one_thread() || silence >= LONG_PAUSE && is_idle())
 }
 
-/// Waits for the whole of a body. Input filters may make it longer than announced.
-fn await_all(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Travel {
-    while inline.len() <= limits::SPOOL {
-        match client.read_ahead(STEP, inline, true) {
-            Some(Taken::End) if inline.len() <= limits::INLINE_BODY => return Travel::Inline,
-            Some(Taken::End) => {
-                let length = inline.len() as u64;
-                client.put_back(std::mem::take(inline).into());
-                return Travel::Spooled(length);
-            }
-            Some(_) => {}
-            None => break,
-        }
+/// Waits for the whole of a body. Input filters may make it longer than announced. `None`: it is longer than what is read ahead.
+fn await_all(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Option<Travel> {
+    let mut taken = Some(Taken::Some);
+    while matches!(taken, Some(Taken::Some | Taken::Nothing)) && inline.len() <= limits::SPOOL {
+        taken = client.read_ahead(STEP, inline, true);
     }
+    if taken == Some(Taken::End) && inline.len() <= limits::INLINE_BODY {
+        return Some(Travel::Inline);
+    }
+    let read = inline.len() as u64;
     client.put_back(std::mem::take(inline).into());
-    Travel::Pulled(known(length))
+    match taken {
+        Some(Taken::End) => Some(Travel::Spooled(read)),
+        Some(_) => None,
+        // Nobody waits for the rest of what has broken off.
+        None => Some(Travel::Pulled(known(length))),
+    }
 }
 
 fn read_steadily(

@@ -1,5 +1,8 @@
 //! Request bodies that break off, or are none: the application hears of it, and the client gets one answer.
 
+use std::thread;
+use std::time::Duration;
+
 use harness::{Answer, Httpd, MODES, Site};
 
 /// Reads the body; the path says what is done before, and when that fails.
@@ -126,6 +129,19 @@ fn content_length_is_that_of_the_expanded_body_or_none() {
             assert_eq!((answer.status, answer.text()), (200, expected), "{mode}");
         }
         assert_eq!(site.post(mode, b"plain").text(), "5 5", "{mode}");
+        // The length is that of all, however long the client pauses.
+        for length in [7, 50_000] {
+            let body = compressed(length);
+            let (first, rest) = body.split_at(body.len() / 2);
+            let mut client = site.client();
+            let announced = format!("Content-Length: {}", body.len());
+            client.send_head("POST", mode, &["Content-Encoding: gzip", &announced]).expect("sent");
+            client.send(first).expect("sent");
+            thread::sleep(Duration::from_millis(1500));
+            client.send(rest).expect("sent");
+            let answer = client.answer("POST").expect("an answer");
+            assert_eq!(answer.text(), format!("{length} {length}"), "{mode}");
+        }
     }
     site.finish();
 }
