@@ -112,7 +112,8 @@ deny: rust
 		echo "==> Licences and sources are not checked: cargo install cargo-deny"; \
 	fi
 
-# Names of the tests begin with `loom_`; all else is compiled without its tests. RUSTFLAGS takes the place of those in .cargo/config.toml.
+# Names of the tests begin with `loom_`; all else is compiled without its tests. RUSTFLAGS takes the place of those in
+# .cargo/config.toml.
 loom: venv
 	@echo "==> Each order of events"
 	@RUSTFLAGS="--cfg loom --cfg pyo3_disable_reference_pool --cfg pyo3_leak_on_drop_without_reference_pool" \

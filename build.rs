@@ -1,4 +1,5 @@
-//! Bindings to the httpd and APR headers that `apxs` finds, and the C shim for what only C can say (macros, bit-fields, statics).
+//! Bindings to the httpd and APR headers that `apxs` finds, and the C shim for what only C can say (macros, bit-fields,
+//! statics).
 //!
 //! The allowlists below are the whole of httpd that this module uses.
 
@@ -152,8 +153,9 @@ fn main() {
     shim.flag_if_supported("-Wno-unused-parameter").compile("wsgi_shim");
 }
 
-/// Where `stddef.h` and its like are, which belong to a compiler and not to the system. libclang alone, without the package of clang's own
-/// (`libclang1` on Debian, the wheel `libclang` on PyPI), has none: then those of the C compiler do, which are looked for last.
+/// Where `stddef.h` and its like are, which belong to a compiler and not to the system. libclang alone, without the
+/// package of clang's own (`libclang1` on Debian, the wheel `libclang` on PyPI), has none: then those of the C compiler
+/// do, which are looked for last.
 fn builtin_headers() -> Vec<String> {
     let asked = cc::Build::new().get_compiler().to_command().arg("-print-file-name=include").output();
     let folder = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned()).unwrap_or_default();

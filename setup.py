@@ -22,7 +22,8 @@ FAILED = ('mod_wsgi has not been built: the first "error" of cargo above says wh
           "docs/troubleshooting.md.")
 
 
-#: Whether the module is to be for every Python from 3.10 on (scripts/wheel), and not named after the one that builds it.
+# : Whether the module is to be for every Python from 3.10 on (scripts/wheel), and not named after the one that builds
+# it.
 FOR_ALL = os.environ.get("MOD_WSGI_FOR_ALL_PYTHONS") == "1"
 MODULE = "mod_wsgi" if FOR_ALL else "mod_wsgi-py%d%d" % sys.version_info[:2]
 
@@ -45,7 +46,8 @@ def use_packaged_libclang():
 
 
 def has_libclang():
-    """Search as bindgen does (the crate clang-sys): by $LIBCLANG_PATH alone, or by llvm-config, the linker's variables and in the usual folders."""
+    """Search as bindgen does (the crate clang-sys): by $LIBCLANG_PATH alone, or by llvm-config, the linker's variables
+    and in the usual folders."""
     if "LIBCLANG_PATH" in os.environ:
         named = os.environ["LIBCLANG_PATH"]
         folders = [named, os.path.dirname(named)]

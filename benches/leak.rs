@@ -1,5 +1,6 @@
-//! Requests of every kind, in daemon mode and in embedded mode: nothing may be left behind by any of them. Resident memory of every process
-//! stays within 2 MiB of what it was after the warm-up, and descriptors, Python objects and reference counts stay as they were.
+//! Requests of every kind, in daemon mode and in embedded mode: nothing may be left behind by any of them. Resident
+//! memory of every process stays within 2 MiB of what it was after the warm-up, and descriptors, Python objects and
+//! reference counts stay as they were.
 //!
 //! `cargo bench -p wsgi-tests --bench leak [-- [REQUESTS] [PYTHON_HOME]]`
 
@@ -16,7 +17,8 @@ const REQUESTS: usize = 200_000;
 const CLIENTS: usize = 12;
 /// Parts of the work; after each of them everything is counted.
 const STAGES: usize = 10;
-/// Requests after which every thread has done everything often enough to hold all the memory that it needs, and Python's caches are full.
+/// Requests after which every thread has done everything often enough to hold all the memory that it needs, and
+/// Python's caches are full.
 const WARM_UP: usize = 80_000;
 /// How far resident memory may be from what it was after the warm-up, KiB.
 const MEMORY: u64 = 2048;
@@ -44,7 +46,8 @@ fn run(mode: &str, place: &str, requests: usize, verdict: &mut Verdict) {
         )
         .conf(&aliases.collect::<String>())
         .log_level("warn")
-        // The allocator of the C library gives back at once what is freed: what is resident is what is held, not what may be of use again.
+        // The allocator of the C library gives back at once what is freed: what is resident is what is held, not what
+        // may be of use again.
         .env("MALLOC_MMAP_THRESHOLD_", "65536")
         .env("MALLOC_TRIM_THRESHOLD_", "65536")
         .env("MALLOC_ARENA_MAX", "2")
@@ -63,8 +66,8 @@ fn run(mode: &str, place: &str, requests: usize, verdict: &mut Verdict) {
     });
     let stages: Vec<_> = stages.collect();
     site.finish();
-    // A kind of request that leaves one thing behind each time would make twice as much. Python's method cache, which fills up slowly with names
-    // that were looked up, makes some hundreds.
+    // A kind of request that leaves one thing behind each time would make twice as much. Python's method cache, which
+    // fills up slowly with names that were looked up, makes some hundreds.
     let slack = (requests / MIX.len() / 2).max(1000) as u64;
     judge(mode, &before, &stages, slack, verdict);
 }

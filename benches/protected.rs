@@ -1,4 +1,5 @@
-//! Access scripts in a process group: what they cost, and that nobody comes in while their process dies by `kill -9` again and again under load.
+//! Access scripts in a process group: what they cost, and that nobody comes in while their process dies by `kill -9`
+//! again and again under load.
 //!
 //! `cargo bench -p wsgi-tests --bench protected [-- KILLS]`
 
@@ -11,7 +12,8 @@ const CLIENTS: usize = 8;
 /// How long each figure of the cost is measured, and how often; the two take turns, so that both see the same machine.
 const ROUND: Duration = Duration::from_secs(4);
 const ROUNDS: usize = 5;
-/// The least part of unprotected requests that a server answers of protected ones in the same time: each of these is two requests to a daemon.
+/// The least part of unprotected requests that a server answers of protected ones in the same time: each of these is
+/// two requests to a daemon.
 const RATIO: f64 = 0.45;
 /// How soon somebody answers after a kill.
 const LIMIT: Duration = Duration::from_secs(5);

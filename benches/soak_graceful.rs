@@ -1,6 +1,7 @@
-//! Graceful restarts, one after the other under a light load, of a server with two daemon groups, a virtual host with a log of its own and an
-//! application in embedded mode. No request may fail; parent, supervisor, children and daemons stay as large as they were; no process, zombie,
-//! descriptor, socket file or shared memory is left behind by any of them.
+//! Graceful restarts, one after the other under a light load, of a server with two daemon groups, a virtual host with a
+//! log of its own and an application in embedded mode. No request may fail; parent, supervisor, children and daemons
+//! stay as large as they were; no process, zombie, descriptor, socket file or shared memory is left behind by any of
+//! them.
 //!
 //! `cargo bench -p wsgi-tests --bench soak_graceful [-- RESTARTS]`
 

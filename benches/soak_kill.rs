@@ -1,5 +1,5 @@
-//! Daemons die by `kill -9` again and again under load: only what the dead one had may fail, each with 502 and none executed twice, and the
-//! service is whole again within two seconds each time.
+//! Daemons die by `kill -9` again and again under load: only what the dead one had may fail, each with 502 and none
+//! executed twice, and the service is whole again within two seconds each time.
 //!
 //! `cargo bench -p wsgi-tests --bench soak_kill [-- KILLS]`
 
@@ -62,7 +62,8 @@ fn main() -> ExitCode {
     verdict.exit_code()
 }
 
-/// Whether this is the 502 of a request that was under way when a process was killed, and that nobody but this process has executed.
+/// Whether this is the 502 of a request that was under way when a process was killed, and that nobody but this process
+/// has executed.
 fn is_explained(outcome: &Outcome, kills: &HashMap<u32, Instant>, executed: &HashMap<String, Vec<u32>>) -> bool {
     let during = |killed: &Instant| outcome.sent <= *killed && *killed <= outcome.done;
     let victim = match executed.get(&outcome.id.to_string()).map(Vec::as_slice) {

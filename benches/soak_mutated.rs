@@ -1,5 +1,6 @@
-//! Applications answer with frames that were changed at random: whatever they send, each exchange ends, no Apache child crashes, loses descriptors or
-//! grows, and the neighbour's requests get the neighbour's answers. The other direction is `mutated` in `engine/tests/daemon`.
+//! Applications answer with frames that were changed at random: whatever they send, each exchange ends, no Apache child
+//! crashes, loses descriptors or grows, and the neighbour's requests get the neighbour's answers. The other direction
+//! is `mutated` in `engine/tests/daemon`.
 //!
 //! `cargo bench -p wsgi-tests --bench soak_mutated [-- EXCHANGES]`
 
@@ -12,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const EXCHANGES: usize = 100_000;
-/// Groups of one process and one thread, each with one client: a process has one connection, on which its application writes.
+/// Groups of one process and one thread, each with one client: a process has one connection, on which its application
+/// writes.
 const GROUPS: usize = 4;
 const STAGES: usize = 5;
 /// Longest exchange. The application itself gives up after five seconds.

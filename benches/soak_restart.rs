@@ -1,5 +1,5 @@
-//! Everything that replaces processes, again and again under steady load: Apache graceful, a touched script, SIGUSR1 to a daemon. No request may
-//! fail or be executed twice, and those that are fast stay fast.
+//! Everything that replaces processes, again and again under steady load: Apache graceful, a touched script, SIGUSR1 to
+//! a daemon. No request may fail or be executed twice, and those that are fast stay fast.
 //!
 //! `cargo bench -p wsgi-tests --bench soak_restart [-- REPETITIONS]`
 
@@ -27,7 +27,8 @@ const MARGIN: Duration = Duration::from_millis(300);
 /// How many times slower the slowest hundredth may be while processes are replaced.
 const FACTOR: u32 = 3;
 
-/// A steady load of sixteen connections: path, size of the body, how many of them, and their pause between two requests.
+/// A steady load of sixteen connections: path, size of the body, how many of them, and their pause between two
+/// requests.
 const LOAD: [(&str, usize, usize, Duration); 3] = [
     ("/fast", 0, 10, Duration::from_millis(10)),
     ("/upload", 1 << 20, 4, Duration::from_millis(50)),

@@ -1,4 +1,5 @@
-//! The test of each crate that has fuzz targets: all of them survive their corpus. Included by the module that has the targets.
+//! The test of each crate that has fuzz targets: all of them survive their corpus. Included by the module that has the
+//! targets.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: everything of the Apache half that reads bytes of a daemon process, of a client or of a configuration,
-//! without Apache. Compiled for them and for the unit tests, which try the corpus.
+//! What the fuzz targets in `fuzz/` call: everything of the Apache half that reads bytes of a daemon process, of a
+//! client or of a configuration, without Apache. Compiled for them and for the unit tests, which try the corpus.
 #![forbid(unsafe_code)]
 
 use std::io::{IoSlice, Read};

@@ -1,4 +1,5 @@
-//! The Apache half: `mod_wsgi.so`. It has no Python symbol; applications run in daemon processes that it talks to over sockets.
+//! The Apache half: `mod_wsgi.so`. It has no Python symbol; applications run in daemon processes that it talks to over
+//! sockets.
 //!
 //! ```text
 //! httpd ── module/ ─┬─ lifecycle/   the configuration is taken, children begin and end
@@ -13,7 +14,8 @@
 //! policy/       what is decided about a request (pure)
 //! ```
 //!
-//! `fuzz` is there for the fuzz targets. Only `module/` and `httpd/` touch httpd's own records. Unsafe code is there, and in `embedded/` for the interpreter's library.
+//! `fuzz` is there for the fuzz targets. Only `module/` and `httpd/` touch httpd's own records. Unsafe code is there,
+//! and in `embedded/` for the interpreter's library.
 
 mod daemons;
 mod directives;

@@ -1,7 +1,7 @@
 //! Where Apache httpd is on this machine: its program, modules and, for building against it, its headers.
 //!
-//! [`Apache::find`] asks `apxs` and is what a build needs. [`Apache::find_runtime`] also does without the development package, by asking
-//! the `httpd` program itself, and is what running a server needs.
+//! [`Apache::find`] asks `apxs` and is what a build needs. [`Apache::find_runtime`] also does without the development
+//! package, by asking the `httpd` program itself, and is what running a server needs.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -63,11 +63,12 @@ impl Apache {
         Ok(Self { layout: Layout::from_apxs(&apxs)?, version, mmn, headers: Some(headers) })
     }
 
-    /// The installation that `apxs` describes if there is one whose server exists, else that of `apache2` or `httpd` on PATH or in an `sbin`
-    /// directory.
+    /// The installation that `apxs` describes if there is one whose server exists, else that of `apache2` or `httpd` on
+    /// PATH or in an `sbin` directory.
     ///
     /// # Errors
-    /// What is missing, and the packages that have it. A wrong `$APXS` is always an error: whoever sets it wants that one.
+    /// What is missing, and the packages that have it. A wrong `$APXS` is always an error: whoever sets it wants that
+    /// one.
     pub fn find_runtime() -> Result<Self, Error> {
         match query::find_apxs() {
             Ok(apxs) => Layout::from_apxs(&apxs).and_then(Self::running).or_else(|_| Self::from_server()),
@@ -93,7 +94,8 @@ impl Apache {
         Ok(Self { layout, version: server.version, mmn: server.mmn, headers: None })
     }
 
-    /// The server program, such as `/usr/sbin/apache2`. After [`Apache::find`] it need not exist: headers can be installed alone.
+    /// The server program, such as `/usr/sbin/apache2`. After [`Apache::find`] it need not exist: headers can be
+    /// installed alone.
     pub fn httpd(&self) -> &Path {
         &self.layout.httpd
     }
@@ -114,7 +116,8 @@ impl Apache {
         Some(self.layout.libexecdir.join(format!("mod_{name}.so"))).filter(|path| path.is_file())
     }
 
-    /// Names of the loadable multi-processing modules (`event`, `prefork`, `worker`), sorted. Empty where the only one is compiled in.
+    /// Names of the loadable multi-processing modules (`event`, `prefork`, `worker`), sorted. Empty where the only one
+    /// is compiled in.
     pub fn mpms(&self) -> Vec<String> {
         let mpm = |file: &OsStr| Some(file.to_str()?.strip_prefix("mod_mpm_")?.strip_suffix(".so")?.to_owned());
         let entries = self.layout.libexecdir.read_dir().into_iter().flatten().flatten();
@@ -123,7 +126,8 @@ impl Apache {
         names
     }
 
-    /// Modules that are linked into the server program, by the name of their source file (`mod_so.c`, `event.c`), as `httpd -l` lists them.
+    /// Modules that are linked into the server program, by the name of their source file (`mod_so.c`, `event.c`), as
+    /// `httpd -l` lists them.
     ///
     /// # Errors
     /// If the server program cannot be run.
@@ -148,7 +152,8 @@ impl Apache {
         self.mmn
     }
 
-    /// Directories to search for the headers of httpd, APR and APR-util. Empty after [`Apache::find_runtime`] without `apxs`.
+    /// Directories to search for the headers of httpd, APR and APR-util. Empty after [`Apache::find_runtime`] without
+    /// `apxs`.
     pub fn include_dirs(&self) -> &[PathBuf] {
         self.headers.as_ref().map_or(&[], |headers| &headers.include_dirs)
     }

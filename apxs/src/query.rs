@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::program;
 
-/// `$APXS` (a path or a name), else the first of the usual names. `mod_wsgi-apxs` comes with an Apache installed by pip.
+/// `$APXS` (a path or a name), else the first of the usual names. `mod_wsgi-apxs` comes with an Apache installed by
+/// pip.
 pub fn find_apxs() -> Result<PathBuf, Error> {
     if let Some(wanted) = env::var_os("APXS").filter(|value| !value.is_empty()) {
         return program::find(&wanted).ok_or_else(|| Error::WrongApxs(wanted.into()));
@@ -21,8 +22,8 @@ pub fn apxs(apxs: &Path, name: &str) -> Result<String, Error> {
     program::output(apxs, &["-q", name])
 }
 
-/// The values of several variables: of one call, which takes several processes and 15 ms, where this `apxs` knows all of them and puts `;;` between
-/// them, as most do; else each of its own call.
+/// The values of several variables: of one call, which takes several processes and 15 ms, where this `apxs` knows all
+/// of them and puts `;;` between them, as most do; else each of its own call.
 pub fn apxs_all<const N: usize>(apxs_program: &Path, names: [&str; N]) -> Result<[String; N], Error> {
     let arguments: Vec<&str> = iter::once("-q").chain(names).collect();
     if let Some(values) = program::output(apxs_program, &arguments).ok().and_then(|answer| separated(&answer)) {
@@ -41,8 +42,8 @@ fn separated<const N: usize>(answer: &str) -> Option<[String; N]> {
     values.try_into().ok()
 }
 
-/// Compiler arguments for using APR or APR-util, from the `*-config` program that apxs calls `variable`; empty if there is none, since the
-/// directories that apxs itself names may do.
+/// Compiler arguments for using APR or APR-util, from the `*-config` program that apxs calls `variable`; empty if there
+/// is none, since the directories that apxs itself names may do.
 pub fn apr_arguments(apxs_program: &Path, variable: &str) -> String {
     let answer = apxs(apxs_program, variable).and_then(|config| {
         let config = Path::new(&config);
@@ -54,8 +55,8 @@ pub fn apr_arguments(apxs_program: &Path, variable: &str) -> String {
     answer.unwrap_or_default()
 }
 
-/// Directories of `-I` arguments, each once and in order. Left out are relative ones (apxs names the directory it was built in) and those that
-/// every compiler searches anyway, which must not be moved to the front.
+/// Directories of `-I` arguments, each once and in order. Left out are relative ones (apxs names the directory it was
+/// built in) and those that every compiler searches anyway, which must not be moved to the front.
 pub fn include_dirs(arguments: &str) -> Vec<PathBuf> {
     let mut dirs = Vec::new();
     let mut words = arguments.split_whitespace();
@@ -72,7 +73,8 @@ pub fn include_dirs(arguments: &str) -> Vec<PathBuf> {
     dirs
 }
 
-/// The `-D` arguments, each once and in order. `_FORTIFY_SOURCE` is left out: it concerns code, not types, and warns without optimisation.
+/// The `-D` arguments, each once and in order. `_FORTIFY_SOURCE` is left out: it concerns code, not types, and warns
+/// without optimisation.
 pub fn defines(arguments: &str) -> Vec<String> {
     let mut defines: Vec<String> = Vec::new();
     for word in arguments.split_whitespace() {

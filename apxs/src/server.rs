@@ -46,7 +46,8 @@ pub fn find() -> Result<(PathBuf, Server), Error> {
 
 /// What the server program says of itself.
 pub fn ask(program: &Path) -> Result<Server, Error> {
-    // Where the standard configuration does not load (Debian's needs variables of a wrapper script) the exit status is 1 after a complete answer.
+    // Where the standard configuration does not load (Debian's needs variables of a wrapper script) the exit status is
+    // 1 after a complete answer.
     parse(program, &program::output_anyway(program, &["-V"])?)
 }
 

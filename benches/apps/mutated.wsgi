@@ -1,4 +1,5 @@
-"""Answers with a response that was changed at random: the query string is the seed, so that each exchange can be had again."""
+"""Answers with a response that was changed at random: the query string is the seed, so that each exchange can be had
+again."""
 
 import os
 import random

@@ -8,7 +8,8 @@
 //! * `daemon`: the life of a daemon process. `workers`: its threads, to which requests come over the wire.
 //! * `interpreters`: all interpreters of the process.
 //! * `gateway`: one request, and the objects of WSGI. `api`: what applications import.
-//! * `request`: the state of a request, on bytes. `telemetry`: what is told of requests. `interpreter`: one interpreter.
+//! * `request`: the state of a request, on bytes. `telemetry`: what is told of requests. `interpreter`: one
+//!   interpreter.
 //! * `process`: what the whole process shares. `log`: records of no request. `metrics`: what requests have cost.
 //! * `ffi`: the only unsafe code but that of `entry`. `moments`: when things happened to a request.
 

@@ -31,7 +31,8 @@ impl Moments {
         }
     }
 
-    /// How long the request was in the Apache child, on its way to this process, and here before the application was called.
+    /// How long the request was in the Apache child, on its way to this process, and here before the application was
+    /// called.
     pub(crate) fn phases(&self) -> [Duration; 3] {
         let between = |from: f64, to: f64| Duration::try_from_secs_f64(to - from).unwrap_or_default();
         if self.queue_start == 0.0 {

@@ -126,7 +126,8 @@ pub fn parse(
 /// The commands that have the options of a server.
 const SERVERS: [&str; 2] = ["start-server", "setup-server"];
 
-/// A word that people who come from gunicorn use. As an alias it would make `--work`, short for `--working-directory`, ambiguous.
+/// A word that people who come from gunicorn use. As an alias it would make `--work`, short for `--working-directory`,
+/// ambiguous.
 fn renamed(word: String) -> String {
     match word.strip_prefix("--workers") {
         Some("") => "--processes".to_owned(),

@@ -93,7 +93,8 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
 /// Makes the folders and writes the files. The umask has no say in their permissions.
 ///
 /// # Errors
-/// [`WriteError`] when the server root is not the caller's own or cannot be written to, or somebody else could exchange what root is to use.
+/// [`WriteError`] when the server root is not the caller's own or cannot be written to, or somebody else could exchange
+/// what root is to use.
 pub fn write(plan: &Plan, files: &[File], caller: u32, setup: bool) -> Result<(), WriteError> {
     let root = &plan.root.path;
     let (owners, within) = (Owners::own(), if setup { tolerated(root) } else { Owners::own() });

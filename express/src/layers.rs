@@ -1,5 +1,6 @@
-//! Options from elsewhere than the command line. An option that is given in several places has the value of the first of these: the command line, a variable
-//! `MOD_WSGI_EXPRESS_…`, the file that `-c` names, the table `[tool.mod_wsgi-express]` of `pyproject.toml` in the current folder. Lists are not put together.
+//! Options from elsewhere than the command line. An option that is given in several places has the value of the first
+//! of these: the command line, a variable `MOD_WSGI_EXPRESS_…`, the file that `-c` names, the table
+//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current folder. Lists are not put together.
 
 use std::collections::BTreeMap;
 use std::path::Path;

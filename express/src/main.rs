@@ -1,7 +1,7 @@
 //! `mod_wsgi-express`: a Python WSGI application in an Apache of its own, from one command line.
 //!
-//! The way of a command line: [`options`] (text, checked by itself) → [`plan`] (looked up on this machine) → [`files`] (texts)
-//! → written → [`run`]. [`preflight`] finds before the start what would fail after it.
+//! The way of a command line: [`options`] (text, checked by itself) → [`plan`] (looked up on this machine) → [`files`]
+//! (texts) → written → [`run`]. [`preflight`] finds before the start what would fail after it.
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -42,7 +42,8 @@ pub fn configuration(facts: &Facts, module: &Utf8Path) -> String {
     format!("{library}LoadModule wsgi_module \"{}\"\nWSGIPythonHome \"{}\"\n", path(module), path(&facts.prefix))
 }
 
-/// Copies the module into a folder of modules, and the supervisor, which the module starts, to where that looks for it; the module's path there.
+/// Copies the module into a folder of modules, and the supervisor, which the module starts, to where that looks for it;
+/// the module's path there.
 ///
 /// # Errors
 /// [`InstallError`] when the folder is missing, belongs to somebody else or cannot be written to.
@@ -61,8 +62,9 @@ pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, Insta
     Ok(module)
 }
 
-/// Where the supervisor goes: above the folder of modules, where Apache has a helper of its own (suexec) and nothing takes it for a module; beside the
-/// module where one is there already, which the module would start, or where the folder above is for others to write to.
+/// Where the supervisor goes: above the folder of modules, where Apache has a helper of its own (suexec) and nothing
+/// takes it for a module; beside the module where one is there already, which the module would start, or where the
+/// folder above is for others to write to.
 #[cfg(unix)]
 fn place_of_supervisor(modules: &Utf8Path) -> Utf8PathBuf {
     use std::os::unix::fs::MetadataExt;

@@ -226,8 +226,8 @@ fn barrier(path: &Utf8Path, account: &Account) -> Option<Utf8PathBuf> {
     way.into_iter().find(|step| !may(account, step, if step.is_dir() { ENTER } else { READ })).map(Utf8Path::to_owned)
 }
 
-/// Whether the user has these rights, or there is nothing to have them on. Further groups of the user are not looked at: they are few, and a wrong answer
-/// would stop a good server.
+/// Whether the user has these rights, or there is nothing to have them on. Further groups of the user are not looked
+/// at: they are few, and a wrong answer would stop a good server.
 fn may(account: &Account, path: &Utf8Path, wanted: u32) -> bool {
     let Ok(found) = path.metadata() else { return true };
     let shift = match () {
@@ -267,8 +267,8 @@ pub fn packages(plan: &Plan, facts: &Facts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the application's module can be imported and has the callable. Takes no longer than the startup timeout: what is
-/// slower gets no verdict.
+/// Whether the application's module can be imported and has the callable. Takes no longer than the startup timeout:
+/// what is slower gets no verdict.
 ///
 /// # Errors
 /// [`Problem::NoImport`] when it cannot; the traceback is on standard error then.

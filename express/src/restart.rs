@@ -1,4 +1,5 @@
-//! `restart`: asks the supervisor of a running server to replace the processes of its groups, and tells what becomes of it.
+//! `restart`: asks the supervisor of a running server to replace the processes of its groups, and tells what becomes of
+//! it.
 
 use std::fs;
 use std::io::{self, Read, Write};

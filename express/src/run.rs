@@ -26,8 +26,9 @@ pub enum RunError {
     Signals(#[from] nix::Error),
 }
 
-/// Runs the control script's server until it ends; its exit code. Off a terminal this process becomes Apache and there is no
-/// return, so that whoever started it can watch and signal it by its process id. So it does where a debugger is to read from the terminal.
+/// Runs the control script's server until it ends; its exit code. Off a terminal this process becomes Apache and there
+/// is no return, so that whoever started it can watch and signal it by its process id. So it does where a debugger is
+/// to read from the terminal.
 ///
 /// # Errors
 /// [`RunError`] when it cannot be started.

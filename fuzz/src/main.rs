@@ -1,5 +1,5 @@
-//! One program for all fuzz targets. The environment variable `WSGI_FUZZ_TARGET` names the one to run, a folder of `corpus/`; all else is libFuzzer's
-//! (https://llvm.org/docs/LibFuzzer.html). `scripts/fuzz` builds and runs it.
+//! One program for all fuzz targets. The environment variable `WSGI_FUZZ_TARGET` names the one to run, a folder of
+//! `corpus/`; all else is libFuzzer's (https://llvm.org/docs/LibFuzzer.html). `scripts/fuzz` builds and runs it.
 
 #![no_main]
 

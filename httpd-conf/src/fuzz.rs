@@ -1,4 +1,5 @@
-//! What the fuzz target in `fuzz/` calls: whatever an argument holds, Apache reads it back. Compiled for it and for the unit tests, which try the corpus.
+//! What the fuzz target in `fuzz/` calls: whatever an argument holds, Apache reads it back. Compiled for it and for the
+//! unit tests, which try the corpus.
 
 use crate::{Arg, Block};
 
@@ -29,7 +30,8 @@ pub fn arguments(data: &[u8]) {
     let _ = Arg::Pattern(text.to_owned()).quoted();
 }
 
-/// The lines as httpd takes them in (`ap_cfg_getline`, `ap_resolve_env`): continued ones joined, comments left out, variables replaced.
+/// The lines as httpd takes them in (`ap_cfg_getline`, `ap_resolve_env`): continued ones joined, comments left out,
+/// variables replaced.
 fn read(written: &str) -> Vec<String> {
     let joined = written.replace("\\\n", "");
     let lines = joined.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

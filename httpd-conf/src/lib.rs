@@ -1,8 +1,8 @@
 //! A generated Apache server as values, and the `httpd.conf` text that says the same.
 //!
-//! Nothing here reads a file, looks up a user or knows a command line: whoever fills in a [`Server`] has decided everything.
-//! Only active directives are written, each group of them under a comment that names the option it comes from, and every
-//! value is quoted so that Apache reads back exactly the text that was given ([`Arg`]).
+//! Nothing here reads a file, looks up a user or knows a command line: whoever fills in a [`Server`] has decided
+//! everything. Only active directives are written, each group of them under a comment that names the option it comes
+//! from, and every value is quoted so that Apache reads back exactly the text that was given ([`Arg`]).
 #![forbid(unsafe_code)]
 
 mod access;

@@ -15,8 +15,8 @@ use crate::wsgi::Wsgi;
 /// Where the status pages are: Apache's, and that of the process groups.
 pub const STATUS_PAGES: [&str; 2] = ["/server-status", "/wsgi-status"];
 
-/// What servers in front add to a request, as far as it is usual: with one of them a request comes from somewhere else, although its connection
-/// comes from this machine.
+/// What servers in front add to a request, as far as it is usual: with one of them a request comes from somewhere else,
+/// although its connection comes from this machine.
 const FORWARDED: [&str; 9] = [
     "Forwarded",
     "Via",

@@ -1,4 +1,5 @@
-//! How many processes and threads Apache itself gets: the formulas of mod_wsgi-express, with more threads for the MPM event.
+//! How many processes and threads Apache itself gets: the formulas of mod_wsgi-express, with more threads for the MPM
+//! event.
 
 use crate::block::Block;
 
@@ -6,8 +7,9 @@ use crate::block::Block;
 const MARGIN: u64 = 10;
 /// Threads that one child process of the MPM worker should have at the most, about.
 const THREADS_PER_CHILD: u64 = 20;
-/// The same for the MPM event, which without `--max-clients` has so many at the least: a thread costs it next to nothing, but with few of them it closes
-/// connections that clients would use again, and requests change processes and their caches more often.
+/// The same for the MPM event, which without `--max-clients` has so many at the least: a thread costs it next to
+/// nothing, but with few of them it closes connections that clients would use again, and requests change processes and
+/// their caches more often.
 const THREADS_PER_EVENT_CHILD: u64 = 32;
 
 /// A multi-processing module.
@@ -91,7 +93,8 @@ impl Sizes {
                 let clients = if max_clients.is_none() { clients.max(THREADS_PER_EVENT_CHILD) } else { clients };
                 let children = clients.div_ceil(THREADS_PER_EVENT_CHILD);
                 let sizes = Self::threaded(clients, clients.div_ceil(children).max(MARGIN), fractions);
-                // Of a single child all threads are there from the beginning; httpd warns of a minimum that is as high as the maximum.
+                // Of a single child all threads are there from the beginning; httpd warns of a minimum that is as high
+                // as the maximum.
                 Self { minimum_spare: if sizes.server_limit == 1 { 1 } else { sizes.minimum_spare }, ..sizes }
             }
         }

@@ -1,10 +1,11 @@
-"""The package beside the Apache module. Inside a server, ``import mod_wsgi`` is the engine's built-in module instead, which lends this package's path."""
+"""The package beside the Apache module. Inside a server, ``import mod_wsgi`` is the engine's built-in module instead,
+which lends this package's path."""
 
 import os
 import sys
 
-# Other distributions (mod_wsgi-telemetry) add sub-packages of their own. This is what pkgutil.extend_path finds for folders; to import that costs every
-# process of the server ten milliseconds.
+# Other distributions (mod_wsgi-telemetry) add sub-packages of their own. This is what pkgutil.extend_path finds for
+# folders; to import that costs every process of the server ten milliseconds.
 __path__ += [
     folder
     for folder in (os.path.join(entry, "mod_wsgi") for entry in sys.path if isinstance(entry, str) and entry)

@@ -63,9 +63,9 @@ def start_recording_metrics() -> None:
 class RequestMetrics(TypedDict):
     """An interval: what happened since the call before.
 
-    Times are in seconds, sizes in bytes. A phase has its mean time, the extremes in microseconds and 65 buckets: below 1 ms, four for each octave up to
-    65536 ms, and above. The old names ``cpu_..._time`` and ``request_threads_buckets`` mean the same as ``cpu_..._utilization`` and
-    ``request_threads_completed``.
+    Times are in seconds, sizes in bytes. A phase has its mean time, the extremes in microseconds and 65 buckets: below
+    1 ms, four for each octave up to 65536 ms, and above. The old names ``cpu_..._time`` and ``request_threads_buckets``
+    mean the same as ``cpu_..._utilization`` and ``request_threads_completed``.
     """
 
     pid: int

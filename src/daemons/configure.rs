@@ -133,8 +133,8 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
     }
 }
 
-/// Who connects to a group's processes: `socket-user`; without it the children's user, or, where each virtual host has its own, that of the group,
-/// which is the one to have beside it.
+/// Who connects to a group's processes: `socket-user`; without it the children's user, or, where each virtual host has
+/// its own, that of the group, which is the one to have beside it.
 fn socket_user(around: &Surroundings, group: &Group) -> Option<u32> {
     let (children, gid) = around.children.as_ref()?;
     let usual = if around.users_vary { identity(group, children, *gid).uid } else { children.uid };
@@ -251,7 +251,8 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
     }
 }
 
-/// What an Apache child needs for requests without a process group: the settings of a group without a name, in a process that Apache manages.
+/// What an Apache child needs for requests without a process group: the settings of a group without a name, in a
+/// process that Apache manages.
 pub fn embedded(configuration: &Configuration, around: &Surroundings) -> Plan {
     let group = Group { name: Vec::new(), origin: Origin::default(), options: GroupOptions::default() };
     let server = &around.server;
@@ -282,7 +283,8 @@ fn display_name(name: &[u8], group: &[u8]) -> Vec<u8> {
     if name == b"%{GROUP}" { [b"(wsgi:", group, b")"].concat() } else { name.to_vec() }
 }
 
-/// The layers of interpreter settings for a group, the least specific first; of equals the later one wins by coming later.
+/// The layers of interpreter settings for a group, the least specific first; of equals the later one wins by coming
+/// later.
 fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter> {
     let layer = |application_group: Option<&Vec<u8>>, s: &InterpreterSettings| Interpreter {
         application_group: optional(application_group),
@@ -303,13 +305,14 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
     std::iter::once(layer(None, &top)).chain(sections).collect()
 }
 
-/// [`INTERPRETERS`], or the main interpreter and one for each application and virtual host that the configuration has, where those are more.
+/// [`INTERPRETERS`], or the main interpreter and one for each application and virtual host that the configuration has,
+/// where those are more.
 fn interpreter_limit(configuration: &Configuration, around: &Surroundings) -> u32 {
     configuration.applications.saturating_add(around.servers).saturating_add(1).max(INTERPRETERS)
 }
 
-/// `WSGIFreeThreading` is for whole processes: sections for single application groups do not count. Of the others the more specific one wins, and
-/// of equals the later one.
+/// `WSGIFreeThreading` is for whole processes: sections for single application groups do not count. Of the others the
+/// more specific one wins, and of equals the later one.
 fn free_threading(configuration: &Configuration, group: &[u8]) -> bool {
     let sections = configuration.sections.iter().filter(|s| s.application_group.is_none());
     let sections = sections.filter(|s| s.process_group.as_deref().is_none_or(|name| name == group));

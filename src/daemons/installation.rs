@@ -1,9 +1,11 @@
-//! Where the rest of the product is installed: the supervisor, and the Python package for daemons whose interpreter has none of its own.
+//! Where the rest of the product is installed: the supervisor, and the Python package for daemons whose interpreter has
+//! none of its own.
 //!
-//! `LoadModule` may name the module inside the package, where everything is beside it, or a copy of it among Apache's modules
-//! (`mod_wsgi-express install-module`), which has the supervisor beside it or in the folder above. The supervisor runs as root where Apache does: it is never looked
-//! for anywhere else, and taken only from whom root has trusted by loading the module. The package runs as the user of a group; that of a
-//! copied module is found in `WSGIPythonHome`, and never in the `python-home` of a group, which other groups have no reason to trust.
+//! `LoadModule` may name the module inside the package, where everything is beside it, or a copy of it among Apache's
+//! modules (`mod_wsgi-express install-module`), which has the supervisor beside it or in the folder above. The
+//! supervisor runs as root where Apache does: it is never looked for anywhere else, and taken only from whom root has
+//! trusted by loading the module. The package runs as the user of a group; that of a copied module is found in
+//! `WSGIPythonHome`, and never in the `python-home` of a group, which other groups have no reason to trust.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -30,8 +32,8 @@ pub struct Installation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supervisor {
     path: PathBuf,
-    /// Whom root believes about it: root, and the owner of the module, who could have put anything into that. An ordinary user runs what
-    /// they have chosen.
+    /// Whom root believes about it: root, and the owner of the module, who could have put anything into that. An
+    /// ordinary user runs what they have chosen.
     owners: Option<Owners>,
 }
 
@@ -106,7 +108,8 @@ fn package_of(server: &Path) -> Option<PathBuf> {
     package.parent().filter(|_| is_ours).map(Path::to_owned)
 }
 
-/// `<home>/lib/python3.*/site-packages/mod_wsgi/server`, for each Python version that is there, and the same in `lib64`.
+/// `<home>/lib/python3.*/site-packages/mod_wsgi/server`, for each Python version that is there, and the same in
+/// `lib64`.
 fn servers_in(home: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = ["lib", "lib64"]
         .iter()

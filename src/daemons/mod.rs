@@ -1,5 +1,5 @@
-//! The process groups: what children know of them, how the parent configures them and starts their supervisor, and the records that come
-//! from them.
+//! The process groups: what children know of them, how the parent configures them and starts their supervisor, and the
+//! records that come from them.
 //!
 //! Knows directives, httpd and what the relay needs of a group. Must not know requests.
 #![forbid(unsafe_code)]

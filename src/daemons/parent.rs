@@ -62,7 +62,8 @@ pub fn relaunch() -> io::Result<()> {
     }
 }
 
-/// Forgets the configuration: it is about to be read anew. The supervisor hears of it, because this module may not be in the new one.
+/// Forgets the configuration: it is about to be read anew. The supervisor hears of it, because this module may not be
+/// in the new one.
 pub fn forget() {
     let mut message = Vec::new();
     if let (Some(supervisor), Ok(())) = (control::supervisor(), frame::put(&mut message, Kind::Reading, |_| {})) {
@@ -113,8 +114,8 @@ fn send(socket: BorrowedFd<'_>, mut message: &[u8], descriptors: &[BorrowedFd<'_
     }
 }
 
-/// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer. Writes what they say
-/// meanwhile: nobody else is left to do it.
+/// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer.
+/// Writes what they say meanwhile: nobody else is left to do it.
 pub fn stop() {
     /// For what the supervisor itself has to do.
     const GRACE: Duration = Duration::from_secs(2);

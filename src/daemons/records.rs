@@ -1,6 +1,7 @@
-//! Writes the supervisor's records, and through it those of daemon processes outside of requests, into Apache's error logs: as Apache's own, so
-//! that `ErrorLog syslog`, piped logs, `ErrorLogFormat` and the virtual host's log hold for them. A thread of each child waits for them; when the
-//! server stops, and its children are gone, the parent writes what is left.
+//! Writes the supervisor's records, and through it those of daemon processes outside of requests, into Apache's error
+//! logs: as Apache's own, so that `ErrorLog syslog`, piped logs, `ErrorLogFormat` and the virtual host's log hold for
+//! them. A thread of each child waits for them; when the server stops, and its children are gone, the parent writes
+//! what is left.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -94,8 +95,8 @@ pub fn write_all(runtime: &Runtime) {
     while write_next(runtime, socket, &mut buffer) {}
 }
 
-/// Waits until the programs that the logs are piped to have read what is in their pipes. httpd ends such a program at once, and what it has not
-/// read by then is lost. A program that does not read holds the stop up for a moment only.
+/// Waits until the programs that the logs are piped to have read what is in their pipes. httpd ends such a program at
+/// once, and what it has not read by then is lost. A program that does not read holds the stop up for a moment only.
 pub fn wait_for_log_programs() {
     const LONGEST: Duration = Duration::from_millis(250);
     /// From reading a record to having written it.

@@ -60,8 +60,9 @@ impl Group {
         self.thread_count() <= 1
     }
 
-    /// How many requests whose bodies are not all there may have a thread at a time: a fourth of the threads, or one at least, is for others. A group
-    /// that has but one thread gives it to whoever has sent as much as is read ahead, or pauses for long while it is idle.
+    /// How many requests whose bodies are not all there may have a thread at a time: a fourth of the threads, or one at
+    /// least, is for others. A group that has but one thread gives it to whoever has sent as much as is read ahead, or
+    /// pauses for long while it is idle.
     pub fn upload_limit(&self) -> u32 {
         let threads = self.thread_count();
         threads.saturating_sub((threads / 4).max(1)).max(1)
@@ -122,14 +123,14 @@ pub fn set_current(runtime: Option<Arc<Runtime>>) {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }
 
-/// As many requests of a group as may wait if nobody says how many: a fourth of Apache's workers is left for everything else, but a burst that a
-/// small server can take is not refused.
+/// As many requests of a group as may wait if nobody says how many: a fourth of Apache's workers is left for everything
+/// else, but a burst that a small server can take is not refused.
 fn default_queue_size(workers: u32) -> u32 {
     (workers / 4 * 3).max(100)
 }
 
-/// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's `Timeout`, `workers` how many
-/// requests it serves at a time.
+/// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's
+/// `Timeout`, `workers` how many requests it serves at a time.
 pub fn groups(
     configuration: &Configuration,
     places: &[(&'static table::Group, Pages)],

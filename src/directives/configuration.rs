@@ -9,7 +9,8 @@ use crate::policy::single_application::ACCESS_GROUP;
 use crate::policy::visibility;
 use crate::policy::words::{Invalid, show};
 
-/// The configuration that directives are adding to. `pre_config` empties it, `post_config` takes it; requests never look at it.
+/// The configuration that directives are adding to. `pre_config` empties it, `post_config` takes it; requests never
+/// look at it.
 pub static DRAFT: Mutex<Configuration> = Mutex::new(Configuration::EMPTY);
 
 /// A script that processes load when they start.

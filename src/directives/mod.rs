@@ -1,6 +1,7 @@
 //! The configuration directives: one table, from which httpd's own is made.
 //!
-//! Knows what words mean and which settings follow. Must not know httpd's records: what a setter asks of the server, it asks its `Host`.
+//! Knows what words mean and which settings follow. Must not know httpd's records: what a setter asks of the server, it
+//! asks its `Host`.
 #![forbid(unsafe_code)]
 
 mod alias;

@@ -52,7 +52,8 @@ pub fn slow_requests(configuration: &mut Configuration, line: &Line<'_>) -> Resu
     }
 }
 
-/// Sets `WSGITelemetryOptions [+|-]Flag … | None | All`: flags with a sign change what earlier lines say, others take its place.
+/// Sets `WSGITelemetryOptions [+|-]Flag … | None | All`: flags with a sign change what earlier lines say, others take
+/// its place.
 pub fn options(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
     let words = all(line.arguments);
     if words.is_empty() {

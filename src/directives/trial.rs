@@ -53,7 +53,8 @@ pub struct Left {
     pub process: Configuration,
 }
 
-/// Reads a configuration, one directive in each line. What is inside a section follows it, separated by `|`. The error is what httpd would print.
+/// Reads a configuration, one directive in each line. What is inside a section follows it, separated by `|`. The error
+/// is what httpd would print.
 pub fn read(text: &[u8]) -> Result<Left, String> {
     read_on(&Machine { is_htaccess: false }, text)
 }

@@ -1,4 +1,5 @@
-//! One request in embedded mode: what the engine asks for and hands over goes to the same [`Client`] that a daemon's frames go to.
+//! One request in embedded mode: what the engine asks for and hands over goes to the same [`Client`] that a daemon's
+//! frames go to.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
@@ -24,7 +25,8 @@ use crate::relay::client::{Client, Halt, Then};
 use crate::relay::conversation::Outcome;
 use crate::relay::violation::Violation;
 
-/// Content that is longer, bytes, does not wait for what comes next: to copy it would cost more than to pass the end down alone.
+/// Content that is longer, bytes, does not wait for what comes next: to copy it would cost more than to pass the end
+/// down alone.
 const LARGE: usize = 64 << 10;
 
 /// A request while the engine has it.
@@ -165,7 +167,8 @@ impl<C: Client> Call<'_, C> {
 /// The call behind a host.
 ///
 /// # Safety
-/// `request` is that of the [`Host`] made by [`serve`] for the same `C`, during its call of the engine; nobody else uses it meanwhile.
+/// `request` is that of the [`Host`] made by [`serve`] for the same `C`, during its call of the engine; nobody else
+/// uses it meanwhile.
 unsafe fn call_of<'a, C>(request: *mut c_void) -> &'a mut Call<'a, C> {
     // SAFETY: the caller's duty.
     unsafe { &mut *request.cast::<Call<'a, C>>() }

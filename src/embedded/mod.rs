@@ -1,11 +1,12 @@
-//! Embedded mode: an Apache child loads the configured interpreter's library and the engine in it, and calls the engine with its requests
-//! instead of sending them to a daemon process ([`wsgi_wire::embedded`]).
+//! Embedded mode: an Apache child loads the configured interpreter's library and the engine in it, and calls the engine
+//! with its requests instead of sending them to a daemon process ([`wsgi_wire::embedded`]).
 //!
 //! * [`interpreter`]: which Python, and where its library is.
 //! * [`python`]: the library, loaded; the only Python symbols that this module ever sees, and only by name.
 //! * [`call`]: one request, as the engine sees it.
 //!
-//! Nothing happens before a child needs it. Python then begins on a thread of its own, which stays its main thread; requests run on Apache's.
+//! Nothing happens before a child needs it. Python then begins on a thread of its own, which stays its main thread;
+//! requests run on Apache's.
 
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
@@ -119,7 +120,8 @@ fn begin(plan: &Plan) -> Result<Running, Unavailable> {
     let engine = loop {
         match reported.recv_timeout(LOOK) {
             Ok(begun) => break begun.map_err(|error| Unavailable::Python(Arc::new(error)))?,
-            // With the MPM prefork a stop is blocked as long as a child begins. Who waits for a script would hear of it when that is loaded.
+            // With the MPM prefork a stop is blocked as long as a child begins. Who waits for a script would hear of it
+            // when that is loaded.
             Err(RecvTimeoutError::Timeout) if process::is_told_to_end() => return Err(Unavailable::Ending),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(Unavailable::Thread),
@@ -155,7 +157,8 @@ pub fn end() {
     let state = match STATE.try_lock() {
         Ok(mut state) => state.take(),
         Err(TryLockError::Poisoned(state)) => state.into_inner().take(),
-        // Python is about to begin. With the MPM prefork this is a signal handler, which may have interrupted whoever waits for that.
+        // Python is about to begin. With the MPM prefork this is a signal handler, which may have interrupted whoever
+        // waits for that.
         Err(TryLockError::WouldBlock) => return,
     };
     if let Some(Ok(Running { stop, ended, thread, .. })) = state {

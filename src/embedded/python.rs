@@ -1,4 +1,5 @@
-//! An interpreter's shared library, and the few of its functions that are needed to begin and to end Python. Everything else is the engine's.
+//! An interpreter's shared library, and the few of its functions that are needed to begin and to end Python. Everything
+//! else is the engine's.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -148,13 +149,14 @@ impl Python {
             // SAFETY: attached, with an exception set.
             unsafe { (self.functions.print_error)() };
         }
-        // SAFETY: the capsule holds the engine's static table. Its version is its first field in all of them, and is compared before anything else
-        // is used.
+        // SAFETY: the capsule holds the engine's static table. Its version is its first field in all of them, and is
+        // compared before anything else is used.
         let begun = match unsafe { capsule.as_ref() } {
             None => Err(Failed::NoEngine(program.clone())),
             Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
             Some(engine) => {
-                // SAFETY: attached, as this function wants; both functions can be called on every thread until the process ends.
+                // SAFETY: attached, as this function wants; both functions can be called on every thread until the
+                // process ends.
                 match unsafe { (engine.begin)(View::of(settings), call::scoreboard, call::record) } {
                     0 => Ok(Engine(engine)),
                     _ => Err(Failed::NotBegun(program.clone())),
@@ -167,8 +169,8 @@ impl Python {
         Ok((self, engine))
     }
 
-    /// Chooses the text encoding as the interpreter's own program does, which daemon processes run: Apache is often started in the locale "C", where
-    /// that is UTF-8 and an embedded Python would have ASCII.
+    /// Chooses the text encoding as the interpreter's own program does, which daemon processes run: Apache is often
+    /// started in the locale "C", where that is UTF-8 and an embedded Python would have ASCII.
     ///
     /// # Safety
     /// Python has not begun in this process.
@@ -198,7 +200,8 @@ impl Python {
         // SAFETY: attached; no request runs any more when a child ends.
         let is_clean = unsafe { (engine.0.end)() } == 0;
         if is_clean {
-            // SAFETY: attached, on the thread that Python began on. What cannot be flushed is lost with the process in any case.
+            // SAFETY: attached, on the thread that Python began on. What cannot be flushed is lost with the process in
+            // any case.
             unsafe { (self.functions.finalize)() };
         } else {
             // SAFETY: attached.

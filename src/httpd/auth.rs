@@ -1,4 +1,5 @@
-//! What mod_auth_basic, mod_auth_digest, mod_auth_form and mod_authz_core ask of others, and what mod_authn_socache remembers.
+//! What mod_auth_basic, mod_auth_digest, mod_auth_form and mod_authz_core ask of others, and what mod_authn_socache
+//! remembers.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -48,7 +49,8 @@ impl OnPanic for Authn {
     }
 }
 
-/// What a provider of `Require` answers. What nobody knows is an error and no denial, which `Require not` would turn round.
+/// What a provider of `Require` answers. What nobody knows is an error and no denial, which `Require not` would turn
+/// round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authz {
     /// This requirement is not met.
@@ -78,7 +80,8 @@ impl OnPanic for Authz {
     }
 }
 
-/// Registers our providers. They are asked again for a subrequest or an internal redirect only where another section holds.
+/// Registers our providers. They are asked again for a subrequest or an internal redirect only where another section
+/// holds.
 pub(crate) fn register(pool: Pool<'_>, users: &'static sys::authn_provider, groups: &'static sys::authz_provider) {
     let how = sys::AP_AUTH_INTERNAL_PER_CONF;
     // SAFETY: called while httpd collects hooks; names and records are static, and httpd only reads them.
@@ -98,7 +101,8 @@ pub(crate) fn register(pool: Pool<'_>, users: &'static sys::authn_provider, grou
 /// `ap_authn_cache_store` of mod_authn_socache: request, provider, user, realm, hash.
 type Store = unsafe extern "C" fn(*mut request_rec, *const c_char, *const c_char, *const c_char, *const c_char);
 
-/// Lets mod_authn_socache remember the hash of a user's password, where `AuthnCacheProvideFor wsgi` says so. `realm`: of a digest.
+/// Lets mod_authn_socache remember the hash of a user's password, where `AuthnCacheProvideFor wsgi` says so. `realm`:
+/// of a digest.
 pub fn remember(r: &Request<'_>, user: &[u8], realm: Option<&[u8]>, hash: &CStr) {
     static LOOKED_UP: OnceLock<Option<Store>> = OnceLock::new();
     let store = LOOKED_UP.get_or_init(|| {

@@ -46,8 +46,8 @@ impl BodyReader {
         Self { brigade, ended: false, failed: None, refusal: Refusal::default() }
     }
 
-    /// Appends one to `max` bytes to `out`: waits for the first of them, then takes what is there. `Ok(false)` means the body has ended
-    /// and nothing was appended.
+    /// Appends one to `max` bytes to `out`: waits for the first of them, then takes what is there. `Ok(false)` means
+    /// the body has ended and nothing was appended.
     ///
     /// # Errors
     /// [`BodyFailure`] if the client is gone, too slow, or sends what is no valid body.
@@ -85,7 +85,8 @@ impl BodyReader {
         self.ended
     }
 
-    /// Drops what is there of the rest, at most `most` bytes, without waiting for more. `false` if that was not the whole rest.
+    /// Drops what is there of the rest, at most `most` bytes, without waiting for more. `false` if that was not the
+    /// whole rest.
     pub fn discard(&mut self, r: &mut Request<'_>, most: usize) -> bool {
         // A client that waits for `100 Continue` would be told to send it.
         if self.failed.is_some() || r.expects_continue() && !self.ended {
@@ -128,8 +129,8 @@ impl BodyReader {
         let block = if wait { sys::apr_read_type_e::APR_BLOCK_READ } else { sys::apr_read_type_e::APR_NONBLOCK_READ };
         let bytes = i64::try_from(max).unwrap_or(i64::MAX);
         let start = out.len();
-        // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `bytes` bytes into it. `out` has room for `length` of them, and that many
-        // are written where the flattening succeeds.
+        // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `bytes` bytes into it. `out` has room for
+        // `length` of them, and that many are written where the flattening succeeds.
         unsafe {
             let read = sys::ap_input_mode_t::AP_MODE_READBYTES;
             let mut status = self

@@ -3,7 +3,8 @@
 use super::request::Request;
 use super::sys::{self, apr_bucket, apr_bucket_brigade};
 
-/// A brigade of a request. It lives in the request's pool, and its buckets are made with the allocator of the request's connection.
+/// A brigade of a request. It lives in the request's pool, and its buckets are made with the allocator of the request's
+/// connection.
 pub(super) struct Brigade {
     raw: *mut apr_bucket_brigade,
 }
@@ -22,7 +23,8 @@ impl Brigade {
     /// Adds a bucket at the end.
     ///
     /// # Safety
-    /// The bucket is in no brigade, and made with the [allocator](Request::bucket_allocator) of the request of this one.
+    /// The bucket is in no brigade, and made with the [allocator](Request::bucket_allocator) of the request of this
+    /// one.
     pub(super) unsafe fn append(&mut self, bucket: *mut apr_bucket) {
         // SAFETY: the brigade lives, and the caller's duty.
         unsafe { sys::wsgi_shim_append(self.raw, bucket) };

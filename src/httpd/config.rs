@@ -1,5 +1,5 @@
-//! Where httpd keeps our settings: one record for each server, one for each directory-like section. Which types these are is for `module/settings.rs`
-//! to say.
+//! Where httpd keeps our settings: one record for each server, one for each directory-like section. Which types these
+//! are is for `module/settings.rs` to say.
 
 use std::ffi::{c_char, c_void};
 
@@ -53,7 +53,8 @@ impl<'s> Server<'s> {
     pub(crate) unsafe fn settings_mut<T: ServerRecord>(self) -> Option<&'s mut T> {
         // SAFETY: S5; a `ServerRecord` is what the callbacks below have made for this slot.
         let settings = unsafe { slot::<T>(self.rec().module_config) };
-        // SAFETY: S3: null after a panic, or a record that lives as long as the server; that nobody else has it is the caller's duty.
+        // SAFETY: S3: null after a panic, or a record that lives as long as the server; that nobody else has it is the
+        // caller's duty.
         unsafe { settings.as_mut() }
     }
 }
@@ -79,7 +80,8 @@ pub(crate) unsafe extern "C" fn merge_directory<T: DirectoryRecord>(
     base: *mut c_void,
     over: *mut c_void,
 ) -> *mut c_void {
-    // SAFETY: as in `create_directory`; S3: both records come from the callbacks of this file, or are null after a panic there.
+    // SAFETY: as in `create_directory`; S3: both records come from the callbacks of this file, or are null after a
+    // panic there.
     guard::enter("merge_dir_config", || unsafe { merge::<T>(pool, base, over) })
 }
 

@@ -1,4 +1,5 @@
-//! What the Apache parent keeps across restarts, during which the module is unloaded: the process table and the supervisor.
+//! What the Apache parent keeps across restarts, during which the module is unloaded: the process table and the
+//! supervisor.
 
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -68,8 +69,9 @@ pub fn memory() -> io::Result<Memory> {
     Ok(kept.memory)
 }
 
-/// The pages of each of these groups, the only ones of the configuration that is to be put into force: those that it has already, or new ones. Those
-/// of groups that are no more are given back. Called from `post_config`, while no configuration is in force.
+/// The pages of each of these groups, the only ones of the configuration that is to be put into force: those that it
+/// has already, or new ones. Those of groups that are no more are given back. Called from `post_config`, while no
+/// configuration is in force.
 ///
 /// # Errors
 /// Those of [`Pages::create`].
@@ -108,7 +110,8 @@ pub fn supervisor() -> Option<BorrowedFd<'static>> {
     kept.running.then(|| unsafe { BorrowedFd::borrow_raw(kept.control) })
 }
 
-/// Starts the supervisor with its control socket, the table and, if there is one, the board as [`descriptors`] says, and `log` as standard error.
+/// Starts the supervisor with its control socket, the table and, if there is one, the board as [`descriptors`] says,
+/// and `log` as standard error.
 ///
 /// # Errors
 /// Those of `socketpair`, `fork` and `exec`.
@@ -159,9 +162,9 @@ fn arrange(inherited: [(RawFd, Option<RawFd>); 3]) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives up the terminal that Apache was started from, for the supervisor and for daemon processes, which inherit that: an
-/// application could read what is typed into root's shell there, and type itself (TIOCSTI). Only who leads a session could
-/// get it back.
+/// Gives up the terminal that Apache was started from, for the supervisor and for daemon processes, which inherit that:
+/// an application could read what is typed into root's shell there, and type itself (TIOCSTI). Only who leads a session
+/// could get it back.
 fn leave_terminal() -> io::Result<()> {
     // SAFETY: opens a file under a name that ends in NUL.
     let terminal = unsafe { libc::open(c"/dev/tty".as_ptr(), libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
@@ -188,7 +191,8 @@ struct Watch {
 /// What is called, with its pid and status, when the supervisor has ended although nobody asked it to.
 type Ended = fn(i32, ExitStatus);
 
-/// Has httpd call `ended` when the supervisor ends, and again for the one that `ended` starts. Lasts as long as the pool of the configuration.
+/// Has httpd call `ended` when the supervisor ends, and again for the one that `ended` starts. Lasts as long as the
+/// pool of the configuration.
 pub fn watch(pconf: Pool<'_>, ended: Ended) {
     let process = sys::apr_proc_t { pid: 0, in_: ptr::null_mut(), out: ptr::null_mut(), err: ptr::null_mut() };
     let watch = pconf.keep(Watch { process, pool: pconf.raw(), ended });

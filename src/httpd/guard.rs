@@ -1,4 +1,5 @@
-//! The one gate through which httpd calls us: a panic becomes one log record and the value that means "failed", never an unwind into C.
+//! The one gate through which httpd calls us: a panic becomes one log record and the value that means "failed", never
+//! an unwind into C.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -10,14 +11,15 @@ use std::sync::OnceLock;
 use super::sys::{APR_EGENERAL, HTTP_INTERNAL_SERVER_ERROR};
 use wsgi_unix::panics;
 
-/// What the C caller sees when the body panicked. There is none for a plain number: each kind of return code is a type of its own here, so that
-/// the "failed" of one cannot become the "found" of another.
+/// What the C caller sees when the body panicked. There is none for a plain number: each kind of return code is a type
+/// of its own here, so that the "failed" of one cannot become the "found" of another.
 pub trait OnPanic {
     /// The value that makes httpd treat the call as failed.
     fn on_panic() -> Self;
 }
 
-/// What a hook or an output filter returns: `OK`, `DECLINED`, `DONE` or an HTTP status. A panic is an internal error of the server.
+/// What a hook or an output filter returns: `OK`, `DECLINED`, `DONE` or an HTTP status. A panic is an internal error of
+/// the server.
 pub struct HookCode(pub c_int);
 
 impl OnPanic for HookCode {
@@ -35,7 +37,8 @@ impl OnPanic for AprStatus {
     }
 }
 
-/// What the engine hears of a piece of a response ([`wsgi_wire::embedded::Host::take`]): 0, or -1 for "nobody waits for it any more".
+/// What the engine hears of a piece of a response ([`wsgi_wire::embedded::Host::take`]): 0, or -1 for "nobody waits for
+/// it any more".
 pub struct Written(pub c_int);
 
 impl OnPanic for Written {
@@ -44,7 +47,8 @@ impl OnPanic for Written {
     }
 }
 
-/// What the engine hears of a read ([`wsgi_wire::embedded::Host::pull`]): the kind of a frame; -1 is none, as if the client had gone.
+/// What the engine hears of a read ([`wsgi_wire::embedded::Host::pull`]): the kind of a frame; -1 is none, as if the
+/// client had gone.
 pub struct Pulled(pub c_int);
 
 impl OnPanic for Pulled {
@@ -53,7 +57,8 @@ impl OnPanic for Pulled {
     }
 }
 
-/// What the engine hears of a variable ([`wsgi_wire::embedded::Host::ssl_variable`]): 1, or 0 for "not found". Only 1 says that there is a value.
+/// What the engine hears of a variable ([`wsgi_wire::embedded::Host::ssl_variable`]): 1, or 0 for "not found". Only 1
+/// says that there is a value.
 pub struct Found(pub c_int);
 
 impl OnPanic for Found {
@@ -89,7 +94,8 @@ type Report = fn(&str);
 
 static REPORT: OnceLock<Report> = OnceLock::new();
 
-/// Installs the hook that remembers a panic's location instead of printing a raw message into the error log. `report` writes the record about it.
+/// Installs the hook that remembers a panic's location instead of printing a raw message into the error log. `report`
+/// writes the record about it.
 pub fn install(report: Report) {
     // The library is loaded anew, with all its statics, when httpd reads its configuration again.
     let _ = REPORT.set(report);
@@ -105,7 +111,8 @@ pub fn remove() {
     drop(std::panic::take_hook());
 }
 
-/// Runs `body`. `AssertUnwindSafe` holds because after a failure the request is abandoned and shared state sits behind locks.
+/// Runs `body`. `AssertUnwindSafe` holds because after a failure the request is abandoned and shared state sits behind
+/// locks.
 pub fn enter<R: OnPanic>(hook: &'static str, body: impl FnOnce() -> R) -> R {
     let body = || {
         panics::point(hook);

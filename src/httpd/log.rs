@@ -1,5 +1,5 @@
-//! Apache's error log, under our own module index, so that `LogLevel wsgi:debug` works. Where `WSGILogFormat json` holds, records go into the same
-//! file past Apache, which would put its own prefix before them.
+//! Apache's error log, under our own module index, so that `LogLevel wsgi:debug` works. Where `WSGILogFormat json`
+//! holds, records go into the same file past Apache, which would put its own prefix before them.
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt;
@@ -93,7 +93,8 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
     }
 }
 
-/// The record's texts for Apache, which escapes control characters itself and would cut them at 8 KiB; each with the place that it names in the code.
+/// The record's texts for Apache, which escapes control characters itself and would cut them at 8 KiB; each with the
+/// place that it names in the code.
 fn write_texts(prefix: &[u8], record: &LogRecord, write: impl Fn(&CStr, c_int, &CStr)) {
     let origin = record.origin.as_ref().map(|origin| (c_text(&origin.file), c_int::try_from(origin.line).unwrap_or(0)));
     let (file, line) = origin.as_ref().map_or((c"mod_wsgi.c", 0), |(file, line)| (file, *line));
@@ -199,11 +200,13 @@ pub fn format(s: Server<'_>) -> Format {
     FORMAT_OF.get().map_or(Format::Text, |format_of| format_of(s))
 }
 
-/// Held while a line is written: a pipe that is full takes a long one in pieces, and this child's others must not come between.
+/// Held while a line is written: a pipe that is full takes a long one in pieces, and this child's others must not come
+/// between.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// [`WRITING`], unless that takes too long: with the MPM prefork a child ends in a signal handler, which may have interrupted whoever holds it. In a
-/// process that an application has forked off, whoever holds it may not exist, and there is only one thread.
+/// [`WRITING`], unless that takes too long: with the MPM prefork a child ends in a signal handler, which may have
+/// interrupted whoever holds it. In a process that an application has forked off, whoever holds it may not exist, and
+/// there is only one thread.
 fn turn() -> Option<MutexGuard<'static, ()>> {
     if !wsgi_unix::fork::is_ours() {
         return None;
@@ -229,11 +232,13 @@ fn write(s: Server<'_>, level: Level, line: &str) {
     }
 }
 
-/// Apache has opened syslog with the facility and the tag of `ErrorLog`. Its own way there would escape every backslash and thus break JSON.
+/// Apache has opened syslog with the facility and the tag of `ErrorLog`. Its own way there would escape every backslash
+/// and thus break JSON.
 fn to_syslog(level: Level, line: &str) {
     let text = c_text(line.trim_end().as_bytes());
     const TEXT: &CStr = c"%s";
-    // SAFETY: both are strings that end in NUL, and the format takes the other one. Apache's levels are those of syslog.
+    // SAFETY: both are strings that end in NUL, and the format takes the other one. Apache's levels are those of
+    // syslog.
     unsafe { libc::syslog((level as c_int).min(libc::LOG_DEBUG), TEXT.as_ptr(), text.as_ptr()) };
 }
 

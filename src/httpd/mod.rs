@@ -1,15 +1,19 @@
-//! Safe views of what httpd hands to a module. Must know no directive, no process group and no hook: those who do give it functions and types.
+//! Safe views of what httpd hands to a module. Must know no directive, no process group and no hook: those who do give
+//! it functions and types.
 //!
 //! This folder, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
 //!
 //! The facts of httpd that the SAFETY lines rest on:
 //!
-//! * **S1** A hook gets a live `request_rec` that its thread owns until the hook returns; all pointers in it live as long as its pool.
+//! * **S1** A hook gets a live `request_rec` that its thread owns until the hook returns; all pointers in it live as
+//!   long as its pool.
 //! * **S2** httpd writes to a module record only while it is single-threaded (loading and configuration).
-//! * **S3** A configuration record is made by our `create_*` or `merge_*` callback and lives as long as the pool it was made in.
-//! * **S4** While a directive is processed httpd runs one thread; nobody else holds a reference to the record that it is stored in
-//!   (for `.htaccess`: the record of this request alone).
-//! * **S5** `server_rec`s and `ap_server_conf` live from the configuration until the next one, longer than any request or hook.
+//! * **S3** A configuration record is made by our `create_*` or `merge_*` callback and lives as long as the pool it was
+//!   made in.
+//! * **S4** While a directive is processed httpd runs one thread; nobody else holds a reference to the record that it
+//!   is stored in (for `.htaccess`: the record of this request alone).
+//! * **S5** `server_rec`s and `ap_server_conf` live from the configuration until the next one, longer than any request
+//!   or hook.
 //! * **S6** Strings of httpd are NUL-terminated, or null where this is said.
 //! * **S7** A pool's memory lives until the pool is cleared; cleanups run before that, the newest first.
 #![deny(clippy::multiple_unsafe_ops_per_block)]

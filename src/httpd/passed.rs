@@ -1,6 +1,6 @@
-//! Passed files as buckets of a response. APR's own file bucket does not fit, because the file belongs to an application: APR maps it (a file that is
-//! shortened then ends this process), it moves the position that the application shares with us, it takes an early end for the end, and keeps the
-//! descriptor until the request is over.
+//! Passed files as buckets of a response. APR's own file bucket does not fit, because the file belongs to an
+//! application: APR maps it (a file that is shortened then ends this process), it moves the position that the
+//! application shares with us, it takes an early end for the end, and keeps the descriptor until the request is over.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::os::fd::OwnedFd;
@@ -26,7 +26,8 @@ struct Passed {
     /// Must be the first: `apr_bucket_shared_*` count in it.
     references: sys::apr_bucket_refcount,
     file: OwnedFd,
-    /// Where a failure is logged. A request may be over before its last bucket is sent, so only what outlives it is kept.
+    /// Where a failure is logged. A request may be over before its last bucket is sent, so only what outlives it is
+    /// kept.
     server: *mut sys::server_rec,
     what: Vec<u8>,
     failed: bool,
@@ -54,7 +55,8 @@ struct Constant<T>(T);
 // SAFETY: it holds functions and a static name.
 unsafe impl Sync for Constant<apr_bucket_type_t> {}
 
-/// A kind of bucket whose data are shared by all that are split off the first one, and stay where they are while a filter keeps it.
+/// A kind of bucket whose data are shared by all that are split off the first one, and stay where they are while a
+/// filter keeps it.
 const fn shared_type(name: &'static CStr, read: Read, destroy: Destroy) -> Constant<apr_bucket_type_t> {
     Constant(apr_bucket_type_t {
         name: name.as_ptr(),
@@ -75,7 +77,8 @@ type Destroy = unsafe extern "C" fn(*mut c_void);
 static PASSED: Constant<apr_bucket_type_t> = shared_type(c"WSGI FILE", read, destroy::<Passed>);
 static MAPPED: Constant<apr_bucket_type_t> = shared_type(c"WSGI MEMORY", look, destroy::<Mapped>);
 
-/// A bucket with a piece of a file. What it reads is what the file has when it is read; if that is not all, the response is cut off.
+/// A bucket with a piece of a file. What it reads is what the file has when it is read; if that is not all, the
+/// response is cut off.
 pub(super) fn bucket(r: &Request<'_>, file: OwnedFd, piece: Sendable) -> *mut apr_bucket {
     let references = sys::apr_bucket_refcount { refcount: 0 };
     let (server, what) = (r.server().raw(), r.uri().to_vec());
@@ -83,13 +86,15 @@ pub(super) fn bucket(r: &Request<'_>, file: OwnedFd, piece: Sendable) -> *mut ap
     make(r, passed, &PASSED, piece.offset as apr_size_t, piece.length as apr_size_t)
 }
 
-/// A bucket with a piece of a file that nobody can change any more: it is mapped, and needs no descriptor. `None` if the system does not map it.
+/// A bucket with a piece of a file that nobody can change any more: it is mapped, and needs no descriptor. `None` if
+/// the system does not map it.
 pub(super) fn mapped(r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Option<*mut apr_bucket> {
     debug_assert!(piece.sealed);
     let (offset, length) = (u64::try_from(piece.offset).ok()?, usize::try_from(piece.length).ok()?);
     let into_page = offset % rustix::param::page_size() as u64;
     let size = length.checked_add(into_page as usize)?;
-    // SAFETY: a mapping at a place of the kernel's choice touches no other memory. The file is sealed: it keeps its length and its bytes.
+    // SAFETY: a mapping at a place of the kernel's choice touches no other memory. The file is sealed: it keeps its
+    // length and its bytes.
     let start =
         unsafe { mmap(ptr::null_mut(), size, ProtFlags::READ, MapFlags::PRIVATE, file, offset - into_page) }.ok()?;
     let mapped = Mapped { references: sys::apr_bucket_refcount { refcount: 0 }, start, size };
@@ -104,9 +109,11 @@ fn make<T>(
     length: apr_size_t,
 ) -> *mut apr_bucket {
     let shared = Box::into_raw(Box::new(shared)).cast::<c_void>();
-    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools do.
+    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools
+    // do.
     let bucket = unsafe { sys::wsgi_shim_new_bucket(r.bucket_allocator()) };
-    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it, and `destroy` ends it.
+    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it,
+    // and `destroy` ends it.
     unsafe { sys::apr_bucket_shared_make(bucket, shared, start as sys::apr_off_t, length) };
     // SAFETY: nobody else has the bucket yet; its type is a constant, and the one that `shared` is made for.
     unsafe { (*bucket).type_ = &raw const kind.0 };
@@ -157,7 +164,8 @@ unsafe extern "C" fn read(
     let read = || {
         // Filters that do not look at the status find no bytes then.
         give(c"".as_ptr(), 0);
-        // SAFETY: APR calls this for a bucket that only its thread has; the reference ends before the bucket is changed.
+        // SAFETY: APR calls this for a bucket that only its thread has; the reference ends before the bucket is
+        // changed.
         let (shared, list, begin, whole) = unsafe { bucket.as_ref() }.map(parts)?;
         let wanted = whole.min(PIECE);
         // SAFETY: the allocator of the bucket.
@@ -198,8 +206,8 @@ fn parts(bucket: &apr_bucket) -> (*mut c_void, *mut sys::apr_bucket_alloc_t, sys
     (bucket.data, bucket.list, bucket.start, bucket.length)
 }
 
-/// Says once that a file cannot be read, and puts an error behind its bucket: a filter that ignores the status of a read passes that on, and
-/// whoever ends the response then does not end it as if it were whole.
+/// Says once that a file cannot be read, and puts an error behind its bucket: a filter that ignores the status of a
+/// read passes that on, and whoever ends the response then does not end it as if it were whole.
 ///
 /// # Safety
 /// The bucket is one of a brigade, and `shared` is its file.

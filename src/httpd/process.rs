@@ -10,7 +10,8 @@ use wsgi_unix::signals::SignalSet;
 pub struct BackgroundThread {
     /// Never dropped: that would detach a thread, which a process that does not have it cannot do.
     handle: ManuallyDrop<JoinHandle<()>>,
-    /// The process that has the thread: one that is forked off it (mpm_itk forks for each connection) has only the handle.
+    /// The process that has the thread: one that is forked off it (mpm_itk forks for each connection) has only the
+    /// handle.
     pid: u32,
 }
 
@@ -62,9 +63,10 @@ pub fn has_locale(name: &[u8]) -> bool {
 pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
     use std::os::unix::ffi::OsStrExt;
     for (name, value) in variables {
-        // SAFETY: the only caller is our first `child_init` hook, which httpd calls before those of other modules (`APR_HOOK_REALLY_FIRST`): a child
-        // that has just been forked has the one thread that forked it. With `httpd -X` nothing is forked, and the only thread is the one that read
-        // the configuration, for which httpd's modules start none.
+        // SAFETY: the only caller is our first `child_init` hook, which httpd calls before those of other modules
+        // (`APR_HOOK_REALLY_FIRST`): a child that has just been forked has the one thread that forked it. With `httpd
+        // -X` nothing is forked, and the only thread is the one that read the configuration, for which httpd's modules
+        // start none.
         unsafe { std::env::set_var(name, std::ffi::OsStr::from_bytes(value)) };
     }
 }

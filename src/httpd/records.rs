@@ -1,5 +1,6 @@
-//! The socket by which the supervisor's records come to Apache: made by the parent, inherited by all children, and kept across restarts, during which
-//! the module is unloaded. It keeps the boundaries of messages, so any child can take any record.
+//! The socket by which the supervisor's records come to Apache: made by the parent, inherited by all children, and kept
+//! across restarts, during which the module is unloaded. It keeps the boundaries of messages, so any child can take any
+//! record.
 
 use std::io;
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
@@ -38,7 +39,8 @@ pub struct Socket {
 /// Those of `socketpair`.
 pub fn make() -> io::Result<Socket> {
     let place = server::retained::<Retained>(c"mod_wsgi records");
-    // SAFETY: httpd keeps the memory for good, zeroed at first, which is a valid `Retained`; `post_config` runs in the parent's only thread.
+    // SAFETY: httpd keeps the memory for good, zeroed at first, which is a valid `Retained`; `post_config` runs in the
+    // parent's only thread.
     let kept = unsafe { &mut *place };
     if !kept.made {
         let (sends, receives) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;

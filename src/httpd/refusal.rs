@@ -1,5 +1,5 @@
-//! Error pages that input filters send. HTTP_IN, for one, answers a chunk that is none by itself, while somebody reads the body: the application
-//! would then add a second response to the first one, or to its own.
+//! Error pages that input filters send. HTTP_IN, for one, answers a chunk that is none by itself, while somebody reads
+//! the body: the application would then add a second response to the first one, or to its own.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -26,7 +26,8 @@ impl Refusal {
         let mut kind: ap_filter_rec_t = unsafe { std::mem::zeroed() };
         kind.name = c"WSGI_REFUSAL".as_ptr();
         kind.filter_func.out_func = Some(keep);
-        // It belongs to no request, so that httpd does not take what comes here for sent. It lives on this stack, and is taken out again below.
+        // It belongs to no request, so that httpd does not take what comes here for sent. It lives on this stack, and
+        // is taken out again below.
         let mut filter = ap_filter_t {
             frec: &raw mut kind,
             ctx: (&raw mut self.status).cast(),

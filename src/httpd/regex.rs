@@ -13,7 +13,8 @@ pub struct Regex {
     raw: *const ap_regex_t,
 }
 
-// SAFETY: httpd itself matches one compiled pattern from many threads; the pool of the configuration outlives all requests (S5).
+// SAFETY: httpd itself matches one compiled pattern from many threads; the pool of the configuration outlives all
+// requests (S5).
 unsafe impl Send for Regex {}
 // SAFETY: as above.
 unsafe impl Sync for Regex {}
@@ -33,13 +34,15 @@ impl Regex {
         Self { raw: std::ptr::null() }
     }
 
-    /// Matches from somewhere in `subject`: where the match ends, and `template` with its `$n` and `&` filled in. An empty match is none.
+    /// Matches from somewhere in `subject`: where the match ends, and `template` with its `$n` and `&` filled in. An
+    /// empty match is none.
     pub fn substitute(&self, pool: Pool<'_>, subject: &[u8], template: &CStr) -> Option<(usize, Vec<u8>)> {
         let subject = CString::new(subject).ok()?;
         let mut found = [MaybeUninit::<ap_regmatch_t>::zeroed(); GROUPS];
         let count = GROUPS;
         let groups = found.as_mut_ptr().cast::<ap_regmatch_t>();
-        // SAFETY: `found` has room for `count` matches; the subject is a string; the pattern outlives this object's user (S5).
+        // SAFETY: `found` has room for `count` matches; the subject is a string; the pattern outlives this object's
+        // user (S5).
         if unsafe { sys::ap_regexec(self.raw, subject.as_ptr(), count, groups, 0) } != 0 {
             return None;
         }

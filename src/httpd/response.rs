@@ -49,8 +49,8 @@ pub fn clear_status(r: &mut Request<'_>) {
     (r.rec_mut().status, r.rec_mut().status_line) = (sys::HTTP_OK, std::ptr::null());
 }
 
-/// Sets the content type; filters that are chosen by type are added. Where there are content filters the type itself is written in small letters, as
-/// Apache's own handlers do it and its filters expect it; otherwise it stays as it is.
+/// Sets the content type; filters that are chosen by type are added. Where there are content filters the type itself is
+/// written in small letters, as Apache's own handlers do it and its filters expect it; otherwise it stays as it is.
 pub fn set_content_type(r: &mut Request<'_>, value: &[u8]) {
     let value = r.pool().text(value);
     if r.has_content_filter() {
@@ -61,11 +61,12 @@ pub fn set_content_type(r: &mut Request<'_>, value: &[u8]) {
     unsafe { sys::ap_set_content_type(r.raw(), value.as_ptr()) };
 }
 
-/// The first httpd that takes no handler from a content type which a handler has set (ap_mmn.h, `ap_set_content_type_ex`).
+/// The first httpd that takes no handler from a content type which a handler has set (ap_mmn.h,
+/// `ap_set_content_type_ex`).
 const UNTRUSTED_CONTENT_TYPES: (u32, (u32, u32)) = (2, (4, 60));
 
-/// Sets the content type for the URL that an internal redirect leads to, which keeps it where it finds no other. Before httpd 2.4.60 a content type
-/// could name a handler, which is not the application's to choose: there it is left out.
+/// Sets the content type for the URL that an internal redirect leads to, which keeps it where it finds no other. Before
+/// httpd 2.4.60 a content type could name a handler, which is not the application's to choose: there it is left out.
 pub fn hand_on_content_type(r: &mut Request<'_>, value: &[u8]) {
     if server::version() >= UNTRUSTED_CONTENT_TYPES {
         set_content_type(r, value);
@@ -87,8 +88,9 @@ pub fn set_last_modified(r: &mut Request<'_>, value: &[u8]) {
     r.headers_out_mut().set(c"Last-Modified", value);
 }
 
-/// Prepares a response whose content is a file of so many bytes, last modified then (µs since the epoch), as httpd does it for its own: what an
-/// application says of the file's age and version stands. The status, where a condition of the request makes the content unnecessary.
+/// Prepares a response whose content is a file of so many bytes, last modified then (µs since the epoch), as httpd does
+/// it for its own: what an application says of the file's age and version stands. The status, where a condition of the
+/// request makes the content unnecessary.
 pub fn begin_file(r: &mut Request<'_>, length: u64, modified: i64, etag: &[u8]) -> Option<u16> {
     if r.headers_out().get(c"ETag").is_none() {
         set_header(r, c"ETag", etag);
@@ -161,7 +163,8 @@ const HTTP_1_1: c_int = 1001;
 /// RFC 8297
 const EARLY_HINTS: c_int = 103;
 
-/// Has the response sent whole even if the client asks for ranges: what an application makes for one request need not be the same for the next.
+/// Has the response sent whole even if the client asks for ranges: what an application makes for one request need not
+/// be the same for the next.
 pub fn answer_no_ranges(r: &mut Request<'_>) {
     if r.headers_in().get(c"Range").is_none() && r.headers_in().get(c"Request-Range").is_none() {
         return;
@@ -232,7 +235,8 @@ impl ResponseBody {
         unsafe { self.brigade.append(bucket) };
     }
 
-    /// Adds bytes and passes everything down; what a filter must keep longer it copies. `last` ends the body, `flush` sends it at once.
+    /// Adds bytes and passes everything down; what a filter must keep longer it copies. `last` ends the body, `flush`
+    /// sends it at once.
     ///
     /// # Errors
     /// [`Gone`]
@@ -267,7 +271,8 @@ impl ResponseBody {
         self.pass(r, &[], Then::End)
     }
 
-    /// Has what was passed down with the end of the response sent at once, past the request's own filters: these are done with it.
+    /// Has what was passed down with the end of the response sent at once, past the request's own filters: these are
+    /// done with it.
     ///
     /// # Errors
     /// [`Gone`]
@@ -333,8 +338,9 @@ impl ResponseBody {
         unsafe { self.brigade.append(bucket) };
     }
 
-    /// Ends a response that is not whole so that no client takes it for a whole one: the chunked filter withholds its last chunk when
-    /// it sees this error, and the connection is closed. This is what mod_proxy does when a backend breaks.
+    /// Ends a response that is not whole so that no client takes it for a whole one: the chunked filter withholds its
+    /// last chunk when it sees this error, and the connection is closed. This is what mod_proxy does when a backend
+    /// breaks.
     pub fn abort(&mut self, r: &mut Request<'_>) {
         close_after(r);
         let (pool, allocator) = (r.rec().pool, r.bucket_allocator());
@@ -357,16 +363,17 @@ impl ResponseBody {
         self.brigade.clear();
         let is_first = !std::mem::replace(&mut self.passed, true);
         if is_first {
-            // The header filter has seen it, and closes the connection of a client that still waits for `100 Continue`. From now on
-            // reading the body must not send one: it would end up inside the response.
+            // The header filter has seen it, and closes the connection of a client that still waits for `100 Continue`.
+            // From now on reading the body must not send one: it would end up inside the response.
             r.rec_mut().expecting_100 = 0;
         }
         let aborted = r.connection().aborted != 0;
         if status == 0 && !aborted {
             return Ok(());
         }
-        // A filter has failed, or a file could not be read, and the client is still there: it must be able to tell. Before the headers have left a
-        // filter may instead have given another answer, an error page, which this status says.
+        // A filter has failed, or a file could not be read, and the client is still there: it must be able to tell.
+        // Before the headers have left a filter may instead have given another answer, an error page, which this status
+        // says.
         let is_answered = is_first && status == sys::AP_FILTER_ERROR;
         if !aborted && !is_answered && !std::mem::replace(&mut self.failed, true) {
             self.abort(r);

@@ -50,7 +50,8 @@ fn worker(process: c_int, thread: c_int) -> Worker {
     let mut score = MaybeUninit::<sys::worker_score>::zeroed();
     // SAFETY: both indexes are below their limits, and there is room for a record.
     unsafe { sys::ap_copy_scoreboard_worker(score.as_mut_ptr(), process, thread) };
-    // SAFETY: the record is made of numbers, character arrays and addresses that nobody follows, for which zeroes are valid.
+    // SAFETY: the record is made of numbers, character arrays and addresses that nobody follows, for which zeroes are
+    // valid.
     let score = unsafe { score.assume_init() };
     Worker {
         thread_num: score.thread_num,

@@ -147,7 +147,8 @@ pub fn capacity() -> (u32, u32) {
     (number(sys::AP_MPMQ_MAX_DAEMONS), number(sys::AP_MPMQ_MAX_THREADS))
 }
 
-/// How many child processes and threads of each the MPM could ever have without a full restart: the size of the scoreboard.
+/// How many child processes and threads of each the MPM could ever have without a full restart: the size of the
+/// scoreboard.
 pub fn limits() -> (u32, u32) {
     let number = |query| mpm(query).and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
     (number(sys::AP_MPMQ_HARD_LIMIT_DAEMONS), number(sys::AP_MPMQ_HARD_LIMIT_THREADS))
@@ -193,7 +194,8 @@ pub fn server_root_path(pool: Pool<'_>, path: &[u8]) -> Option<Vec<u8>> {
     unsafe { bytes(path) }.map(<[u8]>::to_vec)
 }
 
-/// Version of the httpd that has loaded this module, which may be another one than it was built for: the ABI of all 2.4 is one.
+/// Version of the httpd that has loaded this module, which may be another one than it was built for: the ABI of all 2.4
+/// is one.
 pub fn version() -> (u32, (u32, u32)) {
     let mut revision = std::mem::MaybeUninit::<sys::ap_version_t>::zeroed();
     // SAFETY: there is room for the record.
@@ -204,12 +206,14 @@ pub fn version() -> (u32, (u32, u32)) {
     (number(revision.major), (number(revision.minor), number(revision.patch)))
 }
 
-/// Memory of the process that survives the reloading of the module at a restart, all zero when it is new. Only plain data may be kept in it.
+/// Memory of the process that survives the reloading of the module at a restart, all zero when it is new. Only plain
+/// data may be kept in it.
 pub(super) fn retained<T: Copy>(key: &'static CStr) -> *mut T {
     // SAFETY: the key is a string. httpd keeps the memory until the process ends.
     let kept: *mut c_void = unsafe { sys::ap_retained_data_get(key.as_ptr()) };
     if kept.is_null() {
-        // SAFETY: the key is a string that lives for ever; the memory is made zeroed, with this size, when it is asked for the first time.
+        // SAFETY: the key is a string that lives for ever; the memory is made zeroed, with this size, when it is asked
+        // for the first time.
         unsafe { sys::ap_retained_data_create(key.as_ptr(), size_of::<T>()) }.cast::<T>()
     } else {
         kept.cast::<T>()

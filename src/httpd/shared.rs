@@ -46,18 +46,21 @@ impl SharedTable {
 
     /// What stands before the slots.
     pub fn header(&self) -> &'static Header {
-        // SAFETY: at the beginning of the mapping; `Header` is atomics, for which all bytes are valid; the table stays until the process ends.
+        // SAFETY: at the beginning of the mapping; `Header` is atomics, for which all bytes are valid; the table stays
+        // until the process ends.
         unsafe { self.memory.at(0) }
     }
 
     fn entry(&self, slot: usize) -> Option<&'static Entry> {
-        // SAFETY: within the mapping and aligned as the layout says, and atomics, for which all bytes are valid; the table stays.
+        // SAFETY: within the mapping and aligned as the layout says, and atomics, for which all bytes are valid; the
+        // table stays.
         (slot < SLOTS).then(|| unsafe { self.memory.at(table::entry_offset(slot)) })
     }
 
     /// The record of a process group; `None` beyond the last.
     pub fn group(&self, index: usize) -> Option<&'static Group> {
-        // SAFETY: within the mapping, aligned for it as a record's size is, and atomics, for which all bytes are valid; the table stays.
+        // SAFETY: within the mapping, aligned for it as a record's size is, and atomics, for which all bytes are valid;
+        // the table stays.
         (index < GROUPS).then(|| unsafe { self.memory.at(table::group_offset(index)) })
     }
 
@@ -74,8 +77,9 @@ impl SharedTable {
         Some(assigned)
     }
 
-    /// Begins to count requests in flight anew, because an Apache child has died with some of them. Those that are there now are not counted until
-    /// they end, which makes processes look less busy than they are for that long. Queues notice by themselves that nobody is there.
+    /// Begins to count requests in flight anew, because an Apache child has died with some of them. Those that are
+    /// there now are not counted until they end, which makes processes look less busy than they are for that long.
+    /// Queues notice by themselves that nobody is there.
     pub fn forget_requests(&self, groups: impl Iterator<Item = Pages>) {
         for pages in groups {
             let own = self.slots(pages).filter(|slot| slot.is_of(pages.group));

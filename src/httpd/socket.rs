@@ -8,7 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::request::Request;
 use super::sys;
 
-/// The socket of the client of a request; `None` where several requests share its connection (HTTP/2): nobody but their session may look at that.
+/// The socket of the client of a request; `None` where several requests share its connection (HTTP/2): nobody but their
+/// session may look at that.
 pub fn of_client<'r>(r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
     let mut fd = -1;
     if r.shares_connection() {

@@ -7,8 +7,8 @@ use super::bytes;
 use super::pool::Pool;
 use super::sys::{self, apr_table_entry_t, apr_table_t};
 
-/// A table of a request, to be read. While it is borrowed (`'t`) nobody can get a [`TableMut`] of the same request: an entry that is added moves
-/// the others in memory. The strings in it live as long as the request (`'r`).
+/// A table of a request, to be read. While it is borrowed (`'t`) nobody can get a [`TableMut`] of the same request: an
+/// entry that is added moves the others in memory. The strings in it live as long as the request (`'r`).
 #[derive(Clone, Copy)]
 pub struct Table<'t, 'r> {
     raw: *mut apr_table_t,
@@ -53,8 +53,8 @@ pub struct TableMut<'t, 'r> {
 
 impl<'r> TableMut<'_, 'r> {
     /// # Safety
-    /// `raw` is a table that this thread alone uses and that nobody else looks at during the first lifetime; `pool` is the one its entries may
-    /// live in.
+    /// `raw` is a table that this thread alone uses and that nobody else looks at during the first lifetime; `pool` is
+    /// the one its entries may live in.
     pub(super) unsafe fn from_raw(raw: *mut apr_table_t, pool: Pool<'r>) -> Self {
         Self { raw, pool, life: PhantomData }
     }

@@ -6,7 +6,8 @@ use crate::policy::single_application::Node;
 
 /// All directives of the configuration that has just been read; what `.htaccess` files say is not among them.
 pub fn configuration() -> Vec<Node> {
-    // SAFETY: httpd builds the tree before `post_config` and keeps it as long as the configuration (S5); it is not changed meanwhile.
+    // SAFETY: httpd builds the tree before `post_config` and keeps it as long as the configuration (S5); it is not
+    // changed meanwhile.
     let tree = unsafe { sys::ap_conftree };
     // SAFETY: as above.
     unsafe { nodes(tree) }

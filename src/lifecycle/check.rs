@@ -1,5 +1,5 @@
-//! `check_config`: the configuration is complete, and says which user each process group has. The last chance for a mistake to be an error of the
-//! configuration, in `apachectl configtest` too.
+//! `check_config`: the configuration is complete, and says which user each process group has. The last chance for a
+//! mistake to be an error of the configuration, in `apachectl configtest` too.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -49,7 +49,8 @@ pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> Answer {
     }
 }
 
-/// Tells of groups that are named and not defined. A configuration that comes in parts may define them later: it is no error.
+/// Tells of groups that are named and not defined. A configuration that comes in parts may define them later: it is no
+/// error.
 pub fn warn_of_undefined_groups(configuration: &Configuration, main: Server<'_>) {
     let defined: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
     for sentence in undefined::groups(&tree::configuration(), &defined) {
@@ -57,8 +58,9 @@ pub fn warn_of_undefined_groups(configuration: &Configuration, main: Server<'_>)
     }
 }
 
-/// Reads the files of variables as whoever starts the processes will, who reads them again. Nothing of them stays in the memory of Apache, whose
-/// children inherit that. A file that the group's user decides about must not keep all others from being served: its own processes do not start.
+/// Reads the files of variables as whoever starts the processes will, who reads them again. Nothing of them stays in
+/// the memory of Apache, whose children inherit that. A file that the group's user decides about must not keep all
+/// others from being served: its own processes do not start.
 fn env_files(configuration: &Configuration, temporary: Pool<'_>, main: Server<'_>) -> Result<(), String> {
     let apache = identity::children().and_then(|(uid, gid)| Some((identity::user_by_id(temporary, uid)?, gid)));
     for group in &configuration.groups {

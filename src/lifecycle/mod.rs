@@ -72,7 +72,8 @@ pub fn child_init() {
     }
 }
 
-/// A child ends, and everything that it has of httpd's is still there. No thread of ours is left afterwards, unless Python does not end in time.
+/// A child ends, and everything that it has of httpd's is still there. No thread of ours is left afterwards, unless
+/// Python does not end in time.
 pub fn child_ends() {
     if let Some(table) = daemons::current().and_then(|runtime| runtime.table) {
         table.header().child_settles();

@@ -57,7 +57,8 @@ enum StartError {
     Groups,
 }
 
-/// Takes the configuration that was read. Starts nothing in a configuration test or at the first of the two readings at start.
+/// Takes the configuration that was read. Starts nothing in a configuration test or at the first of the two readings at
+/// start.
 pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Answer {
     let mut configuration =
         std::mem::replace(&mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner), Configuration::EMPTY);
@@ -115,8 +116,8 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
     }
 }
 
-/// A locale that the system does not have is as good as none: Python falls back to plain C, and libraries to English and ASCII, without a word.
-/// Behind a `chroot` there are others.
+/// A locale that the system does not have is as good as none: Python falls back to plain C, and libraries to English
+/// and ASCII, without a word. Behind a `chroot` there are others.
 fn warn_of_locales(configuration: &Configuration, main: Server<'_>) {
     for group in configuration.groups.iter().filter(|group| group.options.chroot.is_none()) {
         let lang = group.options.lang.as_ref().filter(|lang| Some(*lang) != group.options.locale.as_ref());
@@ -193,8 +194,9 @@ fn start(
     Ok(runtime)
 }
 
-/// Whoever could exchange the daemons' sockets would keep requests from being served, though not get any: Apache's children look who listens. A
-/// folder that somebody else has made is no place for them, and one that others may only write to is worth a word.
+/// Whoever could exchange the daemons' sockets would keep requests from being served, though not get any: Apache's
+/// children look who listens. A folder that somebody else has made is no place for them, and one that others may only
+/// write to is worth a word.
 fn check_socket_folder(prefix: &str, main: Server<'_>) -> Result<(), StartError> {
     let folder = Path::new(prefix).parent().unwrap_or(Path::new("/"));
     let owners = identity::children().map_or_else(Owners::own, |(uid, _)| Owners::own().and(uid));
@@ -280,8 +282,8 @@ fn log_style(server: Server<'_>) -> LogStyle {
     LogStyle { level: server.log_level(), format: log::format(server) }
 }
 
-/// `Python/X.Y`, if the module's file tells for which Python it was installed: by its name (`mod_wsgi-py311.….so`), or, where it is one for all, by
-/// its folder (`lib/python3.11/…`).
+/// `Python/X.Y`, if the module's file tells for which Python it was installed: by its name (`mod_wsgi-py311.….so`), or,
+/// where it is one for all, by its folder (`lib/python3.11/…`).
 fn python_component() -> Option<std::ffi::CString> {
     let module = control::module_path()?;
     let version = version_in(module.file_name()?.to_str()?, "mod_wsgi-py").or_else(|| {

@@ -61,7 +61,8 @@ unsafe extern "C" fn get_realm_hash(
         let realm = unsafe { text(realm) };
         match request::realm_hash(&mut request, user.to_bytes(), realm.to_bytes()) {
             Ok(found) => {
-                // SAFETY: mod_auth_digest passes a valid place, and only reads the string, which lives in the request's pool.
+                // SAFETY: mod_auth_digest passes a valid place, and only reads the string, which lives in the request's
+                // pool.
                 unsafe { hash.write(found.as_ptr().cast_mut()) };
                 Authn::Found
             }

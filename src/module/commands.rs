@@ -1,6 +1,7 @@
 //! From the directive table to httpd's `command_rec`s, and back from httpd's calls to setters.
 //!
-//! All directives take the rest of the line raw: words, counts and options are then parsed in one place with one kind of message.
+//! All directives take the rest of the line raw: words, counts and options are then parsed in one place with one kind
+//! of message.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;

@@ -1,6 +1,7 @@
 //! The way in: the module record, and the functions that httpd calls.
 //!
-//! Knows httpd's raw records and every room below. Makes safe values of what httpd hands over and passes them on at once; decides nothing itself.
+//! Knows httpd's raw records and every room below. Makes safe values of what httpd hands over and passes them on at
+//! once; decides nothing itself.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 mod auth;
@@ -55,7 +56,8 @@ impl ModuleRecord {
     }
 }
 
-/// The only name that this library exports: `LoadModule wsgi_module` looks for it. The file name is what `<IfModule mod_wsgi.c>` asks for.
+/// The only name that this library exports: `LoadModule wsgi_module` looks for it. The file name is what `<IfModule
+/// mod_wsgi.c>` asks for.
 #[allow(non_upper_case_globals, reason = "httpd finds the module by this name")]
 #[unsafe(no_mangle)]
 pub static wsgi_module: ModuleRecord = ModuleRecord::new(c"mod_wsgi.c");
@@ -86,7 +88,8 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
-            // mod_status calls it, if that is loaded. The type is erased by the registry, as by the macro APR_OPTIONAL_HOOK.
+            // mod_status calls it, if that is loaded. The type is erased by the registry, as by the macro
+            // APR_OPTIONAL_HOOK.
             type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
             let status = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status);
             sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(status), ptr::null(), ptr::null(), MIDDLE);
@@ -141,7 +144,8 @@ unsafe extern "C" fn post_config(
         let ptemp = unsafe { Pool::from_raw(ptemp) };
         // SAFETY: the main server.
         let server = unsafe { Server::from_raw(server) };
-        // The program that the main server's log is piped to belongs to another pool than `plog`, of the same parent, and ends before that.
+        // The program that the main server's log is piped to belongs to another pool than `plog`, of the same parent,
+        // and ends before that.
         let logs = BeforeEnd::register(plog.parent(), lifecycle::logs_end);
         *LOGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(logs);
         pconf.at_end(configuration_ends);
@@ -182,8 +186,8 @@ type ChildStopping = unsafe extern "C" fn(*mut apr_pool_t, c_int);
 /// The function that adds to a hook of them.
 type AddChildStopping = unsafe extern "C" fn(Option<ChildStopping>, *const *const c_char, *const *const c_char, c_int);
 
-/// `ap_hook_child_stopping`, which httpd has from 2.4.49 on. The one that has loaded this module is asked, and not the headers that it was built
-/// with: one binary is for all of them.
+/// `ap_hook_child_stopping`, which httpd has from 2.4.49 on. The one that has loaded this module is asked, and not the
+/// headers that it was built with: one binary is for all of them.
 fn child_stopping_hook() -> Option<AddChildStopping> {
     // SAFETY: the name is a string.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"ap_hook_child_stopping".as_ptr()) };

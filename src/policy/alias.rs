@@ -1,8 +1,9 @@
 //! Matching URLs against alias prefixes, by the rule of mod_alias.
 #![forbid(unsafe_code)]
 
-/// How much of `uri` the alias takes, or `None` if it is not for this URL. Each run of `/` in the alias takes any run of `/`; whatever else
-/// must be the same; a match ends at the end of a path segment, unless the alias itself ends in `/`.
+/// How much of `uri` the alias takes, or `None` if it is not for this URL. Each run of `/` in the alias takes any run
+/// of `/`; whatever else must be the same; a match ends at the end of a path segment, unless the alias itself ends in
+/// `/`.
 pub fn prefix(uri: &[u8], alias: &[u8]) -> Option<usize> {
     let (mut at, mut rest) = (0, alias);
     while let Some((byte, tail)) = rest.split_first() {
@@ -29,7 +30,8 @@ fn slashes(text: &[u8]) -> usize {
     text.iter().take_while(|b| **b == b'/').count()
 }
 
-/// The file for a URL of which the alias took `taken` bytes. The alias `/` keeps the whole URL, so that the rest begins with a slash.
+/// The file for a URL of which the alias took `taken` bytes. The alias `/` keeps the whole URL, so that the rest begins
+/// with a slash.
 pub fn filename(target: &[u8], uri: &[u8], alias: &[u8], taken: usize) -> Vec<u8> {
     let rest = if alias == b"/" { uri } else { &uri[taken..] };
     [target, rest].concat()

@@ -9,7 +9,8 @@ pub trait Names {
     fn server(&self) -> &[u8];
     /// The name in the Host header.
     fn host(&self) -> Option<&[u8]>;
-    /// The configured port, or else the listening one. The Host header has no say: each port would be another interpreter.
+    /// The configured port, or else the listening one. The Host header has no say: each port would be another
+    /// interpreter.
     fn port(&self) -> u16;
     /// SCRIPT_NAME with single slashes; in small letters where file names do not differ by case.
     fn script_name(&self) -> Cow<'_, [u8]>;
@@ -24,7 +25,8 @@ pub enum Kind {
     Process,
     /// `WSGIApplicationGroup`, `application-group=`
     Application,
-    /// `application-group=` of a script that is asked about requests, before there is a resource: `%{ENV:x}` is not for it either.
+    /// `application-group=` of a script that is asked about requests, before there is a resource: `%{ENV:x}` is not for
+    /// it either.
     Asked,
 }
 

@@ -36,8 +36,8 @@ impl<'h> Named<'h> {
         }
     }
 
-    /// Where the file may be: a folder and the rest of the way, which may still lead out of it. A path is tried in each of its [`readings`]; one that is
-    /// not absolute is looked for below every root.
+    /// Where the file may be: a folder and the rest of the way, which may still lead out of it. A path is tried in each
+    /// of its [`readings`]; one that is not absolute is looked for below every root.
     pub fn places<'r>(self, roots: &'r [Root]) -> Vec<(&'r Root, Vec<u8>)> {
         match self {
             Self::Path(path) => {
@@ -59,8 +59,8 @@ impl<'h> Named<'h> {
     }
 }
 
-/// What a path in a header may mean: itself; with its percent encoding undone, as mod_xsendfile does it; and, where it has what no ASCII text has, as
-/// Django has written it: in Latin-1, or as an encoded word.
+/// What a path in a header may mean: itself; with its percent encoding undone, as mod_xsendfile does it; and, where it
+/// has what no ASCII text has, as Django has written it: in Latin-1, or as an encoded word.
 fn readings(path: &[u8]) -> Vec<Cow<'_, [u8]>> {
     if let Some(decoded) = encoded_word::decode(path) {
         return vec![decoded.into()];

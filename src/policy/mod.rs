@@ -1,4 +1,5 @@
-//! What is decided about a request or a configuration, as functions of plain values. Must know no httpd and do no I/O, so that tables test it.
+//! What is decided about a request or a configuration, as functions of plain values. Must know no httpd and do no I/O,
+//! so that tables test it.
 #![forbid(unsafe_code)]
 
 pub mod acceptance;

@@ -1,4 +1,5 @@
-//! `script-user` and `script-group`: only scripts of that owner, out of reach of others, may run in the group (`directives.md` §4.5).
+//! `script-user` and `script-group`: only scripts of that owner, out of reach of others, may run in the group
+//! (`directives.md` §4.5).
 #![forbid(unsafe_code)]
 
 /// Owner and permissions of a file or folder.

@@ -1,4 +1,5 @@
-//! Which scripts requests can lead to in a process group, as far as the configuration says it: its processes run no others, whoever asks.
+//! Which scripts requests can lead to in a process group, as far as the configuration says it: its processes run no
+//! others, whoever asks.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -18,8 +19,8 @@ impl Places {
         Self { facts: Facts::of(tree) }
     }
 
-    /// Scripts and folders of scripts of the group; `None` if the configuration leaves it open: files of any name may become its scripts (a handler,
-    /// `.htaccess`), or a directive names none that could be told now.
+    /// Scripts and folders of scripts of the group; `None` if the configuration leaves it open: files of any name may
+    /// become its scripts (a handler, `.htaccess`), or a directive names none that could be told now.
     pub fn of(&self, group: &[u8]) -> Option<Vec<Vec<u8>>> {
         if self.facts.is_open(group) || group == ACCESS_GROUP && self.facts.has_htaccess() {
             return None;
@@ -33,7 +34,8 @@ impl Places {
     }
 }
 
-/// Where this target leads; `None` if that cannot be told: it is no absolute path, or begins with what is taken out of the request.
+/// Where this target leads; `None` if that cannot be told: it is no absolute path, or begins with what is taken out of
+/// the request.
 fn place(target: &[u8]) -> Option<Vec<u8>> {
     let path: Cow<'_, [u8]> = single_slashes(target);
     let known = match path.iter().position(|byte| matches!(byte, b'$' | b'&' | b'\\')) {

@@ -1,4 +1,5 @@
-//! Headers of a trusted proxy in front: `WSGITrustedProxyHeaders` and `WSGITrustedProxies` (`directives.md` §7.1, `pyapi.md` §1.6).
+//! Headers of a trusted proxy in front: `WSGITrustedProxyHeaders` and `WSGITrustedProxies` (`directives.md` §7.1,
+//! `pyapi.md` §1.6).
 //!
 //! Addresses are parsed, never resolved: the peer asked DNS for host names in X-Forwarded-For.
 #![forbid(unsafe_code)]
@@ -152,7 +153,8 @@ impl Changes {
     }
 }
 
-/// Works out what the declared headers change. `value` gives a request header's value, `peer` is REMOTE_ADDR as it is without them.
+/// Works out what the declared headers change. `value` gives a request header's value, `peer` is REMOTE_ADDR as it is
+/// without them.
 pub fn apply<'h>(
     declared: &[TrustedHeader],
     proxies: Option<&[Subnet]>,
@@ -232,7 +234,8 @@ fn forwarded_for(changes: &mut Changes, value: &[u8], proxies: Option<&[Subnet]>
     changes.forwarded_for = Some(entries[left..].join(&b", "[..]));
 }
 
-/// Whether headers are declared somewhere without a list of the proxies that may send them, there or around it: then every client is believed.
+/// Whether headers are declared somewhere without a list of the proxies that may send them, there or around it: then
+/// every client is believed.
 pub fn believe_everybody(tree: &[Node]) -> bool {
     if mention(tree, b"WSGITrustedProxies") {
         return false;

@@ -1,13 +1,13 @@
-//! Which process groups serve exactly one application, as far as the configuration proves it: these run in the main interpreter, where every
-//! extension module works. In doubt a group is not among them.
+//! Which process groups serve exactly one application, as far as the configuration proves it: these run in the main
+//! interpreter, where every extension module works. In doubt a group is not among them.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 
 use crate::policy::words::{all, word};
 
-/// The process group of scripts that are asked about requests where `WSGIRestrictEmbedded` keeps Python out of Apache and they name no group. It is made
-/// for them unless the configuration has one of this name.
+/// The process group of scripts that are asked about requests where `WSGIRestrictEmbedded` keeps Python out of Apache
+/// and they name no group. It is made for them unless the configuration has one of this name.
 pub const ACCESS_GROUP: &[u8] = b"wsgi-access";
 
 /// A directive as it was read, with what stands inside if it is a section.
@@ -73,9 +73,11 @@ pub(super) struct Facts {
     dispatched: bool,
     /// Whether there may be directives in `.htaccess`.
     htaccess: bool,
-    /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup` names.
+    /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup`
+    /// names.
     loose_files: bool,
-    /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a script.
+    /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a
+    /// script.
     particular: bool,
     /// Whether something else than directives of ours and httpd's may choose what runs.
     particular_scripts: bool,
@@ -211,7 +213,8 @@ impl Facts {
             })
     }
 
-    /// Whether two aliases are of one application: that of a site that has a virtual host for HTTP and another one for HTTPS.
+    /// Whether two aliases are of one application: that of a site that has a virtual host for HTTP and another one for
+    /// HTTPS.
     fn are_one(&self, alias: &Target, other: &Target) -> bool {
         let host = |target: &Target| target.place.host.and_then(|host| self.hosts.get(host)?.as_ref());
         let one_site = host(alias).is_some() && host(alias) == host(other) && alias.place.host != other.place.host;

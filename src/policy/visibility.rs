@@ -3,7 +3,8 @@
 
 use super::origin::Origin;
 
-/// Whether a directive in `here` may name the group: groups of the main server are everybody's, others belong to hosts of one name.
+/// Whether a directive in `here` may name the group: groups of the main server are everybody's, others belong to hosts
+/// of one name.
 pub fn configurable(group: &Origin, here: &Origin) -> bool {
     !group.is_virtual || group.hostname == here.hostname
 }

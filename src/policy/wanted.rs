@@ -1,5 +1,5 @@
-//! Which variables of a request the configuration looks at once an application has been found for it: `%{SCRIPT_NAME}e` in a `LogFormat`, say.
-//! What is looked at before that, by mod_rewrite for one, never sees them.
+//! Which variables of a request the configuration looks at once an application has been found for it: `%{SCRIPT_NAME}e`
+//! in a `LogFormat`, say. What is looked at before that, by mod_rewrite for one, never sees them.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -17,7 +17,8 @@ pub struct Wanted {
     names: BTreeSet<Vec<u8>>,
 }
 
-/// Directives, by the beginnings of their names in small letters, that are over before there is an application, or do not look at variables of requests.
+/// Directives, by the beginnings of their names in small letters, that are over before there is an application, or do
+/// not look at variables of requests.
 const OVER: [&[u8]; 13] = [
     b"setenv",
     b"browsermatch",
@@ -87,7 +88,8 @@ impl Wanted {
         }
     }
 
-    /// `env=NAME`, `env=!NAME`; in expressions `%{ENV:NAME}`, `%{reqenv:NAME}`, `reqenv('NAME')`; mod_security's `ENV:NAME` and `%{ENV.NAME}`.
+    /// `env=NAME`, `env=!NAME`; in expressions `%{ENV:NAME}`, `%{reqenv:NAME}`, `reqenv('NAME')`; mod_security's
+    /// `ENV:NAME` and `%{ENV.NAME}`.
     fn take_expressions(&mut self, arguments: &[u8]) {
         for at in 0..arguments.len().saturating_sub(3) {
             let rest = &arguments[at..];

@@ -48,8 +48,8 @@ pub fn show(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).escape_debug().to_string()
 }
 
-/// Takes one word off the front, by the rules of Apache's own `ap_getword_conf`: blanks separate; `'` or `"` encloses, and a backslash
-/// escapes itself and the enclosing quote. `None` at the end of the line.
+/// Takes one word off the front, by the rules of Apache's own `ap_getword_conf`: blanks separate; `'` or `"` encloses,
+/// and a backslash escapes itself and the enclosing quote. `None` at the end of the line.
 pub fn word(line: &mut &[u8]) -> Option<Vec<u8>> {
     *line = line.trim_ascii_start();
     let (first, rest) = line.split_first()?;
@@ -102,7 +102,8 @@ pub struct Value<'o> {
     pub text: Vec<u8>,
 }
 
-/// Takes one `name=value` off the front; `None` at the end of the line. Blanks behind the `=` are skipped, as the peer does.
+/// Takes one `name=value` off the front; `None` at the end of the line. Blanks behind the `=` are skipped, as the peer
+/// does.
 ///
 /// # Errors
 /// [`Invalid::NoOption`] for a word without `=` or name, or a name that is not `known`.

@@ -1,4 +1,5 @@
-//! What a process group may have only so many of at a time: Apache's workers, and threads of its own that wait for a client.
+//! What a process group may have only so many of at a time: Apache's workers, and threads of its own that wait for a
+//! client.
 #![forbid(unsafe_code)]
 
 use std::thread::sleep;
@@ -6,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use wsgi_wire::table::Places;
 
-/// How long a request waits for one of the workers that its group may have, where others give theirs back: a server that is busy turns nobody away
-/// for being busy. Workers that are left to other groups and to static files are kept from them for no longer than this.
+/// How long a request waits for one of the workers that its group may have, where others give theirs back: a server
+/// that is busy turns nobody away for being busy. Workers that are left to other groups and to static files are kept
+/// from them for no longer than this.
 const WAIT: Duration = Duration::from_secs(1);
 /// How often it looks for one meanwhile.
 const LOOK: Duration = Duration::from_millis(2);
@@ -61,9 +63,10 @@ pub enum Taken {
 }
 
 impl Workers {
-    /// For one of `groups` groups of a server with this many workers. Nobody says how many: a group, and all groups together, leave a fourth, clients that
-    /// read slowly and answers that do not end included. Half of that fourth is for groups that have next to nothing, so that no other, and no two of them,
-    /// keep one out; the rest is for static files. Of fewer than four workers there is none to leave.
+    /// For one of `groups` groups of a server with this many workers. Nobody says how many: a group, and all groups
+    /// together, leave a fourth, clients that read slowly and answers that do not end included. Half of that fourth is
+    /// for groups that have next to nothing, so that no other, and no two of them, keep one out; the rest is for static
+    /// files. Of fewer than four workers there is none to leave.
     pub fn by_default(workers: u32, groups: usize) -> Self {
         let (usual, most) = (workers - workers / 4, workers - workers / 8);
         let groups = u32::try_from(groups).unwrap_or(u32::MAX).max(1);
@@ -91,8 +94,8 @@ impl Workers {
         Ok([own, Admission::new(all, limit).ok_or(Taken::ByAll)?])
     }
 
-    /// Takes one, and waits for it a moment if there is none. Where that has been in vain, nobody waits until one has been given back: the workers of
-    /// a group that is stuck are not joined by more of them.
+    /// Takes one, and waits for it a moment if there is none. Where that has been in vain, nobody waits until one has
+    /// been given back: the workers of a group that is stuck are not joined by more of them.
     ///
     /// # Errors
     /// Why there is none.

@@ -37,9 +37,10 @@ pub struct Pool<'t, S> {
 }
 
 impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
-    /// Looks for the least busy process, leaving out those (slot, serial) that have turned the request away. Where there is, or will soon be,
-    /// more than one process, a request is not given to a busy one, where it might wait for a long one to end while another gets free. `trusting`:
-    /// that a process is busy is believed. `place`: the request's place in the queue, if it has one.
+    /// Looks for the least busy process, leaving out those (slot, serial) that have turned the request away. Where
+    /// there is, or will soon be, more than one process, a request is not given to a busy one, where it might wait for
+    /// a long one to end while another gets free. `trusting`: that a process is busy is believed. `place`: the
+    /// request's place in the queue, if it has one.
     pub fn look(&self, avoid: &[(usize, u32)], trusting: bool, place: Option<&Place<'_>>) -> Now<'t> {
         let slots = || self.slots.clone();
         let turned_away: Vec<usize> = avoid

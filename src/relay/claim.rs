@@ -41,7 +41,8 @@ impl Claim<'_> {
         }
     }
 
-    /// The process has done its part, whatever time the client takes for what is still to be sent: the request does not count any more.
+    /// The process has done its part, whatever time the client takes for what is still to be sent: the request does not
+    /// count any more.
     pub fn done(&self) {
         if self.done.replace(true) {
             return;

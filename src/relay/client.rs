@@ -57,15 +57,15 @@ pub type Right = Option<Admission<'static>>;
 
 /// The HTTP side of one request.
 pub trait Client {
-    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does not wait, and only
-    /// `100 Continue` is sent to a client that waits for it.
+    /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does
+    /// not wait, and only `100 Continue` is sent to a client that waits for it.
     ///
     /// # Errors
     /// Why the body cannot be read; the client of the relay remembers what that means for the response.
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
 
-    /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100 Continue` is told to go on. One that
-    /// is a proxy asks in this way whether anybody is there (`ping=`).
+    /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100
+    /// Continue` is told to go on. One that is a proxy asks in this way whether anybody is there (`ping=`).
     fn is_taken(&mut self) {}
 
     /// A variable of mod_ssl about this client's connection.
@@ -78,8 +78,9 @@ pub trait Client {
         None
     }
 
-    /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client takes it; `None` where too many threads
-    /// of the group may be waiting already. `pressing`: the process has nothing more to say meanwhile.
+    /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client
+    /// takes it; `None` where too many threads of the group may be waiting already. `pressing`: the process has nothing
+    /// more to say meanwhile.
     fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
         Some(None)
     }
@@ -123,7 +124,8 @@ pub trait Client {
     /// [`Halt`]: nothing of these pieces has been sent if they are refused.
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt>;
 
-    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all there is.
+    /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all
+    /// there is.
     ///
     /// # Errors
     /// [`Halt`]

@@ -44,8 +44,8 @@ struct Routes {
     last: Option<(Box<[u8]>, u16)>,
 }
 
-/// Numbers of the exchanges on a connection. Each is drawn, so that an application that writes to its connection by itself cannot answer a request
-/// which has not come yet.
+/// Numbers of the exchanges on a connection. Each is drawn, so that an application that writes to its connection by
+/// itself cannot answer a request which has not come yet.
 #[derive(Debug, Default)]
 struct Exchanges {
     drawn: [u8; 32],
@@ -72,8 +72,8 @@ impl Exchanges {
     }
 }
 
-/// Refuses a socket that another user has made: what follows is the process's secret and a client's request. The system tells who has begun to
-/// listen: the supervisor, which is root's or of this user.
+/// Refuses a socket that another user has made: what follows is the process's secret and a client's request. The system
+/// tells who has begun to listen: the supervisor, which is root's or of this user.
 fn check_maker(stream: &UnixStream) -> io::Result<()> {
     let maker = sockopt::socket_peercred(stream)?.uid;
     if maker.is_root() || maker == rustix::process::geteuid() {
@@ -87,7 +87,8 @@ impl Connection {
     /// Connects to a process. `wait` is how long a read or a write waits.
     ///
     /// # Errors
-    /// Those of `connect`: the process is gone; or `WouldBlock`: as many connections as `listen-backlog` allows have not been accepted yet.
+    /// Those of `connect`: the process is gone; or `WouldBlock`: as many connections as `listen-backlog` allows have
+    /// not been accepted yet.
     pub fn open(path: &str, serial: u32, secret: u64, wait: Duration, buffers: (u32, u32)) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(UnixStream::from);
@@ -133,7 +134,8 @@ impl Connection {
         self.exchanges.current
     }
 
-    /// Begins an exchange, and what is sent for it: `Hello` and `Route` if they are due. Gives the number of the route whose content is `route`.
+    /// Begins an exchange, and what is sent for it: `Hello` and `Route` if they are due. Gives the number of the route
+    /// whose content is `route`.
     ///
     /// # Errors
     /// [`BeginError`]
@@ -145,8 +147,8 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
-    /// Sends everything, the two parts of a message one after the other. When a write has waited for its time, `go_on` is asked whether to wait
-    /// on. An error means that the process has not got the whole.
+    /// Sends everything, the two parts of a message one after the other. When a write has waited for its time, `go_on`
+    /// is asked whether to wait on. An error means that the process has not got the whole.
     ///
     /// # Errors
     /// Those of `write`; `WouldBlock` if it is not to wait on.
@@ -169,8 +171,9 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Takes what nobody has read: where there are connections in it that the process has passed, closing them must not take as long as that likes, which may be
-    /// anybody's time by now. Behind the end of the reading side nothing more comes.
+    /// Takes what nobody has read: where there are connections in it that the process has passed, closing them must not
+    /// take as long as that likes, which may be anybody's time by now. Behind the end of the reading side nothing more
+    /// comes.
     fn drop(&mut self) {
         // A process that is gone has left behind what it has sent all the same.
         let _ = self.stream.shutdown(Shutdown::Both);

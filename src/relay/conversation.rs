@@ -65,7 +65,8 @@ impl Outcome {
 /// How much later than `queue-timeout` a request may be given up: less is not worth a system call for each request.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// How long a read or a write waits before it is asked whether the process is still there: something that it has forked may hold its sockets open.
+/// How long a read or a write waits before it is asked whether the process is still there: something that it has forked
+/// may hold its sockets open.
 pub const LOOK: Duration = Duration::from_millis(300);
 
 /// What a conversation keeps to.
@@ -93,11 +94,13 @@ pub struct Conversation<'c, C> {
     client: &'c mut C,
     outflow: &'c mut Outflow,
     terms: Terms<'c>,
-    /// When the answer has last made progress. What it takes us or the client to handle what has come is no silence of the process.
+    /// When the answer has last made progress. What it takes us or the client to handle what has come is no silence of
+    /// the process.
     heard: Instant,
     /// When something has arrived that was not handled yet.
     arrived: Option<Instant>,
-    /// Whether the answer has made progress by what is being handled: records, hints and questions are none, or they could go on for ever.
+    /// Whether the answer has made progress by what is being handled: records, hints and questions are none, or they
+    /// could go on for ever.
     progressed: bool,
     /// Whether reads wait for another time than usual.
     hurried: bool,
@@ -128,7 +131,8 @@ enum Step {
 }
 
 impl<'c, C: Client> Conversation<'c, C> {
-    /// Prepares a conversation; `inbox` and `outflow` are empty. What the client has not taken when it is over is in `outflow`.
+    /// Prepares a conversation; `inbox` and `outflow` are empty. What the client has not taken when it is over is in
+    /// `outflow`.
     pub fn new(
         connection: &'c Connection,
         inbox: &'c mut Inbox,
@@ -175,8 +179,8 @@ impl<'c, C: Client> Conversation<'c, C> {
         outcome
     }
 
-    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it says from now on it cannot send here, and
-    /// knows that: it says it through the supervisor.
+    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it says from
+    /// now on it cannot send here, and knows that: it says it through the supervisor.
     fn take_last_records(&mut self) {
         // Where the process is gone, its last records are there nevertheless.
         let _ = self.connection.stream.shutdown(Shutdown::Read);
@@ -349,7 +353,8 @@ impl<'c, C: Client> Conversation<'c, C> {
                     self.client.answer(answer)?;
                     Step::Over(Outcome::Complete)
                 }
-                // Another process gets the whole request, so nothing of it may have been taken, and nothing have been sent to the client.
+                // Another process gets the whole request, so nothing of it may have been taken, and nothing have been
+                // sent to the client.
                 Kind::Reject if !self.headed && !self.begun => {
                     let reject = Reject::from_bytes(frame.payload).map_err(malformed)?;
                     Step::Over(Outcome::Rejected(reject))
@@ -369,7 +374,8 @@ impl<'c, C: Client> Conversation<'c, C> {
         self.stuck.is_none() && self.outflow.is_empty()
     }
 
-    /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else as content.
+    /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else
+    /// as content.
     fn pass_file(&mut self, is_last: bool) -> Result<(), Halt> {
         let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
         if !self.client.wants_content() {
@@ -391,7 +397,8 @@ impl<'c, C: Client> Conversation<'c, C> {
         Ok(())
     }
 
-    /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before it sends more.
+    /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before
+    /// it sends more.
     fn pull(&mut self, max: usize) -> Result<Step, Halt> {
         self.outflow.drain(self.client)?;
         self.stuck = None;
@@ -415,7 +422,8 @@ impl<'c, C: Client> Conversation<'c, C> {
             return Ok(Step::On);
         };
         Ok(match self.send([&header, &body], Instant::now()) {
-            // What it asks for it does not take. Each of its other questions, of which there may be thousands, would wait as long.
+            // What it asks for it does not take. Each of its other questions, of which there may be thousands, would
+            // wait as long.
             Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.
             _ => Step::On,

@@ -1,4 +1,5 @@
-//! A request's way to the process that executes it: tries processes until one has taken it, and never a second one after that.
+//! A request's way to the process that executes it: tries processes until one has taken it, and never a second one
+//! after that.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -146,7 +147,8 @@ pub struct Delivery<'d, C, E, S> {
     pub scratch: &'d mut Scratch,
     /// The client.
     pub client: &'d mut C,
-    /// Appends the payload of the request's frame for these facts; called again for each try. The body is what [`Scratch::body`] holds.
+    /// Appends the payload of the request's frame for these facts; called again for each try. The body is what
+    /// [`Scratch::body`] holds.
     pub encode: E,
 }
 
@@ -186,8 +188,8 @@ where
                         }
                         Ok(Outcome::Rejected(why)) => {
                             facts.rejects = facts.rejects.saturating_add(1);
-                            // Its slot says so by now, and will say when the process takes requests after all. Whoever speaks in its name has to be
-                            // waited for no longer than the process itself.
+                            // Its slot says so by now, and will say when the process takes requests after all. Whoever
+                            // speaks in its name has to be waited for no longer than the process itself.
                             if why == Reject::ScriptChanged {
                                 self.wait(&mut patience, &mut place, Lack::Ready, &mut unreachable)?;
                                 continue;
@@ -237,7 +239,8 @@ where
         Ok(())
     }
 
-    /// One try with one process: an idle connection first, then a new one. The inner error is that of a connection that cannot be made.
+    /// One try with one process: an idle connection first, then a new one. The inner error is that of a connection that
+    /// cannot be made.
     fn try_process(
         &mut self,
         claim: &Claim<'_>,

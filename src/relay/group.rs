@@ -16,7 +16,8 @@ pub struct Group {
     pub key: u64,
     /// Its record there.
     pub record: &'static table::Group,
-    /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a process.
+    /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a
+    /// process.
     pub patience: Limits,
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,

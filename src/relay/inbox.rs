@@ -20,7 +20,8 @@ const LEAST: usize = 4 << 10;
 /// How much memory a thread keeps from one request to the next: what the usual frames of content take.
 const KEPT: usize = 2 * limits::INLINE_CHUNK;
 
-/// Descriptors that may come with one read, as many as there can be: the kernel ends a read behind the first message that carries any.
+/// Descriptors that may come with one read, as many as there can be: the kernel ends a read behind the first message
+/// that carries any.
 const DESCRIPTORS: usize = limits::PASSED;
 
 /// Received and not yet consumed.
@@ -94,7 +95,8 @@ impl Inbox {
         })?;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                // What is a connection would otherwise have whoever closes it last wait as long as the application likes (SO_LINGER).
+                // What is a connection would otherwise have whoever closes it last wait as long as the application
+                // likes (SO_LINGER).
                 let prompt = descriptors.inspect(|fd| sockopt::set_socket_linger(fd, None).unwrap_or_default());
                 self.descriptors.extend(prompt);
             }

@@ -1,7 +1,7 @@
 //! The client of daemon processes: chooses a process, sends it a request, carries its answer to the client.
 //!
-//! Knows the process table and the protocol, and Apache only as [`client::Client`], so that a whole conversation can be tested over a socket pair. Must
-//! not know httpd, directives or the environ.
+//! Knows the process table and the protocol, and Apache only as [`client::Client`], so that a whole conversation can be
+//! tested over a socket pair. Must not know httpd, directives or the environ.
 #![forbid(unsafe_code)]
 
 pub mod admission;

@@ -1,5 +1,5 @@
-//! The content of a response on its way to a client that may be slow: what the client does not take is kept, in an unlinked file, so that the process can
-//! finish and its thread be somebody else's.
+//! The content of a response on its way to a client that may be slow: what the client does not take is kept, in an
+//! unlinked file, so that the process can finish and its thread be somebody else's.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -20,7 +20,8 @@ use super::violation::Violation;
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;
 
-/// What any connection takes that takes something: a third of the least buffer that Linux gives one which is established.
+/// What any connection takes that takes something: a third of the least buffer that Linux gives one which is
+/// established.
 pub const LEAST: usize = 16 << 10;
 
 /// How much is written before it is asked again whether there is room on the disk.
@@ -187,8 +188,8 @@ pub fn is_blocked(client: &impl Client) -> bool {
     matches!(poll(&mut [PollFd::new(&socket.as_fd(), PollFlags::OUT)], Some(&now)), Ok(0))
 }
 
-/// How much the client takes now. A socket that may be written to has a third of its buffer free at the least; half of that may be the system's own
-/// bookkeeping.
+/// How much the client takes now. A socket that may be written to has a third of its buffer free at the least; half of
+/// that may be the system's own bookkeeping.
 fn room(client: &impl Client) -> usize {
     let Some(socket) = client.socket() else { return usize::MAX };
     if is_blocked(client) {
@@ -254,8 +255,8 @@ mod tests {
     use super::*;
     use crate::relay::client::{Gone, Right};
 
-    /// A client that takes what fits into its socket's buffer; or, without a socket, all that comes while it may be waited for, and nobody can look
-    /// behind its connection.
+    /// A client that takes what fits into its socket's buffer; or, without a socket, all that comes while it may be
+    /// waited for, and nobody can look behind its connection.
     #[derive(Default)]
     struct Slow {
         socket: Option<UnixStream>,

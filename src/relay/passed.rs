@@ -64,7 +64,8 @@ pub fn reopen(file: impl AsFd) -> Option<OwnedFd> {
     open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()
 }
 
-/// Fills `into` from this offset on. The file's position, which the application shares with this process, stays where it is.
+/// Fills `into` from this offset on. The file's position, which the application shares with this process, stays where
+/// it is.
 ///
 /// # Errors
 /// [`Unsendable`], too, if the file ends before.

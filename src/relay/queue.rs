@@ -14,9 +14,9 @@ use super::wait_limits::Patience;
 
 /// A place in the queue of a group.
 ///
-/// The kernel keeps those that sleep on a futex in order, so who waits sleeps until it is woken, but for the last: as its place is at the end anyway,
-/// it may get up and look whether a thread is free that nobody was woken for, because a process has become ready or an Apache child has died, and
-/// wakes the first then.
+/// The kernel keeps those that sleep on a futex in order, so who waits sleeps until it is woken, but for the last: as
+/// its place is at the end anyway, it may get up and look whether a thread is free that nobody was woken for, because a
+/// process has become ready or an Apache child has died, and wakes the first then.
 #[derive(Debug)]
 pub struct Place<'t> {
     queue: &'t Queue,
@@ -69,7 +69,8 @@ impl Drop for Place<'_> {
         // It may be counted anew meanwhile, because an Apache child has died; it is never less than empty.
         let before = self.queue.waiting.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
         if (self.is_last() || stop::has_begun()) && before.is_ok_and(|n| n > 1) {
-            // Another one has to look from now on: the first, whose turn it may well be. In a child that stops, each one tells the next.
+            // Another one has to look from now on: the first, whose turn it may well be. In a child that stops, each
+            // one tells the next.
             wake_first(self.queue);
         }
     }

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use wsgi_unix::user::shown;
 
-/// The error of the same kind with the path of the socket in it. Where the right to connect is missing, it says whose the socket is and who this is.
+/// The error of the same kind with the path of the socket in it. Where the right to connect is missing, it says whose
+/// the socket is and who this is.
 pub fn explained(error: &io::Error, path: &Path) -> io::Error {
     let socket = path.display();
     if error.kind() != io::ErrorKind::PermissionDenied {

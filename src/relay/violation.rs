@@ -1,4 +1,5 @@
-//! What a daemon process may not send. Its application can write to its connections itself, so nothing of it is believed.
+//! What a daemon process may not send. Its application can write to its connections itself, so nothing of it is
+//! believed.
 #![forbid(unsafe_code)]
 
 use wsgi_wire::codec::Malformed;

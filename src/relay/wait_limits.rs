@@ -19,8 +19,8 @@ pub enum Lack {
 /// The limits of waiting.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// `connect-timeout`: without a process that can be connected to, in sum. One that loads its application has all the time that it is
-    /// given otherwise: `startup-timeout` is about that.
+    /// `connect-timeout`: without a process that can be connected to, in sum. One that loads its application has all
+    /// the time that it is given otherwise: `startup-timeout` is about that.
     pub connect: Duration,
     /// `queue-timeout`: for a thread, from the beginning to the moment when one takes the request.
     pub queue: Option<Duration>,
@@ -51,10 +51,12 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// As long as no process of the group is even starting, this much in sum is enough: its interpreter does not start at all.
+    /// As long as no process of the group is even starting, this much in sum is enough: its interpreter does not start
+    /// at all.
     const HOPELESS: Duration = Duration::from_secs(3);
 
-    /// After this time nobody is trusted but the processes themselves on how busy they are: the table may count requests of children that died.
+    /// After this time nobody is trusted but the processes themselves on how busy they are: the table may count
+    /// requests of children that died.
     const TRUST: Duration = Duration::from_secs(5);
 
     /// The first pause between two looks, and the longest: who gets ready wakes nobody.
@@ -63,7 +65,8 @@ impl Patience {
     /// The longest pause of the last in the queue, who looks for all.
     pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-    /// The longest pause of the others. They are woken when it is their turn, in order, unless the last has died with its Apache child.
+    /// The longest pause of the others. They are woken when it is their turn, in order, unless the last has died with
+    /// its Apache child.
     const TURN: Duration = Duration::from_secs(5);
 
     /// Waits from now on.

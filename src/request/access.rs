@@ -1,4 +1,5 @@
-//! Access control: scripts that decide whether a request goes on, whose password that is, and in which groups a user is. Whatever goes wrong lets nobody in.
+//! Access control: scripts that decide whether a request goes on, whose password that is, and in which groups a user
+//! is. Whatever goes wrong lets nobody in.
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
@@ -36,8 +37,8 @@ pub fn access_checker(r: &mut Request<'_>) -> Answer {
     }
 }
 
-/// `AuthBasicProvider wsgi` and its like: `check_password` of `WSGIAuthUserScript`. A name that it gives takes the place of the one that the client has
-/// given.
+/// `AuthBasicProvider wsgi` and its like: `check_password` of `WSGIAuthUserScript`. A name that it gives takes the
+/// place of the one that the client has given.
 pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
     let settings = r.settings::<RequestSettings>();
     let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
@@ -57,7 +58,8 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
             }
             Authn::Granted
         }
-        // Nothing of this is remembered: whoever remembers would let the user in under the name that the client has given.
+        // Nothing of this is remembered: whoever remembers would let the user in under the name that the client has
+        // given.
         Ok(Said::Text(name)) => {
             r.set_user(&name);
             Authn::Granted

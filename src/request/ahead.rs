@@ -1,9 +1,10 @@
-//! What of a request's body is read before a process is bothered with the request: a client that is slow with it then holds a worker of Apache, of which
-//! there are many, and no Python thread.
+//! What of a request's body is read before a process is bothered with the request: a client that is slow with it then
+//! holds a worker of Apache, of which there are many, and no Python thread.
 //!
-//! A body of up to [`limits::INLINE_BODY`] is read as a whole, a longer one, or one of unknown length, up to [`limits::SPOOL`], both for as long as the
-//! client keeps sending. What is not all there by then streams: the process pulls the rest. Requests that do so never have all threads of a group, so
-//! that clients that stop in the midst of a body keep nobody else out.
+//! A body of up to [`limits::INLINE_BODY`] is read as a whole, a longer one, or one of unknown length, up to
+//! [`limits::SPOOL`], both for as long as the client keeps sending. What is not all there by then streams: the process
+//! pulls the rest. Requests that do so never have all threads of a group, so that clients that stop in the midst of a
+//! body keep nobody else out.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -37,7 +38,8 @@ pub enum Travel {
     Pulled(Option<u64>),
 }
 
-/// How long a client may pause before its request takes a thread although the body is not all there: it may wait for an answer to what it has sent.
+/// How long a client may pause before its request takes a thread although the body is not all there: it may wait for an
+/// answer to what it has sent.
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// The same where there is but one thread, which a slow client would take from everybody.
@@ -46,8 +48,9 @@ const LONG_PAUSE: Duration = Duration::from_secs(1);
 /// How much is asked for at a time.
 const STEP: usize = 64 << 10;
 
-/// Reads ahead for a process of a group, into `inline` what is short. A client that breaks off is the application's to know: it reads what there is, and
-/// then the error. Behind an input filter the client's pauses do not count: the length only shows when the filter has seen all.
+/// Reads ahead for a process of a group, into `inline` what is short. A client that breaks off is the application's to
+/// know: it reads what there is, and then the error. Behind an input filter the client's pauses do not count: the
+/// length only shows when the filter has seen all.
 ///
 /// # Errors
 /// [`Undelivered`]: no thread may be taken in time.
@@ -93,8 +96,8 @@ pub fn read_whole(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &
     }
 }
 
-/// Waits for the whole of a short body, unless its client pauses while its request may have a thread: the application may answer without the body
-/// (401, 404, 413), and such an answer does not wait for it (RFC 9112, 9.3).
+/// Waits for the whole of a short body, unless its client pauses while its request may have a thread: the application
+/// may answer without the body (401, 404, 413), and such an answer does not wait for it (RFC 9112, 9.3).
 fn await_short(
     client: &mut HttpClient<'_, '_>,
     group: &Group,
@@ -150,7 +153,8 @@ fn may_have_thread(group: &Group, table: Option<SharedTable>, silence: Duration)
     group.has_room_for_upload() && (!group.has_one_thread() || silence >= LONG_PAUSE && is_idle())
 }
 
-/// Waits for the whole of a body. Input filters may make it longer than announced. `None`: it is longer than what is read ahead.
+/// Waits for the whole of a body. Input filters may make it longer than announced. `None`: it is longer than what is
+/// read ahead.
 fn await_all(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Option<Travel> {
     let mut taken = Some(Taken::Some);
     while matches!(taken, Some(Taken::Some | Taken::Nothing)) && inline.len() <= limits::SPOOL {
@@ -213,7 +217,8 @@ fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) ->
     }
 }
 
-/// Waits until a process of the group has a thread that could take a request, or there is no process that could get one.
+/// Waits until a process of the group has a thread that could take a request, or there is no process that could get
+/// one.
 fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), Undelivered> {
     let Some(table) = table else { return Ok(()) };
     let mut patience = Patience::new(Instant::now(), group.relay.patience);

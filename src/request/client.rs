@@ -60,7 +60,8 @@ pub struct HttpClient<'c, 'r> {
     has_body: bool,
     body_broken: bool,
     body_failure: Option<u16>,
-    /// The status with which Apache itself answers such a body, whatever the application makes of it: of one that a filter refuses, or that is too late.
+    /// The status with which Apache itself answers such a body, whatever the application makes of it: of one that a
+    /// filter refuses, or that is too late.
     body_refusal: Option<u16>,
     /// Who may wait for a client that shares its connection with others.
     waits: Option<Waits>,
@@ -83,7 +84,8 @@ struct Waits {
 pub struct ResponseRules {
     /// The longest line of a head, bytes.
     pub header_limit: usize,
-    /// Whether, as for CGI scripts, 200 with a local Location makes Apache serve that URL instead, and WSGIErrorOverride counts: in daemon mode.
+    /// Whether, as for CGI scripts, 200 with a local Location makes Apache serve that URL instead, and
+    /// WSGIErrorOverride counts: in daemon mode.
     pub as_cgi: bool,
 }
 
@@ -117,7 +119,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
-    /// Nobody can tell what a client takes that shares its connection with others (HTTP/2): no more than some threads of the group wait for such clients.
+    /// Nobody can tell what a client takes that shares its connection with others (HTTP/2): no more than some threads
+    /// of the group wait for such clients.
     pub fn shares_waits_of(&mut self, group: &Group) {
         let waits = || Waits {
             places: &group.relay.record.uploads,
@@ -137,8 +140,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.upload = Some(upload);
     }
 
-    /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none; whoever reads it hears why, and it is only then that the failure
-    /// decides about the response.
+    /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none; whoever reads it hears why,
+    /// and it is only then that the failure decides about the response.
     pub fn read_ahead(&mut self, max: usize, out: &mut Vec<u8>, wait: bool) -> Option<Taken> {
         let taken = match wait {
             true => self.body.read(self.r, max, out).map(|some| if some { Taken::Some } else { Taken::End }),
@@ -176,13 +179,14 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         &self.disposition
     }
 
-    /// The status of a request body that could not be read: it says more than the application's failure that followed from it.
+    /// The status of a request body that could not be read: it says more than the application's failure that followed
+    /// from it.
     pub fn body_failure(&self) -> Option<u16> {
         self.body_failure
     }
 
-    /// The exchange is over. After a body that broke off nobody knows where the next request would begin. That is said only now, because what is
-    /// sent after it has no chunks.
+    /// The exchange is over. After a body that broke off nobody knows where the next request would begin. That is said
+    /// only now, because what is sent after it has no chunks.
     pub fn finish(&mut self) {
         if self.body_broken {
             httpd::close_after(self.r);
@@ -204,8 +208,9 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.response.abort(self.r);
     }
 
-    /// Apache is about to make another response of its own: what has not been read of the request's body must not be taken for the next request. What
-    /// is there of it is dropped; if that is not the rest, the connection ends after the response, and whoever makes that response sees no body.
+    /// Apache is about to make another response of its own: what has not been read of the request's body must not be
+    /// taken for the next request. What is there of it is dropped; if that is not the rest, the connection ends after
+    /// the response, and whoever makes that response sees no body.
     pub fn leave_body(&mut self) {
         if self.has_body && !self.body.discard(self.r, limits::DISCARDED_BODY) {
             httpd::close_after(self.r);
@@ -213,11 +218,11 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
-    /// The response is whole: what is still here of it, or of its end, is sent. A small one is written at once, so that Apache finds the client's next
-    /// request when it looks for it behind this one, and needs no other thread for it; and so is the end of one whose request has a body that was not
-    /// read, because Apache would keep it until the rest of that has come.
-    /// This is the last thing that is done for a request: its client may send the next one at once, and that must not find the application in the
-    /// midst of this one.
+    /// The response is whole: what is still here of it, or of its end, is sent. A small one is written at once, so that
+    /// Apache finds the client's next request when it looks for it behind this one, and needs no other thread for it;
+    /// and so is the end of one whose request has a body that was not read, because Apache would keep it until the rest
+    /// of that has come. This is the last thing that is done for a request: its client may send the next one at once,
+    /// and that must not find the application in the midst of this one.
     pub fn send_end(&mut self) {
         let is_unread = self.has_body && !self.body.has_ended();
         let is_small = std::mem::take(&mut self.held);
@@ -252,8 +257,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
     }
 
-    /// Has Apache send the file that the response names in the place of its content: whole, a part, or the news that the client has it already. The
-    /// status, where that is not the response's own.
+    /// Has Apache send the file that the response names in the place of its content: whole, a part, or the news that
+    /// the client has it already. The status, where that is not the response's own.
     pub fn send_guarded(&mut self) -> Option<u16> {
         let guarded = self.guarded.take()?;
         let etag = guarded.etag();
@@ -276,8 +281,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         None
     }
 
-    /// How Apache may send a file. By sendfile only where nothing on the way reads it, so that it costs no read, and a whole one, because it stays
-    /// open until the request is over.
+    /// How Apache may send a file. By sendfile only where nothing on the way reads it, so that it costs no read, and a
+    /// whole one, because it stays open until the request is over.
     fn file_ways(&self, piece: &File, wanted: bool) -> FileWays {
         let (r, core) = (&self.r, self.r.core_flags());
         let sendfile = core.sendfile && wanted && piece.whole && !r.has_content_filter() && !r.is_https();

@@ -1,5 +1,6 @@
-//! The environ of a request, as variables for the wire: `pyapi.md` §1. What does not vary between the requests to one application is
-//! written into the route, the rest into the request; both are written straight from Apache's records, nothing is collected in between.
+//! The environ of a request, as variables for the wire: `pyapi.md` §1. What does not vary between the requests to one
+//! application is written into the route, the rest into the request; both are written straight from Apache's records,
+//! nothing is collected in between.
 
 use std::borrow::Cow;
 use std::process;
@@ -64,8 +65,8 @@ impl Destination<'_> {
 pub enum Reader {
     /// The application, or the script that chooses where it runs.
     Application,
-    /// A script that decides whether there will be an application at all. It hears what the client itself has said, and neither who that claims to be nor
-    /// what others have made of it (`SetEnv`, headers of proxies).
+    /// A script that decides whether there will be an application at all. It hears what the client itself has said, and
+    /// neither who that claims to be nor what others have made of it (`SetEnv`, headers of proxies).
     Gatekeeper,
 }
 
@@ -88,7 +89,8 @@ pub struct Environ<'r> {
     request_id: &'r [u8],
 }
 
-/// Takes the variables of an environ, one after the other. A later one takes the place of an earlier one of the same name.
+/// Takes the variables of an environ, one after the other. A later one takes the place of an earlier one of the same
+/// name.
 pub trait Variables {
     /// Takes one.
     fn put(&mut self, name: Name<'_>, value: &[u8]);
@@ -150,8 +152,8 @@ impl<'r> Environ<'r> {
         script_name: Cow<'r, [u8]>,
         changes: Changes,
     ) -> Self {
-        // A scheme header that was there has the last word, whether it was understood or not. Before TLS that ends elsewhere, `ServerName https://…`
-        // says so as well as mod_ssl does.
+        // A scheme header that was there has the last word, whether it was understood or not. Before TLS that ends
+        // elsewhere, `ServerName https://…` says so as well as mod_ssl does.
         let is_https = || r.is_https() || r.scheme() == b"https";
         let https = changes.https.or_else(|| (!changes.scheme_applied && is_https()).then_some(true));
         let (server_name, server_port) = (r.server_name(), r.server_port());
@@ -233,7 +235,8 @@ impl<'r> Environ<'r> {
         put(names::ORIGINAL_SCRIPT_NAME, &self.script_name);
     }
 
-    /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same name.
+    /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same
+    /// name.
     pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         if self.reader == Reader::Application {
             self.write_environment(r, length, vars);
@@ -329,7 +332,8 @@ impl<'r> Environ<'r> {
     }
 }
 
-/// The pid of this Apache child. Asked once: the first request comes after the child was forked, and each answer is a system call.
+/// The pid of this Apache child. Asked once: the first request comes after the child was forked, and each answer is a
+/// system call.
 fn server_pid() -> u32 {
     static PID: OnceLock<u32> = OnceLock::new();
     *PID.get_or_init(process::id)
@@ -345,8 +349,9 @@ fn describes_request(id: u8) -> bool {
     )
 }
 
-/// Makes the variable's name of a header's; `false` if the header is none for applications: a name with other characters than letters,
-/// digits and `-` could imitate another one (`X_User`), and `Proxy` would become the variable HTTP_PROXY, which libraries obey.
+/// Makes the variable's name of a header's; `false` if the header is none for applications: a name with other
+/// characters than letters, digits and `-` could imitate another one (`X_User`), and `Proxy` would become the variable
+/// HTTP_PROXY, which libraries obey.
 fn variable_name(header: &[u8], key: &mut Vec<u8>) -> bool {
     key.clear();
     if !header.eq_ignore_ascii_case(b"Content-Type") && !header.eq_ignore_ascii_case(b"Content-Length") {

@@ -136,7 +136,8 @@ fn purpose(travel: Travel, inline: &[u8]) -> Purpose<'_> {
     })
 }
 
-/// The length of a body that an input filter may have changed: none, as of one that comes in chunks, unless it is all there.
+/// The length of a body that an input filter may have changed: none, as of one that comes in chunks, unless it is all
+/// there.
 fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength {
     match travel {
         Travel::Empty => ContentLength::AsSent,

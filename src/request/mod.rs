@@ -1,7 +1,8 @@
-//! A request in Apache's hands: which script it is for, what the application is told, how its body and its response travel.
+//! A request in Apache's hands: which script it is for, what the application is told, how its body and its response
+//! travel.
 //!
-//! Knows httpd through its safe views, the settings in force, and the relay and the engine as ways to have a request executed. Must not change what
-//! outlives the request, but for what the process table counts.
+//! Knows httpd through its safe views, the settings in force, and the relay and the engine as ways to have a request
+//! executed. Must not change what outlives the request, but for what the process table counts.
 #![forbid(unsafe_code)]
 
 mod access;

@@ -1,5 +1,5 @@
-//! A question to a script about a request: which script, where it runs, and what it means that there is no answer. It takes the way that requests
-//! take; what comes back is one short message.
+//! A question to a script about a request: which script, where it runs, and what it means that there is no answer. It
+//! takes the way that requests take; what comes back is one short message.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -134,7 +134,8 @@ impl<'r> Asking<'_, 'r> {
         })
     }
 
-    /// Where the script runs: in this child if Python may be here, else in the group that is named, or the one that is made for such scripts.
+    /// Where the script runs: in this child if Python may be here, else in the group that is named, or the one that is
+    /// made for such scripts.
     fn destination(
         &self,
         r: &Request<'r>,

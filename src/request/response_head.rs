@@ -29,7 +29,8 @@ fn is_hop_by_hop(name: &[u8]) -> bool {
     HOP_BY_HOP.iter().any(|h| name.eq_ignore_ascii_case(h))
 }
 
-/// Judges a head. With `override_errors` Apache's page takes the place of an error, with `local_redirects` its own URL that of a 200.
+/// Judges a head. With `override_errors` Apache's page takes the place of an error, with `local_redirects` its own URL
+/// that of a 200.
 pub fn judge(head: &Head<'_>, override_errors: bool, local_redirects: bool) -> Disposition {
     if override_errors && (400..600).contains(&head.status) {
         return Disposition::Replace(head.status);
@@ -110,7 +111,8 @@ pub fn apply_to_redirect(r: &mut Request<'_>, head: &Head<'_>) {
     apply_to_error(r, head);
 }
 
-/// Whether a filter is there that puts a file in the place of this response's content (mod_xsendfile): then it is Apache's own file.
+/// Whether a filter is there that puts a file in the place of this response's content (mod_xsendfile): then it is
+/// Apache's own file.
 pub fn is_replaced_by_a_file(r: &Request<'_>, head: &Head<'_>) -> bool {
     let names = [&b"X-Sendfile"[..], b"X-Sendfile-Temporary"];
     let asks = head.headers.clone().flatten().any(|(name, _)| names.iter().any(|n| name.eq_ignore_ascii_case(n)));

@@ -1,4 +1,5 @@
-//! The beginning of a request body that was read before somebody asked for it, in memory of which an Apache child uses a bounded amount.
+//! The beginning of a request body that was read before somebody asked for it, in memory of which an Apache child uses
+//! a bounded amount.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -10,8 +10,8 @@ use crate::httpd::Answer;
 use crate::httpd::request::Request;
 use crate::policy::alias;
 
-/// The note by which the handler finds the alias again: its number in the server's list. A note, because notes survive the internal
-/// redirects of mod_dir, which everything else that a module attaches to a request does not.
+/// The note by which the handler finds the alias again: its number in the server's list. A note, because notes survive
+/// the internal redirects of mod_dir, which everything else that a module attaches to a request does not.
 const NOTE: &CStr = c"mod_wsgi.alias";
 
 /// Maps a URL that an alias is for to its script.
@@ -33,7 +33,8 @@ pub fn translate_name(r: &mut Request<'_>) -> Answer {
     Answer::Ok
 }
 
-/// What follows the alias's own target in a file name, if that may be a script and Apache would leave the rest as it is.
+/// What follows the alias's own target in a file name, if that may be a script and Apache would leave the rest as it
+/// is.
 fn behind_script<'f>(entry: &Alias, filename: &'f [u8]) -> Option<&'f [u8]> {
     let target = matches!(entry.pattern, Pattern::Prefix(_)).then(|| entry.target.as_bytes())?;
     filename.strip_prefix(target).filter(|rest| alias::is_plain_path(rest))

@@ -1,5 +1,6 @@
-//! The variables of a request for others than the application: what `%{SCRIPT_NAME}e` in a log or a header, a Lua script, or the document for an
-//! error finds. Applications get theirs over the wire, so that Apache's own table is filled only where somebody looks at it.
+//! The variables of a request for others than the application: what `%{SCRIPT_NAME}e` in a log or a header, a Lua
+//! script, or the document for an error finds. Applications get theirs over the wire, so that Apache's own table is
+//! filled only where somebody looks at it.
 #![forbid(unsafe_code)]
 
 use wsgi_wire::names::Name;
@@ -9,7 +10,8 @@ use crate::httpd::request::Request;
 use crate::policy::acceptance::BodyLength;
 use crate::policy::wanted::Wanted;
 
-/// Those variables that are wanted, for Apache's own table: that can be changed when nothing of the request is looked at any more.
+/// Those variables that are wanted, for Apache's own table: that can be changed when nothing of the request is looked
+/// at any more.
 struct Filling<'w> {
     found: Vec<(Vec<u8>, Vec<u8>)>,
     /// `None`: all of them.
@@ -35,7 +37,8 @@ pub fn fill_wanted<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyL
     }
 }
 
-/// Fills in all, where Apache is about to serve another URL in place of the response with this status: that sees them as `REDIRECT_…`.
+/// Fills in all, where Apache is about to serve another URL in place of the response with this status: that sees them
+/// as `REDIRECT_…`.
 pub fn fill_for_error_document<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, status: u16) {
     if status >= 400 && r.has_local_error_document(status) {
         fill(r, environ, length);

@@ -22,7 +22,8 @@ thread_local! {
 
 /// Lends this thread's memory, which is empty, for one request.
 pub fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
-    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same thread.
+    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same
+    // thread.
     let mut scratch = SCRATCH.with(RefCell::take);
     let result = body(&mut scratch);
     scratch.clear();
@@ -30,7 +31,8 @@ pub fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
     result
 }
 
-/// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an overload.
+/// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an
+/// overload.
 const RETRY_AFTER: &[u8] = b"5";
 
 /// The way to the processes of a group.

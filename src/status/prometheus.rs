@@ -1,4 +1,5 @@
-//! The status as Prometheus scrapes it: text exposition format 0.0.4. The names are part of the interface (`docs/monitoring.md`).
+//! The status as Prometheus scrapes it: text exposition format 0.0.4. The names are part of the interface
+//! (`docs/monitoring.md`).
 #![forbid(unsafe_code)]
 
 use std::fmt::{Display, Write};

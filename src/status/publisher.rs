@@ -1,4 +1,5 @@
-//! `server_metrics()` of daemon processes: a thread of each Apache child waits until one of them wants the scoreboard, and writes it down.
+//! `server_metrics()` of daemon processes: a thread of each Apache child waits until one of them wants the scoreboard,
+//! and writes it down.
 //!
 //! Only where a group has `server-metrics=On`; while nobody asks it does not wake up.
 #![forbid(unsafe_code)]

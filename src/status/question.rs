@@ -27,7 +27,8 @@ pub enum Format {
     Prometheus,
 }
 
-/// Understands a request: the last segment of its path `live` or `ready`, else `format=` in its query, else its Accept header.
+/// Understands a request: the last segment of its path `live` or `ready`, else `format=` in its query, else its Accept
+/// header.
 pub fn understand(path: &[u8], query: &[u8], accept: Option<&[u8]>) -> Question {
     match path.rsplit(|b| *b == b'/').next() {
         Some(b"live") => return Question::Live,
@@ -43,7 +44,8 @@ pub fn understand(path: &[u8], query: &[u8], accept: Option<&[u8]>) -> Question 
     }
 }
 
-/// The format that an Accept header likes best (RFC 9110 §12.5.1); of equals, and where nothing fits, the page for people.
+/// The format that an Accept header likes best (RFC 9110 §12.5.1); of equals, and where nothing fits, the page for
+/// people.
 fn negotiate(accept: &[u8]) -> Format {
     let mut best = (Format::Html, 0);
     for range in accept.split(|b| *b == b',') {

@@ -1,4 +1,5 @@
-//! What the status pages tell, gathered from the process table: no daemon process is asked, so it does not matter how busy they are.
+//! What the status pages tell, gathered from the process table: no daemon process is asked, so it does not matter how
+//! busy they are.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,4 +1,5 @@
-//! The administrator's socket: whoever owns the server may ask for the processes of groups to be replaced, and hears how that goes.
+//! The administrator's socket: whoever owns the server may ask for the processes of groups to be replaced, and hears
+//! how that goes.
 
 use std::fs;
 use std::io;

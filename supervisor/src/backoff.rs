@@ -31,7 +31,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A process that was started at `started` has ended by itself at `now`; `ready` is when it became ready, if it did.
+    /// A process that was started at `started` has ended by itself at `now`; `ready` is when it became ready, if it
+    /// did.
     pub fn ended(&mut self, started: Instant, ready: Option<Instant>, now: Instant) {
         self.unready = ready.is_none();
         match ready {
@@ -41,8 +42,9 @@ impl Backoff {
         }
     }
 
-    /// A process that was started at `started` has said at `now` that it ends or wants to be replaced. Before it was ready for `early` that is as bad as
-    /// if it had failed: what it had to begin with, its successor has to begin with, too.
+    /// A process that was started at `started` has said at `now` that it ends or wants to be replaced. Before it was
+    /// ready for `early` that is as bad as if it had failed: what it had to begin with, its successor has to begin
+    /// with, too.
     pub fn left(&mut self, started: Instant, ready: Option<Instant>, early: Duration, now: Instant) {
         if ready.is_none_or(|ready| now.duration_since(ready) < early) {
             self.unready = ready.is_none();

@@ -29,7 +29,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the kernel, and the daemon not listened to.
+    /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the
+    /// kernel, and the daemon not listened to.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self {
@@ -100,7 +101,8 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends what is left, as far as the peer takes it. A peer that is gone takes nothing: its end is noticed elsewhere.
+    /// Sends what is left, as far as the peer takes it. A peer that is gone takes nothing: its end is noticed
+    /// elsewhere.
     pub fn flush(&mut self) {
         match self.stream.write(&self.output) {
             Ok(sent) => drop(self.output.drain(..sent)),

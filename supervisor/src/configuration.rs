@@ -87,7 +87,8 @@ pub enum Invalid {
 }
 
 impl Configuration {
-    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that `before` has keep their pages. Records go to `outbox`.
+    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that `before` has keep their
+    /// pages. Records go to `outbox`.
     pub fn read(
         payload: &[u8],
         channel: &mut Channel,

@@ -1,5 +1,5 @@
-//! What the fuzz target in `fuzz/` calls: all that a daemon process can say to the supervisor, in any order. Compiled for it and for the unit tests, which
-//! try the corpus.
+//! What the fuzz target in `fuzz/` calls: all that a daemon process can say to the supervisor, in any order. Compiled
+//! for it and for the unit tests, which try the corpus.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

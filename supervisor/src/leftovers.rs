@@ -1,5 +1,5 @@
-//! Processes that applications have forked and that are still there when the server stops. The system makes them children of this program when those
-//! that have started them end, so nobody else's can be among them.
+//! Processes that applications have forked and that are still there when the server stops. The system makes them
+//! children of this program when those that have started them end, so nobody else's can be among them.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Starts and watches the daemon processes of all process groups. The Apache module starts this program and tells it what it wants;
-//! `docs/architecture.md` has the contract.
+//! Starts and watches the daemon processes of all process groups. The Apache module starts this program and tells it
+//! what it wants; `docs/architecture.md` has the contract.
 
 mod administration;
 mod apache;

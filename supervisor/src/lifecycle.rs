@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use wsgi_wire::control::Reason;
 
-/// How long past its own time limits a process may take before this supervisor steps in: its own end is better, it says more.
+/// How long past its own time limits a process may take before this supervisor steps in: its own end is better, it says
+/// more.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Stands for "no limit" where a process has been told to end: a server must be able to stop.
@@ -13,13 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 /// How long a process takes to write down where its threads are.
 const WRITING: Duration = Duration::from_millis(20);
 
-/// How long the processes of a group that is no more take requests: Apache's old children may bring some until they know.
+/// How long the processes of a group that is no more take requests: Apache's old children may bring some until they
+/// know.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How many processes of a small group may be on their way out by their own word before no other is started: as many as it has, but at least so many.
+/// How many processes of a small group may be on their way out by their own word before no other is started: as many as
+/// it has, but at least so many.
 const MOST_LEAVING: usize = 2;
 
-/// The processes of how many graceful restarts of Apache may go on with downloads and uploads at a time: the slots are everybody's.
+/// The processes of how many graceful restarts of Apache may go on with downloads and uploads at a time: the slots are
+/// everybody's.
 const MOST_RESTARTS: usize = 8;
 
 /// A process that is not ready after this time is worth a record: its requests wait, and nothing else would say so.
@@ -64,7 +68,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// From `startup-timeout`, `graceful-timeout` or `eviction-timeout`, and `shutdown-timeout`, in seconds; 0 is "no limit".
+    /// From `startup-timeout`, `graceful-timeout` or `eviction-timeout`, and `shutdown-timeout`, in seconds; 0 is "no
+    /// limit".
     pub fn new(startup: u32, graceful: u32, shutdown: u32) -> Self {
         let seconds = |n: u32| Duration::from_secs(n.into());
         let stop = if shutdown == 0 { PATIENCE } else { seconds(shutdown) + GRACE };
@@ -87,7 +92,8 @@ pub struct Process<'a> {
     pub phase: Phase,
     /// Since when.
     pub since: Instant,
-    /// Whether it is to be replaced although it belongs to the current configuration: it has asked for it, or its code is old.
+    /// Whether it is to be replaced although it belongs to the current configuration: it has asked for it, or its code
+    /// is old.
     pub retiring: bool,
     /// Whether it takes no requests until its successor is ready.
     pub holds: bool,
@@ -121,7 +127,8 @@ pub enum Goal<'a> {
     Run {
         /// Number of the configuration.
         generation: u32,
-        /// How many processes of a group may start at a time while requests wait for them: more would be in each other's way.
+        /// How many processes of a group may start at a time while requests wait for them: more would be in each
+        /// other's way.
         parallel: usize,
         /// Since when it is in force.
         since: Instant,
@@ -149,8 +156,8 @@ pub enum Action {
     ReportSlowStart(usize),
 }
 
-/// Whether a process that has loaded its scripts may take requests. One that could not load them all may not while another one, which could,
-/// serves in its place. `working`: there is such a process.
+/// Whether a process that has loaded its scripts may take requests. One that could not load them all may not while
+/// another one, which could, serves in its place. `working`: there is such a process.
 pub fn admits(failed: bool, working: bool) -> bool {
     !(failed && working)
 }
@@ -245,7 +252,8 @@ impl Plan {
         }
     }
 
-    /// Starts what a group lacks, replaces one process after the other, and drains those whose successors have taken over.
+    /// Starts what a group lacks, replaces one process after the other, and drains those whose successors have taken
+    /// over.
     fn fill(&mut self, index: usize, group: &Group<'_>, generation: u32, parallel: usize, processes: &[Process<'_>]) {
         let of_group = || processes.iter().filter(|process| process.group == group.name);
         // Two of one service at the same time could write over each other.
@@ -269,7 +277,8 @@ impl Plan {
         // Where nobody serves, a bad process is better than none.
         let vacant_at = if ready + serving.len() > 0 { next } else { first };
         let at_once = if held.is_empty() { vacant } else { vacant.min(parallel.saturating_sub(starting)) };
-        // Those that leave by themselves take room: or else a process that says so as soon as it is there would have ever more of them.
+        // Those that leave by themselves take room: or else a process that says so as soon as it is there would have
+        // ever more of them.
         let is_leaving = |process: &&Process<'_>| process.phase.is_leaving();
         let leaving = of_group().filter(is_leaving).filter(|process| process.by_itself).count();
         let present = ready + starting + serving.len() + held.len() + leaving;

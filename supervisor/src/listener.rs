@@ -45,7 +45,9 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// Binds and listens. The socket itself is for the daemon alone: whoever else kept it open would keep connections to a dead process alive. This process's umask makes the file accessible to its owner alone: the user of the Apache children.
+    /// Binds and listens. The socket itself is for the daemon alone: whoever else kept it open would keep connections
+    /// to a dead process alive. This process's umask makes the file accessible to its owner alone: the user of the
+    /// Apache children.
     ///
     /// # Errors
     /// [`Unbound`]
@@ -112,8 +114,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the sockets that are left: by an earlier supervisor of this Apache parent, but for those `in_use`; and by parents that have ended, and
-/// with them all who listened.
+/// Removes the sockets that are left: by an earlier supervisor of this Apache parent, but for those `in_use`; and by
+/// parents that have ended, and with them all who listened.
 pub fn remove_stale(prefix: &str, parent: u32, in_use: &[String]) {
     let Some(directory) = Path::new(prefix).parent() else { return };
     for entry in directory.read_dir().into_iter().flatten().flatten() {

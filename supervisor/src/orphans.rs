@@ -1,4 +1,5 @@
-//! Processes that an earlier supervisor has left behind. They serve until ours have taken over: then their slots say `Draining`, which they look for.
+//! Processes that an earlier supervisor has left behind. They serve until ours have taken over: then their slots say
+//! `Draining`, which they look for.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -162,8 +163,9 @@ impl Orphan {
     }
 }
 
-/// Sends a signal to a process that is not our child. Nobody has waited for it, so its pid may be another's by now: the signal goes to nobody but the
-/// very process that a supervisor has started, and never to one of root, which no daemon is. Who cannot be proved to be that gets none.
+/// Sends a signal to a process that is not our child. Nobody has waited for it, so its pid may be another's by now: the
+/// signal goes to nobody but the very process that a supervisor has started, and never to one of root, which no daemon
+/// is. Who cannot be proved to be that gets none.
 fn send(entry: &Entry, signal: Signal, group: Option<&Group>) {
     let Some(pid) = i32::try_from(entry.pid.load(Relaxed)).ok().and_then(Pid::from_raw) else { return };
     // From here on it is this process and no other of the same pid.

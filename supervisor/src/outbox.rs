@@ -1,5 +1,6 @@
-//! The way of records to Apache, whose children write them into the right log ([`wsgi_wire::report`]). While none of them takes any, a bounded number
-//! waits here; what waits in vain goes to standard error, which is the main server's error log.
+//! The way of records to Apache, whose children write them into the right log ([`wsgi_wire::report`]). While none of
+//! them takes any, a bounded number waits here; what waits in vain goes to standard error, which is the main server's
+//! error log.
 
 use std::collections::VecDeque;
 use std::io;
@@ -167,7 +168,8 @@ impl Outbox {
         self.in_vain.map(|since| since + IN_VAIN)
     }
 
-    /// This process ends: nothing may be left. `taken`: the Apache parent is there, has the module, and takes what is sent.
+    /// This process ends: nothing may be left. `taken`: the Apache parent is there, has the module, and takes what is
+    /// sent.
     pub fn finish(&mut self, taken: bool) {
         let end = Instant::now() + AT_THE_END;
         loop {
@@ -196,7 +198,8 @@ impl Outbox {
     }
 }
 
-/// Writes a line to standard error, at one stroke where that is a file. A pipe that nobody reads must not stop this process.
+/// Writes a line to standard error, at one stroke where that is a file. A pipe that nobody reads must not stop this
+/// process.
 fn write_without_waiting(line: &[u8]) -> io::Result<()> {
     let is_file =
         rustix::fs::fstat(stderr()).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());

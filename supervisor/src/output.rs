@@ -1,5 +1,6 @@
-//! What daemon processes say outside of requests: by a pipe, which is their standard output and error, and by a socket, on which the engine sends
-//! whole records. Both are read without waiting and no faster than a process may log; one that says more waits by itself.
+//! What daemon processes say outside of requests: by a pipe, which is their standard output and error, and by a socket,
+//! on which the engine sends whole records. Both are read without waiting and no faster than a process may log; one
+//! that says more waits by itself.
 
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
@@ -48,7 +49,8 @@ pub struct Ends {
     pub socket: OwnedFd,
 }
 
-/// What the processes of a group have said since that was first heard, all those that it has had, and what these have forked, together.
+/// What the processes of a group have said since that was first heard, all those that it has had, and what these have
+/// forked, together.
 #[derive(Debug)]
 struct Said {
     used: Budget,

@@ -1,4 +1,5 @@
-//! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec; and what this program itself may do.
+//! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec; and what this program
+//! itself may do.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -9,7 +10,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 use wsgi_unix::user::Ids;
 use wsgi_wire::control::{Identity, Resource, Spawn};
 
-/// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them their sockets.
+/// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them
+/// their sockets.
 const NEEDED: [CapabilitySet; 10] = [
     CapabilitySet::SETUID,
     CapabilitySet::SETGID,
@@ -59,7 +61,8 @@ pub fn ids(identity: &Identity) -> io::Result<Ids> {
     Ids::of(identity.uid, identity.gid, &identity.name, identity.groups.as_deref())
 }
 
-/// What a process gets of Apache's own environment whatever its group says: where programs are, the language, the time zone.
+/// What a process gets of Apache's own environment whatever its group says: where programs are, the language, the time
+/// zone.
 const PASSED: [&str; 3] = ["PATH", "LANG", "TZ"];
 
 /// What is about Apache as a service of systemd, and about nobody else.
@@ -73,8 +76,8 @@ const NEVER: [&str; 7] = [
     "CREDENTIALS_DIRECTORY",
 ];
 
-/// The environment of a process of this group, but for its `env-file`s: little of Apache's own, which may have root's secrets in it; the user's own
-/// variables; and those of the configuration, which win.
+/// The environment of a process of this group, but for its `env-file`s: little of Apache's own, which may have root's
+/// secrets in it; the user's own variables; and those of the configuration, which win.
 pub fn environment(spawn: &Spawn) -> Vec<(OsString, OsString)> {
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
     let is_asked_for =

@@ -8,9 +8,9 @@ use signal_hook::consts::{SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SI
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-/// The signals that this process lives through; only that of a child's end has a meaning. TERM and INT often reach everything that belongs to
-/// a server at once (Ctrl-C, systemd): Apache's parent gets them too and tells in order what is to be done, or is gone, which the control socket
-/// tells. Handlers, unlike ignored signals, do not outlive exec.
+/// The signals that this process lives through; only that of a child's end has a meaning. TERM and INT often reach
+/// everything that belongs to a server at once (Ctrl-C, systemd): Apache's parent gets them too and tells in order what
+/// is to be done, or is gone, which the control socket tells. Handlers, unlike ignored signals, do not outlive exec.
 /// That of the alarm clock has nothing to do: it is enough that the signal comes.
 #[derive(Debug)]
 pub struct Signals {

@@ -354,7 +354,8 @@ fn what_applications_have_forked_ends_with_the_server() {
     assert!(!is_alive(left));
 }
 
-/// An entry may be from before a machine's pids began anew, or somebody has written it: the process that has the pid is somebody else's.
+/// An entry may be from before a machine's pids began anew, or somebody has written it: the process that has the pid is
+/// somebody else's.
 #[test]
 fn who_is_not_proved_to_be_a_daemon_gets_no_signal() {
     let memory = Memory::new();
@@ -464,7 +465,8 @@ fn the_supervisor_holds_no_more_privilege_than_it_needs() {
     let status = fs::read_to_string(format!("/proc/{}/status", apache.supervisor_pid())).unwrap();
     let set = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap();
     let bits = |name: &str| u64::from_str_radix(set(name), 16).unwrap();
-    // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, SETPCAP, SYS_CHROOT, SYS_NICE, SYS_RESOURCE at the most; in force between two starts KILL.
+    // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, SETPCAP, SYS_CHROOT, SYS_NICE, SYS_RESOURCE at the most; in
+    // force between two starts KILL.
     let needed: u64 = [0, 1, 3, 5, 6, 7, 8, 18, 23, 24].iter().map(|bit| 1 << bit).sum();
     for (name, most) in [("CapPrm", needed), ("CapEff", 1 << 5), ("CapInh", 0)] {
         assert_eq!(bits(name) & !most, 0, "{name}: {}", set(name));

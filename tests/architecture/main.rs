@@ -31,6 +31,9 @@ const CODE: [&str; 11] =
 /// Longest file: one that is longer holds more than one concept.
 const LONGEST: usize = 600;
 
+/// Widest comment, in characters. rustfmt keeps to it in code, and does not touch comments.
+const WIDEST_COMMENT: usize = 120;
+
 /// Every source file with these extensions below the folders, by its path in the repository.
 fn sources(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -106,6 +109,25 @@ fn no_file_is_too_long() {
     folders.push("python");
     let long = offenders(sources(&folders, &["rs", "py", "pyi", "sh"]), |_, text| text.lines().count() > LONGEST);
     assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn comments_wrap_where_code_does() {
+    let is_comment = |line: &str| {
+        let line = line.trim_start();
+        // The cells of a table cannot be broken.
+        (line.starts_with("//") && !line.contains("// |")) || line.starts_with("# ")
+    };
+    let mut folders = CODE.to_vec();
+    folders.extend(["python", "examples"]);
+    let wide = sources(&folders, &["rs", "py", "pyi", "wsgi", "c", "h", "js", "sh"])
+        .into_iter()
+        .flat_map(|(path, text)| {
+            let is_wide = |line: &&str| is_comment(line) && line.chars().count() > WIDEST_COMMENT;
+            text.lines().filter(is_wide).map(|line| format!("{}: {line}", path.display())).collect::<Vec<_>>()
+        })
+        .collect::<Vec<_>>();
+    assert!(wide.is_empty(), "wider than {WIDEST_COMMENT} columns:\n{}", wide.join("\n"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The rooms of each crate, from top to bottom: a room is a module of the crate's root and all that is in it, and uses only rooms below it. Inside a
-//! crate no modules import each other in a circle. `docs/architecture.md` says what each room is for.
+//! The rooms of each crate, from top to bottom: a room is a module of the crate's root and all that is in it, and uses
+//! only rooms below it. Inside a crate no modules import each other in a circle. `docs/architecture.md` says what each
+//! room is for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -197,7 +198,8 @@ fn tokens(text: &str) -> Vec<String> {
     found
 }
 
-/// All paths that begin here, braces taken apart, and how many tokens they take; each with the name that it gives to what it leads to.
+/// All paths that begin here, braces taken apart, and how many tokens they take; each with the name that it gives to
+/// what it leads to.
 fn paths(tokens: &[String], before: &[String]) -> (Vec<(Module, String)>, usize) {
     let (mut path, mut at) = (before.to_vec(), 0);
     loop {

@@ -67,8 +67,8 @@ fn the_demo_works_in_a_browser() {
     keep_picture(&browser, "demo-upload.png");
 }
 
-/// Neither an answer over the network nor the browser's own log tells of a failure since the last call. The site's icon does
-/// not count: the browser asks for it although no page refers to one.
+/// Neither an answer over the network nor the browser's own log tells of a failure since the last call. The site's icon
+/// does not count: the browser asks for it although no page refers to one.
 #[track_caller]
 fn every_request_succeeded(browser: &Browser) {
     let answers = browser.network();

@@ -1,4 +1,5 @@
-//! Django: the way of the article "Using mod_wsgi-express with Django", the management command, and the demo in a browser.
+//! Django: the way of the article "Using mod_wsgi-express with Django", the management command, and the demo in a
+//! browser.
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 

@@ -1,4 +1,5 @@
-//! Ways to start a server that people bring along from others: MODULE:CALLABLE, --bind, --workers, options in files and variables.
+//! Ways to start a server that people bring along from others: MODULE:CALLABLE, --bind, --workers, options in files and
+//! variables.
 
 use harness::{Express, Finished, HELLO, ORDINARY_USER, PROBE, Scratch, Site, cannot_run, free_port, get, is_root};
 use std::os::unix::fs::chown;

@@ -84,7 +84,8 @@ fn processes_are_replaced_after_so_many_requests_in_both_modes() {
     }
 }
 
-/// Options of the command, and what they are for the process group; what those do is shown by the tests of the directive.
+/// Options of the command, and what they are for the process group; what those do is shown by the tests of the
+/// directive.
 const OF_THE_GROUP: [(&str, &str, &str); 22] = [
     ("--connect-timeout", "7", "connect-timeout=7"),
     ("--cpu-time-limit", "91", "cpu-time-limit=91"),

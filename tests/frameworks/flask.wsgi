@@ -1,4 +1,5 @@
-"""The common pages, with Flask. Not judged by `wsgiref.validate`, which does not allow Werkzeug's `read()` without a size."""
+"""The common pages, with Flask. Not judged by `wsgiref.validate`, which does not allow Werkzeug's `read()` without a
+size."""
 
 import flask
 

@@ -1,4 +1,5 @@
-//! Well-known frameworks, wrapped in `wsgiref.validate`, in a plain Apache: one page of each kind that applications have.
+//! Well-known frameworks, wrapped in `wsgiref.validate`, in a plain Apache: one page of each kind that applications
+//! have.
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 

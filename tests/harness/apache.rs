@@ -13,7 +13,8 @@ pub fn module(name: &str) -> Option<PathBuf> {
     apache().module(name)
 }
 
-/// The server's program as this user runs it, under the command that `HARNESS_UNDER` has: valgrind for instance (`make sanitize`).
+/// The server's program as this user runs it, under the command that `HARNESS_UNDER` has: valgrind for instance (`make
+/// sanitize`).
 pub(crate) fn httpd(user: Option<&str>) -> Command {
     let under = std::env::var("HARNESS_UNDER").unwrap_or_default();
     let mut words = under.split_whitespace();

@@ -18,8 +18,9 @@ const NOTES: &str = "apps/executions";
 /// The name under which requests are noted that the run itself makes.
 const OWN: &str = "own";
 
-/// A server with one daemon group `site` of these options, which serves `/slow` (two seconds), `/brief` (five milliseconds) and everything else at
-/// once, after an import that takes this long. A request is noted under its query string.
+/// A server with one daemon group `site` of these options, which serves `/slow` (two seconds), `/brief` (five
+/// milliseconds) and everything else at once, after an import that takes this long. A request is noted under its query
+/// string.
 #[must_use]
 pub fn busy(options: &str, import: Duration) -> Builder {
     let source = include_str!("busy.wsgi").replace("{import}", &import.as_secs_f64().to_string());
@@ -32,8 +33,8 @@ pub fn open_notes(site: &Httpd) {
     assert_eq!(site.get(&format!("/?{OWN}")).status, 200);
 }
 
-/// Waits until so many daemons answer that live, without the `old` ones, and gives their process ids. There should be a load, as for
-/// [`daemons`](crate::daemons).
+/// Waits until so many daemons answer that live, without the `old` ones, and gives their process ids. There should be a
+/// load, as for [`daemons`](crate::daemons).
 #[must_use]
 pub fn whole(site: &Httpd, count: usize, old: &[u32]) -> Vec<u32> {
     let mut seen: BTreeSet<u32> = BTreeSet::new();

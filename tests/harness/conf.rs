@@ -94,8 +94,8 @@ impl Conf<'_> {
         if let Some(file) = itk().filter(|_| *mpm == Mpm::Itk) {
             let _ = writeln!(text, "LoadModule mpm_itk_module {}", file.display());
         }
-        // One child with more threads than a test has connections, so that none is closed for want of a thread, and room
-        // for the children of a graceful restart.
+        // One child with more threads than a test has connections, so that none is closed for want of a thread, and
+        // room for the children of a graceful restart.
         text += "StartServers 1\nMaxRequestWorkers 128\nKeepAliveTimeout 30\n";
         if apache().module("reqtimeout").is_some() {
             // Tests that are about it say more.

@@ -184,8 +184,8 @@ impl Express {
     }
 }
 
-/// Runs a command to its end and leaves nothing of it behind, even if it turns out to be a server. `own` is a folder that
-/// marks its processes.
+/// Runs a command to its end and leaves nothing of it behind, even if it turns out to be a server. `own` is a folder
+/// that marks its processes.
 #[must_use]
 pub fn run(command: &mut Command, own: &Path) -> Finished {
     // A file, because a server that went into the background would keep a pipe open.

@@ -111,8 +111,8 @@ impl Builder {
         self
     }
 
-    /// Announces warnings and errors of ours that this test brings about, by a part of their text; any other in the error log fails the test. See
-    /// [`Log::expect`].
+    /// Announces warnings and errors of ours that this test brings about, by a part of their text; any other in the
+    /// error log fails the test. See [`Log::expect`].
     #[must_use]
     pub fn expect_log(mut self, texts: &[&str]) -> Self {
         self.announced.extend(texts.iter().copied().map(String::from));

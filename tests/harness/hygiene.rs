@@ -11,7 +11,8 @@ use wsgi_wire::messages;
 /// Texts in an error log that mean a crash, whatever the test was about.
 const CRASHES: [&str; 3] = ["panicked at", "Sanitizer", "double free"];
 
-/// How our guards begin the record of a panic that they have caught. Only a test that has brought it about may announce it.
+/// How our guards begin the record of a panic that they have caught. Only a test that has brought it about may announce
+/// it.
 const CAUGHT_PANIC: &str = "panic in ";
 
 /// Apache's own record of a child that a signal ended.
@@ -20,9 +21,9 @@ const DEAD_CHILD: &str = "AH00052";
 /// How long daemons may need to notice that their Apache has gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The Apache children that have crashed so far. To be asked before the server is stopped or restarted: a child of the event MPM
-/// that is stopped while a worker closes a connection may shut down the socket of that connection when its memory is gone. Apache
-/// does so without any other module (seen with 2.4.71).
+/// The Apache children that have crashed so far. To be asked before the server is stopped or restarted: a child of the
+/// event MPM that is stopped while a worker closes a connection may shut down the socket of that connection when its
+/// memory is gone. Apache does so without any other module (seen with 2.4.71).
 pub(crate) fn dead_children(log: &str) -> Vec<String> {
     lines_with(log, &[DEAD_CHILD])
 }
@@ -39,8 +40,8 @@ pub(crate) fn complaints(leader: Option<u32>, root: &Path, log: &str) -> Vec<Str
     found
 }
 
-/// The caught panics, warnings and errors of ours in a log that its test has not announced ([`Log::expect`]), and what is not as the table of messages
-/// has it.
+/// The caught panics, warnings and errors of ours in a log that its test has not announced ([`Log::expect`]), and what
+/// is not as the table of messages has it.
 pub(crate) fn unannounced(log: &Log) -> Vec<String> {
     let mut found = log.unannounced();
     let panics = records(&log.text()).into_iter().filter(|record| record.contains(CAUGHT_PANIC));

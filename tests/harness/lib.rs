@@ -11,10 +11,11 @@
 //! site.finish();
 //! ```
 //!
-//! Every server has a folder of its own, listens on a free port of 127.0.0.1 and is ended when it goes out of scope, its
-//! daemons included, wherever they are in the process tree. A server that leaves a process, a socket or a crash report
-//! behind fails its test ([`Httpd::finish`]), and so does one whose log has a warning or an error of ours that the test has not announced
-//! ([`Builder::expect_log`], [`Log::expect`]). There are no fixed sleeps: whoever waits, waits for a fact ([`eventually`]).
+//! Every server has a folder of its own, listens on a free port of 127.0.0.1 and is ended when it goes out of scope,
+//! its daemons included, wherever they are in the process tree. A server that leaves a process, a socket or a crash
+//! report behind fails its test ([`Httpd::finish`]), and so does one whose log has a warning or an error of ours that
+//! the test has not announced ([`Builder::expect_log`], [`Log::expect`]). There are no fixed sleeps: whoever waits,
+//! waits for a fact ([`eventually`]).
 //!
 //! `MOD_WSGI_EXPRESS` names the installation under test, so that the same tests can be run against another
 //! implementation of the same directives and commands.

@@ -58,8 +58,8 @@ pub struct Outcome {
     pub sent: Instant,
     /// When its answer was there, or its connection broken.
     pub done: Instant,
-    /// Whether it was sent again on a new connection because the server had closed the kept one without a byte of an answer, as it may between
-    /// two requests (RFC 9112 §9.5).
+    /// Whether it was sent again on a new connection because the server had closed the kept one without a byte of an
+    /// answer, as it may between two requests (RFC 9112 §9.5).
     pub resent: bool,
     /// Status and body of a whole answer; what went wrong otherwise.
     pub answer: Result<(u16, Vec<u8>), String>,
@@ -122,8 +122,8 @@ impl Load {
     }
 }
 
-/// Waits until `count` daemons serve the [`PROBE`](crate::PROBE) at `/`, none of them `dead`, and gives their process ids.
-/// There should be a load, because a request goes to the same daemon as the one before while that one is idle.
+/// Waits until `count` daemons serve the [`PROBE`](crate::PROBE) at `/`, none of them `dead`, and gives their process
+/// ids. There should be a load, because a request goes to the same daemon as the one before while that one is idle.
 #[must_use]
 pub fn daemons(site: &impl Site, count: usize, dead: Option<u32>) -> Vec<u32> {
     let mut seen = BTreeSet::new();

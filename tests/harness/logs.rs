@@ -22,8 +22,8 @@ impl Log {
         Self { path, announced: Mutex::default() }
     }
 
-    /// Announces warnings and errors of ours: a server whose log has others fails its test at the end. What a test waits for in a log is announced
-    /// by that.
+    /// Announces warnings and errors of ours: a server whose log has others fails its test at the end. What a test
+    /// waits for in a log is announced by that.
     pub fn expect(&self, texts: &[&str]) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         announced.extend(texts.iter().copied().map(String::from));
@@ -65,7 +65,8 @@ impl Log {
     }
 }
 
-/// Cuts a log into its records. A record starts with Apache's time stamp, or is a line of JSON; line feeds inside one may be escaped as `\n`.
+/// Cuts a log into its records. A record starts with Apache's time stamp, or is a line of JSON; line feeds inside one
+/// may be escaped as `\n`.
 #[must_use]
 pub fn records(log: &str) -> Vec<String> {
     let mut records: Vec<String> = Vec::new();

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-/// Longest time for a start or a stop, on a machine that is busy with other tests; under valgrind everything takes as long as twenty times.
+/// Longest time for a start or a stop, on a machine that is busy with other tests; under valgrind everything takes as
+/// long as twenty times.
 const DEADLINE: Duration = Duration::from_secs(90);
 
 /// How long a server that listens may take to mind signals; a single process (`httpd -X`) may never do.
@@ -28,7 +29,8 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    /// Runs a command whose output goes to `console`; what it reads is the caller's choice. `root` is the folder that marks its processes, `log` where its crashes are told.
+    /// Runs a command whose output goes to `console`; what it reads is the caller's choice. `root` is the folder that
+    /// marks its processes, `log` where its crashes are told.
     pub(crate) fn start(mut command: Command, root: &Path, console: &Path, log: Log) -> Self {
         let output = File::create(console).unwrap_or_else(|e| panic!("{}: {e}", console.display()));
         command.stderr(output.try_clone().expect("a descriptor")).stdout(output);
@@ -48,7 +50,8 @@ impl Parent {
             _ => Some(false),
         });
         assert!(ready == Some(true), "the server does not listen");
-        // It listens before it minds signals: one that is sent in between ends it halfway, or is lost where SIGINT is ignored, as in a shell's background.
+        // It listens before it minds signals: one that is sent in between ends it halfway, or is lost where SIGINT is
+        // ignored, as in a shell's background.
         eventually(SETTLING, || heeds(self.pid(), libc::SIGTERM).then_some(()));
     }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Below the ports that systems give to outgoing connections: between choosing a port and listening on it, no client can
-/// be given the same one.
+/// Below the ports that systems give to outgoing connections: between choosing a port and listening on it, no client
+/// can be given the same one.
 const PORTS: Range<u32> = 10_000..30_000;
 
 /// A port of 127.0.0.1 that nobody listens on, another one at each call.

@@ -53,8 +53,8 @@ pub(crate) fn ids(user: &str) -> (u32, u32) {
     entry.map(|entry| (entry.pw_uid, entry.pw_gid)).unwrap_or_else(|| panic!("there is no user {user}"))
 }
 
-/// Every living process that the server with this root started: those of its session, if it leads one, those that inherited
-/// the marker in their environment and those that have the root in their command line.
+/// Every living process that the server with this root started: those of its session, if it leads one, those that
+/// inherited the marker in their environment and those that have the root in their command line.
 pub(crate) fn of_server(leader: Option<u32>, root: &Path) -> Vec<u32> {
     let root = root.as_os_str().as_bytes();
     let marker = [MARKER.as_bytes(), b"=", root].concat();

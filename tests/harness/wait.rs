@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again until there is an answer or `deadline` has passed; gives the answer, or `None` when time is up. On a busy machine the
-/// deadline is later.
+/// Asks again and again until there is an answer or `deadline` has passed; gives the answer, or `None` when time is up.
+/// On a busy machine the deadline is later.
 pub fn eventually<T>(deadline: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + in_time(deadline);
     loop {
@@ -23,7 +23,8 @@ pub fn in_time(limit: Duration) -> Duration {
     limit.mul_f64(busyness(&std::fs::read_to_string("/proc/loadavg").unwrap_or_default()))
 }
 
-/// By how much everything is slower: as many times as there are more programs that want to run than processors, and not without end.
+/// By how much everything is slower: as many times as there are more programs that want to run than processors, and not
+/// without end.
 fn busyness(load: &str) -> f64 {
     let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let minute = load.split(' ').next().and_then(|average| average.parse().ok()).unwrap_or(0.0);

@@ -1,4 +1,5 @@
-//! Scripts that decide who may come in: where they run, what they are told, and that nothing but their own word lets anybody in.
+//! Scripts that decide who may come in: where they run, what they are told, and that nothing but their own word lets
+//! anybody in.
 
 use harness::{Builder, Httpd, Role, Site, basic, eventually, module, product};
 use std::time::Duration;

@@ -21,7 +21,8 @@ fn mistakes_are_refused_by_name() {
         ("WSGIDaemonProcess site user=no_such_user", vec!["no_such_user"]),
         ("WSGIDaemonProcess site\nWSGIDaemonProcess site", vec!["WSGIDaemonProcess", "site"]),
         ("WSGIScriptAlias / {apps}/site.wsgi colour=blue", vec!["WSGIScriptAlias", "colour"]),
-        // With both groups fixed the script is loaded at start, which needs the group; else it may be defined further down.
+        // With both groups fixed the script is loaded at start, which needs the group; else it may be defined further
+        // down.
         (
             "WSGIScriptAlias / {apps}/site.wsgi process-group=nobody application-group=%{GLOBAL}",
             vec!["WSGIScriptAlias", "nobody"],

@@ -25,7 +25,8 @@ fn an_answer_does_not_wait_for_the_body_of_its_request() {
                 for headers in [&[framing][..], &[framing, "Accept-Encoding: gzip"]] {
                     let mut client = site.client();
                     client.send_head("POST", &format!("{mode}{page}"), headers).expect("sent");
-                    // Nothing of the body is sent: an answer that waited for it would not come before the time-out, which closes the connection.
+                    // Nothing of the body is sent: an answer that waited for it would not come before the time-out,
+                    // which closes the connection.
                     let answer = client.answer("POST").unwrap_or_else(|e| panic!("{mode}{page} {headers:?}: {e}"));
                     assert!([201, 403, 404].contains(&answer.status), "{mode}{page} {headers:?}: {answer:?}");
                     assert!(answer.complete, "{mode}{page} {headers:?}: {answer:?}");

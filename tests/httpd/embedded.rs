@@ -1,10 +1,12 @@
-//! Embedded mode: requests without a process group run in the Apache child, in an interpreter that it loads when it needs one.
+//! Embedded mode: requests without a process group run in the Apache child, in an interpreter that it loads when it
+//! needs one.
 
 use harness::{HELLO, Httpd, MODES, Mpm, PROBE, Site, alive, eventually, kill, product};
 use std::time::Duration;
 
-// The tests that stop a server keep their connection to it: a child of the event MPM may crash, before it ends anything of ours, when a connection is
-// being closed as the child is stopped (`httpd` 2.4.71, in mod_mpm_event, without our module too).
+// The tests that stop a server keep their connection to it: a child of the event MPM may crash, before it ends anything
+// of ours, when a connection is being closed as the child is stopped (`httpd` 2.4.71, in mod_mpm_event, without our
+// module too).
 
 fn embedded(script: &str) -> harness::Builder {
     Httpd::builder().conf("WSGIScriptAlias / {apps}/app.wsgi application-group=%{GLOBAL}").app("app.wsgi", script)
@@ -166,7 +168,8 @@ fn text_is_utf_8_in_the_locale_c_as_in_daemon_processes() {
     }
 }
 
-/// Starts programs in several ways, ends them, and answers how they have ended; and whether its thread has its signals as before.
+/// Starts programs in several ways, ends them, and answers how they have ended; and whether its thread has its signals
+/// as before.
 const STARTS_PROGRAMS: &str = r#"
 import asyncio, json, multiprocessing, os, signal, subprocess, threading
 

@@ -2,7 +2,8 @@
 
 use harness::{Httpd, Site, kill};
 
-/// Starts, by a system call that neither Python nor the C library hears of, a process that holds all descriptors until a file appears.
+/// Starts, by a system call that neither Python nor the C library hears of, a process that holds all descriptors until
+/// a file appears.
 const LEAVES_ONE_BEHIND: &str = r#"
 import ctypes, os, platform, signal, time
 

@@ -107,8 +107,8 @@ fn a_changed_script_is_used_from_the_next_request_on() {
     site.finish();
 }
 
-/// `/panic` ends by a panic of ours: an exception that pyo3 takes for one of its own. `/raise` tries to make that in the usual way. `/later` uses what is
-/// left of the request that panicked.
+/// `/panic` ends by a panic of ours: an exception that pyo3 takes for one of its own. `/raise` tries to make that in
+/// the usual way. `/later` uses what is left of the request that panicked.
 const PANICS: &str = r#"
 kept = []
 ours = next(c for c in BaseException.__subclasses__() if c.__name__ == "PanicException")

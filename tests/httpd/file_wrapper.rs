@@ -104,7 +104,8 @@ def application(environ, start_response):
     site.finish();
 }
 
-/// Each path is the name of a file that `read()` gives something else of than the system has in it, or nothing that can be known before.
+/// Each path is the name of a file that `read()` gives something else of than the system has in it, or nothing that can
+/// be known before.
 const UNLIKE: &str = r#"
 import bz2, gzip, io, lzma, os, tempfile, zipfile
 

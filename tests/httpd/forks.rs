@@ -1,4 +1,5 @@
-//! Processes that applications fork: they answer nobody, hold nobody's connections, and what they print goes to the error log.
+//! Processes that applications fork: they answer nobody, hold nobody's connections, and what they print goes to the
+//! error log.
 
 use harness::{Client, Httpd, MODES, Role, Site};
 use serde_json::json;
@@ -236,7 +237,8 @@ fn a_fork_that_neither_python_nor_libc_knows_of_is_noticed() {
     site.finish();
 }
 
-/// Answers the value of an expression that may fork by `child(function)`, which gives how it ended and what it wrote into a pipe.
+/// Answers the value of an expression that may fork by `child(function)`, which gives how it ended and what it wrote
+/// into a pipe.
 const CHILD: &str = r#"
 import json, os, socket, sys, time, urllib.parse
 

@@ -61,7 +61,8 @@ def application(environ, start_response):
         .conf("ProxyPass /front/daemon http://127.0.0.1:{port}/daemon ping=1")
         .start();
     for length in [4, 100_000] {
-        // What the application does before it reads does not count: the proxy is answered when a thread has the request.
+        // What the application does before it reads does not count: the proxy is answered when a thread has the
+        // request.
         for query in ["", "?late"] {
             let answer = site.request("POST", &format!("/front/daemon{query}"), &[], &vec![b'x'; length]);
             assert_eq!((answer.status, answer.text()), (200, length.to_string()), "{query}");
@@ -90,7 +91,8 @@ def application(environ, start_response):
             yield b" " * 1024
 "#;
 
-/// A server with the modules that the test is about, if this Apache has them. One of each mode, and one process: what is counted counts for all.
+/// A server with the modules that the test is about, if this Apache has them. One of each mode, and one process: what
+/// is counted counts for all.
 fn beside(test: &str, modules: &[&str], conf: &str) -> Option<Builder> {
     let mut lines = String::from("ServerLimit 1\n");
     for name in modules {

@@ -1,4 +1,5 @@
-//! A small answer is written before Apache looks for the client's next request, and after everything else that its own request had to do.
+//! A small answer is written before Apache looks for the client's next request, and after everything else that its own
+//! request had to do.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ def application(environ, start_response):
 /// Where Apache's `mod_dumpio` sees that something is to be sent at once.
 const AT_ONCE: &str = "dumpio_out (metadata-FLUSH)";
 
-/// Whether so many of three answers are sent at once. What was written before may be here before Apache has logged that.
+/// Whether so many of three answers are sent at once. What was written before may be here before Apache has logged
+/// that.
 fn are_sent_at_once(site: &Httpd, path: &str, headers: &[&str], expected: usize) -> bool {
     let mut client = site.client();
     for _ in 0..3 {

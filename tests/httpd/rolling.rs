@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long the application takes to load where a test wants that to show.
 const LOAD: Duration = Duration::from_millis(1500);
 
-/// How long it takes where Apache itself pauses: on a graceful restart it may start new children only with its next maintenance, up to a second
-/// after the old ones have stopped to listen.
+/// How long it takes where Apache itself pauses: on a graceful restart it may start new children only with its next
+/// maintenance, up to a second after the old ones have stopped to listen.
 const LONG_LOAD: Duration = Duration::from_secs(3);
 
 /// What the application may do while it is loaded: nothing, take so many seconds, or fail.
@@ -163,7 +163,8 @@ fn an_application_may_load_for_longer_than_connect_timeout() {
     site.finish();
 }
 
-/// The new code cannot be loaded: the old process serves, the log has one traceback, and repairing the script is enough.
+/// The new code cannot be loaded: the old process serves, the log has one traceback, and repairing the script is
+/// enough.
 fn old_code_serves_on(options: &str) {
     let (site, first) = moody(options);
     site.write("apps/mood", "broken");

@@ -1,5 +1,6 @@
-//! What an alias names as a script is looked up without what follows it in the URL. Whatever the configuration says about folders and files means the
-//! same then: each case is asked for through an alias of this kind, and through a `WSGIScriptAliasMatch`, whose file names Apache takes apart itself.
+//! What an alias names as a script is looked up without what follows it in the URL. Whatever the configuration says
+//! about folders and files means the same then: each case is asked for through an alias of this kind, and through a
+//! `WSGIScriptAliasMatch`, whose file names Apache takes apart itself.
 
 use std::os::unix::fs::symlink;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use harness::{Httpd, Site};
 
-/// Finds the memory that its process shares with Apache, writes the other group's key into each of the first words for a moment, and garbage over all
-/// of it in the end.
+/// Finds the memory that its process shares with Apache, writes the other group's key into each of the first words for
+/// a moment, and garbage over all of it in the end.
 const HOSTILE: &str = r#"
 import ctypes, functools, threading, time
 

@@ -1,8 +1,10 @@
-//! The variables of a request are there for Apache's own log and headers, and for documents that stand in for a response.
+//! The variables of a request are there for Apache's own log and headers, and for documents that stand in for a
+//! response.
 
 use harness::{Httpd, Log, MODES, Site};
 
-/// Answers with the status that the query string says, with a URL in place of the page where that is asked for, and shows what it was redirected from.
+/// Answers with the status that the query string says, with a URL in place of the page where that is asked for, and
+/// shows what it was redirected from.
 const ANSWERS: &str = r#"
 import json
 def application(environ, start_response):
@@ -91,7 +93,8 @@ fn what_stands_in_for_a_response_sees_the_variables_of_its_request() {
             assert_eq!(shown("POST", path, name).as_deref(), Some(value), "{mode} {name}");
         }
     }
-    // An error page of the application's own that Apache's takes the place of, and a URL that takes the place of a response.
+    // An error page of the application's own that Apache's takes the place of, and a URL that takes the place of a
+    // response.
     assert_eq!(shown("GET", "/daemon/a?status=410", "SCRIPT_NAME").as_deref(), Some("/daemon"));
     assert_eq!(shown("GET", "/daemon/a?to=/embedded/b", "PATH_INFO").as_deref(), Some("/a"));
     assert_eq!(site.get("/daemon/a?status=404").text(), "nothing here");

@@ -1,5 +1,6 @@
-//! A panic in each hook, callback and phase of a request: it costs what it happened in, and nothing else. `make panics` builds the product with the
-//! feature `panics`, by which a file that `MOD_WSGI_PANIC` names says where the next panic happens, and names the folder of that build in `PANICS`.
+//! A panic in each hook, callback and phase of a request: it costs what it happened in, and nothing else. `make panics`
+//! builds the product with the feature `panics`, by which a file that `MOD_WSGI_PANIC` names says where the next panic
+//! happens, and names the folder of that build in `PANICS`.
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
@@ -216,7 +217,8 @@ fn a_panic_while_apache_reads_its_configuration_is_told_and_crashes_nothing() {
         "child_status",
     ] {
         place.panic_in(at);
-        // The second host has a record of its own, and one for all its folders; both are merged with those of the first, which has them too.
+        // The second host has a record of its own, and one for all its folders; both are merged with those of the
+        // first, which has them too.
         let conf = "WSGIScriptReloading On\n\
                     <VirtualHost *>\nServerName other\nWSGIScriptReloading On\nWSGIApplicationGroup %{GLOBAL}\n</VirtualHost>";
         let site = place.server("").conf(conf).start();

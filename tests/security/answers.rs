@@ -1,4 +1,5 @@
-//! Whatever frames a script sends that is asked about a request, nobody is let in but by its one answer to this question.
+//! Whatever frames a script sends that is asked about a request, nobody is let in but by its one answer to this
+//! question.
 
 use harness::{Builder, Httpd, Site, basic, module};
 

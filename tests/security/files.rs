@@ -26,7 +26,8 @@ fn installed(scratch: &Scratch) -> String {
     install.text.lines().filter(|line| line.starts_with("Load")).map(|line| format!("{line}\n")).collect()
 }
 
-/// A server with a group of the attacker, whose virtual environment has a program of the supervisor's name in it that tells who ran it.
+/// A server with a group of the attacker, whose virtual environment has a program of the supervisor's name in it that
+/// tells who ran it.
 fn with_a_trap(scratch: &Scratch, load: &str) -> Builder {
     let version = product().python("'%d.%d' % sys.version_info[:2]");
     let trap = format!("venv/lib/python{version}/site-packages/mod_wsgi/server/mod_wsgi-supervisor");
@@ -81,7 +82,8 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
     };
     let serves = || {
         let site = server().start();
-        // The interpreter on PATH may be one that the user of Apache's processes cannot run, or that has no package of ours.
+        // The interpreter on PATH may be one that the user of Apache's processes cannot run, or that has no package of
+        // ours.
         site.log.expect(&["gets no process", "cannot be imported", "failed at start"]);
         site.finish();
     };
@@ -99,7 +101,8 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
     scratch.set_mode("modules", 0o755);
     scratch.give("modules", ATTACKER);
     scratch.give("modules/mod_wsgi-supervisor", "root");
-    // The owner of the module could have put anything into that, and root has loaded it. A group that has nobody else in it is the owner.
+    // The owner of the module could have put anything into that, and root has loaded it. A group that has nobody else
+    // in it is the owner.
     serves();
     scratch.set_mode("modules", 0o775);
     serves();

@@ -1,6 +1,7 @@
 """Speaks the wire's frames out of a plain WSGI application, as a hostile one would: no C, only the standard library.
 
-A test copies this file beside its application. What it knows of the protocol is in wire/src/frame.rs and docs/architecture.md.
+A test copies this file beside its application. What it knows of the protocol is in wire/src/frame.rs and
+docs/architecture.md.
 """
 
 import os
@@ -25,7 +26,8 @@ def text(value):
 
 
 def descriptors():
-    """The descriptors of this process's connections to Apache children: connected unix stream sockets that are not the supervisor's."""
+    """The descriptors of this process's connections to Apache children: connected unix stream sockets that are not the
+    supervisor's."""
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         try:
@@ -51,9 +53,9 @@ def connections():
 
 
 def exchange(environ):
-    """The connection that has brought this request, and the number that its frames carry. The engine shows both: for a moment there are other sockets in
-    the place of all connections, and it sends a hint, or, where there
-    is no application but a script that is asked, a record."""
+    """The connection that has brought this request, and the number that its frames carry. The engine shows both: for a
+    moment there are other sockets in the place of all connections, and it sends a hint, or, where there is no
+    application but a script that is asked, a record."""
     places = [(fd, os.dup(fd), *socket.socketpair()) for fd in descriptors()]
     try:
         for fd, _, _, shown in places:
@@ -116,7 +118,8 @@ def log(message, level=3, stream=3, pid=1, thread=1):
 
 
 def answer(environ, *parts):
-    """Answers in the engine's place on the connection that has brought the request, and leaves nothing of it to the engine.
+    """Answers in the engine's place on the connection that has brought the request, and leaves nothing of it to the
+    engine.
 
     A part is a frame, a frame with its descriptor, or a pause in seconds.
     """

@@ -40,7 +40,8 @@ fn memory_files(pid: u32) -> BTreeSet<(String, u64)> {
     found
 }
 
-/// The group's environment belongs to its user, who looks around as soon as Python starts: long before the engine could close anything.
+/// The group's environment belongs to its user, who looks around as soon as Python starts: long before the engine could
+/// close anything.
 const SPY: &str = "import os, stat\n\
     found = []\n\
     for name in os.listdir('/proc/self/fd'):\n    \
@@ -161,7 +162,8 @@ fn memory_files_are_their_owners_alone_and_what_daemons_read_they_cannot_write()
     site.finish();
 }
 
-/// Makes the supervisor start another process of one's own group, takes what that is started with (pidfd_getfd), and writes nonsense into all of it.
+/// Makes the supervisor start another process of one's own group, takes what that is started with (pidfd_getfd), and
+/// writes nonsense into all of it.
 const VANDAL: &str = r#"
 import ctypes, glob, os, signal, time
 

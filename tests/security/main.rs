@@ -1,5 +1,5 @@
-//! Attacks on a running server: as a client, as an application that speaks frames itself, as another local user, as the owner of a virtual
-//! environment. Each test is named after the boundary that holds.
+//! Attacks on a running server: as a client, as an application that speaks frames itself, as another local user, as the
+//! owner of a virtual environment. Each test is named after the boundary that holds.
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 

@@ -1,11 +1,12 @@
-//! What a process passes along with its messages: whoever closes the last copy of a connection waits as long as that wants (SO_LINGER), and nobody waits
-//! for that of an application.
+//! What a process passes along with its messages: whoever closes the last copy of a connection waits as long as that
+//! wants (SO_LINGER), and nobody waits for that of an application.
 
 use harness::{Httpd, PROBE, Role, Site, eventually, kill};
 use std::time::Duration;
 
-/// Passes connections that have something to send, which nobody takes, and that take an hour to close. Who has passed one closes its own copy before
-/// the other side has read the message, which therefore comes when that has enough to do, or is looked at later.
+/// Passes connections that have something to send, which nobody takes, and that take an hour to close. Who has passed
+/// one closes its own copy before the other side has read the message, which therefore comes when that has enough to
+/// do, or is looked at later.
 const LINGERS: &str = r#"
 import os, subprocess, sys, threading, time
 sys.path.insert(0, os.path.dirname(__file__))

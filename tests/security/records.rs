@@ -166,7 +166,8 @@ fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     // As written: each line end takes two characters.
     assert!(length < 3 * LOG_BURST as usize, "{length}");
     let log = site.log.text();
-    // Each time that there is room again the log says so before it has to leave out more: a busy machine takes longer than the flood needs room.
+    // Each time that there is room again the log says so before it has to leave out more: a busy machine takes longer
+    // than the flood needs room.
     let (begun, over) = ("what exceeds that is left out", "bytes of log were left out");
     assert!((1..=log.matches(over).count() + 1).contains(&log.matches(begun).count()), "{log}");
     // What is less than the bound is written again after a while.
@@ -178,8 +179,8 @@ fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     site.finish();
 }
 
-/// The most that a group of one process may have logged so long after it has begun, where records are long: what Apache puts before them is a few
-/// hundredths.
+/// The most that a group of one process may have logged so long after it has begun, where records are long: what Apache
+/// puts before them is a few hundredths.
 fn bound(begun: Instant) -> usize {
     let seconds = begun.elapsed().as_secs() as usize + 2;
     (LOG_BURST as usize + seconds * LOG_RATE as usize) / 10 * 11

@@ -1,5 +1,5 @@
-//! What a client may write: requests that two readers could understand differently reach no application, headers imitate no variables, and paths
-//! lead out of no alias.
+//! What a client may write: requests that two readers could understand differently reach no application, headers
+//! imitate no variables, and paths lead out of no alias.
 
 use harness::{Answer, Client, Httpd, MODES, Site};
 use serde_json::Value;
@@ -149,7 +149,8 @@ fn chunks_that_are_none_end_the_connection_with_one_answer() {
             let head = format!("POST {mode} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
             let all = answers(&site, format!("{head}{chunks}{SMUGGLED}").as_bytes());
             let [answer] = &all[..] else { panic!("{mode} {chunks:?}: {all:?}") };
-            // A size with a space before it, or an extension that is none, is forgiven; what follows the body is not its affair then.
+            // A size with a space before it, or an extension that is none, is forgiven; what follows the body is not
+            // its affair then.
             assert!(matches!(answer.status, 200 | 400 | 413 | 500), "{mode} {chunks:?}: {answer:?}");
             assert!(!answer.text().contains("smuggled"), "{mode} {chunks:?}: {answer:?}");
         }
@@ -286,7 +287,8 @@ fn ranges_give_bytes_of_the_file_and_no_more_than_it_has() {
             }
         }
     }
-    // More than Apache answers one by one (MaxRanges), and each of nearly the whole file: the answer must not be a multiple of it.
+    // More than Apache answers one by one (MaxRanges), and each of nearly the whole file: the answer must not be a
+    // multiple of it.
     let many = format!("Range: bytes={}", (0..300).map(|n| format!("{n}-")).collect::<Vec<_>>().join(","));
     for mode in MODES {
         let answer = site.client().exchange("GET", mode, &[&many], b"").expect("an answer");

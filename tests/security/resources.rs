@@ -44,8 +44,8 @@ fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     site.finish();
 }
 
-/// Asks for the request's body as long as somebody answers, and reads none of the answers, or all; or logs without end; or says each time that it gets the
-/// request that its script has changed, which it has not.
+/// Asks for the request's body as long as somebody answers, and reads none of the answers, or all; or logs without end;
+/// or says each time that it gets the request that its script has changed, which it has not.
 const ASKS: &str = r#"
 import os, struct, sys
 sys.path.insert(0, os.path.dirname(__file__))
@@ -223,7 +223,8 @@ fn a_group_has_the_workers_that_it_is_given() {
     }
 }
 
-/// Answers `/read` with the length of the body, `/lines` with its lines as they come, and anything else with a greeting.
+/// Answers `/read` with the length of the body, `/lines` with its lines as they come, and anything else with a
+/// greeting.
 const READS: &str = r#"
 def application(environ, start_response):
     input, page = environ["wsgi.input"], environ["PATH_INFO"]
@@ -331,7 +332,8 @@ def application(environ, start_response):
         raise RuntimeError("in the midst")
 "#;
 
-/// What a client does not take is kept on a disk where some room is left to others: says so where there is less, as nothing is kept then.
+/// What a client does not take is kept on a disk where some room is left to others: says so where there is less, as
+/// nothing is kept then.
 fn assert_there_is_room() {
     let output = std::process::Command::new("df").args(["-P", "-k", "/var/tmp"]).output().expect("df");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -425,7 +425,8 @@ fn files_that_wait_for_a_slow_client_and_descriptors_of_no_file_are_few() {
         let mut client = site.client();
         client.send_head("GET", &format!("/flood/?{kind}"), &[]).expect("sent");
         client.read(1).expect("the answer begins");
-        // What the client does not take is kept, as content; the application gives up when nobody takes a file for two seconds.
+        // What the client does not take is kept, as content; the application gives up when nobody takes a file for two
+        // seconds.
         let mut most = 0;
         let over = format!("flood {kind} is over");
         let ended = eventually(Duration::from_secs(20), || {

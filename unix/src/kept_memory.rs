@@ -1,6 +1,7 @@
-//! Memory for large pieces of bodies. A fresh page costs more than what is copied into it, because the kernel has to clear it, and what two or three
-//! bodies of a request take at the same time malloc gives back to the kernel after each request. So what one body has used serves for the next ones,
-//! of whatever thread, the latest first, because the processor's cache has that.
+//! Memory for large pieces of bodies. A fresh page costs more than what is copied into it, because the kernel has to
+//! clear it, and what two or three bodies of a request take at the same time malloc gives back to the kernel after each
+//! request. So what one body has used serves for the next ones, of whatever thread, the latest first, because the
+//! processor's cache has that.
 #![forbid(unsafe_code)]
 
 use std::ops::{Deref, DerefMut};
@@ -12,7 +13,8 @@ pub const LEAST: usize = 64 << 10;
 /// The most that is kept in one piece: an ordinary upload, and what may be read beyond it before its end is known.
 pub const MOST: usize = (1 << 20) + (64 << 10);
 
-/// How many pieces a process keeps. Few uploads are underway in one process at the same time; more take what memory they need.
+/// How many pieces a process keeps. Few uploads are underway in one process at the same time; more take what memory
+/// they need.
 const PIECES: usize = 8;
 
 /// Memory that nobody uses.
@@ -67,7 +69,8 @@ impl Drop for Kept {
     }
 }
 
-/// Nobody waits for this: neither a thread that comes when another one is here, nor one of a process that was forked at that moment.
+/// Nobody waits for this: neither a thread that comes when another one is here, nor one of a process that was forked at
+/// that moment.
 fn with_free<R>(change: impl FnOnce(&mut Vec<Vec<u8>>) -> R) -> Option<R> {
     FREE.try_lock().ok().map(|mut free| change(&mut free))
 }

@@ -1,5 +1,5 @@
-//! Memory files whose content nobody can change any more, so that another process can map them without having to fear for its life: touching a
-//! page behind the end of a file that has been shortened ends a process (SIGBUS).
+//! Memory files whose content nobody can change any more, so that another process can map them without having to fear
+//! for its life: touching a page behind the end of a file that has been shortened ends a process (SIGBUS).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, SealFlags, Stat, fchmod, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use rustix::io::{retry_on_intr, write};
 
-/// What makes the content of a memory file final: neither its length nor its bytes can change, and no seal can be taken back (fcntl(2),
-/// F_ADD_SEALS).
+/// What makes the content of a memory file final: neither its length nor its bytes can change, and no seal can be taken
+/// back (fcntl(2), F_ADD_SEALS).
 const FINAL: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
 
 /// A sealed memory file with this content. `name` shows in /proc.
@@ -28,9 +28,9 @@ pub fn sealed(name: &str, content: &[u8]) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// Whether a file, whose `stat` has just been asked for, is a memory file that nobody can change and that has all its pages: one with holes would
-/// get them only when they are touched, and where there is no memory for that the process ends as well. Pages of other sizes than usual may be
-/// missing, too.
+/// Whether a file, whose `stat` has just been asked for, is a memory file that nobody can change and that has all its
+/// pages: one with holes would get them only when they are touched, and where there is no memory for that the process
+/// ends as well. Pages of other sizes than usual may be missing, too.
 pub fn is_sealed(file: impl AsFd, stat: &Stat) -> bool {
     // Files on disk have no seals: an error.
     fcntl_get_seals(file).is_ok_and(|seals| seals.contains(FINAL))

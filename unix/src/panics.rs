@@ -1,8 +1,8 @@
-//! Panics on demand, for the tests of what a panic costs (`make panics`). Only a build with the feature `panics` has any; in all others a point is
-//! nothing at all.
+//! Panics on demand, for the tests of what a panic costs (`make panics`). Only a build with the feature `panics` has
+//! any; in all others a point is nothing at all.
 
-/// A place that such a test can have panic: the next to reach it does, in whichever process, when the file that the variable `MOD_WSGI_PANIC` names has
-/// its name. That file is removed by the one who panics.
+/// A place that such a test can have panic: the next to reach it does, in whichever process, when the file that the
+/// variable `MOD_WSGI_PANIC` names has its name. That file is removed by the one who panics.
 ///
 /// # Panics
 /// When it is told to.

@@ -1,5 +1,5 @@
-//! Memory files: what several processes share. Nobody but their maker's user may open them anew (`/proc/<pid>/fd`), and nobody can change their
-//! length: whoever has mapped a file that becomes shorter dies of SIGBUS.
+//! Memory files: what several processes share. Nobody but their maker's user may open them anew (`/proc/<pid>/fd`), and
+//! nobody can change their length: whoever has mapped a file that becomes shorter dies of SIGBUS.
 
 use std::ffi::CStr;
 use std::io;
@@ -25,7 +25,8 @@ pub fn create_for_readers(name: &CStr, size: usize) -> io::Result<OwnedFd> {
     of_length(name, size)
 }
 
-/// From now on nobody can write to the file, or map it to write, whatever descriptor they have; mappings that are there stay as they are.
+/// From now on nobody can write to the file, or map it to write, whatever descriptor they have; mappings that are there
+/// stay as they are.
 ///
 /// # Errors
 /// If the system cannot do that (Linux before 5.1), or the file was made by [`create`].

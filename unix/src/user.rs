@@ -17,8 +17,8 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Those of a user. `groups` replaces the groups that the system knows the user in; an empty `name` is that of a number without a user, who is
-    /// in none but `gid`, which always counts.
+    /// Those of a user. `groups` replaces the groups that the system knows the user in; an empty `name` is that of a
+    /// number without a user, who is in none but `gid`, which always counts.
     ///
     /// # Errors
     /// If the system does not tell the groups.
@@ -58,9 +58,10 @@ pub fn group_shown(gid: u32) -> String {
     }
 }
 
-/// Whether nobody but `owner`, and root, has the rights of this group: it is root's own, or nobody else is in it. The groups of their own that
-/// many systems give their users, together with a umask of 002, make every folder of theirs writable for the group. Users of a directory service
-/// whose login group this is are not seen; they would have to be given somebody else's own group.
+/// Whether nobody but `owner`, and root, has the rights of this group: it is root's own, or nobody else is in it. The
+/// groups of their own that many systems give their users, together with a umask of 002, make every folder of theirs
+/// writable for the group. Users of a directory service whose login group this is are not seen; they would have to be
+/// given somebody else's own group.
 #[must_use]
 pub fn is_group_of(owner: u32, gid: u32) -> bool {
     if gid == 0 {

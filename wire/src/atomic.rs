@@ -1,4 +1,5 @@
-//! Atomics of the memory that processes share: those of std, and in `make loom` those by which all orders of events are tried.
+//! Atomics of the memory that processes share: those of std, and in `make loom` those by which all orders of events are
+//! tried.
 
 #[cfg(all(loom, test))]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

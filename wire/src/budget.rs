@@ -34,10 +34,11 @@ impl Rate {
     }
 }
 
-/// What has been used of a share, in the beginning nothing. Several threads, and where it is in shared memory several processes, may ask at once.
+/// What has been used of a share, in the beginning nothing. Several threads, and where it is in shared memory several
+/// processes, may ask at once.
 ///
-/// Instead of a number that has to be filled up again and again it keeps the moment up to which the average rate is used up (the
-/// "generic cell rate algorithm" of ITU-T I.371).
+/// Instead of a number that has to be filled up again and again it keeps the moment up to which the average rate is
+/// used up (the "generic cell rate algorithm" of ITU-T I.371).
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Budget {

@@ -1,4 +1,5 @@
-//! Plain values to bytes and back. [`Reader`] checks every length against what is really there before it takes anything.
+//! Plain values to bytes and back. [`Reader`] checks every length against what is really there before it takes
+//! anything.
 
 use crate::limits;
 

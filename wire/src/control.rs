@@ -4,15 +4,16 @@ use crate::codec::{Bytes, byte_enum, message};
 use crate::record::{Format, Level};
 use crate::settings::Daemon;
 
-/// The exit code by which a daemon process says that it could not begin to serve, having told why: the supervisor waits before it tries again.
+/// The exit code by which a daemon process says that it could not begin to serve, having told why: the supervisor waits
+/// before it tries again.
 pub const FAILED_AT_START: i32 = 3;
 
 message! {
     /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
     ///
-    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the main server's error log, for what cannot be said otherwise, both ends of the socket for all other
-    /// records ([`crate::report::GroupRecord`]), then the pages of each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with
-    /// one byte.
+    /// The frame's first bytes carry descriptors (SCM_RIGHTS): the main server's error log, for what cannot be said
+    /// otherwise, both ends of the socket for all other records ([`crate::report::GroupRecord`]), then the pages of
+    /// each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with one byte.
     pub struct Configure {
         /// Counts the configurations of this Apache parent.
         pub generation: u32,
@@ -26,7 +27,8 @@ message! {
         pub socket_prefix: String,
         /// The Apache parent's pid: part of the sockets' names.
         pub parent: u32,
-        /// Who may connect to the daemons: the uid and gid of the Apache children. `None` if Apache does not run as root, then nothing is changed.
+        /// Who may connect to the daemons: the uid and gid of the Apache children. `None` if Apache does not run as
+        /// root, then nothing is changed.
         pub children: Option<(u32, u32)>,
         /// All process groups.
         pub groups: Vec<Group>,
@@ -62,19 +64,23 @@ message! {
         pub limits: Vec<Limit>,
         /// Environment variables that are set before Python starts (`LANG`, `LC_ALL`, `env=`).
         pub env: Vec<(Bytes, Bytes)>,
-        /// `pass-env`: variables of Apache's own environment that the process gets; `*` is all of them. Others it does not get, but PATH, LANG and TZ.
+        /// `pass-env`: variables of Apache's own environment that the process gets; `*` is all of them. Others it does
+        /// not get, but PATH, LANG and TZ.
         pub pass_env: Vec<Bytes>,
-        /// `no-new-privileges=Off`: programs that the process runs may have other rights than itself (set-user-id, set-group-id).
+        /// `no-new-privileges=Off`: programs that the process runs may have other rights than itself (set-user-id,
+        /// set-group-id).
         pub new_privileges: bool,
         /// `env-file`: files with more of them, which the supervisor reads for each process.
         pub env_files: Vec<Bytes>,
-        /// `python-home` or `WSGIPythonHome`: a virtual environment or an installation prefix. `None`: `python3` on PATH.
+        /// `python-home` or `WSGIPythonHome`: a virtual environment or an installation prefix. `None`: `python3` on
+        /// PATH.
         pub python_home: Option<Bytes>,
         /// The directive or option that gave `python_home`, for messages.
         pub python_home_from: String,
         /// Flags for the interpreter, such as `-B`, `-O`, `-W error`.
         pub python_flags: Vec<Bytes>,
-        /// Where to import `mod_wsgi` from if the interpreter has no installation of it: the folder that holds the package beside the Apache module.
+        /// Where to import `mod_wsgi` from if the interpreter has no installation of it: the folder that holds the
+        /// package beside the Apache module.
         pub package: Option<Bytes>,
         /// Owner of the socket; `None` if Apache does not run as root.
         pub socket_user: Option<u32>,
@@ -194,8 +200,8 @@ message! {
     pub struct Drain {
         /// What the application is told.
         pub reason: Reason,
-        /// Whether `graceful-timeout` is for requests that make no progress only: those that send or receive may go on, as they may in Apache's
-        /// old children.
+        /// Whether `graceful-timeout` is for requests that make no progress only: those that send or receive may go on,
+        /// as they may in Apache's old children.
         pub patient: bool,
     }
 }
@@ -203,17 +209,20 @@ message! {
 message! {
     /// Daemon → supervisor: scripts are loaded, requests are welcome.
     pub struct Ready {
-        /// What of the scripts could not be imported, as digests of the reports in the log. The supervisor may then prefer the process that serves.
+        /// What of the scripts could not be imported, as digests of the reports in the log. The supervisor may then
+        /// prefer the process that serves.
         pub failures: Vec<u64>,
     }
 }
 
 message! {
-    /// Daemon → supervisor: this process asks to be replaced. It serves until it is told to drain, which is when its successor is ready.
+    /// Daemon → supervisor: this process asks to be replaced. It serves until it is told to drain, which is when its
+    /// successor is ready.
     pub struct Retiring {
         /// Why.
         pub reason: Reason,
-        /// Whether it takes no more requests, because they need code that it does not have, until it is told that nobody has it.
+        /// Whether it takes no more requests, because they need code that it does not have, until it is told that
+        /// nobody has it.
         pub holds: bool,
     }
 }

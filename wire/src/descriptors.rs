@@ -1,4 +1,5 @@
-//! The numbers by which our programs find the descriptors that they are started with. Standard input, output and error come before them.
+//! The numbers by which our programs find the descriptors that they are started with. Standard input, output and error
+//! come before them.
 
 /// What the Apache parent leaves to the supervisor.
 pub mod supervisor {

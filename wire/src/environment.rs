@@ -1,4 +1,5 @@
-//! Variables for the environment of daemon processes: which may be set, and files that hold some, as systemd's `EnvironmentFile` does.
+//! Variables for the environment of daemon processes: which may be set, and files that hold some, as systemd's
+//! `EnvironmentFile` does.
 
 /// Why a variable cannot be set, or a file not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,9 +58,9 @@ pub fn assignment(text: &[u8]) -> Result<(&[u8], &[u8]), Invalid> {
     check(name, value).map(|()| (name, value))
 }
 
-/// Reads the text of a file: `NAME=VALUE` lines; empty ones and those that begin with `#` or `;` are skipped. A value may be quoted by `'`, or by `"`
-/// within which, as without quotes, a backslash takes the next character as it is; a backslash at the end of a line continues it. The value is lent
-/// to `variable` only, and its memory is overwritten.
+/// Reads the text of a file: `NAME=VALUE` lines; empty ones and those that begin with `#` or `;` are skipped. A value
+/// may be quoted by `'`, or by `"` within which, as without quotes, a backslash takes the next character as it is; a
+/// backslash at the end of a line continues it. The value is lent to `variable` only, and its memory is overwritten.
 ///
 /// # Errors
 /// The line, counted from 1, and [`Invalid`].

@@ -37,9 +37,11 @@ byte_enum! {
         End = 22,
         /// Daemon → child: [`crate::response::Fail`] instead of a head; the request is over, the connection is free.
         Fail = 23,
-        /// Daemon → child, before a head, any number of times: header lines ([`crate::response::Headers`]) for a `103 Early Hints`.
+        /// Daemon → child, before a head, any number of times: header lines ([`crate::response::Headers`]) for a `103
+        /// Early Hints`.
         EarlyHints = 24,
-        /// Daemon → child: [`crate::question::Answer`] instead of a response; the request is over, the connection is free.
+        /// Daemon → child: [`crate::question::Answer`] instead of a response; the request is over, the connection is
+        /// free.
         Answer = 25,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
@@ -49,7 +51,8 @@ byte_enum! {
         Restart = 34,
         /// Supervisor → administrator: [`crate::control::Restarted`], for each group; then it closes.
         Restarted = 35,
-        /// Parent → supervisor, no payload: a configuration is about to be read. `Configure` follows within [`limits::READING`] seconds, or never.
+        /// Parent → supervisor, no payload: a configuration is about to be read. `Configure` follows within
+        /// [`limits::READING`] seconds, or never.
         Reading = 39,
         /// Supervisor → daemon: [`crate::settings::Daemon`].
         Start = 40,
@@ -65,13 +68,15 @@ byte_enum! {
         Retiring = 50,
         /// Daemon → supervisor: [`crate::settings::Preload`], once for each script that requests have come for.
         Loaded = 51,
-        /// Daemon → supervisor, no payload, where `server-metrics` is on: it waits for a new [`crate::scoreboard::Scoreboard`].
+        /// Daemon → supervisor, no payload, where `server-metrics` is on: it waits for a new
+        /// [`crate::scoreboard::Scoreboard`].
         Wanted = 52,
     }
 }
 
 impl Kind {
-    /// The longest payload that a frame of this kind may have: what whoever receives it has to hold until it is all there.
+    /// The longest payload that a frame of this kind may have: what whoever receives it has to hold until it is all
+    /// there.
     pub fn longest(self) -> usize {
         match self {
             Self::Head => limits::RESPONSE_HEAD,
@@ -91,7 +96,8 @@ impl Kind {
 pub struct Frame<'a> {
     /// What it is.
     pub kind: Kind,
-    /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request; 0 outside of exchanges.
+    /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request;
+    /// 0 outside of exchanges.
     pub stream: u16,
     /// The rest.
     pub payload: &'a [u8],
@@ -104,8 +110,8 @@ impl Frame<'_> {
     }
 }
 
-/// What the first frame of a buffer is and how long its payload will be, or `None` while its header is not all there. For a receiver that has a place of
-/// its own for the payload.
+/// What the first frame of a buffer is and how long its payload will be, or `None` while its header is not all there.
+/// For a receiver that has a place of its own for the payload.
 ///
 /// # Errors
 /// If there is no such kind, or the payload is longer than that may have.
@@ -119,7 +125,8 @@ pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, Malformed> {
     Ok(Some((kind, length)))
 }
 
-/// The first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and asks again.
+/// The first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and asks
+/// again.
 ///
 /// # Errors
 /// As [`announced`].
@@ -137,8 +144,9 @@ pub fn needed(buffer: &[u8]) -> usize {
     }
 }
 
-/// How much room a receiver makes behind what it has of a frame: for the rest of the frame, but never for more than twice what is there, or for
-/// `usual`. A header alone costs the peer nothing, so it must not cost the receiver anything either.
+/// How much room a receiver makes behind what it has of a frame: for the rest of the frame, but never for more than
+/// twice what is there, or for `usual`. A header alone costs the peer nothing, so it must not cost the receiver
+/// anything either.
 pub fn room(buffer: &[u8], usual: usize) -> usize {
     let missing = needed(buffer).saturating_sub(buffer.len());
     missing.min(buffer.len()).max(usual)
@@ -169,7 +177,8 @@ pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mu
     Ok(())
 }
 
-/// The header of a frame outside of exchanges whose payload of `length` bytes is sent from elsewhere (a large chunk, without copying it).
+/// The header of a frame outside of exchanges whose payload of `length` bytes is sent from elsewhere (a large chunk,
+/// without copying it).
 ///
 /// # Errors
 /// [`Malformed::TooLong`] above [`Kind::longest`].

@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: every decoder here, and every text that is made of what was decoded. Compiled for them and for the unit
-//! tests, which try the corpus.
+//! What the fuzz targets in `fuzz/` call: every decoder here, and every text that is made of what was decoded. Compiled
+//! for them and for the unit tests, which try the corpus.
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,6 +1,7 @@
-//! What the status, the reason, the header lines and the length of a response may be, so that a client takes it for exactly one response. The engine
-//! refuses with these rules what an application gives it; the Apache child refuses with the same rules what a daemon process sends, because an
-//! application can write to its process's connections itself.
+//! What the status, the reason, the header lines and the length of a response may be, so that a client takes it for
+//! exactly one response. The engine refuses with these rules what an application gives it; the Apache child refuses
+//! with the same rules what a daemon process sends, because an application can write to its process's connections
+//! itself.
 
 use crate::limits;
 
@@ -42,7 +43,8 @@ pub fn is_length(name: &[u8]) -> bool {
     name.len() == NAME.len() && (name == NAME || name.eq_ignore_ascii_case(NAME))
 }
 
-/// The number of bytes that a Content-Length announces: digits and nothing else, up to what Apache counts, which is a signed 64-bit number.
+/// The number of bytes that a Content-Length announces: digits and nothing else, up to what Apache counts, which is a
+/// signed 64-bit number.
 pub fn length(value: &[u8]) -> Option<u64> {
     let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
     let length = value.iter().try_fold(0u64, |length, byte| length.checked_mul(10)?.checked_add(digit(byte)?))?;
@@ -78,7 +80,8 @@ impl Default for HintsLeft {
 }
 
 impl HintsLeft {
-    /// Takes one message of this many bytes, headers with the lengths in front of them, or says that it is one too many.
+    /// Takes one message of this many bytes, headers with the lengths in front of them, or says that it is one too
+    /// many.
     pub fn take(&mut self, bytes: usize) -> bool {
         let (Some(messages), Some(left)) = (self.messages.checked_sub(1), self.bytes.checked_sub(bytes)) else {
             return false;

@@ -1,5 +1,5 @@
-//! Records as lines of JSON (`WSGILogFormat json`): one record, one line, whatever it says, unless it is so long that it is continued in further ones.
-//! The fields are listed in `docs/logging.md`.
+//! Records as lines of JSON (`WSGILogFormat json`): one record, one line, whatever it says, unless it is so long that
+//! it is continued in further ones. The fields are listed in `docs/logging.md`.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -79,7 +79,8 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The record as lines with their line ends: one, unless its message or its traceback is too long for that. What follows says that it continues it.
+/// The record as lines with their line ends: one, unless its message or its traceback is too long for that. What
+/// follows says that it continues it.
 pub fn lines(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> Vec<String> {
     let mut messages = pieces::pieces(record.headline(), limits::JSON_MESSAGE, width);
     if record.message.is_empty() {
@@ -174,7 +175,8 @@ fn rfc3339(at: LocalTime) -> String {
     )
 }
 
-/// The text, its middle left out if it would take more than `room` bytes as JSON, and whether it is whole. What is no UTF-8 is replaced.
+/// The text, its middle left out if it would take more than `room` bytes as JSON, and whether it is whole. What is no
+/// UTF-8 is replaced.
 fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     const GAP: &str = " [...] ";
     let text = String::from_utf8_lossy(bytes);
@@ -187,7 +189,8 @@ fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     (Cow::Owned([&text[..head], GAP, &text[text.len() - tail..]].concat()), false)
 }
 
-/// How many bytes a byte of a text takes inside of a JSON string at the most: those of a character, or the mark in place of what is none.
+/// How many bytes a byte of a text takes inside of a JSON string at the most: those of a character, or the mark in
+/// place of what is none.
 fn width(byte: u8) -> usize {
     if byte.is_ascii() { room_of(char::from(byte)) } else { 3 }
 }

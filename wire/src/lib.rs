@@ -10,7 +10,8 @@
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
 //! * [`recorder`]: the layout of the flight recorder of a daemon process.
-//! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes; [`lines`]: records out of plain text.
+//! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes; [`lines`]:
+//!   records out of plain text.
 //! * [`message`], [`messages`]: what our programs log, by number.
 //! * [`report`]: how records that belong to no request travel; [`budget`]: how much one process may log.
 //!

@@ -1,26 +1,28 @@
 //! Every bound of the protocol, with its reason.
 
-/// The longest payload of a frame. Larger than any header block Apache accepts (`LimitRequestFields` × `LimitRequestFieldSize`
-/// at generous settings), small enough that a corrupt length cannot make a peer ask for gigabytes.
+/// The longest payload of a frame. Larger than any header block Apache accepts (`LimitRequestFields` ×
+/// `LimitRequestFieldSize` at generous settings), small enough that a corrupt length cannot make a peer ask for
+/// gigabytes.
 pub const FRAME: usize = 16 << 20;
 
-/// The largest request body that travels inside the `Request` frame. Up to here the Apache child reads the body before it
-/// bothers the daemon, so that the upload of a form holds no Python thread as long as its client keeps sending.
+/// The largest request body that travels inside the `Request` frame. Up to here the Apache child reads the body before
+/// it bothers the daemon, so that the upload of a form holds no Python thread as long as its client keeps sending.
 pub const INLINE_BODY: usize = 64 << 10;
 
-/// How much of a longer body, or of one of unknown length, an Apache child reads before it bothers a process, as long as the client keeps sending: what
-/// ordinary uploads need. The rest of a longer one streams.
+/// How much of a longer body, or of one of unknown length, an Apache child reads before it bothers a process, as long
+/// as the client keeps sending: what ordinary uploads need. The rest of a longer one streams.
 pub const SPOOL: usize = 1 << 20;
 
-/// The most that all requests of one Apache child may have read ahead in sum; beyond it bodies stream from the beginning. As many usual uploads as a
-/// child has threads for, and bearable for each of a few dozen children.
+/// The most that all requests of one Apache child may have read ahead in sum; beyond it bodies stream from the
+/// beginning. As many usual uploads as a child has threads for, and bearable for each of a few dozen children.
 pub const SPOOLED: usize = 64 << 20;
 
-/// The most of a response that an Apache child keeps, in a file, for a client that does not take it, bytes: beyond it the process waits for the client.
-/// What applications stream, reports and archives, is seldom longer.
+/// The most of a response that an Apache child keeps, in a file, for a client that does not take it, bytes: beyond it
+/// the process waits for the client. What applications stream, reports and archives, is seldom longer.
 pub const KEPT: u64 = 256 << 20;
 
-/// The most that all requests of one Apache child may keep in sum: several at their bound, on a disk that others use too.
+/// The most that all requests of one Apache child may keep in sum: several at their bound, on a disk that others use
+/// too.
 pub const KEPT_IN_ALL: u64 = 1 << 30;
 
 /// The part of a file system, a tenth, that this leaves free: it is there for others, too.
@@ -29,28 +31,30 @@ pub const KEPT_LEAVES: u64 = 10;
 /// The most that this leaves free, bytes: a tenth of a large disk is more than others need.
 pub const KEPT_LEAVES_AT_MOST: u64 = 4 << 30;
 
-/// What a client takes of a response without anybody having to wait, where nobody can look behind its connection: half of what mod_http2 keeps of a stream
-/// by default (`H2StreamMaxMemSize`).
+/// What a client takes of a response without anybody having to wait, where nobody can look behind its connection: half
+/// of what mod_http2 keeps of a stream by default (`H2StreamMaxMemSize`).
 pub const UNSEEN: usize = 32 << 10;
 
 /// The most that one `Pull` may ask for: bounds what the engine buffers for an application that reads line by line.
 pub const PULL: u32 = 1 << 20;
 
-/// The longest `Data` frame. Content that is longer leaves the engine from where the application has it, in pieces and as soon as it comes: what the child
-/// does not take in time goes on as a memory file (`File`), so that it keeps no thread.
+/// The longest `Data` frame. Content that is longer leaves the engine from where the application has it, in pieces and
+/// as soon as it comes: what the child does not take in time goes on as a memory file (`File`), so that it keeps no
+/// thread.
 pub const INLINE_CHUNK: usize = 256 << 10;
 
 /// The most header lines of one response; an application that sends more is broken.
 pub const RESPONSE_HEADERS: usize = 4096;
 
-/// The most bytes of a response's head, the lengths in front of its parts included: what an Apache child has to hold for it while it arrives. No
-/// client takes nearly as much.
+/// The most bytes of a response's head, the lengths in front of its parts included: what an Apache child has to hold
+/// for it while it arrives. No client takes nearly as much.
 pub const RESPONSE_HEAD: usize = 1 << 20;
 
 /// The most early hints that one request may give: more are of no use to a client, and each one is a write to it.
 pub const HINTS: usize = 32;
 
-/// The most bytes that these take together: as much as an Apache child is willing to hold of headers that are hints only.
+/// The most bytes that these take together: as much as an Apache child is willing to hold of headers that are hints
+/// only.
 pub const HINTS_BYTES: usize = 64 << 10;
 
 /// The longest text in a script's answer to a question: a user's name, the hash of a password, the name of a group.
@@ -62,50 +66,53 @@ pub const USER_GROUPS: usize = 4096;
 /// The longest encoded answer: what an Apache child holds of it while it arrives.
 pub const ANSWER: usize = 256 << 10;
 
-/// The most files of one response that wait in an Apache child to be sent: each is a descriptor, of which it has a thousand for all its requests.
+/// The most files of one response that wait in an Apache child to be sent: each is a descriptor, of which it has a
+/// thousand for all its requests.
 pub const FILES_WAITING: usize = 16;
 
-/// The most bytes of an unread request body that an Apache child takes off a connection so that this can carry another request. With more to come it
-/// is cheaper for both ends to make a new connection.
+/// The most bytes of an unread request body that an Apache child takes off a connection so that this can carry another
+/// request. With more to come it is cheaper for both ends to make a new connection.
 pub const DISCARDED_BODY: usize = 256 << 10;
 
 /// Routes one connection may announce. A connection that needs more is closed by the child and replaced.
 pub const ROUTES: u16 = 1024;
 
-/// Interpreters of one process, the main one included, unless the configuration itself has more script aliases, imported scripts and virtual hosts than
-/// that. None is ever given back, and each loads its application again (some 7 MiB for an empty one): where the name of an application group
-/// depends on the request (`%{HOST}`, `%{ENV:…}`, `%{RESOURCE}` of an alias by pattern), clients must not decide how many there are.
+/// Interpreters of one process, the main one included, unless the configuration itself has more script aliases,
+/// imported scripts and virtual hosts than that. None is ever given back, and each loads its application again (some 7
+/// MiB for an empty one): where the name of an application group depends on the request (`%{HOST}`, `%{ENV:…}`,
+/// `%{RESOURCE}` of an alias by pattern), clients must not decide how many there are.
 pub const INTERPRETERS: u32 = 64;
 
-/// The longest log record that travels, message and traceback together: with what stands around them it fits into one message of a socket with the
-/// system's usual buffer (208 KiB on Linux). What is longer travels as several records.
+/// The longest log record that travels, message and traceback together: with what stands around them it fits into one
+/// message of a socket with the system's usual buffer (208 KiB on Linux). What is longer travels as several records.
 pub const LOG_RECORD: usize = 128 << 10;
 
 /// The longest encoded log record: the text, and names of logger, file, groups and request.
 pub const LOG_MESSAGE: usize = LOG_RECORD + (40 << 10);
 
-/// The most lines of one record that become records of their own. What follows them stays together in one: else a message of line ends only would
-/// cost a hundred times its length in time stamps.
+/// The most lines of one record that become records of their own. What follows them stays together in one: else a
+/// message of line ends only would cost a hundred times its length in time stamps.
 pub const LOG_LINES: usize = 100;
 
 /// What a record costs in the log besides its text: time stamp, level, client, script.
 pub const LOG_PREFIX: usize = 200;
 
-/// Bytes of log that a process group may fill in a second for each of its processes, on average: more than any application says that somebody reads, and no disk is full within
-/// minutes.
+/// Bytes of log that a process group may fill in a second for each of its processes, on average: more than any
+/// application says that somebody reads, and no disk is full within minutes.
 pub const LOG_RATE: u32 = 1 << 20;
 
 /// Bytes of log that it may fill at once: the tracebacks of a bad minute, debug output while an application starts.
 pub const LOG_BURST: u32 = 16 << 20;
 
-/// Bytes of records that the supervisor keeps while no Apache child takes them. Then it reads no more of what processes say, and they wait.
+/// Bytes of records that the supervisor keeps while no Apache child takes them. Then it reads no more of what processes
+/// say, and they wait.
 pub const LOG_QUEUE: usize = 1 << 20;
 
 /// The longest piece of a line without an end that is kept for its end to come: a pipe takes 64 KiB.
 pub const LOG_LINE: usize = 64 << 10;
 
-/// The most that a message takes in a JSON record, in bytes as they are written; a longer one is continued. With a traceback and the rest, a line stays
-/// below 128 KiB, which shippers take by default.
+/// The most that a message takes in a JSON record, in bytes as they are written; a longer one is continued. With a
+/// traceback and the rest, a line stays below 128 KiB, which shippers take by default.
 pub const JSON_MESSAGE: usize = 32 << 10;
 
 /// The most that a traceback takes in a JSON record; a longer one is continued.
@@ -117,18 +124,20 @@ pub const JSON_NAME: usize = 4 << 10;
 /// The most items in any list of a control message.
 pub const LIST: usize = 65_536;
 
-/// Seconds that stand for `shutdown-timeout=0` ("no limit") when the server stops: it must be able to. The supervisor kills a process after
-/// this, and the Apache parent waits for the supervisor accordingly.
+/// Seconds that stand for `shutdown-timeout=0` ("no limit") when the server stops: it must be able to. The supervisor
+/// kills a process after this, and the Apache parent waits for the supervisor accordingly.
 pub const STOP: u32 = 60;
 
-/// The longest `env-file`, in bytes: more than the kernel takes as an environment of usual size, and little enough to be read again for each process.
+/// The longest `env-file`, in bytes: more than the kernel takes as an environment of usual size, and little enough to
+/// be read again for each process.
 pub const ENV_FILE: u64 = 1 << 20;
 
 /// The most descriptors that travel with one byte: Linux takes no more (SCM_MAX_FD).
 pub const PASSED: usize = 253;
 
-/// Messages that the supervisor takes from a daemon process in a second, on average, whatever they are: an honest one has few, and asks for Apache's
-/// scoreboard as often as it makes sense to look at it. What comes faster waits in the process's own socket.
+/// Messages that the supervisor takes from a daemon process in a second, on average, whatever they are: an honest one
+/// has few, and asks for Apache's scoreboard as often as it makes sense to look at it. What comes faster waits in the
+/// process's own socket.
 pub const DAEMON_RATE: u32 = 100;
 
 /// Messages that it takes at once: a process that starts names all scripts that it has loaded.
@@ -146,5 +155,6 @@ pub const SCRIPT_NAME: usize = 1024;
 /// The most bytes of such paths and names of one group: they are in the `Start` of each of its processes.
 pub const SCRIPTS: usize = 256 << 10;
 
-/// Seconds that Apache may take to read its configuration. If the supervisor has not heard of one after that, the module is not in it any more.
+/// Seconds that Apache may take to read its configuration. If the supervisor has not heard of one after that, the
+/// module is not in it any more.
 pub const READING: u32 = 10;

@@ -1,5 +1,5 @@
-//! Text that is written to a log stream, as records: a line is one, and a traceback, with those that it is chained to, is one too, so that log
-//! collectors keep it together.
+//! Text that is written to a log stream, as records: a line is one, and a traceback, with those that it is chained to,
+//! is one too, so that log collectors keep it together.
 
 use crate::limits;
 use crate::record::{Level, LogRecord, Speaker, Stream};
@@ -124,7 +124,8 @@ impl Lines {
     /// No text.
     pub const EMPTY: Self = Self { partial: Vec::new(), heading: Vec::new(), traceback: None };
 
-    /// Adds text; what is complete becomes records. `patient`: a traceback that is printed in pieces may be continued by the next call.
+    /// Adds text; what is complete becomes records. `patient`: a traceback that is printed in pieces may be continued
+    /// by the next call.
     pub fn write(&mut self, text: &[u8], patient: bool, record: Sink<'_>) {
         let mut rest = text;
         while let Some(end) = rest.iter().position(|b| *b == b'\n') {

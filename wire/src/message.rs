@@ -1,4 +1,5 @@
-//! A message that our programs log, and what a record of theirs is about. Which messages there are is said in [`crate::messages`].
+//! A message that our programs log, and what a record of theirs is about. Which messages there are is said in
+//! [`crate::messages`].
 
 use std::fmt;
 
@@ -21,7 +22,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether a record that begins with the number of this message, which is left out here, is one: it says all that does not differ, in order.
+    /// Whether a record that begins with the number of this message, which is left out here, is one: it says all that
+    /// does not differ, in order.
     #[must_use]
     pub fn fits(&self, said: &str) -> bool {
         let mut fixed = self.text.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed));
@@ -76,8 +78,8 @@ impl From<&'static Message> for Topic {
 }
 
 impl LogRecord {
-    /// A record of our own about a message of the table, or about something ordinary ([`Topic`]). The first line of the text is the message; what
-    /// follows is a traceback, or stacks.
+    /// A record of our own about a message of the table, or about something ordinary ([`Topic`]). The first line of the
+    /// text is the message; what follows is a traceback, or stacks.
     pub fn ours(topic: impl Into<Topic>, speaker: Speaker, text: &str) -> Self {
         let topic = topic.into();
         let (message, traceback) = match text.split_once('\n') {

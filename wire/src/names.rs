@@ -33,7 +33,8 @@ macro_rules! known {
             pub const $constant: u8 = $id;
         )*
 
-        /// The number of a name. Compiles to comparisons of lengths with constants; texts are compared only where the length fits.
+        /// The number of a name. Compiles to comparisons of lengths with constants; texts are compared only where the
+        /// length fits.
         pub fn known(text: &[u8]) -> Option<u8> {
             match text {
                 $(_ if text == $text.as_bytes() => Some($id),)*

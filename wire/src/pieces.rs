@@ -8,8 +8,9 @@ pub fn continued(at: usize, count: usize) -> String {
     if at == 0 { String::new() } else { format!("... continued {}/{count}: ", at + 1) }
 }
 
-/// The pieces of a text that each fit into `room` with what [`continued`] says before them. `width` tells how much room a byte takes. The text is cut
-/// behind a line end where a piece has one in its second half, and never inside of a character.
+/// The pieces of a text that each fit into `room` with what [`continued`] says before them. `width` tells how much room
+/// a byte takes. The text is cut behind a line end where a piece has one in its second half, and never inside of a
+/// character.
 pub fn pieces(text: &[u8], room: usize, width: impl Fn(u8) -> usize) -> Vec<&[u8]> {
     let room = room.saturating_sub(MARK);
     let (mut pieces, mut rest) = (Vec::new(), text);

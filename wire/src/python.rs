@@ -1,4 +1,5 @@
-//! What both halves have to know of CPython's C API, and what its stable ABI leaves out. Layouts only: neither half is linked with Python by this.
+//! What both halves have to know of CPython's C API, and what its stable ABI leaves out. Layouts only: neither half is
+//! linked with Python by this.
 
 use std::ffi::{c_char, c_int};
 

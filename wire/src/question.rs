@@ -1,5 +1,6 @@
-//! Questions that Apache asks a script about a request before anything answers it: may it go on, who is that, where does it run. A question travels
-//! as the purpose of a `Request` frame, its answer as one `Answer` frame in place of a response.
+//! Questions that Apache asks a script about a request before anything answers it: may it go on, who is that, where
+//! does it run. A question travels as the purpose of a `Request` frame, its answer as one `Answer` frame in place of a
+//! response.
 
 use crate::codec::{Bytes, Malformed, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
@@ -47,7 +48,8 @@ impl Topic {
 pub struct Question<'a> {
     /// What is asked.
     pub topic: Topic,
-    /// What the function gets beside the environ: the client's host or the user, then the password or the realm. Empty where it gets less.
+    /// What the function gets beside the environ: the client's host or the user, then the password or the realm. Empty
+    /// where it gets less.
     texts: [&'a [u8]; 2],
 }
 
@@ -114,7 +116,8 @@ message! {
     }
 }
 
-/// What a script has answered. What [`Answer::from_bytes`] gives keeps to [`limits`], and no text in it ends early or spills over where C reads it.
+/// What a script has answered. What [`Answer::from_bytes`] gives keeps to [`limits`], and no text in it ends early or
+/// spills over where C reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// `None`: it has no opinion, or does not know the user.

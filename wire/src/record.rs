@@ -150,8 +150,8 @@ impl LogRecord {
         self.length() + lines * limits::LOG_PREFIX
     }
 
-    /// As it may travel: in as many records as are needed for none to be too long, the later ones marked as continued; and names that are too long
-    /// for any log cut.
+    /// As it may travel: in as many records as are needed for none to be too long, the later ones marked as continued;
+    /// and names that are too long for any log cut.
     pub fn into_pieces(mut self) -> Vec<Self> {
         if let Some(origin) = &mut self.origin {
             origin.logger.0.truncate(limits::JSON_NAME);
@@ -182,8 +182,8 @@ impl LogRecord {
         Self { message, traceback, origin: self.origin.clone(), ..*self }
     }
 
-    /// As it is believed when a process of a group says so: the process is the one that is known to be at the other end, and no application may say
-    /// what makes syslog write to all terminals.
+    /// As it is believed when a process of a group says so: the process is the one that is known to be at the other
+    /// end, and no application may say what makes syslog write to all terminals.
     pub fn of_process(mut self, pid: u32, is_thread: impl FnOnce(u32) -> bool) -> Self {
         let thread = if is_thread(self.speaker.thread) { self.speaker.thread } else { pid };
         self.speaker = Speaker { pid, thread };

@@ -1,5 +1,6 @@
-//! The flight recorder of a daemon process: a memory file in which the process notes what it is doing, and which the supervisor reads when the
-//! process has ended. Here is only the layout: a header, an entry for each thread that works for us, and a report, which is text.
+//! The flight recorder of a daemon process: a memory file in which the process notes what it is doing, and which the
+//! supervisor reads when the process has ended. Here is only the layout: a header, an entry for each thread that works
+//! for us, and a report, which is text.
 //!
 //! Whoever reads it must not believe it: an application can write into the memory of its process.
 
@@ -9,8 +10,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::codec::Malformed;
 use crate::control::Reason;
 
-/// The signal that makes a daemon process add to its report the Python stacks of the interpreter that the receiving thread is in, whoever holds
-/// the interpreter's lock. The last real-time signal of Linux, which nobody else uses.
+/// The signal that makes a daemon process add to its report the Python stacks of the interpreter that the receiving
+/// thread is in, whoever holds the interpreter's lock. The last real-time signal of Linux, which nobody else uses.
 pub const STACKS_SIGNAL: i32 = 64;
 
 /// 64-bit numbers in an entry.
@@ -22,7 +23,8 @@ pub const ENTRY: usize = WORDS * 8;
 /// Bytes of the report, whose text ends at the first NUL. Pages that were never written take no memory.
 pub const REPORT: usize = 128 << 10;
 
-/// How many entries a process with so many workers has: the first is for the process itself, the others for the workers by their number.
+/// How many entries a process with so many workers has: the first is for the process itself, the others for the workers
+/// by their number.
 pub const fn entries(threads: u32) -> usize {
     threads as usize + 1
 }
@@ -99,7 +101,8 @@ impl Entry {
         self.0[THREAD].store(thread.into(), Relaxed);
     }
 
-    /// The thread has begun something. Happens for each request, so there is no system call and no allocation; what is too long is cut.
+    /// The thread has begun something. Happens for each request, so there is no system call and no allocation; what is
+    /// too long is cut.
     pub fn begin(&self, task: &Task<'_>) {
         let (mut text, mut length) = ([0; ROOM], 0);
         let mut lengths = 0;

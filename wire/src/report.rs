@@ -1,5 +1,6 @@
-//! Records that no connection of a request carries: what a daemon process says outside of requests, or after the client of one has gone, and what
-//! the supervisor says. They go through the supervisor to whichever Apache child is free, which writes them as Apache's own.
+//! Records that no connection of a request carries: what a daemon process says outside of requests, or after the client
+//! of one has gone, and what the supervisor says. They go through the supervisor to whichever Apache child is free,
+//! which writes them as Apache's own.
 //!
 //! Each is one message on a socket that keeps their boundaries, so none can be mistaken for a part of another.
 
@@ -50,7 +51,8 @@ impl From<LogRecord> for ProcessRecord {
 }
 
 impl ProcessRecord {
-    /// As it may travel: names cut that are too long for any log, and in as many records as are needed for none to be too long.
+    /// As it may travel: names cut that are too long for any log, and in as many records as are needed for none to be
+    /// too long.
     pub fn into_pieces(mut self) -> Vec<Self> {
         let request =
             self.request.iter_mut().flat_map(|request| [&mut request.id, &mut request.path, &mut request.script]);

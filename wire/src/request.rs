@@ -11,8 +11,8 @@ message! {
     pub struct Hello {
         /// [`crate::VERSION`] of the child.
         pub version: u32,
-        /// The secret from the entry of the process that the child means to talk to ([`crate::table::Entry::secret`]): proof that it is
-        /// an Apache child of this server and that the slot has not changed hands in between.
+        /// The secret from the entry of the process that the child means to talk to ([`crate::table::Entry::secret`]):
+        /// proof that it is an Apache child of this server and that the slot has not changed hands in between.
         pub secret: u64,
     }
 }
@@ -91,8 +91,8 @@ message! {
     }
 }
 
-/// What stays the same for all requests to one application through one virtual host: announced once on each connection and then
-/// named by number. The child compares whole encoded routes, so whatever differs makes another route.
+/// What stays the same for all requests to one application through one virtual host: announced once on each connection
+/// and then named by number. The child compares whole encoded routes, so whatever differs makes another route.
 #[derive(Debug, Clone)]
 pub struct Route<'a> {
     /// Its number on this connection, counted up from 0, below [`limits::ROUTES`].
@@ -174,7 +174,8 @@ pub struct Facts {
     pub request_start: u64,
     /// When the child began to look for a process, same unit.
     pub queue_start: u64,
-    /// Modification time of the script in microseconds where Apache has looked it up already, else 0: then the engine asks itself.
+    /// Modification time of the script in microseconds where Apache has looked it up already, else 0: then the engine
+    /// asks itself.
     pub script_mtime: i64,
     /// Processes tried for this request so far, this one included.
     pub connects: u16,

@@ -151,7 +151,8 @@ message! {
 /// The application did not come to answer: Apache shows its own page for this status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fail {
-    /// 500; 504 where the request has run out of time; 502 where its process is stuck. Never anything but a failure's, 400 to 599.
+    /// 500; 504 where the request has run out of time; 502 where its process is stuck. Never anything but a failure's,
+    /// 400 to 599.
     pub status: u16,
 }
 

@@ -1,8 +1,10 @@
 //! Apache's scoreboard, as `mod_wsgi.server_metrics()` tells of it (`pyapi.md` §4.6), and where it travels.
 //!
-//! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its supervisor for a new one
-//! ([`crate::frame::Kind::Wanted`]), who counts [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for
-//! that; the child writes the encoded [`Scoreboard`] behind a [`Board`], a memory file that daemons can only read, and counts [`Board::published`] up.
+//! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its
+//! supervisor for a new one ([`crate::frame::Kind::Wanted`]), who counts
+//! [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for that; the
+//! child writes the encoded [`Scoreboard`] behind a [`Board`], a memory file that daemons can only read, and counts
+//! [`Board::published`] up.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::codec::{Bytes, message};
@@ -68,7 +70,8 @@ message! {
     }
 }
 
-/// The most bytes that a worker or process takes when it is encoded: its numbers, and the strings at their limits in Apache.
+/// The most bytes that a worker or process takes when it is encoded: its numbers, and the strings at their limits in
+/// Apache.
 const ENTRY: usize = 256;
 
 /// No scoreboard is larger than this, whatever the limits say.
@@ -84,12 +87,13 @@ pub struct Board {
     pub length: AtomicU64,
 }
 
-/// The unit in which the encoded scoreboard is written and read: one side writes while the other reads, which only atomics allow.
+/// The unit in which the encoded scoreboard is written and read: one side writes while the other reads, which only
+/// atomics allow.
 pub type Word = AtomicU32;
 
 impl Board {
-    /// Writes an encoded scoreboard down behind the board, in as many words as there are; what does not fit is left out. One writer at a time: two
-    /// would mix what they write, which readers notice.
+    /// Writes an encoded scoreboard down behind the board, in as many words as there are; what does not fit is left
+    /// out. One writer at a time: two would mix what they write, which readers notice.
     pub fn publish(&self, content: &[Word], encoded: &[u8]) {
         let begun = self.published.load(Ordering::Relaxed) | 1;
         self.published.store(begun, Ordering::Relaxed);
@@ -112,7 +116,8 @@ impl Board {
         published
     }
 
-    /// What is written behind the board, whose number of writes was `seen`; `None` if it has been written to since, or is being written to.
+    /// What is written behind the board, whose number of writes was `seen`; `None` if it has been written to since, or
+    /// is being written to.
     pub fn copy(&self, content: &[Word], seen: u32) -> Option<Vec<u8>> {
         if seen % 2 != 0 {
             return None;

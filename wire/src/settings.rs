@@ -38,10 +38,11 @@ message! {
         pub scripts: Vec<Preload>,
         /// Scripts that requests have made other processes of the group load: loaded too, as far as they still exist.
         pub inherited: Vec<Preload>,
-        /// Where requests of this group may lead, as far as the configuration says it: scripts, folders of scripts ([`Daemon::allows`]). `None`: any file
-        /// may become a script of it.
+        /// Where requests of this group may lead, as far as the configuration says it: scripts, folders of scripts
+        /// ([`Daemon::allows`]). `None`: any file may become a script of it.
         pub allowed: Option<Vec<Bytes>>,
-        /// Digests of reports about scripts that cannot be imported ([`crate::control::Ready`]) which the log has already.
+        /// Digests of reports about scripts that cannot be imported ([`crate::control::Ready`]) which the log has
+        /// already.
         pub known_failures: Vec<u64>,
         /// `script-reload=rolling`: a process whose script has changed serves until its successor is ready.
         pub rolling_reload: bool,
@@ -81,7 +82,8 @@ message! {
         pub slow_requests: f64,
         /// Options of all interpreters; one with a more specific selector comes later and wins.
         pub interpreters: Vec<Interpreter>,
-        /// Whether the group serves one application, which then runs in the main interpreter whatever its application group is called.
+        /// Whether the group serves one application, which then runs in the main interpreter whatever its application
+        /// group is called.
         pub sole_application: bool,
         /// How many interpreters the process may have, the main one included ([`crate::limits::INTERPRETERS`]).
         pub interpreter_limit: u32,
@@ -91,7 +93,8 @@ message! {
         pub destroy_interpreter: bool,
         /// `WSGICaseSensitivity`
         pub case_sensitive: bool,
-        /// Uid of the Apache children, or `socket-user`, who alone (with root and the daemon's own user) may connect; `None`: whoever has the daemon's own uid.
+        /// Uid of the Apache children, or `socket-user`, who alone (with root and the daemon's own user) may connect;
+        /// `None`: whoever has the daemon's own uid.
         pub children: Option<u32>,
         /// Records up to this level are written.
         pub log_level: Level,
@@ -112,7 +115,8 @@ impl Daemon {
     }
 }
 
-/// Whether a script is one of these, is in one of these folders, or has such a name and an extension (as content negotiation finds it).
+/// Whether a script is one of these, is in one of these folders, or has such a name and an extension (as content
+/// negotiation finds it).
 fn leads_to(places: &[Bytes], script: &[u8]) -> bool {
     let is_at =
         |place: &Bytes| script.strip_prefix(&place[..]).is_some_and(|rest| matches!(rest, [] | [b'/' | b'.', ..]));

@@ -1,4 +1,5 @@
-//! The decoders against arbitrary and mutated bytes: whatever comes, they answer or refuse, and what they accept is what was written.
+//! The decoders against arbitrary and mutated bytes: whatever comes, they answer or refuse, and what they accept is
+//! what was written.
 
 use proptest::prelude::*;
 use wsgi_wire::codec::Bytes;

@@ -75,7 +75,8 @@ pub(crate) fn request_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     Ok(report.into_any())
 }
 
-/// What the process has done since it began; `None` before recording began, and where `WSGITelemetryService` is told instead.
+/// What the process has done since it began; `None` before recording began, and where `WSGITelemetryService` is told
+/// instead.
 ///
 /// # Errors
 /// What CPython raises.

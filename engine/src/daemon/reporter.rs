@@ -1,4 +1,5 @@
-//! The thread that tells what requests cost: [`crate::telemetry`]. It waits for no request, and no request waits for it.
+//! The thread that tells what requests cost: [`crate::telemetry`]. It waits for no request, and no request waits for
+//! it.
 
 use std::time::{Duration, Instant};
 

@@ -62,8 +62,8 @@ impl State {
         let function = symbol(c"PyThreadState_GetFrame")?;
         // SAFETY: CPython's documented signature.
         let get = unsafe { std::mem::transmute::<*mut c_void, GetFrame>(function) };
-        // SAFETY: workers keep their states until the process ends, and one that is in the attached interpreter does not
-        // run now.
+        // SAFETY: workers keep their states until the process ends, and one that is in the attached interpreter does
+        // not run now.
         let frame = unsafe { get(self.0) };
         // SAFETY: a new reference, or null without an exception.
         unsafe { Bound::from_owned_ptr_or_opt(py, frame) }

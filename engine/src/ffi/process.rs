@@ -40,8 +40,8 @@ pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'stati
     let map = unsafe { mmap(std::ptr::null_mut(), page, protection, MapFlags::SHARED, pages, start as u64) }?;
     // SAFETY: the whole mapping, which is never unmapped; zeros are valid for atomics.
     unsafe { fork::withhold(map, page) };
-    // SAFETY: the file is long enough and, as a sealed memory file, stays so. It is made of atomics, for which every bit
-    // pattern is valid, and a page's start is aligned for them.
+    // SAFETY: the file is long enough and, as a sealed memory file, stays so. It is made of atomics, for which every
+    // bit pattern is valid, and a page's start is aligned for them.
     Ok(unsafe { &*map.cast::<u8>().wrapping_add(inside).cast::<Page>() })
 }
 

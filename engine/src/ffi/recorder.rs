@@ -24,8 +24,8 @@ pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static He
     unsafe { fork::withhold(base, length) };
     let header = base.cast::<Header>();
     let entry = header.wrapping_add(1).cast::<Entry>();
-    // SAFETY: the file is long enough and, sealed, stays so. Entries are made of atomics, for which every bit pattern is
-    // valid; they follow the header, which leaves them aligned.
+    // SAFETY: the file is long enough and, sealed, stays so. Entries are made of atomics, for which every bit pattern
+    // is valid; they follow the header, which leaves them aligned.
     let entries = unsafe { std::slice::from_raw_parts(entry, entries(threads)) };
     // SAFETY: as above: the header is at the aligned start of the mapping.
     Ok((unsafe { &*header }, entries))

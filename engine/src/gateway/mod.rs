@@ -74,8 +74,8 @@ pub(crate) fn execute(
     Some((rejected, conclude(py, &current, &outcome)?))
 }
 
-/// A panic ends the request at once, wherever it happens: whoever it came from, in embedded mode, will be gone, and what the application keeps of the
-/// request must not reach there.
+/// A panic ends the request at once, wherever it happens: whoever it came from, in embedded mode, will be gone, and
+/// what the application keeps of the request must not reach there.
 struct OverAfterPanic<'a, 'py> {
     py: Python<'py>,
     request: &'a Request,

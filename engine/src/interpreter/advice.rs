@@ -111,8 +111,9 @@ pub(crate) fn deadlock_advice(interpreter: &Interpreter, script: &[u8]) -> Optio
     })
 }
 
-/// What to say, once in a process, when an application of this interpreter is about to fork and CPython lets the child come to nothing: it ends all
-/// other interpreters there, which it cannot do from within one of them, nor (3.10 to 3.13 at least) while threads have been in them.
+/// What to say, once in a process, when an application of this interpreter is about to fork and CPython lets the child
+/// come to nothing: it ends all other interpreters there, which it cannot do from within one of them, nor (3.10 to 3.13
+/// at least) while threads have been in them.
 pub(crate) fn fork_advice(interpreter: &Interpreter) -> Option<String> {
     let in_vain = !interpreter.group.is_empty() || Interpreter::has_others();
     (in_vain && Process::get().advised.first(b"fork")).then(|| {

@@ -2,7 +2,8 @@
 
 
 def search_path(layers, home):
-    """Add folders through site.addsitedir, so that .pth files count; what is new goes to the front, the last layer first, home before all."""
+    """Add folders through site.addsitedir, so that .pth files count; what is new goes to the front, the last layer
+    first, home before all."""
     import site
     import sys
 
@@ -32,12 +33,14 @@ def become_user():
 
 
 def own(thing, kind, names):
-    """Whether these attributes of an instance are those of its class `kind`, which nobody has overridden in a subclass or in the instance."""
+    """Whether these attributes of an instance are those of its class `kind`, which nobody has overridden in a subclass
+    or in the instance."""
     return not (vars(thing).keys() & names) and all(getattr(type(thing), name, None) is getattr(kind, name, None) for name in names)
 
 
 def file_below(wrapper, wrapper_class):
-    """The file that a wsgi.file_wrapper iterates over, if what it gives is byte for byte what the system has in the file, from where it stands."""
+    """The file that a wsgi.file_wrapper iterates over, if what it gives is byte for byte what the system has in the
+    file, from where it stands."""
     import io
 
     names = {"__getattribute__", "__iter__", "__next__"}
@@ -57,7 +60,8 @@ def file_below(wrapper, wrapper_class):
 
 
 class SignalIntercept:
-    """What stands in for signal.signal: keeps applications from taking the process's signals; processes that they fork may have theirs."""
+    """What stands in for signal.signal: keeps applications from taking the process's signals; processes that they fork
+    may have theirs."""
 
     def __init__(self, register, note):
         import os
@@ -97,8 +101,9 @@ def watch_forks(about_to_fork):
 
 
 def give_programs_their_signals():
-    """Let programs that are started have the signals that Apache blocks in the threads which Python runs in: they would inherit that, `terminate()` had
-    no effect, and multiprocessing's server of forked processes never heard of the end of one. Forked processes are seen to elsewhere."""
+    """Let programs that are started have the signals that Apache blocks in the threads which Python runs in: they would
+    inherit that, `terminate()` had no effect, and multiprocessing's server of forked processes never heard of the end
+    of one. Forked processes are seen to elsewhere."""
     import functools
     import os
     import signal
@@ -118,7 +123,8 @@ def give_programs_their_signals():
 
     @functools.wraps(start)
     def fork_exec(*arguments):
-        # It takes no set of signals. Apache's own thread, which is preferred, has those that it waits for meanwhile, too.
+        # It takes no set of signals. Apache's own thread, which is preferred, has those that it waits for meanwhile,
+        # too.
         blocked = signal.pthread_sigmask(signal.SIG_SETMASK, ())
         try:
             return start(*arguments)
@@ -199,8 +205,8 @@ def watch_collector():
 
 
 def share_main_thread(ident, native_id):
-    """Let the main thread of a sub-interpreter be that of the process, as it is from CPython 3.13 on: not whichever thread made the interpreter,
-    which serves requests or ends soon, and then gives its number to another one."""
+    """Let the main thread of a sub-interpreter be that of the process, as it is from CPython 3.13 on: not whichever
+    thread made the interpreter, which serves requests or ends soon, and then gives its number to another one."""
     import sys
     import threading
 
@@ -212,11 +218,12 @@ def share_main_thread(ident, native_id):
 
 
 def join_threads(patience, held_up):
-    """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first. `held_up`, if it is not None, is
-    called if one of them takes longer than `patience` seconds."""
+    """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first.
+    `held_up`, if it is not None, is called if one of them takes longer than `patience` seconds."""
     import threading
 
-    # Where `site` has imported threading, its main thread is the maker of the interpreter, whose state CPython would wait for (before 3.13).
+    # Where `site` has imported threading, its main thread is the maker of the interpreter, whose state CPython would
+    # wait for (before 3.13).
     main = threading.main_thread()
     if (lock := getattr(main, "_tstate_lock", None)) and lock.locked():
         main._set_ident()

@@ -1,4 +1,5 @@
-//! The form of what is reported: datagrams of a header and fields, as mod_wsgi-telemetry reads them. All numbers are little-endian. Pure.
+//! The form of what is reported: datagrams of a header and fields, as mod_wsgi-telemetry reads them. All numbers are
+//! little-endian. Pure.
 
 /// What a datagram tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
-//! What mod_wsgi-telemetry is told, if `WSGITelemetryService` names its socket: what requests cost, which ones are slow, when the process begins and ends.
+//! What mod_wsgi-telemetry is told, if `WSGITelemetryService` names its socket: what requests cost, which ones are
+//! slow, when the process begins and ends.
 //!
-//! Nobody waits for the socket: what it does not take at once is lost, and the next report tells more. Knows the process and its interpreters' names.
-//! Must not know connections, nor who asks for reports.
+//! Nobody waits for the socket: what it does not take at once is lost, and the next report tells more. Knows the
+//! process and its interpreters' names. Must not know connections, nor who asks for reports.
 
 pub(crate) mod datagram;
 pub(crate) mod figures;
@@ -144,7 +145,8 @@ impl Telemetry {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
     }
 
-    /// Tells how the garbage collector of an interpreter is, and which passes it has made. `name`: the application group, if there are others.
+    /// Tells how the garbage collector of an interpreter is, and which passes it has made. `name`: the application
+    /// group, if there are others.
     pub(crate) fn collector(&self, name: Option<&[u8]>, state: &[u64], passes: &[(f64, f64, u64, u64, u64)]) {
         let mut datagram = self.datagram(Kind::Collector, now());
         for (id, value) in (300..).zip(state) {

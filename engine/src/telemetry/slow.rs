@@ -1,4 +1,5 @@
-//! Requests that take longer than `WSGISlowRequests`: one record in the log for each, with the Python stack while it is executed, and reports of them.
+//! Requests that take longer than `WSGISlowRequests`: one record in the log for each, with the Python stack while it is
+//! executed, and reports of them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -132,7 +133,8 @@ impl SlowRequests {
         done.push_back(Done { request, finished: *finished, active });
     }
 
-    /// The slow requests that are still executed and that the log does not know of yet; it is told by [`tell`](Self::tell).
+    /// The slow requests that are still executed and that the log does not know of yet; it is told by
+    /// [`tell`](Self::tell).
     pub(crate) fn untold(&self) -> Vec<Arc<InHand>> {
         let untold = |request: &&Arc<InHand>| !request.told.load(Ordering::Relaxed);
         self.active().iter().filter(untold).cloned().collect()

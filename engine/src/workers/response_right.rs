@@ -37,7 +37,8 @@ impl Right {
     }
 
     fn pause(&self) {
-        // Only the worker leaves `BEGUN`, and what is `TAKEN` stays so: the monitor may have been quicker than the worker's last look.
+        // Only the worker leaves `BEGUN`, and what is `TAKEN` stays so: the monitor may have been quicker than the
+        // worker's last look.
         let _ = self.0.compare_exchange(BEGUN, OPEN, Ordering::Release, Ordering::Relaxed);
     }
 

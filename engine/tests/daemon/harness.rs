@@ -306,7 +306,8 @@ fn spawn_guard(child: &mut Option<Child>) -> Child {
 }
 
 fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 5]) -> Option<Child> {
-    // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged here.
+    // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged
+    // here.
     let mut places = String::new();
     for (place, fd) in (3..).zip(&descriptors) {
         rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty()).unwrap();

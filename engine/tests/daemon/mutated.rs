@@ -1,4 +1,5 @@
-//! Exchanges that were changed at random, towards the engine: whatever comes, each connection ends, the process stays, and others are served.
+//! Exchanges that were changed at random, towards the engine: whatever comes, each connection ends, the process stays,
+//! and others are served.
 //!
 //! `WSGI_EXCHANGES=100000 cargo test --release -p wsgi-engine --test daemon mutated` is the long run.
 

@@ -46,7 +46,8 @@ pub struct Debugging {
 }
 
 impl Debugging {
-    /// The options that make everything run in one process, and whether each is given: debug mode itself, and tools that work in it alone.
+    /// The options that make everything run in one process, and whether each is given: debug mode itself, and tools
+    /// that work in it alone.
     pub fn modes(&self) -> [(bool, &'static str); 6] {
         [
             (self.debug_mode, "--debug-mode"),

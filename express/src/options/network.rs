@@ -15,7 +15,8 @@ pub struct Address {
     /// Port to listen on
     #[arg(long, value_name = "PORT", default_value_t = 8000, value_parser = value_parser!(u16).range(1..))]
     pub port: u16,
-    /// Where to listen: ADDRESS:PORT, or :PORT for all addresses; may be repeated, and takes the place of --host and --port
+    /// Where to listen: ADDRESS:PORT, or :PORT for all addresses; may be repeated, and takes the place of --host and
+    /// --port
     #[arg(short, long, value_name = "ADDRESS:PORT", conflicts_with_all = ["host", "port"])]
     pub bind: Vec<Listener>,
     /// Host name of the site; requests for other names are refused

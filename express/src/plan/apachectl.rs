@@ -107,7 +107,8 @@ impl Control {
             Some(gdb) => format!("{} -quiet -ex run --args ", quoted(gdb.as_str())),
             None => title.clone(),
         };
-        // As one process Apache has no right to remove that file any more when it ends; a process with the number in it would keep it from starting.
+        // As one process Apache has no right to remove that file any more when it ends; a process with the number in it
+        // would keep it from starting.
         let (remove_pid_file, one_process) =
             if self.one_process { ("    rm -f \"$pid_file\"\n", " -DONE_PROCESS") } else { ("", "") };
         let startup_log =

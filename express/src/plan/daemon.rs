@@ -54,8 +54,8 @@ fn detail(words: &[String], service: &str) -> Option<String> {
     pairs(words).find(|(name, _)| *name == service).map(|(_, value)| value.to_owned())
 }
 
-/// How many of Apache's workers the application's requests may keep. Beside it there are only static files and the status: a tenth is enough for them,
-/// and what the application can execute at once is never less.
+/// How many of Apache's workers the application's requests may keep. Beside it there are only static files and the
+/// status: a tenth is enough for them, and what the application can execute at once is never less.
 pub fn worker_limit(workers: u64, capacity: u64) -> u64 {
     workers.saturating_sub((workers / 10).max(1)).max(capacity).max(1)
 }
@@ -89,7 +89,8 @@ pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanEr
     pairs(&chosen.service_script).map(service).chain(own.map(Ok)).collect()
 }
 
-/// The processes that are asked who may come in, if anybody is, and not Apache's own: they find what the application finds.
+/// The processes that are asked who may come in, if anybody is, and not Apache's own: they find what the application
+/// finds.
 pub fn access(context: &Context) -> Option<Settings> {
     let Options { access, debugging, .. } = context.options;
     let is_asked = access.host_access_script.is_some() || access.auth_user_script.is_some();

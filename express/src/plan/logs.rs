@@ -58,7 +58,8 @@ impl Places {
         if !self.terminal {
             return self.file(name);
         }
-        // Standard output may be a socket (journald) or another user's terminal, which can be written to but not opened.
+        // Standard output may be a socket (journald) or another user's terminal, which can be written to but not
+        // opened.
         match (OpenOptions::new().append(true).open(device), apache::on_path("cat")) {
             (Err(_), Some(cat)) => Target::Pipe(vec![cat.into_string()]),
             _ => Target::File(device.into()),

@@ -1,6 +1,8 @@
-//! From options to a plan: paths made absolute, the user looked up, Apache and its modules found, every default filled in.
+//! From options to a plan: paths made absolute, the user looked up, Apache and its modules found, every default filled
+//! in.
 //!
-//! A [`Plan`] looks at the machine but changes nothing. [`crate::files::render`] turns it into texts, which are then written.
+//! A [`Plan`] looks at the machine but changes nothing. [`crate::files::render`] turns it into texts, which are then
+//! written.
 
 mod account;
 mod apache;

@@ -74,7 +74,8 @@ fn tls(port: u16, options: &Options, here: &Folder) -> Result<Tls, PlanError> {
     })
 }
 
-/// The MPMs for a server that is one process, best first: with prefork requests run in the main thread, where debuggers are at home.
+/// The MPMs for a server that is one process, best first: with prefork requests run in the main thread, where debuggers
+/// are at home.
 pub fn one_process_mpms(options: &Options) -> [Mpm; 3] {
     let [event, worker, prefork] = Mpm::ALL;
     if options.address.http2 { [worker, event, prefork] } else { [prefork, worker, event] }

@@ -22,9 +22,9 @@ pub struct Root {
 }
 
 impl Root {
-    /// The folder given, or one that belongs to the caller and to this address: below TMPDIR where that is set, else below
-    /// /var/lib for root, else in the user's state folder. A folder in the common /tmp is the last resort; whose it is is
-    /// checked before it is used.
+    /// The folder given, or one that belongs to the caller and to this address: below TMPDIR where that is set, else
+    /// below /var/lib for root, else in the user's state folder. A folder in the common /tmp is the last resort; whose
+    /// it is is checked before it is used.
     pub fn choose(given: Option<Utf8PathBuf>, label: &str, caller: &Caller) -> Self {
         if let Some(path) = given {
             return Self { path, private: false };
@@ -42,8 +42,8 @@ impl Root {
         Self { path, private: caller.uid != 0 }
     }
 
-    /// Where the daemons' sockets go: into the folder given, else into the server root if their names fit, else into a shorter
-    /// place.
+    /// Where the daemons' sockets go: into the folder given, else into the server root if their names fit, else into a
+    /// shorter place.
     ///
     /// # Errors
     /// [`PlanError::LongSocketPrefix`] when the folder given is too long.

@@ -1,4 +1,5 @@
-"""Shows where an application runs and what it is given. It tells everything, passwords in variables included: never leave it on a public server."""
+"""Shows where an application runs and what it is given. It tells everything, passwords in variables included: never
+leave it on a public server."""
 
 import locale
 import os

@@ -1,1 +1,2 @@
-"""The command ``mod_wsgi-express`` and what its generated server runs. In INSTALLED_APPS it adds ``manage.py runmodwsgi``."""
+"""The command ``mod_wsgi-express`` and what its generated server runs. In INSTALLED_APPS it adds ``manage.py
+runmodwsgi``."""

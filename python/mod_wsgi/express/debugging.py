@@ -11,7 +11,8 @@ import traceback
 
 
 def watch(settings, make):
-    """The callable and the reload hook that ``make()`` gives, with the chosen tools at work while it does and in every request."""
+    """The callable and the reload hook that ``make()`` gives, with the chosen tools at work while it does and in every
+    request."""
     tools = chosen(**settings)
     for tool in tools:
         make = within(tool, make)
@@ -24,7 +25,8 @@ def watch(settings, make):
 
 @functools.cache
 def chosen(debugger, debugger_startup, coverage, profiler, recorder):
-    """The tools that are there once in a process, however often its scripts are loaded; the recorder is part of each application."""
+    """The tools that are there once in a process, however often its scripts are loaded; the recorder is part of each
+    application."""
     tools = []
     if coverage:
         tools.append(Coverage(coverage))
@@ -48,7 +50,8 @@ def within(tool, function):
 
 
 class Watched:
-    """A WSGI application with a tool at work when it is called, for each piece of its response, and when that is closed."""
+    """A WSGI application with a tool at work when it is called, for each piece of its response, and when that is
+    closed."""
 
     def __init__(self, application, tool):
         self.application, self.tool = application, tool
@@ -177,10 +180,12 @@ class Profiler:
 
 
 class RequestRecorder:
-    """A WSGI application that leaves a copy of what was asked and answered: files named ``<microseconds>-<pid>-<number>`` and
+    """A WSGI application that leaves a copy of what was asked and answered: files named
+    ``<microseconds>-<pid>-<number>`` and
 
     ``.iheaders`` the environ, ``.icontent`` the body, ``.oheaders`` status and headers, ``.ocontent`` the content;
-    ``.oaexcept``, ``.orexcept`` and ``.ofexcept`` the exception of the call, of the response and of its end, if there was one.
+    ``.oaexcept``, ``.orexcept`` and ``.ofexcept`` the exception of the call, of the response and of its end, if there
+    was one.
     """
 
     def __init__(self, application, folder):

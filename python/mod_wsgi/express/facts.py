@@ -12,14 +12,16 @@ PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 
 def module_path():
-    """Where the Apache module is installed: one that was built here is named after this interpreter, the wheel's is for all of them."""
+    """Where the Apache module is installed: one that was built here is named after this interpreter, the wheel's is for
+    all of them."""
     names = ["mod_wsgi-py%d%d" % sys.version_info[:2] + sysconfig.get_config_var("EXT_SUFFIX"), "mod_wsgi.abi3.so"]
     paths = [PACKAGE / "server" / name for name in names]
     return str(next((path for path in paths if path.exists()), paths[0]))
 
 
 def extra_search_path():
-    """The folder of the packages where the interpreter alone would not look for them: in a zipapp, or one that PYTHONPATH names."""
+    """The folder of the packages where the interpreter alone would not look for them: in a zipapp, or one that
+    PYTHONPATH names."""
     folder = PACKAGE.parent
     return [] if any(folder.is_relative_to(prefix) for prefix in (sys.prefix, os.path.realpath(sys.prefix))) else [str(folder)]
 

@@ -71,7 +71,8 @@ def _watch(interval):
 
 
 def _restart_signal():
-    """A daemon lets its requests end after SIGUSR1 while its successor starts; a child of Apache knows only SIGTERM, and is replaced by Apache."""
+    """A daemon lets its requests end after SIGUSR1 while its successor starts; a child of Apache knows only SIGTERM,
+    and is replaced by Apache."""
     in_daemon = getattr(mod_wsgi, "process_group", "")
     return signal.SIGUSR1 if in_daemon else signal.SIGTERM
 

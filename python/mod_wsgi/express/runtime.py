@@ -95,8 +95,8 @@ class ResourceHandler:
 def locate(environ, mount_point):
     """Tell the application where it is.
 
-    Apache takes a file below the document root for the script, so its idea of SCRIPT_NAME means nothing to the application,
-    unless a trusted proxy has set it (``mod_wsgi.mount_point``).
+    Apache takes a file below the document root for the script, so its idea of SCRIPT_NAME means nothing to the
+    application, unless a trusted proxy has set it (``mod_wsgi.mount_point``).
     """
     if "mod_wsgi.mount_point" in environ:
         path = environ["mod_wsgi.script_name"] + environ["PATH_INFO"]
@@ -119,7 +119,8 @@ class Source:
             reloader.track_changes(path)
 
     def has_changed(self):
-        """Whether the file is another one by now. While an editor replaces it, it is missing for a moment: that is no change yet."""
+        """Whether the file is another one by now. While an editor replaces it, it is missing for a moment: that is no
+        change yet."""
         return reloader.stamp(self.path) not in (None, self.stamp)
 
 

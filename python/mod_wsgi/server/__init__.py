@@ -1,4 +1,5 @@
-"""The compiled parts: the Apache module, the supervisor and the command. In INSTALLED_APPS the old name of ``mod_wsgi.express``."""
+"""The compiled parts: the Apache module, the supervisor and the command. In INSTALLED_APPS the old name of
+``mod_wsgi.express``."""
 
 import warnings
 

@@ -73,13 +73,15 @@ impl<'r> Request<'r> {
     }
 
     fn table(&self, raw: *mut sys::apr_table_t) -> Table<'_, 'r> {
-        // SAFETY: callers pass tables of the record: S1; to change one takes an exclusive borrow of this request, the only one of the record.
+        // SAFETY: callers pass tables of the record: S1; to change one takes an exclusive borrow of this request, the
+        // only one of the record.
         unsafe { Table::from_raw(raw) }
     }
 
     fn table_mut(&mut self, raw: *mut sys::apr_table_t) -> TableMut<'_, 'r> {
         let pool = self.pool();
-        // SAFETY: callers pass tables of the record: S1; this request, the only one of the record, is borrowed meanwhile.
+        // SAFETY: callers pass tables of the record: S1; this request, the only one of the record, is borrowed
+        // meanwhile.
         unsafe { TableMut::from_raw(raw, pool) }
     }
 
@@ -270,7 +272,8 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether this request stands for another one that was redirected internally, and its parts: URL, query string, user.
+    /// Whether this request stands for another one that was redirected internally, and its parts: URL, query string,
+    /// user.
     pub fn redirected_from(&self) -> Option<[Option<&'r [u8]>; 3]> {
         // SAFETY: S1: the chain of redirects lives as long as the request.
         unsafe { self.rec().prev.as_ref() }.map(|p| [self.text(p.uri), self.text(p.args), self.text(p.user)])
@@ -284,8 +287,9 @@ impl<'r> Request<'r> {
         (record.filename, record.handler) = (filename.as_ptr().cast_mut(), handler.as_ptr());
     }
 
-    /// Says that the script is all but the last `rest` bytes of the file name, and that these follow it in the URL, if there is a regular file of that
-    /// name. Then Apache walks the directories for the script alone, and does not look for what cannot be below a file.
+    /// Says that the script is all but the last `rest` bytes of the file name, and that these follow it in the URL, if
+    /// there is a regular file of that name. Then Apache walks the directories for the script alone, and does not look
+    /// for what cannot be below a file.
     pub fn split_filename(&mut self, rest: usize) {
         let length = self.filename().len() - rest;
         let r = self.rec_mut();
@@ -327,14 +331,16 @@ impl<'r> Request<'r> {
         unsafe { sys::wsgi_shim_has_output_filter(self.raw, name.as_ptr()) != 0 }
     }
 
-    /// Takes away what says that the request has a body. What the client still sends of it is the caller's to deal with before: it must have been
-    /// read, or the connection must end, because nothing tells Apache any more where the next request begins.
+    /// Takes away what says that the request has a body. What the client still sends of it is the caller's to deal with
+    /// before: it must have been read, or the connection must end, because nothing tells Apache any more where the next
+    /// request begins.
     pub fn forget_body(&mut self) {
         self.headers_in_mut().unset(c"Content-Length");
         self.headers_in_mut().unset(c"Transfer-Encoding");
     }
 
-    /// Serves the request again under another URL of this server, with GET and without a body; see [`Self::forget_body`].
+    /// Serves the request again under another URL of this server, with GET and without a body; see
+    /// [`Self::forget_body`].
     pub fn redirect_to(&mut self, url: &[u8]) {
         self.forget_body();
         let url = self.pool().text(url);

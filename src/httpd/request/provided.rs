@@ -21,7 +21,8 @@ impl<'r> Request<'r> {
         unsafe { sys::ap_get_server_port(self.raw) }
     }
 
-    /// The server's port, as `ServerName` or else the connection says: the client has no say in it, whatever UseCanonicalName is.
+    /// The server's port, as `ServerName` or else the connection says: the client has no say in it, whatever
+    /// UseCanonicalName is.
     pub fn own_port(&self) -> u16 {
         // SAFETY: S5.
         match unsafe { (*self.rec().server).port } {
@@ -64,7 +65,8 @@ impl<'r> Request<'r> {
         function.is_some_and(|f| unsafe { f(self.rec().connection) } != 0)
     }
 
-    /// A variable of mod_ssl (or of who provides `ssl_var_lookup`); empty where it has none of this name, `None` without mod_ssl.
+    /// A variable of mod_ssl (or of who provides `ssl_var_lookup`); empty where it has none of this name, `None`
+    /// without mod_ssl.
     pub fn ssl_variable(&self, name: &[u8]) -> Option<&'r [u8]> {
         type Lookup = unsafe extern "C" fn(
             *mut sys::apr_pool_t,
@@ -89,7 +91,8 @@ impl<'r> Request<'r> {
     pub fn id(&self) -> &'r [u8] {
         let mut id = self.rec().log_id;
         if id.is_null() {
-            // SAFETY: S1; a hook writes a string of the request's pool to that place, which is the request's own, as httpd has it.
+            // SAFETY: S1; a hook writes a string of the request's pool to that place, which is the request's own, as
+            // httpd has it.
             unsafe { sys::ap_run_generate_log_id(self.rec().connection, self.raw, &raw mut id) };
             // SAFETY: S1; no reference to the record is alive.
             unsafe { (*self.raw).log_id = id };

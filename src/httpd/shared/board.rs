@@ -44,19 +44,22 @@ impl SharedBoard {
 
     /// What stands in front of the scoreboard.
     pub fn head(&self) -> &'static Board {
-        // SAFETY: at the beginning of the mapping; `Board` is atomics, for which all bytes are valid; it stays mapped until the process ends.
+        // SAFETY: at the beginning of the mapping; `Board` is atomics, for which all bytes are valid; it stays mapped
+        // until the process ends.
         unsafe { self.memory.at(0) }
     }
 
     fn content(&self) -> &'static [Word] {
-        // SAFETY: it is mapped, behind the page of the board, and looked at as atomics only, by every process; it stays mapped until the process ends.
+        // SAFETY: it is mapped, behind the page of the board, and looked at as atomics only, by every process; it stays
+        // mapped until the process ends.
         unsafe { self.memory.words(scoreboard::CONTENT) }
     }
 
-    /// Writes an encoded scoreboard down; what does not fit is left out, readers then see that it is not whole. `lock` is a file that no daemon
-    /// can have: who can lock it keeps all others from writing.
+    /// Writes an encoded scoreboard down; what does not fit is left out, readers then see that it is not whole. `lock`
+    /// is a file that no daemon can have: who can lock it keeps all others from writing.
     pub fn publish(&self, encoded: &[u8], lock: BorrowedFd<'_>) {
-        // One child at a time. The lock ends with its process; without it two might write at once, which readers notice.
+        // One child at a time. The lock ends with its process; without it two might write at once, which readers
+        // notice.
         let locked = fcntl_lock(lock, FlockOperation::LockExclusive).is_ok();
         self.head().publish(self.content(), encoded);
         if locked {

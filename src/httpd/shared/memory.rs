@@ -50,8 +50,8 @@ impl Memory {
     /// What begins at `offset`.
     ///
     /// # Safety
-    /// It is mapped, and ends within the mapping; all bytes are valid for a `T`, and `offset` is aligned for it. The mapping stays for as long as
-    /// the result is used.
+    /// It is mapped, and ends within the mapping; all bytes are valid for a `T`, and `offset` is aligned for it. The
+    /// mapping stays for as long as the result is used.
     pub unsafe fn at<T>(&self, offset: usize) -> &'static T {
         // SAFETY: the caller's duty; the mapping begins at a page.
         unsafe { &*self.base.wrapping_add(offset).cast::<T>() }
@@ -60,12 +60,14 @@ impl Memory {
     /// The words from `offset`, which is a multiple of their size, to the end.
     ///
     /// # Safety
-    /// There is a mapping, and nobody looks at this part of it but as these atomics. The mapping stays for as long as the result is used.
+    /// There is a mapping, and nobody looks at this part of it but as these atomics. The mapping stays for as long as
+    /// the result is used.
     pub unsafe fn words(&self, offset: usize) -> &'static [AtomicU32] {
         let length = self.size.saturating_sub(offset) / size_of::<AtomicU32>();
         // SAFETY: not behind the end of the mapping.
         let start = unsafe { self.base.add(offset.min(self.size)) };
-        // SAFETY: so many words are mapped from there on; all bytes are valid for atomics; the rest is the caller's duty.
+        // SAFETY: so many words are mapped from there on; all bytes are valid for atomics; the rest is the caller's
+        // duty.
         unsafe { slice::from_raw_parts(start.cast::<AtomicU32>(), length) }
     }
 
@@ -75,7 +77,8 @@ impl Memory {
     /// Nobody in this process uses the memory, its descriptor, or a copy of this any more.
     pub unsafe fn unmap(self) {
         if self.is_mapped() {
-            // SAFETY: the range is that of `map`, and nobody refers to it, says the caller. A failure would leave memory behind.
+            // SAFETY: the range is that of `map`, and nobody refers to it, says the caller. A failure would leave
+            // memory behind.
             let _ = unsafe { munmap(self.base.cast(), self.size) };
             // SAFETY: the descriptor is that of `map`, and nobody's else, says the caller.
             drop(unsafe { OwnedFd::from_raw_fd(self.fd) });

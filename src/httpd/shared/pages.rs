@@ -41,7 +41,8 @@ impl Pages {
 
     /// The page of the process in a slot; `None` beyond the last.
     pub fn page(&self, slot: usize) -> Option<&'static Page> {
-        // SAFETY: within the mapping and aligned, atomics, for which all bytes are valid; the pages stay as long as a configuration has their group.
+        // SAFETY: within the mapping and aligned, atomics, for which all bytes are valid; the pages stay as long as a
+        // configuration has their group.
         (slot < SLOTS && self.is_mapped()).then(|| unsafe { self.memory.at(page_offset(slot)) })
     }
 

@@ -114,8 +114,8 @@ impl<C: Client> Conversation<'_, C> {
         Step::On
     }
 
-    /// Waits until the client takes something, or, if that may be read, the process has sent something; not for long. Where nobody can tell what the client
-    /// takes, what the process sends goes first, so that it is done soon.
+    /// Waits until the client takes something, or, if that may be read, the process has sent something; not for long.
+    /// Where nobody can tell what the client takes, what the process sends goes first, so that it is done soon.
     fn look_both_ways(&self, reads: bool) -> (Option<Right>, bool) {
         let comes = |wait| {
             let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
@@ -137,7 +137,8 @@ impl<C: Client> Conversation<'_, C> {
         (takes.then_some(None), reads && comes)
     }
 
-    /// Takes what a process has said before it ended. When that was nothing, and it has not read the request, another one may execute it.
+    /// Takes what a process has said before it ended. When that was nothing, and it has not read the request, another
+    /// one may execute it.
     fn last_words(&mut self) -> Step {
         match self.inbox.receive(&self.connection.stream, false) {
             Err(error) if is_timeout(&error) => {

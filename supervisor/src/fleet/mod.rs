@@ -102,9 +102,11 @@ impl Fleet {
         })
     }
 
-    /// What is to be done, and when to look again. `wanted`: whether Apache, as far as is known, has a use for processes; `None`: the server stops.
+    /// What is to be done, and when to look again. `wanted`: whether Apache, as far as is known, has a use for
+    /// processes; `None`: the server stops.
     fn decide(&self, wanted: Option<bool>) -> (Vec<Action>, Option<Instant>) {
-        // Before that there is nothing but what an earlier supervisor has left, and nobody knows yet whether it is wanted.
+        // Before that there is nothing but what an earlier supervisor has left, and nobody knows yet whether it is
+        // wanted.
         let Some(configuration) = &self.configuration else { return Default::default() };
         let ours = self.processes.iter().map(Process::facts);
         let processes: Vec<_> = ours.chain(self.orphans.facts(configuration, &self.shared.table)).collect();

@@ -128,7 +128,8 @@ impl Fleet {
         }
     }
 
-    /// A process of the group cannot take over: those that have waited for it serve on. Whether the log does not tell of the reason yet.
+    /// A process of the group cannot take over: those that have waited for it serve on. Whether the log does not tell
+    /// of the reason yet.
     pub(super) fn refused(&mut self, group: &Group, started: Instant, failures: Vec<u64>) -> bool {
         let history = self.histories.entry(group.name().to_vec()).or_default();
         let news = history.refused(started, failures);

@@ -1,8 +1,10 @@
-//! When a process began: together with its pid, which is given again and again, that names it for good. And whose it is.
+//! When a process began: together with its pid, which is given again and again, that names it for good. And whose it
+//! is.
 
 use std::fs;
 
-/// When the process with this pid began, in the system's own unit; `None` if there is none, or the system does not tell.
+/// When the process with this pid began, in the system's own unit; `None` if there is none, or the system does not
+/// tell.
 pub fn of(pid: u32) -> Option<u64> {
     read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }

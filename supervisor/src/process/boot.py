@@ -1,12 +1,14 @@
 import sys
 
-# The folder of the mod_wsgi package beside the Apache module, for interpreters that have none of their own; may be empty.
+# The folder of the mod_wsgi package beside the Apache module, for interpreters that have none of their own; may be
+# empty.
 fallback = sys.argv.pop()
 sys.path[:] = [folder for folder in sys.path if folder]  # "" would be the working directory
 try:
     from mod_wsgi import _daemon, _engine
 except ImportError as missing:
-    # None here, or another product of the same name. From the fall-back comes this one package only: its neighbours there belong to another interpreter.
+    # None here, or another product of the same name. From the fall-back comes this one package only: its neighbours
+    # there belong to another interpreter.
     from importlib.util import module_from_spec, spec_from_file_location
 
     for name in [name for name in sys.modules if name.partition(".")[0] == "mod_wsgi"]:

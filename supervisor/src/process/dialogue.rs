@@ -1,5 +1,6 @@
-//! What a daemon process and the supervisor say to each other over its control socket, and what that makes of the process. Its application can write there,
-//! too, so any message may come at any time, and as many as it likes: no more are heard than [`wsgi_wire::limits::DAEMON_RATE`] allows.
+//! What a daemon process and the supervisor say to each other over its control socket, and what that makes of the
+//! process. Its application can write there, too, so any message may come at any time, and as many as it likes: no more
+//! are heard than [`wsgi_wire::limits::DAEMON_RATE`] allows.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use wsgi_wire::settings::Preload;
 use crate::channel::Channel;
 use crate::lifecycle::Phase;
 
-/// A process that asks to be replaced within this time after it was ready gives the group a pause, and one that asks again within it is told nothing new:
-/// somebody may change a script twice in a row.
+/// A process that asks to be replaced within this time after it was ready gives the group a pause, and one that asks
+/// again within it is told nothing new: somebody may change a script twice in a row.
 pub const RESTLESS: Duration = Duration::from_secs(1);
 
 /// What a process has to say.
@@ -140,7 +141,8 @@ impl Dialogue {
         self.announced = true;
     }
 
-    /// When the rest is heard of what it has said, if it has said more than it may at a time. Until then nothing is read.
+    /// When the rest is heard of what it has said, if it has said more than it may at a time. Until then nothing is
+    /// read.
     pub fn heard_at(&self) -> Option<Instant> {
         self.behind.then(|| Instant::now() + self.budget.wait(Rate::MESSAGES, self.started.elapsed()))
     }
@@ -167,8 +169,8 @@ impl Dialogue {
         }
     }
 
-    /// The next that it has said, unless it has said too much already: then that has to wait. One after the other: what the first leads to decides what
-    /// the second means.
+    /// The next that it has said, unless it has said too much already: then that has to wait. One after the other: what
+    /// the first leads to decides what the second means.
     ///
     /// # Errors
     /// It does not keep to the protocol.

@@ -35,8 +35,8 @@ pub enum Missing {
     OnPath,
 }
 
-/// The group's interpreter, as it is called after a `chroot`. Its own name is kept, whatever it links to: that is how Python knows that it is in
-/// a virtual environment.
+/// The group's interpreter, as it is called after a `chroot`. Its own name is kept, whatever it links to: that is how
+/// Python knows that it is in a virtual environment.
 pub fn find(spawn: &Spawn) -> Result<PathBuf, Missing> {
     let root = spawn.chroot.as_ref().map(|root| Path::new(OsStr::from_bytes(root)));
     match &spawn.python_home {
@@ -53,7 +53,8 @@ pub fn find(spawn: &Spawn) -> Result<PathBuf, Missing> {
     }
 }
 
-/// `python`, which every virtual environment has; `python3`; or the latest `python3.N`, which an installation may have alone.
+/// `python`, which every virtual environment has; `python3`; or the latest `python3.N`, which an installation may have
+/// alone.
 fn in_bin(bin: &Path, root: Option<&Path>) -> Option<PathBuf> {
     let plain = ["python", "python3"].into_iter().map(|name| bin.join(name)).find(|file| is_program(file, root));
     plain.or_else(|| {

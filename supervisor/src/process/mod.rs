@@ -1,4 +1,5 @@
-//! A daemon process as long as it lives: how it is spawned, what it says, how it ends. Must not know of other processes.
+//! A daemon process as long as it lives: how it is spawned, what it says, how it ends. Must not know of other
+//! processes.
 
 pub mod birth;
 pub mod dialogue;
@@ -116,13 +117,14 @@ impl Process {
         self.dialogue.phase().is_leaving()
     }
 
-    /// Whether its end is the supervisor's doing. The signal that it takes its stacks on ends one that does not know it.
+    /// Whether its end is the supervisor's doing. The signal that it takes its stacks on ends one that does not know
+    /// it.
     fn is_being_killed(&self) -> bool {
         matches!(self.dialogue.phase(), Phase::TakingStacks | Phase::Killed)
     }
 
-    /// Why it has ended with this status: what the status page counts, and the record about it if that was not in order. `memory`: the kernel has
-    /// killed processes for want of memory.
+    /// Why it has ended with this status: what the status page counts, and the record about it if that was not in
+    /// order. `memory`: the kernel has killed processes for want of memory.
     pub fn post_mortem(&self, status: ExitStatus, memory: bool) -> (Ending, Option<String>) {
         let (label, recording) = (self.label(), self.recorder.read());
         let end = End { memory, ..self.end(&label, Some(status), &recording) };

@@ -1,4 +1,5 @@
-//! The one record about a daemon process that does not end as it should: what happened, what it was doing, and where its threads were.
+//! The one record about a daemon process that does not end as it should: what happened, what it was doing, and where
+//! its threads were.
 
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
@@ -88,7 +89,8 @@ impl End<'_> {
         }
     }
 
-    /// Whether the kernel has put an end to it: the hard limit of `cpu-time-limit` comes a little after the one that it can hear of.
+    /// Whether the kernel has put an end to it: the hard limit of `cpu-time-limit` comes a little after the one that it
+    /// can hear of.
     fn is_over_the_hard_limit(&self, status: ExitStatus) -> bool {
         self.reason == Some(Reason::CpuTimeLimit) && status.signal() == Some(libc::SIGKILL)
     }
@@ -109,7 +111,8 @@ fn excess(reason: Reason, limit: u64) -> String {
     }
 }
 
-/// A report without what helps nobody: threads that were in no Python code but ours, and threads that were told of before.
+/// A report without what helps nobody: threads that were in no Python code but ours, and threads that were told of
+/// before.
 fn stacks(report: &str) -> String {
     // One interpreter's threads follow another's without an empty line between.
     let parts = report.replace("\nThread 0x", "\n\nThread 0x").replace("\nCurrent thread 0x", "\n\nCurrent thread 0x");

@@ -99,7 +99,8 @@ pub struct Shared {
     pub files: Rlimit,
 }
 
-/// Lets this program have as many descriptors as it can get: it holds four for each daemon process. Gives the limit that daemons get.
+/// Lets this program have as many descriptors as it can get: it holds four for each daemon process. Gives the limit
+/// that daemons get.
 pub fn raise_files() -> Rlimit {
     let before = getrlimit(Resource::Nofile);
     // With fewer there are fewer processes, which is said when one cannot be started.

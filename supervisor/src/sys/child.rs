@@ -126,13 +126,14 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
     Ok(())
 }
 
-/// No program that is run from here on has other rights than this process: set-user-id and capabilities of files count no more, and the bounding
-/// set, from which such a program could take some, is empty.
+/// No program that is run from here on has other rights than this process: set-user-id and capabilities of files count
+/// no more, and the bounding set, from which such a program could take some, is empty.
 fn forbid_new_privileges() -> io::Result<()> {
     // SAFETY: changes a flag of this process.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, Step::Privileges)?;
     for capability in 0..64 {
-        // SAFETY: takes numbers only. Who may not do it, and the system that does not know the number, leave it as it is; the flag above holds.
+        // SAFETY: takes numbers only. Who may not do it, and the system that does not know the number, leave it as it
+        // is; the flag above holds.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
     Ok(())
@@ -143,8 +144,8 @@ fn give_up_capabilities() -> io::Result<()> {
     /// `_LINUX_CAPABILITY_VERSION_3`: two words for each set.
     const VERSION: u32 = 0x2008_0522;
     let (header, none) = ([VERSION, 0], [0u32; 6]);
-    // SAFETY: both pointers are to as many words as the version says; 0 is this process. The ambient set, unknown before Linux 4.3, loses what the
-    // others do not have.
+    // SAFETY: both pointers are to as many words as the version says; 0 is this process. The ambient set, unknown
+    // before Linux 4.3, loses what the others do not have.
     check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) } as libc::c_int, Step::Privileges)
 }
 
@@ -158,8 +159,8 @@ fn become_user(ids: &Ids) -> io::Result<()> {
     check(unsafe { libc::setuid(ids.uid) }, Step::Identity)
 }
 
-/// Apache ignores some signals, and that would outlive exec. All are blocked until the engine has its handlers: a process that is told to end
-/// while it starts should do so in order.
+/// Apache ignores some signals, and that would outlive exec. All are blocked until the engine has its handlers: a
+/// process that is told to end while it starts should do so in order.
 fn reset_signals() {
     for number in 1..32 {
         // SAFETY: sets the default action; the numbers for which that is refused (KILL, STOP) have no other anyway.

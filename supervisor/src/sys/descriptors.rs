@@ -20,19 +20,21 @@ pub struct Inherited {
     pub table: OwnedFd,
     /// The board, where there is one.
     pub board: Option<OwnedFd>,
-    /// Keep the other descriptors taken that have a meaning in a daemon: nothing that a new process needs until its exec can then be overwritten.
+    /// Keep the other descriptors taken that have a meaning in a daemon: nothing that a new process needs until its
+    /// exec can then be overwritten.
     pub placeholders: Vec<OwnedFd>,
 }
 
-/// Takes the descriptors that [`wsgi_wire::descriptors::supervisor`] names and closes all that follow, such as Apache's listening sockets. To be called once, before anything is opened.
+/// Takes the descriptors that [`wsgi_wire::descriptors::supervisor`] names and closes all that follow, such as Apache's
+/// listening sockets. To be called once, before anything is opened.
 ///
 /// # Errors
 /// If the first two are not open: then this process was not started by the Apache module.
 pub fn inherit() -> io::Result<Inherited> {
     close_from(contract::FIRST_UNNAMED);
     let [control, table, board] = [contract::CONTROL, contract::TABLE, contract::BOARD].map(|fd| {
-        // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl below refuses a number
-        // that is not open before it is used.
+        // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl
+        // below refuses a number that is not open before it is used.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         match fcntl_setfd(&fd, FdFlags::CLOEXEC) {
             Ok(()) => Ok(fd),
@@ -65,7 +67,8 @@ fn close_from(first: RawFd) {
     }
 }
 
-/// Marks all descriptors from `first` on as closed by exec. Makes system calls only, so it may run between fork and exec.
+/// Marks all descriptors from `first` on as closed by exec. Makes system calls only, so it may run between fork and
+/// exec.
 pub fn close_on_exec_from(first: RawFd) {
     #[cfg(target_os = "linux")]
     // SAFETY: changes a flag of this process's own descriptors, no memory.

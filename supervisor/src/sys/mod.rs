@@ -17,7 +17,8 @@ use std::ptr::NonNull;
 /// Maps the first `size` bytes of a memory file, which has as many and whose length is sealed, to be read and written.
 fn map(file: &File, size: usize) -> io::Result<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: the kernel chooses an address where nothing is mapped; the file has the bytes and keeps them, says the caller.
+    // SAFETY: the kernel chooses an address where nothing is mapped; the file has the bytes and keeps them, says the
+    // caller.
     let base = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
     if base == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());

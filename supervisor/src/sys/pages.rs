@@ -38,8 +38,8 @@ impl Pages {
 
     /// The page of the process in a slot, or `None` beyond the last.
     pub fn page(&self, slot: usize) -> Option<&Page> {
-        // SAFETY: for an index below SLOTS it is inside the mapping, which lives as long as `self`, and aligned; every bit pattern is valid for
-        // what is made of atomics.
+        // SAFETY: for an index below SLOTS it is inside the mapping, which lives as long as `self`, and aligned; every
+        // bit pattern is valid for what is made of atomics.
         (slot < SLOTS).then(|| unsafe { &*self.base.as_ptr().wrapping_add(page_offset(slot)).cast::<Page>() })
     }
 }

@@ -31,13 +31,15 @@ impl Table {
 
     /// The table's header.
     pub fn header(&self) -> &Header {
-        // SAFETY: the mapping lives as long as `self`, a page is aligned for it, and every bit pattern is a valid Header of atomics.
+        // SAFETY: the mapping lives as long as `self`, a page is aligned for it, and every bit pattern is a valid
+        // Header of atomics.
         unsafe { self.base.cast().as_ref() }
     }
 
     /// What is believed of the process in a slot, or `None` beyond the last.
     pub fn entry(&self, slot: usize) -> Option<&Entry> {
-        // SAFETY: for an index below SLOTS it is inside the mapping and aligned; every bit pattern is valid for what is made of atomics.
+        // SAFETY: for an index below SLOTS it is inside the mapping and aligned; every bit pattern is valid for what is
+        // made of atomics.
         (slot < SLOTS).then(|| unsafe { &*self.base.as_ptr().wrapping_add(entry_offset(slot)).cast::<Entry>() })
     }
 
@@ -49,7 +51,8 @@ impl Table {
     /// The record of the group with this key ([`wsgi_wire::table::group_key`]).
     pub fn group(&self, key: u64) -> Option<&Group> {
         let used = (self.header().groups.load(Relaxed) as usize).min(GROUPS);
-        // SAFETY: `group_offset` of an index below GROUPS is inside the mapping and aligned; every bit pattern is a valid Group of atomics.
+        // SAFETY: `group_offset` of an index below GROUPS is inside the mapping and aligned; every bit pattern is a
+        // valid Group of atomics.
         let record = |index| unsafe { &*self.base.as_ptr().wrapping_add(group_offset(index)).cast::<Group>() };
         (0..used).map(record).find(|group| group.is_used() && group.key() == key)
     }

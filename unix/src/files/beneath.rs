@@ -26,8 +26,8 @@ impl From<Errno> for NotBeneath {
     }
 }
 
-/// Opens a regular file for reading that is below the folder all the way: links are followed as long as they stay inside. Nothing is opened before it
-/// is known to be a regular file.
+/// Opens a regular file for reading that is below the folder all the way: links are followed as long as they stay
+/// inside. Nothing is opened before it is known to be a regular file.
 ///
 /// # Errors
 /// [`NotBeneath`]

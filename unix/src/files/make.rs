@@ -14,8 +14,8 @@ use super::owners::Owners;
 use super::refusal::Refused;
 use super::walk::{Folder, ends};
 
-/// Makes a folder, and those above it (0755) where they are missing; whether it was not there before. One that is there is left alone, whosever it
-/// is; what is above it has to belong to `owners`.
+/// Makes a folder, and those above it (0755) where they are missing; whether it was not there before. One that is there
+/// is left alone, whosever it is; what is above it has to belong to `owners`.
 ///
 /// # Errors
 /// [`Refused`], also where there is something else of that name, a link to a folder among it.
@@ -33,8 +33,9 @@ pub fn make_folder(path: &Path, access: Access, owners: &Owners) -> Result<bool,
     }
 }
 
-/// Gives a socket that this process has bound to a user. Where others may write to the folder, they may have put something else in its place by
-/// now: nothing is given away but a socket of this process's own user that has no other name.
+/// Gives a socket that this process has bound to a user. Where others may write to the folder, they may have put
+/// something else in its place by now: nothing is given away but a socket of this process's own user that has no other
+/// name.
 ///
 /// # Errors
 /// Those of `open`, `fstat` and `chown`, and one for something else.
@@ -59,8 +60,8 @@ pub fn give_socket(path: &Path, user: u32) -> std::io::Result<()> {
     std::os::unix::fs::lchown(path, Some(user), None)
 }
 
-/// Writes a file whole, or leaves what was there: under another name first. What is above it has to belong to `owners`; whatever had its name, a
-/// link among it, is replaced.
+/// Writes a file whole, or leaves what was there: under another name first. What is above it has to belong to `owners`;
+/// whatever had its name, a link among it, is replaced.
 ///
 /// # Errors
 /// [`Refused`]

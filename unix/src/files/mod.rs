@@ -1,12 +1,13 @@
-//! Files of others. A program with rights, root above all, opens, runs, writes and gives away nothing that somebody else may have put where it
-//! looks: every folder up to `/` and the file itself belong to somebody who is trusted, and nobody else may write to them. Whoever has a file to
-//! read, a program to run or a folder to make in a place that a configuration names does it through here, so that there is one rule.
+//! Files of others. A program with rights, root above all, opens, runs, writes and gives away nothing that somebody
+//! else may have put where it looks: every folder up to `/` and the file itself belong to somebody who is trusted, and
+//! nobody else may write to them. Whoever has a file to read, a program to run or a folder to make in a place that a
+//! configuration names does it through here, so that there is one rule.
 //!
-//! * A folder that others may write to is accepted where it has the sticky bit (`/tmp`): what is in it belongs to somebody who is trusted, and
-//!   nobody else can move that.
+//! * A folder that others may write to is accepted where it has the sticky bit (`/tmp`): what is in it belongs to
+//!   somebody who is trusted, and nobody else can move that.
 //! * A group that may write is accepted where it has no other member than the owner ([`crate::user::is_group_of`]).
-//! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way is not where something is read
-//!   or made.
+//! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way is
+//!   not where something is read or made.
 //! * Nothing is opened before it is known to be a regular file, and then without waiting for it.
 
 mod access;
@@ -32,7 +33,8 @@ pub use self::refusal::{Kind, Refused};
 use self::walk::{Folder, check, ends};
 use crate::user::Ids;
 
-/// Whether a file that somebody else opens or runs, with all folders above it, is as these owners made it. Links of theirs may lead to it.
+/// Whether a file that somebody else opens or runs, with all folders above it, is as these owners made it. Links of
+/// theirs may lead to it.
 ///
 /// # Errors
 /// [`Refused`], also where it is no regular file.
@@ -48,14 +50,16 @@ pub fn check_folder(path: &Path, owners: &Owners) -> Result<(), Refused> {
     Folder::walk(path, owners).map(drop)
 }
 
-/// Whether what is at the end of this path is for this user to decide: the file itself or something on the way belongs to them.
+/// Whether what is at the end of this path is for this user to decide: the file itself or something on the way belongs
+/// to them.
 #[must_use]
 pub fn is_of(path: &Path, user: u32) -> bool {
     matches!(open(path, &Owners::own()), Err(Refused::Owner { owner, .. }) if owner == user)
 }
 
-/// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all folders above it. Where something on the
-/// way belongs to `user` instead, the file is read with that user's rights: what they could not read themselves they do not get.
+/// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all folders above
+/// it. Where something on the way belongs to `user` instead, the file is read with that user's rights: what they could
+/// not read themselves they do not get.
 ///
 /// # Errors
 /// [`Refused`]
@@ -71,7 +75,8 @@ pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, Refus
     }
 }
 
-/// Reads a file as [`read`] does and lends its text to `work`: the memory is overwritten afterwards, because the text may be secret.
+/// Reads a file as [`read`] does and lends its text to `work`: the memory is overwritten afterwards, because the text
+/// may be secret.
 ///
 /// # Errors
 /// [`Refused`]

@@ -5,8 +5,9 @@ use std::thread;
 
 use crate::user::Ids;
 
-/// Does the work with the user's rights to files. Only these are taken, on a thread that ends with the work: a thread of that *user* could be
-/// signalled by them, and with it this process, for as long as a file system of theirs keeps it waiting.
+/// Does the work with the user's rights to files. Only these are taken, on a thread that ends with the work: a thread
+/// of that *user* could be signalled by them, and with it this process, for as long as a file system of theirs keeps it
+/// waiting.
 ///
 /// # Errors
 /// If the rights cannot be taken; then nothing is done.
@@ -18,7 +19,8 @@ pub fn with<T: Send>(user: &Ids, work: impl FnOnce() -> T + Send) -> io::Result<
     })
 }
 
-/// Takes them: the groups first, as the right to do that goes with the user. Root's capabilities to pass over permissions go with it as well.
+/// Takes them: the groups first, as the right to do that goes with the user. Root's capabilities to pass over
+/// permissions go with it as well.
 #[cfg(target_os = "linux")]
 fn take(user: &Ids) -> io::Result<()> {
     use nix::unistd::{Gid, Uid, setfsgid, setfsuid};

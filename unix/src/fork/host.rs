@@ -1,5 +1,5 @@
-//! What a forked process must not have of a server in whose process Python is a guest: the connections of its clients, the sockets that it listens
-//! on, its signal handlers. All of that was there before Python, and is recognised by it.
+//! What a forked process must not have of a server in whose process Python is a guest: the connections of its clients,
+//! the sockets that it listens on, its signal handlers. All of that was there before Python, and is recognised by it.
 
 use std::mem::{MaybeUninit, zeroed};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed};
@@ -35,8 +35,8 @@ pub(super) fn remember() {
     }
 }
 
-/// In the forked process: calls `withhold` for the server's sockets, and lets signals do what they do to a process that handles none. System calls
-/// only.
+/// In the forked process: calls `withhold` for the server's sockets, and lets signals do what they do to a process that
+/// handles none. System calls only.
 pub(super) fn leave(withhold: impl Fn(i32)) {
     // Once: what a child of the child has is its own.
     if !REMEMBERED.swap(false, Relaxed) {
@@ -48,7 +48,8 @@ pub(super) fn leave(withhold: impl Fn(i32)) {
             withhold(descriptor);
         }
     });
-    // SAFETY: a zeroed set is valid to be initialised. Servers block signals in their threads, so that one thread gets them all; here is but one.
+    // SAFETY: a zeroed set is valid to be initialised. Servers block signals in their threads, so that one thread gets
+    // them all; here is but one.
     unsafe {
         let mut none: libc::sigset_t = zeroed();
         libc::sigemptyset(&raw mut none);
@@ -87,7 +88,8 @@ fn is_listening(descriptor: i32) -> bool {
 
 /// The port at our end of an Internet socket.
 fn local_port(descriptor: i32) -> Option<u16> {
-    // SAFETY: the address is as long as is said; those of the Internet have the port at the same place, in network order.
+    // SAFETY: the address is as long as is said; those of the Internet have the port at the same place, in network
+    // order.
     let port = unsafe {
         let mut address: libc::sockaddr_storage = zeroed();
         let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
@@ -102,10 +104,11 @@ fn local_port(descriptor: i32) -> Option<u16> {
     (port != 0).then_some(port)
 }
 
-/// Calls `body` for each open descriptor, without any memory: as `/proc` lists them, or, where there is none, for all numbers that may be open.
+/// Calls `body` for each open descriptor, without any memory: as `/proc` lists them, or, where there is none, for all
+/// numbers that may be open.
 fn each_descriptor(mut body: impl FnMut(i32)) {
-    // SAFETY: the path is a string; the buffer is as long as is said and aligned for the kernel's records; each of these has its length, and its name
-    // as a string, at the places that `linux_dirent64` has them.
+    // SAFETY: the path is a string; the buffer is as long as is said and aligned for the kernel's records; each of
+    // these has its length, and its name as a string, at the places that `linux_dirent64` has them.
     unsafe {
         let folder = libc::open(c"/proc/self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
         if folder < 0 {

@@ -1,7 +1,8 @@
-//! What a process keeps to itself when code in it forks: connections, sockets, shared memory. A forked process has all of that in its hands, and
-//! whatever it says there is taken for the word of the one that it was forked off.
+//! What a process keeps to itself when code in it forks: connections, sockets, shared memory. A forked process has all
+//! of that in its hands, and whatever it says there is taken for the word of the one that it was forked off.
 //!
-//! Whoever holds such things calls [`begin`] once, holds descriptors as [`Unshared`], and asks [`is_ours`] before it speaks.
+//! Whoever holds such things calls [`begin`] once, holds descriptors as [`Unshared`], and asks [`is_ours`] before it
+//! speaks.
 
 mod host;
 
@@ -12,7 +13,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Descriptors below this number are withheld: the most that Linux lets a process have, unless its administrator raises `fs.nr_open`.
+/// Descriptors below this number are withheld: the most that Linux lets a process have, unless its administrator raises
+/// `fs.nr_open`.
 const DESCRIPTORS: usize = 1 << 20;
 
 /// How many pieces of shared memory are withheld at most: a process maps its own few once.
@@ -27,12 +29,14 @@ static MEMORY: [(AtomicPtr<libc::c_void>, AtomicUsize); MEMORIES] =
     [const { (AtomicPtr::new(std::ptr::null_mut()), AtomicUsize::new(0)) }; MEMORIES];
 /// The descriptor that standard error takes the place of.
 static REPORT: AtomicI32 = AtomicI32::new(-1);
-/// What takes the place of a withheld descriptor: open, so that its number does not become another's, and good for nothing.
+/// What takes the place of a withheld descriptor: open, so that its number does not become another's, and good for
+/// nothing.
 static DEAD: AtomicI32 = AtomicI32::new(-1);
 /// A byte that is 1 in our process and 0 in every process that is forked off it; null before [`begin`].
 static OURS: AtomicPtr<AtomicU8> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Held while a descriptor is made or closed, and by who forks: no child gets one that the set does not know, or knows no more.
+/// Held while a descriptor is made or closed, and by who forks: no child gets one that the set does not know, or knows
+/// no more.
 struct Gate(std::cell::UnsafeCell<libc::pthread_mutex_t>);
 // SAFETY: a mutex is made to be shared.
 unsafe impl Sync for Gate {}
@@ -102,7 +106,8 @@ extern "C" fn in_child() {
         if !start.is_null() {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-            // SAFETY: `withhold` was told of a mapping of this length, for which zeros are valid; new memory takes its place.
+            // SAFETY: `withhold` was told of a mapping of this length, for which zeros are valid; new memory takes its
+            // place.
             unsafe { libc::mmap(start, length.load(Relaxed), protection, flags, -1, 0) };
         }
     }
@@ -121,8 +126,8 @@ pub fn begin() -> io::Result<()> {
 }
 
 fn prepare() -> io::Result<()> {
-    // SAFETY: a new descriptor, which stays open for ever; a new page, which stays mapped for ever and is aligned for a byte; handlers that do
-    // system calls only.
+    // SAFETY: a new descriptor, which stays open for ever; a new page, which stays mapped for ever and is aligned for a
+    // byte; handlers that do system calls only.
     unsafe {
         let dead = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
         if dead < 0 {
@@ -134,8 +139,8 @@ fn prepare() -> io::Result<()> {
         if page == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // A process that is made without libc's `fork`, for which no handler runs, finds a zero there too. Linux has had this since 4.14; before,
-        // the handler has to do.
+        // A process that is made without libc's `fork`, for which no handler runs, finds a zero there too. Linux has
+        // had this since 4.14; before, the handler has to do.
         libc::madvise(page, length, libc::MADV_WIPEONFORK);
         let ours = page.cast::<AtomicU8>();
         (*ours).store(1, Relaxed);
@@ -147,8 +152,8 @@ fn prepare() -> io::Result<()> {
     }
 }
 
-/// As [`begin`], in the process of a server that Python is a guest of: its listening sockets, the connections of its clients and its signal handlers
-/// are withheld too. Called before any code of the guest runs.
+/// As [`begin`], in the process of a server that Python is a guest of: its listening sockets, the connections of its
+/// clients and its signal handlers are withheld too. Called before any code of the guest runs.
 ///
 /// # Errors
 /// As [`begin`].
@@ -157,7 +162,8 @@ pub fn begin_as_guest() -> io::Result<()> {
     begin()
 }
 
-/// Whether this is the process that called [`begin`], and not one that was forked off it. One read of memory, no system call.
+/// Whether this is the process that called [`begin`], and not one that was forked off it. One read of memory, no system
+/// call.
 pub fn is_ours() -> bool {
     // SAFETY: null, or a byte that stays mapped for ever.
     unsafe { OURS.load(Relaxed).as_ref() }.is_none_or(|ours| ours.load(Relaxed) != 0)
@@ -178,7 +184,8 @@ pub unsafe fn withhold(start: *mut libc::c_void, length: usize) {
     debug_assert!(false, "MEMORIES is too small");
 }
 
-/// Forked processes have standard error in place of this descriptor, into which something writes that asks nobody: Python's `faulthandler`.
+/// Forked processes have standard error in place of this descriptor, into which something writes that asks nobody:
+/// Python's `faulthandler`.
 pub fn standard_error_instead(descriptor: &impl AsRawFd) {
     REPORT.store(descriptor.as_raw_fd(), Relaxed);
 }

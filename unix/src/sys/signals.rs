@@ -2,7 +2,8 @@
 
 use std::mem::MaybeUninit;
 
-/// A set of signals: those that a thread blocks, for one. Its functions may be called in a process that has just been forked.
+/// A set of signals: those that a thread blocks, for one. Its functions may be called in a process that has just been
+/// forked.
 #[derive(Clone, Copy)]
 pub struct SignalSet(libc::sigset_t);
 

@@ -3,8 +3,8 @@
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-/// Bytes, with the kernel's own overhead, that a socket has sent and its peer has not read; `None` if the system cannot tell.
-/// Of a number that is no socket, or no descriptor any more, too.
+/// Bytes, with the kernel's own overhead, that a socket has sent and its peer has not read; `None` if the system cannot
+/// tell. Of a number that is no socket, or no descriptor any more, too.
 pub fn unread(socket: RawFd) -> Option<usize> {
     let mut bytes: c_int = 0;
     // SAFETY: changes nothing, whatever has the number; the pointer is valid for the call.

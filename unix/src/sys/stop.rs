@@ -1,4 +1,5 @@
-//! An Apache child that stops waits for its threads, and they for daemon processes: when the stop is not a graceful one, they do so no longer.
+//! An Apache child that stops waits for its threads, and they for daemon processes: when the stop is not a graceful
+//! one, they do so no longer.
 //!
 //! With the MPM prefork the stop comes in a signal handler, so what is called there takes no lock and no memory.
 
@@ -121,8 +122,8 @@ impl Stop {
                         seat.socket.store(NONE, Release);
                         break;
                     }
-                    // The thread has gone back to what it waited for before, which has to end, too. It does so once for each request that
-                    // runs in the midst of another: none begins any more.
+                    // The thread has gone back to what it waited for before, which has to end, too. It does so once for
+                    // each request that runs in the midst of another: none begins any more.
                     Err(now) => socket = now,
                 }
             }
@@ -162,7 +163,8 @@ pub fn has_begun() -> bool {
 /// Ends all waits for a socket, if it is one.
 fn hang_up(socket: RawFd) {
     if socket >= 0 {
-        // SAFETY: it is open: whoever borrowed it for a `Watched` gives it back only when that is dropped, on the same thread.
+        // SAFETY: it is open: whoever borrowed it for a `Watched` gives it back only when that is dropped, on the same
+        // thread.
         let socket = unsafe { BorrowedFd::borrow_raw(socket) };
         // One that is not connected any more needs nothing.
         let _ = shutdown(socket, Shutdown::Both);

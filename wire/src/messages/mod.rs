@@ -1,5 +1,6 @@
-//! What our programs log at `notice` and above: one table, in which each message has a number that stays its own for ever. A record begins with it
-//! (`WSGI1000: …`), `docs/messages.md` is made of the table, and whoever reads a log can look the number up.
+//! What our programs log at `notice` and above: one table, in which each message has a number that stays its own for
+//! ever. A record begins with it (`WSGI1000: …`), `docs/messages.md` is made of the table, and whoever reads a log can
+//! look the number up.
 //!
 //! A message that mod_wsgi has, too, has its number, below 1000; ours begin at 1000. What an application logs has none.
 

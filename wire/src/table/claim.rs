@@ -15,9 +15,9 @@ pub enum Wanted {
     Any,
 }
 
-/// Takes the ready process of the group with the fewest threads taken for those it has, the first of equals, so that an idle group keeps one
-/// process warm, and counts one more request there: children that look at the same moment take different processes. `avoid` are slots that have
-/// turned this request away. Gives the slot's index.
+/// Takes the ready process of the group with the fewest threads taken for those it has, the first of equals, so that an
+/// idle group keeps one process warm, and counts one more request there: children that look at the same moment take
+/// different processes. `avoid` are slots that have turned this request away. Gives the slot's index.
 pub fn claim<'t>(
     slots: impl Iterator<Item = Slot<'t>> + Clone,
     group: u64,
@@ -38,7 +38,8 @@ pub fn claim<'t>(
         if wanted != Wanted::Any && taken >= slot.entry.threads.load(Relaxed) {
             return None;
         }
-        // First this, so that nobody sees a request in flight that takes no thread: two would then share the last one that is free.
+        // First this, so that nobody sees a request in flight that takes no thread: two would then share the last one
+        // that is free.
         slot.page.unanswered.fetch_add(1, Relaxed);
         if slot.page.in_flight.compare_exchange(seen, seen.wrapping_add(1), Release, Relaxed).is_ok() {
             return Some(index);

@@ -1,4 +1,5 @@
-//! What is known of a process group as a whole: it outlives its processes and, as long as the group is configured, graceful restarts.
+//! What is known of a process group as a whole: it outlives its processes and, as long as the group is configured,
+//! graceful restarts.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -20,7 +21,8 @@ pub struct Queue {
     pub freed: AtomicU32,
     /// Counts those that have come to wait: the last of them looks every now and then for all.
     pub tickets: AtomicU32,
-    /// When one that waits has last looked, milliseconds of a clock that all share. Who comes later waits behind them, unless they are dead.
+    /// When one that waits has last looked, milliseconds of a clock that all share. Who comes later waits behind them,
+    /// unless they are dead.
     pub looked: AtomicU64,
 }
 
@@ -131,8 +133,8 @@ pub struct Group {
     pub queue: Queue,
     /// Apache's workers that have a request of the group in hand, whatever it waits for.
     pub workers: Places,
-    /// Requests that processes have, or are given, before their bodies are all there; and those whose processes may be waiting for a client to take the
-    /// response, where that cannot be told beforehand.
+    /// Requests that processes have, or are given, before their bodies are all there; and those whose processes may be
+    /// waiting for a client to take the response, where that cannot be told beforehand.
     pub uploads: Places,
     /// What its requests have logged.
     pub logged: Budget,
@@ -158,7 +160,8 @@ impl Group {
         self.generation.load(Relaxed) != 0
     }
 
-    /// Counts a request that a process has answered: the status that the client gets, and how long it took in the Apache child, waiting included.
+    /// Counts a request that a process has answered: the status that the client gets, and how long it took in the
+    /// Apache child, waiting included.
     pub fn answered(&self, status: u16, latency: Duration) {
         if let Some(class) = usize::from(status / 100).checked_sub(1).and_then(|class| self.classes.get(class)) {
             class.fetch_add(1, Relaxed);
@@ -216,8 +219,9 @@ impl Group {
     }
 }
 
-/// Gives each group of a configuration its record: the one it had in the configuration before, or else the free one or, if there is none, the
-/// one that has been out of use for longest. `generation` is greater than all before. `None` if there are more groups than records.
+/// Gives each group of a configuration its record: the one it had in the configuration before, or else the free one or,
+/// if there is none, the one that has been out of use for longest. `generation` is greater than all before. `None` if
+/// there are more groups than records.
 pub fn assign<'t>(
     records: impl Iterator<Item = &'t Group> + Clone,
     names: &[&[u8]],

@@ -10,7 +10,8 @@ use super::layout::PAGE;
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Header {
-    /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches few pages.
+    /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches
+    /// few pages.
     pub used: AtomicU32,
     /// Records of groups from this one on have never been used.
     pub groups: AtomicU32,
@@ -26,8 +27,8 @@ pub struct Header {
     begun: AtomicU32,
     /// Those of them that have ended in order, and so given back what they had counted.
     settled: AtomicU32,
-    /// Counts wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on: what Apache children wait on (a
-    /// futex).
+    /// Counts wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on: what
+    /// Apache children wait on (a futex).
     pub wanted: AtomicU32,
     /// Apache's workers that have a request of any group in hand.
     pub workers: Places,
@@ -49,8 +50,8 @@ impl Header {
         self.settled.fetch_add(1, Relaxed);
     }
 
-    /// In the parent: an Apache child has ended. Whether it, or one before it, did not do so in order: what it had counted stays there for ever.
-    /// With a child that has not begun yet, the next end tells.
+    /// In the parent: an Apache child has ended. Whether it, or one before it, did not do so in order: what it had
+    /// counted stays there for ever. With a child that has not begun yet, the next end tells.
     pub fn child_ended(&self) -> bool {
         // A child from before there was a table has not been counted.
         let before = self.children.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));

@@ -6,7 +6,8 @@ use std::time::Duration;
 /// How many buckets there are, the last one without an upper bound.
 pub const BUCKETS: usize = 25;
 
-/// Upper bound of the first bucket in nanoseconds. Each bucket reaches twice as far as the one before: 62.5 µs, … 1 ms, 2 ms, … 524 s.
+/// Upper bound of the first bucket in nanoseconds. Each bucket reaches twice as far as the one before: 62.5 µs, … 1 ms,
+/// 2 ms, … 524 s.
 const FIRST: u64 = 62_500;
 
 /// Durations. All zero is empty.
@@ -66,8 +67,8 @@ impl Distribution {
         (count > 0).then(|| self.sum.div_f64(count as f64))
     }
 
-    /// What this share of the durations (0 to 1) does not exceed, estimated as Prometheus does: within a bucket they count as evenly spread, and
-    /// what is in the last one as its lower bound. `None` of nothing.
+    /// What this share of the durations (0 to 1) does not exceed, estimated as Prometheus does: within a bucket they
+    /// count as evenly spread, and what is in the last one as its lower bound. `None` of nothing.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let rank = share * self.count() as f64;
         let (mut below, mut lower) = (0.0, Duration::ZERO);

@@ -18,8 +18,8 @@ pub(super) const ENTRY: usize = 64;
 /// Bytes of the table: the header's page, the groups' records, the slots' entries. What was never used takes no memory.
 pub const SIZE: usize = entry_offset(SLOTS).next_multiple_of(PAGE);
 
-/// Bytes of a group's pages: one for each slot of the server, so that a slot has the same place in all of them. Those of other groups' slots are
-/// never touched and take no memory.
+/// Bytes of a group's pages: one for each slot of the server, so that a slot has the same place in all of them. Those
+/// of other groups' slots are never touched and take no memory.
 pub const PAGES: usize = page_offset(SLOTS);
 
 /// Where a slot's page begins in the pages of its group.

@@ -17,7 +17,8 @@ byte_enum! {
         Ready = 2,
         /// Finishes what it has.
         Draining = 3,
-        /// Takes no requests, because its script has changed, until its successor is ready or nobody can load the new script.
+        /// Takes no requests, because its script has changed, until its successor is ready or nobody can load the new
+        /// script.
         Reloading = 4,
     }
 }
@@ -39,7 +40,8 @@ pub struct Entry {
     pub secret: AtomicU64,
     /// When it was started, seconds since the epoch.
     pub started: AtomicU64,
-    /// When the system says that it began, in the system's own unit; 0: not known. With the pid it names the process for good.
+    /// When the system says that it began, in the system's own unit; 0: not known. With the pid it names the process
+    /// for good.
     pub born: AtomicU64,
     /// The configuration that it belongs to.
     pub generation: AtomicU32,
@@ -83,8 +85,9 @@ pub struct Page {
     pub in_flight: AtomicU32,
     /// Those of them of whose answer nothing has come yet. A process that has nothing to do corrects it.
     pub unanswered: AtomicU32,
-    /// Puts what Apache children count into another line of the processors' caches than what the process counts, and the one beside it, which may be
-    /// fetched along: otherwise each would take the line from the other several times in each request.
+    /// Puts what Apache children count into another line of the processors' caches than what the process counts, and
+    /// the one beside it, which may be fetched along: otherwise each would take the line from the other several times
+    /// in each request.
     apart: [u32; 29],
     /// Requests that the process is executing.
     pub busy: AtomicU32,
@@ -138,7 +141,8 @@ impl Slot<'_> {
         self.entry.is_of(group)
     }
 
-    /// Where the process is in its life. A process that is ready may say that it is not; no other state is its to choose.
+    /// Where the process is in its life. A process that is ready may say that it is not; no other state is its to
+    /// choose.
     pub fn state(&self) -> State {
         match (self.entry.state(), self.page.away.load(Acquire)) {
             (State::Ready, RELOADING) => State::Reloading,
@@ -147,8 +151,8 @@ impl Slot<'_> {
         }
     }
 
-    /// How many of its threads are taken, or will be by requests that are on their way. A request whose answer is there but on its way to a slow client
-    /// takes none; one that a process executes is counted by both.
+    /// How many of its threads are taken, or will be by requests that are on their way. A request whose answer is there
+    /// but on its way to a slow client takes none; one that a process executes is counted by both.
     pub fn taken(&self) -> u32 {
         // In this order: who counts a request as in flight has counted it as unanswered before.
         let in_flight = self.page.in_flight.load(Acquire);
@@ -160,7 +164,8 @@ impl Slot<'_> {
         self.page.unanswered.load(Relaxed).saturating_sub(self.entry.threads.load(Relaxed))
     }
 
-    /// Publishes a new state, and everything written to the slot before. A process on its way out finds that in its page, too.
+    /// Publishes a new state, and everything written to the slot before. A process on its way out finds that in its
+    /// page, too.
     pub fn set_state(&self, state: State) {
         self.entry.set_state(state);
         if state == State::Draining {
@@ -174,7 +179,8 @@ impl Slot<'_> {
         let _ = self.entry.state.compare_exchange(State::Starting as u32, State::Ready as u32, AcqRel, Relaxed);
     }
 
-    /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and its configuration.
+    /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and
+    /// its configuration.
     pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
         let Self { entry, page } = self;
         entry.serial.fetch_add(1, Relaxed);
