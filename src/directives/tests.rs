@@ -1,7 +1,10 @@
 //! The whole table of directives, without httpd: what each one takes, refuses, says and leaves behind.
 
 use super::DIRECTIVES;
+use wsgi_wire::record::Format;
+
 use super::configuration::Configuration;
+use super::directive::{Context, Setter};
 use super::group::{GroupOptions, ScriptReload};
 use super::settings::{Pattern, RequestSettings};
 use super::trial::{Left, read, read_in_htaccess};
@@ -16,77 +19,124 @@ fn refused(text: &str) -> String {
     read(text.as_bytes()).err().unwrap_or_else(|| panic!("{text} is taken"))
 }
 
-/// For each directive a line that it takes and one that it refuses, with what it says of that.
-#[rustfmt::skip]
-const LINES: [(&str, &str, &str); 52] = [
-    ("WSGIScriptAlias / /a.wsgi", "WSGIScriptAlias /", "takes a URL and the script or folder for it, then options"),
-    ("WSGIScriptAliasMatch ^/x$ /a.wsgi", "WSGIScriptAliasMatch ( /a.wsgi", "the pattern is `(`, must be a regular expression"),
-    ("WSGIHandlerScript h /h.py", "WSGIHandlerScript h", "takes the name of a handler and its script, then options"),
-    ("WSGIProcessGroup g", "WSGIProcessGroup", "takes one argument, a name"),
-    ("WSGIApplicationGroup %{GLOBAL}", "WSGIApplicationGroup a b", "takes one argument, a name"),
-    ("WSGICallableObject app", "WSGICallableObject ''", "takes one argument, a name"),
-    ("WSGIRestrictProcess a b", "", ""),
-    ("WSGIImportScript /i.py process-group=%{GLOBAL} application-group=a", "WSGIImportScript /i.py process-group=%{GLOBAL}", "needs the option application-group"),
-    ("WSGIDispatchScript /d.py application-group=a", "WSGIDispatchScript", "takes a script, then options"),
-    ("WSGIDaemonProcess g threads=5", "WSGIDaemonProcess threads=5", "takes the name of a process group, then options"),
-    ("WSGISocketPrefix run/wsgi", "WSGISocketPrefix", "takes one argument"),
-    ("WSGISocketRotation Off", "WSGISocketRotation maybe", "the argument is `maybe`, must be On or Off"),
-    ("WSGIAcceptMutex SysVSem", "WSGIAcceptMutex pipe", "the mechanism is `pipe`, must be one of default, flock, fcntl, sysvsem, posixsem, pthread"),
-    ("WSGIRestrictEmbedded On", "WSGIRestrictEmbedded", "takes one argument, On or Off"),
-    ("WSGIPythonHome /venv", "WSGIPythonHome /a /b", "takes one argument"),
-    ("WSGIPythonPath /a:/b", "WSGIPythonPath", "takes one argument, folders with : between"),
-    ("WSGIPythonEggs /eggs", "WSGIPythonEggs", "takes one argument"),
-    ("WSGIPythonOptimize 2", "WSGIPythonOptimize 3", "the argument is `3`, must be a whole number from 0 to 2"),
-    ("WSGIPythonWarnings error", "WSGIPythonWarnings", "takes one argument"),
-    ("WSGIPythonHashSeed random", "WSGIPythonHashSeed -1", "the seed is `-1`, must be random, or a whole number from 0 to 4294967295"),
-    ("WSGIDontWriteBytecode On", "WSGIDontWriteBytecode 1", "the argument is `1`, must be On or Off"),
-    ("WSGISwitchInterval 0.5", "WSGISwitchInterval 0", "the interval is `0`, must be a number above 0"),
-    ("WSGIPerInterpreterGIL On", "WSGIPerInterpreterGIL", "takes one argument, On or Off"),
-    ("WSGIFreeThreading Off", "WSGIFreeThreading x", "the argument is `x`, must be On or Off"),
-    ("WSGISingleInterpreter Off", "WSGISingleInterpreter x", "the argument is `x`, must be On or Off"),
-    ("WSGIDestroyInterpreter Off", "WSGIDestroyInterpreter x", "the argument is `x`, must be On or Off"),
-    ("WSGIRestrictStdin On", "WSGIRestrictStdin x", "the argument is `x`, must be On or Off"),
-    ("WSGIRestrictStdout On", "WSGIRestrictStdout x", "the argument is `x`, must be On or Off"),
-    ("WSGIRestrictSignal On", "WSGIRestrictSignal x", "the argument is `x`, must be On or Off"),
-    ("WSGICaseSensitivity Off", "WSGICaseSensitivity x", "the argument is `x`, must be On or Off"),
-    ("WSGIVerboseDebugging On", "WSGIVerboseDebugging x", "the argument is `x`, must be On or Off"),
-    ("<WSGIInterpreterOptions process-group=g>|WSGIRestrictStdin On", "<WSGIInterpreterOptions group=g>", "`group=g` is no option; options are written name=value, and known are process-group, application-group"),
-    ("WSGILogFormat JSON", "WSGILogFormat xml", "the format is `xml`, must be text or json"),
-    ("WSGIPassAuthorization On", "WSGIPassAuthorization x", "the argument is `x`, must be On or Off"),
-    ("WSGIPassApacheRequest On", "WSGIPassApacheRequest x", "the argument is `x`, must be On or Off"),
-    ("WSGIScriptReloading Off", "WSGIScriptReloading x", "the argument is `x`, must be On or Off"),
-    ("WSGIErrorOverride On", "WSGIErrorOverride x", "the argument is `x`, must be On or Off"),
-    ("WSGIChunkedRequest On", "WSGIChunkedRequest x", "the argument is `x`, must be On or Off"),
-    ("WSGIMapHEADToGET Auto", "WSGIMapHEADToGET x", "the argument is `x`, must be On, Off or Auto"),
-    ("WSGIIgnoreActivity On", "WSGIIgnoreActivity x", "the argument is `x`, must be On or Off"),
-    ("WSGITrustedProxyHeaders X-Forwarded-For", "WSGITrustedProxyHeaders X_For", "the header is `X_For`, must be a name of letters, digits and -"),
-    ("WSGITrustedProxies 10.0.0.0/8 ::1", "WSGITrustedProxies ten", "the proxy is `ten`, must be an IP address, or one with /mask or /bits"),
-    ("WSGIEnableSendfile On", "WSGIEnableSendfile x", "the argument is `x`, must be On or Off"),
-    ("WSGISendfileRoot /srv/files url=/files/", "WSGISendfileRoot files", "the folder is `files`, must be an absolute path"),
-    ("WSGIAccessScript /s.py", "WSGIAccessScript", "takes a script, then options"),
-    ("WSGIAuthUserScript /s.py", "WSGIAuthUserScript /s.py x=y", "`x` is no option; options are written name=value, and known are application-group, process-group"),
-    ("WSGIAuthGroupScript /s.py", "WSGIAuthGroupScript", "takes a script, then options"),
-    ("WSGIGroupAuthoritative On", "WSGIGroupAuthoritative x", "the argument is `x`, must be On or Off"),
-    ("WSGIServerMetrics On", "WSGIServerMetrics x", "the argument is `x`, must be On or Off"),
-    ("WSGITelemetryService unix:/t interval=1", "WSGITelemetryService unix:/t interval=0.1", "interval is `0.1`, must be at least 0.5"),
-    ("WSGISlowRequests 0", "WSGISlowRequests -1", "the time is `-1`, must be a number of seconds, or 0 for none"),
-    ("WSGITelemetryOptions +CaptureUserAgent", "WSGITelemetryOptions", "takes at least one flag"),
-];
+/// What `tests/directives.txt` has about one directive.
+struct Row {
+    name: &'static str,
+    /// The context in the words of that file.
+    place: &'static str,
+    taken: Vec<String>,
+    /// Refused lines, and what is said of them.
+    refused: Vec<(String, &'static str)>,
+    /// `any value`, `any number`: what it cannot be wrong in.
+    never_wrong: Vec<&'static str>,
+}
+
+fn rows() -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut lines = include_str!("../../tests/directives.txt").lines();
+    while let Some(line) = lines.next() {
+        if let Some((name, place)) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')?.split_once(' ')) {
+            let (taken, refused, never_wrong) = (Vec::new(), Vec::new(), Vec::new());
+            rows.push(Row { name, place, taken, refused, never_wrong });
+            continue;
+        }
+        let Some(row) = rows.last_mut() else { continue };
+        let written = format!("{} {}", row.name, line.get(2..).unwrap_or_default());
+        match line.get(..1) {
+            Some("+") => row.taken.push(written),
+            Some("-") => row.refused.push((written, lines.next().unwrap_or_default().trim())),
+            Some("=") => row.never_wrong.push(&line[2..]),
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// Whether a message is about how many words there are, not about what they say.
+fn is_about_number(message: &str) -> bool {
+    message.starts_with("takes ") || message.starts_with("needs ")
+}
 
 #[test]
 fn every_directive_takes_what_is_right_and_says_what_is_wrong() {
-    let name = |line: &'static str| line.split(' ').next().unwrap_or_default();
-    let mut tried: Vec<&str> = LINES.iter().map(|(right, ..)| name(right)).collect();
+    let rows = rows();
+    let mut tried: Vec<&str> = rows.iter().map(|row| row.name).collect();
     let mut all: Vec<String> = DIRECTIVES.iter().map(|d| d.name.to_string_lossy().into_owned()).collect();
     tried.sort_unstable();
     all.sort_unstable();
     assert_eq!(tried, all);
-    for (right, wrong, message) in LINES {
-        left(right);
-        if !wrong.is_empty() {
-            assert_eq!(refused(wrong), message, "{wrong}");
+    for row in rows {
+        assert!(!row.taken.is_empty(), "{} takes nothing", row.name);
+        for line in &row.taken {
+            left(line);
+        }
+        for (line, message) in &row.refused {
+            let said = refused(line);
+            assert!(said.contains(message) && !message.is_empty(), "{line}: {said}");
+        }
+        for (about_number, never) in [(true, "any number"), (false, "any value")] {
+            let tried = row.refused.iter().any(|(_, message)| is_about_number(message) == about_number);
+            assert!(
+                tried || row.never_wrong.contains(&never),
+                "{} is not tried with a wrong {}",
+                row.name,
+                &never[4..]
+            );
         }
     }
+}
+
+#[test]
+fn every_directive_stands_where_it_may() {
+    for row in rows() {
+        let directive = DIRECTIVES.iter().find(|d| d.name.to_bytes() == row.name.as_bytes()).unwrap();
+        let context = match row.place {
+            "global" => Context::Global,
+            "server" => Context::Server,
+            "configuration" => Context::Configuration,
+            "FileInfo" => Context::FileInfo,
+            "AuthConfig" => Context::Access,
+            other => panic!("{}: {other}", row.name),
+        };
+        assert_eq!(directive.context, context, "{}", row.name);
+    }
+}
+
+#[test]
+fn the_more_specific_section_has_its_say_and_leaves_the_rest() {
+    let mut together = RequestSettings::default();
+    let mut lines = String::new();
+    for row in rows() {
+        let directive = DIRECTIVES.iter().find(|d| d.name.to_bytes() == row.name.as_bytes()).unwrap();
+        // The one that is without effect leaves nothing.
+        if !matches!(directive.set, Setter::Request(_)) || row.name == "WSGIGroupAuthoritative" {
+            continue;
+        }
+        let [first, second] = row.taken.as_slice() else { panic!("{}: two lines that differ", row.name) };
+        let (outer, inner, none) = (left(first).request, left(second).request, RequestSettings::default());
+        let show = |settings: &RequestSettings| format!("{settings:?}");
+        assert_ne!(show(&outer), show(&inner), "{}", row.name);
+        assert_eq!(show(&outer.overlay(&none)), show(&outer), "{}", row.name);
+        assert_eq!(show(&none.overlay(&inner)), show(&inner), "{}", row.name);
+        if row.name != "WSGIHandlerScript" {
+            // Lists, too: a section has its own in place of the one around it.
+            assert_eq!(show(&outer.overlay(&inner)), show(&inner), "{}", row.name);
+        }
+        together = together.overlay(&inner);
+        lines += &format!("{second}\n");
+    }
+    assert_eq!(format!("{together:?}"), format!("{:?}", left(&lines).request));
+}
+
+#[test]
+fn a_virtual_host_has_its_own_aliases_first_and_its_own_log_format() {
+    let main = left("WSGIScriptAlias /a /main.wsgi\nWSGILogFormat json").server;
+    let host = left("WSGIScriptAlias /a /host.wsgi\nWSGIScriptAlias /b /b.wsgi").server;
+    let merged = main.merge(&host);
+    let targets: Vec<_> = merged.aliases.iter().map(|alias| alias.target.to_str().unwrap()).collect();
+    assert_eq!(targets, ["/host.wsgi", "/b.wsgi", "/main.wsgi"]);
+    assert_eq!(merged.log_format, Some(Format::Json));
+    assert_eq!(main.merge(&left("WSGILogFormat text").server).log_format, Some(Format::Text));
 }
 
 #[test]

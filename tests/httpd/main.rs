@@ -8,6 +8,7 @@ mod body_errors;
 mod chroot;
 mod configuration;
 mod daemon_options;
+mod directives;
 mod dispatch;
 mod early_answers;
 mod early_hints;
