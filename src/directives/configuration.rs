@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::group::{Group, GroupOptions};
 use crate::policy::origin::Origin;
-use crate::policy::single_application::ACCESS_GROUP;
+use crate::policy::script_directives::ACCESS_GROUP;
 use crate::policy::visibility;
 use crate::policy::words::{Invalid, show};
 

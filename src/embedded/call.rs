@@ -22,7 +22,7 @@ use super::engine::Engine;
 use crate::httpd::guard::{self, Found, Pulled, Written};
 use crate::httpd::{log, scoreboard};
 use crate::relay::client::{Client, Halt, Then};
-use crate::relay::conversation::Outcome;
+use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
 /// Content that is longer, bytes, does not wait for what comes next: to copy it would cost more than to pass the end

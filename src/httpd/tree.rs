@@ -2,7 +2,7 @@
 
 use super::bytes;
 use super::sys::{self, ap_directive_t};
-use crate::policy::single_application::Node;
+use crate::policy::tree::Node;
 
 /// All directives of the configuration that has just been read; what `.htaccess` files say is not among them.
 pub fn configuration() -> Vec<Node> {

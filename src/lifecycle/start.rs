@@ -27,7 +27,7 @@ use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, auth, control, log, process, records, tree};
 use crate::policy::places::Places;
-use crate::policy::single_application::Node;
+use crate::policy::tree::Node;
 use crate::policy::wanted::Wanted;
 use crate::policy::{proxies, single_application, words};
 use crate::relay::group::Sockets;

@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 
 use super::path::single_slashes;
-use super::single_application::{ACCESS_GROUP, Facts, Node};
+use super::script_directives::{ACCESS_GROUP, Facts};
+use super::tree::Node;
 
 /// What the configuration says about all groups.
 #[derive(Debug, Default)]

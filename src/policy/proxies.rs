@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::single_application::Node;
+use super::tree::Node;
 
 /// A network of trusted proxies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,84 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::policy::words::{all, word};
-
-/// The process group of scripts that are asked about requests where `WSGIRestrictEmbedded` keeps Python out of Apache
-/// and they name no group. It is made for them unless the configuration has one of this name.
-pub const ACCESS_GROUP: &[u8] = b"wsgi-access";
-
-/// A directive as it was read, with what stands inside if it is a section.
-#[derive(Debug, Clone, Default)]
-pub struct Node {
-    /// Its name, that of a section with `<` in front.
-    pub name: Vec<u8>,
-    /// What follows.
-    pub arguments: Vec<u8>,
-    /// What stands inside.
-    pub inside: Vec<Node>,
-}
-
-/// A place in the configuration.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    /// The virtual host, counted from 0; `None` is the main server, whose settings are for all.
-    host: Option<usize>,
-    /// Whether it is in a section of a host.
-    in_section: bool,
-}
-
-impl Place {
-    /// Whether what stands here may count there.
-    fn reaches(self, there: Place) -> bool {
-        self.host.is_none() || there.host.is_none() || self.host == there.host
-    }
-}
-
-/// The value of a directive.
-#[derive(Debug)]
-struct Setting {
-    place: Place,
-    value: Vec<u8>,
-}
-
-/// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or `WSGIImportScript`.
-#[derive(Debug)]
-pub(super) struct Target {
-    place: Place,
-    /// The URL prefix, the pattern or the handler's name; empty for an import.
-    url: Vec<u8>,
-    pub(super) script: Vec<u8>,
-    process_group: Option<Vec<u8>>,
-    application_group: Option<Vec<u8>>,
-}
-
-/// What there is to know.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    /// The virtual hosts with their `ServerName`, without scheme and port.
-    hosts: Vec<Option<Vec<u8>>>,
-    process_groups: Vec<Setting>,
-    application_groups: Vec<Setting>,
-    /// Aliases of one prefix, whose applications have one SCRIPT_NAME.
-    aliases: Vec<Target>,
-    /// Other ways to a script.
-    others: Vec<Target>,
-    imports: Vec<Target>,
-    /// Scripts that are asked about requests: `WSGIAccessScript` and its like.
-    asked: Vec<Target>,
-    /// Whether a script chooses the group of requests.
-    dispatched: bool,
-    /// Whether there may be directives in `.htaccess`.
-    htaccess: bool,
-    /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup`
-    /// names.
-    loose_files: bool,
-    /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a
-    /// script.
-    particular: bool,
-    /// Whether something else than directives of ours and httpd's may choose what runs.
-    particular_scripts: bool,
-}
+use super::script_directives::{Facts, Target, is_literal};
+use super::tree::Node;
 
 /// The groups that serve one application. `is_file` tells whether a path is that of a file.
 pub fn groups(tree: &[Node], is_file: impl Fn(&[u8]) -> bool) -> BTreeSet<Vec<u8>> {
@@ -95,103 +19,8 @@ pub fn groups(tree: &[Node], is_file: impl Fn(&[u8]) -> bool) -> BTreeSet<Vec<u8
     named.into_iter().filter(|name| facts.serves_one(name, &is_file)).collect()
 }
 
-fn is_literal(name: &[u8]) -> bool {
-    !name.is_empty() && !name.starts_with(b"%")
-}
-
 impl Facts {
-    /// What the configuration says.
-    pub(super) fn of(tree: &[Node]) -> Self {
-        let mut facts = Self::default();
-        facts.read(tree, Place { host: None, in_section: false });
-        facts
-    }
-
-    /// Whether files of any name may become scripts of the group.
-    pub(super) fn is_open(&self, group: &[u8]) -> bool {
-        let may_be = |setting: &Setting| !is_literal(&setting.value) || setting.value == group;
-        let any_group = || self.dispatched || self.process_groups.iter().any(may_be);
-        self.particular_scripts || self.loose_files && any_group()
-    }
-
-    /// What leads requests to scripts in the group, what is imported into it, and what is asked in it.
-    pub(super) fn targets<'f>(&'f self, group: &'f [u8]) -> impl Iterator<Item = &'f Target> {
-        let requests = self.aliases.iter().chain(&self.others).filter(|target| self.may_run_in(target, group));
-        let imports = self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group));
-        requests.chain(imports).chain(self.asked.iter().filter(|asked| asked.may_be_asked_in(group)))
-    }
-
-    /// Whether a script that names no process group is asked about requests.
-    pub(super) fn asks_anywhere(&self) -> bool {
-        self.asked.iter().any(|asked| asked.process_group.is_none())
-    }
-
-    /// Whether `.htaccess` files may name scripts.
-    pub(super) fn has_htaccess(&self) -> bool {
-        self.htaccess
-    }
-
-    fn read(&mut self, nodes: &[Node], place: Place) {
-        for node in nodes {
-            let name = node.name.to_ascii_lowercase();
-            self.take(&name, node, place);
-            match name.as_slice() {
-                b"<virtualhost" => {
-                    self.hosts.push(None);
-                    self.read(&node.inside, Place { host: Some(self.hosts.len() - 1), in_section: false });
-                }
-                _ => self.read(&node.inside, Place { in_section: true, ..place }),
-            }
-        }
-    }
-
-    fn take(&mut self, name: &[u8], node: &Node, place: Place) {
-        let mut rest = node.arguments.as_slice();
-        let arguments = node.arguments.to_ascii_lowercase();
-        let contains = |text: &[u8]| arguments.windows(text.len()).any(|part| part == text);
-        let names_us = contains(b"wsgi-script") || contains(b"x-httpd-wsgi");
-        match name {
-            b"wsgiprocessgroup" => {
-                self.process_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
-            }
-            b"wsgiapplicationgroup" => {
-                self.application_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
-            }
-            b"wsgiscriptalias" | b"wsgiscriptaliasmatch" | b"wsgihandlerscript" => {
-                let url = word(&mut rest).unwrap_or_default();
-                let target = Target::new(url, rest, place);
-                if name == b"wsgiscriptalias" { &mut self.aliases } else { &mut self.others }.extend(target);
-            }
-            b"wsgiimportscript" => self.imports.extend(Target::new(Vec::new(), rest, place)),
-            b"servername" => {
-                if let Some(host) = place.host.filter(|_| !place.in_section).and_then(|host| self.hosts.get_mut(host)) {
-                    *host = word(&mut rest).map(|name| host_name(&name));
-                }
-            }
-            b"wsgiaccessscript" | b"wsgiauthuserscript" | b"wsgiauthgroupscript" => {
-                self.asked.extend(Target::new(Vec::new(), rest, place));
-            }
-            b"wsgidispatchscript" => {
-                (self.particular, self.dispatched) = (true, true);
-                self.asked.extend(Target::new(Vec::new(), rest, place));
-            }
-            // Code that may make any request anything.
-            _ if name.starts_with(b"lua") => self.particular_scripts = true,
-            // The handler may come out of the request.
-            b"rewriterule" if [&b"h=%"[..], b"h=$", b"handler=%", b"handler=$"].into_iter().any(contains) => {
-                self.loose_files = true;
-            }
-            b"<wsgiinterpreteroptions" => self.particular |= contains(b"application-group"),
-            b"wsgiperinterpretergil" => self.particular |= contains(b"on"),
-            b"allowoverride" | b"allowoverridelist" => {
-                self.htaccess |= arguments.trim_ascii() != b"none";
-                self.loose_files |= self.htaccess;
-            }
-            b"sethandler" => self.loose_files |= names_us || contains(b"%{"),
-            _ => self.loose_files |= names_us,
-        }
-    }
-
+    /// Whether the group serves one application, whatever is asked for.
     fn serves_one(&self, group: &[u8], is_file: &impl Fn(&[u8]) -> bool) -> bool {
         let mut aliases = self.aliases.iter().filter(|target| self.may_run_in(target, group));
         let Some(alias) = aliases.next() else { return false };
@@ -206,9 +35,7 @@ impl Facts {
         !other_ways
             && is_file(&alias.script)
             && self.application_group(alias).is_some_and(|name| {
-                let imports = self.imports.iter().filter(|import| import.process_group.as_deref() == Some(group));
-                imports
-                    .into_iter()
+                self.imports_into(group)
                     .all(|import| is_literal(&name) && import.application_group.as_deref() == Some(&name))
             })
     }
@@ -235,18 +62,6 @@ impl Facts {
         second.is_none().then_some(&first.value)
     }
 
-    /// Whether requests for the target may be sent to the group.
-    fn may_run_in(&self, target: &Target, group: &[u8]) -> bool {
-        let may_be = |name: &[u8]| name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}");
-        if self.dispatched {
-            return true;
-        }
-        match &target.process_group {
-            Some(name) => may_be(name),
-            None => self.process_groups.iter().any(|s| s.place.reaches(target.place) && may_be(&s.value)),
-        }
-    }
-
     /// The one application group of an alias as it is written, if it is one and not the main interpreter anyway.
     fn application_group(&self, alias: &Target) -> Option<Vec<u8>> {
         let name = match &alias.application_group {
@@ -264,46 +79,6 @@ impl Facts {
         let of_host = matches!(name.as_slice(), b"%{RESOURCE}" | b"%{SERVER}");
         (is_literal(&name) || (of_host && one_host)).then_some(name)
     }
-}
-
-impl Target {
-    /// Whether this script, which is asked about requests, may be asked in a process of the group.
-    fn may_be_asked_in(&self, group: &[u8]) -> bool {
-        match self.process_group.as_deref() {
-            None => group == ACCESS_GROUP,
-            Some(name) => name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}"),
-        }
-    }
-
-    /// From what follows the URL or the handler's name; `None` if it says nothing.
-    fn new(url: Vec<u8>, mut rest: &[u8], place: Place) -> Option<Self> {
-        let script = word(&mut rest)?;
-        let mut target = Self { place, url, script, process_group: None, application_group: None };
-        for option in all(rest) {
-            let (process, application) =
-                (option.strip_prefix(b"process-group="), option.strip_prefix(b"application-group="));
-            if let Some(name) = process {
-                target.process_group = Some(unquoted(name));
-            }
-            if let Some(name) = application {
-                target.application_group = Some(unquoted(name));
-            }
-        }
-        Some(target)
-    }
-}
-
-/// The host in a `ServerName`, which may have a scheme in front and a port behind.
-fn host_name(value: &[u8]) -> Vec<u8> {
-    let start = value.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
-    let host = &value[start..];
-    // An IPv6 address has colons too, and its port behind a bracket.
-    let end = host.iter().rposition(|b| *b == b':' || *b == b']').filter(|at| host[*at] == b':').unwrap_or(host.len());
-    host[..end].to_ascii_lowercase()
-}
-
-fn unquoted(mut value: &[u8]) -> Vec<u8> {
-    word(&mut value).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -390,13 +165,6 @@ mod tests {
             format!("<VirtualHost *:80>\n{alias}\n</VirtualHost>\n<VirtualHost *:443>\n{alias}\n</VirtualHost>"),
         ] {
             assert!(found(&text).is_empty(), "{text}");
-        }
-    }
-
-    #[test]
-    fn host_names_are_compared_without_scheme_and_port() {
-        for (value, name) in [("A.b", "a.b"), ("https://a.b:443", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
-            assert_eq!(host_name(value.as_bytes()), name.as_bytes(), "{value}");
         }
     }
 

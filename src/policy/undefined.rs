@@ -1,7 +1,7 @@
 //! Process groups that the configuration names and does not define: requests for them are answered 500.
 #![forbid(unsafe_code)]
 
-use super::single_application::Node;
+use super::tree::Node;
 use super::words::{all, show, word};
 
 /// How alike two names are at least, from 0 to 1, if one is taken for the other misspelt.

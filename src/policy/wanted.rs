@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use wsgi_wire::names;
 
-use super::single_application::Node;
+use super::tree::Node;
 
 /// What the configuration looks at.
 #[derive(Debug, Default, PartialEq, Eq)]

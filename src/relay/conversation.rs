@@ -1,6 +1,7 @@
 //! One request and its answer on one connection.
 #![forbid(unsafe_code)]
 
+mod body;
 mod waiting;
 
 use std::io;
@@ -8,13 +9,10 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
-use wsgi_wire::messages::internal;
 use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
@@ -22,45 +20,10 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 use super::client::{Client, Halt, Then};
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
+use super::outcome::Outcome;
 use super::outflow::Outflow;
 use super::records::Source;
 use super::violation::Violation;
-
-/// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The response is whole and on its way. The connection can be used again.
-    Complete,
-    /// The application failed after the head was sent. The connection can be used again.
-    Truncated,
-    /// The application did not come to answer: this status. The connection can be used again.
-    Failed(u16),
-    /// The process has not executed it. Another one may.
-    Rejected(Reject),
-    /// The process closed without having read it. Another one may execute it.
-    NotExecuted,
-    /// The process has not read it in its time. It will not execute it when it does.
-    Unread,
-    /// The process is gone. `true`: a part of the response has been taken already.
-    Lost(bool),
-    /// The process sends what it may not. `true`: a part of the response has been taken already.
-    Violated(Violation, bool),
-    /// The process is silent for longer than `socket-timeout`. `true`: a part of the response has been taken already.
-    TimedOut(bool),
-    /// The head cannot be sent; the client gets this status.
-    Refused(u16),
-    /// What was kept of the response for a slow client cannot be read again.
-    Unkept(Errno),
-    /// The client is gone.
-    ClientGone,
-}
-
-impl Outcome {
-    /// Whether the answer was read to its end, so that another request may follow on the connection.
-    pub fn leaves_connection_usable(self) -> bool {
-        matches!(self, Self::Complete | Self::Truncated | Self::Failed(_) | Self::Rejected(_))
-    }
-}
 
 /// How much later than `queue-timeout` a request may be given up: less is not worth a system call for each request.
 const TOLERANCE: Duration = Duration::from_millis(5);
@@ -395,39 +358,6 @@ impl<'c, C: Client> Conversation<'c, C> {
         }
         (self.unsent, self.unpassed) = (true, is_last && self.is_flowing());
         Ok(())
-    }
-
-    /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before
-    /// it sends more.
-    fn pull(&mut self, max: usize) -> Result<Step, Halt> {
-        self.outflow.drain(self.client)?;
-        self.stuck = None;
-        if self.unsent || self.unpassed {
-            self.flush()?;
-        }
-        let mut body = Kept::take();
-        let kind = match self.client.read_body(max, &mut body) {
-            Ok(true) => Kind::Body,
-            Ok(false) => Kind::BodyEnd,
-            Err(error) => {
-                body.clear();
-                error.put(&mut body);
-                Kind::BodyError
-            }
-        };
-        self.progressed |= kind == Kind::Body && !body.is_empty();
-        // The size is within the limit by construction; without an answer the process will time out.
-        let Ok(header) = frame::header_in(self.connection.exchange(), kind, body.len()) else {
-            self.client.tell(&internal::BODY_PIECE_TOO_LONG, "a piece of the request body does not fit into a frame");
-            return Ok(Step::On);
-        };
-        Ok(match self.send([&header, &body], Instant::now()) {
-            // What it asks for it does not take. Each of its other questions, of which there may be thousands, would
-            // wait as long.
-            Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
-            // Should the process be gone, the next read tells.
-            _ => Step::On,
-        })
     }
 
     /// What it means for the request that nothing more of the answer is taken.

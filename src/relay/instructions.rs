@@ -17,8 +17,9 @@ use wsgi_wire::response::{End, File, Head, Headers, put_head};
 
 use super::client::{Client, Halt, Then};
 use super::connection::Connection;
-use super::conversation::{Conversation, Outcome, Terms};
+use super::conversation::{Conversation, Terms};
 use super::inbox::Inbox;
+use super::outcome::Outcome;
 use super::outflow::Outflow;
 use super::records::Source;
 

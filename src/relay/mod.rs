@@ -16,6 +16,7 @@ pub mod idle;
 pub mod inbox;
 #[cfg(test)]
 mod instructions;
+pub mod outcome;
 pub mod outflow;
 pub mod passed;
 pub mod queue;

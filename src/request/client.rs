@@ -12,12 +12,13 @@ use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::table::Places;
 use wsgi_wire::{header, limits};
 
+use super::client_body::ClientBody;
 use super::guarded::{self, GuardedFile};
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
 use crate::daemons::Group;
 use crate::directives::settings::RequestSettings;
-use crate::httpd::body::{BodyFailure, BodyReader, Taken};
+use crate::httpd::body::Taken;
 use crate::httpd::log::{self, Place};
 use crate::httpd::request::Request;
 use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
@@ -35,11 +36,7 @@ const SMALL: u64 = outflow::LEAST as u64;
 /// One request of a client, and the response on its way back.
 pub struct HttpClient<'c, 'r> {
     r: &'c mut Request<'r>,
-    body: BodyReader,
-    /// What has been read of the body already and comes before the rest.
-    ahead: Spool,
-    /// The right to have a thread before the body is all there; given back when it is.
-    upload: Option<Admission<'c>>,
+    body: ClientBody<'c>,
     response: ResponseBody,
     disposition: Disposition,
     /// The file for [`Disposition::File`].
@@ -56,13 +53,6 @@ pub struct HttpClient<'c, 'r> {
     waiting_files: usize,
     /// Whether the whole response, a small one, is kept for [`Self::send_end`].
     held: bool,
-    /// Whether the request has a body.
-    has_body: bool,
-    body_broken: bool,
-    body_failure: Option<u16>,
-    /// The status with which Apache itself answers such a body, whatever the application makes of it: of one that a
-    /// filter refuses, or that is too late.
-    body_refusal: Option<u16>,
     /// Who may wait for a client that shares its connection with others.
     waits: Option<Waits>,
     rules: ResponseRules,
@@ -92,14 +82,10 @@ pub struct ResponseRules {
 impl<'c, 'r> HttpClient<'c, 'r> {
     /// Begins.
     pub fn new(r: &'c mut Request<'r>, length: BodyLength, rules: ResponseRules, place: Place<'c>) -> Self {
-        // The body of a request belongs to no part of its response (a subrequest).
-        let has_body = length != BodyLength::Known(0) && !r.is_part();
-        let (body, response) = (BodyReader::new(r), ResponseBody::new(r));
+        let (body, response) = (ClientBody::new(r, length), ResponseBody::new(r));
         Self {
             r,
             body,
-            ahead: Spool::default(),
-            upload: None,
             response,
             disposition: Disposition::Send,
             guarded: None,
@@ -109,10 +95,6 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             ranges: false,
             waiting_files: 0,
             held: false,
-            has_body,
-            body_broken: false,
-            body_failure: None,
-            body_refusal: None,
             waits: None,
             rules,
             place,
@@ -132,41 +114,23 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 
     /// Takes back what has been read of the body: the next [`Client::read_body`] gives it again.
     pub fn put_back(&mut self, body: Spool) {
-        self.ahead = body;
+        self.body.put_back(body);
     }
 
     /// Keeps the right to have a thread until the body is all there.
     pub fn holds(&mut self, upload: Admission<'c>) {
-        self.upload = Some(upload);
+        self.body.holds(upload);
     }
 
     /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none; whoever reads it hears why,
     /// and it is only then that the failure decides about the response.
     pub fn read_ahead(&mut self, max: usize, out: &mut Vec<u8>, wait: bool) -> Option<Taken> {
-        let taken = match wait {
-            true => self.body.read(self.r, max, out).map(|some| if some { Taken::Some } else { Taken::End }),
-            false => self.body.take(self.r, max, out),
-        };
-        self.body_broken |= taken.is_err();
-        taken.ok()
+        self.body.read_ahead(self.r, max, out, wait)
     }
 
     /// Whether nothing comes from the client for so long, as far as that can be told.
     pub fn pauses(&self, wait: Duration) -> bool {
         socket::is_silent(self.r, wait)
-    }
-
-    fn broken(&mut self, failure: BodyFailure) -> BodyError {
-        self.upload = None;
-        self.body_broken = true;
-        self.body_failure = (!failure.aborted).then_some(failure.status);
-        self.body_refusal = (failure.refused || failure.status == 408).then_some(failure.status);
-        match failure.status {
-            408 => BodyError::TimedOut,
-            413 => BodyError::TooLarge,
-            _ if failure.aborted => BodyError::Aborted,
-            _ => BodyError::Malformed,
-        }
     }
 
     /// The request.
@@ -182,13 +146,13 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// The status of a request body that could not be read: it says more than the application's failure that followed
     /// from it.
     pub fn body_failure(&self) -> Option<u16> {
-        self.body_failure
+        self.body.failure()
     }
 
     /// The exchange is over. After a body that broke off nobody knows where the next request would begin. That is said
     /// only now, because what is sent after it has no chunks.
     pub fn finish(&mut self) {
-        if self.body_broken {
+        if self.body.is_broken() {
             httpd::close_after(self.r);
         }
     }
@@ -212,7 +176,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// taken for the next request. What is there of it is dropped; if that is not the rest, the connection ends after
     /// the response, and whoever makes that response sees no body.
     pub fn leave_body(&mut self) {
-        if self.has_body && !self.body.discard(self.r, limits::DISCARDED_BODY) {
+        if !self.body.discard(self.r) {
             httpd::close_after(self.r);
             self.r.forget_body();
         }
@@ -224,7 +188,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// of that has come. This is the last thing that is done for a request: its client may send the next one at once,
     /// and that must not find the application in the midst of this one.
     pub fn send_end(&mut self) {
-        let is_unread = self.has_body && !self.body.has_ended();
+        let is_unread = self.body.is_unread();
         let is_small = std::mem::take(&mut self.held);
         if is_small && self.response.send_whole(self.r).is_err() {
             // A client that is gone needs no answer.
@@ -297,22 +261,11 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        if self.ahead.left() > 0 {
-            self.ahead.give(max, out);
-            return Ok(true);
-        }
-        let more = self.body.read(self.r, max, out).map_err(|failure| self.broken(failure));
-        if more == Ok(false) {
-            self.upload = None;
-        }
-        more
+        self.body.read(self.r, max, out)
     }
 
     fn is_taken(&mut self) {
-        if self.has_body && self.r.expects_continue() {
-            // A failure shows when the body is read.
-            let _ = self.body.read(self.r, 0, &mut Vec::new());
-        }
+        self.body.let_client_begin(self.r);
     }
 
     fn socket(&self) -> Option<BorrowedFd<'_>> {
@@ -356,7 +309,7 @@ impl Client for HttpClient<'_, '_> {
         }
         let override_errors =
             self.rules.as_cgi && self.r.settings::<RequestSettings>().and_then(|s| s.error_override).unwrap_or(false);
-        self.disposition = match self.body_refusal {
+        self.disposition = match self.body.refusal() {
             Some(status) => Disposition::Replace(status),
             None => response_head::judge(head, override_errors, self.rules.as_cgi),
         };

@@ -10,55 +10,13 @@ use wsgi_wire::messages::Topic;
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::request::VarsWriter;
 
+use super::decimal::Decimal;
+use super::destination::Destination;
 use crate::directives::settings::RequestSettings;
-use crate::httpd::log::{self, Place};
+use crate::httpd::log;
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
 use crate::policy::{head, path};
-
-/// Where and how the application of a request runs.
-pub struct Destination<'r> {
-    /// The process group; empty in embedded mode.
-    pub process_group: Cow<'r, [u8]>,
-    /// The application group; empty is the main interpreter.
-    pub application_group: Cow<'r, [u8]>,
-    /// The application's name in its script.
-    pub callable: Cow<'r, [u8]>,
-    /// The script of a handler; `None` where the script is the file that was requested.
-    pub handler_script: Option<&'r [u8]>,
-    /// Whether the Authorization header is handed over.
-    pub pass_authorization: bool,
-    /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
-    pub fixed_mount: bool,
-    /// `chroot` of the process group.
-    pub chroot: Option<Vec<u8>>,
-}
-
-impl Destination<'_> {
-    /// A path as a process of the group sees it; `None` if it does not see it.
-    pub fn visible<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
-        match &self.chroot {
-            None => Some(path),
-            Some(root) => crate::policy::path::inside(root, path),
-        }
-    }
-
-    /// As [`visible`](Self::visible), for a path that need not be there.
-    pub fn inside<'p>(&self, path: &'p [u8]) -> &'p [u8] {
-        self.visible(path).unwrap_or(path)
-    }
-}
-
-impl Destination<'_> {
-    /// The same for records. `file`: what was requested.
-    pub fn place<'p>(&'p self, file: &'p [u8]) -> Place<'p> {
-        Place {
-            script: self.handler_script.unwrap_or(file),
-            process_group: &self.process_group,
-            application_group: &self.application_group,
-        }
-    }
-}
 
 /// Who is told about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -392,30 +350,6 @@ fn write_redirect(r: &Request<'_>, vars: &mut impl Variables) {
     }
 }
 
-/// A number in decimal digits without a heap allocation.
-struct Decimal {
-    digits: [u8; 10],
-    start: usize,
-}
-
-impl Decimal {
-    fn of(number: impl Into<u32>) -> Self {
-        let (mut digits, mut start, mut rest) = ([b'0'; 10], 10, number.into());
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                return Self { digits, start };
-            }
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.start..]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -433,13 +367,6 @@ mod tests {
             assert_eq!(name(refused), None, "{refused}");
         }
         assert_eq!(name("X-Proxy").as_deref(), Some("HTTP_X_PROXY"));
-    }
-
-    #[test]
-    fn decimals_have_no_leading_zeros() {
-        for n in [0u32, 7, 10, 65535, u32::MAX] {
-            assert_eq!(Decimal::of(n).as_bytes(), n.to_string().as_bytes());
-        }
     }
 
     #[test]

@@ -23,8 +23,8 @@ use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, response};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::client::Client;
-use crate::relay::conversation::Outcome;
 use crate::relay::delivery::{Scratch, Undelivered};
+use crate::relay::outcome::Outcome;
 
 /// Has the request executed by a process of the group.
 ///

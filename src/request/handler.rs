@@ -7,7 +7,8 @@ use std::sync::Arc;
 use wsgi_wire::messages::requests;
 use wsgi_wire::question::Choice;
 
-use super::environ::{self, Destination, Environ};
+use super::destination::Destination;
+use super::environ::{self, Environ};
 use super::exchange::{exchange, in_process};
 use super::place::{self, Place, RequestNames};
 use super::question;

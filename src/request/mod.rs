@@ -8,6 +8,9 @@
 mod access;
 mod ahead;
 mod client;
+mod client_body;
+mod decimal;
+mod destination;
 mod environ;
 mod exchange;
 mod guarded;

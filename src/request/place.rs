@@ -8,7 +8,7 @@ use std::path::Path;
 
 use wsgi_wire::messages::requests;
 
-use super::environ::Destination;
+use super::destination::Destination;
 use super::refused::Refused;
 use crate::daemons::{Group, Runtime};
 use crate::embedded::Plan;

@@ -14,7 +14,8 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{BodyError, Facts, Purpose, Rules, VarsWriter, put_request, put_route};
 use wsgi_wire::response::{File, Head, Headers};
 
-use super::environ::{self, ContentLength, Destination, Environ};
+use super::destination::Destination;
+use super::environ::{self, ContentLength, Environ};
 use super::exchange::failure;
 use super::place::{self, Place, RequestNames};
 use super::refused::Refused;
@@ -25,10 +26,10 @@ use crate::embedded::{self, Plan, call};
 use crate::httpd::log;
 use crate::httpd::request::Request;
 use crate::policy::expansion::{self, Kind as GroupKind};
-use crate::policy::single_application::ACCESS_GROUP;
+use crate::policy::script_directives::ACCESS_GROUP;
 use crate::relay::client::{Client, Halt, Then};
-use crate::relay::conversation::Outcome;
 use crate::relay::delivery::Scratch;
+use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
 /// Why nobody has decided about a request; the log has the record.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use wsgi_wire::messages::Message;
 
-use super::environ::Destination;
+use super::destination::Destination;
 
 /// A request that ends with an error of ours: what the client gets and what the log says.
 pub struct Refused {

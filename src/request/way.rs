@@ -13,8 +13,8 @@ use crate::httpd::response;
 use crate::httpd::shared::SharedTable;
 use crate::relay::admission::{Admission, Taken};
 use crate::relay::client::Client;
-use crate::relay::conversation::Outcome;
 use crate::relay::delivery::{Delivery, Scratch, Undelivered};
+use crate::relay::outcome::Outcome;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();

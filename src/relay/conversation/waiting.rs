@@ -9,9 +9,10 @@ use wsgi_unix::socket;
 
 use wsgi_wire::limits;
 
-use super::{Conversation, LOOK, Outcome, Step, is_timeout};
+use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, Halt, Right};
 use crate::relay::inbox::Received;
+use crate::relay::outcome::Outcome;
 use crate::relay::outflow;
 use crate::relay::violation::Violation;
 

@@ -1,0 +1,241 @@
+//! What the configuration says of scripts and of the process groups that they run in, as far as a look at its
+//! directives tells.
+#![forbid(unsafe_code)]
+
+use super::tree::Node;
+use super::words::{all, word};
+
+/// The process group of scripts that are asked about requests where `WSGIRestrictEmbedded` keeps Python out of Apache
+/// and they name no group. It is made for them unless the configuration has one of this name.
+pub const ACCESS_GROUP: &[u8] = b"wsgi-access";
+
+/// A place in the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The virtual host, counted from 0; `None` is the main server, whose settings are for all.
+    pub(super) host: Option<usize>,
+    /// Whether it is in a section of a host.
+    pub(super) in_section: bool,
+}
+
+impl Place {
+    /// Whether what stands here may count there.
+    pub(super) fn reaches(self, there: Place) -> bool {
+        self.host.is_none() || there.host.is_none() || self.host == there.host
+    }
+}
+
+/// The value of a directive, and where it stands.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub(super) place: Place,
+    pub(super) value: Vec<u8>,
+}
+
+/// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or `WSGIImportScript`.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) place: Place,
+    /// The URL prefix, the pattern or the handler's name; empty for an import.
+    pub(super) url: Vec<u8>,
+    pub(super) script: Vec<u8>,
+    /// The process group as it is written here, if it is.
+    pub(super) process_group: Option<Vec<u8>>,
+    /// The application group as it is written here, if it is.
+    pub(super) application_group: Option<Vec<u8>>,
+}
+
+/// What all of the configuration says.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// The virtual hosts with their `ServerName`, without scheme and port.
+    pub(super) hosts: Vec<Option<Vec<u8>>>,
+    pub(super) process_groups: Vec<Setting>,
+    pub(super) application_groups: Vec<Setting>,
+    /// Aliases of one prefix, whose applications have one SCRIPT_NAME.
+    pub(super) aliases: Vec<Target>,
+    /// Other ways to a script.
+    pub(super) others: Vec<Target>,
+    pub(super) imports: Vec<Target>,
+    /// Scripts that are asked about requests: `WSGIAccessScript` and its like.
+    pub(super) asked: Vec<Target>,
+    /// Whether a script chooses the group of requests.
+    pub(super) dispatched: bool,
+    /// Whether there may be directives in `.htaccess`.
+    pub(super) htaccess: bool,
+    /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup`
+    /// names.
+    pub(super) loose_files: bool,
+    /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a
+    /// script.
+    pub(super) particular: bool,
+    /// Whether something else than directives of ours and httpd's may choose what runs.
+    pub(super) particular_scripts: bool,
+}
+
+/// Whether a name is this name for every request.
+pub(super) fn is_literal(name: &[u8]) -> bool {
+    !name.is_empty() && !name.starts_with(b"%")
+}
+
+impl Facts {
+    /// What the configuration says.
+    pub(super) fn of(tree: &[Node]) -> Self {
+        let mut facts = Self::default();
+        facts.read(tree, Place { host: None, in_section: false });
+        facts
+    }
+
+    /// Whether files of any name may become scripts of the group.
+    pub(super) fn is_open(&self, group: &[u8]) -> bool {
+        let may_be = |setting: &Setting| !is_literal(&setting.value) || setting.value == group;
+        let any_group = || self.dispatched || self.process_groups.iter().any(may_be);
+        self.particular_scripts || self.loose_files && any_group()
+    }
+
+    /// What leads requests to scripts in the group, what is imported into it, and what is asked in it.
+    pub(super) fn targets<'f>(&'f self, group: &'f [u8]) -> impl Iterator<Item = &'f Target> {
+        let requests = self.aliases.iter().chain(&self.others).filter(|target| self.may_run_in(target, group));
+        requests.chain(self.imports_into(group)).chain(self.asked.iter().filter(|asked| asked.may_be_asked_in(group)))
+    }
+
+    /// The scripts that processes of the group load when they start.
+    pub(super) fn imports_into<'f>(&'f self, group: &'f [u8]) -> impl Iterator<Item = &'f Target> {
+        self.imports.iter().filter(move |import| import.process_group.as_deref() == Some(group))
+    }
+
+    /// Whether a script that names no process group is asked about requests.
+    pub(super) fn asks_anywhere(&self) -> bool {
+        self.asked.iter().any(|asked| asked.process_group.is_none())
+    }
+
+    /// Whether `.htaccess` files may name scripts.
+    pub(super) fn has_htaccess(&self) -> bool {
+        self.htaccess
+    }
+
+    fn read(&mut self, nodes: &[Node], place: Place) {
+        for node in nodes {
+            let name = node.name.to_ascii_lowercase();
+            self.take(&name, node, place);
+            match name.as_slice() {
+                b"<virtualhost" => {
+                    self.hosts.push(None);
+                    self.read(&node.inside, Place { host: Some(self.hosts.len() - 1), in_section: false });
+                }
+                _ => self.read(&node.inside, Place { in_section: true, ..place }),
+            }
+        }
+    }
+
+    fn take(&mut self, name: &[u8], node: &Node, place: Place) {
+        let mut rest = node.arguments.as_slice();
+        let arguments = node.arguments.to_ascii_lowercase();
+        let contains = |text: &[u8]| arguments.windows(text.len()).any(|part| part == text);
+        let names_us = contains(b"wsgi-script") || contains(b"x-httpd-wsgi");
+        match name {
+            b"wsgiprocessgroup" => {
+                self.process_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
+            }
+            b"wsgiapplicationgroup" => {
+                self.application_groups.extend(word(&mut rest).map(|value| Setting { place, value }));
+            }
+            b"wsgiscriptalias" | b"wsgiscriptaliasmatch" | b"wsgihandlerscript" => {
+                let url = word(&mut rest).unwrap_or_default();
+                let target = Target::new(url, rest, place);
+                if name == b"wsgiscriptalias" { &mut self.aliases } else { &mut self.others }.extend(target);
+            }
+            b"wsgiimportscript" => self.imports.extend(Target::new(Vec::new(), rest, place)),
+            b"servername" => {
+                if let Some(host) = place.host.filter(|_| !place.in_section).and_then(|host| self.hosts.get_mut(host)) {
+                    *host = word(&mut rest).map(|name| host_name(&name));
+                }
+            }
+            b"wsgiaccessscript" | b"wsgiauthuserscript" | b"wsgiauthgroupscript" => {
+                self.asked.extend(Target::new(Vec::new(), rest, place));
+            }
+            b"wsgidispatchscript" => {
+                (self.particular, self.dispatched) = (true, true);
+                self.asked.extend(Target::new(Vec::new(), rest, place));
+            }
+            // Code that may make any request anything.
+            _ if name.starts_with(b"lua") => self.particular_scripts = true,
+            // The handler may come out of the request.
+            b"rewriterule" if [&b"h=%"[..], b"h=$", b"handler=%", b"handler=$"].into_iter().any(contains) => {
+                self.loose_files = true;
+            }
+            b"<wsgiinterpreteroptions" => self.particular |= contains(b"application-group"),
+            b"wsgiperinterpretergil" => self.particular |= contains(b"on"),
+            b"allowoverride" | b"allowoverridelist" => {
+                self.htaccess |= arguments.trim_ascii() != b"none";
+                self.loose_files |= self.htaccess;
+            }
+            b"sethandler" => self.loose_files |= names_us || contains(b"%{"),
+            _ => self.loose_files |= names_us,
+        }
+    }
+
+    /// Whether requests for the target may be sent to the group.
+    pub(super) fn may_run_in(&self, target: &Target, group: &[u8]) -> bool {
+        let may_be = |name: &[u8]| name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}");
+        if self.dispatched {
+            return true;
+        }
+        match &target.process_group {
+            Some(name) => may_be(name),
+            None => self.process_groups.iter().any(|s| s.place.reaches(target.place) && may_be(&s.value)),
+        }
+    }
+}
+
+impl Target {
+    /// Whether this script, which is asked about requests, may be asked in a process of the group.
+    pub(super) fn may_be_asked_in(&self, group: &[u8]) -> bool {
+        match self.process_group.as_deref() {
+            None => group == ACCESS_GROUP,
+            Some(name) => name == group || (name.starts_with(b"%") && name != b"%{GLOBAL}"),
+        }
+    }
+
+    /// From what follows the URL or the handler's name; `None` if it says nothing.
+    fn new(url: Vec<u8>, mut rest: &[u8], place: Place) -> Option<Self> {
+        let script = word(&mut rest)?;
+        let mut target = Self { place, url, script, process_group: None, application_group: None };
+        for option in all(rest) {
+            let (process, application) =
+                (option.strip_prefix(b"process-group="), option.strip_prefix(b"application-group="));
+            if let Some(name) = process {
+                target.process_group = Some(unquoted(name));
+            }
+            if let Some(name) = application {
+                target.application_group = Some(unquoted(name));
+            }
+        }
+        Some(target)
+    }
+}
+
+/// The host in a `ServerName`, which may have a scheme in front and a port behind.
+fn host_name(value: &[u8]) -> Vec<u8> {
+    let start = value.windows(3).position(|part| part == b"://").map_or(0, |at| at + 3);
+    let host = &value[start..];
+    // An IPv6 address has colons too, and its port behind a bracket.
+    let end = host.iter().rposition(|b| *b == b':' || *b == b']').filter(|at| host[*at] == b':').unwrap_or(host.len());
+    host[..end].to_ascii_lowercase()
+}
+
+fn unquoted(mut value: &[u8]) -> Vec<u8> {
+    word(&mut value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_compared_without_scheme_and_port() {
+        for (value, name) in [("A.b", "a.b"), ("https://a.b:443", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")] {
+            assert_eq!(host_name(value.as_bytes()), name.as_bytes(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The body of the request: a piece for each time that the process asks.
+
+use std::time::Instant;
+
+use wsgi_unix::kept_memory::Kept;
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::messages::internal;
+
+use super::{Conversation, Step, is_timeout};
+use crate::relay::client::{Client, Halt};
+use crate::relay::outcome::Outcome;
+
+impl<C: Client> Conversation<'_, C> {
+    /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before
+    /// it sends more.
+    pub(super) fn pull(&mut self, max: usize) -> Result<Step, Halt> {
+        self.outflow.drain(self.client)?;
+        self.stuck = None;
+        if self.unsent || self.unpassed {
+            self.flush()?;
+        }
+        let mut body = Kept::take();
+        let kind = match self.client.read_body(max, &mut body) {
+            Ok(true) => Kind::Body,
+            Ok(false) => Kind::BodyEnd,
+            Err(error) => {
+                body.clear();
+                error.put(&mut body);
+                Kind::BodyError
+            }
+        };
+        self.progressed |= kind == Kind::Body && !body.is_empty();
+        // The size is within the limit by construction; without an answer the process will time out.
+        let Ok(header) = frame::header_in(self.connection.exchange(), kind, body.len()) else {
+            self.client.tell(&internal::BODY_PIECE_TOO_LONG, "a piece of the request body does not fit into a frame");
+            return Ok(Step::On);
+        };
+        Ok(match self.send([&header, &body], Instant::now()) {
+            // What it asks for it does not take. Each of its other questions, of which there may be thousands, would
+            // wait as long.
+            Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
+            // Should the process be gone, the next read tells.
+            _ => Step::On,
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! What becomes of a request on a connection to a process.
+#![forbid(unsafe_code)]
+
+use rustix::io::Errno;
+use wsgi_wire::response::Reject;
+
+use super::violation::Violation;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The response is whole and on its way. The connection can be used again.
+    Complete,
+    /// The application failed after the head was sent. The connection can be used again.
+    Truncated,
+    /// The application did not come to answer: this status. The connection can be used again.
+    Failed(u16),
+    /// The process has not executed it. Another one may.
+    Rejected(Reject),
+    /// The process closed without having read it. Another one may execute it.
+    NotExecuted,
+    /// The process has not read it in its time. It will not execute it when it does.
+    Unread,
+    /// The process is gone. `true`: a part of the response has been taken already.
+    Lost(bool),
+    /// The process sends what it may not. `true`: a part of the response has been taken already.
+    Violated(Violation, bool),
+    /// The process is silent for longer than `socket-timeout`. `true`: a part of the response has been taken already.
+    TimedOut(bool),
+    /// The head cannot be sent; the client gets this status.
+    Refused(u16),
+    /// What was kept of the response for a slow client cannot be read again.
+    Unkept(Errno),
+    /// The client is gone.
+    ClientGone,
+}
+
+impl Outcome {
+    /// Whether the answer was read to its end, so that another request may follow on the connection.
+    pub fn leaves_connection_usable(self) -> bool {
+        matches!(self, Self::Complete | Self::Truncated | Self::Failed(_) | Self::Rejected(_))
+    }
+}

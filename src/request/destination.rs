@@ -1,0 +1,48 @@
+//! Where and how the application of a request runs.
+
+use std::borrow::Cow;
+
+use crate::httpd::log::Place;
+use crate::policy::path;
+
+/// Where and how the application of a request runs.
+pub struct Destination<'r> {
+    /// The process group; empty in embedded mode.
+    pub process_group: Cow<'r, [u8]>,
+    /// The application group; empty is the main interpreter.
+    pub application_group: Cow<'r, [u8]>,
+    /// The application's name in its script.
+    pub callable: Cow<'r, [u8]>,
+    /// The script of a handler; `None` where the script is the file that was requested.
+    pub handler_script: Option<&'r [u8]>,
+    /// Whether the Authorization header is handed over.
+    pub pass_authorization: bool,
+    /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
+    pub fixed_mount: bool,
+    /// `chroot` of the process group.
+    pub chroot: Option<Vec<u8>>,
+}
+
+impl Destination<'_> {
+    /// A path as a process of the group sees it; `None` if it does not see it.
+    pub fn visible<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        match &self.chroot {
+            None => Some(path),
+            Some(root) => path::inside(root, path),
+        }
+    }
+
+    /// As [`visible`](Self::visible), for a path that need not be there.
+    pub fn inside<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        self.visible(path).unwrap_or(path)
+    }
+
+    /// The same for log records. `file` is the file that was requested.
+    pub fn place<'p>(&'p self, file: &'p [u8]) -> Place<'p> {
+        Place {
+            script: self.handler_script.unwrap_or(file),
+            process_group: &self.process_group,
+            application_group: &self.application_group,
+        }
+    }
+}
