@@ -16,6 +16,8 @@
 //!
 //! `fuzz` is there for the fuzz targets. Only `module/` and `httpd/` touch httpd's own records. Unsafe code is there,
 //! and in `embedded/` for the interpreter's library.
+//!
+//! Knows httpd and the wire. Must not know Python: not one name of it, outside `embedded/`.
 
 mod daemons;
 mod directives;

@@ -2,6 +2,9 @@
 //!
 //! [`Apache::find`] asks `apxs` and is what a build needs. [`Apache::find_runtime`] also does without the development
 //! package, by asking the `httpd` program itself, and is what running a server needs.
+//!
+//! Knows apxs, the `httpd` program and the folders of distributions. Must not know mod_wsgi, nor what the answer is
+//! for.
 #![forbid(unsafe_code)]
 
 mod error;

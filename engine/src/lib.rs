@@ -12,6 +12,8 @@
 //!   interpreter.
 //! * `process`: what the whole process shares. `log`: records of no request. `metrics`: what requests have cost.
 //! * `ffi`: the only unsafe code but that of `entry`. `moments`: when things happened to a request.
+//!
+//! Knows Python and the wire. Must not know httpd: not one name of it.
 
 mod api;
 mod daemon;

@@ -2,6 +2,9 @@
 //!
 //! The way of a command line: [`options`] (text, checked by itself) → [`plan`] (looked up on this machine) → [`files`]
 //! (texts) → written → [`run`]. [`preflight`] finds before the start what would fail after it.
+//!
+//! Knows the command line, this machine and how Apache is started. Must not know the wire: it speaks to a running
+//! server by signals and files, as everybody does.
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -1,8 +1,10 @@
 //! A generated Apache server as values, and the `httpd.conf` text that says the same.
 //!
-//! Nothing here reads a file, looks up a user or knows a command line: whoever fills in a [`Server`] has decided
-//! everything. Only active directives are written, each group of them under a comment that names the option it comes
+//! Only active directives are written, each group of them under a comment that names the option it comes
 //! from, and every value is quoted so that Apache reads back exactly the text that was given ([`Arg`]).
+//!
+//! Knows directives, how Apache reads them, and in which order they have to stand. Must not know files, users or a
+//! command line: whoever fills in a [`Server`] has decided everything.
 #![forbid(unsafe_code)]
 
 mod access;

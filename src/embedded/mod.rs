@@ -7,6 +7,9 @@
 //!
 //! Nothing happens before a child needs it. Python then begins on a thread of its own, which stays its main thread;
 //! requests run on Apache's.
+//!
+//! Knows how an interpreter is loaded, and the functions of the wire. Must not know daemon processes, nor the engine
+//! but by these functions.
 
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 

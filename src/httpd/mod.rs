@@ -1,5 +1,7 @@
-//! Safe views of what httpd hands to a module. Must know no directive, no process group and no hook: those who do give
-//! it functions and types.
+//! Safe views of what httpd hands to a module.
+//!
+//! Knows httpd's records and functions. Must not know directives, process groups or hooks: those who do give it
+//! functions and types.
 //!
 //! This folder, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
 //!

@@ -1,6 +1,6 @@
 //! The life of the server: the configuration is read and taken, children begin and end, and so does the supervisor.
 //!
-//! Knows process groups, embedded mode and the status. Knows no request.
+//! Knows process groups, embedded mode and the status. Must not know requests.
 #![forbid(unsafe_code)]
 
 mod check;

@@ -1,7 +1,7 @@
 //! The way in: the module record, and the functions that httpd calls.
 //!
 //! Knows httpd's raw records and every room below. Makes safe values of what httpd hands over and passes them on at
-//! once; decides nothing itself.
+//! once; must not know what a directive or a hook means.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 mod auth;

@@ -1,5 +1,6 @@
-//! What is decided about a request or a configuration, as functions of plain values. Must know no httpd and do no I/O,
-//! so that tables test it.
+//! What is decided about a request or a configuration, as functions of plain values.
+//!
+//! Knows the rules. Must not know httpd, nor do any I/O, so that tables test it.
 #![forbid(unsafe_code)]
 
 pub mod acceptance;

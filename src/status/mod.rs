@@ -3,6 +3,8 @@
 //! * [`report`]: the figures; [`question`]: which of them, in what form, a request wants.
 //! * [`prometheus`], [`json`], [`page`], [`mod_status`]: the forms; [`health`]: answers for load balancers.
 //! * [`publisher`]: Apache's scoreboard for `mod_wsgi.server_metrics()`.
+//!
+//! Knows the table and the ways to write what is in it. Must not know how requests are served, and changes nothing.
 #![forbid(unsafe_code)]
 
 pub mod health;

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use harness::repository;
+
 use crate::rust;
 
 /// The order of a crate's rooms.
@@ -353,6 +355,22 @@ fn a_room_uses_only_rooms_below_it() {
         }
         assert!(upward.is_empty(), "{}, upward:\n{}", house.folder, upward.join("\n"));
     }
+}
+
+/// A room is a folder; that of a crate is its root.
+#[test]
+fn each_room_says_what_it_knows_and_what_it_must_not_know() {
+    let wrong = HOUSES.iter().flat_map(|house| rust(&[house.folder])).filter(|(path, text)| {
+        let name = path.file_name().unwrap_or_default();
+        // The program of a library is one call of it.
+        let is_root =
+            name == "lib.rs" || name == "main.rs" && !repository().join(path).with_file_name("lib.rs").exists();
+        let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        let says = |words: [&str; 2]| words.iter().any(|word| head.contains(word));
+        (is_root || name == "mod.rs") && !(says(["Knows", "knows"]) && says(["Must not", "must not"]))
+    });
+    let wrong: Vec<_> = wrong.map(|(path, _)| path).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the module, the supervisor, the engine and the command need of a Unix system beyond std: one place for each
-//! rule that more than one of them has to keep. Knows nothing of Apache, Python or the wire.
+//! rule that more than one of them has to keep.
+//!
+//! Knows Unix. Must not know Apache, Python or the wire.
 #![deny(unsafe_code)]
 
 pub mod files;

@@ -16,6 +16,8 @@
 //! * [`report`]: how records that belong to no request travel; [`budget`]: how much one process may log.
 //!
 //! Both ends are always on one machine and of one build, so numbers are in native byte order.
+//!
+//! Knows bytes, numbers and names. Must not know who sends or receives them, nor how.
 #![forbid(unsafe_code)]
 
 mod atomic;

@@ -1,7 +1,8 @@
 //! Every option, once: what the parser, the help and the checks know comes from here.
 //!
-//! An [`Options`] is text that has been checked by itself. What depends on this machine (files, users, Apache) is the
-//! matter of [`crate::plan`].
+//! An [`Options`] is text that has been checked by itself.
+//!
+//! Knows text. Must not know this machine: files, users and Apache are the matter of [`crate::plan`].
 
 mod application;
 mod capacity;

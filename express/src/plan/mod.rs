@@ -3,6 +3,8 @@
 //!
 //! A [`Plan`] looks at the machine but changes nothing. [`crate::files::render`] turns it into texts, which are then
 //! written.
+//!
+//! Knows this machine and every default. Must not write anything, nor know how a directive is written.
 
 mod account;
 mod apache;

@@ -1,4 +1,6 @@
 //! `request_rec`: what a hook may ask and change.
+//!
+//! Knows the fields of the record and the functions of httpd that take one. Must not know why somebody asks.
 
 mod configuration;
 mod provided;

@@ -1,4 +1,7 @@
 //! The daemon processes of all groups: starts and ends them as [`lifecycle::decide`] says.
+//!
+//! Knows each process, what it was started with and how it has ended. Must not decide when one is started or ended, nor
+//! know Apache.
 
 mod news;
 

@@ -1,5 +1,7 @@
-//! A daemon process as long as it lives: how it is spawned, what it says, how it ends. Must not know of other
-//! processes.
+//! A daemon process as long as it lives: how it is spawned, what it says, how it ends.
+//!
+//! Knows its group's settings and its slot of the table. Must not know other processes, nor whether there will be a
+//! successor.
 
 pub mod birth;
 pub mod dialogue;

@@ -1,4 +1,6 @@
 //! The only place with unsafe code: what this process inherits, the mapped table, and what runs between fork and exec.
+//!
+//! Knows which call is sound, and why. Must not know process groups, nor what it is called for.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod alarm;

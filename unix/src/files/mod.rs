@@ -9,6 +9,8 @@
 //! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way is
 //!   not where something is read or made.
 //! * Nothing is opened before it is known to be a regular file, and then without waiting for it.
+//!
+//! Knows owners, permissions and links. Must not know what a file is for.
 
 mod access;
 mod beneath;

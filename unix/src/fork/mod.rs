@@ -3,6 +3,8 @@
 //!
 //! Whoever holds such things calls [`begin`] once, holds descriptors as [`Unshared`], and asks [`is_ours`] before it
 //! speaks.
+//!
+//! Knows what a fork copies. Must not know who forks, nor what is said over a descriptor.
 
 mod host;
 

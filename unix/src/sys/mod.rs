@@ -1,4 +1,5 @@
-//! System calls, and ways to call them, that std and rustix do not have. Must know nothing of this product.
+//! System calls, and ways to call them, that std and rustix do not have. Knows the kernel's contracts. Must not know
+//! this product.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod signals;

@@ -3,6 +3,8 @@
 //! look the number up.
 //!
 //! A message that mod_wsgi has, too, has its number, below 1000; ours begin at 1000. What an application logs has none.
+//!
+//! Knows the texts. Must not know when a message is written, nor where to.
 
 pub mod applications;
 pub mod configuration;

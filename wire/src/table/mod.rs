@@ -1,11 +1,13 @@
 //! The process table: what Apache, its children, the supervisor and the daemons know of each other in shared memory.
-//! Here is only the layout; whoever maps it guarantees that what is pointed to is really there.
+//! Whoever maps it guarantees that what is pointed to is really there.
 //!
 //! There are two kinds of memory files. **The table** has a page for what concerns all, a record for each process group
 //! and an entry for each daemon process: all that decides who gets requests, and the secrets. It never leaves the
 //! Apache parent, its children and the supervisor. **The pages**, a file for each process group, have a page for each
 //! of its processes: a daemon gets those of its own group, and its application may write there what it likes: it can
 //! only make processes of its own group look busy, or away.
+//!
+//! Knows where each number is, and in which order it may be written and read. Must not know memory or processes.
 
 mod claim;
 pub mod ending;
