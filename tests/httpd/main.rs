@@ -36,6 +36,7 @@ mod rolling;
 mod script_walk;
 mod scripts;
 mod server_metrics;
+mod sites;
 mod sockets;
 mod stacks;
 mod start_response;
