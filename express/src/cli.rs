@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::options::Options;
+use crate::options::{CheckOptions, Options};
 use crate::{expand, layers};
 
 /// The command by which this program starts itself beside a terminal.
@@ -48,6 +48,8 @@ pub enum Command {
     StartServer(Box<Options>),
     /// Prepare a server root with a control script, and start nothing
     SetupServer(Box<Options>),
+    /// Tell what would keep an application, or the configuration of an Apache of your own, from running well
+    Check(Box<CheckOptions>),
     /// Print the lines that load the module in an Apache of your own
     ModuleConfig,
     /// Print the path of the module
@@ -124,7 +126,7 @@ pub fn parse(
 }
 
 /// The commands that have the options of a server.
-const SERVERS: [&str; 2] = ["start-server", "setup-server"];
+const SERVERS: [&str; 3] = ["start-server", "setup-server", "check"];
 
 /// A word that people who come from gunicorn use. As an alias it would make `--work`, short for `--working-directory`,
 /// ambiguous.

@@ -58,6 +58,10 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Restart(#[from] RestartError),
+    /// What was found cannot be written down.
+    #[error("the findings cannot be written: {0}")]
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are checked"))]
+    Report(#[from] serde_json::Error),
     /// Apache does not run.
     #[cfg(unix)]
     #[error(transparent)]

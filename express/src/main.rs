@@ -16,13 +16,21 @@ mod module;
 mod options;
 
 #[cfg(unix)]
+mod advice;
+#[cfg(unix)]
 mod banner;
 #[cfg(unix)]
+mod check;
+#[cfg(unix)]
 mod files;
+#[cfg(unix)]
+mod finding;
 #[cfg(unix)]
 mod plan;
 #[cfg(unix)]
 mod preflight;
+#[cfg(unix)]
+mod probe;
 #[cfg(unix)]
 mod restart;
 #[cfg(unix)]
@@ -68,6 +76,7 @@ fn dispatch(command: Command) -> Result<i32, Error> {
         _ if cfg!(windows) || facts.platform == "win32" => return Err(Error::Windows),
         Command::InstallModule(options) => return install(&facts, options.modules_directory),
         Command::StartServer(options) => return serve(&options, &facts, options.layout.setup_only),
+        Command::Check(options) => return examine(&options, &facts),
         Command::SetupServer(options) => return serve(&options, &facts, true),
         Command::Dependent { .. } => {}
         #[cfg(unix)]
@@ -77,9 +86,9 @@ fn dispatch(command: Command) -> Result<i32, Error> {
 }
 
 #[cfg(unix)]
-use server::{dependent, install, serve};
+use server::{dependent, examine, install, serve};
 
 #[cfg(not(unix))]
 mod not_unix;
 #[cfg(not(unix))]
-use not_unix::{dependent, install, serve};
+use not_unix::{dependent, examine, install, serve};

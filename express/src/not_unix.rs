@@ -4,9 +4,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::error::Error;
 use crate::facts::Facts;
-use crate::options::Options;
+use crate::options::{CheckOptions, Options};
 
 pub fn serve(_: &Options, _: &Facts, _: bool) -> Result<i32, Error> {
+    Err(Error::Windows)
+}
+
+pub fn examine(_: &CheckOptions, _: &Facts) -> Result<i32, Error> {
     Err(Error::Windows)
 }
 

@@ -5,9 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::banner::banner;
 use crate::error::Error;
 use crate::facts::Facts;
-use crate::options::Options;
+use crate::options::{CheckOptions, Options};
 use crate::plan::{Caller, Plan, PlanError};
-use crate::{files, module, preflight, restart, run};
+use crate::{check, files, module, preflight, restart, run};
 
 /// `start-server` and `setup-server`; the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
@@ -24,19 +24,24 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         }
     } else {
         missing.into_iter().next().map_or(Ok(()), Err)?;
-        preflight::ports(&plan)?;
+        preflight::ports(&plan).next().map_or(Ok(()), Err)?;
     }
     files::write(&plan, &files::render(&plan)?, caller.uid, setup)?;
     if setup {
         print!("{}", banner(&plan, true));
         return Ok(0);
     }
-    preflight::permissions(&plan, facts, caller.uid)?;
+    preflight::permissions(&plan, facts, caller.uid).into_iter().next().map_or(Ok(()), Err)?;
     preflight::outputs(&plan)?;
     preflight::packages(&plan, facts)?;
     preflight::import(&plan, facts, caller.uid)?;
     print!("{}", banner(&plan, false));
     Ok(run::run(&plan.control.path(), plan.control.is_one_process())?)
+}
+
+/// `check`; the exit code.
+pub fn examine(options: &CheckOptions, facts: &Facts) -> Result<i32, Error> {
+    Ok(check::check(options, facts, &caller()?)?)
 }
 
 /// The other side of [`run::run`] beside a terminal.

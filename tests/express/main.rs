@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
 mod applications;
+mod check;
 mod commands;
 mod debugging;
 mod habits;

@@ -12,6 +12,7 @@ mod debugging;
 mod network;
 mod operation;
 mod server;
+mod telling;
 
 pub use application::ApplicationType;
 pub use capacity::{Capacity, Mpm};
@@ -21,3 +22,4 @@ pub use debugging::Debugging;
 pub use network::Listener;
 pub use operation::{Layout, LogFormat, Logging, Monitoring};
 pub use server::{Options, pairs};
+pub use telling::{CheckOptions, Format};

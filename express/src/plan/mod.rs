@@ -34,7 +34,7 @@ use entry::Entry;
 use handler::Handler;
 
 pub use account::Account;
-use apache::Installation;
+pub use apache::Installation;
 pub use caller::Caller;
 pub use error::PlanError;
 pub use handler::WELCOME;

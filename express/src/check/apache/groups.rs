@@ -1,0 +1,159 @@
+//! Process groups: which there are, and who uses them.
+
+use std::collections::BTreeMap;
+
+use super::ask::Configuration;
+use super::tree::Directive;
+use crate::finding::Finding;
+
+/// What stands for Apache's own processes.
+pub const EMBEDDED: &str = "%{GLOBAL}";
+
+/// Directives that choose a group while a request is there.
+const CHOOSERS: [&str; 1] = ["WSGIDispatchScript"];
+
+/// The groups of a configuration.
+pub struct Groups<'a> {
+    /// Their definitions, by name.
+    pub defined: BTreeMap<&'a str, &'a Directive>,
+    /// Names in use, with where.
+    used: Vec<(&'a str, &'a Directive)>,
+    /// Whether some are chosen for each request, by whatever it says.
+    chosen: bool,
+}
+
+impl<'a> Groups<'a> {
+    /// Those of a configuration.
+    pub fn of(directives: &'a [Directive]) -> Self {
+        let mut groups = Self { defined: BTreeMap::new(), used: Vec::new(), chosen: false };
+        groups.add(directives);
+        groups
+    }
+
+    fn add(&mut self, directives: &'a [Directive]) {
+        for directive in directives {
+            if directive.is("WSGIDaemonProcess") {
+                self.defined.extend(directive.word(0).map(|name| (name, directive)));
+            }
+            let name =
+                if directive.is("WSGIProcessGroup") { directive.word(0) } else { directive.option("process-group") };
+            match name {
+                Some(EMBEDDED) | None => {}
+                Some(name) if name.starts_with("%{") => self.chosen = true,
+                Some(name) => self.used.push((name, directive)),
+            }
+            self.chosen |= CHOOSERS.iter().any(|chooser| directive.is(chooser));
+            self.add(&directive.inside);
+        }
+    }
+
+    /// Groups that nobody defines, and those that nobody uses.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for (name, directive) in self.used.iter().filter(|(name, _)| !self.defined.contains_key(name)) {
+            let nearest = self
+                .defined
+                .keys()
+                .map(|known| (strsim(name, known), known))
+                .min()
+                .filter(|(distance, _)| *distance <= 2);
+            let meant = nearest.map(|(_, known)| format!(" (is {known} meant?)")).unwrap_or_default();
+            let text = format!(
+                "{}: {} names the process group {name}, which no WSGIDaemonProcess defines{meant}: requests are answered 500; define it, or correct the name",
+                directive.place(),
+                directive.name
+            );
+            found.push(Finding::error("group", text));
+        }
+        let unused =
+            self.defined.iter().filter(|(name, _)| !self.chosen && self.used.iter().all(|(used, _)| used != *name));
+        for (name, directive) in unused {
+            let text = format!(
+                "{}: nobody uses the process group {name}, whose processes run for nothing; add process-group={name} to its WSGIScriptAlias, or take it out",
+                directive.place()
+            );
+            found.push(Finding::warning("group", text));
+        }
+        found
+    }
+
+    /// Whether Apache has as many workers as its groups have threads, and the right kind of them.
+    pub fn capacity(&self, configuration: &Configuration) -> Vec<Finding> {
+        let is_prefork = configuration.modules.iter().any(|name| name == "mpm_prefork");
+        let number = |directive: &Directive, name: &str, usual: u64| {
+            directive.option(name).map_or(Some(usual), |value| value.parse().ok())
+        };
+        let capacity =
+            |directive: &Directive| Some(number(directive, "processes", 1)? * number(directive, "threads", 15)?);
+        let largest = self
+            .defined
+            .iter()
+            .filter_map(|(name, directive)| Some((capacity(directive)?, *name, *directive)))
+            .max_by_key(|(all, ..)| *all);
+        let Some((requests, name, directive)) = largest.filter(|(requests, ..)| *requests > 1) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let given = |name: &str| {
+            configuration.directives.iter().rev().find(|directive| directive.is(name))?.word(0)?.parse::<u64>().ok()
+        };
+        let workers =
+            given("MaxRequestWorkers").or_else(|| given("MaxClients")).unwrap_or(if is_prefork { 256 } else { 400 });
+        if requests > workers {
+            let text = format!(
+                "{}: the process group {name} can execute {requests} requests at once, and Apache has {workers} workers to bring them; raise MaxRequestWorkers, or lower processes or threads",
+                directive.place()
+            );
+            found.push(Finding::warning("capacity", text));
+        }
+        if is_prefork {
+            let cure = if configuration.modules.iter().any(|name| name.starts_with("php")) {
+                "serve PHP by php-fpm, then a2dismod mpm_prefork and a2enmod mpm_event"
+            } else {
+                "a2dismod mpm_prefork and a2enmod mpm_event, or load mod_mpm_event in its place"
+            };
+            let text = format!(
+                "Apache runs with the MPM prefork, a process for each connection, although the application's threads are in the process group {name}; {cure}"
+            );
+            found.push(Finding::warning("mpm", text));
+        }
+        found
+    }
+}
+
+/// How many letters differ (Levenshtein).
+fn strsim(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().enumerate() {
+        let mut before = std::mem::replace(&mut row[0], i + 1);
+        for (j, right) in b.iter().enumerate() {
+            let replaced = before + usize::from(left != *right);
+            before = row[j + 1];
+            row[j + 1] = replaced.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::read;
+    use super::*;
+
+    #[test]
+    fn groups_that_nobody_defines_or_uses() {
+        let text = "# In file: /a\n# 1:\nWSGIDaemonProcess shop\n# 2:\nWSGIDaemonProcess idle\n# 3:\nWSGIScriptAlias / /x process-group=shpo\n# 4:\nWSGIProcessGroup %{GLOBAL}\n";
+        let tree = read(text);
+        let found: Vec<_> = Groups::of(&tree).findings().into_iter().map(|finding| finding.message).collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("/a:3") && found[0].contains("is shop meant?"), "{found:?}");
+        let chosen = read(&format!("{text}# 5:\nWSGIProcessGroup %{{ENV:GROUP}}\n"));
+        assert_eq!(Groups::of(&chosen).findings().len(), 1, "any may be chosen");
+    }
+
+    #[test]
+    fn distances_are_numbers_of_letters() {
+        assert_eq!((strsim("shop", "shop"), strsim("shpo", "shop"), strsim("", "ab")), (0, 2, 2));
+    }
+}

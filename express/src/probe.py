@@ -1,0 +1,164 @@
+"""Loads the application as a daemon will, in a process of its own, and reports as lines of JSON. Argument: what to load, as JSON."""
+
+import importlib
+import inspect
+import json
+import os
+import site
+import sys
+import traceback
+import types
+
+ONLY_IN_A_DAEMON = ("mod_wsgi", "apache")  # what these have there is not to be had here
+#: Packages whose extension modules work in the main interpreter of a process only, all or in many versions.
+FOR_THE_MAIN_INTERPRETER = ("numpy", "pandas", "scipy", "torch", "tensorflow", "cv2", "lxml", "grpc", "pyarrow", "psycopg2", "uvloop", "gevent",
+                            "cryptography", "pydantic_core", "orjson", "polars", "bcrypt", "oracledb", "shapely")
+
+wanted = json.loads(sys.argv[1])
+# The application's own output is no report.
+report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def tell(**facts):
+    print(json.dumps(facts), file=report, flush=True)
+
+
+def end(code):
+    sys.stderr.flush()
+    os._exit(code)  # threads that the application has started would go on for ever
+
+
+def search_path():
+    sys.path[0] = os.getcwd()
+    before = list(sys.path)
+    for folder in wanted["path"]:
+        site.addsitedir(folder)
+    added = [path for path in sys.path if path not in before]
+    sys.path[:] = before[:1] + added + before[1:]
+
+
+def engine():
+    try:
+        importlib.import_module("mod_wsgi._engine")
+    except BaseException as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def load():
+    """The namespace with the callable, and the callable."""
+    kind, entry = wanted["type"], wanted["entry"]
+    if kind == "module":
+        module = importlib.import_module(entry)
+    elif kind == "paste":
+        deploy = importlib.import_module("paste.deploy")
+        return None, deploy.loadapp("config:" + os.path.abspath(entry))
+    else:
+        module = types.ModuleType("__wsgi__")
+        module.__file__ = entry
+        sys.modules["__wsgi__"] = module
+        with open(entry, "rb") as source:
+            code = compile(source.read(), entry, "exec", dont_inherit=True)
+        exec(code, module.__dict__)
+    return module, getattr(module, wanted["callable"], None)
+
+
+def takes(function, count):
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    except ValueError:  # what is written in C does not tell
+        return True
+    return True
+
+
+def is_asynchronous(function):
+    call = getattr(type(function), "__call__", None)
+    return inspect.iscoroutinefunction(function) or (not inspect.isroutine(function) and inspect.iscoroutinefunction(call))
+
+
+def kind_of(function):
+    """What a callable is to a WSGI server."""
+    if not callable(function):
+        return "missing"
+    if is_asynchronous(function) or (not takes(function, 2) and takes(function, 3)):
+        return "asgi"
+    if inspect.isclass(function):
+        return "wsgi" if takes(function, 2) and hasattr(function, "__iter__") else "arguments"
+    return "wsgi" if takes(function, 2) else "arguments"
+
+
+def others(module):
+    """Names that the callable may have instead: what a framework has made, or a function of two arguments."""
+    names = ("application", "app", "wsgi_app", "wsgi", "api", "server", "create_app")
+    return [name for name in names if name != wanted["callable"] and callable(getattr(module, name, None))]
+
+
+def frames_of_the_application(error):
+    """Where the error comes from, in the last file that is no installed package."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if "site-packages" not in frame.filename and not frame.filename.startswith(sys.base_prefix + "/lib")]
+    return [f"{frame.filename}:{frame.lineno}" for frame in (own or frames)[-1:]]
+
+
+def django():
+    """What Django says of a deployment, where the application is one of Django."""
+    conf = sys.modules.get("django.conf")
+    apps = sys.modules.get("django.apps")
+    if conf is None or apps is None or not conf.settings.configured or not apps.apps.ready:
+        return None
+    from django.core import checks
+
+    messages = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
+    tell(django=[{"id": message.id or "", "serious": message.is_serious(), "text": str(message.msg), "hint": str(message.hint or "")} for message in messages])
+    tell(migrations=migrations(conf.settings))
+
+
+def migrations(settings):
+    """How many migrations the database lacks; None where it does not tell."""
+    try:
+        from django.db import connections
+        from django.db.migrations.executor import MigrationExecutor
+
+        connection = connections["default"]
+        # To connect would make the file.
+        if connection.vendor == "sqlite" and not os.path.exists(str(connection.settings_dict["NAME"])):
+            return 1
+        executor = MigrationExecutor(connection)
+        return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+    except Exception:
+        return None
+
+
+def resident():
+    with open("/proc/self/statm") as pages:
+        return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+search_path()
+if wanted["deep"]:
+    tell(python="%d.%d.%d" % sys.version_info[:3], engine=engine())
+try:
+    module, function = load()
+    kind = kind_of(function)
+    if kind == "missing":
+        print(f"{module.__file__} has no callable {wanted['callable']!r}", file=sys.stderr)
+    tell(callable=kind, others=others(module) if kind != "wsgi" and module else [])
+except BaseException as error:
+    missed_in = (getattr(error, "name", None), getattr(getattr(error, "obj", None), "__name__", None))
+    traceback.print_exc()
+    if any(module in ONLY_IN_A_DAEMON for module in missed_in):
+        tell(only_in_a_daemon=True)
+        end(0)
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    tell(failure={"text": f"{type(error).__name__}: {error}".splitlines()[0], "missing": missing, "at": frames_of_the_application(error)})
+    end(1)
+if wanted["deep"]:
+    tell(extensions=[name for name in FOR_THE_MAIN_INTERPRETER if name in sys.modules])
+    try:
+        tell(resident=resident())
+        django()
+    except Exception as error:
+        tell(unchecked=f"{type(error).__name__}: {error}")
+end(1 if kind == "missing" else 0)

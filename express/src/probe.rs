@@ -1,0 +1,248 @@
+//! The application, loaded as a daemon will: by the same interpreter, in the same folder, with the same search path, as
+//! the same user, and in a process of its own. What that process says is the application's word: it is bounded, and
+//! believed no further than to be shown.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use wsgi_unix::files;
+use wsgi_unix::user::Ids;
+use wsgi_wire::{environment, limits};
+
+use crate::facts::Facts;
+use crate::plan::{Account, Plan};
+
+/// The program.
+const PROBE: &str = include_str!("probe.py");
+/// How often it is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(10);
+/// The most that is kept of what it says.
+const MOST_SAID: u64 = 1 << 20;
+/// How long something that the application has started may hold a pipe open beyond the end.
+const PIPE: Duration = Duration::from_secs(1);
+
+/// Why the application was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// A file of variables cannot be used.
+    #[error("--env-file {path}: {reason}")]
+    EnvFile {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The interpreter cannot be run.
+    #[error("cannot run the Python {python}: {source}")]
+    NoPython {
+        /// The interpreter.
+        python: Utf8PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Whether it can be loaded.
+    Load,
+    /// What else might go wrong.
+    Everything,
+}
+
+/// What a callable is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Callable {
+    /// An application.
+    Wsgi,
+    /// One of the other protocol.
+    Asgi,
+    /// Something that does not take two arguments.
+    Arguments,
+    /// Nothing that can be called.
+    Missing,
+}
+
+/// An exception while the application was loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Failure {
+    /// Its type and text.
+    pub text: String,
+    /// The module that there is not, if that is what it says.
+    pub missing: Option<String>,
+    /// File and line, of the application's own code.
+    pub at: Vec<String>,
+}
+
+/// A message of Django's system checks.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DjangoMessage {
+    /// `security.W004`
+    pub id: String,
+    /// Whether it is an error.
+    pub serious: bool,
+    /// What is wrong.
+    pub text: String,
+    /// What helps.
+    pub hint: String,
+}
+
+/// What the process has reported, as far as it has come.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Version of the interpreter.
+    pub python: Option<String>,
+    /// Why the engine cannot be loaded.
+    pub engine: Option<String>,
+    /// Why the application cannot be loaded.
+    pub failure: Option<Failure>,
+    /// What its callable is.
+    pub callable: Option<Callable>,
+    /// Other names that it may have.
+    pub others: Vec<String>,
+    /// It wants something that there is in a daemon only.
+    pub only_in_a_daemon: bool,
+    /// Packages in it that work in the main interpreter only.
+    pub extensions: Vec<String>,
+    /// Bytes of memory after loading it.
+    pub resident: Option<u64>,
+    /// What Django says.
+    pub django: Vec<DjangoMessage>,
+    /// Migrations that the database lacks.
+    pub migrations: Option<u64>,
+    /// Why some of that is not known.
+    pub unchecked: Option<String>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Probed {
+    /// What was reported.
+    pub report: Report,
+    /// What came out of standard error: tracebacks among others.
+    pub said: Vec<u8>,
+    /// Whether it ended well; `None` when it took longer than the startup timeout.
+    pub success: Option<bool>,
+}
+
+/// Loads the application. Takes no longer than the startup timeout: what is slower gets no verdict.
+///
+/// # Errors
+/// [`ProbeError`] when the process cannot be started.
+pub fn run(plan: &Plan, facts: &Facts, caller: u32, depth: Depth) -> Result<Probed, ProbeError> {
+    let handler = &plan.handler;
+    let wanted = json!({
+        "type": handler.application_type, "entry": handler.entry_point, "callable": handler.callable_object,
+        "path": plan.python_path, "deep": depth == Depth::Everything,
+    });
+    let mut command = Command::new(&facts.executable);
+    Facts::hide_from(&mut command)
+        .args(["-c", PROBE, &wanted.to_string()])
+        .env("LC_ALL", &plan.locale)
+        .env("LANG", &plan.locale)
+        .envs(&handler.environ)
+        .current_dir(&plan.working_directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    variables(plan, caller, &mut command)?;
+    if caller == 0 {
+        command.uid(plan.account.uid).gid(plan.account.gid);
+    }
+    let no_python = |source| ProbeError::NoPython { python: facts.executable.clone(), source };
+    let mut child = command.spawn().map_err(no_python)?;
+    let (reported, said) = (listen(child.stdout.take()), listen(child.stderr.take()));
+    let limit = Duration::from_secs(plan.options.timeouts.startup_timeout.into());
+    let success = ended(child, limit);
+    let heard = |pipe: Receiver<Vec<u8>>| pipe.recv_timeout(PIPE).unwrap_or_default();
+    Ok(Probed { report: read(&heard(reported)), said: heard(said), success })
+}
+
+/// The lines, put together. What is no line of ours is left out.
+fn read(text: &[u8]) -> Report {
+    let mut all = Map::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        if let Ok(Value::Object(facts)) = serde_json::from_slice(line) {
+            all.extend(facts.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+    }
+    serde_json::from_value(Value::Object(all)).unwrap_or_default()
+}
+
+/// Sets what the files of variables say, read as whoever starts the daemons will.
+fn variables(plan: &Plan, caller: u32, command: &mut Command) -> Result<(), ProbeError> {
+    let Account { uid, gid, user, .. } = &plan.account;
+    let name = if user.starts_with('#') { "" } else { user };
+    for path in &plan.env_files {
+        let failed = |reason: String| ProbeError::EnvFile { path: path.clone(), reason };
+        let user = (caller == 0).then(|| Ids::of(*uid, *gid, name.as_bytes(), None)).transpose();
+        let user = user.map_err(|error| failed(error.to_string()))?;
+        let set = |name: &[u8], value: &[u8]| {
+            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+        };
+        files::lend(path.as_std_path(), limits::ENV_FILE, user.as_ref(), |text| environment::read(text, set))
+            .map_err(|refused| failed(refused.to_string()))?
+            .map_err(|(line, error)| failed(format!("line {line}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// All that comes out of a pipe, when it has been closed; of more than [`MOST_SAID`] the beginning.
+fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // What can be read is shown; nobody may be waiting any more.
+        let _ = pipe.map(|mut pipe| {
+            let _ = pipe.by_ref().take(MOST_SAID).read_to_end(&mut text);
+            // Who goes on to write is not kept waiting.
+            io::copy(&mut pipe, &mut io::sink())
+        });
+        let _ = sender.send(text);
+    });
+    receiver
+}
+
+/// Whether a process ended well; `None` when it had to be stopped.
+fn ended(mut child: Child, limit: Duration) -> Option<bool> {
+    let begin = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status.success()),
+            Ok(None) if limit.is_zero() || begin.elapsed() < limit => std::thread::sleep(POLL),
+            _ => {
+                // It may just have ended.
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_as_good_as_its_lines() {
+        let report = read(
+            b"{\"python\": \"3.11.2\", \"engine\": null}\nnoise\n{\"callable\": \"asgi\", \"others\": [\"app\"]}\n{",
+        );
+        assert_eq!(report.python.as_deref(), Some("3.11.2"));
+        assert_eq!((report.engine, report.callable), (None, Some(Callable::Asgi)));
+        assert_eq!(report.others, ["app"]);
+        assert!(read(b"{\"callable\": 7}").callable.is_none());
+    }
+}
