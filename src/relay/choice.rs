@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use wsgi_wire::table::{self, Group, Slot, State, Wanted};
 
 use super::claim::Claim;
-use super::queue::{Place, is_alive, wake_first};
+use super::queue::{self, Place, call_first};
 use super::wait_limits::Lack;
 
 /// What there is for a request now.
@@ -65,10 +65,8 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
             return Now::Failing;
         }
         starting |= reloading;
-        let queued = is_alive(&self.record.queue);
-        if queued {
-            waiting = waiting.saturating_add(self.record.queue.waiting.load(Relaxed));
-        }
+        let queued = queue::waiting(&self.record.queue);
+        waiting = waiting.saturating_add(queued);
         let is_full = place.is_none() && waiting >= self.room;
         let wanted = match trusting {
             true if is_full || starting || ready > 1 => Wanted::Free,
@@ -77,15 +75,15 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         };
         let behind = wanted != Wanted::Any
             && match place {
-                None => queued,
-                Some(place) => free && !place.woken && wake_first(&self.record.queue),
+                None => queued > 0,
+                Some(place) => free && !place.called && call_first(&self.record.queue),
             };
         let claimed = if behind { None } else { table::claim(slots(), self.group, &turned_away, wanted) };
         match claimed.and_then(|index| self.snapshot(index, slots().nth(index)?)) {
             Some(claim) => {
-                if place.is_some_and(|place| place.woken) && self.has_free(&turned_away) {
-                    // One was woken, but there is work for more: a process has become ready.
-                    wake_first(&self.record.queue);
+                if place.is_some_and(|place| place.called) && self.has_free(&turned_away) {
+                    // One was called, but there is work for more: a process has become ready.
+                    call_first(&self.record.queue);
                 }
                 Now::Process(claim)
             }
@@ -137,7 +135,7 @@ pub fn are_all_busy<'t>(slots: impl Iterator<Item = Slot<'t>>, group: u64) -> bo
 mod tests {
     use std::time::Instant;
 
-    use wsgi_wire::table::{Entry, Page, Queue};
+    use wsgi_wire::table::{Entry, Page};
 
     use super::*;
     use std::time::Duration;
@@ -233,11 +231,10 @@ mod tests {
         drop(place);
         assert!(matches!(pool.look(&[], true, None), Now::Process(_)));
         // Nobody looks any more: they are dead.
-        record.queue.waiting.store(9, Relaxed);
-        record.queue.looked.store(milliseconds() - ALIVE, Relaxed);
+        record.queue.join(milliseconds() - ALIVE, ALIVE);
         assert!(matches!(pool.look(&[], true, None), Now::Process(_)));
         drop(Place::take(&record.queue));
-        assert_eq!(record.queue.waiting.load(Relaxed), 0);
+        assert!(!record.queue.is_used());
     }
 
     #[test]
@@ -255,23 +252,6 @@ mod tests {
     }
 
     #[test]
-    fn when_the_last_leaves_another_one_looks_for_all() {
-        let queue = Queue::default();
-        let (mut first, last) = (Place::take(&queue), Place::take(&queue));
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| {
-                first.wait(Duration::from_secs(5));
-                assert!(first.woken && !first.is_last());
-                first.wait(Duration::from_millis(1));
-                first.is_last()
-            });
-            std::thread::sleep(Duration::from_millis(50));
-            drop(last);
-            assert!(waiting.join().unwrap());
-        });
-    }
-
-    #[test]
     fn a_request_that_ends_wakes_one_that_waits() {
         let (slots, record) = ([slot(State::Ready, 1)], Group::default());
         let Now::Process(claim) = pool(&slots, &record).look(&[], true, None) else { panic!() };
@@ -284,6 +264,6 @@ mod tests {
         });
         assert!(start.elapsed() < Duration::from_millis(800));
         drop(place);
-        assert_eq!(record.queue.waiting.load(Relaxed), 0);
+        assert!(!record.queue.is_used());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use wsgi_wire::table::{self, Queue, Slot};
 
-use super::queue::wake_first;
+use super::queue::call_first;
 
 /// A process that takes the request. While this lives, the request counts as in flight there.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ impl Claim<'_> {
         }
         self.answered();
         table::release(self.slot, self.serial);
-        if self.queue.waiting.load(Acquire) > 0 {
-            wake_first(self.queue);
+        if self.queue.is_used() {
+            call_first(self.queue);
         }
     }
 }

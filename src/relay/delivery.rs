@@ -227,9 +227,9 @@ where
         lack: Lack,
         unreachable: &mut Option<io::Error>,
     ) -> Result<(), Undelivered> {
-        let is_last = place.as_ref().is_none_or(Place::is_last);
+        let watches = place.as_ref().is_none_or(Place::watches);
         let pause =
-            patience.pause(Instant::now(), lack, is_last).map_err(|over| match (over, unreachable.take(), lack) {
+            patience.pause(Instant::now(), lack, watches).map_err(|over| match (over, unreachable.take(), lack) {
                 (Over::Queue, ..) => Undelivered::QueueTimeout,
                 (Over::Silence, _, Lack::Ready) => Undelivered::NotReady,
                 (Over::Silence, ..) => Undelivered::Silence,

@@ -62,11 +62,11 @@ impl Patience {
     /// The first pause between two looks, and the longest: who gets ready wakes nobody.
     const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-    /// The longest pause of the last in the queue, who looks for all.
+    /// The longest pause of the one in the queue that watches.
     pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-    /// The longest pause of the others. They are woken when it is their turn, in order, unless the last has died with
-    /// its Apache child.
+    /// The longest pause of the others. They are called when it is their turn, in order, unless the one that watches
+    /// has died with its Apache child.
     const TURN: Duration = Duration::from_secs(5);
 
     /// Waits from now on.
@@ -89,11 +89,11 @@ impl Patience {
         Some(self.started + self.limits.queue?)
     }
 
-    /// How long to sleep before the next look. `last`: nobody is behind in the queue.
+    /// How long to sleep before the next look. `watches`: it is the one in the queue that looks for all.
     ///
     /// # Errors
     /// [`Over`]: it is time to give up.
-    pub fn pause(&mut self, now: Instant, lack: Lack, last: bool) -> Result<Duration, Over> {
+    pub fn pause(&mut self, now: Instant, lack: Lack, watches: bool) -> Result<Duration, Over> {
         let since = now.saturating_duration_since(self.last);
         self.last = now;
         let connecting = matches!(lack, Lack::Process | Lack::Backlog);
@@ -116,7 +116,7 @@ impl Patience {
         let (first, longest) = Self::PAUSES;
         let pause = match lack {
             // What got free before the place in the queue was taken has woken nobody.
-            Lack::Threads if self.paused && last => Self::LOOK,
+            Lack::Threads if self.paused && watches => Self::LOOK,
             Lack::Threads if self.paused => Self::TURN,
             _ => (waited / 4).clamp(first, longest),
         };

@@ -1,0 +1,265 @@
+//! Where requests in Apache children wait for a process of their group with a free thread.
+//!
+//! Who waits sleeps on [`Queue::calls`], a futex, and the kernel keeps the order. A thread that gets free calls the
+//! first. Nobody calls when a process becomes ready, or when an Apache child has died with what it had: so one of those
+//! who wait *watches*: it gets up every now and then, looks whether a thread is free, and calls the first if so. That
+//! is the last to have come, which has no place to lose. Here is what all that does to memory; the relay sleeps and
+//! wakes.
+
+use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::atomic::{AtomicU32, AtomicU64};
+
+/// No ticket: nobody watches.
+const NOBODY: u32 = 0;
+
+/// The queue of a process group. All zero is an empty one.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Queue {
+    /// How many are waiting.
+    waiting: AtomicU32,
+    /// Counts the calls.
+    calls: AtomicU32,
+    /// Counts those that have come to wait.
+    tickets: AtomicU32,
+    /// The ticket of the one that watches.
+    watch: AtomicU32,
+    /// When one that waits has last looked, milliseconds of a clock that all share. Who comes later waits behind them,
+    /// unless they are dead.
+    looked: AtomicU64,
+}
+
+impl Queue {
+    /// Takes a place at the end, with the watch. Its ticket.
+    pub fn join(&self, now: u64, patience: u64) -> u32 {
+        self.forget_dead(now, patience);
+        self.waiting.fetch_add(1, AcqRel);
+        self.looked(now);
+        let ticket = self.tickets.fetch_add(1, Relaxed).wrapping_add(1).max(NOBODY + 1);
+        self.watch.swap(ticket, AcqRel);
+        ticket
+    }
+
+    /// Counts those no more who have died with their child. Of several that come at this moment one does so, and those
+    /// who have come meanwhile stay counted.
+    fn forget_dead(&self, now: u64, patience: u64) {
+        let (counted, looked) = (self.waiting.load(Acquire), self.looked.load(Acquire));
+        let are_dead = counted > 0 && now.saturating_sub(looked) >= patience;
+        if are_dead && self.looked.compare_exchange(looked, now, AcqRel, Relaxed).is_ok() {
+            let _ = self.waiting.fetch_update(AcqRel, Acquire, |n| Some(n.saturating_sub(counted)));
+        }
+    }
+
+    /// Notes that one that waits has looked.
+    pub fn looked(&self, now: u64) {
+        self.looked.store(now, Relaxed);
+    }
+
+    /// Whether the holder of this ticket watches, which it does from now on if nobody does.
+    pub fn watches(&self, ticket: u32) -> bool {
+        let holder = self.watch.load(Acquire);
+        holder == ticket || holder == NOBODY && self.watch.compare_exchange(NOBODY, ticket, AcqRel, Acquire).is_ok()
+    }
+
+    /// Gives a place up. Whether others wait, and the first of them has to be called, because nobody watches now.
+    pub fn leave(&self, ticket: u32) -> bool {
+        // It may be counted anew meanwhile, because an Apache child has died; it is never less than empty.
+        let before = self.waiting.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
+        let _ = self.watch.compare_exchange(ticket, NOBODY, AcqRel, Acquire);
+        before.is_ok_and(|n| n > 1) && self.watch.load(Acquire) == NOBODY
+    }
+
+    /// Whether anybody waits, dead or alive.
+    pub fn is_used(&self) -> bool {
+        self.waiting.load(Acquire) > 0
+    }
+
+    /// How many requests wait. If none of them has looked for longer than `patience` (ms), they are dead.
+    pub fn waiting(&self, now: u64, patience: u64) -> u32 {
+        let is_alive = now.saturating_sub(self.looked.load(Relaxed)) < patience;
+        if is_alive { self.waiting.load(Acquire) } else { 0 }
+    }
+
+    /// The calls: what to sleep on, as a futex.
+    pub fn calls(&self) -> &AtomicU32 {
+        &self.calls
+    }
+
+    /// How many calls there were. Who sleeps names the number that it has seen before it looked: if there was another
+    /// call meanwhile, it does not fall asleep.
+    pub fn seen(&self) -> u32 {
+        self.calls.load(Acquire)
+    }
+
+    /// Counts a call; whoever calls wakes one of those who sleep.
+    pub fn call(&self) {
+        self.calls.fetch_add(1, Release);
+    }
+
+    /// Begins anew, for another group.
+    pub fn clear(&self) {
+        self.waiting.store(0, Relaxed);
+        self.watch.store(NOBODY, Relaxed);
+    }
+}
+
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use loom::sync::{Arc, Condvar, Mutex};
+
+    use super::*;
+
+    const NOW: u64 = 1;
+    const PATIENCE: u64 = 100;
+
+    /// A queue, the threads that are free, and what the kernel has of a futex: one word, looked at under a lock.
+    #[derive(Default)]
+    struct Group {
+        queue: Queue,
+        free: AtomicU32,
+        asleep: Mutex<()>,
+        call: Condvar,
+    }
+
+    impl Group {
+        fn sleep(&self, seen: u32) {
+            let guard = self.asleep.lock().unwrap();
+            if self.queue.seen() == seen {
+                drop(self.call.wait(guard).unwrap());
+            }
+        }
+
+        fn call_first(&self) {
+            self.queue.call();
+            let _guard = self.asleep.lock().unwrap();
+            self.call.notify_one();
+        }
+
+        fn take_thread(&self) -> bool {
+            self.free.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1)).is_ok()
+        }
+
+        fn leave(&self, ticket: u32) {
+            if self.queue.leave(ticket) {
+                self.call_first();
+            }
+        }
+
+        /// Waits for a thread: the one that watches looks again and again, the others sleep until they are called.
+        fn wait(&self) {
+            let ticket = self.queue.join(NOW, PATIENCE);
+            loop {
+                let seen = self.queue.seen();
+                if self.take_thread() {
+                    return self.leave(ticket);
+                }
+                match self.queue.watches(ticket) {
+                    true => loom::thread::yield_now(),
+                    false => self.sleep(seen),
+                }
+            }
+        }
+    }
+
+    fn model(check: impl Fn(Arc<Group>) + Sync + Send + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(2);
+        builder.check(move || check(Arc::default()));
+    }
+
+    /// A process has become ready: nobody is called.
+    #[test]
+    fn loom_somebody_watches_as_long_as_somebody_waits() {
+        model(|group| {
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let group = Arc::clone(&group);
+                    loom::thread::spawn(move || group.wait())
+                })
+                .collect();
+            group.free.fetch_add(2, Release);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert!(!group.queue.is_used());
+        });
+    }
+
+    #[test]
+    fn loom_the_dead_are_forgotten_and_nobody_else() {
+        model(|group| {
+            group.queue.join(NOW, PATIENCE);
+            let other = Arc::clone(&group);
+            let coming = loom::thread::spawn(move || other.queue.join(NOW + PATIENCE, PATIENCE));
+            group.queue.join(NOW + PATIENCE, PATIENCE);
+            coming.join().unwrap();
+            assert_eq!(group.queue.waiting(NOW + PATIENCE, PATIENCE), 2);
+        });
+    }
+
+    #[test]
+    fn loom_who_watches_and_gives_up_leaves_the_watch_to_another_one() {
+        model(|group| {
+            let other = Arc::clone(&group);
+            let waiting = loom::thread::spawn(move || other.wait());
+            let ticket = group.queue.join(NOW, PATIENCE);
+            group.queue.watches(ticket);
+            group.leave(ticket);
+            group.free.fetch_add(1, Release);
+            waiting.join().unwrap();
+            assert!(!group.queue.is_used());
+        });
+    }
+}
+
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_to_come_watches() {
+        let queue = Queue::default();
+        let (first, second) = (queue.join(1, 9), queue.join(1, 9));
+        assert!(!queue.watches(first) && queue.watches(second));
+        let third = queue.join(2, 9);
+        assert!(!queue.watches(second) && queue.watches(third));
+    }
+
+    #[test]
+    fn the_watch_is_somebodys_again_after_it_was_given_up() {
+        let queue = Queue::default();
+        let (first, last) = (queue.join(1, 9), queue.join(1, 9));
+        assert!(queue.leave(last), "the first has to be called");
+        assert!(queue.watches(first));
+        assert!(!queue.leave(first), "nobody is there to be called");
+    }
+
+    #[test]
+    fn who_is_called_and_goes_calls_the_next() {
+        let queue = Queue::default();
+        let (first, _second, last) = (queue.join(1, 9), queue.join(1, 9), queue.join(1, 9));
+        assert!(queue.leave(last));
+        assert!(queue.leave(first), "the watch is still nobody's");
+    }
+
+    #[test]
+    fn who_has_not_looked_for_long_is_dead() {
+        let queue = Queue::default();
+        queue.join(1, 9);
+        assert_eq!((queue.waiting(9, 9), queue.waiting(10, 9)), (1, 0));
+        queue.join(10, 9);
+        assert_eq!(queue.waiting(10, 9), 1);
+        queue.leave(7);
+        queue.leave(7);
+        assert!(!queue.is_used());
+    }
+
+    #[test]
+    fn no_ticket_is_nobodys() {
+        let queue = Queue::default();
+        queue.tickets.store(u32::MAX, Relaxed);
+        let ticket = queue.join(1, 9);
+        assert!(queue.watches(ticket) && ticket != NOBODY);
+    }
+}
