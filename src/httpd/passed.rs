@@ -8,6 +8,7 @@ use std::ptr;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::messages::requests;
 
 use super::guard::{self, AprStatus};
@@ -18,7 +19,10 @@ use super::sys::{self, apr_bucket, apr_bucket_type_t, apr_read_type_e, apr_size_
 use crate::relay::passed::{self, Sendable};
 
 /// How much of a file is read at once, bytes: as much as Apache gathers for one write (FlushMaxThreshold).
-const PIECE: usize = 64 << 10;
+const STEP: usize = 64 << 10;
+
+/// What a count of references is before APR sets it.
+const NONE: sys::apr_bucket_refcount = sys::apr_bucket_refcount { refcount: 0 };
 
 /// A file that is read piece by piece when its bytes are wanted, by all buckets that were split off the first one.
 #[repr(C)]
@@ -49,6 +53,31 @@ impl Drop for Mapped {
     }
 }
 
+/// What was read of a file. It is no memory of APR's, which gives that back to the kernel at once where `MaxMemFree` is small.
+#[repr(C)]
+struct Piece {
+    /// As in [`Passed`].
+    references: sys::apr_bucket_refcount,
+    bytes: Kept,
+}
+
+/// What is in memory as long as a bucket has it, at the same place.
+trait InMemory {
+    fn start(&self) -> *const c_void;
+}
+
+impl InMemory for Mapped {
+    fn start(&self) -> *const c_void {
+        self.start
+    }
+}
+
+impl InMemory for Piece {
+    fn start(&self) -> *const c_void {
+        self.bytes.as_ptr().cast()
+    }
+}
+
 /// A structure that C code reads and nobody writes.
 struct Constant<T>(T);
 
@@ -75,14 +104,14 @@ type Read =
 type Destroy = unsafe extern "C" fn(*mut c_void);
 
 static PASSED: Constant<apr_bucket_type_t> = shared_type(c"WSGI FILE", read, destroy::<Passed>);
-static MAPPED: Constant<apr_bucket_type_t> = shared_type(c"WSGI MEMORY", look, destroy::<Mapped>);
+static MAPPED: Constant<apr_bucket_type_t> = shared_type(c"WSGI MAPPED FILE", look::<Mapped>, destroy::<Mapped>);
+static PIECE: Constant<apr_bucket_type_t> = shared_type(c"WSGI PIECE", look::<Piece>, destroy::<Piece>);
 
 /// A bucket with a piece of a file. What it reads is what the file has when it is read; if that is not all, the
 /// response is cut off.
 pub(super) fn bucket(r: &Request<'_>, file: OwnedFd, piece: Sendable) -> *mut apr_bucket {
-    let references = sys::apr_bucket_refcount { refcount: 0 };
     let (server, what) = (r.server().raw(), r.uri().to_vec());
-    let passed = Passed { references, file, server, what, failed: false };
+    let passed = Passed { references: NONE, file, server, what, failed: false };
     make(r, passed, &PASSED, piece.offset as apr_size_t, piece.length as apr_size_t)
 }
 
@@ -97,7 +126,7 @@ pub(super) fn mapped(r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Option
     // length and its bytes.
     let start =
         unsafe { mmap(ptr::null_mut(), size, ProtFlags::READ, MapFlags::PRIVATE, file, offset - into_page) }.ok()?;
-    let mapped = Mapped { references: sys::apr_bucket_refcount { refcount: 0 }, start, size };
+    let mapped = Mapped { references: NONE, start, size };
     Some(make(r, mapped, &MAPPED, into_page as usize, length))
 }
 
@@ -108,31 +137,44 @@ fn make<T>(
     start: apr_size_t,
     length: apr_size_t,
 ) -> *mut apr_bucket {
-    let shared = Box::into_raw(Box::new(shared)).cast::<c_void>();
-    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools
-    // do.
+    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools do.
     let bucket = unsafe { sys::wsgi_shim_new_bucket(r.bucket_allocator()) };
-    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it,
-    // and `destroy` ends it.
-    unsafe { sys::apr_bucket_shared_make(bucket, shared, start as sys::apr_off_t, length) };
-    // SAFETY: nobody else has the bucket yet; its type is a constant, and the one that `shared` is made for.
-    unsafe { (*bucket).type_ = &raw const kind.0 };
+    // SAFETY: nobody else has the bucket yet.
+    unsafe { fill(bucket, shared, kind, start, length) };
     bucket
+}
+
+/// Makes a bucket one of this kind. What it was before it no longer owns.
+///
+/// # Safety
+/// The bucket is its thread's alone; the kind is the one for `T`.
+unsafe fn fill<T>(
+    bucket: *mut apr_bucket,
+    shared: T,
+    kind: &'static Constant<apr_bucket_type_t>,
+    start: apr_size_t,
+    length: apr_size_t,
+) {
+    let shared = Box::into_raw(Box::new(shared)).cast::<c_void>();
+    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it, and `destroy` ends it.
+    unsafe { sys::apr_bucket_shared_make(bucket, shared, start as sys::apr_off_t, length) };
+    // SAFETY: the type is a constant, and the one that `shared` is made for.
+    unsafe { (*bucket).type_ = &raw const kind.0 };
 }
 
 unsafe extern "C" fn destroy<T>(shared: *mut c_void) {
     guard::enter("the end of a passed file", || {
-        // SAFETY: `make` has made it, with the count of its references at its beginning.
+        // SAFETY: `fill` has made it, with the count of its references at its beginning.
         let is_last = unsafe { sys::apr_bucket_shared_destroy(shared) } != 0;
         if is_last {
-            // SAFETY: `make` has boxed a T, whose last reference is gone.
+            // SAFETY: `fill` has boxed a T, whose last reference is gone.
             drop(unsafe { Box::from_raw(shared.cast::<T>()) });
         }
     });
 }
 
-/// The read of a mapped file.
-unsafe extern "C" fn look(
+/// The read of what is in memory.
+unsafe extern "C" fn look<T: InMemory>(
     bucket: *mut apr_bucket,
     data: *mut *const c_char,
     length: *mut apr_size_t,
@@ -140,10 +182,10 @@ unsafe extern "C" fn look(
 ) -> apr_status_t {
     // SAFETY: APR calls this for a bucket that only its thread has. Nothing here panics.
     let bucket = unsafe { &*bucket };
-    // SAFETY: the bucket is of this type: `make` has boxed the data.
-    let shared = unsafe { &*bucket.data.cast::<Mapped>() };
-    // SAFETY: a place for the address; that lies within the mapping, as the bucket does.
-    unsafe { data.write(shared.start.wrapping_byte_add(bucket.start as usize).cast()) };
+    // SAFETY: the bucket is of this type: `fill` has boxed the data.
+    let shared = unsafe { &*bucket.data.cast::<T>() };
+    // SAFETY: a place for the address; that lies within the memory, as the bucket does.
+    unsafe { data.write(shared.start().wrapping_byte_add(bucket.start as usize).cast()) };
     // SAFETY: a place for the length.
     unsafe { length.write(bucket.length) };
     0
@@ -166,44 +208,34 @@ unsafe extern "C" fn read(
         give(c"".as_ptr(), 0);
         // SAFETY: APR calls this for a bucket that only its thread has; the reference ends before the bucket is
         // changed.
-        let (shared, list, begin, whole) = unsafe { bucket.as_ref() }.map(parts)?;
-        let wanted = whole.min(PIECE);
-        // SAFETY: the allocator of the bucket.
-        let buffer = unsafe { sys::apr_bucket_alloc(wanted.max(1), list) }.cast::<u8>();
-        if buffer.is_null() {
-            return None;
-        }
-        // SAFETY: that many bytes have been allocated.
-        unsafe { buffer.write_bytes(0, wanted) };
-        // SAFETY: they have just been written, and are nobody else's yet.
-        let room = unsafe { std::slice::from_raw_parts_mut(buffer, wanted) };
-        // SAFETY: the bucket is of this type: `make` has boxed the data, which only the thread of the connection uses.
+        let (shared, begin, whole) = unsafe { bucket.as_ref() }.map(parts)?;
+        let mut bytes = Kept::to_be_filled(whole.min(STEP));
+        // SAFETY: the bucket is of this type: `fill` has boxed the data, which only the thread of the connection uses.
         let passed = unsafe { &mut *shared.cast::<Passed>() };
-        if let Err(why) = passed::read(&passed.file, u64::try_from(begin).unwrap_or(u64::MAX), room) {
-            // SAFETY: it is in no bucket.
-            unsafe { sys::apr_bucket_free(buffer.cast()) };
+        if let Err(why) = passed::read(&passed.file, u64::try_from(begin).unwrap_or(u64::MAX), &mut bytes) {
             // SAFETY: the bucket is in a brigade, or APR would not read it; the file is its own.
             unsafe { fail(bucket, passed, &why.to_string()) };
             return None;
         }
+        let (start, wanted) = (bytes.as_ptr(), bytes.len());
         if wanted < whole {
             // SAFETY: the bucket has more bytes than that.
             unsafe { sys::apr_bucket_shared_split(bucket, wanted) };
         }
         // SAFETY: this bucket's reference; the next call gives it other data.
         unsafe { destroy::<Passed>(shared) };
-        // SAFETY: the buffer is from the bucket's allocator, and as long as is said.
-        unsafe { sys::apr_bucket_heap_make(bucket, buffer.cast(), wanted, Some(sys::apr_bucket_free)) };
-        give(buffer.cast(), wanted);
+        // SAFETY: only this thread has the bucket. The bytes stay where they are when their owner is moved.
+        unsafe { fill(bucket, Piece { references: NONE, bytes }, &PIECE, 0, wanted) };
+        give(start.cast(), wanted);
         Some(())
     };
     let read = || AprStatus(read().map_or(sys::APR_EGENERAL, |()| 0));
     guard::enter("a read of a passed file", read).0
 }
 
-/// The data of a bucket, its allocator, and where its piece begins and how long it is.
-fn parts(bucket: &apr_bucket) -> (*mut c_void, *mut sys::apr_bucket_alloc_t, sys::apr_off_t, apr_size_t) {
-    (bucket.data, bucket.list, bucket.start, bucket.length)
+/// The data of a bucket, and where its piece begins and how long it is.
+fn parts(bucket: &apr_bucket) -> (*mut c_void, sys::apr_off_t, apr_size_t) {
+    (bucket.data, bucket.start, bucket.length)
 }
 
 /// Says once that a file cannot be read, and puts an error behind its bucket: a filter that ignores the status of a

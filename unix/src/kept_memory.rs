@@ -27,6 +27,19 @@ pub struct Kept(Vec<u8>);
 impl Kept {
     /// No bytes yet, in memory that has been kept if there is some.
     pub fn take() -> Self {
+        let mut bytes = Self::used();
+        bytes.clear();
+        bytes
+    }
+
+    /// So many bytes, for somebody who writes all of them before anybody reads one: they are what others have left, or zeros.
+    pub fn to_be_filled(length: usize) -> Self {
+        let mut bytes = Self::used();
+        bytes.resize(length, 0);
+        bytes
+    }
+
+    fn used() -> Self {
         Self(with_free(Vec::pop).flatten().unwrap_or_default())
     }
 
@@ -61,7 +74,6 @@ impl Drop for Kept {
         if (LEAST..=MOST).contains(&self.0.capacity()) {
             with_free(|free| {
                 if free.len() < PIECES {
-                    self.0.clear();
                     free.push(std::mem::take(&mut self.0));
                 }
             });
@@ -87,6 +99,9 @@ mod tests {
         assert!(again.is_empty() && again.capacity() == LEAST, "what somebody has sent is nobody else's");
         assert_eq!(Kept::take().capacity(), 0, "it is in use");
         drop(again);
+        drop(Kept::from(vec![7; LEAST]));
+        assert_eq!(*Kept::to_be_filled(3), [7; 3], "nothing is written that is written over");
+        assert_eq!((Kept::to_be_filled(LEAST + 1).len(), Kept::to_be_filled(0).len()), (LEAST + 1, 0));
         drop([LEAST - 1, MOST + 1].map(|size| Kept::from(Vec::with_capacity(size))));
         drop(vec![0; 2 * PIECES].into_iter().map(|_| Kept::from(vec![7; MOST])).collect::<Vec<_>>());
         let free = FREE.lock().unwrap();
