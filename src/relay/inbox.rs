@@ -11,7 +11,10 @@ use wsgi_wire::codec::Malformed;
 use wsgi_wire::frame::{self, Frame};
 use wsgi_wire::limits;
 
-/// How much is asked for at once: a small response arrives with one read.
+/// How much is asked for at first: a small response arrives with one read, and many threads never see another one.
+const FIRST: usize = 8 << 10;
+
+/// How much is asked for when that was not enough.
 const ROOM: usize = 64 << 10;
 
 /// The least that is asked for.
@@ -107,13 +110,15 @@ impl Inbox {
 
     /// Makes room for more of the first frame, or for a usual read.
     fn make_room(&mut self) {
+        let was_full = !self.buffer.is_empty() && self.end == self.buffer.len();
+        let usual = if was_full { ROOM } else { FIRST };
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let wanted = self.end + frame::room(self.bytes(), ROOM.saturating_sub(self.end).max(LEAST));
+        let wanted = self.end + frame::room(self.bytes(), usual.saturating_sub(self.end).max(LEAST));
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
@@ -184,6 +189,23 @@ mod tests {
         sender.join().unwrap();
         inbox.clear();
         assert_eq!(inbox.buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn short_answers_cost_a_thread_little_memory_and_long_ones_few_reads() {
+        let (mut daemon, child) = UnixStream::pair().unwrap();
+        let mut inbox = Inbox::default();
+        for _ in 0..3 {
+            daemon.write_all(&[7; 100]).unwrap();
+            inbox.receive(&child, true).unwrap();
+            assert_eq!(inbox.buffer.len(), FIRST);
+            inbox.consume(100);
+        }
+        daemon.write_all(&[7; ROOM]).unwrap();
+        inbox.receive(&child, true).unwrap();
+        inbox.consume(FIRST);
+        inbox.receive(&child, true).unwrap();
+        assert_eq!(inbox.bytes().len(), ROOM - FIRST, "all the rest at once");
     }
 
     #[test]
