@@ -1,7 +1,10 @@
 """The application of the comparison, by the path of the URL."""
+import pathlib
+import sys
 
 PIECE = b"y" * (16 << 10)
 BIG = b"x" * (1 << 20)
+FILES = pathlib.Path(__file__).resolve().parent.parent / "build" / "bench"
 
 
 def application(environ, start_response):
@@ -10,6 +13,10 @@ def application(environ, start_response):
     if path == "/stream":
         start_response("200 OK", headers)
         return (PIECE for _ in range(64))
+    if path == "/file":
+        return file(environ, start_response)
+    if path == "/page":
+        return page(environ, start_response)
     if path == "/big":
         body = BIG
     elif path == "/echo":
@@ -18,3 +25,20 @@ def application(environ, start_response):
         body = b"Hello World!"
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def file(environ, start_response):
+    """100 MiB, in the way that the server has for files."""
+    content = open(FILES / "large", "rb")
+    start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(100 << 20))])
+    if wrapper := environ.get("wsgi.file_wrapper"):
+        return wrapper(content, 1 << 16)
+    return iter(lambda: content.read(1 << 16), b"")
+
+
+def page(environ, start_response):
+    """Django's, which is only loaded where it is asked for."""
+    if not (folder := str(pathlib.Path(__file__).parent)) in sys.path:
+        sys.path.append(folder)
+    from page import application
+    return application(environ, start_response)

@@ -1,0 +1,131 @@
+"""What the servers are given to do, and what they are asked to bear meanwhile."""
+import contextlib
+import dataclasses
+import pathlib
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import servers
+
+
+@contextlib.contextmanager
+def nobody(port):
+    yield
+
+
+@contextlib.contextmanager
+def idle_clients(port):
+    """200 connections that stay open and ask nothing more."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.recv(4096)
+        yield
+
+
+@contextlib.contextmanager
+def slow_clients(port):
+    """16 clients that take a response of 1 MiB by 4 KiB in a tenth of a second each."""
+    over = threading.Event()
+
+    def take():
+        while not over.is_set():
+            with socket.socket() as client, contextlib.suppress(OSError):
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.settimeout(5)
+                client.connect(("127.0.0.1", port))
+                client.sendall(b"GET /big HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                while not over.is_set() and client.recv(4096):
+                    time.sleep(0.1)
+
+    clients = [threading.Thread(target=take) for _ in range(16)]
+    for client in clients:
+        client.start()
+    time.sleep(0.5)
+    try:
+        yield
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    #: What is asked for, for people.
+    title: str
+    path: str = ""
+    #: Lines of a script for wrk.
+    script: str = ""
+    #: Connections that are kept busy, if it is not for the caller to say.
+    connections: int | None = None
+    #: Who else is there.
+    beside: object = nobody
+    #: Servers that cannot do it, by the beginning of their names, or all that are meant to.
+    without: tuple = (servers.APACHE,)
+    only: tuple = ()
+
+    def is_for(self, server):
+        return not server.startswith(self.without) if not self.only else server.startswith(self.only)
+
+
+ALL = {
+    "hello": Work("12 bytes", without=()),
+    "headers": Work("12 bytes, for a request with 40 headers",
+                    script="for n = 1, 40 do wrk.headers['X-Header-' .. n] = 'value ' .. n end\n", without=()),
+    "one": Work("12 bytes, a client alone", connections=1, without=()),
+    "big": Work("a response of 1 MiB", "big"),
+    "stream": Work("a response in 64 pieces of 16 KiB", "stream"),
+    "echo": Work("an upload of 1 MiB that comes back", "echo", 'wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)\n'),
+    "file": Work("a file of 100 MiB by wsgi.file_wrapper, with sendfile", "file", connections=4, without=()),
+    "page": Work("a page of Django's: a query and a template", "page"),
+    "idle": Work("12 bytes, beside 200 idle connections", beside=idle_clients, without=()),
+    "slow": Work("12 bytes, beside 16 clients that take 1 MiB slowly", beside=slow_clients),
+    "sizes": Work("12 bytes, by processes and threads", only=("ours 1", "ours 2", "ours 4")),
+}
+
+
+def measure(port, started, name, seconds, connections, warm=True):
+    """A server's figures for so many seconds of some work, for which it is warmed up or has been."""
+    work = ALL[name]
+    connections = work.connections or connections
+    with work.beside(port):
+        if warm:
+            wrk(port, work, name, 1, connections)
+        before = servers.cpu_seconds(started)
+        figures = wrk(port, work, name, seconds, connections)
+        figures["cpu"] = (servers.cpu_seconds(started) - before) / max(figures.pop("count"), 1) * 1e6
+    return figures
+
+
+def wrk(port, work, name, seconds, connections):
+    """Load for so many seconds; -> requests per second, their count, latencies in ms, answers that were no 200."""
+    command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--latency"]
+    if work.script:
+        script = servers.SCRATCH / f"{name}.lua"
+        script.write_text(work.script)
+        command += ["--script", script]
+    text = subprocess.run([*command, f"http://127.0.0.1:{port}/{work.path}"], capture_output=True, text=True, check=True).stdout
+
+    def latency(percent):
+        value, unit = re.search(rf"\b{percent}%\s+([\d.]+)(us|ms|s|m)\b", text).groups()
+        return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+    def worst():
+        value, unit = re.search(r"Latency\s+\S+\s+\S+\s+([\d.]+)(us|ms|s|m)\b", text).groups()
+        return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[unit]
+
+    wrong = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    return {
+        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+        "count": int(re.search(r"(\d+) requests in", text)[1]),
+        "p50": latency(50),
+        "p99": latency(99),
+        "worst": worst(),
+        "errors": int(wrong[1] if wrong else 0) + sum(map(int, broken.groups() if broken else ())),
+    }
