@@ -53,7 +53,8 @@ impl Drop for Mapped {
     }
 }
 
-/// What was read of a file. It is no memory of APR's, which gives that back to the kernel at once where `MaxMemFree` is small.
+/// What was read of a file. It is no memory of APR's, which gives that back to the kernel at once where `MaxMemFree` is
+/// small.
 #[repr(C)]
 struct Piece {
     /// As in [`Passed`].
@@ -137,7 +138,8 @@ fn make<T>(
     start: apr_size_t,
     length: apr_size_t,
 ) -> *mut apr_bucket {
-    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools do.
+    // SAFETY: S1: the allocator is the connection's. It gives memory for a bucket, or ends the process as APR's pools
+    // do.
     let bucket = unsafe { sys::wsgi_shim_new_bucket(r.bucket_allocator()) };
     // SAFETY: nobody else has the bucket yet.
     unsafe { fill(bucket, shared, kind, start, length) };
@@ -156,7 +158,8 @@ unsafe fn fill<T>(
     length: apr_size_t,
 ) {
     let shared = Box::into_raw(Box::new(shared)).cast::<c_void>();
-    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it, and `destroy` ends it.
+    // SAFETY: the bucket is made as APR's own kinds are; it owns `shared` together with those that are split off it,
+    // and `destroy` ends it.
     unsafe { sys::apr_bucket_shared_make(bucket, shared, start as sys::apr_off_t, length) };
     // SAFETY: the type is a constant, and the one that `shared` is made for.
     unsafe { (*bucket).type_ = &raw const kind.0 };

@@ -32,7 +32,8 @@ impl Kept {
         bytes
     }
 
-    /// So many bytes, for somebody who writes all of them before anybody reads one: they are what others have left, or zeros.
+    /// So many bytes, for somebody who writes all of them before anybody reads one: they are what others have left, or
+    /// zeros.
     pub fn to_be_filled(length: usize) -> Self {
         let mut bytes = Self::used();
         bytes.resize(length, 0);
