@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::options::{CheckOptions, Options};
+use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::{expand, layers};
 
 /// The command by which this program starts itself beside a terminal.
@@ -57,8 +57,10 @@ pub enum Command {
     /// Copy the module into Apache's modules directory
     InstallModule(InstallModule),
     /// Replace the processes of a running server, one after the other, without failing a request
-    #[cfg(unix)]
-    Restart(crate::restart::Options),
+    #[command(visible_alias = "reload")]
+    Restart(RestartOptions),
+    /// Tell how the processes of a running server are
+    Status(StatusOptions),
     /// Become Apache, and end with the command on the terminal
     #[command(name = DEPENDENT, hide = true)]
     Dependent {
@@ -144,7 +146,9 @@ fn command() -> clap::Command {
         let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print this help");
         sub.disable_help_flag(true).arg(help.help_heading("Help")).mut_args(|arg| {
             let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
-            arg.allow_hyphen_values(takes_value)
+            // One that may have a value takes no other option for it.
+            let is_optional = arg.is_require_equals_set();
+            arg.allow_hyphen_values(takes_value && !is_optional)
         })
     })
 }

@@ -5,10 +5,10 @@ use crate::module::InstallError;
 use crate::options::OptionError;
 #[cfg(unix)]
 use crate::{
+    administration::AdministrationError,
     files::{RenderError, WriteError},
     plan::PlanError,
     preflight::Problem,
-    restart::RestartError,
     run::RunError,
 };
 
@@ -54,10 +54,10 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Preflight(#[from] Problem),
-    /// Nothing was restarted.
+    /// A running server cannot be spoken to.
     #[cfg(unix)]
     #[error(transparent)]
-    Restart(#[from] RestartError),
+    Administration(#[from] AdministrationError),
     /// What was found cannot be written down.
     #[error("the findings cannot be written: {0}")]
     #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are checked"))]

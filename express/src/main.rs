@@ -3,8 +3,8 @@
 //! The way of a command line: [`options`] (text, checked by itself) → [`plan`] (looked up on this machine) → [`files`]
 //! (texts) → written → [`run`]. [`preflight`] finds before the start what would fail after it.
 //!
-//! Knows the command line, this machine and how Apache is started. Must not know the wire: it speaks to a running
-//! server by signals and files, as everybody does.
+//! Knows the command line, this machine and how Apache is started. Must not know what the wire carries between the
+//! halves: it speaks to a running server by signals, files and the administrator's socket.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -15,6 +15,8 @@ mod layers;
 mod module;
 mod options;
 
+#[cfg(unix)]
+mod administration;
 #[cfg(unix)]
 mod advice;
 #[cfg(unix)]
@@ -37,6 +39,8 @@ mod restart;
 mod run;
 #[cfg(unix)]
 mod server;
+#[cfg(unix)]
+mod status;
 
 use std::process::ExitCode;
 
@@ -66,8 +70,10 @@ fn dispatch(command: Command) -> Result<i32, Error> {
         return dependent(control, *command);
     }
     #[cfg(unix)]
-    if let Command::Restart(options) = &command {
-        return server::restart(options);
+    match &command {
+        Command::Restart(options) => return server::restart(options),
+        Command::Status(options) => return server::status(options),
+        _ => {}
     }
     let facts = Facts::collect()?;
     match command {
@@ -78,9 +84,7 @@ fn dispatch(command: Command) -> Result<i32, Error> {
         Command::StartServer(options) => return serve(&options, &facts, options.layout.setup_only),
         Command::Check(options) => return examine(&options, &facts),
         Command::SetupServer(options) => return serve(&options, &facts, true),
-        Command::Dependent { .. } => {}
-        #[cfg(unix)]
-        Command::Restart(_) => {}
+        Command::Dependent { .. } | Command::Restart(_) | Command::Status(_) => {}
     }
     Ok(0)
 }

@@ -1,87 +1,45 @@
 //! `restart`: asks the supervisor of a running server to replace the processes of its groups, and tells what becomes of
-//! it.
+//! each of them.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use clap::Args;
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::Wire;
 use wsgi_wire::control::{Outcome, Restart, Restarted};
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::table::control_path;
+use wsgi_wire::status::Status;
+use wsgi_wire::table::State;
 
-use crate::plan::{Caller, Root};
+use crate::administration::{Administration, AdministrationError};
+use crate::options::RestartOptions;
+use crate::plan::Caller;
 
-/// Options of `restart`.
-#[derive(Args, Debug)]
-pub struct Options {
-    /// The process group; without it, all of them
-    pub group: Option<String>,
-    /// The server root [default: that of a server at --host and --port]
-    #[arg(long, value_name = "DIRECTORY")]
-    pub server_root: Option<Utf8PathBuf>,
-    /// The address that the server was started with
-    #[arg(long, value_name = "ADDRESS", default_value = "localhost")]
-    pub host: String,
-    /// The port that the server was started with
-    #[arg(long, value_name = "NUMBER", default_value_t = 8000)]
-    pub port: u16,
-    /// The administrator's socket of an Apache of your own: WSGISocketPrefix.PID.control.sock
-    #[arg(long, value_name = "PATH", conflicts_with = "server_root")]
-    pub socket: Option<Utf8PathBuf>,
-}
-
-/// Why nothing was restarted.
-#[derive(Debug, thiserror::Error)]
-pub enum RestartError {
-    /// There is no configuration.
-    #[error("there is no server in {root}: {reason}; name its server root by --server-root")]
-    NoRoot {
-        /// Where.
-        root: Utf8PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
-    /// No Apache runs.
-    #[error("no server runs from {0}; start it first")]
-    NotRunning(Utf8PathBuf),
-    /// The supervisor does not answer.
-    #[error("cannot reach the server's process groups at {socket}: {reason}; only root and the server's owner may")]
-    Unreachable {
-        /// Where.
-        socket: Utf8PathBuf,
-        /// Why.
-        reason: io::Error,
-    },
-    /// It says something strange.
-    #[error("the server does not understand this command ({0}); restart Apache to bring both to one version")]
-    Version(#[from] Malformed),
-}
+/// How often it is asked how far the processes are.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Does it, waits, and tells; the exit code.
-pub fn restart(options: &Options, caller: &Caller) -> Result<i32, RestartError> {
-    let socket = match &options.socket {
-        Some(socket) => socket.clone(),
-        None => {
-            let label = format!("{}:{}", options.host, options.port);
-            let given = options.server_root.as_ref().map(|root| caller.folder.join(root));
-            socket_of(&Root::choose(given, &label, caller).path)?
-        }
-    };
-    let unreachable = |reason| RestartError::Unreachable { socket: socket.clone(), reason };
-    let mut stream = UnixStream::connect(&socket).map_err(unreachable)?;
+///
+/// # Errors
+/// [`AdministrationError`] when nothing was restarted.
+pub fn restart(options: &RestartOptions, caller: &Caller) -> Result<i32, AdministrationError> {
+    let server = Administration::of(&options.running, caller)?;
     let group = options.group.as_deref().map(Into::into);
     let mut message = Vec::new();
     frame::put(&mut message, Kind::Restart, |out| Restart { group }.put(out))?;
-    stream.write_all(&message).map_err(unreachable)?;
+    // Before anything changes. A server that does not tell is restarted all the same.
+    let mut progress = server.status().ok().map(|before| Progress::of(&before));
+    let mut stream = server.send(&message)?;
+    stream.set_read_timeout(Some(INTERVAL)).map_err(|reason| server.unreachable(reason))?;
     let mut code = 0;
     let mut received = Vec::new();
     loop {
+        if let Some((progress, now)) = progress.as_mut().zip(server.status().ok()) {
+            progress.tell(&now);
+        }
         while let Some(frame) = frame::first(&received)? {
             let Restarted { group, outcome } = Restarted::from_bytes(frame.payload)?;
-            println!("{}: {}", String::from_utf8_lossy(&group), said(outcome));
+            say(&format!("{}: {}", String::from_utf8_lossy(&group), said(outcome)));
             if outcome != Outcome::Replaced {
                 code = 1;
             }
@@ -92,10 +50,15 @@ pub fn restart(options: &Options, caller: &Caller) -> Result<i32, RestartError> 
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(code),
             Ok(n) => received.extend_from_slice(&buffer[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreachable(error)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(server.unreachable(error)),
         }
     }
+}
+
+/// Whoever has closed the terminal does not want to hear it; the restart goes on.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 fn said(outcome: Outcome) -> &'static str {
@@ -108,32 +71,90 @@ fn said(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The administrator's socket of the server that runs from this root.
-fn socket_of(root: &Utf8Path) -> Result<Utf8PathBuf, RestartError> {
-    let no_root = |reason| RestartError::NoRoot { root: root.to_owned(), reason };
-    let conf = fs::read_to_string(root.join("httpd.conf")).map_err(no_root)?;
-    let not_running = || RestartError::NotRunning(root.to_owned());
-    let pid_file = setting(&conf, "PidFile").ok_or_else(not_running)?;
-    let prefix = setting(&conf, "WSGISocketPrefix").ok_or_else(not_running)?;
-    let pid = fs::read_to_string(pid_file).ok().and_then(|pid| pid.trim().parse().ok()).ok_or_else(not_running)?;
-    Ok(control_path(&prefix, pid).into())
+/// What has been told of each process.
+#[derive(Debug, Default)]
+struct Progress {
+    known: BTreeMap<u32, (String, State)>,
 }
 
-/// The argument of a directive in a configuration that this program has written.
-fn setting(conf: &str, name: &str) -> Option<String> {
-    let argument = conf.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(' '))?;
-    Some(argument.trim().trim_matches('"').replace("\\\"", "\""))
+impl Progress {
+    fn of(before: &Status) -> Self {
+        let all = before.groups.iter().flat_map(|group| group.processes.iter().map(move |process| (group, process)));
+        Self {
+            known: all
+                .map(|(group, process)| {
+                    (process.pid, (String::from_utf8_lossy(&group.name).into_owned(), process.state))
+                })
+                .collect(),
+        }
+    }
+
+    fn tell(&mut self, now: &Status) {
+        self.changes(now).iter().for_each(|line| say(line));
+    }
+
+    /// A line for each process that is in another state than before.
+    fn changes(&mut self, now: &Status) -> Vec<String> {
+        let current = Self::of(now).known;
+        let ended = self.known.iter().filter(|(pid, _)| !current.contains_key(pid));
+        let mut lines: Vec<_> = ended.map(|(pid, (group, _))| format!("{group}: process {pid} has ended")).collect();
+        for (pid, (group, state)) in &current {
+            if self.known.get(pid).is_some_and(|(_, before)| before == state) {
+                continue;
+            }
+            let what = match state {
+                State::Starting => "loads the application",
+                State::Ready => "serves",
+                State::Reloading => "waits for its successor",
+                State::Draining => "finishes its requests",
+                State::Free => continue,
+            };
+            lines.push(format!("{group}: process {pid} {what}"));
+        }
+        self.known = current;
+        lines
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus};
+
     use super::*;
 
+    fn status(processes: &[(u32, State)]) -> Status {
+        let process = |(pid, state): &(u32, State)| ProcessStatus {
+            pid: *pid,
+            state: *state,
+            started: 0,
+            generation: 1,
+            threads: 5,
+            busy: 0,
+            in_flight: 0,
+            requests: 0,
+        };
+        let group = GroupStatus {
+            name: b"shop".as_slice().into(),
+            wanted: 1,
+            threads: 5,
+            waiting: 0,
+            classes: Vec::new(),
+            refused: Vec::new(),
+            ended: Vec::new(),
+            latency: Durations { nanoseconds: 0, buckets: Vec::new() },
+            processes: processes.iter().map(process).collect(),
+        };
+        Status { time: 0, started: 0, generation: 1, groups: vec![group] }
+    }
+
     #[test]
-    fn settings_are_found_in_quotes_or_without() {
-        let conf = "# PidFile no\n    PidFile \"/a b/httpd.pid\"\nWSGISocketPrefix /run/x/wsgi\n";
-        assert_eq!(setting(conf, "PidFile").as_deref(), Some("/a b/httpd.pid"));
-        assert_eq!(setting(conf, "WSGISocketPrefix").as_deref(), Some("/run/x/wsgi"));
-        assert_eq!(setting(conf, "Listen"), None);
+    fn each_process_is_told_of_when_it_changes() {
+        let mut progress = Progress::of(&status(&[(7, State::Ready)]));
+        assert_eq!(progress.changes(&status(&[(7, State::Ready)])), [""; 0]);
+        let loads = progress.changes(&status(&[(7, State::Ready), (8, State::Starting)]));
+        assert_eq!(loads, ["shop: process 8 loads the application"]);
+        let serves = progress.changes(&status(&[(7, State::Draining), (8, State::Ready)]));
+        assert_eq!(serves, ["shop: process 7 finishes its requests", "shop: process 8 serves"]);
+        assert_eq!(progress.changes(&status(&[(8, State::Ready)])), ["shop: process 7 has ended"]);
     }
 }

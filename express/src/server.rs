@@ -5,9 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::banner::banner;
 use crate::error::Error;
 use crate::facts::Facts;
-use crate::options::{CheckOptions, Options};
+use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::plan::{Caller, Plan, PlanError};
-use crate::{check, files, module, preflight, restart, run};
+use crate::{check, files, module, preflight, restart, run, status};
 
 /// `start-server` and `setup-server`; the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
@@ -61,8 +61,13 @@ pub fn install(facts: &Facts, directory: Option<Utf8PathBuf>) -> Result<i32, Err
 }
 
 /// `restart`; the exit code.
-pub fn restart(options: &restart::Options) -> Result<i32, Error> {
+pub fn restart(options: &RestartOptions) -> Result<i32, Error> {
     Ok(restart::restart(options, &caller()?)?)
+}
+
+/// `status`; the exit code.
+pub fn status(options: &StatusOptions) -> Result<i32, Error> {
+    Ok(status::status(options, &caller()?)?)
 }
 
 fn caller() -> Result<Caller, Error> {

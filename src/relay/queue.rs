@@ -66,7 +66,9 @@ pub(super) fn call_first(queue: &Queue) -> bool {
 }
 
 /// Longer than any wait in a queue between two looks, in milliseconds.
-pub(super) const ALIVE: u64 = 4 * Patience::LOOK.as_millis() as u64;
+pub(super) const ALIVE: u64 = Queue::ALIVE;
+
+const _: () = assert!(ALIVE == 4 * Patience::LOOK.as_millis() as u64);
 
 /// How many requests wait. Who has died with its child is not counted.
 pub fn waiting(queue: &Queue) -> u32 {

@@ -1,5 +1,5 @@
 //! The administrator's socket: whoever owns the server may ask for the processes of groups to be replaced, and hears
-//! how that goes.
+//! how that goes, or how the server is.
 
 use std::fs;
 use std::io;
@@ -15,6 +15,7 @@ use rustix::process::geteuid;
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::{Outcome, Restart, Restarted};
 use wsgi_wire::frame::Kind;
+use wsgi_wire::status::Status;
 use wsgi_wire::table::control_path;
 
 use crate::channel::Channel;
@@ -69,13 +70,14 @@ impl Administration {
     }
 
     /// Hears what there is to hear: the groups to be restarted, all where none is named. `groups` are the names of all.
-    pub fn hear(&mut self, groups: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    /// Who asks how the server is gets that, and is done: the answer has room in the socket.
+    pub fn hear(&mut self, groups: &[Vec<u8>], status: impl Fn() -> Status) -> Vec<Vec<u8>> {
         self.accept();
         let mut wanted = Vec::new();
         self.administrators.retain_mut(|administrator| {
             let open = administrator.channel.receive();
             // Who does not keep to the protocol is of another version.
-            administrator.listen(groups, &mut wanted).is_ok() && open
+            administrator.listen(groups, &mut wanted, &status).is_ok_and(|goes_on| goes_on) && open
         });
         wanted
     }
@@ -114,19 +116,29 @@ impl Administration {
 }
 
 impl Administrator {
-    fn listen(&mut self, groups: &[Vec<u8>], wanted: &mut Vec<Vec<u8>>) -> Result<(), Malformed> {
+    /// Whether there may be more to say to each other.
+    fn listen(
+        &mut self,
+        groups: &[Vec<u8>],
+        wanted: &mut Vec<Vec<u8>>,
+        status: impl Fn() -> Status,
+    ) -> Result<bool, Malformed> {
         while let Some((kind, payload)) = self.channel.next()? {
-            if kind != Kind::Restart {
-                return Err(Malformed::Unknown(kind as u64));
-            }
-            let chosen = match Restart::from_bytes(&payload)?.group {
-                Some(group) => vec![group.0],
-                None => groups.to_vec(),
+            let chosen = match kind {
+                Kind::Restart => match Restart::from_bytes(&payload)?.group {
+                    Some(group) => vec![group.0],
+                    None => groups.to_vec(),
+                },
+                Kind::Ask if self.waiting.is_empty() => {
+                    self.channel.send(Kind::Status, &status().to_bytes())?;
+                    return Ok(false);
+                }
+                kind => return Err(Malformed::Unknown(kind as u64)),
             };
             let now = Instant::now();
             self.waiting.extend(chosen.iter().map(|group| (group.clone(), now)));
             wanted.extend(chosen);
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -146,7 +146,7 @@ impl Supervisor {
 
     fn hear_administrators(&mut self) {
         let groups: Vec<Vec<u8>> = self.fleet.groups().map(|group| group.name().to_vec()).collect();
-        for name in self.administration.hear(&groups) {
+        for name in self.administration.hear(&groups, || self.fleet.status()) {
             self.fleet.restart(&name);
         }
     }

@@ -11,4 +11,5 @@ mod mistakes;
 mod options;
 mod running;
 mod server_root;
+mod status;
 mod telemetry;

@@ -51,6 +51,10 @@ byte_enum! {
         Restart = 34,
         /// Supervisor → administrator: [`crate::control::Restarted`], for each group; then it closes.
         Restarted = 35,
+        /// Administrator → supervisor, no payload: how is the server?
+        Ask = 36,
+        /// Supervisor → administrator: [`crate::status::Status`]; then it closes.
+        Status = 37,
         /// Parent → supervisor, no payload: a configuration is about to be read. `Configure` follows within
         /// [`limits::READING`] seconds, or never.
         Reading = 39,

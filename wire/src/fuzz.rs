@@ -15,6 +15,7 @@ use crate::request::{self, BodyError, Hello, Request, Route};
 use crate::response::{self, Fail, File, Head, Headers};
 use crate::scoreboard::Scoreboard;
 use crate::settings::{Daemon, Preload};
+use crate::status::Status;
 use crate::table::{self, Entry, Page, Slot, State, Wanted};
 use crate::{environment, frame, text};
 
@@ -90,6 +91,7 @@ pub fn messages(data: &[u8]) {
     canonical::<Retiring>(data);
     canonical::<Restart>(data);
     canonical::<Restarted>(data);
+    canonical::<Status>(data);
     canonical::<Hello>(data);
     canonical::<BodyError>(data);
     canonical::<File>(data);
@@ -212,7 +214,7 @@ mod tests {
     /// Whether bytes are a message of a kind.
     type IsOne = fn(&[u8]) -> bool;
 
-    const KINDS: [(&str, IsOne); 18] = [
+    const KINDS: [(&str, IsOne); 19] = [
         ("Configure", |data| Configure::from_bytes(data).is_ok()),
         ("Daemon", |data| Daemon::from_bytes(data).is_ok()),
         ("Preload", |data| Preload::from_bytes(data).is_ok()),
@@ -222,6 +224,7 @@ mod tests {
         ("Retiring", |data| Retiring::from_bytes(data).is_ok()),
         ("Restart", |data| Restart::from_bytes(data).is_ok()),
         ("Restarted", |data| Restarted::from_bytes(data).is_ok()),
+        ("Status", |data| Status::from_bytes(data).is_ok()),
         ("Hello", |data| Hello::from_bytes(data).is_ok()),
         ("BodyError", |data| BodyError::from_bytes(data).is_ok()),
         ("File", |data| File::from_bytes(data).is_ok()),

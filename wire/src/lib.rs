@@ -9,6 +9,7 @@
 //! * [`python`]: a layout of CPython that both halves need.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
 //! * [`table`]: the layout of the shared process table.
+//! * [`status`]: what it says at one moment, for the administrator.
 //! * [`recorder`]: the layout of the flight recorder of a daemon process.
 //! * [`record`]: what a record of the error log consists of; [`text`] and [`json`]: the lines it becomes; [`lines`]:
 //!   records out of plain text.
@@ -49,6 +50,7 @@ pub mod request;
 pub mod response;
 pub mod scoreboard;
 pub mod settings;
+pub mod status;
 pub mod table;
 pub mod text;
 

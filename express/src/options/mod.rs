@@ -22,4 +22,4 @@ pub use debugging::Debugging;
 pub use network::Listener;
 pub use operation::{Layout, LogFormat, Logging, Monitoring};
 pub use server::{Options, pairs};
-pub use telling::{CheckOptions, Format};
+pub use telling::{CheckOptions, Format, RestartOptions, Running, StatusOptions};

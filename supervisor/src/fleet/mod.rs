@@ -4,6 +4,7 @@
 //! know Apache.
 
 mod news;
+mod status;
 
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt;

@@ -30,6 +30,9 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// How long those who wait count as alive since one of them has looked, in milliseconds.
+    pub const ALIVE: u64 = 200;
+
     /// Takes a place at the end, with the watch. Its ticket.
     pub fn join(&self, now: u64, patience: u64) -> u32 {
         self.forget_dead(now, patience);

@@ -1,0 +1,133 @@
+//! The administrator's socket of a running server: where it is, and what the server says of itself there.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::limits;
+use wsgi_wire::status::Status;
+use wsgi_wire::table::control_path;
+
+use crate::options::Running;
+use crate::plan::{Caller, Root};
+
+/// Why the server cannot be spoken to.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministrationError {
+    /// There is no configuration.
+    #[error("there is no server in {root}: {reason}; name its server root by --server-root")]
+    NoRoot {
+        /// Where.
+        root: Utf8PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// No Apache runs.
+    #[error("no server runs from {0}; start it first")]
+    NotRunning(Utf8PathBuf),
+    /// The supervisor does not answer.
+    #[error("cannot reach the server's process groups at {socket}: {reason}; only root and the server's owner may")]
+    Unreachable {
+        /// Where.
+        socket: Utf8PathBuf,
+        /// Why.
+        reason: io::Error,
+    },
+    /// It says something strange.
+    #[error("the server does not understand this command ({0}); restart Apache to bring both to one version")]
+    Version(#[from] Malformed),
+    /// It says nothing.
+    #[error("the server does not understand this command; restart Apache to bring both to one version")]
+    Silent,
+    /// What it says cannot be written down.
+    #[error("the status cannot be written: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The socket of one server.
+#[derive(Clone, Debug)]
+pub struct Administration {
+    socket: Utf8PathBuf,
+}
+
+impl Administration {
+    /// That of the server that the options name.
+    ///
+    /// # Errors
+    /// [`AdministrationError`] when there is none, or it does not run.
+    pub fn of(running: &Running, caller: &Caller) -> Result<Self, AdministrationError> {
+        let socket = match &running.socket {
+            Some(socket) => socket.clone(),
+            None => {
+                let label = format!("{}:{}", running.host, running.port);
+                let given = running.server_root.as_ref().map(|root| caller.folder.join(root));
+                socket_of(&Root::choose(given, &label, caller).path)?
+            }
+        };
+        Ok(Self { socket })
+    }
+
+    /// What goes wrong with it.
+    pub fn unreachable(&self, reason: io::Error) -> AdministrationError {
+        AdministrationError::Unreachable { socket: self.socket.clone(), reason }
+    }
+
+    /// A connection on which this message has been sent.
+    ///
+    /// # Errors
+    /// [`AdministrationError::Unreachable`]
+    pub fn send(&self, message: &[u8]) -> Result<UnixStream, AdministrationError> {
+        let mut stream = UnixStream::connect(&self.socket).map_err(|reason| self.unreachable(reason))?;
+        stream.write_all(message).map_err(|reason| self.unreachable(reason))?;
+        Ok(stream)
+    }
+
+    /// How the server is.
+    ///
+    /// # Errors
+    /// [`AdministrationError`]
+    pub fn status(&self) -> Result<Status, AdministrationError> {
+        let mut message = Vec::new();
+        frame::put(&mut message, Kind::Ask, |_| {})?;
+        let mut received = Vec::new();
+        let most = limits::FRAME as u64;
+        self.send(&message)?.take(most).read_to_end(&mut received).map_err(|reason| self.unreachable(reason))?;
+        match frame::first(&received)? {
+            Some(frame) if frame.kind == Kind::Status => Ok(Status::from_bytes(frame.payload)?),
+            _ => Err(AdministrationError::Silent),
+        }
+    }
+}
+
+/// The administrator's socket of the server that runs from this root.
+fn socket_of(root: &Utf8Path) -> Result<Utf8PathBuf, AdministrationError> {
+    let no_root = |reason| AdministrationError::NoRoot { root: root.to_owned(), reason };
+    let conf = fs::read_to_string(root.join("httpd.conf")).map_err(no_root)?;
+    let not_running = || AdministrationError::NotRunning(root.to_owned());
+    let pid_file = setting(&conf, "PidFile").ok_or_else(not_running)?;
+    let prefix = setting(&conf, "WSGISocketPrefix").ok_or_else(not_running)?;
+    let pid = fs::read_to_string(pid_file).ok().and_then(|pid| pid.trim().parse().ok()).ok_or_else(not_running)?;
+    Ok(control_path(&prefix, pid).into())
+}
+
+/// The argument of a directive in a configuration that this program has written.
+fn setting(conf: &str, name: &str) -> Option<String> {
+    let argument = conf.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(' '))?;
+    Some(argument.trim().trim_matches('"').replace("\\\"", "\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_found_in_quotes_or_without() {
+        let conf = "# PidFile no\n    PidFile \"/a b/httpd.pid\"\nWSGISocketPrefix /run/x/wsgi\n";
+        assert_eq!(setting(conf, "PidFile").as_deref(), Some("/a b/httpd.pid"));
+        assert_eq!(setting(conf, "WSGISocketPrefix").as_deref(), Some("/run/x/wsgi"));
+        assert_eq!(setting(conf, "Listen"), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! `status`: how the process groups of a running server are, as a table for a terminal or as JSON.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use wsgi_wire::codec::Bytes;
+use wsgi_wire::status::{GroupStatus, ProcessStatus, Status};
+use wsgi_wire::table::State;
+
+use crate::administration::{Administration, AdministrationError};
+use crate::options::{Format, StatusOptions};
+use crate::plan::Caller;
+
+/// Back to the first line, and nothing below.
+const HOME: &str = "\x1b[H\x1b[2J\x1b[3J";
+
+/// Tells, once or until the server or the terminal is gone; the exit code: 1 if a group cannot answer requests.
+///
+/// # Errors
+/// [`AdministrationError`] when there is nothing to tell.
+pub fn status(options: &StatusOptions, caller: &Caller) -> Result<i32, AdministrationError> {
+    let server = Administration::of(&options.running, caller)?;
+    let is_terminal = io::stdout().is_terminal() && caller.variable("TERM") != Some("dumb");
+    let colours = Colours(is_terminal && caller.variable("NO_COLOR").is_none());
+    loop {
+        let now = server.status()?;
+        let mut text = match options.format {
+            Format::Json => serde_json::to_string(&document(&now))? + "\n",
+            Format::Text => table(&now, colours),
+        };
+        if options.watch.is_some() && is_terminal && options.format == Format::Text {
+            text.insert_str(0, HOME);
+        }
+        let told = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
+        match options.watch.filter(|_| told.is_ok()) {
+            Some(seconds) => std::thread::sleep(Duration::from_secs_f64(seconds)),
+            None => return Ok(i32::from(now.groups.iter().any(|group| condition(group) != "ready"))),
+        }
+    }
+}
+
+/// Whether there are any.
+#[derive(Clone, Copy, Debug)]
+struct Colours(bool);
+
+impl Colours {
+    /// The word, in the colour of what it means.
+    fn paint(self, word: &str, width: usize) -> String {
+        let colour = match word {
+            "ready" => 32,
+            "starting" | "reloading" | "draining" => 33,
+            _ => 31,
+        };
+        if self.0 { format!("\x1b[{colour}m{word:width$}\x1b[0m") } else { format!("{word:width$}") }
+    }
+}
+
+/// How a group is, in one word: that of the status page.
+fn condition(group: &GroupStatus) -> &'static str {
+    let starting = group.count(State::Starting) + group.count(State::Reloading) > 0;
+    match (group.count(State::Ready) > 0 || group.threads == 0 && starting, starting) {
+        (true, _) => "ready",
+        (false, true) => "starting",
+        (false, false) => "down",
+    }
+}
+
+fn state_name(state: State) -> &'static str {
+    match state {
+        State::Free => "ended",
+        State::Starting => "starting",
+        State::Ready => "ready",
+        State::Draining => "draining",
+        State::Reloading => "reloading",
+    }
+}
+
+/// The sum of a number of all processes that take requests.
+fn sum(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
+    let ready = group.processes.iter().filter(|process| process.state == State::Ready);
+    ready.map(number).fold(0, u32::saturating_add)
+}
+
+/// Resident memory of a process, as the system tells everybody.
+fn resident(pid: u32) -> Option<u64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
+    pages.checked_mul(size.try_into().ok()?)
+}
+
+/// The table.
+fn table(status: &Status, colours: Colours) -> String {
+    let mut text = String::new();
+    let up = duration(status.time.saturating_sub(status.started));
+    let _ = writeln!(text, "up {up}, configuration {}", status.generation);
+    if status.groups.is_empty() {
+        text += "no process group\n";
+    }
+    for group in &status.groups {
+        let name = shown(&group.name);
+        let condition = colours.paint(condition(group), 0);
+        let processes = format!("{} of {} processes", group.count(State::Ready), group.wanted);
+        let _ = writeln!(text, "\n{name}: {condition}, {processes}{}", load(group));
+        if group.processes.is_empty() {
+            continue;
+        }
+        let _ = writeln!(
+            text,
+            "  {:>8}  {:9}  {:>8}  {:>7}  {:>10}  {:>8}",
+            "PID", "STATE", "UP", "BUSY", "REQUESTS", "MEMORY"
+        );
+        for process in &group.processes {
+            let up = duration(status.time.saturating_sub(process.started));
+            let busy = format!("{}/{}", process.busy, process.threads);
+            let memory = resident(process.pid).map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
+            let state = colours.paint(state_name(process.state), 9);
+            let _ = writeln!(
+                text,
+                "  {:>8}  {state}  {up:>8}  {busy:>7}  {:>10}  {memory:>8}",
+                process.pid, process.requests
+            );
+        }
+    }
+    text
+}
+
+/// What a group has to do, and how that goes; nothing of one without threads.
+fn load(group: &GroupStatus) -> String {
+    if group.threads == 0 {
+        return String::new();
+    }
+    let busy: u32 = group.processes.iter().map(|process| process.busy).fold(0, u32::saturating_add);
+    let mut text = format!(", {busy} of {} threads busy", sum(group, |process| process.threads));
+    if group.waiting > 0 {
+        let _ = write!(text, ", {} requests wait", group.waiting);
+    }
+    let answered: u64 = group.classes.iter().sum();
+    let failed = group.classes.last().copied().unwrap_or_default();
+    let refused: u64 = group.refused.iter().map(|(_, count)| count).sum();
+    let _ = write!(text, "\n  {answered} answers, {failed} of them 5xx, {refused} requests refused");
+    if let Some(slow) = group.latency.distribution().quantile(0.95) {
+        let _ = write!(text, ", 95 % within {} ms", (slow.as_secs_f64() * 1000.0).ceil());
+    }
+    text
+}
+
+/// A name without a character that a terminal would obey.
+fn shown(name: &Bytes) -> String {
+    String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// A time in the two units that matter.
+fn duration(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match () {
+        () if days > 0 => format!("{days}d {}h", hours % 24),
+        () if hours > 0 => format!("{hours}h {}m", minutes % 60),
+        () if minutes > 0 => format!("{minutes}m {}s", seconds % 60),
+        () => format!("{seconds}s"),
+    }
+}
+
+/// The figures by the names of the status page.
+fn document(status: &Status) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": status.time,
+        "started": status.started,
+        "uptime_seconds": status.time.saturating_sub(status.started),
+        "generation": status.generation,
+        "supervisor_up": true,
+        "groups": status.groups.iter().map(|group| group_document(group, status.time)).collect::<Vec<_>>(),
+    })
+}
+
+fn group_document(group: &GroupStatus, now: u64) -> Value {
+    let counts = |counts: &[(Bytes, u64)]| -> Map<String, Value> {
+        counts.iter().map(|(name, count)| (String::from_utf8_lossy(name).into_owned(), (*count).into())).collect()
+    };
+    let classes: Map<_, _> =
+        (1..).zip(&group.classes).map(|(class, count)| (format!("{class}xx"), (*count).into())).collect();
+    let latency = group.latency.distribution();
+    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+    json!({
+        "name": String::from_utf8_lossy(&group.name),
+        "state": condition(group),
+        "processes_configured": group.wanted,
+        "processes_ready": group.count(State::Ready),
+        "threads": sum(group, |process| process.threads),
+        "threads_busy": group.processes.iter().map(|process| process.busy).fold(0, u32::saturating_add),
+        "requests_in_flight": sum(group, |process| process.in_flight),
+        "requests_waiting": group.waiting,
+        "requests": classes,
+        "requests_refused": counts(&group.refused),
+        "process_exits": counts(&group.ended),
+        "request_duration": {
+            "count": latency.count(),
+            "sum_seconds": latency.sum.as_secs_f64(),
+            "mean_seconds": seconds(latency.mean()),
+            "p50_seconds": seconds(latency.quantile(0.5)),
+            "p95_seconds": seconds(latency.quantile(0.95)),
+            "p99_seconds": seconds(latency.quantile(0.99)),
+        },
+        "processes": group.processes.iter().map(|process| process_document(process, now)).collect::<Vec<_>>(),
+    })
+}
+
+fn process_document(process: &ProcessStatus, now: u64) -> Value {
+    json!({
+        "pid": process.pid,
+        "state": state_name(process.state),
+        "started": process.started,
+        "uptime_seconds": now.saturating_sub(process.started),
+        "generation": process.generation,
+        "threads": process.threads,
+        "threads_busy": process.busy,
+        "requests_in_flight": process.in_flight,
+        "requests": process.requests,
+        "resident_memory_bytes": resident(process.pid),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_two_units() {
+        let times = [5, 65, 3_700, 90_000].map(duration);
+        assert_eq!(times, ["5s", "1m 5s", "1h 1m", "1d 1h"]);
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        assert_eq!(Colours(false).paint("ready", 9), "ready    ");
+        assert_eq!(Colours(true).paint("down", 0), "\x1b[31mdown\x1b[0m");
+    }
+}

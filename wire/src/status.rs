@@ -1,0 +1,113 @@
+//! How a server is, for its administrator: figures of the process table at one moment.
+
+use std::time::Duration;
+
+use crate::codec::{Bytes, message};
+use crate::table::State;
+use crate::table::histogram::Distribution;
+
+message! {
+    /// Supervisor → administrator: the server. Times are in seconds since the epoch.
+    pub struct Status {
+        /// Now.
+        pub time: u64,
+        /// When Apache was started.
+        pub started: u64,
+        /// Counts its configurations from 1.
+        pub generation: u32,
+        /// The process groups.
+        pub groups: Vec<GroupStatus>,
+    }
+}
+
+message! {
+    /// A process group.
+    pub struct GroupStatus {
+        /// Its name.
+        pub name: Bytes,
+        /// How many processes it should have.
+        pub wanted: u32,
+        /// How many threads each of them has; 0 in a group that only runs a script.
+        pub threads: u32,
+        /// Requests that wait for a free thread.
+        pub waiting: u32,
+        /// Answers with a status of 1xx, 2xx, … 5xx.
+        pub classes: Vec<u64>,
+        /// Requests that no process has executed, by reason.
+        pub refused: Vec<(Bytes, u64)>,
+        /// Processes that have ended, by reason.
+        pub ended: Vec<(Bytes, u64)>,
+        /// How long requests took.
+        pub latency: Durations,
+        /// Its processes, those on their way out included.
+        pub processes: Vec<ProcessStatus>,
+    }
+}
+
+message! {
+    /// A histogram.
+    pub struct Durations {
+        /// All durations together.
+        pub nanoseconds: u64,
+        /// How many fell into each bucket.
+        pub buckets: Vec<u64>,
+    }
+}
+
+message! {
+    /// A daemon process.
+    pub struct ProcessStatus {
+        /// Its process id.
+        pub pid: u32,
+        /// Where it is in its life.
+        pub state: State,
+        /// When it was started.
+        pub started: u64,
+        /// The configuration that it belongs to.
+        pub generation: u32,
+        /// Its threads.
+        pub threads: u32,
+        /// Requests that it executes.
+        pub busy: u32,
+        /// Requests that it has been given and not yet answered.
+        pub in_flight: u32,
+        /// Requests that it has finished.
+        pub requests: u64,
+    }
+}
+
+impl Durations {
+    /// For the way.
+    pub fn of(distribution: &Distribution) -> Self {
+        let nanoseconds = u64::try_from(distribution.sum.as_nanos()).unwrap_or(u64::MAX);
+        Self { nanoseconds, buckets: distribution.buckets.to_vec() }
+    }
+
+    /// As it was; without what a newer version might have more.
+    pub fn distribution(&self) -> Distribution {
+        let mut buckets = Distribution::default().buckets;
+        buckets.iter_mut().zip(&self.buckets).for_each(|(bucket, count)| *bucket = *count);
+        Distribution { sum: Duration::from_nanos(self.nanoseconds), buckets }
+    }
+}
+
+impl GroupStatus {
+    /// How many of its processes are in this state.
+    pub fn count(&self, state: State) -> usize {
+        self.processes.iter().filter(|process| process.state == state).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::histogram::Histogram;
+
+    #[test]
+    fn durations_arrive_as_they_were() {
+        let histogram = Histogram::default();
+        histogram.add(Duration::from_millis(3));
+        let before = histogram.read();
+        assert_eq!(Durations::of(&before).distribution(), before);
+    }
+}
