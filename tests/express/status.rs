@@ -1,6 +1,6 @@
 //! `status`: how the process groups of a running server are, asked of the server itself.
 
-use harness::{Express, Finished, Foreground, HELLO, PROBE, Scratch, Site};
+use harness::{Express, Finished, Foreground, HELLO, ORDINARY_USER, PROBE, Scratch, Site};
 
 fn start(folder: &Scratch, words: &[&str]) -> Foreground {
     folder.write("probe.wsgi", PROBE);
@@ -19,7 +19,8 @@ fn each_process_is_a_line_of_the_table_and_no_colours_go_to_a_file() {
     let folder = Scratch::new();
     let server = start(&folder, &["--processes", "2", "--threads", "3", "--process-group", "shop"]);
     let pid = server.ask("os.getpid()").to_string();
-    let done = ask(&server, &["status"]);
+    let all_ready = || Some(ask(&server, &["status"])).filter(|done| done.text.contains("2 of 2"));
+    let done = harness::eventually(std::time::Duration::from_secs(20), all_ready).expect("both are ready");
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.text.contains("shop: ready, 2 of 2 processes, 0 of 6 threads busy"), "{done:?}");
     assert!(done.text.contains("1 answers, 0 of them 5xx"), "{done:?}");
@@ -70,6 +71,22 @@ fn where_no_server_runs_that_is_said() {
     let root = folder.path().join("nothing").display().to_string();
     let done = Express::new(&["status", "--server-root", &root]).run();
     assert!(done.code == Some(1) && done.text.contains("there is no server in"), "{done:?}");
+}
+
+#[test]
+fn a_restart_replaces_processes_that_are_still_loading_the_application() {
+    let folder = Scratch::new();
+    folder.write("stuck", "");
+    let load = "import os, time\ntry:\n    os.rename('stuck', 'taken')\nexcept OSError:\n    pass\nelse:\n    while True: time.sleep(0.1)\n";
+    folder.write("slow.wsgi", format!("{load}{HELLO}"));
+    folder.give_to(ORDINARY_USER);
+    let server = Express::new(&["start-server", "slow.wsgi", "--processes", "2", "--shutdown-timeout", "1"])
+        .within(folder.path())
+        .start();
+    server.console.expect(&["did not end within its shutdown-timeout"]);
+    assert_eq!(server.get("/").text(), "hello", "one has loaded it, the other never will");
+    let done = ask(&server, &["restart"]);
+    assert!(done.code == Some(0) && done.text.contains("all processes are new"), "{done:?}");
 }
 
 #[test]

@@ -273,10 +273,12 @@ impl Fleet {
             history.may_try_again();
         }
         for process in self.processes.iter_mut().filter(|process| process.group.name() == name) {
-            match process.group.is_service() {
-                // Nothing may run beside it, and nobody waits for it.
-                true => process.stop(&self.shared.table, Reason::GracefulSignal),
-                false => process.dialogue.outdated(Reason::GracefulSignal),
+            // Of a service: nothing may run beside it, and nobody waits for it. One that is starting may have loaded
+            // old code already, and serves nobody yet.
+            if process.group.is_service() || process.is_starting() {
+                process.stop(&self.shared.table, Reason::GracefulSignal);
+            } else {
+                process.dialogue.outdated(Reason::GracefulSignal);
             }
         }
     }

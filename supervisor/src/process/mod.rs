@@ -114,6 +114,11 @@ impl Process {
         }
     }
 
+    /// Whether it has not yet said that it has loaded its scripts.
+    pub fn is_starting(&self) -> bool {
+        matches!(self.dialogue.phase(), Phase::Starting { .. })
+    }
+
     /// Whether its end is nobody's fault: it was told to end or has said that it will.
     pub fn is_leaving(&self) -> bool {
         self.dialogue.phase().is_leaving()
