@@ -13,7 +13,6 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::messages::Message;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
@@ -87,8 +86,6 @@ impl Client for Witness {
     fn log(&mut self, record: &LogRecord) {
         let _ = wsgi_wire::text::texts(record);
     }
-
-    fn tell(&mut self, _message: &'static Message, _text: &str) {}
 
     fn early_hints(&mut self, headers: Headers<'_>) {
         assert!(!self.headed, "hints come before the head");

@@ -1,12 +1,8 @@
 //! The one gate through which httpd calls us: a panic becomes one log record and the value that means "failed", never
 //! an unwind into C.
 
-use std::any::Any;
-use std::cell::RefCell;
 use std::ffi::{c_char, c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::OnceLock;
 
 use super::sys::{APR_EGENERAL, HTTP_INTERNAL_SERVER_ERROR};
 use wsgi_unix::panics;
@@ -84,58 +80,9 @@ impl OnPanic for *mut c_void {
     }
 }
 
-thread_local! {
-    /// Where this thread panicked last: the hook stores it, the guard logs it.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Writes the record about a panic.
-type Report = fn(&str);
-
-static REPORT: OnceLock<Report> = OnceLock::new();
-
-/// Installs the hook that remembers a panic's location instead of printing a raw message into the error log. `report`
-/// writes the record about it.
-pub fn install(report: Report) {
-    // The library is loaded anew, with all its statics, when httpd reads its configuration again.
-    let _ = REPORT.set(report);
-    std::panic::set_hook(Box::new(|info| {
-        if let Some(at) = info.location() {
-            PLACE.with(|place| place.replace(Some(format!("{}:{}", at.file(), at.line()))));
-        }
-    }));
-}
-
-/// Takes the hook away before the module is unloaded.
-pub fn remove() {
-    drop(std::panic::take_hook());
-}
-
-/// Runs `body`. `AssertUnwindSafe` holds because after a failure the request is abandoned and shared state sits behind
-/// locks.
+/// Runs `body`; a panic is logged as "panic in `hook`".
 pub fn enter<R: OnPanic>(hook: &'static str, body: impl FnOnce() -> R) -> R {
-    let body = || {
-        panics::point(hook);
-        body()
-    };
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        report(hook, payload.as_ref());
-        // Dropping the payload could panic again; leaking it cannot.
-        std::mem::forget(payload);
-        R::on_panic()
-    })
-}
-
-fn report(hook: &str, payload: &(dyn Any + Send)) {
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    let place = PLACE.with(RefCell::take).unwrap_or_else(|| "an unknown place".to_owned());
-    if let Some(report) = REPORT.get() {
-        report(&format!("panic in {hook}: {message} at {place}"));
-    }
+    panics::catch(hook, body).unwrap_or_else(R::on_panic)
 }
 
 #[cfg(test)]
@@ -145,8 +92,7 @@ mod tests {
     #[test]
     fn after_a_panic_each_caller_hears_its_own_kind_of_failure() {
         fn failed<R: OnPanic>() -> R {
-            // The log of httpd is not there in a unit test; what `enter` gives back is this.
-            catch_unwind(|| -> R { panic!("on purpose") }).unwrap_or_else(|_| R::on_panic())
+            enter("a hook", || panic!("on purpose"))
         }
         assert_eq!(failed::<HookCode>().0, 500);
         assert_eq!(failed::<Written>().0, -1, "the response has not been taken");

@@ -3,14 +3,14 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt;
-use std::mem::MaybeUninit;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::retry_on_intr;
+use wsgi_unix::clock;
 use wsgi_wire::json::{self, Context};
 use wsgi_wire::messages::Topic;
-use wsgi_wire::record::{Format, Level, LocalTime, LogRecord, Speaker};
+use wsgi_wire::record::{Format, Level, LocalTime, LogRecord};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
 
@@ -19,6 +19,7 @@ use super::request::Request;
 use super::server::Server;
 use super::sys;
 use crate::policy::record::pieces;
+pub use crate::relay::own_record::ours;
 
 /// Where a request is executed.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +30,6 @@ pub struct Place<'p> {
     pub process_group: &'p [u8],
     /// The application group; empty is the main interpreter.
     pub application_group: &'p [u8],
-}
-
-/// A record of our own; see [`LogRecord::ours`].
-pub fn ours(topic: impl Into<Topic>, text: &str) -> LogRecord {
-    let thread = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-    LogRecord::ours(topic, Speaker { pid: std::process::id(), thread }, text)
 }
 
 /// Writes one record of our own about a request that has no place yet.
@@ -245,22 +240,7 @@ fn to_syslog(level: Level, line: &str) {
 /// The moment in local time.
 fn now() -> LocalTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut at = MaybeUninit::<sys::apr_time_exp_t>::zeroed();
-    // SAFETY: a place for the record.
-    unsafe { sys::apr_time_exp_lt(at.as_mut_ptr(), i64::try_from(since.as_micros()).unwrap_or(0)) };
-    // SAFETY: it is made of numbers, for which zeros are valid.
-    let at = unsafe { at.assume_init() };
-    LocalTime {
-        year: at.tm_year + 1900,
-        month: at.tm_mon as u8,
-        day: at.tm_mday as u8,
-        weekday: at.tm_wday as u8,
-        hour: at.tm_hour as u8,
-        minute: at.tm_min as u8,
-        second: at.tm_sec as u8,
-        microsecond: since.subsec_micros(),
-        offset: at.tm_gmtoff,
-    }
+    LocalTime::at(since, clock::utc_offset(since))
 }
 
 /// Text for C; a NUL inside becomes visible instead of cutting the record.

@@ -11,12 +11,13 @@ use std::sync::PoisonError;
 
 pub use self::check::check_config;
 pub use self::start::post_config;
+use wsgi_unix::panics;
 use wsgi_wire::messages::processes;
 
 use crate::daemons::{self, parent, records};
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
-use crate::httpd::{control, guard, log, process};
+use crate::httpd::{control, log, process};
 use crate::status::publisher;
 
 /// `pre_config`: directives are about to be read.
@@ -33,7 +34,7 @@ pub fn logs_end() {
 pub fn configuration_ends() {
     parent::forget();
     daemons::set_current(None);
-    guard::remove();
+    panics::remove();
 }
 
 /// `child_init` at its very beginning: this process has one thread, and nothing of ours has begun.

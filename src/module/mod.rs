@@ -13,6 +13,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+use wsgi_unix::panics;
 use wsgi_wire::messages::internal;
 
 use crate::directives::settings::{RequestSettings, ServerSettings};
@@ -66,7 +67,7 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
     guard::enter("register_hooks", || {
         // SAFETY: S2; httpd has assigned the index by now.
         index::set(unsafe { (*wsgi_module.0.get()).module_index });
-        guard::install(|text| log::main(&internal::PANIC, format_args!("{text}")));
+        panics::install(|text| log::main(&internal::PANIC, format_args!("{text}")));
         log::install(settings::log_format);
         // SAFETY: httpd hands over the pool of the configuration.
         auth::register(unsafe { Pool::from_raw(pool) });

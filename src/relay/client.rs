@@ -12,6 +12,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{File, Head, Headers};
 
 use super::admission::Admission;
+use super::own_record;
 use super::violation::Violation;
 
 /// The client is gone, or a filter of Apache's failed: there is nobody to send to.
@@ -94,7 +95,9 @@ pub trait Client {
     fn log(&mut self, record: &LogRecord);
 
     /// Writes a record of this process's own into the error log, in the context of the request.
-    fn tell(&mut self, message: &'static Message, text: &str);
+    fn tell(&mut self, message: &'static Message, text: &str) {
+        self.log(&own_record::ours(message, text));
+    }
 
     /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
     fn early_hints(&mut self, headers: Headers<'_>);

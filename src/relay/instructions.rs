@@ -9,7 +9,6 @@ use std::time::Duration;
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
-use wsgi_wire::messages::Message;
 use wsgi_wire::names::Name;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{Body, BodyError, Facts, Purpose, put_request};
@@ -36,8 +35,6 @@ impl Client for Browser {
     }
 
     fn log(&mut self, _record: &LogRecord) {}
-
-    fn tell(&mut self, _message: &'static Message, _text: &str) {}
 
     fn early_hints(&mut self, _headers: Headers<'_>) {}
 

@@ -18,6 +18,7 @@ pub mod inbox;
 mod instructions;
 pub mod outcome;
 pub mod outflow;
+pub mod own_record;
 pub mod passed;
 pub mod queue;
 pub mod records;

@@ -247,7 +247,6 @@ mod tests {
     use std::os::fd::BorrowedFd;
     use std::os::unix::net::UnixStream;
 
-    use wsgi_wire::messages::Message;
     use wsgi_wire::record::LogRecord;
     use wsgi_wire::request::BodyError;
     use wsgi_wire::response::{Head, Headers};
@@ -281,7 +280,6 @@ mod tests {
             (!self.may_not_wait).then_some(None)
         }
         fn log(&mut self, _record: &LogRecord) {}
-        fn tell(&mut self, _message: &'static Message, _text: &str) {}
         fn early_hints(&mut self, _headers: Headers<'_>) {}
         fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
             Ok(())

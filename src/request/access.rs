@@ -9,7 +9,7 @@ use wsgi_wire::question::{Answer as Said, Question};
 
 use super::question::{NoAnswer, ask};
 use crate::daemons;
-use crate::directives::settings::RequestSettings;
+use crate::directives::settings::{AskedScript, RequestSettings};
 use crate::httpd::auth::{self, Authn, Authz};
 use crate::httpd::request::Request;
 use crate::httpd::{Answer, log};
@@ -37,19 +37,25 @@ pub fn access_checker(r: &mut Request<'_>) -> Answer {
     }
 }
 
-/// `AuthBasicProvider wsgi` and its like: `check_password` of `WSGIAuthUserScript`. A name that it gives takes the
-/// place of the one that the client has given.
-pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
+/// The script that knows the users of this place, with the settings of the place; the log hears of it if there is none.
+fn user_script<'r>(r: &Request<'r>) -> Option<(&'r RequestSettings, &'r AskedScript)> {
     let settings = r.settings::<RequestSettings>();
-    let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
+    let found = settings.and_then(|settings| Some((settings, settings.auth_user_script.as_deref()?)));
+    if found.is_none() {
         log::request(
             r,
             &requests::NO_USER_SCRIPT,
             format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"),
         );
-        return Authn::Error;
-    };
-    match ask(r, settings, asked, Question::password(user, password.to_bytes())) {
+    }
+    found
+}
+
+/// `AuthBasicProvider wsgi` and its like: `check_password` of `WSGIAuthUserScript`. A name that it gives takes the
+/// place of the one that the client has given.
+pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
+    let Some((settings, script)) = user_script(r) else { return Authn::Error };
+    match ask(r, settings, script, Question::password(user, password.to_bytes())) {
         Ok(Said::Yes) => {
             if daemons::current().is_some_and(|runtime| runtime.caches_passwords) {
                 if let Some(hash) = auth::hash(r, password) {
@@ -75,16 +81,8 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
 /// # Errors
 /// What to answer instead of the hash.
 pub fn realm_hash<'r>(r: &mut Request<'r>, user: &[u8], realm: &[u8]) -> Result<&'r CStr, Authn> {
-    let settings = r.settings::<RequestSettings>();
-    let Some((settings, asked)) = settings.and_then(|s| Some((s, s.auth_user_script.as_deref()?))) else {
-        log::request(
-            r,
-            &requests::NO_USER_SCRIPT,
-            format_args!("the provider wsgi has no WSGIAuthUserScript to ask about users"),
-        );
-        return Err(Authn::Error);
-    };
-    match ask(r, settings, asked, Question::realm_hash(user, realm)) {
+    let (settings, script) = user_script(r).ok_or(Authn::Error)?;
+    match ask(r, settings, script, Question::realm_hash(user, realm)) {
         Ok(Said::Text(hash)) => {
             let hash = r.pool().text(&hash);
             auth::remember(r, user, Some(realm), hash);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use wsgi_wire::frame::Kind;
-use wsgi_wire::messages::{Message, requests};
+use wsgi_wire::messages::requests;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
@@ -287,10 +287,6 @@ impl Client for HttpClient<'_, '_> {
 
     fn log(&mut self, record: &LogRecord) {
         log::record(self.r, record, Some(self.place));
-    }
-
-    fn tell(&mut self, message: &'static Message, text: &str) {
-        self.log(&log::ours(message, text));
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
-use wsgi_wire::messages::{Message, requests};
+use wsgi_wire::messages::requests;
 use wsgi_wire::question::{Answer, Choice, Question, Topic};
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{BodyError, Facts, Purpose, Rules, VarsWriter, put_request, put_route};
@@ -293,10 +293,6 @@ impl Client for Asker<'_, '_> {
 
     fn log(&mut self, record: &LogRecord) {
         log::record(self.r, record, Some(self.place));
-    }
-
-    fn tell(&mut self, message: &'static Message, text: &str) {
-        self.log(&log::ours(message, text));
     }
 
     fn early_hints(&mut self, _headers: Headers<'_>) {}

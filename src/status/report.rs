@@ -5,8 +5,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use wsgi_unix::process;
 use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Refusal, Slot, State};
 
@@ -122,7 +121,7 @@ impl Report {
             time,
             started: header.started.load(Relaxed),
             generation: header.generation.load(Relaxed),
-            supervisor: (!groups.is_empty()).then(|| is_alive(header.supervisor.load(Relaxed))),
+            supervisor: (!groups.is_empty()).then(|| process::exists(header.supervisor.load(Relaxed))),
             groups,
         }
     }
@@ -198,12 +197,6 @@ fn resident(pid: u32) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
-}
-
-/// A process of another user is alive too, though we may not send it anything.
-fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 #[cfg(test)]

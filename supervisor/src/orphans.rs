@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use wsgi_unix::process;
 use wsgi_wire::table::{Entry, State, group_key, socket_path};
 
 use crate::process::birth;
@@ -188,11 +188,9 @@ fn is_proved(entry: &Entry, group: Option<&Group>) -> bool {
     born != 0 && birth::of(number) == Some(born) && birth::user(number).is_some_and(is_theirs)
 }
 
-/// Whether the process is still there. One of another user is alive too, though we may not send it anything.
+/// Whether the process is still there.
 fn is_alive(entry: &Entry) -> bool {
     let (number, born) = (entry.pid.load(Relaxed), entry.born.load(Relaxed));
-    let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
-    let exists = pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH));
     // Another one may have its pid by now.
-    exists && (born == 0 || birth::of(number).is_none_or(|now| now == born))
+    process::exists(number) && (born == 0 || birth::of(number).is_none_or(|now| now == born))
 }

@@ -5,20 +5,19 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr, write};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::stdio::stderr;
+use wsgi_unix::clock;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::json::{self, Context};
 use wsgi_wire::limits;
-use wsgi_wire::record::Format;
+use wsgi_wire::record::{Format, LocalTime};
 use wsgi_wire::report::GroupRecord;
 use wsgi_wire::text;
-
-use crate::sys::clock;
 
 /// How long records wait for somebody to take them. A graceful restart leaves nobody there for some tenths of a second.
 const IN_VAIN: Duration = Duration::from_secs(10);
@@ -36,17 +35,20 @@ struct Waiting {
     style: Style,
 }
 
+fn now() -> LocalTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    LocalTime::at(since, clock::utc_offset(since))
+}
+
 impl Waiting {
     /// Writes it to standard error.
     fn write_down(self) {
         let Self { message, style } = self;
         let Ok(GroupRecord { group, process, said }) = GroupRecord::from_bytes(&message) else { return };
         let line = match style.format {
-            Format::Text => text::lines(
-                clock::local_time(),
-                &said.record,
-                &GroupRecord { group, process, said: said.clone() }.prefix(),
-            ),
+            Format::Text => {
+                text::lines(now(), &said.record, &GroupRecord { group, process, said: said.clone() }.prefix())
+            }
             Format::Json => {
                 let context = Context {
                     vhost: Some(&style.vhost),
@@ -54,7 +56,7 @@ impl Waiting {
                     application_group: said.application_group.as_deref(),
                     request: None,
                 };
-                json::lines(clock::local_time(), &said.record, &context).concat()
+                json::lines(now(), &said.record, &context).concat()
             }
         };
         // A log that cannot be written has nowhere to report it.

@@ -14,19 +14,20 @@ fn ran(control: &Control, word: &str) {
     assert_eq!(done.code, Some(0), "apachectl {word}: {}", done.text);
 }
 
+fn starts(control: &Control) {
+    ran(control, "start");
+    let listens = eventually(Duration::from_secs(20), || control.listens().then_some(()));
+    assert!(listens.is_some(), "{}", control.log.text());
+    assert_eq!(control.get("/").text(), "hello");
+}
+
 #[test]
 fn apachectl_tests_starts_restarts_and_stops_the_server() {
     let folder = Scratch::new();
     let control = set_up(&folder, "setup-server", &["--processes", "2"]);
     assert!(!control.listens(), "setting up starts nothing");
     ran(&control, "configtest");
-    ran(&control, "start");
-    assert!(
-        eventually(Duration::from_secs(20), || control.listens().then_some(())).is_some(),
-        "{}",
-        control.log.text()
-    );
-    assert_eq!(control.get("/").text(), "hello");
+    starts(&control);
     let parent = control.pid().expect("a pid file");
     ran(&control, "graceful");
     assert_eq!(control.pid(), Some(parent));
@@ -65,11 +66,5 @@ fn a_server_root_with_a_blank_in_its_name_works() {
     let blank = folder.folder("my site");
     folder.write("my site/hello.wsgi", HELLO);
     let control = Express::new(&["setup-server", "hello.wsgi"]).within(&blank).in_root_named("a root").set_up();
-    ran(&control, "start");
-    assert!(
-        eventually(Duration::from_secs(20), || control.listens().then_some(())).is_some(),
-        "{}",
-        control.log.text()
-    );
-    assert_eq!(control.get("/").text(), "hello");
+    starts(&control);
 }

@@ -56,7 +56,7 @@ fn only_true_or_none_of_an_access_script_lets_a_request_go_on() {
     for (place, _) in PLACES {
         let guard = format!("<Location /page.txt>\nWSGIAccessScript {{apps}}/access.py{place}\n</Location>");
         let site = server().conf(&guard).app("access.py", SCRIPT).start();
-        site.log.expect(&["client denied by WSGIAccessScript", "Exception in allow_access()"]);
+        site.log.expect(&["WSGI0057: client denied by WSGIAccessScript", "Exception in allow_access()"]);
         for (result, expected) in
             [("True", 200), ("None", 200), ("False", 403), ("1", 403), ("'yes'", 403), ("1/0", 403), ("exit(0)", 403)]
         {
@@ -65,7 +65,7 @@ fn only_true_or_none_of_an_access_script_lets_a_request_go_on() {
             assert_eq!(answer.text() == "a page", expected == 200, "{place} {result}");
             assert_eq!(site.get("/open.txt").text(), "open");
         }
-        assert_eq!(site.log.records_with("client denied by WSGIAccessScript").len(), 1);
+        assert_eq!(site.log.records_with("WSGI0057: client denied by WSGIAccessScript").len(), 1);
         let record = &site.log.records_with("ZeroDivisionError")[0];
         assert!(
             record.contains("Exception in allow_access() for '/page.txt' in script '") && record.contains("[client"),
@@ -82,7 +82,7 @@ fn a_broken_access_script_lets_nobody_in_until_it_is_whole_again() {
     for (place, _) in PLACES {
         let guard = format!("<Location />\nWSGIAccessScript {{apps}}/access.py{place}\n</Location>");
         let site = server().conf(&guard).start();
-        site.log.expect(&["access.py", "client denied"]);
+        site.log.expect(&["access.py", "WSGI0057: client denied"]);
         assert_eq!(site.get("/page.txt").status, 403, "{place}: there is none");
         site.write("apps/access.py", ALLOWS);
         assert_eq!(site.get("/page.txt").status, 200, "{place}");
@@ -456,7 +456,7 @@ def allow_access(environ, host):
         .conf("WSGIRestrictEmbedded On\n<Location />\nWSGIAccessScript {apps}/access.py\n</Location>")
         .app("access.py", SCRIPT)
         .start();
-    site.log.expect(&["asked in", "client denied"]);
+    site.log.expect(&["asked in", "WSGI0057: client denied"]);
     assert_eq!([site.get("/page.txt?open").status, site.get("/page.txt").status], [200, 403]);
     site.log.wait_for("asked in wsgi-access as ");
     let maps_python =
@@ -530,13 +530,13 @@ fn a_process_that_dies_while_it_is_asked_lets_nobody_in() {
     let answer = site.get("/page.txt?dies");
     assert_eq!(answer.status, 503, "{answer:?}");
     assert_ne!(answer.text(), "a page");
-    let record = site.log.records_with("cannot be asked").remove(0);
+    let record = site.log.records_with("WSGI1005: ").remove(0);
     assert!(record.contains("WSGIAccessScript ") && record.contains("closed the connection"), "{record}");
     let again = eventually(Duration::from_secs(20), || (site.get("/page.txt").status == 200).then_some(()));
     assert!(again.is_some(), "its successor answers: {}", site.log.text());
     site.finish();
     let site = server().conf(&passwords(" process-group=gate", "Require valid-user")).app("auth.py", ODD).start();
-    site.log.expect(&["SIGKILL", "signal 9", "killed", "cannot be asked"]);
+    site.log.expect(&["SIGKILL", "signal 9", "killed", "WSGI1005: "]);
     assert_eq!(visit(&site, "/page.txt?dies", "spy", "secret").0, 500, "Apache's own answer to an error of a provider");
     site.finish();
 }
@@ -556,7 +556,8 @@ fn a_process_that_does_not_answer_in_time_refuses() {
     assert_eq!([site.get("/page.txt").status, site.get("/open.txt").status], [200, 200]);
     let answer = site.get("/page.txt?sleeps");
     assert_eq!((answer.status, answer.text() == "a page"), (503, false), "{answer:?}");
-    assert!(site.log.wait_for("for as long as socket-timeout allows").contains("WSGIAccessScript "));
+    let record = site.log.wait_for("WSGI1005: WSGIAccessScript ");
+    assert!(record.contains("for as long as socket-timeout allows"), "{record}");
     let answer = site.get("/open.txt?spins");
     assert_eq!((answer.status, answer.text() == "open"), (503, false), "{answer:?}");
     site.log.wait_for("interrupted by RequestTimeout");
@@ -568,7 +569,7 @@ fn a_process_that_does_not_answer_in_time_refuses() {
 fn an_htaccess_file_names_a_script_but_no_group() {
     const ALLOWS: &str = "def allow_access(environ, host):\n    return environ['QUERY_STRING'] == 'open'\n";
     let site = server().app("access.py", ALLOWS).start();
-    site.log.expect(&["client denied"]);
+    site.log.expect(&["WSGI0057: client denied"]);
     let script = site.root().join("apps/access.py").display().to_string();
     site.write("htdocs/.htaccess", &format!("WSGIAccessScript {script}\n"));
     assert_eq!([site.get("/page.txt?open").status, site.get("/page.txt").status], [200, 403]);

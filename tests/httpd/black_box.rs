@@ -87,7 +87,7 @@ fn check(record: &str, parts: &[&str]) {
 #[test]
 fn a_crash_names_the_signal_the_request_and_the_stack() {
     let site = site("threads=2");
-    site.log.expect(&["closed the connection without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     assert!(matches!(end(&site, "crash"), 500 | 502));
     let record = one_record(&site, "SIGSEGV");
     check(&record, &["daemon process ", "of group 'site'", "in configuration 1", "[wsgi:error]", "in crash"]);
@@ -102,7 +102,7 @@ fn a_crash_names_the_signal_the_request_and_the_stack() {
 #[test]
 fn as_json_the_stacks_are_the_records_traceback() {
     let site = Httpd::site("", ENDS).conf("WSGILogFormat json").start();
-    site.log.expect(&["closed the connection without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     end(&site, "crash");
     let log = site.log.wait_for("SIGSEGV");
     let line = log.lines().find(|line| line.contains("SIGSEGV")).unwrap_or_default();
@@ -117,7 +117,7 @@ fn as_json_the_stacks_are_the_records_traceback() {
 fn a_process_that_uses_too_much_is_told_with_what_it_was_doing() {
     for (option, function) in [("cpu-time-limit=1", "spin"), ("rss-limit=100M", "eat")] {
         let site = site(&format!("{option} graceful-timeout=1 shutdown-timeout=1"));
-        site.log.expect(&["closed the connection without a whole response"]);
+        site.log.expect(&["WSGI1026: "]);
         end(&site, function);
         let record = one_record(&site, &format!("in {function}\\n"));
         let name = option.split('=').next().unwrap_or_default();
@@ -129,7 +129,7 @@ fn a_process_that_uses_too_much_is_told_with_what_it_was_doing() {
 #[test]
 fn an_exit_in_a_request_names_the_code_and_the_request() {
     let site = site("");
-    site.log.expect(&["closed the connection without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     end(&site, "leave");
     check(&one_record(&site, "exit code 7"), &["GET /some/leave for 0."]);
     site.finish();
@@ -138,7 +138,7 @@ fn an_exit_in_a_request_names_the_code_and_the_request() {
 #[test]
 fn a_kill_names_the_requests_of_all_threads() {
     let site = site("threads=2 shutdown-timeout=1");
-    site.log.expect(&["closed the connection without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     let port = site.port();
     let other = std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/stuck", &[], b"").is_ok());
     assert!(eventually(Duration::from_secs(5), || (site.get("/nothing").status == 200).then_some(())).is_some());
@@ -243,7 +243,7 @@ fn every_python_tells_where_a_sub_interpreter_was() {
 #[test]
 fn a_request_that_holds_up_a_shutdown_is_named() {
     let site = site("threads=2 shutdown-timeout=1");
-    site.log.expect(&["closed the connection without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     let daemon = site.get("/pid").text().parse().expect("a pid");
     let port = site.port();
     let stuck = std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/stuck", &[], b"").is_ok());
@@ -267,7 +267,7 @@ fn a_script_that_never_loads_is_named() {
 #[test]
 fn a_crash_of_a_forked_child_is_its_own_affair() {
     let site = site("");
-    site.log.expect(&["closed the connection without a whole response", "[daemon "]);
+    site.log.expect(&["WSGI1026: ", "[daemon "]);
     assert_eq!(site.get("/forks").text(), "11");
     let crash = site.log.wait_for("Fatal Python error");
     assert!(!crash.contains("daemon process 1 of group"), "{crash}");
@@ -280,7 +280,7 @@ fn a_crash_of_a_forked_child_is_its_own_affair() {
 #[test]
 fn a_stack_that_is_used_up_leaves_a_record() {
     let site = site("");
-    site.log.expect(&["closed the connection without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     end(&site, "overflow");
     check(&one_record(&site, "SIGSEGV"), &["in overflow", "GET /some/overflow"]);
     site.finish();

@@ -103,7 +103,7 @@ fn hints_that_are_too_many_or_too_long_are_left_out_and_the_log_tells_once() {
             let answer = site.client().exchange("GET", &format!("{mode}{page}"), &[], b"").expect("an answer");
             assert_eq!((answer.status, answer.interim.len()), (200, given), "{mode}{page}");
         }
-        let records = site.log.records_with("early hints are left out");
+        let records = site.log.records_with("WSGI1208: early hints are left out");
         assert_eq!(records.len(), MODES.len(), "{page}: once for each request: {records:?}");
         site.finish();
     }

@@ -131,7 +131,7 @@ fn a_child_that_loads_a_script_before_its_first_request_ends_when_it_is_told() {
 fn restricted_embedded_mode_is_an_error_that_names_the_cure() {
     let site = embedded(HELLO).conf("WSGIRestrictEmbedded On").start();
     assert_eq!(site.get("/").status, 500);
-    site.log.wait_for("WSGIRestrictEmbedded");
+    site.log.wait_for("WSGI0143: WSGIRestrictEmbedded");
     site.finish();
 }
 

@@ -284,7 +284,7 @@ def application(environ, start_response):
             assert!(rest.len() < 1 << 30 && !rest.ends_with(b"0\r\n\r\n"), "{mode} {encoding}: it looks whole");
         }
     }
-    assert_eq!(site.log.records_with("cannot be sent to its end").len(), 4);
+    assert_eq!(site.log.records_with("WSGI1031: ").len(), 4);
     assert!(!site.log.text().contains("exit signal"));
     site.finish();
 }

@@ -100,7 +100,7 @@ fn names_beyond_ascii_are_found_as_frameworks_write_them() {
 #[test]
 fn nothing_outside_the_roots_is_sent() {
     let site = sends("WSGISendfileRoot {root}/films url=/protected/");
-    site.log.expect(&["The application has"]);
+    site.log.expect(&["WSGI1034: The application has"]);
     for mode in MODES {
         for (named, status) in [
             ("X-Sendfile=/etc/passwd", 500),

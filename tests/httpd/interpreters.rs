@@ -7,10 +7,10 @@ use std::process::Command;
 #[test]
 fn locks_that_python_cannot_give_are_a_warning_and_nothing_else() {
     let site = Httpd::site("", PROBE).conf("WSGIPerInterpreterGIL On\nWSGIFreeThreading On").start();
-    site.log.expect(&["WSGIPerInterpreterGIL On has no effect"]);
+    site.log.expect(&["WSGI0198: WSGIPerInterpreterGIL On has no effect"]);
     assert_eq!(site.ask("1 + 1"), 2);
     let later = site.ask("sys.version_info >= (3, 12)") == true;
-    site.log.wait_for("WSGIFreeThreading On has no effect: this Python");
+    site.log.wait_for("WSGI0200: WSGIFreeThreading On has no effect: this Python");
     assert_eq!(site.log.text().contains("WSGIPerInterpreterGIL On has no effect with Python"), !later);
     site.finish();
 }

@@ -50,7 +50,7 @@ fn a_mount_point_matches_whole_path_segments_only() {
 #[test]
 fn an_alias_to_a_folder_runs_the_script_that_the_path_names() {
     let site = mounted("WSGIScriptAlias /apps/ {apps}/");
-    site.log.expect(&["the script does not exist or cannot be read"]);
+    site.log.expect(&["WSGI0135: the script does not exist or cannot be read"]);
     assert_eq!(site.ask_at("/apps/inner.wsgi/x", WHERE), serde_json::json!(["/apps/inner.wsgi", "/x", "inner.wsgi"]));
     assert_eq!(site.get("/apps/missing.wsgi").status, 404);
     site.finish();
@@ -106,7 +106,7 @@ fn a_script_that_is_missing_is_a_404_and_a_missing_callable_an_error() {
     let site = mounted(
         "WSGIScriptAlias /missing {apps}/missing.wsgi\nWSGIScriptAlias /other {apps}/outer.wsgi callable-object=nobody",
     );
-    site.log.expect(&["the script does not exist or cannot be read"]);
+    site.log.expect(&["WSGI0135: the script does not exist or cannot be read"]);
     assert_eq!(site.get("/missing").status, 404);
     assert_eq!(site.get("/other").status, 500);
     site.log.wait_for("nobody");
@@ -121,7 +121,7 @@ fn restrict_embedded_refuses_what_has_no_daemon() {
         .conf("WSGIScriptAlias /embedded {apps}/probe.wsgi")
         .app("probe.wsgi", PROBE)
         .start();
-    site.log.expect(&["WSGIRestrictEmbedded forbids embedded mode"]);
+    site.log.expect(&["WSGI0143: WSGIRestrictEmbedded forbids embedded mode"]);
     assert_eq!(site.ask_at("/daemon", "1"), 1);
     assert_eq!(site.get("/embedded?1").status, 500);
     site.finish();

@@ -48,7 +48,7 @@ fn a_request_that_waits_longer_than_queue_timeout_is_answered_504_at_that_moment
     for processes in [1, 2] {
         let options = format!("processes={processes} threads=1 queue-timeout=1");
         let site = site(&options).start();
-        site.log.expect(&["longer than queue-timeout allows"]);
+        site.log.expect(&["WSGI1016: "]);
         ready(&site, processes);
         let busy: Vec<_> = (0..processes).map(|_| site.in_background("/?time.sleep(3)")).collect();
         settled(&site, processes, 0);
@@ -122,7 +122,7 @@ fn custom_pages_stand_in_for_refused_requests() {
         .file("htdocs/full.html", "full")
         .file("htdocs/slow.html", "slow")
         .start();
-    site.log.expect(&["as queue-size allows", "longer than queue-timeout allows"]);
+    site.log.expect(&["WSGI1018: ", "WSGI1016: "]);
     ready(&site, 1);
     let busy = site.in_background("/?time.sleep(3)");
     settled(&site, 1, 0);
@@ -139,7 +139,7 @@ fn custom_pages_stand_in_for_refused_requests() {
 #[test]
 fn more_connections_than_listen_backlog_wait_their_time_and_no_longer() {
     let site = site("threads=1 listen-backlog=1 connect-timeout=1").start();
-    site.log.expect(&["cannot connect to the processes of the group"]);
+    site.log.expect(&["WSGI1015: cannot connect to the processes of the group"]);
     ready(&site, 1);
     let busy = site.in_background("/?time.sleep(4)");
     settled(&site, 1, 0);
@@ -170,7 +170,7 @@ fn a_group_whose_processes_do_not_start_answers_500_at_once_and_recovers_by_itse
         .conf("WSGIDaemonProcess site home={root}/later\nWSGIScriptAlias / {apps}/site.wsgi process-group=site")
         .app("site.wsgi", PROBE)
         .start();
-    site.log.expect(&["the processes of the group fail when they start"]);
+    site.log.expect(&["WSGI1013: the processes of the group fail when they start"]);
     site.log.wait_for("later");
     for _ in 0..3 {
         let begun = Instant::now();

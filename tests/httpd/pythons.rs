@@ -33,7 +33,7 @@ fn a_python_home_that_is_not_there_fails_its_own_group_only_and_is_named_in_the_
         .conf("WSGIScriptAlias /bad {apps}/probe.wsgi process-group=bad")
         .app("probe.wsgi", PROBE)
         .start();
-    site.log.expect(&["the processes of the group fail when they start"]);
+    site.log.expect(&["WSGI1013: the processes of the group fail when they start"]);
     assert_eq!(site.ask_at("/good", "1"), 1);
     site.log.wait_for("/no/such/environment");
     let refused = site.get("/bad?1").status;

@@ -35,7 +35,7 @@ fn moody(options: &str) -> (Httpd, u32) {
              WSGIScriptAlias / {{apps}}/site.wsgi process-group=site application-group=%{{ENV:WHERE}}"
         ))
         .start();
-    site.log.expect(&["cannot be loaded into", "cannot load its scripts"]);
+    site.log.expect(&["cannot be loaded into", "WSGI1308: "]);
     let first = daemon(&site);
     (site, first)
 }
@@ -170,7 +170,7 @@ fn old_code_serves_on(options: &str) {
     site.write("apps/mood", "broken");
     change(&site, 2);
     let load = Load::start(&site, "/?version", 2);
-    site.log.wait_for("cannot load its scripts");
+    site.log.wait_for("WSGI1308: ");
     std::thread::sleep(Duration::from_millis(500));
     let outcomes = load.stop();
     assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
@@ -212,7 +212,7 @@ fn apache_restarts_gracefully_and_the_old_process_serves_while_the_code_cannot_b
     let (mut site, first) = moody("");
     site.write("apps/mood", "broken");
     site.signal(libc::SIGUSR1);
-    site.log.wait_for("cannot load its scripts");
+    site.log.wait_for("WSGI1308: ");
     assert_eq!(daemon(&site), first);
     site.write("apps/mood", "");
     replaced(&site, first);
@@ -314,7 +314,7 @@ fn long_downloads_and_uploads_survive_a_graceful_restart_beyond_graceful_timeout
 #[test]
 fn a_request_without_progress_ends_with_graceful_timeout() {
     let mut site = Httpd::probe("graceful-timeout=1 shutdown-timeout=1");
-    site.log.expect(&["closed the connection without a whole response", "did not end within its shutdown-timeout"]);
+    site.log.expect(&["WSGI1026: ", "did not end within its shutdown-timeout"]);
     let first = daemon(&site);
     let port = site.port();
     let stuck =

@@ -20,7 +20,7 @@ fn a_socket_that_apaches_user_may_not_connect_to_is_named_with_both_users_and_th
     }
     let server = Httpd::site(&format!("socket-user={OTHER} connect-timeout=1"), HELLO).start();
     assert_eq!(server.get("/").status, 503);
-    let log = server.log.wait_for("cannot connect to the processes of the group");
+    let log = server.log.wait_for("WSGI1015: cannot connect to the processes of the group");
     for text in ["run/wsgi.", &format!("is for {OTHER} (uid"), &format!("runs as {ORDINARY_USER} (uid"), "socket-user"]
     {
         assert!(log.contains(text), "{text:?} is not in {log}");
@@ -74,7 +74,7 @@ fn a_locale_that_the_system_does_not_have_is_named_once() {
         .conf("WSGIDaemonProcess right locale=C.UTF-8 lang=C")
         .start();
     assert_eq!(server.get("/").text(), "hello");
-    let records = server.log.records_with("no such locale");
+    let records = server.log.records_with("WSGI0079: ");
     assert_eq!(records.len(), 1, "{records:?}");
     assert!(records[0].contains("locale=xx_YY.UTF-8 of WSGIDaemonProcess site"), "{records:?}");
     server.finish();
@@ -90,7 +90,7 @@ fn what_a_proxy_gives_for_the_client_is_an_address_or_nothing() {
     assert_eq!(seen("192.0.2.7"), "192.0.2.7");
     assert_eq!(seen("<script>"), "127.0.0.1");
     server.log.wait_for("'<script>', which a proxy's header gives for the client, is no IP address");
-    server.log.wait_for("WSGITrustedProxyHeaders without WSGITrustedProxies");
+    server.log.wait_for("WSGI1101: WSGITrustedProxyHeaders without WSGITrustedProxies");
     server.finish();
     let server = Httpd::site("", PROBE)
         .conf(

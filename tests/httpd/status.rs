@@ -73,7 +73,7 @@ fn requests_that_die_with_an_apache_child_are_not_counted_for_ever() {
     wait_for(&site, "nothing is left", |g| {
         ["requests_in_flight", "requests_waiting", "threads_busy"].iter().all(|name| g[*name] == 0)
     });
-    site.log.wait_for("an Apache child has died");
+    site.log.wait_for("WSGI1302: an Apache child has died");
     site.finish();
 }
 
@@ -94,7 +94,7 @@ fn a_child_that_ends_in_order_is_not_taken_for_dead() {
 #[test]
 fn without_a_process_it_says_so_and_why_requests_were_refused() {
     let site = site("processes=1 python-home=/nowhere connect-timeout=1").start();
-    site.log.expect(&["gets no process", "the processes of the group fail when they start"]);
+    site.log.expect(&["WSGI1304: ", "WSGI1013: the processes of the group fail when they start"]);
     let ready = site.get("/wsgi-status/ready");
     assert_eq!((ready.status, ready.text().lines().count()), (503, 1), "{ready:?}");
     assert!(ready.text().contains("'site' is down"), "{ready:?}");
@@ -109,7 +109,7 @@ fn without_a_process_it_says_so_and_why_requests_were_refused() {
 #[test]
 fn readiness_can_be_asked_of_one_group() {
     let site = site("processes=1").conf("WSGIDaemonProcess broken python-home=/nowhere").start();
-    site.log.expect(&["gets no process"]);
+    site.log.expect(&["WSGI1304: "]);
     wait_for(&site, "it is ready", |_| site.get("/wsgi-status/ready?group=site").status == 200);
     assert_eq!(site.get("/wsgi-status/ready?group=broken").status, 503);
     assert_eq!(site.get("/wsgi-status/ready").status, 503);
@@ -119,7 +119,7 @@ fn readiness_can_be_asked_of_one_group() {
 #[test]
 fn ends_of_processes_are_counted_by_reason_and_outlive_a_graceful_restart() {
     let mut site = site("processes=1").start();
-    site.log.expect(&["closed the connection without a whole response", "was ended by signal"]);
+    site.log.expect(&["WSGI1026: ", "was ended by signal"]);
     let before = site.ask("os.getpid()");
     site.try_request("GET", "/?os.kill(os.getpid(),9)", &[], b"").ok();
     wait_for(&site, "killed", |g| g["process_exits"]["killed"] == 1);

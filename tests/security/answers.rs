@@ -92,13 +92,7 @@ fn builder(protection: &str) -> Builder {
 
 fn site(protection: &str) -> Httpd {
     let site = builder(protection).start();
-    site.log.expect(&[
-        "shown",
-        "cannot be asked",
-        "client denied",
-        "behind the end of its answer",
-        "in place of the answer",
-    ]);
+    site.log.expect(&["shown", "WSGI1005: ", "WSGI0057: client denied", "WSGI1405: ", "WSGI1006: "]);
     site
 }
 

@@ -84,7 +84,7 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
         let site = server().start();
         // The interpreter on PATH may be one that the user of Apache's processes cannot run, or that has no package of
         // ours.
-        site.log.expect(&["gets no process", "cannot be imported", "failed at start"]);
+        site.log.expect(&["WSGI1304: ", "cannot be imported", "failed at start"]);
         site.finish();
     };
     serves();

@@ -159,7 +159,7 @@ fn a_record_of_line_ends_costs_no_more_log_than_text() {
 #[test]
 fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     let site = site("");
-    site.log.expect(&["\\n", "logs more than", "[wsgi:error]", "bytes of log were left out"]);
+    site.log.expect(&["\\n", "WSGI1403: ", "[wsgi:error]", "WSGI1404: "]);
     let times = 2 * LOG_BURST as usize / LOG_RECORD;
     assert_eq!(site.get(&format!("/?say(environ,{LOG_RECORD},{times})")).status, 200);
     let length = length(&site.log);
@@ -195,7 +195,7 @@ fn there_is_one_bound_for_the_requests_of_a_group_in_all_children() {
         .conf("WSGIDaemonProcess site threads=6 worker-limit=0")
         .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}")
         .start();
-    site.log.expect(&["xxxx", "logs more than", "bytes of log were left out"]);
+    site.log.expect(&["xxxx", "WSGI1403: ", "WSGI1404: "]);
     let (begun, before) = (Instant::now(), site.log.text().len());
     std::thread::scope(|scope| {
         for _ in 0..6 {
@@ -211,7 +211,7 @@ fn there_is_one_bound_for_the_requests_of_a_group_in_all_children() {
 #[test]
 fn there_is_one_bound_for_all_processes_that_a_group_has_one_after_the_other() {
     let site = site("");
-    site.log.expect(&["xxxx", "it has to wait", "has to wait until", "was ended by signal"]);
+    site.log.expect(&["xxxx", "it has to wait", "WSGI1313: ", "was ended by signal"]);
     let (begun, before) = (Instant::now(), site.log.text().len());
     for times in 1..=3 {
         let pid = site.get("/?stream(lambda%20line:os.write(1,line),1000)").text();
@@ -230,12 +230,12 @@ fn there_is_one_bound_for_all_processes_that_a_group_has_one_after_the_other() {
 #[test]
 fn a_record_of_many_lines_costs_a_process_what_they_cost_the_log() {
     let site = site("");
-    site.log.expect(&["[daemon ", "the group has to wait until"]);
+    site.log.expect(&["[daemon ", "WSGI1313: "]);
     let (begun, before) = (Instant::now(), site.log.text().len());
     site.get(
         "/?stream(lambda%20said,channel=frames.socket.socket(fileno=os.dup(7)):channel.send(said),100000,record())",
     );
-    site.log.wait_for("the group has to wait until that is written");
+    site.log.wait_for("WSGI1313: ");
     let grown = site.log.text().len() - before;
     assert!(grown < bound(begun), "{grown} after {:?}", begun.elapsed());
     site.finish();
@@ -247,7 +247,7 @@ fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
     site.log.expect(&["xxxxxxxx"]);
     let pid = site.get("/?os.getpid()").text();
     site.get("/?flood(8)");
-    site.log.wait_for("the group has to wait until that is written");
+    site.log.wait_for("WSGI1313: ");
     // The other group answers all the same, and the process lives.
     assert_eq!(site.get("/bank").text(), "hello");
     assert_eq!(site.get("/?os.getpid()").text(), pid);
@@ -261,7 +261,7 @@ fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
 #[test]
 fn the_last_words_of_a_process_are_in_the_log_whoever_holds_its_pipe() {
     let site = site("");
-    site.log.expect(&["closed the connection without a whole response", "was ended by signal"]);
+    site.log.expect(&["WSGI1026: ", "was ended by signal"]);
     for (at, words) in [
         "os.write(2,b'last words 0\\n')",
         "os.write(2,b'last words 1')",

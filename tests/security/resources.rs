@@ -27,7 +27,7 @@ def application(environ, start_response):
 #[test]
 fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     let site = Httpd::site("threads=4", LEAKS).start();
-    site.log.expect(&["can accept no connection", "did not end within its shutdown-timeout"]);
+    site.log.expect(&["WSGI1415: ", "did not end within its shutdown-timeout"]);
     let leaking = site.get("/leak").text();
     // More at once than there are connections, so that some have to be accepted.
     let began = Instant::now();
@@ -81,7 +81,7 @@ def application(environ, start_response):
 #[test]
 fn who_asks_or_logs_without_end_and_makes_no_progress_has_one_socket_timeout() {
     let site = Httpd::site("threads=4 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
-    site.log.expect(&["socket-timeout allows", "again", "within socket-timeout"]);
+    site.log.expect(&["socket-timeout allows", "again", "WSGI1014: "]);
     // A thousand questions whose answers nobody takes would otherwise wait for a second each.
     for page in ["/asks", "/reads", "/logs"] {
         assert_eq!(site.get(page).status, 504, "{page}");
@@ -142,7 +142,7 @@ fn where_a_client_names_application_groups_there_is_a_bound_on_interpreters_and_
         let count = site.request("GET", &path, &[("Host", "h0.test")], b"").json();
         assert!(count.as_u64().is_some_and(|n| n <= INTERPRETERS as u64), "{mode}: {count}");
     }
-    assert_eq!(site.log.records_with("interpreters and makes no more").len(), 2, "one for each process");
+    assert_eq!(site.log.records_with("WSGI1422: ").len(), 2, "one for each process");
     site.finish();
 }
 
@@ -448,7 +448,7 @@ fn what_is_kept_for_a_slow_client_and_cannot_be_read_is_said_to_be_our_failure()
     file.set_len(0).expect("as if the disk had lost it");
     let answer = client.answer("GET");
     assert!(answer.is_err() || answer.is_ok_and(|answer| !answer.complete));
-    site.log.wait_for("what was kept of the response for a slow client cannot be read");
+    site.log.wait_for("WSGI1028: what was kept of the response for a slow client cannot be read");
     assert_eq!(site.get("/").status, 200);
     site.finish();
 }
@@ -495,7 +495,7 @@ fn what_a_process_says_without_end_costs_the_supervisor_little() {
                  WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}",
             )
             .start();
-        site.log.expect(&["messages at once", "has exceeded rss-limit", "that is malformed"]);
+        site.log.expect(&["WSGI1311: ", "has exceeded rss-limit", "WSGI1314: "]);
         assert_eq!(site.get("/hello").text(), "hello");
         let supervisor = site.census().into_iter().find(|member| member.role == Role::Supervisor).expect("one").pid;
         let before = processor_time(supervisor);
@@ -545,7 +545,7 @@ fn groups_that_take_all_workers_they_can_leave_some_to_others() {
     }
     let served = statuses.iter().filter(|status| **status == 200).count();
     assert_eq!(served, 12, "three fourths of 16, for both together: {statuses:?}");
-    site.log.wait_for("requests of all process groups keep as many");
+    site.log.wait_for("WSGI1020: requests of all process groups keep as many");
     assert_eq!(site.get("/three").text(), "hello");
     assert_eq!(site.get("/page.txt").text(), "static");
     drop(clients);

@@ -250,7 +250,7 @@ fn a_head_that_would_be_another_response_is_a_502_of_apaches() {
         assert!(!answer.text().contains("PWNED"), "{page}: {answer:?}");
         assert_clean(&page, &rest);
     }
-    let records = site.log.records_with("the answer is refused");
+    let records = site.log.records_with("WSGI1029: the answer is refused");
     assert_eq!(records.len(), pages("HEADS").len(), "each is logged once: {records:#?}");
     site.finish();
 }
@@ -258,7 +258,7 @@ fn a_head_that_would_be_another_response_is_a_502_of_apaches() {
 #[test]
 fn a_response_has_the_length_that_it_announces_or_is_not_whole() {
     let site = site();
-    site.log.expect(&["the answer is refused"]);
+    site.log.expect(&["WSGI1029: the answer is refused"]);
     for page in pages("LENGTHS") {
         for headers in [&[][..], &["Accept-Encoding: gzip"]] {
             let (answer, rest) = exchange(&site, &format!("/lengths/{page}"), headers);
@@ -296,7 +296,7 @@ fn a_response_without_content_has_none() {
 fn a_file_without_end_keeps_nobody_where_no_content_is_sent() {
     let site = site();
     // Where a redirect's own request is faster than the application, which then closes its connection.
-    site.log.expect(&["without a whole response"]);
+    site.log.expect(&["WSGI1026: "]);
     for (method, page) in [("HEAD", "200"), ("GET", "204"), ("GET", "304"), ("GET", "redirect")] {
         for headers in [&[][..], &["Accept-Encoding: gzip"]] {
             let mut client = site.client();
@@ -325,7 +325,7 @@ fn only_files_that_can_be_read_at_once_are_taken() {
         assert_clean(&page, &rest);
     }
     assert_eq!(children(&site), before, "no child has ended");
-    assert_eq!(site.log.records_with("the answer is refused").len(), pages("FILES").len());
+    assert_eq!(site.log.records_with("WSGI1029: the answer is refused").len(), pages("FILES").len());
     site.finish();
 }
 
@@ -343,7 +343,7 @@ fn what_an_application_writes_behind_its_answer_answers_no_other_request() {
     }
     let site = builder().start();
     assert_eq!(site.get("/more/").text(), "four");
-    site.log.wait_for("behind the end of its answer");
+    site.log.wait_for("WSGI1405: ");
     assert_eq!(site.get("/honest/").status, 200);
     site.finish();
 }
@@ -371,7 +371,7 @@ fn a_file_that_is_shortened_cuts_its_response_and_nothing_else() {
         }
     }
     assert_eq!(children(&site), before, "no child has ended");
-    let records = site.log.records_with("cannot be sent to its end");
+    let records = site.log.records_with("WSGI1031: ");
     assert_eq!(records.len(), 6, "each is logged once: {records:#?}");
     site.finish();
 }
@@ -391,7 +391,7 @@ fn a_file_that_is_shortened_while_sendfile_has_it_is_no_end_either() {
 fn what_is_announced_costs_nothing_before_it_comes() {
     let site = Httpd::site("processes=1 threads=24", FORGER).app("frames.py", include_str!("frames.py")).start();
     // The process ends by itself. Where that is before Apache has seen that the clients are gone, it tells of each.
-    site.log.expect(&["ended with exit code", "without a whole response"]);
+    site.log.expect(&["ended with exit code", "WSGI1026: "]);
     children(&site);
     let resident = || site.census().iter().filter(|m| m.role == Role::Child).map(|child| child.resident).sum::<u64>();
     let before = resident();
@@ -417,7 +417,7 @@ fn what_is_announced_costs_nothing_before_it_comes() {
 #[test]
 fn files_that_wait_for_a_slow_client_and_descriptors_of_no_file_are_few() {
     let site = builder().start();
-    site.log.expect(&["flood ", "the answer is refused"]);
+    site.log.expect(&["flood ", "WSGI1029: the answer is refused"]);
     let open = || site.census().iter().filter(|member| member.role == Role::Child).map(|child| child.open()).max();
     children(&site);
     let before = open().expect("a child");
@@ -446,6 +446,6 @@ fn a_request_whose_body_was_asked_for_is_given_to_no_other_process() {
     let body = vec![b'x'; 100_000];
     let answer = site.request("POST", "/pulled/", &[], &body);
     assert_eq!(answer.status, 502);
-    assert_eq!(site.log.records_with("the answer is refused").len(), 1);
+    assert_eq!(site.log.records_with("WSGI1029: the answer is refused").len(), 1);
     site.finish();
 }

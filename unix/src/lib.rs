@@ -10,6 +10,7 @@ pub mod fork;
 pub mod kept_memory;
 pub mod memory_file;
 pub mod panics;
+pub mod process;
 pub mod shared_memory;
 pub mod stack;
 #[allow(unsafe_code, reason = "system calls and borrowed descriptors that neither std nor rustix has a safe form of")]
@@ -17,4 +18,4 @@ mod sys;
 pub mod user;
 pub mod user_space;
 
-pub use self::sys::{signals, socket, stop};
+pub use self::sys::{clock, signals, socket, stop};

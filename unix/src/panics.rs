@@ -1,8 +1,73 @@
-//! Panics on demand, for the tests of what a panic costs (`make panics`). Only a build with the feature `panics` has
-//! any; in all others a point is nothing at all.
+//! What becomes of a panic: code that C calls must not unwind into it, so a guard catches it and one record tells what
+//! it said, and where. And panics on demand, for the tests of what a panic costs (`make panics`).
 
-/// A place that such a test can have panic: the next to reach it does, in whichever process, when the file that the
-/// variable `MOD_WSGI_PANIC` names has its name. That file is removed by the one who panics.
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+thread_local! {
+    /// Where this thread has panicked last: the hook stores it, the guard tells it.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Writes the record about a panic that was caught.
+static REPORT: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Keeps the default hook from printing into the error log: the guard that catches a panic hands `report` the text of
+/// one record.
+pub fn install(report: fn(&str)) {
+    // A library that is loaded anew has no report yet; one that is not has the same.
+    let _ = REPORT.set(report);
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string);
+        // A panic while the cell is borrowed can only come from here, and one without the cell from the end of the
+        // thread; then the place is not known.
+        let _ = PLACE.try_with(|cell| cell.try_borrow_mut().map(|mut cell| *cell = place));
+    }));
+}
+
+/// Takes the hook away, before the library that has it is unloaded.
+pub fn remove() {
+    drop(std::panic::take_hook());
+}
+
+/// Runs `body`; a panic is reported as "panic in `name`" and gives `None`.
+///
+/// `AssertUnwindSafe` holds because the request in whose course it happened is abandoned, and shared state sits behind
+/// locks.
+pub fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
+    let body = || {
+        point(name);
+        body()
+    };
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => Some(result),
+        Err(payload) => {
+            let text = format!("panic in {name}: {}", describe(&*payload));
+            if let Some(report) = REPORT.get() {
+                report(&text);
+            }
+            // Dropping a payload may panic again; leaking it cannot.
+            std::mem::forget(payload);
+            None
+        }
+    }
+}
+
+/// What a panic says, with its place.
+fn describe(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+    match PLACE.with(RefCell::take) {
+        Some(place) => format!("{text} at {place}"),
+        None => text.to_owned(),
+    }
+}
+
+/// A place that such a test can have panic, in a build with the feature `panics`; in others it is nothing: the next to
+/// reach it does, in whichever process, when the file that the variable `MOD_WSGI_PANIC` names has its name. That file
+/// is removed by the one who panics.
 ///
 /// # Panics
 /// When it is told to.
@@ -17,3 +82,29 @@ pub fn point(place: &str) {
 #[cfg(not(feature = "panics"))]
 #[inline(always)]
 pub fn point(_place: &str) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_record_with_its_place() {
+        static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+        install(|text| SAID.lock().unwrap().push(text.to_owned()));
+        let caught = [
+            catch("a hook", || 1),
+            catch("a hook", || panic!("plain")),
+            catch("a hook", || panic!("made of {}", 2)),
+            catch("a hook", || std::panic::panic_any(3)),
+        ];
+        remove();
+        assert_eq!(caught, [Some(1), None, None, None]);
+        let said = SAID.lock().unwrap();
+        let texts: Vec<_> = said.iter().filter_map(|text| text.split_once(" at ")).collect();
+        assert_eq!(
+            texts.iter().map(|(text, _)| *text).collect::<Vec<_>>(),
+            ["panic in a hook: plain", "panic in a hook: made of 2", "panic in a hook: no message"]
+        );
+        assert!(texts.iter().all(|(_, place)| place.contains("panics.rs:")), "{texts:?}");
+    }
+}

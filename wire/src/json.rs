@@ -218,21 +218,16 @@ fn fitting(chars: impl Iterator<Item = char>, room: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::message::Topic;
     use crate::record::{Level, Origin, Speaker, Stream};
 
-    const AT: LocalTime = LocalTime {
-        year: 2026,
-        month: 10,
-        day: 2,
-        weekday: 1,
-        hour: 1,
-        minute: 2,
-        second: 3,
-        microsecond: 45,
-        offset: -(5 * 3600 + 30 * 60),
-    };
+    /// The second of November 2026, 01:02:03.000045, five and a half hours behind UTC.
+    fn at() -> LocalTime {
+        LocalTime::at(Duration::new(1_793_581_323 + 19_800, 45_000), -19_800)
+    }
 
     fn record(message: &[u8]) -> LogRecord {
         let speaker = Speaker { pid: 12, thread: 13 };
@@ -263,7 +258,7 @@ mod tests {
         let origin = Some(Origin { logger: "shop".into(), file: "/a.py".into(), line: 7 });
         let record = LogRecord { traceback: Some("Traceback\n  x\nE: y".into()), origin, ..record(b"hello") };
         assert_eq!(
-            lines(AT, &record, &context).concat(),
+            lines(at(), &record, &context).concat(),
             concat!(
                 r#"{"time":"2026-11-02T01:02:03.000045-05:30","level":"warn","message":"hello","#,
                 r#""traceback":"Traceback\n  x\nE: y","stream":"stderr","logger":"shop","file":"/a.py","line":7,"#,
@@ -276,15 +271,15 @@ mod tests {
             r#"{"time":"2026-11-02T01:02:03.000045-05:30","level":"warn","message":"","stream":"stderr","pid":12,"thread":13}"#,
             "\n"
         );
-        assert_eq!(lines(AT, &self::record(b""), &Context::default()), [plain]);
+        assert_eq!(lines(at(), &self::record(b""), &Context::default()), [plain]);
     }
 
     #[test]
     fn nothing_breaks_the_line_or_the_json() {
         let all: String = (0..0x100).chain(0x2020..0x2030).filter_map(char::from_u32).collect();
-        assert_eq!(parsed(&lines(AT, &record(all.as_bytes()), &Context::default())[0])["message"], all);
+        assert_eq!(parsed(&lines(at(), &record(all.as_bytes()), &Context::default())[0])["message"], all);
         let bytes = b"a\0\xff\xc3(\xed\xa0\x80\"}\r\n";
-        let found = parsed(&lines(AT, &record(bytes), &Context::default())[0]);
+        let found = parsed(&lines(at(), &record(bytes), &Context::default())[0]);
         assert_eq!(found["message"], String::from_utf8_lossy(bytes).as_ref());
         assert_eq!(found.get("truncated"), None);
     }
@@ -297,7 +292,7 @@ mod tests {
                 [(&*long, Some(&*long)), (&*long, None), ("short", Some(&*long)), ("", Some(&*long))]
             {
                 let record = LogRecord { traceback: traceback.map(Into::into), ..record(message.as_bytes()) };
-                let lines = lines(AT, &record, &Context { vhost: Some(b"host"), ..Context::default() });
+                let lines = lines(at(), &record, &Context { vhost: Some(b"host"), ..Context::default() });
                 let (mut said, mut trace) = (String::new(), String::new());
                 for (at, line) in lines.iter().enumerate() {
                     assert!(line.len() < limits::JSON_MESSAGE + limits::JSON_TRACEBACK + 400, "{}", line.len());
@@ -320,7 +315,7 @@ mod tests {
     fn a_name_that_is_too_long_keeps_its_ends_and_says_so() {
         let path = ["/begin", &"\u{2028}".repeat(1 << 10), "end"].concat();
         let request = Request { path: path.as_bytes(), ..Request::default() };
-        let found = parsed(&lines(AT, &record(b""), &Context { request: Some(request), ..Context::default() })[0]);
+        let found = parsed(&lines(at(), &record(b""), &Context { request: Some(request), ..Context::default() })[0]);
         let told = found["path"].as_str().unwrap();
         assert!(told.starts_with("/begin") && told.ends_with("end") && told.contains(" [...] "));
         assert_eq!(found["truncated"], true);

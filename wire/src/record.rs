@@ -1,10 +1,13 @@
 //! What a record of the error log consists of. [`crate::text`] and [`crate::json`] make lines of it.
 
+use std::time::Duration;
+
 use crate::codec::{Bytes, byte_enum, message};
 use crate::{limits, pieces};
 
 byte_enum! {
     /// Apache's log levels, with Apache's numbers (`http_log.h`).
+    #[derive(Default)]
     pub enum Level {
         /// `emerg`
         Emerg = 0,
@@ -19,6 +22,7 @@ byte_enum! {
         /// `notice`
         Notice = 5,
         /// `info`
+        #[default]
         Info = 6,
         /// `debug`
         Debug = 7,
@@ -34,7 +38,7 @@ impl Level {
     }
 }
 
-/// A moment in local time, as `localtime_r` tells it.
+/// A moment in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalTime {
     /// The year, all digits.
@@ -57,10 +61,39 @@ pub struct LocalTime {
     pub offset: i32,
 }
 
+impl LocalTime {
+    /// The local time at a moment, where clocks are so many seconds ahead of UTC.
+    #[must_use]
+    pub fn at(since_epoch: Duration, offset: i32) -> Self {
+        let seconds = since_epoch.as_secs() as i64 + i64::from(offset);
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        // Counted from the first of March of the year 0, so that the day that some years have more is their last.
+        // The calendar repeats itself after 400 years, which have 146,097 days.
+        let (cycle, day) = ((days + 719_468).div_euclid(146_097), (days + 719_468).rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        // From March on, five months have 153 days.
+        let month = (5 * day + 2) / 153;
+        Self {
+            year: (cycle * 400 + year + i64::from(month >= 10)) as i32,
+            month: ((month + 2) % 12) as u8,
+            day: (day - (153 * month + 2) / 5 + 1) as u8,
+            weekday: (days + 4).rem_euclid(7) as u8,
+            hour: (second / 3_600) as u8,
+            minute: (second / 60 % 60) as u8,
+            second: (second % 60) as u8,
+            microsecond: since_epoch.subsec_micros(),
+            offset,
+        }
+    }
+}
+
 byte_enum! {
     /// `WSGILogFormat`: how a virtual host wants our records.
+    #[derive(Default)]
     pub enum Format {
         /// As Apache's own records.
+        #[default]
         Text = 0,
         /// Each record a line of JSON.
         Json = 1,
@@ -203,6 +236,31 @@ impl LogRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_follows_the_other() {
+        let is_leap = |year: i32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let (mut year, mut month, mut day) = (1970, 0, 1);
+        for days in 0..150_000u32 {
+            let at = LocalTime::at(Duration::from_secs(u64::from(days) * 86_400), 0);
+            assert_eq!((at.year, at.month, at.day, at.weekday), (year, month, day, ((days + 4) % 7) as u8), "{days}");
+            let february = if is_leap(year) { 29 } else { 28 };
+            day += 1;
+            if day > [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][usize::from(month)] {
+                (month, day) = ((month + 1) % 12, 1);
+                year += i32::from(month == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_offset_is_part_of_the_time() {
+        let at = LocalTime::at(Duration::new(3_723, 45_999), -3_724);
+        let LocalTime { year, month, day, weekday, hour, minute, second, microsecond, offset } = at;
+        assert_eq!((year, month, day, weekday), (1969, 11, 31, 3));
+        assert_eq!((hour, minute, second, microsecond, offset), (23, 59, 59, 45, -3_724));
+    }
+
     use crate::codec::Wire;
     use crate::message::Topic;
 

@@ -5,6 +5,7 @@ use crate::record::{Format, Level};
 
 message! {
     /// The settings of one daemon process. Times are in seconds, 0 means "no limit" unless said otherwise.
+    #[derive(Default)]
     pub struct Daemon {
         /// Name of the process group.
         pub group: Bytes,
@@ -171,6 +172,7 @@ message! {
 
 message! {
     /// Facts about the Apache that this process belongs to.
+    #[derive(Default)]
     pub struct Server {
         /// Version of the httpd headers.
         pub version: (u32, (u32, u32)),

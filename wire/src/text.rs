@@ -67,21 +67,16 @@ pub fn escape(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::message::Topic;
     use crate::record::Speaker;
 
-    const AT: LocalTime = LocalTime {
-        year: 2026,
-        month: 10,
-        day: 2,
-        weekday: 1,
-        hour: 1,
-        minute: 2,
-        second: 3,
-        microsecond: 45,
-        offset: 0,
-    };
+    /// The second of November 2026, 01:02:03.000045, in UTC.
+    fn at() -> LocalTime {
+        LocalTime::at(Duration::new(1_793_581_323, 45_000), 0)
+    }
 
     fn record(text: &str) -> LogRecord {
         LogRecord::ours(Topic::INFO, Speaker { pid: 12, thread: 13 }, text)
@@ -90,7 +85,7 @@ mod tests {
     #[test]
     fn a_line_looks_like_one_of_apache() {
         let line = "[Mon Nov 02 01:02:03.000045 2026] [wsgi:info] [pid 12] hello\n";
-        assert_eq!(lines(AT, &record("hello"), b""), line);
+        assert_eq!(lines(at(), &record("hello"), b""), line);
     }
 
     #[test]
@@ -98,7 +93,7 @@ mod tests {
         let two = LogRecord { message: "a\nb".into(), ..record("") };
         assert_eq!(texts(&two), [&b"a"[..], b"b"]);
         assert_eq!(texts(&record("failed\nTraceback\nE")), [&b"failed\nTraceback\nE"[..]]);
-        assert_eq!(lines(AT, &record("failed\nTraceback\nE"), b"").lines().count(), 1);
+        assert_eq!(lines(at(), &record("failed\nTraceback\nE"), b"").lines().count(), 1);
         let logged = LogRecord { stream: Stream::Logging, ..record("failed\nTraceback\nE") };
         assert_eq!(texts(&logged), [&b"failed"[..], b"Traceback\nE"]);
         assert_eq!(texts(&record("\nTraceback\nE")), [&b"Traceback\nE"[..]]);

@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
+use wsgi_unix::panics;
 use wsgi_unix::signals::SignalSet;
 use wsgi_wire::control::FAILED_AT_START;
 use wsgi_wire::descriptors::daemon::{BOARD, CONTROL, LISTENER, PAGES, RECORDER, RECORDS};
@@ -32,7 +33,7 @@ use crate::daemon::main_loop::MainLoop;
 use crate::daemon::monitor::Monitor;
 use crate::ffi::runtime::version;
 use crate::ffi::scoreboard::Scoreboard;
-use crate::ffi::{attach, guard, process as ffi};
+use crate::ffi::{attach, process as ffi};
 use crate::interpreters::Interpreters;
 use crate::log::record::{self, Destination};
 use crate::log::traceback;
@@ -72,7 +73,7 @@ enum StartError {
 /// # Errors
 /// `SystemExit` if the process could not begin to serve; the log says why.
 pub(crate) fn run(py: Python<'_>) -> PyResult<()> {
-    guard::install_panic_hook(record::panicked);
+    panics::install(record::panicked);
     serve(py).map_err(|error| {
         record::process(&processes::PROCESS_CANNOT_START, &format!("A daemon process could not start: {error}"));
         PyErr::new::<PySystemExit, _>(FAILED_AT_START)

@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_void};
 
 use pyo3::{Bound, PyErr, PyResult, Python, ffi};
+use wsgi_unix::panics;
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::messages::internal;
 
@@ -22,7 +23,7 @@ unsafe fn bytes<'a>(view: View) -> &'a [u8] {
 }
 
 unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard, logger: seam::Logger) -> c_int {
-    guard::install_panic_hook(record::panicked);
+    panics::install(record::panicked);
     // SAFETY: valid during the call, says the seam.
     let settings = unsafe { bytes(settings) };
     // SAFETY: callable on every thread, says the seam.

@@ -9,9 +9,8 @@ pub(crate) mod interval;
 pub(crate) mod phase;
 pub(crate) mod sample;
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
@@ -101,7 +100,7 @@ impl Metrics {
         Interval::new(self.workers.len(), now(), ffi::process_cpu())
     }
 
-    fn lock(&self, py: Python<'_>) -> std::sync::MutexGuard<'_, Option<Interval>> {
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Interval>> {
         // Sums stay sums, whoever panicked.
         self.interval.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,15 +124,16 @@ impl Metrics {
 
     /// The sums since the last call, and a new beginning.
     pub(crate) fn drain(&self, py: Python<'_>) -> Option<Interval> {
-        let mut interval = self.lock(py);
-        interval.is_some().then(|| interval.replace(self.begin())).flatten()
+        self.next_interval(self.lock(py))
     }
 
     /// As [`drain`](Self::drain), for a thread that is attached to nothing.
     pub(crate) fn drain_detached(&self) -> Option<Interval> {
-        let next = self.begin();
-        let mut interval = self.interval.lock().unwrap_or_else(PoisonError::into_inner);
-        interval.is_some().then(|| interval.replace(next)).flatten()
+        self.next_interval(self.interval.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn next_interval(&self, mut interval: MutexGuard<'_, Option<Interval>>) -> Option<Interval> {
+        interval.is_some().then(|| interval.replace(self.begin())).flatten()
     }
 
     /// What each worker has done since the process began.

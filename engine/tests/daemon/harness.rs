@@ -14,7 +14,7 @@ use wsgi_wire::codec::{Bytes, Wire};
 use wsgi_wire::control::{Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::names::Name;
-use wsgi_wire::record::{Format, Level, LogRecord};
+use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::recorder;
 use wsgi_wire::report::ProcessRecord;
 use wsgi_wire::request::{Body, Facts, Hello, Purpose, Rules, put_request, put_route};
@@ -45,50 +45,17 @@ pub struct Process {
 pub fn settings() -> Daemon {
     Daemon {
         group: Bytes::from("test"),
-        slot: 0,
         secret: SECRET,
         generation: 1,
         apache: std::process::id(),
         processes: 1,
-        multiprocess: false,
         threads: 3,
-        stack_size: 0,
-        display_name: None,
-        home: None,
-        python_path: vec![],
-        python_eggs: None,
-        switch_interval: 0.0,
-        scripts: vec![],
-        inherited: vec![],
-        allowed: None,
-        known_failures: vec![],
-        rolling_reload: false,
-        maximum_requests: 0,
-        startup_timeout: 0,
         shutdown_timeout: 5,
         deadlock_timeout: 300,
-        inactivity_timeout: 0,
-        request_timeout: 0,
-        request_timeout_scaling: false,
-        interrupt_timeout: 0,
         graceful_timeout: 15,
-        eviction_timeout: 0,
-        restart_interval: 0,
-        rss_limit: 0,
-        queue_timeout: 0,
-        socket_timeout: 0,
-        server_metrics: false,
-        telemetry: None,
-        slow_requests: 0.0,
-        interpreters: vec![],
-        sole_application: false,
         interpreter_limit: wsgi_wire::limits::INTERPRETERS,
-        free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,
-        children: None,
-        log_level: Level::Info,
-        log_format: Format::Text,
         vhost: "example.test".into(),
         server: Server {
             version: (2, (4, 62)),
@@ -98,6 +65,7 @@ pub fn settings() -> Daemon {
             maximum_processes: 1,
             threads_per_process: 16,
         },
+        ..Daemon::default()
     }
 }
 

@@ -5,7 +5,6 @@
 
 pub mod alarm;
 pub mod child;
-pub mod clock;
 pub mod descriptors;
 pub mod pages;
 pub mod signal;

@@ -318,17 +318,7 @@ impl Drop for Supervised {
 /// What an Apache child does with records, more or less.
 fn write_records(socket: &OwnedFd, folder: &Path) {
     let mut buffer = vec![0; limits::LOG_MESSAGE];
-    let at = LocalTime {
-        year: 2026,
-        month: 0,
-        day: 1,
-        weekday: 0,
-        hour: 0,
-        minute: 0,
-        second: 0,
-        microsecond: 0,
-        offset: 0,
-    };
+    let at = LocalTime::at(Duration::from_secs(1_767_225_600), 0);
     while let Ok((_, length @ 1..)) = recv(socket, &mut buffer[..], RecvFlags::empty()) {
         let record = GroupRecord::from_bytes(&buffer[..length]).unwrap();
         let name = if record.group.is_empty() { "main.log" } else { "group.log" };
@@ -343,59 +333,17 @@ fn write_records(socket: &OwnedFd, folder: &Path) {
 fn daemon(name: &str) -> Daemon {
     Daemon {
         group: name.into(),
-        slot: 0,
-        secret: 0,
-        generation: 0,
         apache: std::process::id(),
         processes: 1,
-        multiprocess: false,
         threads: 5,
-        stack_size: 0,
-        display_name: None,
-        home: None,
-        python_path: vec![],
-        python_eggs: None,
-        switch_interval: 0.0,
-        scripts: vec![],
-        inherited: vec![],
-        allowed: None,
-        known_failures: vec![],
-        rolling_reload: false,
-        maximum_requests: 0,
-        startup_timeout: 0,
         shutdown_timeout: 1,
-        deadlock_timeout: 0,
-        inactivity_timeout: 0,
-        request_timeout: 0,
-        request_timeout_scaling: false,
-        interrupt_timeout: 0,
         graceful_timeout: 5,
-        eviction_timeout: 0,
-        restart_interval: 0,
-        rss_limit: 0,
-        queue_timeout: 0,
-        socket_timeout: 0,
-        server_metrics: false,
-        telemetry: None,
-        slow_requests: 0.0,
-        interpreters: vec![],
-        sole_application: false,
         interpreter_limit: wsgi_wire::limits::INTERPRETERS,
-        free_threading: false,
         destroy_interpreter: true,
         case_sensitive: true,
-        children: None,
-        log_level: Level::Info,
-        log_format: Format::Text,
         vhost: "localhost".into(),
-        server: Server {
-            version: (2, (4, 0)),
-            description: String::new(),
-            mpm: String::new(),
-            built: String::new(),
-            maximum_processes: 1,
-            threads_per_process: 1,
-        },
+        server: Server { maximum_processes: 1, threads_per_process: 1, ..Server::default() },
+        ..Daemon::default()
     }
 }
 

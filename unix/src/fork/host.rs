@@ -2,7 +2,17 @@
 //! the sockets that it listens on, its signal handlers. All of that was there before Python, and is recognised by it.
 
 use std::mem::{MaybeUninit, zeroed};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed};
+
+use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::net::getsockname;
+use rustix::net::sockopt::socket_acceptconn;
+use rustix::process::{Resource, getrlimit};
+
+/// How many descriptors are looked at where nobody lists those that are open.
+const MOST: u64 = 65536;
 
 /// How many ports are remembered; a server has a few.
 const PORTS: usize = 64;
@@ -48,13 +58,7 @@ pub(super) fn leave(withhold: impl Fn(i32)) {
             withhold(descriptor);
         }
     });
-    // SAFETY: a zeroed set is valid to be initialised. Servers block signals in their threads, so that one thread gets
-    // them all; here is but one.
-    unsafe {
-        let mut none: libc::sigset_t = zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
+    unblock_signals();
     for (signal, place) in HANDLERS.iter().enumerate().skip(1) {
         let servers = place.load(Relaxed);
         // Python may have a handler of its own by now, which knows what to do.
@@ -65,74 +69,60 @@ pub(super) fn leave(withhold: impl Fn(i32)) {
     }
 }
 
+/// Servers block signals in their threads, so that one thread gets them all; a forked process has but one.
+fn unblock_signals() {
+    // SAFETY: bits, for which zeros are valid.
+    let mut none: libc::sigset_t = unsafe { zeroed() };
+    // SAFETY: a place for a set.
+    unsafe { libc::sigemptyset(&raw mut none) };
+    // SAFETY: an initialised set; the former one is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+}
+
 /// The function that handles a signal; 0 if none does.
 fn handler(signal: i32) -> usize {
-    // SAFETY: a zeroed action is valid to be written to.
-    unsafe {
-        let mut action: libc::sigaction = zeroed();
-        libc::sigaction(signal, std::ptr::null(), &raw mut action);
-        match action.sa_sigaction {
-            libc::SIG_DFL | libc::SIG_IGN => 0,
-            function => function,
-        }
+    // SAFETY: numbers, and a function that may be none.
+    let mut action: libc::sigaction = unsafe { zeroed() };
+    // SAFETY: a place for an action; none is set.
+    unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
+    match action.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => 0,
+        function => function,
     }
 }
 
+/// A descriptor that is open while this process looks at it.
+fn open(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: it is on the list of those that are open. It is asked what it is, and not kept: if another thread closes
+    // it meanwhile, the kernel answers that there is none, or answers for another one.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
 fn is_listening(descriptor: i32) -> bool {
-    let (mut listens, mut length): (libc::c_int, _) = (0, size_of::<libc::c_int>() as libc::socklen_t);
-    let value = (&raw mut listens).cast();
-    // SAFETY: value and length are valid for the call; what is no socket fails.
-    let got = unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, libc::SO_ACCEPTCONN, value, &raw mut length) };
-    got == 0 && listens != 0
+    socket_acceptconn(open(descriptor)).unwrap_or(false)
 }
 
 /// The port at our end of an Internet socket.
 fn local_port(descriptor: i32) -> Option<u16> {
-    // SAFETY: the address is as long as is said; those of the Internet have the port at the same place, in network
-    // order.
-    let port = unsafe {
-        let mut address: libc::sockaddr_storage = zeroed();
-        let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-        if libc::getsockname(descriptor, (&raw mut address).cast(), &raw mut length) != 0 {
-            return None;
-        }
-        match i32::from(address.ss_family) {
-            libc::AF_INET | libc::AF_INET6 => (*(&raw const address).cast::<libc::sockaddr_in>()).sin_port,
-            _ => return None,
-        }
-    };
-    (port != 0).then_some(port)
+    let address = SocketAddr::try_from(getsockname(open(descriptor)).ok()?).ok()?;
+    Some(address.port()).filter(|port| *port != 0)
 }
 
 /// Calls `body` for each open descriptor, without any memory: as `/proc` lists them, or, where there is none, for all
 /// numbers that may be open.
 fn each_descriptor(mut body: impl FnMut(i32)) {
-    // SAFETY: the path is a string; the buffer is as long as is said and aligned for the kernel's records; each of
-    // these has its length, and its name as a string, at the places that `linux_dirent64` has them.
-    unsafe {
-        let folder = libc::open(c"/proc/self/fd".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC);
-        if folder < 0 {
-            let mut limit: libc::rlimit = zeroed();
-            libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-            return (3..limit.rlim_cur.min(65536) as i32).for_each(body);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let Ok(folder) = rustix::fs::open(c"/proc/self/fd", flags, Mode::empty()) else {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(MOST);
+        return (3..limit.min(MOST) as i32).for_each(body);
+    };
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(folder.as_fd(), &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let number = entry.file_name().to_str().ok().and_then(|name| name.parse().ok());
+        let is_another = |number: &i32| *number != folder.as_raw_fd() && *number > libc::STDERR_FILENO;
+        if let Some(descriptor) = number.filter(is_another) {
+            body(descriptor);
         }
-        let mut buffer = [MaybeUninit::<libc::dirent64>::uninit(); 16];
-        loop {
-            let bytes = libc::syscall(libc::SYS_getdents64, folder, buffer.as_mut_ptr(), size_of_val(&buffer));
-            if bytes <= 0 {
-                break;
-            }
-            let (start, mut at) = (buffer.as_ptr().cast::<u8>(), 0);
-            while at < bytes as usize {
-                let record = start.add(at).cast::<libc::dirent64>();
-                at += usize::from((&raw const (*record).d_reclen).read_unaligned());
-                let name = std::ffi::CStr::from_ptr((&raw const (*record).d_name).cast());
-                let number = name.to_str().ok().and_then(|name| name.parse().ok());
-                if let Some(descriptor) = number.filter(|number| *number != folder && *number > libc::STDERR_FILENO) {
-                    body(descriptor);
-                }
-            }
-        }
-        libc::close(folder);
     }
 }

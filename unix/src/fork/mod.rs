@@ -5,6 +5,7 @@
 //! speaks.
 //!
 //! Knows what a fork copies. Must not know who forks, nor what is said over a descriptor.
+#![deny(clippy::multiple_unsafe_ops_per_block)]
 
 mod host;
 
@@ -128,29 +129,30 @@ pub fn begin() -> io::Result<()> {
 }
 
 fn prepare() -> io::Result<()> {
-    // SAFETY: a new descriptor, which stays open for ever; a new page, which stays mapped for ever and is aligned for a
-    // byte; handlers that do system calls only.
-    unsafe {
-        let dead = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-        if dead < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        DEAD.store(dead, Relaxed);
-        let (length, protection) = (4096, libc::PROT_READ | libc::PROT_WRITE);
-        let page = libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
-        if page == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        // A process that is made without libc's `fork`, for which no handler runs, finds a zero there too. Linux has
-        // had this since 4.14; before, the handler has to do.
-        libc::madvise(page, length, libc::MADV_WIPEONFORK);
-        let ours = page.cast::<AtomicU8>();
-        (*ours).store(1, Relaxed);
-        OURS.store(ours, Relaxed);
-        match libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) {
-            0 => Ok(()),
-            error => Err(io::Error::from_raw_os_error(error)),
-        }
+    // SAFETY: a new descriptor, which stays open for ever.
+    let dead = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if dead < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    DEAD.store(dead, Relaxed);
+    let (length, protection) = (4096, libc::PROT_READ | libc::PROT_WRITE);
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new page, which stays mapped for ever.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // A process that is made without libc's `fork`, for which no handler runs, finds a zero there too. Linux has had
+    // this since 4.14; before, the handler has to do.
+    // SAFETY: the page that was mapped above.
+    unsafe { libc::madvise(page, length, libc::MADV_WIPEONFORK) };
+    // SAFETY: a page is aligned for a byte, and nobody else knows this one.
+    unsafe { AtomicU8::from_ptr(page.cast()) }.store(1, Relaxed);
+    OURS.store(page.cast(), Relaxed);
+    // SAFETY: the handlers do system calls only; the C library forgets them with the library that they are in.
+    match unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! this product.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
+pub mod clock;
 pub mod signals;
 pub mod socket;
 pub mod stop;

@@ -1,0 +1,24 @@
+//! Other processes of the machine.
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+/// Whether there is a process of this id, a zombie included. One of another user is there, too, though nothing may be
+/// sent to it.
+pub fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_of_anybody_is_there_until_it_has_ended() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(exists(child.id()) && exists(1));
+        child.wait().unwrap();
+        assert!(!exists(child.id()) && !exists(0) && !exists(u32::MAX));
+    }
+}
