@@ -2,14 +2,17 @@
 //! client.
 #![forbid(unsafe_code)]
 
+use std::ptr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use wsgi_wire::table::Places;
 
+use super::queue::now;
+
 /// How long a request waits for one of the workers that its group may have, where others give theirs back: a server
-/// that is busy turns nobody away for being busy. Workers that are left to other groups and to static files are kept
-/// from them for no longer than this.
+/// that is busy turns nobody away for being busy. It waits in one of the workers that are left to other groups and to
+/// static files: no longer than this, and no more do than will soon get one ([`Places::is_crowded`]).
 const WAIT: Duration = Duration::from_secs(1);
 /// How often it looks for one meanwhile.
 const LOOK: Duration = Duration::from_millis(2);
@@ -29,7 +32,25 @@ impl<'t> Admission<'t> {
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        self.places.give_back();
+        self.places.give_back(now);
+    }
+}
+
+/// A request that waits for a place while this lives.
+struct Waiting<'t> {
+    places: &'t Places,
+}
+
+impl<'t> Waiting<'t> {
+    fn new(places: &'t Places) -> Self {
+        places.begin_to_wait(now());
+        Self { places }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.places.end_waiting();
     }
 }
 
@@ -94,27 +115,30 @@ impl Workers {
         Ok([own, Admission::new(all, limit).ok_or(Taken::ByAll)?])
     }
 
-    /// Takes one, and waits for it a moment if there is none. Where that has been in vain, nobody waits until one has
-    /// been given back: the workers of a group that is stuck are not joined by more of them.
+    /// Takes one, and waits for it a moment if there is none, unless more wait already than will soon have one. Where
+    /// waiting has been in vain, nobody waits until one has been given back: the workers of a group that is stuck are
+    /// not joined by more of them.
     ///
-    /// # Errors
-    /// Why there is none.
+    /// # Errors Why there is none.
     pub fn wait<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
         self.wait_for(WAIT, group, all)
     }
 
     fn wait_for<'t>(self, longest: Duration, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
-        let mut begun = None;
+        let (mut begun, mut waits) = (None, None);
         loop {
             let taken = match self.take(group, all) {
                 Ok(admissions) => return Ok(admissions),
                 Err(taken) => taken,
             };
             let places = if taken == Taken::ByGroup { group } else { all };
+            if waits.as_ref().is_none_or(|waiting: &Waiting<'_>| !ptr::eq(waiting.places, places)) {
+                waits = Some(Waiting::new(places));
+            }
             if begun.get_or_insert_with(Instant::now).elapsed() >= longest {
                 places.set_stuck();
             }
-            if places.is_stuck() {
+            if places.is_stuck() || places.is_crowded(now()) {
                 return Err(taken);
             }
             sleep(LOOK);
@@ -187,6 +211,32 @@ mod tests {
         assert_eq!(limits.wait_for(Duration::MAX, &group, &all).err(), Some(Taken::ByGroup));
         drop(first);
         assert!(!group.is_stuck() && limits.wait(&group, &all).is_ok());
+    }
+
+    #[test]
+    fn no_more_wait_than_will_soon_have_a_worker() {
+        let (group, all) = (Places::default(), Places::default());
+        let limits = Workers::given(1);
+        let mut taken = limits.take(&group, &all).ok();
+        // Workers come back, but rarely.
+        group.begin_to_wait(Duration::ZERO);
+        (1..30).for_each(|second| group.give_back(|| Duration::from_secs(second)));
+        group.end_waiting();
+        assert!(group.take(1));
+        std::thread::scope(|scope| {
+            let waits = || limits.wait_for(Duration::MAX, &group, &all).is_ok();
+            let mut requests = vec![scope.spawn(waits), scope.spawn(waits), scope.spawn(waits)];
+            for _ in 0..2 {
+                let given_up = std::iter::repeat_with(|| requests.iter().position(|request| request.is_finished()));
+                let given_up = given_up.inspect(|_| sleep(LOOK)).flatten().next();
+                let given_up = given_up.map(|index| requests.remove(index)).expect("it waits for no end");
+                assert!(given_up.join().is_ok_and(|served| !served));
+            }
+            drop(taken.take());
+            let last = requests.pop().expect("one waits");
+            assert!(last.join().is_ok_and(|served| served), "the last one waits, and gets it");
+        });
+        assert!(!group.is_stuck());
     }
 
     #[test]

@@ -76,9 +76,14 @@ pub fn waiting(queue: &Queue) -> u32 {
 }
 
 /// A clock that all processes of the machine share.
-pub(super) fn milliseconds() -> u64 {
+pub(super) fn now() -> Duration {
     let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
+}
+
+/// Milliseconds of that clock.
+pub(super) fn milliseconds() -> u64 {
+    now().as_millis() as u64
 }
 
 #[cfg(test)]

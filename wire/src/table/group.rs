@@ -8,63 +8,10 @@ use super::ending::Endings;
 use super::histogram::Histogram;
 use super::layout::GROUP;
 use super::names::group_key;
+use super::places::Places;
 use super::queue::Queue;
 use crate::budget::Budget;
 use crate::codec::byte_enum;
-
-/// Places that requests take, up to a limit that each of them names. Only Apache counts here.
-#[derive(Debug, Default)]
-#[repr(C)]
-pub struct Places {
-    taken: AtomicU32,
-    /// Not 0 while none has been given back since somebody has waited for one in vain.
-    stuck: AtomicU32,
-}
-
-impl Places {
-    /// Takes one, unless `limit` are taken already. Says whether it does.
-    pub fn take(&self, limit: u32) -> bool {
-        let takes = self.taken.fetch_add(1, Relaxed) < limit;
-        if !takes {
-            self.count_down();
-        }
-        takes
-    }
-
-    /// The other half of [`take`](Self::take).
-    pub fn give_back(&self) {
-        self.count_down();
-        if self.is_stuck() {
-            self.stuck.store(0, Relaxed);
-        }
-    }
-
-    fn count_down(&self) {
-        // It may be counted anew meanwhile, because an Apache child has died; it is never less than none.
-        let _ = self.taken.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
-    }
-
-    /// Says that somebody has waited for a place in vain.
-    pub fn set_stuck(&self) {
-        self.stuck.store(1, Relaxed);
-    }
-
-    /// Whether no place has been given back since somebody has waited for one in vain.
-    pub fn is_stuck(&self) -> bool {
-        self.stuck.load(Relaxed) != 0
-    }
-
-    /// How many are taken.
-    pub fn taken(&self) -> u32 {
-        self.taken.load(Relaxed)
-    }
-
-    /// Begins to count anew what Apache counts, because a child has died with some of it.
-    pub fn forget(&self) {
-        self.taken.store(0, Relaxed);
-        self.stuck.store(0, Relaxed);
-    }
-}
 
 byte_enum! {
     /// Why a request was given to no process.
@@ -252,18 +199,6 @@ mod tests {
         assert!(std::ptr::eq(third[0], first[0]) && std::ptr::eq(third[1], second[0]));
         assert_eq!(third[0].endings.count(reload), 0);
         assert!(assign(&[b"a", b"b", b"c", b"d"], 4).is_none());
-    }
-
-    #[test]
-    fn no_more_places_are_taken_than_there_are() {
-        let places = Places::default();
-        let take = |limit| places.take(limit);
-        assert_eq!([take(2), take(2), take(2), take(3)], [true, true, false, true]);
-        (0..4).for_each(|_| places.give_back());
-        assert_eq!(places.taken(), 0, "one was counted anew in between");
-        assert!(take(1) && !take(1));
-        places.forget();
-        assert!(take(1));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::group::Places;
 use super::layout::PAGE;
+use super::places::Places;
 
 /// The beginning of the first page.
 #[derive(Debug, Default)]

@@ -16,14 +16,16 @@ mod header;
 pub mod histogram;
 mod layout;
 mod names;
+mod places;
 mod queue;
 mod slot;
 
 pub use claim::{Wanted, answered, claim, release};
 pub use ending::{Ending, Failure};
-pub use group::{Group, Places, Refusal};
+pub use group::{Group, Refusal};
 pub use header::Header;
 pub use layout::{GROUP, GROUPS, PAGE, PAGES, SIZE, SLOTS, entry_offset, group_offset, page_offset};
 pub use names::{SOCKET_SUFFIX, control_path, group_key, socket_path};
+pub use places::Places;
 pub use queue::Queue;
 pub use slot::{Entry, Page, Slot, State};
