@@ -79,14 +79,16 @@ fn run<'r>(
     };
     let start = Instant::now();
     let outcome = way.deliver(scratch, &mut client, facts, encode).map_err(|error| refused(error, &mut client))?;
-    // What follows may be another request of the same group, which an internal redirect makes.
-    drop(admission);
+    // What follows may be another request of the same group, which an internal redirect makes; or the client takes a
+    // file, and keeps the worker.
+    let admission = (*client.disposition() == Disposition::File).then_some(admission);
     let answer = conclude(&mut client, environ, length, outcome);
     let status = match &answer {
         Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
         Ok(_) => response::status(client.request()),
     };
     way.answered(status, start.elapsed());
+    drop(admission);
     send_end(&mut client, &answer, outcome);
     answer
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod command;
 mod files;
+mod guarded;
 mod isolation;
 mod passed;
 mod records;

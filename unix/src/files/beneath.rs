@@ -1,10 +1,16 @@
 //! Files below a folder that somebody else names.
 
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::{Component, Path};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
+
+/// As many links as the kernel follows.
+const MOST_LINKS: usize = 40;
 
 /// Why a file below a folder is not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,13 +33,13 @@ impl From<Errno> for NotBeneath {
 }
 
 /// Opens a regular file for reading that is below the folder all the way: links are followed as long as they stay
-/// inside. Nothing is opened before it is known to be a regular file.
+/// inside. Nothing is opened before it is known to be a regular file. A link on the way to the folder itself must
+/// belong to root, to the user of this process, or to the owner of the folder it leads to: what is above the folder may
+/// be somebody's who could put a link in its place.
 ///
-/// # Errors
-/// [`NotBeneath`]
+/// # Errors [`NotBeneath`]
 pub fn open_beneath(folder: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBeneath> {
-    let root = open(folder, PLACE | OFlags::DIRECTORY, Mode::empty())?;
-    let place = find(root, rest)?;
+    let place = find(open_folder(folder)?, rest)?;
     let stat = fstat(&place)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(NotBeneath::NotRegular);
@@ -45,6 +51,68 @@ pub fn open_beneath(folder: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBe
 const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const PLACE: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC);
+
+/// Opens the folder itself.
+fn open_folder(folder: &Path) -> Result<OwnedFd, NotBeneath> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, ResolveFlags, openat2};
+        // Mostly there is no link.
+        if let Ok(found) = openat2(CWD, folder, PLACE | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            return Ok(found);
+        }
+    }
+    let top = || open("/", PLACE | OFlags::DIRECTORY, Mode::empty());
+    let (mut at, mut owners) = (top()?, Vec::new());
+    let mut ahead: Vec<OsString> = names(folder).rev().collect();
+    while let Some(name) = ahead.pop() {
+        match link(&at, &name)? {
+            Some((owner, target)) => {
+                owners.push(owner);
+                if owners.len() > MOST_LINKS {
+                    return Err(Errno::LOOP.into());
+                }
+                if target.is_absolute() {
+                    at = top()?;
+                }
+                ahead.extend(names(&target).rev());
+            }
+            None => at = openat(&at, &name, PLACE | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?,
+        }
+    }
+    let trusted = [0, geteuid().as_raw(), fstat(&at)?.st_uid];
+    if owners.iter().all(|owner| trusted.contains(owner)) { Ok(at) } else { Err(NotBeneath::Outside) }
+}
+
+/// The names of a path, which begins at `/` or where it stands.
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
+    let names = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    names.map(|part| part.as_os_str().to_owned())
+}
+
+/// Whose link there is under that name, if there is one, and where it leads to.
+#[cfg(target_os = "linux")]
+fn link(at: &OwnedFd, name: &OsStr) -> Result<Option<(u32, PathBuf)>, Errno> {
+    // Both of the same link, whatever somebody puts there meanwhile.
+    let found = openat(at, name, PLACE | OFlags::NOFOLLOW, Mode::empty())?;
+    let stat = fstat(&found)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        return Ok(None);
+    }
+    let target = readlinkat(&found, "", Vec::new())?;
+    Ok(Some((stat.st_uid, OsString::from_vec(target.into_bytes()).into())))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn link(at: &OwnedFd, name: &OsStr) -> Result<Option<(u32, PathBuf)>, Errno> {
+    use rustix::fs::{AtFlags, statat};
+    let stat = statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        return Ok(None);
+    }
+    let target = readlinkat(at, name, Vec::new())?;
+    Ok(Some((stat.st_uid, OsString::from_vec(target.into_bytes()).into())))
+}
 
 /// How often a way is tried again on which somebody has just renamed something.
 #[cfg(target_os = "linux")]
@@ -153,6 +221,28 @@ mod tests {
         assert_eq!(open("a"), Err(NotBeneath::NotRegular));
         assert_eq!(open("a/nothing"), Err(NotBeneath::Failed(Errno::NOENT)));
         assert_eq!(open(""), Err(NotBeneath::Failed(Errno::NOENT)));
+    }
+
+    #[test]
+    fn the_folder_itself_is_behind_links_of_those_only_who_could_have_named_it() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (root, link) = (scratch.path().join("a/root"), scratch.path().join("link"));
+        fs::create_dir_all(&root).unwrap();
+        fs::write(root.join("file"), "file").unwrap();
+        let open = |folder: &Path| text(open_beneath(folder, Path::new("file")));
+        assert_eq!(open(&root).as_deref(), Ok("file"));
+        symlink("a/../a/root", &link).unwrap();
+        symlink(&link, scratch.path().join("other")).unwrap();
+        assert_eq!(open(&scratch.path().join("other")).as_deref(), Ok("file"));
+        symlink("around", scratch.path().join("around")).unwrap();
+        assert_eq!(open(&scratch.path().join("around")), Err(NotBeneath::Failed(Errno::LOOP)));
+        assert_eq!(open(&root.join("file")), Err(NotBeneath::Failed(Errno::NOTDIR)));
+        if geteuid().is_root() {
+            std::os::unix::fs::lchown(&link, Some(9), None).unwrap();
+            assert_eq!(open(&scratch.path().join("other")), Err(NotBeneath::Outside));
+            std::os::unix::fs::lchown(&root, Some(9), None).unwrap();
+            assert_eq!(open(&scratch.path().join("other")).as_deref(), Ok("file"), "it is its owner's");
+        }
     }
 
     #[test]
