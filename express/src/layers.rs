@@ -12,6 +12,8 @@ use toml::{Table, Value};
 const VARIABLE: &str = "MOD_WSGI_EXPRESS_";
 /// What the command tells itself by a variable of such a name.
 const OWN_VARIABLE: &str = "MOD_WSGI_EXPRESS_FACTS";
+/// The longest `pyproject.toml` that is read, bytes.
+const PROJECT: u64 = 1 << 20;
 /// The options that say where to listen: who gives one of the former kind does not mean the latter.
 const PLACES: [&str; 3] = ["bind", "host", "port"];
 
@@ -84,7 +86,7 @@ pub fn below(
         add(&mut result, file(command, &origin, parse(&origin, &text)?)?);
     }
     let project = Path::new("pyproject.toml");
-    if let Ok(text) = std::fs::read_to_string(project) {
+    if let Some(text) = text_of(project) {
         let origin = "pyproject.toml".to_owned();
         // What else is in the file, and whether it is right, is the matter of others.
         if let Some(table) = text.contains("mod_wsgi-express").then(|| parse(&origin, &text)).transpose()? {
@@ -228,6 +230,20 @@ fn parse(origin: &str, text: &str) -> Result<Table, Refused> {
 fn read(path: &Path) -> Result<String, String> {
     trusted(path)?;
     std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+/// The text of a file that whoever owns the current folder has put there: of a regular one, without waiting, and of no
+/// more than any project has.
+fn text_of(path: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut options = std::fs::File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
+    let file = options.read(true).open(path).ok()?;
+    let found = file.metadata().ok()?;
+    let mut text = String::new();
+    let is_short = found.is_file() && found.len() <= PROJECT;
+    (is_short && file.take(PROJECT).read_to_string(&mut text).is_ok()).then_some(text)
 }
 
 /// Options make root run programs and read files: it takes them from no file that somebody else could have written.

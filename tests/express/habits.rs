@@ -128,3 +128,26 @@ fn root_takes_options_from_no_file_of_others() {
     let done = shown(&folder, &[], &[]);
     assert!(done.code == Some(2) && done.text.contains("pyproject.toml"), "{done:?}");
 }
+
+#[test]
+fn whatever_somebody_calls_pyproject_toml_the_command_neither_waits_for_it_nor_reads_it_without_end() {
+    let folder = project();
+    let file = folder.path().join("pyproject.toml");
+    for kind in ["fifo", "device", "sparse", "folder"] {
+        let _ = std::fs::remove_file(&file);
+        match kind {
+            "fifo" => {
+                let made = std::process::Command::new("mkfifo").arg(&file).status();
+                assert!(made.is_ok_and(|status| status.success()));
+            }
+            "device" => std::os::unix::fs::symlink("/dev/zero", &file).expect("a link"),
+            "sparse" => {
+                folder.write("pyproject.toml", "[tool.mod_wsgi-express]\nport = 1\n");
+                std::fs::File::options().write(true).open(&file).expect("it").set_len(1 << 40).expect("a long file");
+            }
+            _ => std::fs::create_dir(&file).expect("a folder"),
+        }
+        let done = shown(&folder, &["hello.wsgi"], &[]);
+        assert!(done.code == Some(0) && !done.text.contains("# pyproject"), "{kind}: {done:?}");
+    }
+}
