@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use wsgi_wire::control::Reason;
-use wsgi_wire::limits::DAEMON_BURST;
+use wsgi_wire::frame;
+use wsgi_wire::limits::{DAEMON_BURST, DAEMON_RATE};
 
 use crate::channel::Channel;
 use crate::group_history::GroupHistory;
@@ -30,10 +31,12 @@ pub fn dialogue(data: &[u8]) {
     else {
         return;
     };
-    let written = (&theirs).write_all(&said[..said.len().min(LONGEST)]);
+    let said = &said[..said.len().min(LONGEST)];
+    let written = (&theirs).write_all(said);
     assert!(written.is_ok(), "a socket takes that much");
     drop(theirs);
-    let (mut dialogue, mut history) = (Dialogue::new(channel, Instant::now()), GroupHistory::default());
+    let started = Instant::now();
+    let (mut dialogue, mut history) = (Dialogue::new(channel, started), GroupHistory::default());
     let (mut heard, mut ready, mut open) = (0, 0, true);
     while open {
         open = dialogue.listen();
@@ -69,12 +72,24 @@ pub fn dialogue(data: &[u8]) {
                 News::Wanted => {}
             }
         }
+        let most = u128::from(DAEMON_BURST) + started.elapsed().as_millis() * u128::from(DAEMON_RATE) / 1000;
+        assert!(heard <= most + 1, "{heard} messages are more than a process may say");
         if dialogue.heard_at().is_some() {
-            assert!(heard >= DAEMON_BURST, "a process may say so much");
+            // Those that come too late are no news, but have been heard.
+            assert!(frames(said) >= DAEMON_BURST as usize, "a process may say so much");
             return;
         }
     }
     assert!(ready <= 1 && history.scripts().len() <= 200);
+}
+
+/// How many whole frames there are.
+fn frames(mut data: &[u8]) -> usize {
+    let mut count = 0;
+    while let Ok(Some(frame)) = frame::first(data) {
+        (count, data) = (count + 1, &data[frame.size()..]);
+    }
+    count
 }
 
 /// How old a process is, by its phase.
