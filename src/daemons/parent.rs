@@ -73,6 +73,18 @@ pub fn forget() {
     *LAUNCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
+/// This process gives up the rights of a parent and serves requests: an application in it must not tell a supervisor
+/// that has these rights what to start.
+pub fn settle() {
+    let mut message = Vec::new();
+    if let (Some(supervisor), Ok(())) = (control::supervisor(), frame::put(&mut message, Kind::Settled, |_| {})) {
+        if send(supervisor, &message, &[]).is_err() {
+            // One that cannot be told must not listen.
+            control::leave_to_parent();
+        }
+    }
+}
+
 fn start(launch: &Launch) -> io::Result<()> {
     use std::os::fd::AsFd;
     let program = launch.supervisor.checked().map_err(io::Error::other)?;
@@ -164,5 +176,64 @@ fn hung_up(socket: BorrowedFd<'_>, receives: Option<BorrowedFd<'_>>, deadline: I
             Ok(_) => write(),
             Err(_) => return false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{IoSliceMut, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use rustix::io::Errno;
+    use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+    use super::*;
+
+    /// How many descriptors come with each read of a message that is sent with so many.
+    fn received(count: usize, message: &[u8]) -> io::Result<Vec<usize>> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let passed = vec![ours.as_fd(); count];
+        send(ours.as_fd(), message, &passed)?;
+        (&ours).write_all(b".")?;
+        let (mut found, mut read) = (Vec::new(), Vec::new());
+        while !read.ends_with(b".") {
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED))];
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let mut buffer = [0; 64];
+            let message =
+                recvmsg(&theirs, &mut [IoSliceMut::new(&mut buffer)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+            read.extend_from_slice(&buffer[..message.bytes]);
+            let rights = ancillary.drain().map(|message| match message {
+                RecvAncillaryMessage::ScmRights(passed) => passed.count(),
+                _ => 0,
+            });
+            found.extend(rights);
+        }
+        assert_eq!(read, [message, b"."].concat());
+        Ok(found)
+    }
+
+    #[test]
+    fn as_many_descriptors_travel_with_one_byte_as_the_system_takes() {
+        let most = limits::PASSED;
+        for (count, expected) in
+            [(0, &[][..]), (most, &[most]), (most + 1, &[most, 1]), (2 * most + 1, &[most, most, 1])]
+        {
+            assert_eq!(received(count, b"message").unwrap(), expected, "{count}");
+        }
+        assert!(received(most + 1, b"m").is_err(), "there are no bytes for the second batch");
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (mut space, too_many) =
+            ([MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED + 1))], vec![ours.as_fd(); most + 1]);
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&too_many)));
+        let refused = sendmsg(&ours, &[IoSlice::new(b"m")], &mut ancillary, SendFlags::NOSIGNAL);
+        assert_eq!(refused, Err(Errno::INVAL), "the system takes no more");
+    }
+
+    #[test]
+    fn a_group_without_a_limit_is_waited_for_as_long_as_the_supervisor_waits() {
+        assert_eq!([patience(0), patience(1), patience(limits::STOP + 1)], [limits::STOP, 1, limits::STOP + 1]);
     }
 }

@@ -48,7 +48,9 @@ pub fn child_forked() {
 pub fn child_init() {
     let Some(runtime) = daemons::current() else { return control::leave_to_parent() };
     // With `httpd -X` the only process is both.
-    if std::process::id() != runtime.sockets.parent {
+    if std::process::id() == runtime.sockets.parent {
+        parent::settle();
+    } else {
         control::leave_to_parent();
     }
     records::start(&runtime);

@@ -16,6 +16,8 @@ use crate::log::Log;
 /// How long Apache may take to read a configuration. If it takes longer, processes end too early, and others start.
 const READING: Duration = Duration::from_secs(wsgi_wire::limits::READING as u64);
 
+const CONFIGURED_BY_CHILD: &str = "what serves requests in the only process of Apache has sent a configuration, which is not taken; all daemon processes stop";
+
 /// The Apache parent, as far as this program knows it.
 #[derive(Debug)]
 pub struct Apache {
@@ -24,6 +26,8 @@ pub struct Apache {
     /// Whether all that it has said has been read.
     closed: bool,
     stopping: bool,
+    /// Whether no other configuration comes: whoever sends one is not whom root has started.
+    settled: bool,
     /// While it reads a configuration: when that must have come. Without the module in it none comes.
     awaited: Option<Instant>,
 }
@@ -31,7 +35,7 @@ pub struct Apache {
 impl Apache {
     /// An Apache that has not said anything yet.
     pub fn new(control: Channel) -> Self {
-        Self { control: Some(control), closed: false, stopping: false, awaited: None }
+        Self { control: Some(control), closed: false, stopping: false, settled: false, awaited: None }
     }
 
     /// Whether it is there.
@@ -85,6 +89,12 @@ impl Apache {
                 None
             }
             Err(error) => {
+                if matches!(error, Invalid::Settled) {
+                    log.record(&processes::CONFIGURED_BY_CHILD, CONFIGURED_BY_CHILD);
+                    self.control = None;
+                    self.stopping = true;
+                    return None;
+                }
                 let text = format!(
                     "the Apache module is not of the same installation as this supervisor ({error}); all daemon processes stop"
                 );
@@ -101,6 +111,8 @@ impl Apache {
         let Some(control) = &mut self.control else { return Ok(None) };
         while let Some((kind, payload)) = control.next()? {
             match kind {
+                Kind::Configure | Kind::Reading if self.settled => return Err(Invalid::Settled),
+                Kind::Settled => self.settled = true,
                 Kind::Configure => return Configuration::read(&payload, control, before, &log.outbox).map(Some),
                 Kind::Reading => self.awaited = Some(Instant::now() + READING),
                 Kind::Stop => self.stopping = true,
@@ -108,5 +120,55 @@ impl Apache {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use wsgi_wire::frame;
+
+    use super::*;
+
+    #[test]
+    fn an_apache_that_reads_a_configuration_without_the_module_is_noticed_when_its_time_is_over() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut apache = Apache::new(Channel::with_descriptors(ours).unwrap());
+        let mut message = Vec::new();
+        frame::put(&mut message, Kind::Reading, |_| {}).unwrap();
+        theirs.write_all(&message).unwrap();
+        assert!(apache.wake().is_none());
+        let before = Instant::now();
+        apache.listen();
+        assert!(apache.next(None, &Log::provisional()).is_none());
+        let limit = apache.wake().unwrap();
+        assert!((before + READING..=Instant::now() + READING).contains(&limit));
+        assert!(!apache.is_abandoned() && !apache.is_stopping());
+        // So much later.
+        apache.awaited = limit.checked_sub(READING);
+        assert!(apache.is_abandoned() && apache.wake().is_none());
+    }
+
+    #[test]
+    fn an_apache_that_serves_requests_itself_configures_nothing_any_more() {
+        for kind in [Kind::Configure, Kind::Reading, Kind::Stop] {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let mut apache = Apache::new(Channel::with_descriptors(ours).unwrap());
+            let mut message = Vec::new();
+            frame::put(&mut message, Kind::Settled, |_| {}).unwrap();
+            theirs.write_all(&message).unwrap();
+            apache.listen();
+            assert!(apache.next(None, &Log::provisional()).is_none());
+            assert!(apache.is_there() && !apache.is_stopping());
+            message.clear();
+            frame::put(&mut message, kind, |_| {}).unwrap();
+            theirs.write_all(&message).unwrap();
+            apache.listen();
+            assert!(apache.next(None, &Log::provisional()).is_none());
+            assert!(apache.is_stopping() && apache.wake().is_none(), "{kind:?}");
+            assert_eq!(apache.is_there(), kind == Kind::Stop, "who sends one is not listened to any more");
+        }
     }
 }

@@ -75,6 +75,9 @@ pub enum Invalid {
     /// It does not decode.
     #[error("its message is malformed: {0}")]
     Malformed(#[from] Malformed),
+    /// It has said that no other configuration comes.
+    #[error("it has said that no other configuration comes")]
+    Settled,
     /// Log files are missing.
     #[error("its configuration came without an error log")]
     NoLog,

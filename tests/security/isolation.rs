@@ -300,3 +300,46 @@ fn bank_user() -> u32 {
     let line = users.lines().find(|line| line.starts_with(&format!("{name}:"))).expect("a known user");
     line.split(':').nth(2).and_then(|number| number.parse().ok()).expect("a number")
 }
+
+/// Speaks to the supervisor over whatever socket may lead to it: of a pair, which has no names.
+const PARENT: &str = r#"
+import os, socket, stat, struct
+
+def application(environ, start_response):
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if not stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                continue
+            candidate = socket.socket(fileno=os.dup(int(name)))
+            names = candidate.getsockname(), candidate.getpeername()
+            if candidate.family == socket.AF_UNIX and candidate.type == socket.SOCK_STREAM and not any(names):
+                found.append(name)
+                candidate.sendall(struct.pack("=IBBH", 0, 32, 0, 0))
+        except OSError:
+            pass
+    start_response("200 OK", [])
+    return [repr((os.getuid(), found)).encode()]
+"#;
+
+#[test]
+fn what_runs_in_the_only_process_of_apache_tells_the_supervisor_nothing() {
+    for mpm in [harness::Mpm::Event, harness::Mpm::Prefork] {
+        let mut site = Httpd::builder()
+            .app("bank.wsgi", PROBE)
+            .app("parent.wsgi", PARENT)
+            .conf(
+                "WSGIDaemonProcess bank\nWSGIScriptAlias /bank {apps}/bank.wsgi process-group=bank\nWSGIScriptAlias / {apps}/parent.wsgi",
+            )
+            .mpm(mpm)
+            .in_one_process()
+            .start();
+        site.log.expect(&["has sent a configuration, which is not taken"]);
+        assert_eq!(site.get("/bank?1").status, 200);
+        assert!(!site.get("/").text().ends_with("[])"), "it has found no socket: the test shows nothing");
+        site.log.wait_for("has sent a configuration, which is not taken");
+        let _ = site.stop();
+        let _ = fs::remove_file(site.root().join("run/httpd.pid"));
+        site.finish();
+    }
+}

@@ -55,6 +55,9 @@ byte_enum! {
         Ask = 36,
         /// Supervisor → administrator: [`crate::status::Status`]; then it closes.
         Status = 37,
+        /// Parent → supervisor, no payload: the parent serves requests itself (`httpd -X`), with fewer rights than it
+        /// had: no other configuration comes.
+        Settled = 38,
         /// Parent → supervisor, no payload: a configuration is about to be read. `Configure` follows within
         /// [`limits::READING`] seconds, or never.
         Reading = 39,

@@ -76,4 +76,7 @@ crate::message::messages! {
     1324 NO_REPORTER Error: "WSGITelemetryService and WSGISlowRequests have no effect in this process: {traceback}",
         "The thread that reports could not begin.",
         "The traceback says why.";
+    1325 CONFIGURED_BY_CHILD Crit: "what serves requests in the only process of Apache has sent a configuration, which is not taken; all daemon processes stop",
+        "With `httpd -X` or `--debug-mode` an application in Apache's own process has spoken to the supervisor in the place of Apache: an attack.",
+        "Find out what the application is; do not run it with `-X`, nor embedded.";
 }
