@@ -17,7 +17,8 @@ const EXCHANGES: usize = 100_000;
 /// writes.
 const GROUPS: usize = 4;
 const STAGES: usize = 5;
-/// Longest exchange. The application itself gives up after five seconds.
+/// Longest exchange. The application itself gives up after five seconds; one that says again and again that its script
+/// has changed is given up after `socket-timeout`.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How much an Apache child may grow after the first stage, KiB.
 const MEMORY: u64 = 16 << 10;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     let groups: String = (0..GROUPS)
         .map(|n| {
             format!(
-                "WSGIDaemonProcess hostile{n} threads=1\n\
+                "WSGIDaemonProcess hostile{n} threads=1 socket-timeout=10\n\
                  WSGIScriptAlias /hostile{n} {{apps}}/mutated.wsgi process-group=hostile{n} application-group=%{{GLOBAL}}\n"
             )
         })
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
         .conf(&groups)
         .log_level("crit")
         .start();
+    // A record may come out of it as one that is critical.
+    site.log.expect(&["/mutated.wsgi] "]);
     let honest = site.get("/honest").text();
     let (next, slowest, answered, wrong) =
         (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -63,7 +66,11 @@ fn main() -> ExitCode {
                             &[],
                             b"",
                         );
-                        slowest.fetch_max(begun.elapsed().as_millis() as usize, Ordering::Relaxed);
+                        let taken = begun.elapsed();
+                        slowest.fetch_max(taken.as_millis() as usize, Ordering::Relaxed);
+                        if let Err(error) = &answer {
+                            println!("{number}: no response after {taken:.1?}: {error}");
+                        }
                         answered.fetch_add(usize::from(answer.is_ok()), Ordering::Relaxed);
                         if number % 100 == 0 && site.get("/honest").text() != **honest {
                             wrong.fetch_add(1, Ordering::Relaxed);

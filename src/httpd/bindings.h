@@ -46,6 +46,8 @@ int wsgi_shim_server_level(const server_rec *s, int module_index);
 int wsgi_shim_request_level(const request_rec *r, int module_index);
 void wsgi_shim_log_request(const char *file, int line, int module_index, int level, const request_rec *r,
                            const char *text);
+/* Whether ErrorLogFormat says how lines look. */
+int wsgi_shim_has_log_format(const server_rec *s);
 void wsgi_shim_log_server(const char *file, int line, int module_index, int level, const server_rec *s,
                           const char *text);
 

@@ -10,6 +10,7 @@ use rustix::io::retry_on_intr;
 use wsgi_unix::clock;
 use wsgi_wire::json::{self, Context};
 use wsgi_wire::messages::Topic;
+use wsgi_wire::pieces::written;
 use wsgi_wire::record::{Format, Level, LocalTime, LogRecord};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
@@ -20,6 +21,9 @@ use super::server::Server;
 use super::sys;
 use crate::policy::record::pieces;
 pub use crate::relay::own_record::ours;
+
+/// How long a line of Apache's is at the most (`MAX_STRING_LEN`).
+const LINE: usize = 8192;
 
 /// Where a request is executed.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +88,23 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
                 }),
             };
             json::lines(now(), record, &context).iter().for_each(|line| write(r.server(), record.level, line));
+        }
+    }
+}
+
+/// How many bytes of names stand in each line of a record about this request.
+pub fn names(r: &Request<'_>, place: Place<'_>) -> usize {
+    let sent = |name: &CStr| r.headers_in().get(name).map_or(0, written);
+    let Place { script, process_group, application_group } = place;
+    match format(r.server()) {
+        // `ErrorLogFormat` may name any header.
+        Format::Text if r.server().has_log_format() => {
+            r.headers_in().iter().map(|(_, value)| written(value)).sum::<usize>().min(LINE)
+        }
+        Format::Text => (written(script) + sent(c"Referer")).min(LINE),
+        Format::Json => {
+            let names = [process_group, application_group, script, r.id(), r.method(), r.uri(), r.client_ip()];
+            names.into_iter().map(written).sum()
         }
     }
 }

@@ -58,6 +58,12 @@ impl<'s> Server<'s> {
         unsafe { bytes(self.rec().server_hostname) }
     }
 
+    /// Whether `ErrorLogFormat` says what the lines of the error log look like.
+    pub fn has_log_format(self) -> bool {
+        // SAFETY: S5: the core's configuration lives as long as the server.
+        unsafe { sys::wsgi_shim_has_log_format(self.raw()) != 0 }
+    }
+
     /// `ServerAdmin`
     pub fn admin(self) -> Option<&'s [u8]> {
         // SAFETY: S5, S6.

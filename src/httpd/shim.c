@@ -85,6 +85,12 @@ void wsgi_shim_log_server(const char *file, int line, int module_index, int leve
     ap_log_error_(file, line, module_index, level, 0, s, "%s", text);
 }
 
+int wsgi_shim_has_log_format(const server_rec *s)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    return core->error_log_format != NULL;
+}
+
 int wsgi_shim_core_flags(const request_rec *r)
 {
     const core_dir_config *core = ap_get_core_module_config(r->per_dir_config);

@@ -91,6 +91,11 @@ pub trait Client {
         None
     }
 
+    /// How many bytes of the error log a record of an application takes at the most.
+    fn log_cost(&self, record: &LogRecord) -> usize {
+        record.cost(0)
+    }
+
     /// Writes a record into the error log, in the context of the request.
     fn log(&mut self, record: &LogRecord);
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::limits::{LOG_BURST, LOG_RATE};
-use wsgi_wire::messages::internal;
+use wsgi_wire::messages::{Message, internal};
 use wsgi_wire::record::LogRecord;
 
 use super::client::Client;
+use super::own_record::ours;
 
 /// Who logs, and what is left of how much it may.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,7 @@ pub struct Source<'s> {
 impl Source<'_> {
     /// Writes a record, or leaves it out and says so.
     pub fn log(&self, client: &mut impl Client, record: LogRecord) {
-        let refused = match self.used.take(self.rate, record.cost(), now()) {
+        let refused = match self.used.take(self.rate, client.log_cost(&record), now()) {
             true => self.used.refused(),
             false if self.used.is_told() => return,
             false => {
@@ -35,14 +36,21 @@ impl Source<'_> {
                     LOG_BURST >> 20,
                     LOG_RATE >> 20
                 );
-                return client.tell(&internal::REQUESTS_LOG_TOO_MUCH, &text);
+                return self.tell(client, &internal::REQUESTS_LOG_TOO_MUCH, &text);
             }
         };
         if refused > 0 {
-            client.tell(&internal::LOG_LEFT_OUT, &format!("{refused} bytes of log were left out"));
+            self.tell(client, &internal::LOG_LEFT_OUT, &format!("{refused} bytes of log were left out"));
         }
         let is_thread = |thread| Path::new(&format!("/proc/{}/task/{thread}", self.process)).exists();
         client.log(&record.of_process(self.process, is_thread));
+    }
+
+    /// Writes a record of this process's own, at the expense of who has made it necessary.
+    fn tell(&self, client: &mut impl Client, message: &'static Message, text: &str) {
+        let record = ours(message, text);
+        self.used.charge(self.rate, client.log_cost(&record), now());
+        client.log(&record);
     }
 }
 

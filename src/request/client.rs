@@ -285,6 +285,10 @@ impl Client for HttpClient<'_, '_> {
         self.r.ssl_variable(name).map(<[u8]>::to_vec)
     }
 
+    fn log_cost(&self, record: &LogRecord) -> usize {
+        record.cost(log::names(self.r, self.place))
+    }
+
     fn log(&mut self, record: &LogRecord) {
         log::record(self.r, record, Some(self.place));
     }

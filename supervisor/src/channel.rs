@@ -155,6 +155,12 @@ mod tests {
     fn a_daemon_that_announces_a_long_frame_is_not_listened_to() {
         let (here, there) = UnixStream::pair().unwrap();
         let mut channel = Channel::new(here).unwrap();
+        (&there).write_all(&frame::header(Kind::Loaded, limits::DAEMON_FRAME).unwrap()).unwrap();
+        (&there).write_all(&[7; limits::DAEMON_FRAME]).unwrap();
+        while channel.input.len() < frame::HEADER + limits::DAEMON_FRAME {
+            assert!(channel.receive());
+        }
+        assert_eq!(channel.next(), Ok(Some((Kind::Loaded, vec![7; limits::DAEMON_FRAME]))));
         let header = frame::header(Kind::Loaded, limits::DAEMON_FRAME + 1).unwrap();
         (&there).write_all(&header).unwrap();
         assert!(channel.receive());

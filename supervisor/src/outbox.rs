@@ -241,6 +241,7 @@ mod tests {
             put += 1;
         }
         assert!(outbox.source().is_some() && outbox.wake().is_some());
+        assert!((limits::LOG_QUEUE..limits::LOG_QUEUE + limits::LOG_MESSAGE).contains(&outbox.length));
         let mut buffer = vec![0; limits::LOG_MESSAGE];
         for number in 0..put {
             let (_, length) = recv(&theirs, &mut buffer[..], RecvFlags::empty()).unwrap();
@@ -249,5 +250,24 @@ mod tests {
             outbox.send();
         }
         assert!(outbox.source().is_none() && outbox.wake().is_none() && outbox.length == 0);
+    }
+
+    #[test]
+    fn what_this_process_says_itself_is_kept_up_to_a_bound_too() {
+        let style = Style { format: Format::Text, vhost: Vec::new() };
+        let mut outbox = Outbox::default();
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::empty(), None).unwrap();
+        // Somebody who takes nothing, and has taken as much as fits.
+        while send(&ours, &[0; 1000], SendFlags::DONTWAIT).is_ok() {}
+        outbox.lead_to(ours, theirs);
+        outbox.put(&record("one"), &style);
+        let one = outbox.length;
+        assert!(one > 0);
+        outbox.length = 2 * limits::LOG_QUEUE - one;
+        outbox.put(&record("two"), &style);
+        assert_eq!((outbox.length, outbox.waiting.len()), (2 * limits::LOG_QUEUE, 2));
+        outbox.put(&record("written to standard error"), &style);
+        assert!(outbox.waiting.is_empty());
     }
 }

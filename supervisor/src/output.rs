@@ -20,9 +20,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control::Identity;
-use wsgi_wire::limits::{LOG_BURST, LOG_LINE, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
+use wsgi_wire::limits::{LOG_BURST, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
 use wsgi_wire::lines::{Lines, Text};
 use wsgi_wire::messages::processes;
+use wsgi_wire::pieces::written;
 use wsgi_wire::record::{Speaker, Stream};
 use wsgi_wire::report::ProcessRecord;
 
@@ -137,7 +138,7 @@ impl Output {
         }
     }
 
-    /// Reads once from both, if the process may say more now. Bytes read.
+    /// Reads once from both, if the process may say more now. Bytes of log that this is.
     fn hear(&mut self, buffer: &mut Vec<u8>) -> usize {
         let heard = self.hear_records(buffer) + self.hear_text(buffer);
         self.said.used.charge(self.rate(), heard, self.said.since.elapsed());
@@ -175,7 +176,7 @@ impl Output {
                     let said = if stray { Err(Malformed::Descriptor) } else { ProcessRecord::from_bytes(message) };
                     match said {
                         Ok(said) => {
-                            heard += said.record.cost();
+                            heard += said.cost();
                             self.say(sender.unwrap_or(self.pid), said);
                         }
                         // Not the engine's: nothing more is taken for its words.
@@ -204,14 +205,9 @@ impl Output {
             Ok(0) => self.pipe = None,
             Ok(length) => {
                 let text = &buffer[..length];
-                self.with_lines(|lines, sink| {
-                    lines.write(text, true, sink);
-                    if lines.unfinished() > LOG_LINE {
-                        lines.end(sink);
-                    }
-                });
+                self.with_lines(|lines, sink| lines.write(text, true, sink));
                 self.unfinished = (self.lines.unfinished() > 0).then(Instant::now);
-                return length + text.iter().filter(|b| **b == b'\n').count() * LOG_PREFIX;
+                return written(text) + text.iter().filter(|b| **b == b'\n').count() * LOG_PREFIX;
             }
             Err(Errno::AGAIN) => {}
             Err(_) => self.pipe = None,

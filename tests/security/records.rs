@@ -36,8 +36,8 @@ def forge():
 def claim(environ):
     frames.answer(environ, frames.log(b"claimed", level=0, pid=1, thread=1), frames.head(200), frames.frame(frames.END, b"\0"))
 
-def say(environ, size, times):
-    frames.answer(environ, *[frames.log(b"\n" * size)] * times, frames.head(200), frames.frame(frames.END, b"\0"))
+def say(environ, size, times, byte=b"\n"):
+    frames.answer(environ, *[frames.log(byte * size)] * times, frames.head(200), frames.frame(frames.END, b"\0"))
 
 def flood(seconds):
     line = b"x" * 99 + b"\n"
@@ -56,6 +56,12 @@ def record():
     "A record of a hundred lines without text, as the engine sends them."
     lines = frames.text(b"\n" * 100)
     return b"\0\0" + frames.struct.pack("=BBII", 3, 1, 1, 1) + lines + b"\0\0"
+
+def named():
+    "A short record with long names, as the engine sends them."
+    name = frames.text(b"n" * 4096)
+    origin = b"\1" + name + name + frames.struct.pack("=I", 1)
+    return b"\1" + name + b"\1" + name * 3 + frames.struct.pack("=BBII", 3, 1, 1, 1) + frames.text(b"short") + b"\0" + origin
 
 def application(environ, start_response):
     value = eval(urllib.parse.unquote(environ["QUERY_STRING"]) or "None", dict(globals(), environ=environ))
@@ -236,6 +242,65 @@ fn a_record_of_many_lines_costs_a_process_what_they_cost_the_log() {
         "/?stream(lambda%20said,channel=frames.socket.socket(fileno=os.dup(7)):channel.send(said),100000,record())",
     );
     site.log.wait_for("WSGI1313: ");
+    let grown = site.log.text().len() - before;
+    assert!(grown < bound(begun), "{grown} after {:?}", begun.elapsed());
+    site.finish();
+}
+
+/// What is written into the log while a page is asked for, and the most that it may be.
+fn grown(site: &Httpd, page: &str, headers: &[(&str, &str)]) -> (usize, usize) {
+    let (begun, before) = (Instant::now(), site.log.text().len());
+    let _ = site.client().exchange(
+        "GET",
+        page,
+        &headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+        b"",
+    );
+    (length(&site.log) - before, bound(begun))
+}
+
+#[test]
+fn what_stands_around_a_line_of_the_log_counts_as_much_as_the_line() {
+    let long = "r".repeat(7000);
+    let path = "/p".repeat(2000);
+    for (conf, path, headers) in [
+        ("", "/", &[("Referer", long.as_str())][..]),
+        ("ErrorLogFormat \"%{User-Agent}i [wsgi:%l] %M\"", "/", &[("User-Agent", &long)]),
+        ("WSGILogFormat json", path.as_str(), &[]),
+    ] {
+        let site = site(conf);
+        site.log.expect(&["short", "logs more than", "bytes of log were left out"]);
+        let page = format!("{path}?[print('short',file=environ['wsgi.errors'])for%20n%20in%20range(15000)]and%201");
+        let (grown, most) = grown(&site, &page, headers);
+        assert!((LOG_BURST as usize / 4..most).contains(&grown), "{conf}: {grown}, {most}");
+        site.finish();
+    }
+}
+
+#[test]
+fn what_is_escaped_counts_as_it_is_written() {
+    for (conf, byte) in [("", "1"), ("", "xff"), ("WSGILogFormat json", "1")] {
+        let site = site(conf);
+        site.log.expect(&["\\\\", "\\x", "u0001", "logs more than", "bytes of log were left out", "has to wait"]);
+        let (grown, most) = grown(&site, &format!("/?say(environ,100000,200,b'\\{byte}')"), &[]);
+        assert!((LOG_BURST as usize / 4..most).contains(&grown), "{conf} {byte}: {grown}, {most}");
+        site.finish();
+    }
+}
+
+#[test]
+fn names_that_a_process_gives_count_as_log() {
+    let site = site("WSGILogFormat json");
+    site.log.expect(&["short", "the group has to wait until"]);
+    let (begun, before) = (Instant::now(), site.log.text().len());
+    site.get("/?stream(lambda%20said,channel=frames.socket.socket(fileno=os.dup(7)):channel.send(said),10000,named())");
+    site.log.wait_for("the group has to wait until that is written");
     let grown = site.log.text().len() - before;
     assert!(grown < bound(begun), "{grown} after {:?}", begun.elapsed());
     site.finish();

@@ -84,7 +84,8 @@ pub const ROUTES: u16 = 1024;
 pub const INTERPRETERS: u32 = 64;
 
 /// The longest log record that travels, message and traceback together: with what stands around them it fits into one
-/// message of a socket with the system's usual buffer (208 KiB on Linux). What is longer travels as several records.
+/// message of a socket with the system's usual buffer (208 KiB on Linux). What is longer travels as several records. A
+/// line, or a traceback, that is longer is not waited for to end.
 pub const LOG_RECORD: usize = 128 << 10;
 
 /// The longest encoded log record: the text, and names of logger, file, groups and request.
@@ -107,9 +108,6 @@ pub const LOG_BURST: u32 = 16 << 20;
 /// Bytes of records that the supervisor keeps while no Apache child takes them. Then it reads no more of what processes
 /// say, and they wait.
 pub const LOG_QUEUE: usize = 1 << 20;
-
-/// The longest piece of a line without an end that is kept for its end to come: a pipe takes 64 KiB.
-pub const LOG_LINE: usize = 64 << 10;
 
 /// The most that a message takes in a JSON record, in bytes as they are written; a longer one is continued. With a
 /// traceback and the rest, a line stays below 128 KiB, which shippers take by default.

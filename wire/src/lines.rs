@@ -274,6 +274,14 @@ mod tests {
         let long = "x".repeat(limits::LOG_RECORD + 1);
         assert!(records(&["Traceback (most recent call last):\n", &format!("  {long}\n"), "  more"], true).len() > 1);
         assert!(records(&[&long, "y"], true).len() > 1);
+        for first in ["", "Traceback (most recent call last):\n"] {
+            let (mut lines, mut found) = (Lines::default(), 0);
+            lines.write(first.as_bytes(), true, &mut |_| found += 1);
+            lines.write(&long.as_bytes()[1..], true, &mut |_| found += 1);
+            assert!(found == 0 && lines.unfinished() >= limits::LOG_RECORD, "{first}");
+            lines.write(b"x", true, &mut |_| found += 1);
+            assert!(found > 0 && lines.unfinished() == 0, "{first}");
+        }
     }
 
     #[test]

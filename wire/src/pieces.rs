@@ -40,6 +40,17 @@ fn cut(text: &[u8], fitting: usize) -> usize {
     line.filter(|at| *at > fitting / 2).or_else(character).unwrap_or(fitting).max(1)
 }
 
+/// How many bytes of a log a text takes at the most, escaped as Apache does it or as JSON does.
+pub fn written(text: &[u8]) -> usize {
+    let width = |byte: &u8| match byte {
+        b'\n' | b'\r' | b'\t' | b'\\' | b'"' => 2,
+        b' '..=b'~' => 1,
+        0x80.. => 4,
+        _ => 6,
+    };
+    text.iter().map(width).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::{Bytes, byte_enum, message};
+use crate::pieces::written;
 use crate::{limits, pieces};
 
 byte_enum! {
@@ -171,16 +172,22 @@ message! {
     }
 }
 
+/// How much of a text stands in one line of a log at least, where it is cut into several.
+const PIECE: usize = 1800;
+
 impl LogRecord {
     /// How long its texts are.
     pub fn length(&self) -> usize {
         self.message.len() + self.traceback.as_ref().map_or(0, |text| text.len())
     }
 
-    /// How many bytes of log it takes at the most, before Apache escapes anything.
-    pub fn cost(&self) -> usize {
+    /// How many bytes of log it takes at the most. `names`: what stands in each line besides the usual
+    /// ([`limits::LOG_PREFIX`]) and its origin.
+    pub fn cost(&self, names: usize) -> usize {
+        let text = written(&self.message) + self.traceback.as_deref().map_or(0, written);
+        let origin = self.origin.as_ref().map_or(0, |origin| written(&origin.logger) + written(&origin.file));
         let lines = self.message.iter().filter(|b| **b == b'\n').take(limits::LOG_LINES).count() + 1;
-        self.length() + lines * limits::LOG_PREFIX
+        text + (lines + text / PIECE) * (limits::LOG_PREFIX + origin + names)
     }
 
     /// As it may travel: in as many records as are needed for none to be too long, the later ones marked as continued;

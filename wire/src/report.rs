@@ -6,6 +6,7 @@
 
 use crate::codec::{Bytes, message};
 use crate::limits;
+use crate::pieces::written;
 use crate::record::LogRecord;
 
 message! {
@@ -51,6 +52,12 @@ impl From<LogRecord> for ProcessRecord {
 }
 
 impl ProcessRecord {
+    /// How many bytes of log it takes at the most.
+    pub fn cost(&self) -> usize {
+        let request = self.request.iter().flat_map(|request| [&request.id, &request.path, &request.script]);
+        self.record.cost(self.application_group.iter().chain(request).map(|name| written(name)).sum())
+    }
+
     /// As it may travel: names cut that are too long for any log, and in as many records as are needed for none to be
     /// too long.
     pub fn into_pieces(mut self) -> Vec<Self> {

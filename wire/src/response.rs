@@ -194,6 +194,18 @@ mod tests {
         assert_eq!(Headers::decode(&data).err(), Some(Malformed::Trailing(1)));
     }
 
+    #[test]
+    fn no_head_has_more_lines_than_may_be() {
+        let mut data = Vec::new();
+        put_headers(&mut data, std::iter::repeat_n((&b"X"[..], &b"y"[..]), limits::RESPONSE_HEADERS + 1));
+        assert_eq!(Headers::decode(&data).unwrap().count(), limits::RESPONSE_HEADERS, "no more are written");
+        let more = limits::RESPONSE_HEADERS + 1;
+        data[..2].copy_from_slice(&u16::try_from(more).unwrap().to_ne_bytes());
+        put_bytes(&mut data, b"X");
+        put_bytes(&mut data, b"y");
+        assert_eq!(Headers::decode(&data).err(), Some(Malformed::TooLong(more)));
+    }
+
     fn decoded(reason: &str, headers: &[(&str, &str)]) -> Result<Option<u64>, Malformed> {
         let mut data = Vec::new();
         let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));

@@ -71,6 +71,7 @@ mod tests {
 
     use super::*;
     use crate::message::Topic;
+    use crate::pieces::written;
     use crate::record::Speaker;
 
     /// The second of November 2026, 01:02:03.000045, in UTC.
@@ -106,6 +107,18 @@ mod tests {
         let texts = texts(&many);
         assert_eq!(texts.len(), limits::LOG_LINES);
         assert_eq!(texts.iter().map(|text| text.len() + 1).sum::<usize>(), 10_001);
+    }
+
+    #[test]
+    fn no_text_takes_more_than_is_said() {
+        for byte in 0..=u8::MAX {
+            let text = [byte; 3];
+            let mut escaped = String::new();
+            escape(&String::from_utf8_lossy(&text), &mut escaped);
+            let json = serde_json::to_string(&String::from_utf8_lossy(&text)).unwrap();
+            assert!(escaped.len().max(json.len() - 2) <= written(&text), "{byte}");
+        }
+        assert_eq!(written("naïve \"\\\x1b\n".as_bytes()), 4 + 2 * 4 + 1 + 2 + 2 + 6 + 2);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'stati
     }
     // Where machine pages are larger, some of the group's other processes are mapped, too.
     let page = page_size().max(PAGE);
-    let (start, inside) = (place / page * page, place % page);
+    let (start, inside) = within(place, page);
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: a new mapping at a place of the kernel's choice, never unmapped.
     let map = unsafe { mmap(std::ptr::null_mut(), page, protection, MapFlags::SHARED, pages, start as u64) }?;
@@ -43,6 +43,11 @@ pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'stati
     // SAFETY: the file is long enough and, as a sealed memory file, stays so. It is made of atomics, for which every
     // bit pattern is valid, and a page's start is aligned for them.
     Ok(unsafe { &*map.cast::<u8>().wrapping_add(inside).cast::<Page>() })
+}
+
+/// Where the machine page of this size begins in which a place is, and where in that it is.
+fn within(place: usize, page: usize) -> (usize, usize) {
+    (place / page * page, place % page)
 }
 
 /// Bytes of a page of this machine.
@@ -168,4 +173,23 @@ pub(crate) fn memory() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: Option<u64> = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
     pages.unwrap_or(0) * page_size() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use wsgi_wire::table::{PAGES, SLOTS};
+
+    use super::*;
+
+    #[test]
+    fn the_page_of_every_slot_can_be_mapped_whatever_the_size_of_the_machines_pages() {
+        for machine in [4 << 10, 16 << 10, 64 << 10] {
+            for slot in 0..SLOTS {
+                let (place, page) = (page_offset(slot), machine.max(PAGE));
+                let (start, inside) = within(place, page);
+                assert_eq!((start + inside, start % machine), (place, 0), "{machine} {slot}");
+                assert!(inside + PAGE <= page && start + page <= PAGES, "{machine} {slot}");
+            }
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! Conversations with scripted daemons over socket pairs.
 
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
@@ -310,6 +312,29 @@ fn hints_have_a_bound() {
     let refused = Outcome::Violated(Violation::Hints, false);
     assert_eq!(answered((0..=limits::HINTS).map(|_| hint(9)).collect()), refused);
     assert_eq!(answered(vec![hint(limits::HINTS_BYTES / 2), hint(limits::HINTS_BYTES / 2)]), refused);
+}
+
+#[test]
+fn no_more_descriptors_wait_than_files_may() {
+    for (count, expected) in [
+        (limits::FILES_WAITING, Outcome::Complete),
+        (limits::FILES_WAITING + 1, Outcome::Violated(Violation::Descriptors, false)),
+    ] {
+        let file = frame_of(Kind::File, &File { offset: 0, length: 0, whole: false }.to_bytes());
+        let frames = [head(200), file.repeat(count), end(End::Complete)].concat();
+        let outcome = converse(&mut Recorder::default(), |mut daemon| {
+            let own = daemon.try_clone().unwrap();
+            let passed = vec![own.as_fd(); count];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED))];
+            let mut ancillary = SendAncillaryBuffer::new(&mut space);
+            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&passed)));
+            sendmsg(&daemon, &[IoSlice::new(&frames[..1])], &mut ancillary, SendFlags::empty()).unwrap();
+            // The other end may have refused it by now.
+            let _ = daemon.write_all(&frames[1..]);
+            std::thread::sleep(Duration::from_millis(20));
+        });
+        assert_eq!(outcome, expected, "{count}");
+    }
 }
 
 #[test]

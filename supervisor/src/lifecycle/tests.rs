@@ -47,6 +47,17 @@ fn a_group_gets_all_its_processes_at_once() {
 }
 
 #[test]
+fn a_process_without_a_limit_is_killed_all_the_same_when_the_server_has_waited_for_long_enough() {
+    let stop = SECOND * wsgi_wire::limits::STOP;
+    let limits = Limits::new(0, 0, 0);
+    let now = Instant::now();
+    let stopping = |since| [Process { limits, ..process(0, 1, Phase::Stopping, since) }];
+    let millisecond = Duration::from_millis(1);
+    assert_eq!(actions(Goal::Stop, &stopping(now), now + stop - millisecond), []);
+    assert!(!actions(Goal::Stop, &stopping(now), now + stop).is_empty());
+}
+
+#[test]
 fn a_process_on_its_way_out_is_replaced_before_it_ends() {
     let now = Instant::now();
     let groups = [group("g", 1)];
