@@ -142,6 +142,7 @@ mod tests {
             refused: Vec::new(),
             ended: Vec::new(),
             latency: Durations { nanoseconds: 0, buckets: Vec::new() },
+            waits: Durations { nanoseconds: 0, buckets: Vec::new() },
             processes: processes.iter().map(process).collect(),
         };
         Status { time: 0, started: 0, generation: 1, groups: vec![group] }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use wsgi_unix::process::resident;
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::status::{GroupStatus, ProcessStatus, Status};
 use wsgi_wire::table::State;
@@ -67,28 +68,10 @@ fn condition(group: &GroupStatus) -> &'static str {
     }
 }
 
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Free => "ended",
-        State::Starting => "starting",
-        State::Ready => "ready",
-        State::Draining => "draining",
-        State::Reloading => "reloading",
-    }
-}
-
 /// The sum of a number of all processes that take requests.
 fn sum(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
     let ready = group.processes.iter().filter(|process| process.state == State::Ready);
     ready.map(number).fold(0, u32::saturating_add)
-}
-
-/// Resident memory of a process, as the system tells everybody.
-fn resident(pid: u32) -> Option<u64> {
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
-    pages.checked_mul(size.try_into().ok()?)
 }
 
 /// The table.
@@ -116,7 +99,7 @@ fn table(status: &Status, colours: Colours) -> String {
             let up = duration(status.time.saturating_sub(process.started));
             let busy = format!("{}/{}", process.busy, process.threads);
             let memory = resident(process.pid).map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
-            let state = colours.paint(state_name(process.state), 9);
+            let state = colours.paint(process.state.name(), 9);
             let _ = writeln!(
                 text,
                 "  {:>8}  {state}  {up:>8}  {busy:>7}  {:>10}  {memory:>8}",
@@ -211,7 +194,7 @@ fn group_document(group: &GroupStatus, now: u64) -> Value {
 fn process_document(process: &ProcessStatus, now: u64) -> Value {
     json!({
         "pid": process.pid,
-        "state": state_name(process.state),
+        "state": process.state.name(),
         "started": process.started,
         "uptime_seconds": now.saturating_sub(process.started),
         "generation": process.generation,

@@ -78,6 +78,7 @@ pub fn configure(configuration: &Configuration, around: &Surroundings, log: impl
         socket_prefix: around.socket_prefix.clone(),
         parent: around.parent,
         children: around.children.as_ref().map(|(user, gid)| (user.uid, *gid)),
+        export: configuration.telemetry.open.as_ref().map(|open| open.export.clone()),
         groups: configuration.groups.iter().map(|g| group(configuration, around, g, log(g))).collect(),
     }
 }

@@ -34,6 +34,8 @@ pub struct Launch {
     pub error_log: OwnedFd,
     /// Where it sends its records.
     pub records: Socket,
+    /// What a collector of OpenTelemetry is told, where there is one.
+    pub export: Option<Socket>,
 }
 
 static LAUNCH: Mutex<Option<Launch>> = Mutex::new(None);
@@ -100,8 +102,11 @@ fn tell(launch: &Launch) -> io::Result<()> {
     let mut message = Vec::new();
     frame::put(&mut message, Kind::Configure, |out| launch.configure.put(out)).map_err(io::Error::other)?;
     let pages = launch.pages.iter().map(|pages| -> BorrowedFd<'_> { pages.fd() });
-    let descriptors: Vec<BorrowedFd<'_>> =
-        [launch.error_log.as_fd(), launch.records.sends, launch.records.receives].into_iter().chain(pages).collect();
+    let descriptors: Vec<BorrowedFd<'_>> = [launch.error_log.as_fd(), launch.records.sends, launch.records.receives]
+        .into_iter()
+        .chain(launch.export.into_iter().flat_map(|socket| [socket.sends, socket.receives]))
+        .chain(pages)
+        .collect();
     send(supervisor, &message, &descriptors)
 }
 

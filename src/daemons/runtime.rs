@@ -18,6 +18,7 @@ use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::shared::pages::Pages;
 use crate::policy::origin::Origin;
 use crate::policy::owner::Policy;
+use crate::policy::trace::Sampling;
 use crate::policy::wanted::Wanted;
 use crate::relay::admission::Workers;
 use crate::relay::group;
@@ -85,6 +86,8 @@ pub struct Runtime {
     pub board: Option<SharedBoard>,
     /// Where the supervisor's records come in; `None` where there are no groups.
     pub records: Option<Socket>,
+    /// Where spans of requests go that somebody is told about, and which those are; `None` without `WSGIOpenTelemetry`.
+    pub spans: Option<(Socket, Sampling)>,
     /// Counts the configurations of this Apache.
     pub generation: u32,
     /// The way to the processes.

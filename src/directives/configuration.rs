@@ -3,9 +3,12 @@
 
 use std::sync::Mutex;
 
+use wsgi_wire::control::Export;
+
 use super::group::{Group, GroupOptions};
 use crate::policy::origin::Origin;
 use crate::policy::script_directives::ACCESS_GROUP;
+use crate::policy::trace::Sampling;
 use crate::policy::visibility;
 use crate::policy::words::{Invalid, show};
 
@@ -63,11 +66,22 @@ impl InterpreterSection {
     }
 }
 
+/// `WSGIOpenTelemetry`: a collector, and what it gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenTelemetry {
+    /// Where it is, and all that the supervisor must know.
+    pub export: Export,
+    /// Which requests it hears of.
+    pub sampling: Sampling,
+}
+
 /// What processes report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telemetry {
     /// `WSGITelemetryService`: the socket and the seconds between two reports.
     pub service: Option<(Vec<u8>, f64)>,
+    /// `WSGIOpenTelemetry`
+    pub open: Option<OpenTelemetry>,
     /// `WSGITelemetryOptions CaptureUserAgent`
     pub user_agent: bool,
     /// `WSGISlowRequests`, seconds; 0 for none.
@@ -76,7 +90,7 @@ pub struct Telemetry {
 
 impl Telemetry {
     /// Nothing.
-    pub const NONE: Self = Self { service: None, user_agent: false, slow_requests: 0.0 };
+    pub const NONE: Self = Self { service: None, open: None, user_agent: false, slow_requests: 0.0 };
 }
 
 /// How Python starts.

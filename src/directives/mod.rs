@@ -32,7 +32,7 @@ use Setter::{Global as Process, Request, Server as Host};
 
 /// Every directive.
 #[rustfmt::skip]
-pub static DIRECTIVES: [Directive; 52] = [
+pub static DIRECTIVES: [Directive; 53] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-folder [option=value ...]: serve this part of the site by WSGI scripts"),
     row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-folder [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
@@ -90,5 +90,6 @@ pub static DIRECTIVES: [Directive; 52] = [
     row(c"WSGIServerMetrics", Global, Process(process::server_metrics), c"On|Off: whether applications see server metrics (embedded mode)"),
     row(c"WSGITelemetryService", Global, Process(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
     row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: from when on a request is slow, which telemetry and the log tell"),
+    row(c"WSGIOpenTelemetry", Global, Process(telemetry::open), c"http://host:port [option=value ...]: a collector that gets metrics and traces over OTLP/HTTP"),
     row(c"WSGITelemetryOptions", Global, Process(telemetry::options), c"[+-]flag ...: what telemetry holds"),
 ];

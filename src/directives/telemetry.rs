@@ -1,9 +1,15 @@
-//! `WSGITelemetryService`, `WSGITelemetryOptions` and `WSGISlowRequests`: who is told what requests cost.
+//! `WSGITelemetryService`, `WSGITelemetryOptions`, `WSGISlowRequests`, `WSGIOpenTelemetry`: who is told what requests
+//! cost.
 #![forbid(unsafe_code)]
 
-use super::configuration::Configuration;
+use std::str;
+
+use wsgi_wire::control::Export;
+
+use super::configuration::{Configuration, OpenTelemetry};
 use super::directive::Line;
-use crate::policy::words::{Invalid, Value, all, one, show};
+use crate::policy::trace::Sampling;
+use crate::policy::words::{Invalid, Value, all, one, option, show, word};
 
 /// The longest path of a socket: `sockaddr_un.sun_path`, less the terminator.
 const SOCKET_PATH: usize = 107;
@@ -37,6 +43,70 @@ pub fn service(configuration: &mut Configuration, line: &Line<'_>) -> Result<(),
     };
     configuration.telemetry.service = Some((path.to_vec(), seconds));
     Ok(())
+}
+
+/// Where collectors listen for OTLP over HTTP.
+const COLLECTOR: &str = "4318";
+
+/// Sets `WSGIOpenTelemetry http://host[:port][/path] [service=NAME] [sample=SHARE] [interval=SECONDS]
+/// [resource=KEY=VALUE …]`.
+pub fn open(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+    let mut rest = line.arguments;
+    let url = word(&mut rest).ok_or(Invalid::Arguments("http://host:port of a collector, then options"))?;
+    let (authority, path) = collector(&url)
+        .ok_or_else(|| Invalid::value("the collector", &url, "http://host:port, of one that takes OTLP over HTTP"))?;
+    let (mut service, mut share, mut interval, mut resource) = ("mod_wsgi".to_owned(), 1.0, 60, Vec::new());
+    while let Some(value) = option(&mut rest, &["service", "sample", "interval", "resource"])? {
+        match value.option {
+            "service" => service = text(&value, value.text.as_slice())?,
+            "sample" => share = part(&value)?,
+            "interval" => interval = value.number(1..=3600)?,
+            _ => resource.push(attribute(&value)?),
+        }
+    }
+    if !resource.iter().any(|(key, _)| key == "service.name") {
+        resource.insert(0, ("service.name".to_owned(), service));
+    }
+    let export = Export { authority, path, interval, resource };
+    configuration.telemetry.open = Some(OpenTelemetry { export, sampling: Sampling::share(share) });
+    Ok(())
+}
+
+/// Host and port, and the path in front of `/v1/…`.
+fn collector(url: &[u8]) -> Option<(String, String)> {
+    let rest = str::from_utf8(url).ok()?.strip_prefix("http://")?;
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@'));
+    // The colons of an IPv6 address are in brackets.
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let authority = if has_port { authority.to_owned() } else { format!("{authority}:{COLLECTOR}") };
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_address = !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_address && is_plain(rest)).then(|| (authority.clone(), path.trim_end_matches('/').to_owned()))
+}
+
+/// A share, from 0 to 1.
+fn part(value: &Value<'_>) -> Result<f64, Invalid> {
+    let parsed = str::from_utf8(&value.text).ok().and_then(|text| text.parse::<f64>().ok());
+    parsed
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| Invalid::value(value.option, &value.text, "a share from 0 to 1"))
+}
+
+fn attribute(value: &Value<'_>) -> Result<(String, String), Invalid> {
+    let expected = || Invalid::value(value.option, &value.text, "KEY=VALUE, an attribute of the resource");
+    let at = value.text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0).ok_or_else(expected)?;
+    Ok((text(value, &value.text[..at])?, text(value, &value.text[at + 1..])?))
+}
+
+/// Text in UTF-8 that has something in it and no control character.
+fn text(value: &Value<'_>, text: &[u8]) -> Result<String, Invalid> {
+    let is_text = |text: &&str| !text.is_empty() && !text.contains(char::is_control);
+    str::from_utf8(text)
+        .ok()
+        .filter(is_text)
+        .map(str::to_owned)
+        .ok_or_else(|| Invalid::value(value.option, &value.text, "text in UTF-8"))
 }
 
 /// Sets `WSGISlowRequests seconds`.

@@ -1,6 +1,6 @@
-//! The socket by which the supervisor's records come to Apache: made by the parent, inherited by all children, and kept
-//! across restarts, during which the module is unloaded. It keeps the boundaries of messages, so any child can take any
-//! record.
+//! The sockets by which the supervisor's records come to Apache, and spans of requests to the supervisor's exporter.
+//! The parent makes them, all children inherit them, and they are kept across restarts, during which the module is
+//! unloaded. They keep the boundaries of messages, so any child can take any record.
 
 use std::io;
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
@@ -27,18 +27,30 @@ struct Retained {
 /// Both ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Socket {
-    /// The supervisor's end. Apache keeps it too: there may be another supervisor.
+    /// The end of who speaks. Apache keeps it if that is the supervisor, too: there may be another one.
     pub sends: BorrowedFd<'static>,
-    /// Apache's end.
+    /// The end of who listens, likewise.
     pub receives: BorrowedFd<'static>,
+}
+
+/// What a socket is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose {
+    /// Records of the supervisor and its processes.
+    Records,
+    /// What a collector of OpenTelemetry is told.
+    Export,
 }
 
 /// The socket, made the first time it is asked for. Called from `post_config`.
 ///
 /// # Errors
 /// Those of `socketpair`.
-pub fn make() -> io::Result<Socket> {
-    let place = server::retained::<Retained>(c"mod_wsgi records");
+pub fn make(purpose: Purpose) -> io::Result<Socket> {
+    let place = server::retained::<Retained>(match purpose {
+        Purpose::Records => c"mod_wsgi records",
+        Purpose::Export => c"mod_wsgi export",
+    });
     // SAFETY: httpd keeps the memory for good, zeroed at first, which is a valid `Retained`; `post_config` runs in the
     // parent's only thread.
     let kept = unsafe { &mut *place };

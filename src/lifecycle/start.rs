@@ -23,6 +23,7 @@ use crate::directives::configuration::{Configuration, DRAFT, InterpreterSection}
 use crate::directives::group::Group;
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
+use crate::httpd::records::Purpose;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::board::SharedBoard;
 use crate::httpd::{Answer, auth, control, log, process, records, tree};
@@ -159,6 +160,7 @@ fn start(
         table: None,
         board: None,
         records: None,
+        spans: None,
         generation: around.generation,
         sockets: Sockets { prefix: socket_prefix, parent: std::process::id(), idle: IdleConnections::default() },
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
@@ -166,8 +168,10 @@ fn start(
         wanted: Wanted::read(&tree::configuration()),
         caches_passwords: caches(&tree::configuration()),
     };
-    // A supervisor of an earlier configuration must hear that it has no groups any more.
-    if !configuration.groups.is_empty() || control::supervisor().is_some() {
+    // Metrics and traces are sent by the supervisor. One of an earlier configuration must hear that it has no groups
+    // any more.
+    let open = configuration.telemetry.open.as_ref();
+    if !configuration.groups.is_empty() || open.is_some() || control::supervisor().is_some() {
         let memory = control::memory().map_err(StartError::Table)?;
         let table = memory.table;
         let names: Vec<&[u8]> = configuration.groups.iter().map(|group| group.name.as_slice()).collect();
@@ -180,14 +184,19 @@ fn start(
         runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
         runtime.table = Some(table);
         runtime.board = Some(memory.board).filter(SharedBoard::is_mapped);
-        let records = records::make().map_err(StartError::Supervisor)?;
+        let records = records::make(Purpose::Records).map_err(StartError::Supervisor)?;
         runtime.records = Some(records);
+        runtime.spans = match open {
+            Some(open) => Some((records::make(Purpose::Export).map_err(StartError::Supervisor)?, open.sampling)),
+            None => None,
+        };
+        let export = runtime.spans.map(|(socket, _)| socket);
         let configure = configure(configuration, &around, |group| style_of(group, main));
         let program = installation?.supervisor;
         program.checked()?;
         check_socket_folder(&runtime.sockets.prefix, main)?;
         let error_log = error_log(main).map_err(StartError::Supervisor)?;
-        launch(Launch { supervisor: program, memory, pages, configure, error_log, records })
+        launch(Launch { supervisor: program, memory, pages, configure, error_log, records, export })
             .map_err(StartError::Supervisor)?;
         control::watch(pconf, supervisor::ended);
     }

@@ -17,6 +17,7 @@ pub mod proxies;
 pub mod record;
 pub mod script_directives;
 pub mod single_application;
+pub mod trace;
 pub mod tree;
 pub mod undefined;
 pub mod visibility;

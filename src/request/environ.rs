@@ -16,6 +16,7 @@ use crate::directives::settings::RequestSettings;
 use crate::httpd::log;
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
+use crate::policy::trace::{self, Trace};
 use crate::policy::{head, path};
 
 /// Who is told about a request.
@@ -45,6 +46,8 @@ pub struct Environ<'r> {
     pass_proxy_authorization: bool,
     request_uri: &'r [u8],
     request_id: &'r [u8],
+    /// The trace that it belongs to, where somebody is told.
+    trace: Option<Trace>,
 }
 
 /// Takes the variables of an environ, one after the other. A later one takes the place of an earlier one of the same
@@ -130,7 +133,13 @@ impl<'r> Environ<'r> {
             request_id: r.id(),
             changes,
             destination,
+            trace: None,
         }
+    }
+
+    /// The application has a part in this trace.
+    pub fn belongs_to(&mut self, trace: Trace) {
+        self.trace = Some(trace);
     }
 
     /// Where the application runs, when nobody is told about the request any more.
@@ -282,10 +291,16 @@ impl<'r> Environ<'r> {
                 Name::Known(names::HTTP_X_FORWARDED_FOR) => self.changes.forwarded_for.as_deref().unwrap_or(value),
                 _ => value,
             };
-            if self.changes.removes(name) || key == b"HTTP_PROXY_AUTHORIZATION" && !self.pass_proxy_authorization {
+            if self.trace.is_some_and(|trace| trace.replaces(&key))
+                || self.changes.removes(name)
+                || key == b"HTTP_PROXY_AUTHORIZATION" && !self.pass_proxy_authorization
+            {
                 continue;
             }
             vars.put(Name::of(&key), value);
+        }
+        if let Some(traceparent) = self.trace.and_then(|trace| trace.header()) {
+            vars.put(Name::of(trace::VARIABLE), traceparent.as_bytes());
         }
     }
 }

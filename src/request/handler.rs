@@ -13,6 +13,7 @@ use super::exchange::{exchange, in_process};
 use super::place::{self, Place, RequestNames};
 use super::question;
 use super::refused::Refused;
+use super::span::Span;
 use super::status_page::status;
 use super::translate::alias_of;
 use super::variables;
@@ -35,7 +36,8 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
             None => return Answer::Declined,
         },
     };
-    match serve(r, settings, handler_script) {
+    let mut span = None;
+    let answer = match serve(r, settings, handler_script, &mut span) {
         Ok(answer) => answer,
         Err(Refused { message, status, reason, groups }) => {
             let place = groups.as_ref().map(|(process_group, application_group)| log::Place {
@@ -46,19 +48,25 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
             log::record(r, &log::ours(message, &reason), place);
             Answer::Status(status)
         }
+    };
+    if let Some(span) = span {
+        span.end(r, &answer);
     }
+    answer
 }
 
 fn serve<'r>(
     r: &mut Request<'r>,
     settings: &'r RequestSettings,
     handler_script: Option<&'r Arc<HandlerScript>>,
+    span: &mut Option<Span>,
 ) -> Result<Answer, Refused> {
+    let runtime = daemons::current()
+        .ok_or_else(|| Refused::new(&requests::NO_CONFIGURATION, 500, "no configuration is in force"))?;
+    *span = Span::begin(r, &runtime);
     let alias = if handler_script.is_none() { alias_of(r) } else { None };
     let length = acceptance::accept(&facts(r, settings, alias.is_some(), handler_script.is_some()))
         .map_err(|refusal| Refused::new(refusal.message(), refusal.status(), refusal))?;
-    let runtime = daemons::current()
-        .ok_or_else(|| Refused::new(&requests::NO_CONFIGURATION, 500, "no configuration is in force"))?;
     let script_name = environ::script_name(r);
     let mut destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
     if let Some(asked) = settings.dispatch_script.as_ref() {
@@ -75,7 +83,13 @@ fn serve<'r>(
     }
     let script = destination.handler_script.unwrap_or(r.filename());
     let place = place::find(r, &runtime, &mut destination, script)?;
-    let environ = Environ::new(r, destination, script_name);
+    if let Some(span) = span {
+        span.runs_at(&destination, &script_name);
+    }
+    let mut environ = Environ::new(r, destination, script_name);
+    if let Some(span) = span {
+        environ.belongs_to(span.trace);
+    }
     variables::fill_wanted(r, &environ, length, &runtime.wanted);
     let answer = match place {
         Place::Embedded(plan) => in_process(r, plan, settings, &environ, length),

@@ -19,6 +19,7 @@ mod place;
 mod question;
 mod refused;
 pub mod response_head;
+mod span;
 mod spool;
 mod status_page;
 mod translate;

@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use wsgi_wire::table::State;
 use wsgi_wire::table::histogram::{Distribution, bound};
 
-use super::report::{Group, Process, Report, state_name};
+use super::report::{Group, Process, Report};
 
 /// The type of the content.
 pub const CONTENT_TYPE: &[u8] = b"application/json";
@@ -159,7 +159,7 @@ impl ProcessDocument {
     fn of(process: &Process, now: u64) -> Self {
         Self {
             pid: process.pid,
-            state: state_name(process.state),
+            state: process.state.name(),
             started: process.started,
             uptime_seconds: now.saturating_sub(process.started),
             generation: process.generation,

@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use wsgi_wire::table::State;
 use wsgi_wire::table::histogram::{Distribution, bound};
 
-use super::report::{Group, Process, Report, state_name};
+use super::report::{Group, Process, Report};
 
 /// The type of the content.
 pub const CONTENT_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
@@ -57,7 +57,7 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
     out.family("processes", "gauge", "Processes of the group by state.");
     for group in groups {
         for state in [State::Starting, State::Ready, State::Reloading, State::Draining] {
-            out.sample("processes", &[("group", &group.name), ("state", state_name(state))], group.count(state));
+            out.sample("processes", &[("group", &group.name), ("state", state.name())], group.count(state));
         }
     }
     out.family("requests_total", "counter", "Requests that processes of the group have answered, by class of status.");

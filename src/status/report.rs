@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use wsgi_unix::process;
+use wsgi_unix::process::{self, resident};
 use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Refusal, Slot, State};
 
@@ -97,17 +97,6 @@ impl Condition {
     }
 }
 
-/// The word for a state of a process.
-pub fn state_name(state: State) -> &'static str {
-    match state {
-        State::Free => "ended",
-        State::Starting => "starting",
-        State::Ready => "ready",
-        State::Draining => "draining",
-        State::Reloading => "reloading",
-    }
-}
-
 impl Report {
     /// The server now.
     pub fn gather(runtime: &Runtime) -> Self {
@@ -190,13 +179,6 @@ impl Process {
             resident: resident(pid),
         }
     }
-}
-
-/// Resident memory of a process, as the system tells everybody.
-fn resident(pid: u32) -> Option<u64> {
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]

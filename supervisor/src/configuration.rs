@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use wsgi_wire::codec::{Malformed, Wire};
 use wsgi_wire::control;
+use wsgi_wire::control::Export;
 
 use crate::channel::Channel;
 use crate::lifecycle::Limits;
@@ -50,6 +51,19 @@ impl Group {
     }
 }
 
+/// `WSGIOpenTelemetry`, and the way to the exporter.
+#[derive(Debug)]
+pub struct Exported {
+    /// As it came.
+    pub export: Export,
+    /// Where it is told.
+    pub sends: OwnedFd,
+    /// Where the exporter hears it.
+    pub receives: OwnedFd,
+    /// The exporter's user and group; `None` where Apache is not root's.
+    pub user: Option<(u32, u32)>,
+}
+
 /// One configuration.
 #[derive(Debug)]
 pub struct Configuration {
@@ -65,6 +79,8 @@ pub struct Configuration {
     pub parent: u32,
     /// The main server's error log.
     pub main_log: Rc<OwnedFd>,
+    /// What a collector of OpenTelemetry is told.
+    pub exported: Option<Rc<Exported>>,
     /// All groups.
     pub groups: Vec<Rc<Group>>,
 }
@@ -81,6 +97,9 @@ pub enum Invalid {
     /// Log files are missing.
     #[error("its configuration came without an error log")]
     NoLog,
+    /// The socket of the exporter is missing.
+    #[error("its configuration came without the socket for what is exported")]
+    NoExport,
     /// The pages of groups are missing.
     #[error("its configuration came without the pages of {0} groups")]
     NoPages(usize),
@@ -102,6 +121,14 @@ impl Configuration {
         let [main_log, sends, receives] =
             channel.take_descriptors(3).and_then(|logs| <[OwnedFd; 3]>::try_from(logs).ok()).ok_or(Invalid::NoLog)?;
         outbox.borrow_mut().lead_to(sends, receives);
+        let exported = match message.export {
+            None => None,
+            Some(export) => {
+                let ends = channel.take_descriptors(2).and_then(|ends| <[OwnedFd; 2]>::try_from(ends).ok());
+                let [sends, receives] = ends.ok_or(Invalid::NoExport)?;
+                Some(Rc::new(Exported { export, sends, receives, user: message.children }))
+            }
+        };
         let pages = channel.take_descriptors(message.groups.len()).ok_or(Invalid::NoPages(message.groups.len()))?;
         let group = |(settings, pages): (control::Group, OwnedFd)| {
             let pages = Rc::new(Pages::map(pages)?);
@@ -130,6 +157,7 @@ impl Configuration {
             socket_prefix: message.socket_prefix,
             parent: message.parent,
             main_log: Rc::new(main_log),
+            exported,
             groups: message.groups.into_iter().zip(pages).map(group).collect::<Result<_, Invalid>>()?,
         })
     }

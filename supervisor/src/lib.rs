@@ -9,6 +9,7 @@ mod apache;
 mod backoff;
 mod channel;
 mod configuration;
+mod exporter;
 mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -26,10 +27,12 @@ mod process;
 mod signals;
 mod supervisor;
 mod sys;
+mod telemetry;
 
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering::Relaxed;
+use wsgi_wire::export::EXPORTER;
 use wsgi_wire::messages::processes;
 
 use rustix::fs::Mode;
@@ -44,6 +47,10 @@ use sys::table::Table;
 
 /// Runs the supervisor until Apache has told it to stop, or is gone.
 pub fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(EXPORTER) {
+        return exporter::main(words);
+    }
     let log = Log::provisional();
     match run(log.clone()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,6 +20,7 @@ use crate::privileges::with_all;
 use crate::process::spawn::Shared;
 use crate::signals::Signals;
 use crate::sys::alarm;
+use crate::telemetry::Telemetry;
 
 /// Everything this program knows.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Supervisor {
     fleet: Fleet,
     administration: Administration,
     signals: Signals,
+    telemetry: Telemetry,
     log: Log,
 }
 
@@ -39,6 +41,7 @@ impl Supervisor {
             fleet: Fleet::new(shared),
             administration: Administration::default(),
             signals,
+            telemetry: Telemetry::default(),
             log,
         }
     }
@@ -51,6 +54,7 @@ impl Supervisor {
         loop {
             let wake = self.fleet.act(|| (!self.apache.is_stopping()).then(|| !self.apache.is_abandoned()));
             if (self.apache.is_stopping() || self.apache.is_abandoned()) && self.fleet.is_empty() {
+                self.telemetry.finish(|| self.fleet.status());
                 let count = leftovers::end();
                 if count > 0 {
                     self.log.info(&format!("{count} processes that applications had started were ended"));
@@ -61,10 +65,11 @@ impl Supervisor {
                 return Ok(());
             }
             self.administration.tell(|name, since| self.fleet.outcome(name, since));
-            let ready = self.wait(wake.into_iter().chain(self.apache.wake()).min())?;
+            let telemetry = self.telemetry.act(|| self.fleet.status(), self.fleet.umask());
+            let ready = self.wait(wake.into_iter().chain(self.apache.wake()).chain(telemetry).min())?;
             self.carry_records();
             if self.signals.child_changed() {
-                self.fleet.reap();
+                self.fleet.reap().into_iter().for_each(|stranger| self.telemetry.ended(stranger));
             }
             // Daemons first: what Apache wants may depend on who is ready by now.
             for pid in ready.daemons {
@@ -129,6 +134,7 @@ impl Supervisor {
         self.apache.listen();
         while let Some(configuration) = self.apache.next(self.fleet.configuration(), &self.log) {
             self.log = configuration.log.clone();
+            self.telemetry.configure(&configuration);
             self.fleet.configure(configuration);
             self.open_administration();
         }

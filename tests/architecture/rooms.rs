@@ -41,6 +41,7 @@ const HOUSES: &[House] = &[
             "instructions",
             "embedded",
             "scoreboard",
+            "export",
             "status",
             "table",
             "recorder",
@@ -99,6 +100,8 @@ const HOUSES: &[House] = &[
         rooms: &[
             "fuzz",
             "supervisor",
+            "telemetry",
+            "exporter",
             "administration",
             "apache",
             "fleet",

@@ -28,6 +28,7 @@ mod log_handler;
 mod logs;
 mod mounts;
 mod neighbours;
+mod opentelemetry;
 mod overload;
 mod prompt_answers;
 mod pythons;

@@ -12,8 +12,9 @@ message! {
     /// The whole configuration, sent at each start and graceful restart. Every process of every group is replaced.
     ///
     /// The frame's first bytes carry descriptors (SCM_RIGHTS): the main server's error log, for what cannot be said
-    /// otherwise, both ends of the socket for all other records ([`crate::report::GroupRecord`]), then the pages of
-    /// each group ([`crate::table`]). The system takes [`crate::limits::PASSED`] of them with one byte.
+    /// otherwise, both ends of the socket for all other records ([`crate::report::GroupRecord`]), with `export` both
+    /// ends of the socket for that, then the pages of each group ([`crate::table`]). The system takes
+    /// [`crate::limits::PASSED`] of them with one byte.
     pub struct Configure {
         /// Counts the configurations of this Apache parent.
         pub generation: u32,
@@ -30,8 +31,24 @@ message! {
         /// Who may connect to the daemons: the uid and gid of the Apache children. `None` if Apache does not run as
         /// root, then nothing is changed.
         pub children: Option<(u32, u32)>,
+        /// `WSGIOpenTelemetry`
+        pub export: Option<Export>,
         /// All process groups.
         pub groups: Vec<Group>,
+    }
+}
+
+message! {
+    /// `WSGIOpenTelemetry`.
+    pub struct Export {
+        /// The collector: host and port, as they stand in a URL.
+        pub authority: String,
+        /// The path in front of `/v1/…`; empty or with a slash at its front, none at its end.
+        pub path: String,
+        /// Seconds from one report of the metrics to the next.
+        pub interval: u32,
+        /// Attributes of the resource, `service.name` among them.
+        pub resource: Vec<(String, String)>,
     }
 }
 

@@ -13,6 +13,12 @@ pub mod supervisor {
     pub const FIRST_UNNAMED: i32 = 6;
 }
 
+/// What the supervisor leaves to its exporter, besides standard input: a pipe that it closes when that is to end.
+pub mod exporter {
+    /// Where it hears what is to be told.
+    pub const TOLD: i32 = 3;
+}
+
 /// What the supervisor leaves to a daemon process.
 pub mod daemon {
     /// The control socket.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::codec::Wire;
 use crate::control::{Configure, Drain, Draining, Ready, Restart, Restarted, Retiring};
+use crate::export::Told;
 use crate::json::{self, Context};
 use crate::names::Name;
 use crate::question::Answer;
@@ -102,6 +103,7 @@ pub fn messages(data: &[u8]) {
     canonical::<ProcessRecord>(data);
     canonical::<GroupRecord>(data);
     canonical::<Scoreboard>(data);
+    canonical::<Told>(data);
 }
 
 /// A record of the application's, and the lines that it becomes.
@@ -205,7 +207,7 @@ mod tests {
     /// Whether bytes are a message of a kind.
     type IsOne = fn(&[u8]) -> bool;
 
-    const KINDS: [(&str, IsOne); 19] = [
+    const KINDS: [(&str, IsOne); 20] = [
         ("Configure", |data| Configure::from_bytes(data).is_ok()),
         ("Daemon", |data| Daemon::from_bytes(data).is_ok()),
         ("Preload", |data| Preload::from_bytes(data).is_ok()),
@@ -225,6 +227,7 @@ mod tests {
         ("ProcessRecord", |data| ProcessRecord::from_bytes(data).is_ok()),
         ("GroupRecord", |data| GroupRecord::from_bytes(data).is_ok()),
         ("Scoreboard", |data| Scoreboard::from_bytes(data).is_ok()),
+        ("Told", |data| Told::from_bytes(data).is_ok()),
     ];
 
     /// A message of each kind, by its name: the shortest run of one small number that is one.

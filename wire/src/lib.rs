@@ -5,6 +5,7 @@
 //! * [`header`]: what status, headers and length of a response may be; both ends keep to it.
 //! * [`descriptors`]: by which numbers a program finds what it is started with.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
+//! * [`export`]: what a collector of OpenTelemetry is told, on its way there.
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`python`]: a layout of CPython that both halves need.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
@@ -28,6 +29,7 @@ pub mod control;
 pub mod descriptors;
 pub mod embedded;
 pub mod environment;
+pub mod export;
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

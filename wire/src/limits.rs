@@ -57,6 +57,15 @@ pub const HINTS: usize = 32;
 /// only.
 pub const HINTS_BYTES: usize = 64 << 10;
 
+/// The longest text in a span of a request: longer ones lose their end.
+pub const SPAN_TEXT: usize = 512;
+
+/// The longest datagram that is exported: that of a group with as many processes as there can be.
+pub const EXPORTED: usize = 64 << 10;
+
+/// How many spans the exporter keeps for one report. What comes beyond them is lost, and counted.
+pub const SPANS: usize = 4096;
+
 /// The longest text in a script's answer to a question: a user's name, the hash of a password, the name of a group.
 pub const ANSWERED_TEXT: usize = 1024;
 

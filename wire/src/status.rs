@@ -39,6 +39,8 @@ message! {
         pub ended: Vec<(Bytes, u64)>,
         /// How long requests took.
         pub latency: Durations,
+        /// How long those have waited that did not get a process at once.
+        pub waits: Durations,
         /// Its processes, those on their way out included.
         pub processes: Vec<ProcessStatus>,
     }

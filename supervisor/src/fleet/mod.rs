@@ -213,19 +213,25 @@ impl Fleet {
         }
     }
 
-    /// Hears of every process that has ended.
-    pub fn reap(&mut self) {
+    /// Hears of every process that has ended. Those that are none of a group.
+    pub fn reap(&mut self) -> Vec<Pid> {
+        let mut strangers = Vec::new();
         loop {
             match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => self.ended(pid, ExitStatus::from_raw(status.as_raw())),
+                Ok(Some((pid, status))) => {
+                    if !self.ended(pid, ExitStatus::from_raw(status.as_raw())) {
+                        strangers.push(pid);
+                    }
+                }
                 Err(Errno::INTR) => {}
-                Ok(None) | Err(_) => return,
+                Ok(None) | Err(_) => return strangers,
             }
         }
     }
 
-    fn ended(&mut self, pid: Pid, status: ExitStatus) {
-        let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
+    /// A process has ended. Whether it is one of a group.
+    fn ended(&mut self, pid: Pid, status: ExitStatus) -> bool {
+        let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return false };
         let mut process = self.processes.swap_remove(index);
         // Its last words may still be in its pipe and its sockets.
         self.outputs.ended(pid.as_raw_pid() as u32);
@@ -258,6 +264,7 @@ impl Fleet {
                 self.refused(&process.group, process.started, Vec::new());
             }
         }
+        true
     }
 
     /// Says in the table whether the processes of a group do not start.
@@ -281,6 +288,11 @@ impl Fleet {
                 process.dialogue.outdated(Reason::GracefulSignal);
             }
         }
+    }
+
+    /// Apache's file creation mask.
+    pub fn umask(&self) -> u32 {
+        self.shared.umask
     }
 
     /// The groups of the configuration.

@@ -43,6 +43,7 @@ impl Fleet {
                 Ending::all().map(|ending| (ending.name().as_bytes().into(), record.endings.count(ending))).collect()
             }),
             latency: Durations::of(&record.map_or(Distribution::default(), |record| record.latency().read())),
+            waits: Durations::of(&record.map_or(Distribution::default(), |record| record.waits.read())),
             processes: slots.into_iter().map(process_status).filter(|process| process.state != State::Free).collect(),
         }
     }

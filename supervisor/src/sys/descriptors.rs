@@ -32,18 +32,7 @@ pub struct Inherited {
 /// If the first two are not open: then this process was not started by the Apache module.
 pub fn inherit() -> io::Result<Inherited> {
     close_from(contract::FIRST_UNNAMED);
-    let [control, table, board] = [contract::CONTROL, contract::TABLE, contract::BOARD].map(|fd| {
-        // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl
-        // below refuses a number that is not open before it is used.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        match fcntl_setfd(&fd, FdFlags::CLOEXEC) {
-            Ok(()) => Ok(fd),
-            Err(error) => {
-                std::mem::forget(fd);
-                Err(io::Error::from(error))
-            }
-        }
-    });
+    let [control, table, board] = [contract::CONTROL, contract::TABLE, contract::BOARD].map(take);
     let mut inherited = Inherited { control: control?.into(), table: table?, board: board.ok(), placeholders: vec![] };
     loop {
         let placeholder = OwnedFd::from(std::fs::File::open("/dev/null")?);
@@ -52,6 +41,28 @@ pub fn inherit() -> io::Result<Inherited> {
         }
         inherited.placeholders.push(placeholder);
     }
+}
+
+/// Takes what was left under this number. For the functions here that are called before anything is opened.
+fn take(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl
+    // below refuses a number that is not open before it is used.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    match fcntl_setfd(&fd, FdFlags::CLOEXEC) {
+        Ok(()) => Ok(fd),
+        Err(error) => {
+            std::mem::forget(fd);
+            Err(io::Error::from(error))
+        }
+    }
+}
+
+/// Takes the exporter's socket ([`wsgi_wire::descriptors::exporter`]). To be called once, before anything is opened.
+///
+/// # Errors
+/// If it is not open: then this process was not started by the supervisor.
+pub fn inherit_told() -> io::Result<OwnedFd> {
+    take(wsgi_wire::descriptors::exporter::TOLD)
 }
 
 /// Closes all descriptors from `first` on.

@@ -139,6 +139,7 @@ impl Supervised {
         self.generation += 1;
         let log = File::options().create(true).append(true).open(self.dir.path().join("main.log")).unwrap();
         let message = Configure {
+            export: None,
             generation: self.generation,
             log_level: Level::Info,
             log_format: Format::Text,

@@ -79,4 +79,13 @@ crate::message::messages! {
     1325 CONFIGURED_BY_CHILD Crit: "what serves requests in the only process of Apache has sent a configuration, which is not taken; all daemon processes stop",
         "With `httpd -X` or `--debug-mode` an application in Apache's own process has spoken to the supervisor in the place of Apache: an attack.",
         "Find out what the application is; do not run it with `-X`, nor embedded.";
+    1326 NO_EXPORTER Error: "the exporter of WSGIOpenTelemetry cannot be started: {error}; another try follows",
+        "The supervisor cannot start the process that speaks with the collector.",
+        "The record says why.";
+    1327 EXPORTER_ENDED Warn: "the exporter of WSGIOpenTelemetry has ended; another one is started",
+        "Somebody has killed the process that speaks with the collector.",
+        "If it happens again, look for who does so.";
+    1328 NO_COLLECTOR Warn: "the collector of WSGIOpenTelemetry, {collector}, takes nothing: {error}; what is told is lost until it does",
+        "The collector does not run, does not answer in time, or refuses what it gets.",
+        "Look at the collector, and at the address in `WSGIOpenTelemetry`: it must take OTLP over HTTP, as JSON.";
 }

@@ -23,6 +23,19 @@ byte_enum! {
     }
 }
 
+impl State {
+    /// The word for it in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Free => "ended",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::Reloading => "reloading",
+        }
+    }
+}
+
 /// What the supervisor says of the process in a slot; Apache children only read it. All zero is a free slot.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]

@@ -1,0 +1,259 @@
+//! `WSGIOpenTelemetry`: what a collector gets, and what it does not do to requests.
+
+use harness::{Builder, Httpd, MODES, Role, Site, eventually, kill};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest wait for a report.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// Says what it has been told about the trace.
+const TELLS: &str = r#"
+def application(environ, start_response):
+    told = [environ.get(name, "none") for name in ("HTTP_TRACEPARENT", "HTTP_TRACESTATE")]
+    start_response("500 Oh" if environ["QUERY_STRING"] == "fail" else "200 OK", [("Content-Type", "text/plain")])
+    return [" ".join(told).encode()]
+"#;
+
+/// A collector that takes OTLP over HTTP, as JSON.
+pub struct Collector {
+    port: u16,
+    reports: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Collector {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its number").port();
+        let reports = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&reports);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if let Some(report) = receive(stream) {
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+                }
+            }
+        });
+        Self { port, reports }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The first thing in its reports of this kind (`/v1/traces`) that is looked for.
+    pub fn wait_for<R>(&self, kind: &str, look: impl Fn(&Value) -> Option<R>) -> R {
+        let found = eventually(DEADLINE, || {
+            let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+            reports.iter().rev().filter(|(path, _)| path == kind).find_map(|(_, report)| look(report))
+        });
+        found.unwrap_or_else(|| panic!("{kind}: {:#?}", self.reports.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// All spans of all services, with the name of the service.
+    pub fn spans(&self) -> Vec<(String, Value)> {
+        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let traces = reports.iter().filter(|(path, _)| path == "/v1/traces");
+        traces.flat_map(|(_, report)| spans_in(report)).collect()
+    }
+}
+
+fn receive(stream: TcpStream) -> Option<(String, Value)> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).ok()?;
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut length = 0;
+    loop {
+        line.clear();
+        stream.read_line(&mut line).ok()?;
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").ok()?;
+    Some((path, serde_json::from_slice(&body).ok()?))
+}
+
+fn spans_in(report: &Value) -> Vec<(String, Value)> {
+    let list = |of: &Value, name: &str| of[name].as_array().cloned().unwrap_or_default();
+    let mut spans = Vec::new();
+    for resource in list(report, "resourceSpans") {
+        let service = attribute(&resource["resource"], "service.name").unwrap_or_default();
+        for scope in list(&resource, "scopeSpans") {
+            spans.extend(list(&scope, "spans").into_iter().map(|span| (service.clone(), span)));
+        }
+    }
+    spans
+}
+
+fn attribute(of: &Value, name: &str) -> Option<String> {
+    let all = of["attributes"].as_array()?;
+    let value = &all.iter().find(|attribute| attribute["key"] == name)?["value"];
+    Some(value["stringValue"].as_str().or(value["intValue"].as_str())?.to_owned())
+}
+
+/// The values of a metric for a group, with an attribute of each.
+fn values(report: &Value, name: &str, besides: &str) -> Option<Vec<(String, u64)>> {
+    let metrics = report["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array()?;
+    let metric = metrics.iter().find(|metric| metric["name"] == name)?;
+    let points = ["gauge", "sum"].iter().find_map(|kind| metric[*kind]["dataPoints"].as_array())?;
+    let of_site = points.iter().filter(|point| attribute(point, "wsgi.process_group").as_deref() == Some("site"));
+    let value =
+        |point: &Value| Some((attribute(point, besides).unwrap_or_default(), point["asInt"].as_str()?.parse().ok()?));
+    of_site.map(value).collect()
+}
+
+fn told_to(collector: &Collector, options: &str) -> Builder {
+    Httpd::both_modes("threads=2", TELLS).conf(&format!("WSGIOpenTelemetry {} {options}", collector.url()))
+}
+
+#[test]
+fn a_request_is_a_span_below_the_clients_and_above_the_applications() {
+    let collector = Collector::start();
+    let site = told_to(&collector, "service=shop resource=deployment.environment=test").start();
+    for mode in MODES {
+        let headers = [("traceparent", TRACEPARENT), ("tracestate", "vendor=1"), ("User-Agent", "test")];
+        let told = site.request("GET", &format!("{mode}/a?secret=1"), &headers, b"").text();
+        let (parent, state) = told.split_once(' ').expect("both");
+        assert!(parent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && parent.ends_with("-01"), "{told}");
+        assert_eq!(state, "vendor=1");
+        let own = parent.split('-').nth(2).expect("a span").to_owned();
+        assert_ne!(own, "00f067aa0ba902b7");
+        let (resource, span) = collector.wait_for("/v1/traces", |report| {
+            let span = spans_in(report).into_iter().find(|(_, span)| span["spanId"] == *own)?.1;
+            Some((report["resourceSpans"][0]["resource"].clone(), span))
+        });
+        assert_eq!(attribute(&resource, "service.name").as_deref(), Some("shop"));
+        assert_eq!(attribute(&resource, "deployment.environment").as_deref(), Some("test"));
+        assert_eq!(span["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(span["parentSpanId"], "00f067aa0ba902b7");
+        assert_eq!(span["name"], format!("GET {mode}"));
+        for (name, value) in [
+            ("url.path", format!("{mode}/a")),
+            ("http.response.status_code", "200".to_owned()),
+            ("user_agent.original", "test".to_owned()),
+            ("client.address", "127.0.0.1".to_owned()),
+        ] {
+            assert_eq!(attribute(&span, name), Some(value), "{name}");
+        }
+        let group = (mode == "/daemon").then(|| "site".to_owned());
+        assert_eq!(attribute(&span, "wsgi.process_group"), group);
+        let time = |name: &str| span[name].as_str().and_then(|time| time.parse::<u64>().ok()).expect("a time");
+        assert!(time("startTimeUnixNano") <= time("endTimeUnixNano"), "{span}");
+        assert!(!span.to_string().contains("secret"), "{span}");
+    }
+    site.finish();
+}
+
+#[test]
+fn a_request_without_a_trace_begins_one() {
+    let collector = Collector::start();
+    let site = told_to(&collector, "").start();
+    let told = site.request("GET", "/daemon?fail", &[("tracestate", "vendor=1")], b"").text();
+    let (parent, state) = told.split_once(' ').expect("both");
+    assert_eq!(state, "none", "that of another trace");
+    let parts: Vec<&str> = parent.split('-').collect();
+    let span = collector.wait_for("/v1/traces", |report| {
+        spans_in(report).into_iter().find(|(_, span)| span["spanId"] == parts[2]).map(|(_, span)| span)
+    });
+    assert_eq!((&span["traceId"], &span["parentSpanId"]), (&Value::from(parts[1]), &Value::Null));
+    assert_eq!(span["status"]["code"], 2);
+    site.finish();
+}
+
+#[test]
+fn who_is_not_chosen_is_not_told_about() {
+    let collector = Collector::start();
+    let site = told_to(&collector, "sample=0").start();
+    let told = site.get("/daemon").text();
+    assert!(told.starts_with("00-") && told.ends_with("-00 none"), "{told}");
+    let unwanted = TRACEPARENT.replace("-01", "-00");
+    let told = site.request("GET", "/daemon", &[("traceparent", &unwanted)], b"").text();
+    assert_eq!(told, format!("{unwanted} none"));
+    // The client has chosen it.
+    site.request("GET", "/daemon", &[("traceparent", TRACEPARENT)], b"");
+    collector.wait_for("/v1/traces", |report| (!spans_in(report).is_empty()).then_some(()));
+    site.finish();
+    assert_eq!(collector.spans().len(), 1);
+}
+
+#[test]
+fn figures_of_the_status_page_come_at_each_interval_and_at_the_end() {
+    let collector = Collector::start();
+    let mut site = told_to(&collector, "interval=1").start();
+    for _ in 0..3 {
+        site.get("/daemon");
+    }
+    site.get("/daemon?fail");
+    let classes = collector.wait_for("/v1/metrics", |report| {
+        let classes = values(report, "mod_wsgi.requests", "class")?;
+        (classes.iter().map(|(_, count)| count).sum::<u64>() == 4).then_some(classes)
+    });
+    assert_eq!((&classes[1], &classes[4]), (&("2xx".to_owned(), 3), &("5xx".to_owned(), 1)));
+    let daemons: Vec<u32> =
+        site.census().into_iter().filter(|member| member.role == Role::Daemon).map(|member| member.pid).collect();
+    collector.wait_for("/v1/metrics", |report| {
+        let memory = values(report, "mod_wsgi.process.memory", "process.pid")?;
+        let states = values(report, "mod_wsgi.processes", "state")?;
+        let is_there = memory
+            .iter()
+            .any(|(pid, bytes)| daemons.iter().any(|daemon| daemon.to_string() == *pid) && *bytes > 1 << 20);
+        (is_there && states.contains(&("ready".to_owned(), 1))).then_some(())
+    });
+    site.get("/daemon");
+    assert!(site.stop().is_some());
+    collector.wait_for("/v1/metrics", |report| {
+        let classes = values(report, "mod_wsgi.requests", "class")?;
+        (classes[1].1 == 4).then_some(())
+    });
+}
+
+#[test]
+fn a_collector_that_is_not_there_costs_nobody_anything() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    drop(listener);
+    let site = Httpd::both_modes("threads=2", TELLS)
+        .conf(&format!("WSGIOpenTelemetry http://127.0.0.1:{port}"))
+        .expect_log(&["WSGI1328"])
+        .start();
+    for _ in 0..50 {
+        assert_eq!(site.get("/daemon").status, 200);
+    }
+    site.log.wait_for("takes nothing");
+    assert_eq!(site.log.text().matches("WSGI1328").count(), 1);
+    site.finish();
+}
+
+#[test]
+fn an_exporter_that_somebody_kills_has_a_successor() {
+    let collector = Collector::start();
+    let site = told_to(&collector, "").expect_log(&["WSGI1327"]).start();
+    let exporter = || site.processes().into_iter().find(|pid| name_of(*pid).starts_with("mod_wsgi-exporter"));
+    let first = eventually(DEADLINE, exporter).expect("an exporter");
+    kill(first, libc::SIGKILL);
+    let second = eventually(DEADLINE, || exporter().filter(|pid| *pid != first)).expect("another one");
+    if harness::is_root() {
+        let status = std::fs::read_to_string(format!("/proc/{second}/status")).expect("its status");
+        let line = |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+        assert!(!line("Uid:").contains("\t0\t") && line("CapBnd:").ends_with("0000000000000000"), "{status}");
+    }
+    site.get("/daemon");
+    collector.wait_for("/v1/traces", |report| (!spans_in(report).is_empty()).then_some(()));
+    site.finish();
+}
+
+fn name_of(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}

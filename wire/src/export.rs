@@ -1,0 +1,153 @@
+//! What is told to a collector of OpenTelemetry: by Apache's children each request of theirs that was chosen, by the
+//! supervisor what the process table says of each group. Both send it, a datagram for each, to the supervisor's
+//! exporter, which speaks with the collector.
+
+use crate::codec::{Bytes, Malformed, Reader, Wire, message};
+use crate::control::Export;
+use crate::record::Format;
+use crate::status::GroupStatus;
+
+message! {
+    /// One request, as an Apache child has served it. Texts have at most [`crate::limits::SPAN_TEXT`] bytes.
+    pub struct Span {
+        /// The trace, most significant half first.
+        pub trace: (u64, u64),
+        /// The request's own number in it.
+        pub id: u64,
+        /// That of what the client was doing; 0: the trace begins here.
+        pub parent: u64,
+        /// When it came, microseconds since the epoch.
+        pub start: u64,
+        /// When its answer had been passed to Apache, likewise.
+        pub end: u64,
+        /// The status that the client gets.
+        pub status: u32,
+        /// How many spans this Apache child could not send since the last one.
+        pub lost: u32,
+        /// `GET`
+        pub method: Bytes,
+        /// Path of the URL.
+        pub path: Bytes,
+        /// SCRIPT_NAME: where the application is mounted.
+        pub mount: Bytes,
+        /// `http` or `https`
+        pub scheme: Bytes,
+        /// The name of the server.
+        pub server: Bytes,
+        /// Its port.
+        pub port: u32,
+        /// `HTTP/1.1`
+        pub protocol: Bytes,
+        /// The client's address.
+        pub client: Bytes,
+        /// The header `User-Agent`.
+        pub user_agent: Bytes,
+        /// The process group; empty is embedded mode.
+        pub process_group: Bytes,
+        /// The application group; empty is the main interpreter.
+        pub application_group: Bytes,
+    }
+}
+
+message! {
+    /// What the status pages say of a group, too.
+    pub struct Figures {
+        /// When the server was started, seconds since the epoch: since when is counted.
+        pub started: u64,
+        /// The group.
+        pub group: GroupStatus,
+    }
+}
+
+/// One datagram.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "each is looked at once")]
+pub enum Told {
+    /// Of a request.
+    Span(Span),
+    /// Of a group.
+    Figures(Figures),
+}
+
+const SPAN: u8 = 0;
+const FIGURES: u8 = 1;
+
+impl Wire for Told {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Span(span) => {
+                out.push(SPAN);
+                span.put(out);
+            }
+            Self::Figures(figures) => {
+                out.push(FIGURES);
+                figures.put(out);
+            }
+        }
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match u8::get(from)? {
+            SPAN => Span::get(from).map(Self::Span),
+            FIGURES => Figures::get(from).map(Self::Figures),
+            kind => Err(Malformed::Unknown(kind.into())),
+        }
+    }
+}
+
+/// The argument by which the supervisor's program becomes the exporter.
+pub const EXPORTER: &str = "--exporter";
+
+/// What else the exporter is told on its command line, in this order, before the attributes (`KEY=VALUE`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exporter {
+    /// What it sends, and where to.
+    pub export: Export,
+    /// How its records are written.
+    pub format: Format,
+}
+
+impl Exporter {
+    /// As words.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let Export { authority, path, interval, resource } = &self.export;
+        let fixed = [EXPORTER.to_owned(), authority.clone(), path.clone(), interval.to_string()];
+        let format = self.format.name().to_owned();
+        let resource = resource.iter().map(|(key, value)| format!("{key}={value}"));
+        fixed.into_iter().chain([format]).chain(resource).collect()
+    }
+
+    /// Reads the words behind [`EXPORTER`].
+    #[must_use]
+    pub fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
+        let (authority, path) = (words.next()?, words.next()?);
+        let interval = words.next()?.parse().ok()?;
+        let format = words.next()?;
+        let format = [Format::Text, Format::Json].into_iter().find(|known| known.name() == format)?;
+        let attribute = |word: String| word.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let resource = words.map(attribute).collect::<Option<_>>()?;
+        Some(Self { export: Export { authority, path, interval, resource }, format })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exporter_reads_what_it_is_told() {
+        let told = Exporter {
+            export: Export {
+                authority: "localhost:4318".into(),
+                path: String::new(),
+                interval: 60,
+                resource: vec![("service.name".into(), "a=b".into())],
+            },
+            format: Format::Json,
+        };
+        let mut words = told.words().into_iter();
+        assert_eq!(words.next().as_deref(), Some(EXPORTER));
+        assert_eq!(Exporter::read(words), Some(told));
+    }
+}
