@@ -3,6 +3,7 @@
 use harness::{Builder, Httpd, MODES, Response, Site, cannot_run, module};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -253,6 +254,63 @@ fn mod_auth_openidc_sends_to_the_provider_who_has_not_logged_in() {
         assert_eq!(open.status, 200, "{mode}");
         let environ = told(&open);
         assert!(environ.get("HTTP_OIDC_CLAIM_SUB").is_none(), "{mode}: only the module says who somebody is");
+    }
+    site.finish();
+}
+
+#[test]
+fn over_http2_requests_and_answers_are_those_of_http1() {
+    let test = "over_http2_requests_and_answers_are_those_of_http1";
+    let Some(site) = beside(test, &["http2"], "Protocols h2c http/1.1") else { return };
+    let speaks = Command::new("curl")
+        .arg("--version")
+        .output()
+        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("HTTP2"));
+    if !speaks {
+        return cannot_run(test, "needs a curl that speaks HTTP/2");
+    }
+    let site = site.start();
+    for mode in MODES {
+        let url = site.url(&format!("{mode}/a?b=c"));
+        let words = ["-s", "--http2-prior-knowledge", "-w", "\n%{http_version} %{http_code}", "-H", "X-Some: thing"];
+        let asked = Command::new("curl").args(words).args(["--data-binary", "body", &url]).output().expect("curl runs");
+        let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+        let (body, how) = said.rsplit_once('\n').expect("a body and more");
+        assert_eq!(how, "2 200", "{mode}: {said}");
+        let environ: serde_json::Value = serde_json::from_str(body.trim()).expect("JSON");
+        for (name, value) in [
+            ("SERVER_PROTOCOL", "HTTP/2.0"),
+            ("REQUEST_METHOD", "POST"),
+            ("PATH_INFO", "/a"),
+            ("QUERY_STRING", "b=c"),
+            ("CONTENT_LENGTH", "4"),
+            ("HTTP_X_SOME", "thing"),
+        ] {
+            assert_eq!(environ[name], value, "{mode}: {name}");
+        }
+    }
+    site.finish();
+}
+
+#[test]
+fn mod_md_answers_the_challenges_of_its_domains_and_the_application_all_others() {
+    let test = "mod_md_answers_the_challenges_of_its_domains_and_the_application_all_others";
+    // Its directory of certificates is not reached, and need not be: the challenge is there already.
+    let conf = "MDStoreDir {root}/md\nMDCertificateAuthority http://127.0.0.1:9/directory\n\
+                MDCertificateAgreement accepted\nMDContactEmail admin@managed.example\nMDRenewMode manual\n\
+                MDomain managed.example\n\
+                <VirtualHost *:{port}>\nServerName managed.example\n\
+                WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}\n</VirtualHost>\n\
+                <VirtualHost *:{port}>\nServerName other.example\n\
+                WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}\n</VirtualHost>";
+    let Some(site) = beside(test, &["md"], conf) else { return };
+    let site = site.file("md/challenges/managed.example/acme-http-01.txt", "token.thumbprint").start();
+    let ask = |host: &str, path: &str| site.request("GET", path, &[("Host", host)], b"");
+    let challenge = ask("managed.example", "/.well-known/acme-challenge/token");
+    assert_eq!((challenge.status, challenge.text().as_str()), (200, "token.thumbprint"));
+    for (host, path) in [("managed.example", "/shop"), ("other.example", "/.well-known/acme-challenge/token")] {
+        let answer = ask(host, path);
+        assert_eq!((answer.status, told(&answer)["PATH_INFO"].as_str()), (200, Some(path)), "{host}");
     }
     site.finish();
 }

@@ -1,9 +1,10 @@
 //! `WSGIOpenTelemetry`: what a collector gets, and what it does not do to requests.
 
-use harness::{Builder, Httpd, MODES, Role, Site, eventually, kill};
+use harness::{Builder, Httpd, MODES, Role, Scratch, Site, cannot_run, eventually, kill, product};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -256,4 +257,82 @@ fn an_exporter_that_somebody_kills_has_a_successor() {
 
 fn name_of(pid: u32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
+/// What `opentelemetry-instrumentation-wsgi` makes of a request: its span, and what that hangs below.
+const WSGI: &str = r#"
+from opentelemetry import trace
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+from opentelemetry.sdk.trace import TracerProvider
+
+trace.set_tracer_provider(TracerProvider())
+
+def within(environ, start_response):
+    span = trace.get_current_span()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{span.context.trace_id:032x} {span.parent.span_id:016x} {span.context.trace_flags.sampled}".encode()]
+
+application = OpenTelemetryMiddleware(within)
+"#;
+
+/// The same of `opentelemetry-instrumentation-django`.
+const DJANGO: &str = r#"
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import re_path
+from opentelemetry import trace
+from opentelemetry.instrumentation.django import DjangoInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+
+trace.set_tracer_provider(TracerProvider())
+
+def view(request):
+    span = trace.get_current_span()
+    return HttpResponse(f"{span.context.trace_id:032x} {span.parent.span_id:016x} {span.context.trace_flags.sampled}")
+
+urlpatterns = [re_path("", view)]
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", MIDDLEWARE=[])
+DjangoInstrumentor().instrument()
+application = get_wsgi_application()
+"#;
+
+#[test]
+fn spans_of_applications_hang_below_ours() {
+    let test = "spans_of_applications_hang_below_ours";
+    let folder = Scratch::new();
+    let packages = folder.path().join("packages").display().to_string();
+    let python = product().python("sys.executable");
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", &packages];
+    let names = ["opentelemetry-sdk", "opentelemetry-instrumentation-wsgi", "opentelemetry-instrumentation-django"];
+    if !Command::new(python).args(install).args(names).status().expect("pip runs").success() {
+        return cannot_run(test, "the packages of OpenTelemetry cannot be had from PyPI");
+    }
+    let collector = Collector::start();
+    let site = Httpd::builder()
+        .app("wsgi.wsgi", WSGI)
+        .app("django.wsgi", DJANGO)
+        .conf(&format!(
+            "WSGIOpenTelemetry {}\nWSGIDaemonProcess wsgi python-path={packages}\n\
+             WSGIDaemonProcess django python-path={packages}\n\
+             WSGIScriptAlias /wsgi {{apps}}/wsgi.wsgi process-group=wsgi application-group=%{{GLOBAL}}\n\
+             WSGIScriptAlias /django {{apps}}/django.wsgi process-group=django application-group=%{{GLOBAL}}",
+            collector.url()
+        ))
+        .start();
+    for path in ["/wsgi", "/django"] {
+        for headers in [&[("traceparent", TRACEPARENT)][..], &[]] {
+            let told = site.request("GET", path, headers, b"");
+            assert_eq!(told.status, 200, "{path}: {told:?}");
+            let told = told.text();
+            let [trace, parent, sampled] = told.split(' ').collect::<Vec<_>>()[..] else { panic!("{path}: {told}") };
+            assert_eq!(sampled, "True", "{path}");
+            assert!(headers.is_empty() || trace == "4bf92f3577b34da6a3ce929d0e0e4736", "{path}: {told}");
+            let ours = collector.wait_for("/v1/traces", |report| {
+                spans_in(report).into_iter().find(|(_, span)| span["spanId"] == parent).map(|(_, span)| span)
+            });
+            assert_eq!(ours["traceId"], trace, "{path}");
+        }
+    }
+    site.finish();
 }

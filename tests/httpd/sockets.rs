@@ -56,12 +56,14 @@ fn children_that_take_the_user_of_their_virtual_host_connect_as_that() {
              WSGIDaemonProcess own user={OTHER} group={OTHER}\n\
              WSGIDaemonProcess given user=news group=news socket-user={OTHER} processes=2\n\
              WSGIScriptAlias /own {{apps}}/site.wsgi process-group=own application-group=%{{GLOBAL}}\n\
+             WSGIScriptAlias /embedded {{apps}}/site.wsgi application-group=%{{GLOBAL}}\n\
              WSGIScriptAlias /given {{apps}}/site.wsgi process-group=given application-group=%{{GLOBAL}}"
         ))
         .start();
     for _ in 0..20 {
         assert_eq!(server.ask_at("/own", "os.popen('id -un').read().strip()"), OTHER);
         assert_eq!(server.ask_at("/given", "os.popen('id -un').read().strip()"), "news");
+        assert_eq!(server.ask_at("/embedded", "os.popen('id -un').read().strip()"), OTHER);
     }
     let log = server.log.text();
     assert!(!log.contains("Refused a connection") && !log.contains("an Apache child has died"), "{log}");
