@@ -10,6 +10,7 @@
 # make msrv   builds with the oldest Rust that is promised
 # make rustdoc  the pages for contributors, without a warning; a part of the lints
 # make wheel  builds one wheel for every Python into dist/, which needs no compiler where it is installed
+# make deb    makes a package for Debian and Ubuntu of the wheel
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -32,7 +33,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions wheel fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions wheel deb fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -83,6 +84,9 @@ newcomer: venv
 wheel: system rust
 	@scripts/wheel $(PYTHON)
 
+deb: wheel
+	@scripts/deb "$$(ls -t dist/*.whl | head -n 1)"
+
 # Both commands of the README, and the wheel without a compiler, on systems that have nothing. Root only; an hour.
 systems:
 	scripts/bare-system --whole 12
@@ -90,6 +94,9 @@ systems:
 	$(MAKE) wheel
 	scripts/bare-system --wheel dist/*.whl 12
 	scripts/bare-system --wheel dist/*.whl 13
+	scripts/deb dist/*.whl
+	scripts/bare-system --deb dist/*.deb 12
+	scripts/bare-system --deb dist/*.deb 13
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare

@@ -113,7 +113,8 @@ try:
             RustExtension({"mod_wsgi-supervisor": "mod_wsgi.server.mod_wsgi-supervisor"}, "supervisor/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
             RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
         ],
-        options={"bdist_wheel": {"py_limited_api": "cp310"}} if FOR_ALL else {},
+        # What another build has left in build/ would be packed, too.
+        options={"bdist_wheel": {"py_limited_api": "cp310"}, "build": {"build_base": "build/wheel/base"}} if FOR_ALL else {},
     )
 except SystemExit as failure:
     # Text is what setuptools has to say of an error; everything else is an ordinary end.
