@@ -119,7 +119,8 @@ impl Workers {
     /// waiting has been in vain, nobody waits until one has been given back: the workers of a group that is stuck are
     /// not joined by more of them.
     ///
-    /// # Errors Why there is none.
+    /// # Errors
+    /// Why there is none.
     pub fn wait<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
         self.wait_for(WAIT, group, all)
     }

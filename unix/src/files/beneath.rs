@@ -37,7 +37,8 @@ impl From<Errno> for NotBeneath {
 /// belong to root, to the user of this process, or to the owner of the folder it leads to: what is above the folder may
 /// be somebody's who could put a link in its place.
 ///
-/// # Errors [`NotBeneath`]
+/// # Errors
+/// [`NotBeneath`]
 pub fn open_beneath(folder: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBeneath> {
     let place = find(open_folder(folder)?, rest)?;
     let stat = fstat(&place)?;
