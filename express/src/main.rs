@@ -41,6 +41,8 @@ mod run;
 mod server;
 #[cfg(unix)]
 mod status;
+#[cfg(unix)]
+mod systemd;
 
 use std::process::ExitCode;
 

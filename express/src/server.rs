@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::plan::{Caller, Plan, PlanError};
-use crate::{check, files, module, preflight, restart, run, status};
+use crate::{check, files, module, preflight, restart, run, status, systemd};
 
 /// `start-server` and `setup-server`; the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
@@ -18,6 +18,8 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         eprintln!("warning: {warning}");
     }
     let missing = preflight::missing(&plan, caller.uid);
+    // A unit says itself as whom.
+    let setup = setup || options.layout.systemd;
     if setup {
         for problem in &missing {
             eprintln!("warning: {problem}");
@@ -25,6 +27,10 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     } else {
         missing.into_iter().next().map_or(Ok(()), Err)?;
         preflight::ports(&plan).next().map_or(Ok(()), Err)?;
+    }
+    if options.layout.systemd {
+        print!("{}", systemd::unit(&plan, facts, &caller));
+        return Ok(0);
     }
     files::write(&plan, &files::render(&plan)?, caller.uid, setup)?;
     if setup {

@@ -19,6 +19,7 @@ mod lifecycle;
 mod listener;
 mod log;
 mod memory;
+mod notify;
 mod orphans;
 mod outbox;
 mod output;

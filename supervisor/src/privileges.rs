@@ -66,7 +66,8 @@ pub fn ids(identity: &Identity) -> io::Result<Ids> {
 const PASSED: [&str; 3] = ["PATH", "LANG", "TZ"];
 
 /// What is about Apache as a service of systemd, and about nobody else.
-const NEVER: [&str; 7] = [
+const NEVER: [&str; 8] = [
+    "MOD_WSGI_NOTIFY_SOCKET",
     "NOTIFY_SOCKET",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",

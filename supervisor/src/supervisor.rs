@@ -16,6 +16,7 @@ use crate::configuration::Configuration;
 use crate::fleet::Fleet;
 use crate::leftovers;
 use crate::log::Log;
+use crate::notify::{Condition, Notifier};
 use crate::privileges::with_all;
 use crate::process::spawn::Shared;
 use crate::signals::Signals;
@@ -28,6 +29,7 @@ pub struct Supervisor {
     apache: Apache,
     fleet: Fleet,
     administration: Administration,
+    notifier: Notifier,
     signals: Signals,
     telemetry: Telemetry,
     log: Log,
@@ -40,6 +42,7 @@ impl Supervisor {
             apache: Apache::new(control),
             fleet: Fleet::new(shared),
             administration: Administration::default(),
+            notifier: Notifier::from_environment(),
             signals,
             telemetry: Telemetry::default(),
             log,
@@ -66,7 +69,12 @@ impl Supervisor {
             }
             self.administration.tell(|name, since| self.fleet.outcome(name, since));
             let telemetry = self.telemetry.act(|| self.fleet.status(), self.fleet.umask());
-            let ready = self.wait(wake.into_iter().chain(self.apache.wake()).chain(telemetry).min())?;
+            self.notifier.tell(|| match self.apache.is_stopping() {
+                true => Condition::Stopping,
+                false => self.fleet.condition(),
+            });
+            let times = self.apache.wake().into_iter().chain(self.notifier.wake()).chain(telemetry);
+            let ready = self.wait(wake.into_iter().chain(times).min())?;
             self.carry_records();
             if self.signals.child_changed() {
                 self.fleet.reap().into_iter().for_each(|stranger| self.telemetry.ended(stranger));

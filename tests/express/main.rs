@@ -11,5 +11,6 @@ mod mistakes;
 mod options;
 mod running;
 mod server_root;
+mod service;
 mod status;
 mod telemetry;

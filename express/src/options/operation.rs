@@ -80,6 +80,9 @@ pub struct Layout {
     /// Only prepare the server root
     #[arg(long)]
     pub setup_only: bool,
+    /// Print a systemd unit that runs this server, and do nothing
+    #[arg(long)]
+    pub systemd: bool,
     /// File for the process id of Apache's parent process
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<Utf8PathBuf>,

@@ -14,6 +14,13 @@ envvars=@envvars@
 
 @exports@
 
+# systemd hears from the supervisor, which knows whether the application is loaded.
+if [ -n "$NOTIFY_SOCKET" ]; then
+    MOD_WSGI_NOTIFY_SOCKET=$NOTIFY_SOCKET
+    export MOD_WSGI_NOTIFY_SOCKET
+    unset NOTIFY_SOCKET
+fi
+
 if [ -r "$envvars" ]; then
     . "$envvars"
 fi

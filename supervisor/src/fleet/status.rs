@@ -1,5 +1,6 @@
 //! How the groups and their processes are, for the administrator: figures of the process table.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +11,8 @@ use wsgi_wire::table::{Ending, Queue, Refusal, Slot, State, group_key};
 
 use super::Fleet;
 use crate::configuration::Group;
+use crate::notify::Condition;
+use crate::process::Process;
 
 impl Fleet {
     /// The server now.
@@ -20,6 +23,34 @@ impl Fleet {
             started: header.started.load(Relaxed),
             generation: header.generation.load(Relaxed),
             groups: self.groups().map(|group| self.group_status(group)).collect(),
+        }
+    }
+
+    /// The server as a service: whether every group has a process that has loaded its application and is of the current
+    /// configuration, or, where none can be had, one of before.
+    pub fn condition(&self) -> Condition {
+        let Some(configuration) = self.configuration() else {
+            return Condition::Loading { group: String::new(), failing: false };
+        };
+        let is_loading = |group: &&Rc<Group>| {
+            let own = || self.processes.iter().filter(|process| process.group.name() == group.name());
+            let works = |process: &&Process| process.serves() && process.works;
+            let is_new = |process: &Process| process.generation == configuration.generation;
+            let refused = self.histories.get(group.name()).and_then(|history| history.refused);
+            let goes_on =
+                refused.is_some_and(|last| last >= configuration.since) && own().any(|process| works(&process));
+            !goes_on && !own().any(|process| is_new(process) && (works(&process) || group.is_service()))
+        };
+        match configuration.groups.iter().find(is_loading) {
+            None => Condition::Ready,
+            Some(group) => {
+                let record = self.shared.table.group(group_key(group.name()));
+                let mut own = self.processes.iter().filter(|process| process.group.name() == group.name());
+                // One that serves all the same answers 500.
+                let failing = record.is_some_and(|record| record.is_failing())
+                    || own.any(|process| process.serves() && !process.works);
+                Condition::Loading { group: group.label(), failing }
+            }
         }
     }
 
