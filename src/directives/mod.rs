@@ -11,6 +11,8 @@ pub mod directive;
 pub mod group;
 mod logging;
 mod process;
+#[cfg(test)]
+mod reference;
 mod request;
 pub mod settings;
 mod telemetry;
