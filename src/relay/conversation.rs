@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod variable;
 mod waiting;
 
 use std::io;
@@ -9,7 +10,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use wsgi_wire::codec::Wire;
+use wsgi_wire::codec::{Bytes, Wire};
 use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
 use wsgi_wire::limits;
@@ -302,6 +303,14 @@ impl<'c, C: Client> Conversation<'c, C> {
                     self.inbox.consume(size);
                     self.begun = true;
                     match self.pull(max.min(limits::PULL) as usize)? {
+                        Step::On => continue,
+                        over @ Step::Over(_) => return Ok(over),
+                    }
+                }
+                Kind::Variable if !self.headed => {
+                    let name = Bytes::from_bytes(frame.payload).map_err(malformed)?;
+                    self.inbox.consume(size);
+                    match self.tell_variable(&name)? {
                         Step::On => continue,
                         over @ Step::Over(_) => return Ok(over),
                     }

@@ -45,6 +45,7 @@ mod status;
 mod streams;
 mod table;
 mod timeouts;
+mod tls;
 mod type_stubs;
 mod validator;
 mod variables;

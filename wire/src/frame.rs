@@ -21,6 +21,8 @@ byte_enum! {
         BodyEnd = 5,
         /// Child → daemon, the answer to `Pull`: [`crate::request::BodyError`].
         BodyError = 6,
+        /// Child → daemon, the answer to `Variable`: the value (`Option` of bytes, at most [`limits::VARIABLE`]).
+        Value = 7,
         /// Daemon → child: [`crate::response::Reject`]; the request was not executed.
         Reject = 16,
         /// Daemon → child: a `u32`, the most bytes of the body it takes now.
@@ -43,6 +45,8 @@ byte_enum! {
         /// Daemon → child: [`crate::question::Answer`] instead of a response; the request is over, the connection is
         /// free.
         Answer = 25,
+        /// Daemon → child: the name (bytes) of a variable of mod_ssl about the client's connection.
+        Variable = 26,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.
@@ -92,6 +96,8 @@ impl Kind {
             Self::Log => limits::LOG_MESSAGE,
             Self::Answer => limits::ANSWER,
             Self::Body => limits::PULL as usize,
+            Self::Variable => limits::VARIABLE_NAME + size_of::<u32>(),
+            Self::Value => limits::VARIABLE + 1 + size_of::<u32>(),
             Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail | Self::BodyEnd | Self::BodyError => 64,
             _ => limits::FRAME,
         }

@@ -57,4 +57,4 @@ pub mod table;
 pub mod text;
 
 /// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;

@@ -66,6 +66,12 @@ pub const EXPORTED: usize = 64 << 10;
 /// How many spans the exporter keeps for one report. What comes beyond them is lost, and counted.
 pub const SPANS: usize = 4096;
 
+/// The longest name of a variable of mod_ssl: twice what the longest of its own has.
+pub const VARIABLE_NAME: usize = 64;
+
+/// The longest value of such a variable: a chain of certificates has some kilobytes.
+pub const VARIABLE: usize = 64 << 10;
+
 /// The longest text in a script's answer to a question: a user's name, the hash of a password, the name of a group.
 pub const ANSWERED_TEXT: usize = 1024;
 

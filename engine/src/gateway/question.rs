@@ -290,7 +290,8 @@ fn is_https<'py>(this: This<'_, 'py, Tls>, args: Args<'_, 'py>) -> PyResult<Boun
     Ok(i32::from(this.https).into_pyobject(this.py())?.into_any())
 }
 
-/// A variable of mod_ssl, or `None` where mod_ssl cannot be asked: it is not loaded, or this is a daemon.
+/// A variable of mod_ssl, or `None` where mod_ssl is not loaded; in a daemon also where its name is none about the
+/// connection.
 fn var_lookup<'py>(this: This<'_, 'py, Tls>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive()?;
@@ -298,7 +299,7 @@ fn var_lookup<'py>(this: This<'_, 'py, Tls>, args: Args<'_, 'py>) -> PyResult<Bo
     let found =
         || PyTypeError::new_err(format!("var_lookup() argument must be str, not {}", object::class_name(&name)));
     let name = name_of(&name)?.ok_or_else(found)?;
-    match this.request.with(py, |live| live.transport.ssl_variable(&name)).flatten() {
+    match this.request.blocking(py, |live| live.transport.ask_variable(&name)).flatten() {
         Some(value) => Ok(object::latin1(py, &value)?.into_any()),
         None => Ok(py.None().into_bound(py)),
     }

@@ -95,6 +95,11 @@ pub(crate) trait Transport: Send {
         None
     }
 
+    /// The same, also where it takes an exchange with another process; blocks.
+    fn ask_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.ssl_variable(name)
+    }
+
     /// The records that could not be sent because nobody is there any more.
     fn unsent(&mut self) -> Vec<LogRecord> {
         Vec::new()

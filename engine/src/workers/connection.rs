@@ -1,6 +1,7 @@
 //! A connection from an Apache child: one request at a time, as `docs/architecture.md` describes.
 
 mod body;
+mod variable;
 
 use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
@@ -230,6 +231,10 @@ impl Transport for Connection {
 
     fn pull(&mut self, max: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
         self.receive_body(max, into)
+    }
+
+    fn ask_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.receive_variable(name)
     }
 
     fn unsent(&mut self) -> Vec<LogRecord> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsgi_wire::budget::{Budget, Rate};
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{Bytes, Malformed, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::messages::{Message, Topic};
@@ -46,6 +46,11 @@ impl Client for Recorder {
             }
             None => Ok(false),
         }
+    }
+
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.events.push(format!("variable {}", String::from_utf8_lossy(name)));
+        (name != b"SSL_LONG").then(|| b"value".to_vec()).or_else(|| Some(vec![b'x'; limits::VARIABLE + 1]))
     }
 
     fn log(&mut self, record: &LogRecord) {
@@ -201,6 +206,38 @@ fn each_pull_gets_one_frame() {
     });
     assert_eq!(outcome, Outcome::Complete);
     assert_eq!(client.events[..3], ["read 8", "read 8", "read 8"]);
+}
+
+#[test]
+fn a_script_hears_of_the_connection_and_of_nothing_else() {
+    let mut client = Recorder { asks: true, ..Default::default() };
+    let outcome = converse(&mut client, |mut daemon| {
+        let told =
+            [("SSL_PROTOCOL", Some(&b"value"[..])), ("ENV:SECRET", None), ("HTTP:Cookie", None), ("SSL_LONG", None)];
+        for (name, expected) in told {
+            daemon.write_all(&frame_of(Kind::Variable, &Bytes::from(name.as_bytes()).to_bytes())).unwrap();
+            assert_eq!(take(&mut daemon), (Kind::Value, expected.map(Bytes::from).to_bytes()), "{name}");
+        }
+        daemon.write_all(&frame_of(Kind::Answer, &Answer::Yes.to_bytes())).unwrap();
+    });
+    assert_eq!(outcome, Outcome::Complete);
+    assert_eq!(client.events, ["variable SSL_PROTOCOL", "variable SSL_LONG", "answer Yes"]);
+}
+
+#[test]
+fn questions_about_the_connection_are_no_progress_and_none_behind_a_head() {
+    let variable = frame_of(Kind::Variable, &Bytes::from(&b"SSL_PROTOCOL"[..]).to_bytes());
+    let outcome = converse(&mut Recorder::default(), |mut daemon| {
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(5) && daemon.write_all(&variable).is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    assert_eq!(outcome, Outcome::TimedOut(false));
+    let outcome = converse(&mut Recorder::default(), |mut daemon| {
+        daemon.write_all(&[head(200), variable.clone()].concat()).unwrap();
+    });
+    assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Variable), true));
 }
 
 #[test]
