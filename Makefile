@@ -11,6 +11,7 @@
 # make rustdoc  the pages for contributors, without a warning; a part of the lints
 # make wheel  builds one wheel for every Python into dist/, which needs no compiler where it is installed
 # make deb    makes a package for Debian and Ubuntu of the wheel
+# make docs   makes the documentation a site, in build/docs
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -33,7 +34,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions wheel deb fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions wheel deb docs fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -83,6 +84,13 @@ newcomer: venv
 # For every Python from 3.10 on, and every glibc from 2.28 on.
 wheel: system rust
 	@scripts/wheel $(PYTHON)
+
+# Every page is in a list, every reference leads somewhere: a warning is an error.
+docs: system
+	@[ -x build/docs-venv/bin/sphinx-build ] || $(PYTHON) -m venv build/docs-venv
+	@build/docs-venv/bin/python -m pip --quiet --disable-pip-version-check install --requirement docs/requirements.txt
+	@build/docs-venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
+	@echo "==> build/docs/docs/index.html"
 
 deb: wheel
 	@scripts/deb "$$(ls -t dist/*.whl | head -n 1)"
