@@ -13,5 +13,6 @@ mod records;
 mod requests;
 mod resources;
 mod responses;
+mod telemetry;
 mod unit;
 mod unread_bodies;
