@@ -51,6 +51,7 @@ const LONGEST: usize = 32 << 10;
 #[derive(Default)]
 struct Witness {
     bodies: usize,
+    hints: usize,
     headed: bool,
     refused: bool,
     ended: bool,
@@ -89,6 +90,8 @@ impl Client for Witness {
 
     fn early_hints(&mut self, headers: Headers<'_>) {
         assert!(!self.headed, "hints come before the head");
+        self.hints += 1;
+        assert!(self.hints <= wsgi_wire::limits::HINTS, "there is a bound on hints");
         assert!(headers.into_iter().all(|line| line.is_ok()));
     }
 

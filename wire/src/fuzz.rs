@@ -9,6 +9,7 @@ use crate::control::{Configure, Drain, Draining, Ready, Restart, Restarted, Reti
 use crate::export::Told;
 use crate::json::{self, Context};
 use crate::names::Name;
+use crate::pieces::written;
 use crate::question::Answer;
 use crate::record::{LocalTime, LogRecord};
 use crate::recorder::{self, Recording};
@@ -113,8 +114,12 @@ pub fn records(data: &[u8]) {
     let lines = text::lines(at, &record, b"");
     assert_eq!(lines.lines().count(), text::texts(&record).len(), "no text forges a line");
     assert!(lines.chars().all(|c| c == '\n' || !c.is_control()), "no text controls a terminal");
+    assert!(lines.len() <= record.cost(0), "what a record takes in the log has been counted");
     let context = Context { process_group: Some(data), ..Context::default() };
-    for line in json::lines(at, &record, &context) {
+    let rendered = json::lines(at, &record, &context);
+    let length: usize = rendered.iter().map(String::len).sum();
+    assert!(length <= record.cost(written(data)), "so has what it takes there as JSON");
+    for line in rendered {
         assert_eq!(line.lines().count(), 1, "a record is a line");
         assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok(), "a line is JSON");
     }

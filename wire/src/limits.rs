@@ -110,8 +110,9 @@ pub const LOG_MESSAGE: usize = LOG_RECORD + (40 << 10);
 /// message of line ends only would cost a hundred times its length in time stamps.
 pub const LOG_LINES: usize = 100;
 
-/// What a record costs in the log besides its text: time stamp, level, client, script.
-pub const LOG_PREFIX: usize = 200;
+/// What a record costs in the log besides its text and the names that stand around it: time stamp, level and client, or
+/// all that a JSON record calls these things.
+pub const LOG_PREFIX: usize = 400;
 
 /// Bytes of log that a process group may fill in a second for each of its processes, on average: more than any
 /// application says that somebody reads, and no disk is full within minutes.

@@ -29,7 +29,7 @@ pub fn connection(data: &[u8]) {
     stream.extend_from_slice(data);
     let Some((mut child, ours)) = socket(&stream) else { return };
     let mut connection = Connection::new(OwnedFd::from(ours).into(), Some(Duration::from_secs(1)));
-    let mut requests = 0;
+    let (mut requests, mut sent, mut buffer) = (0, Vec::new(), vec![0; LONGEST]);
     let why = loop {
         let arrived = match connection.receive(SECRET) {
             Ok(Some(arrived)) => arrived,
@@ -51,8 +51,17 @@ pub fn connection(data: &[u8]) {
             answer(&mut connection, pulls);
         }
         // Somebody has to read, or the answers stay in the socket.
-        let _ = child.read(&mut [0; LONGEST]);
+        let read = child.read(&mut buffer).unwrap_or(0);
+        sent.extend_from_slice(&buffer[..read]);
     };
+    drop(connection);
+    let _ = child.read_to_end(&mut sent);
+    let mut rest = &sent[..];
+    while let Ok(Some(frame)) = frame::first(rest) {
+        assert!(matches!(frame.kind, Kind::Reject | Kind::Pull | Kind::Head | Kind::Data | Kind::End | Kind::Fail));
+        rest = &rest[frame.size()..];
+    }
+    assert!(rest.is_empty(), "the child gets whole frames");
     assert!(requests == 0 || !matches!(why, Broken::Stranger), "who has been greeted is no stranger");
 }
 
