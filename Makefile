@@ -34,7 +34,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions wheel deb docs fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions sanitize wheel deb docs fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -115,6 +115,14 @@ instructions: venv
 		echo "==> Instructions" && PYTHON=$(PYTHON) scripts/instructions; \
 	else \
 		echo "==> Instructions are not counted: there is no valgrind"; \
+	fi
+
+sanitize: venv
+	@PYTHON=$(PYTHON) scripts/install-system-packages --valgrind
+	@if command -v valgrind >/dev/null; then \
+		echo "==> Memory" && . scripts/environment && scripts/sanitize; \
+	else \
+		echo "==> Memory is not checked: there is no valgrind"; \
 	fi
 
 fuzz: system rust

@@ -196,13 +196,14 @@ impl Httpd {
             scratch: Scratch::new(),
             conf: String::new(),
             mpm: Mpm::default(),
-            user: None,
+            user: std::env::var("HARNESS_USER").ok(),
             log_level: "info".to_owned(),
             environment: Vec::new(),
             module_config: product().module_config().to_owned(),
             terminal: None,
             mode: "-DFOREGROUND",
-            announced: Vec::new(),
+            // Below valgrind there is no signal for that.
+            announced: std::env::var_os("HARNESS_UNDER").map(|_| "WSGI1323: ".to_owned()).into_iter().collect(),
         }
     }
 
