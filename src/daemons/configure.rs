@@ -36,7 +36,7 @@ pub struct Surroundings {
     /// How many servers there are: the main one and the virtual hosts.
     pub servers: u32,
     /// The process groups that are known to serve one application.
-    pub sole: BTreeSet<Vec<u8>>,
+    pub single_applications: BTreeSet<Vec<u8>>,
     /// Where requests of process groups may lead.
     pub scripts: Places,
     /// What the main server logs.
@@ -241,7 +241,7 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         interpreters: interpreters(configuration, &group.name),
         interpreter_limit: interpreter_limit(configuration, around),
         free_threading: free_threading(configuration, &group.name),
-        sole_application: configuration.single_interpreter && around.sole.contains(&group.name),
+        single_application: configuration.single_interpreter && around.single_applications.contains(&group.name),
         destroy_interpreter: configuration.destroy_interpreter,
         case_sensitive: configuration.case_sensitive,
         children: socket_user(around, group),

@@ -14,7 +14,7 @@ use crate::directives::configuration::Configuration;
 use crate::embedded::Plan;
 use crate::httpd::records::Socket;
 use crate::httpd::shared::SharedTable;
-use crate::httpd::shared::board::SharedBoard;
+use crate::httpd::shared::board::SharedScoreboard;
 use crate::httpd::shared::pages::Pages;
 use crate::policy::origin::Origin;
 use crate::policy::owner::Policy;
@@ -22,7 +22,7 @@ use crate::policy::trace::Sampling;
 use crate::policy::wanted::Wanted;
 use crate::relay::admission::Workers;
 use crate::relay::group;
-use crate::relay::wait_limits::Limits;
+use crate::relay::wait_limits::WaitLimits;
 
 /// What a child needs to know of one process group.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub struct Runtime {
     /// The process table; `None` where there are no groups.
     pub table: Option<SharedTable>,
     /// Where daemons read Apache's scoreboard.
-    pub board: Option<SharedBoard>,
+    pub board: Option<SharedScoreboard>,
     /// Where the supervisor's records come in; `None` where there are no groups.
     pub records: Option<Socket>,
     /// Where spans of requests go that somebody is told about, and which those are; `None` without `WSGIOpenTelemetry`.
@@ -146,7 +146,7 @@ pub fn groups(
         group::Group {
             key: table::group_key(&g.name),
             record,
-            patience: Limits {
+            patience: WaitLimits {
                 connect: seconds(o.connect_timeout),
                 queue: (o.queue_timeout > 0).then(|| seconds(o.queue_timeout)),
                 silence: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },

@@ -17,7 +17,7 @@ use wsgi_wire::table::{GROUPS, Group};
 
 use super::pool::Pool;
 use super::shared::SharedTable;
-use super::shared::board::SharedBoard;
+use super::shared::board::SharedScoreboard;
 use super::shared::pages::Pages;
 use super::{guard, server, sys};
 
@@ -28,7 +28,7 @@ pub struct Memory {
     /// The process table.
     pub table: SharedTable,
     /// For `server_metrics()`; not there where the system cannot keep its readers from writing.
-    pub board: SharedBoard,
+    pub board: SharedScoreboard,
 }
 
 /// All zero in a new process.
@@ -62,7 +62,7 @@ pub fn memory() -> io::Result<Memory> {
     let kept = unsafe { retained() };
     if !kept.memory.table.is_mapped() {
         kept.memory.table = SharedTable::create()?;
-        if let Ok(board) = SharedBoard::create(server::limits()) {
+        if let Ok(board) = SharedScoreboard::create(server::limits()) {
             kept.memory.board = board;
         }
     }

@@ -27,7 +27,7 @@ const LINE: usize = 8192;
 
 /// Where a request is executed.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'p> {
+pub struct Execution<'p> {
     /// The script.
     pub script: &'p [u8],
     /// The process group; empty is embedded mode.
@@ -51,7 +51,7 @@ pub fn wanted(r: &Request<'_>, level: Level) -> bool {
 }
 
 /// Writes a record about a request, as its virtual host wants it.
-pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
+pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Execution<'_>>) {
     if !wanted(r, record.level) {
         return;
     }
@@ -93,9 +93,9 @@ pub fn record(r: &Request<'_>, record: &LogRecord, place: Option<Place<'_>>) {
 }
 
 /// How many bytes of names stand in each line of a record about this request.
-pub fn names(r: &Request<'_>, place: Place<'_>) -> usize {
+pub fn names(r: &Request<'_>, place: Execution<'_>) -> usize {
     let sent = |name: &CStr| r.headers_in().get(name).map_or(0, written);
-    let Place { script, process_group, application_group } = place;
+    let Execution { script, process_group, application_group } = place;
     match format(r.server()) {
         // `ErrorLogFormat` may name any header.
         Format::Text if r.server().has_log_format() => {

@@ -25,7 +25,7 @@ use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::records::Purpose;
 use crate::httpd::server::{self, Run, Server, runtime_path};
-use crate::httpd::shared::board::SharedBoard;
+use crate::httpd::shared::board::SharedScoreboard;
 use crate::httpd::{Answer, auth, control, log, process, records, tree};
 use crate::policy::places::Places;
 use crate::policy::tree::Node;
@@ -183,7 +183,7 @@ fn start(
         let places: Vec<_> = records.into_iter().zip(pages.iter().copied()).collect();
         runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
         runtime.table = Some(table);
-        runtime.board = Some(memory.board).filter(SharedBoard::is_mapped);
+        runtime.board = Some(memory.board).filter(SharedScoreboard::is_mapped);
         let records = records::make(Purpose::Records).map_err(StartError::Supervisor)?;
         runtime.records = Some(records);
         runtime.spans = match open {
@@ -268,7 +268,7 @@ fn surroundings(
             threads_per_process,
         },
         servers: u32::try_from(main.all().count()).unwrap_or(u32::MAX),
-        sole: single_application::groups(&tree, is_file),
+        single_applications: single_application::groups(&tree, is_file),
         scripts: Places::read(&tree),
         log: log_style(main),
         vhost: main.hostname().unwrap_or_default().to_vec(),

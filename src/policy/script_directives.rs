@@ -11,16 +11,16 @@ pub const ACCESS_GROUP: &[u8] = b"wsgi-access";
 
 /// A place in the configuration.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct ConfigPosition {
     /// The virtual host, counted from 0; `None` is the main server, whose settings are for all.
     pub(super) host: Option<usize>,
     /// Whether it is in a section of a host.
     pub(super) in_section: bool,
 }
 
-impl Place {
+impl ConfigPosition {
     /// Whether what stands here may count there.
-    pub(super) fn reaches(self, there: Place) -> bool {
+    pub(super) fn reaches(self, there: ConfigPosition) -> bool {
         self.host.is_none() || there.host.is_none() || self.host == there.host
     }
 }
@@ -28,14 +28,14 @@ impl Place {
 /// The value of a directive, and where it stands.
 #[derive(Debug)]
 pub(super) struct Setting {
-    pub(super) place: Place,
+    pub(super) place: ConfigPosition,
     pub(super) value: Vec<u8>,
 }
 
 /// `WSGIScriptAlias`, `WSGIScriptAliasMatch`, `WSGIHandlerScript` or `WSGIImportScript`.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) place: Place,
+    pub(super) place: ConfigPosition,
     /// The URL prefix, the pattern or the handler's name; empty for an import.
     pub(super) url: Vec<u8>,
     pub(super) script: Vec<u8>,
@@ -82,7 +82,7 @@ impl Facts {
     /// What the configuration says.
     pub(super) fn of(tree: &[Node]) -> Self {
         let mut facts = Self::default();
-        facts.read(tree, Place { host: None, in_section: false });
+        facts.read(tree, ConfigPosition { host: None, in_section: false });
         facts
     }
 
@@ -114,21 +114,21 @@ impl Facts {
         self.htaccess
     }
 
-    fn read(&mut self, nodes: &[Node], place: Place) {
+    fn read(&mut self, nodes: &[Node], place: ConfigPosition) {
         for node in nodes {
             let name = node.name.to_ascii_lowercase();
             self.take(&name, node, place);
             match name.as_slice() {
                 b"<virtualhost" => {
                     self.hosts.push(None);
-                    self.read(&node.inside, Place { host: Some(self.hosts.len() - 1), in_section: false });
+                    self.read(&node.inside, ConfigPosition { host: Some(self.hosts.len() - 1), in_section: false });
                 }
-                _ => self.read(&node.inside, Place { in_section: true, ..place }),
+                _ => self.read(&node.inside, ConfigPosition { in_section: true, ..place }),
             }
         }
     }
 
-    fn take(&mut self, name: &[u8], node: &Node, place: Place) {
+    fn take(&mut self, name: &[u8], node: &Node, place: ConfigPosition) {
         let mut rest = node.arguments.as_slice();
         let arguments = node.arguments.to_ascii_lowercase();
         let contains = |text: &[u8]| arguments.windows(text.len()).any(|part| part == text);
@@ -198,7 +198,7 @@ impl Target {
     }
 
     /// From what follows the URL or the handler's name; `None` if it says nothing.
-    fn new(url: Vec<u8>, mut rest: &[u8], place: Place) -> Option<Self> {
+    fn new(url: Vec<u8>, mut rest: &[u8], place: ConfigPosition) -> Option<Self> {
         let script = word(&mut rest)?;
         let mut target = Self { place, url, script, process_group: None, application_group: None };
         for option in all(rest) {

@@ -7,16 +7,16 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use wsgi_wire::table::{self, Group, Slot, State, Wanted};
 
 use super::claim::Claim;
-use super::queue::{self, Place, call_first};
-use super::wait_limits::Lack;
+use super::queue::{self, QueueTicket, call_first};
+use super::wait_limits::Missing;
 
 /// What there is for a request now.
 #[derive(Debug)]
-pub enum Now<'t> {
+pub enum Look<'t> {
     /// A process.
     Process(Claim<'t>),
     /// Nothing, but that may change.
-    Lack(Lack),
+    Missing(Missing),
     /// As many requests wait already as may.
     Full,
     /// None, and those that were started have failed.
@@ -41,7 +41,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
     /// there is, or will soon be, more than one process, a request is not given to a busy one, where it might wait for
     /// a long one to end while another gets free. `trusting`: that a process is busy is believed. `place`: the
     /// request's place in the queue, if it has one.
-    pub fn look(&self, avoid: &[(usize, u32)], trusting: bool, place: Option<&Place<'_>>) -> Now<'t> {
+    pub fn look(&self, avoid: &[(usize, u32)], trusting: bool, place: Option<&QueueTicket<'_>>) -> Look<'t> {
         let slots = || self.slots.clone();
         let turned_away: Vec<usize> = avoid
             .iter()
@@ -62,7 +62,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
             }
         }
         if ready == 0 && !reloading && self.record.is_failing() {
-            return Now::Failing;
+            return Look::Failing;
         }
         starting |= reloading;
         let queued = queue::waiting(&self.record.queue);
@@ -85,12 +85,12 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
                     // One was called, but there is work for more: a process has become ready.
                     call_first(&self.record.queue);
                 }
-                Now::Process(claim)
+                Look::Process(claim)
             }
-            None if is_full => Now::Full,
-            None if ready > 0 => Now::Lack(Lack::Threads),
-            None if starting => Now::Lack(Lack::Ready),
-            None => Now::Lack(Lack::Process),
+            None if is_full => Look::Full,
+            None if ready > 0 => Look::Missing(Missing::Threads),
+            None if starting => Look::Missing(Missing::Ready),
+            None => Look::Missing(Missing::Process),
         }
     }
 
@@ -161,8 +161,8 @@ mod tests {
         Pool { slots: slots.iter().map(view), group: GROUP, record, room: 2 }
     }
 
-    fn lack(now: &Now<'_>) -> Option<Lack> {
-        if let Now::Lack(lack) = now { Some(*lack) } else { None }
+    fn lack(now: &Look<'_>) -> Option<Missing> {
+        if let Look::Missing(lack) = now { Some(*lack) } else { None }
     }
 
     #[test]
@@ -171,14 +171,14 @@ mod tests {
         let pool = pool(&slots, &record);
         let look = |avoid: &[(usize, u32)]| pool.look(avoid, true, None);
         let found = |avoid: &[(usize, u32)]| match look(avoid) {
-            Now::Process(claim) => Some(claim.index),
+            Look::Process(claim) => Some(claim.index),
             _ => None,
         };
         assert_eq!(found(&[]), Some(0));
         assert_eq!(found(&[(0, 1)]), Some(1));
-        assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Lack::Process));
+        assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Missing::Process));
         view(&slots[0]).occupy(GROUP, 5, 100);
-        assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Lack::Ready));
+        assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Missing::Ready));
         view(&slots[0]).set_state(State::Ready);
         assert_eq!(found(&[(0, 1), (1, 1)]), Some(0));
         assert_eq!(slots[0].1.in_flight.load(Relaxed), 0);
@@ -192,16 +192,16 @@ mod tests {
             for counter in [&slots[1].1.in_flight, &slots[1].1.unanswered] {
                 counter.store(1, Relaxed);
             }
-            let Now::Process(first) = pool.look(&[], true, None) else { panic!() };
-            assert_eq!(lack(&pool.look(&[], true, None)), Some(Lack::Threads));
-            assert!(matches!(pool.look(&[], false, None), Now::Process(_)), "the processes say that they are idle");
+            let Look::Process(first) = pool.look(&[], true, None) else { panic!() };
+            assert_eq!(lack(&pool.look(&[], true, None)), Some(Missing::Threads));
+            assert!(matches!(pool.look(&[], false, None), Look::Process(_)), "the processes say that they are idle");
             drop(first);
-            assert!(matches!(pool.look(&[], true, None), Now::Process(_)));
+            assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
         }
         let (slots, record) = ([slot(State::Ready, 1)], Group::default());
         let pool = pool(&slots, &record);
         let _first = pool.look(&[], true, None);
-        assert!(matches!(pool.look(&[], true, None), Now::Process(_)));
+        assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
     }
 
     #[test]
@@ -209,31 +209,31 @@ mod tests {
         let (slots, record) = ([slot(State::Ready, 1)], Group::default());
         let single = pool(&slots, &record);
         let taken: Vec<_> = (0..3).map(|_| single.look(&[], true, None)).collect();
-        assert!(taken.iter().all(|now| matches!(now, Now::Process(_))));
-        assert!(matches!(single.look(&[], true, None), Now::Full));
+        assert!(taken.iter().all(|now| matches!(now, Look::Process(_))));
+        assert!(matches!(single.look(&[], true, None), Look::Full));
         drop(taken);
-        assert!(matches!(single.look(&[], true, None), Now::Process(_)));
+        assert!(matches!(single.look(&[], true, None), Look::Process(_)));
 
         let slots = [slot(State::Starting, 1)];
         let starting = pool(&slots, &record);
-        let places = [Place::take(&record.queue), Place::take(&record.queue)];
-        assert!(matches!(starting.look(&[], true, None), Now::Full));
-        assert_eq!(lack(&starting.look(&[], true, places.first())), Some(Lack::Ready), "who waits goes on waiting");
+        let places = [QueueTicket::take(&record.queue), QueueTicket::take(&record.queue)];
+        assert!(matches!(starting.look(&[], true, None), Look::Full));
+        assert_eq!(lack(&starting.look(&[], true, places.first())), Some(Missing::Ready), "who waits goes on waiting");
     }
 
     #[test]
     fn who_comes_later_does_not_push_in() {
         let (slots, record) = ([slot(State::Ready, 1), slot(State::Ready, 1)], Group::default());
         let pool = pool(&slots, &record);
-        let place = Place::take(&record.queue);
-        assert_eq!(lack(&pool.look(&[], true, None)), Some(Lack::Threads));
-        assert!(matches!(pool.look(&[], true, Some(&place)), Now::Process(_)), "nobody else waits");
+        let place = QueueTicket::take(&record.queue);
+        assert_eq!(lack(&pool.look(&[], true, None)), Some(Missing::Threads));
+        assert!(matches!(pool.look(&[], true, Some(&place)), Look::Process(_)), "nobody else waits");
         drop(place);
-        assert!(matches!(pool.look(&[], true, None), Now::Process(_)));
+        assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
         // Nobody looks any more: they are dead.
         record.queue.join(milliseconds() - ALIVE, ALIVE);
-        assert!(matches!(pool.look(&[], true, None), Now::Process(_)));
-        drop(Place::take(&record.queue));
+        assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
+        drop(QueueTicket::take(&record.queue));
         assert!(!record.queue.is_used());
     }
 
@@ -241,22 +241,22 @@ mod tests {
     fn a_group_without_processes_is_told_from_one_that_starts_or_fails() {
         let record = Group::default();
         let look = |state: State| lack(&pool(&[slot(state, 5)], &record).look(&[], true, None));
-        assert_eq!(look(State::Starting), Some(Lack::Ready));
-        assert_eq!(look(State::Reloading), Some(Lack::Ready));
-        assert_eq!(look(State::Draining), Some(Lack::Process));
+        assert_eq!(look(State::Starting), Some(Missing::Ready));
+        assert_eq!(look(State::Reloading), Some(Missing::Ready));
+        assert_eq!(look(State::Draining), Some(Missing::Process));
         record.set_failing(true);
         for state in [State::Starting, State::Free] {
-            assert!(matches!(pool(&[slot(state, 5)], &record).look(&[], true, None), Now::Failing));
+            assert!(matches!(pool(&[slot(state, 5)], &record).look(&[], true, None), Look::Failing));
         }
-        assert!(matches!(pool(&[slot(State::Ready, 5)], &record).look(&[], true, None), Now::Process(_)));
+        assert!(matches!(pool(&[slot(State::Ready, 5)], &record).look(&[], true, None), Look::Process(_)));
     }
 
     #[test]
     fn a_request_that_ends_wakes_one_that_waits() {
         let (slots, record) = ([slot(State::Ready, 1)], Group::default());
-        let Now::Process(claim) = pool(&slots, &record).look(&[], true, None) else { panic!() };
+        let Look::Process(claim) = pool(&slots, &record).look(&[], true, None) else { panic!() };
         let start = Instant::now();
-        let mut place = Place::take(&record.queue);
+        let mut place = QueueTicket::take(&record.queue);
         std::thread::scope(|scope| {
             scope.spawn(|| place.wait(Duration::from_millis(900)));
             std::thread::sleep(Duration::from_millis(20));

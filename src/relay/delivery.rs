@@ -13,7 +13,7 @@ use wsgi_wire::request::Facts;
 use wsgi_wire::response::Reject;
 use wsgi_wire::table::{self, Refusal, Slot};
 
-use super::choice::{Now, Pool};
+use super::choice::{Look, Pool};
 use super::claim::Claim;
 use super::client::{Client, Halt, Then};
 use super::connection::{BeginError, Connection};
@@ -22,14 +22,14 @@ use super::group::{Group, Sockets};
 use super::inbox::Inbox;
 use super::outcome::Outcome;
 use super::outflow::Outflow;
-use super::queue::Place;
+use super::queue::QueueTicket;
 use super::records::Source;
 use super::unreachable;
-use super::wait_limits::{Lack, Over, Patience};
+use super::wait_limits::{Expired, Missing, Patience};
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
-pub enum Undelivered {
+pub enum NotDelivered {
     /// None is there.
     #[error("no process of the group is running; the error log tells why they do not start")]
     NoProcess,
@@ -67,7 +67,7 @@ pub enum Undelivered {
     TooLong,
 }
 
-impl Undelivered {
+impl NotDelivered {
     /// Which message the log gets.
     pub fn message(&self) -> &'static Message {
         match self {
@@ -163,21 +163,21 @@ where
     /// Tries processes until one has taken the request.
     ///
     /// # Errors
-    /// [`Undelivered`]; nothing has executed it then.
-    pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, Undelivered> {
+    /// [`NotDelivered`]; nothing has executed it then.
+    pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, NotDelivered> {
         let record = self.group.record;
         let mut patience = Patience::new(Instant::now(), self.group.patience);
-        let mut place: Option<Place<'_>> = None;
+        let mut place: Option<QueueTicket<'_>> = None;
         let mut avoid: Vec<(usize, u32)> = Vec::new();
         let (mut unreachable, mut outflow) = (None, Outflow::default());
         loop {
             if stop::has_begun() {
-                return Err(Undelivered::Stopping);
+                return Err(NotDelivered::Stopping);
             }
             let Group { key, queue_size, .. } = *self.group;
             let pool = Pool { slots: (self.slots)(), group: key, record, room: queue_size };
             let lack = match pool.look(&avoid, patience.is_trusting(), place.as_ref()) {
-                Now::Process(claim) => {
+                Look::Process(claim) => {
                     facts.connects = facts.connects.saturating_add(1);
                     let waited = place.take().is_some();
                     if waited {
@@ -185,14 +185,14 @@ where
                     }
                     match self.try_process(&claim, &mut facts, patience.queue_deadline(), &mut outflow)? {
                         Ok(Outcome::Rejected(Reject::QueueTimeout) | Outcome::Unread) => {
-                            return Err(Undelivered::QueueTimeout);
+                            return Err(NotDelivered::QueueTimeout);
                         }
                         Ok(Outcome::Rejected(why)) => {
                             facts.rejects = facts.rejects.saturating_add(1);
                             // Its slot says so by now, and will say when the process takes requests after all. Whoever
                             // speaks in its name has to be waited for no longer than the process itself.
                             if why == Reject::ScriptChanged {
-                                self.wait(&mut patience, &mut place, Lack::Ready, &mut unreachable)?;
+                                self.wait(&mut patience, &mut place, Missing::Ready, &mut unreachable)?;
                                 continue;
                             }
                         }
@@ -203,7 +203,7 @@ where
                             unreachable = Some(error);
                             if is_full {
                                 // Its `listen-backlog`: it is alive, and takes connections again when a thread is free.
-                                self.wait(&mut patience, &mut place, Lack::Backlog, &mut unreachable)?;
+                                self.wait(&mut patience, &mut place, Missing::Backlog, &mut unreachable)?;
                                 continue;
                             }
                         }
@@ -211,9 +211,9 @@ where
                     avoid.push((claim.index, claim.serial));
                     continue;
                 }
-                Now::Full => return Err(Undelivered::QueueFull),
-                Now::Failing => return Err(Undelivered::Failing),
-                Now::Lack(lack) => lack,
+                Look::Full => return Err(NotDelivered::QueueFull),
+                Look::Failing => return Err(NotDelivered::Failing),
+                Look::Missing(lack) => lack,
             };
             self.wait(&mut patience, &mut place, lack, &mut unreachable)?;
         }
@@ -223,20 +223,20 @@ where
     fn wait(
         &self,
         patience: &mut Patience,
-        place: &mut Option<Place<'_>>,
-        lack: Lack,
+        place: &mut Option<QueueTicket<'_>>,
+        lack: Missing,
         unreachable: &mut Option<io::Error>,
-    ) -> Result<(), Undelivered> {
-        let watches = place.as_ref().is_none_or(Place::watches);
+    ) -> Result<(), NotDelivered> {
+        let watches = place.as_ref().is_none_or(QueueTicket::watches);
         let pause =
             patience.pause(Instant::now(), lack, watches).map_err(|over| match (over, unreachable.take(), lack) {
-                (Over::Queue, ..) => Undelivered::QueueTimeout,
-                (Over::Silence, _, Lack::Ready) => Undelivered::NotReady,
-                (Over::Silence, ..) => Undelivered::Silence,
-                (Over::Connect, Some(error), _) => Undelivered::Unreachable(error),
-                (Over::Connect, None, _) => Undelivered::NoProcess,
+                (Expired::Queue, ..) => NotDelivered::QueueTimeout,
+                (Expired::Silence, _, Missing::Ready) => NotDelivered::NotReady,
+                (Expired::Silence, ..) => NotDelivered::Silence,
+                (Expired::Connect, Some(error), _) => NotDelivered::Unreachable(error),
+                (Expired::Connect, None, _) => NotDelivered::NoProcess,
             })?;
-        place.get_or_insert_with(|| Place::take(&self.group.record.queue)).wait(pause);
+        place.get_or_insert_with(|| QueueTicket::take(&self.group.record.queue)).wait(pause);
         Ok(())
     }
 
@@ -248,20 +248,20 @@ where
         facts: &mut Facts,
         queue: Option<Instant>,
         outflow: &mut Outflow,
-    ) -> Result<Result<Outcome, io::Error>, Undelivered> {
+    ) -> Result<Result<Outcome, io::Error>, NotDelivered> {
         while let Some(connection) = self.sockets.idle.take(claim.index, claim.serial) {
             match self.converse(connection, claim, facts, queue, outflow) {
                 // The process may have closed a connection that was idle, and be alive.
                 Ok(Outcome::NotExecuted) | Err(BeginError::RoutesExhausted) => {}
                 Ok(outcome) => return Ok(Ok(outcome)),
-                Err(BeginError::TooLong) => return Err(Undelivered::TooLong),
+                Err(BeginError::TooLong) => return Err(NotDelivered::TooLong),
             }
         }
         let connection = match self.connect(claim) {
             Ok(connection) => connection,
             Err(error) => return Ok(Err(error)),
         };
-        self.converse(connection, claim, facts, queue, outflow).map(Ok).map_err(|_| Undelivered::TooLong)
+        self.converse(connection, claim, facts, queue, outflow).map(Ok).map_err(|_| NotDelivered::TooLong)
     }
 
     fn connect(&self, claim: &Claim<'_>) -> io::Result<Connection> {

@@ -7,7 +7,7 @@ use wsgi_wire::budget::Rate;
 use wsgi_wire::table;
 
 use super::idle::IdleConnections;
-use super::wait_limits::Limits;
+use super::wait_limits::WaitLimits;
 
 /// What the relay needs to know of a process group.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Group {
     pub record: &'static table::Group,
     /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a
     /// process.
-    pub patience: Limits,
+    pub patience: WaitLimits,
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,
     /// `response-flush-delay`

@@ -14,7 +14,7 @@ use super::wait_limits::Patience;
 
 /// A place in the queue of a group.
 #[derive(Debug)]
-pub struct Place<'t> {
+pub struct QueueTicket<'t> {
     queue: &'t Queue,
     ticket: u32,
     seen: u32,
@@ -22,7 +22,7 @@ pub struct Place<'t> {
     pub(super) called: bool,
 }
 
-impl<'t> Place<'t> {
+impl<'t> QueueTicket<'t> {
     /// Takes a place at the end.
     pub fn take(queue: &'t Queue) -> Self {
         Self { queue, ticket: queue.join(milliseconds(), ALIVE), seen: queue.seen(), called: false }
@@ -50,7 +50,7 @@ impl<'t> Place<'t> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueTicket<'_> {
     fn drop(&mut self) {
         // In a child that stops, each one tells the next.
         if self.queue.leave(self.ticket) || stop::has_begun() && self.queue.is_used() {
@@ -92,7 +92,7 @@ mod tests {
 
     /// Waits until this place is called; the caller of the other thread may be quicker than the sleep, which it then
     /// prevents.
-    fn wait_for_call(place: &mut Place<'_>) {
+    fn wait_for_call(place: &mut QueueTicket<'_>) {
         let seen = place.seen;
         while place.seen == seen {
             place.wait(Duration::from_secs(5));
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn when_the_last_leaves_another_one_watches_at_once() {
         let queue = Queue::default();
-        let (mut first, last) = (Place::take(&queue), Place::take(&queue));
+        let (mut first, last) = (QueueTicket::take(&queue), QueueTicket::take(&queue));
         assert!(!first.watches() && last.watches());
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {
@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn who_is_called_while_nobody_watches_and_goes_calls_the_next() {
         let queue = Queue::default();
-        let (first, mut second, last) = (Place::take(&queue), Place::take(&queue), Place::take(&queue));
+        let (first, mut second, last) =
+            (QueueTicket::take(&queue), QueueTicket::take(&queue), QueueTicket::take(&queue));
         std::thread::scope(|scope| {
             drop(last);
             second.seen = queue.seen();

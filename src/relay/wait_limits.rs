@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Why a request gets no process now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lack {
+pub enum Missing {
     /// All threads are taken.
     Threads,
     /// There is no process but one that is starting.
@@ -18,7 +18,7 @@ pub enum Lack {
 
 /// The limits of waiting.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct WaitLimits {
     /// `connect-timeout`: without a process that can be connected to, in sum. One that loads its application has all
     /// the time that it is given otherwise: `startup-timeout` is about that.
     pub connect: Duration,
@@ -30,7 +30,7 @@ pub struct Limits {
 
 /// The limit that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
+pub enum Expired {
     /// `connect-timeout`, or no process is about to start at all.
     Connect,
     /// `queue-timeout`
@@ -42,7 +42,7 @@ pub enum Over {
 /// How long a request has waited.
 #[derive(Debug)]
 pub struct Patience {
-    limits: Limits,
+    limits: WaitLimits,
     started: Instant,
     last: Instant,
     unconnected: Duration,
@@ -70,7 +70,7 @@ impl Patience {
     const TURN: Duration = Duration::from_secs(5);
 
     /// Waits from now on.
-    pub fn new(now: Instant, limits: Limits) -> Self {
+    pub fn new(now: Instant, limits: WaitLimits) -> Self {
         Self { limits, started: now, last: now, unconnected: Duration::ZERO, hopeless: Duration::ZERO, paused: false }
     }
 
@@ -92,32 +92,32 @@ impl Patience {
     /// How long to sleep before the next look. `watches`: it is the one in the queue that looks for all.
     ///
     /// # Errors
-    /// [`Over`]: it is time to give up.
-    pub fn pause(&mut self, now: Instant, lack: Lack, watches: bool) -> Result<Duration, Over> {
+    /// [`Expired`]: it is time to give up.
+    pub fn pause(&mut self, now: Instant, lack: Missing, watches: bool) -> Result<Duration, Expired> {
         let since = now.saturating_duration_since(self.last);
         self.last = now;
-        let connecting = matches!(lack, Lack::Process | Lack::Backlog);
+        let connecting = matches!(lack, Missing::Process | Missing::Backlog);
         if connecting {
             self.unconnected += since;
         }
-        if lack == Lack::Process {
+        if lack == Missing::Process {
             self.hopeless += since;
         }
         let waited = self.waited(now);
         let left = |limit: Duration| limit.checked_sub(waited).filter(|left| !left.is_zero());
-        let mut left_of_all = left(self.limits.silence).ok_or(Over::Silence);
+        let mut left_of_all = left(self.limits.silence).ok_or(Expired::Silence);
         if let Some(queue) = self.limits.queue {
-            let left = left(queue).ok_or(Over::Queue)?;
+            let left = left(queue).ok_or(Expired::Queue)?;
             left_of_all = left_of_all.map(|silence| silence.min(left));
         }
         if connecting && self.unconnected >= self.limits.connect || self.hopeless >= Self::HOPELESS {
-            return Err(Over::Connect);
+            return Err(Expired::Connect);
         }
         let (first, longest) = Self::PAUSES;
         let pause = match lack {
             // What got free before the place in the queue was taken has woken nobody.
-            Lack::Threads if self.paused && watches => Self::LOOK,
-            Lack::Threads if self.paused => Self::TURN,
+            Missing::Threads if self.paused && watches => Self::LOOK,
+            Missing::Threads if self.paused => Self::TURN,
             _ => (waited / 4).clamp(first, longest),
         };
         self.paused = true;
@@ -132,46 +132,46 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn patience(start: Instant, queue: Option<Duration>) -> Patience {
-        Patience::new(start, Limits { connect: SECOND * 15, queue, silence: SECOND * 60 })
+        Patience::new(start, WaitLimits { connect: SECOND * 15, queue, silence: SECOND * 60 })
     }
 
     #[test]
     fn waiting_for_a_connection_ends_with_connect_timeout() {
         let start = Instant::now();
         let mut patience = patience(start, None);
-        assert_eq!(patience.pause(start, Lack::Backlog, true), Ok(Duration::from_millis(1)));
+        assert_eq!(patience.pause(start, Missing::Backlog, true), Ok(Duration::from_millis(1)));
         assert!(patience.is_trusting());
-        assert_eq!(patience.pause(start + SECOND * 10, Lack::Backlog, true), Ok(Duration::from_millis(20)));
+        assert_eq!(patience.pause(start + SECOND * 10, Missing::Backlog, true), Ok(Duration::from_millis(20)));
         assert!(!patience.is_trusting());
-        assert_eq!(patience.pause(start + SECOND * 15, Lack::Backlog, true), Err(Over::Connect));
+        assert_eq!(patience.pause(start + SECOND * 15, Missing::Backlog, true), Err(Expired::Connect));
     }
 
     #[test]
     fn a_process_that_starts_is_waited_for_as_long_as_one_that_works() {
         let start = Instant::now();
         let mut patience = patience(start, None);
-        assert!(patience.pause(start + SECOND * 59, Lack::Ready, true).is_ok());
-        assert!(patience.pause(start + SECOND * 59, Lack::Process, true).is_ok(), "it is about to be replaced");
-        assert_eq!(patience.pause(start + SECOND * 60, Lack::Ready, true), Err(Over::Silence));
+        assert!(patience.pause(start + SECOND * 59, Missing::Ready, true).is_ok());
+        assert!(patience.pause(start + SECOND * 59, Missing::Process, true).is_ok(), "it is about to be replaced");
+        assert_eq!(patience.pause(start + SECOND * 60, Missing::Ready, true), Err(Expired::Silence));
     }
 
     #[test]
     fn waiting_for_a_thread_does_not() {
         let start = Instant::now();
         let mut patience = patience(start, None);
-        assert!(patience.pause(start + SECOND * 20, Lack::Threads, true).is_ok());
-        assert!(patience.pause(start + SECOND * 30, Lack::Ready, true).is_ok());
-        assert_eq!(patience.pause(start + SECOND * 60, Lack::Threads, true), Err(Over::Silence));
+        assert!(patience.pause(start + SECOND * 20, Missing::Threads, true).is_ok());
+        assert!(patience.pause(start + SECOND * 30, Missing::Ready, true).is_ok());
+        assert_eq!(patience.pause(start + SECOND * 60, Missing::Threads, true), Err(Expired::Silence));
     }
 
     #[test]
     fn only_the_last_in_the_queue_looks_often() {
         let start = Instant::now();
         let mut patience = patience(start, None);
-        let _first = patience.pause(start, Lack::Threads, true);
-        assert_eq!(patience.pause(start, Lack::Threads, true), Ok(Patience::LOOK));
-        assert_eq!(patience.pause(start, Lack::Threads, false), Ok(Patience::TURN));
-        assert!(patience.pause(start, Lack::Ready, false).is_ok_and(|pause| pause < Patience::LOOK));
+        let _first = patience.pause(start, Missing::Threads, true);
+        assert_eq!(patience.pause(start, Missing::Threads, true), Ok(Patience::LOOK));
+        assert_eq!(patience.pause(start, Missing::Threads, false), Ok(Patience::TURN));
+        assert!(patience.pause(start, Missing::Ready, false).is_ok_and(|pause| pause < Patience::LOOK));
     }
 
     #[test]
@@ -179,9 +179,9 @@ mod tests {
         let start = Instant::now();
         let mut patience = patience(start, Some(SECOND));
         let just_before = start + Duration::from_millis(999);
-        assert_eq!(patience.pause(just_before, Lack::Threads, true), Ok(Duration::from_millis(1)));
-        assert_eq!(patience.pause(start + SECOND, Lack::Threads, true), Err(Over::Queue));
-        assert_eq!(patience.pause(start + SECOND, Lack::Ready, true), Err(Over::Queue));
+        assert_eq!(patience.pause(just_before, Missing::Threads, true), Ok(Duration::from_millis(1)));
+        assert_eq!(patience.pause(start + SECOND, Missing::Threads, true), Err(Expired::Queue));
+        assert_eq!(patience.pause(start + SECOND, Missing::Ready, true), Err(Expired::Queue));
     }
 
     #[test]
@@ -189,9 +189,9 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut patience = patience(start, None);
-        assert!(patience.pause(at(2_000), Lack::Process, true).is_ok());
-        assert!(patience.pause(at(4_000), Lack::Ready, true).is_ok());
-        assert!(patience.pause(at(4_900), Lack::Process, true).is_ok());
-        assert_eq!(patience.pause(at(5_100), Lack::Process, true), Err(Over::Connect));
+        assert!(patience.pause(at(2_000), Missing::Process, true).is_ok());
+        assert!(patience.pause(at(4_000), Missing::Ready, true).is_ok());
+        assert!(patience.pause(at(4_900), Missing::Process, true).is_ok());
+        assert_eq!(patience.pause(at(5_100), Missing::Process, true), Err(Expired::Connect));
     }
 }

@@ -21,9 +21,9 @@ use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::choice;
 use crate::relay::client::Client;
-use crate::relay::delivery::Undelivered;
-use crate::relay::queue::{self, Place};
-use crate::relay::wait_limits::{Lack, Over, Patience};
+use crate::relay::delivery::NotDelivered;
+use crate::relay::queue::{self, QueueTicket};
+use crate::relay::wait_limits::{Expired, Missing, Patience};
 
 /// How the body goes to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +53,14 @@ const STEP: usize = 64 << 10;
 /// length only shows when the filter has seen all.
 ///
 /// # Errors
-/// [`Undelivered`]: no thread may be taken in time.
+/// [`NotDelivered`]: no thread may be taken in time.
 pub fn read(
     client: &mut HttpClient<'_, '_>,
     group: &Group,
     table: Option<SharedTable>,
     length: BodyLength,
     inline: &mut Vec<u8>,
-) -> Result<Travel, Undelivered> {
+) -> Result<Travel, NotDelivered> {
     let expects_continue = client.request().headers_in().get(c"Expect").is_some();
     match length {
         BodyLength::Known(0) => Ok(Travel::Empty),
@@ -104,7 +104,7 @@ fn await_short(
     table: Option<SharedTable>,
     length: BodyLength,
     inline: &mut Vec<u8>,
-) -> Result<Travel, Undelivered> {
+) -> Result<Travel, NotDelivered> {
     loop {
         match read_on(client, group, table, inline) {
             Some(Taken::End) if inline.len() <= limits::INLINE_BODY => return Ok(Travel::Inline),
@@ -179,9 +179,9 @@ fn read_steadily(
     table: Option<SharedTable>,
     length: BodyLength,
     inline: &mut Vec<u8>,
-) -> Result<Travel, Undelivered> {
+) -> Result<Travel, NotDelivered> {
     let (mut spool, mut taken) = (Spool::announced(known(length).unwrap_or(0)), Some(Taken::Some));
-    while taken == Some(Taken::Some) && spool.settle() {
+    while taken == Some(Taken::Some) && spool.count() {
         taken = read_on(client, group, table, &mut spool.bytes);
     }
     let read = spool.left();
@@ -206,7 +206,7 @@ fn known(length: BodyLength) -> Option<u64> {
 }
 
 /// Lets a process have the request before its body is there, when it may.
-fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) -> Result<Travel, Undelivered> {
+fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) -> Result<Travel, NotDelivered> {
     let mut patience = Patience::new(Instant::now(), group.relay.patience);
     loop {
         if let Some(place) = Admission::new(&group.relay.record.uploads, group.upload_limit()) {
@@ -219,16 +219,16 @@ fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) ->
 
 /// Waits until a process of the group has a thread that could take a request, or there is no process that could get
 /// one.
-fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), Undelivered> {
+fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), NotDelivered> {
     let Some(table) = table else { return Ok(()) };
     let mut patience = Patience::new(Instant::now(), group.relay.patience);
-    let mut place: Option<Place<'_>> = None;
+    let mut place: Option<QueueTicket<'_>> = None;
     while choice::are_all_busy(table.slots(group.pages), group.relay.key) {
         if place.is_none() && queue::waiting(&group.relay.record.queue) >= group.relay.queue_size {
-            return Err(Undelivered::QueueFull);
+            return Err(NotDelivered::QueueFull);
         }
         let pause = pause(&mut patience)?;
-        place.get_or_insert_with(|| Place::take(&group.relay.record.queue)).wait(pause);
+        place.get_or_insert_with(|| QueueTicket::take(&group.relay.record.queue)).wait(pause);
     }
     if let Some(place) = place {
         place.pass_on();
@@ -236,12 +236,12 @@ fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), Undeliv
     Ok(())
 }
 
-fn pause(patience: &mut Patience) -> Result<Duration, Undelivered> {
+fn pause(patience: &mut Patience) -> Result<Duration, NotDelivered> {
     if stop::has_begun() {
-        return Err(Undelivered::Stopping);
+        return Err(NotDelivered::Stopping);
     }
-    patience.pause(Instant::now(), Lack::Threads, true).map_err(|over| match over {
-        Over::Queue => Undelivered::QueueTimeout,
-        Over::Silence | Over::Connect => Undelivered::Silence,
+    patience.pause(Instant::now(), Missing::Threads, true).map_err(|over| match over {
+        Expired::Queue => NotDelivered::QueueTimeout,
+        Expired::Silence | Expired::Connect => NotDelivered::Silence,
     })
 }

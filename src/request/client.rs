@@ -19,7 +19,7 @@ use super::spool::Spool;
 use crate::daemons::Group;
 use crate::directives::settings::RequestSettings;
 use crate::httpd::body::Taken;
-use crate::httpd::log::{self, Place};
+use crate::httpd::log::{self, Execution};
 use crate::httpd::request::Request;
 use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
 use crate::httpd::socket;
@@ -56,7 +56,7 @@ pub struct HttpClient<'c, 'r> {
     /// Who may wait for a client that shares its connection with others.
     waits: Option<Waits>,
     rules: ResponseRules,
-    place: Place<'c>,
+    place: Execution<'c>,
 }
 
 /// Threads of a group that may be waiting for clients.
@@ -81,7 +81,7 @@ pub struct ResponseRules {
 
 impl<'c, 'r> HttpClient<'c, 'r> {
     /// Begins.
-    pub fn new(r: &'c mut Request<'r>, length: BodyLength, rules: ResponseRules, place: Place<'c>) -> Self {
+    pub fn new(r: &'c mut Request<'r>, length: BodyLength, rules: ResponseRules, place: Execution<'c>) -> Self {
         let (body, response) = (ClientBody::new(r, length), ResponseBody::new(r));
         Self {
             r,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::httpd::log::Place;
+use crate::httpd::log::Execution;
 use crate::policy::path;
 
 /// Where and how the application of a request runs.
@@ -38,8 +38,8 @@ impl Destination<'_> {
     }
 
     /// The same for log records. `file` is the file that was requested.
-    pub fn place<'p>(&'p self, file: &'p [u8]) -> Place<'p> {
-        Place {
+    pub fn place<'p>(&'p self, file: &'p [u8]) -> Execution<'p> {
+        Execution {
             script: self.handler_script.unwrap_or(file),
             process_group: &self.process_group,
             application_group: &self.application_group,

@@ -23,7 +23,7 @@ use crate::httpd::request::{Request, Target};
 use crate::httpd::{Answer, response};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::client::Client;
-use crate::relay::delivery::{Scratch, Undelivered};
+use crate::relay::delivery::{NotDelivered, Scratch};
 use crate::relay::outcome::Outcome;
 
 /// Has the request executed by a process of the group.
@@ -65,7 +65,7 @@ fn run<'r>(
     let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
     client.shares_waits_of(group);
     let filtered = client.request().has_input_filter();
-    let refused = |error: Undelivered, client: &mut HttpClient<'_, 'r>| {
+    let refused = |error: NotDelivered, client: &mut HttpClient<'_, 'r>| {
         client.leave_body();
         way.refused(&error, client.request())
     };

@@ -40,7 +40,7 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
     let answer = match serve(r, settings, handler_script, &mut span) {
         Ok(answer) => answer,
         Err(Refused { message, status, reason, groups }) => {
-            let place = groups.as_ref().map(|(process_group, application_group)| log::Place {
+            let place = groups.as_ref().map(|(process_group, application_group)| log::Execution {
                 script: handler_script.map_or(r.filename(), |handler| &handler.script),
                 process_group,
                 application_group,

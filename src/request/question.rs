@@ -163,9 +163,9 @@ impl<'r> Asking<'_, 'r> {
     }
 
     /// For records.
-    fn place<'p>(&'p self, destination: &'p Destination<'_>) -> log::Place<'p> {
+    fn place<'p>(&'p self, destination: &'p Destination<'_>) -> log::Execution<'p> {
         let Destination { process_group, application_group, .. } = destination;
-        log::Place { script: &self.asked.script, process_group, application_group }
+        log::Execution { script: &self.asked.script, process_group, application_group }
     }
 
     fn write_route(&self, r: &Request<'r>, environ: &Environ<'r>, out: &mut Vec<u8>) {
@@ -271,12 +271,12 @@ fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<
 struct Asker<'c, 'r> {
     r: &'c mut Request<'r>,
     topic: Topic,
-    place: log::Place<'c>,
+    place: log::Execution<'c>,
     answer: Option<Answer>,
 }
 
 impl<'c, 'r> Asker<'c, 'r> {
-    fn new(r: &'c mut Request<'r>, topic: Topic, place: log::Place<'c>) -> Self {
+    fn new(r: &'c mut Request<'r>, topic: Topic, place: log::Execution<'c>) -> Self {
         Self { r, topic, place, answer: None }
     }
 }

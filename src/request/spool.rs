@@ -39,7 +39,7 @@ impl Spool {
     }
 
     /// Counts what has come. Whether there may be more: of this body, and of all.
-    pub(super) fn settle(&mut self) -> bool {
+    pub(super) fn count(&mut self) -> bool {
         let new = self.bytes.len() - self.counted;
         self.counted += new;
         may_grow(self.bytes.len(), SPOOLED.fetch_add(new, Relaxed) + new)
@@ -63,7 +63,7 @@ fn may_grow(own: usize, all: usize) -> bool {
 impl From<Vec<u8>> for Spool {
     fn from(bytes: Vec<u8>) -> Self {
         let mut spool = Self { bytes: bytes.into(), at: 0, counted: 0 };
-        spool.settle();
+        spool.count();
         spool
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     fn a_spool_gives_its_bytes_in_order_and_is_counted_as_long_as_it_has_some() {
         let mut spool = Spool::default();
         spool.bytes.extend_from_slice(b"abcdef");
-        assert!(spool.settle());
+        assert!(spool.count());
         let before = SPOOLED.load(Relaxed);
         let mut out = b"x".to_vec();
         spool.give(2, &mut out);
@@ -104,8 +104,8 @@ mod tests {
     fn there_is_a_bound_for_one_body() {
         let mut spool = Spool::default();
         spool.bytes.resize(limits::SPOOL, 0);
-        assert!(spool.settle(), "it may end here");
+        assert!(spool.count(), "it may end here");
         spool.bytes.push(0);
-        assert!(!spool.settle());
+        assert!(!spool.count());
     }
 }

@@ -13,7 +13,7 @@ use crate::httpd::response;
 use crate::httpd::shared::SharedTable;
 use crate::relay::admission::{Admission, Taken};
 use crate::relay::client::Client;
-use crate::relay::delivery::{Delivery, Scratch, Undelivered};
+use crate::relay::delivery::{Delivery, NotDelivered, Scratch};
 use crate::relay::outcome::Outcome;
 
 thread_local! {
@@ -56,7 +56,7 @@ impl<'w> Way<'w> {
     }
 
     /// What it means for a request that no process has taken it. The group's record counts that.
-    pub fn refused(&self, error: &Undelivered, r: &mut Request<'_>) -> Refused {
+    pub fn refused(&self, error: &NotDelivered, r: &mut Request<'_>) -> Refused {
         if let Some(why) = error.refusal() {
             self.group.relay.record.refused(why);
         }
@@ -70,13 +70,13 @@ impl<'w> Way<'w> {
     /// Counts the request as one of the group's workers while the result lives.
     ///
     /// # Errors
-    /// [`Undelivered`]: there are too many of them.
-    pub fn admission(&self) -> Result<[Admission<'_>; 2], Undelivered> {
-        let table = self.table.as_ref().ok_or(Undelivered::NoProcess)?;
+    /// [`NotDelivered`]: there are too many of them.
+    pub fn admission(&self) -> Result<[Admission<'_>; 2], NotDelivered> {
+        let table = self.table.as_ref().ok_or(NotDelivered::NoProcess)?;
         self.group.workers.wait(&self.group.relay.record.workers, &table.header().workers).map_err(
             |taken| match taken {
-                Taken::ByGroup => Undelivered::WorkersTaken,
-                Taken::ByAll => Undelivered::AllWorkersTaken,
+                Taken::ByGroup => NotDelivered::WorkersTaken,
+                Taken::ByAll => NotDelivered::AllWorkersTaken,
             },
         )
     }
@@ -84,15 +84,15 @@ impl<'w> Way<'w> {
     /// Has a process do what `encode` appends; the route is in `scratch`.
     ///
     /// # Errors
-    /// [`Undelivered`]: no process has taken it.
+    /// [`NotDelivered`]: no process has taken it.
     pub fn deliver<C: Client>(
         &self,
         scratch: &mut Scratch,
         client: &mut C,
         facts: Facts,
         encode: impl Fn(&mut Vec<u8>, &Facts, &[u8], &mut C),
-    ) -> Result<Outcome, Undelivered> {
-        let table = self.table.ok_or(Undelivered::NoProcess)?;
+    ) -> Result<Outcome, NotDelivered> {
+        let table = self.table.ok_or(NotDelivered::NoProcess)?;
         let slots = || table.slots(self.group.pages);
         let sockets = &self.runtime.sockets;
         Delivery { slots, sockets, group: &self.group.relay, scratch, client, encode }.run(facts)

@@ -14,14 +14,14 @@ use wsgi_wire::messages::internal;
 
 use crate::httpd::process::BackgroundThread;
 use crate::httpd::shared::SharedTable;
-use crate::httpd::shared::board::SharedBoard;
+use crate::httpd::shared::board::SharedScoreboard;
 use crate::httpd::{guard, log, scoreboard};
 
 static THREAD: Mutex<Option<(SharedTable, BackgroundThread)>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Begins, in a child.
-pub fn start(table: SharedTable, board: SharedBoard) {
+pub fn start(table: SharedTable, board: SharedScoreboard) {
     let body = move || guard::enter("the thread for server metrics", || publish(table, board));
     match BackgroundThread::start("wsgi-metrics", body) {
         Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
@@ -46,7 +46,7 @@ pub fn stop() {
     thread.join();
 }
 
-fn publish(table: SharedTable, board: SharedBoard) {
+fn publish(table: SharedTable, board: SharedScoreboard) {
     let header = table.header();
     let mut seen = header.wanted.load(Ordering::Acquire);
     while !STOPPING.load(Ordering::Acquire) {

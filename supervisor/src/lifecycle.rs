@@ -9,7 +9,7 @@ use wsgi_wire::control::Reason;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Stands for "no limit" where a process has been told to end: a server must be able to stop.
-const PATIENCE: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
+const STOP_WAIT: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 
 /// How long a process takes to write down where its threads are.
 const WRITING: Duration = Duration::from_millis(20);
@@ -72,7 +72,7 @@ impl Limits {
     /// limit".
     pub fn new(startup: u32, graceful: u32, shutdown: u32) -> Self {
         let seconds = |n: u32| Duration::from_secs(n.into());
-        let stop = if shutdown == 0 { PATIENCE } else { seconds(shutdown) + GRACE };
+        let stop = if shutdown == 0 { STOP_WAIT } else { seconds(shutdown) + GRACE };
         Self { start: (startup > 0).then(|| seconds(startup) + stop), drain: seconds(graceful) + stop, stop }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use wsgi_wire::messages::Topic;
-use wsgi_wire::record::{Format, Level, LogRecord, Speaker};
+use wsgi_wire::record::{Format, Level, LogRecord, Writer};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 
 use crate::outbox::{Outbox, Style};
@@ -33,7 +33,7 @@ impl Log {
     pub fn record(&self, topic: impl Into<Topic>, text: &str) {
         // This process has one thread, whose number is the process's.
         let pid = std::process::id();
-        for piece in ProcessRecord::from(LogRecord::ours(topic, Speaker { pid, thread: pid }, text)).into_pieces() {
+        for piece in ProcessRecord::from(LogRecord::ours(topic, Writer { pid, thread: pid }, text)).into_pieces() {
             self.put(None, piece);
         }
     }

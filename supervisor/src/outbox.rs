@@ -220,10 +220,10 @@ mod tests {
     use super::*;
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     use wsgi_wire::messages::Topic;
-    use wsgi_wire::record::{LogRecord, Speaker};
+    use wsgi_wire::record::{LogRecord, Writer};
 
     fn record(text: &str) -> GroupRecord {
-        let said = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, text).into();
+        let said = LogRecord::ours(Topic::INFO, Writer { pid: 1, thread: 1 }, text).into();
         GroupRecord { group: "g".into(), process: None, said }
     }
 

@@ -24,13 +24,13 @@ use wsgi_wire::limits::{LOG_BURST, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
 use wsgi_wire::lines::{Lines, Text};
 use wsgi_wire::messages::processes;
 use wsgi_wire::pieces::written;
-use wsgi_wire::record::{Speaker, Stream};
+use wsgi_wire::record::{Stream, Writer};
 use wsgi_wire::report::ProcessRecord;
 
 use crate::configuration::Group;
 
 /// How long a line, or a traceback that may be continued, waits for the rest.
-const PATIENCE: Duration = Duration::from_millis(500);
+const CONTINUATION_WAIT: Duration = Duration::from_millis(500);
 
 /// The most that is read at a time, so that a process which says much does not keep the others waiting.
 const AT_A_TIME: usize = 64 << 10;
@@ -225,10 +225,10 @@ impl Output {
     }
 
     fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
-        let speaker = Speaker { pid: self.pid, thread: self.pid };
+        let writer = Writer { pid: self.pid, thread: self.pid };
         let (group, pid) = (&self.group, self.pid);
         step(&mut self.lines, &mut |text| {
-            for piece in ProcessRecord::from(text.record(Stream::Stderr, speaker)).into_pieces() {
+            for piece in ProcessRecord::from(text.record(Stream::Stderr, writer)).into_pieces() {
                 group.log.of_process(pid, piece);
             }
         });
@@ -281,7 +281,7 @@ impl Outputs {
             if output.wait().is_zero() {
                 output.hear(buffer);
             }
-            if output.unfinished.is_some_and(|since| since.elapsed() >= PATIENCE) {
+            if output.unfinished.is_some_and(|since| since.elapsed() >= CONTINUATION_WAIT) {
                 output.end_lines();
             }
         }
@@ -293,7 +293,7 @@ impl Outputs {
         let wake = |output: &Output| {
             let wait = output.wait();
             let speaks = (!wait.is_zero()).then(|| Instant::now() + wait);
-            speaks.into_iter().chain(output.unfinished.map(|since| since + PATIENCE)).min()
+            speaks.into_iter().chain(output.unfinished.map(|since| since + CONTINUATION_WAIT)).min()
         };
         self.all.iter().filter_map(wake).min()
     }

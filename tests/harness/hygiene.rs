@@ -19,7 +19,7 @@ const CAUGHT_PANIC: &str = "panic in ";
 const DEAD_CHILD: &str = "AH00052";
 
 /// How long daemons may need to notice that their Apache has gone.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DAEMON_END_WAIT: Duration = Duration::from_secs(5);
 
 /// The Apache children that have crashed so far. To be asked before the server is stopped or restarted: a child of the
 /// event MPM that is stopped while a worker closes a connection may shut down the socket of that connection when its
@@ -31,7 +31,7 @@ pub(crate) fn dead_children(log: &str) -> Vec<String> {
 /// The processes that still run after a server's end, and the crashes in its log.
 pub(crate) fn complaints(leader: Option<u32>, root: &Path, log: &str) -> Vec<String> {
     let mut found = Vec::new();
-    if eventually(PATIENCE, || processes::of_server(leader, root).is_empty().then_some(())).is_none() {
+    if eventually(DAEMON_END_WAIT, || processes::of_server(leader, root).is_empty().then_some(())).is_none() {
         for pid in processes::of_server(leader, root) {
             found.push(format!("process {pid} still runs: {}", processes::command_line(pid)));
         }

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
 /// Two groups, of two users where that is possible. `/bank` is the victim's, `/news` the attacker's.
 fn two_groups(bank: &str, news: &str) -> harness::Builder {
@@ -62,7 +62,7 @@ fn nothing_of_another_group_is_open_in_a_daemon_at_any_moment() {
 
     let options = format!("processes=2 python-home={}", home.display());
     let (mut server, done) = (None, AtomicBool::new(false));
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + ANSWER_WAIT;
     let sampled = std::thread::scope(|scope| {
         // From outside too, in the moments before Python runs anything.
         let sampler = scope.spawn(|| {
@@ -80,7 +80,7 @@ fn nothing_of_another_group_is_open_in_a_daemon_at_any_moment() {
         for group in ["/bank", "/news"] {
             assert_eq!(ask(&site, group, "1"), 1);
         }
-        let all = eventually(PATIENCE, || (seen.read_dir().ok()?.count() >= 4).then_some(()));
+        let all = eventually(ANSWER_WAIT, || (seen.read_dir().ok()?.count() >= 4).then_some(()));
         done.store(true, Ordering::Relaxed);
         assert!(all.is_some(), "no process has told");
         server = Some(site);

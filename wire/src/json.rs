@@ -130,8 +130,8 @@ fn fields<'a>(at: LocalTime, record: &'a LogRecord, context: &Context<'a>) -> Fi
         vhost: context.vhost.map(&mut name),
         process_group: context.process_group.map(&mut name),
         application_group: context.application_group.map(&mut name),
-        pid: record.speaker.pid,
-        thread: record.speaker.thread,
+        pid: record.writer.pid,
+        thread: record.writer.thread,
         message: Cow::default(),
         traceback: None,
         truncated,
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
     use crate::message::Topic;
-    use crate::record::{Level, Origin, Speaker, Stream};
+    use crate::record::{Level, Origin, Stream, Writer};
 
     /// The second of November 2026, 01:02:03.000045, five and a half hours behind UTC.
     fn at() -> LocalTime {
@@ -230,12 +230,12 @@ mod tests {
     }
 
     fn record(message: &[u8]) -> LogRecord {
-        let speaker = Speaker { pid: 12, thread: 13 };
+        let writer = Writer { pid: 12, thread: 13 };
         LogRecord {
             level: Level::Warn,
             message: message.into(),
             stream: Stream::Stderr,
-            ..LogRecord::ours(Topic::INFO, speaker, "")
+            ..LogRecord::ours(Topic::INFO, writer, "")
         }
     }
 

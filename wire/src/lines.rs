@@ -2,7 +2,7 @@
 //! is one too, so that log collectors keep it together.
 
 use crate::limits;
-use crate::record::{Level, LogRecord, Speaker, Stream};
+use crate::record::{Level, LogRecord, Stream, Writer};
 
 /// How the first line of a traceback ends.
 const HEADER: &[u8] = b"Traceback (most recent call last):";
@@ -27,9 +27,9 @@ pub struct Text<'a> {
 
 impl Text<'_> {
     /// The record that it makes: what applications print is an error, whatever it says.
-    pub fn record(self, stream: Stream, speaker: Speaker) -> LogRecord {
+    pub fn record(self, stream: Stream, writer: Writer) -> LogRecord {
         let (message, traceback) = (self.message.into(), self.traceback.map(Into::into));
-        LogRecord { level: Level::Error, stream, speaker, message, traceback, origin: None }
+        LogRecord { level: Level::Error, stream, writer, message, traceback, origin: None }
     }
 }
 
@@ -146,7 +146,7 @@ impl Lines {
         let waits = patient && traceback.in_pieces;
         (traceback.open, traceback.in_pieces) = (false, true);
         if may_be_all && !waits || traceback.text.len() > limits::LOG_RECORD {
-            self.settle(record);
+            self.flush_traceback(record);
         }
     }
 
@@ -155,7 +155,7 @@ impl Lines {
         if self.traceback.as_mut().is_some_and(|traceback| traceback.takes(line)) {
             return;
         }
-        self.settle(record);
+        self.flush_traceback(record);
         match beginning(line) {
             Some(part) => {
                 let heading = std::mem::take(&mut self.heading);
@@ -172,7 +172,7 @@ impl Lines {
     }
 
     /// Makes a record of a traceback that could still be continued.
-    pub fn settle(&mut self, record: Sink<'_>) {
+    pub fn flush_traceback(&mut self, record: Sink<'_>) {
         if let Some(traceback) = self.traceback.take() {
             let text = traceback.text.strip_suffix(b"\n").unwrap_or(&traceback.text);
             record(Text { message: &traceback.heading, traceback: Some(text) });
@@ -192,7 +192,7 @@ impl Lines {
             let line = std::mem::take(&mut self.partial);
             self.line(&line, false, record);
         }
-        self.settle(record);
+        self.flush_traceback(record);
     }
 }
 

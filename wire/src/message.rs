@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::record::{Level, LogRecord, Speaker, Stream};
+use crate::record::{Level, LogRecord, Stream, Writer};
 
 /// A message that a record of ours can be.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,14 +80,14 @@ impl From<&'static Message> for Topic {
 impl LogRecord {
     /// A record of our own about a message of the table, or about something ordinary ([`Topic`]). The first line of the
     /// text is the message; what follows is a traceback, or stacks.
-    pub fn ours(topic: impl Into<Topic>, speaker: Speaker, text: &str) -> Self {
+    pub fn ours(topic: impl Into<Topic>, writer: Writer, text: &str) -> Self {
         let topic = topic.into();
         let (message, traceback) = match text.split_once('\n') {
             Some((message, traceback)) => (message, Some(traceback.into())),
             None => (text, None),
         };
         let message = topic.titled(message).as_str().into();
-        Self { level: topic.level(), stream: Stream::Ours, speaker, message, traceback, origin: None }
+        Self { level: topic.level(), stream: Stream::Ours, writer, message, traceback, origin: None }
     }
 }
 

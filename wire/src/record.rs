@@ -134,7 +134,7 @@ impl Stream {
 message! {
     /// Where a process says something from.
     #[derive(Copy)]
-    pub struct Speaker {
+    pub struct Writer {
         /// Its process id.
         pub pid: u32,
         /// The system's number of the thread.
@@ -162,7 +162,7 @@ message! {
         /// How it came about.
         pub stream: Stream,
         /// Who says it.
-        pub speaker: Speaker,
+        pub writer: Writer,
         /// UTF-8 where it is ours, anything where it is the application's. Empty if the traceback says it all.
         pub message: Bytes,
         /// A traceback or the stacks of threads: lines that belong together.
@@ -225,8 +225,8 @@ impl LogRecord {
     /// As it is believed when a process of a group says so: the process is the one that is known to be at the other
     /// end, and no application may say what makes syslog write to all terminals.
     pub fn of_process(mut self, pid: u32, is_thread: impl FnOnce(u32) -> bool) -> Self {
-        let thread = if is_thread(self.speaker.thread) { self.speaker.thread } else { pid };
-        self.speaker = Speaker { pid, thread };
+        let thread = if is_thread(self.writer.thread) { self.writer.thread } else { pid };
+        self.writer = Writer { pid, thread };
         self.level = self.level.max(Level::Crit);
         self
     }
@@ -271,7 +271,7 @@ mod tests {
     use crate::codec::Wire;
     use crate::message::Topic;
 
-    const NOBODY: Speaker = Speaker { pid: 1, thread: 2 };
+    const NOBODY: Writer = Writer { pid: 1, thread: 2 };
 
     #[test]
     fn a_text_of_ours_begins_with_the_message() {
@@ -312,8 +312,8 @@ mod tests {
     fn a_process_cannot_say_that_it_is_another() {
         let record = LogRecord { level: Level::Emerg, ..LogRecord::ours(Topic::INFO, NOBODY, "text") };
         let believed = record.clone().of_process(12, |thread| thread == 2);
-        assert_eq!((believed.speaker, believed.level), (Speaker { pid: 12, thread: 2 }, Level::Crit));
-        assert_eq!(record.of_process(12, |_| false).speaker, Speaker { pid: 12, thread: 12 });
+        assert_eq!((believed.writer, believed.level), (Writer { pid: 12, thread: 2 }, Level::Crit));
+        assert_eq!(record.of_process(12, |_| false).writer, Writer { pid: 12, thread: 12 });
     }
 
     #[test]

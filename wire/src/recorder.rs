@@ -96,7 +96,7 @@ pub struct Task<'a> {
 
 impl Entry {
     /// Says which thread this is about: Python's number of it and the kernel's.
-    pub fn settle(&self, ident: u64, thread: u32) {
+    pub fn set_thread(&self, ident: u64, thread: u32) {
         self.0[IDENT].store(ident, Relaxed);
         self.0[THREAD].store(thread.into(), Relaxed);
     }
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn what_was_noted_is_read_back() {
         let (header, own, worker) = (zero(Header), zero(Entry), zero(Entry));
-        worker.settle(77, 5);
+        worker.set_thread(77, 5);
         worker.begin(&task(b"id-1", b"GET", b"/a path"));
         assert!(header.ends_for(Reason::RequestTimeout) && !header.ends_for(Reason::DeadlockTimeout));
         assert!(!header.ends_by_force());

@@ -91,15 +91,15 @@ mod tests {
     use super::*;
     use crate::codec::Wire;
     use crate::message::Topic;
-    use crate::record::{Origin, Speaker};
+    use crate::record::{Origin, Writer};
 
     #[test]
     fn the_longest_record_fits_into_a_message() {
         let name = || Bytes(vec![b'n'; 2 * limits::JSON_NAME]);
         let origin = Some(Origin { logger: name(), file: name(), line: 1 });
-        let speaker = Speaker { pid: 1, thread: 1 };
+        let writer = Writer { pid: 1, thread: 1 };
         let text = "x".repeat(limits::LOG_RECORD);
-        let record = LogRecord { origin, ..LogRecord::ours(Topic::INFO, speaker, &text) };
+        let record = LogRecord { origin, ..LogRecord::ours(Topic::INFO, writer, &text) };
         let request = Some(RequestName { id: name(), path: name(), script: name() });
         for said in (ProcessRecord { application_group: Some(name()), request, record }).into_pieces() {
             assert!(GroupRecord { group: name(), process: Some(1), said }.to_bytes().len() <= limits::LOG_MESSAGE);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_record_without_fields_names_its_process() {
-        let record = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, "text");
+        let record = LogRecord::ours(Topic::INFO, Writer { pid: 1, thread: 1 }, "text");
         let mut said = GroupRecord { group: "site".into(), process: Some(7), said: record.into() };
         assert_eq!(said.prefix(), b"[daemon 7 of 'site'] ");
         let request = RequestName { id: "id".into(), path: "/a".into(), script: "/s".into() };

@@ -3,8 +3,8 @@
 //! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its
 //! supervisor for a new one ([`crate::frame::Kind::Wanted`]), who counts
 //! [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for that; the
-//! child writes the encoded [`Scoreboard`] behind a [`Board`], a memory file that daemons can only read, and counts
-//! [`Board::published`] up.
+//! child writes the encoded [`Scoreboard`] behind a [`ScoreboardHead`], a memory file that daemons can only read, and counts
+//! [`ScoreboardHead::published`] up.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::codec::{Bytes, message};
@@ -80,7 +80,7 @@ const MOST: usize = 256 << 20;
 /// What stands in front of the encoded [`Scoreboard`], on a page of its own.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub struct Board {
+pub struct ScoreboardHead {
     /// Counts what was written: odd while it is being written, and what daemons wait on (a futex).
     pub published: AtomicU32,
     /// Bytes of the encoded scoreboard.
@@ -91,7 +91,7 @@ pub struct Board {
 /// atomics allow.
 pub type Word = AtomicU32;
 
-impl Board {
+impl ScoreboardHead {
     /// Writes an encoded scoreboard down behind the board, in as many words as there are; what does not fit is left
     /// out. One writer at a time: two would mix what they write, which readers notice.
     pub fn publish(&self, content: &[Word], encoded: &[u8]) {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn loom_a_copy_of_a_scoreboard_is_of_one_writing() {
         loom::model(|| {
-            let shared = loom::sync::Arc::new((Board::default(), [Word::default(), Word::default()]));
+            let shared = loom::sync::Arc::new((ScoreboardHead::default(), [Word::default(), Word::default()]));
             let theirs = loom::sync::Arc::clone(&shared);
             let writer = loom::thread::spawn(move || {
                 for n in [1, 2] {
@@ -174,7 +174,7 @@ mod tests {
     #[cfg(not(loom))]
     #[test]
     fn what_does_not_fill_a_word_or_does_not_fit_is_cut_where_it_ends() {
-        let (board, content) = (Board::default(), [const { Word::new(0) }; 2]);
+        let (board, content) = (ScoreboardHead::default(), [const { Word::new(0) }; 2]);
         for (written, read) in [(&b"seven.."[..], &b"seven.."[..]), (b"nine.....", b"nine...."), (b"", b"")] {
             board.publish(&content, written);
             assert_eq!(board.copy(&content, board.published()).as_deref(), Some(read));

@@ -85,7 +85,7 @@ message! {
         pub interpreters: Vec<Interpreter>,
         /// Whether the group serves one application, which then runs in the main interpreter whatever its application
         /// group is called.
-        pub sole_application: bool,
+        pub single_application: bool,
         /// How many interpreters the process may have, the main one included ([`crate::limits::INTERPRETERS`]).
         pub interpreter_limit: u32,
         /// `WSGIFreeThreading`

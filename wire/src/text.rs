@@ -40,7 +40,7 @@ pub fn lines(at: LocalTime, record: &LogRecord, prefix: &[u8]) -> String {
             at.microsecond,
             at.year,
             record.level.name(),
-            record.speaker.pid,
+            record.writer.pid,
         );
         escape(&String::from_utf8_lossy(prefix), &mut out);
         escape(&String::from_utf8_lossy(&text), &mut out);
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::message::Topic;
     use crate::pieces::written;
-    use crate::record::Speaker;
+    use crate::record::Writer;
 
     /// The second of November 2026, 01:02:03.000045, in UTC.
     fn at() -> LocalTime {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     fn record(text: &str) -> LogRecord {
-        LogRecord::ours(Topic::INFO, Speaker { pid: 12, thread: 13 }, text)
+        LogRecord::ours(Topic::INFO, Writer { pid: 12, thread: 13 }, text)
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, eve
 
 /// A record of our own with the context of the calling thread's request, if it serves one.
 pub(crate) fn log(py: Python<'_>, topic: impl Into<Topic>, text: &str) {
-    log_record(py, LogRecord::ours(topic, record::speaker(), text), None);
+    log_record(py, LogRecord::ours(topic, record::writer(), text), None);
 }
 
 /// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes

@@ -186,7 +186,7 @@ fn log_from_logging<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) ->
     let record = LogRecord {
         level: level(argument(0)?.extract()?),
         stream: Stream::Logging,
-        speaker: record::speaker(),
+        writer: record::writer(),
         message: Bytes(text(1)?),
         traceback: if argument(2)?.is_none() { None } else { Some(Bytes(text(2)?)) },
         origin: Some(Origin {

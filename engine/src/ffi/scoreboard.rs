@@ -8,7 +8,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::thread::futex;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{self as seam, View};
-use wsgi_wire::scoreboard::{Board, CONTENT, Scoreboard as Content, Word};
+use wsgi_wire::scoreboard::{CONTENT, Scoreboard as Content, ScoreboardHead, Word};
 
 /// How long an answer may take: an idle Apache child gives it within a millisecond.
 const SCOREBOARD_WAIT: Duration = Duration::from_secs(2);
@@ -23,13 +23,13 @@ pub(crate) enum Scoreboard {
     /// An Apache child has it.
     Function(seam::Scoreboard),
     /// A daemon process asks for it.
-    Shared(SharedBoard),
+    Shared(SharedScoreboard),
 }
 
 /// The board, and whom to ask for what is new on it.
-pub(crate) struct SharedBoard {
+pub(crate) struct SharedScoreboard {
     ask: Box<dyn Fn() + Send + Sync>,
-    board: &'static Board,
+    board: &'static ScoreboardHead,
     content: &'static [Word],
 }
 
@@ -47,13 +47,13 @@ impl Scoreboard {
         let map = unsafe { mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)? };
         // SAFETY: it is never unmapped and begins at a page. A board is atomics, for which all bytes are valid, and
         // which are only read here.
-        let board = unsafe { &*map.cast::<Board>() };
+        let board = unsafe { &*map.cast::<ScoreboardHead>() };
         // SAFETY: the size is not less.
         let content = unsafe { map.byte_add(CONTENT) };
         // SAFETY: so many words are mapped there; the rest as for the board.
         let content =
             unsafe { std::slice::from_raw_parts(content.cast::<Word>(), (size - CONTENT) / size_of::<Word>()) };
-        Ok(Self::Shared(SharedBoard { ask, board, content }))
+        Ok(Self::Shared(SharedScoreboard { ask, board, content }))
     }
 
     /// Whether applications may see it.
@@ -78,7 +78,7 @@ impl Scoreboard {
     }
 }
 
-impl SharedBoard {
+impl SharedScoreboard {
     fn fetch(&self) -> Option<Content> {
         let deadline = Instant::now() + SCOREBOARD_WAIT;
         let before = self.board.published();

@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
     /// The response is out, all of it or as much as will be.
     Answered(End),
     /// A question has its answer.
-    Told(Answer),
+    Said(Answer),
     /// Apache shows its page for this status.
     Failed(u16),
     /// The request was not executed, and may go to another process.

@@ -69,7 +69,7 @@ pub(crate) fn execute(
     };
     let rejected = match &outcome {
         Outcome::Rejected(why) => Some(*why),
-        Outcome::Answered(_) | Outcome::Told(_) | Outcome::Failed(_) => None,
+        Outcome::Answered(_) | Outcome::Said(_) | Outcome::Failed(_) => None,
     };
     Some((rejected, conclude(py, &current, &outcome)?))
 }
@@ -145,7 +145,7 @@ fn conclude(py: Python<'_>, request: &Request, outcome: &Outcome) -> Option<Box<
         live.end_log();
         match outcome {
             Outcome::Answered(end) => live.transport.end(*end),
-            Outcome::Told(answer) => live.transport.answer(answer),
+            Outcome::Said(answer) => live.transport.answer(answer),
             Outcome::Failed(status) => live.transport.fail(*status),
             Outcome::Rejected(_) => {}
         }

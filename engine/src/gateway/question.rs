@@ -82,7 +82,7 @@ impl<'a, 'py> Asked<'a, 'py> {
         self.runner.loaded(route.rules.ignore_activity);
         let answer = self.environ(route, vars).map_err(|error| Failure::Raised("the environ of", error));
         match answer.and_then(|environ| self.call(&module, &environ)) {
-            Ok(answer) => Outcome::Told(answer),
+            Ok(answer) => Outcome::Said(answer),
             Err(failure) => self.failed(&failure),
         }
     }

@@ -113,7 +113,7 @@ impl Interpreters {
         if group.is_empty() {
             return Some(main);
         }
-        if !Process::get().settings.sole_application {
+        if !Process::get().settings.single_application {
             return None;
         }
         self.named.get_or_init(|| main.adopt(py, group));
@@ -137,7 +137,7 @@ impl Interpreters {
         if group.is_empty() {
             return Ok(main);
         }
-        if Process::get().settings.sole_application {
+        if Process::get().settings.single_application {
             self.named.get_or_init(|| attach::with(main.handle, |py| main.adopt(py, group)));
             return Ok(main);
         }

@@ -29,7 +29,7 @@ impl Outside {
             (self.lines, self.own) = (Lines::EMPTY, false);
         }
         let (stream, mut records) = (self.stream, Vec::new());
-        step(&mut self.lines, &mut |text| records.push(text.record(stream, record::speaker())));
+        step(&mut self.lines, &mut |text| records.push(text.record(stream, record::writer())));
         records
     }
 }

@@ -11,7 +11,7 @@ use rustix::net::{SendFlags, send};
 use wsgi_unix::fork;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::messages::{Topic, internal};
-use wsgi_wire::record::{Level, LogRecord, Speaker, Stream};
+use wsgi_wire::record::{Level, LogRecord, Stream, Writer};
 use wsgi_wire::report::{ProcessRecord, RequestName};
 
 use crate::ffi::attach;
@@ -71,18 +71,18 @@ pub(crate) fn enabled(level: Level) -> bool {
 }
 
 /// The calling thread.
-pub(crate) fn speaker() -> Speaker {
-    Speaker { pid: std::process::id(), thread: rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs() }
+pub(crate) fn writer() -> Writer {
+    Writer { pid: std::process::id(), thread: rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs() }
 }
 
 /// Writes one record of our own; see [`LogRecord::ours`].
 pub(crate) fn process(topic: impl Into<Topic>, text: &str) {
-    write(LogRecord::ours(topic, speaker(), text), None, None);
+    write(LogRecord::ours(topic, writer(), text), None, None);
 }
 
 /// Writes what the application has written to one of its streams, if no request has to do with it.
 pub(crate) fn of_application(stream: Stream, text: &str) {
-    let record = LogRecord { stream, level: Level::Error, ..LogRecord::ours(Topic::INFO, speaker(), text) };
+    let record = LogRecord { stream, level: Level::Error, ..LogRecord::ours(Topic::INFO, writer(), text) };
     write(record, None, None);
 }
 

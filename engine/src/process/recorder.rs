@@ -52,7 +52,7 @@ impl Recorder {
     pub(crate) fn worker(&self, number: u32) -> Option<&'static Entry> {
         let entry = self.0.as_ref()?.entries.get(number as usize)?;
         ffi::own_signal_stack();
-        entry.settle(object::thread_ident(), ffi::thread());
+        entry.set_thread(object::thread_ident(), ffi::thread());
         Some(entry)
     }
 
@@ -69,7 +69,7 @@ impl Recorder {
     /// Notes that the process itself, on this thread, begins something.
     pub(crate) fn begins(&self, what: &str) {
         if let Some(entry) = self.own() {
-            entry.settle(object::thread_ident(), ffi::thread());
+            entry.set_thread(object::thread_ident(), ffi::thread());
             entry.begin(&Task { since: now(), interpreter: 0, id: b"", method: b"", what: what.as_bytes() });
         }
     }

@@ -186,7 +186,7 @@ impl Request {
 
     /// Writes a record of our own with the request's context, now; see [`LogRecord::ours`].
     pub(crate) fn log(&self, py: Python<'_>, topic: impl Into<Topic>, text: &str) {
-        self.record(py, LogRecord::ours(topic, record::speaker(), text));
+        self.record(py, LogRecord::ours(topic, record::writer(), text));
     }
 
     /// Writes a record with the request's context, now.
@@ -239,7 +239,7 @@ impl Live {
 
     /// Makes records of what could still be continued: the application has gone on to something else.
     pub(crate) fn finalize_log(&mut self) {
-        self.with_lines(Lines::settle);
+        self.with_lines(Lines::flush_traceback);
     }
 
     /// Makes records of all that is left.
@@ -249,7 +249,7 @@ impl Live {
 
     fn with_lines(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) {
         let (mut lines, stream) = (std::mem::take(&mut self.lines), self.stream);
-        step(&mut lines, &mut |text| self.record(text.record(stream, record::speaker())));
+        step(&mut lines, &mut |text| self.record(text.record(stream, record::writer())));
         self.lines = lines;
     }
 

@@ -192,7 +192,7 @@ impl InHand {
             "A slow request (WSGISlowRequests {seconds}): {method} {script_name}{path_info} in the {label} {what}"
         );
         // The stack stays below the sentence.
-        let record = LogRecord::ours(&applications::SLOW_REQUEST, record::speaker(), &text);
+        let record = LogRecord::ours(&applications::SLOW_REQUEST, record::writer(), &text);
         let path = format!("{script_name}{path_info}").into_bytes();
         let name = RequestName { id: facts.id[..].into(), path: path[..].into(), script: facts.script[..].into() };
         record::write(record, Some(self.interpreter.application_group()), Some(name));

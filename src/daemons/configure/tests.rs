@@ -18,7 +18,7 @@ fn around(children: Option<(User, u32)>) -> Surroundings {
         users_vary: false,
         package: None,
         server: Server { maximum_processes: 1, threads_per_process: 1, ..Server::default() },
-        sole: BTreeSet::new(),
+        single_applications: BTreeSet::new(),
         scripts: Places::default(),
         servers: 1,
         log: LOG,

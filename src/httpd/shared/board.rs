@@ -5,18 +5,18 @@ use std::os::fd::BorrowedFd;
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use wsgi_unix::shared_memory;
-use wsgi_wire::scoreboard::{self, Board, Word};
+use wsgi_wire::scoreboard::{self, ScoreboardHead, Word};
 
 use super::memory::Memory;
 
 /// The board. All zero is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
-pub struct SharedBoard {
+pub struct SharedScoreboard {
     memory: Memory,
 }
 
-impl SharedBoard {
+impl SharedScoreboard {
     /// Makes one for the scoreboard of a server with these limits (`ServerLimit`, `ThreadLimit`).
     ///
     /// # Errors
@@ -43,8 +43,8 @@ impl SharedBoard {
     }
 
     /// What stands in front of the scoreboard.
-    pub fn head(&self) -> &'static Board {
-        // SAFETY: at the beginning of the mapping; `Board` is atomics, for which all bytes are valid; it stays mapped
+    pub fn head(&self) -> &'static ScoreboardHead {
+        // SAFETY: at the beginning of the mapping; `ScoreboardHead` is atomics, for which all bytes are valid; it stays mapped
         // until the process ends.
         unsafe { self.memory.at(0) }
     }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn who_gets_the_boards_descriptor_can_only_read() {
-        let board = SharedBoard::create((1, 1)).unwrap();
+        let board = SharedScoreboard::create((1, 1)).unwrap();
         assert_eq!(pwrite(board.fd(), b"x", 0), Err(Errno::PERM));
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping, which must fail.

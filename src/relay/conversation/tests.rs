@@ -13,7 +13,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::messages::{Message, Topic};
 use wsgi_wire::question::Answer;
-use wsgi_wire::record::{LogRecord, Speaker};
+use wsgi_wire::record::{LogRecord, Writer};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
@@ -282,7 +282,7 @@ fn a_question_has_one_answer_in_place_of_a_response() {
 
 #[test]
 fn records_and_refusals_are_passed_on() {
-    let record = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, "trouble");
+    let record = LogRecord::ours(Topic::INFO, Writer { pid: 1, thread: 1 }, "trouble");
     let (outcome, events) =
         answer(&[frame_of(Kind::Log, &record.to_bytes()), frame_of(Kind::Fail, &Fail { status: 504 }.to_bytes())]);
     assert_eq!((outcome, events), (Outcome::Failed(504), vec!["log info trouble".into()]));
@@ -408,7 +408,7 @@ fn silence_ends_the_conversation() {
 
 #[test]
 fn records_questions_and_empty_pieces_are_no_progress() {
-    let record = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, "again");
+    let record = LogRecord::ours(Topic::INFO, Writer { pid: 1, thread: 1 }, "again");
     let record = frame_of(Kind::Log, &record.to_bytes());
     for (said, headed) in [(record, false), (frame_of(Kind::Pull, &0u32.to_bytes()), false), (data(""), true)] {
         let outcome = converse(&mut Recorder::default(), |mut daemon| {
@@ -439,7 +439,7 @@ fn frames_of_another_exchange_are_no_answer() {
     };
     let stray = |kind| (Outcome::Violated(Violation::Stray(kind), false), vec![]);
     assert_eq!(converse(&[head(200), data("forged"), end(End::Complete)]), stray(Kind::Head));
-    let record = LogRecord::ours(Topic::INFO, Speaker { pid: 1, thread: 1 }, "late");
+    let record = LogRecord::ours(Topic::INFO, Writer { pid: 1, thread: 1 }, "late");
     assert_eq!(converse(&[frame_of(Kind::Log, &record.to_bytes()), head(200)]), stray(Kind::Log));
 }
 

@@ -252,7 +252,7 @@ fn stopping_the_server_stops_everything_and_starts_nothing() {
 #[test]
 fn no_limit_still_lets_a_server_stop() {
     let limits = Limits::new(0, 0, 0);
-    assert_eq!((limits.start, limits.stop), (None, PATIENCE));
+    assert_eq!((limits.start, limits.stop), (None, STOP_WAIT));
 }
 
 #[test]

@@ -26,10 +26,10 @@ const NONE: RawFd = -1;
 const TAKEN: RawFd = -2;
 
 /// The socket on which a thread waits. Seats are never removed; a thread that ends leaves its own to another.
-struct Seat {
+struct WaitSlot {
     occupied: AtomicBool,
     socket: AtomicI32,
-    next: OnceLock<Box<Seat>>,
+    next: OnceLock<Box<WaitSlot>>,
 }
 
 /// Says to loom that the sequentially consistent accesses before and after this are so: it knows that of fences only.
@@ -41,7 +41,7 @@ fn in_one_order() {
 /// All seats, and whether the stop has begun.
 struct Stop {
     begun: AtomicBool,
-    first: Seat,
+    first: WaitSlot,
 }
 
 #[cfg(not(all(loom, test)))]
@@ -50,11 +50,11 @@ static STOP: Stop = Stop::new();
 static STOP: std::sync::LazyLock<Stop> = std::sync::LazyLock::new(Stop::new);
 
 thread_local! {
-    static MINE: Occupied = Occupied(STOP.find_seat());
+    static MINE: Occupied = Occupied(STOP.find_slot());
 }
 
 /// The seat of a living thread.
-struct Occupied(&'static Seat);
+struct Occupied(&'static WaitSlot);
 
 impl Drop for Occupied {
     fn drop(&mut self) {
@@ -62,7 +62,7 @@ impl Drop for Occupied {
     }
 }
 
-impl Seat {
+impl WaitSlot {
     #[cfg(not(all(loom, test)))]
     const fn new() -> Self {
         Self { occupied: AtomicBool::new(false), socket: AtomicI32::new(NONE), next: OnceLock::new() }
@@ -76,7 +76,7 @@ impl Seat {
 
 /// A socket that is shut down when the child stops, while this lives.
 pub struct Watched<'s> {
-    seat: &'s Seat,
+    seat: &'s WaitSlot,
     socket: BorrowedFd<'s>,
     /// What the thread waited for before: a filter may run another request in the midst of one.
     outer: RawFd,
@@ -85,23 +85,23 @@ pub struct Watched<'s> {
 impl Stop {
     #[cfg(not(all(loom, test)))]
     const fn new() -> Self {
-        Self { begun: AtomicBool::new(false), first: Seat::new() }
+        Self { begun: AtomicBool::new(false), first: WaitSlot::new() }
     }
 
     #[cfg(all(loom, test))]
     fn new() -> Self {
-        Self { begun: AtomicBool::new(false), first: Seat::new() }
+        Self { begun: AtomicBool::new(false), first: WaitSlot::new() }
     }
 
-    fn find_seat(&self) -> &Seat {
+    fn find_slot(&self) -> &WaitSlot {
         let mut seat = &self.first;
         while seat.occupied.swap(true, AcqRel) {
-            seat = seat.next.get_or_init(|| Box::new(Seat::new()));
+            seat = seat.next.get_or_init(|| Box::new(WaitSlot::new()));
         }
         seat
     }
 
-    fn watch<'s>(&self, seat: &'s Seat, socket: BorrowedFd<'s>) -> Option<Watched<'s>> {
+    fn watch<'s>(&self, seat: &'s WaitSlot, socket: BorrowedFd<'s>) -> Option<Watched<'s>> {
         // Sequentially consistent, as in `begin`: either that sees the socket, or this sees that it has begun.
         let outer = seat.socket.swap(socket.as_raw_fd(), SeqCst);
         in_one_order();
@@ -241,13 +241,13 @@ mod tests {
         let [one, outer, inner, idle] = [(); 4].map(|()| UnixStream::pair().unwrap());
         std::thread::scope(|scope| {
             let single = scope.spawn(|| {
-                let seat = stop.find_seat();
+                let seat = stop.find_slot();
                 drop(stop.watch(seat, idle.0.as_fd()));
                 let _watched = stop.watch(seat, one.0.as_fd()).unwrap();
                 wait(&one.0)
             });
             let nested = scope.spawn(|| {
-                let seat = stop.find_seat();
+                let seat = stop.find_slot();
                 let _outer = stop.watch(seat, outer.0.as_fd()).unwrap();
                 let watched = stop.watch(seat, inner.0.as_fd()).unwrap();
                 let ended = wait(&inner.0);
@@ -258,7 +258,7 @@ mod tests {
             stop.begin();
             assert!(single.join().unwrap() && nested.join().unwrap());
         });
-        assert!(stop.watch(stop.find_seat(), idle.0.as_fd()).is_none(), "no other request begins");
+        assert!(stop.watch(stop.find_slot(), idle.0.as_fd()).is_none(), "no other request begins");
         idle.0.set_nonblocking(true).unwrap();
         assert!(!wait(&idle.0), "nobody waits for this one any more");
     }
@@ -266,10 +266,10 @@ mod tests {
     #[test]
     fn a_thread_takes_the_seat_of_one_that_has_ended() {
         let stop = Box::leak(Box::new(Stop::new()));
-        let first = Occupied(stop.find_seat());
-        assert!(!std::ptr::eq(first.0, stop.find_seat()));
+        let first = Occupied(stop.find_slot());
+        assert!(!std::ptr::eq(first.0, stop.find_slot()));
         let seat = std::ptr::from_ref(first.0);
         drop(first);
-        assert!(std::ptr::eq(seat, stop.find_seat()));
+        assert!(std::ptr::eq(seat, stop.find_slot()));
     }
 }

@@ -22,7 +22,7 @@ const PIECE: usize = 128 << 10;
 
 /// How long one piece of content waits for the child in all, before the rest of it goes into a memory file. To fill one
 /// costs more than a child that reads on needs, and a thread is worth more than either.
-const PATIENCE: Duration = Duration::from_millis(20);
+const CHILD_WAIT: Duration = Duration::from_millis(20);
 
 /// How much memory files may hold that the child has not picked up, before content goes through the socket and waits
 /// there.
@@ -48,7 +48,7 @@ impl Outgoing {
     /// # Errors
     /// [`Gone`]
     fn stream<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
-        let (mut rest, mut patience) = (content, PATIENCE);
+        let (mut rest, mut patience) = (content, CHILD_WAIT);
         // A socket that can be written to has three fourths of its buffer free. What the kernel notes about it takes
         // its part of that.
         let buffer = sockopt::socket_send_buffer_size(&self.right.socket).unwrap_or(0);
