@@ -20,7 +20,7 @@ pub enum AdministrationError {
     /// There is no configuration.
     #[error("there is no server in {root}: {reason}; name its server root by --server-root")]
     NoRoot {
-        /// Where.
+        /// The server root that was looked into.
         root: Utf8PathBuf,
         /// Why.
         reason: io::Error,
@@ -31,7 +31,7 @@ pub enum AdministrationError {
     /// The supervisor does not answer.
     #[error("cannot reach the server's process groups at {socket}: {reason}; only root and the server's owner may")]
     Unreachable {
-        /// Where.
+        /// The path of the socket.
         socket: Utf8PathBuf,
         /// Why.
         reason: io::Error,

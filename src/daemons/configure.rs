@@ -19,11 +19,11 @@ use crate::policy::places::Places;
 
 /// What the configuration does not say.
 pub struct Surroundings {
-    /// Counts configurations.
+    /// The number of this configuration, counted from 1.
     pub generation: u32,
     /// The Apache parent's pid.
     pub parent: u32,
-    /// Absolute.
+    /// `WSGISocketPrefix`, as an absolute path.
     pub socket_prefix: String,
     /// `User` and `Group` of Apache; `None` unless it runs as root.
     pub children: Option<(User, u32)>,
@@ -41,7 +41,7 @@ pub struct Surroundings {
     pub scripts: Places,
     /// What the main server logs.
     pub log: LogStyle,
-    /// Its `ServerName`.
+    /// The `ServerName` of the virtual host.
     pub vhost: Vec<u8>,
     /// Apache's `Timeout`, in seconds.
     pub timeout: u32,

@@ -43,12 +43,12 @@ pub enum Unusable {
     /// The module's own file cannot be looked at.
     #[error("cannot look at the module {}: {source}", .module.display())]
     Module {
-        /// Its path.
+        /// The path of this module.
         module: PathBuf,
-        /// Why not.
+        /// Why the module cannot be found.
         source: io::Error,
     },
-    /// There is none.
+    /// The supervisor is missing.
     #[error(
         "{SUPERVISOR} is neither in {}, beside the module, nor in the folder above: run `mod_wsgi-express install-module`, which puts both in \
          their places, or load the module from where pip has installed it", .0.display()
@@ -57,9 +57,9 @@ pub enum Unusable {
     /// Somebody else could have put it there.
     #[error("root does not run {}: {reason}", .supervisor.display())]
     Refused {
-        /// Its path.
+        /// The path of the supervisor.
         supervisor: PathBuf,
-        /// Who could.
+        /// Who could put another program in its place.
         reason: Refused,
     },
 }

@@ -22,13 +22,13 @@ use crate::httpd::shared::pages::Pages;
 
 /// Everything that is needed to start the supervisor, again if it dies.
 pub struct Launch {
-    /// The program.
+    /// The supervisor's program.
     pub supervisor: Supervisor,
-    /// What both share.
+    /// The memory that the parent and the supervisor share.
     pub memory: Memory,
     /// The pages of each group, in their order.
     pub pages: Vec<Pages>,
-    /// What it is told.
+    /// The configuration that the supervisor is told.
     pub configure: Configure,
     /// The main server's error log, for the supervisor's last words.
     pub error_log: OwnedFd,

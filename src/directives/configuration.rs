@@ -19,7 +19,7 @@ pub static DRAFT: Mutex<Configuration> = Mutex::new(Configuration::EMPTY);
 /// A script that processes load when they start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preload {
-    /// The file.
+    /// The file of the script.
     pub script: Vec<u8>,
     /// The process group; empty is embedded mode.
     pub process_group: Vec<u8>,
@@ -55,7 +55,7 @@ pub struct InterpreterSection {
     pub process_group: Option<Vec<u8>>,
     /// `application-group`; `None`: all.
     pub application_group: Option<Vec<u8>>,
-    /// What stands inside.
+    /// The settings of the directives inside.
     pub settings: InterpreterSettings,
 }
 
@@ -75,7 +75,7 @@ pub struct OpenTelemetry {
     pub sampling: Sampling,
 }
 
-/// What processes report.
+/// What daemon processes report, and to whom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Telemetry {
     /// `WSGITelemetryService`: the socket and the seconds between two reports.
@@ -89,11 +89,11 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Nothing.
+    /// The setting of a server that reports nothing.
     pub const NONE: Self = Self { service: None, open: None, user_agent: false, slow_requests: 0.0 };
 }
 
-/// How Python starts.
+/// The settings with which Python starts in an Apache child.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PythonSettings {
     /// `WSGIPythonHome`
@@ -123,7 +123,7 @@ pub struct Configuration {
     pub socket_prefix: Option<Vec<u8>>,
     /// `WSGIRestrictEmbedded`
     pub restrict_embedded: bool,
-    /// How Python starts.
+    /// The settings with which Python starts in an Apache child.
     pub python: PythonSettings,
     /// Top-level settings of interpreters.
     pub interpreters: InterpreterSettings,
@@ -137,12 +137,12 @@ pub struct Configuration {
     pub case_sensitive: bool,
     /// `WSGIServerMetrics`
     pub server_metrics: bool,
-    /// What processes report.
+    /// What daemon processes report, and to whom.
     pub telemetry: Telemetry,
 }
 
 impl Configuration {
-    /// Nothing configured.
+    /// The configuration of a server that has no directive of ours.
     pub const EMPTY: Self = Self {
         groups: Vec::new(),
         preloads: Vec::new(),

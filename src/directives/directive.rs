@@ -38,13 +38,13 @@ pub enum Setter {
 
 /// One directive.
 pub struct Directive {
-    /// Its name.
+    /// The directive's name, that of a section with `<` in front.
     pub name: &'static CStr,
     /// What `httpd -L` prints about it.
     pub help: &'static CStr,
-    /// Where it may stand.
+    /// The places of a configuration in which it may stand.
     pub context: Context,
-    /// What it does.
+    /// The function that reads its words and sets what they say.
     pub set: Setter,
 }
 
@@ -62,9 +62,9 @@ pub struct Line<'l> {
 
 /// A directive inside a section of ours.
 pub struct Nested<'l> {
-    /// Its name.
+    /// The directive's name.
     pub name: &'l [u8],
-    /// What follows.
+    /// The words that follow the name.
     pub arguments: &'l [u8],
 }
 

@@ -7,11 +7,11 @@ use crate::policy::origin::Origin;
 /// One `WSGIDaemonProcess`.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its name.
+    /// The name of the process group.
     pub name: Vec<u8>,
-    /// Where it stands.
+    /// The place of the directive in the configuration.
     pub origin: Origin,
-    /// Its options.
+    /// The options of the process group.
     pub options: GroupOptions,
 }
 
@@ -30,7 +30,7 @@ pub struct GroupOptions {
     pub home: Option<Vec<u8>>,
     pub lang: Option<Vec<u8>>,
     pub locale: Option<Vec<u8>>,
-    /// Names and values.
+    /// `env`: names and values of environment variables.
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     pub env_files: Vec<Vec<u8>>,
     /// `pass-env`: variables of Apache's own environment.
@@ -58,7 +58,7 @@ pub struct GroupOptions {
     pub connect_timeout: u32,
     /// 0 is Apache's `Timeout`.
     pub socket_timeout: u32,
-    /// Bytes.
+    /// `rss-limit` in bytes.
     pub rss_limit: u64,
     /// 0 is without limit, `None` a share of what Apache can serve.
     pub queue_size: Option<u32>,
@@ -81,9 +81,9 @@ pub struct GroupOptions {
     pub script_group: Option<u32>,
     pub cpu_time_limit: u64,
     pub cpu_priority: Option<i32>,
-    /// Bytes.
+    /// `memory-limit` in bytes.
     pub memory_limit: u64,
-    /// Bytes.
+    /// `virtual-memory-limit` in bytes.
     pub virtual_memory_limit: u64,
     pub server_metrics: bool,
     pub script_reload: ScriptReload,

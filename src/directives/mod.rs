@@ -32,7 +32,7 @@ const fn row(name: &'static CStr, context: Context, set: Setter, help: &'static 
 use Context::{Access, Configuration as Anywhere, FileInfo, Global, Server};
 use Setter::{Global as Process, Request, Server as Host};
 
-/// Every directive.
+/// The table of all directives.
 #[rustfmt::skip]
 pub static DIRECTIVES: [Directive; 53] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-folder [option=value ...]: serve this part of the site by WSGI scripts"),

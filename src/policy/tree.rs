@@ -6,8 +6,8 @@
 pub struct Node {
     /// Its name, that of a section with `<` in front.
     pub name: Vec<u8>,
-    /// What follows.
+    /// The words that follow the name, as they are written.
     pub arguments: Vec<u8>,
-    /// What stands inside.
+    /// The directives that stand inside of a section.
     pub inside: Vec<Node>,
 }

@@ -23,9 +23,9 @@ pub enum Invalid {
     Value {
         /// The option or argument.
         what: String,
-        /// What was given.
+        /// The word that was given.
         value: String,
-        /// What may be given.
+        /// The words that may be given.
         legal: String,
     },
     /// A required option is missing.

@@ -43,7 +43,7 @@ pub struct Terms<'c> {
     pub silence: Duration,
     /// Is told when the answer begins.
     pub answered: &'c dyn Fn(),
-    /// Who logs.
+    /// The process that logs, and how much it may.
     pub source: Source<'c>,
     /// Is told when the answer has come to its end, before that is sent to the client.
     pub done: &'c dyn Fn(),

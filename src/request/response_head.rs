@@ -11,7 +11,7 @@ use crate::policy::guarded::Named;
 /// What is done with a response, judged by its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// It is sent.
+    /// The response is sent as it is.
     Send,
     /// Its body is dropped and Apache's error page for the status is sent.
     Replace(u16),

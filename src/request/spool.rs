@@ -19,7 +19,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// What is left of it.
+    /// How many bytes are still to be given.
     pub fn left(&self) -> usize {
         self.bytes.len() - self.at
     }

@@ -12,7 +12,7 @@ use crate::status::question::{Format, Question, understand};
 use crate::status::report::Report;
 use crate::status::{health, json, mod_status, page, prometheus};
 
-/// What is sent.
+/// The content of a response.
 struct Content {
     status: u16,
     kind: &'static [u8],

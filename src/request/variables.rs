@@ -45,7 +45,7 @@ pub fn fill_for_error_document<'r>(r: &mut Request<'r>, environ: &Environ<'r>, l
     }
 }
 
-/// Fills in all.
+/// Fills all variables of the environ in.
 pub fn fill<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength) {
     write(r, environ, length, None);
 }

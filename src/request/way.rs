@@ -50,7 +50,7 @@ impl<'w> Way<'w> {
         Self { runtime, group, table: runtime.table, name }
     }
 
-    /// The process table.
+    /// The process table, where there is one.
     pub fn table(&self) -> Option<SharedTable> {
         self.table
     }

@@ -12,7 +12,7 @@ use super::report::{Group, Process, Report};
 /// The type of the content.
 pub const CONTENT_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 
-/// The whole text.
+/// The report as a text for Prometheus.
 pub fn render(report: &Report) -> String {
     let mut out = Exposition(String::new());
     out.family("info", "gauge", "Version of mod_wsgi whose interface this is.");

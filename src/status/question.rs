@@ -3,14 +3,14 @@
 
 use crate::policy::path::percent_decoded;
 
-/// The question.
+/// What a request for the status wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// Whether Apache answers and the supervisor lives.
     Live,
     /// Whether all process groups, or this one, can answer requests.
     Ready(Option<Vec<u8>>),
-    /// Everything.
+    /// The status, in this form.
     Status(Format),
     /// A format that there is not.
     Unknown(Vec<u8>),
@@ -21,7 +21,7 @@ pub enum Question {
 pub enum Format {
     /// A page for people.
     Html,
-    /// For programs.
+    /// JSON, for programs.
     Json,
     /// For Prometheus, and whatever reads its format.
     Prometheus,

@@ -15,7 +15,7 @@ use crate::relay::queue;
 /// The server at one moment. Times are in seconds since the epoch.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Now.
+    /// When the report was made.
     pub time: u64,
     /// When Apache was started.
     pub started: u64,
@@ -30,7 +30,7 @@ pub struct Report {
 /// A process group.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
-    /// Its name.
+    /// The group's name.
     pub name: String,
     /// How many processes it should have.
     pub wanted: u32,
@@ -55,7 +55,7 @@ pub struct Group {
 /// A daemon process.
 #[derive(Debug, Clone)]
 pub struct Process {
-    /// Its process id.
+    /// The id of the process.
     pub pid: u32,
     /// Where it is in its life.
     pub state: State,
@@ -63,7 +63,7 @@ pub struct Process {
     pub started: u64,
     /// The configuration that it belongs to.
     pub generation: u32,
-    /// Its threads.
+    /// How many worker threads the process has.
     pub threads: u32,
     /// Requests that it is executing.
     pub busy: u32,
@@ -87,7 +87,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The word.
+    /// The word for it in the reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -98,7 +98,7 @@ impl Condition {
 }
 
 impl Report {
-    /// The server now.
+    /// A report about the server at this moment.
     pub fn gather(runtime: &Runtime) -> Self {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let Some(table) = runtime.table else { return Self { time, started: time, ..Self::default() } };
@@ -150,7 +150,7 @@ impl Group {
         self.processes.iter().map(|process| process.busy).sum()
     }
 
-    /// How it is.
+    /// The condition of the group, from the states of its processes.
     pub fn condition(&self) -> Condition {
         // The process of a service is never ready, because there is nothing for it to be ready for.
         let service = self.threads_each == 0;

@@ -63,7 +63,7 @@ impl Administration {
         Ok(())
     }
 
-    /// What to wait at.
+    /// The descriptors that the poll loop waits at.
     pub fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let socket = self.socket.iter().map(|(socket, _)| socket.as_fd());
         socket.chain(self.administrators.iter().map(|administrator| administrator.channel.as_fd()))

@@ -38,7 +38,7 @@ impl Apache {
         Self { control: Some(control), closed: false, stopping: false, settled: false, awaited: None }
     }
 
-    /// Whether it is there.
+    /// Whether the Apache parent is connected.
     pub fn is_there(&self) -> bool {
         self.control.is_some()
     }
@@ -58,7 +58,7 @@ impl Apache {
         self.awaited.filter(|_| !self.is_abandoned())
     }
 
-    /// What to wait at.
+    /// The descriptor that the poll loop waits at.
     pub fn source(&self) -> Option<PollFd<'_>> {
         self.control.as_ref().map(|control| PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN))
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The first wait.
+/// How long to wait after the first failure.
 const FIRST: Duration = Duration::from_millis(100);
 
 /// The longest wait where processes do not even become ready.

@@ -18,7 +18,7 @@ use crate::sys::pages::Pages;
 /// A process group. Processes hold on to the one they were started with.
 #[derive(Debug)]
 pub struct Group {
-    /// As it came.
+    /// The settings as the Apache parent has sent them.
     pub settings: control::Group,
     /// The pages of its processes.
     pub pages: Rc<Pages>,
@@ -29,7 +29,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Its name.
+    /// The group's name.
     pub fn name(&self) -> &[u8] {
         &self.settings.daemon.group
     }
@@ -54,7 +54,7 @@ impl Group {
 /// `WSGIOpenTelemetry`, and the way to the exporter.
 #[derive(Debug)]
 pub struct Exported {
-    /// As it came.
+    /// The settings as the Apache parent has sent them.
     pub export: Export,
     /// Where it is told.
     pub sends: OwnedFd,
@@ -64,7 +64,7 @@ pub struct Exported {
     pub user: Option<(u32, u32)>,
 }
 
-/// One configuration.
+/// One configuration of Apache, as far as it concerns daemon processes.
 #[derive(Debug)]
 pub struct Configuration {
     /// Counts the configurations of the Apache parent.
@@ -81,7 +81,7 @@ pub struct Configuration {
     pub main_log: Rc<OwnedFd>,
     /// What a collector of OpenTelemetry is told.
     pub exported: Option<Rc<Exported>>,
-    /// All groups.
+    /// All process groups of the configuration.
     pub groups: Vec<Rc<Group>>,
 }
 

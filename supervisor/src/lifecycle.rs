@@ -32,12 +32,12 @@ const SLOW_START: Duration = Duration::from_secs(30);
 /// Where a process is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Spawned, not ready.
+    /// The process was spawned and is not ready.
     Starting {
         /// Whether there was a record that this takes long.
         reported: bool,
     },
-    /// Takes requests.
+    /// The process takes requests.
     Ready,
     /// Finishes what it has.
     Draining,
@@ -82,7 +82,7 @@ impl Limits {
 pub struct Process<'a> {
     /// Its slot in the process table.
     pub slot: usize,
-    /// Its group.
+    /// The name of the process's group.
     pub group: &'a [u8],
     /// The configuration it belongs to.
     pub generation: u32,
@@ -90,7 +90,7 @@ pub struct Process<'a> {
     pub service: bool,
     /// Where it is in its life.
     pub phase: Phase,
-    /// Since when.
+    /// Since when the process is in this phase.
     pub since: Instant,
     /// Whether it is to be replaced although it belongs to the current configuration: it has asked for it, or its code
     /// is old.
@@ -101,14 +101,14 @@ pub struct Process<'a> {
     pub patient: bool,
     /// Whether it has said or asked itself that it is to end.
     pub by_itself: bool,
-    /// Its time limits.
+    /// The time limits of the process.
     pub limits: Limits,
 }
 
 /// What matters of a group of the current configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group<'a> {
-    /// Its name.
+    /// The group's name.
     pub name: &'a [u8],
     /// How many processes it should have.
     pub processes: usize,
@@ -120,7 +120,7 @@ pub struct Group<'a> {
     pub replace_not_before: Option<Instant>,
 }
 
-/// What should be so.
+/// The state that the supervisor works towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal<'a> {
     /// Every group has its processes, all of this configuration.
@@ -132,7 +132,7 @@ pub enum Goal<'a> {
         parallel: usize,
         /// Since when it is in force.
         since: Instant,
-        /// Its groups.
+        /// The groups of the configuration.
         groups: &'a [Group<'a>],
     },
     /// No process is left.
@@ -146,11 +146,11 @@ pub enum Action {
     Start(usize),
     /// Tell the process in this slot to finish what it has.
     Drain(usize),
-    /// Stop it: SIGTERM.
+    /// Stop the process in this slot, by SIGTERM.
     Stop(usize, Cause),
     /// Have it write down where its threads are: it is about to be killed.
     TakeStacks(usize),
-    /// End it: SIGKILL.
+    /// End the process in this slot by force, by SIGKILL.
     Kill(usize),
     /// Record that it takes long to become ready.
     ReportSlowStart(usize),

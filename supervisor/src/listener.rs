@@ -21,19 +21,19 @@ pub enum Unbound {
     /// It cannot be made.
     #[error("cannot make the socket '{}': {reason}; WSGISocketPrefix must begin with a directory that exists and that Apache can write to", path.display())]
     Made {
-        /// Where.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why.
+        /// Why the system refused.
         reason: io::Error,
     },
     /// It cannot be given to whoever is to connect.
     #[error("cannot give the socket '{}' to {}, who is to connect to it (socket-user, or Apache's User): {reason}", path.display(), shown(*user))]
     Given {
-        /// Where.
+        /// The path of the socket.
         path: PathBuf,
-        /// To whom.
+        /// The user who should own the socket.
         user: u32,
-        /// Why.
+        /// Why the system refused.
         reason: io::Error,
     },
 }

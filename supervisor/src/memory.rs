@@ -9,7 +9,7 @@ pub struct MemoryKills {
 }
 
 impl MemoryKills {
-    /// From now on.
+    /// Watches for processes that the kernel ends from now on.
     pub fn watch() -> Self {
         Self { seen: count() }
     }

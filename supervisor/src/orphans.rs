@@ -36,7 +36,7 @@ struct Orphan {
     socket: Option<SocketFile>,
 }
 
-/// All of them.
+/// All processes that an earlier supervisor has left behind.
 #[derive(Debug)]
 pub struct Orphans {
     all: Vec<Orphan>,

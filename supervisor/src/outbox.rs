@@ -69,7 +69,7 @@ impl Waiting {
 pub struct Style {
     /// `WSGILogFormat`
     pub format: Format,
-    /// `ServerName`
+    /// The `ServerName` of the virtual host.
     pub vhost: Vec<u8>,
 }
 
@@ -83,7 +83,7 @@ pub struct Outbox {
     /// How the last record was wanted.
     style: Option<Style>,
     waiting: VecDeque<Waiting>,
-    /// Bytes of them.
+    /// How many bytes the waiting records have.
     length: usize,
     /// Since when nobody has taken any.
     in_vain: Option<Instant>,
@@ -153,7 +153,7 @@ impl Outbox {
         }
     }
 
-    /// The last resort.
+    /// Writes the oldest record to standard error, as the last resort.
     fn write_first_down(&mut self) {
         if let Some(first) = self.pop() {
             first.write_down();

@@ -8,11 +8,11 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 /// The numbers that make up a user's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ids {
-    /// User.
+    /// The id of the user.
     pub uid: u32,
-    /// Group.
+    /// The id of the user's primary group.
     pub gid: u32,
-    /// All groups.
+    /// The ids of all groups of the user.
     pub groups: Vec<u32>,
 }
 

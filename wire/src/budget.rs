@@ -51,7 +51,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Nothing is used.
+    /// A budget of which nothing is used.
     pub const fn new() -> Self {
         Self { used_until: AtomicU64::new(0), refused: AtomicU64::new(0), told: AtomicBool::new(false) }
     }

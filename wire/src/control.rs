@@ -129,7 +129,7 @@ message! {
 message! {
     /// A resource limit.
     pub struct Limit {
-        /// Which.
+        /// The resource that is limited.
         pub resource: Resource,
         /// Soft limit.
         pub soft: u64,
@@ -236,7 +236,7 @@ message! {
     /// Daemon → supervisor: this process asks to be replaced. It serves until it is told to drain, which is when its
     /// successor is ready.
     pub struct Retiring {
-        /// Why.
+        /// Why the process is replaced or drained.
         pub reason: Reason,
         /// Whether it takes no more requests, because they need code that it does not have, until it is told that
         /// nobody has it.
@@ -247,7 +247,7 @@ message! {
 message! {
     /// Daemon → supervisor: this process is on its way out; its successor should start now.
     pub struct Draining {
-        /// Why.
+        /// Why the process is replaced or drained.
         pub reason: Reason,
     }
 }

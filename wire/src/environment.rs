@@ -4,7 +4,7 @@
 /// Why a variable cannot be set, or a file not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// No `=`.
+    /// There is no `=` in it.
     #[error("it must be NAME=VALUE")]
     NoValue,
     /// The name is none.

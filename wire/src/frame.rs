@@ -107,12 +107,12 @@ impl Kind {
 /// A frame as it lies in a receive buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What it is.
+    /// What kind of frame it is.
     pub kind: Kind,
     /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request;
     /// 0 outside of exchanges.
     pub stream: u16,
-    /// The rest.
+    /// What the frame carries.
     pub payload: &'a [u8],
 }
 

@@ -16,7 +16,7 @@ const LINKS: [&[u8]; 2] = [
 /// How what `logging` says about `stack_info` begins.
 const STACK: &[u8] = b"Stack (most recent call last):";
 
-/// What a record says.
+/// The texts of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text<'a> {
     /// A line; empty where the traceback says it all.
@@ -37,7 +37,7 @@ fn line_alone(message: &[u8]) -> Text<'_> {
     Text { message, traceback: None }
 }
 
-/// Who takes records.
+/// The function that takes the records.
 pub type Sink<'s> = &'s mut dyn FnMut(Text<'_>);
 
 /// The text that has not become a record yet.
@@ -121,7 +121,7 @@ impl Traceback {
 }
 
 impl Lines {
-    /// No text.
+    /// The state before any text has come.
     pub const EMPTY: Self = Self { partial: Vec::new(), heading: Vec::new(), traceback: None };
 
     /// Adds text; what is complete becomes records. `patient`: a traceback that is printed in pieces may be continued

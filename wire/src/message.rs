@@ -9,7 +9,7 @@ use crate::record::{Level, LogRecord, Stream, Writer};
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
-    /// Its number.
+    /// The number by which a log names the message.
     pub number: u16,
     /// How bad it is.
     pub level: Level,
@@ -17,7 +17,7 @@ pub struct Message {
     pub text: &'static str,
     /// How it comes about.
     pub cause: &'static str,
-    /// What helps.
+    /// What an administrator can do about it.
     pub cure: &'static str,
 }
 

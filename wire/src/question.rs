@@ -6,7 +6,7 @@ use crate::codec::{Bytes, Malformed, Reader, Wire, byte_enum, message, put_bytes
 use crate::limits;
 
 byte_enum! {
-    /// What is asked.
+    /// The questions that scripts are asked.
     pub enum Topic {
         /// `allow_access`: whether the request may go on.
         Access = 0,
@@ -46,7 +46,7 @@ impl Topic {
 /// A question to a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question<'a> {
-    /// What is asked.
+    /// The question that is asked.
     pub topic: Topic,
     /// What the function gets beside the environ: the client's host or the user, then the password or the realm. Empty
     /// where it gets less.
@@ -84,7 +84,7 @@ impl<'a> Question<'a> {
         &self.texts[..self.topic.texts()]
     }
 
-    /// Appends it.
+    /// Appends the question to a message.
     pub fn put(&self, out: &mut Vec<u8>) {
         self.topic.put(out);
         self.texts().iter().for_each(|text| put_bytes(out, text));

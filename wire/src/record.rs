@@ -135,7 +135,7 @@ message! {
     /// Where a process says something from.
     #[derive(Copy)]
     pub struct Writer {
-        /// Its process id.
+        /// The id of the process.
         pub pid: u32,
         /// The system's number of the thread.
         pub thread: u32,
@@ -161,7 +161,7 @@ message! {
         pub level: Level,
         /// How it came about.
         pub stream: Stream,
-        /// Who says it.
+        /// The process and thread that wrote the record.
         pub writer: Writer,
         /// UTF-8 where it is ours, anything where it is the application's. Empty if the traceback says it all.
         pub message: Bytes,

@@ -122,7 +122,7 @@ impl Entry {
         self.0[BUSY].store(1, Release);
     }
 
-    /// It is done.
+    /// Notes that the task is done.
     pub fn end(&self) {
         self.0[BUSY].store(0, Release);
     }

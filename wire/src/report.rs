@@ -16,7 +16,7 @@ message! {
         pub application_group: Option<Bytes>,
         /// The request that it is about, whose connection is gone.
         pub request: Option<RequestName>,
-        /// What is said.
+        /// The record itself.
         pub record: LogRecord,
     }
 }
@@ -40,7 +40,7 @@ message! {
         pub group: Bytes,
         /// The daemon process that says it; `None`: the supervisor.
         pub process: Option<u32>,
-        /// What is said.
+        /// The record itself.
         pub said: ProcessRecord,
     }
 }

@@ -195,7 +195,7 @@ pub enum Purpose<'a> {
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// Numbers.
+    /// The numbers of the request: times, lengths and counts.
     pub facts: Facts,
     /// The part of the environ that varies; a name that the route has too replaces the route's value.
     pub vars: Vars<'a>,

@@ -3,8 +3,8 @@
 //! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its
 //! supervisor for a new one ([`crate::frame::Kind::Wanted`]), who counts
 //! [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for that; the
-//! child writes the encoded [`Scoreboard`] behind a [`ScoreboardHead`], a memory file that daemons can only read, and counts
-//! [`ScoreboardHead::published`] up.
+//! child writes the encoded [`Scoreboard`] behind a [`ScoreboardHead`], a memory file that daemons can only read, and
+//! counts [`ScoreboardHead::published`] up.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::codec::{Bytes, message};
@@ -21,7 +21,7 @@ message! {
         pub running_generation: i32,
         /// When the server was started, or restarted last.
         pub restart_time: f64,
-        /// Now.
+        /// When the scoreboard was read.
         pub current_time: f64,
         /// All places for processes, used or not.
         pub processes: Vec<Process>,

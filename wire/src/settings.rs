@@ -141,7 +141,7 @@ message! {
 message! {
     /// A script to load at start.
     pub struct Preload {
-        /// The file.
+        /// The file of the script.
         pub script: Bytes,
         /// The application group to load it into; empty is the main interpreter.
         pub application_group: Bytes,

@@ -9,7 +9,7 @@ use crate::table::histogram::Distribution;
 message! {
     /// Supervisor → administrator: the server. Times are in seconds since the epoch.
     pub struct Status {
-        /// Now.
+        /// When the status was asked for.
         pub time: u64,
         /// When Apache was started.
         pub started: u64,
@@ -23,7 +23,7 @@ message! {
 message! {
     /// A process group.
     pub struct GroupStatus {
-        /// Its name.
+        /// The group's name.
         pub name: Bytes,
         /// How many processes it should have.
         pub wanted: u32,
@@ -67,7 +67,7 @@ message! {
         pub started: u64,
         /// The configuration that it belongs to.
         pub generation: u32,
-        /// Its threads.
+        /// How many worker threads the process has.
         pub threads: u32,
         /// Requests that it executes.
         pub busy: u32,
@@ -79,7 +79,7 @@ message! {
 }
 
 impl Durations {
-    /// For the way.
+    /// The durations as they travel.
     pub fn of(distribution: &Distribution) -> Self {
         let nanoseconds = u64::try_from(distribution.sum.as_nanos()).unwrap_or(u64::MAX);
         Self { nanoseconds, buckets: distribution.buckets.to_vec() }

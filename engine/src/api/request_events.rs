@@ -15,7 +15,7 @@ use crate::request::Request;
 
 /// What the events at the beginning and at the end of a request say of it.
 pub(crate) struct Observed<'a> {
-    /// The request.
+    /// The request that the events are about.
     pub(crate) request: &'a Request,
     /// The number of the thread that runs it.
     pub(crate) thread: u32,

@@ -14,7 +14,7 @@ use crate::process::{Process, thread};
 use crate::telemetry::slow::{self, InHand, SlowRequests};
 use crate::telemetry::{self, Telemetry};
 
-/// The thread's work.
+/// What the reporting thread works with.
 struct Reporter {
     telemetry: Option<&'static Telemetry>,
     slow: Option<&'static SlowRequests>,

@@ -86,7 +86,7 @@ impl RequestRec {
     }
 }
 
-/// Apache's log.
+/// The error log of Apache, for records of embedded mode.
 pub(crate) struct Logger(seam::Logger);
 
 impl Logger {

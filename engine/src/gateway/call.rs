@@ -36,7 +36,7 @@ use crate::request::output::{self, Failed};
 use crate::request::route::Route;
 use crate::telemetry::slow::{self, SlowRequests, slow_requests};
 
-/// How the call went.
+/// The way in which the call of an application ended.
 pub(crate) enum Outcome {
     /// The response is out, all of it or as much as will be.
     Answered(End),

@@ -15,7 +15,7 @@ use crate::request::{self, Request};
 
 /// The request body as a stream. Costs nothing until it is read.
 pub(crate) struct Input {
-    /// Whose body it is.
+    /// The request whose body this reads.
     pub(crate) request: Arc<Request>,
 }
 

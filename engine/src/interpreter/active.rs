@@ -46,7 +46,7 @@ impl ActiveRequests {
         self.running().iter().any(|other| is_same(other, request))
     }
 
-    /// The dict.
+    /// The dict that applications see.
     pub(crate) fn dict<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         if let Some(dict) = self.dict.get() {
             return dict.get(py);

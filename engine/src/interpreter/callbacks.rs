@@ -16,7 +16,7 @@ pub(crate) struct Callbacks {
 }
 
 impl Callbacks {
-    /// Empty lists.
+    /// Callbacks of an interpreter in which nobody has subscribed to anything.
     pub(crate) fn new(py: Python<'_>) -> Self {
         let list = || Owned::new(PyList::empty(py));
         Self { events: list(), shutdown: list(), signals: list() }

@@ -46,9 +46,9 @@ pub(crate) struct Interpreter {
     pub(crate) own_gil: bool,
     /// Python's and the kernel's number of the thread that prepared it.
     pub(crate) maker: (u64, u32),
-    /// Our types.
+    /// The Python types of ours, made for this interpreter.
     pub(crate) classes: Classes,
-    /// Our strings.
+    /// The Python strings of ours, made for this interpreter.
     pub(crate) names: Names,
     /// Who wants to hear of events.
     pub(crate) callbacks: Callbacks,
@@ -58,7 +58,7 @@ pub(crate) struct Interpreter {
     pub(crate) request_timeout: Owned<PyType>,
     /// What is easier said in Python.
     pub(crate) prelude: Owned<PyModule>,
-    /// Its scripts.
+    /// The scripts that it has loaded.
     pub(crate) scripts: Scripts,
 }
 

@@ -9,7 +9,7 @@ use crate::ffi::owned::Owned;
 
 macro_rules! names {
     ($($field:ident = $text:literal,)*) => {
-        /// The strings.
+        /// Python strings that every request needs, made once for each interpreter.
         pub(crate) struct Names {
             known: Vec<Owned<PyString>>,
             $(#[doc = concat!("`", $text, "`")] pub(crate) $field: Owned<PyString>,)*

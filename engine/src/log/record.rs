@@ -70,7 +70,7 @@ pub(crate) fn enabled(level: Level) -> bool {
     level as u8 <= MAX_LEVEL.load(Ordering::Relaxed)
 }
 
-/// The calling thread.
+/// The calling thread, as the writer of a record.
 pub(crate) fn writer() -> Writer {
     Writer { pid: std::process::id(), thread: rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs() }
 }

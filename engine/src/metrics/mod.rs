@@ -30,7 +30,7 @@ struct Worker {
     since: AtomicU64,
 }
 
-/// A worker's sums.
+/// The sums of one worker thread since the process began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Total {
     /// How many requests it has finished.

@@ -60,7 +60,7 @@ pub(crate) struct Running {
     pub(crate) worker: usize,
     /// When the request started.
     pub(crate) since: Instant,
-    /// Its phase.
+    /// The phase that the request is in.
     pub(crate) phase: Phase,
 }
 

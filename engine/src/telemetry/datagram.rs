@@ -13,7 +13,7 @@ pub(crate) enum Kind {
     Started = 5,
     /// It is going to end.
     Stopping = 6,
-    /// It ends.
+    /// The process ends.
     Stopped = 7,
     /// How the garbage collector of an interpreter is.
     Collector = 8,
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Collection = 9,
 }
 
-/// Types of fields.
+/// The types that fields of a datagram have.
 const COUNT: u8 = 1;
 const NUMBER: u8 = 2;
 const TEXT: u8 = 4;
@@ -83,7 +83,7 @@ impl Datagram {
         }
     }
 
-    /// Adds numbers.
+    /// Adds a field that is a list of numbers.
     pub(crate) fn numbers(&mut self, id: u16, values: impl ExactSizeIterator<Item = f64>) {
         self.field(id, NUMBERS);
         self.length(values.len());
@@ -92,7 +92,7 @@ impl Datagram {
         }
     }
 
-    /// What is sent.
+    /// The datagram as it is sent.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -37,7 +37,7 @@ impl<P> Default for Activity<P> {
 pub(crate) struct Busy<P = Place> {
     /// When the worker took it: no other request of this worker has the same moment.
     pub(crate) since: Instant,
-    /// Its phase.
+    /// The phase that the request is in.
     pub(crate) phase: Phase,
     /// The right to answer it. It is the connection's, and so that of the next request as well.
     pub(crate) right: Arc<ResponseRight>,
@@ -48,7 +48,7 @@ pub(crate) struct Busy<P = Place> {
 /// The thread and the interpreter that a request is executed in.
 #[derive(Clone)]
 pub(crate) struct Place {
-    /// The interpreter.
+    /// The interpreter that the request runs in.
     pub(crate) interpreter: &'static Interpreter,
     /// Python's number of the thread.
     pub(crate) thread: u64,

@@ -156,7 +156,7 @@ impl Connection {
         self.flush(true).map(|_| ())
     }
 
-    /// What to wait at.
+    /// The descriptor that the poller waits at.
     pub(crate) fn socket(&self) -> &Unshared {
         &self.outgoing.right().socket
     }

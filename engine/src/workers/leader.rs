@@ -45,7 +45,7 @@ pub(crate) struct Leadership {
 
 #[derive(Default)]
 struct State {
-    /// Whether somebody leads.
+    /// Whether a thread has the leadership.
     taken: bool,
     /// Counts the leaders; who has the latest number leads.
     term: u64,
@@ -67,7 +67,7 @@ impl State {
 }
 
 impl Leadership {
-    /// Nobody leads.
+    /// A leadership that no thread has.
     pub(crate) fn new() -> Self {
         Self {
             state: Mutex::new(State::default()),

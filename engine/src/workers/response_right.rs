@@ -21,7 +21,7 @@ const BEGUN: u8 = 1;
 /// The monitor has answered. The connection is of no more use.
 const TAKEN: u8 = 2;
 
-/// Who may answer.
+/// Which thread may send the response: the worker, or the main thread in its place.
 struct Right(AtomicU8);
 
 impl Right {

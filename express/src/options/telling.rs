@@ -54,7 +54,7 @@ pub struct Running {
 pub struct RestartOptions {
     /// The process group; without it, all of them
     pub group: Option<String>,
-    /// Where.
+    /// The server that runs.
     #[command(flatten)]
     pub running: Running,
 }
@@ -75,7 +75,7 @@ pub struct StatusOptions {
     /// How it is written
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
-    /// Where.
+    /// The server that runs.
     #[command(flatten)]
     pub running: Running,
 }

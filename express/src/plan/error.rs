@@ -64,7 +64,7 @@ pub enum PlanError {
     NoMpm {
         /// Those that were looked for.
         names: String,
-        /// Where.
+        /// The folder that was looked into.
         directory: Utf8PathBuf,
     },
     /// A module of Apache is missing.

@@ -199,7 +199,7 @@ impl<'r> Request<'r> {
         unsafe { (*self.raw).user = name.as_ptr().cast_mut() };
     }
 
-    /// How.
+    /// The `AuthType` by which the client has said who it is.
     pub fn auth_type(&self) -> Option<&'r [u8]> {
         self.text(self.rec().ap_auth_type)
     }

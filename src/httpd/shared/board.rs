@@ -44,8 +44,8 @@ impl SharedScoreboard {
 
     /// What stands in front of the scoreboard.
     pub fn head(&self) -> &'static ScoreboardHead {
-        // SAFETY: at the beginning of the mapping; `ScoreboardHead` is atomics, for which all bytes are valid; it stays mapped
-        // until the process ends.
+        // SAFETY: at the beginning of the mapping; `ScoreboardHead` is atomics, for which all bytes are valid; it stays
+        // mapped until the process ends.
         unsafe { self.memory.at(0) }
     }
 

@@ -26,14 +26,14 @@ pub enum News {
     Loaded(Preload),
     /// It asks to be replaced.
     Retiring {
-        /// Why.
+        /// Why the process wants to be replaced.
         reason: Reason,
         /// Whether nobody has asked for that before.
         first: bool,
         /// Whether it has not said so within the last second.
         anew: bool,
     },
-    /// It ends.
+    /// The process takes no more requests and ends.
     Draining(Reason),
     /// It waits for Apache's scoreboard.
     Wanted,
@@ -95,7 +95,7 @@ impl Dialogue {
         self.phase
     }
 
-    /// Since when it is there.
+    /// Since when the process is connected.
     pub fn since(&self) -> Instant {
         self.since
     }

@@ -25,10 +25,10 @@ pub enum Missing {
     InHome {
         /// The directive or option.
         option: String,
-        /// Its value.
+        /// The value of `python-home`.
         home: PathBuf,
     },
-    /// Not on PATH.
+    /// There is no interpreter on PATH.
     #[error(
         "there is no python3 on PATH, in /usr/local/bin or in /usr/bin: install Python or name one with WSGIPythonHome"
     )]

@@ -38,9 +38,9 @@ use crate::sys::table::Table;
 /// A running daemon process.
 #[derive(Debug)]
 pub struct Process {
-    /// Its slot.
+    /// The slot of the process table that the process has.
     pub slot: usize,
-    /// Its process id.
+    /// The id of the process.
     pub pid: Pid,
     /// What it was started with.
     pub group: Rc<Group>,
@@ -57,7 +57,7 @@ pub struct Process {
     recorder: Recorder,
     /// Whether there was a record that it is to end.
     told: bool,
-    /// Goes with it.
+    /// The file of the process's socket, which is removed with it.
     _socket: SocketFile,
 }
 
@@ -232,7 +232,7 @@ impl Process {
         self.stop(table, Reason::ShutdownSignal);
     }
 
-    /// Ends it.
+    /// Ends the process by force.
     pub fn kill(&mut self) {
         self.dialogue.enter(Phase::Killed);
         self.signal(Signal::KILL);

@@ -37,9 +37,9 @@ use crate::sys::table::Table;
 /// What a new process consists of.
 #[derive(Debug)]
 pub struct Spawned {
-    /// Its slot.
+    /// The slot of the process table that the process has.
     pub slot: usize,
-    /// Its process id.
+    /// The id of the process.
     pub pid: Pid,
     /// Our end of its control socket; `Start` is on its way.
     pub channel: Channel,
@@ -47,7 +47,7 @@ pub struct Spawned {
     pub socket: SocketFile,
     /// What it notes about itself.
     pub recorder: Recorder,
-    /// What it says.
+    /// The pipe of its standard output and error.
     pub output: Prepared,
     /// When it was started.
     pub started: Instant,
@@ -62,7 +62,7 @@ pub enum Error {
         wsgi_wire::table::SLOTS
     )]
     NoSlot,
-    /// No Python.
+    /// There is no Python to run.
     #[error(transparent)]
     Interpreter(#[from] Missing),
     /// There is no socket to listen on.
@@ -71,11 +71,11 @@ pub enum Error {
     /// The process failed before Python started.
     #[error("the process cannot {step}{subject}: {reason}")]
     Step {
-        /// What it did.
+        /// The step at which the new process failed.
         step: Step,
         /// To what: the value that was configured, quoted.
         subject: String,
-        /// Why it failed.
+        /// Why the step failed.
         reason: io::Error,
     },
     /// Preparing it failed.

@@ -19,11 +19,11 @@ pub struct Steps {
     pub nice: Option<i32>,
     /// Resource limits: which, soft, hard.
     pub limits: Vec<(libc::c_int, u64, u64)>,
-    /// New root directory.
+    /// The root directory of the process.
     pub chroot: Option<CString>,
     /// Group, all groups, user.
     pub identity: Option<Ids>,
-    /// Working directory.
+    /// The working directory of the process.
     pub directory: Option<CString>,
     /// File mode creation mask.
     pub umask: libc::mode_t,

@@ -12,7 +12,7 @@ use super::refusal::Refused;
 /// What a folder or file is to be; the umask has no say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
-    /// Its permissions.
+    /// The permissions of the file.
     pub mode: u32,
     /// User and group that it is given to, where it is not for the caller.
     pub owner: Option<(u32, u32)>,

@@ -58,29 +58,29 @@ fn believed() -> String {
 /// Why a file or folder is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Somebody else's.
+    /// It belongs to somebody who is not trusted.
     #[error("{kind} {} belongs to {}, who could put anything in its place; it has to belong to {} (chown)",
         path.display(), user::shown(*owner), believed())]
     Owner {
-        /// What it is.
+        /// What kind of file it is.
         kind: Kind,
         /// The part of the path.
         path: PathBuf,
-        /// Whose it is.
+        /// The user who owns it.
         owner: u32,
     },
     /// Others may write to it.
     #[error("{} may write to {kind} {}, and so decide what is there; take that right away (chmod {}-w {0})",
         writer.shown(), path.display(), writer.letter())]
     Writable {
-        /// What it is.
+        /// What kind of file it is.
         kind: Kind,
         /// The part of the path.
         path: PathBuf,
-        /// Who may write.
+        /// Who else may write to it.
         writer: Writer,
     },
-    /// A symbolic link.
+    /// It is a symbolic link.
     #[error("{} is a symbolic link; name what it leads to", .path.display())]
     Link {
         /// The path.
@@ -115,7 +115,7 @@ pub enum Refused {
     TooLong {
         /// The path.
         path: PathBuf,
-        /// What it may have.
+        /// The most bytes that it may have.
         most: u64,
     },
     /// The rights of the user whose file it is cannot be taken.
@@ -126,7 +126,7 @@ pub enum Refused {
         path: PathBuf,
         /// The user.
         user: u32,
-        /// Why not.
+        /// Why the system refused.
         source: io::Error,
     },
     /// The system says no.
@@ -134,7 +134,7 @@ pub enum Refused {
     Io {
         /// The part of the path.
         path: PathBuf,
-        /// Why not.
+        /// Why the system refused.
         source: io::Error,
     },
 }

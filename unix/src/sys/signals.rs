@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 pub struct SignalSet(libc::sigset_t);
 
 impl SignalSet {
-    /// No signal.
+    /// The set without any signal.
     #[must_use]
     pub fn none() -> Self {
         let mut set = MaybeUninit::zeroed();
@@ -18,7 +18,7 @@ impl SignalSet {
         Self(unsafe { set.assume_init() })
     }
 
-    /// Every signal.
+    /// The set of all signals.
     #[must_use]
     pub fn all() -> Self {
         let mut set = MaybeUninit::zeroed();

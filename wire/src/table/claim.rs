@@ -11,7 +11,7 @@ pub enum Wanted {
     Free,
     /// One that itself says that it has a free thread.
     Idle,
-    /// Any.
+    /// Any process that takes requests, however busy it is.
     Any,
 }
 

@@ -24,7 +24,7 @@ byte_enum! {
 pub enum Ending {
     /// It was told to end, or said that it would.
     Orderly(Reason),
-    /// It just ended.
+    /// The process ended otherwise than it should.
     Failed(Failure),
 }
 
@@ -77,7 +77,7 @@ impl Endings {
         }
     }
 
-    /// Counts one.
+    /// Counts a process that has ended in this way.
     pub fn add(&self, ending: Ending) {
         if let Some(counter) = self.counter(ending) {
             counter.fetch_add(1, Relaxed);

@@ -35,7 +35,7 @@ byte_enum! {
 const REFUSALS: usize = 8;
 
 impl Refusal {
-    /// All there are.
+    /// All reasons for which a request may be refused.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..REFUSALS).filter_map(|n| Self::try_from(u8::try_from(n).ok()?).ok())
     }

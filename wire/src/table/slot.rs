@@ -9,11 +9,11 @@ use std::mem::offset_of;
 byte_enum! {
     /// The life of the process in a slot.
     pub enum State {
-        /// No process.
+        /// There is no process in the slot.
         Free = 0,
-        /// Spawned, not ready.
+        /// The process was spawned and is not ready.
         Starting = 1,
-        /// Takes requests.
+        /// The process takes requests.
         Ready = 2,
         /// Finishes what it has.
         Draining = 3,
@@ -41,11 +41,11 @@ impl State {
 #[repr(C, align(64))]
 pub struct Entry {
     state: AtomicU32,
-    /// Process id.
+    /// The id of the process.
     pub pid: AtomicU32,
     /// Counts the processes that this slot has had; part of the socket's name.
     pub serial: AtomicU32,
-    /// Worker threads.
+    /// How many worker threads the process has.
     pub threads: AtomicU32,
     /// [`group_key`](super::group_key) of its process group.
     pub group: AtomicU64,
