@@ -1,5 +1,5 @@
-//! Error pages that input filters send. HTTP_IN, for one, answers a chunk that is none by itself, while somebody reads
-//! the body: the application would then add a second response to the first one, or to its own.
+//! Error pages that input filters send are kept back. HTTP_IN answers an invalid chunk itself while the application
+//! reads the body, and the application's response would follow as a second one.
 
 use std::ffi::c_int;
 use std::ptr;

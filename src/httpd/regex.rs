@@ -20,7 +20,7 @@ unsafe impl Send for Regex {}
 unsafe impl Sync for Regex {}
 
 impl Regex {
-    /// Compiles a pattern in the pool of the configuration; `None` if it is none.
+    /// Compiles a pattern in the pool of the configuration; `None` if the pattern is invalid.
     pub fn new(pool: Pool<'_>, pattern: &[u8]) -> Option<Self> {
         let pattern = CString::new(pattern).ok()?;
         // SAFETY: the result lives in the pool.
@@ -35,7 +35,7 @@ impl Regex {
     }
 
     /// Matches from somewhere in `subject`: where the match ends, and `template` with its `$n` and `&` filled in. An
-    /// empty match is none.
+    /// empty match counts as no match.
     pub fn substitute(&self, pool: Pool<'_>, subject: &[u8], template: &CStr) -> Option<(usize, Vec<u8>)> {
         let subject = CString::new(subject).ok()?;
         let mut found = [MaybeUninit::<ap_regmatch_t>::zeroed(); GROUPS];

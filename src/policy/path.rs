@@ -29,7 +29,7 @@ pub fn request_target(line: &[u8]) -> &[u8] {
     &rest[..end]
 }
 
-/// Undoes percent-encoding; what is none stays as it is.
+/// Undoes percent-encoding. A `%` that begins no valid one stays as it is.
 pub fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {
         return Cow::Borrowed(text);

@@ -66,7 +66,7 @@ pub struct Conversation<'c, C> {
     /// Whether the answer has made progress by what is being handled: records, hints and questions are none, or they
     /// could go on for ever.
     progressed: bool,
-    /// Whether reads wait for another time than usual.
+    /// Whether the socket waits in reads for another time than its usual one.
     hurried: bool,
     /// Whether a frame of the answer has arrived.
     answered: bool,

@@ -101,7 +101,7 @@ impl Telemetry {
         start.into_iter().chain([collector.due]).min()
     }
 
-    /// A process has ended that is none of a group.
+    /// Notes that a process of no group has ended.
     pub fn ended(&mut self, pid: Pid) {
         let Some(collector) = &mut self.0 else { return };
         if collector.exporter.as_ref().is_some_and(|running| running.pid == pid) {

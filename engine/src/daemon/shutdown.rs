@@ -57,7 +57,7 @@ pub(crate) fn end_interpreters(process: &'static Process) -> bool {
     thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
 }
 
-/// Ends the process by force when it has had its time.
+/// Ends the process by force when its time for the end is over.
 fn start_reaper(seconds: u32) {
     if seconds == 0 {
         return;

@@ -73,7 +73,7 @@ pub(crate) enum Phase {
     Executing,
     /// `RequestTimeout` was raised in it.
     Interrupted(Instant),
-    /// It has had its time. Nobody waits for it any more.
+    /// It has exceeded its limit. Nobody waits for it any more.
     GivenUp,
 }
 

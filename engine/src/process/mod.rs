@@ -59,8 +59,8 @@ impl Process {
         PROCESS.get_or_init(|| process)
     }
 
-    /// A request has come for a version of a script that this process has not loaded: requests a successor, once for
-    /// each version. Returns whether the request may be served by the code that is loaded.
+    /// Requests a successor, once for each version of a script that a request has come for and this process has not
+    /// loaded. Returns whether the request may be served by the code that is loaded.
     pub(crate) fn may_serve(&self, asked: &SuccessorRequest, version: i64) -> bool {
         if asked.is_new(version) {
             if !self.settings.rolling_reload {

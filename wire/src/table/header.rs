@@ -50,8 +50,9 @@ impl Header {
         self.settled.fetch_add(1, Relaxed);
     }
 
-    /// In the parent: an Apache child has ended. Whether it, or one before it, did not do so in order: what it had
-    /// counted stays there for ever. With a child that has not begun yet, the next end tells.
+    /// Notes in the parent that an Apache child has ended. Returns whether any child so far has ended without giving
+    /// back what it had counted, which then stays counted for ever. While a child has not begun yet, the next end
+    /// tells.
     pub fn child_ended(&self) -> bool {
         // A child from before there was a table has not been counted.
         let before = self.children.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
