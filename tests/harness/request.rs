@@ -1,6 +1,7 @@
 //! Everyday requests to a server of a test.
 
 use crate::raw::Client;
+use crate::wait::in_time;
 use serde_json::Value;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::OnceLock;
@@ -161,7 +162,7 @@ fn agent() -> &'static Agent {
             .max_redirects(0)
             .max_idle_connections(0)
             .proxy(None)
-            .timeout_global(Some(DEADLINE))
+            .timeout_global(Some(in_time(DEADLINE)))
             .build()
             .into()
     })

@@ -58,8 +58,6 @@ pub(super) fn page_size() -> usize {
 
 /// Makes `title` the process's command line, as `ps` and `/proc/PID/cmdline` show it. Cut to the room that the original
 /// one takes.
-// tests/valgrind.supp names it.
-#[inline(never)]
 pub(crate) fn set_title(title: &[u8]) {
     let Some((start, end)) = argument_area() else { return };
     let (room, title) = (end - start, title.split(|b| *b == 0).next().unwrap_or_default());
