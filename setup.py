@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 from setuptools import setup
+from distutils.command.install_data import install_data  # setuptools has its own of that name
 from setuptools_rust import Binding, RustExtension
 
 HERE = pathlib.Path(__file__).parent
@@ -99,6 +100,18 @@ def check():
         sys.exit("\n".join(missing))
 
 
+class InstallDocuments(install_data):
+    """Install the manual pages and the completions of shells, which the command that has just been built writes."""
+
+    def run(self):
+        built = pathlib.Path(self.get_finalized_command("build").build_lib)
+        folder = pathlib.Path(self.get_finalized_command("build").build_temp) / "documents"
+        subprocess.run([built / "mod_wsgi/server/mod_wsgi-express", "write-documents", folder], check=True)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        self.data_files = [(str("share" / path.parent.relative_to(folder)), [str(path)]) for path in files]
+        super().run()
+
+
 # Metadata and source distributions need no compiler.
 if not {"egg_info", "dist_info", "sdist"} & set(sys.argv):
     use_packaged_libclang()
@@ -114,6 +127,9 @@ try:
             RustExtension({"mod_wsgi-express": "mod_wsgi.server.mod_wsgi-express"}, "express/Cargo.toml", binding=Binding.Exec, debug=False, quiet=True),
         ],
         # What another build has left in build/ would be packed, too.
+        # Something, or nothing of the kind is installed; what it is is known when the command has been built.
+        data_files=[("share/man/man1", [])],
+        cmdclass={"install_data": InstallDocuments},
         options={"bdist_wheel": {"py_limited_api": "cp310"}, "build": {"build_base": "build/wheel/base"}} if FOR_ALL else {},
     )
 except SystemExit as failure:

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 
 use camino::Utf8PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::help::explained;
 use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::{expand, layers};
 
@@ -61,6 +62,12 @@ pub enum Command {
     Restart(RestartOptions),
     /// Tell how the processes of a running server are
     Status(StatusOptions),
+    /// Write manual pages and completions of shells below a folder, as they are below /usr/share
+    #[command(hide = true)]
+    WriteDocuments {
+        /// The folder.
+        folder: Utf8PathBuf,
+    },
     /// Become Apache, and end with the command on the terminal
     #[command(name = DEPENDENT, hide = true)]
     Dependent {
@@ -141,10 +148,9 @@ fn renamed(word: String) -> String {
 }
 
 /// The parser. Every value may begin with a hyphen, as scripts are used to, and the help has a line for each option.
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|sub| {
-        let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print this help");
-        sub.disable_help_flag(true).arg(help.help_heading("Help")).mut_args(|arg| {
+        explained(sub).mut_args(|arg| {
             let takes_value = arg.get_long().is_some() && arg.get_action().takes_values();
             // One that may have a value takes no other option for it.
             let is_optional = arg.is_require_equals_set();

@@ -30,6 +30,9 @@ pub enum Error {
          use module-config, and put its lines into the configuration of an Apache of your own"
     )]
     Windows,
+    /// Manual pages and the like.
+    #[error("the manual cannot be written: {0}")]
+    Documents(std::io::Error),
     /// The caller's folder is gone.
     #[error("the current folder cannot be read: {0}")]
     #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are started in a folder"))]

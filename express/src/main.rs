@@ -8,9 +8,11 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod documents;
 mod error;
 mod expand;
 mod facts;
+mod help;
 mod layers;
 mod module;
 mod options;
@@ -71,6 +73,9 @@ fn dispatch(command: Command) -> Result<i32, Error> {
     if let Command::Dependent { control, command } = &command {
         return dependent(control, *command);
     }
+    if let Command::WriteDocuments { folder } = &command {
+        return documents::write(&cli::command(), folder).map(|()| 0).map_err(Error::Documents);
+    }
     #[cfg(unix)]
     match &command {
         Command::Restart(options) => return server::restart(options),
@@ -86,7 +91,7 @@ fn dispatch(command: Command) -> Result<i32, Error> {
         Command::StartServer(options) => return serve(&options, &facts, options.layout.setup_only),
         Command::Check(options) => return examine(&options, &facts),
         Command::SetupServer(options) => return serve(&options, &facts, true),
-        Command::Dependent { .. } | Command::Restart(_) | Command::Status(_) => {}
+        Command::WriteDocuments { .. } | Command::Dependent { .. } | Command::Restart(_) | Command::Status(_) => {}
     }
     Ok(0)
 }

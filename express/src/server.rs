@@ -18,8 +18,8 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         eprintln!("warning: {warning}");
     }
     let missing = preflight::missing(&plan, caller.uid);
-    // A unit says itself as whom.
-    let setup = setup || options.layout.systemd;
+    // Nothing is started then.
+    let setup = setup || options.layout.systemd || options.layout.print;
     if setup {
         for problem in &missing {
             eprintln!("warning: {problem}");
@@ -27,6 +27,10 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     } else {
         missing.into_iter().next().map_or(Ok(()), Err)?;
         preflight::ports(&plan).next().map_or(Ok(()), Err)?;
+    }
+    if options.layout.print {
+        print!("{}", plan.server.render().map_err(files::RenderError::from)?);
+        return Ok(0);
     }
     if options.layout.systemd {
         print!("{}", systemd::unit(&plan, facts, &caller));

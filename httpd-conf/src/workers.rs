@@ -12,6 +12,10 @@ const THREADS_PER_CHILD: u64 = 20;
 /// their caches more often.
 const THREADS_PER_EVENT_CHILD: u64 = 32;
 
+/// How many configurations may have children at a time: the one in force, and those before it, whose requests go on
+/// after graceful restarts.
+const GENERATIONS: u64 = 4;
+
 /// A multi-processing module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mpm {
@@ -149,7 +153,10 @@ impl Sizes {
         out.comment(
             "Apache's own processes and threads (--max-clients, --initial-workers, --minimum-spare-workers ...)",
         );
-        out.set("ServerLimit", self.server_limit);
+        // Old children have places of their own, or else new ones wait for the slowest of their requests. The other
+        // MPMs would fill such places at any time.
+        let places = if mpm == Mpm::Event { GENERATIONS } else { 1 };
+        out.set("ServerLimit", self.server_limit.saturating_mul(places));
         if mpm == Mpm::Prefork {
             out.set("MaxRequestWorkers", self.max_workers);
             out.set("StartServers", self.start_servers);

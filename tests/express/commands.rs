@@ -42,6 +42,55 @@ fn every_command_explains_itself() {
 }
 
 #[test]
+fn help_is_short_and_has_examples_and_all_of_it_is_there_for_the_asking() {
+    for command in ["start-server", "setup-server", "check"] {
+        let short = Express::new(&[command, "--help"]).env("COLUMNS", "80").run();
+        let all = Express::new(&[command, "--help-all"]).env("COLUMNS", "80").run();
+        assert_eq!((short.code, all.code), (Some(0), Some(0)), "{short:?}");
+        let lines = |text: &str| text.lines().count();
+        assert!(lines(&short.text) < 140 && lines(&all.text) > 250, "{}", short.text);
+        for text in ["Examples:", "--help-all", "--port", "Processes and threads:"] {
+            assert!(short.text.contains(text), "{text}: {}", short.text);
+        }
+        assert!(all.text.contains("--response-flush-delay") && !short.text.contains("--response-flush-delay"));
+    }
+}
+
+#[test]
+fn a_misspelt_option_gets_the_nearest() {
+    for (given, meant) in
+        [("--proceses", "--processes"), ("--url-alais", "--url-alias"), ("--log-terminal", "--log-to-terminal")]
+    {
+        let done = Express::new(&["start-server", given, "2"]).run();
+        assert!(done.code == Some(2) && done.text.contains(&format!("'{meant}'")), "{done:?}");
+    }
+}
+
+#[test]
+fn manual_pages_and_completions_are_installed() {
+    let share = product().express().parent().and_then(std::path::Path::parent).expect("an environment").join("share");
+    for (file, named) in [
+        ("man/man1/mod_wsgi-express.1", "start\\-server"),
+        ("man/man1/mod_wsgi-express-start-server.1", "\\-\\-response\\-flush\\-delay"),
+        ("bash-completion/completions/mod_wsgi-express", "--response-flush-delay"),
+        ("zsh/site-functions/_mod_wsgi-express", "--response-flush-delay"),
+        ("fish/vendor_completions.d/mod_wsgi-express.fish", "response-flush-delay"),
+    ] {
+        let text = std::fs::read_to_string(share.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(text.contains(named), "{file}");
+    }
+    let bash = share.join("bash-completion/completions/mod_wsgi-express").display().to_string();
+    let ask = format!(
+        ". {bash}; COMP_WORDS=(mod_wsgi-express start-server --proc); COMP_CWORD=2; _mod_wsgi__express mod_wsgi-express --proc start-server; echo ${{COMPREPLY[@]}}"
+    );
+    let Ok(done) = std::process::Command::new("bash").args(["-c", &ask]).output() else {
+        return harness::cannot_run("what bash completes", "there is no bash");
+    };
+    let replies = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(replies.contains("--processes") && replies.contains("--process-group"), "{replies} {done:?}");
+}
+
+#[test]
 fn version_is_printed() {
     let version = Express::new(&["--version"]).run();
     assert_eq!(version.code, Some(0), "{}", version.text);

@@ -1,6 +1,9 @@
 //! `setup-server`: a server root with an `apachectl` that works.
 
-use harness::{Control, Express, HELLO, Scratch, Site, eventually};
+use harness::{Control, Express, HELLO, Scratch, Site, eventually, product};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 fn set_up(folder: &Scratch, command: &str, words: &[&str]) -> Control {
@@ -67,4 +70,52 @@ fn a_server_root_with_a_blank_in_its_name_works() {
     folder.write("my site/hello.wsgi", HELLO);
     let control = Express::new(&["setup-server", "hello.wsgi"]).within(&blank).in_root_named("a root").set_up();
     starts(&control);
+}
+
+#[test]
+fn the_configuration_is_printed_and_nothing_is_made() {
+    let folder = Scratch::new();
+    folder.write("hello.wsgi", HELLO);
+    let root = folder.path().join("root").display().to_string();
+    let words = ["setup-server", "hello.wsgi", "--print", "--server-root", &root, "--port", "8123"];
+    let done = Express::new(&words).within(folder.path()).as_ordinary_user().run();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for line in ["Listen 8123", "WSGIDaemonProcess "] {
+        assert!(done.text.lines().any(|found| found.trim_start().starts_with(line)), "{line}: {}", done.text);
+    }
+    assert!(!folder.path().join("root").exists(), "nothing was made");
+}
+
+/// The permissions that everything in a folder has.
+fn modes(folder: &Path) -> BTreeMap<PathBuf, u32> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![folder.to_path_buf()];
+    while let Some(place) = waiting.pop() {
+        for entry in std::fs::read_dir(&place).expect("a folder").flatten() {
+            let metadata = entry.metadata().expect("metadata");
+            let name = entry.path().strip_prefix(folder).expect("inside").to_path_buf();
+            found.insert(name, metadata.permissions().mode() & 0o7777);
+            if metadata.is_dir() {
+                waiting.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_umask_has_no_say_in_the_permissions_of_the_server_root() {
+    let folder = Scratch::new();
+    folder.write("hello.wsgi", HELLO);
+    let express = product().express().display().to_string();
+    let with = |umask: &str| {
+        let words = ["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), &express, "setup-server", "hello.wsgi"];
+        let control = Express::program("sh", &words).within(folder.path()).set_up();
+        modes(control.server_root())
+    };
+    let usual = with("022");
+    assert_eq!(usual.get(Path::new("httpd.conf")), Some(&0o600), "{usual:?}");
+    assert_eq!(usual.get(Path::new("handler.wsgi")), Some(&0o644), "{usual:?}");
+    assert_eq!(with("0"), usual);
+    assert_eq!(with("077"), usual);
 }

@@ -80,6 +80,9 @@ pub struct Layout {
     /// Only prepare the server root
     #[arg(long)]
     pub setup_only: bool,
+    /// Print the configuration of Apache, and do nothing
+    #[arg(long)]
+    pub print: bool,
     /// Print a systemd unit that runs this server, and do nothing
     #[arg(long)]
     pub systemd: bool,

@@ -58,7 +58,7 @@ class Help(argparse.Action):
         parser.print_help()
         print()
         # The command's help takes the place of this process.
-        cli.start("--help")
+        cli.start("--help-all")
 
 
 def application(settings):
