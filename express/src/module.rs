@@ -78,3 +78,36 @@ fn place_of_supervisor(modules: &Utf8Path) -> Utf8PathBuf {
         _ => beside,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The facts of an environment, as its Python tells them.
+    fn facts(text: &str) -> Facts {
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn windows_loads_the_dll_of_python_first_and_has_forward_slashes() {
+        let windows = r#"{"executable": "C:\\venv\\Scripts\\python.exe", "prefix": "C:\\venv",
+            "module": "C:\\venv\\Lib\\site-packages\\mod_wsgi\\server\\mod_wsgi.cp312-win_amd64.pyd", "platform": "win32",
+            "windows_dll": "C:\\Program Files\\Python312\\python312.dll"}"#;
+        let facts = facts(windows);
+        assert_eq!(
+            configuration(&facts, &facts.module),
+            "LoadFile \"C:/Program Files/Python312/python312.dll\"\n\
+             LoadModule wsgi_module \"C:/venv/Lib/site-packages/mod_wsgi/server/mod_wsgi.cp312-win_amd64.pyd\"\n\
+             WSGIPythonHome \"C:/venv\"\n"
+        );
+    }
+
+    #[test]
+    fn elsewhere_a_path_is_what_it_is() {
+        let unix = r#"{"executable": "/venv/bin/python", "prefix": "/odd\\venv", "platform": "linux",
+            "module": "/venv/mod_wsgi.so", "libdir": "/usr/lib", "ldlibrary": "libpython3.12.so"}"#;
+        let facts = facts(unix);
+        let lines = "LoadModule wsgi_module \"/venv/mod_wsgi.so\"\nWSGIPythonHome \"/odd\\venv\"\n";
+        assert_eq!(configuration(&facts, &facts.module), lines);
+    }
+}

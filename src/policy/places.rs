@@ -94,6 +94,16 @@ mod tests {
             Places::read(&tree).need_access_group()
         };
         assert!(needs(&lines) && !needs(&lines[1..]));
+        for (name, arguments, needed) in [
+            ("AllowOverride", "None", false),
+            ("AllowOverride", "FileInfo Indexes", false),
+            ("AllowOverride", "AuthConfig", true),
+            ("AllowOverride", "All", true),
+            ("AllowOverrideList", "Redirect", false),
+            ("AllowOverrideList", "Redirect WSGIAccessScript", true),
+        ] {
+            assert_eq!(needs(&[(name, arguments)]), needed, "{name} {arguments}");
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::words::{all, word};
 /// and they name no group. It is made for them unless the configuration has one of this name.
 pub const ACCESS_GROUP: &[u8] = b"wsgi-access";
 
+/// The directives of scripts that decide whether a request may go on, which may stand in `.htaccess`.
+const ASKED: [&[u8]; 3] = [b"wsgiaccessscript", b"wsgiauthuserscript", b"wsgiauthgroupscript"];
+
 /// A place in the configuration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConfigPosition {
@@ -63,6 +66,8 @@ pub(super) struct Facts {
     pub(super) dispatched: bool,
     /// Whether there may be directives in `.htaccess`.
     pub(super) htaccess: bool,
+    /// Whether scripts that are asked about requests may be named there.
+    pub(super) asked_by_htaccess: bool,
     /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup`
     /// names.
     pub(super) loose_files: bool,
@@ -104,9 +109,9 @@ impl Facts {
         self.imports.iter().filter(move |import| import.process_group.as_deref() == Some(group))
     }
 
-    /// Whether a script that names no process group is asked about requests.
+    /// Whether a script that names no process group is asked about requests, or may be.
     pub(super) fn asks_anywhere(&self) -> bool {
-        self.asked.iter().any(|asked| asked.process_group.is_none())
+        self.asked_by_htaccess || self.asked.iter().any(|asked| asked.process_group.is_none())
     }
 
     /// Whether `.htaccess` files may name scripts.
@@ -151,7 +156,7 @@ impl Facts {
                     *host = word(&mut rest).map(|name| host_name(&name));
                 }
             }
-            b"wsgiaccessscript" | b"wsgiauthuserscript" | b"wsgiauthgroupscript" => {
+            _ if ASKED.contains(&name) => {
                 self.asked.extend(Target::new(Vec::new(), rest, place));
             }
             b"wsgidispatchscript" => {
@@ -169,6 +174,9 @@ impl Facts {
             b"allowoverride" | b"allowoverridelist" => {
                 self.htaccess |= arguments.trim_ascii() != b"none";
                 self.loose_files |= self.htaccess;
+                let words = all(&arguments);
+                let names_asked = |word: &[u8]| ASKED.contains(&word) || word == b"authconfig" || word == b"all";
+                self.asked_by_htaccess |= words.iter().any(|word| names_asked(word));
             }
             b"sethandler" => self.loose_files |= names_us || contains(b"%{"),
             _ => self.loose_files |= names_us,

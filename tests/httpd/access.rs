@@ -465,11 +465,13 @@ def allow_access(environ, host):
     assert!(census.iter().filter(|m| m.role == Role::Child).all(|m| !maps_python(m.pid)), "no Python in Apache");
     assert_eq!(site.log.records_with("of group 'wsgi-access' has started").len(), 1, "one process for the scripts");
     site.finish();
-    // Without such a script there is no such group.
-    let site = server().conf("WSGIRestrictEmbedded On").start();
-    site.log.wait_for("Daemon process 'gate' is ready");
-    let log = site.log.wait_for("Daemon process 'site' is ready");
-    assert!(!log.contains("wsgi-access"), "{log}");
+    // Also where only a `.htaccess` file names one, which may come at any time.
+    let site = server().conf("WSGIRestrictEmbedded On").app("access.py", SCRIPT).start();
+    site.log.expect(&["asked in", "WSGI0057: client denied"]);
+    let script = site.root().join("apps/access.py").display().to_string();
+    site.write("htdocs/.htaccess", &format!("WSGIAccessScript {script}\n"));
+    assert_eq!([site.get("/page.txt?open").status, site.get("/page.txt").status], [200, 403]);
+    site.log.wait_for("asked in wsgi-access as ");
     site.finish();
     // One that is configured is that group.
     let site = server()
