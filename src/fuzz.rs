@@ -156,7 +156,7 @@ pub fn conversation(data: &[u8]) {
     let _ = daemon.read_to_end(&mut sent);
     let mut rest = sent.strip_prefix(b"request").unwrap_or_default();
     while let Ok(Some(frame)) = frame::first(rest) {
-        assert!(matches!(frame.kind, Kind::Body | Kind::BodyEnd | Kind::BodyError));
+        assert!(matches!(frame.kind, Kind::Body | Kind::BodyEnd | Kind::BodyError | Kind::Value));
         rest = &rest[frame.size()..];
     }
     assert!(rest.is_empty(), "the process gets whole frames");

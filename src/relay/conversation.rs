@@ -72,6 +72,8 @@ pub struct Conversation<'c, C> {
     answered: bool,
     /// Whether the process has begun with the request: has asked for its body, or given hints.
     begun: bool,
+    /// How many variables of the connection have been told.
+    variables: u32,
     /// How many hints it may still give.
     hints: HintsLeft,
     /// Whether the head has been taken.
@@ -117,6 +119,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             hurried,
             answered: false,
             begun: false,
+            variables: 0,
             hints: HintsLeft::default(),
             headed: false,
             unsent: false,

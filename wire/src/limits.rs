@@ -72,6 +72,10 @@ pub const VARIABLE_NAME: usize = 64;
 /// The longest value of such a variable: a chain of certificates has some kilobytes.
 pub const VARIABLE: usize = 64 << 10;
 
+/// The most variables that one request may be told: several times as many as mod_ssl has. Each takes memory of the
+/// request, which an Apache child gives back at its end only.
+pub const VARIABLES: u32 = 512;
+
 /// The longest text in a script's answer to a question: a user's name, the hash of a password, the name of a group.
 pub const ANSWERED_TEXT: usize = 1024;
 

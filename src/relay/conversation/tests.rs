@@ -241,6 +241,30 @@ fn questions_about_the_connection_are_no_progress_and_none_behind_a_head() {
 }
 
 #[test]
+fn no_request_is_told_more_variables_than_may_be() {
+    for (count, expected) in [
+        (limits::VARIABLES, Outcome::Complete),
+        (limits::VARIABLES + 1, Outcome::Violated(Violation::OutOfPlace(Kind::Variable), false)),
+    ] {
+        let variable = frame_of(Kind::Variable, &Bytes::from(&b"SSL_PROTOCOL"[..]).to_bytes());
+        let mut client = Recorder { asks: true, ..Default::default() };
+        let outcome = converse(&mut client, |mut daemon| {
+            for _ in 0..count.min(limits::VARIABLES) {
+                daemon.write_all(&variable).unwrap();
+                take(&mut daemon);
+            }
+            if count > limits::VARIABLES {
+                daemon.write_all(&variable).unwrap();
+            }
+            // The other end may have closed by now.
+            let _ = daemon.write_all(&frame_of(Kind::Answer, &Answer::Yes.to_bytes()));
+            std::thread::sleep(Duration::from_millis(20));
+        });
+        assert_eq!(outcome, expected, "{count}");
+    }
+}
+
+#[test]
 fn a_broken_body_is_told_and_the_answer_still_taken() {
     let mut client = Recorder { body: vec![b"broken".to_vec()], ..Default::default() };
     let outcome = converse(&mut client, |mut daemon| {

@@ -9,6 +9,7 @@ use wsgi_wire::limits;
 use super::{Conversation, Step, is_timeout};
 use crate::relay::client::{Client, Halt};
 use crate::relay::outcome::Outcome;
+use crate::relay::violation::Violation;
 
 /// Whether a name is that of a variable about the connection. mod_ssl knows others, too: `ENV:…` is Apache's own
 /// environment, which processes do not get.
@@ -18,7 +19,14 @@ fn is_about_the_connection(name: &[u8]) -> bool {
 
 impl<C: Client> Conversation<'_, C> {
     /// Answers a `Variable` with exactly one frame. That is no progress: a process could ask for ever.
+    ///
+    /// # Errors
+    /// It has asked for more of them than it may.
     pub(super) fn tell_variable(&mut self, name: &[u8]) -> Result<Step, Halt> {
+        self.variables += 1;
+        if self.variables > limits::VARIABLES {
+            return Err(Violation::OutOfPlace(Kind::Variable).into());
+        }
         let value = if is_about_the_connection(name) { self.client.ssl_variable(name) } else { None };
         let value = value.filter(|value| value.len() <= limits::VARIABLE).map(|value| Bytes::from(&value[..]));
         let payload = value.to_bytes();
