@@ -6,9 +6,8 @@ use std::ptr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use wsgi_unix::clock;
 use wsgi_wire::table::Places;
-
-use super::queue::now;
 
 /// How long a request waits for one of the workers that its group may have, where others give theirs back: a server
 /// that is busy turns nobody away for being busy. It waits in one of the workers that are left to other groups and to
@@ -32,7 +31,7 @@ impl<'t> Admission<'t> {
 
 impl Drop for Admission<'_> {
     fn drop(&mut self) {
-        self.places.give_back(now);
+        self.places.give_back(clock::monotonic);
     }
 }
 
@@ -43,7 +42,7 @@ struct Waiting<'t> {
 
 impl<'t> Waiting<'t> {
     fn new(places: &'t Places) -> Self {
-        places.begin_to_wait(now());
+        places.begin_to_wait(clock::monotonic());
         Self { places }
     }
 }
@@ -139,7 +138,7 @@ impl Workers {
             if begun.get_or_insert_with(Instant::now).elapsed() >= longest {
                 places.set_stuck();
             }
-            if places.is_stuck() || places.is_crowded(now()) {
+            if places.is_stuck() || places.is_crowded(clock::monotonic()) {
                 return Err(taken);
             }
             sleep(LOOK);

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use rustix::event::Timespec;
 use rustix::thread::futex;
-use rustix::time::{ClockId, clock_gettime};
-use wsgi_unix::stop;
+use wsgi_unix::{clock, stop};
 use wsgi_wire::table::Queue;
 
 use super::wait_limits::Patience;
@@ -75,15 +74,9 @@ pub fn waiting(queue: &Queue) -> u32 {
     queue.waiting(milliseconds(), ALIVE)
 }
 
-/// A clock that all processes of the machine share.
-pub(super) fn now() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
-    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
-}
-
-/// Milliseconds of that clock.
+/// Milliseconds of the clock that all processes share.
 pub(super) fn milliseconds() -> u64 {
-    now().as_millis() as u64
+    clock::monotonic().as_millis() as u64
 }
 
 #[cfg(test)]

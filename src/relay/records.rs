@@ -2,9 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::path::Path;
-use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use wsgi_unix::clock;
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::limits::{LOG_BURST, LOG_RATE};
 use wsgi_wire::messages::{Message, internal};
@@ -27,7 +26,7 @@ pub struct Source<'s> {
 impl Source<'_> {
     /// Writes a record, or leaves it out and says so.
     pub fn log(&self, client: &mut impl Client, record: LogRecord) {
-        let refused = match self.used.take(self.rate, client.log_cost(&record), now()) {
+        let refused = match self.used.take(self.rate, client.log_cost(&record), clock::monotonic()) {
             true => self.used.refused(),
             false if self.used.is_told() => return,
             false => {
@@ -49,13 +48,7 @@ impl Source<'_> {
     /// Writes a record of this process's own, at the expense of who has made it necessary.
     fn tell(&self, client: &mut impl Client, message: &'static Message, text: &str) {
         let record = ours(message, text);
-        self.used.charge(self.rate, client.log_cost(&record), now());
+        self.used.charge(self.rate, client.log_cost(&record), clock::monotonic());
         client.log(&record);
     }
-}
-
-/// A clock that never goes back, and that all children share.
-fn now() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }

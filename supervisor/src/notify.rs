@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use wsgi_unix::clock;
 
 /// Where systemd listens. The control script renames the variable, so that nobody else in the server answers for it.
 const SOCKET: &str = "MOD_WSGI_NOTIFY_SOCKET";
@@ -129,8 +129,7 @@ fn way(path: &[u8]) -> io::Result<(UnixDatagram, SocketAddr)> {
 
 /// The clock that systemd compares with.
 fn microseconds() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000
+    clock::monotonic().as_micros() as u64
 }
 
 #[cfg(test)]

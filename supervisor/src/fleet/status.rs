@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
+use wsgi_unix::clock;
 use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus, Status};
 use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Queue, Refusal, Slot, State, group_key};
@@ -60,7 +60,9 @@ impl Fleet {
         let own = table.entries().filter(|(_, entry)| entry.is_of(key) && !entry.is_free());
         let slots: Vec<_> = own.filter_map(|(index, _)| table.slot(index, &group.pages)).collect();
         let record = table.group(key);
-        let queued = record.map_or(0, |record| record.queue.waiting(milliseconds(), Queue::ALIVE));
+        // The clock by which those who wait have looked.
+        let now = clock::monotonic().as_millis() as u64;
+        let queued = record.map_or(0, |record| record.queue.waiting(now, Queue::ALIVE));
         GroupStatus {
             name: group.name().into(),
             wanted: group.settings.processes,
@@ -91,10 +93,4 @@ fn process_status(slot: Slot<'_>) -> ProcessStatus {
         in_flight: slot.page.in_flight.load(Relaxed),
         requests: slot.page.requests.load(Relaxed),
     }
-}
-
-/// The clock by which those who wait have looked.
-fn milliseconds() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
 }

@@ -1,6 +1,14 @@
-//! The time zone of this process.
+//! The clock that all processes of the machine share, and the time zone of this one.
 
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The time on a clock that never goes back and is the same in all processes of the machine.
+pub fn monotonic() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
+}
 
 /// How many seconds its clocks are ahead of UTC at a moment since the epoch.
 pub fn utc_offset(since_epoch: Duration) -> i32 {
