@@ -10,6 +10,7 @@ use crate::{
     plan::PlanError,
     preflight::Problem,
     run::RunError,
+    self_signed::SelfSignedError,
 };
 
 /// Why the command ends without having done what it was asked for.
@@ -53,6 +54,10 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// There is no certificate.
+    #[cfg(unix)]
+    #[error(transparent)]
+    SelfSigned(#[from] SelfSignedError),
     /// Something would fail after the start.
     #[cfg(unix)]
     #[error(transparent)]

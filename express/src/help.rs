@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 /// The options that `--help` has; `--help-all` has every one.
-const COMMON: [&str; 38] = [
+const COMMON: [&str; 39] = [
     "entry",
     "application_type",
     "callable_object",
@@ -19,6 +19,7 @@ const COMMON: [&str; 38] = [
     "server_alias",
     "https_port",
     "ssl_certificate",
+    "self_signed",
     "https_only",
     "url_alias",
     "document_root",

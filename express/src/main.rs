@@ -40,6 +40,8 @@ mod restart;
 #[cfg(unix)]
 mod run;
 #[cfg(unix)]
+mod self_signed;
+#[cfg(unix)]
 mod server;
 #[cfg(unix)]
 mod status;

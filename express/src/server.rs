@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::plan::{Caller, Plan, PlanError};
-use crate::{check, files, module, preflight, restart, run, status, systemd};
+use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd};
 
 /// `start-server` and `setup-server`; the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
@@ -37,15 +37,18 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         return Ok(0);
     }
     files::write(&plan, &files::render(&plan)?, caller.uid, setup)?;
+    let fingerprint =
+        self_signed::certificate(&plan)?.map(|fingerprint| format!("Certificate        : SHA-256 {fingerprint}\n"));
+    let fingerprint = fingerprint.unwrap_or_default();
     if setup {
-        print!("{}", banner(&plan, true));
+        print!("{}{fingerprint}", banner(&plan, true));
         return Ok(0);
     }
     preflight::permissions(&plan, facts, caller.uid).into_iter().next().map_or(Ok(()), Err)?;
     preflight::outputs(&plan)?;
     preflight::packages(&plan, facts)?;
     preflight::import(&plan, facts, caller.uid)?;
-    print!("{}", banner(&plan, false));
+    print!("{}{fingerprint}", banner(&plan, false));
     Ok(run::run(&plan.control.path(), plan.control.is_one_process())?)
 }
 

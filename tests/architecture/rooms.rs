@@ -156,6 +156,7 @@ const HOUSES: &[House] = &[
             "advice",
             "probe",
             "files",
+            "self_signed",
             "run",
             "documents",
             "cli",

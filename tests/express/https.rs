@@ -1,6 +1,7 @@
 //! HTTPS of a generated server: what a client sees of certificates, both ways.
 
 use harness::{Express, Foreground, PROBE, Scratch, cannot_run, free_port};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -120,4 +121,39 @@ fn clients_of_http_are_sent_to_https_which_says_that_it_stays_so() {
         assert!(answer.contains("200 OK"), "{name}: {answer}");
         assert!(answer.contains("Strict-Transport-Security: max-age=600; includeSubDomains"), "{name}: {answer}");
     }
+}
+
+#[test]
+fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
+    let Some(authority) = Authority::new() else {
+        return cannot_run(
+            "a_certificate_for_development_is_made_once_and_tells_its_fingerprint",
+            "no openssl or curl",
+        );
+    };
+    let folder = &authority.folder;
+    let root = folder.path().join("dev").display().to_string();
+    let start = || {
+        let port = free_port();
+        let (number, http) = (port.to_string(), free_port());
+        let words = ["start-server", "app.wsgi", "--server-root", &root, "--https-port", &number, "--self-signed"];
+        let words: Vec<_> = words.into_iter().chain(["--log-to-terminal"]).collect();
+        (Express::new(&words).within(folder.path()).on_port(http).with_address().start_as_it_is(), port)
+    };
+    let told = |server: &Foreground| {
+        let text = server.console.wait_for("Certificate        : SHA-256 ");
+        text.lines()
+            .find_map(|line| line.strip_prefix("Certificate        : ").map(str::to_owned))
+            .expect("a fingerprint")
+    };
+    let (server, port) = start();
+    let first = told(&server);
+    std::fs::copy(folder.path().join("dev/self-signed.crt"), folder.path().join("root.crt")).expect("its certificate");
+    let answer = text(&authority.get_of("localhost", port, "/?environ['wsgi.url_scheme']", &[]));
+    assert!(answer.contains("200 OK") && answer.ends_with("\"https\""), "{answer}");
+    let key = std::fs::metadata(folder.path().join("dev/self-signed.key")).expect("its key");
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    drop(server);
+    let (again, _) = start();
+    assert_eq!(told(&again), first);
 }

@@ -132,8 +132,12 @@ impl Options {
 
     fn check_https(&self) -> Result {
         let https = &self.https;
-        let certificate = https.ssl_certificate_file.is_some() || https.ssl_certificate.is_some();
-        let key = https.ssl_certificate_key_file.is_some() || https.ssl_certificate.is_some();
+        let named = https.ssl_certificate_file.is_some() || https.ssl_certificate.is_some();
+        if https.self_signed && named {
+            return Err(OptionError::Excludes { option: "--self-signed", other: "a certificate that is given" });
+        }
+        let certificate = named || https.self_signed;
+        let key = https.ssl_certificate_key_file.is_some() || https.ssl_certificate.is_some() || https.self_signed;
         if https.https_port.is_none() {
             let given = [
                 (https.ssl_certificate_file.is_some(), "--ssl-certificate-file"),
@@ -142,6 +146,7 @@ impl Options {
                 (https.ssl_certificate_chain_file.is_some(), "--ssl-certificate-chain-file"),
                 (https.ssl_ca_certificate_file.is_some(), "--ssl-ca-certificate-file"),
                 (!https.ssl_verify_client.is_empty(), "--ssl-verify-client"),
+                (https.self_signed, "--self-signed"),
                 (https.ssl_environment, "--ssl-environment"),
                 (https.https_only, "--https-only"),
                 (https.hsts_policy.is_some(), "--hsts-policy"),

@@ -84,6 +84,9 @@ pub struct Https {
     /// Certificate and key: STEM.crt and STEM.key
     #[arg(long, value_name = "STEM")]
     pub ssl_certificate: Option<Utf8PathBuf>,
+    /// Use a certificate that nobody vouches for, made once and kept in the server root: for development
+    #[arg(long)]
+    pub self_signed: bool,
     /// Certificates that lead from the server's to the authority's
     #[arg(long, value_name = "FILE")]
     pub ssl_certificate_chain_file: Option<Utf8PathBuf>,

@@ -34,7 +34,7 @@ use entry::Entry;
 use handler::Handler;
 
 pub use account::Account;
-pub use apache::Installation;
+pub use apache::{Installation, on_path};
 pub use caller::Caller;
 pub use error::PlanError;
 pub use handler::WELCOME;
@@ -98,9 +98,12 @@ impl Plan {
         }
         let here = Folder::new(&caller.folder);
         let account = Account::find(options.identity.user.as_deref(), options.identity.group.as_deref(), caller.uid)?;
-        let sites = network::sites(options, &here)?;
+        let mut sites = network::sites(options, &here)?;
         let label = format!("{}:{}", sites.address.as_deref().unwrap_or("localhost"), sites.port);
         let root = Root::choose(options.layout.server_root.as_deref().map(|r| here.absolute(r)), &label, caller);
+        if let Some(tls) = sites.tls.as_mut().filter(|_| options.https.self_signed) {
+            (tls.certificate, tls.key) = (root.path.join(&tls.certificate), root.path.join(&tls.key));
+        }
         let env_files = here.existing_all("--env-file", &options.identity.env_file)?;
         let own_path = options.application.python_path.iter().map(|p| here.absolute(p));
         let context = Context {

@@ -59,6 +59,10 @@ fn tls(port: u16, options: &Options, here: &Folder) -> Result<Tls, PlanError> {
         |extension: &str| https.ssl_certificate.as_ref().map(|stem| Utf8PathBuf::from(format!("{stem}.{extension}")));
     // The parser's rules say that both are there.
     let file = |option, long: &Option<Utf8PathBuf>, extension| {
+        if https.self_signed {
+            // Where it is kept is known with the server root.
+            return Ok(format!("self-signed.{extension}").into());
+        }
         let path = stem(extension).or_else(|| long.clone()).unwrap_or_default();
         here.existing(option, path)
     };

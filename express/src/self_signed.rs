@@ -1,0 +1,79 @@
+//! The certificate of `--self-signed`: made once, kept in the server root, and known to nobody but who has been told
+//! its fingerprint.
+
+use std::process::{Command, Stdio};
+
+use camino::Utf8Path;
+use httpd_conf::Sites;
+use wsgi_unix::files::{self, Access, Owners};
+
+use crate::plan::{Plan, on_path};
+
+/// How long it is good for: browsers take none that is good for longer than this.
+const DAYS: &str = "397";
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum SelfSignedError {
+    /// What makes it is missing.
+    #[error(
+        "--self-signed needs the program openssl, which is not installed; install it, or give a certificate with --ssl-certificate"
+    )]
+    NoOpenssl,
+    /// It does not make one.
+    #[error("openssl has made no certificate: {0}")]
+    Openssl(String),
+    /// It cannot be kept.
+    #[error("{0}; or name another place with --server-root")]
+    Write(#[from] files::Refused),
+}
+
+/// Makes the certificate of a plan that wants one, unless it is there; its fingerprint.
+///
+/// # Errors
+/// [`SelfSignedError`] when it cannot be made or kept.
+pub fn certificate(plan: &Plan) -> Result<Option<String>, SelfSignedError> {
+    let Some(tls) = plan.server.sites.tls.as_ref().filter(|_| plan.options.https.self_signed) else { return Ok(None) };
+    let openssl = on_path("openssl").ok_or(SelfSignedError::NoOpenssl)?;
+    if !tls.key.exists() || !tls.certificate.exists() {
+        make(&openssl, &plan.server.sites, &tls.certificate, &tls.key)?;
+    }
+    let words = ["x509", "-noout", "-fingerprint", "-sha256", "-in", tls.certificate.as_str()];
+    let told = String::from_utf8_lossy(&run(&openssl, &words)?).into_owned();
+    Ok(told.trim().split_once('=').map(|(_, fingerprint)| fingerprint.to_owned()))
+}
+
+/// Key and certificate come by a pipe: what is written into the root is written as everything there is.
+fn make(openssl: &Utf8Path, sites: &Sites, certificate: &Utf8Path, key: &Utf8Path) -> Result<(), SelfSignedError> {
+    let name = sites.name.as_deref().unwrap_or("localhost");
+    let more = sites.aliases.iter().map(String::as_str).chain(["localhost"]).filter(|other| *other != name);
+    let names: Vec<_> = std::iter::once(name).chain(more).map(|name| format!("DNS:{name}")).collect();
+    let names = format!("subjectAltName={},IP:127.0.0.1,IP:::1", names.join(","));
+    let subject = format!("/CN={}", name.replace(['/', '+', '\\'], "-"));
+    let words =
+        ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", DAYS, "-subj", &subject, "-addext"];
+    let words: Vec<_> =
+        words.into_iter().chain([names.as_str(), "-keyout", "/dev/stdout", "-out", "/dev/stdout"]).collect();
+    let both = run(openssl, &words)?;
+    let owners = Owners::own();
+    files::write(key.as_std_path(), &both, Access::of_mode(0o600), &owners)?;
+    files::write(certificate.as_std_path(), &certificate_of(&both), Access::of_mode(0o644), &owners)?;
+    Ok(())
+}
+
+/// The part that everybody may see.
+fn certificate_of(both: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(both);
+    text.find("-----BEGIN CERTIFICATE-----").map(|start| text[start..].as_bytes().to_vec()).unwrap_or_default()
+}
+
+fn run(openssl: &Utf8Path, words: &[&str]) -> Result<Vec<u8>, SelfSignedError> {
+    let failed = |text: String| SelfSignedError::Openssl(text.split_whitespace().collect::<Vec<_>>().join(" "));
+    let done =
+        Command::new(openssl).args(words).stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
+    if done.status.success() {
+        Ok(done.stdout)
+    } else {
+        Err(failed(String::from_utf8_lossy(&done.stderr).into_owned()))
+    }
+}
