@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wsgi_unix::process::{self, resident};
+use wsgi_wire::status::ProcessStatus;
 use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Refusal, Slot, State};
 
@@ -166,18 +167,9 @@ impl Group {
 
 impl Process {
     fn of(slot: Slot<'_>) -> Self {
-        let pid = slot.entry.pid.load(Relaxed);
-        Self {
-            pid,
-            state: slot.state(),
-            started: slot.entry.started.load(Relaxed),
-            generation: slot.entry.generation.load(Relaxed),
-            threads: slot.entry.threads.load(Relaxed),
-            busy: slot.page.busy.load(Relaxed),
-            in_flight: slot.page.in_flight.load(Relaxed),
-            requests: slot.page.requests.load(Relaxed),
-            resident: resident(pid),
-        }
+        let ProcessStatus { pid, state, started, generation, threads, busy, in_flight, requests } =
+            ProcessStatus::of(slot);
+        Self { pid, state, started, generation, threads, busy, in_flight, requests, resident: resident(pid) }
     }
 }
 

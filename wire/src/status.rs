@@ -1,10 +1,11 @@
 //! How a server is, for its administrator: figures of the process table at one moment.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::codec::{Bytes, message};
-use crate::table::State;
 use crate::table::histogram::Distribution;
+use crate::table::{Slot, State};
 
 message! {
     /// Supervisor → administrator: the server. Times are in seconds since the epoch.
@@ -90,6 +91,22 @@ impl Durations {
         let mut buckets = Distribution::default().buckets;
         buckets.iter_mut().zip(&self.buckets).for_each(|(bucket, count)| *bucket = *count);
         Distribution { sum: Duration::from_nanos(self.nanoseconds), buckets }
+    }
+}
+
+impl ProcessStatus {
+    /// As the process table has it now.
+    pub fn of(slot: Slot<'_>) -> Self {
+        Self {
+            pid: slot.entry.pid.load(Relaxed),
+            state: slot.state(),
+            started: slot.entry.started.load(Relaxed),
+            generation: slot.entry.generation.load(Relaxed),
+            threads: slot.entry.threads.load(Relaxed),
+            busy: slot.page.busy.load(Relaxed),
+            in_flight: slot.page.in_flight.load(Relaxed),
+            requests: slot.page.requests.load(Relaxed),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wsgi_unix::clock;
 use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus, Status};
 use wsgi_wire::table::histogram::Distribution;
-use wsgi_wire::table::{Ending, Queue, Refusal, Slot, State, group_key};
+use wsgi_wire::table::{Ending, Queue, Refusal, State, group_key};
 
 use super::Fleet;
 use crate::configuration::Group;
@@ -77,20 +77,11 @@ impl Fleet {
             }),
             latency: Durations::of(&record.map_or(Distribution::default(), |record| record.latency().read())),
             waits: Durations::of(&record.map_or(Distribution::default(), |record| record.waits.read())),
-            processes: slots.into_iter().map(process_status).filter(|process| process.state != State::Free).collect(),
+            processes: slots
+                .into_iter()
+                .map(ProcessStatus::of)
+                .filter(|process| process.state != State::Free)
+                .collect(),
         }
-    }
-}
-
-fn process_status(slot: Slot<'_>) -> ProcessStatus {
-    ProcessStatus {
-        pid: slot.entry.pid.load(Relaxed),
-        state: slot.state(),
-        started: slot.entry.started.load(Relaxed),
-        generation: slot.entry.generation.load(Relaxed),
-        threads: slot.entry.threads.load(Relaxed),
-        busy: slot.page.busy.load(Relaxed),
-        in_flight: slot.page.in_flight.load(Relaxed),
-        requests: slot.page.requests.load(Relaxed),
     }
 }
