@@ -184,7 +184,8 @@ impl LogRecord {
     /// How many bytes of log it takes at the most. `names`: what stands in each line besides the usual
     /// ([`limits::LOG_PREFIX`]) and its origin.
     pub fn cost(&self, names: usize) -> usize {
-        let text = written(&self.message) + self.traceback.as_deref().map_or(0, written);
+        // Without a message of its own, the last line of its traceback stands in its place as JSON.
+        let text = written(self.headline()) + self.traceback.as_deref().map_or(0, written);
         let origin = self.origin.as_ref().map_or(0, |origin| written(&origin.logger) + written(&origin.file));
         let lines = self.message.iter().filter(|b| **b == b'\n').take(limits::LOG_LINES).count() + 1;
         text + (lines + text / PIECE) * (limits::LOG_PREFIX + origin + names)
@@ -314,6 +315,19 @@ mod tests {
         let believed = record.clone().of_process(12, |thread| thread == 2);
         assert_eq!((believed.writer, believed.level), (Writer { pid: 12, thread: 2 }, Level::Crit));
         assert_eq!(record.of_process(12, |_| false).writer, Writer { pid: 12, thread: 12 });
+    }
+
+    #[test]
+    fn the_cost_of_a_mere_traceback_is_that_of_its_headline_too() {
+        let traceback = "Traceback (most recent call last):\n  x\nKeyError: ".to_owned() + &"\u{17}".repeat(400);
+        let text = LogRecord {
+            message: "".into(),
+            traceback: Some(traceback.as_str().into()),
+            ..LogRecord::ours(Topic::INFO, NOBODY, "")
+        };
+        let at = LocalTime::at(Duration::ZERO, 0);
+        let lines = crate::json::lines(at, &text, &crate::json::Context::default());
+        assert!(lines.iter().map(String::len).sum::<usize>() <= text.cost(0));
     }
 
     #[test]
