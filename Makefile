@@ -17,7 +17,7 @@
 PORT ?= 8000
 # As root the system's interpreter: one in a private home cannot be run by the user that Apache's processes have.
 PYTHON ?= $(if $(filter 0,$(shell id -u)),/usr/bin/python3,python3)
-PLACE := $(shell scripts/public-folder)
+PLACE := $(shell scripts/public-directory)
 VENV := $(PLACE)/.venv
 SITE := $(PLACE)/examples/mysite
 export CARGO_TARGET_DIR ?= $(CURDIR)/target

@@ -158,13 +158,13 @@ fn main() {
 /// do, which are looked for last.
 fn builtin_headers() -> Vec<String> {
     let asked = cc::Build::new().get_compiler().to_command().arg("-print-file-name=include").output();
-    let folder = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned()).unwrap_or_default();
-    // A compiler that does not know the folder repeats the question.
-    if folder.starts_with('/') { vec!["-idirafter".to_owned(), folder] } else { Vec::new() }
+    let directory = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned()).unwrap_or_default();
+    // A compiler that does not know the directory repeats the question.
+    if directory.starts_with('/') { vec!["-idirafter".to_owned(), directory] } else { Vec::new() }
 }
 
-/// Include folders and defines with which httpd itself was compiled.
+/// Include directories and defines with which httpd itself was compiled.
 fn compiler_flags(apache: &apxs::Apache) -> Vec<String> {
-    let folders = apache.include_dirs().iter().map(|dir| format!("-I{}", dir.display()));
-    folders.chain(apache.cpp_defines().iter().cloned()).collect()
+    let directories = apache.include_dirs().iter().map(|dir| format!("-I{}", dir.display()));
+    directories.chain(apache.cpp_defines().iter().cloned()).collect()
 }

@@ -48,24 +48,24 @@ def use_packaged_libclang():
 
 def has_libclang():
     """Search as bindgen does (the crate clang-sys): by $LIBCLANG_PATH alone, or by llvm-config, the linker's variables
-    and in the usual folders."""
+    and in the usual directories."""
     if "LIBCLANG_PATH" in os.environ:
         named = os.environ["LIBCLANG_PATH"]
-        folders = [named, os.path.dirname(named)]
+        directories = [named, os.path.dirname(named)]
     else:
         program = os.environ.get("LLVM_CONFIG_PATH", "llvm-config")
         llvm = subprocess.run([program, "--prefix"], capture_output=True, text=True).stdout.strip() if on_path(program) else ""
-        folders = [f"{llvm}/{part}" for part in ("bin", "lib", "lib64") if llvm]
-        folders += [folder for name in ("LD_LIBRARY_PATH", "LIBRARY_PATH") for folder in os.environ.get(name, "").split(os.pathsep) if folder]
+        directories = [f"{llvm}/{part}" for part in ("bin", "lib", "lib64") if llvm]
+        directories += [directory for name in ("LD_LIBRARY_PATH", "LIBRARY_PATH") for directory in os.environ.get(name, "").split(os.pathsep) if directory]
         if sys.platform == "darwin":
-            folders += ["/usr/local/opt/llvm*/lib", "/opt/homebrew/opt/llvm*/lib", "/Library/Developer/CommandLineTools/usr/lib",
+            directories += ["/usr/local/opt/llvm*/lib", "/opt/homebrew/opt/llvm*/lib", "/Library/Developer/CommandLineTools/usr/lib",
                         "/Applications/Xcode.app/Contents/Developer/Toolchains/XcodeDefault.xctoolchain/usr/lib"]
         else:
-            folders += ["/usr/local/llvm*/lib*", "/usr/local/lib*", "/usr/local/lib*/*", "/usr/local/lib*/*/*", "/usr/lib*", "/usr/lib*/*",
+            directories += ["/usr/local/llvm*/lib*", "/usr/local/lib*", "/usr/local/lib*/*", "/usr/local/lib*/*/*", "/usr/lib*", "/usr/lib*/*",
                         "/usr/lib*/*/*"]
     names = ["libclang.dylib"] if sys.platform == "darwin" else ["libclang.so", "libclang.so.*", "libclang-*.so", "libclang-*.so.*"]
     # libclang-cpp is another library: the C++ interface.
-    return any("-cpp." not in file for folder in folders for name in names for file in glob.iglob(f"{folder}/{name}"))
+    return any("-cpp." not in file for directory in directories for name in names for file in glob.iglob(f"{directory}/{name}"))
 
 
 def rust_version():
@@ -105,10 +105,10 @@ class InstallDocuments(install_data):
 
     def run(self):
         built = pathlib.Path(self.get_finalized_command("build").build_lib)
-        folder = pathlib.Path(self.get_finalized_command("build").build_temp) / "documents"
-        subprocess.run([built / "mod_wsgi/server/mod_wsgi-express", "write-documents", folder], check=True)
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        self.data_files = [(str("share" / path.parent.relative_to(folder)), [str(path)]) for path in files]
+        directory = pathlib.Path(self.get_finalized_command("build").build_temp) / "documents"
+        subprocess.run([built / "mod_wsgi/server/mod_wsgi-express", "write-documents", directory], check=True)
+        files = [path for path in directory.rglob("*") if path.is_file()]
+        self.data_files = [(str("share" / path.parent.relative_to(directory)), [str(path)]) for path in files]
         super().run()
 
 

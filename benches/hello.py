@@ -38,7 +38,7 @@ def file(environ, start_response):
 
 def page(environ, start_response):
     """Django's, which is only loaded where it is asked for."""
-    if not (folder := str(pathlib.Path(__file__).parent)) in sys.path:
-        sys.path.append(folder)
+    if not (directory := str(pathlib.Path(__file__).parent)) in sys.path:
+        sys.path.append(directory)
     from page import application
     return application(environ, start_response)

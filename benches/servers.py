@@ -44,7 +44,7 @@ def our_express():
 
 
 def environment(name, python, packages):
-    """A virtual environment below build/ with these packages; -> its folder of programs."""
+    """A virtual environment below build/ with these packages; -> its directory of programs."""
     programs = SCRATCH / name / "bin"
     installed = SCRATCH / name / "installed"
     if not installed.exists() or installed.read_text() != " ".join(packages):
@@ -56,14 +56,14 @@ def environment(name, python, packages):
 
 
 def peers():
-    """The folder of the peers' programs, made with the interpreter that this project is installed into."""
+    """The directory of the peers' programs, made with the interpreter that this project is installed into."""
     asked = [our_express().with_name("python"), "-c", "import sys; print(sys._base_executable)"]
     base = subprocess.run(asked, capture_output=True, text=True, check=True)
     return environment("peers", base.stdout.strip(), PEERS)
 
 
 def packages(programs):
-    """The folder of the packages that belong to these programs."""
+    """The directory of the packages that belong to these programs."""
     return next(programs.parent.glob("lib/python*/site-packages"))
 
 
@@ -79,17 +79,17 @@ def all_servers():
     uwsgi = [programs / "uwsgi", "--master", "--die-on-term", "--processes", "1", *threads, "--disable-logging",
              "--wsgi-file", APPLICATION, "--virtualenv", programs.parent]
     servers |= {
-        "gunicorn 1x5": lambda folder, port: [[
+        "gunicorn 1x5": lambda directory, port: [[
             programs / "gunicorn", "--chdir", APPLICATION.parent, "--worker-class", "gthread", "--workers", "1", *threads,
             "--keep-alive", "30", "--bind", f"127.0.0.1:{port}", "hello:application"]],
-        "granian 1": lambda folder, port: [[
+        "granian 1": lambda directory, port: [[
             programs / "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", port, "--workers", "1", "--no-ws",
             "--log-level", "warning", "--working-dir", APPLICATION.parent, "hello:application"]],
-        "uwsgi http 1x5": lambda folder, port: [[*uwsgi, "--http", f"127.0.0.1:{port}", "--http-keepalive"]],
-        "Apache + uwsgi 1x5": fronted(uwsgi, apache([*load("proxy", "proxy_uwsgi"), "ProxyPass / unix:{folder}/uwsgi|uwsgi://app/"])),
+        "uwsgi http 1x5": lambda directory, port: [[*uwsgi, "--http", f"127.0.0.1:{port}", "--http-keepalive"]],
+        "Apache + uwsgi 1x5": fronted(uwsgi, apache([*load("proxy", "proxy_uwsgi"), "ProxyPass / unix:{directory}/uwsgi|uwsgi://app/"])),
     }
     if nginx := shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
-        servers["nginx + uwsgi 1x5"] = fronted(uwsgi, lambda folder, port: nginx_command(nginx, folder, port))
+        servers["nginx + uwsgi 1x5"] = fronted(uwsgi, lambda directory, port: nginx_command(nginx, directory, port))
     return servers
 
 
@@ -135,24 +135,24 @@ def wsgi(express, processes=0, threads=0):
     daemon = [f"WSGIDaemonProcess hello processes={processes} threads={threads} python-path={packages(peers())}"] if processes else []
     group = "process-group=hello " if processes else ""
     path = [] if processes else [f"WSGIPythonPath {packages(peers())}"]
-    return [module, "WSGISocketPrefix {folder}/wsgi", "WSGIEnableSendfile On", *path, *daemon,
+    return [module, "WSGISocketPrefix {directory}/wsgi", "WSGIEnableSendfile On", *path, *daemon,
             f"WSGIScriptAlias / {APPLICATION} {group}application-group=%{{{{GLOBAL}}}}"]
 
 
 def apache(lines):
     """An Apache with these lines in its configuration."""
-    def command(folder, port):
+    def command(directory, port):
         user = ["User www-data", "Group www-data"] if os.getuid() == 0 else []
-        conf = folder / "httpd.conf"
+        conf = directory / "httpd.conf"
         conf.write_text("\n".join([
-            *load("mpm_event", "unixd", "authz_core", "alias"), *user, f"ServerRoot {folder}", "ServerName localhost",
-            f"Listen 127.0.0.1:{port}", f"PidFile {folder}/httpd.pid", f"DefaultRuntimeDir {folder}", f"Mutex file:{folder} default",
-            f"ErrorLog {folder}/error.log", "LogLevel warn", f"DocumentRoot {folder}", "MaxKeepAliveRequests 0",
+            *load("mpm_event", "unixd", "authz_core", "alias"), *user, f"ServerRoot {directory}", "ServerName localhost",
+            f"Listen 127.0.0.1:{port}", f"PidFile {directory}/httpd.pid", f"DefaultRuntimeDir {directory}", f"Mutex file:{directory} default",
+            f"ErrorLog {directory}/error.log", "LogLevel warn", f"DocumentRoot {directory}", "MaxKeepAliveRequests 0",
             "KeepAliveTimeout 30", "EnableSendfile On", "StartServers 1", "ServerLimit 1", "ThreadsPerChild 32", "ThreadLimit 32",
             "MaxRequestWorkers 32", "MinSpareThreads 1",
             # 200 idle connections are more than Apache lets in otherwise.
             "AsyncRequestWorkerFactor 8", "<Directory />", "AllowOverride None", "Require all granted", "</Directory>",
-            *(line.format(folder=folder) for line in lines), ""]))
+            *(line.format(directory=directory) for line in lines), ""]))
         return [[pathlib.Path(ask_apxs("SBINDIR")) / ask_apxs("PROGNAME"), "-f", conf, "-DFOREGROUND"]]
     return command
 
@@ -160,39 +160,39 @@ def apache(lines):
 def express_server(express):
     """What the command starts when nothing is asked of it: its own user, access log off, all modules that it loads."""
     user = ["--user", "www-data", "--group", "www-data"] if os.getuid() == 0 else []
-    return lambda folder, port: [[express, "start-server", APPLICATION, "--port", port, "--server-root", folder / "server", *user]]
+    return lambda directory, port: [[express, "start-server", APPLICATION, "--port", port, "--server-root", directory / "server", *user]]
 
 
 def fronted(uwsgi, front):
     """uwsgi on a socket, and the server before it."""
-    return lambda folder, port: [*front(folder, port), [*uwsgi, "--socket", folder / "uwsgi", "--chmod-socket=666"]]
+    return lambda directory, port: [*front(directory, port), [*uwsgi, "--socket", directory / "uwsgi", "--chmod-socket=666"]]
 
 
-def nginx_command(nginx, folder, port):
-    conf = folder / "nginx.conf"
-    conf.write_text(f"""daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+def nginx_command(nginx, directory, port):
+    conf = directory / "nginx.conf"
+    conf.write_text(f"""daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
 events {{ worker_connections 512; }}
 http {{
     access_log off; keepalive_requests 100000000; client_max_body_size 0; include /etc/nginx/uwsgi_params;
-    upstream app {{ server unix:{folder}/uwsgi; keepalive 32; }}
+    upstream app {{ server unix:{directory}/uwsgi; keepalive 32; }}
     server {{ listen 127.0.0.1:{port}; location / {{ uwsgi_pass app; }} }}
 }}
 """)
-    return [[nginx, "-c", conf, "-p", folder]]
+    return [[nginx, "-c", conf, "-p", directory]]
 
 
 @contextlib.contextmanager
 def running(server):
     """One server from start to stop; -> its port and the processes that were started."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
-        folder = pathlib.Path(name)
-        folder.chmod(0o755)
+        directory = pathlib.Path(name)
+        directory.chmod(0o755)
         port = free_port()
-        with open(folder / "console.log", "w") as console:
-            started = [subprocess.Popen(list(map(str, command)), cwd=folder, stdin=subprocess.DEVNULL, stdout=console,
-                                        stderr=console, start_new_session=True) for command in server(folder, port)]
+        with open(directory / "console.log", "w") as console:
+            started = [subprocess.Popen(list(map(str, command)), cwd=directory, stdin=subprocess.DEVNULL, stdout=console,
+                                        stderr=console, start_new_session=True) for command in server(directory, port)]
         try:
-            wait_until_it_serves(started[0], port, folder)
+            wait_until_it_serves(started[0], port, directory)
             yield port, started
         finally:
             stop(started)
@@ -204,7 +204,7 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def wait_until_it_serves(process, port, folder, seconds=30):
+def wait_until_it_serves(process, port, directory, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -214,7 +214,7 @@ def wait_until_it_serves(process, port, folder, seconds=30):
                     return
         except OSError:
             time.sleep(0.005)
-    sys.exit(f"{' '.join(map(str, process.args))} does not serve:\n{(folder / 'console.log').read_text()}")
+    sys.exit(f"{' '.join(map(str, process.args))} does not serve:\n{(directory / 'console.log').read_text()}")
 
 
 def processes(roots):

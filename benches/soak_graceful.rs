@@ -127,8 +127,8 @@ impl std::fmt::Display for Stage {
     }
 }
 
-fn count(folder: &Path) -> usize {
-    std::fs::read_dir(folder).into_iter().flatten().count()
+fn count(directory: &Path) -> usize {
+    std::fs::read_dir(directory).into_iter().flatten().count()
 }
 
 fn judge(before: &Stage, after: &[Stage], verdict: &mut Verdict) {

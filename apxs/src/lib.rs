@@ -3,7 +3,7 @@
 //! [`Apache::find`] asks `apxs` and is what a build needs. [`Apache::find_runtime`] also does without the development
 //! package, by asking the `httpd` program itself, and is what running a server needs.
 //!
-//! Knows apxs, the `httpd` program and the folders of distributions. Must not know mod_wsgi, nor what the answer is
+//! Knows apxs, the `httpd` program and the directories of distributions. Must not know mod_wsgi, nor what the answer is
 //! for.
 #![forbid(unsafe_code)]
 

@@ -18,7 +18,7 @@ use crate::request::response_head::Head;
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);
 
-/// All targets by the names of their folders in `fuzz/corpus`.
+/// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("orders", orders),
     ("body", body),

@@ -63,7 +63,7 @@ impl Administration {
             Some(socket) => socket.clone(),
             None => {
                 let label = format!("{}:{}", running.host, running.port);
-                let given = running.server_root.as_ref().map(|root| caller.folder.join(root));
+                let given = running.server_root.as_ref().map(|root| caller.directory.join(root));
                 socket_of(&Root::choose(given, &label, caller).path)?
             }
         };

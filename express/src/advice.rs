@@ -36,7 +36,7 @@ const PACKAGES: [(&str, &str); 24] = [
 pub struct Surroundings<'a> {
     /// The interpreter.
     pub python: &'a Utf8Path,
-    /// The folder that it runs in.
+    /// The directory that it runs in.
     pub working_directory: &'a Utf8Path,
     /// The script or the module.
     pub entry_point: &'a str,
@@ -55,8 +55,8 @@ pub fn advice(failure: &Failure, around: &Surroundings) -> String {
         };
     };
     let top = missing.split('.').next().unwrap_or_default();
-    if let Some(folder) = folder_of(top, around) {
-        return format!("it is in {folder}: add --python-path {folder}, or give that as --working-directory");
+    if let Some(directory) = directory_of(top, around) {
+        return format!("it is in {directory}: add --python-path {directory}, or give that as --working-directory");
     }
     // A part of a package that is there, or of the application itself, is in no other package.
     if missing.contains('.') && package(missing).is_none() || around.entry_point.split('.').next() == Some(top) {
@@ -70,18 +70,18 @@ fn package(module: &str) -> Option<&'static str> {
     PACKAGES.iter().find(|(name, _)| *name == module).map(|(_, package)| *package)
 }
 
-/// The folder near the application that has the module: its own, those above and below the one it runs in.
-fn folder_of(module: &str, around: &Surroundings) -> Option<Utf8PathBuf> {
+/// The directory near the application that has the module: its own, those above and below the one it runs in.
+fn directory_of(module: &str, around: &Surroundings) -> Option<Utf8PathBuf> {
     let here = around.working_directory;
-    let own = Utf8Path::new(around.entry_point).parent().filter(|folder| folder.is_absolute());
+    let own = Utf8Path::new(around.entry_point).parent().filter(|directory| directory.is_absolute());
     let below =
         here.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.into_path()).filter(|p| p.is_dir());
     let near = own.into_iter().chain(here.parent()).map(Utf8Path::to_owned).chain(below);
-    let has = |folder: &Utf8PathBuf| {
-        folder.join(format!("{module}.py")).is_file() || folder.join(module).join("__init__.py").is_file()
+    let has = |directory: &Utf8PathBuf| {
+        directory.join(format!("{module}.py")).is_file() || directory.join(module).join("__init__.py").is_file()
     };
     // What has the module is no use where it is looked into already.
-    near.into_iter().filter(|folder| folder != here && folder.file_name() != Some("site-packages")).find(has)
+    near.into_iter().filter(|directory| directory != here && directory.file_name() != Some("site-packages")).find(has)
 }
 
 #[cfg(test)]

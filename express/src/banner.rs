@@ -47,7 +47,7 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     if let Some(file) = plan.logs.startup() {
         lines.push(("Startup Log File", file.to_string()));
     }
-    lines.extend(plan.tools.outputs().map(|(tool, folder)| (tool.label, folder.to_string())));
+    lines.extend(plan.tools.outputs().map(|(tool, directory)| (tool.label, directory.to_string())));
     if setup || options.content.rewrite_rules.is_some() {
         lines.push(("Rewrite Rules", server.content.rewrite_rules.to_string()));
     }

@@ -25,7 +25,7 @@ const REMOVED: [(&str, &str); 8] = [
     ("--enable-docs", "the documentation is no longer part of the server"),
 ];
 
-/// Runs a Python WSGI application, or a folder of files, in an Apache of its own.
+/// Runs a Python WSGI application, or a directory of files, in an Apache of its own.
 #[derive(Debug, Parser)]
 #[command(
     name = "mod_wsgi-express",
@@ -62,11 +62,11 @@ pub enum Command {
     Restart(RestartOptions),
     /// Tell how the processes of a running server are
     Status(StatusOptions),
-    /// Write manual pages and completions of shells below a folder, as they are below /usr/share
+    /// Write manual pages and completions of shells below a directory, as they are below /usr/share
     #[command(hide = true)]
     WriteDocuments {
-        /// The folder.
-        folder: Utf8PathBuf,
+        /// The directory.
+        directory: Utf8PathBuf,
     },
     /// Become Apache, and end with the command on the terminal
     #[command(name = DEPENDENT, hide = true)]

@@ -11,16 +11,16 @@ use clap_mangen::Man;
 /// The command's name.
 const NAME: &str = "mod_wsgi-express";
 
-/// Writes them below a folder as they are below `/usr/share`.
+/// Writes them below a directory as they are below `/usr/share`.
 ///
 /// # Errors
 /// What cannot be written.
-pub fn write(command: &Command, folder: &Utf8Path) -> io::Result<()> {
+pub fn write(command: &Command, directory: &Utf8Path) -> io::Result<()> {
     let mut command = command.clone();
     let mut built = command.clone();
     built.build();
     let put = |path: String, text: &[u8]| -> io::Result<()> {
-        let path = folder.join(path);
+        let path = directory.join(path);
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(path, text)
     };

@@ -34,10 +34,10 @@ pub enum Error {
     /// Manual pages and the like.
     #[error("the manual cannot be written: {0}")]
     Documents(std::io::Error),
-    /// The caller's folder is gone.
-    #[error("the current folder cannot be read: {0}")]
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are started in a folder"))]
-    CurrentFolder(std::io::Error),
+    /// The caller's directory is gone.
+    #[error("the current directory cannot be read: {0}")]
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are started in a directory"))]
+    CurrentDirectory(std::io::Error),
     /// Something that the options name is not there.
     #[cfg(unix)]
     #[error(transparent)]

@@ -37,15 +37,15 @@ pub enum RenderError {
 pub enum WriteError {
     /// It belongs to another user.
     #[error(
-        "{path} belongs to another user ({owner}), who could make the server run anything; name another folder with --server-root"
+        "{path} belongs to another user ({owner}), who could make the server run anything; name another directory with --server-root"
     )]
     Foreign {
-        /// The folder.
+        /// The directory.
         path: Utf8PathBuf,
         /// Its owner.
         owner: String,
     },
-    /// A file or folder cannot be made, or somebody else could put another in its place.
+    /// A file or directory cannot be made, or somebody else could put another in its place.
     #[error("{reason}; or name another place with {option}")]
     Place {
         /// The option that names it.
@@ -78,8 +78,8 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
         made("default.wsgi", WELCOME.to_owned()),
         private(users("envvars", "# Shell commands that apachectl runs first: export NAME=value\n")),
         users("rewrite.conf", "# Rewrite rules that see requests before the application: RewriteRule ...\n"),
-        // An empty folder might be taken away by a cleaner of temporary files.
-        made("htdocs/.htkeep", "Keeps this folder from being taken for an empty one.\n".to_owned()),
+        // An empty directory might be taken away by a cleaner of temporary files.
+        made("htdocs/.htkeep", "Keeps this directory from being taken for an empty one.\n".to_owned()),
     ];
     if let Some(resources) = &plan.resources {
         files.push(made("resource.wsgi", resources.script()?));
@@ -90,7 +90,7 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
     Ok(files)
 }
 
-/// Makes the folders and writes the files. The umask has no say in their permissions.
+/// Makes the directories and writes the files. The umask has no say in their permissions.
 ///
 /// # Errors
 /// [`WriteError`] when the server root is not the caller's own or cannot be written to, or somebody else could exchange
@@ -100,24 +100,25 @@ pub fn write(plan: &Plan, files: &[File], caller: u32, setup: bool) -> Result<()
     let (owners, within) = (Owners::own(), if setup { tolerated(root) } else { Owners::own() });
     let of = |path: &Utf8Path| if path.starts_with(root) { &within } else { &owners };
     make_root(&plan.root, caller, &within)?;
-    make_folder(&root.join("htdocs"), ROOT, caller, &within)?;
-    for (option, folder) in &plan.folders {
-        make_folder(folder, option, caller, of(folder))?;
+    make_directory(&root.join("htdocs"), ROOT, caller, &within)?;
+    for (option, directory) in &plan.directories {
+        make_directory(directory, option, caller, of(directory))?;
     }
     // Of one that is there the module says what it needs.
-    if let Some(folder) = plan.sockets.given_folder().filter(|folder| !folder.exists()) {
-        make_folder(&folder, SOCKETS, caller, of(&folder))?;
+    if let Some(directory) = plan.sockets.given_directory().filter(|directory| !directory.exists()) {
+        make_directory(&directory, SOCKETS, caller, of(&directory))?;
     }
-    for (option, folder) in plan.written_by_application.iter().filter(|(_, folder)| folder.symlink_metadata().is_err())
+    for (option, directory) in
+        plan.written_by_application.iter().filter(|(_, directory)| directory.symlink_metadata().is_err())
     {
         let private = Access::of_mode(0o700);
         let access = if caller == 0 { private.given_to(plan.account.uid, plan.account.gid) } else { private };
-        files::make_folder(folder.as_std_path(), access, of(folder)).map_err(WriteError::at(option))?;
+        files::make_directory(directory.as_std_path(), access, of(directory)).map_err(WriteError::at(option))?;
     }
-    if let Some(folder) = plan.sockets.short_folder() {
+    if let Some(directory) = plan.sockets.short_directory() {
         let access = Access::of_mode(if caller == 0 { 0o711 } else { 0o700 });
-        files::make_folder(folder.as_std_path(), access, &owners)
-            .and_then(|_| files::check_folder(folder.as_std_path(), &owners))
+        files::make_directory(directory.as_std_path(), access, &owners)
+            .and_then(|_| files::check_directory(directory.as_std_path(), &owners))
             .map_err(WriteError::at(SOCKETS))?;
     }
     for file in files {
@@ -144,16 +145,16 @@ const SOCKETS: &str = "--socket-prefix";
 /// Whom a server root that is only set up may be below: somebody is told, who can still move it.
 fn tolerated(root: &Utf8Path) -> Owners {
     let mut owners = Owners::own();
-    let above = root.ancestors().skip(1).find(|folder| folder.exists()).unwrap_or(root);
-    while let Err(Refused::Owner { kind: Kind::Folder, owner, path }) =
-        files::check_folder(above.as_std_path(), &owners)
+    let above = root.ancestors().skip(1).find(|directory| directory.exists()).unwrap_or(root);
+    while let Err(Refused::Owner { kind: Kind::Directory, owner, path }) =
+        files::check_directory(above.as_std_path(), &owners)
     {
         eprintln!(
             "warning: {} belongs to {}, who could put another server root in the place of {root}: start no server from there",
             path.display(),
             user::shown(owner)
         );
-        owners = owners.and_folders_of(owner);
+        owners = owners.and_directories_of(owner);
     }
     owners
 }
@@ -163,22 +164,22 @@ fn make_root(root: &Root, caller: u32, owners: &Owners) -> Result<(), WriteError
     let access = Access::of_mode(if root.private { 0o700 } else { 0o755 });
     let path = root.path.as_std_path();
     if path.symlink_metadata().is_err() {
-        return files::make_folder(path, access, owners).map(drop).map_err(WriteError::at(ROOT));
+        return files::make_directory(path, access, owners).map(drop).map_err(WriteError::at(ROOT));
     }
     // Of a link, what it leads to.
     if let Some(found) = path.metadata().ok().filter(|found| found.uid() != caller) {
         return Err(WriteError::Foreign { path: root.path.clone(), owner: user::shown(found.uid()) });
     }
-    files::check_folder(path, owners).map_err(WriteError::at(ROOT))
+    files::check_directory(path, owners).map_err(WriteError::at(ROOT))
 }
 
-/// Makes a folder that is missing. What root's Apache opens in one that is there must not be for others to exchange.
-fn make_folder(path: &Utf8Path, option: &'static str, caller: u32, owners: &Owners) -> Result<(), WriteError> {
+/// Makes a directory that is missing. What root's Apache opens in one that is there must not be for others to exchange.
+fn make_directory(path: &Utf8Path, option: &'static str, caller: u32, owners: &Owners) -> Result<(), WriteError> {
     let made = match path.metadata() {
-        Ok(_) if caller == 0 => files::check_folder(path.as_std_path(), owners),
-        Ok(found) if !found.is_dir() => Err(Refused::NotFolder { path: path.into() }),
+        Ok(_) if caller == 0 => files::check_directory(path.as_std_path(), owners),
+        Ok(found) if !found.is_dir() => Err(Refused::NotDirectory { path: path.into() }),
         Ok(_) => Ok(()),
-        Err(_) => files::make_folder(path.as_std_path(), Access::of_mode(0o755), owners).map(drop),
+        Err(_) => files::make_directory(path.as_std_path(), Access::of_mode(0o755), owners).map(drop),
     };
     made.map_err(WriteError::at(option))
 }

@@ -1,6 +1,6 @@
 //! Options from elsewhere than the command line. An option that is given in several places has the value of the first
 //! of these: the command line, a variable `MOD_WSGI_EXPRESS_…`, the file that `-c` names, the table
-//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current folder. Lists are not put together.
+//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current directory. Lists are not put together.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -232,8 +232,8 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
-/// The text of a file that whoever owns the current folder has put there: of a regular one, without waiting, and of no
-/// more than any project has.
+/// The text of a file that whoever owns the current directory has put there: of a regular one, without waiting, and of
+/// no more than any project has.
 fn text_of(path: &Path) -> Option<String> {
     use std::io::Read;
     let mut options = std::fs::File::options();

@@ -75,8 +75,8 @@ fn dispatch(command: Command) -> Result<i32, Error> {
     if let Command::Dependent { control, command } = &command {
         return dependent(control, *command);
     }
-    if let Command::WriteDocuments { folder } = &command {
-        return documents::write(&cli::command(), folder).map(|()| 0).map_err(Error::Documents);
+    if let Command::WriteDocuments { directory } = &command {
+        return documents::write(&cli::command(), directory).map(|()| 0).map_err(Error::Documents);
     }
     #[cfg(unix)]
     match &command {

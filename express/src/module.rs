@@ -15,7 +15,7 @@ const SUPERVISOR: &str = "mod_wsgi-supervisor";
 /// Why the module was not installed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// There is no such folder.
+    /// There is no such directory.
     #[error("the modules directory {0} does not exist: create it, or name another with --modules-directory")]
     NoDirectory(Utf8PathBuf),
     /// A file of the installation cannot be read.
@@ -26,9 +26,9 @@ pub enum InstallError {
         /// Why not.
         source: io::Error,
     },
-    /// It cannot be put into the folder, or would not be safe there.
+    /// It cannot be put into the directory, or would not be safe there.
     #[cfg(unix)]
-    #[error("{0}; name another folder with --modules-directory")]
+    #[error("{0}; name another directory with --modules-directory")]
     Write(#[from] files::Refused),
 }
 
@@ -42,11 +42,11 @@ pub fn configuration(facts: &Facts, module: &Utf8Path) -> String {
     format!("{library}LoadModule wsgi_module \"{}\"\nWSGIPythonHome \"{}\"\n", path(module), path(&facts.prefix))
 }
 
-/// Copies the module into a folder of modules, and the supervisor, which the module starts, to where that looks for it;
-/// the module's path there.
+/// Copies the module into a directory of modules, and the supervisor, which the module starts, to where that looks for
+/// it; the module's path there.
 ///
 /// # Errors
-/// [`InstallError`] when the folder is missing, belongs to somebody else or cannot be written to.
+/// [`InstallError`] when the directory is missing, belongs to somebody else or cannot be written to.
 #[cfg(unix)]
 pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, InstallError> {
     let directory = directory.canonicalize_utf8().map_err(|_| InstallError::NoDirectory(directory.to_owned()))?;
@@ -62,9 +62,9 @@ pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, Insta
     Ok(module)
 }
 
-/// Where the supervisor goes: above the folder of modules, where Apache has a helper of its own (suexec) and nothing
+/// Where the supervisor goes: above the directory of modules, where Apache has a helper of its own (suexec) and nothing
 /// takes it for a module; beside the module where one is there already, which the module would start, or where the
-/// folder above is for others to write to.
+/// directory above is for others to write to.
 #[cfg(unix)]
 fn place_of_supervisor(modules: &Utf8Path) -> Utf8PathBuf {
     use std::os::unix::fs::MetadataExt;
@@ -72,7 +72,7 @@ fn place_of_supervisor(modules: &Utf8Path) -> Utf8PathBuf {
     let beside = modules.join(SUPERVISOR);
     let own = nix::unistd::geteuid().as_raw();
     let is_own =
-        |folder: &&Utf8Path| folder.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o022 == 0);
+        |directory: &&Utf8Path| directory.metadata().is_ok_and(|found| found.uid() == own && found.mode() & 0o022 == 0);
     match modules.parent().filter(is_own) {
         Some(above) if !beside.exists() => above.join(SUPERVISOR),
         _ => beside,

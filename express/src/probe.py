@@ -32,8 +32,8 @@ def end(code):
 def search_path():
     sys.path[0] = os.getcwd()
     before = list(sys.path)
-    for folder in wanted["path"]:
-        site.addsitedir(folder)
+    for directory in wanted["path"]:
+        site.addsitedir(directory)
     added = [path for path in sys.path if path not in before]
     sys.path[:] = before[:1] + added + before[1:]
 

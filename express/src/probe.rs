@@ -1,5 +1,5 @@
-//! The application, loaded as a daemon will: by the same interpreter, in the same folder, with the same search path, as
-//! the same user, and in a process of its own. What that process says is the application's word: it is bounded, and
+//! The application, loaded as a daemon will: by the same interpreter, in the same directory, with the same search path,
+//! as the same user, and in a process of its own. What that process says is the application's word: it is bounded, and
 //! believed no further than to be shown.
 
 use std::ffi::OsStr;

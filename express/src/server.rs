@@ -85,7 +85,7 @@ pub fn status(options: &StatusOptions) -> Result<i32, Error> {
 
 fn caller() -> Result<Caller, Error> {
     Ok(Caller {
-        folder: text(std::env::current_dir().map_err(Error::CurrentFolder)?)?,
+        directory: text(std::env::current_dir().map_err(Error::CurrentDirectory)?)?,
         variables: std::env::vars_os()
             .filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)))
             .collect(),

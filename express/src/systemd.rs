@@ -76,7 +76,7 @@ pub fn unit(plan: &Plan, facts: &Facts, caller: &Caller) -> String {
         None => set("DynamicUser", "yes"),
     }
     set("StateDirectory", &name);
-    set("WorkingDirectory", &escaped(caller.folder.as_str()));
+    set("WorkingDirectory", &escaped(caller.directory.as_str()));
     for (name, value) in caller.variables.iter().filter(|(name, _)| name.starts_with(VARIABLES)) {
         if !name.ends_with("_FACTS") {
             set("Environment", &word(&format!("{name}={value}")));
@@ -94,15 +94,15 @@ pub fn unit(plan: &Plan, facts: &Facts, caller: &Caller) -> String {
     set("AmbientCapabilities", capabilities);
     set("CapabilityBoundingSet", capabilities);
     let is_at_home = |path: &Utf8Path| HOMES.iter().any(|home| path.starts_with(home));
-    let used = [&caller.folder, &plan.working_directory, &facts.prefix];
+    let used = [&caller.directory, &plan.working_directory, &facts.prefix];
     set("ProtectHome", if used.into_iter().any(|path| is_at_home(path)) { "read-only" } else { "yes" });
     text + HARDENING + "\n[Install]\nWantedBy=multi-user.target\n"
 }
 
-/// What the service is called: as the process group, else as the folder.
+/// What the service is called: as the process group, else as the directory.
 fn name(plan: &Plan, caller: &Caller) -> String {
     let given = plan.options.application.process_group.as_deref();
-    let name = given.or_else(|| caller.folder.file_name()).unwrap_or("mod_wsgi");
+    let name = given.or_else(|| caller.directory.file_name()).unwrap_or("mod_wsgi");
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 

@@ -1,4 +1,4 @@
-//! One program for all fuzz targets. The environment variable `WSGI_FUZZ_TARGET` names the one to run, a folder of
+//! One program for all fuzz targets. The environment variable `WSGI_FUZZ_TARGET` names the one to run, a directory of
 //! `corpus/`; all else is libFuzzer's (https://llvm.org/docs/LibFuzzer.html). `scripts/fuzz` builds and runs it.
 
 #![no_main]

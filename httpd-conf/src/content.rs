@@ -16,7 +16,7 @@ const TEXT_TYPES: [&str; 8] = [
     "application/json",
 ];
 
-/// A folder or file at a URL of its own.
+/// A directory or file at a URL of its own.
 #[derive(Clone, Debug)]
 pub struct Alias {
     /// The URL path, without a slash at its end (`/` for the whole site).
@@ -128,7 +128,7 @@ impl Content {
                 d.comment("--directory-index");
                 d.set("DirectoryIndex", index);
             } else if self.application.as_ref().is_some_and(|a| a.mount_point.is_empty()) {
-                d.comment("Without --directory-index folders belong to the application.");
+                d.comment("Without --directory-index directories belong to the application.");
                 d.set("DirectoryIndex", "disabled");
                 d.set("DirectoryCheckHandler", "On");
             }
@@ -175,7 +175,7 @@ impl Content {
             let slash = if url == "/" && !file && !target.as_str().ends_with('/') { "/" } else { "" };
             out.directive("Alias").arg(url).arg(format!("{target}{slash}"));
             match (file, target.parent(), target.file_name()) {
-                (true, Some(folder), Some(name)) => out.section("Directory", folder, |d| {
+                (true, Some(directory), Some(name)) => out.section("Directory", directory, |d| {
                     d.section("Files", name, |f| {
                         f.directive("Require").args(["all", "granted"]);
                     });

@@ -59,7 +59,7 @@ pub struct Environment {
 /// A server, decided in every detail.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// The folder with everything generated.
+    /// The directory with everything generated.
     pub root: Utf8PathBuf,
     /// `--pid-file`
     pub pid_file: Utf8PathBuf,

@@ -17,7 +17,7 @@ pub enum Place {
     },
     /// In Apache's own processes (`--embedded-mode`).
     Embedded {
-        /// Folders for the module search path.
+        /// Directories for the module search path.
         python_path: Vec<Utf8PathBuf>,
     },
 }
@@ -164,8 +164,8 @@ impl Hosting {
             }
             Place::Embedded { python_path } => {
                 out.comment("--embedded-mode, --python-path, --working-directory");
-                let folders: Vec<&str> = python_path.iter().map(|p| p.as_str()).collect();
-                out.set("WSGIPythonPath", folders.join(":"));
+                let directories: Vec<&str> = python_path.iter().map(|p| p.as_str()).collect();
+                out.set("WSGIPythonPath", directories.join(":"));
                 out.set("WSGIScriptReloading", "Off");
                 "%{GLOBAL}"
             }

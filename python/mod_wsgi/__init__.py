@@ -5,9 +5,9 @@ import os
 import sys
 
 # Other distributions (mod_wsgi-telemetry) add sub-packages of their own. This is what pkgutil.extend_path finds for
-# folders; to import that costs every process of the server ten milliseconds.
+# directories; to import that costs every process of the server ten milliseconds.
 __path__ += [
-    folder
-    for folder in (os.path.join(entry, "mod_wsgi") for entry in sys.path if isinstance(entry, str) and entry)
-    if folder not in __path__ and os.path.isdir(folder)
+    directory
+    for directory in (os.path.join(entry, "mod_wsgi") for entry in sys.path if isinstance(entry, str) and entry)
+    if directory not in __path__ and os.path.isdir(directory)
 ]

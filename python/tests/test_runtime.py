@@ -45,8 +45,8 @@ def settings(**changed):
     return {**plain, **changed}
 
 
-def script(folder, text, name="app.wsgi"):
-    path = folder / name
+def script(directory, text, name="app.wsgi"):
+    path = directory / name
     path.write_text(text, encoding="utf-8")
     return str(path)
 

@@ -12,8 +12,8 @@ pytest.importorskip("setuptools_rust")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def program(folder, name, script):
-    path = folder / name
+def program(directory, name, script):
+    path = directory / name
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 

@@ -29,7 +29,7 @@ pub struct Surroundings {
     pub children: Option<(User, u32)>,
     /// Whether Apache's children take the user of each virtual host (mpm_itk), instead of that one.
     pub users_vary: bool,
-    /// The folder that holds the Python package beside this module.
+    /// The directory that holds the Python package beside this module.
     pub package: Option<Vec<u8>>,
     /// Facts about this Apache.
     pub server: Server,

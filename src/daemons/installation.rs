@@ -2,7 +2,7 @@
 //! none of its own.
 //!
 //! `LoadModule` may name the module inside the package, where everything is beside it, or a copy of it among Apache's
-//! modules (`mod_wsgi-express install-module`), which has the supervisor beside it or in the folder above. The
+//! modules (`mod_wsgi-express install-module`), which has the supervisor beside it or in the directory above. The
 //! supervisor runs as root where Apache does: it is never looked for anywhere else, and taken only from whom root has
 //! trusted by loading the module. The package runs as the user of a group; that of a copied module is found in
 //! `WSGIPythonHome`, and never in the `python-home` of a group, which other groups have no reason to trust.
@@ -24,7 +24,7 @@ const SUPERVISOR: &str = "mod_wsgi-supervisor";
 pub struct Installation {
     /// The program that starts the daemons.
     pub supervisor: Supervisor,
-    /// The folder that holds the Python package.
+    /// The directory that holds the Python package.
     pub package: Option<PathBuf>,
 }
 
@@ -50,7 +50,7 @@ pub enum Unusable {
     },
     /// The supervisor is missing.
     #[error(
-        "{SUPERVISOR} is neither in {}, beside the module, nor in the folder above: run `mod_wsgi-express install-module`, which puts both in \
+        "{SUPERVISOR} is neither in {}, beside the module, nor in the directory above: run `mod_wsgi-express install-module`, which puts both in \
          their places, or load the module from where pip has installed it", .0.display()
     )]
     Missing(PathBuf),
@@ -75,7 +75,7 @@ impl Installation {
         let file = module.canonicalize().map_err(failed)?;
         let owner = file.metadata().map_err(failed)?.uid();
         let server = file.parent().unwrap_or(Path::new("/"));
-        let places = [server, server.parent().unwrap_or(server)].map(|folder| folder.join(SUPERVISOR));
+        let places = [server, server.parent().unwrap_or(server)].map(|directory| directory.join(SUPERVISOR));
         let found = places.into_iter().find(|path| path.symlink_metadata().is_ok());
         let path = found.ok_or_else(|| Unusable::Missing(server.to_owned()))?;
         let owners = rustix::process::geteuid().is_root().then(|| Owners::own().and(owner));
@@ -99,7 +99,7 @@ impl Supervisor {
     }
 }
 
-/// The folder of the package whose folder `mod_wsgi/server` this is.
+/// The directory of the package whose directory `mod_wsgi/server` this is.
 fn package_of(server: &Path) -> Option<PathBuf> {
     let package = server.parent()?;
     let is_ours = server.file_name() == Some(OsStr::new("server"))
@@ -128,14 +128,14 @@ mod tests {
 
     use super::*;
 
-    /// A folder of its own for a test, removed at its end.
+    /// A directory of its own for a test, removed at its end.
     struct Scratch(PathBuf);
 
     impl Scratch {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("wsgi-installation-{}-{name}", std::process::id()));
-            fs::create_dir_all(&folder).unwrap();
-            Self(folder.canonicalize().unwrap())
+            let directory = std::env::temp_dir().join(format!("wsgi-installation-{}-{name}", std::process::id()));
+            fs::create_dir_all(&directory).unwrap();
+            Self(directory.canonicalize().unwrap())
         }
 
         fn file(&self, path: &str) -> PathBuf {
@@ -197,7 +197,7 @@ mod tests {
         fs::set_permissions(supervisor.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
         let program = |owners| Supervisor { path: supervisor.clone(), owners };
         let error = program(Some(Owners::own())).checked().unwrap_err().to_string();
-        assert!(error.contains("everybody may write to the folder") && error.contains("mod_wsgi/server"), "{error}");
+        assert!(error.contains("everybody may write to the directory") && error.contains("mod_wsgi/server"), "{error}");
         assert!(program(None).checked().is_ok(), "an ordinary user runs what they have chosen");
     }
 }

@@ -36,7 +36,7 @@ fn add(
     line: &Line<'_>,
     pattern: impl FnOnce(Vec<u8>) -> Result<Pattern, Invalid>,
 ) -> Result<(), Invalid> {
-    let expected = Invalid::Arguments("a URL and the script or folder for it, then options");
+    let expected = Invalid::Arguments("a URL and the script or directory for it, then options");
     let mut rest = line.arguments;
     let (Some(url), Some(target)) = (word(&mut rest), word(&mut rest)) else { return Err(expected) };
     let mut alias = Alias {

@@ -35,8 +35,8 @@ use Setter::{Global as Process, Request, Server as Host};
 /// The table of all directives.
 #[rustfmt::skip]
 pub static DIRECTIVES: [Directive; 53] = [
-    row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-folder [option=value ...]: serve this part of the site by WSGI scripts"),
-    row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-folder [option=value ...]: as WSGIScriptAlias, for a pattern"),
+    row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-directory [option=value ...]: serve this part of the site by WSGI scripts"),
+    row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-directory [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
     row(c"WSGIProcessGroup", Anywhere, Request(request::process_group), c"name: the process group that runs the applications"),
     row(c"WSGIApplicationGroup", Anywhere, Request(request::application_group), c"name: the interpreter that runs the applications"),
@@ -52,8 +52,8 @@ pub static DIRECTIVES: [Directive; 53] = [
     row(c"WSGIRestrictEmbedded", Global, Process(process::restrict_embedded), c"On|Off: forbid embedded mode"),
 
     row(c"WSGIPythonHome", Global, Process(process::python_home), c"path: the virtual environment or installation of Python to use"),
-    row(c"WSGIPythonPath", Global, Process(process::python_path), c"folder[:folder ...]: added in front of the module search path (embedded mode)"),
-    row(c"WSGIPythonEggs", Global, Process(process::python_eggs), c"folder: PYTHON_EGG_CACHE (embedded mode)"),
+    row(c"WSGIPythonPath", Global, Process(process::python_path), c"directory[:directory ...]: added in front of the module search path (embedded mode)"),
+    row(c"WSGIPythonEggs", Global, Process(process::python_eggs), c"directory: PYTHON_EGG_CACHE (embedded mode)"),
     row(c"WSGIPythonOptimize", Global, Process(process::python_optimize), c"0|1|2: Python's optimisation level"),
     row(c"WSGIPythonWarnings", Global, Process(process::python_warnings), c"filter: a warning filter as for python -W"),
     row(c"WSGIPythonHashSeed", Global, Process(process::python_hash_seed), c"random|number: PYTHONHASHSEED"),
@@ -82,7 +82,7 @@ pub static DIRECTIVES: [Directive; 53] = [
     row(c"WSGITrustedProxyHeaders", FileInfo, Request(request::trusted_headers), c"header ...: headers of a proxy in front that are believed"),
     row(c"WSGITrustedProxies", FileInfo, Request(request::trusted_proxies), c"address[/mask] ...: the proxies that are believed"),
     row(c"WSGIEnableSendfile", FileInfo, Request(request::enable_sendfile), c"On|Off: let Apache send files of wsgi.file_wrapper with sendfile"),
-    row(c"WSGISendfileRoot", Anywhere, Request(request::sendfile_root), c"folder [url=/prefix/]: applications may have the files below it sent, by X-Sendfile and X-Accel-Redirect"),
+    row(c"WSGISendfileRoot", Anywhere, Request(request::sendfile_root), c"directory [url=/prefix/]: applications may have the files below it sent, by X-Sendfile and X-Accel-Redirect"),
 
     row(c"WSGIAccessScript", Access, Request(request::access_script), c"script [option=value ...]: a script that allows or forbids"),
     row(c"WSGIAuthUserScript", Access, Request(request::auth_user_script), c"script [option=value ...]: a script that checks passwords"),

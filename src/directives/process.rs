@@ -121,7 +121,7 @@ type InterpreterSetter = fn(&mut InterpreterSettings, &[u8]) -> Result<(), Inval
 /// What may stand inside `<WSGIInterpreterOptions>`.
 const INTERPRETER_SETTINGS: &[(&str, InterpreterSetter)] = &[
     ("WSGIPythonPath", |s, line| {
-        s.python_path = paths(&one(line, "one argument, folders with : between")?);
+        s.python_path = paths(&one(line, "one argument, directories with : between")?);
         Ok(())
     }),
     ("WSGIRestrictStdin", |s, line| switch(&mut s.restrict_stdin, line)),

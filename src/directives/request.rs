@@ -108,14 +108,14 @@ pub fn trusted_proxies(settings: &mut RequestSettings, line: &Line<'_>) -> Resul
 /// Adds to `WSGISendfileRoot`.
 pub fn sendfile_root(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
     let mut rest = line.arguments;
-    let mut folder = word(&mut rest).ok_or(Invalid::Arguments("a folder, then options"))?;
-    if !folder.starts_with(b"/") {
-        return Err(Invalid::value("the folder", &folder, "an absolute path"));
+    let mut directory = word(&mut rest).ok_or(Invalid::Arguments("a directory, then options"))?;
+    if !directory.starts_with(b"/") {
+        return Err(Invalid::value("the directory", &directory, "an absolute path"));
     }
-    while folder.ends_with(b"/") {
-        folder.pop();
+    while directory.ends_with(b"/") {
+        directory.pop();
     }
-    let mut root = Root { folder, url: None };
+    let mut root = Root { directory, url: None };
     while let Some(value) = option(&mut rest, &["url"])? {
         root.url = Some(value.absolute()?);
     }

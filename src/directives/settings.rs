@@ -155,7 +155,7 @@ pub enum Pattern {
 pub struct Alias {
     /// Which URLs it is for.
     pub pattern: Pattern,
-    /// The script or folder; for a regular expression with `$n` in it.
+    /// The script or directory; for a regular expression with `$n` in it.
     pub target: CString,
     /// `process-group`, not expanded; `%{GLOBAL}` is the empty name.
     pub process_group: Option<Vec<u8>>,

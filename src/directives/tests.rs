@@ -164,7 +164,8 @@ fn settings_of_requests_are_kept_as_they_stand() {
             s.trusted_proxies.as_deref().is_some_and(|proxies| proxies.len() == 2)
         }),
         ("WSGISendfileRoot /srv/a/ url=/a/\nWSGISendfileRoot /srv/b", |s| {
-            let root = |folder: &[u8], url: Option<&[u8]>| Root { folder: folder.into(), url: url.map(Into::into) };
+            let root =
+                |directory: &[u8], url: Option<&[u8]>| Root { directory: directory.into(), url: url.map(Into::into) };
             s.sendfile_roots.as_deref() == Some(&[root(b"/srv/a", Some(b"/a/")), root(b"/srv/b", None)][..])
         }),
         ("WSGIAccessScript /s.py", |s| {

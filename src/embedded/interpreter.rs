@@ -12,8 +12,8 @@ import os, sys, sysconfig
 var = lambda name: sysconfig.get_config_var(name) or ""
 names = dict.fromkeys([var("INSTSONAME"), var("LDLIBRARY"), f"libpython{var('LDVERSION')}.so.1.0"])
 names = [name for name in names if ".so" in name or ".dylib" in name]
-folders = [var("LIBDIR"), os.path.join(var("LIBDIR"), var("MULTIARCH")), os.path.join(sys.base_prefix, "lib"), var("LIBPL")]
-paths = [os.path.join(folder, name) for folder in folders for name in names]
+directories = [var("LIBDIR"), os.path.join(var("LIBDIR"), var("MULTIARCH")), os.path.join(sys.base_prefix, "lib"), var("LIBPL")]
+paths = [os.path.join(directory, name) for directory in directories for name in names]
 print(sys.executable, *[path for path in paths if os.path.exists(path)], *names, sep="\n")
 "#;
 

@@ -37,7 +37,7 @@ pub struct Plan {
     pub python_home: Option<Vec<u8>>,
     /// Variables for the interpreter that stand for the WSGIPython… directives.
     pub environment: Vec<(&'static str, Vec<u8>)>,
-    /// The folder that holds the Python package beside this module.
+    /// The directory that holds the Python package beside this module.
     pub package: Option<Vec<u8>>,
     /// What the engine is told.
     pub settings: Daemon,

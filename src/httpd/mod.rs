@@ -3,7 +3,7 @@
 //! Knows httpd's records and functions. Must not know directives, process groups or hooks: those who do give it
 //! functions and types.
 //!
-//! This folder, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
+//! This directory, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
 //!
 //! The facts of httpd that the SAFETY lines rest on:
 //!

@@ -49,9 +49,9 @@ enum StartError {
     SocketPrefix,
     #[error(
         "the sockets of the daemon processes cannot be made in {}: {reason}; name another place with WSGISocketPrefix (--socket-prefix)",
-        .folder.display()
+        .directory.display()
     )]
-    SocketFolder { folder: PathBuf, reason: Refused },
+    SocketDirectory { directory: PathBuf, reason: Refused },
     #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
     User(u32),
     #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
@@ -194,7 +194,7 @@ fn start(
         let configure = configure(configuration, &around, |group| style_of(group, main));
         let program = installation?.supervisor;
         program.checked()?;
-        check_socket_folder(&runtime.sockets.prefix, main)?;
+        check_socket_directory(&runtime.sockets.prefix, main)?;
         let error_log = error_log(main).map_err(StartError::Supervisor)?;
         launch(Launch { supervisor: program, memory, pages, configure, error_log, records, export })
             .map_err(StartError::Supervisor)?;
@@ -204,19 +204,19 @@ fn start(
 }
 
 /// Whoever could exchange the daemons' sockets would keep requests from being served, though not get any: Apache's
-/// children look who listens. A folder that somebody else has made is no place for them, and one that others may only
-/// write to is worth a word.
-fn check_socket_folder(prefix: &str, main: Server<'_>) -> Result<(), StartError> {
-    let folder = Path::new(prefix).parent().unwrap_or(Path::new("/"));
+/// children look who listens. A directory that somebody else has made is no place for them, and one that others may
+/// only write to is worth a word.
+fn check_socket_directory(prefix: &str, main: Server<'_>) -> Result<(), StartError> {
+    let directory = Path::new(prefix).parent().unwrap_or(Path::new("/"));
     let owners = identity::children().map_or_else(Owners::own, |(uid, _)| Owners::own().and(uid));
-    match files::check_folder(folder, &owners) {
+    match files::check_directory(directory, &owners) {
         Err(reason @ (Refused::Owner { .. } | Refused::Loop { .. })) => {
-            Err(StartError::SocketFolder { folder: folder.to_owned(), reason })
+            Err(StartError::SocketDirectory { directory: directory.to_owned(), reason })
         }
         Err(reason @ Refused::Writable { .. }) => {
             log::server(
                 main,
-                &configuration::UNSAFE_SOCKET_FOLDER,
+                &configuration::UNSAFE_SOCKET_DIRECTORY,
                 format_args!("the sockets of the daemon processes are not safe: {reason}"),
             );
             Ok(())
@@ -258,7 +258,7 @@ fn surroundings(
         socket_prefix: socket_prefix.to_owned(),
         children,
         users_vary: server::has_module(c"mpm_itk.c"),
-        package: package.map(|folder| folder.as_os_str().as_bytes().to_vec()),
+        package: package.map(|directory| directory.as_os_str().as_bytes().to_vec()),
         server: ServerFacts {
             version: server::version(),
             description,
@@ -292,12 +292,12 @@ fn log_style(server: Server<'_>) -> LogStyle {
 }
 
 /// `Python/X.Y`, if the module's file tells for which Python it was installed: by its name (`mod_wsgi-py311.….so`), or,
-/// where it is one for all, by its folder (`lib/python3.11/…`).
+/// where it is one for all, by its directory (`lib/python3.11/…`).
 fn python_component() -> Option<std::ffi::CString> {
     let module = control::module_path()?;
     let version = version_in(module.file_name()?.to_str()?, "mod_wsgi-py").or_else(|| {
-        let folders = module.parent()?.iter().filter_map(|folder| folder.to_str());
-        folders.filter_map(|folder| version_in(&folder.replace('.', ""), "python")).next_back()
+        let directories = module.parent()?.iter().filter_map(|directory| directory.to_str());
+        directories.filter_map(|directory| version_in(&directory.replace('.', ""), "python")).next_back()
     })?;
     std::ffi::CString::new(format!("Python/{version}")).ok()
 }

@@ -31,8 +31,8 @@ pub struct RequestFacts<'r> {
 pub enum Target {
     /// Nothing is there.
     Missing,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// A file.
     File,
 }
@@ -56,8 +56,8 @@ pub enum Refusal {
     #[error("the script does not exist or cannot be read")]
     Missing,
     /// 403
-    #[error("a folder is no script")]
-    Folder,
+    #[error("a directory is no script")]
+    Directory,
     /// 404
     #[error("AcceptPathInfo Off rejects what follows the script in the URL")]
     PathInfo,
@@ -81,7 +81,7 @@ impl Refusal {
         match self {
             Refusal::MayNotExecute => &requests::NO_EXEC_CGI,
             Refusal::Missing => &requests::SCRIPT_MISSING,
-            Refusal::Folder => &requests::SCRIPT_IS_FOLDER,
+            Refusal::Directory => &requests::SCRIPT_IS_DIRECTORY,
             Refusal::PathInfo => &requests::PATH_INFO_REJECTED,
             Refusal::TransferEncoding => &requests::TRANSFER_ENCODING,
             Refusal::LengthRequired => &requests::CHUNKED_REQUEST,
@@ -93,7 +93,7 @@ impl Refusal {
     /// What the client gets.
     pub fn status(self) -> u16 {
         match self {
-            Refusal::MayNotExecute | Refusal::Folder => 403,
+            Refusal::MayNotExecute | Refusal::Directory => 403,
             Refusal::Missing | Refusal::PathInfo => 404,
             Refusal::TransferEncoding => 501,
             Refusal::LengthRequired => 411,
@@ -114,7 +114,7 @@ pub fn accept(facts: &RequestFacts<'_>) -> Result<BodyLength, Refusal> {
         }
         match target {
             Target::Missing => return Err(Refusal::Missing),
-            Target::Folder => return Err(Refusal::Folder),
+            Target::Directory => return Err(Refusal::Directory),
             Target::File => {}
         }
     }
@@ -164,7 +164,7 @@ mod tests {
             (RequestFacts { aliased: false, ..GOOD }, Err(Refusal::MayNotExecute)),
             (RequestFacts { aliased: false, may_execute: true, ..GOOD }, Ok(BodyLength::Known(0))),
             (RequestFacts { target: Some(Target::Missing), ..GOOD }, Err(Refusal::Missing)),
-            (RequestFacts { target: Some(Target::Folder), ..GOOD }, Err(Refusal::Folder)),
+            (RequestFacts { target: Some(Target::Directory), ..GOOD }, Err(Refusal::Directory)),
             (RequestFacts { target: None, aliased: false, ..GOOD }, Ok(BodyLength::Known(0))),
             (RequestFacts { rejects_path_info: true, ..GOOD }, Err(Refusal::PathInfo)),
             (RequestFacts { rejects_path_info: true, has_path_info: false, ..GOOD }, Ok(BodyLength::Known(0))),

@@ -6,11 +6,11 @@ use std::borrow::Cow;
 use super::path::percent_decoded;
 use super::{alias, encoded_word};
 
-/// One `WSGISendfileRoot`: a folder of which applications may have files sent.
+/// One `WSGISendfileRoot`: a directory of which applications may have files sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// The folder, absolute and without a slash at its end.
-    pub folder: Vec<u8>,
+    /// The directory, absolute and without a slash at its end.
+    pub directory: Vec<u8>,
     /// `url=`: below which URL an `X-Accel-Redirect` names its files.
     pub url: Option<Vec<u8>>,
 }
@@ -36,8 +36,8 @@ impl<'h> Named<'h> {
         }
     }
 
-    /// Where the file may be: a folder and the rest of the way, which may still lead out of it. A path is tried in each
-    /// of its [`readings`]; one that is not absolute is looked for below every root.
+    /// Where the file may be: a directory and the rest of the way, which may still lead out of it. A path is tried in
+    /// each of its [`readings`]; one that is not absolute is looked for below every root.
     pub fn places<'r>(self, roots: &'r [Root]) -> Vec<(&'r Root, Vec<u8>)> {
         match self {
             Self::Path(path) => {
@@ -76,9 +76,9 @@ fn readings(path: &[u8]) -> Vec<Cow<'_, [u8]>> {
     readings
 }
 
-/// The rest of an absolute path below the root's folder, or the whole of another.
+/// The rest of an absolute path below the root's directory, or the whole of another.
 fn below(root: &Root, path: &[u8]) -> Option<Vec<u8>> {
-    match path.strip_prefix(root.folder.as_slice()) {
+    match path.strip_prefix(root.directory.as_slice()) {
         Some(rest) if rest.starts_with(b"/") => relative(rest),
         _ if path.starts_with(b"/") => None,
         _ => relative(path),
@@ -96,15 +96,15 @@ mod tests {
     use super::*;
 
     fn places(named: Named<'_>) -> Vec<(String, String)> {
-        let root = |folder: &str, url: Option<&str>| Root { folder: folder.into(), url: url.map(Into::into) };
+        let root = |directory: &str, url: Option<&str>| Root { directory: directory.into(), url: url.map(Into::into) };
         let roots = [root("/srv/a", Some("/files/")), root("/srv/b", None)];
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        named.places(&roots).iter().map(|(root, rest)| (text(&root.folder), text(rest))).collect()
+        named.places(&roots).iter().map(|(root, rest)| (text(&root.directory), text(rest))).collect()
     }
 
     #[test]
     fn a_path_is_looked_for_below_the_roots_that_it_begins_with() {
-        let place = |folder: &str, rest: &str| (folder.to_owned(), rest.to_owned());
+        let place = |directory: &str, rest: &str| (directory.to_owned(), rest.to_owned());
         assert_eq!(places(Named::Path(b"/srv/a/x/y.txt")), [place("/srv/a", "x/y.txt")]);
         assert_eq!(places(Named::Path(b"/srv/b//y")), [place("/srv/b", "y")]);
         assert_eq!(places(Named::Path(b"y.txt")), [place("/srv/a", "y.txt"), place("/srv/b", "y.txt")]);

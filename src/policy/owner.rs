@@ -2,7 +2,7 @@
 //! (`directives.md` §4.5).
 #![forbid(unsafe_code)]
 
-/// Owner and permissions of a file or folder.
+/// Owner and permissions of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ownership {
     /// Owner.
@@ -34,38 +34,38 @@ pub enum Refusal {
     /// Others may change it.
     #[error("the script can be written to by others than its owner")]
     ScriptWritable,
-    /// In somebody else's folder.
-    #[error("the script's folder does not belong to the user that script-user names")]
-    FolderUser,
-    /// In a folder of another group.
-    #[error("the script's folder does not belong to the group that script-group names")]
-    FolderGroup,
+    /// In somebody else's directory.
+    #[error("the script's directory does not belong to the user that script-user names")]
+    DirectoryUser,
+    /// In a directory of another group.
+    #[error("the script's directory does not belong to the group that script-group names")]
+    DirectoryGroup,
     /// Others may replace it.
-    #[error("the script's folder can be written to by others than its owner")]
-    FolderWritable,
+    #[error("the script's directory can be written to by others than its owner")]
+    DirectoryWritable,
 }
 
 const GROUP_WRITE: u32 = 0o020;
 const WORLD_WRITE: u32 = 0o002;
 
-/// Checks a script and the folder that it is in.
+/// Checks a script and the directory that it is in.
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn check(policy: Policy, script: Ownership, folder: Ownership) -> Result<(), Refusal> {
+pub fn check(policy: Policy, script: Ownership, directory: Ownership) -> Result<(), Refusal> {
     let ensure = |holds: bool, refusal| if holds { Ok(()) } else { Err(refusal) };
     match policy {
         Policy::User(uid) => {
             ensure(script.uid == uid, Refusal::ScriptUser)?;
             ensure(script.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::ScriptWritable)?;
-            ensure(folder.uid == uid, Refusal::FolderUser)?;
-            ensure(folder.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::FolderWritable)
+            ensure(directory.uid == uid, Refusal::DirectoryUser)?;
+            ensure(directory.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::DirectoryWritable)
         }
         Policy::Group(gid) => {
             ensure(script.gid == gid, Refusal::ScriptGroup)?;
             ensure(script.mode & WORLD_WRITE == 0, Refusal::ScriptWritable)?;
-            ensure(folder.gid == gid, Refusal::FolderGroup)?;
-            ensure(folder.mode & WORLD_WRITE == 0, Refusal::FolderWritable)
+            ensure(directory.gid == gid, Refusal::DirectoryGroup)?;
+            ensure(directory.mode & WORLD_WRITE == 0, Refusal::DirectoryWritable)
         }
     }
 }
@@ -85,16 +85,16 @@ mod tests {
             (Policy::User(5), good, good, Ok(())),
             (Policy::User(4), good, good, Err(Refusal::ScriptUser)),
             (Policy::User(5), of(5, 6, 0o775), good, Err(Refusal::ScriptWritable)),
-            (Policy::User(5), good, of(4, 6, 0o755), Err(Refusal::FolderUser)),
-            (Policy::User(5), good, of(5, 6, 0o757), Err(Refusal::FolderWritable)),
+            (Policy::User(5), good, of(4, 6, 0o755), Err(Refusal::DirectoryUser)),
+            (Policy::User(5), good, of(5, 6, 0o757), Err(Refusal::DirectoryWritable)),
             (Policy::Group(6), of(1, 6, 0o775), of(2, 6, 0o775), Ok(())),
             (Policy::Group(7), good, good, Err(Refusal::ScriptGroup)),
             (Policy::Group(6), of(5, 6, 0o757), good, Err(Refusal::ScriptWritable)),
-            (Policy::Group(6), good, of(5, 7, 0o755), Err(Refusal::FolderGroup)),
-            (Policy::Group(6), good, of(5, 6, 0o777), Err(Refusal::FolderWritable)),
+            (Policy::Group(6), good, of(5, 7, 0o755), Err(Refusal::DirectoryGroup)),
+            (Policy::Group(6), good, of(5, 6, 0o777), Err(Refusal::DirectoryWritable)),
         ];
-        for (policy, script, folder, expected) in rows {
-            assert_eq!(check(policy, script, folder), expected, "{policy:?} {script:?} {folder:?}");
+        for (policy, script, directory, expected) in rows {
+            assert_eq!(check(policy, script, directory), expected, "{policy:?} {script:?} {directory:?}");
         }
     }
 }

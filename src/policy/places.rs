@@ -20,8 +20,8 @@ impl Places {
         Self { facts: Facts::of(tree) }
     }
 
-    /// Scripts and folders of scripts of the group; `None` if the configuration leaves it open: files of any name may
-    /// become its scripts (a handler, `.htaccess`), or a directive names none that could be told now.
+    /// Scripts and directories of scripts of the group; `None` if the configuration leaves it open: files of any name
+    /// may become its scripts (a handler, `.htaccess`), or a directive names none that could be told now.
     pub fn of(&self, group: &[u8]) -> Option<Vec<Vec<u8>>> {
         if self.facts.is_open(group) || group == ACCESS_GROUP && self.facts.has_htaccess() {
             return None;
@@ -40,7 +40,7 @@ impl Places {
 fn place(target: &[u8]) -> Option<Vec<u8>> {
     let path: Cow<'_, [u8]> = single_slashes(target);
     let known = match path.iter().position(|byte| matches!(byte, b'$' | b'&' | b'\\')) {
-        // The folder in front of what comes out of the request.
+        // The directory in front of what comes out of the request.
         Some(at) => &path[..path[..at].iter().rposition(|byte| *byte == b'/')?],
         None => path.strip_suffix(b"/").unwrap_or(&path),
     };

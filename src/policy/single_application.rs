@@ -185,7 +185,7 @@ mod tests {
             "WSGIProcessGroup g\nWSGIScriptAlias / /app.py\nRewriteRule x - [H=wsgi-script]".to_owned(),
             "WSGIProcessGroup %{ENV:G}\nWSGIScriptAlias / /app.py".to_owned(),
             // More than one script behind it.
-            "WSGIScriptAlias / /folder process-group=g".to_owned(),
+            "WSGIScriptAlias / /directory process-group=g".to_owned(),
             "WSGIScriptAliasMatch ^/(.*) /$1.py process-group=g".to_owned(),
             // More than one application group.
             format!("{alias} application-group=%{{HOST}}"),

@@ -213,7 +213,7 @@ impl Value<'_> {
     }
 }
 
-/// A list of folders with `:` between; empty places are left out.
+/// A list of directories with `:` between; empty places are left out.
 pub fn paths(text: &[u8]) -> Vec<Vec<u8>> {
     text.split(|b| *b == b':').filter(|p| !p.is_empty()).map(<[u8]>::to_vec).collect()
 }

@@ -251,17 +251,17 @@ mod tests {
 
     #[test]
     fn only_root_and_ones_own_user_are_spoken_to() {
-        let folder = std::env::temp_dir().join(format!("wsgi-maker-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let directory = std::env::temp_dir().join(format!("wsgi-maker-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let second = Duration::from_secs(1);
-        let open = |name: &str| Connection::open(folder.join(name).to_str().unwrap(), 1, 42, second, (0, 0));
-        let _own = std::os::unix::net::UnixListener::bind(folder.join("own")).unwrap();
+        let open = |name: &str| Connection::open(directory.join(name).to_str().unwrap(), 1, 42, second, (0, 0));
+        let _own = std::os::unix::net::UnixListener::bind(directory.join("own")).unwrap();
         assert!(open("own").is_ok());
         // Only root can be somebody else.
         if rustix::process::geteuid().is_root() {
             let mut stranger = std::process::Command::new("python3");
-            let mut stranger = stranger.arg("-c").arg(STRANGER).arg(folder.join("other")).spawn().unwrap();
+            let mut stranger = stranger.arg("-c").arg(STRANGER).arg(directory.join("other")).spawn().unwrap();
             let end = std::time::Instant::now() + Duration::from_secs(50);
             let refused = loop {
                 match open("other") {
@@ -274,7 +274,7 @@ mod tests {
             stranger.wait().unwrap();
             assert!(refused);
         }
-        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const LEAST: usize = 16 << 10;
 const STEP: u64 = 1 << 20;
 
 /// Where what is kept is written, the first that there is: a disk, rather than memory, if possible.
-const FOLDERS: [&str; 2] = ["/var/tmp", "/tmp"];
+const DIRECTORIES: [&str; 2] = ["/var/tmp", "/tmp"];
 
 /// How long the files of all requests of this Apache child are.
 static KEPT: AtomicU64 = AtomicU64::new(0);
@@ -217,20 +217,20 @@ fn leaves_enough(bytes: u64, free: u64) -> bool {
 
 /// A file that nobody else finds.
 fn make_file() -> io::Result<OwnedFd> {
-    let made = FOLDERS.iter().find_map(|folder| make_unnamed(folder).or_else(|_| make_in(folder)).ok());
+    let made = DIRECTORIES.iter().find_map(|directory| make_unnamed(directory).or_else(|_| make_in(directory)).ok());
     made.ok_or_else(|| Errno::NOENT.into())
 }
 
-fn make_unnamed(folder: &str) -> Result<OwnedFd, Errno> {
-    open(folder, OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
+fn make_unnamed(directory: &str) -> Result<OwnedFd, Errno> {
+    open(directory, OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
 }
 
 /// The same where a file system has no files without a name. Somebody may have taken a name, so there are several.
-fn make_in(folder: &str) -> Result<OwnedFd, Errno> {
+fn make_in(directory: &str) -> Result<OwnedFd, Errno> {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let make = |_| {
-        let name = format!("{folder}/wsgi-kept-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
+        let name = format!("{directory}/wsgi-kept-{}-{}", std::process::id(), MADE.fetch_add(1, Relaxed));
         let file = open(&*name, flags, Mode::RUSR | Mode::WUSR)?;
         unlink(&*name).map(|()| file)
     };
@@ -358,15 +358,15 @@ mod tests {
 
     #[test]
     fn a_file_has_no_name_whatever_the_file_system_can() {
-        let folder = std::env::temp_dir().join(format!("wsgi-outflow-{}", std::process::id()));
-        std::fs::create_dir(&folder).unwrap();
-        let taken = folder.join(format!("wsgi-kept-{}-0", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("wsgi-outflow-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let taken = directory.join(format!("wsgi-kept-{}-0", std::process::id()));
         std::fs::write(&taken, "somebody's").unwrap();
-        let file = make_in(folder.to_str().unwrap()).unwrap();
+        let file = make_in(directory.to_str().unwrap()).unwrap();
         pwrite(&file, b"x", 0).unwrap();
-        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1);
         assert_eq!(std::fs::read(&taken).unwrap(), b"somebody's");
-        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
         assert!(make_in("/nowhere").is_err());
     }
 

@@ -134,7 +134,7 @@ mod tests {
         let mut into = [0; 4];
         assert_eq!((read(&file, 3, &mut into), &into), (Ok(()), b"tent"));
         assert_eq!(read(&file, 4, &mut into), Err(Unsendable::TooShort));
-        let folder = fs::File::open("/").unwrap();
-        assert_eq!(read(&folder, 0, &mut into), Err(Unsendable::Failed(Errno::ISDIR)));
+        let directory = fs::File::open("/").unwrap();
+        assert_eq!(read(&directory, 0, &mut into), Err(Unsendable::Failed(Errno::ISDIR)));
     }
 }

@@ -24,7 +24,7 @@ pub fn explained(error: &io::Error, path: &Path) -> io::Error {
         ),
         Ok(_) => format!("the socket {socket} is for {} and the system denies it nevertheless: {error}", shown(own)),
         Err(_) => format!(
-            "{}, who this Apache child runs as, may not enter a folder above the socket {socket} ({error}): change its permissions, or name \
+            "{}, who this Apache child runs as, may not enter a directory above the socket {socket} ({error}): change its permissions, or name \
              another place with WSGISocketPrefix",
             shown(own)
         ),
@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert!(error.to_string().starts_with("/run/wsgi.1.sock: "), "{error}");
         let error = explained(&io::ErrorKind::PermissionDenied.into(), Path::new("/nowhere/at/all/wsgi.1.sock"));
-        assert!(error.to_string().contains("may not enter a folder above the socket /nowhere/at/all"), "{error}");
+        assert!(error.to_string().contains("may not enter a directory above the socket /nowhere/at/all"), "{error}");
         let error = explained(&io::ErrorKind::PermissionDenied.into(), Path::new("/dev/null")).to_string();
         assert!(error.contains("root (uid 0)") && error.contains("/dev/null"), "{error}");
     }

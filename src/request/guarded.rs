@@ -48,7 +48,7 @@ impl fmt::Display for NotSent {
         write!(f, "The application has {} sent, ", self.named)?;
         match self.why {
             Some(why) => write!(f, "which Apache cannot do: {why}."),
-            None => f.write_str("which is below no folder that a WSGISendfileRoot gives."),
+            None => f.write_str("which is below no directory that a WSGISendfileRoot gives."),
         }
     }
 }
@@ -66,10 +66,10 @@ pub fn open(named: Named<'_>, roots: &[Root]) -> Result<GuardedFile, NotSent> {
     let mut why = None;
     for (root, rest) in named.places(roots) {
         // `/` loses its slash.
-        let folder = if root.folder.is_empty() { b"/" } else { root.folder.as_slice() };
-        match open_beneath(path(folder), path(&rest)) {
+        let directory = if root.directory.is_empty() { b"/" } else { root.directory.as_slice() };
+        match open_beneath(path(directory), path(&rest)) {
             Ok((file, stat)) => return Ok(GuardedFile::new(file, &stat)),
-            // What leads out of its folder says more than what is not there.
+            // What leads out of its directory says more than what is not there.
             Err(error) if why.is_none() || error == NotBeneath::Outside => why = Some(error),
             Err(_) => {}
         }
@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn what_is_not_sent_has_a_status_and_a_reason() {
-        let roots = [Root { folder: b"/dev".to_vec(), url: None }, Root { folder: b"/proc/self".to_vec(), url: None }];
+        let roots =
+            [Root { directory: b"/dev".to_vec(), url: None }, Root { directory: b"/proc/self".to_vec(), url: None }];
         let refused = |path: &[u8]| open(Named::Path(path), &roots).map(|_| ()).unwrap_err();
         assert_eq!(refused(b"/dev/none/of/that/name").status(), 404);
         assert_eq!(refused(b"/dev/null").status(), 404);
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(refused(b"/proc/self/root/etc/passwd").status(), 500);
         let elsewhere = refused(b"/etc/passwd");
         assert_eq!(elsewhere.status(), 500);
-        let text = "The application has /etc/passwd sent, which is below no folder that a WSGISendfileRoot gives.";
+        let text = "The application has /etc/passwd sent, which is below no directory that a WSGISendfileRoot gives.";
         assert_eq!(elsewhere.to_string(), text);
     }
 }

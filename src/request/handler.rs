@@ -105,7 +105,7 @@ fn facts<'r>(r: &Request<'r>, settings: &RequestSettings, aliased: bool, is_hand
     let headers = r.headers_in();
     let target = match r.target() {
         Target::Missing => acceptance::Target::Missing,
-        Target::Folder => acceptance::Target::Folder,
+        Target::Directory => acceptance::Target::Directory,
         Target::File(_) => acceptance::Target::File,
     };
     RequestFacts {

@@ -95,8 +95,8 @@ pub fn find<'p>(
             let found = path.metadata().map_err(|error| Refused::new(&requests::OWNER_UNKNOWN, 403, error))?;
             Ok(Ownership { uid: found.uid(), gid: found.gid(), mode: found.mode() })
         };
-        let folder = ownership(script.parent().unwrap_or(Path::new("/")))?;
-        owner::check(policy, ownership(script)?, folder)
+        let directory = ownership(script.parent().unwrap_or(Path::new("/")))?;
+        owner::check(policy, ownership(script)?, directory)
             .map_err(|refusal| Refused::new(&requests::SCRIPT_OWNER, 403, refusal))?;
     }
     destination.chroot.clone_from(&group.chroot);

@@ -17,7 +17,7 @@ use crate::process::dialogue::{Dialogue, News};
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);
 
-/// All targets by the names of their folders in `fuzz/corpus`.
+/// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[("dialogue", dialogue)];
 
 /// How much of an input goes over a socket: its buffer holds it.

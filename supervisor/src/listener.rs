@@ -159,8 +159,8 @@ mod tests {
 
     #[test]
     fn only_sockets_that_nobody_needs_are_swept() {
-        let folder = tempfile::tempdir().unwrap();
-        let prefix = folder.path().join("wsgi").to_str().unwrap().to_owned();
+        let directory = tempfile::tempdir().unwrap();
+        let prefix = directory.path().join("wsgi").to_str().unwrap().to_owned();
         let mut ended = Command::new("true").spawn().unwrap();
         let gone = ended.id();
         ended.wait().unwrap();

@@ -115,7 +115,7 @@ impl Notifier {
     }
 }
 
-/// A socket, and the address of the other one: a path, or after `@` a name in no folder.
+/// A socket, and the address of the other one: a path, or after `@` a name in no directory.
 fn way(path: &[u8]) -> io::Result<(UnixDatagram, SocketAddr)> {
     let address = match path.strip_prefix(b"@") {
         #[cfg(target_os = "linux")]
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn systemd_hears_each_change_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
         let systemd = UnixDatagram::bind(&path).unwrap();
         systemd.set_nonblocking(true).unwrap();
         let mut notifier = Notifier { way: way(path.as_os_str().as_bytes()).ok(), ..Notifier::default() };
@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn the_watchdog_is_fed_twice_in_its_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
         let systemd = UnixDatagram::bind(&path).unwrap();
         let watchdog = Some(Duration::from_secs(60));
         let mut notifier = Notifier { way: way(path.as_os_str().as_bytes()).ok(), watchdog, ..Notifier::default() };

@@ -17,7 +17,7 @@ const NEEDED: [CapabilitySet; 10] = [
     CapabilitySet::SETGID,
     CapabilitySet::KILL,
     CapabilitySet::CHOWN,
-    // Sockets in folders of other users, scripts and interpreters that only they can read.
+    // Sockets in directories of other users, scripts and interpreters that only they can read.
     CapabilitySet::DAC_OVERRIDE,
     CapabilitySet::FOWNER,
     // chroot, cpu-priority, memory-limit and the like.

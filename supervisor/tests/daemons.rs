@@ -29,7 +29,7 @@ fn a_daemon_gets_what_the_contract_says_and_nothing_else() {
         r#""LANG": "C.UTF-8""#,
         &format!(r#""cwd": "{}""#, apache.dir.path().join("facts").display()),
         &format!(r#""socket": "{}.4711.0.1.sock""#, apache.dir.path().join("run/wsgi").display()),
-        // The last is the folder that lists them.
+        // The last is the directory that lists them.
         r#""descriptors": [0, 1, 2, 3, 4, 5, 6, 7, 8]"#,
         // All that can be: the engine lets them through once it has its handlers.
         r#""blocked": "fffffffe7ffbfeff""#,
@@ -444,8 +444,8 @@ fn privileges_are_dropped_before_the_interpreter_starts() {
     let facts = apache.facts(apache.running(1)[0]);
     let ids = r#""ids": [[65534, 65534, 65534], [65533, 65533, 65533], [65532, 65533]]"#;
     // Where the supervisor is itself: the user's home may not even exist.
-    let folder = format!(r#""cwd": "{}""#, std::env::current_dir().unwrap().display());
-    for expected in [ids, r#""nice": 7"#, r#""HOME": "/nonexistent""#, &folder] {
+    let directory = format!(r#""cwd": "{}""#, std::env::current_dir().unwrap().display());
+    for expected in [ids, r#""nice": 7"#, r#""HOME": "/nonexistent""#, &directory] {
         assert!(facts.contains(expected), "{expected} is not in {facts}");
     }
     let socket = apache.dir.path().join("run/wsgi.4711.0.1.sock");
@@ -518,7 +518,7 @@ fn an_interpreter_without_our_package_borrows_it_from_beside_the_module() {
     apache.configure(vec![group]);
     eventually("it runs", || apache.group_log().contains("arguments ['-c']").then_some(()));
     let log = apache.group_log();
-    assert!(!log.contains("beside") && !log.contains("path ['',"), "the folder is not on the path: {log}");
+    assert!(!log.contains("beside") && !log.contains("path ['',"), "the directory is not on the path: {log}");
 }
 
 #[test]

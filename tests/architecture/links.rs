@@ -7,14 +7,15 @@ use harness::repository;
 
 /// The pages: those of the top level, and what is below `docs`.
 fn pages() -> Vec<PathBuf> {
-    let mut folders = vec![repository().join("docs")];
-    let in_folder =
-        |folder: &Path| fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let mut directories = vec![repository().join("docs")];
+    let in_directory = |directory: &Path| {
+        fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path()).collect::<Vec<_>>()
+    };
     let is_page = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md");
-    let mut found: Vec<_> = in_folder(&repository()).into_iter().filter(is_page).collect();
-    while let Some(folder) = folders.pop() {
-        let (more, files): (Vec<_>, Vec<_>) = in_folder(&folder).into_iter().partition(|path| path.is_dir());
-        folders.extend(more);
+    let mut found: Vec<_> = in_directory(&repository()).into_iter().filter(is_page).collect();
+    while let Some(directory) = directories.pop() {
+        let (more, files): (Vec<_>, Vec<_>) = in_directory(&directory).into_iter().partition(|path| path.is_dir());
+        directories.extend(more);
         found.extend(files.into_iter().filter(is_page));
     }
     found

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The word that is looked for, in two parts so that this file does not have it.
 const UNSAFE_WORD: &str = concat!("un", "safe");
 
-/// The folders whose code may say it.
+/// The directories whose code may say it.
 const UNSAFE_CODE: [&str; 9] = [
     "src/module",
     "src/httpd",
@@ -25,7 +25,7 @@ const UNSAFE_CODE: [&str; 9] = [
     "tests/harness",
 ];
 
-/// The folders with Rust code of the workspace.
+/// The directories with Rust code of the workspace.
 const CODE: [&str; 11] =
     ["src", "wire", "unix", "engine", "supervisor", "apxs", "httpd-conf", "express", "tests", "benches", "fuzz"];
 
@@ -38,12 +38,12 @@ const LONGEST_OF_TESTS: usize = 600;
 /// Widest comment, in characters. rustfmt keeps to it in code, and does not touch comments.
 const WIDEST_COMMENT: usize = 120;
 
-/// Every source file with these extensions below the folders, by its path in the repository.
-fn sources(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
+/// Every source file with these extensions below the directories, by its path in the repository.
+fn sources(directories: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    let mut waiting: Vec<PathBuf> = folders.iter().map(|folder| repository().join(folder)).collect();
-    while let Some(folder) = waiting.pop() {
-        for path in fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+    let mut waiting: Vec<PathBuf> = directories.iter().map(|directory| repository().join(directory)).collect();
+    while let Some(directory) = waiting.pop() {
+        for path in fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
                 waiting.push(path);
             } else if path.extension().is_some_and(|extension| extensions.iter().any(|known| extension == *known)) {
@@ -52,12 +52,12 @@ fn sources(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(!found.is_empty(), "no sources in {folders:?}");
+    assert!(!found.is_empty(), "no sources in {directories:?}");
     found
 }
 
-fn rust(folders: &[&str]) -> Vec<(PathBuf, String)> {
-    sources(folders, &["rs"])
+fn rust(directories: &[&str]) -> Vec<(PathBuf, String)> {
+    sources(directories, &["rs"])
 }
 
 /// Whether a line of code, not of a comment, has this word.
@@ -71,11 +71,12 @@ fn offenders(files: Vec<(PathBuf, String)>, is_wrong: impl Fn(&Path, &str) -> bo
 }
 
 #[test]
-fn unsafe_code_is_in_few_named_folders() {
+fn unsafe_code_is_in_few_named_directories() {
     // The type of a pointer to a C function says the word without any such code.
     let pointer = format!("{UNSAFE_WORD} extern \"C\" fn(");
     let wrong = offenders(rust(&CODE), |path, text| {
-        says(&text.replace(&pointer, ""), UNSAFE_WORD) && !UNSAFE_CODE.iter().any(|folder| path.starts_with(folder))
+        says(&text.replace(&pointer, ""), UNSAFE_WORD)
+            && !UNSAFE_CODE.iter().any(|directory| path.starts_with(directory))
     });
     assert!(wrong.is_empty(), "{wrong:?}");
 }
@@ -109,10 +110,10 @@ fn the_oldest_supported_rust_has_what_is_used() {
 
 #[test]
 fn no_file_is_too_long() {
-    let mut folders = CODE.to_vec();
-    folders.push("python");
+    let mut directories = CODE.to_vec();
+    directories.push("python");
     let is_test = |path: &Path| path.with_extension("").iter().any(|part| part == "tests");
-    let long = offenders(sources(&folders, &["rs", "py", "pyi", "sh"]), |path, text| {
+    let long = offenders(sources(&directories, &["rs", "py", "pyi", "sh"]), |path, text| {
         text.lines().count() > if is_test(path) { LONGEST_OF_TESTS } else { LONGEST }
     });
     assert!(long.is_empty(), "{long:?}");
@@ -125,9 +126,9 @@ fn comments_wrap_where_code_does() {
         // The cells of a table cannot be broken.
         (line.starts_with("//") && !line.contains("// |")) || line.starts_with("# ")
     };
-    let mut folders = CODE.to_vec();
-    folders.extend(["python", "examples"]);
-    let wide = sources(&folders, &["rs", "py", "pyi", "wsgi", "c", "h", "js", "sh"])
+    let mut directories = CODE.to_vec();
+    directories.extend(["python", "examples"]);
+    let wide = sources(&directories, &["rs", "py", "pyi", "wsgi", "c", "h", "js", "sh"])
         .into_iter()
         .flat_map(|(path, text)| {
             let is_wide = |line: &&str| is_comment(line) && line.chars().count() > WIDEST_COMMENT;

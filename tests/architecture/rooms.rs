@@ -11,15 +11,15 @@ use crate::rust;
 
 /// The order of a crate's rooms.
 struct House {
-    /// The folder of its sources.
-    folder: &'static str,
+    /// The directory of its sources.
+    directory: &'static str,
     /// Its rooms from top to bottom.
     rooms: &'static [&'static str],
 }
 
 const HOUSES: &[House] = &[
     House {
-        folder: "src",
+        directory: "src",
         rooms: &[
             "fuzz",
             "module",
@@ -35,7 +35,7 @@ const HOUSES: &[House] = &[
         ],
     },
     House {
-        folder: "wire/src",
+        directory: "wire/src",
         rooms: &[
             "fuzz",
             "instructions",
@@ -71,11 +71,11 @@ const HOUSES: &[House] = &[
         ],
     },
     House {
-        folder: "unix/src",
+        directory: "unix/src",
         rooms: &["files", "user_space", "user", "kept_memory", "memory_file", "shared_memory", "fork", "stack", "sys"],
     },
     House {
-        folder: "engine/src",
+        directory: "engine/src",
         rooms: &[
             "fuzz",
             "entry",
@@ -96,7 +96,7 @@ const HOUSES: &[House] = &[
         ],
     },
     House {
-        folder: "supervisor/src",
+        directory: "supervisor/src",
         rooms: &[
             "fuzz",
             "supervisor",
@@ -124,9 +124,9 @@ const HOUSES: &[House] = &[
             "sys",
         ],
     },
-    House { folder: "apxs/src", rooms: &["server", "headers", "query", "program", "version", "error"] },
+    House { directory: "apxs/src", rooms: &["server", "headers", "query", "program", "version", "error"] },
     House {
-        folder: "httpd-conf/src",
+        directory: "httpd-conf/src",
         rooms: &[
             "fuzz",
             "server",
@@ -144,7 +144,7 @@ const HOUSES: &[House] = &[
         ],
     },
     House {
-        folder: "express/src",
+        directory: "express/src",
         rooms: &[
             "server",
             "not_unix",
@@ -312,10 +312,10 @@ fn imports_of(here: &Module, text: &str, all: &BTreeSet<Module>) -> BTreeSet<Mod
 }
 
 /// The imports of a crate.
-fn imports(folder: &str) -> Imports {
-    let files: Vec<(Module, String)> = rust(&[folder])
+fn imports(directory: &str) -> Imports {
+    let files: Vec<(Module, String)> = rust(&[directory])
         .into_iter()
-        .map(|(path, text)| (module_of(path.strip_prefix(folder).unwrap_or(&path)), text))
+        .map(|(path, text)| (module_of(path.strip_prefix(directory).unwrap_or(&path)), text))
         .collect();
     let all: BTreeSet<Module> = files.iter().map(|(module, _)| module.clone()).collect();
     let mut imports = Imports::new();
@@ -360,22 +360,22 @@ fn a_room_uses_only_rooms_below_it() {
         let place = |module: &Module| {
             let room = module.first()?;
             let place = house.rooms.iter().position(|known| known == room);
-            Some(place.unwrap_or_else(|| panic!("the room '{room}' of {} has no place in the order", house.folder)))
+            Some(place.unwrap_or_else(|| panic!("the room '{room}' of {} has no place in the order", house.directory)))
         };
-        let imports = imports(house.folder);
+        let imports = imports(house.directory);
         let mut upward = Vec::new();
         for (module, used) in &imports {
             let up = used.iter().filter(|used| place(module).zip(place(used)).is_some_and(|(from, to)| to < from));
             upward.extend(up.map(|used| format!("{} uses {}", show(module), show(used))));
         }
-        assert!(upward.is_empty(), "{}, upward:\n{}", house.folder, upward.join("\n"));
+        assert!(upward.is_empty(), "{}, upward:\n{}", house.directory, upward.join("\n"));
     }
 }
 
-/// A room is a folder; that of a crate is its root.
+/// A room is a directory; that of a crate is its root.
 #[test]
 fn each_room_says_what_it_knows_and_what_it_must_not_know() {
-    let wrong = HOUSES.iter().flat_map(|house| rust(&[house.folder])).filter(|(path, text)| {
+    let wrong = HOUSES.iter().flat_map(|house| rust(&[house.directory])).filter(|(path, text)| {
         let name = path.file_name().unwrap_or_default();
         // The program of a library is one call of it.
         let is_root =
@@ -392,10 +392,10 @@ fn each_room_says_what_it_knows_and_what_it_must_not_know() {
 fn no_modules_import_each_other_in_a_circle() {
     let (mut count, mut wrong) = (0, Vec::new());
     for house in HOUSES {
-        let circles = circles(&imports(house.folder));
+        let circles = circles(&imports(house.directory));
         count += circles.len();
         let names = |circle: &BTreeSet<Module>| circle.iter().map(show).collect::<Vec<_>>().join(", ");
-        wrong.extend(circles.iter().map(|circle| format!("{}: {}", house.folder, names(circle))));
+        wrong.extend(circles.iter().map(|circle| format!("{}: {}", house.directory, names(circle))));
     }
     assert_eq!(count, 0, "circles of modules:\n{}", wrong.join("\n"));
     println!("circles of modules: {count}");

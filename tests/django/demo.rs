@@ -9,24 +9,24 @@ const ICON: &str = "/favicon.ico";
 
 /// A copy of the demo with its database, its administrator and its static files.
 fn demo() -> Scratch {
-    let folder = Scratch::new();
+    let directory = Scratch::new();
     let source = repository().join("examples/mysite");
-    let copied = run(Command::new("cp").arg("-R").arg(source).arg(folder.path()), folder.path());
+    let copied = run(Command::new("cp").arg("-R").arg(source).arg(directory.path()), directory.path());
     assert_eq!(copied.code, Some(0), "{}", copied.text);
-    manage(&folder, &["migrate", "--verbosity", "0"]);
-    manage(&folder, &["createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com"]);
-    manage(&folder, &["collectstatic", "--noinput", "--verbosity", "0"]);
-    folder
+    manage(&directory, &["migrate", "--verbosity", "0"]);
+    manage(&directory, &["createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com"]);
+    manage(&directory, &["collectstatic", "--noinput", "--verbosity", "0"]);
+    directory
 }
 
-fn manage(folder: &Scratch, words: &[&str]) {
+fn manage(directory: &Scratch, words: &[&str]) {
     let mut command = Command::new(product().program("python"));
     command
         .arg("manage.py")
         .args(words)
-        .current_dir(folder.path().join("mysite"))
+        .current_dir(directory.path().join("mysite"))
         .env("DJANGO_SUPERUSER_PASSWORD", "opensesame");
-    let done = run(&mut command, folder.path());
+    let done = run(&mut command, directory.path());
     assert_eq!(done.code, Some(0), "manage.py {words:?}: {}", done.text);
 }
 
@@ -35,12 +35,12 @@ fn the_demo_works_in_a_browser() {
     let Some(browser) = Browser::start() else {
         return cannot_run(CASE, "chromedriver is not on PATH: install chromium-driver");
     };
-    let folder = demo();
+    let directory = demo();
     if harness::is_root() {
-        folder.give_to(harness::ORDINARY_USER);
+        directory.give_to(harness::ORDINARY_USER);
     }
     let python = product().program("python").display().to_string();
-    let site = Express::program(&python, &["manage.py", "runmodwsgi"]).within(&folder.path().join("mysite")).start();
+    let site = Express::program(&python, &["manage.py", "runmodwsgi"]).within(&directory.path().join("mysite")).start();
 
     browser.go_to(&site.url("/admin/"));
     assert!(browser.address().contains("/admin/login/"), "{}", browser.address());
@@ -58,7 +58,7 @@ fn the_demo_works_in_a_browser() {
     every_request_succeeded(&browser);
     keep_picture(&browser, "demo-admin.png");
 
-    let letter = folder.write("letter.txt", "dear reader");
+    let letter = directory.write("letter.txt", "dear reader");
     browser.go_to(&site.url("/"));
     browser.type_into("input[type=file]", &letter.display().to_string());
     browser.click("[type=submit]");
@@ -81,9 +81,9 @@ fn every_request_succeeded(browser: &Browser) {
 
 /// Keeps a picture of the page as an artefact in the root of the repository.
 fn keep_picture(browser: &Browser, name: &str) {
-    let folder = repository().join("artifacts");
-    let kept = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), browser.screenshot()));
+    let directory = repository().join("artifacts");
+    let kept = fs::create_dir_all(&directory).and_then(|()| fs::write(directory.join(name), browser.screenshot()));
     if let Err(e) = kept {
-        cannot_run(CASE, &format!("the picture {name} is not kept: {}: {e}", folder.display()));
+        cannot_run(CASE, &format!("the picture {name} is not kept: {}: {e}", directory.display()));
     }
 }

@@ -14,7 +14,7 @@ fn style_sheets(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_project_starts_from_the_folder_above_it() {
+fn the_project_starts_from_the_directory_above_it() {
     let project = Project::new();
     project.give_away();
     let server =

@@ -46,7 +46,7 @@ fn an_ordinary_user_needs_no_option() {
 #[test]
 fn it_takes_the_options_of_the_command() {
     let project = project("mod_wsgi.express");
-    std::fs::create_dir(project.base().join("media")).expect("a folder");
+    std::fs::create_dir(project.base().join("media")).expect("a directory");
     std::fs::write(project.base().join("media/a.txt"), "media").expect("a file");
     let server = runmodwsgi(&project, &["--processes", "2", "--url-alias", "/media", "media"]).start();
     assert_eq!(server.get("/media/a.txt").text(), "media");

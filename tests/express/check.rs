@@ -4,15 +4,15 @@
 use harness::{Express, Finished, HELLO, ORDINARY_USER, Scratch, cannot_run, is_root, product};
 use std::net::TcpListener;
 
-fn folder() -> Scratch {
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
-    folder
+fn directory() -> Scratch {
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
+    directory
 }
 
-fn check(folder: &Scratch, words: &[&str]) -> Finished {
+fn check(directory: &Scratch, words: &[&str]) -> Finished {
     let words: Vec<_> = std::iter::once("check").chain(words.iter().copied()).collect();
-    Express::new(&words).within(folder.path()).with_place().run()
+    Express::new(&words).within(directory.path()).with_place().run()
 }
 
 /// One line that begins with this and has all of these.
@@ -24,25 +24,25 @@ fn says(done: &Finished, begin: &str, named: &[&str]) {
 
 #[test]
 fn an_application_that_will_run_has_no_findings_and_leaves_nothing_behind() {
-    let folder = folder();
-    let root = folder.path().join("root").display().to_string();
+    let directory = directory();
+    let root = directory.path().join("root").display().to_string();
     let mut words = vec!["check", "hello.wsgi", "--server-root", &root];
     if is_root() {
         words.extend(["--user", ORDINARY_USER, "--group", ORDINARY_USER]);
     }
-    let done = Express::new(&words).within(folder.path()).run();
+    let done = Express::new(&words).within(directory.path()).run();
     assert!(done.code == Some(0) && done.text.contains("hello.wsgi: 0 errors"), "{done:?}");
-    assert!(!folder.path().join("root").exists(), "nothing was made");
+    assert!(!directory.path().join("root").exists(), "nothing was made");
 }
 
 #[test]
 fn each_mistake_is_one_line_with_its_cure() {
-    let folder = folder();
-    folder.folder("static");
+    let directory = directory();
+    directory.directory("static");
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let words = ["check", "hello.wsgi", "--callable-object", "app", "--url-alias", "/media", "media"];
-    let done = Express::new(&words).within(folder.path()).on_port(port).with_place().run();
+    let done = Express::new(&words).within(directory.path()).on_port(port).with_place().run();
     assert_eq!(done.code, Some(1), "{done:?}");
     says(&done, "error: ", &["hello.wsgi has no callable app, but application", "--callable-object application"]);
     says(&done, "error: ", &[&format!("port {port} is already in use"), "--port"]);
@@ -58,17 +58,17 @@ fn an_application_is_loaded_as_its_user_in_a_process_of_its_own() {
             "only root can switch users",
         );
     }
-    let folder = folder();
+    let directory = directory();
     let script =
         "import os, pwd\nraise RuntimeError(pwd.getpwuid(os.getuid()).pw_name + ' \\x1b[1m in ' + os.getcwd())\n";
-    folder.write("who.wsgi", format!("# the third\n{script}"));
-    folder.write("static/secret.css", "");
-    folder.set_mode("static/secret.css", 0o600);
-    let done = check(&folder, &["who.wsgi", "--url-alias", "/static", "static"]);
-    let me = format!("{ORDINARY_USER} ?[1m in {}", folder.path().display());
+    directory.write("who.wsgi", format!("# the third\n{script}"));
+    directory.write("static/secret.css", "");
+    directory.set_mode("static/secret.css", 0o600);
+    let done = check(&directory, &["who.wsgi", "--url-alias", "/static", "static"]);
+    let me = format!("{ORDINARY_USER} ?[1m in {}", directory.path().display());
     says(&done, "error: ", &["cannot be loaded: RuntimeError", &me, "who.wsgi:3"]);
     says(&done, "error: ", &[ORDINARY_USER, "may not read", "static/secret.css denies it; chmod"]);
-    let root = Express::new(&["check", "who.wsgi"]).within(folder.path()).run();
+    let root = Express::new(&["check", "who.wsgi"]).within(directory.path()).run();
     assert!(
         root.text.contains("--user") && !root.text.contains("RuntimeError"),
         "nothing of it runs as root: {root:?}"
@@ -77,69 +77,69 @@ fn an_application_is_loaded_as_its_user_in_a_process_of_its_own() {
 
 #[test]
 fn a_module_that_is_missing_is_told_with_what_brings_it() {
-    let folder = folder();
-    folder.write("one.wsgi", "import yaml_of_nobody\n");
-    folder.write("two.wsgi", "import colours\n");
-    folder.write("src/colours.py", "");
+    let directory = directory();
+    directory.write("one.wsgi", "import yaml_of_nobody\n");
+    directory.write("two.wsgi", "import colours\n");
+    directory.write("src/colours.py", "");
     let python = product().program("python").display().to_string();
     says(
-        &check(&folder, &["one.wsgi"]),
+        &check(&directory, &["one.wsgi"]),
         "error: ",
         &["yaml_of_nobody", &format!("{python} -m pip install yaml_of_nobody")],
     );
-    let place = format!("--python-path {}/src", folder.path().display());
-    says(&check(&folder, &["two.wsgi"]), "error: ", &["No module named 'colours'", &place]);
+    let place = format!("--python-path {}/src", directory.path().display());
+    says(&check(&directory, &["two.wsgi"]), "error: ", &["No module named 'colours'", &place]);
     // The start says the same below the traceback.
-    folder.write("shop.py", "import colours\n");
-    let start = Express::new(&["start-server", "shop:app"]).within(folder.path()).with_place().run();
+    directory.write("shop.py", "import colours\n");
+    let start = Express::new(&["start-server", "shop:app"]).within(directory.path()).with_place().run();
     assert!(start.code == Some(1) && start.text.contains("Traceback") && start.text.contains(&place), "{start:?}");
 }
 
 #[test]
 fn what_is_no_wsgi_application_is_recognised() {
-    let folder = folder();
-    folder.write("later.py", "async def application(scope, receive, send): pass\n");
-    folder.write("factory.py", "def application(settings=None): pass\n");
-    folder.write(
+    let directory = directory();
+    directory.write("later.py", "async def application(scope, receive, send): pass\n");
+    directory.write("factory.py", "def application(settings=None): pass\n");
+    directory.write(
         "kind.py",
         "class Application:\n    def __call__(self, environ, start_response): pass\napplication = Application()\n",
     );
-    says(&check(&folder, &["later:application"]), "error: ", &["is an ASGI application", "a2wsgi"]);
-    says(&check(&folder, &["factory:application"]), "error: ", &["does not take two arguments", "application()"]);
-    assert_eq!(check(&folder, &["kind:application"]).code, Some(0));
+    says(&check(&directory, &["later:application"]), "error: ", &["is an ASGI application", "a2wsgi"]);
+    says(&check(&directory, &["factory:application"]), "error: ", &["does not take two arguments", "application()"]);
+    assert_eq!(check(&directory, &["kind:application"]).code, Some(0));
 }
 
 #[test]
 fn what_django_says_of_a_deployment_is_among_the_findings() {
-    let folder = folder();
-    folder.write(
+    let directory = directory();
+    directory.write(
         "site.wsgi",
         "from django.conf import settings\nsettings.configure(DEBUG=True, ROOT_URLCONF='urls', SECRET_KEY='x', INSTALLED_APPS=['django.contrib.contenttypes', 'django.contrib.auth'],\n    DATABASES={'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'nothing.sqlite3'}})\nfrom django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n",
     );
-    folder.write("urls.py", "urlpatterns = []\n");
-    let done = check(&folder, &["site.wsgi"]);
+    directory.write("urls.py", "urlpatterns = []\n");
+    let done = check(&directory, &["site.wsgi"]);
     says(&done, "warning: ", &["security.W018", "DEBUG"]);
     says(&done, "warning: ", &["migrations", "migrate"]);
-    assert!(done.code == Some(0) && !folder.path().join("nothing.sqlite3").exists(), "{done:?}");
+    assert!(done.code == Some(0) && !directory.path().join("nothing.sqlite3").exists(), "{done:?}");
 }
 
 #[test]
 fn findings_are_json_where_that_is_asked_for() {
-    let folder = folder();
-    let done = check(&folder, &["missing.wsgi", "--format", "json"]);
+    let directory = directory();
+    let done = check(&directory, &["missing.wsgi", "--format", "json"]);
     let report: serde_json::Value = serde_json::from_str(&done.text).expect("JSON");
     assert_eq!((&report["ok"], done.code), (&false.into(), Some(1)), "{report}");
     assert_eq!(report["findings"][0]["check"], "entry", "{report}");
-    let good = check(&folder, &["hello.wsgi", "--format", "json"]);
+    let good = check(&directory, &["hello.wsgi", "--format", "json"]);
     let report: serde_json::Value = serde_json::from_str(&good.text).expect("JSON");
     assert!(report["ok"] == true && good.code == Some(0), "{report}");
 }
 
 /// A configuration of an Apache with these lines of ours.
-fn configuration(folder: &Scratch, lines: &str) -> String {
+fn configuration(directory: &Scratch, lines: &str) -> String {
     let mut conf = format!(
         "ServerName localhost\nListen 127.0.0.1:1\nPidFile {0}/pid\nErrorLog {0}/log\n",
-        folder.path().display()
+        directory.path().display()
     );
     for name in ["mpm_event", "authz_core"] {
         if let Some(file) = harness::module(name) {
@@ -147,21 +147,21 @@ fn configuration(folder: &Scratch, lines: &str) -> String {
         }
     }
     conf += product().module_config();
-    folder.write("httpd.conf", conf + lines).display().to_string()
+    directory.write("httpd.conf", conf + lines).display().to_string()
 }
 
 #[test]
 fn a_configuration_of_apache_is_checked_for_what_its_syntax_does_not_tell() {
-    let folder = folder();
-    folder.write("private/hello.wsgi", HELLO);
-    folder.set_mode("private", 0o700);
-    let place = folder.path().display();
+    let directory = directory();
+    directory.write("private/hello.wsgi", HELLO);
+    directory.set_mode("private", 0o700);
+    let place = directory.path().display();
     let lines = format!(
         "User {ORDINARY_USER}\nWSGIDaemonProcess shop\nWSGIDaemonProcess idle threads=500\n\
          WSGIScriptAlias /a {place}/hello.wsgi process-group=shpo\nWSGIScriptAlias /b {place}/private/hello.wsgi process-group=shop\n\
          WSGIScriptAlias /c {place}/hello.wsgi\nWSGIScriptAlias /d {place}/none.wsgi process-group=shop\n"
     );
-    let file = configuration(&folder, &lines);
+    let file = configuration(&directory, &lines);
     let done = Express::new(&["check", "--apache", "-f", &file]).run();
     assert_eq!(done.code, Some(1), "{done:?}");
     says(&done, "error: ", &["httpd.conf:", "shpo, which no WSGIDaemonProcess defines (is shop meant?)"]);
@@ -172,22 +172,22 @@ fn a_configuration_of_apache_is_checked_for_what_its_syntax_does_not_tell() {
     if is_root() {
         says(&done, "error: ", &[ORDINARY_USER, "cannot get at", "private denies it; chmod o+x"]);
     } else {
-        cannot_run("a path that Apache's user cannot enter", "the folder is the user's own");
+        cannot_run("a path that Apache's user cannot enter", "the directory is the user's own");
     }
 }
 
 #[test]
 fn tokens_that_an_application_is_not_told_are_noticed() {
-    let folder = folder();
-    folder.write("venv/lib/python3.11/site-packages/rest_framework/__init__.py", "");
-    let place = folder.path().display();
+    let directory = directory();
+    directory.write("venv/lib/python3.11/site-packages/rest_framework/__init__.py", "");
+    let place = directory.path().display();
     let lines = |more: &str| {
         format!(
             "WSGIDaemonProcess shop python-home={place}/venv\nWSGIScriptAlias / {place}/hello.wsgi process-group=shop\n{more}"
         )
     };
     let check = |more: &str| {
-        let file = configuration(&folder, &lines(more));
+        let file = configuration(&directory, &lines(more));
         Express::new(&["check", "--apache", "-f", &file]).run()
     };
     says(&check(""), "warning: ", &["rest_framework", "WSGIPassAuthorization On"]);
@@ -196,8 +196,8 @@ fn tokens_that_an_application_is_not_told_are_noticed() {
 
 #[test]
 fn a_configuration_that_apache_refuses_is_one_finding() {
-    let folder = folder();
-    let file = configuration(&folder, "NoSuchDirective\n");
+    let directory = directory();
+    let file = configuration(&directory, "NoSuchDirective\n");
     let done = Express::new(&["check", "--apache", "-f", &file]).run();
     assert_eq!(done.code, Some(1), "{done:?}");
     says(&done, "error: ", &["Apache refuses", "NoSuchDirective"]);

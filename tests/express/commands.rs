@@ -109,11 +109,12 @@ fn module_config_names_the_module_and_the_python() {
 
 #[test]
 fn an_installed_module_serves_in_an_apache() {
-    let folder = Scratch::new();
-    let install = Express::new(&["install-module", "--modules-directory", &folder.path().display().to_string()]).run();
+    let directory = Scratch::new();
+    let install =
+        Express::new(&["install-module", "--modules-directory", &directory.path().display().to_string()]).run();
     assert_eq!(install.code, Some(0), "{}", install.text);
     assert!(
-        install.text.contains(&format!("LoadModule wsgi_module \"{}/", folder.path().display())),
+        install.text.contains(&format!("LoadModule wsgi_module \"{}/", directory.path().display())),
         "{}",
         install.text
     );
@@ -123,8 +124,8 @@ fn an_installed_module_serves_in_an_apache() {
 }
 
 #[test]
-fn a_folder_for_the_module_that_is_not_there_is_named() {
-    let install = Express::new(&["install-module", "--modules-directory", "/no/such/folder"]).run();
+fn a_directory_for_the_module_that_is_not_there_is_named() {
+    let install = Express::new(&["install-module", "--modules-directory", "/no/such/directory"]).run();
     assert!(!matches!(install.code, Some(0) | None), "{}", install.text);
-    assert!(install.text.contains("/no/such/folder") && !install.text.contains("Traceback"), "{}", install.text);
+    assert!(install.text.contains("/no/such/directory") && !install.text.contains("Traceback"), "{}", install.text);
 }

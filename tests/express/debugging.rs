@@ -6,41 +6,41 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-fn folder(script: &str) -> Scratch {
-    let folder = Scratch::new();
-    folder.write("app.wsgi", script);
-    folder
+fn directory(script: &str) -> Scratch {
+    let directory = Scratch::new();
+    directory.write("app.wsgi", script);
+    directory
 }
 
-fn command(folder: &Scratch, words: &[&str]) -> Express {
+fn command(directory: &Scratch, words: &[&str]) -> Express {
     let words: Vec<_> = ["start-server", "app.wsgi"].into_iter().chain(words.iter().copied()).collect();
-    Express::new(&words).within(folder.path())
+    Express::new(&words).within(directory.path())
 }
 
-fn start(folder: &Scratch, words: &[&str]) -> Foreground {
-    command(folder, words).start()
+fn start(directory: &Scratch, words: &[&str]) -> Foreground {
+    command(directory, words).start()
 }
 
-/// The files of a folder, by name.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()).collect();
+/// The files of a directory, by name.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path()).collect();
     found.sort();
     found
 }
 
 /// The content of the only file with this extension.
-fn only(folder: &Path, extension: &str) -> String {
+fn only(directory: &Path, extension: &str) -> String {
     let named = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
-    let [file] = &files(folder).into_iter().filter(named).collect::<Vec<_>>()[..] else {
-        panic!("not one {extension}: {:?}", files(folder))
+    let [file] = &files(directory).into_iter().filter(named).collect::<Vec<_>>()[..] else {
+        panic!("not one {extension}: {:?}", files(directory))
     };
     String::from_utf8_lossy(&fs::read(file).expect("a file")).into_owned()
 }
 
 #[test]
 fn everything_runs_in_one_thread_of_the_command_itself() {
-    let folder = folder(PROBE);
-    let mut server = start(&folder, &["--debug-mode", "--processes", "3", "--threads", "7"]);
+    let directory = directory(PROBE);
+    let mut server = start(&directory, &["--debug-mode", "--processes", "3", "--threads", "7"]);
     assert_eq!(server.ask("os.getpid()"), server.pid());
     assert_eq!(
         server.ask("[environ['wsgi.multithread'], environ['wsgi.multiprocess'], environ['mod_wsgi.process_group']]"),
@@ -48,7 +48,7 @@ fn everything_runs_in_one_thread_of_the_command_itself() {
     );
     assert_eq!(
         server.ask("[os.environ.get('MOD_WSGI_DEBUG_MODE'), os.getcwd()]"),
-        serde_json::json!(["true", folder.path()])
+        serde_json::json!(["true", directory.path()])
     );
     let console = server.console.text();
     assert!(
@@ -61,8 +61,8 @@ fn everything_runs_in_one_thread_of_the_command_itself() {
 
 #[test]
 fn what_the_application_prints_is_on_the_terminal_as_it_is() {
-    let folder = folder(&format!("print('printed')\n{HELLO}"));
-    let server = start(&folder, &["--debug-mode"]);
+    let directory = directory(&format!("print('printed')\n{HELLO}"));
+    let server = start(&directory, &["--debug-mode"]);
     assert_eq!(server.get("/").text(), "hello");
     assert!(
         eventually(Duration::from_secs(10), || server.console.text().contains("\nprinted\n").then_some(())).is_some()
@@ -71,9 +71,9 @@ fn what_the_application_prints_is_on_the_terminal_as_it_is() {
 
 #[test]
 fn an_exception_stops_in_the_debugger_where_it_was_raised_and_implies_debug_mode() {
-    let folder =
-        folder("def application(environ, start_response):\n    secret = 6 * 7\n    raise ValueError(secret)\n");
-    let server = command(&folder, &["--enable-debugger"]).typing("p 'secret is', secret\nc\n").start();
+    let directory =
+        directory("def application(environ, start_response):\n    secret = 6 * 7\n    raise ValueError(secret)\n");
+    let server = command(&directory, &["--enable-debugger"]).typing("p 'secret is', secret\nc\n").start();
     server.console.expect(&["ValueError: 42"]);
     assert_eq!(server.get("/").status, 500);
     let console = server.console.text();
@@ -82,10 +82,10 @@ fn an_exception_stops_in_the_debugger_where_it_was_raised_and_implies_debug_mode
 
 #[test]
 fn the_debugger_stops_at_the_response_of_a_generator_too() {
-    let folder = folder(
+    let directory = directory(
         "def application(environ, start_response):\n    start_response('200 OK', [])\n    name = 'generator'\n    yield b''\n    yield name / 2\n",
     );
-    let server = command(&folder, &["--enable-debugger"]).typing("p name * 2\nc\n").start();
+    let server = command(&directory, &["--enable-debugger"]).typing("p name * 2\nc\n").start();
     server.console.expect(&["TypeError"]);
     assert_eq!(server.get("/").status, 500);
     assert!(server.console.text().contains("'generatorgenerator'"), "{}", server.console.text());
@@ -93,20 +93,20 @@ fn the_debugger_stops_at_the_response_of_a_generator_too() {
 
 #[test]
 fn at_startup_breakpoints_can_be_set_that_requests_stop_at() {
-    let folder = folder(PROBE);
-    folder.write("shop.py", "def price():\n    cents = 1234\n    return cents\n");
-    folder.write("app.wsgi", format!("import shop\n{PROBE}"));
+    let directory = directory(PROBE);
+    directory.write("shop.py", "def price():\n    cents = 1234\n    return cents\n");
+    directory.write("app.wsgi", format!("import shop\n{PROBE}"));
     let keys = "import shop\nbreak shop.price\nc\nn\np 'cents:', cents\nc\n";
     let words = ["--enable-debugger", "--debugger-startup", "--python-path", "."];
-    let server = command(&folder, &words).typing(keys).start();
+    let server = command(&directory, &words).typing(keys).start();
     assert_eq!(server.ask("shop.price()"), 1234);
     assert!(server.console.text().contains("('cents:', 1234)"), "{}", server.console.text());
 }
 
 #[test]
 fn the_profile_is_written_when_the_server_ends_and_has_what_requests_called() {
-    let folder = folder(&format!("def costly():\n    return 1\n{PROBE}"));
-    let mut server = start(&folder, &["--enable-profiler"]);
+    let directory = directory(&format!("def costly():\n    return 1\n{PROBE}"));
+    let mut server = start(&directory, &["--enable-profiler"]);
     assert_eq!(server.ask("costly()"), 1);
     assert!(server.stop(libc::SIGTERM).expect("it stops").success());
     let [profile] = &files(&server.server_root().join("pstats"))[..] else { panic!("one profile") };
@@ -118,14 +118,14 @@ fn the_profile_is_written_when_the_server_ends_and_has_what_requests_called() {
 
 #[test]
 fn coverage_tells_which_lines_were_executed() {
-    let folder = folder(PROBE);
-    folder.write("shop.py", "def sold():\n    return 'sold'\n\n\ndef unsold():\n    return 'unsold'\n");
-    folder.write("app.wsgi", format!("import shop\n{PROBE}"));
-    let output = folder.path().join("report").display().to_string();
+    let directory = directory(PROBE);
+    directory.write("shop.py", "def sold():\n    return 'sold'\n\n\ndef unsold():\n    return 'unsold'\n");
+    directory.write("app.wsgi", format!("import shop\n{PROBE}"));
+    let output = directory.path().join("report").display().to_string();
     let words = ["--enable-coverage", "--coverage-directory", &output, "--python-path", "."];
-    folder.write("report/.keep", "");
-    folder.set_mode("report", 0o777);
-    let mut server = start(&folder, &words);
+    directory.write("report/.keep", "");
+    directory.set_mode("report", 0o777);
+    let mut server = start(&directory, &words);
     assert_eq!(server.ask("shop.sold()"), "sold");
     assert!(server.stop(libc::SIGTERM).expect("it stops").success());
     let page = files(Path::new(&output)).into_iter().find(|path| path.to_string_lossy().ends_with("shop_py.html"));
@@ -137,10 +137,10 @@ fn coverage_tells_which_lines_were_executed() {
 
 #[test]
 fn the_recorder_keeps_each_request_with_its_answer() {
-    let folder = folder(&format!(
+    let directory = directory(&format!(
         "{PROBE}\nprobe = application\ndef application(environ, start_response):\n    if environ['PATH_INFO'] == '/bad':\n        raise KeyError('lost')\n    return probe(environ, start_response)\n"
     ));
-    let server = start(&folder, &["--enable-recorder"]);
+    let server = start(&directory, &["--enable-recorder"]);
     server.console.expect(&["KeyError: 'lost'"]);
     let archive = server.server_root().join("archive");
     let answer = server.post("/shop?environ['wsgi.input'].read().decode()", b"what was sent");
@@ -155,10 +155,10 @@ fn the_recorder_keeps_each_request_with_its_answer() {
 
 #[test]
 fn gdb_runs_apache() {
-    let folder = folder(PROBE);
-    let gdb = folder
+    let directory = directory(PROBE);
+    let gdb = directory
         .write("gdb", "#!/bin/sh\necho \"gdb: $*\"\nwhile [ \"$1\" != --args ]; do shift; done\nshift\nexec \"$@\"\n");
-    let server = start(&folder, &["--enable-gdb", "--gdb-executable", &gdb.display().to_string()]);
+    let server = start(&directory, &["--enable-gdb", "--gdb-executable", &gdb.display().to_string()]);
     assert_eq!(
         server.ask("[os.getpid(), os.environ['MOD_WSGI_GDB_ENABLED']]"),
         serde_json::json!([server.pid(), "true"])
@@ -169,10 +169,10 @@ fn gdb_runs_apache() {
 
 #[test]
 fn mistakes_are_named() {
-    let folder = folder(HELLO);
-    let run = |words: &[&str]| -> Finished { command(&folder, words).with_place().run() };
-    let locked = folder.folder("locked");
-    folder.set_mode("locked", 0o500);
+    let directory = directory(HELLO);
+    let run = |words: &[&str]| -> Finished { command(&directory, words).with_place().run() };
+    let locked = directory.directory("locked");
+    directory.set_mode("locked", 0o500);
     for (words, named) in [
         (&["--debugger-startup"][..], "--debugger-startup needs --enable-debugger"),
         (&["--debug-mode", "--env-file", "x"], "--env-file cannot be combined with --debug-mode"),

@@ -32,11 +32,11 @@ fn occupy<'s>(scope: &'s Scope<'s, '_>, server: &'s Foreground) -> Vec<ScopedJoi
 
 #[test]
 fn new_requests_are_answered_while_those_of_two_configurations_before_go_on() {
-    let folder = Scratch::new();
-    folder.write("slow.wsgi", SLOW);
+    let directory = Scratch::new();
+    directory.write("slow.wsgi", SLOW);
     let words =
         ["start-server", "slow.wsgi", "--max-clients", "30", "--graceful-timeout", "60", "--server-mpm", "event"];
-    let server = Express::new(&words).within(folder.path()).start();
+    let server = Express::new(&words).within(directory.path()).start();
     thread::scope(|scope| {
         let mut waiting = Vec::new();
         for _ in 0..2 {
@@ -47,7 +47,7 @@ fn new_requests_are_answered_while_those_of_two_configurations_before_go_on() {
             assert!(eventually(Duration::from_secs(20), answers).is_some(), "new requests wait for the old ones");
             assert!(waiting.iter().all(|old| !old.is_finished()), "they go on");
         }
-        folder.write("go", "");
+        directory.write("go", "");
         let statuses: Vec<u16> = waiting.into_iter().map(|old| old.join().expect("an answer")).collect();
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     });

@@ -6,46 +6,46 @@ use std::os::unix::fs::chown;
 
 /// A project with a module, a package, and a script.
 fn project() -> Scratch {
-    let folder = Scratch::new();
-    folder.write("shop/__init__.py", "");
-    folder.write("shop/wsgi.py", format!("{PROBE}\nother = application\n"));
-    folder.write("hello.wsgi", HELLO);
-    folder
+    let directory = Scratch::new();
+    directory.write("shop/__init__.py", "");
+    directory.write("shop/wsgi.py", format!("{PROBE}\nother = application\n"));
+    directory.write("hello.wsgi", HELLO);
+    directory
 }
 
-fn shown(folder: &Scratch, words: &[&str], variables: &[(&str, &str)]) -> Finished {
+fn shown(directory: &Scratch, words: &[&str], variables: &[(&str, &str)]) -> Finished {
     let words: Vec<_> = ["start-server", "--show-config"].into_iter().chain(words.iter().copied()).collect();
-    let express = Express::new(&words).within(folder.path());
+    let express = Express::new(&words).within(directory.path());
     variables.iter().fold(express, |express, (name, value)| express.env(name, value)).run()
 }
 
 #[test]
 fn a_module_with_its_callable_is_told_from_a_file_by_what_exists() {
-    let folder = project();
+    let directory = project();
     for entry in ["shop.wsgi:other", "shop.wsgi"] {
-        let server = Express::new(&["start-server", entry]).within(folder.path()).start();
+        let server = Express::new(&["start-server", entry]).within(directory.path()).start();
         assert_eq!(server.ask("__name__"), "shop.wsgi", "{entry}");
     }
-    folder.write("shop.wsgi", HELLO);
-    let script = Express::new(&["start-server", "shop.wsgi"]).within(folder.path()).start();
+    directory.write("shop.wsgi", HELLO);
+    let script = Express::new(&["start-server", "shop.wsgi"]).within(directory.path()).start();
     assert_eq!(script.get("/").text(), "hello");
-    let missing = Express::new(&["start-server", "shop.wsgi:missing"]).within(folder.path()).with_place().run();
+    let missing = Express::new(&["start-server", "shop.wsgi:missing"]).within(directory.path()).with_place().run();
     assert!(missing.code == Some(1) && missing.text.contains("no callable 'missing'"), "{missing:?}");
 }
 
 #[test]
 fn a_server_listens_at_all_addresses_that_are_named() {
-    let folder = project();
+    let directory = project();
     let ports = [free_port(), free_port()];
     let [first, second] = ports.map(|port| format!("127.0.0.1:{port}"));
-    let root = folder.path().join("root").display().to_string();
+    let root = directory.path().join("root").display().to_string();
     let mut words =
         vec!["start-server", "shop.wsgi:application", "-b", &first, "--bind", &second, "--server-root", &root];
     words.extend(["--server-name", "shop.example", "--allow-localhost", "--workers", "2", "--log-to-terminal"]);
     if is_root() {
         words.extend(["--user", ORDINARY_USER, "--group", ORDINARY_USER]);
     }
-    let server = Express::new(&words).within(folder.path()).on_port(ports[0]).start_as_it_is();
+    let server = Express::new(&words).within(directory.path()).on_port(ports[0]).start_as_it_is();
     assert_eq!(server.ask("environ['wsgi.multiprocess']"), true);
     for port in ports {
         assert_eq!(get(&format!("http://127.0.0.1:{port}/?1")).text(), "1");
@@ -56,14 +56,14 @@ fn a_server_listens_at_all_addresses_that_are_named() {
 
 #[test]
 fn each_option_has_the_value_of_the_first_place_that_has_one() {
-    let folder = project();
-    folder.write(
+    let directory = project();
+    directory.write(
         "pyproject.toml",
         "[tool.mod_wsgi-express]\nthreads = 2\nprocesses = 2\nport = 8002\nentry-point = 'hello.wsgi'\n",
     );
-    folder.write("server.toml", "threads = 3\nprocesses = 3\nurl-alias = { '/static' = 'static' }\n");
+    directory.write("server.toml", "threads = 3\nprocesses = 3\nurl-alias = { '/static' = 'static' }\n");
     let variables = [("MOD_WSGI_EXPRESS_THREADS", "4"), ("MOD_WSGI_EXPRESS_ACCESS_LOG", "yes")];
-    let done = shown(&folder, &["-c", "server.toml", "--threads", "5"], &variables);
+    let done = shown(&directory, &["-c", "server.toml", "--threads", "5"], &variables);
     assert_eq!(done.code, Some(0), "{done:?}");
     for line in [
         "threads = \"5\"  # command line\n",
@@ -77,9 +77,9 @@ fn each_option_has_the_value_of_the_first_place_that_has_one() {
         assert!(done.text.contains(line), "{line:?} is not in {}", done.text);
     }
     // What is shown can be used as it is.
-    folder.write("shown.toml", &done.text);
-    folder.write("pyproject.toml", "");
-    let again = shown(&folder, &["-c", "shown.toml"], &[]);
+    directory.write("shown.toml", &done.text);
+    directory.write("pyproject.toml", "");
+    let again = shown(&directory, &["-c", "shown.toml"], &[]);
     assert!(
         again.text.contains("threads = \"5\"  # shown.toml\n") && again.text.contains("port = \"8002\""),
         "{again:?}"
@@ -88,19 +88,19 @@ fn each_option_has_the_value_of_the_first_place_that_has_one() {
 
 #[test]
 fn a_project_starts_with_no_words_at_all() {
-    let folder = project();
-    folder.write("pyproject.toml", "[tool.mod_wsgi-express]\nentry-point = 'shop.wsgi:application'\nthreads = 3\n");
-    let server = Express::new(&["start-server"]).within(folder.path()).start();
+    let directory = project();
+    directory.write("pyproject.toml", "[tool.mod_wsgi-express]\nentry-point = 'shop.wsgi:application'\nthreads = 3\n");
+    let server = Express::new(&["start-server"]).within(directory.path()).start();
     assert_eq!(server.ask("__name__"), "shop.wsgi");
     server.console.wait_for(": 3 (1 process * 3 threads)");
 }
 
 #[test]
 fn mistakes_are_named_with_their_place() {
-    let folder = project();
-    folder.write("broken.toml", "port = \n");
-    folder.write("odd.toml", "prot = 80\n");
-    folder.write("wrong.toml", "port = 'eighty'\n");
+    let directory = project();
+    directory.write("broken.toml", "port = \n");
+    directory.write("odd.toml", "prot = 80\n");
+    directory.write("wrong.toml", "port = 'eighty'\n");
     for (words, variables, named) in [
         (&["-c", "missing.toml"][..], &[][..], &["missing.toml"][..]),
         (&["-c", "broken.toml"], &[], &["broken.toml: line 1"]),
@@ -112,7 +112,7 @@ fn mistakes_are_named_with_their_place() {
         (&["--bind", "::1:80"], &[], &["--bind", "[::1]:8000"]),
         (&["--bind", ":80", "--port", "81"], &[], &["--bind", "--port"]),
     ] {
-        let done = shown(&folder, words, variables);
+        let done = shown(&directory, words, variables);
         assert!(done.code == Some(2) && named.iter().all(|name| done.text.contains(name)), "{words:?}: {done:?}");
     }
 }
@@ -122,18 +122,18 @@ fn root_takes_options_from_no_file_of_others() {
     if !is_root() {
         return cannot_run("root_takes_options_from_no_file_of_others", "only root has others to fear here");
     }
-    let folder = project();
-    let file = folder.write("pyproject.toml", "[tool.mod_wsgi-express]\nhttpd-executable = '/tmp/evil'\n");
+    let directory = project();
+    let file = directory.write("pyproject.toml", "[tool.mod_wsgi-express]\nhttpd-executable = '/tmp/evil'\n");
     chown(&file, Some(65534), Some(65534)).expect("a file of nobody");
-    let done = shown(&folder, &[], &[]);
+    let done = shown(&directory, &[], &[]);
     assert!(done.code == Some(2) && done.text.contains("pyproject.toml"), "{done:?}");
 }
 
 #[test]
 fn whatever_somebody_calls_pyproject_toml_the_command_neither_waits_for_it_nor_reads_it_without_end() {
-    let folder = project();
-    let file = folder.path().join("pyproject.toml");
-    for kind in ["fifo", "device", "sparse", "folder"] {
+    let directory = project();
+    let file = directory.path().join("pyproject.toml");
+    for kind in ["fifo", "device", "sparse", "directory"] {
         let _ = std::fs::remove_file(&file);
         match kind {
             "fifo" => {
@@ -142,12 +142,12 @@ fn whatever_somebody_calls_pyproject_toml_the_command_neither_waits_for_it_nor_r
             }
             "device" => std::os::unix::fs::symlink("/dev/zero", &file).expect("a link"),
             "sparse" => {
-                folder.write("pyproject.toml", "[tool.mod_wsgi-express]\nport = 1\n");
+                directory.write("pyproject.toml", "[tool.mod_wsgi-express]\nport = 1\n");
                 std::fs::File::options().write(true).open(&file).expect("it").set_len(1 << 40).expect("a long file");
             }
-            _ => std::fs::create_dir(&file).expect("a folder"),
+            _ => std::fs::create_dir(&file).expect("a directory"),
         }
-        let done = shown(&folder, &["hello.wsgi"], &[]);
+        let done = shown(&directory, &["hello.wsgi"], &[]);
         assert!(done.code == Some(0) && !done.text.contains("# pyproject"), "{kind}: {done:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 /// Authorities and certificates made for one test.
 struct Authority {
-    folder: Scratch,
+    directory: Scratch,
 }
 
 impl Authority {
@@ -18,11 +18,11 @@ impl Authority {
         if !has("openssl") || !has("curl") {
             return None;
         }
-        let made = Self { folder: Scratch::new() };
-        let folder = &made.folder;
-        folder.write("app.wsgi", PROBE);
-        folder.write("authority.cnf", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n");
-        folder.write("server.cnf", "subjectAltName=DNS:shop.example,DNS:www.shop.example\n");
+        let made = Self { directory: Scratch::new() };
+        let directory = &made.directory;
+        directory.write("app.wsgi", PROBE);
+        directory.write("authority.cnf", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n");
+        directory.write("server.cnf", "subjectAltName=DNS:shop.example,DNS:www.shop.example\n");
         made.openssl("req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.crt -days 2 -subj /CN=root");
         made.certificate("middle", "root", "authority.cnf");
         made.certificate("shop", "middle", "server.cnf");
@@ -38,7 +38,7 @@ impl Authority {
     }
 
     fn openssl(&self, words: &str) {
-        let done = Command::new("openssl").args(words.split(' ')).current_dir(self.folder.path()).output();
+        let done = Command::new("openssl").args(words.split(' ')).current_dir(self.directory.path()).output();
         let done = done.expect("openssl runs");
         assert!(done.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&done.stderr));
     }
@@ -50,7 +50,7 @@ impl Authority {
         let usual = ["start-server", "app.wsgi", "--https-port", &number, "--ssl-certificate", "shop"];
         let words: Vec<_> =
             usual.into_iter().chain(["--server-name", "shop.example"]).chain(words.iter().copied()).collect();
-        (Express::new(&words).within(self.folder.path()).start(), port)
+        (Express::new(&words).within(self.directory.path()).start(), port)
     }
 
     /// What curl, which believes the root, gets: status and body, or how TLS has failed.
@@ -64,7 +64,7 @@ impl Authority {
         Command::new("curl")
             .args(["-sS", "-g", "-i", "-m", "20", "--noproxy", "*", "--cacert", "root.crt", "--resolve", &place, &url])
             .args(words)
-            .current_dir::<&Path>(self.folder.path())
+            .current_dir::<&Path>(self.directory.path())
             .output()
             .expect("curl runs")
     }
@@ -131,14 +131,14 @@ fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
             "no openssl or curl",
         );
     };
-    let folder = &authority.folder;
-    let root = folder.path().join("dev").display().to_string();
+    let directory = &authority.directory;
+    let root = directory.path().join("dev").display().to_string();
     let start = || {
         let port = free_port();
         let (number, http) = (port.to_string(), free_port());
         let words = ["start-server", "app.wsgi", "--server-root", &root, "--https-port", &number, "--self-signed"];
         let words: Vec<_> = words.into_iter().chain(["--log-to-terminal"]).collect();
-        (Express::new(&words).within(folder.path()).on_port(http).with_address().start_as_it_is(), port)
+        (Express::new(&words).within(directory.path()).on_port(http).with_address().start_as_it_is(), port)
     };
     let told = |server: &Foreground| {
         let text = server.console.wait_for("Certificate        : SHA-256 ");
@@ -148,10 +148,11 @@ fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
     };
     let (server, port) = start();
     let first = told(&server);
-    std::fs::copy(folder.path().join("dev/self-signed.crt"), folder.path().join("root.crt")).expect("its certificate");
+    std::fs::copy(directory.path().join("dev/self-signed.crt"), directory.path().join("root.crt"))
+        .expect("its certificate");
     let answer = text(&authority.get_of("localhost", port, "/?environ['wsgi.url_scheme']", &[]));
     assert!(answer.contains("200 OK") && answer.ends_with("\"https\""), "{answer}");
-    let key = std::fs::metadata(folder.path().join("dev/self-signed.key")).expect("its key");
+    let key = std::fs::metadata(directory.path().join("dev/self-signed.key")).expect("its key");
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     drop(server);
     let (again, _) = start();

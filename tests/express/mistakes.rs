@@ -4,15 +4,15 @@ use harness::{Express, Finished, HELLO, ORDINARY_USER, Scratch, cannot_run, is_r
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 
-fn folder() -> Scratch {
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
-    folder
+fn directory() -> Scratch {
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
+    directory
 }
 
-fn start(folder: &Scratch, words: &[&str]) -> Finished {
+fn start(directory: &Scratch, words: &[&str]) -> Finished {
     let words: Vec<_> = std::iter::once("start-server").chain(words.iter().copied()).collect();
-    Express::new(&words).within(folder.path()).with_place().run()
+    Express::new(&words).within(directory.path()).with_place().run()
 }
 
 /// It refused with one of these codes, by the names of what is wrong, and without a traceback of its own.
@@ -28,36 +28,40 @@ fn refused(done: &Finished, codes: &[i32], named: &[&str]) {
 
 #[test]
 fn a_missing_script_is_named() {
-    let done = start(&folder(), &["missing.wsgi"]);
+    let done = start(&directory(), &["missing.wsgi"]);
     refused(&done, &[1, 2], &["missing.wsgi"]);
     assert!(!done.text.contains("Traceback"), "{}", done.text);
 }
 
 #[test]
 fn a_module_that_does_not_import_is_shown_with_its_traceback() {
-    let folder = folder();
-    folder.write("broken.py", "import os\nimport no_such_module\n");
-    let done = start(&folder, &["--application-type", "module", "broken"]);
+    let directory = directory();
+    directory.write("broken.py", "import os\nimport no_such_module\n");
+    let done = start(&directory, &["--application-type", "module", "broken"]);
     refused(&done, &[1, 2], &["broken", "Traceback", "line 2", "No module named 'no_such_module'"]);
 }
 
 #[test]
 fn a_module_that_is_not_there_is_named() {
-    refused(&start(&folder(), &["--application-type", "module", "nosuch.wsgi"]), &[1, 2], &["nosuch"]);
+    refused(&start(&directory(), &["--application-type", "module", "nosuch.wsgi"]), &[1, 2], &["nosuch"]);
 }
 
 #[test]
-fn a_missing_folder_is_named_with_its_option() {
+fn a_missing_directory_is_named_with_its_option() {
     for option in ["--working-directory", "--document-root"] {
-        refused(&start(&folder(), &["hello.wsgi", option, "no_folder/below"]), &[1, 2], &[option, "no_folder/below"]);
+        refused(
+            &start(&directory(), &["hello.wsgi", option, "no_directory/below"]),
+            &[1, 2],
+            &[option, "no_directory/below"],
+        );
     }
 }
 
 #[test]
 fn a_host_that_does_not_resolve_is_named_with_its_option() {
-    let folder = folder();
+    let directory = directory();
     let words = ["start-server", "hello.wsgi", "--host", "www.site-name.invalid"];
-    let done = Express::new(&words).within(folder.path()).as_ordinary_user().run();
+    let done = Express::new(&words).within(directory.path()).as_ordinary_user().run();
     refused(&done, &[1, 2], &["--host", "www.site-name.invalid"]);
 }
 
@@ -65,18 +69,18 @@ fn a_host_that_does_not_resolve_is_named_with_its_option() {
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port();
-    let folder = folder();
-    let done = Express::new(&["start-server", "hello.wsgi"]).within(folder.path()).on_port(port).with_place().run();
+    let directory = directory();
+    let done = Express::new(&["start-server", "hello.wsgi"]).within(directory.path()).on_port(port).with_place().run();
     refused(&done, &[1, 2], &[&port.to_string()]);
 }
 
 #[test]
 fn a_server_root_that_cannot_be_written_is_named() {
-    let folder = folder();
-    let file = folder.write("file", "").display().to_string();
-    let root = folder.path().join("file/root").display().to_string();
+    let directory = directory();
+    let file = directory.write("file", "").display().to_string();
+    let root = directory.path().join("file/root").display().to_string();
     let done = Express::new(&["start-server", "hello.wsgi", "--server-root", &root])
-        .within(folder.path())
+        .within(directory.path())
         .with_address()
         .run();
     refused(&done, &[1, 2], &["--server-root", &file]);
@@ -85,16 +89,19 @@ fn a_server_root_that_cannot_be_written_is_named() {
 #[test]
 fn a_server_root_of_somebody_else_is_refused() {
     if !is_root() {
-        return cannot_run("a_server_root_of_somebody_else_is_refused", "only root can make a folder of somebody else");
+        return cannot_run(
+            "a_server_root_of_somebody_else_is_refused",
+            "only root can make a directory of somebody else",
+        );
     }
-    let folder = folder();
-    let root = folder.folder("theirs");
-    chown(&root, Some(65534), Some(65534)).expect("a folder of nobody");
-    std::fs::set_permissions(&root, PermissionsExt::from_mode(0o777)).expect("a folder for everybody");
+    let directory = directory();
+    let root = directory.directory("theirs");
+    chown(&root, Some(65534), Some(65534)).expect("a directory of nobody");
+    std::fs::set_permissions(&root, PermissionsExt::from_mode(0o777)).expect("a directory for everybody");
     let root = root.display().to_string();
     let words = ["start-server", "hello.wsgi", "--server-root", &root];
-    refused(&Express::new(&words).within(folder.path()).with_address().run(), &[1, 2], &[&root]);
-    refused(&Express::new(&words).within(folder.path()).as_ordinary_user().with_address().run(), &[1, 2], &[&root]);
+    refused(&Express::new(&words).within(directory.path()).with_address().run(), &[1, 2], &[&root]);
+    refused(&Express::new(&words).within(directory.path()).as_ordinary_user().with_address().run(), &[1, 2], &[&root]);
 }
 
 #[test]
@@ -102,12 +109,12 @@ fn root_must_name_a_user_that_exists() {
     if !is_root() {
         return cannot_run("root_must_name_a_user_that_exists", "only root can switch users");
     }
-    let folder = folder();
-    let root = folder.path().join("root").display().to_string();
+    let directory = directory();
+    let root = directory.path().join("root").display().to_string();
     let start = |words: &[&str]| {
         let words: Vec<_> =
             ["start-server", "hello.wsgi", "--server-root", &root].into_iter().chain(words.iter().copied()).collect();
-        Express::new(&words).within(folder.path()).run()
+        Express::new(&words).within(directory.path()).run()
     };
     refused(&start(&[]), &[1, 2], &["--user"]);
     refused(&start(&["--user", "nosuchuser", "--group", ORDINARY_USER]), &[1, 2], &["nosuchuser"]);
@@ -115,7 +122,7 @@ fn root_must_name_a_user_that_exists() {
 
 #[test]
 fn wrong_options_and_values_end_with_code_2_and_their_names() {
-    let folder = folder();
+    let directory = directory();
     for (words, named) in [
         (&["--no-such-option"][..], &["--no-such-option"][..]),
         (&["--port", "eighty"], &["--port", "eighty"]),
@@ -129,7 +136,7 @@ fn wrong_options_and_values_end_with_code_2_and_their_names() {
         (&["second.wsgi"], &["second.wsgi"]),
     ] {
         let words: Vec<_> = ["setup-server", "hello.wsgi"].into_iter().chain(words.iter().copied()).collect();
-        refused(&Express::new(&words).within(folder.path()).run(), &[2], named);
+        refused(&Express::new(&words).within(directory.path()).run(), &[2], named);
     }
     refused(&Express::new(&["begin-server"]).run(), &[2], &["begin-server"]);
 }

@@ -3,21 +3,21 @@
 use harness::{Express, HELLO, ORDINARY_USER, PROBE, Scratch, Site, alive, as_user, cannot_run, eventually, is_root};
 use std::time::Duration;
 
-fn folder() -> Scratch {
-    let folder = Scratch::new();
-    folder.write("probe.wsgi", PROBE);
-    folder
+fn directory() -> Scratch {
+    let directory = Scratch::new();
+    directory.write("probe.wsgi", PROBE);
+    directory
 }
 
-fn start(folder: &Scratch, words: &[&str]) -> harness::Foreground {
+fn start(directory: &Scratch, words: &[&str]) -> harness::Foreground {
     let words: Vec<_> = ["start-server", "probe.wsgi"].into_iter().chain(words.iter().copied()).collect();
-    Express::new(&words).within(folder.path()).start()
+    Express::new(&words).within(directory.path()).start()
 }
 
 #[test]
 fn the_start_says_where_the_server_is() {
-    let folder = folder();
-    let server = start(&folder, &[]);
+    let directory = directory();
+    let server = start(&directory, &[]);
     let console = server.console.wait_for(&format!("http://127.0.0.1:{}/", server.port()));
     assert!(console.contains(&server.server_root().display().to_string()), "{console}");
 }
@@ -25,8 +25,8 @@ fn the_start_says_where_the_server_is() {
 #[test]
 fn it_stops_cleanly_on_an_interrupt_and_when_terminated() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        let folder = folder();
-        let mut server = start(&folder, &["--processes", "2"]);
+        let directory = directory();
+        let mut server = start(&directory, &["--processes", "2"]);
         let daemon = server.ask("os.getpid()").as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid");
         let status = server.stop(signal).expect("it stops");
         assert!(status.success(), "signal {signal}: {status}");
@@ -36,27 +36,27 @@ fn it_stops_cleanly_on_an_interrupt_and_when_terminated() {
 
 #[test]
 fn restart_replaces_the_processes_of_a_running_server_and_tells_if_it_cannot() {
-    let folder = folder();
-    let server = start(&folder, &["--processes", "2"]);
+    let directory = directory();
+    let server = start(&directory, &["--processes", "2"]);
     server.console.expect(&["cannot be loaded into", "cannot load its scripts"]);
     let first = server.ask("os.getpid()").as_u64().expect("a pid");
     let root = server.server_root().display().to_string();
-    let restart = || Express::new(&["restart", "--server-root", &root]).within(folder.path()).run();
+    let restart = || Express::new(&["restart", "--server-root", &root]).within(directory.path()).run();
     let done = restart();
     assert!(done.code == Some(0) && done.text.contains("all processes are new"), "{done:?}");
     assert_ne!(server.ask("os.getpid()").as_u64(), Some(first));
     let second = server.ask("os.getpid()");
-    folder.write("probe.wsgi", "raise RuntimeError('broken')");
+    directory.write("probe.wsgi", "raise RuntimeError('broken')");
     let done = restart();
     assert!(done.code == Some(1) && done.text.contains("cannot be loaded"), "{done:?}");
-    folder.write("probe.wsgi", PROBE);
+    directory.write("probe.wsgi", PROBE);
     assert_eq!(server.ask("os.getpid() >= 0"), true, "{second} or a newer one");
 }
 
 #[test]
 fn the_command_becomes_the_apache_parent() {
-    let folder = folder();
-    let server = start(&folder, &[]);
+    let directory = directory();
+    let server = start(&directory, &[]);
     assert_eq!(server.ask("1"), 1, "by then its pid file is written");
     let pid = std::fs::read_to_string(server.server_root().join("httpd.pid")).expect("a pid file");
     assert_eq!(pid.trim(), server.pid().to_string());
@@ -67,15 +67,15 @@ fn started_by_root_the_application_runs_as_the_user() {
     if !is_root() {
         return cannot_run("started_by_root_the_application_runs_as_the_user", "only root can switch users");
     }
-    let folder = folder();
-    assert_eq!(start(&folder, &[]).ask("__import__('pwd').getpwuid(os.getuid()).pw_name"), ORDINARY_USER);
+    let directory = directory();
+    assert_eq!(start(&directory, &[]).ask("__import__('pwd').getpwuid(os.getuid()).pw_name"), ORDINARY_USER);
 }
 
 #[test]
 fn an_ordinary_user_needs_no_option_at_all() {
-    let folder = folder();
+    let directory = directory();
     let server = Express::new(&["start-server", "probe.wsgi"])
-        .within(folder.path())
+        .within(directory.path())
         .as_ordinary_user()
         .with_address()
         .start_as_it_is();
@@ -86,54 +86,54 @@ fn an_ordinary_user_needs_no_option_at_all() {
 
 #[test]
 fn the_application_is_loaded_before_the_first_request() {
-    let folder = folder();
-    folder.write("loud.wsgi", format!("print('loaded', flush=True)\n{HELLO}"));
-    let server = Express::new(&["start-server", "loud.wsgi"]).within(folder.path()).start();
+    let directory = directory();
+    directory.write("loud.wsgi", format!("print('loaded', flush=True)\n{HELLO}"));
+    let server = Express::new(&["start-server", "loud.wsgi"]).within(directory.path()).start();
     server.console.wait_for("loaded");
 }
 
 #[test]
 fn the_access_log_and_the_log_level_are_as_asked_for() {
-    let folder = folder();
-    let server = start(&folder, &["--access-log", "--log-level", "info"]);
+    let directory = directory();
+    let server = start(&directory, &["--access-log", "--log-level", "info"]);
     assert_eq!(server.ask("1"), 1);
     server.console.wait_for("\"GET /?1 HTTP/1.1\" 200");
 }
 
 #[test]
 fn records_are_json_where_that_is_asked_for() {
-    let folder = folder();
-    folder.write("loud.wsgi", format!("print('loaded \\t', flush=True)\n{HELLO}"));
-    let server = Express::new(&["start-server", "loud.wsgi", "--log-format", "json"]).within(folder.path()).start();
+    let directory = directory();
+    directory.write("loud.wsgi", format!("print('loaded \\t', flush=True)\n{HELLO}"));
+    let server = Express::new(&["start-server", "loud.wsgi", "--log-format", "json"]).within(directory.path()).start();
     server.console.wait_for(r#""message":"loaded \t","stream":"stdout""#);
 }
 
 #[test]
 fn a_broken_script_is_a_500_whose_traceback_names_the_script_itself() {
-    let folder = folder();
-    let script = folder.write("broken.wsgi", "import os\n1 / 0\n");
-    let server = Express::new(&["start-server", "broken.wsgi"]).within(folder.path()).start();
+    let directory = directory();
+    let script = directory.write("broken.wsgi", "import os\n1 / 0\n");
+    let server = Express::new(&["start-server", "broken.wsgi"]).within(directory.path()).start();
     assert_eq!(server.get("/").status, 500);
     let console = server.console.wait_for("ZeroDivisionError");
     assert!(console.contains(&format!("\"{}\", line 2", script.display())), "{console}");
-    folder.write("broken.wsgi", HELLO);
+    directory.write("broken.wsgi", HELLO);
     let repaired = eventually(Duration::from_secs(10), || (server.get("/").text() == "hello").then_some(()));
     assert!(repaired.is_some(), "a repaired script is used");
 }
 
 #[test]
 fn a_changed_module_is_reloaded_where_that_is_asked_for() {
-    let folder = folder();
-    folder.write("colour.py", "name = 'blue'\n");
-    folder.write("probe.wsgi", format!("import colour\n{PROBE}"));
-    let server = start(&folder, &["--reload-on-changes", "--python-path", "."]);
+    let directory = directory();
+    directory.write("colour.py", "name = 'blue'\n");
+    directory.write("probe.wsgi", format!("import colour\n{PROBE}"));
+    let server = start(&directory, &["--reload-on-changes", "--python-path", "."]);
     server.console.expect(&["monitor (pid="]);
     assert_eq!(server.ask("colour.name"), "blue");
     // The monitor looks once a second; what changed before its first look is no change.
     std::thread::sleep(Duration::from_millis(1500));
     // File times may count whole seconds, and byte code is kept by time and size.
     let changed = std::time::SystemTime::now() + Duration::from_secs(2);
-    let file = std::fs::File::create(folder.path().join("colour.py")).expect("the module");
+    let file = std::fs::File::create(directory.path().join("colour.py")).expect("the module");
     std::io::Write::write_all(&mut &file, b"name = 'orange'\n").expect("written");
     file.set_modified(changed).expect("its time");
     let seen = eventually(Duration::from_secs(15), || {
@@ -145,8 +145,8 @@ fn a_changed_module_is_reloaded_where_that_is_asked_for() {
 
 #[test]
 fn server_status_tells_local_clients_how_apache_and_the_process_groups_are() {
-    let folder = folder();
-    let server = start(&folder, &["--server-status"]);
+    let directory = directory();
+    let server = start(&directory, &["--server-status"]);
     assert_eq!(server.ask("1"), 1);
     assert!(server.get("/server-status").text().contains("Server uptime"));
     assert_eq!(server.get("/wsgi-status?format=json").json()["groups"][0]["requests"]["2xx"], 1);

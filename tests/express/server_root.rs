@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-fn set_up(folder: &Scratch, command: &str, words: &[&str]) -> Control {
-    folder.write("hello.wsgi", HELLO);
+fn set_up(directory: &Scratch, command: &str, words: &[&str]) -> Control {
+    directory.write("hello.wsgi", HELLO);
     let words: Vec<_> = [command, "hello.wsgi"].into_iter().chain(words.iter().copied()).collect();
-    Express::new(&words).within(folder.path()).set_up()
+    Express::new(&words).within(directory.path()).set_up()
 }
 
 fn ran(control: &Control, word: &str) {
@@ -26,8 +26,8 @@ fn starts(control: &Control) {
 
 #[test]
 fn apachectl_tests_starts_restarts_and_stops_the_server() {
-    let folder = Scratch::new();
-    let control = set_up(&folder, "setup-server", &["--processes", "2"]);
+    let directory = Scratch::new();
+    let control = set_up(&directory, "setup-server", &["--processes", "2"]);
     assert!(!control.listens(), "setting up starts nothing");
     ran(&control, "configtest");
     starts(&control);
@@ -47,17 +47,17 @@ fn apachectl_tests_starts_restarts_and_stops_the_server() {
 
 #[test]
 fn setup_only_is_the_same_as_setup_server() {
-    let folder = Scratch::new();
-    let control = set_up(&folder, "start-server", &["--setup-only"]);
+    let directory = Scratch::new();
+    let control = set_up(&directory, "start-server", &["--setup-only"]);
     ran(&control, "configtest");
     assert!(control.processes().is_empty(), "nothing was started");
 }
 
 #[test]
 fn a_mistake_in_the_users_own_configuration_is_found_by_configtest() {
-    let folder = Scratch::new();
-    folder.write("extra.conf", "NoSuchDirective\n");
-    let control = set_up(&folder, "setup-server", &["--include-file", "extra.conf"]);
+    let directory = Scratch::new();
+    directory.write("extra.conf", "NoSuchDirective\n");
+    let control = set_up(&directory, "setup-server", &["--include-file", "extra.conf"]);
     let done = control.apachectl("configtest");
     assert!(!matches!(done.code, Some(0) | None), "{}", done.text);
     assert!(done.text.contains("NoSuchDirective"), "{}", done.text);
@@ -65,35 +65,35 @@ fn a_mistake_in_the_users_own_configuration_is_found_by_configtest() {
 
 #[test]
 fn a_server_root_with_a_blank_in_its_name_works() {
-    let folder = Scratch::new();
-    let blank = folder.folder("my site");
-    folder.write("my site/hello.wsgi", HELLO);
+    let directory = Scratch::new();
+    let blank = directory.directory("my site");
+    directory.write("my site/hello.wsgi", HELLO);
     let control = Express::new(&["setup-server", "hello.wsgi"]).within(&blank).in_root_named("a root").set_up();
     starts(&control);
 }
 
 #[test]
 fn the_configuration_is_printed_and_nothing_is_made() {
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
-    let root = folder.path().join("root").display().to_string();
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
+    let root = directory.path().join("root").display().to_string();
     let words = ["setup-server", "hello.wsgi", "--print", "--server-root", &root, "--port", "8123"];
-    let done = Express::new(&words).within(folder.path()).as_ordinary_user().run();
+    let done = Express::new(&words).within(directory.path()).as_ordinary_user().run();
     assert_eq!(done.code, Some(0), "{done:?}");
     for line in ["Listen 8123", "WSGIDaemonProcess "] {
         assert!(done.text.lines().any(|found| found.trim_start().starts_with(line)), "{line}: {}", done.text);
     }
-    assert!(!folder.path().join("root").exists(), "nothing was made");
+    assert!(!directory.path().join("root").exists(), "nothing was made");
 }
 
-/// The permissions that everything in a folder has.
-fn modes(folder: &Path) -> BTreeMap<PathBuf, u32> {
+/// The permissions that everything in a directory has.
+fn modes(directory: &Path) -> BTreeMap<PathBuf, u32> {
     let mut found = BTreeMap::new();
-    let mut waiting = vec![folder.to_path_buf()];
+    let mut waiting = vec![directory.to_path_buf()];
     while let Some(place) = waiting.pop() {
-        for entry in std::fs::read_dir(&place).expect("a folder").flatten() {
+        for entry in std::fs::read_dir(&place).expect("a directory").flatten() {
             let metadata = entry.metadata().expect("metadata");
-            let name = entry.path().strip_prefix(folder).expect("inside").to_path_buf();
+            let name = entry.path().strip_prefix(directory).expect("inside").to_path_buf();
             found.insert(name, metadata.permissions().mode() & 0o7777);
             if metadata.is_dir() {
                 waiting.push(entry.path());
@@ -105,12 +105,12 @@ fn modes(folder: &Path) -> BTreeMap<PathBuf, u32> {
 
 #[test]
 fn the_umask_has_no_say_in_the_permissions_of_the_server_root() {
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
     let express = product().express().display().to_string();
     let with = |umask: &str| {
         let words = ["-c", &format!("umask {umask}; exec \"$0\" \"$@\""), &express, "setup-server", "hello.wsgi"];
-        let control = Express::program("sh", &words).within(folder.path()).set_up();
+        let control = Express::program("sh", &words).within(directory.path()).set_up();
         modes(control.server_root())
     };
     let usual = with("022");

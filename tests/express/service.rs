@@ -13,11 +13,11 @@ fn gated() -> String {
 
 #[test]
 fn systemd_is_told_that_the_server_is_ready_when_the_application_is_loaded() {
-    let folder = Scratch::new();
-    folder.write("probe.wsgi", gated());
-    let mut systemd = Notified::new(&folder);
+    let directory = Scratch::new();
+    directory.write("probe.wsgi", gated());
+    let mut systemd = Notified::new(&directory);
     let mut server = Express::new(&["start-server", "probe.wsgi"])
-        .within(folder.path())
+        .within(directory.path())
         .env("NOTIFY_SOCKET", &systemd.path())
         .env("WATCHDOG_USEC", "1000000")
         .start();
@@ -25,7 +25,7 @@ fn systemd_is_told_that_the_server_is_ready_when_the_application_is_loaded() {
     let before = [systemd.wait_for("WATCHDOG=1"), systemd.wait_for("WATCHDOG=1")].concat();
     assert!(before.iter().all(|message| !message.contains("READY=1")), "{before:?}");
     assert!(before.concat().contains("loads its application"), "{before:?}");
-    folder.write("go", "");
+    directory.write("go", "");
     systemd.wait_for("READY=1");
     assert_eq!(
         server.ask("[name for name in os.environ if 'NOTIFY' in name or 'WATCHDOG' in name]"),
@@ -41,11 +41,11 @@ fn systemd_is_told_that_the_server_is_ready_when_the_application_is_loaded() {
 
 #[test]
 fn an_application_that_cannot_be_loaded_is_not_told_as_ready() {
-    let folder = Scratch::new();
-    folder.write("broken.wsgi", "raise RuntimeError('not today')\n");
-    let mut systemd = Notified::new(&folder);
+    let directory = Scratch::new();
+    directory.write("broken.wsgi", "raise RuntimeError('not today')\n");
+    let mut systemd = Notified::new(&directory);
     let server = Express::new(&["start-server", "broken.wsgi"])
-        .within(folder.path())
+        .within(directory.path())
         .env("NOTIFY_SOCKET", &systemd.path())
         .start();
     server.console.expect(&["broken.wsgi", "handler.wsgi"]);
@@ -54,15 +54,15 @@ fn an_application_that_cannot_be_loaded_is_not_told_as_ready() {
         if told.concat().contains("cannot load") { told } else { systemd.wait_for("STATUS=process group 127.0.0.1") };
     assert!(told.concat().contains("cannot load its application") && !told.concat().contains("READY=1"), "{told:?}");
     // A reload with the same mistake is over, too.
-    folder.write("broken.wsgi", HELLO);
+    directory.write("broken.wsgi", HELLO);
     assert!(eventually(Duration::from_secs(20), || (server.get("/").status == 200).then_some(())).is_some());
     systemd.wait_for("READY=1");
 }
 
 #[test]
 fn the_unit_is_one_that_systemd_understands_and_leaves_the_service_few_rights() {
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
     let words = [
         "setup-server",
         "hello.wsgi",
@@ -74,7 +74,7 @@ fn the_unit_is_one_that_systemd_understands_and_leaves_the_service_few_rights() 
         "--group=www-data",
     ];
     let words: Vec<_> = words.into_iter().chain(["--setenv", "NAME", "100 % $sure", "--port", "80"]).collect();
-    let done = Express::new(&words).within(folder.path()).run();
+    let done = Express::new(&words).within(directory.path()).run();
     assert_eq!(done.code, Some(0), "{done:?}");
     for line in [
         "Type=notify",
@@ -89,9 +89,9 @@ fn the_unit_is_one_that_systemd_understands_and_leaves_the_service_few_rights() 
     let start = done.text.lines().find(|line| line.starts_with("ExecStart=")).expect("a command");
     assert!(!start.contains("--user") && !start.contains("www-data") && !start.contains("--systemd"), "{start}");
     assert!(start.contains(r#"--setenv NAME "100 %% $$sure""#) && start.contains("--log-to-terminal"), "{start}");
-    let file = folder.write("shop.service", &done.text).display().to_string();
+    let file = directory.write("shop.service", &done.text).display().to_string();
     // The tool itself minds files that may be executed.
-    folder.set_mode("shop.service", 0o644);
+    directory.set_mode("shop.service", 0o644);
     let analyze = |words: &[&str]| Command::new("systemd-analyze").args(words).arg(&file).output();
     let Ok(verified) = analyze(&["verify"]) else {
         return cannot_run("what systemd-analyze says of the unit", "there is no systemd-analyze");
@@ -111,12 +111,12 @@ fn the_unit_is_one_that_systemd_understands_and_leaves_the_service_few_rights() 
 
 #[test]
 fn a_unit_without_a_user_has_one_of_systemds_own() {
-    let folder = Scratch::new();
-    folder.folder("site");
+    let directory = Scratch::new();
+    directory.directory("site");
     let done = Express::new(&["setup-server", "--systemd", "--application-type", "static", "site"])
-        .within(folder.path())
+        .within(directory.path())
         .run();
     assert!(done.text.contains("\nDynamicUser=yes\n") && done.text.contains("\nType=exec\n"), "{done:?}");
-    assert!(done.text.contains(&format!("\nWorkingDirectory={}\n", folder.path().display())), "{done:?}");
-    assert!(!folder.path().join(".local").exists(), "nothing was made");
+    assert!(done.text.contains(&format!("\nWorkingDirectory={}\n", directory.path().display())), "{done:?}");
+    assert!(!directory.path().join(".local").exists(), "nothing was made");
 }

@@ -2,10 +2,10 @@
 
 use harness::{Express, Finished, Foreground, HELLO, ORDINARY_USER, PROBE, Scratch, Site};
 
-fn start(folder: &Scratch, words: &[&str]) -> Foreground {
-    folder.write("probe.wsgi", PROBE);
+fn start(directory: &Scratch, words: &[&str]) -> Foreground {
+    directory.write("probe.wsgi", PROBE);
     let words: Vec<_> = ["start-server", "probe.wsgi"].into_iter().chain(words.iter().copied()).collect();
-    Express::new(&words).within(folder.path()).start()
+    Express::new(&words).within(directory.path()).start()
 }
 
 fn ask(server: &Foreground, words: &[&str]) -> Finished {
@@ -16,8 +16,8 @@ fn ask(server: &Foreground, words: &[&str]) -> Finished {
 
 #[test]
 fn each_process_is_a_line_of_the_table_and_no_colours_go_to_a_file() {
-    let folder = Scratch::new();
-    let server = start(&folder, &["--processes", "2", "--threads", "3", "--process-group", "shop"]);
+    let directory = Scratch::new();
+    let server = start(&directory, &["--processes", "2", "--threads", "3", "--process-group", "shop"]);
     let pid = server.ask("os.getpid()").to_string();
     let all_ready = || Some(ask(&server, &["status"])).filter(|done| done.text.contains("2 of 2"));
     let done = harness::eventually(std::time::Duration::from_secs(20), all_ready).expect("both are ready");
@@ -31,8 +31,8 @@ fn each_process_is_a_line_of_the_table_and_no_colours_go_to_a_file() {
 
 #[test]
 fn as_json_it_has_the_names_of_the_status_page() {
-    let folder = Scratch::new();
-    let server = start(&folder, &["--server-status"]);
+    let directory = Scratch::new();
+    let server = start(&directory, &["--server-status"]);
     let pid = server.ask("os.getpid()");
     let done = ask(&server, &["status", "--format", "json"]);
     let told: serde_json::Value = serde_json::from_str(&done.text).expect("JSON");
@@ -51,11 +51,11 @@ fn as_json_it_has_the_names_of_the_status_page() {
 
 #[test]
 fn a_group_whose_processes_do_not_start_ends_it_with_code_1() {
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
-    folder.write("service.py", "raise SystemExit('not today')\n");
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
+    directory.write("service.py", "raise SystemExit('not today')\n");
     let words = ["start-server", "hello.wsgi", "--service-script", "tasks", "service.py"];
-    let server = Express::new(&words).within(folder.path()).start();
+    let server = Express::new(&words).within(directory.path()).start();
     server.console.expect(&["service:tasks", "service.py"]);
     server.console.wait_for("not today");
     let done = harness::eventually(std::time::Duration::from_secs(20), || {
@@ -67,21 +67,21 @@ fn a_group_whose_processes_do_not_start_ends_it_with_code_1() {
 
 #[test]
 fn where_no_server_runs_that_is_said() {
-    let folder = Scratch::new();
-    let root = folder.path().join("nothing").display().to_string();
+    let directory = Scratch::new();
+    let root = directory.path().join("nothing").display().to_string();
     let done = Express::new(&["status", "--server-root", &root]).run();
     assert!(done.code == Some(1) && done.text.contains("there is no server in"), "{done:?}");
 }
 
 #[test]
 fn a_restart_replaces_processes_that_are_still_loading_the_application() {
-    let folder = Scratch::new();
-    folder.write("stuck", "");
+    let directory = Scratch::new();
+    directory.write("stuck", "");
     let load = "import os, time\ntry:\n    os.rename('stuck', 'taken')\nexcept OSError:\n    pass\nelse:\n    while True: time.sleep(0.1)\n";
-    folder.write("slow.wsgi", format!("{load}{HELLO}"));
-    folder.give_to(ORDINARY_USER);
+    directory.write("slow.wsgi", format!("{load}{HELLO}"));
+    directory.give_to(ORDINARY_USER);
     let server = Express::new(&["start-server", "slow.wsgi", "--processes", "2", "--shutdown-timeout", "1"])
-        .within(folder.path())
+        .within(directory.path())
         .start();
     server.console.expect(&["did not end within its shutdown-timeout"]);
     assert_eq!(server.get("/").text(), "hello", "one has loaded it, the other never will");
@@ -91,8 +91,8 @@ fn a_restart_replaces_processes_that_are_still_loading_the_application() {
 
 #[test]
 fn a_restart_tells_how_far_each_process_is() {
-    let folder = Scratch::new();
-    let server = start(&folder, &["--processes", "2"]);
+    let directory = Scratch::new();
+    let server = start(&directory, &["--processes", "2"]);
     let before = server.ask("os.getpid()").to_string();
     let done = ask(&server, &["reload"]);
     assert_eq!(done.code, Some(0), "{done:?}");

@@ -118,25 +118,25 @@ fn waiting() -> String {
 /// Whoever listens for reports.
 struct Listener {
     socket: UnixDatagram,
-    folder: Scratch,
+    directory: Scratch,
     heard: Vec<Report>,
 }
 
 impl Listener {
     fn new() -> Self {
-        let folder = Scratch::new();
-        let socket = UnixDatagram::bind(folder.path().join("t.sock")).expect("a socket");
-        folder.set_mode("t.sock", 0o777);
+        let directory = Scratch::new();
+        let socket = UnixDatagram::bind(directory.path().join("t.sock")).expect("a socket");
+        directory.set_mode("t.sock", 0o777);
         socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-        folder.write("app.wsgi", waiting());
-        Self { socket, folder, heard: Vec::new() }
+        directory.write("app.wsgi", waiting());
+        Self { socket, directory, heard: Vec::new() }
     }
 
     fn start(&self, words: &[&str]) -> Foreground {
-        let target = format!("unix:{}", self.folder.path().join("t.sock").display());
+        let target = format!("unix:{}", self.directory.path().join("t.sock").display());
         let own = ["start-server", "app.wsgi", "--telemetry-service", &target, "--telemetry-interval", "0.5"];
         let words: Vec<_> = own.into_iter().chain(words.iter().copied()).collect();
-        Express::new(&words).within(self.folder.path()).start()
+        Express::new(&words).within(self.directory.path()).start()
     }
 
     /// The first report from now on that is as wanted; what came before it is kept.
@@ -205,7 +205,7 @@ fn a_slow_request_is_one_record_with_its_stack_and_reported_while_it_runs_and_wh
     assert!(active.number(202) >= 0.3 && active.fields.contains_key(&217), "{active:?}");
     assert!(!format!("{active:?}").contains("wait"), "never the query string");
     server.console.wait_for("A slow request");
-    listener.folder.write("go", "");
+    listener.directory.write("go", "");
     assert_eq!(asked.join().expect("an answer").0.status, 200);
     let over = listener.hear(|report| report.kind == SLOW && report.count(200) == 1);
     assert_eq!((over.count(240), over.count(260), over.count(261)), (200, 1, 1));
@@ -218,28 +218,28 @@ fn a_slow_request_is_one_record_with_its_stack_and_reported_while_it_runs_and_wh
 #[test]
 fn slow_requests_are_logged_without_a_service_in_both_modes() {
     for mode in [&[][..], &["--embedded-mode"]] {
-        let folder = Scratch::new();
-        folder.write("slow.conf", "WSGISlowRequests 0.2\n");
-        folder.write("app.wsgi", waiting());
+        let directory = Scratch::new();
+        directory.write("slow.conf", "WSGISlowRequests 0.2\n");
+        directory.write("app.wsgi", waiting());
         let words: Vec<_> = ["start-server", "app.wsgi", "--include-file", "slow.conf"]
             .into_iter()
             .chain(mode.iter().copied())
             .collect();
-        let server = Express::new(&words).within(folder.path()).start();
+        let server = Express::new(&words).within(directory.path()).start();
         server.console.expect(&["A slow request"]);
         let asked = server.in_background("/?wait()");
         let console = server.console.wait_for("A slow request (WSGISlowRequests 0.2): GET / in the main interpreter");
         assert!(console.contains("in wait"), "{console}");
-        folder.write("go", "");
+        directory.write("go", "");
         assert_eq!(asked.join().expect("an answer").0.status, 200);
     }
 }
 
 #[test]
 fn mod_wsgi_telemetry_shows_our_processes() {
-    let folder = Scratch::new();
-    folder.write("app.wsgi", PROBE);
-    let packages = folder.path().join("packages").display().to_string();
+    let directory = Scratch::new();
+    directory.write("app.wsgi", PROBE);
+    let packages = directory.path().join("packages").display().to_string();
     let python = harness::product().python("sys.executable");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", &packages];
     let installed = Command::new(python).args(install).arg("mod_wsgi-telemetry").status().expect("pip runs");
@@ -249,7 +249,7 @@ fn mod_wsgi_telemetry_shows_our_processes() {
     let port = free_port().to_string();
     let words =
         ["start-server", "app.wsgi", "--enable-telemetry", "--python-path", &packages, "--telemetry-ui-port", &port];
-    let server = Express::new(&words).within(folder.path()).start();
+    let server = Express::new(&words).within(directory.path()).start();
     // What it writes about itself.
     server.console.expect(&["INFO", "aiohttp"]);
     let pid = server.ask("os.getpid()").to_string();
@@ -263,8 +263,8 @@ fn mod_wsgi_telemetry_shows_our_processes() {
 
 #[test]
 fn mistakes_are_named() {
-    let folder = Scratch::new();
-    folder.write("app.wsgi", PROBE);
+    let directory = Scratch::new();
+    directory.write("app.wsgi", PROBE);
     for (words, named) in [
         (&["--telemetry-service", "127.0.0.1:99"][..], "--telemetry-service"),
         (&["--telemetry-service", "unix:/t", "--enable-telemetry"], "--enable-telemetry cannot be combined"),
@@ -273,7 +273,7 @@ fn mistakes_are_named() {
         (&["--enable-telemetry"], "--enable-telemetry needs the package mod_wsgi-telemetry"),
     ] {
         let words: Vec<_> = ["start-server", "app.wsgi"].into_iter().chain(words.iter().copied()).collect();
-        let done = Express::new(&words).within(folder.path()).with_place().run();
+        let done = Express::new(&words).within(directory.path()).with_place().run();
         assert!(done.code == Some(2) && done.text.contains(named), "{done:?}");
     }
 }

@@ -1,4 +1,4 @@
-"""A folder of this process, over WebDAV."""
+"""A directory of this process, over WebDAV."""
 
 import tempfile
 import warnings
@@ -8,9 +8,9 @@ from wsgidav.wsgidav_app import WsgiDAVApp
 
 # The validator does not know the methods of WebDAV.
 warnings.filterwarnings("ignore", "Unknown REQUEST_METHOD")
-folder = tempfile.TemporaryDirectory()
+directory = tempfile.TemporaryDirectory()
 application = validator(WsgiDAVApp({
-    "provider_mapping": {"/": folder.name},
+    "provider_mapping": {"/": directory.name},
     "simple_dc": {"user_mapping": {"*": True}},
     "http_authenticator": {"domain_controller": None},
     "logging": {"enable": False},

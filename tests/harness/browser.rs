@@ -130,7 +130,7 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--no-proxy-server",
             "--window-size=1200,800",
-            &format!("--user-data-dir={}", self.profile.folder("profile").display()),
+            &format!("--user-data-dir={}", self.profile.directory("profile").display()),
         ];
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",

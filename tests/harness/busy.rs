@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Longest time until all daemons answer.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where the application keeps its notes, in the server's folder.
+/// Where the application keeps its notes, in the server's directory.
 const NOTES: &str = "apps/executions";
 
 /// The name under which requests are noted that the run itself makes.

@@ -29,7 +29,7 @@ impl Control {
         Self { log: Log::new(server_root.join("error_log")), scratch, server_root, port }
     }
 
-    /// The folder that `--server-root` named.
+    /// The directory that `--server-root` named.
     #[must_use]
     pub fn server_root(&self) -> &Path {
         &self.server_root

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What `django-admin startproject mysite` makes, in a folder of its own.
+/// What `django-admin startproject mysite` makes, in a directory of its own.
 pub struct Project {
     scratch: Scratch,
 }
@@ -24,13 +24,13 @@ impl Project {
         Self { scratch }
     }
 
-    /// The folder in which the project was made.
+    /// The directory in which the project was made.
     #[must_use]
     pub fn parent(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// The folder with `manage.py`.
+    /// The directory with `manage.py`.
     #[must_use]
     pub fn base(&self) -> PathBuf {
         self.scratch.path().join("mysite")
@@ -49,7 +49,7 @@ impl Project {
         succeed(Command::new(product().program("python")).arg("manage.py").args(words).current_dir(self.base()));
     }
 
-    /// Lets the user that the server runs as write here, as somebody who works in a home folder of their own may.
+    /// Lets the user that the server runs as write here, as somebody who works in a home directory of their own may.
     pub fn give_away(&self) {
         if is_root() {
             self.scratch.give_to(ORDINARY_USER);

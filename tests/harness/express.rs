@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Express {
     scratch: Scratch,
     words: Vec<String>,
-    folder: PathBuf,
+    directory: PathBuf,
     user: Option<String>,
     environment: Vec<(String, String)>,
     port: u16,
@@ -51,7 +51,7 @@ impl Express {
         let scratch = Scratch::new();
         Self {
             words: std::iter::once(program).chain(words.iter().copied()).map(String::from).collect(),
-            folder: scratch.path().to_path_buf(),
+            directory: scratch.path().to_path_buf(),
             user: None,
             environment: Vec::new(),
             port: free_port(),
@@ -61,10 +61,10 @@ impl Express {
         }
     }
 
-    /// Sets the current folder; a new empty one otherwise.
+    /// Sets the current directory; a new empty one otherwise.
     #[must_use]
-    pub fn within(mut self, folder: &Path) -> Self {
-        self.folder = folder.to_path_buf();
+    pub fn within(mut self, directory: &Path) -> Self {
+        self.directory = directory.to_path_buf();
         self
     }
 
@@ -82,7 +82,7 @@ impl Express {
         self
     }
 
-    /// Chooses the name of the server root's folder.
+    /// Chooses the name of the server root's directory.
     #[must_use]
     pub fn in_root_named(mut self, name: &str) -> Self {
         self.root_name = name.to_owned();
@@ -166,10 +166,10 @@ impl Express {
         self.scratch.path().join(&self.root_name)
     }
 
-    /// What the command would put into the user's own folders goes into this test's.
+    /// What the command would put into the user's own directories goes into this test's.
     fn command(&self) -> Command {
         let mut command = as_user(self.user.as_deref(), &self.words[0]);
-        command.args(&self.words[1..]).current_dir(&self.folder);
+        command.args(&self.words[1..]).current_dir(&self.directory);
         let own = self.scratch.path();
         command.env("HOME", own).env("TMPDIR", own).env(MARKER, own);
         command.env_remove("XDG_STATE_HOME").env_remove("XDG_RUNTIME_DIR");
@@ -184,7 +184,7 @@ impl Express {
     }
 }
 
-/// Runs a command to its end and leaves nothing of it behind, even if it turns out to be a server. `own` is a folder
+/// Runs a command to its end and leaves nothing of it behind, even if it turns out to be a server. `own` is a directory
 /// that marks its processes.
 #[must_use]
 pub fn run(command: &mut Command, own: &Path) -> Finished {

@@ -30,7 +30,7 @@ impl Foreground {
         server
     }
 
-    /// The folder that `--server-root` named.
+    /// The directory that `--server-root` named.
     #[must_use]
     pub fn server_root(&self) -> &Path {
         &self.server_root

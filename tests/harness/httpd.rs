@@ -56,13 +56,13 @@ impl Builder {
         self
     }
 
-    /// Writes an application into the folder `{apps}`.
+    /// Writes an application into the directory `{apps}`.
     #[must_use]
     pub fn app(self, name: &str, source: &str) -> Self {
         self.file(&format!("apps/{name}"), source)
     }
 
-    /// Writes a file below the server's root; `{root}` in its text stands for that folder.
+    /// Writes a file below the server's root; `{root}` in its text stands for that directory.
     #[must_use]
     pub fn file(self, name: &str, text: &str) -> Self {
         self.scratch.write(name, text.replace("{root}", &self.scratch.path().display().to_string()));
@@ -179,8 +179,8 @@ impl Builder {
 
     fn write_conf(&self, port: u16) -> PathBuf {
         let root = self.scratch.path();
-        for folder in ["run", "logs", "htdocs", "apps"] {
-            self.scratch.folder(folder);
+        for directory in ["run", "logs", "htdocs", "apps"] {
+            self.scratch.directory(directory);
         }
         let (log_level, module_config, own) = (&self.log_level, &self.module_config, &self.conf);
         let conf = Conf { root, port, mpm: self.mpm, log_level, module_config, own };
@@ -232,7 +232,7 @@ impl Httpd {
         Self::site(options, apps::PROBE).start()
     }
 
-    /// The server's own folder.
+    /// The server's own directory.
     #[must_use]
     pub fn root(&self) -> &Path {
         self.scratch.path()

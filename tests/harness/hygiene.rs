@@ -76,9 +76,9 @@ fn number(record: &str) -> Option<(u16, &str)> {
     Some((number.parse().ok().filter(|_| number.len() == 4)?, said))
 }
 
-/// The files in a folder that a stopped server should have removed.
-pub(crate) fn left_in(folder: &Path, is_temporary: impl Fn(&Path) -> bool) -> Vec<String> {
-    let paths = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+/// The files in a directory that a stopped server should have removed.
+pub(crate) fn left_in(directory: &Path, is_temporary: impl Fn(&Path) -> bool) -> Vec<String> {
+    let paths = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
     paths.filter(|path| is_temporary(path)).map(|path| format!("left behind: {}", path.display())).collect()
 }
 

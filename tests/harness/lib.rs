@@ -11,7 +11,7 @@
 //! site.finish();
 //! ```
 //!
-//! Every server has a folder of its own, listens on a free port of 127.0.0.1 and is ended when it goes out of scope,
+//! Every server has a directory of its own, listens on a free port of 127.0.0.1 and is ended when it goes out of scope,
 //! its daemons included, wherever they are in the process tree. A server that leaves a process, a socket or a crash
 //! report behind fails its test ([`Httpd::finish`]), and so does one whose log has a warning or an error of ours that
 //! the test has not announced ([`Builder::expect_log`], [`Log::expect`]). There are no fixed sleeps: whoever waits,

@@ -15,10 +15,10 @@ pub struct Notified {
 }
 
 impl Notified {
-    /// A new one in a folder.
+    /// A new one in a directory.
     #[must_use]
-    pub fn new(folder: &Scratch) -> Self {
-        let path = folder.path().join("notify.sock");
+    pub fn new(directory: &Scratch) -> Self {
+        let path = directory.path().join("notify.sock");
         let socket = UnixDatagram::bind(&path).expect("a socket");
         std::fs::set_permissions(&path, Permissions::from_mode(0o777)).expect("for everybody");
         Self { socket, path, heard: Vec::new() }

@@ -29,8 +29,8 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    /// Runs a command whose output goes to `console`; what it reads is the caller's choice. `root` is the folder that
-    /// marks its processes, `log` where its crashes are told.
+    /// Runs a command whose output goes to `console`; what it reads is the caller's choice. `root` is the directory
+    /// that marks its processes, `log` where its crashes are told.
     pub(crate) fn start(mut command: Command, root: &Path, console: &Path, log: Log) -> Self {
         let output = File::create(console).unwrap_or_else(|e| panic!("{}: {e}", console.display()));
         command.stderr(output.try_clone().expect("a descriptor")).stdout(output);

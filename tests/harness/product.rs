@@ -61,7 +61,7 @@ impl Product {
     }
 }
 
-/// The root folder of the repository.
+/// The root directory of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_path_buf()

@@ -4,7 +4,7 @@ use harness::{Httpd, PROBE, Scratch, Site, cannot_run, is_root, product, run};
 use serde_json::json;
 use std::process::Command;
 
-/// Copies what an interpreter needs into a folder: the program, its library, the shared objects of both, and our
+/// Copies what an interpreter needs into a directory: the program, its library, the shared objects of both, and our
 /// package.
 const FURNISH: &str = r#"
 set -eu

@@ -17,7 +17,7 @@ fn mistakes_are_refused_by_name() {
         ("WSGIDaemonProcess site processes=0", vec!["WSGIDaemonProcess", "processes", "0"]),
         ("WSGIDaemonProcess site processes=-2", vec!["WSGIDaemonProcess", "processes", "-2"]),
         ("WSGIDaemonProcess site umask=0999", vec!["WSGIDaemonProcess", "umask", "0999"]),
-        ("WSGIDaemonProcess site home=relative/folder", vec!["WSGIDaemonProcess", "home", "relative/folder"]),
+        ("WSGIDaemonProcess site home=relative/directory", vec!["WSGIDaemonProcess", "home", "relative/directory"]),
         ("WSGIDaemonProcess site user=no_such_user", vec!["no_such_user"]),
         ("WSGIDaemonProcess site\nWSGIDaemonProcess site", vec!["WSGIDaemonProcess", "site"]),
         ("WSGIScriptAlias / {apps}/site.wsgi colour=blue", vec!["WSGIScriptAlias", "colour"]),

@@ -15,7 +15,7 @@ fn python_path_is_searched_for_modules() {
 }
 
 #[test]
-fn home_is_the_current_folder_and_searched_first() {
+fn home_is_the_current_directory_and_searched_first() {
     let site = Httpd::site("home={root}/home", &format!("import at_home\n{PROBE}")).file("home/at_home.py", "").start();
     let home = site.root().join("home").display().to_string();
     assert_eq!(site.ask("[os.getcwd(), __import__('sys').path[0]]"), json!([home, home]));
@@ -23,18 +23,18 @@ fn home_is_the_current_folder_and_searched_first() {
 }
 
 #[test]
-fn without_home_the_current_folder_is_apaches_own_whoever_the_process_is() {
+fn without_home_the_current_directory_is_apaches_own_whoever_the_process_is() {
     for user in ["", "user=daemon"] {
         if !user.is_empty() && !is_root() {
             return cannot_run(
-                "without_home_the_current_folder_is_apaches_own_whoever_the_process_is",
+                "without_home_the_current_directory_is_apaches_own_whoever_the_process_is",
                 "only root can switch users",
             );
         }
         let site = Httpd::probe(user);
         let parent = site.census().first().expect("the parent").pid;
-        let folder = std::fs::read_link(format!("/proc/{parent}/cwd")).expect("its folder");
-        assert_eq!(site.ask("os.getcwd()"), json!(folder.display().to_string()), "{user}");
+        let directory = std::fs::read_link(format!("/proc/{parent}/cwd")).expect("its directory");
+        assert_eq!(site.ask("os.getcwd()"), json!(directory.display().to_string()), "{user}");
         site.finish();
     }
 }
@@ -44,7 +44,7 @@ fn user_and_group_are_the_process_own() {
     if !is_root() {
         return cannot_run("user_and_group_are_the_process_own", "only root can switch users");
     }
-    // nobody has no home folder on most systems, so the group names one
+    // nobody has no home directory on most systems, so the group names one
     let site = Httpd::probe("user=nobody group=nogroup home=/");
     let whole = "[__import__('pwd').getpwuid(os.getuid()).pw_name, __import__('grp').getgrgid(os.getgid()).gr_name]";
     assert_eq!(site.ask(whole), json!(["nobody", "nogroup"]));
@@ -151,7 +151,7 @@ def held():
     for name in os.listdir("/proc/self/fd"):
         try:
             yield os.readlink("/proc/self/fd/" + name)
-        except FileNotFoundError:  # the one that listed the folder
+        except FileNotFoundError:  # the one that listed the directory
             pass
 "#;
     let site = Httpd::site("", &format!("{PROBE}{sockets}")).start();

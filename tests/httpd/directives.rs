@@ -7,7 +7,7 @@ use harness::{Builder, Httpd, Site};
 const SECTIONS: [(&str, &str); 4] = [
     ("the main server", "{line}"),
     ("a virtual host", "<VirtualHost *:{port}>\n{line}\n</VirtualHost>"),
-    ("a folder", "<Directory /srv>\n{line}\n</Directory>"),
+    ("a directory", "<Directory /srv>\n{line}\n</Directory>"),
     ("a location of a virtual host", "<VirtualHost *:{port}>\n<Location /x>\n{line}\n</Location>\n</VirtualHost>"),
 ];
 
@@ -32,7 +32,7 @@ impl Row {
         }
     }
 
-    /// The name as it stands in a folder's name.
+    /// The name as it stands in a directory's name.
     fn plain_name(&self) -> &'static str {
         self.name.trim_start_matches('<')
     }
@@ -111,9 +111,9 @@ fn each_directive_is_taken_where_it_may_stand() {
 fn an_htaccess_file_has_what_its_class_allows_and_is_told_what_is_wrong() {
     let rows = rows();
     let mut builder = Httpd::builder();
-    let with = |builder: Builder, folder: &str, line: &str| {
-        let file = format!("htdocs/{folder}/.htaccess");
-        builder.file(&file, &format!("{line}\n")).file(&format!("htdocs/{folder}/x.css"), "")
+    let with = |builder: Builder, directory: &str, line: &str| {
+        let file = format!("htdocs/{directory}/.htaccess");
+        builder.file(&file, &format!("{line}\n")).file(&format!("htdocs/{directory}/x.css"), "")
     };
     for class in CLASSES {
         builder = builder.conf(&format!("<Directory {{root}}/htdocs/{class}>\nAllowOverride {class}\n</Directory>"));
@@ -129,20 +129,20 @@ fn an_htaccess_file_has_what_its_class_allows_and_is_told_what_is_wrong() {
     let site = builder.expect_log(&["/s.py"]).start();
     let mut complaints = Vec::new();
     for (class, row) in CLASSES.into_iter().flat_map(|class| rows.iter().map(move |row| (class, row))) {
-        let folder = format!("{class}/{}", row.plain_name());
-        let answer = site.get(&format!("/{folder}/x.css"));
-        let not_allowed = format!("{folder}/.htaccess: {} not allowed here", row.name.trim_end_matches('>'));
+        let directory = format!("{class}/{}", row.plain_name());
+        let answer = site.get(&format!("/{directory}/x.css"));
+        let not_allowed = format!("{directory}/.htaccess: {} not allowed here", row.name.trim_end_matches('>'));
         let expected = match (row.place == class, row.name) {
             (true, "WSGIAccessScript") => 403,
             (true, _) => 200,
             (false, _) => 500,
         };
         if answer.status != expected || site.log.text().contains(&not_allowed) != (row.place != class) {
-            complaints.push(format!("{folder}: {answer:?}"));
+            complaints.push(format!("{directory}: {answer:?}"));
         }
         if let Some((line, sentence)) = row.refused.first().filter(|_| row.place == class) {
-            let answer = site.get(&format!("/{folder}.wrong/x.css"));
-            let said = format!("{folder}.wrong/.htaccess: {}: {sentence}", row.name);
+            let answer = site.get(&format!("/{directory}.wrong/x.css"));
+            let said = format!("{directory}.wrong/.htaccess: {}: {sentence}", row.name);
             if answer.status != 500 || !site.log.text().contains(&said) {
                 complaints.push(format!("{line}: {answer:?}"));
             }

@@ -110,8 +110,8 @@ const UNLIKE: &str = r#"
 import bz2, gzip, io, lzma, os, tempfile, zipfile
 
 TEXT = b"".join(b"line %d of the text\n" % i for i in range(2000))
-folder = tempfile.mkdtemp()
-path = lambda name: os.path.join(folder, name)
+directory = tempfile.mkdtemp()
+path = lambda name: os.path.join(directory, name)
 for name, open_one in (("text", open), ("gzip", gzip.open), ("bz2", bz2.open), ("lzma", lzma.open)):
     with open_one(path(name), "wb") as file:
         file.write(TEXT)

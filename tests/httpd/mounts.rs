@@ -48,7 +48,7 @@ fn a_mount_point_matches_whole_path_segments_only() {
 }
 
 #[test]
-fn an_alias_to_a_folder_runs_the_script_that_the_path_names() {
+fn an_alias_to_a_directory_runs_the_script_that_the_path_names() {
     let site = mounted("WSGIScriptAlias /apps/ {apps}/");
     site.log.expect(&["WSGI0135: the script does not exist or cannot be read"]);
     assert_eq!(site.ask_at("/apps/inner.wsgi/x", WHERE), serde_json::json!(["/apps/inner.wsgi", "/x", "inner.wsgi"]));

@@ -176,7 +176,7 @@ fn mod_cache_answers_in_the_applications_place_as_long_as_that_allows() {
     };
     let site = site.file("cache/.keep", "").start();
     let cache = site.root().join("cache");
-    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("a folder for Apache's user");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).expect("a directory for Apache's user");
     for mode in MODES {
         let path = format!("{mode}?cached");
         let first = told(&site.get(&path));

@@ -300,8 +300,8 @@ application = get_wsgi_application()
 #[test]
 fn spans_of_applications_hang_below_ours() {
     let test = "spans_of_applications_hang_below_ours";
-    let folder = Scratch::new();
-    let packages = folder.path().join("packages").display().to_string();
+    let directory = Scratch::new();
+    let packages = directory.path().join("packages").display().to_string();
     let python = product().python("sys.executable");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", &packages];
     let names = ["opentelemetry-sdk", "opentelemetry-instrumentation-wsgi", "opentelemetry-instrumentation-django"];

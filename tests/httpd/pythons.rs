@@ -76,13 +76,13 @@ fn a_free_threaded_python_is_refused_with_the_cure() {
     let made = run(Command::new(&python).args(["-m", "venv", "--without-pip"]).arg(&home), scratch.path());
     assert_eq!(made.code, Some(0), "{}", made.text);
     // Such a build does not find the engine, whose file name says that it is for the stable ABI.
-    let folder = home.join(format!("lib/python{}/site-packages", own_version()));
+    let directory = home.join(format!("lib/python{}/site-packages", own_version()));
     let pretend = "import sys, sysconfig\n\
                    sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1\n\
                    class Finder:\n    def find_spec(name, path, target=None):\n        if name == 'mod_wsgi._engine':\n            raise ImportError(name)\n\
                    sys.meta_path.insert(0, Finder)\n";
-    std::fs::write(folder.join("pretend.py"), pretend).unwrap();
-    std::fs::write(folder.join("pretend.pth"), "import pretend\n").unwrap();
+    std::fs::write(directory.join("pretend.py"), pretend).unwrap();
+    std::fs::write(directory.join("pretend.pth"), "import pretend\n").unwrap();
     let site = Httpd::builder()
         .conf(&format!("WSGIDaemonProcess g python-home={}", home.display()))
         .conf("WSGIScriptAlias / {apps}/probe.wsgi process-group=g")

@@ -1,5 +1,5 @@
 //! What an alias names as a script is looked up without what follows it in the URL. Whatever the configuration says
-//! about folders and files means the same then: each case is asked for through an alias of this kind, and through a
+//! about directories and files means the same then: each case is asked for through an alias of this kind, and through a
 //! `WSGIScriptAliasMatch`, whose file names Apache takes apart itself.
 
 use std::os::unix::fs::symlink;
@@ -13,10 +13,10 @@ def application(environ, start_response):
     return [repr([environ.get(name) for name in names]).encode()]
 "#;
 
-/// Folders, and what the configuration says about them.
+/// Directories, and what the configuration says about them.
 const CASES: &[(&str, &str)] = &[
     ("plain", ""),
-    ("folder", "<Directory {apps}/folder>\nSetEnv MARK folder\n</Directory>"),
+    ("directory", "<Directory {apps}/directory>\nSetEnv MARK directory\n</Directory>"),
     ("denied", "<Directory {apps}/denied>\nRequire all denied\n</Directory>"),
     ("script", "<Directory {apps}/script/site.wsgi>\nSetEnv MARK script\n</Directory>"),
     ("below", "<Directory {apps}/below/site.wsgi/x>\nRequire all denied\n</Directory>"),
@@ -28,7 +28,7 @@ const CASES: &[(&str, &str)] = &[
     ("match-end", "<DirectoryMatch \"match-end/site\\.wsgi$\">\nRequire all denied\n</DirectoryMatch>"),
     ("match-below", "<DirectoryMatch \"match-below/site\\.wsgi/\">\nRequire all denied\n</DirectoryMatch>"),
     ("match-x", "<DirectoryMatch \"match-x/site\\.wsgi/x\">\nRequire all denied\n</DirectoryMatch>"),
-    ("match-folder", "<DirectoryMatch \"match-folder$\">\nSetEnv MARK folder\n</DirectoryMatch>"),
+    ("match-directory", "<DirectoryMatch \"match-directory$\">\nSetEnv MARK directory\n</DirectoryMatch>"),
     ("match-slash", "<DirectoryMatch \"match-slash/$\">\nSetEnv MARK slash\n</DirectoryMatch>"),
     (
         "files",
@@ -43,7 +43,7 @@ const CASES: &[(&str, &str)] = &[
     ("follow", "<Directory {apps}/follow>\nOptions FollowSymLinks\n</Directory>"),
     ("no-follow", "<Directory {apps}/no-follow>\nOptions None\n</Directory>"),
     ("own-links", "<Directory {apps}/own-links>\nOptions SymLinksIfOwnerMatch\n</Directory>"),
-    ("no-follow-folder", "<Directory {apps}>\nOptions -FollowSymLinks\n</Directory>"),
+    ("no-follow-directory", "<Directory {apps}>\nOptions -FollowSymLinks\n</Directory>"),
     ("no-path-info", "<Directory {apps}/no-path-info>\nAcceptPathInfo Off\n</Directory>"),
     ("rewrite", "<Directory {apps}/rewrite>\nRewriteEngine On\nRewriteRule x$ - [F]\n</Directory>"),
     (
@@ -51,7 +51,7 @@ const CASES: &[(&str, &str)] = &[
         "<Directory {apps}/expression>\n<If \"%{REQUEST_FILENAME} =~ /x/ || %{PATH_INFO} =~ /y/\">\nRequire all denied\n</If>\n</Directory>",
     ),
     ("missing", ""),
-    ("a-folder", ""),
+    ("a-directory", ""),
 ];
 
 const RESTS: &[&str] = &[
@@ -72,7 +72,7 @@ const RESTS: &[&str] = &[
 ];
 
 #[test]
-fn rules_for_folders_and_files_mean_the_same_with_and_without_what_follows_a_script() {
+fn rules_for_directories_and_files_mean_the_same_with_and_without_what_follows_a_script() {
     let mut builder = Httpd::builder().conf("WSGIDaemonProcess site threads=3\nWSGIProcessGroup site\nWSGIApplicationGroup %{GLOBAL}\nAllowEncodedSlashes On");
     for (name, rules) in CASES {
         builder = builder.conf(&format!(
@@ -80,9 +80,9 @@ fn rules_for_folders_and_files_mean_the_same_with_and_without_what_follows_a_scr
         ));
         match *name {
             "missing" => builder = builder.app("missing/other.wsgi", SEEN),
-            "a-folder" => builder = builder.app("a-folder/site.wsgi/x", SEEN),
+            "a-directory" => builder = builder.app("a-directory/site.wsgi/x", SEEN),
             "follow" | "no-follow" | "own-links" => builder = builder.app(&format!("{name}/real.wsgi"), SEEN),
-            "no-follow-folder" => {}
+            "no-follow-directory" => {}
             _ => builder = builder.app(&format!("{name}/site.wsgi"), SEEN),
         }
     }
@@ -91,13 +91,13 @@ fn rules_for_folders_and_files_mean_the_same_with_and_without_what_follows_a_scr
             builder.app(&format!("{name}/.htaccess"), "SetEnv HT read\n<Files x>\nRequire all denied\n</Files>\n");
     }
     let refusals =
-        ["AcceptPathInfo Off rejects", "the script does not exist or cannot be read", "a folder is no script"];
+        ["AcceptPathInfo Off rejects", "the script does not exist or cannot be read", "a directory is no script"];
     let site = builder.expect_log(&refusals).start();
     let apps = site.root().join("apps");
     for name in ["follow", "no-follow", "own-links"] {
         symlink(apps.join(name).join("real.wsgi"), apps.join(name).join("site.wsgi")).expect("a link");
     }
-    symlink(apps.join("plain"), apps.join("no-follow-folder")).expect("a link");
+    symlink(apps.join("plain"), apps.join("no-follow-directory")).expect("a link");
     let mut different = Vec::new();
     for (name, _) in CASES {
         for rest in RESTS {

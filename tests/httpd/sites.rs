@@ -27,7 +27,7 @@ const MODULES: [&str; 13] = [
 struct Example {
     name: String,
     conf: String,
-    /// Names below the site's folder, and what is in them.
+    /// Names below the site's directory, and what is in them.
     files: Vec<(String, String)>,
     asks: Vec<Ask>,
     alone: bool,
@@ -150,10 +150,10 @@ fn holds(line: &str, answer: &Answer) -> bool {
 }
 
 fn examples() -> Vec<Example> {
-    let folder = repository().join("tests/sites");
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let directory = repository().join("tests/sites");
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let application = read("application.py");
-    let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let entries = fs::read_dir(&directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".site")?.to_owned())).collect();
     names.sort_unstable();

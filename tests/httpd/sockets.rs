@@ -37,7 +37,7 @@ fn a_socket_that_apaches_user_may_not_connect_to_is_named_with_both_users_and_th
     let private = server.root().join("private");
     std::fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("changed");
     assert_eq!(server.get("/").status, 503);
-    let log = server.log.wait_for("may not enter a folder above the socket");
+    let log = server.log.wait_for("may not enter a directory above the socket");
     assert!(log.contains("WSGISocketPrefix") && log.contains(ORDINARY_USER), "{log}");
     server.finish();
 }

@@ -226,8 +226,8 @@ fn the_page_refreshes_itself_under_its_own_policy() {
     assert_eq!(browser.errors(), [""; 0]);
     assert!(browser.evaluate("[...document.querySelectorAll('svg')].every(s => s.getAttribute('aria-label'))") == true);
     assert_eq!(browser.evaluate("document.querySelectorAll('h2 b').length"), 0);
-    let folder = repository().join("artifacts");
-    std::fs::create_dir_all(&folder).expect("artifacts/ can be made");
-    std::fs::write(folder.join("wsgi-status.png"), browser.screenshot()).expect("a picture");
+    let directory = repository().join("artifacts");
+    std::fs::create_dir_all(&directory).expect("artifacts/ can be made");
+    std::fs::write(directory.join("wsgi-status.png"), browser.screenshot()).expect("a picture");
     site.finish();
 }

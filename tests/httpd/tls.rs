@@ -16,8 +16,8 @@ def allow_access(environ, host):
 "#;
     let test = "a_script_hears_of_the_tls_connection_wherever_it_runs";
     let Some(ssl) = module("ssl") else { return cannot_run(test, "needs mod_ssl") };
-    let folder = Scratch::new();
-    let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| folder.path().join(name));
+    let directory = Scratch::new();
+    let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| directory.path().join(name));
     let words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
     let mut make = Command::new("openssl");
     make.args(words).args(["-subj", "/CN=secure.example"]).arg("-keyout").arg(&key).arg("-out").arg(&certificate);

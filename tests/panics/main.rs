@@ -1,6 +1,6 @@
 //! A panic in each hook, callback and phase of a request: it costs what it happened in, and nothing else. `make panics`
 //! builds the product with the feature `panics`, by which a file that `MOD_WSGI_PANIC` names says where the next panic
-//! happens, and names the folder of that build in `PANICS`.
+//! happens, and names the directory of that build in `PANICS`.
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
@@ -51,7 +51,7 @@ const ANSWER: &str = "whole answer70000";
 /// Too much to ride with the request.
 const SENT: usize = 70_000;
 
-/// The product of the build with panics in it, in a folder of its own.
+/// The product of the build with panics in it, in a directory of its own.
 struct Place {
     scratch: Scratch,
 }
@@ -64,9 +64,9 @@ impl Place {
             return None;
         };
         let scratch = Scratch::new();
-        let (server, package) = (scratch.folder("mod_wsgi/server"), scratch.folder("mod_wsgi"));
+        let (server, package) = (scratch.directory("mod_wsgi/server"), scratch.directory("mod_wsgi"));
         let module = product().module();
-        let installed = module.parent().expect("the folder of the module");
+        let installed = module.parent().expect("the directory of the module");
         for name in ["mod_wsgi-supervisor", "__init__.py"] {
             fs::copy(installed.join(name), server.join(name)).expect(name);
         }
@@ -76,7 +76,7 @@ impl Place {
             fs::copy(installed.join(name), package.join(name)).expect(name);
         }
         fs::copy(build.join("lib_engine.so"), package.join("_engine.abi3.so")).expect("the engine");
-        scratch.folder("order");
+        scratch.directory("order");
         scratch.set_mode("order", 0o777);
         Some(Self { scratch })
     }
@@ -217,7 +217,7 @@ fn a_panic_while_apache_reads_its_configuration_is_told_and_crashes_nothing() {
         "child_status",
     ] {
         place.panic_in(at);
-        // The second host has a record of its own, and one for all its folders; both are merged with those of the
+        // The second host has a record of its own, and one for all its directories; both are merged with those of the
         // first, which has them too.
         let conf = "WSGIScriptReloading On\n\
                     <VirtualHost *>\nServerName other\nWSGIScriptReloading On\nWSGIApplicationGroup %{GLOBAL}\n</VirtualHost>";
@@ -259,7 +259,7 @@ fn a_panic_outside_of_requests_costs_what_it_happened_in() {
     assert!(eventually(SOON, || place.has_happened().then_some(())).is_some(), "nothing passes the watch");
     is_well(&site, "the supervisor's watch");
     // Nobody has started another supervisor, which would have removed the sockets of the one that was killed.
-    for file in fs::read_dir(site.root().join("run")).expect("a folder").flatten() {
+    for file in fs::read_dir(site.root().join("run")).expect("a directory").flatten() {
         let _ = file.file_name().to_string_lossy().ends_with(".sock").then(|| fs::remove_file(file.path()));
     }
 
@@ -274,7 +274,8 @@ fn a_panic_outside_of_requests_costs_what_it_happened_in() {
             site.log.text()
         );
         // Whom the parent has not told to stop ends when it sees that the parent is gone.
-        let names = || fs::read_dir(site.root().join("run")).expect("a folder").flatten().map(|file| file.file_name());
+        let names =
+            || fs::read_dir(site.root().join("run")).expect("a directory").flatten().map(|file| file.file_name());
         let gone = || names().all(|name| !name.to_string_lossy().ends_with(".sock")).then_some(());
         assert!(eventually(SOON, gone).is_some(), "{at}: {:?}", Vec::from_iter(names()));
     }

@@ -18,10 +18,10 @@ fn cannot(case: &str) -> bool {
     !is_root()
 }
 
-/// The folder `modules` of a scratch folder, with what `install-module` puts there, and the line that loads it.
+/// The directory `modules` of a scratch directory, with what `install-module` puts there, and the line that loads it.
 fn installed(scratch: &Scratch) -> String {
-    let folder = scratch.folder("modules").display().to_string();
-    let install = Express::new(&["install-module", "--modules-directory", &folder]).run();
+    let directory = scratch.directory("modules").display().to_string();
+    let install = Express::new(&["install-module", "--modules-directory", &directory]).run();
     assert_eq!(install.code, Some(0), "{}", install.text);
     install.text.lines().filter(|line| line.starts_with("Load")).map(|line| format!("{line}\n")).collect()
 }
@@ -34,7 +34,7 @@ fn with_a_trap(scratch: &Scratch, load: &str) -> Builder {
     let sprung = scratch.path().join("sprung");
     scratch.write(&trap, format!("#!/bin/sh\nid >{}\n", sprung.display()));
     scratch.write(&format!("{}/../_daemon.py", Path::new(&trap).parent().expect("a parent").display()), "");
-    scratch.folder("venv/bin");
+    scratch.directory("venv/bin");
     symlink(product().program("python"), scratch.path().join("venv/bin/python")).expect("a link");
     scratch.give("venv", ATTACKER);
     let home = scratch.path().join("venv");
@@ -97,7 +97,7 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
     let scratched = scratch.path();
     fs::rename(scratched.join("mod_wsgi-supervisor"), scratched.join("modules/mod_wsgi-supervisor")).expect("moved");
     scratch.set_mode("modules", 0o777);
-    refused("everybody may write to the folder");
+    refused("everybody may write to the directory");
     scratch.set_mode("modules", 0o755);
     scratch.give("modules", ATTACKER);
     scratch.give("modules/mod_wsgi-supervisor", "root");
@@ -122,7 +122,7 @@ fn an_env_file_never_leads_to_what_its_user_could_not_read() {
     scratch.write("roots/tenant-b.env", "DATABASE_PASSWORD=of-tenant-b\n");
     scratch.set_mode("roots/tenant-b.env", 0o600);
     let roots = scratch.path().join("roots/tenant-b.env");
-    let app = scratch.folder("app");
+    let app = scratch.directory("app");
     symlink(&roots, app.join("link")).expect("a link");
     fs::hard_link(&roots, app.join("hard")).expect("a link");
     symlink(scratch.path().join("roots"), app.join("way")).expect("a link");
@@ -162,7 +162,7 @@ fn an_env_file_that_is_exchanged_later_stops_its_own_group_only() {
         return;
     }
     let scratch = Scratch::new();
-    let app = scratch.folder("app");
+    let app = scratch.directory("app");
     fs::write(app.join("own.env"), "OWN=1\n").expect("a file");
     scratch.give("app", ATTACKER);
     let mut server = Httpd::site("", PROBE)

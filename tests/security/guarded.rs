@@ -1,5 +1,5 @@
-//! What an application has Apache send (`WSGISendfileRoot`) is below the folder that the administrator has named, and
-//! takes nothing from others.
+//! What an application has Apache send (`WSGISendfileRoot`) is below the directory that the administrator has named,
+//! and takes nothing from others.
 
 use harness::{Httpd, Site, is_root};
 
@@ -10,9 +10,9 @@ import ctypes, os, urllib.parse
 TOP = "{root}/srv"
 
 def exchange(kind):
-    "Puts something else in the place of the folder `media`, or of the file in it."
+    "Puts something else in the place of the directory `media`, or of the file in it."
     file = TOP + "/media/file"
-    if kind == "folder":
+    if kind == "directory":
         os.rename(TOP + "/media", TOP + "/before")
         os.symlink("{root}/private", TOP + "/media")
     elif kind == "deploy":
@@ -43,7 +43,7 @@ def exchange(kind):
         os.chmod(file, 0)
 
 def race():
-    "One moment the folder is itself, the other it is a link."
+    "One moment the directory is itself, the other it is a link."
     libc = ctypes.CDLL(None, use_errno=True)
     one, other = (TOP + name for name in ("/media", "/link"))
     os.symlink("{root}/private", other)
@@ -119,16 +119,16 @@ fn a_file_of_any_length_costs_nothing_but_its_parts() {
 }
 
 #[test]
-fn the_folder_leads_nowhere_else_however_it_is_exchanged() {
+fn the_directory_leads_nowhere_else_however_it_is_exchanged() {
     if !is_root() {
-        harness::cannot_run("the_folder_leads_nowhere_else_however_it_is_exchanged", "needs root");
+        harness::cannot_run("the_directory_leads_nowhere_else_however_it_is_exchanged", "needs root");
         return;
     }
     let site = site("");
     assert_eq!(site.get("/").text(), "guarded");
-    let answer = site.get("/?exchange=folder");
+    let answer = site.get("/?exchange=directory");
     assert_eq!((answer.status, answer.text().contains("secret")), (500, false), "{answer:?}");
-    // The application's own link to the application's own folder: a release.
+    // The application's own link to the application's own directory: a release.
     assert_eq!(site.get("/?exchange=deploy").text(), "guarded");
     site.finish();
     let site = self::site("");

@@ -56,8 +56,8 @@ const SPY: &str = "import os, stat\n\
 #[test]
 fn nothing_of_another_group_is_open_in_a_daemon_at_any_moment() {
     let scratch = Scratch::new();
-    let seen = scratch.folder("seen");
-    fs::set_permissions(&seen, fs::Permissions::from_mode(0o777)).expect("a folder for all");
+    let seen = scratch.directory("seen");
+    fs::set_permissions(&seen, fs::Permissions::from_mode(0o777)).expect("a directory for all");
     let home = environment_that_begins_with(&scratch, &SPY.replace("{root}", &scratch.path().display().to_string()));
 
     let options = format!("processes=2 python-home={}", home.display());
@@ -170,11 +170,11 @@ import ctypes, glob, os, signal, time
 libc = ctypes.CDLL(None, use_errno=True)
 
 def theirs():
-    for folder in glob.glob("/proc/[0-9]*"):
+    for directory in glob.glob("/proc/[0-9]*"):
         try:
-            pid = int(folder[6:])
-            parent = int(open(folder + "/stat").read().rpartition(") ")[2].split()[1])
-            if parent == os.getppid() and os.stat(folder).st_uid == os.getuid() and pid != os.getpid():
+            pid = int(directory[6:])
+            parent = int(open(directory + "/stat").read().rpartition(") ")[2].split()[1])
+            if parent == os.getppid() and os.stat(directory).st_uid == os.getuid() and pid != os.getpid():
                 yield pid, os.pidfd_open(pid)
         except OSError:
             pass

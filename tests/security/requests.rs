@@ -22,7 +22,7 @@ const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
 fn site() -> Httpd {
     Httpd::both_modes("threads=2", SEES)
         .conf("WSGIChunkedRequest On\nKeepAliveTimeout 1\nTimeout 2")
-        .conf("WSGIScriptAlias /folder {root}/scripts process-group=site application-group=%{GLOBAL}")
+        .conf("WSGIScriptAlias /directory {root}/scripts process-group=site application-group=%{GLOBAL}")
         .file("scripts/in.wsgi", SEES)
         .file("scripts-beside/out.wsgi", SEES)
         .file("secret.wsgi", SEES)
@@ -226,7 +226,7 @@ fn no_spelling_of_a_path_leads_out_of_an_alias() {
     site.log.expect(&["WSGI0135: the script does not exist or cannot be read"]);
     for outside in ["secret.wsgi", "scripts-beside/out.wsgi", "httpd.conf", "apps/site.wsgi"] {
         for up in ["..", "%2e%2e", ".%2e", "%2E.", "..%2f.", "..%5c..", "%252e%252e", "..;", "./..", "%c0%ae%c0%ae"] {
-            for start in ["/folder/", "/folder//", "/folder/./", "/folder/in.wsgi/", "/folder%2f"] {
+            for start in ["/directory/", "/directory//", "/directory/./", "/directory/in.wsgi/", "/directory%2f"] {
                 let path = format!("{start}{up}/{outside}");
                 let mut client = site.client();
                 let answer = client.exchange("GET", &path, &[], b"").expect("an answer");
@@ -240,8 +240,8 @@ fn no_spelling_of_a_path_leads_out_of_an_alias() {
             }
         }
     }
-    assert_eq!(site.get("/folder-beside/out.wsgi").status, 404, "a sibling of the alias's URL");
-    assert_eq!(site.get("/folder/in.wsgi").status, 200);
+    assert_eq!(site.get("/directory-beside/out.wsgi").status, 404, "a sibling of the alias's URL");
+    assert_eq!(site.get("/directory/in.wsgi").status, 200);
     site.finish();
 }
 

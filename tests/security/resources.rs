@@ -426,7 +426,7 @@ fn clients_of_http2_that_read_nothing_keep_nobody_out() {
 fn kept(site: &Httpd) -> Option<std::path::PathBuf> {
     let is_kept = |file: &std::path::PathBuf| {
         let target = std::fs::read_link(file).unwrap_or_default();
-        ["/var/tmp/", "/tmp/"].iter().any(|folder| target.starts_with(folder))
+        ["/var/tmp/", "/tmp/"].iter().any(|directory| target.starts_with(directory))
             && target.to_string_lossy().ends_with(" (deleted)")
     };
     let files =

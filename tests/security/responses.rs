@@ -88,7 +88,7 @@ FILES = {
     "eventfd": lambda: file_of(os.eventfd(1), 8),
     "eventfd-large": lambda: file_of(os.eventfd(0), 1 << 20),
     "pipe": lambda: file_of(os.pipe()[0], 8),
-    "folder": lambda: file_of(os.open("/", os.O_RDONLY), 8),
+    "directory": lambda: file_of(os.open("/", os.O_RDONLY), 8),
     "path": lambda: file_of(disk(os.O_PATH)),
     "writable": lambda: file_of(disk(os.O_WRONLY)),
     "device": lambda: file_of(os.open("/dev/zero", os.O_RDONLY)),

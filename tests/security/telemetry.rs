@@ -1,5 +1,5 @@
-//! What `WSGITelemetryService` names may be anything that its folder's owner has put there: nobody waits for it, and it
-//! hears nothing that is secret.
+//! What `WSGITelemetryService` names may be anything that its directory's owner has put there: nobody waits for it, and
+//! it hears nothing that is secret.
 
 use harness::{Httpd, MODES, Site};
 use std::os::unix::fs::symlink;
@@ -27,7 +27,7 @@ fn site(mode: u32) -> Httpd {
         .start();
     site.log.expect(&["A slow request"]);
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(mode);
-    std::fs::set_permissions(site.root().join("told"), everybody).expect("a folder");
+    std::fs::set_permissions(site.root().join("told"), everybody).expect("a directory");
     site
 }
 
@@ -61,8 +61,8 @@ fn put(kind: &str, target: &Path) -> Vec<Box<dyn std::any::Any>> {
             std::fs::write(target, "").expect("a file");
             Vec::new()
         }
-        "folder" => {
-            std::fs::create_dir(target).expect("a folder");
+        "directory" => {
+            std::fs::create_dir(target).expect("a directory");
             Vec::new()
         }
         _ => Vec::new(),
@@ -71,7 +71,7 @@ fn put(kind: &str, target: &Path) -> Vec<Box<dyn std::any::Any>> {
 
 #[test]
 fn nobody_waits_for_what_is_in_the_place_of_the_socket() {
-    for kind in ["nothing", "fifo", "stream", "full", "loop", "file", "folder"] {
+    for kind in ["nothing", "fifo", "stream", "full", "loop", "file", "directory"] {
         let mut site = site(0o777);
         let kept = put(kind, &site.root().join("told/t.sock"));
         for mode in MODES {

@@ -15,18 +15,18 @@ fn of_root() -> String {
 }
 
 /// The unit of a site whose command has these words more.
-fn printed(folder: &Scratch, words: &[&str]) -> String {
+fn printed(directory: &Scratch, words: &[&str]) -> String {
     let site = ["setup-server", "hello.wsgi", "--systemd", "--user", "www-data", "--group", "www-data"];
-    let done = Express::new(&[&site[..], words].concat()).within(folder.path()).run();
+    let done = Express::new(&[&site[..], words].concat()).within(directory.path()).run();
     assert_eq!(done.code, Some(0), "{done:?}");
     done.text
 }
 
 /// What `systemd-analyze` says of a unit, and whether it is content.
-fn analyze(folder: &Scratch, words: &[&str], unit: &str) -> (bool, String) {
-    let file = folder.write("mysite.service", unit);
+fn analyze(directory: &Scratch, words: &[&str], unit: &str) -> (bool, String) {
+    let file = directory.write("mysite.service", unit);
     // The tool itself minds files that may be executed.
-    folder.set_mode("mysite.service", 0o644);
+    directory.set_mode("mysite.service", 0o644);
     let done = Command::new("systemd-analyze").args(words).arg(&file).output().expect("systemd-analyze");
     let said = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8_lossy(&said).into_owned())
@@ -37,16 +37,16 @@ fn the_unit_is_right_and_leaves_the_server_little() {
     if Command::new("systemd-analyze").arg("--version").output().is_err() {
         return cannot_run("what systemd-analyze says of the unit", "there is no systemd-analyze");
     }
-    let folder = Scratch::new();
-    folder.write("hello.wsgi", HELLO);
-    let usual = printed(&folder, &[]);
+    let directory = Scratch::new();
+    directory.write("hello.wsgi", HELLO);
+    let usual = printed(&directory, &[]);
     let of_root = usual.replace("User=www-data\nGroup=www-data\n", "").replace("CapabilityBoundingSet=\n", &of_root());
     assert!(!of_root.contains("User=") && of_root.contains("CAP_SETUID"), "{of_root}");
     // Tenths: systemd calls up to 4.9 OK.
-    for (unit, exposure) in [(usual, "20"), (of_root, "40"), (printed(&folder, &["--port", "80"]), "35")] {
-        let (right, said) = analyze(&folder, &["verify"], &unit);
+    for (unit, exposure) in [(usual, "20"), (of_root, "40"), (printed(&directory, &["--port", "80"]), "35")] {
+        let (right, said) = analyze(&directory, &["verify"], &unit);
         assert!(right && said.is_empty(), "{said}\n{unit}");
-        let (little, said) = analyze(&folder, &["security", "--offline=yes", "--threshold", exposure], &unit);
+        let (little, said) = analyze(&directory, &["security", "--offline=yes", "--threshold", exposure], &unit);
         assert!(little, "{said}\n{unit}");
     }
 }

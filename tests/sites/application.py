@@ -20,7 +20,7 @@ def serves(name):
         facts |= {
             "callable": name,
             "script": os.path.basename(__file__),
-            "folder": os.getcwd(),
+            "directory": os.getcwd(),
             "user": pwd.getpwuid(os.geteuid()).pw_name,
             "umask": format(umask(), "03o"),
             "path": ":".join(sys.path),

@@ -59,7 +59,7 @@ pub fn group_shown(gid: u32) -> String {
 }
 
 /// Whether nobody but `owner`, and root, has the rights of this group: it is root's own, or nobody else is in it. The
-/// groups of their own that many systems give their users, together with a umask of 002, make every folder of theirs
+/// groups of their own that many systems give their users, together with a umask of 002, make every directory of theirs
 /// writable for the group. Users of a directory service whose login group this is are not seen; they would have to be
 /// given somebody else's own group.
 #[must_use]

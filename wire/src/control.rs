@@ -96,7 +96,7 @@ message! {
         pub python_home_from: String,
         /// Flags for the interpreter, such as `-B`, `-O`, `-W error`.
         pub python_flags: Vec<Bytes>,
-        /// Where to import `mod_wsgi` from if the interpreter has no installation of it: the folder that holds the
+        /// Where to import `mod_wsgi` from if the interpreter has no installation of it: the directory that holds the
         /// package beside the Apache module.
         pub package: Option<Bytes>,
         /// Owner of the socket; `None` if Apache does not run as root.

@@ -25,7 +25,7 @@ use crate::{environment, frame, text};
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);
 
-/// All targets by the names of their folders in `fuzz/corpus`.
+/// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("frames", frames),
     ("messages", messages),

@@ -39,7 +39,7 @@ message! {
         pub scripts: Vec<Preload>,
         /// Scripts that requests have made other processes of the group load: loaded too, as far as they still exist.
         pub inherited: Vec<Preload>,
-        /// Where requests of this group may lead, as far as the configuration says it: scripts, folders of scripts
+        /// Where requests of this group may lead, as far as the configuration says it: scripts, directories of scripts
         /// ([`Daemon::allows`]). `None`: any file may become a script of it.
         pub allowed: Option<Vec<Bytes>>,
         /// Digests of reports about scripts that cannot be imported ([`crate::control::Ready`]) which the log has
@@ -116,7 +116,7 @@ impl Daemon {
     }
 }
 
-/// Whether a script is one of these, is in one of these folders, or has such a name and an extension (as content
+/// Whether a script is one of these, is in one of these directories, or has such a name and an extension (as content
 /// negotiation finds it).
 fn leads_to(places: &[Bytes], script: &[u8]) -> bool {
     let is_at =

@@ -20,7 +20,7 @@ use crate::process::thread;
 pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
     let settings = &process.settings;
     let path = |script: &Preload| Path::new(OsStr::from_bytes(&script.script)).to_owned();
-    // What an alias names may be a folder of scripts: which of them are asked for shows later.
+    // What an alias names may be a directory of scripts: which of them are asked for shows later.
     let wanted = settings.scripts.iter().filter(|script| !path(script).is_dir());
     let scripts = wanted.chain(settings.inherited.iter().filter(|script| path(script).exists()));
     scripts.filter_map(|script| preload_one(py, process, script).err()).collect()

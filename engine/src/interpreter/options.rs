@@ -10,7 +10,7 @@ use crate::process::Process;
 /// The settings of one interpreter.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
-    /// Folders for `sys.path`, layer by layer.
+    /// Directories for `sys.path`, layer by layer.
     pub(crate) python_path: Vec<Vec<Vec<u8>>>,
     /// `WSGIRestrictStdin`
     pub(crate) restrict_stdin: bool,

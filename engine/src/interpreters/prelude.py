@@ -2,15 +2,15 @@
 
 
 def search_path(layers, home):
-    """Add folders through site.addsitedir, so that .pth files count; what is new goes to the front, the last layer
+    """Add directories through site.addsitedir, so that .pth files count; what is new goes to the front, the last layer
     first, home before all."""
     import site
     import sys
 
-    for folders in layers:
+    for directories in layers:
         before = list(sys.path)
-        for folder in folders:
-            site.addsitedir(folder)
+        for directory in directories:
+            site.addsitedir(directory)
         added = [entry for entry in sys.path if entry not in before]
         sys.path[:] = added + [entry for entry in sys.path if entry in before]
     if home:

@@ -35,7 +35,7 @@ const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level:
 pub struct Process {
     child: Child,
     control: UnixStream,
-    folder: PathBuf,
+    directory: PathBuf,
     /// The supervisor's end of the socket for records, and what has come there.
     records: OwnedFd,
     said: Arc<Mutex<String>>,
@@ -82,12 +82,12 @@ impl Process {
     }
 
     fn start_with(python: &Python, name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Self {
-        let folder = std::env::temp_dir().join(format!("wsgi-engine-{}-{name}-{python}", std::process::id()));
-        std::fs::create_dir_all(folder.join("mod_wsgi")).unwrap();
-        std::fs::write(folder.join("mod_wsgi/__init__.py"), "").unwrap();
-        std::fs::copy(engine(), folder.join("mod_wsgi/_engine.abi3.so")).unwrap();
-        std::fs::write(folder.join("app.wsgi"), script).unwrap();
-        let listener = UnixListener::bind(folder.join("socket")).unwrap();
+        let directory = std::env::temp_dir().join(format!("wsgi-engine-{}-{name}-{python}", std::process::id()));
+        std::fs::create_dir_all(directory.join("mod_wsgi")).unwrap();
+        std::fs::write(directory.join("mod_wsgi/__init__.py"), "").unwrap();
+        std::fs::copy(engine(), directory.join("mod_wsgi/_engine.abi3.so")).unwrap();
+        std::fs::write(directory.join("app.wsgi"), script).unwrap();
+        let listener = UnixListener::bind(directory.join("socket")).unwrap();
         let pages = rustix::fs::memfd_create("pages", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
         rustix::fs::ftruncate(&pages, PAGES as u64).unwrap();
         let (control, theirs) = UnixStream::pair().unwrap();
@@ -103,13 +103,13 @@ impl Process {
         )
         .unwrap();
         let descriptors = [theirs.into(), listener.into(), pages, recorder, theirs_for_records];
-        let mut child = spawn(&python.program, &folder, descriptors);
+        let mut child = spawn(&python.program, &directory, descriptors);
         let said = Arc::default();
         std::thread::spawn({
             let (records, said) = (records.try_clone().unwrap(), Arc::clone(&said));
             move || write_down(&records, &said)
         });
-        let mut process = Self { child: spawn_guard(&mut child), control, folder, records, said };
+        let mut process = Self { child: spawn_guard(&mut child), control, directory, records, said };
         process.say(Kind::Start, |out| settings.put(out));
         process.expect(Kind::Ready);
         process
@@ -155,12 +155,12 @@ impl Process {
 
     /// The script's path.
     pub fn script(&self) -> PathBuf {
-        self.folder.join("app.wsgi")
+        self.directory.join("app.wsgi")
     }
 
     /// A new connection that has introduced itself and announced the route.
     pub fn connect(&self) -> Connection {
-        let stream = UnixStream::connect(self.folder.join("socket")).unwrap();
+        let stream = UnixStream::connect(self.directory.join("socket")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut connection = Connection { stream, queued: Vec::new() };
         connection.put(Kind::Hello, |out| Hello { version: wsgi_wire::VERSION, secret: SECRET }.put(out));
@@ -199,7 +199,7 @@ impl Process {
 
     /// Sends this on a connection of its own, and reads until the process closes it.
     pub fn exchange(&self, stream: &[u8]) {
-        let mut connection = UnixStream::connect(self.folder.join("socket")).unwrap();
+        let mut connection = UnixStream::connect(self.directory.join("socket")).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
         // The process may have had enough before it has read all of it.
         let _ = connection.write_all(stream);
@@ -231,7 +231,7 @@ impl Process {
         }
         // Whoever has taken the last one writes it down.
         std::thread::sleep(Duration::from_millis(20));
-        std::fs::read_to_string(self.folder.join("log")).unwrap() + &self.said.lock().unwrap()
+        std::fs::read_to_string(self.directory.join("log")).unwrap() + &self.said.lock().unwrap()
     }
 
     /// Waits for the process to end by itself.
@@ -253,7 +253,7 @@ impl Drop for Process {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -273,7 +273,7 @@ fn spawn_guard(child: &mut Option<Child>) -> Child {
     child.take().unwrap()
 }
 
-fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 5]) -> Option<Child> {
+fn spawn(python: &Path, directory: &Path, descriptors: [OwnedFd; 5]) -> Option<Child> {
     // The shell puts the descriptors in their places; that they survive its own exec is all that has to be arranged
     // here.
     let mut places = String::new();
@@ -283,10 +283,10 @@ fn spawn(python: &Path, folder: &Path, descriptors: [OwnedFd; 5]) -> Option<Chil
     }
     let script = "import mod_wsgi._engine; mod_wsgi._engine.run()";
     let command = format!("exec{places}; exec {} -c '{script}' 3<&103 4<&104 5<&105 6<&106 7<&107", python.display());
-    let log = std::fs::File::create(folder.join("log")).unwrap();
+    let log = std::fs::File::create(directory.join("log")).unwrap();
     let child = Command::new("bash")
         .args(["-c", &command])
-        .env("PYTHONPATH", folder)
+        .env("PYTHONPATH", directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)

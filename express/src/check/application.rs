@@ -11,7 +11,7 @@ use crate::plan::{Caller, Plan};
 use crate::preflight::{self, Problem, Rights, barrier, may};
 use crate::probe::{self, Callable, Depth, Report};
 
-/// How many files below a static folder are looked at.
+/// How many files below a static directory are looked at.
 const MOST_FILES: usize = 5000;
 /// The main interpreter's name.
 const MAIN: &str = "%{GLOBAL}";
@@ -55,7 +55,7 @@ pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Findin
 fn kind(problem: &Problem) -> &'static str {
     match problem {
         Problem::RootWithoutUser => "user",
-        Problem::NoEntry { .. } | Problem::NoFolder(_) => "entry",
+        Problem::NoEntry { .. } | Problem::NoDirectory(_) => "entry",
         Problem::PortInUse(..) | Problem::Port { .. } => "port",
         Problem::Unreachable { .. } | Problem::Unwritable { .. } => "permissions",
         Problem::NoPackage { .. } => "package",
@@ -76,26 +76,26 @@ fn slow(plan: &Plan) -> String {
     )
 }
 
-/// Static folders that Apache's children cannot read.
+/// Static directories that Apache's children cannot read.
 fn statics(plan: &Plan) -> Vec<Finding> {
     let user = &plan.account;
     let own = plan.root.path.join("htdocs");
     let content = &plan.server.content;
-    let folders = content.aliases.iter().map(|alias| &alias.target).chain([&content.document_root]);
+    let directories = content.aliases.iter().map(|alias| &alias.target).chain([&content.document_root]);
     let closed = |path: &Utf8PathBuf| {
         let at = barrier(path, user).or_else(|| unreadable_below(path, plan))?;
         let text = format!("the user {} may not read {path}: {at} denies it; chmod o+rX {at}", user.user);
         Some(Finding::error("static", text))
     };
-    folders.filter(|path| **path != own && path.exists()).filter_map(closed).collect()
+    directories.filter(|path| **path != own && path.exists()).filter_map(closed).collect()
 }
 
-/// The first file or folder that cannot be read, of those that are looked at.
-fn unreadable_below(folder: &Utf8Path, plan: &Plan) -> Option<Utf8PathBuf> {
-    let mut waiting = vec![folder.to_owned()];
+/// The first file or directory that cannot be read, of those that are looked at.
+fn unreadable_below(directory: &Utf8Path, plan: &Plan) -> Option<Utf8PathBuf> {
+    let mut waiting = vec![directory.to_owned()];
     let mut seen = 0;
-    while let Some(folder) = waiting.pop() {
-        for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
+    while let Some(directory) = waiting.pop() {
+        for entry in directory.read_dir_utf8().into_iter().flatten().flatten() {
             seen += 1;
             let Ok(kind) = entry.file_type() else { continue };
             let wanted = if kind.is_dir() { Rights::ENTER } else { Rights::READ };

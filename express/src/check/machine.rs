@@ -42,10 +42,10 @@ fn memory_limit(root: &Utf8Path) -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
     let group = read("proc/self/cgroup").and_then(|all| {
         let own = all.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
-        let folder = Utf8Path::new("sys/fs/cgroup").join(own);
-        let limits = folder
+        let directory = Utf8Path::new("sys/fs/cgroup").join(own);
+        let limits = directory
             .ancestors()
-            .filter_map(|folder| read(folder.join("memory.max").as_str())?.trim().parse::<u64>().ok());
+            .filter_map(|directory| read(directory.join("memory.max").as_str())?.trim().parse::<u64>().ok());
         limits.min()
     });
     let available = read("proc/meminfo").and_then(|all| {
@@ -69,11 +69,11 @@ fn memory(each: u64, processes: u64, limit: u64) -> Option<Finding> {
     (needed > limit).then(|| Finding::warning("memory", text()))
 }
 
-fn selinux(root: &Utf8Path, folder: &Utf8Path) -> Option<Finding> {
+fn selinux(root: &Utf8Path, directory: &Utf8Path) -> Option<Finding> {
     let enforced = std::fs::read_to_string(root.join("sys/fs/selinux/enforce")).is_ok_and(|mode| mode.trim() == "1");
     let text = || {
         format!(
-            "SELinux enforces its policy: an Apache that is a service of the system reads only what is labelled for it (chcon -R -t httpd_sys_content_t {folder}), and opens connections only after setsebool -P httpd_can_network_connect on"
+            "SELinux enforces its policy: an Apache that is a service of the system reads only what is labelled for it (chcon -R -t httpd_sys_content_t {directory}), and opens connections only after setsebool -P httpd_can_network_connect on"
         )
     };
     enforced.then(|| Finding::warning("selinux", text()))

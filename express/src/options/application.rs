@@ -12,7 +12,7 @@ pub enum ApplicationType {
     Module,
     /// A PasteDeploy ini file.
     Paste,
-    /// A folder of files; there is no application.
+    /// A directory of files; there is no application.
     Static,
 }
 
@@ -74,16 +74,16 @@ pub struct Application {
     /// URL below which the application is found
     #[arg(long, value_name = "URL", default_value = "/")]
     pub mount_point: String,
-    /// Folder to run in, first on the module search path [default: the current folder]
+    /// Directory to run in, first on the module search path [default: the current directory]
     #[arg(long, value_name = "DIRECTORY")]
     pub working_directory: Option<Utf8PathBuf>,
-    /// Folder to add to the module search path; may be repeated
+    /// Directory to add to the module search path; may be repeated
     #[arg(long, value_name = "DIRECTORY")]
     pub python_path: Vec<Utf8PathBuf>,
     /// Python warnings filter, as for python -W; may be repeated
     #[arg(long, value_name = "FILTER")]
     pub python_warnings: Vec<String>,
-    /// Folder where Python eggs are unpacked
+    /// Directory where Python eggs are unpacked
     #[arg(long, value_name = "DIRECTORY")]
     pub python_eggs: Option<Utf8PathBuf>,
     /// Application group (interpreter) to run in [default: the main interpreter]

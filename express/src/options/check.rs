@@ -203,7 +203,7 @@ impl Options {
         let Options { application, address, services, content, .. } = self;
         for path in &application.python_path {
             if path.as_str().contains(':') {
-                return Err(invalid("--python-path", path, "it is one folder, and its name cannot contain a colon"));
+                return Err(invalid("--python-path", path, "it is one directory, and its name cannot contain a colon"));
             }
         }
         if address.server_name.is_none() && !address.server_alias.is_empty() {

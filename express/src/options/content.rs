@@ -20,16 +20,16 @@ pub enum AuthType {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Files")]
 pub struct Content {
-    /// Serve a folder or a file at a URL; may be repeated
+    /// Serve a directory or a file at a URL; may be repeated
     #[arg(long, value_names = ["URL", "TARGET"], num_args = 2)]
     pub url_alias: Vec<String>,
-    /// Folder of files that come before the application [default: htdocs in the server root]
+    /// Directory of files that come before the application [default: htdocs in the server root]
     #[arg(long, value_name = "DIRECTORY")]
     pub document_root: Option<Utf8PathBuf>,
-    /// File that answers for a folder
+    /// File that answers for a directory
     #[arg(long, value_name = "FILE")]
     pub directory_index: Option<String>,
-    /// List folders
+    /// List directories
     #[arg(long)]
     pub directory_listing: bool,
     /// Directives that .htaccess files may contain; may be repeated [default: None]

@@ -22,19 +22,19 @@ pub struct Debugging {
     /// Tell which lines were executed, with the package coverage (debug mode)
     #[arg(long)]
     pub enable_coverage: bool,
-    /// Folder for that [default: htmlcov in the server root]
+    /// Directory for that [default: htmlcov in the server root]
     #[arg(long, value_name = "DIRECTORY")]
     pub coverage_directory: Option<Utf8PathBuf>,
     /// Measure where time goes, for pstats (debug mode)
     #[arg(long)]
     pub enable_profiler: bool,
-    /// Folder for that [default: pstats in the server root]
+    /// Directory for that [default: pstats in the server root]
     #[arg(long, value_name = "DIRECTORY")]
     pub profiler_directory: Option<Utf8PathBuf>,
     /// Keep what was asked and answered in files (debug mode)
     #[arg(long)]
     pub enable_recorder: bool,
-    /// Folder for that [default: archive in the server root]
+    /// Directory for that [default: archive in the server root]
     #[arg(long, value_name = "DIRECTORY")]
     pub recorder_directory: Option<Utf8PathBuf>,
     /// Run Apache under gdb (debug mode)

@@ -26,7 +26,7 @@ pub struct Logging {
     /// What the application's and mod_wsgi's own records in the error log look like
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// Folder of the logs; wins over --log-to-terminal [default: the server root]
+    /// Directory of the logs; wins over --log-to-terminal [default: the server root]
     #[arg(long, value_name = "DIRECTORY")]
     pub log_directory: Option<Utf8PathBuf>,
     /// Log requests
@@ -68,7 +68,7 @@ pub struct Logging {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Server root and programs")]
 pub struct Layout {
-    /// Folder for the configuration, logs and sockets [default: a private one for this address and port]
+    /// Directory for the configuration, logs and sockets [default: a private one for this address and port]
     #[arg(long, value_name = "DIRECTORY")]
     pub server_root: Option<Utf8PathBuf>,
     /// File of options (TOML); below the command line and MOD_WSGI_EXPRESS_* variables, above pyproject.toml
@@ -89,13 +89,13 @@ pub struct Layout {
     /// File for the process id of Apache's parent process
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<Utf8PathBuf>,
-    /// Folder for the sockets of the application's processes
+    /// Directory for the sockets of the application's processes
     #[arg(long, value_name = "DIRECTORY")]
     pub socket_prefix: Option<Utf8PathBuf>,
     /// Apache's program
     #[arg(long, value_name = "FILE")]
     pub httpd_executable: Option<Utf8PathBuf>,
-    /// Folder of Apache's modules
+    /// Directory of Apache's modules
     #[arg(long, value_name = "DIRECTORY")]
     pub modules_directory: Option<Utf8PathBuf>,
     /// Shell that runs apachectl

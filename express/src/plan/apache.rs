@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::{Module, Mpm};
 
 use super::error::PlanError;
-use super::path::Folder;
+use super::path::Directory;
 use crate::options::{self, Layout};
 
 /// Loaded where it is installed, for the sake of old configuration in included files.
@@ -25,7 +25,7 @@ pub struct Installation {
 
 impl Installation {
     /// Finds the Apache; the options win over what is found.
-    pub fn find(layout: &Layout, here: &Folder) -> Result<Self, PlanError> {
+    pub fn find(layout: &Layout, here: &Directory) -> Result<Self, PlanError> {
         let apache = Apache::find_runtime()?;
         let httpd = match &layout.httpd_executable {
             Some(path) => program("--httpd-executable", path, here)?,
@@ -90,7 +90,7 @@ impl Installation {
         Ok(self.apache.compiled_in()?.iter().any(|file| file.strip_suffix(".c") == Some(source)))
     }
 
-    /// The folder of its modules.
+    /// The directory of its modules.
     pub fn modules_directory(&self) -> &Utf8Path {
         &self.modules
     }
@@ -108,7 +108,7 @@ impl Installation {
 }
 
 /// A program that an option names: a path, or a name to be found on PATH.
-pub fn program(option: &'static str, name: &Utf8Path, here: &Folder) -> Result<Utf8PathBuf, PlanError> {
+pub fn program(option: &'static str, name: &Utf8Path, here: &Directory) -> Result<Utf8PathBuf, PlanError> {
     let found = if name.as_str().contains('/') {
         Some(here.absolute(name)).filter(|path| is_executable(path))
     } else {
@@ -122,8 +122,8 @@ pub fn on_path(name: &str) -> Option<Utf8PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':')
         .chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-        .filter(|folder| folder.starts_with('/'))
-        .map(|folder| Utf8Path::new(folder).join(name))
+        .filter(|directory| directory.starts_with('/'))
+        .map(|directory| Utf8Path::new(directory).join(name))
         .find(|path| is_executable(path))
 }
 

@@ -1,5 +1,5 @@
 #!@shell@
-# Controls the server in this folder. Made by mod_wsgi-express; the next setup-server or start-server writes it anew.
+# Controls the server in this directory. Made by mod_wsgi-express; the next setup-server or start-server writes it anew.
 # The command and its options; their values are in httpd.conf: @command@
 
 # No file that is made from here on is for everybody to write to.

@@ -7,8 +7,8 @@ use camino::Utf8PathBuf;
 /// What the caller's surroundings are.
 #[derive(Debug)]
 pub struct Caller {
-    /// The current folder.
-    pub folder: Utf8PathBuf,
+    /// The current directory.
+    pub directory: Utf8PathBuf,
     /// Environment variables that are text.
     pub variables: BTreeMap<String, String>,
     /// The effective user.

@@ -16,7 +16,7 @@ pub fn content(context: &Context, entry: &Entry, installation: &Installation, mp
     let is_static = entry.kind == ApplicationType::Static;
     let document_root = match &chosen.document_root {
         _ if is_static => here.existing("--application-type static", &entry.point)?,
-        Some(folder) => here.existing("--document-root", folder)?,
+        Some(directory) => here.existing("--document-root", directory)?,
         None => root.join("htdocs"),
     };
     let cgi = if mpm == Mpm::Prefork { "cgi" } else { "cgid" };

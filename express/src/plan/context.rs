@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::caller::Caller;
-use super::path::Folder;
+use super::path::Directory;
 use crate::options::Options;
 
 /// What all parts of a plan are made from.
@@ -13,12 +13,12 @@ pub struct Context<'a> {
     /// The caller's surroundings.
     pub caller: &'a Caller,
     /// Where relative paths start.
-    pub here: Folder<'a>,
+    pub here: Directory<'a>,
     /// The server root.
     pub root: &'a Utf8Path,
-    /// The folder that the application runs in.
+    /// The directory that the application runs in.
     pub working_directory: Utf8PathBuf,
-    /// Folders for the module search path.
+    /// Directories for the module search path.
     pub python_path: Vec<Utf8PathBuf>,
     /// The application's locale.
     pub locale: String,

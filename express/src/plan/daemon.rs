@@ -155,8 +155,8 @@ impl Context<'_> {
             let joined = self.python_path.iter().map(|p| p.as_str()).collect::<Vec<_>>().join(":");
             settings.push(("python-path", joined));
         }
-        if let Some(folder) = &self.options.application.python_eggs {
-            settings.push(("python-eggs", self.here.absolute(folder).into_string()));
+        if let Some(directory) = &self.options.application.python_eggs {
+            settings.push(("python-eggs", self.here.absolute(directory).into_string()));
         }
         // Whoever starts this server starts the application: its variables are meant for it, as in a container.
         settings.push(("pass-env", "*".to_owned()));

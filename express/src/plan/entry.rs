@@ -10,7 +10,7 @@ use crate::options::{ApplicationType, Options};
 pub struct Entry {
     /// What it is.
     pub kind: ApplicationType,
-    /// Path or name; for a static site the folder.
+    /// Path or name; for a static site the directory.
     pub point: String,
     /// Name of the callable.
     pub callable: String,
@@ -36,9 +36,9 @@ impl Entry {
         };
         let callable = named.unwrap_or(&application.callable_object).to_owned();
         match (kind, given) {
-            (ApplicationType::Static, folder) => {
-                let folder = content.document_root.as_ref().map(|f| f.as_str()).or(folder);
-                Self { kind, point: context.here.absolute(folder.unwrap_or(".")).into(), callable }
+            (ApplicationType::Static, directory) => {
+                let directory = content.document_root.as_ref().map(|f| f.as_str()).or(directory);
+                Self { kind, point: context.here.absolute(directory.unwrap_or(".")).into(), callable }
             }
             (_, None) => Self {
                 kind: ApplicationType::Script,
@@ -64,13 +64,13 @@ fn is_dotted(name: &str) -> bool {
     name.split('.').all(is_identifier)
 }
 
-/// Whether a folder that modules are looked for in has one of that name.
+/// Whether a directory that modules are looked for in has one of that name.
 fn is_module(context: &Context, name: &str) -> bool {
     let path = name.replace('.', "/");
-    let has = |folder: &Utf8Path| {
-        folder.join(format!("{path}.py")).is_file() || folder.join(&path).join("__init__.py").is_file()
+    let has = |directory: &Utf8Path| {
+        directory.join(format!("{path}.py")).is_file() || directory.join(&path).join("__init__.py").is_file()
     };
-    is_dotted(name) && (has(&context.working_directory) || context.python_path.iter().any(|folder| has(folder)))
+    is_dotted(name) && (has(&context.working_directory) || context.python_path.iter().any(|directory| has(directory)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 /// Something that the options name is not there, or the machine lacks something.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// A file or folder is missing.
+    /// A file or directory is missing.
     #[error("{path}, given with {option}, does not exist")]
     Missing {
         /// The option.
@@ -64,12 +64,12 @@ pub enum PlanError {
     NoMpm {
         /// Those that were looked for.
         names: String,
-        /// The folder that was looked into.
+        /// The directory that was looked into.
         directory: Utf8PathBuf,
     },
     /// A module of Apache is missing.
     #[error(
-        "Apache's module mod_{name} is neither in {directory} nor compiled in; install it, or name another folder with --modules-directory"
+        "Apache's module mod_{name} is neither in {directory} nor compiled in; install it, or name another directory with --modules-directory"
     )]
     NoModule {
         /// Its name.

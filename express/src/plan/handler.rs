@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::content::mount_point;
 use super::entry::Entry;
 use super::error::PlanError;
-use super::path::Folder;
+use super::path::Directory;
 use super::tools::Tools;
 use crate::options::{ApplicationType, Options, pairs};
 
@@ -72,7 +72,7 @@ impl Handler {
     }
 
     /// Settings of the script behind `--add-handler`, if that is used.
-    pub fn resources(options: &Options, here: &Folder, tools: &Tools) -> Result<Option<Self>, PlanError> {
+    pub fn resources(options: &Options, here: &Directory, tools: &Tools) -> Result<Option<Self>, PlanError> {
         let resources: BTreeMap<_, _> = pairs(&options.application.add_handler)
             .map(|(extension, script)| Ok((extension.to_owned(), here.existing("--add-handler", script)?)))
             .collect::<Result<_, PlanError>>()?;

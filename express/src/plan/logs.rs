@@ -14,8 +14,8 @@ use crate::options::{LogFormat, Logging};
 #[derive(Debug)]
 pub struct Places {
     terminal: bool,
-    folder: Utf8PathBuf,
-    own_folder: bool,
+    directory: Utf8PathBuf,
+    own_directory: bool,
     rotation: Option<(Utf8PathBuf, u32)>,
     startup: Option<Utf8PathBuf>,
 }
@@ -32,11 +32,11 @@ impl Places {
             }
             (None, true) => Some((installation.rotatelogs()?, logging.max_log_size)),
         };
-        let folder = context.here.absolute_or(logging.log_directory.as_deref(), || context.root.to_owned());
+        let directory = context.here.absolute_or(logging.log_directory.as_deref(), || context.root.to_owned());
         let startup = logging
             .startup_log
-            .then(|| if terminal { "/dev/stderr".into() } else { folder.join(&logging.startup_log_name) });
-        Ok(Self { terminal, own_folder: logging.log_directory.is_some(), folder, rotation, startup })
+            .then(|| if terminal { "/dev/stderr".into() } else { directory.join(&logging.startup_log_name) });
+        Ok(Self { terminal, own_directory: logging.log_directory.is_some(), directory, rotation, startup })
     }
 
     /// Apache's logs.
@@ -68,7 +68,7 @@ impl Places {
 
     /// A log file, even where others go to the terminal.
     pub fn file(&self, name: &str) -> Target {
-        let file = self.folder.join(name);
+        let file = self.directory.join(name);
         match &self.rotation {
             Some((rotatelogs, megabytes)) => {
                 Target::Rotated { rotatelogs: rotatelogs.clone(), file, megabytes: *megabytes }
@@ -82,13 +82,13 @@ impl Places {
         self.startup.as_deref()
     }
 
-    /// The folder that `--log-directory` names.
-    pub fn own_folder(&self) -> Option<Utf8PathBuf> {
-        self.own_folder.then(|| self.folder.clone())
+    /// The directory that `--log-directory` names.
+    pub fn own_directory(&self) -> Option<Utf8PathBuf> {
+        self.own_directory.then(|| self.directory.clone())
     }
 
     /// Where a log is, for people.
     pub fn place(&self, name: &str) -> String {
-        if self.terminal { "the terminal".to_owned() } else { self.folder.join(name).into_string() }
+        if self.terminal { "the terminal".to_owned() } else { self.directory.join(name).into_string() }
     }
 }

@@ -39,7 +39,7 @@ pub use caller::Caller;
 pub use error::PlanError;
 pub use handler::WELCOME;
 pub use logs::Places;
-pub use path::Folder;
+pub use path::Directory;
 pub use root::{Root, Sockets};
 pub use tools::Tools;
 
@@ -53,13 +53,13 @@ pub struct Plan {
     pub options: Options,
     /// Apache's configuration.
     pub server: Server,
-    /// The folder for everything generated.
+    /// The directory for everything generated.
     pub root: Root,
-    /// Folders to make where they are missing, with the options that name them.
-    pub folders: Vec<(&'static str, Utf8PathBuf)>,
+    /// Directories to make where they are missing, with the options that name them.
+    pub directories: Vec<(&'static str, Utf8PathBuf)>,
     /// Files that root's shell or Apache would read and do as they say, with the options that name them.
     pub used_by_root: Vec<(&'static str, Utf8PathBuf)>,
-    /// Folders that the application writes to, with the options that name them.
+    /// Directories that the application writes to, with the options that name them.
     pub written_by_application: Vec<(&'static str, Utf8PathBuf)>,
     /// What watches the application.
     pub tools: Tools,
@@ -75,9 +75,9 @@ pub struct Plan {
     pub control: Control,
     /// Whom the server runs as.
     pub account: Account,
-    /// The folder that the application runs in.
+    /// The directory that the application runs in.
     pub working_directory: Utf8PathBuf,
-    /// Folders for the module search path.
+    /// Directories for the module search path.
     pub python_path: Vec<Utf8PathBuf>,
     /// Where the logs go.
     pub logs: Places,
@@ -96,7 +96,7 @@ impl Plan {
         if options.application.free_threading && !facts.gil_disabled {
             return Err(PlanError::NotFreeThreaded(facts.executable.clone()));
         }
-        let here = Folder::new(&caller.folder);
+        let here = Directory::new(&caller.directory);
         let account = Account::find(options.identity.user.as_deref(), options.identity.group.as_deref(), caller.uid)?;
         let mut sites = network::sites(options, &here)?;
         let label = format!("{}:{}", sites.address.as_deref().unwrap_or("localhost"), sites.port);
@@ -123,15 +123,18 @@ impl Plan {
         let entry = Entry::new(&context);
         let server = server::server(&context, &entry, sites, &label, &account, &installation, &logs, &sockets, facts)?;
         let tools = Tools::new(&options.debugging, &context.here, &root.path);
-        let eggs =
-            options.application.python_eggs.as_ref().map(|folder| ("--python-eggs", context.here.absolute(folder)));
-        let service = options.monitoring.enable_telemetry.then(|| ("--server-root", telemetry::folder(&root.path)));
-        let outputs = tools.outputs().map(|(tool, folder)| (tool.option, folder.to_owned()));
-        let logs_folder = logs.own_folder().map(|folder| ("--log-directory", folder));
-        let pid_folder = server.pid_file.parent().map(|folder| ("--pid-file", folder.to_owned()));
+        let eggs = options
+            .application
+            .python_eggs
+            .as_ref()
+            .map(|directory| ("--python-eggs", context.here.absolute(directory)));
+        let service = options.monitoring.enable_telemetry.then(|| ("--server-root", telemetry::directory(&root.path)));
+        let outputs = tools.outputs().map(|(tool, directory)| (tool.option, directory.to_owned()));
+        let logs_directory = logs.own_directory().map(|directory| ("--log-directory", directory));
+        let pid_directory = server.pid_file.parent().map(|directory| ("--pid-file", directory.to_owned()));
         let control = Control::new(&context, &server, &installation, logs.startup())?;
         Ok(Self {
-            folders: [logs_folder, pid_folder].into_iter().flatten().collect(),
+            directories: [logs_directory, pid_directory].into_iter().flatten().collect(),
             used_by_root: used_by_root(options, &server, &control),
             handler: Handler::application(options, &entry, &tools),
             telemetry: options

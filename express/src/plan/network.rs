@@ -8,11 +8,11 @@ use httpd_conf::{
 };
 
 use super::error::PlanError;
-use super::path::Folder;
+use super::path::Directory;
 use crate::options::{AuthType, Listener, Options, pairs};
 
 /// Addresses and names.
-pub fn sites(options: &Options, here: &Folder) -> Result<Sites, PlanError> {
+pub fn sites(options: &Options, here: &Directory) -> Result<Sites, PlanError> {
     let address = &options.address;
     let (first, more) = address.listeners();
     let name = bare_host(&first).filter(|host| host.parse::<Ipv6Addr>().is_err());
@@ -53,7 +53,7 @@ fn resolve(host: &str) -> Result<IpAddr, PlanError> {
     }
 }
 
-fn tls(port: u16, options: &Options, here: &Folder) -> Result<Tls, PlanError> {
+fn tls(port: u16, options: &Options, here: &Directory) -> Result<Tls, PlanError> {
     let https = &options.https;
     let stem =
         |extension: &str| https.ssl_certificate.as_ref().map(|stem| Utf8PathBuf::from(format!("{stem}.{extension}")));
@@ -116,7 +116,7 @@ pub fn proxy(options: &Options) -> Proxy {
 }
 
 /// Scripts that decide who comes in; `realm` is what clients show their users.
-pub fn access(options: &Options, here: &Folder, realm: &str) -> Result<Access, PlanError> {
+pub fn access(options: &Options, here: &Directory, realm: &str) -> Result<Access, PlanError> {
     let access = &options.access;
     let user_script = here.existing_opt("--auth-user-script", access.auth_user_script.as_ref())?;
     let group_script = here.existing_opt("--auth-group-script", access.auth_group_script.as_ref())?;

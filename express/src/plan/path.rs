@@ -1,17 +1,17 @@
-//! Paths as the caller means them: relative to the current folder.
+//! Paths as the caller means them: relative to the current directory.
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::error::PlanError;
 
-/// The folder that relative paths start from.
+/// The directory that relative paths start from.
 #[derive(Debug)]
-pub struct Folder<'a>(&'a Utf8Path);
+pub struct Directory<'a>(&'a Utf8Path);
 
-impl<'a> Folder<'a> {
-    /// Paths relative to `folder`, which is absolute.
-    pub fn new(folder: &'a Utf8Path) -> Self {
-        Self(folder)
+impl<'a> Directory<'a> {
+    /// Paths relative to `directory`, which is absolute.
+    pub fn new(directory: &'a Utf8Path) -> Self {
+        Self(directory)
     }
 
     /// The path without `.` and `..`, from the root. Slashes at the end go.
@@ -64,8 +64,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relative_paths_start_at_the_current_folder() {
-        let here = Folder::new("/srv/site".into());
+    fn relative_paths_start_at_the_current_directory() {
+        let here = Directory::new("/srv/site".into());
         for (path, expected) in
             [("a", "/srv/site/a"), ("../b/./c/", "/srv/b/c"), ("/x//y/", "/x/y"), ("", "/srv/site"), ("../../..", "/")]
         {

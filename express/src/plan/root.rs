@@ -1,4 +1,4 @@
-//! Which folder becomes the server root, and where its sockets go.
+//! Which directory becomes the server root, and where its sockets go.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -22,19 +22,19 @@ pub struct Root {
 }
 
 impl Root {
-    /// The folder given, or one that belongs to the caller and to this address: below TMPDIR where that is set, else
-    /// below /var/lib for root, else in the user's state folder. A folder in the common /tmp is the last resort; whose
-    /// it is is checked before it is used.
+    /// The directory given, or one that belongs to the caller and to this address: below TMPDIR where that is set, else
+    /// below /var/lib for root, else in the user's state directory. A directory in the common /tmp is the last resort;
+    /// whose it is is checked before it is used.
     pub fn choose(given: Option<Utf8PathBuf>, label: &str, caller: &Caller) -> Self {
         if let Some(path) = given {
             return Self { path, private: false };
         }
         let temporary = format!("mod_wsgi-{label}:{}", caller.uid);
         let path = match (caller.variable("TMPDIR"), caller.uid) {
-            (Some(folder), _) => caller.folder.join(folder).join(temporary),
+            (Some(directory), _) => caller.directory.join(directory).join(temporary),
             (None, 0) => Utf8Path::new("/var/lib/mod_wsgi").join(label),
-            (None, _) => match state_folder(caller) {
-                Some(folder) => folder.join("mod_wsgi").join(label),
+            (None, _) => match state_directory(caller) {
+                Some(directory) => directory.join("mod_wsgi").join(label),
                 None => Utf8Path::new("/tmp").join(temporary),
             },
         };
@@ -42,20 +42,20 @@ impl Root {
         Self { path, private: caller.uid != 0 }
     }
 
-    /// Where the daemons' sockets go: into the folder given, else into the server root if their names fit, else into a
-    /// shorter place.
+    /// Where the daemons' sockets go: into the directory given, else into the server root if their names fit, else into
+    /// a shorter place.
     ///
     /// # Errors
-    /// [`PlanError::LongSocketPrefix`] when the folder given is too long.
+    /// [`PlanError::LongSocketPrefix`] when the directory given is too long.
     pub fn sockets(&self, given: Option<Utf8PathBuf>, caller: &Caller) -> Result<Sockets, PlanError> {
-        let fits = |folder: &Utf8Path| folder.as_str().len() + "/wsgi".len() + SOCKET_SUFFIX <= SOCKET_PATH;
-        let (folder, place) = match given {
-            Some(folder) if fits(&folder) => (folder, Place::Given),
-            Some(folder) => return Err(PlanError::LongSocketPrefix(folder)),
+        let fits = |directory: &Utf8Path| directory.as_str().len() + "/wsgi".len() + SOCKET_SUFFIX <= SOCKET_PATH;
+        let (directory, place) = match given {
+            Some(directory) if fits(&directory) => (directory, Place::Given),
+            Some(directory) => return Err(PlanError::LongSocketPrefix(directory)),
             None if fits(&self.path) => (self.path.clone(), Place::Root),
-            None => (short_folder(caller), Place::Short),
+            None => (short_directory(caller), Place::Short),
         };
-        Ok(Sockets { prefix: folder.join("wsgi"), folder, place })
+        Ok(Sockets { prefix: directory.join("wsgi"), directory, place })
     }
 }
 
@@ -64,8 +64,8 @@ impl Root {
 pub struct Sockets {
     /// `WSGISocketPrefix`
     pub prefix: Utf8PathBuf,
-    /// The folder that they are in.
-    pub folder: Utf8PathBuf,
+    /// The directory that they are in.
+    pub directory: Utf8PathBuf,
     place: Place,
 }
 
@@ -77,33 +77,33 @@ enum Place {
 }
 
 impl Sockets {
-    /// The folder that `--socket-prefix` names.
-    pub fn given_folder(&self) -> Option<Utf8PathBuf> {
-        (self.place == Place::Given).then(|| self.folder.clone())
+    /// The directory that `--socket-prefix` names.
+    pub fn given_directory(&self) -> Option<Utf8PathBuf> {
+        (self.place == Place::Given).then(|| self.directory.clone())
     }
 
-    /// A folder of our own choice outside the server root; nobody else may own it.
-    pub fn short_folder(&self) -> Option<&Utf8Path> {
-        (self.place == Place::Short).then_some(&self.folder)
+    /// A directory of our own choice outside the server root; nobody else may own it.
+    pub fn short_directory(&self) -> Option<&Utf8Path> {
+        (self.place == Place::Short).then_some(&self.directory)
     }
 }
 
-/// The user's folder for state that outlives a session, if the caller has one.
-fn state_folder(caller: &Caller) -> Option<Utf8PathBuf> {
-    if let Some(folder) = caller.variable("XDG_STATE_HOME").filter(|f| f.starts_with('/')) {
-        return Some(folder.into());
+/// The user's directory for state that outlives a session, if the caller has one.
+fn state_directory(caller: &Caller) -> Option<Utf8PathBuf> {
+    if let Some(directory) = caller.variable("XDG_STATE_HOME").filter(|f| f.starts_with('/')) {
+        return Some(directory.into());
     }
     let home = Utf8Path::new(caller.variable("HOME")?);
     // After `su` or `setpriv` HOME may still be somebody else's.
     home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == caller.uid).then(|| home.join(".local/state"))
 }
 
-/// A folder with a short name that only the caller can write to.
-fn short_folder(caller: &Caller) -> Utf8PathBuf {
-    let own = |folder: &&str| Utf8Path::new(folder).metadata().is_ok_and(|m| m.is_dir() && m.uid() == caller.uid);
+/// A directory with a short name that only the caller can write to.
+fn short_directory(caller: &Caller) -> Utf8PathBuf {
+    let own = |directory: &&str| Utf8Path::new(directory).metadata().is_ok_and(|m| m.is_dir() && m.uid() == caller.uid);
     match (caller.uid, caller.variable("XDG_RUNTIME_DIR").filter(own)) {
         (0, _) => "/var/run/mod_wsgi".into(),
-        (_, Some(folder)) => Utf8Path::new(folder).join("mod_wsgi"),
+        (_, Some(directory)) => Utf8Path::new(directory).join("mod_wsgi"),
         // Whose it is is checked before it is used, and by the module at each start.
         (uid, None) => format!("/tmp/mod_wsgi-{uid}").into(),
     }
@@ -115,7 +115,7 @@ mod tests {
 
     fn caller(uid: u32, variables: &[(&str, &str)]) -> Caller {
         let variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        Caller { folder: "/work".into(), variables, uid, command: Vec::new() }
+        Caller { directory: "/work".into(), variables, uid, command: Vec::new() }
     }
 
     #[test]

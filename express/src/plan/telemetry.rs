@@ -37,8 +37,8 @@ pub fn telemetry(context: &Context) -> Result<Telemetry, PlanError> {
     })
 }
 
-/// The folder of the service's socket, which the application's user makes.
-pub fn folder(root: &Utf8Path) -> Utf8PathBuf {
+/// The directory of the service's socket, which the application's user makes.
+pub fn directory(root: &Utf8Path) -> Utf8PathBuf {
     root.join(SERVICE)
 }
 
@@ -48,7 +48,7 @@ pub fn script_path(root: &Utf8Path) -> Utf8PathBuf {
 }
 
 fn socket(root: &Utf8Path) -> Utf8PathBuf {
-    folder(root).join("service.sock")
+    directory(root).join("service.sock")
 }
 
 /// The text of that script.
@@ -60,7 +60,7 @@ pub fn script(monitoring: &Monitoring, root: &Utf8Path) -> String {
         "# Made by mod_wsgi-express; the next setup-server or start-server writes it anew.\n\
          import pkgutil\n\n\
          import mod_wsgi\n\n\
-         # Folders of --python-path were not there yet when the package was imported.\n\
+         # Directories of --python-path were not there yet when the package was imported.\n\
          mod_wsgi.__path__ = pkgutil.extend_path(list(mod_wsgi.__path__), 'mod_wsgi')\n\n\
          from mod_wsgi.telemetry.server import main\n\n\
          main(['--listen', 'unix:{socket}', '--http-host', '127.0.0.1', '--http-port', '{port}', '--log-level', 'INFO'])\n"

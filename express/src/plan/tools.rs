@@ -1,9 +1,9 @@
-//! The tools of debug mode, and the folders that they write to.
+//! The tools of debug mode, and the directories that they write to.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use super::path::Folder;
+use super::path::Directory;
 use crate::options::Debugging;
 
 /// What watches the application in debug mode, as `mod_wsgi.express.debugging` is told.
@@ -13,17 +13,17 @@ pub struct Tools {
     pub debugger: bool,
     /// `--debugger-startup`
     pub debugger_startup: bool,
-    /// Folder of `--enable-coverage`.
+    /// Directory of `--enable-coverage`.
     pub coverage: Option<Utf8PathBuf>,
-    /// Folder of `--enable-profiler`.
+    /// Directory of `--enable-profiler`.
     pub profiler: Option<Utf8PathBuf>,
-    /// Folder of `--enable-recorder`.
+    /// Directory of `--enable-recorder`.
     pub recorder: Option<Utf8PathBuf>,
 }
 
 /// A tool that writes files.
 pub struct Output {
-    /// The option that names its folder.
+    /// The option that names its directory.
     pub option: &'static str,
     /// What the banner calls it.
     pub label: &'static str,
@@ -31,16 +31,16 @@ pub struct Output {
 
 impl Tools {
     /// Those that the options ask for.
-    pub fn new(chosen: &Debugging, here: &Folder, root: &Utf8Path) -> Self {
-        let folder = |enabled: bool, given: &Option<Utf8PathBuf>, default: &str| {
+    pub fn new(chosen: &Debugging, here: &Directory, root: &Utf8Path) -> Self {
+        let directory = |enabled: bool, given: &Option<Utf8PathBuf>, default: &str| {
             enabled.then(|| here.absolute_or(given.as_deref(), || root.join(default)))
         };
         Self {
             debugger: chosen.enable_debugger,
             debugger_startup: chosen.debugger_startup,
-            coverage: folder(chosen.enable_coverage, &chosen.coverage_directory, "htmlcov"),
-            profiler: folder(chosen.enable_profiler, &chosen.profiler_directory, "pstats"),
-            recorder: folder(chosen.enable_recorder, &chosen.recorder_directory, "archive"),
+            coverage: directory(chosen.enable_coverage, &chosen.coverage_directory, "htmlcov"),
+            profiler: directory(chosen.enable_profiler, &chosen.profiler_directory, "pstats"),
+            recorder: directory(chosen.enable_recorder, &chosen.recorder_directory, "archive"),
         }
     }
 
@@ -51,6 +51,6 @@ impl Tools {
             ("--profiler-directory", "Profiler Output", self.profiler.as_deref()),
             ("--recorder-directory", "Recorder Output", self.recorder.as_deref()),
         ];
-        all.into_iter().filter_map(|(option, label, folder)| Some((Output { option, label }, folder?)))
+        all.into_iter().filter_map(|(option, label, directory)| Some((Output { option, label }, directory?)))
     }
 }

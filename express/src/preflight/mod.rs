@@ -25,7 +25,7 @@ pub enum Problem {
     #[error("root has to say which user the application is to run as: give --user (and --group)")]
     RootWithoutUser,
     /// The application is not there.
-    #[error("the {kind} {path} does not exist; correct its path, or see which folder this is")]
+    #[error("the {kind} {path} does not exist; correct its path, or see which directory this is")]
     NoEntry {
         /// What it is.
         kind: &'static str,
@@ -33,8 +33,8 @@ pub enum Problem {
         path: Utf8PathBuf,
     },
     /// The working directory is not there.
-    #[error("the folder {0}, given with --working-directory, does not exist; make it, or correct its path")]
-    NoFolder(Utf8PathBuf),
+    #[error("the directory {0}, given with --working-directory, does not exist; make it, or correct its path")]
+    NoDirectory(Utf8PathBuf),
     /// Somebody else listens there.
     #[error("port {0} is already in use; end what listens there, or choose another with {1}")]
     PortInUse(u16, &'static str),
@@ -60,16 +60,16 @@ pub enum Problem {
         /// What stands in the way.
         at: Utf8PathBuf,
     },
-    /// The application cannot write to the folder of a tool.
+    /// The application cannot write to the directory of a tool.
     #[error(
-        "the user {user} may not write to {path}, given with {option}; change its permissions, or name another folder"
+        "the user {user} may not write to {path}, given with {option}; change its permissions, or name another directory"
     )]
     Unwritable {
         /// The user.
         user: String,
         /// The option.
         option: &'static str,
-        /// The folder.
+        /// The directory.
         path: Utf8PathBuf,
     },
     /// A Python package that an option needs is not installed.
@@ -98,7 +98,7 @@ pub enum Problem {
 impl Problem {
     /// Whether the command line is at fault, rather than the state of things.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::RootWithoutUser | Self::NoEntry { .. } | Self::NoFolder(_) | Self::NoPackage { .. })
+        matches!(self, Self::RootWithoutUser | Self::NoEntry { .. } | Self::NoDirectory(_) | Self::NoPackage { .. })
     }
 }
 
@@ -109,7 +109,7 @@ pub fn missing(plan: &Plan, caller: u32) -> Vec<Problem> {
         problems.push(Problem::RootWithoutUser);
     }
     if !plan.working_directory.is_dir() {
-        problems.push(Problem::NoFolder(plan.working_directory.clone()));
+        problems.push(Problem::NoDirectory(plan.working_directory.clone()));
     }
     let entry = Utf8Path::new(&plan.handler.entry_point);
     let kind = match plan.handler.application_type {
@@ -123,11 +123,11 @@ pub fn missing(plan: &Plan, caller: u32) -> Vec<Problem> {
     problems
 }
 
-/// What people should know, and may well be meant: the folder of uploads is made later.
+/// What people should know, and may well be meant: the directory of uploads is made later.
 pub fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
     plan.server.content.aliases.iter().filter(|alias| !alias.target.exists()).map(|alias| {
         let Alias { url, target, .. } = alias;
-        format!("{target}, the target of --url-alias {url}, does not exist; until there is such a folder, what is below {url} is refused")
+        format!("{target}, the target of --url-alias {url}, does not exist; until there is such a directory, what is below {url} is refused")
     })
 }
 
@@ -177,15 +177,16 @@ pub fn permissions(plan: &Plan, facts: &Facts, caller: u32) -> Vec<Problem> {
     files.into_iter().filter_map(unreachable).collect()
 }
 
-/// Whether the application's user can write to the folders of the tools.
+/// Whether the application's user can write to the directories of the tools.
 ///
 /// # Errors
-/// The folder that the user cannot write to.
+/// The directory that the user cannot write to.
 pub fn outputs(plan: &Plan) -> Result<(), Problem> {
     let user = &plan.account;
-    let refused = plan.tools.outputs().find(|(_, folder)| !rights::may(user, folder, Rights::WRITE | Rights::ENTER));
-    refused.map_or(Ok(()), |(tool, folder)| {
-        Err(Problem::Unwritable { user: user.user.clone(), option: tool.option, path: folder.to_owned() })
+    let refused =
+        plan.tools.outputs().find(|(_, directory)| !rights::may(user, directory, Rights::WRITE | Rights::ENTER));
+    refused.map_or(Ok(()), |(tool, directory)| {
+        Err(Problem::Unwritable { user: user.user.clone(), option: tool.option, path: directory.to_owned() })
     })
 }
 
@@ -201,7 +202,7 @@ pub fn packages(plan: &Plan, facts: &Facts) -> Result<(), Problem> {
     for (_, option, package, module) in needed.into_iter().filter(|(needed, ..)| *needed) {
         let mut command = Command::new(&facts.executable);
         let find = "import sys, site, importlib.util\n\
-            for folder in sys.argv[2:]: site.addsitedir(folder)\n\
+            for directory in sys.argv[2:]: site.addsitedir(directory)\n\
             try: missing = importlib.util.find_spec(sys.argv[1]) is None\n\
             except ModuleNotFoundError: missing = True\n\
             sys.exit(missing)";

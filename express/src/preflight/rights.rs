@@ -10,16 +10,16 @@ use crate::plan::Account;
 pub struct Rights;
 
 impl Rights {
-    /// To read a file or list a folder.
+    /// To read a file or list a directory.
     pub const READ: u32 = 0o4;
     /// To write.
     pub const WRITE: u32 = 0o2;
-    /// To enter a folder.
+    /// To enter a directory.
     pub const ENTER: u32 = 0o1;
 }
 
-/// The first folder on the way to a file or folder that the user may not enter, or the file or folder if they may not
-/// read it.
+/// The first directory on the way to a file or directory that the user may not enter, or the file or directory if they
+/// may not read it.
 pub fn barrier(path: &Utf8Path, account: &Account) -> Option<Utf8PathBuf> {
     let mut way: Vec<_> = path.ancestors().collect();
     way.reverse();
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_folders_stand_in_the_way() {
+    fn private_directories_stand_in_the_way() {
         let nobody = Account { user: "nobody".into(), group: "nogroup".into(), uid: 65534, gid: 65534 };
         assert_eq!(barrier("/etc/passwd".into(), &nobody), None);
         let private = std::env::temp_dir().join(format!("express-barrier-{}", std::process::id()));

@@ -139,10 +139,10 @@ def has_readline():
 class Coverage:
     """Which lines were executed, as HTML at the end of the process."""
 
-    def __init__(self, folder):
+    def __init__(self, directory):
         from coverage import Coverage
 
-        self.folder = folder
+        self.directory = directory
         # In memory alone, since nobody asked for a file beside the application.
         self.coverage = Coverage(data_file=None)
         atexit.register(self.report)
@@ -155,17 +155,17 @@ class Coverage:
 
     def report(self):
         """Writes the pages."""
-        self.coverage.html_report(directory=self.folder)
+        self.coverage.html_report(directory=self.directory)
 
 
 class Profiler:
     """Where time goes, as a file for ``pstats`` at the end of the process."""
 
-    def __init__(self, folder):
+    def __init__(self, directory):
         from cProfile import Profile
 
         self.profile = Profile()
-        self.path = os.path.join(folder, f"{unique()}.pstats")
+        self.path = os.path.join(directory, f"{unique()}.pstats")
         atexit.register(self.report)
 
     def __enter__(self):
@@ -188,12 +188,12 @@ class RequestRecorder:
     was one.
     """
 
-    def __init__(self, application, folder):
-        self.application, self.folder, self.number = application, folder, 0
+    def __init__(self, application, directory):
+        self.application, self.directory, self.number = application, directory, 0
 
     def __call__(self, environ, start_response):
         self.number += 1
-        return RecordedResponse(self.application, environ, start_response, os.path.join(self.folder, f"{unique()}-{self.number}"))
+        return RecordedResponse(self.application, environ, start_response, os.path.join(self.directory, f"{unique()}-{self.number}"))
 
 
 class RecordedResponse:

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 
 
-#: The folder of the package mod_wsgi.
+#: The directory of the package mod_wsgi.
 PACKAGE = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -20,10 +20,10 @@ def module_path():
 
 
 def extra_search_path():
-    """The folder of the packages where the interpreter alone would not look for them: in a zipapp, or one that
+    """The directory of the packages where the interpreter alone would not look for them: in a zipapp, or one that
     PYTHONPATH names."""
-    folder = PACKAGE.parent
-    return [] if any(folder.is_relative_to(prefix) for prefix in (sys.prefix, os.path.realpath(sys.prefix))) else [str(folder)]
+    directory = PACKAGE.parent
+    return [] if any(directory.is_relative_to(prefix) for prefix in (sys.prefix, os.path.realpath(sys.prefix))) else [str(directory)]
 
 
 def windows_dll():

@@ -173,7 +173,7 @@ def load_paste(path, name):
     return loadapp("config:" + os.path.abspath(path)), source
 
 
-def load_static(folder, name):
+def load_static(directory, name):
     """What answers in place of an application for URLs that are no file."""
     return not_found, Source(None)
 

@@ -25,8 +25,8 @@ pub struct Request<'r> {
 pub enum Target {
     /// Nothing is there.
     Missing,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Directory,
     /// Anything else, with its modification time in microseconds.
     File(i64),
 }
@@ -269,7 +269,7 @@ impl<'r> Request<'r> {
         let info = &self.rec().finfo;
         match info.filetype {
             sys::apr_filetype_e::APR_NOFILE => Target::Missing,
-            sys::apr_filetype_e::APR_DIR => Target::Folder,
+            sys::apr_filetype_e::APR_DIR => Target::Directory,
             _ => Target::File(info.mtime),
         }
     }

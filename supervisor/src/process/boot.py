@@ -1,9 +1,9 @@
 import sys
 
-# The folder of the mod_wsgi package beside the Apache module, for interpreters that have none of their own; may be
+# The directory of the mod_wsgi package beside the Apache module, for interpreters that have none of their own; may be
 # empty.
 fallback = sys.argv.pop()
-sys.path[:] = [folder for folder in sys.path if folder]  # "" would be the working directory
+sys.path[:] = [directory for directory in sys.path if directory]  # "" would be the working directory
 try:
     from mod_wsgi import _daemon, _engine
 except ImportError as missing:

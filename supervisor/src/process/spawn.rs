@@ -198,7 +198,7 @@ fn files(limit: Rlimit) -> (libc::c_int, u64, u64) {
     (libc::RLIMIT_NOFILE as libc::c_int, number(limit.current), number(limit.maximum))
 }
 
-/// `python <flags> -c <boot> <folder of the mod_wsgi package>`
+/// `python <flags> -c <boot> <directory of the mod_wsgi package>`
 fn command(interpreter: &Path, group: &Group, output: OwnedFd) -> io::Result<Command> {
     let spawn = &group.settings.spawn;
     let mut command = Command::new(interpreter);

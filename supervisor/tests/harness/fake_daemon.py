@@ -41,10 +41,10 @@ facts = {
     "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
 }
 behaviour = os.environ.get("BEHAVIOUR", "")
-folder = os.environ["FACTS"]
-with open(f"{folder}/{os.getpid()}.new", "w") as file:
+directory = os.environ["FACTS"]
+with open(f"{directory}/{os.getpid()}.new", "w") as file:
     json.dump(facts, file)
-os.rename(f"{folder}/{os.getpid()}.new", f"{folder}/{os.getpid()}")
+os.rename(f"{directory}/{os.getpid()}.new", f"{directory}/{os.getpid()}")
 if behaviour == "fail":
     sys.exit(3)
 if behaviour == "stubborn":
@@ -53,7 +53,7 @@ signal.signal(signal.SIGUSR1, lambda *_: send(DRAINING, bytes([GRACEFUL_SIGNAL])
 signal.signal(signal.SIGUSR2, lambda *_: send(RETIRING, bytes([GRACEFUL_SIGNAL, 0])))
 signal.signal(signal.SIGHUP, lambda *_: send(RETIRING, bytes([SCRIPT_RELOAD, 1])))
 signal.pthread_sigmask(signal.SIG_SETMASK, [])  # as the engine does once it has its handlers
-if behaviour == "forks" and not os.path.exists(f"{folder}/../left"):
+if behaviour == "forks" and not os.path.exists(f"{directory}/../left"):
     # Twice, as a program that becomes a daemon does; and it does not listen to SIGTERM.
     if os.fork() == 0:
         os.setsid()
@@ -61,14 +61,14 @@ if behaviour == "forks" and not os.path.exists(f"{folder}/../left"):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             os.closerange(3, 100)
             time.sleep(600)
-        with open(f"{folder}/../left.new", "w") as file:
+        with open(f"{directory}/../left.new", "w") as file:
             file.write(str(left))
-        os.rename(f"{folder}/../left.new", f"{folder}/../left")
+        os.rename(f"{directory}/../left.new", f"{directory}/../left")
         os._exit(0)
     os.wait()
 if behaviour == "slow":
     time.sleep(0.5)
-failures = [7] if os.path.exists(f"{folder}/../broken") else []
+failures = [7] if os.path.exists(f"{directory}/../broken") else []
 send(READY, struct.pack(f"=I{len(failures)}Q", len(failures), *failures))
 print("ready", flush=True)
 while True:

@@ -29,7 +29,7 @@ use wsgi_wire::text;
 
 const PARENT: u32 = 4711;
 
-/// A running supervisor with its table, its log and a folder of its own.
+/// A running supervisor with its table, its log and a directory of its own.
 pub struct Supervised {
     pub dir: TempDir,
     child: Child,
@@ -72,8 +72,8 @@ impl Supervised {
 
     /// With the memory that another supervisor has used.
     pub fn start_with(dir: TempDir, memory: Memory) -> Self {
-        for folder in ["facts", "run", "home/bin"] {
-            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        for directory in ["facts", "run", "home/bin"] {
+            fs::create_dir_all(dir.path().join(directory)).unwrap();
         }
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(dir.path().join("facts"), fs::Permissions::from_mode(0o777)).unwrap();
@@ -100,9 +100,9 @@ impl Supervised {
             .unwrap();
         let (records, apache) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        let folder = dir.path().to_owned();
+        let directory = dir.path().to_owned();
         let apaches = apache.try_clone().unwrap();
-        std::thread::spawn(move || write_records(&apaches, &folder));
+        std::thread::spawn(move || write_records(&apaches, &directory));
         Self { dir, child, control: Some(ours), memory, generation: 0, records: [records, apache] }
     }
 
@@ -205,7 +205,7 @@ impl Supervised {
         self.control = None;
     }
 
-    /// Kills the supervisor itself; the memory and the folder are left.
+    /// Kills the supervisor itself; the memory and the directory are left.
     pub fn kill(mut self) -> (TempDir, Memory) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -317,15 +317,15 @@ impl Drop for Supervised {
 }
 
 /// What an Apache child does with records, more or less.
-fn write_records(socket: &OwnedFd, folder: &Path) {
+fn write_records(socket: &OwnedFd, directory: &Path) {
     let mut buffer = vec![0; limits::LOG_MESSAGE];
     let at = LocalTime::at(Duration::from_secs(1_767_225_600), 0);
     while let Ok((_, length @ 1..)) = recv(socket, &mut buffer[..], RecvFlags::empty()) {
         let record = GroupRecord::from_bytes(&buffer[..length]).unwrap();
         let name = if record.group.is_empty() { "main.log" } else { "group.log" };
         let lines = text::lines(at, &record.said.record, &record.prefix());
-        // The test may have ended, and its folder with it.
-        if let Ok(mut log) = File::options().create(true).append(true).open(folder.join(name)) {
+        // The test may have ended, and its directory with it.
+        if let Ok(mut log) = File::options().create(true).append(true).open(directory.join(name)) {
             log.write_all(lines.as_bytes()).unwrap();
         }
     }

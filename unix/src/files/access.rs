@@ -1,4 +1,4 @@
-//! What a folder or file that is made is to be.
+//! What a directory or file that is made is to be.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rustix::process::{Gid, Uid};
 
 use super::refusal::Refused;
 
-/// What a folder or file is to be; the umask has no say.
+/// What a directory or file is to be; the umask has no say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// The permissions of the file.

@@ -1,4 +1,4 @@
-//! Files below a folder that somebody else names.
+//! Files below a directory that somebody else names.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -12,13 +12,13 @@ use rustix::process::geteuid;
 /// As many links as the kernel follows.
 const MOST_LINKS: usize = 40;
 
-/// Why a file below a folder is not opened.
+/// Why a file below a directory is not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotBeneath {
-    /// The way leads out of the folder, by `..` or by a link.
-    #[error("it leads out of that folder")]
+    /// The way leads out of the directory, by `..` or by a link.
+    #[error("it leads out of that directory")]
     Outside,
-    /// A folder, a pipe, a device.
+    /// A directory, a pipe, a device.
     #[error("it is no regular file")]
     NotRegular,
     /// The system says so.
@@ -32,15 +32,15 @@ impl From<Errno> for NotBeneath {
     }
 }
 
-/// Opens a regular file for reading that is below the folder all the way: links are followed as long as they stay
-/// inside. Nothing is opened before it is known to be a regular file. A link on the way to the folder itself must
-/// belong to root, to the user of this process, or to the owner of the folder it leads to: what is above the folder may
-/// be somebody's who could put a link in its place.
+/// Opens a regular file for reading that is below the directory all the way: links are followed as long as they stay
+/// inside. Nothing is opened before it is known to be a regular file. A link on the way to the directory itself must
+/// belong to root, to the user of this process, or to the owner of the directory it leads to: what is above the
+/// directory may be somebody's who could put a link in its place.
 ///
 /// # Errors
 /// [`NotBeneath`]
-pub fn open_beneath(folder: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBeneath> {
-    let place = find(open_folder(folder)?, rest)?;
+pub fn open_beneath(directory: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBeneath> {
+    let place = find(open_directory(directory)?, rest)?;
     let stat = fstat(&place)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(NotBeneath::NotRegular);
@@ -53,19 +53,20 @@ const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const PLACE: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC);
 
-/// Opens the folder itself.
-fn open_folder(folder: &Path) -> Result<OwnedFd, NotBeneath> {
+/// Opens the directory itself.
+fn open_directory(directory: &Path) -> Result<OwnedFd, NotBeneath> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, ResolveFlags, openat2};
         // Mostly there is no link.
-        if let Ok(found) = openat2(CWD, folder, PLACE | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        if let Ok(found) = openat2(CWD, directory, PLACE | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        {
             return Ok(found);
         }
     }
     let top = || open("/", PLACE | OFlags::DIRECTORY, Mode::empty());
     let (mut at, mut owners) = (top()?, Vec::new());
-    let mut ahead: Vec<OsString> = names(folder).rev().collect();
+    let mut ahead: Vec<OsString> = names(directory).rev().collect();
     while let Some(name) = ahead.pop() {
         match link(&at, &name)? {
             Some((owner, target)) => {
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn only_regular_files_below_the_folder_are_opened() {
+    fn only_regular_files_below_the_directory_are_opened() {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("root");
         fs::create_dir_all(root.join("a/b")).unwrap();
@@ -225,12 +226,12 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_itself_is_behind_links_of_those_only_who_could_have_named_it() {
+    fn the_directory_itself_is_behind_links_of_those_only_who_could_have_named_it() {
         let scratch = tempfile::tempdir().unwrap();
         let (root, link) = (scratch.path().join("a/root"), scratch.path().join("link"));
         fs::create_dir_all(&root).unwrap();
         fs::write(root.join("file"), "file").unwrap();
-        let open = |folder: &Path| text(open_beneath(folder, Path::new("file")));
+        let open = |directory: &Path| text(open_beneath(directory, Path::new("file")));
         assert_eq!(open(&root).as_deref(), Ok("file"));
         symlink("a/../a/root", &link).unwrap();
         symlink(&link, scratch.path().join("other")).unwrap();
@@ -255,8 +256,8 @@ mod tests {
         symlink("a", root.join("link")).unwrap();
         symlink("file", root.join("a/link")).unwrap();
         let find = |rest: &str| {
-            let folder = open(&root, PLACE | OFlags::DIRECTORY, Mode::empty()).unwrap();
-            step_by_step(folder, Path::new(rest)).map(drop)
+            let directory = open(&root, PLACE | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            step_by_step(directory, Path::new(rest)).map(drop)
         };
         assert_eq!(find("a/./file"), Ok(()));
         assert!(find("link/file").is_err());

@@ -1,4 +1,4 @@
-//! Making folders and files where nobody else can interfere.
+//! Making directories and files where nobody else can interfere.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,28 +12,28 @@ use rustix::process::Uid;
 use super::access::Access;
 use super::owners::Owners;
 use super::refusal::Refused;
-use super::walk::{Folder, ends};
+use super::walk::{Directory, ends};
 
-/// Makes a folder, and those above it (0755) where they are missing; whether it was not there before. One that is there
-/// is left alone, whosever it is; what is above it has to belong to `owners`.
+/// Makes a directory, and those above it (0755) where they are missing; whether it was not there before. One that is
+/// there is left alone, whosever it is; what is above it has to belong to `owners`.
 ///
 /// # Errors
-/// [`Refused`], also where there is something else of that name, a link to a folder among it.
-pub fn make_folder(path: &Path, access: Access, owners: &Owners) -> Result<bool, Refused> {
+/// [`Refused`], also where there is something else of that name, a link to a directory among it.
+pub fn make_directory(path: &Path, access: Access, owners: &Owners) -> Result<bool, Refused> {
     let (parent, name) = ends(path)?;
-    let folder = Folder::walk_making(parent, owners)?;
-    match statat(folder.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW) {
+    let directory = Directory::walk_making(parent, owners)?;
+    match statat(directory.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => match FileType::from_raw_mode(found.st_mode) {
             FileType::Directory => Ok(false),
             FileType::Symlink => Err(Refused::Link { path: path.to_owned() }),
-            _ => Err(Refused::NotFolder { path: path.to_owned() }),
+            _ => Err(Refused::NotDirectory { path: path.to_owned() }),
         },
-        Err(Errno::NOENT) => folder.make(name, access).map(|()| true),
+        Err(Errno::NOENT) => directory.make(name, access).map(|()| true),
         Err(error) => Err(Refused::at(path)(error.into())),
     }
 }
 
-/// Gives a socket that this process has bound to a user. Where others may write to the folder, they may have put
+/// Gives a socket that this process has bound to a user. Where others may write to the directory, they may have put
 /// something else in its place by now: nothing is given away but a socket of this process's own user that has no other
 /// name.
 ///
@@ -67,24 +67,24 @@ pub fn give_socket(path: &Path, user: u32) -> std::io::Result<()> {
 /// [`Refused`]
 pub fn write(path: &Path, text: &[u8], access: Access, owners: &Owners) -> Result<(), Refused> {
     let (parent, name) = ends(path)?;
-    let folder = Folder::walk(parent, owners)?;
+    let directory = Directory::walk(parent, owners)?;
     let failed = |error: Errno| Refused::at(path)(error.into());
     let mut fresh = OsString::from(".");
     fresh.push(name);
     fresh.push(".new");
-    match unlinkat(folder.descriptor(), &fresh, AtFlags::empty()) {
+    match unlinkat(directory.descriptor(), &fresh, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(failed(error)),
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = openat(folder.descriptor(), &fresh, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    let made = openat(directory.descriptor(), &fresh, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
     access.apply(&made, path)?;
     let written = File::from(made).write_all(text).map_err(Refused::at(path));
     let placed =
-        written.and_then(|()| renameat(folder.descriptor(), &fresh, folder.descriptor(), name).map_err(failed));
+        written.and_then(|()| renameat(directory.descriptor(), &fresh, directory.descriptor(), name).map_err(failed));
     if placed.is_err() {
         // The failure before is the one to tell.
-        let _ = unlinkat(folder.descriptor(), &fresh, AtFlags::empty());
+        let _ = unlinkat(directory.descriptor(), &fresh, AtFlags::empty());
     }
     placed
 }

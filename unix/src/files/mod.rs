@@ -1,9 +1,9 @@
 //! Files of others. A program with rights, root above all, opens, runs, writes and gives away nothing that somebody
-//! else may have put where it looks: every folder up to `/` and the file itself belong to somebody who is trusted, and
-//! nobody else may write to them. Whoever has a file to read, a program to run or a folder to make in a place that a
-//! configuration names does it through here, so that there is one rule.
+//! else may have put where it looks: every directory up to `/` and the file itself belong to somebody who is trusted,
+//! and nobody else may write to them. Whoever has a file to read, a program to run or a directory to make in a place
+//! that a configuration names does it through here, so that there is one rule.
 //!
-//! * A folder that others may write to is accepted where it has the sticky bit (`/tmp`): what is in it belongs to
+//! * A directory that others may write to is accepted where it has the sticky bit (`/tmp`): what is in it belongs to
 //!   somebody who is trusted, and nobody else can move that.
 //! * A group that may write is accepted where it has no other member than the owner ([`crate::user::is_group_of`]).
 //! * A link on the way is followed if it belongs to somebody who is trusted (`/var/run`); one at the end of the way is
@@ -29,27 +29,27 @@ use rustix::io::Errno;
 
 pub use self::access::Access;
 pub use self::beneath::{NotBeneath, open_beneath};
-pub use self::make::{give_socket, make_folder, write};
+pub use self::make::{give_socket, make_directory, write};
 pub use self::owners::Owners;
 pub use self::refusal::{Kind, Refused};
-use self::walk::{Folder, check, ends};
+use self::walk::{Directory, check, ends};
 use crate::user::Ids;
 
-/// Whether a file that somebody else opens or runs, with all folders above it, is as these owners made it. Links of
+/// Whether a file that somebody else opens or runs, with all directories above it, is as these owners made it. Links of
 /// theirs may lead to it.
 ///
 /// # Errors
 /// [`Refused`], also where it is no regular file.
 pub fn check_file(path: &Path, owners: &Owners) -> Result<(), Refused> {
-    Folder::walk_to_file(path, owners)
+    Directory::walk_to_file(path, owners)
 }
 
-/// Whether what is put into a folder by one of these owners stays as it is.
+/// Whether what is put into a directory by one of these owners stays as it is.
 ///
 /// # Errors
-/// [`Refused`], also where it is no folder.
-pub fn check_folder(path: &Path, owners: &Owners) -> Result<(), Refused> {
-    Folder::walk(path, owners).map(drop)
+/// [`Refused`], also where it is no directory.
+pub fn check_directory(path: &Path, owners: &Owners) -> Result<(), Refused> {
+    Directory::walk(path, owners).map(drop)
 }
 
 /// Whether what is at the end of this path is for this user to decide: the file itself or something on the way belongs
@@ -59,9 +59,9 @@ pub fn is_of(path: &Path, user: u32) -> bool {
     matches!(open(path, &Owners::own()), Err(Refused::Owner { owner, .. }) if owner == user)
 }
 
-/// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all folders above
-/// it. Where something on the way belongs to `user` instead, the file is read with that user's rights: what they could
-/// not read themselves they do not get.
+/// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all directories
+/// above it. Where something on the way belongs to `user` instead, the file is read with that user's rights: what they
+/// could not read themselves they do not get.
 ///
 /// # Errors
 /// [`Refused`]
@@ -105,13 +105,13 @@ fn read_here(path: &Path, most: u64, owners: &Owners) -> Result<Vec<u8>, Refused
 /// Opens a regular file for reading.
 fn open(path: &Path, owners: &Owners) -> Result<File, Refused> {
     let (parent, name) = ends(path)?;
-    let folder = Folder::walk(parent, owners)?;
+    let directory = Directory::walk(parent, owners)?;
     let failed = |error: Errno| Refused::at(path)(error.into());
     // A look first: opening a device may do something.
-    let seen = statat(folder.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+    let seen = statat(directory.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     check_regular(path, &seen, owners)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = openat(folder.descriptor(), name, flags, Mode::empty()).map_err(failed)?;
+    let file = openat(directory.descriptor(), name, flags, Mode::empty()).map_err(failed)?;
     check_regular(path, &fstat(&file).map_err(failed)?, owners)?;
     Ok(file.into())
 }

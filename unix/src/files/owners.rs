@@ -4,19 +4,19 @@ use rustix::process::geteuid;
 
 use super::refusal::Kind;
 
-/// Whose files and folders are believed.
+/// Whose files and directories are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owners {
     all: Vec<u32>,
-    /// Whose folders may be on the way, but neither their links nor their files.
-    folders: Vec<u32>,
+    /// Whose directories may be on the way, but neither their links nor their files.
+    directories: Vec<u32>,
 }
 
 impl Owners {
     /// Root, and the user that this process runs as.
     #[must_use]
     pub fn own() -> Self {
-        Self { all: vec![0], folders: Vec::new() }.and(geteuid().as_raw())
+        Self { all: vec![0], directories: Vec::new() }.and(geteuid().as_raw())
     }
 
     /// This user as well.
@@ -28,15 +28,15 @@ impl Owners {
         self
     }
 
-    /// The folders of this user as well: what is in them may be exchanged, but leads nowhere else.
+    /// The directories of this user as well: what is in them may be exchanged, but leads nowhere else.
     #[must_use]
-    pub fn and_folders_of(mut self, uid: u32) -> Self {
-        self.folders.push(uid);
+    pub fn and_directories_of(mut self, uid: u32) -> Self {
+        self.directories.push(uid);
         self
     }
 
     /// Whether something of this kind may be this user's.
     pub(super) fn include(&self, uid: u32, kind: Kind) -> bool {
-        self.all.contains(&uid) || (kind == Kind::Folder && self.folders.contains(&uid))
+        self.all.contains(&uid) || (kind == Kind::Directory && self.directories.contains(&uid))
     }
 }

@@ -1,4 +1,5 @@
-//! Why a file or folder is not used, in a sentence that names what is wrong with which part of its path, and the cure.
+//! Why a file or directory is not used, in a sentence that names what is wrong with which part of its path, and the
+//! cure.
 
 use std::fmt;
 use std::io;
@@ -11,8 +12,8 @@ use crate::user;
 pub enum Kind {
     /// The file at its end.
     File,
-    /// A folder on the way.
-    Folder,
+    /// A directory on the way.
+    Directory,
     /// A symbolic link on the way.
     Link,
 }
@@ -21,7 +22,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::File => "the file",
-            Kind::Folder => "the folder",
+            Kind::Directory => "the directory",
             Kind::Link => "the link",
         })
     }
@@ -55,7 +56,7 @@ fn believed() -> String {
     if own.is_root() { "root".to_owned() } else { format!("root or {}", user::shown(own.as_raw())) }
 }
 
-/// Why a file or folder is not used.
+/// Why a file or directory is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// It belongs to somebody who is not trusted.
@@ -92,15 +93,15 @@ pub enum Refused {
         /// The path.
         path: PathBuf,
     },
-    /// A folder, device, FIFO or socket.
+    /// A directory, device, FIFO or socket.
     #[error("{} is no regular file", .path.display())]
     NotRegular {
         /// The path.
         path: PathBuf,
     },
-    /// Something else than a folder.
-    #[error("{} is no folder", .path.display())]
-    NotFolder {
+    /// Something else than a directory.
+    #[error("{} is no directory", .path.display())]
+    NotDirectory {
         /// The path.
         path: PathBuf,
     },

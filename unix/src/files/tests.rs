@@ -12,8 +12,8 @@ fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn file(folder: &Path, name: &str, mode: u32) -> PathBuf {
-    let path = folder.join(name);
+fn file(directory: &Path, name: &str, mode: u32) -> PathBuf {
+    let path = directory.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "A=1\n").unwrap();
     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
@@ -51,10 +51,10 @@ fn what_others_may_write_to_is_refused_wherever_it_is_on_the_way() {
     let path = file(scratch.path(), "open/below/secrets", 0o600);
     fs::set_permissions(scratch.path().join("open"), Permissions::from_mode(0o777)).unwrap();
     let error = read(&path, 100, None).unwrap_err().to_string();
-    assert!(error.starts_with("everybody may write to the folder") && error.contains("open, "), "{error}");
+    assert!(error.starts_with("everybody may write to the directory") && error.contains("open, "), "{error}");
     assert!(error.contains("chmod o-w") && !error.contains("below"), "{error}");
     fs::set_permissions(scratch.path().join("open"), Permissions::from_mode(0o1777)).unwrap();
-    assert!(read(&path, 100, None).is_ok(), "what is in a sticky folder stays its owner's");
+    assert!(read(&path, 100, None).is_ok(), "what is in a sticky directory stays its owner's");
     let error = read(&file(scratch.path(), "secrets", 0o602), 100, None).unwrap_err().to_string();
     assert!(error.starts_with("everybody may write to the file"), "{error}");
 }
@@ -66,10 +66,10 @@ fn a_group_with_others_in_it_must_not_write() {
     }
     let scratch = scratch();
     let path = file(scratch.path(), "shared/secrets", 0o640);
-    let folder = scratch.path().join("shared");
-    fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+    let directory = scratch.path().join("shared");
+    fs::set_permissions(&directory, Permissions::from_mode(0o775)).unwrap();
     assert!(read(&path, 100, None).is_ok(), "root's own group");
-    chown(&folder, None, Some(OTHER)).unwrap();
+    chown(&directory, None, Some(OTHER)).unwrap();
     let error = read(&path, 100, None).unwrap_err().to_string();
     assert!(error.contains("the group gid 54321 may write") && error.contains("chmod g-w"), "{error}");
 }
@@ -82,7 +82,7 @@ fn a_link_at_the_end_is_never_followed_and_one_on_the_way_only_if_it_is_ones_own
     assert!(matches!(read(&scratch.path().join("link"), 100, None), Err(Refused::Link { .. })));
     assert!(check_file(&scratch.path().join("link"), &Owners::own()).is_ok());
     assert!(matches!(check_file(scratch.path(), &Owners::own()), Err(Refused::NotRegular { .. })));
-    assert!(matches!(check_file(&path.join("below"), &Owners::own()), Err(Refused::NotFolder { .. })));
+    assert!(matches!(check_file(&path.join("below"), &Owners::own()), Err(Refused::NotDirectory { .. })));
     fs::create_dir(scratch.path().join("deep")).unwrap();
     symlink("../real", scratch.path().join("deep/way")).unwrap();
     assert!(read(&scratch.path().join("deep/way/secrets"), 100, None).is_ok());
@@ -116,41 +116,41 @@ fn a_file_of_the_user_is_read_with_the_users_rights_only() {
     fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
     let user = Ids { uid: OTHER, gid: OTHER, groups: vec![OTHER] };
     let path = file(scratch.path(), "theirs/secrets", 0o600);
-    let folder = scratch.path().join("theirs");
-    for place in [&folder, &path] {
+    let directory = scratch.path().join("theirs");
+    for place in [&directory, &path] {
         chown(place, Some(OTHER), Some(OTHER)).unwrap();
     }
     assert!(matches!(read(&path, 100, None), Err(Refused::Owner { owner: OTHER, .. })));
-    assert!(is_of(&path, OTHER) && !is_of(&path, OTHER + 1) && is_of(&folder.join("nothing"), OTHER));
+    assert!(is_of(&path, OTHER) && !is_of(&path, OTHER + 1) && is_of(&directory.join("nothing"), OTHER));
     let stranger = Ids { uid: OTHER + 1, ..user.clone() };
     assert!(matches!(read(&path, 100, Some(&stranger)), Err(Refused::Owner { owner: OTHER, .. })));
     assert_eq!(read(&path, 100, Some(&user)).unwrap(), b"A=1\n");
-    // What root could read, behind a hard link and behind a folder that the user has exchanged.
+    // What root could read, behind a hard link and behind a directory that the user has exchanged.
     let roots = file(scratch.path(), "roots/secrets", 0o600);
-    fs::hard_link(&roots, folder.join("hard")).unwrap();
-    assert!(matches!(read(&folder.join("hard"), 100, Some(&user)), Err(Refused::Io { .. })));
-    symlink(roots.parent().unwrap(), folder.join("way")).unwrap();
-    std::os::unix::fs::lchown(folder.join("way"), Some(OTHER), None).unwrap();
-    assert!(matches!(read(&folder.join("way/secrets"), 100, Some(&user)), Err(Refused::Io { .. })));
+    fs::hard_link(&roots, directory.join("hard")).unwrap();
+    assert!(matches!(read(&directory.join("hard"), 100, Some(&user)), Err(Refused::Io { .. })));
+    symlink(roots.parent().unwrap(), directory.join("way")).unwrap();
+    std::os::unix::fs::lchown(directory.join("way"), Some(OTHER), None).unwrap();
+    assert!(matches!(read(&directory.join("way/secrets"), 100, Some(&user)), Err(Refused::Io { .. })));
     assert_eq!(read(&roots, 100, None).unwrap(), b"A=1\n", "this thread's rights are as they were");
 }
 
 #[test]
-fn folders_are_made_with_their_mode_and_left_alone_afterwards() {
+fn directories_are_made_with_their_mode_and_left_alone_afterwards() {
     let scratch = scratch();
     let path = scratch.path().join("a/b");
-    assert!(make_folder(&path, Access::of_mode(0o711), &Owners::own()).unwrap());
+    assert!(make_directory(&path, Access::of_mode(0o711), &Owners::own()).unwrap());
     assert_eq!((mode_of(&path), mode_of(path.parent().unwrap())), (0o711, 0o755));
-    assert!(!make_folder(&path, Access::of_mode(0o700), &Owners::own()).unwrap());
+    assert!(!make_directory(&path, Access::of_mode(0o700), &Owners::own()).unwrap());
     assert_eq!(mode_of(&path), 0o711);
     symlink("a", scratch.path().join("link")).unwrap();
     let link = scratch.path().join("link");
-    assert!(matches!(make_folder(&link, Access::of_mode(0o700), &Owners::own()), Err(Refused::Link { .. })));
+    assert!(matches!(make_directory(&link, Access::of_mode(0o700), &Owners::own()), Err(Refused::Link { .. })));
     if !cannot_give_away() {
         let given = path.join("eggs");
-        assert!(make_folder(&given, Access::of_mode(0o700).given_to(OTHER, OTHER), &Owners::own()).unwrap());
+        assert!(make_directory(&given, Access::of_mode(0o700).given_to(OTHER, OTHER), &Owners::own()).unwrap());
         assert_eq!(given.metadata().unwrap().uid(), OTHER);
-        let error = make_folder(&given.join("x"), Access::of_mode(0o700), &Owners::own()).unwrap_err();
+        let error = make_directory(&given.join("x"), Access::of_mode(0o700), &Owners::own()).unwrap_err();
         assert!(matches!(error, Refused::Owner { owner: OTHER, .. }), "{error}");
     }
 }
@@ -180,7 +180,7 @@ fn only_a_socket_that_was_just_bound_is_given_away() {
 }
 
 #[test]
-fn folders_of_another_user_may_be_passed_but_their_links_are_not_followed() {
+fn directories_of_another_user_may_be_passed_but_their_links_are_not_followed() {
     if cannot_give_away() {
         return;
     }
@@ -190,7 +190,7 @@ fn folders_of_another_user_may_be_passed_but_their_links_are_not_followed() {
     symlink(theirs.join("roots"), theirs.join("way")).unwrap();
     std::os::unix::fs::lchown(theirs.join("way"), Some(OTHER), None).unwrap();
     chown(&theirs, Some(OTHER), None).unwrap();
-    let owners = Owners::own().and_folders_of(OTHER);
+    let owners = Owners::own().and_directories_of(OTHER);
     assert!(check_file(&path, &Owners::own()).is_err() && check_file(&path, &owners).is_ok());
     assert!(matches!(check_file(&theirs.join("way/conf"), &owners), Err(Refused::Owner { kind: Kind::Link, .. })));
 }

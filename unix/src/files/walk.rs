@@ -1,4 +1,4 @@
-//! From `/` to a folder, one component after the other, so that nobody can exchange what has been looked at.
+//! From `/` to a directory, one component after the other, so that nobody can exchange what has been looked at.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -17,57 +17,57 @@ use crate::user::is_group_of;
 /// As many links as the kernel follows.
 const MOST_LINKS: u32 = 40;
 
-/// A folder needs only the right to enter it.
+/// A directory needs only the right to enter it.
 #[cfg(target_os = "linux")]
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
-const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What is wanted at the end of a way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// A folder.
-    Folder,
-    /// A folder, which is made where it is missing, as are those on the way.
-    MadeFolder,
+    /// A directory.
+    Directory,
+    /// A directory, which is made where it is missing, as are those on the way.
+    MadeDirectory,
     /// A regular file.
     File,
 }
 
 /// What was found under a name.
 enum Step {
-    /// A folder, which has been entered.
-    Folder,
+    /// A directory, which has been entered.
+    Directory,
     /// A link, and where it leads to.
     Link(PathBuf),
     /// A regular file.
     File,
 }
 
-/// A folder whose way from `/` has been checked.
+/// A directory whose way from `/` has been checked.
 #[derive(Debug)]
-pub struct Folder {
+pub struct Directory {
     /// It, and those above it, `/` first: where `..` of a link leads to.
     way: Vec<OwnedFd>,
     root: OwnedFd,
     path: PathBuf,
 }
 
-impl Folder {
-    /// Walks to the folder.
+impl Directory {
+    /// Walks to the directory.
     ///
     /// # Errors
     /// [`Refused`]
     pub fn walk(path: &Path, owners: &Owners) -> Result<Self, Refused> {
-        Self::go(path, owners, End::Folder)
+        Self::go(path, owners, End::Directory)
     }
 
-    /// The same, and makes the folders that are missing.
+    /// The same, and makes the directories that are missing.
     ///
     /// # Errors
     /// [`Refused`]
     pub fn walk_making(path: &Path, owners: &Owners) -> Result<Self, Refused> {
-        Self::go(path, owners, End::MadeFolder)
+        Self::go(path, owners, End::MadeDirectory)
     }
 
     /// Walks to a regular file, through links at the end of the way too.
@@ -79,15 +79,15 @@ impl Folder {
     }
 
     fn go(path: &Path, owners: &Owners, end: End) -> Result<Self, Refused> {
-        let mut folder = Self::root(path, owners)?;
+        let mut directory = Self::root(path, owners)?;
         let mut ahead = components(path);
         let mut links = 0;
         while let Some(name) = ahead.pop_front() {
-            let target = match folder.step(&name, owners, end)? {
-                Step::Folder => None,
+            let target = match directory.step(&name, owners, end)? {
+                Step::Directory => None,
                 Step::Link(target) => Some(target),
-                Step::File if end == End::File && ahead.is_empty() => return Ok(folder),
-                Step::File => return Err(Refused::NotFolder { path: folder.path.join(name) }),
+                Step::File if end == End::File && ahead.is_empty() => return Ok(directory),
+                Step::File => return Err(Refused::NotDirectory { path: directory.path.join(name) }),
             };
             if let Some(target) = target {
                 links += 1;
@@ -95,25 +95,25 @@ impl Folder {
                     return Err(Refused::Loop { path: path.to_owned() });
                 }
                 if target.is_absolute() {
-                    folder = Self::root(&target, owners)?;
+                    directory = Self::root(&target, owners)?;
                 }
                 for name in components(&target).into_iter().rev() {
                     ahead.push_front(name);
                 }
             }
         }
-        if end == End::File { Err(Refused::NotRegular { path: folder.path }) } else { Ok(folder) }
+        if end == End::File { Err(Refused::NotRegular { path: directory.path }) } else { Ok(directory) }
     }
 
-    /// The folder `/`, for a path that begins there.
+    /// The directory `/`, for a path that begins there.
     fn root(path: &Path, owners: &Owners) -> Result<Self, Refused> {
         if !path.is_absolute() {
             return Err(Refused::Relative { path: path.to_owned() });
         }
         let top = Path::new("/");
-        let root = open(top, FOLDER, Mode::empty()).map_err(|error| Refused::at(top)(error.into()))?;
+        let root = open(top, DIRECTORY, Mode::empty()).map_err(|error| Refused::at(top)(error.into()))?;
         let found = fstat(&root).map_err(|error| Refused::at(top)(error.into()))?;
-        check(top, Kind::Folder, &found, owners)?;
+        check(top, Kind::Directory, &found, owners)?;
         Ok(Self { way: Vec::new(), root, path: top.to_owned() })
     }
 
@@ -127,7 +127,7 @@ impl Folder {
         &self.path
     }
 
-    /// Makes a folder in it that is not there.
+    /// Makes a directory in it that is not there.
     ///
     /// # Errors
     /// [`Refused`]
@@ -140,18 +140,18 @@ impl Folder {
         access.apply(&made, &path)
     }
 
-    /// Looks at the entry of that name, and enters it where it is a folder.
+    /// Looks at the entry of that name, and enters it where it is a directory.
     fn step(&mut self, name: &OsStr, owners: &Owners, end: End) -> Result<Step, Refused> {
         if name == ".." {
             self.way.pop();
             self.path.pop();
-            return Ok(Step::Folder);
+            return Ok(Step::Directory);
         }
         let path = self.path.join(name);
         let failed = |error: Errno| Refused::at(&path)(error.into());
         let look = || statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW);
         let seen = match look() {
-            Err(Errno::NOENT) if end == End::MadeFolder => {
+            Err(Errno::NOENT) if end == End::MadeDirectory => {
                 self.make(name, Access::of_mode(0o755))?;
                 look()
             }
@@ -160,11 +160,11 @@ impl Folder {
         let seen = seen.map_err(failed)?;
         match FileType::from_raw_mode(seen.st_mode) {
             FileType::Directory => {
-                let entered = openat(self.descriptor(), name, FOLDER, Mode::empty()).map_err(failed)?;
-                check(&path, Kind::Folder, &fstat(&entered).map_err(failed)?, owners)?;
+                let entered = openat(self.descriptor(), name, DIRECTORY, Mode::empty()).map_err(failed)?;
+                check(&path, Kind::Directory, &fstat(&entered).map_err(failed)?, owners)?;
                 self.way.push(entered);
                 self.path = path;
-                Ok(Step::Folder)
+                Ok(Step::Directory)
             }
             FileType::Symlink => {
                 check(&path, Kind::Link, &seen, owners)?;
@@ -173,12 +173,12 @@ impl Folder {
             }
             FileType::RegularFile => check(&path, Kind::File, &seen, owners).map(|()| Step::File),
             _ if end == End::File => Err(Refused::NotRegular { path }),
-            _ => Err(Refused::NotFolder { path }),
+            _ => Err(Refused::NotDirectory { path }),
         }
     }
 }
 
-/// The folder that a path is in, and its name there.
+/// The directory that a path is in, and its name there.
 pub fn ends(path: &Path) -> Result<(&Path, &OsStr), Refused> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => Ok((parent, name)),
@@ -198,8 +198,8 @@ pub fn check(path: &Path, kind: Kind, found: &Stat, owners: &Owners) -> Result<(
     if !owners.include(owner, kind) {
         return Err(Refused::Owner { kind, path: path.to_owned(), owner });
     }
-    // The bits of a link say nothing. A sticky folder may be written to, but what is in it is its owner's.
-    if kind == Kind::Link || (kind == Kind::Folder && mode & 0o1000 != 0) {
+    // The bits of a link say nothing. A sticky directory may be written to, but what is in it is its owner's.
+    if kind == Kind::Link || (kind == Kind::Directory && mode & 0o1000 != 0) {
         return Ok(());
     }
     let writable = |writer| Err(Refused::Writable { kind, path: path.to_owned(), writer });

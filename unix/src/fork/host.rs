@@ -112,15 +112,15 @@ fn local_port(descriptor: i32) -> Option<u16> {
 /// numbers that may be open.
 fn each_descriptor(mut body: impl FnMut(i32)) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let Ok(folder) = rustix::fs::open(c"/proc/self/fd", flags, Mode::empty()) else {
+    let Ok(directory) = rustix::fs::open(c"/proc/self/fd", flags, Mode::empty()) else {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(MOST);
         return (3..limit.min(MOST) as i32).for_each(body);
     };
     let mut buffer = [MaybeUninit::uninit(); 4096];
-    let mut entries = RawDir::new(folder.as_fd(), &mut buffer);
+    let mut entries = RawDir::new(directory.as_fd(), &mut buffer);
     while let Some(Ok(entry)) = entries.next() {
         let number = entry.file_name().to_str().ok().and_then(|name| name.parse().ok());
-        let is_another = |number: &i32| *number != folder.as_raw_fd() && *number > libc::STDERR_FILENO;
+        let is_another = |number: &i32| *number != directory.as_raw_fd() && *number > libc::STDERR_FILENO;
         if let Some(descriptor) = number.filter(is_another) {
             body(descriptor);
         }

@@ -25,7 +25,7 @@ crate::message::messages! {
     1102 CANNOT_START Alert: "{reason}",
         "Apache cannot start with this configuration: the supervisor of the daemon processes, or what they need, is not to be had.",
         "The record says what is missing.";
-    1103 UNSAFE_SOCKET_FOLDER Warn: "the sockets of the daemon processes are not safe: {reason}",
+    1103 UNSAFE_SOCKET_DIRECTORY Warn: "the sockets of the daemon processes are not safe: {reason}",
         "Others may write to the directory of the sockets: they could remove them, and requests would not be served.",
         "Name another place with `WSGISocketPrefix`, or change the permissions.";
     1104 ENVIRONMENT_FILE Error: "WSGIDaemonProcess {group}: env-file `{file}`: {reason}",

@@ -10,7 +10,7 @@ crate::message::messages! {
     135 SCRIPT_MISSING Error: "the script does not exist or cannot be read",
         "The file that a URL is mapped to is not there, or Apache's user may not look at it.",
         "Correct the path in `WSGIScriptAlias`, or the permissions of the file and the directories above it.";
-    136 SCRIPT_IS_FOLDER Error: "a folder is no script",
+    136 SCRIPT_IS_DIRECTORY Error: "a directory is no script",
         "A URL with the handler `wsgi-script` is mapped to a directory.",
         "Name the script itself in `WSGIScriptAlias`, or a `DirectoryIndex`.";
     143 EMBEDDED_FORBIDDEN Error: "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script",

@@ -7,7 +7,7 @@ use wsgi_unix::files::{self, Owners};
 
 use crate::finding::Finding;
 use crate::options::Layout;
-use crate::plan::{Caller, Folder, Installation, PlanError};
+use crate::plan::{Caller, Directory, Installation, PlanError};
 
 use super::tree::{self, Directive};
 
@@ -26,7 +26,7 @@ pub struct Configuration {
 /// Asks it, or says what keeps it from answering.
 pub fn ask(file: Option<&Utf8Path>, layout: &Layout, caller: &Caller) -> Result<Configuration, Finding> {
     let failed = |error: PlanError| Finding::error("apache", error);
-    let here = Folder::new(&caller.folder);
+    let here = Directory::new(&caller.directory);
     let installation = Installation::find(layout, &here).map_err(failed)?;
     let httpd = &installation.httpd;
     let file = match file {
@@ -102,7 +102,7 @@ fn usual(httpd: &Utf8Path) -> Option<Utf8PathBuf> {
 
 /// The shell's file of variables that belongs to the configuration, as on Debian and in our own server roots.
 fn variables(file: &Utf8Path, caller: &Caller) -> Result<Option<Utf8PathBuf>, Finding> {
-    let Some(variables) = file.parent().map(|folder| folder.join("envvars")).filter(|path| path.is_file()) else {
+    let Some(variables) = file.parent().map(|directory| directory.join("envvars")).filter(|path| path.is_file()) else {
         return Ok(None);
     };
     if caller.uid == 0 {

@@ -41,7 +41,7 @@ pub fn findings(site: &Site, groups: &Groups, directives: &[Directive]) -> Vec<F
     found
 }
 
-/// What is found of the groups' own folders.
+/// What is found of the groups' own directories.
 pub fn homes(groups: &Groups, directives: &[Directive]) -> Vec<Finding> {
     let mut found = Vec::new();
     for directive in groups.defined.values() {
@@ -98,9 +98,9 @@ fn authorization(site: &Site, group: Option<&Directive>, directives: &[Directive
         group?.option("python-path")
     };
     let installed = home.into_iter().flat_map(|home| packages_of(Utf8Path::new(home)));
-    let folders: BTreeSet<_> =
+    let directories: BTreeSet<_> =
         installed.chain(path.into_iter().flat_map(|path| path.split(':').map(Utf8PathBuf::from))).collect();
-    let package = TOKENS.iter().find(|name| folders.iter().any(|folder| folder.join(name).is_dir()))?;
+    let package = TOKENS.iter().find(|name| directories.iter().any(|directory| directory.join(name).is_dir()))?;
     let text = format!(
         "{}: the application's Python has {package}, which reads the Authorization header, and that is kept back; add WSGIPassAuthorization On beside it",
         site.alias.place()
@@ -108,7 +108,7 @@ fn authorization(site: &Site, group: Option<&Directive>, directives: &[Directive
     Some(Finding::warning("authorization", text))
 }
 
-/// The folders of packages of an installation.
+/// The directories of packages of an installation.
 fn packages_of(home: &Utf8Path) -> Vec<Utf8PathBuf> {
     let pythons = home.join("lib").read_dir_utf8().into_iter().flatten().flatten();
     let pythons = pythons.filter(|entry| entry.file_name().starts_with("python3"));

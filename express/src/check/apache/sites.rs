@@ -39,7 +39,7 @@ impl<'a> Site<'a> {
     }
 
     /// The directives of this name that apply, those of the narrowest section first. Of sections that are not for a
-    /// folder or a URL, nobody knows here to what they apply: they do.
+    /// directory or a URL, nobody knows here to what they apply: they do.
     pub fn applying(&self, name: &str) -> Vec<&'a Directive> {
         let mut found: Vec<(usize, &'a Directive)> = Vec::new();
         for scope in &self.scopes {
@@ -118,10 +118,10 @@ impl<'a> Site<'a> {
         // All of one section count together; others than these two decide by what nobody knows here.
         let nearest = *self.applying("Require").first()?;
         let is = |word: &str| nearest.word(1).is_some_and(|found| found.eq_ignore_ascii_case(word));
-        let folder = script.parent()?;
+        let directory = script.parent()?;
         let text = || {
             format!(
-                "{}: Require all denied, at {}, goes for {script}: requests are answered 403; add <Directory {folder}> with Require all granted",
+                "{}: Require all denied, at {}, goes for {script}: requests are answered 403; add <Directory {directory}> with Require all granted",
                 self.alias.place(),
                 nearest.place()
             )
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_are_denied() {
+    fn directories_that_are_denied() {
         let denied = "<Directory />\nRequire all denied\n</Directory>\nWSGIScriptAlias / /srv/x.wsgi process-group=a";
         assert!(messages(denied)[0].contains("<Directory /srv>"));
         let granted = format!("{denied}\n<Directory /srv>\nRequire all granted\n</Directory>");

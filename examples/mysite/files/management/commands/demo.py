@@ -44,7 +44,7 @@ class Command(BaseCommand):
         accounts = {account.pw_name: account for account in pwd.getpwall() if account.pw_uid}
         names = [os.environ.get("SUDO_USER"), *UNPRIVILEGED]
         user = next(accounts[name] for name in names if name in accounts)
-        for folder, _, files in os.walk(settings.DATA):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):
+        for directory, _, files in os.walk(settings.DATA):
+            for path in (directory, *(os.path.join(directory, name) for name in files)):
                 os.chown(path, user.pw_uid, user.pw_gid)
         return ["--user", user.pw_name]

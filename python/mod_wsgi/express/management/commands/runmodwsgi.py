@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, words=(), pythonpath=None, **options):
         """Start the server in place of this process."""
-        # Django has put this folder on its own search path; the server's processes have another.
+        # Django has put this directory on its own search path; the server's processes have another.
         search = ["--python-path", os.path.abspath(pythonpath)] if pythonpath else []
         files = static_files(settings)
         if files and not os.path.isdir(files[-1]):
@@ -73,13 +73,13 @@ def application(settings):
 
 
 def working_directory(settings):
-    """Arguments that name the folder of the project; one that the user gives comes later and counts more."""
-    folder = getattr(settings, "BASE_DIR", None) or parent_of_package(getattr(settings, "SETTINGS_MODULE", None))
-    return ["--working-directory", os.path.abspath(folder)] if folder else []
+    """Arguments that name the directory of the project; one that the user gives comes later and counts more."""
+    directory = getattr(settings, "BASE_DIR", None) or parent_of_package(getattr(settings, "SETTINGS_MODULE", None))
+    return ["--working-directory", os.path.abspath(directory)] if directory else []
 
 
 def parent_of_package(name):
-    """The folder from which a module with a dotted name is imported; None for settings that are in no module."""
+    """The directory from which a module with a dotted name is imported; None for settings that are in no module."""
     if not name:
         return None
     outermost = importlib.import_module(name.partition(".")[0])
