@@ -16,6 +16,8 @@ mod help;
 mod layers;
 mod module;
 mod options;
+#[cfg(test)]
+mod reference;
 
 #[cfg(unix)]
 mod administration;

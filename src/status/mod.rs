@@ -14,4 +14,6 @@ pub mod page;
 pub mod prometheus;
 pub mod publisher;
 pub mod question;
+#[cfg(test)]
+mod reference;
 pub mod report;

@@ -15,7 +15,7 @@ pub const CONTENT_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 /// The report as a text for Prometheus.
 pub fn render(report: &Report) -> String {
     let mut out = Exposition(String::new());
-    out.family("info", "gauge", "Version of mod_wsgi whose interface this is.");
+    out.family("info", "gauge", "1; the version of mod_wsgi whose interface this is.");
     out.sample("info", &[("version", crate::VERSION)], 1);
     out.family("start_time_seconds", "gauge", "When Apache was started, seconds since the epoch.");
     out.sample("start_time_seconds", &[], report.started);
@@ -54,7 +54,11 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
             out.sample(name, &[("group", &group.name)], number(group));
         }
     }
-    out.family("processes", "gauge", "Processes of the group by state.");
+    out.family(
+        "processes",
+        "gauge",
+        "Processes of the group by state; requests of one that is reloading wait for a successor with the new code.",
+    );
     for group in groups {
         for state in [State::Starting, State::Ready, State::Reloading, State::Draining] {
             out.sample("processes", &[("group", &group.name), ("state", state.name())], group.count(state));

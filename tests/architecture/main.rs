@@ -4,6 +4,7 @@
 
 mod links;
 mod rooms;
+mod version;
 
 use harness::repository;
 use std::fs;

@@ -159,6 +159,7 @@ const HOUSES: &[House] = &[
             "self_signed",
             "run",
             "documents",
+            "reference",
             "cli",
             "help",
             "layers",

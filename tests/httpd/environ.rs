@@ -104,6 +104,20 @@ fn mod_wsgi_variables_name_the_groups_and_times() {
 }
 
 #[test]
+fn the_page_of_the_documentation_has_every_key() {
+    let page = std::fs::read_to_string(harness::repository().join("docs/environ.md")).expect("the page");
+    let site = Httpd::both_modes("", PROBE).conf("WSGIPassApacheRequest On").start();
+    for mode in harness::MODES {
+        let keys = site.ask_at(mode, "sorted(k for k in environ if not k.startswith('HTTP_'))");
+        let keys: Vec<&str> = keys.as_array().expect("a list").iter().filter_map(|key| key.as_str()).collect();
+        assert!(keys.contains(&"wsgi.input"), "{keys:?}");
+        let missing: Vec<_> = keys.iter().filter(|key| !page.contains(&format!("| `{key}` |"))).collect();
+        assert!(missing.is_empty(), "{mode}: {missing:?} are not in docs/environ.md");
+    }
+    site.finish();
+}
+
+#[test]
 fn every_value_is_a_string_and_the_dictionary_is_the_applications_own() {
     let site = Httpd::probe("threads=1");
     assert_eq!(site.ask("type(environ) is dict"), true);

@@ -14,31 +14,32 @@ use crate::moments::Moments;
 use crate::process::Process;
 use crate::request::route::{Route, Template};
 
-/// Keys that the engine alone sets, whatever `SetEnv` says.
-const RESERVED: &[&[u8]] = &[
-    b"wsgi.version",
-    b"wsgi.multithread",
-    b"wsgi.multiprocess",
-    b"wsgi.run_once",
-    b"wsgi.url_scheme",
-    b"wsgi.errors",
-    b"wsgi.input",
-    b"wsgi.input_terminated",
-    b"wsgi.file_wrapper",
-    b"wsgi.early_hints",
-    b"apache.version",
-    b"mod_wsgi.version",
-    b"mod_wsgi.request_start",
-    b"mod_wsgi.queue_start",
-    b"mod_wsgi.daemon_start",
-    b"mod_wsgi.application_start",
-    b"mod_wsgi.thread_id",
+/// Keys that the engine alone sets, whatever `SetEnv` says, and what they tell.
+pub(super) const RESERVED: &[(&str, &str)] = &[
+    ("wsgi.version", "`(1, 0)`"),
+    ("wsgi.multithread", "whether other threads may call the application at the same time"),
+    ("wsgi.multiprocess", "whether other processes may"),
+    ("wsgi.run_once", "whether the process ends after this request"),
+    ("wsgi.url_scheme", "`http` or `https`, as the client has used it"),
+    ("wsgi.errors", "a text stream into the error log"),
+    ("wsgi.input", "the request's body, a stream of bytes"),
+    ("wsgi.input_terminated", "`True`: `read()` ends where the body ends"),
+    ("wsgi.file_wrapper", "a class; Apache sends the file where it can"),
+    ("wsgi.early_hints", "a function that sends `103 Early Hints` with these headers"),
+    ("apache.version", "of Apache, three numbers"),
+    ("mod_wsgi.version", "of the mod_wsgi whose interface this is, three numbers"),
+    ("mod_wsgi.request_start", "when Apache had the request, seconds since the epoch"),
+    ("mod_wsgi.queue_start", "when it was given to the process; 0 in embedded mode"),
+    ("mod_wsgi.daemon_start", "when a thread of the process had it; 0 in embedded mode"),
+    ("mod_wsgi.application_start", "when the application was called"),
+    ("mod_wsgi.thread_id", "the number of the thread within its process"),
 ];
 
 /// Whether a spelled-out name may not come from Apache. `PATH` would be the server's own search path.
 fn is_reserved(name: &[u8]) -> bool {
     let dotted = name.starts_with(b"wsgi.") || name.starts_with(b"mod_wsgi.") || name.starts_with(b"apache.");
-    name == b"PATH" || (dotted && (RESERVED.contains(&name) || name.starts_with(b"mod_wsgi.x-")))
+    name == b"PATH"
+        || (dotted && (RESERVED.iter().any(|(key, _)| key.as_bytes() == name) || name.starts_with(b"mod_wsgi.x-")))
 }
 
 /// Whether a value of the variable `HTTPS` means that the client used it.

@@ -10,6 +10,8 @@ pub(crate) mod errors;
 pub(crate) mod file_wrapper;
 pub(crate) mod input;
 pub(crate) mod question;
+#[cfg(test)]
+mod reference;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod start_response;

@@ -226,4 +226,6 @@ fn nanoseconds(time: Duration) -> String {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
