@@ -28,7 +28,7 @@ export LIBCLANG_PATH ?= $(VENV)/libclang
 endif
 export PYO3_PYTHON := $(VENV)/bin/python
 
-RUST := Cargo.toml Cargo.lock build.rs .cargo src wire unix engine supervisor apxs httpd-conf express
+RUST := Cargo.toml Cargo.lock build.rs .cargo src wire unix websocket engine supervisor apxs httpd-conf express
 SOURCES := $(shell find $(RUST) setup.py pyproject.toml python/mod_wsgi -type f -not -name '*.pyc')
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.

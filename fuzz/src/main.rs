@@ -14,6 +14,7 @@ fn target() -> Target {
     let all: Vec<(&str, Target)> =
         [
             wsgi_wire::fuzz::TARGETS,
+            wsgi_websocket::fuzz::TARGETS,
             mod_wsgi::fuzz::TARGETS,
             _engine::fuzz::TARGETS,
             mod_wsgi_supervisor::fuzz::TARGETS,

@@ -75,6 +75,10 @@ const HOUSES: &[House] = &[
         rooms: &["files", "user_space", "user", "kept_memory", "memory_file", "shared_memory", "fork", "stack", "sys"],
     },
     House {
+        directory: "websocket/src",
+        rooms: &["fuzz", "session", "reader", "handshake", "extension", "deflate", "frame", "close", "text"],
+    },
+    House {
         directory: "engine/src",
         rooms: &[
             "fuzz",
