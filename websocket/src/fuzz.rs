@@ -13,7 +13,7 @@ use crate::session::{Kind, Session, Settings, Told};
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);
 
-/// All targets by the names of their folders in `fuzz/corpus`.
+/// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[("handshake", handshake), ("websocket", websocket), ("inflate", inflate)];
 
 /// The largest message of a client, bytes.
