@@ -27,8 +27,20 @@ const UNSAFE_CODE: [&str; 9] = [
 ];
 
 /// The directories with Rust code of the workspace.
-const CODE: [&str; 11] =
-    ["src", "wire", "unix", "websocket", "engine", "supervisor", "apxs", "httpd-conf", "express", "tests", "benches", "fuzz"];
+const CODE: [&str; 11] = [
+    "src",
+    "wire",
+    "unix",
+    "websocket",
+    "engine",
+    "supervisor",
+    "apxs",
+    "httpd-conf",
+    "express",
+    "tests",
+    "benches",
+    "fuzz",
+];
 
 /// Longest file: one that is longer holds more than one concept.
 const LONGEST: usize = 400;
