@@ -27,7 +27,7 @@ const UNSAFE_CODE: [&str; 9] = [
 ];
 
 /// The directories with Rust code of the workspace.
-const CODE: [&str; 11] = [
+const CODE: [&str; 12] = [
     "src",
     "wire",
     "unix",
