@@ -1,4 +1,5 @@
-//! Which extensions a WebSocket uses: `Sec-WebSocket-Extensions` (RFC 6455 §9.1) and permessage-deflate (RFC 7692 §7.1).
+//! Which extensions a WebSocket uses: `Sec-WebSocket-Extensions` (RFC 6455 §9.1) and permessage-deflate (RFC 7692
+//! §7.1).
 
 /// What answers a client whose offer of permessage-deflate is taken. Neither end keeps its window from message to
 /// message: that would cost some 300 KiB for each WebSocket.

@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: all that a client can say. Compiled for them and for the unit tests, which try
-//! the corpus.
+//! What the fuzz targets in `fuzz/` call: all that a client can say. Compiled for them and for the unit tests, which
+//! try the corpus.
 
 use std::time::{Duration, Instant};
 
