@@ -21,7 +21,7 @@ use crate::directives::group::Group;
 use crate::directives::trial;
 use crate::policy::words;
 use crate::policy::{alias, path, proxies};
-use crate::relay::client::{Client, Halt, Then};
+use crate::relay::client::{Client, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, Terms};
 use crate::relay::inbox::Inbox;
@@ -64,11 +64,11 @@ impl Witness {
     }
 
     /// Whether the client is still there, by what was sent.
-    fn content(&mut self, content: &[u8]) -> Result<(), Halt> {
+    fn content(&mut self, content: &[u8]) -> Result<(), SendError> {
         assert!(self.headed, "content comes behind the head");
         self.goes_on();
         self.gone = content.starts_with(b"bye");
-        if self.gone { Err(Halt::Gone) } else { Ok(()) }
+        if self.gone { Err(SendError::Gone) } else { Ok(()) }
     }
 }
 
@@ -103,13 +103,13 @@ impl Client for Witness {
         if self.refused { Err(500) } else { Ok(()) }
     }
 
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError> {
         self.content(pieces.first().copied().unwrap_or_default())?;
         self.ended = then == Then::End;
         Ok(())
     }
 
-    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt> {
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), SendError> {
         passed::check(file.as_fd(), piece).map_err(Violation::from)?;
         self.content(b"")?;
         self.ended = piece.whole;

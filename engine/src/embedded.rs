@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use pyo3::types::{PyDict, PyDictMethods};
 use pyo3::{Bound, PyErr, PyResult, Python};
 use wsgi_unix::fork;
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
@@ -39,7 +39,7 @@ use crate::request::transport::{Gone, InputError, Transport};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
     #[error("its settings are not those of this build ({0}); install the Apache module and the engine of one version")]
-    Settings(#[from] Malformed),
+    Settings(#[from] DecodeError),
     #[error("a system resource is missing: {0}")]
     System(#[from] std::io::Error),
     #[error("the main interpreter could not be set up:\n{0}")]

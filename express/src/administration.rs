@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::status::Status;
@@ -38,7 +38,7 @@ pub enum AdministrationError {
     },
     /// It says something strange.
     #[error("the server does not understand this command ({0}); restart Apache to bring both to one version")]
-    Version(#[from] Malformed),
+    Version(#[from] DecodeError),
     /// It says nothing.
     #[error("the server does not understand this command; restart Apache to bring both to one version")]
     Silent,

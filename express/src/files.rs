@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use wsgi_unix::files::{self, Access, Kind, Owners, Refused};
+use wsgi_unix::files::{self, Access, FileError, Kind, Owners};
 use wsgi_unix::user;
 
 use crate::plan::{Plan, Root, WELCOME};
@@ -26,7 +26,7 @@ pub struct File {
 pub enum RenderError {
     /// A value that no configuration file can hold.
     #[error(transparent)]
-    Value(#[from] httpd_conf::Unwritable),
+    Value(#[from] httpd_conf::ValueError),
     /// The settings of the application's script.
     #[error("the application's settings cannot be written: {0}")]
     Settings(#[from] serde_json::Error),
@@ -51,12 +51,12 @@ pub enum WriteError {
         /// The option that names it.
         option: &'static str,
         /// Why not.
-        reason: Refused,
+        reason: FileError,
     },
 }
 
 impl WriteError {
-    fn at(option: &'static str) -> impl FnOnce(Refused) -> Self {
+    fn at(option: &'static str) -> impl FnOnce(FileError) -> Self {
         move |reason| Self::Place { option, reason }
     }
 }
@@ -146,7 +146,7 @@ const SOCKETS: &str = "--socket-prefix";
 fn tolerated(root: &Utf8Path) -> Owners {
     let mut owners = Owners::own();
     let above = root.ancestors().skip(1).find(|directory| directory.exists()).unwrap_or(root);
-    while let Err(Refused::Owner { kind: Kind::Directory, owner, path }) =
+    while let Err(FileError::Owner { kind: Kind::Directory, owner, path }) =
         files::check_directory(above.as_std_path(), &owners)
     {
         eprintln!(
@@ -177,7 +177,7 @@ fn make_root(root: &Root, caller: u32, owners: &Owners) -> Result<(), WriteError
 fn make_directory(path: &Utf8Path, option: &'static str, caller: u32, owners: &Owners) -> Result<(), WriteError> {
     let made = match path.metadata() {
         Ok(_) if caller == 0 => files::check_directory(path.as_std_path(), owners),
-        Ok(found) if !found.is_dir() => Err(Refused::NotDirectory { path: path.into() }),
+        Ok(found) if !found.is_dir() => Err(FileError::NotDirectory { path: path.into() }),
         Ok(_) => Ok(()),
         Err(_) => files::make_directory(path.as_std_path(), Access::of_mode(0o755), owners).map(drop),
     };

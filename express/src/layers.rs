@@ -19,7 +19,7 @@ const PLACES: [&str; 3] = ["bind", "host", "port"];
 
 /// Why options from elsewhere cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum LayerError {
     /// There is no such option.
     #[error("{origin} names the option {name}, which there is not; `mod_wsgi-express start-server --help` lists them")]
     Unknown {
@@ -63,12 +63,12 @@ pub type Layer = BTreeMap<String, Given>;
 /// What is given elsewhere and not on the command line, whose matches these are. `command`: the one with the options.
 ///
 /// # Errors
-/// [`Refused`]
+/// [`LayerError`]
 pub fn below(
     command: &Command,
     matches: &ArgMatches,
     variables: impl Iterator<Item = (String, String)>,
-) -> Result<Layer, Refused> {
+) -> Result<Layer, LayerError> {
     let own: Vec<_> = options(command)
         .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))
         .filter_map(|arg| arg.get_long().map(str::to_owned))
@@ -82,7 +82,7 @@ pub fn below(
     add(&mut result, environment(command, variables)?);
     if let Some(path) = matches.get_one::<camino::Utf8PathBuf>("config") {
         let origin = path.to_string();
-        let text = read(path.as_std_path()).map_err(|reason| Refused::File { origin: origin.clone(), reason })?;
+        let text = read(path.as_std_path()).map_err(|reason| LayerError::File { origin: origin.clone(), reason })?;
         add(&mut result, file(command, &origin, parse(&origin, &text)?)?);
     }
     let project = Path::new("pyproject.toml");
@@ -92,7 +92,7 @@ pub fn below(
         if let Some(table) = text.contains("mod_wsgi-express").then(|| parse(&origin, &text)).transpose()? {
             let tool = table.get("tool").and_then(|tool| tool.get("mod_wsgi-express"));
             if let Some(Value::Table(table)) = tool {
-                trusted(project).map_err(|reason| Refused::File { origin: origin.clone(), reason })?;
+                trusted(project).map_err(|reason| LayerError::File { origin: origin.clone(), reason })?;
                 add(&mut result, file(command, &origin, table.clone())?);
             }
         }
@@ -118,7 +118,7 @@ fn add(above: &mut Layer, layer: Layer) {
     }
 }
 
-fn environment(command: &Command, variables: impl Iterator<Item = (String, String)>) -> Result<Layer, Refused> {
+fn environment(command: &Command, variables: impl Iterator<Item = (String, String)>) -> Result<Layer, LayerError> {
     let ours = variables.filter(|(name, _)| name.starts_with(VARIABLE) && name != OWN_VARIABLE);
     let mut layer = Layer::new();
     for (variable, text) in ours {
@@ -133,7 +133,7 @@ fn environment(command: &Command, variables: impl Iterator<Item = (String, Strin
     Ok(layer)
 }
 
-fn file(command: &Command, origin: &str, table: Table) -> Result<Layer, Refused> {
+fn file(command: &Command, origin: &str, table: Table) -> Result<Layer, LayerError> {
     let mut layer = Layer::new();
     for (name, value) in table {
         let arg = find(command, origin, &name.replace('_', "-"))?;
@@ -142,7 +142,7 @@ fn file(command: &Command, origin: &str, table: Table) -> Result<Layer, Refused>
     Ok(layer)
 }
 
-fn find<'c>(command: &'c Command, origin: &str, name: &str) -> Result<&'c Arg, Refused> {
+fn find<'c>(command: &'c Command, origin: &str, name: &str) -> Result<&'c Arg, LayerError> {
     let name = if name == "workers" { "processes" } else { name };
     let known = |arg: &&Arg| {
         let aliases = arg.get_all_aliases().unwrap_or_default();
@@ -152,12 +152,12 @@ fn find<'c>(command: &'c Command, origin: &str, name: &str) -> Result<&'c Arg, R
     options(command)
         .find(known)
         .filter(|_| !own)
-        .ok_or_else(|| Refused::Unknown { origin: origin.to_owned(), name: name.to_owned() })
+        .ok_or_else(|| LayerError::Unknown { origin: origin.to_owned(), name: name.to_owned() })
 }
 
-fn insert(layer: &mut Layer, arg: &Arg, origin: &str, value: &Value) -> Result<(), Refused> {
+fn insert(layer: &mut Layer, arg: &Arg, origin: &str, value: &Value) -> Result<(), LayerError> {
     let name = arg.get_long().unwrap_or_default();
-    let words = words(arg, value).map_err(|reason| Refused::Form {
+    let words = words(arg, value).map_err(|reason| LayerError::Form {
         origin: origin.to_owned(),
         name: name.to_owned(),
         reason,
@@ -219,10 +219,10 @@ fn pairs(value: &Value) -> Option<Vec<(String, String)>> {
     }
 }
 
-fn parse(origin: &str, text: &str) -> Result<Table, Refused> {
+fn parse(origin: &str, text: &str) -> Result<Table, LayerError> {
     let failed = |error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        Refused::File { origin: origin.to_owned(), reason: format!("line {line}: {}", error.message()) }
+        LayerError::File { origin: origin.to_owned(), reason: format!("line {line}: {}", error.message()) }
     };
     text.parse::<Table>().map_err(failed)
 }

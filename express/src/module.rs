@@ -29,7 +29,7 @@ pub enum InstallError {
     /// It cannot be put into the directory, or would not be safe there.
     #[cfg(unix)]
     #[error("{0}; name another directory with --modules-directory")]
-    Write(#[from] files::Refused),
+    Write(#[from] files::FileError),
 }
 
 /// The lines that load a module file in an Apache of one's own.

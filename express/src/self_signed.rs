@@ -25,7 +25,7 @@ pub enum SelfSignedError {
     Openssl(String),
     /// It cannot be kept.
     #[error("{0}; or name another place with --server-root")]
-    Write(#[from] files::Refused),
+    Write(#[from] files::FileError),
 }
 
 /// Makes the certificate of a plan that wants one, unless it is there; its fingerprint.

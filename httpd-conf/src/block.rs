@@ -10,7 +10,7 @@ const LINE: usize = 160;
 /// A value that no configuration file can hold.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the value {text:?} for {directive} contains a line break or another control character; remove it")]
-pub struct Unwritable {
+pub struct ValueError {
     /// The directive it was meant for.
     pub directive: &'static str,
     /// The value.
@@ -51,9 +51,9 @@ impl Directive {
         self.arg(Arg::Pattern(pattern.into()))
     }
 
-    fn words(&self) -> Result<Vec<String>, Unwritable> {
+    fn words(&self) -> Result<Vec<String>, ValueError> {
         if let Some(arg) = self.args.iter().find(|a| a.text().contains(|c: char| c.is_control() && c != '\t')) {
-            return Err(Unwritable { directive: self.name, text: arg.text().to_owned() });
+            return Err(ValueError { directive: self.name, text: arg.text().to_owned() });
         }
         Ok(std::iter::once(self.name.to_owned()).chain(self.args.iter().map(Arg::quoted)).collect())
     }
@@ -113,8 +113,8 @@ impl Block {
     /// The text of the file.
     ///
     /// # Errors
-    /// [`Unwritable`] when a value contains a control character.
-    pub fn render(&self) -> Result<String, Unwritable> {
+    /// [`ValueError`] when a value contains a control character.
+    pub fn render(&self) -> Result<String, ValueError> {
         let mut text = String::new();
         self.write(&mut text, 0)?;
         if text.contains(&format!("${{{DOLLAR}}}")) {
@@ -123,7 +123,7 @@ impl Block {
         Ok(text)
     }
 
-    fn write(&self, out: &mut String, depth: usize) -> Result<(), Unwritable> {
+    fn write(&self, out: &mut String, depth: usize) -> Result<(), ValueError> {
         let indent = "    ".repeat(depth);
         for (i, line) in self.lines.iter().enumerate() {
             match line {
@@ -177,6 +177,6 @@ mod tests {
     fn control_characters_are_refused() {
         let mut block = Block::default();
         block.set("ServerName", "a\nUser root");
-        assert_eq!(block.render(), Err(Unwritable { directive: "ServerName", text: "a\nUser root".to_owned() }));
+        assert_eq!(block.render(), Err(ValueError { directive: "ServerName", text: "a\nUser root".to_owned() }));
     }
 }

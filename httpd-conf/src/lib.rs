@@ -24,7 +24,7 @@ mod wsgi;
 
 pub use access::{Access, Authentication, Scheme};
 pub use arg::Arg;
-pub use block::{Block, Directive, Unwritable};
+pub use block::{Block, Directive, ValueError};
 pub use connection::{Connection, ReadLimit};
 pub use content::{Alias, Application, Content};
 pub use logs::{AccessLog, Logs, Target};

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use crate::access::Access;
-use crate::block::{Block, Unwritable};
+use crate::block::{Block, ValueError};
 use crate::connection::Connection;
 use crate::content::Content;
 use crate::logs::Logs;
@@ -123,8 +123,8 @@ impl Server {
     /// The text of `httpd.conf`.
     ///
     /// # Errors
-    /// [`Unwritable`] when a value contains a control character.
-    pub fn render(&self) -> Result<String, Unwritable> {
+    /// [`ValueError`] when a value contains a control character.
+    pub fn render(&self) -> Result<String, ValueError> {
         let mut out = Block::default();
         self.write_identity(&mut out);
         self.sites.write_listen(&mut out);

@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use wsgi_unix::files::{self, Owners, Refused};
+use wsgi_unix::files::{self, FileError, Owners};
 
 const SUPERVISOR: &str = "mod_wsgi-supervisor";
 
@@ -39,7 +39,7 @@ pub struct Supervisor {
 
 /// Why the supervisor is not started.
 #[derive(Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum InstallationError {
     /// The module's own file cannot be looked at.
     #[error("cannot look at the module {}: {source}", .module.display())]
     Module {
@@ -60,7 +60,7 @@ pub enum Unusable {
         /// The path of the supervisor.
         supervisor: PathBuf,
         /// Who could put another program in its place.
-        reason: Refused,
+        reason: FileError,
     },
 }
 
@@ -68,16 +68,16 @@ impl Installation {
     /// Finds what belongs to a module file. `home` is `WSGIPythonHome`.
     ///
     /// # Errors
-    /// [`Unusable::Module`] or [`Unusable::Missing`].
-    pub fn find(module: &Path, home: Option<&[u8]>) -> Result<Self, Unusable> {
+    /// [`InstallationError::Module`] or [`InstallationError::Missing`].
+    pub fn find(module: &Path, home: Option<&[u8]>) -> Result<Self, InstallationError> {
         // Among Apache's modules there may be a link to the file.
-        let failed = |source| Unusable::Module { module: module.to_owned(), source };
+        let failed = |source| InstallationError::Module { module: module.to_owned(), source };
         let file = module.canonicalize().map_err(failed)?;
         let owner = file.metadata().map_err(failed)?.uid();
         let server = file.parent().unwrap_or(Path::new("/"));
         let places = [server, server.parent().unwrap_or(server)].map(|directory| directory.join(SUPERVISOR));
         let found = places.into_iter().find(|path| path.symlink_metadata().is_ok());
-        let path = found.ok_or_else(|| Unusable::Missing(server.to_owned()))?;
+        let path = found.ok_or_else(|| InstallationError::Missing(server.to_owned()))?;
         let owners = rustix::process::geteuid().is_root().then(|| Owners::own().and(owner));
         let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
         let package = package_of(server)
@@ -90,12 +90,12 @@ impl Supervisor {
     /// Its path, if it is still as somebody who is trusted has made it.
     ///
     /// # Errors
-    /// [`Unusable::Refused`]
-    pub fn checked(&self) -> Result<&Path, Unusable> {
+    /// [`InstallationError::Refused`]
+    pub fn checked(&self) -> Result<&Path, InstallationError> {
         let outcome = self.owners.as_ref().map_or(Ok(()), |owners| files::check_file(&self.path, owners));
         outcome
             .map(|()| self.path.as_path())
-            .map_err(|reason| Unusable::Refused { supervisor: self.path.clone(), reason })
+            .map_err(|reason| InstallationError::Refused { supervisor: self.path.clone(), reason })
     }
 }
 

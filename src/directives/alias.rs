@@ -7,12 +7,16 @@ use std::sync::Arc;
 use super::configuration::{Configuration, Preload};
 use super::directive::Line;
 use super::settings::{Alias, Pattern, ServerSettings};
-use crate::policy::words::{Invalid, option, word};
+use crate::policy::words::{ArgumentError, option, word};
 
 const OPTIONS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
 
 /// Sets `WSGIScriptAlias`.
-pub fn set(settings: &mut ServerSettings, configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn set(
+    settings: &mut ServerSettings,
+    configuration: &mut Configuration,
+    line: &Line<'_>,
+) -> Result<(), ArgumentError> {
     add(settings, configuration, line, |prefix| Ok(Pattern::Prefix(prefix)))
 }
 
@@ -21,12 +25,12 @@ pub fn set_match(
     settings: &mut ServerSettings,
     configuration: &mut Configuration,
     line: &Line<'_>,
-) -> Result<(), Invalid> {
+) -> Result<(), ArgumentError> {
     add(settings, configuration, line, |pattern| {
         line.host
             .regex(&pattern)
             .map(Pattern::Regex)
-            .ok_or_else(|| Invalid::value("the pattern", &pattern, "a regular expression"))
+            .ok_or_else(|| ArgumentError::value("the pattern", &pattern, "a regular expression"))
     })
 }
 
@@ -34,9 +38,9 @@ fn add(
     settings: &mut ServerSettings,
     configuration: &mut Configuration,
     line: &Line<'_>,
-    pattern: impl FnOnce(Vec<u8>) -> Result<Pattern, Invalid>,
-) -> Result<(), Invalid> {
-    let expected = Invalid::Arguments("a URL and the script or directory for it, then options");
+    pattern: impl FnOnce(Vec<u8>) -> Result<Pattern, ArgumentError>,
+) -> Result<(), ArgumentError> {
+    let expected = ArgumentError::Arguments("a URL and the script or directory for it, then options");
     let mut rest = line.arguments;
     let (Some(url), Some(target)) = (word(&mut rest), word(&mut rest)) else { return Err(expected) };
     let mut alias = Alias {
@@ -78,19 +82,20 @@ fn preload(alias: &Alias) -> Option<Preload> {
 }
 
 /// Sets `WSGIImportScript path process-group=X application-group=Y`.
-pub fn set_import(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn set_import(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
-    let script = word(&mut rest).ok_or(Invalid::Arguments("a script, then its process-group and application-group"))?;
+    let script =
+        word(&mut rest).ok_or(ArgumentError::Arguments("a script, then its process-group and application-group"))?;
     let (mut process_group, mut application_group) = (None, None);
     while let Some(value) = option(&mut rest, &OPTIONS[..2])? {
         let place = if value.option == "process-group" { &mut process_group } else { &mut application_group };
         *place = Some(value.group()?);
     }
-    let process_group = process_group.ok_or(Invalid::Missing("process-group"))?;
-    let application_group = application_group.ok_or(Invalid::Missing("application-group"))?;
+    let process_group = process_group.ok_or(ArgumentError::Missing("process-group"))?;
+    let application_group = application_group.ok_or(ArgumentError::Missing("application-group"))?;
     for name in [&process_group, &application_group] {
         if name.starts_with(b"%{") {
-            return Err(Invalid::value("the group", name, "a literal name or %{GLOBAL}"));
+            return Err(ArgumentError::value("the group", name, "a literal name or %{GLOBAL}"));
         }
     }
     configuration.check_group(&process_group, &line.origin)?;

@@ -10,7 +10,7 @@ use crate::policy::origin::Origin;
 use crate::policy::script_directives::ACCESS_GROUP;
 use crate::policy::trace::Sampling;
 use crate::policy::visibility;
-use crate::policy::words::{Invalid, show};
+use crate::policy::words::{ArgumentError, show};
 
 /// The configuration that directives are adding to. `pre_config` empties it, `post_config` takes it; requests never
 /// look at it.
@@ -191,12 +191,12 @@ impl Configuration {
     ///
     /// # Errors
     /// Names the group and the reason.
-    pub fn check_group(&self, name: &[u8], origin: &Origin) -> Result<(), Invalid> {
+    pub fn check_group(&self, name: &[u8], origin: &Origin) -> Result<(), ArgumentError> {
         if name.is_empty() {
             return Ok(());
         }
         let Some(group) = self.group(name) else {
-            return Err(Invalid::Conflict(format!(
+            return Err(ArgumentError::Conflict(format!(
                 "process group `{}` is not defined yet; put its WSGIDaemonProcess before this line",
                 show(name)
             )));
@@ -204,7 +204,7 @@ impl Configuration {
         if visibility::configurable(&group.origin, origin) {
             return Ok(());
         }
-        Err(Invalid::Conflict(format!(
+        Err(ArgumentError::Conflict(format!(
             "process group `{}` belongs to another virtual host; define it in the main server, or give both hosts the same ServerName",
             show(name)
         )))

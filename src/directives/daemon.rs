@@ -7,17 +7,17 @@ use super::configuration::Configuration;
 use super::directive::{Host, Line};
 use super::group::{Group, GroupOptions, ScriptReload};
 use crate::httpd::identity::User;
-use crate::policy::words::{Invalid, Value, option, show, word};
+use crate::policy::words::{ArgumentError, Value, option, show, word};
 
 /// Parses one option into the field it stands for.
-type Setter = fn(&mut GroupOptions, Value<'_>, &dyn Host) -> Result<(), Invalid>;
+type Setter = fn(&mut GroupOptions, Value<'_>, &dyn Host) -> Result<(), ArgumentError>;
 
-fn put<T>(place: &mut T, value: Result<T, Invalid>) -> Result<(), Invalid> {
+fn put<T>(place: &mut T, value: Result<T, ArgumentError>) -> Result<(), ArgumentError> {
     *place = value?;
     Ok(())
 }
 
-fn some<T>(place: &mut Option<T>, value: Result<T, Invalid>) -> Result<(), Invalid> {
+fn some<T>(place: &mut Option<T>, value: Result<T, ArgumentError>) -> Result<(), ArgumentError> {
     put(place, value.map(Some))
 }
 
@@ -81,37 +81,37 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("script-reload", |o, v, _| put(&mut o.script_reload, script_reload(&v))),
 ];
 
-fn user(value: &Value<'_>, host: &dyn Host) -> Result<User, Invalid> {
+fn user(value: &Value<'_>, host: &dyn Host) -> Result<User, ArgumentError> {
     host.user(&value.text)
-        .ok_or_else(|| Invalid::value(value.option, &value.text, "a user of this machine, by name or as #uid"))
+        .ok_or_else(|| ArgumentError::value(value.option, &value.text, "a user of this machine, by name or as #uid"))
 }
 
-fn script_reload(value: &Value<'_>) -> Result<ScriptReload, Invalid> {
+fn script_reload(value: &Value<'_>) -> Result<ScriptReload, ArgumentError> {
     match value.text.as_slice() {
         b"wait" => Ok(ScriptReload::Wait),
         b"rolling" => Ok(ScriptReload::Rolling),
-        _ => Err(Invalid::value(value.option, &value.text, "wait or rolling")),
+        _ => Err(ArgumentError::value(value.option, &value.text, "wait or rolling")),
     }
 }
 
-fn unprivileged(value: Value<'_>, host: &dyn Host) -> Result<User, Invalid> {
+fn unprivileged(value: Value<'_>, host: &dyn Host) -> Result<User, ArgumentError> {
     let user = user(&value, host)?;
     if user.uid == 0 {
-        return Err(Invalid::value(value.option, &value.text, "a user other than root"));
+        return Err(ArgumentError::value(value.option, &value.text, "a user other than root"));
     }
     Ok(user)
 }
 
-fn group(option: &str, text: &[u8], host: &dyn Host) -> Result<u32, Invalid> {
-    host.group(text).ok_or_else(|| Invalid::value(option, text, "a group of this machine, by name or as #gid"))
+fn group(option: &str, text: &[u8], host: &dyn Host) -> Result<u32, ArgumentError> {
+    host.group(text).ok_or_else(|| ArgumentError::value(option, text, "a group of this machine, by name or as #gid"))
 }
 
-fn groups(value: &Value<'_>, host: &dyn Host) -> Result<Vec<u32>, Invalid> {
+fn groups(value: &Value<'_>, host: &dyn Host) -> Result<Vec<u32>, ArgumentError> {
     let names = value.text.split(|b| *b == b',').map(<[u8]>::trim_ascii);
     names.map(|name| group(value.option, name, host)).collect()
 }
 
-fn chroot(value: Value<'_>) -> Result<Vec<u8>, Invalid> {
+fn chroot(value: Value<'_>) -> Result<Vec<u8>, ArgumentError> {
     let mut path = value.absolute()?;
     while path.len() > 1 && path.ends_with(b"/") {
         path.pop();
@@ -119,42 +119,42 @@ fn chroot(value: Value<'_>) -> Result<Vec<u8>, Invalid> {
     if rustix::process::geteuid().is_root() {
         return Ok(path);
     }
-    Err(Invalid::Conflict("chroot needs an Apache that is started by root".to_owned()))
+    Err(ArgumentError::Conflict("chroot needs an Apache that is started by root".to_owned()))
 }
 
-fn variable(value: &Value<'_>) -> Result<(Vec<u8>, Vec<u8>), Invalid> {
+fn variable(value: &Value<'_>) -> Result<(Vec<u8>, Vec<u8>), ArgumentError> {
     // The value may be a secret: messages do without it.
     match environment::assignment(&value.text) {
         Ok((name, value)) => Ok((name.to_vec(), value.to_vec())),
-        Err(error) => Err(Invalid::Conflict(format!("env: {error}"))),
+        Err(error) => Err(ArgumentError::Conflict(format!("env: {error}"))),
     }
 }
 
 /// Names of variables, or `*`.
-fn names(value: &Value<'_>) -> Result<Vec<Vec<u8>>, Invalid> {
+fn names(value: &Value<'_>) -> Result<Vec<Vec<u8>>, ArgumentError> {
     let names: Vec<Vec<u8>> = value.text.split(|b| *b == b',').map(|name| name.trim_ascii().to_vec()).collect();
     let is_name = |name: &Vec<u8>| !name.is_empty() && !name.contains(&b'=') && (!name.contains(&b'*') || name == b"*");
     match names.iter().all(is_name) {
         true => Ok(names),
-        false => Err(Invalid::value(value.option, &value.text, "names of variables with commas between, or *")),
+        false => Err(ArgumentError::value(value.option, &value.text, "names of variables with commas between, or *")),
     }
 }
 
 /// Sets `WSGIDaemonProcess name [option=value …]`.
-pub fn set(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn set(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
     let name = word(&mut rest)
         .filter(|name| !name.is_empty() && !name.contains(&b'='))
-        .ok_or(Invalid::Arguments("the name of a process group, then options"))?;
+        .ok_or(ArgumentError::Arguments("the name of a process group, then options"))?;
     if configuration.group(&name).is_some() {
-        return Err(Invalid::Conflict(format!(
+        return Err(ArgumentError::Conflict(format!(
             "process group `{}` is defined already; names are unique in the whole server",
             show(&name)
         )));
     }
     let key = wsgi_wire::table::group_key(&name);
     if let Some(other) = configuration.groups.iter().find(|g| wsgi_wire::table::group_key(&g.name) == key) {
-        return Err(Invalid::Conflict(format!(
+        return Err(ArgumentError::Conflict(format!(
             "the name `{}` cannot be told from `{}` (same hash); rename one of them",
             show(&name),
             show(&other.name)
@@ -165,7 +165,7 @@ pub fn set(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Inv
     Ok(())
 }
 
-fn parse(rest: &mut &[u8], host: &dyn Host) -> Result<GroupOptions, Invalid> {
+fn parse(rest: &mut &[u8], host: &dyn Host) -> Result<GroupOptions, ArgumentError> {
     let known: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).collect();
     let mut options = GroupOptions::default();
     while let Some(value) = option(rest, &known)? {
@@ -174,7 +174,9 @@ fn parse(rest: &mut &[u8], host: &dyn Host) -> Result<GroupOptions, Invalid> {
         }
     }
     if options.script_user.is_some() && options.script_group.is_some() {
-        return Err(Invalid::Conflict("script-user and script-group exclude each other; give one of them".to_owned()));
+        return Err(ArgumentError::Conflict(
+            "script-user and script-group exclude each other; give one of them".to_owned(),
+        ));
     }
     Ok(options)
 }

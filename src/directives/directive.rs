@@ -8,7 +8,7 @@ use super::settings::{RequestSettings, ServerSettings};
 use crate::httpd::identity::User;
 use crate::httpd::regex::Regex;
 use crate::policy::origin::Origin;
-use crate::policy::words::Invalid;
+use crate::policy::words::ArgumentError;
 
 /// Where a directive may stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +29,11 @@ pub enum Context {
 #[derive(Clone, Copy)]
 pub enum Setter {
     /// In the section that it stands in.
-    Request(fn(&mut RequestSettings, &Line<'_>) -> Result<(), Invalid>),
+    Request(fn(&mut RequestSettings, &Line<'_>) -> Result<(), ArgumentError>),
     /// In the server that it stands in.
-    Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), Invalid>),
+    Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), ArgumentError>),
     /// In what the whole process shares.
-    Global(fn(&mut Configuration, &Line<'_>) -> Result<(), Invalid>),
+    Global(fn(&mut Configuration, &Line<'_>) -> Result<(), ArgumentError>),
 }
 
 /// One directive.

@@ -9,7 +9,7 @@ use super::settings::{AskedScript, HandlerScript, Handlers, RequestSettings};
 use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 use crate::policy::proxies::{Subnet, TrustedHeader};
-use crate::policy::words::{Invalid, all, flag, one, option, word};
+use crate::policy::words::{ArgumentError, all, flag, one, option, word};
 
 const NAME: &str = "one argument, a name";
 const SCRIPT: &str = "a script, then options";
@@ -18,7 +18,7 @@ const SCRIPT: &str = "a script, then options";
 macro_rules! switches {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         $($(#[$doc])*
-        pub fn $name(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+        pub fn $name(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
             settings.$name = Some(flag(line.arguments)?);
             Ok(())
         })*
@@ -43,49 +43,49 @@ switches! {
 }
 
 /// Sets `WSGIProcessGroup`; the name is looked up when a request comes.
-pub fn process_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn process_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.process_group = Some(one(line.arguments, NAME)?.into());
     Ok(())
 }
 
 /// Sets `WSGIApplicationGroup`.
-pub fn application_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn application_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.application_group = Some(one(line.arguments, NAME)?.into());
     Ok(())
 }
 
 /// Sets `WSGICallableObject`.
-pub fn callable(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn callable(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.callable = Some(one(line.arguments, NAME)?.into());
     Ok(())
 }
 
 /// Sets `WSGIRestrictProcess name …`, in place of what a section around it says.
-pub fn restrict_process(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn restrict_process(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let names = all(line.arguments).into_iter().map(|n| if n == b"%{GLOBAL}" { Vec::new() } else { n });
     settings.restrict_process = Some(names.collect());
     Ok(())
 }
 
 /// Sets `WSGIMapHEADToGET`.
-pub fn map_head(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn map_head(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let given = one(line.arguments, "one argument: On, Off or Auto")?;
     let mapping = match given.to_ascii_lowercase().as_slice() {
         b"on" => Mapping::On,
         b"off" => Mapping::Off,
         b"auto" => Mapping::Auto,
-        _ => return Err(Invalid::value("the argument", &given, "On, Off or Auto")),
+        _ => return Err(ArgumentError::value("the argument", &given, "On, Off or Auto")),
     };
     settings.map_head = Some(mapping);
     Ok(())
 }
 
 /// Adds to `WSGITrustedProxyHeaders`. Names that stand for nothing we know are ignored, as by the peer.
-pub fn trusted_headers(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn trusted_headers(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut headers = settings.trusted_headers.take().map(|h| h.to_vec()).unwrap_or_default();
     for name in all(line.arguments) {
         if !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-') {
-            return Err(Invalid::value("the header", &name, "a name of letters, digits and -"));
+            return Err(ArgumentError::value("the header", &name, "a name of letters, digits and -"));
         }
         headers.extend(TrustedHeader::parse(&name));
     }
@@ -94,11 +94,11 @@ pub fn trusted_headers(settings: &mut RequestSettings, line: &Line<'_>) -> Resul
 }
 
 /// Adds to `WSGITrustedProxies`.
-pub fn trusted_proxies(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn trusted_proxies(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut proxies = settings.trusted_proxies.take().map(|p| p.to_vec()).unwrap_or_default();
     for word in all(line.arguments) {
         let subnet = Subnet::parse(&word)
-            .ok_or_else(|| Invalid::value("the proxy", &word, "an IP address, or one with /mask or /bits"))?;
+            .ok_or_else(|| ArgumentError::value("the proxy", &word, "an IP address, or one with /mask or /bits"))?;
         proxies.push(subnet);
     }
     settings.trusted_proxies = Some(proxies.into());
@@ -106,11 +106,11 @@ pub fn trusted_proxies(settings: &mut RequestSettings, line: &Line<'_>) -> Resul
 }
 
 /// Adds to `WSGISendfileRoot`.
-pub fn sendfile_root(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn sendfile_root(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
-    let mut directory = word(&mut rest).ok_or(Invalid::Arguments("a directory, then options"))?;
+    let mut directory = word(&mut rest).ok_or(ArgumentError::Arguments("a directory, then options"))?;
     if !directory.starts_with(b"/") {
-        return Err(Invalid::value("the directory", &directory, "an absolute path"));
+        return Err(ArgumentError::value("the directory", &directory, "an absolute path"));
     }
     while directory.ends_with(b"/") {
         directory.pop();
@@ -126,10 +126,10 @@ pub fn sendfile_root(settings: &mut RequestSettings, line: &Line<'_>) -> Result<
 }
 
 /// Sets `WSGIHandlerScript handler script [options]`.
-pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
     let (Some(name), Some(script)) = (word(&mut rest), word(&mut rest)) else {
-        return Err(Invalid::Arguments("the name of a handler and its script, then options"));
+        return Err(ArgumentError::Arguments("the name of a handler and its script, then options"));
     };
     let mut handler = HandlerScript { script, ..Default::default() };
     while let Some(value) = option(&mut rest, &["process-group", "application-group", "pass-authorization"])? {
@@ -146,9 +146,9 @@ pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result
 }
 
 /// A script with optional groups.
-fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, Invalid> {
+fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, ArgumentError> {
     let mut rest = line.arguments;
-    let script = word(&mut rest).filter(|script| !script.is_empty()).ok_or(Invalid::Arguments(SCRIPT))?;
+    let script = word(&mut rest).filter(|script| !script.is_empty()).ok_or(ArgumentError::Arguments(SCRIPT))?;
     let mut asked = AskedScript { script, process_group: None, application_group: None };
     while let Some(value) = option(&mut rest, &["application-group", "process-group"])? {
         match value.option {
@@ -156,7 +156,7 @@ fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, Invalid> {
             // Whoever may write there would run code of his own as the user of any group.
             _ if line.host.is_htaccess() => {
                 let text = "process-group is not for .htaccess; put the directive into the configuration of the server";
-                return Err(Invalid::Conflict(text.to_owned()));
+                return Err(ArgumentError::Conflict(text.to_owned()));
             }
             _ => asked.process_group = Some(value.group()?),
         }
@@ -165,30 +165,30 @@ fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, Invalid> {
 }
 
 /// Sets `WSGIDispatchScript`.
-pub fn dispatch_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn dispatch_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.dispatch_script = Some(script(line)?);
     Ok(())
 }
 
 /// Sets `WSGIAccessScript`.
-pub fn access_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn access_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.access_script = Some(script(line)?);
     Ok(())
 }
 
 /// Sets `WSGIAuthUserScript`.
-pub fn auth_user_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn auth_user_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.auth_user_script = Some(script(line)?);
     Ok(())
 }
 
 /// Sets `WSGIAuthGroupScript`.
-pub fn auth_group_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn auth_group_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.auth_group_script = Some(script(line)?);
     Ok(())
 }
 
 /// Checks `WSGIGroupAuthoritative`, which the peer reads and never uses.
-pub fn group_authoritative(_settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn group_authoritative(_settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     flag(line.arguments).map(drop)
 }

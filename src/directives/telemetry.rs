@@ -9,34 +9,34 @@ use wsgi_wire::control::Export;
 use super::configuration::{Configuration, OpenTelemetry};
 use super::directive::Line;
 use crate::policy::trace::Sampling;
-use crate::policy::words::{Invalid, Value, all, one, option, show, word};
+use crate::policy::words::{ArgumentError, Value, all, one, option, show, word};
 
 /// The longest path of a socket: `sockaddr_un.sun_path`, less the terminator.
 const SOCKET_PATH: usize = 107;
 
 /// Sets `WSGITelemetryService unix:/path [interval=N]`.
-pub fn service(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn service(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let words = all(line.arguments);
     let (target, interval) = match words.as_slice() {
         [target] => (target, None),
         [target, interval] => (target, Some(interval)),
-        _ => return Err(Invalid::Arguments("unix:/path, then interval=seconds")),
+        _ => return Err(ArgumentError::Arguments("unix:/path, then interval=seconds")),
     };
     let Some(path) = target.strip_prefix(b"unix:").filter(|path| path.starts_with(b"/")) else {
-        return Err(Invalid::value("the service", target, "unix: and the absolute path of a datagram socket"));
+        return Err(ArgumentError::value("the service", target, "unix: and the absolute path of a datagram socket"));
     };
     if path.len() > SOCKET_PATH {
-        return Err(Invalid::value("the service", target, "unix: and the path of a socket of at most 107 bytes"));
+        return Err(ArgumentError::value("the service", target, "unix: and the path of a socket of at most 107 bytes"));
     }
     let seconds = match interval {
         None => 1.0,
         Some(interval) => {
             let text = interval
                 .strip_prefix(b"interval=")
-                .ok_or_else(|| Invalid::NoOption { word: show(interval), known: "interval".to_owned() })?;
+                .ok_or_else(|| ArgumentError::NoOption { word: show(interval), known: "interval".to_owned() })?;
             let seconds = Value { option: "interval", text: text.to_vec() }.positive()?;
             if seconds < 0.5 {
-                return Err(Invalid::value("interval", text, "at least 0.5"));
+                return Err(ArgumentError::value("interval", text, "at least 0.5"));
             }
             seconds
         }
@@ -50,11 +50,12 @@ const COLLECTOR: &str = "4318";
 
 /// Sets `WSGIOpenTelemetry http://host[:port][/path] [service=NAME] [sample=SHARE] [interval=SECONDS]
 /// [resource=KEY=VALUE …]`.
-pub fn open(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn open(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
-    let url = word(&mut rest).ok_or(Invalid::Arguments("http://host:port of a collector, then options"))?;
-    let (authority, path) = collector(&url)
-        .ok_or_else(|| Invalid::value("the collector", &url, "http://host:port, of one that takes OTLP over HTTP"))?;
+    let url = word(&mut rest).ok_or(ArgumentError::Arguments("http://host:port of a collector, then options"))?;
+    let (authority, path) = collector(&url).ok_or_else(|| {
+        ArgumentError::value("the collector", &url, "http://host:port, of one that takes OTLP over HTTP")
+    })?;
     let (mut service, mut share, mut interval, mut resource) = ("mod_wsgi".to_owned(), 1.0, 60, Vec::new());
     while let Some(value) = option(&mut rest, &["service", "sample", "interval", "resource"])? {
         match value.option {
@@ -86,31 +87,31 @@ fn collector(url: &[u8]) -> Option<(String, String)> {
 }
 
 /// A share, from 0 to 1.
-fn part(value: &Value<'_>) -> Result<f64, Invalid> {
+fn part(value: &Value<'_>) -> Result<f64, ArgumentError> {
     let parsed = str::from_utf8(&value.text).ok().and_then(|text| text.parse::<f64>().ok());
     parsed
         .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| Invalid::value(value.option, &value.text, "a share from 0 to 1"))
+        .ok_or_else(|| ArgumentError::value(value.option, &value.text, "a share from 0 to 1"))
 }
 
-fn attribute(value: &Value<'_>) -> Result<(String, String), Invalid> {
-    let expected = || Invalid::value(value.option, &value.text, "KEY=VALUE, an attribute of the resource");
+fn attribute(value: &Value<'_>) -> Result<(String, String), ArgumentError> {
+    let expected = || ArgumentError::value(value.option, &value.text, "KEY=VALUE, an attribute of the resource");
     let at = value.text.iter().position(|byte| *byte == b'=').filter(|at| *at > 0).ok_or_else(expected)?;
     Ok((text(value, &value.text[..at])?, text(value, &value.text[at + 1..])?))
 }
 
 /// Text in UTF-8 that has something in it and no control character.
-fn text(value: &Value<'_>, text: &[u8]) -> Result<String, Invalid> {
+fn text(value: &Value<'_>, text: &[u8]) -> Result<String, ArgumentError> {
     let is_text = |text: &&str| !text.is_empty() && !text.contains(char::is_control);
     str::from_utf8(text)
         .ok()
         .filter(is_text)
         .map(str::to_owned)
-        .ok_or_else(|| Invalid::value(value.option, &value.text, "text in UTF-8"))
+        .ok_or_else(|| ArgumentError::value(value.option, &value.text, "text in UTF-8"))
 }
 
 /// Sets `WSGISlowRequests seconds`.
-pub fn slow_requests(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn slow_requests(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let given = one(line.arguments, "one argument, a number of seconds")?;
     let seconds = std::str::from_utf8(&given).ok().and_then(|t| t.parse::<f64>().ok());
     match seconds {
@@ -118,16 +119,16 @@ pub fn slow_requests(configuration: &mut Configuration, line: &Line<'_>) -> Resu
             configuration.telemetry.slow_requests = n;
             Ok(())
         }
-        _ => Err(Invalid::value("the time", &given, "a number of seconds, or 0 for none")),
+        _ => Err(ArgumentError::value("the time", &given, "a number of seconds, or 0 for none")),
     }
 }
 
 /// Sets `WSGITelemetryOptions [+|-]Flag … | None | All`: flags with a sign change what earlier lines say, others take
 /// its place.
-pub fn options(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Invalid> {
+pub fn options(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let words = all(line.arguments);
     if words.is_empty() {
-        return Err(Invalid::Arguments("at least one flag"));
+        return Err(ArgumentError::Arguments("at least one flag"));
     }
     let relative = |word: &[u8]| matches!(word.first(), Some(b'+' | b'-'));
     let mut user_agent = configuration.telemetry.user_agent && relative(&words[0]);
@@ -135,12 +136,12 @@ pub fn options(configuration: &mut Configuration, line: &Line<'_>) -> Result<(),
         let name = if relative(word) { &word[1..] } else { word };
         let whole = [&b"none"[..], b"all"].iter().any(|w| name.eq_ignore_ascii_case(w));
         if !(name.eq_ignore_ascii_case(b"CaptureUserAgent") || whole && !relative(word)) {
-            return Err(Invalid::value("the flag", word, "CaptureUserAgent (with + or -), None or All"));
+            return Err(ArgumentError::value("the flag", word, "CaptureUserAgent (with + or -), None or All"));
         }
         user_agent = !word.starts_with(b"-") && !name.eq_ignore_ascii_case(b"none");
     }
     if words.iter().any(|w| relative(w)) && !words.iter().all(|w| relative(w)) {
-        return Err(Invalid::Conflict("flags with + or - cannot be mixed with flags without".to_owned()));
+        return Err(ArgumentError::Conflict("flags with + or - cannot be mixed with flags without".to_owned()));
     }
     configuration.telemetry.user_agent = user_agent;
     Ok(())

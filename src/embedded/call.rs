@@ -21,7 +21,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers};
 use super::engine::Engine;
 use crate::httpd::guard::{self, Found, Pulled, Written};
 use crate::httpd::{log, scoreboard};
-use crate::relay::client::{Client, Halt, Then};
+use crate::relay::client::{Client, SendError, Then};
 use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
@@ -73,7 +73,7 @@ pub fn serve<C: Client>(
 
 impl<C: Client> Call<'_, C> {
     /// One frame of the response.
-    fn frame(&mut self, kind: Kind, payload: &[u8], file: Option<OwnedFd>) -> Result<(), Halt> {
+    fn frame(&mut self, kind: Kind, payload: &[u8], file: Option<OwnedFd>) -> Result<(), SendError> {
         let malformed = Violation::from;
         match kind {
             Kind::Log => {
@@ -86,7 +86,7 @@ impl<C: Client> Call<'_, C> {
                 return Ok(());
             }
             // The answer is over already.
-            _ if self.outcome.is_some() => return Err(Halt::Gone),
+            _ if self.outcome.is_some() => return Err(SendError::Gone),
             Kind::EarlyHints if !self.headed => {
                 if !self.hints.take(payload.len()) {
                     return Err(Violation::Hints.into());
@@ -98,7 +98,7 @@ impl<C: Client> Call<'_, C> {
                 self.headed = true;
                 if let Err(status) = self.client.head(&head) {
                     self.outcome = Some(Outcome::Refused(status));
-                    return Err(Halt::Gone);
+                    return Err(SendError::Gone);
                 }
             }
             Kind::Data if self.headed && !self.ended => {
@@ -144,7 +144,7 @@ impl<C: Client> Call<'_, C> {
         Ok(())
     }
 
-    fn pass_pending(&mut self, then: Then) -> Result<(), Halt> {
+    fn pass_pending(&mut self, then: Then) -> Result<(), SendError> {
         if self.ended || self.pending.is_empty() && then != Then::Flush {
             return Ok(());
         }
@@ -153,12 +153,12 @@ impl<C: Client> Call<'_, C> {
         self.client.data(pieces, then)
     }
 
-    fn noted(&mut self, result: Result<(), Halt>) -> Written {
+    fn noted(&mut self, result: Result<(), SendError>) -> Written {
         let Err(halt) = result else { return Written(0) };
         self.outcome.get_or_insert(match halt {
-            Halt::Gone => Outcome::ClientGone,
-            Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
-            Halt::Unkept(error) => Outcome::Unkept(error),
+            SendError::Gone => Outcome::ClientGone,
+            SendError::Refused(violation) => Outcome::Violated(violation, self.headed),
+            SendError::Unkept(error) => Outcome::Unkept(error),
         });
         Written(-1)
     }

@@ -28,7 +28,7 @@ pub struct Found {
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum InterpreterError {
     /// Not where `WSGIPythonHome` says.
     #[error(
         "WSGIPythonHome {0:?} has no bin/python: it must name a virtual environment or the prefix of an installation"
@@ -47,23 +47,23 @@ pub enum Unusable {
 /// The interpreter of `WSGIPythonHome`, or `python3` on PATH.
 ///
 /// # Errors
-/// [`Unusable`]
-pub fn find(home: Option<&[u8]>) -> Result<Found, Unusable> {
+/// [`InterpreterError`]
+pub fn find(home: Option<&[u8]>) -> Result<Found, InterpreterError> {
     let program = match home {
         None => PathBuf::from("python3"),
         Some(home) => {
             let home = Path::new(OsStr::from_bytes(home));
             let programs = ["python", "python3"].map(|name| home.join("bin").join(name));
-            programs.into_iter().find(|p| p.exists()).ok_or_else(|| Unusable::NoInterpreter(home.to_owned()))?
+            programs.into_iter().find(|p| p.exists()).ok_or_else(|| InterpreterError::NoInterpreter(home.to_owned()))?
         }
     };
     let output = Command::new(&program)
         .args(["-I", "-c", QUESTION])
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Unusable::NotRun(program.clone(), error))?;
+        .map_err(|error| InterpreterError::NotRun(program.clone(), error))?;
     answer(&output.stdout)
-        .ok_or_else(|| Unusable::NoAnswer(program, String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+        .ok_or_else(|| InterpreterError::NoAnswer(program, String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
 fn answer(output: &[u8]) -> Option<Found> {

@@ -52,13 +52,13 @@ impl Plan {
 
 /// Why a child has no Python.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Unavailable {
+pub enum EmbeddedError {
     /// No interpreter, or none with a library.
     #[error("{0}")]
-    Interpreter(Arc<interpreter::Unusable>),
+    Interpreter(Arc<interpreter::InterpreterError>),
     /// The library, or the engine in it, refuses.
     #[error("{0}")]
-    Python(Arc<python::Failed>),
+    Python(Arc<python::PythonError>),
     /// Processes that applications fork would have the connections of this child.
     #[error("a system resource is missing: {0}")]
     System(Arc<std::io::Error>),
@@ -88,13 +88,13 @@ struct Running {
 }
 
 /// `None`: nobody has asked yet.
-static STATE: Mutex<Option<Result<Running, Unavailable>>> = Mutex::new(None);
+static STATE: Mutex<Option<Result<Running, EmbeddedError>>> = Mutex::new(None);
 
 /// The engine of this child; Python begins if it has not yet. What has failed once is not tried again.
 ///
 /// # Errors
-/// [`Unavailable`]
-pub fn engine(plan: &Plan) -> Result<Engine, Unavailable> {
+/// [`EmbeddedError`]
+pub fn engine(plan: &Plan) -> Result<Engine, EmbeddedError> {
     let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
     match state.get_or_insert_with(|| begin(plan)) {
         Ok(running) => Ok(running.engine),
@@ -102,10 +102,10 @@ pub fn engine(plan: &Plan) -> Result<Engine, Unavailable> {
     }
 }
 
-fn begin(plan: &Plan) -> Result<Running, Unavailable> {
+fn begin(plan: &Plan) -> Result<Running, EmbeddedError> {
     let found =
-        interpreter::find(plan.python_home.as_deref()).map_err(|error| Unavailable::Interpreter(Arc::new(error)))?;
-    wsgi_unix::fork::begin().map_err(|error| Unavailable::System(Arc::new(error)))?;
+        interpreter::find(plan.python_home.as_deref()).map_err(|error| EmbeddedError::Interpreter(Arc::new(error)))?;
+    wsgi_unix::fork::begin().map_err(|error| EmbeddedError::System(Arc::new(error)))?;
     let (report, reported) = mpsc::channel();
     let (stop, stopped) = mpsc::channel();
     let (end, ended) = mpsc::channel();
@@ -119,15 +119,15 @@ fn begin(plan: &Plan) -> Result<Running, Unavailable> {
     };
     let stack = STACK.max(wsgi_unix::stack::size());
     let thread = std::thread::Builder::new().name("wsgi-python".into()).stack_size(stack).spawn(body);
-    let thread = thread.map_err(|_| Unavailable::Thread)?;
+    let thread = thread.map_err(|_| EmbeddedError::Thread)?;
     let engine = loop {
         match reported.recv_timeout(LOOK) {
-            Ok(begun) => break begun.map_err(|error| Unavailable::Python(Arc::new(error)))?,
+            Ok(begun) => break begun.map_err(|error| EmbeddedError::Python(Arc::new(error)))?,
             // With the MPM prefork a stop is blocked as long as a child begins. Who waits for a script would hear of it
             // when that is loaded.
-            Err(RecvTimeoutError::Timeout) if process::is_told_to_end() => return Err(Unavailable::Ending),
+            Err(RecvTimeoutError::Timeout) if process::is_told_to_end() => return Err(EmbeddedError::Ending),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(Unavailable::Thread),
+            Err(RecvTimeoutError::Disconnected) => return Err(EmbeddedError::Thread),
         }
     };
     Ok(Running { engine, stop, ended, thread: thread.into() })
@@ -138,7 +138,7 @@ fn live(
     found: &interpreter::Found,
     settings: &[u8],
     package: Option<&[u8]>,
-    report: &Sender<Result<Engine, python::Failed>>,
+    report: &Sender<Result<Engine, python::PythonError>>,
     stopped: &Receiver<()>,
 ) {
     let began = Python::load(found).and_then(|python| python.begin(found, settings, package));

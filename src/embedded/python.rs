@@ -14,7 +14,7 @@ use super::interpreter::Found;
 
 /// Why Python does not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum PythonError {
     /// There is no library, or the loader refuses it.
     #[error(
         "{program:?} has no shared library that can be loaded ({reason}), which embedded mode needs: install it (Debian: libpython3.N, Fedora: python3-libs), or name a process group"
@@ -52,7 +52,7 @@ macro_rules! functions {
         struct Functions { $($field: $type,)* }
 
         impl Functions {
-            fn find(symbol: impl Fn(&'static CStr) -> Result<*mut c_void, Failed>) -> Result<Self, Failed> {
+            fn find(symbol: impl Fn(&'static CStr) -> Result<*mut c_void, PythonError>) -> Result<Self, PythonError> {
                 // SAFETY: each symbol is a function of CPython's C API, with the type that its documentation gives.
                 Ok(Self { $($field: unsafe { std::mem::transmute::<*mut c_void, $type>(symbol($name)?) },)* })
             }
@@ -101,19 +101,19 @@ impl Python {
     /// Loads the library; its symbols become visible to extension modules.
     ///
     /// # Errors
-    /// [`Failed::Library`], [`Failed::Symbol`]
-    pub fn load(found: &Found) -> Result<Self, Failed> {
+    /// [`PythonError::Library`], [`PythonError::Symbol`]
+    pub fn load(found: &Found) -> Result<Self, PythonError> {
         let mut reason = None;
         let library =
             found.libraries.iter().find_map(|path| open(path).map_err(|error| reason.get_or_insert(error).len()).ok());
         let program = &found.executable;
         let Some(library) = library else {
-            return Err(Failed::Library { program: program.clone(), reason: reason.unwrap_or_default() });
+            return Err(PythonError::Library { program: program.clone(), reason: reason.unwrap_or_default() });
         };
         let symbol = |name: &'static CStr| {
             // SAFETY: the library is loaded and the name is a string.
             let address = unsafe { libc::dlsym(library, name.as_ptr()) };
-            let missing = || Failed::Symbol(program.clone(), name.to_str().unwrap_or_default());
+            let missing = || PythonError::Symbol(program.clone(), name.to_str().unwrap_or_default());
             if address.is_null() { Err(missing()) } else { Ok(address) }
         };
         let functions = Functions::find(symbol)?;
@@ -123,14 +123,19 @@ impl Python {
     /// Begins Python on this thread and the engine in it, and detaches. Once in a process.
     ///
     /// # Errors
-    /// [`Failed`]
-    pub fn begin(mut self, found: &Found, settings: &[u8], package: Option<&[u8]>) -> Result<(Self, Engine), Failed> {
+    /// [`PythonError`]
+    pub fn begin(
+        mut self,
+        found: &Found,
+        settings: &[u8],
+        package: Option<&[u8]>,
+    ) -> Result<(Self, Engine), PythonError> {
         let program = &found.executable;
         let boot = CString::new(include_str!("boot.py").replace("@package@", &hex(package.unwrap_or_default())));
         let name = CString::new(program.as_os_str().as_bytes());
-        let (Ok(boot), Ok(name)) = (boot, name) else { return Err(Failed::NoEngine(program.clone())) };
+        let (Ok(boot), Ok(name)) = (boot, name) else { return Err(PythonError::NoEngine(program.clone())) };
         // SAFETY: Python has not begun in this process.
-        unsafe { self.preinitialize() }.map_err(|reason| Failed::Configuration(program.clone(), reason))?;
+        unsafe { self.preinitialize() }.map_err(|reason| PythonError::Configuration(program.clone(), reason))?;
         // SAFETY: a string that ends in NUL; the encoding has been chosen.
         let name = unsafe { (self.functions.decode)(name.as_ptr(), std::ptr::null_mut()) };
         // SAFETY: Python has not begun; the decoded name is never freed, as this function wants.
@@ -141,7 +146,7 @@ impl Python {
         if unsafe { (self.functions.run)(boot.as_ptr()) } != 0 {
             // SAFETY: attached.
             unsafe { (self.functions.save_thread)() };
-            return Err(Failed::NoEngine(program.clone()));
+            return Err(PythonError::NoEngine(program.clone()));
         }
         // SAFETY: attached; the name is a string.
         let capsule = unsafe { (self.functions.import_capsule)(seam::CAPSULE.as_ptr(), 0) }.cast::<seam::Engine>();
@@ -152,14 +157,14 @@ impl Python {
         // SAFETY: the capsule holds the engine's static table. Its version is its first field in all of them, and is
         // compared before anything else is used.
         let begun = match unsafe { capsule.as_ref() } {
-            None => Err(Failed::NoEngine(program.clone())),
-            Some(engine) if engine.version != seam::VERSION => Err(Failed::OtherBuild(program.clone())),
+            None => Err(PythonError::NoEngine(program.clone())),
+            Some(engine) if engine.version != seam::VERSION => Err(PythonError::OtherBuild(program.clone())),
             Some(engine) => {
                 // SAFETY: attached, as this function wants; both functions can be called on every thread until the
                 // process ends.
                 match unsafe { (engine.begin)(View::of(settings), call::scoreboard, call::record) } {
                     0 => Ok(Engine(engine)),
-                    _ => Err(Failed::NotBegun(program.clone())),
+                    _ => Err(PythonError::NotBegun(program.clone())),
                 }
             }
         };

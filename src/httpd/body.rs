@@ -1,12 +1,12 @@
 //! The request body, read from Apache's input filters.
 
-use super::refusal::Refusal;
+use super::error_page::KeptErrorPage;
 use super::request::Request;
 use super::sys::{self, apr_bucket_brigade};
 
 /// Why a body cannot be read to its end, as the status that Apache gives the client for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BodyFailure {
+pub struct BodyReadError {
     /// 408, 413, 400 …
     pub status: u16,
     /// Whether the client is gone rather than wrong.
@@ -34,8 +34,8 @@ pub struct BodyReader {
     brigade: *mut apr_bucket_brigade,
     ended: bool,
     /// A failure behind bytes that were handed out first.
-    failed: Option<BodyFailure>,
-    refusal: Refusal,
+    failed: Option<BodyReadError>,
+    error_page: KeptErrorPage,
 }
 
 impl BodyReader {
@@ -43,15 +43,15 @@ impl BodyReader {
     pub fn new(r: &Request<'_>) -> Self {
         // SAFETY: S1; the brigade lives in the request's pool.
         let brigade = unsafe { sys::apr_brigade_create(r.rec().pool, r.bucket_allocator()) };
-        Self { brigade, ended: false, failed: None, refusal: Refusal::default() }
+        Self { brigade, ended: false, failed: None, error_page: KeptErrorPage::default() }
     }
 
     /// Appends one to `max` bytes to `out`: waits for the first of them, then takes what is there. `Ok(false)` means
     /// the body has ended and nothing was appended.
     ///
     /// # Errors
-    /// [`BodyFailure`] if the client is gone, too slow, or sends what is no valid body.
-    pub fn read(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyFailure> {
+    /// [`BodyReadError`] if the client is gone, too slow, or sends what is no valid body.
+    pub fn read(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyReadError> {
         if let Some(failure) = self.failed {
             return Err(failure);
         }
@@ -107,7 +107,7 @@ impl BodyReader {
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn take(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<Taken, BodyFailure> {
+    pub fn take(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<Taken, BodyReadError> {
         if let Some(failure) = self.failed {
             return Err(failure);
         }
@@ -134,9 +134,9 @@ impl BodyReader {
         unsafe {
             let read = sys::ap_input_mode_t::AP_MODE_READBYTES;
             let mut status = self
-                .refusal
+                .error_page
                 .held_back(r, |r| sys::ap_get_brigade(r.rec().input_filters, self.brigade, read, block, bytes));
-            if self.refusal.status().is_some() {
+            if self.error_page.status().is_some() {
                 status = sys::AP_FILTER_ERROR;
             }
             let mut length = 0;
@@ -159,14 +159,14 @@ impl BodyReader {
         }
     }
 
-    fn fail(&mut self, r: &Request<'_>, status: i32) -> BodyFailure {
+    fn fail(&mut self, r: &Request<'_>, status: i32) -> BodyReadError {
         let failure = self.failure(r, status);
         *self.failed.insert(failure)
     }
 
-    fn failure(&self, r: &Request<'_>, status: i32) -> BodyFailure {
-        if let Some(status) = self.refusal.status() {
-            return BodyFailure { status, aborted: false, refused: true };
+    fn failure(&self, r: &Request<'_>, status: i32) -> BodyReadError {
+        if let Some(status) = self.error_page.status() {
+            return BodyReadError { status, aborted: false, refused: true };
         }
         // A filter, such as that of mod_deflate, makes nothing of what has come from a client that is still there.
         // SAFETY: S1.
@@ -175,7 +175,7 @@ impl BodyReader {
         // SAFETY: a pure mapping of numbers.
         let mapped = unsafe { sys::ap_map_http_request_error(status, sys::HTTP_BAD_REQUEST) };
         let timed_out = status == sys::APR_TIMEUP;
-        BodyFailure {
+        BodyReadError {
             status: if timed_out { 408 } else { u16::try_from(mapped).unwrap_or(400) },
             aborted: !timed_out && !senseless && mapped == sys::HTTP_BAD_REQUEST,
             refused: false,

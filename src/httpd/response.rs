@@ -13,7 +13,7 @@ use super::server;
 use super::sys;
 use super::table::TableMut;
 use crate::relay::client::{Gone, Then};
-use crate::relay::passed::{self, Sendable, Unsendable};
+use crate::relay::passed::{self, PassedFileError, Sendable};
 use crate::relay::violation::Violation;
 
 /// Sets the status line. `line` is the number, a space and the reason.
@@ -284,7 +284,7 @@ impl ResponseBody {
     /// Adds a piece of a file. Apache maps it only if nobody can change the file any more; it answers `Range` from it.
     ///
     /// # Errors
-    /// [`Unsendable`] if the file cannot be read or Apache does not take the descriptor.
+    /// [`PassedFileError`] if the file cannot be read or Apache does not take the descriptor.
     pub fn add_file(
         &mut self,
         r: &mut Request<'_>,
@@ -311,11 +311,11 @@ impl ResponseBody {
     }
 
     /// Adds a file as APR knows it, which alone can be sent by sendfile(2).
-    fn add_apr_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: Sendable) -> Result<(), Unsendable> {
+    fn add_apr_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: Sendable) -> Result<(), PassedFileError> {
         let (mut taken, fd) = (std::ptr::null_mut(), file.into_raw_fd());
         // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
         if unsafe { sys::wsgi_shim_take_file(&raw mut taken, fd, r.raw()) } != 0 {
-            return Err(Unsendable::Failed(Errno::NOMEM));
+            return Err(PassedFileError::Failed(Errno::NOMEM));
         }
         let (brigade, pool) = (self.brigade.raw(), r.rec().pool);
         // SAFETY: S1: the file is in the request's pool, which the brigade is of, too.
@@ -323,7 +323,7 @@ impl ResponseBody {
         Ok(())
     }
 
-    fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Result<(), Unsendable> {
+    fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Result<(), PassedFileError> {
         let mut content = vec![0; usize::try_from(piece.length).unwrap_or(0)];
         passed::read(file, piece.offset.unsigned_abs(), &mut content)?;
         self.append_copy(r, &content);

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::PoisonError;
 
-use wsgi_unix::files::{self, Refused};
+use wsgi_unix::files::{self, FileError};
 use wsgi_unix::user::Ids;
 use wsgi_wire::control::Identity;
 use wsgi_wire::environment;
@@ -25,11 +25,11 @@ use crate::policy::undefined;
 
 /// What is wrong with an `env-file`.
 #[derive(Debug, thiserror::Error)]
-enum Wrong {
+enum EnvFileError {
     #[error(transparent)]
-    File(#[from] Refused),
+    File(#[from] FileError),
     #[error("line {0}: {1}")]
-    Line(usize, environment::Invalid),
+    Line(usize, environment::EnvironmentError),
     #[error("the groups of the user are not to be had: {0}")]
     User(#[from] io::Error),
 }
@@ -83,8 +83,8 @@ fn env_files(configuration: &Configuration, temporary: Pool<'_>, main: Server<'_
     Ok(())
 }
 
-fn env_file(path: &Path, user: Option<&Identity>) -> Result<(), Wrong> {
+fn env_file(path: &Path, user: Option<&Identity>) -> Result<(), EnvFileError> {
     let user = user.map(|user| Ids::of(user.uid, user.gid, &user.name, user.groups.as_deref())).transpose()?;
     files::lend(path, limits::ENV_FILE, user.as_ref(), |text| environment::read(text, |_, _| {}))?
-        .map_err(|(line, error)| Wrong::Line(line, error))
+        .map_err(|(line, error)| EnvFileError::Line(line, error))
 }

@@ -63,7 +63,7 @@ pub fn child_init() {
     if let Some(plan) = &runtime.embedded {
         if plan.is_eager() {
             match embedded::engine(plan) {
-                Ok(_) | Err(embedded::Unavailable::Ending) => {}
+                Ok(_) | Err(embedded::EmbeddedError::Ending) => {}
                 Err(error) => {
                     log::main(
                         &processes::PRELOAD_IN_CHILD,

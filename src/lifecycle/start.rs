@@ -9,14 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use wsgi_unix::files::{self, Owners, Refused};
+use wsgi_unix::files::{self, FileError, Owners};
 use wsgi_wire::messages::configuration;
 use wsgi_wire::settings::Server as ServerFacts;
 
 use super::check::warn_of_undefined_groups;
 use super::supervisor;
 use crate::daemons::configure::{LogStyle, Surroundings, configure, embedded};
-use crate::daemons::installation::{Installation, Unusable};
+use crate::daemons::installation::{Installation, InstallationError};
 use crate::daemons::parent::{Launch, launch};
 use crate::daemons::{self, Runtime};
 use crate::directives::configuration::{Configuration, DRAFT, InterpreterSection};
@@ -42,7 +42,7 @@ enum StartError {
     #[error("cannot find out where mod_wsgi.so was loaded from; mod_wsgi-supervisor is expected beside it")]
     Place,
     #[error(transparent)]
-    Installation(#[from] Unusable),
+    Installation(#[from] InstallationError),
     #[error("cannot start the supervisor of the daemon processes: {0}")]
     Supervisor(io::Error),
     #[error("the default path of the daemon sockets cannot be used; set WSGISocketPrefix to a short path")]
@@ -51,7 +51,7 @@ enum StartError {
         "the sockets of the daemon processes cannot be made in {}: {reason}; name another place with WSGISocketPrefix (--socket-prefix)",
         .directory.display()
     )]
-    SocketDirectory { directory: PathBuf, reason: Refused },
+    SocketDirectory { directory: PathBuf, reason: FileError },
     #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
     User(u32),
     #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
@@ -210,10 +210,10 @@ fn check_socket_directory(prefix: &str, main: Server<'_>) -> Result<(), StartErr
     let directory = Path::new(prefix).parent().unwrap_or(Path::new("/"));
     let owners = identity::children().map_or_else(Owners::own, |(uid, _)| Owners::own().and(uid));
     match files::check_directory(directory, &owners) {
-        Err(reason @ (Refused::Owner { .. } | Refused::Loop { .. })) => {
+        Err(reason @ (FileError::Owner { .. } | FileError::Loop { .. })) => {
             Err(StartError::SocketDirectory { directory: directory.to_owned(), reason })
         }
-        Err(reason @ Refused::Writable { .. }) => {
+        Err(reason @ FileError::Writable { .. }) => {
             log::server(
                 main,
                 &configuration::UNSAFE_SOCKET_DIRECTORY,

@@ -48,7 +48,7 @@ pub enum BodyLength {
 
 /// Why a request is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum AcceptanceError {
     /// 403
     #[error("Options ExecCGI is off for this script, and no WSGIScriptAlias names it")]
     MayNotExecute,
@@ -75,30 +75,30 @@ pub enum Refusal {
     TooLarge,
 }
 
-impl Refusal {
+impl AcceptanceError {
     /// Which message the log gets.
     pub fn message(self) -> &'static Message {
         match self {
-            Refusal::MayNotExecute => &requests::NO_EXEC_CGI,
-            Refusal::Missing => &requests::SCRIPT_MISSING,
-            Refusal::Directory => &requests::SCRIPT_IS_DIRECTORY,
-            Refusal::PathInfo => &requests::PATH_INFO_REJECTED,
-            Refusal::TransferEncoding => &requests::TRANSFER_ENCODING,
-            Refusal::LengthRequired => &requests::CHUNKED_REQUEST,
-            Refusal::ContentLength => &requests::CONTENT_LENGTH,
-            Refusal::TooLarge => &requests::BODY_TOO_LARGE,
+            AcceptanceError::MayNotExecute => &requests::NO_EXEC_CGI,
+            AcceptanceError::Missing => &requests::SCRIPT_MISSING,
+            AcceptanceError::Directory => &requests::SCRIPT_IS_DIRECTORY,
+            AcceptanceError::PathInfo => &requests::PATH_INFO_REJECTED,
+            AcceptanceError::TransferEncoding => &requests::TRANSFER_ENCODING,
+            AcceptanceError::LengthRequired => &requests::CHUNKED_REQUEST,
+            AcceptanceError::ContentLength => &requests::CONTENT_LENGTH,
+            AcceptanceError::TooLarge => &requests::BODY_TOO_LARGE,
         }
     }
 
     /// What the client gets.
     pub fn status(self) -> u16 {
         match self {
-            Refusal::MayNotExecute | Refusal::Directory => 403,
-            Refusal::Missing | Refusal::PathInfo => 404,
-            Refusal::TransferEncoding => 501,
-            Refusal::LengthRequired => 411,
-            Refusal::ContentLength => 400,
-            Refusal::TooLarge => 413,
+            AcceptanceError::MayNotExecute | AcceptanceError::Directory => 403,
+            AcceptanceError::Missing | AcceptanceError::PathInfo => 404,
+            AcceptanceError::TransferEncoding => 501,
+            AcceptanceError::LengthRequired => 411,
+            AcceptanceError::ContentLength => 400,
+            AcceptanceError::TooLarge => 413,
         }
     }
 }
@@ -107,30 +107,30 @@ impl Refusal {
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn accept(facts: &RequestFacts<'_>) -> Result<BodyLength, Refusal> {
+pub fn accept(facts: &RequestFacts<'_>) -> Result<BodyLength, AcceptanceError> {
     if let Some(target) = facts.target {
         if !facts.aliased && !facts.may_execute {
-            return Err(Refusal::MayNotExecute);
+            return Err(AcceptanceError::MayNotExecute);
         }
         match target {
-            Target::Missing => return Err(Refusal::Missing),
-            Target::Directory => return Err(Refusal::Directory),
+            Target::Missing => return Err(AcceptanceError::Missing),
+            Target::Directory => return Err(AcceptanceError::Directory),
             Target::File => {}
         }
     }
     if facts.rejects_path_info && facts.has_path_info {
-        return Err(Refusal::PathInfo);
+        return Err(AcceptanceError::PathInfo);
     }
     if let Some(encoding) = facts.transfer_encoding {
         if !encoding.eq_ignore_ascii_case(b"chunked") {
-            return Err(Refusal::TransferEncoding);
+            return Err(AcceptanceError::TransferEncoding);
         }
-        return if facts.chunked_request { Ok(BodyLength::Chunked) } else { Err(Refusal::LengthRequired) };
+        return if facts.chunked_request { Ok(BodyLength::Chunked) } else { Err(AcceptanceError::LengthRequired) };
     }
     let Some(text) = facts.content_length else { return Ok(BodyLength::Known(0)) };
-    let length = length(text).ok_or(Refusal::ContentLength)?;
+    let length = length(text).ok_or(AcceptanceError::ContentLength)?;
     if facts.body_limit > 0 && length > facts.body_limit {
-        return Err(Refusal::TooLarge);
+        return Err(AcceptanceError::TooLarge);
     }
     Ok(BodyLength::Known(length))
 }
@@ -161,31 +161,31 @@ mod tests {
     fn each_rule_has_its_status() {
         let rows = [
             (GOOD, Ok(BodyLength::Known(0))),
-            (RequestFacts { aliased: false, ..GOOD }, Err(Refusal::MayNotExecute)),
+            (RequestFacts { aliased: false, ..GOOD }, Err(AcceptanceError::MayNotExecute)),
             (RequestFacts { aliased: false, may_execute: true, ..GOOD }, Ok(BodyLength::Known(0))),
-            (RequestFacts { target: Some(Target::Missing), ..GOOD }, Err(Refusal::Missing)),
-            (RequestFacts { target: Some(Target::Directory), ..GOOD }, Err(Refusal::Directory)),
+            (RequestFacts { target: Some(Target::Missing), ..GOOD }, Err(AcceptanceError::Missing)),
+            (RequestFacts { target: Some(Target::Directory), ..GOOD }, Err(AcceptanceError::Directory)),
             (RequestFacts { target: None, aliased: false, ..GOOD }, Ok(BodyLength::Known(0))),
-            (RequestFacts { rejects_path_info: true, ..GOOD }, Err(Refusal::PathInfo)),
+            (RequestFacts { rejects_path_info: true, ..GOOD }, Err(AcceptanceError::PathInfo)),
             (RequestFacts { rejects_path_info: true, has_path_info: false, ..GOOD }, Ok(BodyLength::Known(0))),
-            (RequestFacts { transfer_encoding: Some(b"gzip"), ..GOOD }, Err(Refusal::TransferEncoding)),
-            (RequestFacts { transfer_encoding: Some(b"Chunked"), ..GOOD }, Err(Refusal::LengthRequired)),
+            (RequestFacts { transfer_encoding: Some(b"gzip"), ..GOOD }, Err(AcceptanceError::TransferEncoding)),
+            (RequestFacts { transfer_encoding: Some(b"Chunked"), ..GOOD }, Err(AcceptanceError::LengthRequired)),
             (
                 RequestFacts { transfer_encoding: Some(b"chunked"), chunked_request: true, ..GOOD },
                 Ok(BodyLength::Chunked),
             ),
             (RequestFacts { content_length: Some(b"12"), ..GOOD }, Ok(BodyLength::Known(12))),
-            (RequestFacts { content_length: Some(b"abc"), ..GOOD }, Err(Refusal::ContentLength)),
-            (RequestFacts { content_length: Some(b"-1"), ..GOOD }, Err(Refusal::ContentLength)),
-            (RequestFacts { content_length: Some(b"+1"), ..GOOD }, Err(Refusal::ContentLength)),
-            (RequestFacts { content_length: Some(b""), ..GOOD }, Err(Refusal::ContentLength)),
+            (RequestFacts { content_length: Some(b"abc"), ..GOOD }, Err(AcceptanceError::ContentLength)),
+            (RequestFacts { content_length: Some(b"-1"), ..GOOD }, Err(AcceptanceError::ContentLength)),
+            (RequestFacts { content_length: Some(b"+1"), ..GOOD }, Err(AcceptanceError::ContentLength)),
+            (RequestFacts { content_length: Some(b""), ..GOOD }, Err(AcceptanceError::ContentLength)),
             (RequestFacts { content_length: Some(b"1000"), ..GOOD }, Ok(BodyLength::Known(1000))),
-            (RequestFacts { content_length: Some(b"1001"), ..GOOD }, Err(Refusal::TooLarge)),
+            (RequestFacts { content_length: Some(b"1001"), ..GOOD }, Err(AcceptanceError::TooLarge)),
             (RequestFacts { content_length: Some(b"1001"), body_limit: 0, ..GOOD }, Ok(BodyLength::Known(1001))),
         ];
         for (facts, expected) in rows {
             assert_eq!(accept(&facts), expected, "{facts:?}");
         }
-        assert_eq!(Refusal::TooLarge.status(), 413);
+        assert_eq!(AcceptanceError::TooLarge.status(), 413);
     }
 }

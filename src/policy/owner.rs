@@ -24,7 +24,7 @@ pub enum Policy {
 
 /// Why a script may not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum OwnerError {
     /// Of somebody else.
     #[error("the script does not belong to the user that script-user names")]
     ScriptUser,
@@ -52,20 +52,20 @@ const WORLD_WRITE: u32 = 0o002;
 ///
 /// # Errors
 /// The first rule that is broken.
-pub fn check(policy: Policy, script: Ownership, directory: Ownership) -> Result<(), Refusal> {
+pub fn check(policy: Policy, script: Ownership, directory: Ownership) -> Result<(), OwnerError> {
     let ensure = |holds: bool, refusal| if holds { Ok(()) } else { Err(refusal) };
     match policy {
         Policy::User(uid) => {
-            ensure(script.uid == uid, Refusal::ScriptUser)?;
-            ensure(script.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::ScriptWritable)?;
-            ensure(directory.uid == uid, Refusal::DirectoryUser)?;
-            ensure(directory.mode & (GROUP_WRITE | WORLD_WRITE) == 0, Refusal::DirectoryWritable)
+            ensure(script.uid == uid, OwnerError::ScriptUser)?;
+            ensure(script.mode & (GROUP_WRITE | WORLD_WRITE) == 0, OwnerError::ScriptWritable)?;
+            ensure(directory.uid == uid, OwnerError::DirectoryUser)?;
+            ensure(directory.mode & (GROUP_WRITE | WORLD_WRITE) == 0, OwnerError::DirectoryWritable)
         }
         Policy::Group(gid) => {
-            ensure(script.gid == gid, Refusal::ScriptGroup)?;
-            ensure(script.mode & WORLD_WRITE == 0, Refusal::ScriptWritable)?;
-            ensure(directory.gid == gid, Refusal::DirectoryGroup)?;
-            ensure(directory.mode & WORLD_WRITE == 0, Refusal::DirectoryWritable)
+            ensure(script.gid == gid, OwnerError::ScriptGroup)?;
+            ensure(script.mode & WORLD_WRITE == 0, OwnerError::ScriptWritable)?;
+            ensure(directory.gid == gid, OwnerError::DirectoryGroup)?;
+            ensure(directory.mode & WORLD_WRITE == 0, OwnerError::DirectoryWritable)
         }
     }
 }
@@ -83,15 +83,15 @@ mod tests {
         let good = of(5, 6, 0o755);
         let rows = [
             (Policy::User(5), good, good, Ok(())),
-            (Policy::User(4), good, good, Err(Refusal::ScriptUser)),
-            (Policy::User(5), of(5, 6, 0o775), good, Err(Refusal::ScriptWritable)),
-            (Policy::User(5), good, of(4, 6, 0o755), Err(Refusal::DirectoryUser)),
-            (Policy::User(5), good, of(5, 6, 0o757), Err(Refusal::DirectoryWritable)),
+            (Policy::User(4), good, good, Err(OwnerError::ScriptUser)),
+            (Policy::User(5), of(5, 6, 0o775), good, Err(OwnerError::ScriptWritable)),
+            (Policy::User(5), good, of(4, 6, 0o755), Err(OwnerError::DirectoryUser)),
+            (Policy::User(5), good, of(5, 6, 0o757), Err(OwnerError::DirectoryWritable)),
             (Policy::Group(6), of(1, 6, 0o775), of(2, 6, 0o775), Ok(())),
-            (Policy::Group(7), good, good, Err(Refusal::ScriptGroup)),
-            (Policy::Group(6), of(5, 6, 0o757), good, Err(Refusal::ScriptWritable)),
-            (Policy::Group(6), good, of(5, 7, 0o755), Err(Refusal::DirectoryGroup)),
-            (Policy::Group(6), good, of(5, 6, 0o777), Err(Refusal::DirectoryWritable)),
+            (Policy::Group(7), good, good, Err(OwnerError::ScriptGroup)),
+            (Policy::Group(6), of(5, 6, 0o757), good, Err(OwnerError::ScriptWritable)),
+            (Policy::Group(6), good, of(5, 7, 0o755), Err(OwnerError::DirectoryGroup)),
+            (Policy::Group(6), good, of(5, 6, 0o777), Err(OwnerError::DirectoryWritable)),
         ];
         for (policy, script, directory, expected) in rows {
             assert_eq!(check(policy, script, directory), expected, "{policy:?} {script:?} {directory:?}");

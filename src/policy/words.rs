@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 /// What is wrong with the arguments of a directive. The caller puts the directive's name in front.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
+pub enum ArgumentError {
     /// Too few or too many words.
     #[error("takes {0}")]
     Arguments(&'static str),
@@ -36,7 +36,7 @@ pub enum Invalid {
     Conflict(String),
 }
 
-impl Invalid {
+impl ArgumentError {
     /// A value that is not one of those allowed.
     pub fn value(what: impl fmt::Display, value: &[u8], legal: impl fmt::Display) -> Self {
         Self::Value { what: what.to_string(), value: show(value), legal: legal.to_string() }
@@ -77,9 +77,13 @@ pub fn word(line: &mut &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The only word of a line.
-pub fn one(mut line: &[u8], expected: &'static str) -> Result<Vec<u8>, Invalid> {
-    let found = word(&mut line).ok_or(Invalid::Arguments(expected))?;
-    if line.trim_ascii_start().is_empty() && !found.is_empty() { Ok(found) } else { Err(Invalid::Arguments(expected)) }
+pub fn one(mut line: &[u8], expected: &'static str) -> Result<Vec<u8>, ArgumentError> {
+    let found = word(&mut line).ok_or(ArgumentError::Arguments(expected))?;
+    if line.trim_ascii_start().is_empty() && !found.is_empty() {
+        Ok(found)
+    } else {
+        Err(ArgumentError::Arguments(expected))
+    }
 }
 
 /// All words of a line.
@@ -88,7 +92,7 @@ pub fn all(mut line: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// `On` or `Off`, in any case.
-pub fn flag(line: &[u8]) -> Result<bool, Invalid> {
+pub fn flag(line: &[u8]) -> Result<bool, ArgumentError> {
     let given = one(line, "one argument, On or Off")?;
     Value { option: "the argument", text: given }.flag()
 }
@@ -106,15 +110,15 @@ pub struct Value<'o> {
 /// does.
 ///
 /// # Errors
-/// [`Invalid::NoOption`] for a word without `=` or name, or a name that is not `known`.
-pub fn option<'o>(line: &mut &[u8], known: &[&'o str]) -> Result<Option<Value<'o>>, Invalid> {
+/// [`ArgumentError::NoOption`] for a word without `=` or name, or a name that is not `known`.
+pub fn option<'o>(line: &mut &[u8], known: &[&'o str]) -> Result<Option<Value<'o>>, ArgumentError> {
     *line = line.trim_ascii_start();
     if line.is_empty() {
         return Ok(None);
     }
     let end = line.iter().position(|b| *b == b'=' || b.is_ascii_whitespace()).unwrap_or(line.len());
     let (name, rest) = line.split_at(end);
-    let no_option = || Invalid::NoOption { word: show(name), known: known.join(", ") };
+    let no_option = || ArgumentError::NoOption { word: show(name), known: known.join(", ") };
     let rest = rest.strip_prefix(b"=").ok_or_else(no_option)?;
     let option = known.iter().find(|k| k.as_bytes() == name).ok_or_else(no_option)?;
     *line = rest;
@@ -122,12 +126,12 @@ pub fn option<'o>(line: &mut &[u8], known: &[&'o str]) -> Result<Option<Value<'o
 }
 
 impl Value<'_> {
-    fn wrong(&self, legal: impl fmt::Display) -> Invalid {
-        Invalid::value(self.option, &self.text, legal)
+    fn wrong(&self, legal: impl fmt::Display) -> ArgumentError {
+        ArgumentError::value(self.option, &self.text, legal)
     }
 
     /// A number within bounds, all digits.
-    pub fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, Invalid>
+    pub fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, ArgumentError>
     where
         T: std::str::FromStr + PartialOrd + fmt::Display,
     {
@@ -138,7 +142,7 @@ impl Value<'_> {
     }
 
     /// 0, for "the system's own", or a number of at least `least`.
-    pub fn size(&self, least: u32) -> Result<u32, Invalid> {
+    pub fn size(&self, least: u32) -> Result<u32, ArgumentError> {
         match self.number(0..=i32::MAX as u32) {
             Ok(n) if n == 0 || n >= least => Ok(n),
             _ => Err(self.wrong(format_args!("0 or a whole number of at least {least}"))),
@@ -146,7 +150,7 @@ impl Value<'_> {
     }
 
     /// Bytes: a whole number, or one of KiB, MiB or GiB with `K`, `M` or `G` behind it.
-    pub fn bytes(&self) -> Result<u64, Invalid> {
+    pub fn bytes(&self) -> Result<u64, ArgumentError> {
         let (number, shift) = match self.text.split_last() {
             Some((b'k' | b'K', number)) => (number, 10),
             Some((b'm' | b'M', number)) => (number, 20),
@@ -161,18 +165,18 @@ impl Value<'_> {
     }
 
     /// Seconds.
-    pub fn seconds(&self) -> Result<u32, Invalid> {
+    pub fn seconds(&self) -> Result<u32, ArgumentError> {
         self.number(0..=i32::MAX as u32)
     }
 
     /// A number above zero, with or without fraction.
-    pub fn positive(&self) -> Result<f64, Invalid> {
+    pub fn positive(&self) -> Result<f64, ArgumentError> {
         let parsed = std::str::from_utf8(&self.text).ok().and_then(|t| t.parse::<f64>().ok());
         parsed.filter(|n| n.is_finite() && *n > 0.0).ok_or_else(|| self.wrong("a number above 0"))
     }
 
     /// An octal number.
-    pub fn octal(&self) -> Result<u32, Invalid> {
+    pub fn octal(&self) -> Result<u32, ArgumentError> {
         let digits = std::str::from_utf8(&self.text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
         digits
             .and_then(|t| u32::from_str_radix(t, 8).ok())
@@ -181,7 +185,7 @@ impl Value<'_> {
     }
 
     /// `On` or `Off`, in any case.
-    pub fn flag(&self) -> Result<bool, Invalid> {
+    pub fn flag(&self) -> Result<bool, ArgumentError> {
         if self.text.eq_ignore_ascii_case(b"On") {
             Ok(true)
         } else if self.text.eq_ignore_ascii_case(b"Off") {
@@ -192,17 +196,17 @@ impl Value<'_> {
     }
 
     /// Text of at least one character.
-    pub fn text(self) -> Result<Vec<u8>, Invalid> {
+    pub fn text(self) -> Result<Vec<u8>, ArgumentError> {
         if self.text.is_empty() { Err(self.wrong("some text")) } else { Ok(self.text) }
     }
 
     /// A path from the root on.
-    pub fn absolute(self) -> Result<Vec<u8>, Invalid> {
+    pub fn absolute(self) -> Result<Vec<u8>, ArgumentError> {
         if self.text.starts_with(b"/") { Ok(self.text) } else { Err(self.wrong("an absolute path")) }
     }
 
     /// A group's name as it is kept: `%{GLOBAL}` is the empty name.
-    pub fn group(self) -> Result<Vec<u8>, Invalid> {
+    pub fn group(self) -> Result<Vec<u8>, ArgumentError> {
         let text = self.text()?;
         Ok(if text == b"%{GLOBAL}" { Vec::new() } else { text })
     }
@@ -236,7 +240,7 @@ mod tests {
         assert_eq!(words(""), Vec::<String>::new());
     }
 
-    fn number(text: &str) -> Result<u32, Invalid> {
+    fn number(text: &str) -> Result<u32, ArgumentError> {
         Value { option: "threads", text: text.into() }.number(0..=100)
     }
 

@@ -32,7 +32,7 @@ pub enum Then {
 
 /// Why nothing more of a response is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Halt {
+pub enum SendError {
     /// The client is gone.
     Gone,
     /// What the process sends is not sent on.
@@ -41,13 +41,13 @@ pub enum Halt {
     Unkept(Errno),
 }
 
-impl From<Gone> for Halt {
+impl From<Gone> for SendError {
     fn from(Gone: Gone) -> Self {
         Self::Gone
     }
 }
 
-impl From<Violation> for Halt {
+impl From<Violation> for SendError {
     fn from(violation: Violation) -> Self {
         Self::Refused(violation)
     }
@@ -129,13 +129,13 @@ pub trait Client {
     /// Sends pieces of the response body.
     ///
     /// # Errors
-    /// [`Halt`]: nothing of these pieces has been sent if they are refused.
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt>;
+    /// [`SendError`]: nothing of these pieces has been sent if they are refused.
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError>;
 
     /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all
     /// there is.
     ///
     /// # Errors
-    /// [`Halt`]
-    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt>;
+    /// [`SendError`]
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), SendError>;
 }

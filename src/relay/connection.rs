@@ -13,7 +13,7 @@ use rustix::net::{
     socket_with, sockopt,
 };
 use wsgi_unix::fork::Unshared;
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::request::Hello;
@@ -193,8 +193,8 @@ pub enum BeginError {
     TooLong,
 }
 
-impl From<Malformed> for BeginError {
-    fn from(_: Malformed) -> Self {
+impl From<DecodeError> for BeginError {
+    fn from(_: DecodeError) -> Self {
         Self::TooLong
     }
 }

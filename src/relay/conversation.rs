@@ -18,7 +18,7 @@ use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
-use super::client::{Client, Halt, Then};
+use super::client::{Client, SendError, Then};
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
 use super::outcome::Outcome;
@@ -206,7 +206,7 @@ impl<'c, C: Client> Conversation<'c, C> {
     }
 
     /// Handles all frames that are there. Data of one read go down to the client together.
-    fn frames(&mut self) -> Result<Step, Halt> {
+    fn frames(&mut self) -> Result<Step, SendError> {
         while let Some(frame) = self.inbox.first().map_err(Violation::from)? {
             self.answered = true;
             if frame.stream != self.connection.exchange() {
@@ -351,7 +351,7 @@ impl<'c, C: Client> Conversation<'c, C> {
 
     /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else
     /// as content.
-    fn pass_file(&mut self, is_last: bool) -> Result<(), Halt> {
+    fn pass_file(&mut self, is_last: bool) -> Result<(), SendError> {
         let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
         if !self.client.wants_content() {
             // Nobody reads what it may have no end of.
@@ -373,15 +373,15 @@ impl<'c, C: Client> Conversation<'c, C> {
     }
 
     /// What it means for the request that nothing more of the answer is taken.
-    fn halted(&self, halt: Halt) -> Outcome {
+    fn halted(&self, halt: SendError) -> Outcome {
         match halt {
-            Halt::Gone => Outcome::ClientGone,
-            Halt::Refused(violation) => Outcome::Violated(violation, self.headed),
-            Halt::Unkept(error) => Outcome::Unkept(error),
+            SendError::Gone => Outcome::ClientGone,
+            SendError::Refused(violation) => Outcome::Violated(violation, self.headed),
+            SendError::Unkept(error) => Outcome::Unkept(error),
         }
     }
 
-    fn flush(&mut self) -> Result<(), Halt> {
+    fn flush(&mut self) -> Result<(), SendError> {
         (self.unsent, self.unpassed) = (false, false);
         self.client.data(&[], Then::Flush)
     }

@@ -15,7 +15,7 @@ use wsgi_wire::table::{self, Refusal, Slot};
 
 use super::choice::{Look, Pool};
 use super::claim::Claim;
-use super::client::{Client, Halt, Then};
+use super::client::{Client, SendError, Then};
 use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, LOOK, Terms};
 use super::group::{Group, Sockets};
@@ -311,9 +311,9 @@ where
         let then = if outcome == Outcome::Complete { Then::End } else { Then::Flush };
         match outflow.drain(self.client).and_then(|()| self.client.data(&[], then)) {
             Ok(()) => outcome,
-            Err(Halt::Gone) => Outcome::ClientGone,
-            Err(Halt::Refused(violation)) => Outcome::Violated(violation, true),
-            Err(Halt::Unkept(error)) => Outcome::Unkept(error),
+            Err(SendError::Gone) => Outcome::ClientGone,
+            Err(SendError::Refused(violation)) => Outcome::Violated(violation, true),
+            Err(SendError::Unkept(error)) => Outcome::Unkept(error),
         }
     }
 }

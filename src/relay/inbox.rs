@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::{self, Frame};
 use wsgi_wire::limits;
 
@@ -59,8 +59,8 @@ impl Inbox {
     /// The next whole frame, if it is all there, and where it ends; see [`Self::consume`].
     ///
     /// # Errors
-    /// [`Malformed`]: the connection is of no more use.
-    pub fn first(&self) -> Result<Option<Frame<'_>>, Malformed> {
+    /// [`DecodeError`]: the connection is of no more use.
+    pub fn first(&self) -> Result<Option<Frame<'_>>, DecodeError> {
         frame::first(self.bytes())
     }
 

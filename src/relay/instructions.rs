@@ -14,7 +14,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{Body, BodyError, Facts, Purpose, put_request};
 use wsgi_wire::response::{End, File, Head, Headers, put_head};
 
-use super::client::{Client, Halt, Then};
+use super::client::{Client, SendError, Then};
 use super::connection::Connection;
 use super::conversation::{Conversation, Terms};
 use super::inbox::Inbox;
@@ -43,12 +43,12 @@ impl Client for Browser {
         Ok(())
     }
 
-    fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
+    fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), SendError> {
         self.received += pieces.iter().map(|piece| piece.len()).sum::<usize>();
         Ok(())
     }
 
-    fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), Halt> {
+    fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), SendError> {
         Ok(())
     }
 }

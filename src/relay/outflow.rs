@@ -13,7 +13,7 @@ use rustix::net::sockopt;
 use wsgi_wire::limits;
 use wsgi_wire::response::File;
 
-use super::client::{Client, Halt, Then};
+use super::client::{Client, SendError, Then};
 use super::passed;
 use super::violation::Violation;
 
@@ -70,8 +70,8 @@ impl Outflow {
     /// Passes content down as far as the client takes it, and keeps the rest. `stuck`: it is known to take nothing.
     ///
     /// # Errors
-    /// [`Halt`]: the client, which is waited for when nothing more can be kept, is gone; or the content is not sent on.
-    pub fn data(&mut self, client: &mut impl Client, content: &[u8], stuck: bool) -> Result<(), Halt> {
+    /// [`SendError`]: the client, which is waited for when nothing more can be kept, is gone; or the content is not sent on.
+    pub fn data(&mut self, client: &mut impl Client, content: &[u8], stuck: bool) -> Result<(), SendError> {
         let mut rest = content;
         while !rest.is_empty() {
             if self.room == 0 {
@@ -92,7 +92,7 @@ impl Outflow {
         Ok(())
     }
 
-    fn keep_or_wait(&mut self, client: &mut impl Client, content: &[u8]) -> Result<(), Halt> {
+    fn keep_or_wait(&mut self, client: &mut impl Client, content: &[u8]) -> Result<(), SendError> {
         if self.has_room() && self.keep(content).is_ok() {
             return Ok(());
         }
@@ -103,8 +103,14 @@ impl Outflow {
     /// As [`Self::data`], for the content of a memory file.
     ///
     /// # Errors
-    /// [`Halt`]; also because the file is none that may be passed, or ends too early.
-    pub fn file(&mut self, client: &mut impl Client, file: &OwnedFd, piece: &File, stuck: bool) -> Result<(), Halt> {
+    /// [`SendError`]; also because the file is none that may be passed, or ends too early.
+    pub fn file(
+        &mut self,
+        client: &mut impl Client,
+        file: &OwnedFd,
+        piece: &File,
+        stuck: bool,
+    ) -> Result<(), SendError> {
         passed::check(file.as_fd(), piece).map_err(Violation::from)?;
         let (mut buffer, mut offset, mut left) = (vec![0; PIECE], piece.offset, piece.length);
         while left > 0 {
@@ -122,17 +128,17 @@ impl Outflow {
     /// Passes a piece of what is kept down: the client takes something.
     ///
     /// # Errors
-    /// [`Halt`]
-    pub fn pass_kept(&mut self, client: &mut impl Client) -> Result<(), Halt> {
+    /// [`SendError`]
+    pub fn pass_kept(&mut self, client: &mut impl Client) -> Result<(), SendError> {
         let Some(file) = self.file.as_ref().filter(|_| self.read < self.written) else { return Ok(()) };
         let left = usize::try_from(self.written - self.read).unwrap_or(LEAST);
         let mut buffer = [0; LEAST];
         let buffer = &mut buffer[..left.min(LEAST)];
         // Nobody else has the file: only a disk that fails, or root, can lose what was in it.
         let read = match retry_on_intr(|| pread(file, &mut *buffer, self.read)) {
-            Ok(0) => return Err(Halt::Unkept(Errno::NODATA)),
+            Ok(0) => return Err(SendError::Unkept(Errno::NODATA)),
             Ok(read) => read,
-            Err(error) => return Err(Halt::Unkept(error)),
+            Err(error) => return Err(SendError::Unkept(error)),
         };
         self.read += read as u64;
         if self.is_empty() && ftruncate(file, 0).is_ok() {
@@ -145,8 +151,8 @@ impl Outflow {
     /// Passes down all that is kept, waiting for the client.
     ///
     /// # Errors
-    /// [`Halt`]
-    pub fn drain(&mut self, client: &mut impl Client) -> Result<(), Halt> {
+    /// [`SendError`]
+    pub fn drain(&mut self, client: &mut impl Client) -> Result<(), SendError> {
         while !self.is_empty() {
             self.pass_kept(client)?;
         }
@@ -284,14 +290,14 @@ mod tests {
         fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
             Ok(())
         }
-        fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
+        fn data(&mut self, pieces: &[&[u8]], _then: Then) -> Result<(), SendError> {
             match &mut self.socket {
                 Some(socket) => pieces.iter().try_for_each(|piece| socket.write_all(piece)).map_err(|_| Gone)?,
                 None => self.taken.extend(pieces.concat()),
             }
             Ok(())
         }
-        fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), Halt> {
+        fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), SendError> {
             Ok(())
         }
     }
@@ -351,9 +357,9 @@ mod tests {
         let (mut client, mut outflow) = (Slow::with(ours), Outflow::default());
         outflow.keep(b"content").unwrap();
         ftruncate(outflow.file.as_ref().unwrap(), 0).unwrap();
-        assert_eq!(outflow.drain(&mut client), Err(Halt::Unkept(Errno::NODATA)));
+        assert_eq!(outflow.drain(&mut client), Err(SendError::Unkept(Errno::NODATA)));
         outflow.file = open("/dev/null", OFlags::WRONLY, Mode::empty()).ok();
-        assert_eq!(outflow.drain(&mut client), Err(Halt::Unkept(Errno::BADF)));
+        assert_eq!(outflow.drain(&mut client), Err(SendError::Unkept(Errno::BADF)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wsgi_wire::response::File;
 
 /// Why a piece of a passed file cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unsendable {
+pub enum PassedFileError {
     /// A pipe, a socket, an eventfd: a read may wait for ever, and whoever reads takes the bytes from somebody else.
     #[error("what was passed as a file is no regular one")]
     NotRegular,
@@ -39,21 +39,21 @@ pub struct Sendable {
 /// Checks that a piece of a file can be sent. Unless the file is sealed, it may still be shortened afterwards.
 ///
 /// # Errors
-/// [`Unsendable`]
-pub fn check(file: BorrowedFd<'_>, piece: &File) -> Result<Sendable, Unsendable> {
-    let stat = fstat(file).map_err(Unsendable::Failed)?;
+/// [`PassedFileError`]
+pub fn check(file: BorrowedFd<'_>, piece: &File) -> Result<Sendable, PassedFileError> {
+    let stat = fstat(file).map_err(PassedFileError::Failed)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Unsendable::NotRegular);
+        return Err(PassedFileError::NotRegular);
     }
-    let flags = fcntl_getfl(file).map_err(Unsendable::Failed)?;
+    let flags = fcntl_getfl(file).map_err(PassedFileError::Failed)?;
     if flags.contains(OFlags::PATH) || flags.intersection(OFlags::RWMODE) == OFlags::WRONLY {
-        return Err(Unsendable::NotReadable);
+        return Err(PassedFileError::NotReadable);
     }
     let (Ok(offset), Ok(length)) = (i64::try_from(piece.offset), i64::try_from(piece.length)) else {
-        return Err(Unsendable::TooShort);
+        return Err(PassedFileError::TooShort);
     };
     if offset.checked_add(length).is_none_or(|end| end > stat.st_size) {
-        return Err(Unsendable::TooShort);
+        return Err(PassedFileError::TooShort);
     }
     Ok(Sendable { offset, length, sealed: memory_file::is_sealed(file, &stat) })
 }
@@ -68,14 +68,14 @@ pub fn reopen(file: impl AsFd) -> Option<OwnedFd> {
 /// it is.
 ///
 /// # Errors
-/// [`Unsendable`], too, if the file ends before.
-pub fn read(file: impl AsFd, offset: u64, into: &mut [u8]) -> Result<(), Unsendable> {
+/// [`PassedFileError`], too, if the file ends before.
+pub fn read(file: impl AsFd, offset: u64, into: &mut [u8]) -> Result<(), PassedFileError> {
     let mut got = 0;
     while got < into.len() {
         match retry_on_intr(|| pread(&file, &mut into[got..], offset.saturating_add(got as u64))) {
-            Ok(0) => return Err(Unsendable::TooShort),
+            Ok(0) => return Err(PassedFileError::TooShort),
             Ok(n) => got += n,
-            Err(error) => return Err(Unsendable::Failed(error)),
+            Err(error) => return Err(PassedFileError::Failed(error)),
         }
     }
     Ok(())
@@ -91,17 +91,21 @@ mod tests {
         File { offset, length, whole: true }
     }
 
-    fn checked(file: impl Into<OwnedFd>, piece: &File) -> Result<Sendable, Unsendable> {
+    fn checked(file: impl Into<OwnedFd>, piece: &File) -> Result<Sendable, PassedFileError> {
         check(file.into().as_fd(), piece)
     }
 
     #[test]
     fn only_regular_readable_files_are_sent() {
         let flags = rustix::event::EventfdFlags::CLOEXEC;
-        assert_eq!(checked(rustix::event::eventfd(7, flags).unwrap(), &piece(0, 8)), Err(Unsendable::NotRegular));
-        assert_eq!(checked(UnixStream::pair().unwrap().0, &piece(0, 0)), Err(Unsendable::NotRegular));
+        assert_eq!(checked(rustix::event::eventfd(7, flags).unwrap(), &piece(0, 8)), Err(PassedFileError::NotRegular));
+        assert_eq!(checked(UnixStream::pair().unwrap().0, &piece(0, 0)), Err(PassedFileError::NotRegular));
         for other in ["/", "/dev/zero"] {
-            assert_eq!(checked(fs::File::open(other).unwrap(), &piece(0, 0)), Err(Unsendable::NotRegular), "{other}");
+            assert_eq!(
+                checked(fs::File::open(other).unwrap(), &piece(0, 0)),
+                Err(PassedFileError::NotRegular),
+                "{other}"
+            );
         }
         let path = std::env::temp_dir().join(format!("wsgi-passed-{}", std::process::id()));
         fs::write(&path, "content").unwrap();
@@ -109,8 +113,8 @@ mod tests {
             use std::os::unix::fs::OpenOptionsExt;
             OpenOptions::new().read(!write).write(write).custom_flags(flags).open(&path).unwrap()
         };
-        assert_eq!(checked(open(0, true), &piece(0, 1)), Err(Unsendable::NotReadable));
-        assert_eq!(checked(open(libc::O_PATH, false), &piece(0, 1)), Err(Unsendable::NotReadable));
+        assert_eq!(checked(open(0, true), &piece(0, 1)), Err(PassedFileError::NotReadable));
+        assert_eq!(checked(open(libc::O_PATH, false), &piece(0, 1)), Err(PassedFileError::NotReadable));
         let sendable = Sendable { offset: 3, length: 4, sealed: false };
         assert_eq!(checked(open(0, false), &piece(3, 4)), Ok(sendable));
         fs::remove_file(path).unwrap();
@@ -124,7 +128,7 @@ mod tests {
         for (offset, length) in
             [(0, 8), (8, 0), (1, 7), (1, i64::MAX as u64), (0, 1 << 63), (u64::MAX, 2), (1, u64::MAX)]
         {
-            assert_eq!(checked(file(), &piece(offset, length)), Err(Unsendable::TooShort), "{offset} {length}");
+            assert_eq!(checked(file(), &piece(offset, length)), Err(PassedFileError::TooShort), "{offset} {length}");
         }
     }
 
@@ -133,8 +137,8 @@ mod tests {
         let file = memory_file::sealed("test", b"content").unwrap();
         let mut into = [0; 4];
         assert_eq!((read(&file, 3, &mut into), &into), (Ok(()), b"tent"));
-        assert_eq!(read(&file, 4, &mut into), Err(Unsendable::TooShort));
+        assert_eq!(read(&file, 4, &mut into), Err(PassedFileError::TooShort));
         let directory = fs::File::open("/").unwrap();
-        assert_eq!(read(&directory, 0, &mut into), Err(Unsendable::Failed(Errno::ISDIR)));
+        assert_eq!(read(&directory, 0, &mut into), Err(PassedFileError::Failed(Errno::ISDIR)));
     }
 }

@@ -2,17 +2,17 @@
 //! believed.
 #![forbid(unsafe_code)]
 
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::Kind;
 
-use super::passed::Unsendable;
+use super::passed::PassedFileError;
 
 /// Why nothing more of an answer is taken, and no other request goes over its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// A frame is not what its kind should be.
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] DecodeError),
     /// A frame where none of its kind may be.
     #[error("a frame of the kind {0:?} has no place there")]
     OutOfPlace(Kind),
@@ -27,7 +27,7 @@ pub enum Violation {
     Descriptors,
     /// A descriptor that no response can be read from.
     #[error(transparent)]
-    File(#[from] Unsendable),
+    File(#[from] PassedFileError),
     /// More content than announced.
     #[error("there is more content than its Content-Length announces")]
     Overlong,

@@ -7,7 +7,7 @@ use std::ffi::CStr;
 use wsgi_wire::messages::{Topic, requests};
 use wsgi_wire::question::{Answer as Said, Question};
 
-use super::question::{NoAnswer, ask};
+use super::question::{QuestionError, ask};
 use crate::daemons;
 use crate::directives::settings::{AskedScript, RequestSettings};
 use crate::httpd::auth::{self, Authn, Authz};
@@ -32,8 +32,8 @@ pub fn access_checker(r: &mut Request<'_>) -> Answer {
             log::request(r, topic, format_args!("client denied by WSGIAccessScript {script}: {uri}"));
             Answer::Status(403)
         }
-        Err(NoAnswer::Script) => Answer::Status(403),
-        Err(NoAnswer::Unheard(status)) => Answer::Status(status),
+        Err(QuestionError::Script) => Answer::Status(403),
+        Err(QuestionError::Unheard(status)) => Answer::Status(status),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
 use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
-use crate::relay::client::{Client, Gone, Halt, Right, Then};
+use crate::relay::client::{Client, Gone, Right, SendError, Then};
 use crate::relay::outflow;
 use crate::relay::passed::{self, Sendable};
 use crate::relay::violation::Violation;
@@ -343,7 +343,7 @@ impl Client for HttpClient<'_, '_> {
         self.disposition == Disposition::Send && self.has_content && !self.r.is_head()
     }
 
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError> {
         if self.disposition != Disposition::Send {
             return Ok(());
         }
@@ -363,7 +363,7 @@ impl Client for HttpClient<'_, '_> {
         Ok(self.pass(pieces, then)?)
     }
 
-    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), Halt> {
+    fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), SendError> {
         if self.disposition != Disposition::Send {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use wsgi_wire::limits;
 use wsgi_wire::request::BodyError;
 
 use super::spool::Spool;
-use crate::httpd::body::{BodyFailure, BodyReader, Taken};
+use crate::httpd::body::{BodyReadError, BodyReader, Taken};
 use crate::httpd::request::Request;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
@@ -80,7 +80,7 @@ impl<'c> ClientBody<'c> {
         }
     }
 
-    fn fail(&mut self, failure: &BodyFailure) -> BodyError {
+    fn fail(&mut self, failure: &BodyReadError) -> BodyError {
         self.upload = None;
         self.broken = true;
         self.failure = (!failure.aborted).then_some(failure.status);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
-use wsgi_unix::files::{NotBeneath, open_beneath};
+use wsgi_unix::files::{BeneathError, open_beneath};
 use wsgi_wire::response::Head;
 
 use crate::policy::guarded::{Named, Root};
@@ -27,23 +27,23 @@ pub struct GuardedFile {
 
 /// Why a file is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotSent {
+pub struct GuardedFileError {
     named: String,
-    why: Option<NotBeneath>,
+    why: Option<BeneathError>,
 }
 
-impl NotSent {
+impl GuardedFileError {
     /// The status of the response instead.
     pub fn status(&self) -> u16 {
         match self.why {
-            Some(NotBeneath::Failed(Errno::NOENT | Errno::NOTDIR) | NotBeneath::NotRegular) => 404,
-            Some(NotBeneath::Failed(Errno::ACCESS)) => 403,
+            Some(BeneathError::Failed(Errno::NOENT | Errno::NOTDIR) | BeneathError::NotRegular) => 404,
+            Some(BeneathError::Failed(Errno::ACCESS)) => 403,
             _ => 500,
         }
     }
 }
 
-impl fmt::Display for NotSent {
+impl fmt::Display for GuardedFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "The application has {} sent, ", self.named)?;
         match self.why {
@@ -61,8 +61,8 @@ pub fn named<'h>(head: &Head<'h>) -> Option<Named<'h>> {
 /// Opens the file.
 ///
 /// # Errors
-/// [`NotSent`]
-pub fn open(named: Named<'_>, roots: &[Root]) -> Result<GuardedFile, NotSent> {
+/// [`GuardedFileError`]
+pub fn open(named: Named<'_>, roots: &[Root]) -> Result<GuardedFile, GuardedFileError> {
     let mut why = None;
     for (root, rest) in named.places(roots) {
         // `/` loses its slash.
@@ -70,12 +70,12 @@ pub fn open(named: Named<'_>, roots: &[Root]) -> Result<GuardedFile, NotSent> {
         match open_beneath(path(directory), path(&rest)) {
             Ok((file, stat)) => return Ok(GuardedFile::new(file, &stat)),
             // What leads out of its directory says more than what is not there.
-            Err(error) if why.is_none() || error == NotBeneath::Outside => why = Some(error),
+            Err(error) if why.is_none() || error == BeneathError::Outside => why = Some(error),
             Err(_) => {}
         }
     }
     let (Named::Path(text) | Named::Url(text)) = named;
-    Err(NotSent { named: String::from_utf8_lossy(text).into_owned(), why })
+    Err(GuardedFileError { named: String::from_utf8_lossy(text).into_owned(), why })
 }
 
 fn path(bytes: &[u8]) -> &Path {

@@ -27,21 +27,21 @@ use crate::httpd::log;
 use crate::httpd::request::Request;
 use crate::policy::expansion::{self, Kind as GroupKind};
 use crate::policy::script_directives::ACCESS_GROUP;
-use crate::relay::client::{Client, Halt, Then};
+use crate::relay::client::{Client, SendError, Then};
 use crate::relay::delivery::Scratch;
 use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
 /// Why nobody has decided about a request; the log has the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoAnswer {
+pub enum QuestionError {
     /// The script has failed.
     Script,
     /// It has not been asked, or not been heard. The client gets this status.
     Unheard(u16),
 }
 
-impl NoAnswer {
+impl QuestionError {
     /// What the client gets where the script's own failure is one of the server.
     pub fn status(self) -> u16 {
         match self {
@@ -54,13 +54,13 @@ impl NoAnswer {
 /// Asks a script that decides whether the request may go on.
 ///
 /// # Errors
-/// [`NoAnswer`]
+/// [`QuestionError`]
 pub fn ask<'r>(
     r: &mut Request<'r>,
     settings: &'r RequestSettings,
     asked: &'r AskedScript,
     question: Question<'_>,
-) -> Result<Answer, NoAnswer> {
+) -> Result<Answer, QuestionError> {
     Asking { settings, asked, question }.ask(r, None)
 }
 
@@ -73,23 +73,23 @@ pub fn dispatch<'r>(
     settings: &'r RequestSettings,
     asked: &'r AskedScript,
     usual: &Destination<'r>,
-) -> Result<Choice, NoAnswer> {
+) -> Result<Choice, QuestionError> {
     match (Asking { settings, asked, question: Question::dispatch() }).ask(r, Some(usual))? {
         Answer::Choice(choice) => Ok(choice),
         // No other is taken.
-        _ => Err(NoAnswer::Unheard(500)),
+        _ => Err(QuestionError::Unheard(500)),
     }
 }
 
 /// Why there is no answer.
-enum Unanswered {
+enum AskError {
     /// That has been told, where the script is.
-    Told(NoAnswer),
+    Told(QuestionError),
     /// It has not been asked, or not been heard.
     Refused(Refused),
 }
 
-impl From<Refused> for Unanswered {
+impl From<Refused> for AskError {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
     }
@@ -103,10 +103,10 @@ struct Asking<'a, 'r> {
 }
 
 impl<'r> Asking<'_, 'r> {
-    fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, NoAnswer> {
+    fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, QuestionError> {
         let Some(runtime) = daemons::current() else {
             log::request(r, &requests::NO_CONFIGURATION, format_args!("no configuration is in force"));
-            return Err(NoAnswer::Unheard(500));
+            return Err(QuestionError::Unheard(500));
         };
         let script_name = environ::script_name(r);
         let mut destination = self.destination(r, &runtime, &script_name, application);
@@ -125,12 +125,12 @@ impl<'r> Asking<'_, 'r> {
             Err(refused) => Err((refused.into(), destination)),
         };
         outcome.map_err(|(unanswered, destination)| match unanswered {
-            Unanswered::Told(why) => why,
-            Unanswered::Refused(Refused { status, reason, .. }) => {
+            AskError::Told(why) => why,
+            AskError::Refused(Refused { status, reason, .. }) => {
                 let text = format!("{} cannot be asked: {reason}", self.asked.directive(self.question.topic));
                 log::record(r, &log::ours(&requests::NOT_ASKED, &text), Some(self.place(&destination)));
                 // A gateway's status would say something about the application, which has not been reached.
-                NoAnswer::Unheard(if status == 504 { 503 } else { status })
+                QuestionError::Unheard(if status == 504 { 503 } else { status })
             }
         })
     }
@@ -190,7 +190,7 @@ impl<'r> Asking<'_, 'r> {
         runtime: &Runtime,
         group: &Group,
         environ: &Environ<'r>,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Answer, AskError> {
         let way = Way::new(runtime, group, &environ.destination().process_group);
         let admission = way.admission().map_err(|error| way.refused(&error, r))?;
         let facts = Facts { request_start: r.time(), queue_start: now_in_microseconds(), ..Facts::default() };
@@ -206,18 +206,18 @@ impl<'r> Asking<'_, 'r> {
         });
         drop(admission);
         let outcome = outcome.map_err(|error| way.refused(&error, r));
-        let answer = outcome.map_err(Unanswered::from).and_then(|outcome| conclude(outcome, answer, false));
+        let answer = outcome.map_err(AskError::from).and_then(|outcome| conclude(outcome, answer, false));
         let status = match &answer {
             Ok(_) => 200,
-            Err(Unanswered::Told(why)) => why.status(),
-            Err(Unanswered::Refused(Refused { status, .. })) => *status,
+            Err(AskError::Told(why)) => why.status(),
+            Err(AskError::Refused(Refused { status, .. })) => *status,
         };
         way.answered(status, start.elapsed());
         answer
     }
 
     /// Has the engine in this child answer.
-    fn ask_here(&self, r: &mut Request<'r>, plan: &Plan, environ: &Environ<'r>) -> Result<Answer, Unanswered> {
+    fn ask_here(&self, r: &mut Request<'r>, plan: &Plan, environ: &Environ<'r>) -> Result<Answer, AskError> {
         let engine = embedded::engine(plan).map_err(|error| Refused::new(&requests::NO_PYTHON, 500, error))?;
         let facts = Facts { request_start: r.time(), ..Facts::default() };
         let is_passed = self.settings.pass_apache_request.unwrap_or(false);
@@ -249,12 +249,12 @@ impl AskedScript {
 }
 
 /// What it means for the request how its question has ended. Nobody is let in for want of an answer.
-fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<Answer, Unanswered> {
+fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<Answer, AskError> {
     match (outcome, answer) {
         (Outcome::Complete, Some(answer)) => Ok(answer),
         // It has run out of time, or its process is stuck.
-        (Outcome::Failed(502..=504), _) => Err(Unanswered::Told(NoAnswer::Unheard(503))),
-        (Outcome::Failed(_), _) => Err(Unanswered::Told(NoAnswer::Script)),
+        (Outcome::Failed(502..=504), _) => Err(AskError::Told(QuestionError::Unheard(503))),
+        (Outcome::Failed(_), _) => Err(AskError::Told(QuestionError::Script)),
         _ => {
             let no_answer = || Refused::new(&requests::ANSWER_REFUSED, 500, Violation::OutOfPlace(Kind::End));
             let mut refused = failure(outcome, embedded).unwrap_or_else(no_answer);
@@ -314,11 +314,11 @@ impl Client for Asker<'_, '_> {
         Ok(())
     }
 
-    fn data(&mut self, _pieces: &[&[u8]], _then: Then) -> Result<(), Halt> {
+    fn data(&mut self, _pieces: &[&[u8]], _then: Then) -> Result<(), SendError> {
         Err(Violation::OutOfPlace(Kind::Data).into())
     }
 
-    fn file(&mut self, _file: std::os::fd::OwnedFd, _piece: &File) -> Result<(), Halt> {
+    fn file(&mut self, _file: std::os::fd::OwnedFd, _piece: &File) -> Result<(), SendError> {
         Err(Violation::OutOfPlace(Kind::File).into())
     }
 }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 use rustix::process::geteuid;
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control::{Outcome, Restart, Restarted};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::status::Status;
@@ -122,7 +122,7 @@ impl Administrator {
         groups: &[Vec<u8>],
         wanted: &mut Vec<Vec<u8>>,
         status: impl Fn() -> Status,
-    ) -> Result<bool, Malformed> {
+    ) -> Result<bool, DecodeError> {
         while let Some((kind, payload)) = self.channel.next()? {
             let chosen = match kind {
                 Kind::Restart => match Restart::from_bytes(&payload)?.group {
@@ -133,7 +133,7 @@ impl Administrator {
                     self.channel.send(Kind::Status, &status().to_bytes())?;
                     return Ok(false);
                 }
-                kind => return Err(Malformed::Unknown(kind as u64)),
+                kind => return Err(DecodeError::Unknown(kind as u64)),
             };
             let now = Instant::now();
             self.waiting.extend(chosen.iter().map(|group| (group.clone(), now)));

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::stdio::dup2_stderr;
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::processes;
 
 use crate::channel::Channel;
-use crate::configuration::{Configuration, Invalid};
+use crate::configuration::{Configuration, ConfigurationError};
 use crate::log::Log;
 
 /// How long Apache may take to read a configuration. If it takes longer, processes end too early, and others start.
@@ -89,7 +89,7 @@ impl Apache {
                 None
             }
             Err(error) => {
-                if matches!(error, Invalid::Settled) {
+                if matches!(error, ConfigurationError::Settled) {
                     log.record(&processes::CONFIGURED_BY_CHILD, CONFIGURED_BY_CHILD);
                     self.control = None;
                     self.stopping = true;
@@ -107,16 +107,16 @@ impl Apache {
     }
 
     /// Does what it has said, up to a configuration.
-    fn obey(&mut self, before: Option<&Configuration>, log: &Log) -> Result<Option<Configuration>, Invalid> {
+    fn obey(&mut self, before: Option<&Configuration>, log: &Log) -> Result<Option<Configuration>, ConfigurationError> {
         let Some(control) = &mut self.control else { return Ok(None) };
         while let Some((kind, payload)) = control.next()? {
             match kind {
-                Kind::Configure | Kind::Reading if self.settled => return Err(Invalid::Settled),
+                Kind::Configure | Kind::Reading if self.settled => return Err(ConfigurationError::Settled),
                 Kind::Settled => self.settled = true,
                 Kind::Configure => return Configuration::read(&payload, control, before, &log.outbox).map(Some),
                 Kind::Reading => self.awaited = Some(Instant::now() + READING),
                 Kind::Stop => self.stopping = true,
-                other => return Err(Malformed::Unknown(other as u64).into()),
+                other => return Err(DecodeError::Unknown(other as u64).into()),
             }
         }
         Ok(None)

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 
@@ -71,13 +71,13 @@ impl Channel {
     ///
     /// # Errors
     /// The peer does not keep to the protocol; nothing more can be read from it.
-    pub fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, Malformed> {
+    pub fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, DecodeError> {
         if self.stray {
-            return Err(Malformed::Descriptor);
+            return Err(DecodeError::Descriptor);
         }
         let length = frame::needed(&self.input) - frame::HEADER;
         if length > self.most {
-            return Err(Malformed::TooLong(length));
+            return Err(DecodeError::TooLong(length));
         }
         let Some(frame) = frame::first(&self.input)? else { return Ok(None) };
         let (kind, payload, size) = (frame.kind, frame.payload.to_vec(), frame.size());
@@ -95,7 +95,7 @@ impl Channel {
     ///
     /// # Errors
     /// The payload is longer than a frame can be.
-    pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), Malformed> {
+    pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), DecodeError> {
         frame::put(&mut self.output, kind, |out| out.extend_from_slice(payload))?;
         self.flush();
         Ok(())
@@ -164,7 +164,7 @@ mod tests {
         let header = frame::header(Kind::Loaded, limits::DAEMON_FRAME + 1).unwrap();
         (&there).write_all(&header).unwrap();
         assert!(channel.receive());
-        assert_eq!(channel.next(), Err(Malformed::TooLong(limits::DAEMON_FRAME + 1)));
+        assert_eq!(channel.next(), Err(DecodeError::TooLong(limits::DAEMON_FRAME + 1)));
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&passed)));
         sendmsg(&there, &[IoSlice::new(&data)], &mut ancillary, SendFlags::empty()).unwrap();
         assert!(channel.receive());
-        assert_eq!(channel.next(), Err(Malformed::Descriptor));
+        assert_eq!(channel.next(), Err(DecodeError::Descriptor));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control;
 use wsgi_wire::control::Export;
 
@@ -87,10 +87,10 @@ pub struct Configuration {
 
 /// What Apache says makes no sense. That can happen when an upgraded module talks to a supervisor from before.
 #[derive(Debug, thiserror::Error)]
-pub enum Invalid {
+pub enum ConfigurationError {
     /// It does not decode.
     #[error("its message is malformed: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] DecodeError),
     /// It has said that no other configuration comes.
     #[error("it has said that no other configuration comes")]
     Settled,
@@ -116,20 +116,23 @@ impl Configuration {
         channel: &mut Channel,
         before: Option<&Self>,
         outbox: &Rc<RefCell<Outbox>>,
-    ) -> Result<Self, Invalid> {
+    ) -> Result<Self, ConfigurationError> {
         let message = control::Configure::from_bytes(payload)?;
-        let [main_log, sends, receives] =
-            channel.take_descriptors(3).and_then(|logs| <[OwnedFd; 3]>::try_from(logs).ok()).ok_or(Invalid::NoLog)?;
+        let [main_log, sends, receives] = channel
+            .take_descriptors(3)
+            .and_then(|logs| <[OwnedFd; 3]>::try_from(logs).ok())
+            .ok_or(ConfigurationError::NoLog)?;
         outbox.borrow_mut().lead_to(sends, receives);
         let exported = match message.export {
             None => None,
             Some(export) => {
                 let ends = channel.take_descriptors(2).and_then(|ends| <[OwnedFd; 2]>::try_from(ends).ok());
-                let [sends, receives] = ends.ok_or(Invalid::NoExport)?;
+                let [sends, receives] = ends.ok_or(ConfigurationError::NoExport)?;
                 Some(Rc::new(Exported { export, sends, receives, user: message.children }))
             }
         };
-        let pages = channel.take_descriptors(message.groups.len()).ok_or(Invalid::NoPages(message.groups.len()))?;
+        let pages =
+            channel.take_descriptors(message.groups.len()).ok_or(ConfigurationError::NoPages(message.groups.len()))?;
         let group = |(settings, pages): (control::Group, OwnedFd)| {
             let pages = Rc::new(Pages::map(pages)?);
             let mut known = before.iter().flat_map(|before| &before.groups).map(|group| &group.pages);
@@ -158,7 +161,7 @@ impl Configuration {
             parent: message.parent,
             main_log: Rc::new(main_log),
             exported,
-            groups: message.groups.into_iter().zip(pages).map(group).collect::<Result<_, Invalid>>()?,
+            groups: message.groups.into_iter().zip(pages).map(group).collect::<Result<_, ConfigurationError>>()?,
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::privileges::with_all;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
-pub enum Unbound {
+pub enum BindError {
     /// It cannot be made.
     #[error("cannot make the socket '{}': {reason}; WSGISocketPrefix must begin with a directory that exists and that Apache can write to", path.display())]
     Made {
@@ -50,11 +50,11 @@ impl SocketFile {
     /// Apache children.
     ///
     /// # Errors
-    /// [`Unbound`]
-    pub fn bind(path: PathBuf, spawn: &Spawn) -> Result<(Self, OwnedFd), Unbound> {
+    /// [`BindError`]
+    pub fn bind(path: PathBuf, spawn: &Spawn) -> Result<(Self, OwnedFd), BindError> {
         let (file, socket) = Self::make(path, spawn)?;
         if let Some(uid) = spawn.socket_user {
-            files::give_socket(&file.path, uid).map_err(|reason| Unbound::Given {
+            files::give_socket(&file.path, uid).map_err(|reason| BindError::Given {
                 path: file.path.clone(),
                 user: uid,
                 reason,
@@ -62,13 +62,13 @@ impl SocketFile {
         }
         // The system cuts it to its own limit.
         let listening = listen(&socket, i32::try_from(spawn.backlog).unwrap_or(i32::MAX));
-        listening.map_err(|error| Unbound::Made { path: file.path.clone(), reason: error.into() })?;
+        listening.map_err(|error| BindError::Made { path: file.path.clone(), reason: error.into() })?;
         Ok((file, socket))
     }
 
-    fn make(path: PathBuf, spawn: &Spawn) -> Result<(Self, OwnedFd), Unbound> {
+    fn make(path: PathBuf, spawn: &Spawn) -> Result<(Self, OwnedFd), BindError> {
         let made = Self::bound(&path, spawn);
-        made.map(|socket| (Self { path: path.clone() }, socket)).map_err(|reason| Unbound::Made { path, reason })
+        made.map(|socket| (Self { path: path.clone() }, socket)).map_err(|reason| BindError::Made { path, reason })
     }
 
     fn bound(path: &Path, spawn: &Spawn) -> io::Result<OwnedFd> {

@@ -18,7 +18,7 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use wsgi_wire::budget::{Budget, Rate};
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control::Identity;
 use wsgi_wire::limits::{LOG_BURST, LOG_MESSAGE, LOG_PREFIX, LOG_RATE};
 use wsgi_wire::lines::{Lines, Text};
@@ -173,7 +173,7 @@ impl Output {
                 Ok(Message { length: 0, .. }) => self.socket = None,
                 Ok(Message { length, sender, stray }) => {
                     let message = buffer.get(..length).unwrap_or_default();
-                    let said = if stray { Err(Malformed::Descriptor) } else { ProcessRecord::from_bytes(message) };
+                    let said = if stray { Err(DecodeError::Descriptor) } else { ProcessRecord::from_bytes(message) };
                     match said {
                         Ok(said) => {
                             heard += said.cost();

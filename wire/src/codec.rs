@@ -5,7 +5,7 @@ use crate::limits;
 
 /// What the peer sent is not what it should be. The only cure is to drop the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
+pub enum DecodeError {
     /// The data ends inside a value.
     #[error("the message ends inside a value")]
     Short,
@@ -51,20 +51,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `n` bytes as they are.
-    pub fn take(&mut self, n: usize) -> Result<&'a [u8], Malformed> {
-        let (head, rest) = self.rest.split_at_checked(n).ok_or(Malformed::Short)?;
+    pub fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
+        let (head, rest) = self.rest.split_at_checked(n).ok_or(DecodeError::Short)?;
         self.rest = rest;
         Ok(head)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (head, rest) = self.rest.split_first_chunk().ok_or(Malformed::Short)?;
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (head, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Short)?;
         self.rest = rest;
         Ok(*head)
     }
 
     /// A byte string that was written with its length in front.
-    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let n = u32::get(self)? as usize;
         self.take(n)
     }
@@ -75,8 +75,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Fails unless everything has been taken.
-    pub fn end(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed::Trailing(self.rest.len())) }
+    pub fn end(self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing(self.rest.len())) }
     }
 }
 
@@ -97,7 +97,7 @@ pub trait Wire: Sized {
     /// Appends the value.
     fn put(&self, out: &mut Vec<u8>);
     /// Takes a value off the front.
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed>;
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
     /// The value alone, as a message.
     fn to_bytes(&self) -> Vec<u8> {
@@ -107,7 +107,7 @@ pub trait Wire: Sized {
     }
 
     /// The value that makes up the whole message.
-    fn from_bytes(data: &[u8]) -> Result<Self, Malformed> {
+    fn from_bytes(data: &[u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(data);
         let value = Self::get(&mut from)?;
         from.end()?;
@@ -121,7 +121,7 @@ macro_rules! numbers {
             fn put(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_ne_bytes());
             }
-            fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+            fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Ok(<$type>::from_ne_bytes(from.array()?))
             }
         }
@@ -133,11 +133,11 @@ impl Wire for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
     }
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match u8::get(from)? {
             0 => Ok(false),
             1 => Ok(true),
-            n => Err(Malformed::Unknown(n.into())),
+            n => Err(DecodeError::Unknown(n.into())),
         }
     }
 }
@@ -146,9 +146,9 @@ impl Wire for String {
     fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, self.as_bytes());
     }
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let bytes = from.bytes()?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| Malformed::NotText)
+        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| DecodeError::NotText)
     }
 }
 
@@ -179,7 +179,7 @@ impl Wire for Bytes {
     fn put(&self, out: &mut Vec<u8>) {
         put_bytes(out, &self.0);
     }
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self(from.bytes()?.to_vec()))
     }
 }
@@ -191,7 +191,7 @@ impl<T: Wire> Wire for Option<T> {
             value.put(out);
         }
     }
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         bool::get(from)?.then(|| T::get(from)).transpose()
     }
 }
@@ -203,10 +203,10 @@ impl<T: Wire> Wire for Vec<T> {
             item.put(out);
         }
     }
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let n = u32::get(from)? as usize;
         if n > limits::LIST {
-            return Err(Malformed::TooLong(n));
+            return Err(DecodeError::TooLong(n));
         }
         // No `with_capacity(n)`: `n` is the peer's word, and a short message must not cost memory.
         let mut items = Vec::new();
@@ -222,7 +222,7 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
         self.0.put(out);
         self.1.put(out);
     }
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok((A::get(from)?, B::get(from)?))
     }
 }
@@ -238,7 +238,7 @@ macro_rules! message {
             fn put(&self, out: &mut Vec<u8>) {
                 $($crate::codec::Wire::put(&self.$field, out);)*
             }
-            fn get(from: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::Malformed> {
+            fn get(from: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
                 Ok(Self { $($field: $crate::codec::Wire::get(from)?,)* })
             }
         }
@@ -255,11 +255,11 @@ macro_rules! byte_enum {
         pub enum $name { $($(#[$variant_doc])* $variant = $value,)* }
 
         impl TryFrom<u8> for $name {
-            type Error = $crate::codec::Malformed;
-            fn try_from(value: u8) -> Result<Self, $crate::codec::Malformed> {
+            type Error = $crate::codec::DecodeError;
+            fn try_from(value: u8) -> Result<Self, $crate::codec::DecodeError> {
                 match value {
                     $($value => Ok(Self::$variant),)*
-                    n => Err($crate::codec::Malformed::Unknown(n.into())),
+                    n => Err($crate::codec::DecodeError::Unknown(n.into())),
                 }
             }
         }
@@ -268,7 +268,7 @@ macro_rules! byte_enum {
             fn put(&self, out: &mut Vec<u8>) {
                 out.push(*self as u8);
             }
-            fn get(from: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::Malformed> {
+            fn get(from: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
                 u8::get(from)?.try_into()
             }
         }
@@ -301,15 +301,15 @@ mod tests {
     fn a_length_beyond_the_data_is_refused() {
         let mut data = Vec::new();
         u32::MAX.put(&mut data);
-        assert_eq!(Bytes::from_bytes(&data), Err(Malformed::Short));
-        assert_eq!(Vec::<u8>::from_bytes(&data), Err(Malformed::TooLong(u32::MAX as usize)));
+        assert_eq!(Bytes::from_bytes(&data), Err(DecodeError::Short));
+        assert_eq!(Vec::<u8>::from_bytes(&data), Err(DecodeError::TooLong(u32::MAX as usize)));
     }
 
     #[test]
     fn a_list_has_a_bound() {
         assert_eq!(Vec::<u8>::from_bytes(&vec![0u8; limits::LIST].to_bytes()).map(|list| list.len()), Ok(limits::LIST));
         let longer = vec![0u8; limits::LIST + 1].to_bytes();
-        assert_eq!(Vec::<u8>::from_bytes(&longer), Err(Malformed::TooLong(limits::LIST + 1)));
+        assert_eq!(Vec::<u8>::from_bytes(&longer), Err(DecodeError::TooLong(limits::LIST + 1)));
     }
 
     #[test]
@@ -322,11 +322,11 @@ mod tests {
 
     #[test]
     fn what_follows_a_message_is_refused() {
-        assert_eq!(u8::from_bytes(&[1, 2, 3]), Err(Malformed::Trailing(2)));
+        assert_eq!(u8::from_bytes(&[1, 2, 3]), Err(DecodeError::Trailing(2)));
     }
 
     #[test]
     fn only_zero_and_one_are_booleans() {
-        assert_eq!(bool::from_bytes(&[2]), Err(Malformed::Unknown(2)));
+        assert_eq!(bool::from_bytes(&[2]), Err(DecodeError::Unknown(2)));
     }
 }

@@ -3,7 +3,7 @@
 
 /// Why a variable cannot be set, or a file not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
+pub enum EnvironmentError {
     /// There is no `=` in it.
     #[error("it must be NAME=VALUE")]
     NoValue,
@@ -36,24 +36,24 @@ const RESERVED: [(&str, &str); 3] = [
 /// Whether a variable may be set.
 ///
 /// # Errors
-/// [`Invalid`]
-pub fn check(name: &[u8], value: &[u8]) -> Result<(), Invalid> {
+/// [`EnvironmentError`]
+pub fn check(name: &[u8], value: &[u8]) -> Result<(), EnvironmentError> {
     let starts = name.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'_');
     if !starts || !name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') {
-        return Err(Invalid::Name);
+        return Err(EnvironmentError::Name);
     }
     if let Some((name, reason)) = RESERVED.into_iter().find(|(reserved, _)| reserved.as_bytes() == name) {
-        return Err(Invalid::Reserved { name, reason });
+        return Err(EnvironmentError::Reserved { name, reason });
     }
-    if value.contains(&0) { Err(Invalid::Nul) } else { Ok(()) }
+    if value.contains(&0) { Err(EnvironmentError::Nul) } else { Ok(()) }
 }
 
 /// Cuts `NAME=VALUE`.
 ///
 /// # Errors
-/// [`Invalid`]
-pub fn assignment(text: &[u8]) -> Result<(&[u8], &[u8]), Invalid> {
-    let at = text.iter().position(|b| *b == b'=').ok_or(Invalid::NoValue)?;
+/// [`EnvironmentError`]
+pub fn assignment(text: &[u8]) -> Result<(&[u8], &[u8]), EnvironmentError> {
+    let at = text.iter().position(|b| *b == b'=').ok_or(EnvironmentError::NoValue)?;
     let (name, value) = (&text[..at], &text[at + 1..]);
     check(name, value).map(|()| (name, value))
 }
@@ -63,8 +63,8 @@ pub fn assignment(text: &[u8]) -> Result<(&[u8], &[u8]), Invalid> {
 /// backslash at the end of a line continues it. The value is lent to `variable` only, and its memory is overwritten.
 ///
 /// # Errors
-/// The line, counted from 1, and [`Invalid`].
-pub fn read(text: &[u8], mut variable: impl FnMut(&[u8], &[u8])) -> Result<(), (usize, Invalid)> {
+/// The line, counted from 1, and [`EnvironmentError`].
+pub fn read(text: &[u8], mut variable: impl FnMut(&[u8], &[u8])) -> Result<(), (usize, EnvironmentError)> {
     let (mut rest, mut line, mut value) = (text, 1, Vec::with_capacity(text.len()));
     let mut outcome = Ok(());
     while !rest.is_empty() && outcome.is_ok() {
@@ -84,7 +84,7 @@ pub fn read(text: &[u8], mut variable: impl FnMut(&[u8], &[u8])) -> Result<(), (
 }
 
 /// Takes one entry off the front: its name, `None` for a line without one.
-fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Result<Option<&'t [u8]>, Invalid> {
+fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Result<Option<&'t [u8]>, EnvironmentError> {
     let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
     let first = rest[..end].trim_ascii();
     if first.is_empty() || matches!(first[0], b'#' | b';') {
@@ -92,7 +92,7 @@ fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Resu
         *line += 1;
         return Ok(None);
     }
-    let at = rest[..end].iter().position(|b| *b == b'=').ok_or(Invalid::NoValue)?;
+    let at = rest[..end].iter().position(|b| *b == b'=').ok_or(EnvironmentError::NoValue)?;
     let name = rest[..at].trim_ascii();
     let blanks = rest[at + 1..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     *rest = &rest[at + 1 + blanks..];
@@ -124,7 +124,7 @@ fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Resu
         }
     }
     if quote.is_some() {
-        return Err(Invalid::Quote);
+        return Err(EnvironmentError::Quote);
     }
     value.truncate(kept.max(value.trim_ascii_end().len()));
     Ok(Some(name))
@@ -134,7 +134,7 @@ fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Resu
 mod tests {
     use super::*;
 
-    fn all(text: &str) -> Result<Vec<(String, String)>, (usize, Invalid)> {
+    fn all(text: &str) -> Result<Vec<(String, String)>, (usize, EnvironmentError)> {
         let mut found = Vec::new();
         let owned = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         read(text.as_bytes(), |name, value| found.push((owned(name), owned(value)))).map(|()| found)
@@ -160,12 +160,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
-        assert_eq!(all("A=1\n\nnonsense\n"), Err((3, Invalid::NoValue)));
-        assert_eq!(all("A=\"1\n2\"\n2B=3"), Err((3, Invalid::Name)));
-        assert_eq!(all("A='1\n"), Err((1, Invalid::Quote)));
-        assert!(matches!(all("PYTHONHOME=/x"), Err((1, Invalid::Reserved { name: "PYTHONHOME", .. }))));
+        assert_eq!(all("A=1\n\nnonsense\n"), Err((3, EnvironmentError::NoValue)));
+        assert_eq!(all("A=\"1\n2\"\n2B=3"), Err((3, EnvironmentError::Name)));
+        assert_eq!(all("A='1\n"), Err((1, EnvironmentError::Quote)));
+        assert!(matches!(all("PYTHONHOME=/x"), Err((1, EnvironmentError::Reserved { name: "PYTHONHOME", .. }))));
         assert_eq!(assignment(b"A=b=c"), Ok((&b"A"[..], &b"b=c"[..])));
-        assert_eq!(assignment(b"A"), Err(Invalid::NoValue));
-        assert_eq!(check(b"A", b"\0"), Err(Invalid::Nul));
+        assert_eq!(assignment(b"A"), Err(EnvironmentError::NoValue));
+        assert_eq!(check(b"A", b"\0"), Err(EnvironmentError::Nul));
     }
 }

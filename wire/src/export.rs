@@ -2,7 +2,7 @@
 //! supervisor what the process table says of each group. Both send it, a datagram for each, to the supervisor's
 //! exporter, which speaks with the collector.
 
-use crate::codec::{Bytes, Malformed, Reader, Wire, message};
+use crate::codec::{Bytes, DecodeError, Reader, Wire, message};
 use crate::control::Export;
 use crate::record::Format;
 use crate::status::GroupStatus;
@@ -86,11 +86,11 @@ impl Wire for Told {
         }
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         match u8::get(from)? {
             SPAN => Span::get(from).map(Self::Span),
             FIGURES => Figures::get(from).map(Self::Figures),
-            kind => Err(Malformed::Unknown(kind.into())),
+            kind => Err(DecodeError::Unknown(kind.into())),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Frames: an eight-byte header (payload length, kind, flags, stream) and the payload.
 
-use crate::codec::{Malformed, byte_enum};
+use crate::codec::{DecodeError, byte_enum};
 use crate::limits;
 
 /// Bytes of a frame header.
@@ -128,12 +128,12 @@ impl Frame<'_> {
 ///
 /// # Errors
 /// If there is no such kind, or the payload is longer than that may have.
-pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, Malformed> {
+pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
     let Some([a, b, c, d, kind, ..]) = buffer.first_chunk::<HEADER>() else { return Ok(None) };
     let length = u32::from_ne_bytes([*a, *b, *c, *d]) as usize;
     let kind = Kind::try_from(*kind)?;
     if length > kind.longest() {
-        return Err(Malformed::TooLong(length));
+        return Err(DecodeError::TooLong(length));
     }
     Ok(Some((kind, length)))
 }
@@ -143,7 +143,7 @@ pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, Malformed> {
 ///
 /// # Errors
 /// As [`announced`].
-pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
+pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, DecodeError> {
     let Some((kind, length)) = announced(buffer)? else { return Ok(None) };
     let stream = u16::from_ne_bytes([buffer[6], buffer[7]]);
     Ok(buffer.get(HEADER..HEADER + length).map(|payload| Frame { kind, stream, payload }))
@@ -168,8 +168,8 @@ pub fn room(buffer: &[u8], usual: usize) -> usize {
 /// Appends a frame outside of exchanges, whose payload `write` appends.
 ///
 /// # Errors
-/// [`Malformed::TooLong`] if the payload exceeds [`Kind::longest`]; `out` is then as it was.
-pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Malformed> {
+/// [`DecodeError::TooLong`] if the payload exceeds [`Kind::longest`]; `out` is then as it was.
+pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), DecodeError> {
     put_in(0, out, kind, write)
 }
 
@@ -177,14 +177,14 @@ pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> R
 ///
 /// # Errors
 /// As [`put`].
-pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Malformed> {
+pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), DecodeError> {
     let (start, [s, t]) = (out.len(), stream.to_ne_bytes());
     out.extend_from_slice(&[0, 0, 0, 0, kind as u8, 0, s, t]);
     write(out);
     let length = out.len() - start - HEADER;
     if length > kind.longest() {
         out.truncate(start);
-        return Err(Malformed::TooLong(length));
+        return Err(DecodeError::TooLong(length));
     }
     out[start..start + 4].copy_from_slice(&(length as u32).to_ne_bytes());
     Ok(())
@@ -194,8 +194,8 @@ pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mu
 /// without copying it).
 ///
 /// # Errors
-/// [`Malformed::TooLong`] above [`Kind::longest`].
-pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
+/// [`DecodeError::TooLong`] above [`Kind::longest`].
+pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], DecodeError> {
     header_in(0, kind, length)
 }
 
@@ -203,9 +203,9 @@ pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
 ///
 /// # Errors
 /// As [`header`].
-pub fn header_in(stream: u16, kind: Kind, length: usize) -> Result<[u8; HEADER], Malformed> {
+pub fn header_in(stream: u16, kind: Kind, length: usize) -> Result<[u8; HEADER], DecodeError> {
     if length > kind.longest() {
-        return Err(Malformed::TooLong(length));
+        return Err(DecodeError::TooLong(length));
     }
     let [a, b, c, d] = (length as u32).to_ne_bytes();
     let [s, t] = stream.to_ne_bytes();
@@ -237,8 +237,8 @@ mod tests {
             let length = kind.longest() + 1;
             let mut data = (length as u32).to_ne_bytes().to_vec();
             data.extend_from_slice(&[kind as u8, 0, 0, 0]);
-            assert_eq!(first(&data), Err(Malformed::TooLong(length)));
-            assert_eq!(announced(&data), Err(Malformed::TooLong(length)));
+            assert_eq!(first(&data), Err(DecodeError::TooLong(length)));
+            assert_eq!(announced(&data), Err(DecodeError::TooLong(length)));
             assert!(header(kind, length).is_err());
             assert!(put(&mut Vec::new(), kind, |out| out.extend(vec![0; length])).is_err());
         }
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_is_refused() {
-        assert_eq!(first(&[0, 0, 0, 0, 255, 0, 0, 0]), Err(Malformed::Unknown(255)));
+        assert_eq!(first(&[0, 0, 0, 0, 255, 0, 0, 0]), Err(DecodeError::Unknown(255)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! does it run. A question travels as the purpose of a `Request` frame, its answer as one `Answer` frame in place of a
 //! response.
 
-use crate::codec::{Bytes, Malformed, Reader, Wire, byte_enum, message, put_bytes};
+use crate::codec::{Bytes, DecodeError, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
 
 byte_enum! {
@@ -94,7 +94,7 @@ impl<'a> Question<'a> {
     ///
     /// # Errors
     /// If there is no such topic, or a text is missing.
-    pub fn get(from: &mut Reader<'a>) -> Result<Self, Malformed> {
+    pub fn get(from: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let (topic, mut texts) = (Topic::get(from)?, [&b""[..]; 2]);
         for text in &mut texts[..topic.texts()] {
             *text = from.bytes()?;
@@ -136,7 +136,7 @@ pub enum Answer {
 
 /// Why a script's answer cannot be sent or taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum AnswerError {
     /// There is nothing in a text.
     #[error("a text is empty")]
     Empty,
@@ -173,13 +173,13 @@ impl Answer {
     /// Whether it may be sent, and believed: both ends ask this.
     ///
     /// # Errors
-    /// [`Unfit`]
-    pub fn check(&self) -> Result<(), Unfit> {
+    /// [`AnswerError`]
+    pub fn check(&self) -> Result<(), AnswerError> {
         match self {
             Self::Unknown | Self::No | Self::Yes => Ok(()),
             Self::Text(text) => {
                 if text.is_empty() {
-                    return Err(Unfit::Empty);
+                    return Err(AnswerError::Empty);
                 }
                 check_text(text)
             }
@@ -187,7 +187,7 @@ impl Answer {
                 // What stands in front of a name on the wire included.
                 let length = groups.iter().fold(8, |sum, group| sum + 4 + group.len());
                 if groups.len() > limits::USER_GROUPS || length > limits::ANSWER {
-                    return Err(Unfit::Many);
+                    return Err(AnswerError::Many);
                 }
                 groups.iter().try_for_each(|group| check_text(group))
             }
@@ -198,11 +198,11 @@ impl Answer {
     }
 }
 
-fn check_text(text: &[u8]) -> Result<(), Unfit> {
+fn check_text(text: &[u8]) -> Result<(), AnswerError> {
     if text.len() > limits::ANSWERED_TEXT {
-        return Err(Unfit::Long(limits::ANSWERED_TEXT));
+        return Err(AnswerError::Long(limits::ANSWERED_TEXT));
     }
-    if text.iter().any(u8::is_ascii_control) { Err(Unfit::Control) } else { Ok(()) }
+    if text.iter().any(u8::is_ascii_control) { Err(AnswerError::Control) } else { Ok(()) }
 }
 
 impl Wire for Answer {
@@ -226,7 +226,7 @@ impl Wire for Answer {
         }
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let answer = match u8::get(from)? {
             UNKNOWN => Self::Unknown,
             NO => Self::No,
@@ -234,9 +234,9 @@ impl Wire for Answer {
             TEXT => Self::Text(Bytes::get(from)?),
             GROUPS => Self::Groups(Vec::get(from)?),
             CHOICE => Self::Choice(Choice::get(from)?),
-            n => return Err(Malformed::Unknown(n.into())),
+            n => return Err(DecodeError::Unknown(n.into())),
         };
-        answer.check().map_err(|_| Malformed::Answer)?;
+        answer.check().map_err(|_| DecodeError::Answer)?;
         Ok(answer)
     }
 }
@@ -298,17 +298,17 @@ mod tests {
         let long = Bytes(vec![b'x'; limits::ANSWERED_TEXT + 1]);
         let choice = Choice { process_group: None, application_group: None, callable: Some(long.clone()) };
         for (answer, why) in [
-            (Answer::Text(text("")), Unfit::Empty),
-            (Answer::Text(long.clone()), Unfit::Long(limits::ANSWERED_TEXT)),
-            (Answer::Text(text("root\0")), Unfit::Control),
-            (Answer::Text(text("a\r\nX: y")), Unfit::Control),
-            (Answer::Groups(vec![text("a\0b")]), Unfit::Control),
-            (Answer::Groups(vec![Bytes::default(); limits::USER_GROUPS + 1]), Unfit::Many),
-            (Answer::Groups(vec![Bytes(vec![b'x'; limits::ANSWERED_TEXT]); limits::USER_GROUPS]), Unfit::Many),
-            (Answer::Choice(choice), Unfit::Long(limits::ANSWERED_TEXT)),
+            (Answer::Text(text("")), AnswerError::Empty),
+            (Answer::Text(long.clone()), AnswerError::Long(limits::ANSWERED_TEXT)),
+            (Answer::Text(text("root\0")), AnswerError::Control),
+            (Answer::Text(text("a\r\nX: y")), AnswerError::Control),
+            (Answer::Groups(vec![text("a\0b")]), AnswerError::Control),
+            (Answer::Groups(vec![Bytes::default(); limits::USER_GROUPS + 1]), AnswerError::Many),
+            (Answer::Groups(vec![Bytes(vec![b'x'; limits::ANSWERED_TEXT]); limits::USER_GROUPS]), AnswerError::Many),
+            (Answer::Choice(choice), AnswerError::Long(limits::ANSWERED_TEXT)),
         ] {
             assert_eq!(answer.check(), Err(why));
-            assert_eq!(Answer::from_bytes(&answer.to_bytes()), Err(Malformed::Answer));
+            assert_eq!(Answer::from_bytes(&answer.to_bytes()), Err(DecodeError::Answer));
         }
         assert!(Answer::from_bytes(&[6]).is_err());
     }

@@ -7,7 +7,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use crate::codec::Malformed;
+use crate::codec::DecodeError;
 use crate::control::Reason;
 
 /// The signal that makes a daemon process add to its report the Python stacks of the interpreter that the receiving
@@ -220,9 +220,9 @@ impl Recording {
     ///
     /// # Errors
     /// If it is not of that length.
-    pub fn read(file: &[u8], threads: u32) -> Result<Self, Malformed> {
+    pub fn read(file: &[u8], threads: u32) -> Result<Self, DecodeError> {
         if file.len() != size(threads) {
-            return Err(Malformed::Short);
+            return Err(DecodeError::Short);
         }
         let (head, report) = file.split_at(report_offset(threads));
         let word = |entry: usize, word: usize| native(&head[entry * ENTRY + word * 8..][..8]);

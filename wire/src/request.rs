@@ -1,6 +1,6 @@
 //! What an Apache child sends: who it is, what does not vary between requests, and the request itself.
 
-use crate::codec::{Malformed, Reader, Wire, byte_enum, message, put_bytes};
+use crate::codec::{DecodeError, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
 use crate::names::{Name, SPELLED};
 use crate::question::Question;
@@ -25,7 +25,7 @@ pub struct Vars<'a> {
 }
 
 impl<'a> Iterator for Vars<'a> {
-    type Item = Result<(Name<'a>, &'a [u8]), Malformed>;
+    type Item = Result<(Name<'a>, &'a [u8]), DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -33,11 +33,11 @@ impl<'a> Iterator for Vars<'a> {
     }
 }
 
-fn get_var<'a>(from: &mut Reader<'a>) -> Result<(Name<'a>, &'a [u8]), Malformed> {
+fn get_var<'a>(from: &mut Reader<'a>) -> Result<(Name<'a>, &'a [u8]), DecodeError> {
     let name = match u8::get(from)? {
         SPELLED => Name::Text(from.bytes()?),
         id if (id as usize) < crate::names::KNOWN.len() => Name::Known(id),
-        id => return Err(Malformed::Unknown(id.into())),
+        id => return Err(DecodeError::Unknown(id.into())),
     };
     Ok((name, from.bytes()?))
 }
@@ -129,11 +129,11 @@ pub fn put_route(
 
 impl<'a> Route<'a> {
     /// Reads the payload of a `Route` frame: the number, then what [`put_route`] wrote. All variables are checked.
-    pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(payload);
         let id = u16::get(&mut from)?;
         if id >= limits::ROUTES {
-            return Err(Malformed::Unknown(id.into()));
+            return Err(DecodeError::Unknown(id.into()));
         }
         let script = from.bytes()?;
         let application_group = from.bytes()?;
@@ -145,7 +145,7 @@ impl<'a> Route<'a> {
     }
 }
 
-fn get_vars(mut from: Reader<'_>) -> Result<(Vars<'_>, Reader<'_>), Malformed> {
+fn get_vars(mut from: Reader<'_>) -> Result<(Vars<'_>, Reader<'_>), DecodeError> {
     let left = u16::get(&mut from)?;
     let vars = Vars { left, from: from.clone() };
     for _ in 0..left {
@@ -240,7 +240,7 @@ pub fn put_request(out: &mut Vec<u8>, facts: &Facts, purpose: Purpose<'_>, vars:
 
 impl<'a> Request<'a> {
     /// Reads the payload of a `Request` frame. All variables are checked.
-    pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(payload);
         let facts = Facts {
             route: u16::get(&mut from)?,
@@ -259,7 +259,7 @@ impl<'a> Request<'a> {
                     BODY_PULL => Purpose::Response(Body::Pull(None)),
                     BODY_PULL_LENGTH => Purpose::Response(Body::Pull(Some(u64::get(&mut from)?))),
                     QUESTION => Purpose::Question(Question::get(&mut from)?),
-                    n => return Err(Malformed::Unknown(n.into())),
+                    n => return Err(DecodeError::Unknown(n.into())),
                 };
                 from.end()?;
                 purpose

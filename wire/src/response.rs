@@ -1,6 +1,6 @@
 //! What a daemon process answers.
 
-use crate::codec::{Malformed, Reader, Wire, byte_enum, message, put_bytes};
+use crate::codec::{DecodeError, Reader, Wire, byte_enum, message, put_bytes};
 use crate::{header, limits};
 
 byte_enum! {
@@ -52,28 +52,28 @@ impl<'a> Headers<'a> {
     ///
     /// # Errors
     /// If a line keeps not to the rules of [`header`].
-    pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         Self::checked(payload).map(|(headers, _)| headers)
     }
 
     /// Checks all lines in one pass; gives what their Content-Length announces along with them.
-    fn checked(payload: &'a [u8]) -> Result<(Self, Option<u64>), Malformed> {
+    fn checked(payload: &'a [u8]) -> Result<(Self, Option<u64>), DecodeError> {
         let mut from = Reader::new(payload);
         let left = u16::get(&mut from)?;
         if left as usize > limits::RESPONSE_HEADERS {
-            return Err(Malformed::TooLong(left.into()));
+            return Err(DecodeError::TooLong(left.into()));
         }
         let headers = Self { left, from: from.clone() };
         let mut length = None;
         for _ in 0..left {
             let (name, value) = (from.bytes()?, from.bytes()?);
             if !header::is_name(name) || !header::is_value(value) {
-                return Err(Malformed::Header);
+                return Err(DecodeError::Header);
             }
             if header::is_length(name) {
-                let announced = header::length(value).ok_or(Malformed::ContentLength)?;
+                let announced = header::length(value).ok_or(DecodeError::ContentLength)?;
                 if length.replace(announced).is_some() {
-                    return Err(Malformed::ContentLength);
+                    return Err(DecodeError::ContentLength);
                 }
             }
         }
@@ -83,7 +83,7 @@ impl<'a> Headers<'a> {
 }
 
 impl<'a> Iterator for Headers<'a> {
-    type Item = Result<(&'a [u8], &'a [u8]), Malformed>;
+    type Item = Result<(&'a [u8], &'a [u8]), DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -121,15 +121,15 @@ impl<'a> Head<'a> {
     ///
     /// # Errors
     /// If the status, the reason or a line keeps not to the rules of [`header`].
-    pub fn decode(payload: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(payload);
         let status = u16::get(&mut from)?;
         if !header::is_final(status) {
-            return Err(Malformed::Unknown(status.into()));
+            return Err(DecodeError::Unknown(status.into()));
         }
         let reason = from.bytes()?;
         if !header::is_reason(reason) {
-            return Err(Malformed::Reason);
+            return Err(DecodeError::Reason);
         }
         let (headers, length) = Headers::checked(from.rest())?;
         Ok(Self { status, reason, headers, length })
@@ -161,9 +161,9 @@ impl Wire for Fail {
         self.status.put(out);
     }
 
-    fn get(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let status = u16::get(from)?;
-        if header::is_failure(status) { Ok(Self { status }) } else { Err(Malformed::Unknown(status.into())) }
+        if header::is_failure(status) { Ok(Self { status }) } else { Err(DecodeError::Unknown(status.into())) }
     }
 }
 
@@ -191,7 +191,7 @@ mod tests {
         put_headers(&mut data, headers.into_iter());
         assert_eq!(Headers::decode(&data).unwrap().map(Result::unwrap).collect::<Vec<_>>(), headers);
         data.push(0);
-        assert_eq!(Headers::decode(&data).err(), Some(Malformed::Trailing(1)));
+        assert_eq!(Headers::decode(&data).err(), Some(DecodeError::Trailing(1)));
     }
 
     #[test]
@@ -203,27 +203,27 @@ mod tests {
         data[..2].copy_from_slice(&u16::try_from(more).unwrap().to_ne_bytes());
         put_bytes(&mut data, b"X");
         put_bytes(&mut data, b"y");
-        assert_eq!(Headers::decode(&data).err(), Some(Malformed::TooLong(more)));
+        assert_eq!(Headers::decode(&data).err(), Some(DecodeError::TooLong(more)));
     }
 
-    fn decoded(reason: &str, headers: &[(&str, &str)]) -> Result<Option<u64>, Malformed> {
+    fn decoded(reason: &str, headers: &[(&str, &str)]) -> Result<Option<u64>, DecodeError> {
         let mut data = Vec::new();
         let lines = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         put_head(&mut data, 200, reason.as_bytes(), lines.clone());
         let mut hints = Vec::new();
         put_headers(&mut hints, lines);
         let of_head = Head::decode(&data).map(|head| head.length);
-        assert_eq!(Headers::decode(&hints).err(), of_head.err().filter(|error| *error != Malformed::Reason));
+        assert_eq!(Headers::decode(&hints).err(), of_head.err().filter(|error| *error != DecodeError::Reason));
         of_head
     }
 
     #[test]
     fn what_would_be_another_response_is_refused_in_heads_and_hints() {
-        assert_eq!(decoded("OK\r\nX: y", &[]), Err(Malformed::Reason));
+        assert_eq!(decoded("OK\r\nX: y", &[]), Err(DecodeError::Reason));
         for header in
             [("X\r\nY", "z"), ("X Y", "z"), ("", "z"), ("X:", "z"), ("X", "a\r\n\r\nHTTP/1.1 200 OK"), ("X", "\0")]
         {
-            assert_eq!(decoded("", &[header]), Err(Malformed::Header), "{header:?}");
+            assert_eq!(decoded("", &[header]), Err(DecodeError::Header), "{header:?}");
         }
     }
 
@@ -232,16 +232,16 @@ mod tests {
         assert_eq!(decoded("", &[("X", "7")]), Ok(None));
         assert_eq!(decoded("", &[("content-length", "7")]), Ok(Some(7)));
         for value in ["+7", " 7", "7 ", "-7", "", "7,7", "7.0", "99999999999999999999"] {
-            assert_eq!(decoded("", &[("Content-Length", value)]), Err(Malformed::ContentLength), "{value:?}");
+            assert_eq!(decoded("", &[("Content-Length", value)]), Err(DecodeError::ContentLength), "{value:?}");
         }
         let twice = [("Content-Length", "7"), ("CONTENT-LENGTH", "7")];
-        assert_eq!(decoded("", &twice), Err(Malformed::ContentLength));
+        assert_eq!(decoded("", &twice), Err(DecodeError::ContentLength));
     }
 
     #[test]
     fn only_failures_fail() {
         for status in [0, 100, 101, 200, 204, 304, 399, 600, 65_535] {
-            assert_eq!(Fail::from_bytes(&Fail { status }.to_bytes()), Err(Malformed::Unknown(status.into())));
+            assert_eq!(Fail::from_bytes(&Fail { status }.to_bytes()), Err(DecodeError::Unknown(status.into())));
         }
         for status in [400, 500, 502, 504, 599] {
             assert_eq!(Fail::from_bytes(&Fail { status }.to_bytes()), Ok(Fail { status }));

@@ -6,20 +6,20 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use wsgi_unix::fork::{self, Unshared};
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::settings::{Daemon, Preload};
 
 /// Why there is nothing to hear from the supervisor.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Lost {
+pub(crate) enum ControlError {
     /// The supervisor is gone.
     #[error("the supervisor has closed the control socket")]
     Closed,
     /// It does not speak our protocol.
     #[error("the supervisor sent something unexpected ({0}); are both parts of one installation?")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] DecodeError),
     /// The socket failed.
     #[error("the control socket failed: {0}")]
     Failed(#[from] Errno),
@@ -69,12 +69,12 @@ impl Control {
     ///
     /// # Errors
     /// If something else comes, or nothing.
-    pub(crate) fn settings(&mut self) -> Result<Daemon, Lost> {
+    pub(crate) fn settings(&mut self) -> Result<Daemon, ControlError> {
         loop {
             if let Some(frame) = frame::first(&self.received)? {
                 let settings = match frame.kind {
                     Kind::Start => Daemon::from_bytes(frame.payload)?,
-                    kind => return Err(Malformed::Unknown(kind as u64).into()),
+                    kind => return Err(DecodeError::Unknown(kind as u64).into()),
                 };
                 let size = frame.size();
                 self.received.drain(..size);
@@ -88,7 +88,7 @@ impl Control {
     ///
     /// # Errors
     /// If it is gone.
-    pub(crate) fn orders(&mut self) -> Result<Vec<Order>, Lost> {
+    pub(crate) fn orders(&mut self) -> Result<Vec<Order>, ControlError> {
         while self.receive(RecvFlags::DONTWAIT)? {}
         let mut orders = Vec::new();
         while let Some(frame) = frame::first(&self.received)? {
@@ -96,7 +96,7 @@ impl Control {
                 Kind::Drain => Order::Drain(Drain::from_bytes(frame.payload)?),
                 Kind::Resume => Order::Resume,
                 Kind::Stop => Order::Stop,
-                kind => return Err(Malformed::Unknown(kind as u64).into()),
+                kind => return Err(DecodeError::Unknown(kind as u64).into()),
             });
             let size = frame.size();
             self.received.drain(..size);
@@ -104,10 +104,10 @@ impl Control {
         Ok(orders)
     }
 
-    fn receive(&mut self, flags: RecvFlags) -> Result<bool, Lost> {
+    fn receive(&mut self, flags: RecvFlags) -> Result<bool, ControlError> {
         self.received.reserve(frame::room(&self.received, 4096));
         match recv(&self.socket, spare_capacity(&mut self.received), flags) {
-            Ok((0, _)) => Err(Lost::Closed),
+            Ok((0, _)) => Err(ControlError::Closed),
             Ok(_) | Err(Errno::INTR) => Ok(true),
             Err(Errno::AGAIN) => Ok(false),
             Err(error) => Err(error.into()),
@@ -118,7 +118,7 @@ impl Control {
     ///
     /// # Errors
     /// If the supervisor is gone.
-    pub(crate) fn ready(&self, failures: Vec<u64>) -> Result<(), Lost> {
+    pub(crate) fn ready(&self, failures: Vec<u64>) -> Result<(), ControlError> {
         self.say(Kind::Ready, |out| Ready { failures }.put(out))
     }
 
@@ -126,7 +126,7 @@ impl Control {
     ///
     /// # Errors
     /// If the supervisor is gone.
-    pub(crate) fn retiring(&self, reason: Reason, holds: bool) -> Result<(), Lost> {
+    pub(crate) fn retiring(&self, reason: Reason, holds: bool) -> Result<(), ControlError> {
         self.say(Kind::Retiring, |out| Retiring { reason, holds }.put(out))
     }
 
@@ -134,7 +134,7 @@ impl Control {
     ///
     /// # Errors
     /// If the supervisor is gone.
-    pub(crate) fn loaded(&self, script: &Preload) -> Result<(), Lost> {
+    pub(crate) fn loaded(&self, script: &Preload) -> Result<(), ControlError> {
         self.say(Kind::Loaded, |out| script.put(out))
     }
 
@@ -142,7 +142,7 @@ impl Control {
     ///
     /// # Errors
     /// If the supervisor is gone.
-    pub(crate) fn draining(&self, reason: Reason) -> Result<(), Lost> {
+    pub(crate) fn draining(&self, reason: Reason) -> Result<(), ControlError> {
         self.say(Kind::Draining, |out| Draining { reason }.put(out))
     }
 
@@ -154,9 +154,9 @@ impl Control {
         Ok(Asker { socket: rustix::io::fcntl_dupfd_cloexec(&self.socket, FIRST_UNNAMED)?.into() })
     }
 
-    fn say(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Lost> {
+    fn say(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), ControlError> {
         if !fork::is_ours() {
-            return Err(Lost::Closed);
+            return Err(ControlError::Closed);
         }
         let mut message = Vec::new();
         frame::put(&mut message, kind, write)?;

@@ -28,7 +28,7 @@ use wsgi_wire::messages::{Topic, processes};
 use wsgi_wire::settings::Daemon;
 
 use crate::daemon::background::Background;
-use crate::daemon::control::{Control, Lost};
+use crate::daemon::control::{Control, ControlError};
 use crate::daemon::main_loop::MainLoop;
 use crate::daemon::monitor::Monitor;
 use crate::ffi::runtime::version;
@@ -55,7 +55,7 @@ enum StartError {
     )]
     Descriptor(i32, std::io::Error),
     #[error("no settings were received: {0}")]
-    Settings(#[from] Lost),
+    Settings(#[from] ControlError),
     #[error("its page could not be mapped: {0}")]
     Page(std::io::Error),
     #[error("Apache's scoreboard could not be mapped: {0}")]

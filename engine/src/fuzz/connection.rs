@@ -12,7 +12,7 @@ use wsgi_wire::response::{End, Reject};
 use crate::fuzz::socket::{LONGEST, socket};
 use crate::request::response_head::Head;
 use crate::request::transport::Transport;
-use crate::workers::connection::{Broken, Connection};
+use crate::workers::connection::{Connection, ConnectionError};
 
 /// The secret of the process that is spoken to.
 const SECRET: u64 = 0x0102_0304_0506_0708;
@@ -62,7 +62,7 @@ pub fn connection(data: &[u8]) {
         rest = &rest[frame.size()..];
     }
     assert!(rest.is_empty(), "the child gets whole frames");
-    assert!(requests == 0 || !matches!(why, Broken::Stranger), "who has been greeted is no stranger");
+    assert!(requests == 0 || !matches!(why, ConnectionError::Stranger), "who has been greeted is no stranger");
 }
 
 fn answer(connection: &mut Connection, pulls: bool) {

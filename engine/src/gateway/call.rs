@@ -22,7 +22,7 @@ use crate::gateway::errors;
 use crate::gateway::file_wrapper::{self, FileWrapper};
 use crate::gateway::input::Input;
 use crate::gateway::runner::Runner;
-use crate::gateway::script::{self, Unavailable, WantedScript};
+use crate::gateway::script::{self, ScriptError, WantedScript};
 use crate::gateway::start_response::Adapter;
 use crate::interpreter::active::Entry;
 use crate::interpreter::advice;
@@ -32,7 +32,7 @@ use crate::moments::{Moments, now};
 use crate::process::Process;
 use crate::process::forked;
 use crate::request::Request;
-use crate::request::output::{self, Failed};
+use crate::request::output::{self, SendError};
 use crate::request::route::Route;
 use crate::telemetry::slow::{self, SlowRequests, slow_requests};
 
@@ -65,11 +65,11 @@ impl From<PyErr> for Stop {
     }
 }
 
-impl From<Failed> for Stop {
-    fn from(error: Failed) -> Self {
+impl From<SendError> for Stop {
+    fn from(error: SendError) -> Self {
         match error {
-            Failed::Refused(error) => Self::Raised(error.into()),
-            Failed::Gone(_) | Failed::Over => Self::Gone,
+            SendError::Refused(error) => Self::Raised(error.into()),
+            SendError::Gone(_) | SendError::Over => Self::Gone,
         }
     }
 }
@@ -113,11 +113,11 @@ impl<'a, 'py> Call<'a, 'py> {
         };
         let application = match script::application(py, interpreter, &wanted) {
             Ok(application) => application,
-            Err(Unavailable::Failed(report)) => {
+            Err(ScriptError::Failed(report)) => {
                 script::log_failure(py, interpreter, wanted.path, &report);
                 return Outcome::Failed(500);
             }
-            Err(Unavailable::Changed) => return Outcome::Rejected(Reject::ScriptChanged),
+            Err(ScriptError::Changed) => return Outcome::Rejected(Reject::ScriptChanged),
         };
         self.runner.loaded(route.rules.ignore_activity);
         let thread = self.runner.number();

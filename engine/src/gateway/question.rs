@@ -24,7 +24,7 @@ use crate::gateway::call::Outcome;
 use crate::gateway::environ;
 use crate::gateway::errors;
 use crate::gateway::runner::Runner;
-use crate::gateway::script::{self, Unavailable, WantedScript};
+use crate::gateway::script::{self, ScriptError, WantedScript};
 use crate::log::traceback;
 use crate::process::Process;
 use crate::process::forked;
@@ -40,7 +40,7 @@ pub(crate) struct Asked<'a, 'py> {
 }
 
 /// Why there is no answer.
-enum Failure {
+enum QuestionError {
     /// The script, or what it has returned, raised this where a function was called.
     Raised(&'static str, PyErr),
     /// It has no such function.
@@ -73,14 +73,14 @@ impl<'a, 'py> Asked<'a, 'py> {
         };
         let module = match script::application(py, interpreter, &wanted) {
             Ok(module) => module,
-            Err(Unavailable::Failed(report)) => {
+            Err(ScriptError::Failed(report)) => {
                 script::log_failure(py, interpreter, wanted.path, &report);
                 return Outcome::Failed(500);
             }
-            Err(Unavailable::Changed) => return Outcome::Failed(500),
+            Err(ScriptError::Changed) => return Outcome::Failed(500),
         };
         self.runner.loaded(route.rules.ignore_activity);
-        let answer = self.environ(route, vars).map_err(|error| Failure::Raised("the environ of", error));
+        let answer = self.environ(route, vars).map_err(|error| QuestionError::Raised("the environ of", error));
         match answer.and_then(|environ| self.call(&module, &environ)) {
             Ok(answer) => Outcome::Said(answer),
             Err(failure) => self.failed(&failure),
@@ -101,7 +101,7 @@ impl<'a, 'py> Asked<'a, 'py> {
         Ok(environ)
     }
 
-    fn call(&self, module: &Bound<'py, PyAny>, environ: &Bound<'py, PyDict>) -> Result<Answer, Failure> {
+    fn call(&self, module: &Bound<'py, PyAny>, environ: &Bound<'py, PyDict>) -> Result<Answer, QuestionError> {
         let functions = self.question.topic.functions();
         let answer = match (self.question.topic, functions) {
             (Topic::Dispatch, functions) => self.choice(module, environ, functions)?,
@@ -109,17 +109,17 @@ impl<'a, 'py> Asked<'a, 'py> {
                 let function = functions.first().copied().unwrap_or_default();
                 let texts = self.question.texts().iter().map(|text| object::latin1(self.py, text));
                 let texts: PyResult<Vec<_>> = texts.collect();
-                let raised = |error| Failure::Raised(function, error);
+                let raised = |error| QuestionError::Raised(function, error);
                 let arguments = std::iter::once(environ.clone().into_any());
                 let arguments = arguments.chain(texts.map_err(raised)?.into_iter().map(Bound::into_any));
                 let arguments = PyTuple::new(self.py, arguments.collect::<Vec<_>>()).map_err(raised)?;
-                let result = self.run(module, function, &arguments)?.ok_or(Failure::Missing(function))?;
+                let result = self.run(module, function, &arguments)?.ok_or(QuestionError::Missing(function))?;
                 understood(topic, function, &result).map_err(raised)?
             }
         };
         let unfit = |why| {
             let text = format!("{}() has returned what cannot be used: {why}", functions.join("(), "));
-            Failure::Raised(functions.first().copied().unwrap_or_default(), PyRuntimeError::new_err(text))
+            QuestionError::Raised(functions.first().copied().unwrap_or_default(), PyRuntimeError::new_err(text))
         };
         answer.check().map_err(unfit)?;
         Ok(answer)
@@ -131,8 +131,8 @@ impl<'a, 'py> Asked<'a, 'py> {
         module: &Bound<'py, PyAny>,
         function: &'static str,
         arguments: &Bound<'py, PyTuple>,
-    ) -> Result<Option<Bound<'py, PyAny>>, Failure> {
-        let raised = |error| Failure::Raised(function, error);
+    ) -> Result<Option<Bound<'py, PyAny>>, QuestionError> {
+        let raised = |error| QuestionError::Raised(function, error);
         let Ok(module) = module.cast::<PyModule>() else { return Ok(None) };
         let found = object::dict_get(&module.dict(), &PyString::intern(self.py, function)).map_err(raised)?;
         let Some(found) = found else { return Ok(None) };
@@ -147,10 +147,10 @@ impl<'a, 'py> Asked<'a, 'py> {
         module: &Bound<'py, PyAny>,
         environ: &Bound<'py, PyDict>,
         functions: &'static [&'static str],
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, QuestionError> {
         let mut chosen = [const { None }; 3];
         for (function, place) in functions.iter().zip(&mut chosen) {
-            let raised = |error| Failure::Raised(function, error);
+            let raised = |error| QuestionError::Raised(function, error);
             let arguments = PyTuple::new(self.py, [environ]).map_err(raised)?;
             let Some(result) = self.run(module, function, &arguments)?.filter(|result| !result.is_none()) else {
                 continue;
@@ -165,21 +165,21 @@ impl<'a, 'py> Asked<'a, 'py> {
         Ok(Answer::Choice(Choice { process_group, application_group, callable }))
     }
 
-    fn failed(&self, failure: &Failure) -> Outcome {
+    fn failed(&self, failure: &QuestionError) -> Outcome {
         let (py, request) = (self.py, &**self.request);
         let script = String::from_utf8_lossy(request.route.script());
         let (message, text) = match failure {
-            Failure::Missing(function) => {
+            QuestionError::Missing(function) => {
                 let text = format!("The script '{script}' does not contain the function '{function}'.");
                 (missing(self.question.topic), text)
             }
-            Failure::Raised(_, error)
+            QuestionError::Raised(_, error)
                 if error.matches(py, request.interpreter.request_timeout.bind(py)).unwrap_or(false) =>
             {
                 request.log(py, messages::Topic::INFO, "Question interrupted by RequestTimeout; thread recovered.");
                 return Outcome::Failed(504);
             }
-            Failure::Raised(function, error) => {
+            QuestionError::Raised(function, error) => {
                 let path = String::from_utf8_lossy(&request.path);
                 let (label, place) = (request.interpreter.label(), Process::get().place());
                 let text = traceback::describe(py, error);

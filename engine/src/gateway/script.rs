@@ -27,7 +27,7 @@ use crate::process::reload;
 
 /// Why there is no application to call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unavailable {
+pub(crate) enum ScriptError {
     /// The file is not what this process has loaded: another process must answer.
     Changed,
     /// It cannot be loaded, or the application is not in it.
@@ -65,7 +65,7 @@ pub(crate) fn application<'py>(
     py: Python<'py>,
     interpreter: &Interpreter,
     wanted: &WantedScript<'_>,
-) -> Result<Bound<'py, PyAny>, Unavailable> {
+) -> Result<Bound<'py, PyAny>, ScriptError> {
     let script = wanted.script;
     if !script.wanted.load(Ordering::Relaxed) {
         is_wanted(script, interpreter, wanted);
@@ -78,7 +78,7 @@ pub(crate) fn application<'py>(
         let in_place = wanted.in_place || process.is_embedded();
         let newer = newer(py, interpreter, script, &loaded, wanted);
         if newer.is_some_and(|version| !in_place && !process.may_serve(&script.asked, version)) {
-            return Err(Unavailable::Changed);
+            return Err(ScriptError::Changed);
         }
         module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
         // Another thread may have loaded it anew in between.
@@ -89,12 +89,12 @@ pub(crate) fn application<'py>(
     let loaded = match module.as_ref() {
         Some(loaded) => loaded.get(py),
         None => {
-            let fresh = load(py, interpreter, wanted.path).map_err(Unavailable::Failed)?;
+            let fresh = load(py, interpreter, wanted.path).map_err(ScriptError::Failed)?;
             *module = Some(Owned::new(fresh.clone()));
             fresh
         }
     };
-    find(py, &loaded, wanted.path, wanted.callable).map_err(Unavailable::Failed)
+    find(py, &loaded, wanted.path, wanted.callable).map_err(ScriptError::Failed)
 }
 
 /// Logs why there is no application, and what helps, where that is known.

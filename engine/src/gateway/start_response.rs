@@ -11,9 +11,9 @@ use crate::ffi::arguments::Args;
 use crate::ffi::class::{Class, Definition};
 use crate::ffi::instance::This;
 use crate::ffi::object;
-use crate::request::output::{self, Failed};
-use crate::request::response::Refused;
-use crate::request::response_head::{Head, Invalid};
+use crate::request::output::{self, SendError};
+use crate::request::response::ResponseError;
+use crate::request::response_head::{Head, HeadError};
 use crate::request::{self, Request};
 
 /// One request's `start_response`, `write` and `wsgi.early_hints`.
@@ -36,17 +36,17 @@ impl Class for Adapter {
     }
 }
 
-impl From<Invalid> for PyErr {
-    fn from(error: Invalid) -> Self {
+impl From<HeadError> for PyErr {
+    fn from(error: HeadError) -> Self {
         PyValueError::new_err(error.to_string())
     }
 }
 
-impl From<Refused> for PyErr {
-    fn from(error: Refused) -> Self {
+impl From<ResponseError> for PyErr {
+    fn from(error: ResponseError) -> Self {
         match error {
-            Refused::NotStarted => PyRuntimeError::new_err(error.to_string()),
-            Refused::Invalid(error) => error.into(),
+            ResponseError::NotStarted => PyRuntimeError::new_err(error.to_string()),
+            ResponseError::Invalid(error) => error.into(),
         }
     }
 }
@@ -150,9 +150,9 @@ fn write<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bou
     };
     match output::send(py, &this.request, data.as_bytes(), None) {
         Ok(()) => Ok(py.None().into_bound(py)),
-        Err(Failed::Over) => Err(over("write")),
-        Err(Failed::Gone(gone)) => Err(PyOSError::new_err(gone.to_string())),
-        Err(Failed::Refused(error)) => Err(error.into()),
+        Err(SendError::Over) => Err(over("write")),
+        Err(SendError::Gone(gone)) => Err(PyOSError::new_err(gone.to_string())),
+        Err(SendError::Refused(error)) => Err(error.into()),
     }
 }
 

@@ -28,14 +28,14 @@ struct Other {
 
 /// Why an application group has no interpreter; the log has the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoInterpreter {
+pub(crate) enum InterpreterError {
     /// It could not be made.
     Failed,
     /// The process has as many as it may have ([`wsgi_wire::limits::INTERPRETERS`]).
     TooMany,
 }
 
-impl NoInterpreter {
+impl InterpreterError {
     /// What the client of a request gets that was to run in it.
     pub(crate) fn status(self) -> u16 {
         match self {
@@ -83,8 +83,8 @@ impl Interpreters {
     /// on a thread that is attached to nothing.
     ///
     /// # Errors
-    /// [`NoInterpreter`]; the log says why.
-    pub(crate) fn of(&self, route: &Route) -> Result<&'static Interpreter, NoInterpreter> {
+    /// [`InterpreterError`]; the log says why.
+    pub(crate) fn of(&self, route: &Route) -> Result<&'static Interpreter, InterpreterError> {
         match route.interpreter() {
             Some(interpreter) => Ok(interpreter),
             None => Ok(route.set_interpreter(self.for_group(route.application_group())?)),
@@ -131,9 +131,9 @@ impl Interpreters {
     /// The interpreter of an application group, made on first use. Called on a thread that is attached to nothing.
     ///
     /// # Errors
-    /// [`NoInterpreter`]; the log says why.
-    pub(crate) fn for_group(&self, group: &[u8]) -> Result<&'static Interpreter, NoInterpreter> {
-        let main = self.main().ok_or(NoInterpreter::Failed)?;
+    /// [`InterpreterError`]; the log says why.
+    pub(crate) fn for_group(&self, group: &[u8]) -> Result<&'static Interpreter, InterpreterError> {
+        let main = self.main().ok_or(InterpreterError::Failed)?;
         if group.is_empty() {
             return Ok(main);
         }
@@ -149,7 +149,7 @@ impl Interpreters {
         self.known(group).map_or_else(|| self.make(group), Ok)
     }
 
-    fn make(&self, group: &[u8]) -> Result<&'static Interpreter, NoInterpreter> {
+    fn make(&self, group: &[u8]) -> Result<&'static Interpreter, InterpreterError> {
         let name = String::from_utf8_lossy(group);
         let limit = Process::get().settings.interpreter_limit as usize;
         // The main one is one of them.
@@ -162,13 +162,13 @@ impl Interpreters {
                 );
                 record::process(&internal::TOO_MANY_INTERPRETERS, &text);
             }
-            return Err(NoInterpreter::TooMany);
+            return Err(InterpreterError::TooMany);
         }
         let options = Options::for_group(group);
-        let main = self.main().ok_or(NoInterpreter::Failed)?;
+        let main = self.main().ok_or(InterpreterError::Failed)?;
         let Some(made) = create(main.handle, options.gil) else {
             record::process(&internal::NO_INTERPRETER, &format!("The sub-interpreter '{name}' could not be created."));
-            return Err(NoInterpreter::Failed);
+            return Err(InterpreterError::Failed);
         };
         let own_gil = options.gil == Gil::Own;
         let set_up = attach::with(made.handle, |py| {
@@ -185,7 +185,7 @@ impl Interpreters {
                     &internal::NOT_SET_UP,
                     &format!("The sub-interpreter '{name}' could not be set up:\n{text}"),
                 );
-                Err(NoInterpreter::Failed)
+                Err(InterpreterError::Failed)
             }
         }
     }

@@ -8,14 +8,14 @@ use wsgi_wire::limits;
 use wsgi_wire::messages::applications;
 use wsgi_wire::response::File;
 
-use crate::request::response::{Hints, Refused};
+use crate::request::response::{Hints, ResponseError};
 use crate::request::response_head::Head;
 use crate::request::transport::Gone;
 use crate::request::{Live, Request};
 
 /// Why content was not sent.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failed {
+pub(crate) enum SendError {
     /// The request is over.
     #[error("the request is over")]
     Over,
@@ -24,12 +24,12 @@ pub(crate) enum Failed {
     Gone(#[from] Gone),
     /// There is no head to send before it.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] ResponseError),
 }
 
 /// Why hints cannot be given any more. Both are `RuntimeError`s in Python.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Late {
+pub(crate) enum HintsError {
     /// The response has begun.
     #[error("early_hints() called after response headers were sent")]
     Committed,
@@ -43,13 +43,13 @@ pub(crate) enum Late {
 ///
 /// # Errors
 /// If nothing could be sent.
-pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), SendError> {
     let flushed = if request.always_blocks || is_large(content) {
         pass(py, request, content, whole, true)
     } else {
         request.with(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(false)?)))
     };
-    finish(py, request, flushed.ok_or(Failed::Over)??)
+    finish(py, request, flushed.ok_or(SendError::Over)??)
 }
 
 /// Whether sending it takes its time, even if nobody has to be waited for.
@@ -64,7 +64,7 @@ fn pass(
     content: &[u8],
     whole: Option<u64>,
     flush: bool,
-) -> Option<Result<bool, Failed>> {
+) -> Option<Result<bool, SendError>> {
     request.blocking(py, |live| {
         let admitted = begin(live, content, whole)?;
         live.pass(admitted)?;
@@ -76,13 +76,13 @@ fn pass(
 ///
 /// # Errors
 /// As [`send`].
-pub(crate) fn append(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+pub(crate) fn append(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), SendError> {
     let appended = if is_large(content) {
         pass(py, request, content, whole, false).map(|passed| passed.map(drop))
     } else {
         request.with(py, |live| queue(live, content, whole))
     };
-    appended.ok_or(Failed::Over)?
+    appended.ok_or(SendError::Over)?
 }
 
 /// Sends a piece of a file as the whole content.
@@ -95,8 +95,8 @@ pub(crate) fn send_file(
     file: OwnedFd,
     offset: u64,
     available: u64,
-) -> Result<(), Failed> {
-    let flushed = request.with(py, |live| -> Result<bool, Failed> {
+) -> Result<(), SendError> {
+    let flushed = request.with(py, |live| -> Result<bool, SendError> {
         commit(live, Some(available))?;
         let length = live.response.admit(available);
         live.counts.output_length += length;
@@ -106,7 +106,7 @@ pub(crate) fn send_file(
         }
         Ok(live.flush(false)?)
     });
-    finish(py, request, flushed.ok_or(Failed::Over)??)
+    finish(py, request, flushed.ok_or(SendError::Over)??)
 }
 
 /// Sends a `103 Early Hints` at once. That the client is gone shows when the response is sent. What is beyond
@@ -114,11 +114,11 @@ pub(crate) fn send_file(
 ///
 /// # Errors
 /// If the head has left, or the request is over.
-pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Result<(), Late> {
+pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Result<(), HintsError> {
     let (fate, flushed) = request
         .with(py, |live| {
             if live.response.committed() {
-                return Err(Late::Committed);
+                return Err(HintsError::Committed);
             }
             let fate = live.response.hint(hints.wire_size());
             if fate != Hints::Sent {
@@ -128,7 +128,7 @@ pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Res
             live.transport.early_hints(&hints.headers);
             Ok((fate, live.flush(false)))
         })
-        .ok_or(Late::Over)??;
+        .ok_or(HintsError::Over)??;
     if fate == Hints::FirstLeftOut {
         let (number, bytes) = (limits::HINTS, limits::HINTS_BYTES);
         request.log(
@@ -138,20 +138,20 @@ pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Res
         );
     }
     match finish(py, request, flushed.unwrap_or(true)) {
-        Err(Failed::Over) => Err(Late::Over),
-        Ok(()) | Err(Failed::Gone(_) | Failed::Refused(_)) => Ok(()),
+        Err(SendError::Over) => Err(HintsError::Over),
+        Ok(()) | Err(SendError::Gone(_) | SendError::Refused(_)) => Ok(()),
     }
 }
 
 /// Waits until everything is out, without the GIL.
-fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), Failed> {
+fn finish(py: Python<'_>, request: &Request, flushed: bool) -> Result<(), SendError> {
     if !flushed {
-        request.blocking(py, |live| live.flush(true)).ok_or(Failed::Over)??;
+        request.blocking(py, |live| live.flush(true)).ok_or(SendError::Over)??;
     }
     Ok(())
 }
 
-fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Failed> {
+fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), SendError> {
     let admitted = begin(live, content, whole)?;
     if !admitted.is_empty() {
         live.transport.data(admitted);
@@ -160,7 +160,7 @@ fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Fail
 }
 
 /// Queues the head before the first piece of content; how much of the piece belongs to the response.
-fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], Failed> {
+fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], SendError> {
     live.finalize_log();
     commit(live, whole)?;
     let admitted = live.response.admit(content.len() as u64) as usize;
@@ -173,7 +173,7 @@ fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&
 ///
 /// # Errors
 /// If there is none, or its Content-Length is no length.
-pub(crate) fn commit(live: &mut Live, whole: Option<u64>) -> Result<(), Refused> {
+pub(crate) fn commit(live: &mut Live, whole: Option<u64>) -> Result<(), ResponseError> {
     if !live.response.committed() {
         let head = live.response.commit(whole)?;
         live.transport.head(&head);

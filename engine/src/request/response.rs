@@ -4,7 +4,7 @@
 use wsgi_wire::header;
 use wsgi_wire::header::HintsLeft;
 
-use crate::request::response_head::{Head, Invalid};
+use crate::request::response_head::{Head, HeadError};
 
 /// How far the answer to one request has come.
 #[derive(Debug, Default)]
@@ -36,13 +36,13 @@ pub(crate) enum Hints {
 
 /// Why content cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum ResponseError {
     /// A `RuntimeError`.
     #[error("start_response() must be called before response content is produced")]
     NotStarted,
     /// A `ValueError`.
     #[error(transparent)]
-    Invalid(#[from] Invalid),
+    Invalid(#[from] HeadError),
 }
 
 impl Response {
@@ -67,8 +67,8 @@ impl Response {
     ///
     /// # Errors
     /// If there is no head, or its Content-Length is no length.
-    pub(crate) fn commit(&mut self, content: Option<u64>) -> Result<Head, Refused> {
-        let mut head = self.start.take().ok_or(Refused::NotStarted)?;
+    pub(crate) fn commit(&mut self, content: Option<u64>) -> Result<Head, ResponseError> {
+        let mut head = self.start.take().ok_or(ResponseError::NotStarted)?;
         let declared = head.frame()?;
         self.committed = true;
         self.content_allowed = header::has_content(head.status);
@@ -201,6 +201,6 @@ mod tests {
 
     #[test]
     fn nothing_can_be_sent_before_start_response() {
-        assert_eq!(Response::new(false).commit(None), Err(Refused::NotStarted));
+        assert_eq!(Response::new(false).commit(None), Err(ResponseError::NotStarted));
     }
 }

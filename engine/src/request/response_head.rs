@@ -26,7 +26,7 @@ const REST: usize = 64;
 
 /// Why `start_response` refuses its arguments, or the head cannot be sent. All are `ValueError`s in Python.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Invalid {
+pub(crate) enum HeadError {
     /// The status line does not begin with three digits.
     #[error("status code must be a 3 digit integer: {0}")]
     StatusCode(Repr),
@@ -95,25 +95,25 @@ impl Head {
     ///
     /// # Errors
     /// If the status is not one.
-    pub(crate) fn new(status: &[u8]) -> Result<Self, Invalid> {
+    pub(crate) fn new(status: &[u8]) -> Result<Self, HeadError> {
         let (code, rest) = match status {
             [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
                 if !rest.first().is_some_and(u8::is_ascii_digit) =>
             {
                 (u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'), rest)
             }
-            _ => return Err(Invalid::StatusCode(repr(status))),
+            _ => return Err(HeadError::StatusCode(repr(status))),
         };
         if !header::is_final(code) {
-            return Err(Invalid::NotFinal(repr(status)));
+            return Err(HeadError::NotFinal(repr(status)));
         }
         let reason = match rest {
             [] => rest,
             [b' ', reason @ ..] => reason,
-            _ => return Err(Invalid::NoSpace(repr(status))),
+            _ => return Err(HeadError::NoSpace(repr(status))),
         };
         if !header::is_reason(reason) {
-            return Err(Invalid::Reason(repr(status)));
+            return Err(HeadError::Reason(repr(status)));
         }
         Ok(Self { status: code, reason: reason.to_vec(), headers: Vec::new(), size: reason.len() })
     }
@@ -122,25 +122,25 @@ impl Head {
     ///
     /// # Errors
     /// If it could not be sent as exactly this header.
-    pub(crate) fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), Invalid> {
+    pub(crate) fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), HeadError> {
         if name.is_empty() {
-            return Err(Invalid::EmptyName);
+            return Err(HeadError::EmptyName);
         }
         if !header::is_name(&name) {
             return Err(match () {
-                () if name.iter().any(u8::is_ascii_control) => Invalid::NameControl(Repr(name)),
-                () if name.contains(&b' ') => Invalid::NameSpace(Repr(name)),
-                () => Invalid::NameCharacter(Repr(name)),
+                () if name.iter().any(u8::is_ascii_control) => HeadError::NameControl(Repr(name)),
+                () if name.contains(&b' ') => HeadError::NameSpace(Repr(name)),
+                () => HeadError::NameCharacter(Repr(name)),
             });
         }
         if !header::is_value(&value) {
             let line = value.iter().any(|b| matches!(b, b'\r' | b'\n'));
-            return Err(if line { Invalid::ValueLine(Repr(value)) } else { Invalid::ValueControl(Repr(value)) });
+            return Err(if line { HeadError::ValueLine(Repr(value)) } else { HeadError::ValueControl(Repr(value)) });
         }
         self.size = self.size.saturating_add(name.len() + value.len() + LENGTHS);
         // One header more may be ours.
         if self.headers.len() + 1 >= limits::RESPONSE_HEADERS || self.wire_size() > limits::RESPONSE_HEAD {
-            return Err(Invalid::TooMany);
+            return Err(HeadError::TooMany);
         }
         self.headers.push((name, value));
         Ok(())
@@ -154,13 +154,13 @@ impl Head {
     /// Brings the headers that frame the body into one consistent form; the length that the application declared.
     ///
     /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
-    pub(super) fn frame(&mut self) -> Result<Option<u64>, Invalid> {
+    pub(super) fn frame(&mut self) -> Result<Option<u64>, HeadError> {
         let (mut length, mut lengths) = (None, 0);
         for (_, value) in self.headers.iter_mut().filter(|(name, _)| header::is_length(name)) {
             // Spaces in front are no part of a value (RFC 9110, 5.5).
             value.drain(..value.len() - value.trim_ascii_start().len());
             let Some(number) = header::length(value) else {
-                return Err(Invalid::ContentLength(String::from_utf8_lossy(value).into_owned()));
+                return Err(HeadError::ContentLength(String::from_utf8_lossy(value).into_owned()));
             };
             (length, lengths) = (Some(number), lengths + 1);
         }
@@ -192,33 +192,33 @@ mod tests {
     #[test]
     fn statuses_that_are_none() {
         for text in ["", "OK", "20 OK", "2000 OK", "20x OK", "-20 OK", " 200 OK"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::StatusCode(_))), "{text:?}");
+            assert!(matches!(Head::new(text.as_bytes()), Err(HeadError::StatusCode(_))), "{text:?}");
         }
         for text in ["200OK", "200\tOK"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::NoSpace(_))), "{text:?}");
+            assert!(matches!(Head::new(text.as_bytes()), Err(HeadError::NoSpace(_))), "{text:?}");
         }
         for text in ["000 X", "099 X", "100 Continue", "199"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::NotFinal(_))), "{text:?}");
+            assert!(matches!(Head::new(text.as_bytes()), Err(HeadError::NotFinal(_))), "{text:?}");
         }
         for text in ["200 OK\r\nX-Evil: 1", "200 O\x07K", "200 a\0b"] {
-            assert!(matches!(Head::new(text.as_bytes()), Err(Invalid::Reason(_))), "{text:?}");
+            assert!(matches!(Head::new(text.as_bytes()), Err(HeadError::Reason(_))), "{text:?}");
         }
     }
 
-    fn push(name: &str, value: &str) -> Result<(), Invalid> {
+    fn push(name: &str, value: &str) -> Result<(), HeadError> {
         Head::new(b"200 OK").unwrap().push(name.into(), value.into())
     }
 
     #[test]
     fn headers_that_would_be_others() {
-        assert_eq!(push("", "a"), Err(Invalid::EmptyName));
-        assert!(matches!(push("X\n", "a"), Err(Invalid::NameControl(_))));
-        assert!(matches!(push("X\0", "a"), Err(Invalid::NameControl(_))));
-        assert!(matches!(push("X Y", "a"), Err(Invalid::NameSpace(_))));
-        assert!(matches!(push("X:", "a"), Err(Invalid::NameCharacter(_))));
-        assert!(matches!(push("X\u{e9}", "a"), Err(Invalid::NameCharacter(_))));
-        assert!(matches!(push("X", "a\r\nSet-Cookie: b"), Err(Invalid::ValueLine(_))));
-        assert!(matches!(push("X", "a\0"), Err(Invalid::ValueControl(_))));
+        assert_eq!(push("", "a"), Err(HeadError::EmptyName));
+        assert!(matches!(push("X\n", "a"), Err(HeadError::NameControl(_))));
+        assert!(matches!(push("X\0", "a"), Err(HeadError::NameControl(_))));
+        assert!(matches!(push("X Y", "a"), Err(HeadError::NameSpace(_))));
+        assert!(matches!(push("X:", "a"), Err(HeadError::NameCharacter(_))));
+        assert!(matches!(push("X\u{e9}", "a"), Err(HeadError::NameCharacter(_))));
+        assert!(matches!(push("X", "a\r\nSet-Cookie: b"), Err(HeadError::ValueLine(_))));
+        assert!(matches!(push("X", "a\0"), Err(HeadError::ValueControl(_))));
         assert_eq!(push("X", ""), Ok(()));
         assert_eq!(push("X", "a\tb"), Ok(()));
     }
@@ -227,8 +227,8 @@ mod tests {
     fn a_head_that_no_client_would_take_is_refused_before_it_is_sent() {
         let mut head = Head::new(b"200 OK").unwrap();
         let refused = (0..limits::RESPONSE_HEADERS).find_map(|_| head.push(b"X".to_vec(), b"y".to_vec()).err());
-        assert_eq!(refused, Some(Invalid::TooMany));
-        assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD)), Err(Invalid::TooMany));
+        assert_eq!(refused, Some(HeadError::TooMany));
+        assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD)), Err(HeadError::TooMany));
         assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD / 2)), Ok(()));
     }
 

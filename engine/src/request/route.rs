@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use pyo3::PyResult;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::PyDict;
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::codec::DecodeError;
 use wsgi_wire::names::{Ids, Name, SCRIPT_NAME};
 use wsgi_wire::request;
 
@@ -47,7 +47,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    fn new(payload: Vec<u8>) -> Result<Self, Malformed> {
+    fn new(payload: Vec<u8>) -> Result<Self, DecodeError> {
         let content = request::Route::decode(&payload)?;
         let script_name = |(name, value): (Name<'_>, &[u8])| (name == Name::Known(SCRIPT_NAME)).then(|| value.to_vec());
         Ok(Self {
@@ -123,7 +123,7 @@ thread_local! {
 ///
 /// # Errors
 /// As [`shared`].
-pub(crate) fn in_full(payload: &[u8]) -> Result<Arc<Route>, Malformed> {
+pub(crate) fn in_full(payload: &[u8]) -> Result<Arc<Route>, DecodeError> {
     LAST.with_borrow_mut(|last| {
         if let Some(route) = last.as_ref().filter(|route| route.payload == payload) {
             return Ok(Arc::clone(route));
@@ -140,7 +140,7 @@ static ROUTES: Mutex<Option<HashMap<Vec<u8>, Arc<Route>>>> = Mutex::new(None);
 ///
 /// # Errors
 /// If the frame is none.
-pub(crate) fn shared(payload: &[u8]) -> Result<(u16, Arc<Route>), Malformed> {
+pub(crate) fn shared(payload: &[u8]) -> Result<(u16, Arc<Route>), DecodeError> {
     let id = request::Route::decode(payload)?.id;
     // All routes with the same content have the same key, whatever their number.
     let mut key = payload.to_vec();

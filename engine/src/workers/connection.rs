@@ -13,7 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use wsgi_unix::fork::Unshared;
-use wsgi_wire::codec::{Malformed, Reader, Wire};
+use wsgi_wire::codec::{DecodeError, Reader, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::question::Answer;
@@ -35,13 +35,13 @@ const KEPT: usize = 64 << 10;
 
 /// Why a connection is of no more use.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum ConnectionError {
     /// The child has closed it, or it failed.
     #[error("the Apache child has closed the connection")]
     Closed,
     /// The child does not speak our protocol.
     #[error("an Apache child sent something that is no request: {0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] DecodeError),
     /// Another build of the module, or not an Apache child at all.
     #[error("refused a connection that does not prove to come from an Apache child of this server and this build")]
     Stranger,
@@ -90,18 +90,18 @@ impl Connection {
     ///
     /// # Errors
     /// If the connection is of no more use.
-    pub(crate) fn receive(&mut self, secret: u64) -> Result<Option<Arrived>, Broken> {
+    pub(crate) fn receive(&mut self, secret: u64) -> Result<Option<Arrived>, ConnectionError> {
         loop {
             if let Some(arrived) = self.next_request(secret)? {
                 return Ok(Some(arrived));
             }
-            if !self.fill(RecvFlags::DONTWAIT).map_err(|_| Broken::Closed)? {
+            if !self.fill(RecvFlags::DONTWAIT).map_err(|_| ConnectionError::Closed)? {
                 return Ok(None);
             }
         }
     }
 
-    fn next_request(&mut self, secret: u64) -> Result<Option<Arrived>, Broken> {
+    fn next_request(&mut self, secret: u64) -> Result<Option<Arrived>, ConnectionError> {
         let mut at = 0;
         while let Some(frame) = frame::first(&self.received[at..])? {
             let payload = at + frame::HEADER..at + frame.size();
@@ -109,26 +109,26 @@ impl Connection {
                 Kind::Hello if !self.greeted => {
                     let hello = Hello::from_bytes(frame.payload)?;
                     if hello.version != wsgi_wire::VERSION || hello.secret != secret {
-                        return Err(Broken::Stranger);
+                        return Err(ConnectionError::Stranger);
                     }
                     self.greeted = true;
                 }
-                _ if !self.greeted => return Err(Broken::Stranger),
+                _ if !self.greeted => return Err(ConnectionError::Stranger),
                 Kind::Route if self.routes.len() < limits::ROUTES as usize => {
                     let (id, route) = route::shared(frame.payload)?;
                     if id as usize != self.routes.len() {
-                        return Err(Malformed::Unknown(id.into()).into());
+                        return Err(DecodeError::Unknown(id.into()).into());
                     }
                     self.routes.push(route);
                 }
                 Kind::Request => {
                     let id = u16::get(&mut Reader::new(frame.payload))?;
-                    let route = self.routes.get(id as usize).ok_or(Malformed::Unknown(id.into()))?;
+                    let route = self.routes.get(id as usize).ok_or(DecodeError::Unknown(id.into()))?;
                     let route = Arc::clone(route);
                     self.outgoing.request_begins(frame.stream);
                     return Ok(Some(Arrived { buffer: std::mem::take(&mut self.received), payload, route }));
                 }
-                kind => return Err(Malformed::Unknown(kind as u64).into()),
+                kind => return Err(DecodeError::Unknown(kind as u64).into()),
             }
             at = payload.end;
         }

@@ -20,7 +20,7 @@ use wsgi_wire::messages::internal;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::limits;
-use crate::workers::connection::{Arrived, Broken, Connection};
+use crate::workers::connection::{Arrived, Connection, ConnectionError};
 use crate::workers::intake::{Intake, is_exhaustion};
 use crate::workers::leader::Leadership;
 
@@ -199,7 +199,7 @@ impl Poller {
                 self.park(connection);
                 return None;
             }
-            Err(Broken::Closed) => drop(connection),
+            Err(ConnectionError::Closed) => drop(connection),
             Err(error) => {
                 drop(connection);
                 record::process(&internal::CONNECTION_BROKEN, &format!("A connection is closed: {error}."));

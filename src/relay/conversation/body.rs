@@ -8,13 +8,13 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::messages::internal;
 
 use super::{Conversation, Step, is_timeout};
-use crate::relay::client::{Client, Halt};
+use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
 
 impl<C: Client> Conversation<'_, C> {
     /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before
     /// it sends more.
-    pub(super) fn pull(&mut self, max: usize) -> Result<Step, Halt> {
+    pub(super) fn pull(&mut self, max: usize) -> Result<Step, SendError> {
         self.outflow.drain(self.client)?;
         self.stuck = None;
         if self.unsent || self.unpassed {

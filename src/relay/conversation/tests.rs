@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsgi_wire::budget::{Budget, Rate};
-use wsgi_wire::codec::{Bytes, Malformed, Wire};
+use wsgi_wire::codec::{Bytes, DecodeError, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 use wsgi_wire::messages::{Message, Topic};
@@ -18,7 +18,7 @@ use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
 use super::{Conversation, Outcome, Terms};
-use crate::relay::client::{Client, Halt, Then};
+use crate::relay::client::{Client, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
 use crate::relay::outflow::Outflow;
@@ -75,16 +75,16 @@ impl Client for Recorder {
         if self.asks { Ok(()) } else { Err(Violation::OutOfPlace(Kind::Answer)) }
     }
 
-    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Halt> {
+    fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError> {
         let content = pieces.concat();
         if content == b"too much" {
             return Err(Violation::Overlong.into());
         }
         self.events.push(format!("{} {then:?}", String::from_utf8_lossy(&content)));
-        if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(Halt::Gone) } else { Ok(()) }
+        if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(SendError::Gone) } else { Ok(()) }
     }
 
-    fn file(&mut self, _file: OwnedFd, piece: &File) -> Result<(), Halt> {
+    fn file(&mut self, _file: OwnedFd, piece: &File) -> Result<(), SendError> {
         self.events.push(format!("file {}+{}", piece.offset, piece.length));
         Ok(())
     }
@@ -297,7 +297,7 @@ fn a_question_has_one_answer_in_place_of_a_response() {
     assert_eq!(ask(std::slice::from_ref(&yes)), (Outcome::Complete, vec!["answer Yes".to_owned()]));
     let refused = |violation, headed| Outcome::Violated(violation, headed);
     assert_eq!(ask(&[head(200), yes.clone()]).0, refused(Violation::OutOfPlace(Kind::Answer), true));
-    let malformed = Violation::Malformed(Malformed::Trailing(1));
+    let malformed = Violation::Malformed(DecodeError::Trailing(1));
     assert_eq!(ask(&[frame_of(Kind::Answer, &[2, 0])]), (refused(malformed, false), vec![]));
     assert_eq!(ask(&[]).0, Outcome::Lost(false));
     let (outcome, _) = answer(&[yes]);
@@ -325,7 +325,7 @@ fn only_an_end_makes_a_response_whole() {
 #[test]
 fn nonsense_is_not_obeyed() {
     let out_of_place = |kind, headed| Outcome::Violated(Violation::OutOfPlace(kind), headed);
-    let malformed = |why: Malformed, headed| Outcome::Violated(why.into(), headed);
+    let malformed = |why: DecodeError, headed| Outcome::Violated(why.into(), headed);
     let fail = |status: u16| frame_of(Kind::Fail, &status.to_ne_bytes());
     let file = File { offset: 0, length: 1, whole: true };
     let whole = [head(200), frame_of(Kind::File, &file.to_bytes())].concat();
@@ -334,10 +334,10 @@ fn nonsense_is_not_obeyed() {
         (vec![end(End::Complete)], out_of_place(Kind::End, false)),
         (vec![head(200), head(200)], out_of_place(Kind::Head, true)),
         (vec![head(200), fail(500)], out_of_place(Kind::Fail, true)),
-        (vec![fail(101)], malformed(Malformed::Unknown(101), false)),
-        (vec![frame_of(Kind::Head, b"short")], malformed(Malformed::Unknown(26_739), false)),
+        (vec![fail(101)], malformed(DecodeError::Unknown(101), false)),
+        (vec![frame_of(Kind::Head, b"short")], malformed(DecodeError::Unknown(26_739), false)),
         (vec![frame_of(Kind::Ready, b"")], out_of_place(Kind::Ready, false)),
-        (vec![vec![0xff; 16]], malformed(Malformed::Unknown(255), false)),
+        (vec![vec![0xff; 16]], malformed(DecodeError::Unknown(255), false)),
         (vec![whole], Outcome::Violated(Violation::NoDescriptor, true)),
         (vec![head(200), data("too much")], Outcome::Violated(Violation::Overlong, true)),
     ] {

@@ -7,7 +7,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 
 use super::{Conversation, Step, is_timeout};
-use crate::relay::client::{Client, Halt};
+use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
@@ -22,7 +22,7 @@ impl<C: Client> Conversation<'_, C> {
     ///
     /// # Errors
     /// It has asked for more of them than it may.
-    pub(super) fn tell_variable(&mut self, name: &[u8]) -> Result<Step, Halt> {
+    pub(super) fn tell_variable(&mut self, name: &[u8]) -> Result<Step, SendError> {
         self.variables += 1;
         if self.variables > limits::VARIABLES {
             return Err(Violation::OutOfPlace(Kind::Variable).into());

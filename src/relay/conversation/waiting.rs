@@ -10,7 +10,7 @@ use wsgi_unix::socket;
 use wsgi_wire::limits;
 
 use super::{Conversation, LOOK, Step, is_timeout};
-use crate::relay::client::{Client, Halt, Right};
+use crate::relay::client::{Client, Right, SendError};
 use crate::relay::inbox::Received;
 use crate::relay::outcome::Outcome;
 use crate::relay::outflow;
@@ -60,7 +60,7 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     /// Sends what there is, unless the client takes nothing.
-    fn send_on(&mut self) -> Result<(), Halt> {
+    fn send_on(&mut self) -> Result<(), SendError> {
         self.pass_file(false)?;
         if self.is_flowing() && !outflow::is_blocked(self.client) {
             if let Some(_right) = self.client.right_to_wait(true) {

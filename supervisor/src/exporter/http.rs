@@ -9,7 +9,7 @@ const STATUS_LINE: usize = 256;
 
 /// Why a report was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub enum PostError {
     /// There is no way to it, or it does not answer.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -22,7 +22,7 @@ pub enum Failed {
 ///
 /// # Errors
 /// Unless the answer's status is 2xx.
-pub fn post(authority: &str, path: &str, body: &str, time: Duration) -> Result<(), Failed> {
+pub fn post(authority: &str, path: &str, body: &str, time: Duration) -> Result<(), PostError> {
     let deadline = Instant::now() + time;
     let mut stream = connect(authority, deadline)?;
     let head = format!(
@@ -38,7 +38,7 @@ pub fn post(authority: &str, path: &str, body: &str, time: Duration) -> Result<(
     let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1));
     match status {
         Some(status) if status.len() == 3 && status.starts_with('2') => Ok(()),
-        _ => Err(Failed::Status(line)),
+        _ => Err(PostError::Status(line)),
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
     use std::net::TcpListener;
 
     /// What `post` makes of an answer, and what the server has got.
-    fn answered(answer: &'static str) -> (Result<(), Failed>, String) {
+    fn answered(answer: &'static str) -> (Result<(), PostError>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let authority = listener.local_addr().unwrap().to_string();
         let server = std::thread::spawn(move || {

@@ -174,13 +174,13 @@ impl Loop {
         self.note(outcome)
     }
 
-    fn post(&self, what: &str, body: &str, time: Duration) -> Result<(), http::Failed> {
+    fn post(&self, what: &str, body: &str, time: Duration) -> Result<(), http::PostError> {
         let export = &self.exporter.export;
         http::post(&export.authority, &format!("{}/v1/{what}", export.path), body, time)
     }
 
     /// Says once that the collector takes nothing, and once that it does again.
-    fn note(&mut self, outcome: Result<(), http::Failed>) -> bool {
+    fn note(&mut self, outcome: Result<(), http::PostError>) -> bool {
         let collector = &self.exporter.export.authority;
         match &outcome {
             Err(error) if !self.failing => self.log.record(

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use wsgi_wire::budget::{Budget, Rate};
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::settings::Preload;
@@ -174,7 +174,7 @@ impl Dialogue {
     ///
     /// # Errors
     /// It does not keep to the protocol.
-    pub fn news(&mut self) -> Result<Option<News>, Malformed> {
+    pub fn news(&mut self) -> Result<Option<News>, DecodeError> {
         let Some(channel) = &mut self.channel else { return Ok(None) };
         loop {
             self.behind = !self.budget.wait(Rate::MESSAGES, self.started.elapsed()).is_zero();
@@ -200,7 +200,7 @@ impl Dialogue {
                 }
                 // Late news: its messages and our signals have crossed.
                 (Kind::Ready | Kind::Retiring | Kind::Draining, _) => continue,
-                (other, _) => return Err(Malformed::Unknown(other as u64)),
+                (other, _) => return Err(DecodeError::Unknown(other as u64)),
             };
             return Ok(Some(news));
         }
@@ -222,7 +222,7 @@ impl Dialogue {
     ///
     /// # Errors
     /// It cannot be told.
-    pub fn resume(&mut self) -> Result<(), Malformed> {
+    pub fn resume(&mut self) -> Result<(), DecodeError> {
         let Some(wish) = self.wish.as_mut().filter(|wish| wish.holds) else { return Ok(()) };
         wish.holds = false;
         self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Resume, &[]))
@@ -232,7 +232,7 @@ impl Dialogue {
     ///
     /// # Errors
     /// It cannot be told.
-    pub fn drain(&mut self) -> Result<(), Malformed> {
+    pub fn drain(&mut self) -> Result<(), DecodeError> {
         self.enter(Phase::Draining);
         let reason = self.wish.map_or(Reason::GracefulSignal, |wish| wish.reason);
         self.reason = Some(reason);

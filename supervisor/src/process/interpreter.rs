@@ -16,7 +16,7 @@ const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// There is no interpreter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Missing {
+pub enum InterpreterError {
     /// Not where the configuration says.
     #[error(
         "{option} '{}' has no Python interpreter (no bin/python, bin/python3 or bin/python3.*): it must name a virtual environment or the prefix of an installation",
@@ -37,18 +37,18 @@ pub enum Missing {
 
 /// The group's interpreter, as it is called after a `chroot`. Its own name is kept, whatever it links to: that is how
 /// Python knows that it is in a virtual environment.
-pub fn find(spawn: &Spawn) -> Result<PathBuf, Missing> {
+pub fn find(spawn: &Spawn) -> Result<PathBuf, InterpreterError> {
     let root = spawn.chroot.as_ref().map(|root| Path::new(OsStr::from_bytes(root)));
     match &spawn.python_home {
         Some(home) => {
             let home = PathBuf::from(OsStr::from_bytes(home));
-            let missing = || Missing::InHome { option: spawn.python_home_from.clone(), home: home.clone() };
+            let missing = || InterpreterError::InHome { option: spawn.python_home_from.clone(), home: home.clone() };
             in_bin(&home.join("bin"), root).ok_or_else(missing)
         }
         None => {
             let path = env::var_os("PATH").unwrap_or_default();
             let dirs = env::split_paths(&path).chain(USUAL.map(PathBuf::from));
-            dirs.map(|dir| dir.join("python3")).find(|file| is_program(file, root)).ok_or(Missing::OnPath)
+            dirs.map(|dir| dir.join("python3")).find(|file| is_program(file, root)).ok_or(InterpreterError::OnPath)
         }
     }
 }

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, getpriority_process, kill_process};
-use wsgi_wire::codec::Malformed;
+use wsgi_wire::codec::DecodeError;
 use wsgi_wire::control::Reason;
 use wsgi_wire::limits::{DAEMON_BURST, DAEMON_RATE};
 use wsgi_wire::messages::processes;
@@ -214,7 +214,7 @@ impl Process {
     ///
     /// # Errors
     /// It cannot be told.
-    pub fn drain(&mut self, table: &Table) -> Result<(), Malformed> {
+    pub fn drain(&mut self, table: &Table) -> Result<(), DecodeError> {
         self.leave(table);
         self.dialogue.drain()
     }

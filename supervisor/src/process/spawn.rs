@@ -12,7 +12,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use wsgi_unix::files;
-use wsgi_wire::codec::{Malformed, Wire};
+use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control::Spawn;
 use wsgi_wire::descriptors::daemon as contract;
 use wsgi_wire::environment;
@@ -22,12 +22,12 @@ use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::{Slot, group_key, socket_path};
 
 use super::birth;
-use super::interpreter::{self, BOOT, Missing};
+use super::interpreter::{self, BOOT, InterpreterError};
 use super::recorder::Recorder;
 use crate::channel::Channel;
 use crate::configuration::{Configuration, Group};
 use crate::group_history::GroupHistory;
-use crate::listener::{SocketFile, Unbound};
+use crate::listener::{BindError, SocketFile};
 use crate::output::{self, Prepared};
 use crate::privileges;
 use crate::sys::child::{self, Step, Steps};
@@ -64,10 +64,10 @@ pub enum Error {
     NoSlot,
     /// There is no Python to run.
     #[error(transparent)]
-    Interpreter(#[from] Missing),
+    Interpreter(#[from] InterpreterError),
     /// There is no socket to listen on.
     #[error(transparent)]
-    Socket(#[from] Unbound),
+    Socket(#[from] BindError),
     /// The process failed before Python started.
     #[error("the process cannot {step}{subject}: {reason}")]
     Step {
@@ -83,7 +83,7 @@ pub enum Error {
     Prepare(#[from] io::Error),
     /// Its settings are too long to be sent.
     #[error("its settings cannot be sent: {0}")]
-    Settings(#[from] Malformed),
+    Settings(#[from] DecodeError),
 }
 
 /// What this program has from Apache, for all processes.

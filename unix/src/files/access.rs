@@ -7,7 +7,7 @@ use rustix::fs::{Mode, fchmod, fchown};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
-use super::refusal::Refused;
+use super::error::FileError;
 
 /// What a directory or file is to be; the umask has no say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,8 @@ impl Access {
     }
 
     /// Gives what was just made its permissions and its owner.
-    pub(super) fn apply(self, made: &OwnedFd, path: &Path) -> Result<(), Refused> {
-        let failed = |error: Errno| Refused::at(path)(error.into());
+    pub(super) fn apply(self, made: &OwnedFd, path: &Path) -> Result<(), FileError> {
+        let failed = |error: Errno| FileError::at(path)(error.into());
         // The mode first: afterwards it may be somebody else's. Giving away takes set-id bits, of which there are none.
         fchmod(made, Mode::from_raw_mode(self.mode as _)).map_err(failed)?;
         let Some((uid, gid)) = self.owner else { return Ok(()) };

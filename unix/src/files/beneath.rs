@@ -14,7 +14,7 @@ const MOST_LINKS: usize = 40;
 
 /// Why a file below a directory is not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotBeneath {
+pub enum BeneathError {
     /// The way leads out of the directory, by `..` or by a link.
     #[error("it leads out of that directory")]
     Outside,
@@ -26,7 +26,7 @@ pub enum NotBeneath {
     Failed(Errno),
 }
 
-impl From<Errno> for NotBeneath {
+impl From<Errno> for BeneathError {
     fn from(error: Errno) -> Self {
         if error == Errno::XDEV { Self::Outside } else { Self::Failed(error) }
     }
@@ -38,12 +38,12 @@ impl From<Errno> for NotBeneath {
 /// directory may be somebody's who could put a link in its place.
 ///
 /// # Errors
-/// [`NotBeneath`]
-pub fn open_beneath(directory: &Path, rest: &Path) -> Result<(OwnedFd, Stat), NotBeneath> {
+/// [`BeneathError`]
+pub fn open_beneath(directory: &Path, rest: &Path) -> Result<(OwnedFd, Stat), BeneathError> {
     let place = find(open_directory(directory)?, rest)?;
     let stat = fstat(&place)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(NotBeneath::NotRegular);
+        return Err(BeneathError::NotRegular);
     }
     Ok((readable(place)?, stat))
 }
@@ -54,7 +54,7 @@ const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const PLACE: OFlags = OFlags::NONBLOCK.union(OFlags::CLOEXEC);
 
 /// Opens the directory itself.
-fn open_directory(directory: &Path) -> Result<OwnedFd, NotBeneath> {
+fn open_directory(directory: &Path) -> Result<OwnedFd, BeneathError> {
     #[cfg(target_os = "linux")]
     {
         use rustix::fs::{CWD, ResolveFlags, openat2};
@@ -83,7 +83,7 @@ fn open_directory(directory: &Path) -> Result<OwnedFd, NotBeneath> {
         }
     }
     let trusted = [0, geteuid().as_raw(), fstat(&at)?.st_uid];
-    if owners.iter().all(|owner| trusted.contains(owner)) { Ok(at) } else { Err(NotBeneath::Outside) }
+    if owners.iter().all(|owner| trusted.contains(owner)) { Ok(at) } else { Err(BeneathError::Outside) }
 }
 
 /// The names of a path, which begins at `/` or where it stands.
@@ -121,7 +121,7 @@ fn link(at: &OwnedFd, name: &OsStr) -> Result<Option<(u32, PathBuf)>, Errno> {
 const TRIES: usize = 16;
 
 #[cfg(target_os = "linux")]
-fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
+fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, BeneathError> {
     use rustix::fs::{ResolveFlags, openat2};
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let mut found = Err(Errno::AGAIN);
@@ -139,23 +139,23 @@ fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
+fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, BeneathError> {
     step_by_step(root, rest)
 }
 
 /// The same where the system cannot do it at once; then no link is followed.
-fn step_by_step(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
+fn step_by_step(root: OwnedFd, rest: &Path) -> Result<OwnedFd, BeneathError> {
     let mut at = root;
     let mut steps = rest.components().peekable();
     while let Some(step) = steps.next() {
         let name = match step {
             Component::Normal(name) => name,
             Component::CurDir => continue,
-            _ => return Err(NotBeneath::Outside),
+            _ => return Err(BeneathError::Outside),
         };
         let kind = if steps.peek().is_some() { OFlags::DIRECTORY } else { OFlags::empty() };
         at = openat(&at, name, PLACE | OFlags::NOFOLLOW | kind, Mode::empty()).map_err(|error| match error {
-            Errno::LOOP => NotBeneath::Outside,
+            Errno::LOOP => BeneathError::Outside,
             error => error.into(),
         })?;
     }
@@ -164,13 +164,13 @@ fn step_by_step(root: OwnedFd, rest: &Path) -> Result<OwnedFd, NotBeneath> {
 
 /// The file behind a mere place, by the rights of this process.
 #[cfg(target_os = "linux")]
-fn readable(place: OwnedFd) -> Result<OwnedFd, NotBeneath> {
+fn readable(place: OwnedFd) -> Result<OwnedFd, BeneathError> {
     let path = format!("/proc/self/fd/{}", place.as_fd().as_raw_fd());
     Ok(open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn readable(place: OwnedFd) -> Result<OwnedFd, NotBeneath> {
+fn readable(place: OwnedFd) -> Result<OwnedFd, BeneathError> {
     Ok(place)
 }
 
@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    fn text(opened: Result<(OwnedFd, Stat), NotBeneath>) -> Result<String, NotBeneath> {
+    fn text(opened: Result<(OwnedFd, Stat), BeneathError>) -> Result<String, BeneathError> {
         opened.map(|(file, _)| {
             let mut text = String::new();
             fs::File::from(file).read_to_string(&mut text).unwrap();
@@ -217,12 +217,12 @@ mod tests {
             "a/magic/etc/passwd",
             "/etc/passwd",
         ] {
-            assert_eq!(open(outside), Err(NotBeneath::Outside), "{outside}");
+            assert_eq!(open(outside), Err(BeneathError::Outside), "{outside}");
         }
-        assert_eq!(open("pipe"), Err(NotBeneath::NotRegular));
-        assert_eq!(open("a"), Err(NotBeneath::NotRegular));
-        assert_eq!(open("a/nothing"), Err(NotBeneath::Failed(Errno::NOENT)));
-        assert_eq!(open(""), Err(NotBeneath::Failed(Errno::NOENT)));
+        assert_eq!(open("pipe"), Err(BeneathError::NotRegular));
+        assert_eq!(open("a"), Err(BeneathError::NotRegular));
+        assert_eq!(open("a/nothing"), Err(BeneathError::Failed(Errno::NOENT)));
+        assert_eq!(open(""), Err(BeneathError::Failed(Errno::NOENT)));
     }
 
     #[test]
@@ -237,11 +237,11 @@ mod tests {
         symlink(&link, scratch.path().join("other")).unwrap();
         assert_eq!(open(&scratch.path().join("other")).as_deref(), Ok("file"));
         symlink("around", scratch.path().join("around")).unwrap();
-        assert_eq!(open(&scratch.path().join("around")), Err(NotBeneath::Failed(Errno::LOOP)));
-        assert_eq!(open(&root.join("file")), Err(NotBeneath::Failed(Errno::NOTDIR)));
+        assert_eq!(open(&scratch.path().join("around")), Err(BeneathError::Failed(Errno::LOOP)));
+        assert_eq!(open(&root.join("file")), Err(BeneathError::Failed(Errno::NOTDIR)));
         if geteuid().is_root() {
             std::os::unix::fs::lchown(&link, Some(9), None).unwrap();
-            assert_eq!(open(&scratch.path().join("other")), Err(NotBeneath::Outside));
+            assert_eq!(open(&scratch.path().join("other")), Err(BeneathError::Outside));
             std::os::unix::fs::lchown(&root, Some(9), None).unwrap();
             assert_eq!(open(&scratch.path().join("other")).as_deref(), Ok("file"), "it is its owner's");
         }
@@ -261,7 +261,7 @@ mod tests {
         };
         assert_eq!(find("a/./file"), Ok(()));
         assert!(find("link/file").is_err());
-        assert_eq!(find("../root/a/file"), Err(NotBeneath::Outside));
-        assert_eq!(find("/etc/passwd"), Err(NotBeneath::Outside));
+        assert_eq!(find("../root/a/file"), Err(BeneathError::Outside));
+        assert_eq!(find("/etc/passwd"), Err(BeneathError::Outside));
     }
 }

@@ -10,26 +10,26 @@ use rustix::io::Errno;
 use rustix::process::Uid;
 
 use super::access::Access;
+use super::error::FileError;
 use super::owners::Owners;
-use super::refusal::Refused;
 use super::walk::{Directory, ends};
 
 /// Makes a directory, and those above it (0755) where they are missing; whether it was not there before. One that is
 /// there is left alone, whosever it is; what is above it has to belong to `owners`.
 ///
 /// # Errors
-/// [`Refused`], also where there is something else of that name, a link to a directory among it.
-pub fn make_directory(path: &Path, access: Access, owners: &Owners) -> Result<bool, Refused> {
+/// [`FileError`], also where there is something else of that name, a link to a directory among it.
+pub fn make_directory(path: &Path, access: Access, owners: &Owners) -> Result<bool, FileError> {
     let (parent, name) = ends(path)?;
     let directory = Directory::walk_making(parent, owners)?;
     match statat(directory.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => match FileType::from_raw_mode(found.st_mode) {
             FileType::Directory => Ok(false),
-            FileType::Symlink => Err(Refused::Link { path: path.to_owned() }),
-            _ => Err(Refused::NotDirectory { path: path.to_owned() }),
+            FileType::Symlink => Err(FileError::Link { path: path.to_owned() }),
+            _ => Err(FileError::NotDirectory { path: path.to_owned() }),
         },
         Err(Errno::NOENT) => directory.make(name, access).map(|()| true),
-        Err(error) => Err(Refused::at(path)(error.into())),
+        Err(error) => Err(FileError::at(path)(error.into())),
     }
 }
 
@@ -64,11 +64,11 @@ pub fn give_socket(path: &Path, user: u32) -> std::io::Result<()> {
 /// whatever had its name, a link among it, is replaced.
 ///
 /// # Errors
-/// [`Refused`]
-pub fn write(path: &Path, text: &[u8], access: Access, owners: &Owners) -> Result<(), Refused> {
+/// [`FileError`]
+pub fn write(path: &Path, text: &[u8], access: Access, owners: &Owners) -> Result<(), FileError> {
     let (parent, name) = ends(path)?;
     let directory = Directory::walk(parent, owners)?;
-    let failed = |error: Errno| Refused::at(path)(error.into());
+    let failed = |error: Errno| FileError::at(path)(error.into());
     let mut fresh = OsString::from(".");
     fresh.push(name);
     fresh.push(".new");
@@ -79,7 +79,7 @@ pub fn write(path: &Path, text: &[u8], access: Access, owners: &Owners) -> Resul
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = openat(directory.descriptor(), &fresh, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
     access.apply(&made, path)?;
-    let written = File::from(made).write_all(text).map_err(Refused::at(path));
+    let written = File::from(made).write_all(text).map_err(FileError::at(path));
     let placed =
         written.and_then(|()| renameat(directory.descriptor(), &fresh, directory.descriptor(), name).map_err(failed));
     if placed.is_err() {

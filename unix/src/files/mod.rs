@@ -14,9 +14,9 @@
 
 mod access;
 mod beneath;
+mod error;
 mod make;
 mod owners;
-mod refusal;
 mod rights;
 mod walk;
 
@@ -28,10 +28,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 pub use self::access::Access;
-pub use self::beneath::{NotBeneath, open_beneath};
+pub use self::beneath::{BeneathError, open_beneath};
+pub use self::error::{FileError, Kind};
 pub use self::make::{give_socket, make_directory, write};
 pub use self::owners::Owners;
-pub use self::refusal::{Kind, Refused};
 use self::walk::{Directory, check, ends};
 use crate::user::Ids;
 
@@ -39,16 +39,16 @@ use crate::user::Ids;
 /// theirs may lead to it.
 ///
 /// # Errors
-/// [`Refused`], also where it is no regular file.
-pub fn check_file(path: &Path, owners: &Owners) -> Result<(), Refused> {
+/// [`FileError`], also where it is no regular file.
+pub fn check_file(path: &Path, owners: &Owners) -> Result<(), FileError> {
     Directory::walk_to_file(path, owners)
 }
 
 /// Whether what is put into a directory by one of these owners stays as it is.
 ///
 /// # Errors
-/// [`Refused`], also where it is no directory.
-pub fn check_directory(path: &Path, owners: &Owners) -> Result<(), Refused> {
+/// [`FileError`], also where it is no directory.
+pub fn check_directory(path: &Path, owners: &Owners) -> Result<(), FileError> {
     Directory::walk(path, owners).map(drop)
 }
 
@@ -56,7 +56,7 @@ pub fn check_directory(path: &Path, owners: &Owners) -> Result<(), Refused> {
 /// to them.
 #[must_use]
 pub fn is_of(path: &Path, user: u32) -> bool {
-    matches!(open(path, &Owners::own()), Err(Refused::Owner { owner, .. }) if owner == user)
+    matches!(open(path, &Owners::own()), Err(FileError::Owner { owner, .. }) if owner == user)
 }
 
 /// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all directories
@@ -64,14 +64,14 @@ pub fn is_of(path: &Path, user: u32) -> bool {
 /// could not read themselves they do not get.
 ///
 /// # Errors
-/// [`Refused`]
-pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, Refused> {
+/// [`FileError`]
+pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, FileError> {
     let own = Owners::own();
     match (read_here(path, most, &own), user) {
-        (Err(Refused::Owner { owner, .. }), Some(user)) if owner == user.uid => {
+        (Err(FileError::Owner { owner, .. }), Some(user)) if owner == user.uid => {
             let theirs = own.and(user.uid);
             rights::with(user, || read_here(path, most, &theirs))
-                .unwrap_or_else(|source| Err(Refused::Rights { path: path.to_owned(), user: user.uid, source }))
+                .unwrap_or_else(|source| Err(FileError::Rights { path: path.to_owned(), user: user.uid, source }))
         }
         (outcome, _) => outcome,
     }
@@ -81,8 +81,8 @@ pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, Refus
 /// may be secret.
 ///
 /// # Errors
-/// [`Refused`]
-pub fn lend<T>(path: &Path, most: u64, user: Option<&Ids>, work: impl FnOnce(&[u8]) -> T) -> Result<T, Refused> {
+/// [`FileError`]
+pub fn lend<T>(path: &Path, most: u64, user: Option<&Ids>, work: impl FnOnce(&[u8]) -> T) -> Result<T, FileError> {
     let mut text = read(path, most, user)?;
     let outcome = work(&text);
     text.fill(0);
@@ -90,23 +90,23 @@ pub fn lend<T>(path: &Path, most: u64, user: Option<&Ids>, work: impl FnOnce(&[u
     Ok(outcome)
 }
 
-fn read_here(path: &Path, most: u64, owners: &Owners) -> Result<Vec<u8>, Refused> {
+fn read_here(path: &Path, most: u64, owners: &Owners) -> Result<Vec<u8>, FileError> {
     let file = open(path, owners)?;
-    let size = file.metadata().map_err(Refused::at(path))?.len();
+    let size = file.metadata().map_err(FileError::at(path))?.len();
     if size > most {
-        return Err(Refused::TooLong { path: path.to_owned(), most });
+        return Err(FileError::TooLong { path: path.to_owned(), most });
     }
     // It may still grow. One allocation of the right size: the caller may want to overwrite what was in it.
     let mut text = Vec::with_capacity(usize::try_from(most.min(size) + 1).unwrap_or_default());
-    file.take(most + 1).read_to_end(&mut text).map_err(Refused::at(path))?;
-    if text.len() as u64 > most { Err(Refused::TooLong { path: path.to_owned(), most }) } else { Ok(text) }
+    file.take(most + 1).read_to_end(&mut text).map_err(FileError::at(path))?;
+    if text.len() as u64 > most { Err(FileError::TooLong { path: path.to_owned(), most }) } else { Ok(text) }
 }
 
 /// Opens a regular file for reading.
-fn open(path: &Path, owners: &Owners) -> Result<File, Refused> {
+fn open(path: &Path, owners: &Owners) -> Result<File, FileError> {
     let (parent, name) = ends(path)?;
     let directory = Directory::walk(parent, owners)?;
-    let failed = |error: Errno| Refused::at(path)(error.into());
+    let failed = |error: Errno| FileError::at(path)(error.into());
     // A look first: opening a device may do something.
     let seen = statat(directory.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
     check_regular(path, &seen, owners)?;
@@ -116,11 +116,11 @@ fn open(path: &Path, owners: &Owners) -> Result<File, Refused> {
     Ok(file.into())
 }
 
-fn check_regular(path: &Path, found: &Stat, owners: &Owners) -> Result<(), Refused> {
+fn check_regular(path: &Path, found: &Stat, owners: &Owners) -> Result<(), FileError> {
     match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => check(path, Kind::File, found, owners),
-        FileType::Symlink => Err(Refused::Link { path: path.to_owned() }),
-        _ => Err(Refused::NotRegular { path: path.to_owned() }),
+        FileType::Symlink => Err(FileError::Link { path: path.to_owned() }),
+        _ => Err(FileError::NotRegular { path: path.to_owned() }),
     }
 }
 

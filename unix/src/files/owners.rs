@@ -2,7 +2,7 @@
 
 use rustix::process::geteuid;
 
-use super::refusal::Kind;
+use super::error::Kind;
 
 /// Whose files and directories are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]

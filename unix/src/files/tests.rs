@@ -38,9 +38,9 @@ fn ones_own_file_is_read() {
     let scratch = scratch();
     let path = file(scratch.path(), "a/secrets", 0o600);
     assert_eq!(read(&path, 4, None).unwrap(), b"A=1\n");
-    assert!(matches!(read(&path, 3, None), Err(Refused::TooLong { most: 3, .. })));
-    assert!(matches!(read(Path::new("secrets"), 4, None), Err(Refused::Relative { .. })));
-    assert!(matches!(read(scratch.path(), 4, None), Err(Refused::NotRegular { .. })));
+    assert!(matches!(read(&path, 3, None), Err(FileError::TooLong { most: 3, .. })));
+    assert!(matches!(read(Path::new("secrets"), 4, None), Err(FileError::Relative { .. })));
+    assert!(matches!(read(scratch.path(), 4, None), Err(FileError::NotRegular { .. })));
     let nothing = read(&scratch.path().join("a/nothing"), 4, None).unwrap_err();
     assert!(nothing.to_string().contains("a/nothing: No such file"), "{nothing}");
 }
@@ -79,22 +79,22 @@ fn a_link_at_the_end_is_never_followed_and_one_on_the_way_only_if_it_is_ones_own
     let scratch = scratch();
     let path = file(scratch.path(), "real/secrets", 0o600);
     symlink(&path, scratch.path().join("link")).unwrap();
-    assert!(matches!(read(&scratch.path().join("link"), 100, None), Err(Refused::Link { .. })));
+    assert!(matches!(read(&scratch.path().join("link"), 100, None), Err(FileError::Link { .. })));
     assert!(check_file(&scratch.path().join("link"), &Owners::own()).is_ok());
-    assert!(matches!(check_file(scratch.path(), &Owners::own()), Err(Refused::NotRegular { .. })));
-    assert!(matches!(check_file(&path.join("below"), &Owners::own()), Err(Refused::NotDirectory { .. })));
+    assert!(matches!(check_file(scratch.path(), &Owners::own()), Err(FileError::NotRegular { .. })));
+    assert!(matches!(check_file(&path.join("below"), &Owners::own()), Err(FileError::NotDirectory { .. })));
     fs::create_dir(scratch.path().join("deep")).unwrap();
     symlink("../real", scratch.path().join("deep/way")).unwrap();
     assert!(read(&scratch.path().join("deep/way/secrets"), 100, None).is_ok());
     symlink("round", scratch.path().join("round")).unwrap();
-    assert!(matches!(read(&scratch.path().join("round/secrets"), 100, None), Err(Refused::Loop { .. })));
+    assert!(matches!(read(&scratch.path().join("round/secrets"), 100, None), Err(FileError::Loop { .. })));
     if !cannot_give_away() {
         std::os::unix::fs::lchown(scratch.path().join("deep/way"), Some(OTHER), None).unwrap();
         let error = read(&scratch.path().join("deep/way/secrets"), 100, None).unwrap_err();
-        assert!(matches!(error, Refused::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
+        assert!(matches!(error, FileError::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
         std::os::unix::fs::lchown(scratch.path().join("link"), Some(OTHER), None).unwrap();
         let error = check_file(&scratch.path().join("link"), &Owners::own()).unwrap_err();
-        assert!(matches!(error, Refused::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
+        assert!(matches!(error, FileError::Owner { kind: Kind::Link, owner: OTHER, .. }), "{error}");
     }
 }
 
@@ -103,8 +103,8 @@ fn a_fifo_keeps_nobody_waiting() {
     let scratch = scratch();
     let path = scratch.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
-    assert!(matches!(read(&path, 100, None), Err(Refused::NotRegular { .. })));
-    assert!(matches!(check_file(&path, &Owners::own()), Err(Refused::NotRegular { .. })));
+    assert!(matches!(read(&path, 100, None), Err(FileError::NotRegular { .. })));
+    assert!(matches!(check_file(&path, &Owners::own()), Err(FileError::NotRegular { .. })));
 }
 
 #[test]
@@ -120,18 +120,18 @@ fn a_file_of_the_user_is_read_with_the_users_rights_only() {
     for place in [&directory, &path] {
         chown(place, Some(OTHER), Some(OTHER)).unwrap();
     }
-    assert!(matches!(read(&path, 100, None), Err(Refused::Owner { owner: OTHER, .. })));
+    assert!(matches!(read(&path, 100, None), Err(FileError::Owner { owner: OTHER, .. })));
     assert!(is_of(&path, OTHER) && !is_of(&path, OTHER + 1) && is_of(&directory.join("nothing"), OTHER));
     let stranger = Ids { uid: OTHER + 1, ..user.clone() };
-    assert!(matches!(read(&path, 100, Some(&stranger)), Err(Refused::Owner { owner: OTHER, .. })));
+    assert!(matches!(read(&path, 100, Some(&stranger)), Err(FileError::Owner { owner: OTHER, .. })));
     assert_eq!(read(&path, 100, Some(&user)).unwrap(), b"A=1\n");
     // What root could read, behind a hard link and behind a directory that the user has exchanged.
     let roots = file(scratch.path(), "roots/secrets", 0o600);
     fs::hard_link(&roots, directory.join("hard")).unwrap();
-    assert!(matches!(read(&directory.join("hard"), 100, Some(&user)), Err(Refused::Io { .. })));
+    assert!(matches!(read(&directory.join("hard"), 100, Some(&user)), Err(FileError::Io { .. })));
     symlink(roots.parent().unwrap(), directory.join("way")).unwrap();
     std::os::unix::fs::lchown(directory.join("way"), Some(OTHER), None).unwrap();
-    assert!(matches!(read(&directory.join("way/secrets"), 100, Some(&user)), Err(Refused::Io { .. })));
+    assert!(matches!(read(&directory.join("way/secrets"), 100, Some(&user)), Err(FileError::Io { .. })));
     assert_eq!(read(&roots, 100, None).unwrap(), b"A=1\n", "this thread's rights are as they were");
 }
 
@@ -145,13 +145,13 @@ fn directories_are_made_with_their_mode_and_left_alone_afterwards() {
     assert_eq!(mode_of(&path), 0o711);
     symlink("a", scratch.path().join("link")).unwrap();
     let link = scratch.path().join("link");
-    assert!(matches!(make_directory(&link, Access::of_mode(0o700), &Owners::own()), Err(Refused::Link { .. })));
+    assert!(matches!(make_directory(&link, Access::of_mode(0o700), &Owners::own()), Err(FileError::Link { .. })));
     if !cannot_give_away() {
         let given = path.join("eggs");
         assert!(make_directory(&given, Access::of_mode(0o700).given_to(OTHER, OTHER), &Owners::own()).unwrap());
         assert_eq!(given.metadata().unwrap().uid(), OTHER);
         let error = make_directory(&given.join("x"), Access::of_mode(0o700), &Owners::own()).unwrap_err();
-        assert!(matches!(error, Refused::Owner { owner: OTHER, .. }), "{error}");
+        assert!(matches!(error, FileError::Owner { owner: OTHER, .. }), "{error}");
     }
 }
 
@@ -192,7 +192,7 @@ fn directories_of_another_user_may_be_passed_but_their_links_are_not_followed() 
     chown(&theirs, Some(OTHER), None).unwrap();
     let owners = Owners::own().and_directories_of(OTHER);
     assert!(check_file(&path, &Owners::own()).is_err() && check_file(&path, &owners).is_ok());
-    assert!(matches!(check_file(&theirs.join("way/conf"), &owners), Err(Refused::Owner { kind: Kind::Link, .. })));
+    assert!(matches!(check_file(&theirs.join("way/conf"), &owners), Err(FileError::Owner { kind: Kind::Link, .. })));
 }
 
 #[test]

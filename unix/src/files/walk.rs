@@ -10,8 +10,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, mkdirat, open, op
 use rustix::io::Errno;
 
 use super::access::Access;
+use super::error::{FileError, Kind, Writer};
 use super::owners::Owners;
-use super::refusal::{Kind, Refused, Writer};
 use crate::user::is_group_of;
 
 /// As many links as the kernel follows.
@@ -57,28 +57,28 @@ impl Directory {
     /// Walks to the directory.
     ///
     /// # Errors
-    /// [`Refused`]
-    pub fn walk(path: &Path, owners: &Owners) -> Result<Self, Refused> {
+    /// [`FileError`]
+    pub fn walk(path: &Path, owners: &Owners) -> Result<Self, FileError> {
         Self::go(path, owners, End::Directory)
     }
 
     /// The same, and makes the directories that are missing.
     ///
     /// # Errors
-    /// [`Refused`]
-    pub fn walk_making(path: &Path, owners: &Owners) -> Result<Self, Refused> {
+    /// [`FileError`]
+    pub fn walk_making(path: &Path, owners: &Owners) -> Result<Self, FileError> {
         Self::go(path, owners, End::MadeDirectory)
     }
 
     /// Walks to a regular file, through links at the end of the way too.
     ///
     /// # Errors
-    /// [`Refused`]
-    pub fn walk_to_file(path: &Path, owners: &Owners) -> Result<(), Refused> {
+    /// [`FileError`]
+    pub fn walk_to_file(path: &Path, owners: &Owners) -> Result<(), FileError> {
         Self::go(path, owners, End::File).map(drop)
     }
 
-    fn go(path: &Path, owners: &Owners, end: End) -> Result<Self, Refused> {
+    fn go(path: &Path, owners: &Owners, end: End) -> Result<Self, FileError> {
         let mut directory = Self::root(path, owners)?;
         let mut ahead = components(path);
         let mut links = 0;
@@ -87,12 +87,12 @@ impl Directory {
                 Step::Directory => None,
                 Step::Link(target) => Some(target),
                 Step::File if end == End::File && ahead.is_empty() => return Ok(directory),
-                Step::File => return Err(Refused::NotDirectory { path: directory.path.join(name) }),
+                Step::File => return Err(FileError::NotDirectory { path: directory.path.join(name) }),
             };
             if let Some(target) = target {
                 links += 1;
                 if links > MOST_LINKS {
-                    return Err(Refused::Loop { path: path.to_owned() });
+                    return Err(FileError::Loop { path: path.to_owned() });
                 }
                 if target.is_absolute() {
                     directory = Self::root(&target, owners)?;
@@ -102,17 +102,17 @@ impl Directory {
                 }
             }
         }
-        if end == End::File { Err(Refused::NotRegular { path: directory.path }) } else { Ok(directory) }
+        if end == End::File { Err(FileError::NotRegular { path: directory.path }) } else { Ok(directory) }
     }
 
     /// The directory `/`, for a path that begins there.
-    fn root(path: &Path, owners: &Owners) -> Result<Self, Refused> {
+    fn root(path: &Path, owners: &Owners) -> Result<Self, FileError> {
         if !path.is_absolute() {
-            return Err(Refused::Relative { path: path.to_owned() });
+            return Err(FileError::Relative { path: path.to_owned() });
         }
         let top = Path::new("/");
-        let root = open(top, DIRECTORY, Mode::empty()).map_err(|error| Refused::at(top)(error.into()))?;
-        let found = fstat(&root).map_err(|error| Refused::at(top)(error.into()))?;
+        let root = open(top, DIRECTORY, Mode::empty()).map_err(|error| FileError::at(top)(error.into()))?;
+        let found = fstat(&root).map_err(|error| FileError::at(top)(error.into()))?;
         check(top, Kind::Directory, &found, owners)?;
         Ok(Self { way: Vec::new(), root, path: top.to_owned() })
     }
@@ -130,10 +130,10 @@ impl Directory {
     /// Makes a directory in it that is not there.
     ///
     /// # Errors
-    /// [`Refused`]
-    pub fn make(&self, name: &OsStr, access: Access) -> Result<(), Refused> {
+    /// [`FileError`]
+    pub fn make(&self, name: &OsStr, access: Access) -> Result<(), FileError> {
         let path = self.path().join(name);
-        let failed = |error: Errno| Refused::at(&path)(error.into());
+        let failed = |error: Errno| FileError::at(&path)(error.into());
         mkdirat(self.descriptor(), name, Mode::RWXU).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = openat(self.descriptor(), name, flags, Mode::empty()).map_err(failed)?;
@@ -141,14 +141,14 @@ impl Directory {
     }
 
     /// Looks at the entry of that name, and enters it where it is a directory.
-    fn step(&mut self, name: &OsStr, owners: &Owners, end: End) -> Result<Step, Refused> {
+    fn step(&mut self, name: &OsStr, owners: &Owners, end: End) -> Result<Step, FileError> {
         if name == ".." {
             self.way.pop();
             self.path.pop();
             return Ok(Step::Directory);
         }
         let path = self.path.join(name);
-        let failed = |error: Errno| Refused::at(&path)(error.into());
+        let failed = |error: Errno| FileError::at(&path)(error.into());
         let look = || statat(self.descriptor(), name, AtFlags::SYMLINK_NOFOLLOW);
         let seen = match look() {
             Err(Errno::NOENT) if end == End::MadeDirectory => {
@@ -172,17 +172,17 @@ impl Directory {
                 Ok(Step::Link(PathBuf::from(OsString::from_vec(target.into_bytes()))))
             }
             FileType::RegularFile => check(&path, Kind::File, &seen, owners).map(|()| Step::File),
-            _ if end == End::File => Err(Refused::NotRegular { path }),
-            _ => Err(Refused::NotDirectory { path }),
+            _ if end == End::File => Err(FileError::NotRegular { path }),
+            _ => Err(FileError::NotDirectory { path }),
         }
     }
 }
 
 /// The directory that a path is in, and its name there.
-pub fn ends(path: &Path) -> Result<(&Path, &OsStr), Refused> {
+pub fn ends(path: &Path) -> Result<(&Path, &OsStr), FileError> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => Ok((parent, name)),
-        _ => Err(Refused::NotRegular { path: path.to_owned() }),
+        _ => Err(FileError::NotRegular { path: path.to_owned() }),
     }
 }
 
@@ -193,16 +193,16 @@ fn components(path: &Path) -> VecDeque<OsString> {
 }
 
 /// Whether what was found is one of these owners', and nobody else may write to it.
-pub fn check(path: &Path, kind: Kind, found: &Stat, owners: &Owners) -> Result<(), Refused> {
+pub fn check(path: &Path, kind: Kind, found: &Stat, owners: &Owners) -> Result<(), FileError> {
     let (mode, owner) = (found.st_mode, found.st_uid);
     if !owners.include(owner, kind) {
-        return Err(Refused::Owner { kind, path: path.to_owned(), owner });
+        return Err(FileError::Owner { kind, path: path.to_owned(), owner });
     }
     // The bits of a link say nothing. A sticky directory may be written to, but what is in it is its owner's.
     if kind == Kind::Link || (kind == Kind::Directory && mode & 0o1000 != 0) {
         return Ok(());
     }
-    let writable = |writer| Err(Refused::Writable { kind, path: path.to_owned(), writer });
+    let writable = |writer| Err(FileError::Writable { kind, path: path.to_owned(), writer });
     if mode & 0o002 != 0 {
         return writable(Writer::Everybody);
     }

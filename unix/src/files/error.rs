@@ -58,7 +58,7 @@ fn believed() -> String {
 
 /// Why a file or directory is not used.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum FileError {
     /// It belongs to somebody who is not trusted.
     #[error("{kind} {} belongs to {}, who could put anything in its place; it has to belong to {} (chown)",
         path.display(), user::shown(*owner), believed())]
@@ -140,7 +140,7 @@ pub enum Refused {
     },
 }
 
-impl Refused {
+impl FileError {
     /// A failed system call about this path.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

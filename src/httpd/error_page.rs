@@ -10,11 +10,11 @@ use super::sys::{self, ap_filter_rec_t, ap_filter_t, apr_bucket_brigade};
 
 /// What a filter would have answered.
 #[derive(Debug, Default)]
-pub struct Refusal {
+pub struct KeptErrorPage {
     status: c_int,
 }
 
-impl Refusal {
+impl KeptErrorPage {
     /// The status of the error page, if there was one.
     pub fn status(&self) -> Option<u16> {
         u16::try_from(self.status).ok().filter(|status| *status > 0)
@@ -24,7 +24,7 @@ impl Refusal {
     pub(super) fn held_back<'r, R>(&mut self, r: &mut Request<'r>, read: impl FnOnce(&mut Request<'r>) -> R) -> R {
         // SAFETY: a record of numbers, addresses and functions that need not be there: zeros are valid.
         let mut kind: ap_filter_rec_t = unsafe { std::mem::zeroed() };
-        kind.name = c"WSGI_REFUSAL".as_ptr();
+        kind.name = c"WSGI_ERROR_PAGE".as_ptr();
         kind.filter_func.out_func = Some(keep);
         // It belongs to no request, so that httpd does not take what comes here for sent. It lives on this stack, and
         // is taken out again below.
@@ -55,7 +55,7 @@ unsafe extern "C" fn keep(filter: *mut ap_filter_t, brigade: *mut apr_bucket_bri
         }
         // SAFETY: as above.
         let context = unsafe { (*filter).ctx };
-        // SAFETY: the context is `Refusal::status`, which nobody looks at while the filter is in the chain.
+        // SAFETY: the context is `KeptErrorPage::status`, which nobody looks at while the filter is in the chain.
         unsafe { context.cast::<c_int>().write(status) };
         // SAFETY: the brigade is the filter's to empty.
         unsafe { sys::apr_brigade_cleanup(brigade.cast()) };
