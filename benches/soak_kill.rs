@@ -54,8 +54,8 @@ fn main() -> ExitCode {
     for outcome in failed.iter().filter(|outcome| !is_explained(outcome, &kills, &executed)) {
         println!("     {outcome:?}, executed by {:?}", executed.get(&outcome.id.to_string()));
     }
-    let most = repetitions * THREADS;
-    verdict.bound(format!("{} failures, {most} threads killed", failed.len()), failed.len() <= most);
+    let max = repetitions * THREADS;
+    verdict.bound(format!("{} failures, {max} threads killed", failed.len()), failed.len() <= max);
     let twice: Vec<_> = executed.iter().filter(|(_, processes)| processes.len() > 1).collect();
     verdict.bound(format!("{} executions, none of a request twice {twice:?}", executed.len()), twice.is_empty());
     verdict.bound(format!("slowest recovery {slowest:.1?} (bound {LIMIT:.1?})"), slowest < LIMIT);

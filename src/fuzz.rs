@@ -23,7 +23,7 @@ use crate::policy::words;
 use crate::policy::{alias, path, proxies};
 use crate::relay::client::{Client, SendError, Then};
 use crate::relay::connection::Connection;
-use crate::relay::conversation::{Conversation, Terms};
+use crate::relay::conversation::{Conversation, ConversationLimits};
 use crate::relay::inbox::Inbox;
 use crate::relay::outcome::Outcome;
 use crate::relay::outflow::Outflow;
@@ -130,9 +130,10 @@ pub fn conversation(data: &[u8]) {
     let (silence, used) = (Duration::ZERO, Budget::new());
     let source = Source { process: 1, used: &used, rate: Rate::of_log(1) };
     let (answered, done, ended) = (&|| {}, &|| {}, &|| true);
-    let terms = Terms { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source };
+    let limits =
+        ConversationLimits { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source };
     let mut outflow = Outflow::default();
-    let outcome = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, terms).run(b"request");
+    let outcome = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, limits).run(b"request");
     assert!(outflow.is_empty(), "a client without a socket of its own is waited for");
     match outcome {
         Outcome::Complete => assert!(client.headed && client.ended, "a whole response has a head and an end"),

@@ -48,8 +48,8 @@ pub fn body(data: &[u8]) {
         match outcome {
             Ok(piece) if piece.is_empty() => break,
             Ok(piece) => read.extend(piece),
-            Err(most) => {
-                assert!(most > 0);
+            Err(max) => {
+                assert!(max > 0);
                 let piece = pieces.next();
                 body.place().extend(piece.iter().flatten());
                 body.arrived(piece.is_some());

@@ -93,8 +93,8 @@ impl Administration {
         let mut message = Vec::new();
         frame::put(&mut message, Kind::Ask, |_| {})?;
         let mut received = Vec::new();
-        let most = limits::FRAME as u64;
-        self.send(&message)?.take(most).read_to_end(&mut received).map_err(|reason| self.unreachable(reason))?;
+        let max = limits::FRAME as u64;
+        self.send(&message)?.take(max).read_to_end(&mut received).map_err(|reason| self.unreachable(reason))?;
         match frame::first(&received)? {
             Some(frame) if frame.kind == Kind::Status => Ok(Status::from_bytes(frame.payload)?),
             _ => Err(AdministrationError::Silent),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use httpd_conf::{Fractions, Hosting, Mpm, Place, Sizes};
+use httpd_conf::{Fractions, Hosting, HostingMode, Mpm, Sizes};
 
 use crate::plan::Plan;
 
@@ -61,16 +61,16 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     let (processes, threads) = if one_process { (1, 1) } else { (capacity.processes.unwrap_or(1), capacity.threads) };
     let requests = u64::from(processes) * u64::from(threads);
     if let Some(hosting) = &server.wsgi.hosting {
-        let mode = match hosting.place {
+        let mode = match hosting.mode {
             _ if one_process => "debug",
-            Place::Embedded { .. } => "embedded",
-            Place::Daemons { .. } => "daemon",
+            HostingMode::Embedded { .. } => "embedded",
+            HostingMode::Daemons { .. } => "daemon",
         };
         lines.push(("Operating Mode", mode.to_owned()));
         let plural = if processes == 1 { "process" } else { "processes" };
         lines.push(("Request Capacity", format!("{requests} ({processes} {plural} * {threads} threads)")));
     }
-    if let Some(Hosting { place: Place::Daemons { .. }, .. }) = &server.wsgi.hosting {
+    if let Some(Hosting { mode: HostingMode::Daemons { .. }, .. }) = &server.wsgi.hosting {
         lines.push(("Request Timeout", seconds(timeouts.request_timeout)));
         if timeouts.interrupt_timeout > 0 {
             lines.push(("Interrupt Timeout", seconds(timeouts.interrupt_timeout)));
@@ -81,8 +81,8 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
         lines.push(("Queue Backlog", format!("{} (connections)", options.transfer.daemon_backlog)));
         lines.push(("Queue Timeout", seconds(timeouts.queue_timeout)));
         let clients = |mpm| {
-            let most = capacity.max_clients.map(u64::from);
-            Sizes::new(mpm, requests, most, Fractions::default()).max_workers
+            let max = capacity.max_clients.map(u64::from);
+            Sizes::new(mpm, requests, max, Fractions::default()).max_workers
         };
         let (threaded, prefork) = (clients(Mpm::Event), clients(Mpm::Prefork));
         lines.push(("Server Capacity", format!("{threaded} (event/worker), {prefork} (prefork)")));

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use httpd_conf::{Hosting, Place};
+use httpd_conf::{Hosting, HostingMode};
 
 use crate::facts::Facts;
 use crate::plan::{Caller, Plan};
@@ -47,7 +47,7 @@ UMask=0027
 /// The text of the unit.
 pub fn unit(plan: &Plan, facts: &Facts, caller: &Caller) -> String {
     let name = name(plan, caller);
-    let notifies = matches!(&plan.server.wsgi.hosting, Some(Hosting { place: Place::Daemons { .. }, .. }));
+    let notifies = matches!(&plan.server.wsgi.hosting, Some(Hosting { mode: HostingMode::Daemons { .. }, .. }));
     let mut text = format!(
         "# Made by mod_wsgi-express setup-server --systemd: put it into /etc/systemd/system/{name}.service,\n\
          # then systemctl daemon-reload, and systemctl enable --now {name}\n\

@@ -33,4 +33,4 @@ pub use server::{Environment, Module, RunAs, STATUS_PAGES, Server};
 pub use sites::Sites;
 pub use tls::{ClientCertificates, Tls};
 pub use workers::{Fractions, Mpm, Sizes};
-pub use wsgi::{Hosting, Place, Service, Telemetry, Wsgi};
+pub use wsgi::{Hosting, HostingMode, Service, Telemetry, Wsgi};

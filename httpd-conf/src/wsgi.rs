@@ -7,7 +7,7 @@ use crate::logs::Target;
 
 /// Where the application runs.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum HostingMode {
     /// In daemon processes.
     Daemons {
         /// `--process-group`
@@ -26,7 +26,7 @@ pub enum Place {
 #[derive(Clone, Debug)]
 pub struct Hosting {
     /// Where it runs.
-    pub place: Place,
+    pub mode: HostingMode,
     /// `--application-group`
     pub application_group: String,
     /// The script that Apache knows as the application.
@@ -94,7 +94,7 @@ impl Wsgi {
         out.comment("The Python environment, and whether Apache's own processes may run it");
         out.set("WSGIPythonHome", &self.python_home);
         out.set("WSGISocketPrefix", &self.socket_prefix);
-        let embedded = self.hosting.as_ref().is_some_and(|h| matches!(h.place, Place::Embedded { .. }));
+        let embedded = self.hosting.as_ref().is_some_and(|h| matches!(h.mode, HostingMode::Embedded { .. }));
         out.set("WSGIRestrictEmbedded", if embedded { "Off" } else { "On" });
         for (directive, option, value) in &self.settings {
             out.comment(*option);
@@ -154,15 +154,15 @@ impl Telemetry {
 
 impl Hosting {
     fn write(&self, out: &mut Block) {
-        let name = match &self.place {
-            Place::Daemons { name, settings } => {
+        let name = match &self.mode {
+            HostingMode::Daemons { name, settings } => {
                 out.comment(
                     "The application's processes (--processes, --threads, --working-directory, the --*-timeout options ...)",
                 );
                 daemon(name, settings, out);
                 name
             }
-            Place::Embedded { python_path } => {
+            HostingMode::Embedded { python_path } => {
                 out.comment("--embedded-mode, --python-path, --working-directory");
                 let directories: Vec<&str> = python_path.iter().map(|p| p.as_str()).collect();
                 out.set("WSGIPythonPath", directories.join(":"));

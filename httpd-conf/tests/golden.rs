@@ -4,8 +4,8 @@ use std::error::Error;
 
 use httpd_conf::{
     Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
-    Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGES, Scheme,
-    Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
+    Fractions, Hosting, HostingMode, Logs, Module, Mount, Mpm, NamedHost, Proxy, ReadLimit, RunAs, STATUS_PAGES,
+    Scheme, Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
 };
 
 fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {
@@ -80,7 +80,7 @@ fn plain() -> Server {
             python_home: "/venv".into(),
             socket_prefix: "/run/site/wsgi".into(),
             hosting: Some(Hosting {
-                place: Place::Daemons {
+                mode: HostingMode::Daemons {
                     name: "localhost:8000".into(),
                     settings: vec![("home", "/my site".into()), ("threads", "5".into())],
                 },

@@ -15,7 +15,7 @@ use crate::embedded::Plan;
 use crate::httpd::identity::User;
 use crate::policy::origin::Origin;
 use crate::policy::path::inside;
-use crate::policy::places::Places;
+use crate::policy::reachable_scripts::ReachableScripts;
 
 /// What the configuration does not say.
 pub struct Surroundings {
@@ -38,7 +38,7 @@ pub struct Surroundings {
     /// The process groups that are known to serve one application.
     pub single_applications: BTreeSet<Vec<u8>>,
     /// Where requests of process groups may lead.
-    pub scripts: Places,
+    pub scripts: ReachableScripts,
     /// What the main server logs.
     pub log: LogStyle,
     /// The `ServerName` of the virtual host.

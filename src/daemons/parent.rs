@@ -144,7 +144,7 @@ pub fn stop() {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .as_ref()
-        .and_then(|l| l.configure.groups.iter().map(|g| patience(g.daemon.shutdown_timeout)).max())
+        .and_then(|l| l.configure.groups.iter().map(|g| stop_wait(g.daemon.shutdown_timeout)).max())
         .unwrap_or(0);
     let deadline = Instant::now() + Duration::from_secs(longest.into()) + GRACE;
     let mut message = Vec::new();
@@ -161,7 +161,7 @@ pub fn stop() {
 }
 
 /// How long the supervisor gives a process of this `shutdown-timeout`, seconds.
-fn patience(shutdown_timeout: u32) -> u32 {
+fn stop_wait(shutdown_timeout: u32) -> u32 {
     if shutdown_timeout == 0 { limits::STOP } else { shutdown_timeout }
 }
 
@@ -221,16 +221,14 @@ mod tests {
 
     #[test]
     fn as_many_descriptors_travel_with_one_byte_as_the_system_takes() {
-        let most = limits::PASSED;
-        for (count, expected) in
-            [(0, &[][..]), (most, &[most]), (most + 1, &[most, 1]), (2 * most + 1, &[most, most, 1])]
-        {
+        let max = limits::PASSED;
+        for (count, expected) in [(0, &[][..]), (max, &[max]), (max + 1, &[max, 1]), (2 * max + 1, &[max, max, 1])] {
             assert_eq!(received(count, b"message").unwrap(), expected, "{count}");
         }
-        assert!(received(most + 1, b"m").is_err(), "there are no bytes for the second batch");
+        assert!(received(max + 1, b"m").is_err(), "there are no bytes for the second batch");
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let (mut space, too_many) =
-            ([MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED + 1))], vec![ours.as_fd(); most + 1]);
+            ([MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED + 1))], vec![ours.as_fd(); max + 1]);
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         assert!(ancillary.push(SendAncillaryMessage::ScmRights(&too_many)));
         let refused = sendmsg(&ours, &[IoSlice::new(b"m")], &mut ancillary, SendFlags::NOSIGNAL);
@@ -239,6 +237,6 @@ mod tests {
 
     #[test]
     fn a_group_without_a_limit_is_waited_for_as_long_as_the_supervisor_waits() {
-        assert_eq!([patience(0), patience(1), patience(limits::STOP + 1)], [limits::STOP, 1, limits::STOP + 1]);
+        assert_eq!([stop_wait(0), stop_wait(1), stop_wait(limits::STOP + 1)], [limits::STOP, 1, limits::STOP + 1]);
     }
 }

@@ -14,12 +14,12 @@ use crate::directives::configuration::Configuration;
 use crate::embedded::Plan;
 use crate::httpd::records::Socket;
 use crate::httpd::shared::SharedTable;
-use crate::httpd::shared::board::SharedScoreboard;
 use crate::httpd::shared::pages::Pages;
+use crate::httpd::shared::scoreboard::SharedScoreboard;
+use crate::policy::observed_variables::ObservedVariables;
 use crate::policy::origin::Origin;
 use crate::policy::owner::Policy;
 use crate::policy::trace::Sampling;
-use crate::policy::wanted::Wanted;
 use crate::relay::admission::Workers;
 use crate::relay::group;
 use crate::relay::wait_limits::WaitLimits;
@@ -83,7 +83,7 @@ pub struct Runtime {
     /// The process table; `None` where there are no groups.
     pub table: Option<SharedTable>,
     /// Where daemons read Apache's scoreboard.
-    pub board: Option<SharedScoreboard>,
+    pub scoreboard: Option<SharedScoreboard>,
     /// Where the supervisor's records come in; `None` where there are no groups.
     pub records: Option<Socket>,
     /// Where spans of requests go that somebody is told about, and which those are; `None` without `WSGIOpenTelemetry`.
@@ -97,7 +97,7 @@ pub struct Runtime {
     /// `WSGICaseSensitivity`
     pub case_sensitive: bool,
     /// Which variables of requests other modules look at.
-    pub wanted: Wanted,
+    pub observed_variables: ObservedVariables,
     /// Whether `AuthnCacheProvideFor wsgi` lets mod_authn_socache remember passwords that a script has found right.
     pub caches_passwords: bool,
 }
@@ -146,7 +146,7 @@ pub fn groups(
         group::Group {
             key: table::group_key(&g.name),
             record,
-            patience: WaitLimits {
+            wait_limits: WaitLimits {
                 connect: seconds(o.connect_timeout),
                 queue: (o.queue_timeout > 0).then(|| seconds(o.queue_timeout)),
                 silence: if o.socket_timeout == 0 { timeout } else { seconds(o.socket_timeout) },

@@ -7,11 +7,11 @@ use super::configuration::Configuration;
 use super::directive::{Context, Setter};
 use super::group::{GroupOptions, ScriptReload};
 use super::settings::{Pattern, RequestSettings};
-use super::trial::{Left, read, read_in_htaccess};
+use super::trial::{Trial, read, read_in_htaccess};
 use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 
-fn left(text: &str) -> Left {
+fn left(text: &str) -> Trial {
     read(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -242,7 +242,7 @@ fn aliases_keep_their_order_and_load_what_is_fixed() {
         WSGIScriptAlias /a /a.wsgi process-group=g application-group=%{GLOBAL} callable-object=app pass-authorization=On\n\
         WSGIScriptAliasMatch ^/b /b$1.wsgi process-group=g application-group=b\n\
         WSGIScriptAlias /c /c.wsgi process-group=%{ENV:G} application-group=c";
-    let Left { server, process, .. } = left(text);
+    let Trial { server, process, .. } = left(text);
     let targets: Vec<_> = server.aliases.iter().map(|alias| alias.target.to_str().unwrap()).collect();
     assert_eq!(targets, ["/a.wsgi", "/b$1.wsgi", "/c.wsgi"]);
     assert!(matches!(&server.aliases[0].pattern, Pattern::Prefix(prefix) if prefix == b"/a"));

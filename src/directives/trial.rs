@@ -44,7 +44,7 @@ impl Host for Machine {
 
 /// What all directives of a configuration leave behind.
 #[derive(Debug, Clone)]
-pub struct Left {
+pub struct Trial {
     /// For requests, by whatever section.
     pub request: RequestSettings,
     /// For the server.
@@ -55,18 +55,18 @@ pub struct Left {
 
 /// Reads a configuration, one directive in each line. What is inside a section follows it, separated by `|`. The error
 /// is what httpd would print.
-pub fn read(text: &[u8]) -> Result<Left, String> {
+pub fn read(text: &[u8]) -> Result<Trial, String> {
     read_on(&Machine { is_htaccess: false }, text)
 }
 
 /// The same for a `.htaccess` file.
 #[cfg(test)]
-pub fn read_in_htaccess(text: &[u8]) -> Result<Left, String> {
+pub fn read_in_htaccess(text: &[u8]) -> Result<Trial, String> {
     read_on(&Machine { is_htaccess: true }, text)
 }
 
-fn read_on(machine: &Machine, text: &[u8]) -> Result<Left, String> {
-    let mut left = Left {
+fn read_on(machine: &Machine, text: &[u8]) -> Result<Trial, String> {
+    let mut left = Trial {
         request: RequestSettings::default(),
         server: ServerSettings::default(),
         process: Configuration::EMPTY.clone(),
@@ -78,7 +78,7 @@ fn read_on(machine: &Machine, text: &[u8]) -> Result<Left, String> {
         let directive = DIRECTIVES.iter().find(|directive| directive.name.to_bytes() == name);
         let directive = directive.ok_or_else(|| format!("no directive {}", show(name)))?;
         let line = Line { arguments, host: machine, origin: Origin::default(), nested };
-        let Left { request, server, process } = &mut left;
+        let Trial { request, server, process } = &mut left;
         match directive.set {
             Setter::Request(set) => set(request, &line),
             Setter::Server(set) => set(server, process, &line),

@@ -230,7 +230,7 @@ unsafe extern "C" fn flush<C: Client>(request: *mut c_void) -> c_int {
     guard::enter("a flush", flush).0
 }
 
-unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut View) -> c_int {
+unsafe extern "C" fn pull<C: Client>(request: *mut c_void, max: u32, into: *mut View) -> c_int {
     let pull = || {
         // SAFETY: as in `take`.
         let call = unsafe { call_of::<C>(request) };
@@ -238,7 +238,7 @@ unsafe extern "C" fn pull<C: Client>(request: *mut c_void, most: u32, into: *mut
             call.body = Kept::take();
         }
         call.body.clear();
-        let kind = match call.client.read_body(most.min(limits::PULL) as usize, &mut call.body) {
+        let kind = match call.client.read_body(max.min(limits::PULL) as usize, &mut call.body) {
             Ok(true) => Kind::Body,
             Ok(false) => Kind::BodyEnd,
             Err(error) => {

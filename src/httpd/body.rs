@@ -85,14 +85,14 @@ impl BodyReader {
         self.ended
     }
 
-    /// Drops what is there of the rest, at most `most` bytes, without waiting for more. `false` if that was not the
+    /// Drops what is there of the rest, at most `max` bytes, without waiting for more. `false` if that was not the
     /// whole rest.
-    pub fn discard(&mut self, r: &mut Request<'_>, most: usize) -> bool {
+    pub fn discard(&mut self, r: &mut Request<'_>, max: usize) -> bool {
         // A client that waits for `100 Continue` would be told to send it.
         if self.failed.is_some() || r.expects_continue() && !self.ended {
             return false;
         }
-        let (mut left, mut dropped) = (most, Vec::new());
+        let (mut left, mut dropped) = (max, Vec::new());
         while !self.ended && left > 0 {
             dropped.clear();
             match self.fill(r, left.min(PIECE), false, &mut dropped) {

@@ -17,8 +17,8 @@ use wsgi_wire::table::{GROUPS, Group};
 
 use super::pool::Pool;
 use super::shared::SharedTable;
-use super::shared::board::SharedScoreboard;
 use super::shared::pages::Pages;
+use super::shared::scoreboard::SharedScoreboard;
 use super::{guard, server, sys};
 
 /// What is shared with the supervisor.
@@ -28,7 +28,7 @@ pub struct Memory {
     /// The process table.
     pub table: SharedTable,
     /// For `server_metrics()`; not there where the system cannot keep its readers from writing.
-    pub board: SharedScoreboard,
+    pub scoreboard: SharedScoreboard,
 }
 
 /// All zero in a new process.
@@ -62,8 +62,8 @@ pub fn memory() -> io::Result<Memory> {
     let kept = unsafe { retained() };
     if !kept.memory.table.is_mapped() {
         kept.memory.table = SharedTable::create()?;
-        if let Ok(board) = SharedScoreboard::create(server::limits()) {
-            kept.memory.board = board;
+        if let Ok(scoreboard) = SharedScoreboard::create(server::limits()) {
+            kept.memory.scoreboard = scoreboard;
         }
     }
     Ok(kept.memory)
@@ -110,8 +110,8 @@ pub fn supervisor() -> Option<BorrowedFd<'static>> {
     kept.running.then(|| unsafe { BorrowedFd::borrow_raw(kept.control) })
 }
 
-/// Starts the supervisor with its control socket, the table and, if there is one, the board as [`descriptors`] says,
-/// and `log` as standard error.
+/// Starts the supervisor with its control socket, the table and, if there is one, the scoreboard as [`descriptors`]
+/// says, and `log` as standard error.
 ///
 /// # Errors
 /// Those of `socketpair`, `fork` and `exec`.
@@ -120,7 +120,11 @@ pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io:
     // Above the numbers that they are moved to, so that neither overwrites the other.
     let theirs = rustix::io::fcntl_dupfd_cloexec(&theirs, 10)?;
     let table = rustix::io::fcntl_dupfd_cloexec(memory.table.fd(), 10)?;
-    let board = memory.board.is_mapped().then(|| rustix::io::fcntl_dupfd_cloexec(memory.board.fd(), 10)).transpose()?;
+    let scoreboard = memory
+        .scoreboard
+        .is_mapped()
+        .then(|| rustix::io::fcntl_dupfd_cloexec(memory.scoreboard.fd(), 10))
+        .transpose()?;
     let log_file = || log.map(|fd| fd.try_clone_to_owned()).transpose();
     let mut command = Command::new(program);
     // A process group of its own: Ctrl-C at a terminal is for Apache, which tells its supervisor in order.
@@ -131,7 +135,7 @@ pub fn start(program: &Path, memory: Memory, log: Option<BorrowedFd<'_>>) -> io:
     let inherited = [
         (descriptors::CONTROL, Some(theirs.as_raw_fd())),
         (descriptors::TABLE, Some(table.as_raw_fd())),
-        (descriptors::BOARD, board.as_ref().map(AsRawFd::as_raw_fd)),
+        (descriptors::SCOREBOARD, scoreboard.as_ref().map(AsRawFd::as_raw_fd)),
     ];
     // SAFETY: between fork and exec only system calls are made, nothing is allocated.
     unsafe { command.pre_exec(move || arrange(inherited)) };
@@ -307,7 +311,7 @@ mod tests {
     fn zeroed_memory_is_a_process_that_keeps_nothing_yet() {
         // SAFETY: this is what the test is about: numbers, a bool and a pointer.
         let kept: Retained = unsafe { std::mem::zeroed() };
-        assert!(!kept.running && !kept.memory.table.is_mapped() && !kept.memory.board.is_mapped());
+        assert!(!kept.running && !kept.memory.table.is_mapped() && !kept.memory.scoreboard.is_mapped());
         assert!(kept.pages.iter().all(|pages| !pages.is_mapped()));
         assert_eq!(kept.generation, 0);
     }

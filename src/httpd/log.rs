@@ -227,12 +227,12 @@ fn turn() -> Option<MutexGuard<'static, ()>> {
     if !wsgi_unix::fork::is_ours() {
         return None;
     }
-    let patience = Instant::now() + Duration::from_secs(1);
+    let deadline = Instant::now() + Duration::from_secs(1);
     loop {
         match WRITING.try_lock() {
             Ok(turn) => return Some(turn),
             Err(TryLockError::Poisoned(turn)) => return Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) if Instant::now() >= patience => return None,
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return None,
             Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_micros(100)),
         }
     }

@@ -49,7 +49,7 @@ use std::ffi::{CStr, c_char};
 
 /// What a hook answers. The numbers are httpd's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum HookStatus {
     /// The hook has done its work.
     Ok,
     /// Not ours: the next module is asked.
@@ -58,12 +58,12 @@ pub enum Answer {
     Status(u16),
 }
 
-impl Answer {
+impl HookStatus {
     pub(crate) fn code(self) -> i32 {
         match self {
-            Answer::Ok => sys::OK,
-            Answer::Declined => sys::DECLINED,
-            Answer::Status(status) => status.into(),
+            HookStatus::Ok => sys::OK,
+            HookStatus::Declined => sys::DECLINED,
+            HookStatus::Status(status) => status.into(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The process table: a memory file that Apache's children inherit, mapped once and for good.
 
-pub mod board;
 mod memory;
 pub mod pages;
+pub mod scoreboard;
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -20,7 +20,7 @@ use crate::directives::configuration::{Configuration, DRAFT};
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server};
-use crate::httpd::{Answer, log, tree};
+use crate::httpd::{HookStatus, log, tree};
 use crate::policy::undefined;
 
 /// What is wrong with an `env-file`.
@@ -35,16 +35,16 @@ enum EnvFileError {
 }
 
 /// Looks at everything that is the business of several directives.
-pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> Answer {
+pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
     let draft = DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
     if server::run() == Run::ConfigTest {
         warn_of_undefined_groups(&draft, main);
     }
     match env_files(&draft, temporary, main) {
-        Ok(()) => Answer::Ok,
+        Ok(()) => HookStatus::Ok,
         Err(mistake) => {
             log::server(main, &configuration::ENVIRONMENT_FILE, format_args!("{mistake}"));
-            Answer::Status(500)
+            HookStatus::Status(500)
         }
     }
 }

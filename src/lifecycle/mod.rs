@@ -57,8 +57,8 @@ pub fn child_init() {
     if let Some(table) = runtime.table {
         table.header().child_begins();
     }
-    if let (Some(table), Some(board), true) = (runtime.table, runtime.board, runtime.has_metrics()) {
-        publisher::start(table, board);
+    if let (Some(table), Some(scoreboard), true) = (runtime.table, runtime.scoreboard, runtime.has_metrics()) {
+        publisher::start(table, scoreboard);
     }
     if let Some(plan) = &runtime.embedded {
         if plan.is_eager() {

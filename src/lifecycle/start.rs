@@ -25,11 +25,11 @@ use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::records::Purpose;
 use crate::httpd::server::{self, Run, Server, runtime_path};
-use crate::httpd::shared::board::SharedScoreboard;
-use crate::httpd::{Answer, auth, control, log, process, records, tree};
-use crate::policy::places::Places;
+use crate::httpd::shared::scoreboard::SharedScoreboard;
+use crate::httpd::{HookStatus, auth, control, log, process, records, tree};
+use crate::policy::observed_variables::ObservedVariables;
+use crate::policy::reachable_scripts::ReachableScripts;
 use crate::policy::tree::Node;
-use crate::policy::wanted::Wanted;
 use crate::policy::{proxies, single_application, words};
 use crate::relay::group::Sockets;
 use crate::relay::idle::IdleConnections;
@@ -60,7 +60,7 @@ enum StartError {
 
 /// Takes the configuration that was read. Starts nothing in a configuration test or at the first of the two readings at
 /// start.
-pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Answer {
+pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
     let mut configuration =
         std::mem::replace(&mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner), Configuration::EMPTY);
     if let Ok(own) = std::ffi::CString::new(format!("mod_wsgi/{}", crate::VERSION)) {
@@ -70,7 +70,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
         server::add_component(pconf, &python);
     }
     if server::run() != Run::Real {
-        return Answer::Ok;
+        return HookStatus::Ok;
     }
     // A group's server may have got its ServerName after the group.
     for group in &mut configuration.groups {
@@ -102,17 +102,17 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> An
     }
     warn_of_undefined_groups(&configuration, main);
     warn_of_locales(&configuration, main);
-    if configuration.restrict_embedded && Places::read(&tree::configuration()).need_access_group() {
+    if configuration.restrict_embedded && ReachableScripts::read(&tree::configuration()).need_access_group() {
         configuration.add_access_group();
     }
     match start(&configuration, pconf, temporary, main) {
         Ok(runtime) => {
             daemons::set_current(Some(Arc::new(runtime)));
-            Answer::Ok
+            HookStatus::Ok
         }
         Err(error) => {
             log::server(main, &configuration::CANNOT_START, format_args!("{error}"));
-            Answer::Status(500)
+            HookStatus::Status(500)
         }
     }
 }
@@ -158,14 +158,14 @@ fn start(
     let mut runtime = Runtime {
         groups: HashMap::new(),
         table: None,
-        board: None,
+        scoreboard: None,
         records: None,
         spans: None,
         generation: around.generation,
         sockets: Sockets { prefix: socket_prefix, parent: std::process::id(), idle: IdleConnections::default() },
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
-        wanted: Wanted::read(&tree::configuration()),
+        observed_variables: ObservedVariables::read(&tree::configuration()),
         caches_passwords: caches(&tree::configuration()),
     };
     // Metrics and traces are sent by the supervisor. One of an earlier configuration must hear that it has no groups
@@ -183,7 +183,7 @@ fn start(
         let places: Vec<_> = records.into_iter().zip(pages.iter().copied()).collect();
         runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
         runtime.table = Some(table);
-        runtime.board = Some(memory.board).filter(SharedScoreboard::is_mapped);
+        runtime.scoreboard = Some(memory.scoreboard).filter(SharedScoreboard::is_mapped);
         let records = records::make(Purpose::Records).map_err(StartError::Supervisor)?;
         runtime.records = Some(records);
         runtime.spans = match open {
@@ -269,7 +269,7 @@ fn surroundings(
         },
         servers: u32::try_from(main.all().count()).unwrap_or(u32::MAX),
         single_applications: single_application::groups(&tree, is_file),
-        scripts: Places::read(&tree),
+        scripts: ReachableScripts::read(&tree),
         log: log_style(main),
         vhost: main.hostname().unwrap_or_default().to_vec(),
         timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),

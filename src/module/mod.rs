@@ -22,7 +22,7 @@ use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
 use crate::httpd::server::{self, Server};
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
-use crate::httpd::{Answer, config, index, log};
+use crate::httpd::{HookStatus, config, index, log};
 use crate::{lifecycle, request};
 
 /// httpd writes `module_index` and `next` while it loads the module, hence the cell.
@@ -222,7 +222,7 @@ unsafe extern "C" fn child_status(
 ///
 /// # Safety
 /// `r` is the request that httpd calls the hook for.
-unsafe fn with_request(name: &'static str, r: *mut request_rec, hook: fn(&mut Request<'_>) -> Answer) -> c_int {
+unsafe fn with_request(name: &'static str, r: *mut request_rec, hook: fn(&mut Request<'_>) -> HookStatus) -> c_int {
     let hook = || {
         // SAFETY: S1; it is the only one made of this request while the hook runs.
         let mut request = unsafe { Request::from_raw(r) };

@@ -141,11 +141,11 @@ impl Value<'_> {
             .ok_or_else(|| self.wrong(format_args!("a whole number from {} to {}", range.start(), range.end())))
     }
 
-    /// 0, for "the system's own", or a number of at least `least`.
-    pub fn size(&self, least: u32) -> Result<u32, ArgumentError> {
+    /// 0, for "the system's own", or a number of at least `min`.
+    pub fn size(&self, min: u32) -> Result<u32, ArgumentError> {
         match self.number(0..=i32::MAX as u32) {
-            Ok(n) if n == 0 || n >= least => Ok(n),
-            _ => Err(self.wrong(format_args!("0 or a whole number of at least {least}"))),
+            Ok(n) if n == 0 || n >= min => Ok(n),
+            _ => Err(self.wrong(format_args!("0 or a whole number of at least {min}"))),
         }
     }
 

@@ -68,7 +68,7 @@ struct Common {
     /// As long as the group has its share.
     usual: u32,
     /// For the share of each group, which no other takes.
-    most: u32,
+    max: u32,
     /// This share.
     share: u32,
 }
@@ -88,9 +88,9 @@ impl Workers {
     /// for groups that have next to nothing, so that no other, and no two of them, keep one out; the rest is for static
     /// files. Of fewer than four workers there is none to leave.
     pub fn by_default(workers: u32, groups: usize) -> Self {
-        let (usual, most) = (workers - workers / 4, workers - workers / 8);
+        let (usual, max) = (workers - workers / 4, workers - workers / 8);
         let groups = u32::try_from(groups).unwrap_or(u32::MAX).max(1);
-        let common = Common { usual, most: most.max(usual), share: (most.saturating_sub(usual) / groups).max(1) };
+        let common = Common { usual, max: max.max(usual), share: (max.saturating_sub(usual) / groups).max(1) };
         Self { own: usual, common: Some(common) }
     }
 
@@ -107,7 +107,7 @@ impl Workers {
         let has = group.taken();
         let own = Admission::new(group, self.own).ok_or(Taken::ByGroup)?;
         let limit = match self.common {
-            Some(Common { share, most, .. }) if has < share => most,
+            Some(Common { share, max, .. }) if has < share => max,
             Some(Common { usual, .. }) => usual,
             None => u32::MAX,
         };

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use wsgi_wire::table::{self, Group, Slot, State, Wanted};
+use wsgi_wire::table::{self, Group, Need, Slot, State};
 
 use super::claim::Claim;
 use super::queue::{self, QueueTicket, call_first};
@@ -68,17 +68,17 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         let queued = queue::waiting(&self.record.queue);
         waiting = waiting.saturating_add(queued);
         let is_full = place.is_none() && waiting >= self.room;
-        let wanted = match trusting {
-            true if is_full || starting || ready > 1 => Wanted::Free,
-            false if starting || ready > 1 => Wanted::Idle,
-            _ => Wanted::Any,
+        let need = match trusting {
+            true if is_full || starting || ready > 1 => Need::Free,
+            false if starting || ready > 1 => Need::Idle,
+            _ => Need::Any,
         };
-        let behind = wanted != Wanted::Any
+        let behind = need != Need::Any
             && match place {
                 None => queued > 0,
                 Some(place) => free && !place.called && call_first(&self.record.queue),
             };
-        let claimed = if behind { None } else { table::claim(slots(), self.group, &turned_away, wanted) };
+        let claimed = if behind { None } else { table::claim(slots(), self.group, &turned_away, need) };
         match claimed.and_then(|index| self.snapshot(index, slots().nth(index)?)) {
             Some(claim) => {
                 if place.is_some_and(|place| place.called) && self.has_free(&turned_away) {

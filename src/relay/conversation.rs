@@ -34,7 +34,7 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 pub const LOOK: Duration = Duration::from_millis(300);
 
 /// What a conversation keeps to.
-pub struct Terms<'c> {
+pub struct ConversationLimits<'c> {
     /// `response-flush-delay`: how long to wait for more before what is there is sent to the client.
     pub flush_delay: Duration,
     /// `queue-timeout`: when the process must have read the request.
@@ -57,7 +57,7 @@ pub struct Conversation<'c, C> {
     inbox: &'c mut Inbox,
     client: &'c mut C,
     outflow: &'c mut Outflow,
-    terms: Terms<'c>,
+    limits: ConversationLimits<'c>,
     /// When the answer has last made progress. What it takes us or the client to handle what has come is no silence of
     /// the process.
     heard: Instant,
@@ -104,7 +104,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         inbox: &'c mut Inbox,
         client: &'c mut C,
         outflow: &'c mut Outflow,
-        terms: Terms<'c>,
+        limits: ConversationLimits<'c>,
     ) -> Self {
         let (heard, hurried) = (Instant::now(), false);
         Self {
@@ -112,7 +112,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             inbox,
             client,
             outflow,
-            terms,
+            limits,
             heard,
             arrived: None,
             progressed: false,
@@ -156,7 +156,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 let size = frame.size();
                 let is_ours = frame.stream == self.connection.exchange();
                 if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
-                    self.terms.source.log(self.client, record);
+                    self.limits.source.log(self.client, record);
                 }
                 self.inbox.consume(size);
             }
@@ -171,12 +171,12 @@ impl<'c, C: Client> Conversation<'c, C> {
         // A request that has waited already has less time left.
         let usual = self.connection.usual_wait();
         let is_late = |deadline: Instant| usual.is_zero() || self.heard + usual > deadline + TOLERANCE;
-        if self.terms.queue.is_some_and(is_late) {
+        if self.limits.queue.is_some_and(is_late) {
             self.hurry();
         }
         match self.send([request, &[]], self.heard) {
             Ok(()) => {}
-            Err(error) if is_timeout(&error) && !(self.terms.ended)() => return Outcome::TimedOut(false),
+            Err(error) if is_timeout(&error) && !(self.limits.ended)() => return Outcome::TimedOut(false),
             // Whatever the process has got is not a whole request, so it cannot have executed it.
             Err(_) => return Outcome::NotExecuted,
         }
@@ -201,8 +201,8 @@ impl<'c, C: Client> Conversation<'c, C> {
 
     /// Sends as long as the process is there, and not for longer than it may be silent.
     fn send(&self, message: [&[u8]; 2], begun: Instant) -> io::Result<()> {
-        let silence = self.terms.silence;
-        self.connection.send(message, || !(self.terms.ended)() && (silence.is_zero() || begun.elapsed() < silence))
+        let silence = self.limits.silence;
+        self.connection.send(message, || !(self.limits.ended)() && (silence.is_zero() || begun.elapsed() < silence))
     }
 
     /// Handles all frames that are there. Data of one read go down to the client together.
@@ -225,7 +225,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                     let end = Frame { kind: Kind::End, payload: &[End::Complete as u8], ..frame };
                     let ends = self.inbox.is_followed_by(size, end);
                     if ends && self.is_flowing() {
-                        (self.terms.done)();
+                        (self.limits.done)();
                         self.client.data(&[frame.payload], Then::End)?;
                         self.inbox.consume(size + frame::HEADER + 1);
                         return Ok(Step::Over(Outcome::Complete));
@@ -237,7 +237,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::End if self.headed => {
                     let end = End::from_bytes(frame.payload).map_err(malformed)?;
-                    (self.terms.done)();
+                    (self.limits.done)();
                     match end {
                         // The client has a whole response, whatever became of the application afterwards.
                         _ if self.ended => Step::Over(Outcome::Complete),
@@ -264,7 +264,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 Kind::Head if !self.headed => {
                     let head = Head::decode(frame.payload).map_err(malformed)?;
                     (self.headed, self.progressed) = (true, true);
-                    (self.terms.answered)();
+                    (self.limits.answered)();
                     match self.client.head(&head) {
                         Ok(()) => Step::On,
                         Err(status) => Step::Over(Outcome::Refused(status)),
@@ -281,7 +281,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::Log => {
                     let record = LogRecord::from_bytes(frame.payload).map_err(malformed)?;
-                    self.terms.source.log(self.client, record);
+                    self.limits.source.log(self.client, record);
                     Step::On
                 }
                 Kind::File if self.headed && !self.ended => {
@@ -324,7 +324,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                 }
                 Kind::Answer if !self.headed && !self.begun => {
                     let answer = Answer::from_bytes(frame.payload).map_err(malformed)?;
-                    (self.terms.done)();
+                    (self.limits.done)();
                     self.client.answer(answer)?;
                     Step::Over(Outcome::Complete)
                 }

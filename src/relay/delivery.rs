@@ -17,7 +17,7 @@ use super::choice::{Look, Pool};
 use super::claim::Claim;
 use super::client::{Client, SendError, Then};
 use super::connection::{BeginError, Connection};
-use super::conversation::{Conversation, LOOK, Terms};
+use super::conversation::{Conversation, ConversationLimits, LOOK};
 use super::group::{Group, Sockets};
 use super::inbox::Inbox;
 use super::outcome::Outcome;
@@ -25,7 +25,7 @@ use super::outflow::Outflow;
 use super::queue::QueueTicket;
 use super::records::Source;
 use super::unreachable;
-use super::wait_limits::{Expired, Missing, Patience};
+use super::wait_limits::{Expired, Missing, Wait};
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
@@ -166,7 +166,7 @@ where
     /// [`NotDelivered`]; nothing has executed it then.
     pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, NotDelivered> {
         let record = self.group.record;
-        let mut patience = Patience::new(Instant::now(), self.group.patience);
+        let mut wait = Wait::new(Instant::now(), self.group.wait_limits);
         let mut place: Option<QueueTicket<'_>> = None;
         let mut avoid: Vec<(usize, u32)> = Vec::new();
         let (mut unreachable, mut outflow) = (None, Outflow::default());
@@ -176,14 +176,14 @@ where
             }
             let Group { key, queue_size, .. } = *self.group;
             let pool = Pool { slots: (self.slots)(), group: key, record, room: queue_size };
-            let lack = match pool.look(&avoid, patience.is_trusting(), place.as_ref()) {
+            let lack = match pool.look(&avoid, wait.is_trusting(), place.as_ref()) {
                 Look::Process(claim) => {
                     facts.connects = facts.connects.saturating_add(1);
                     let waited = place.take().is_some();
                     if waited {
-                        record.waits.add(patience.waited(Instant::now()));
+                        record.waits.add(wait.waited(Instant::now()));
                     }
-                    match self.try_process(&claim, &mut facts, patience.queue_deadline(), &mut outflow)? {
+                    match self.try_process(&claim, &mut facts, wait.queue_deadline(), &mut outflow)? {
                         Ok(Outcome::Rejected(Reject::QueueTimeout) | Outcome::Unread) => {
                             return Err(NotDelivered::QueueTimeout);
                         }
@@ -192,7 +192,7 @@ where
                             // Its slot says so by now, and will say when the process takes requests after all. Whoever
                             // speaks in its name has to be waited for no longer than the process itself.
                             if why == Reject::ScriptChanged {
-                                self.wait(&mut patience, &mut place, Missing::Ready, &mut unreachable)?;
+                                self.wait(&mut wait, &mut place, Missing::Ready, &mut unreachable)?;
                                 continue;
                             }
                         }
@@ -203,7 +203,7 @@ where
                             unreachable = Some(error);
                             if is_full {
                                 // Its `listen-backlog`: it is alive, and takes connections again when a thread is free.
-                                self.wait(&mut patience, &mut place, Missing::Backlog, &mut unreachable)?;
+                                self.wait(&mut wait, &mut place, Missing::Backlog, &mut unreachable)?;
                                 continue;
                             }
                         }
@@ -215,21 +215,21 @@ where
                 Look::Failing => return Err(NotDelivered::Failing),
                 Look::Missing(lack) => lack,
             };
-            self.wait(&mut patience, &mut place, lack, &mut unreachable)?;
+            self.wait(&mut wait, &mut place, lack, &mut unreachable)?;
         }
     }
 
     /// Waits for something to change, in the queue of the group.
     fn wait(
         &self,
-        patience: &mut Patience,
+        wait: &mut Wait,
         place: &mut Option<QueueTicket<'_>>,
         lack: Missing,
         unreachable: &mut Option<io::Error>,
     ) -> Result<(), NotDelivered> {
         let watches = place.as_ref().is_none_or(QueueTicket::watches);
         let pause =
-            patience.pause(Instant::now(), lack, watches).map_err(|over| match (over, unreachable.take(), lack) {
+            wait.pause(Instant::now(), lack, watches).map_err(|over| match (over, unreachable.take(), lack) {
                 (Expired::Queue, ..) => NotDelivered::QueueTimeout,
                 (Expired::Silence, _, Missing::Ready) => NotDelivered::NotReady,
                 (Expired::Silence, ..) => NotDelivered::Silence,
@@ -285,12 +285,12 @@ where
         facts.route = connection.begin(route, message)?;
         let exchange = connection.exchange();
         frame::put_in(exchange, message, Kind::Request, |out| (self.encode)(out, facts, body, self.client))?;
-        let (flush_delay, silence) = (self.group.flush_delay, self.group.patience.silence);
+        let (flush_delay, silence) = (self.group.flush_delay, self.group.wait_limits.silence);
         let source = Source { process: claim.pid(), used: &self.group.record.logged, rate: self.group.log };
         let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
-        let terms = Terms { flush_delay, queue, silence, answered, done, ended, source };
+        let limits = ConversationLimits { flush_delay, queue, silence, answered, done, ended, source };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
-        let outcome = Conversation::new(&connection, inbox, self.client, outflow, terms).run(message);
+        let outcome = Conversation::new(&connection, inbox, self.client, outflow, limits).run(message);
         drop(watched);
         if outcome.leaves_connection_usable() {
             if inbox.is_empty() {

@@ -18,7 +18,7 @@ pub struct Group {
     pub record: &'static table::Group,
     /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a
     /// process.
-    pub patience: WaitLimits,
+    pub wait_limits: WaitLimits,
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,
     /// `response-flush-delay`

@@ -18,7 +18,7 @@ const FIRST: usize = 8 << 10;
 const ROOM: usize = 64 << 10;
 
 /// The least that is asked for.
-const LEAST: usize = 4 << 10;
+const MIN: usize = 4 << 10;
 
 /// How much memory a thread keeps from one request to the next: what the usual frames of content take.
 const KEPT: usize = 2 * limits::INLINE_CHUNK;
@@ -118,7 +118,7 @@ impl Inbox {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        let wanted = self.end + frame::room(self.bytes(), usual.saturating_sub(self.end).max(LEAST));
+        let wanted = self.end + frame::room(self.bytes(), usual.saturating_sub(self.end).max(MIN));
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }

@@ -16,7 +16,7 @@ use wsgi_wire::response::{End, File, Head, Headers, put_head};
 
 use super::client::{Client, SendError, Then};
 use super::connection::Connection;
-use super::conversation::{Conversation, Terms};
+use super::conversation::{Conversation, ConversationLimits};
 use super::inbox::Inbox;
 use super::outcome::Outcome;
 use super::outflow::Outflow;
@@ -81,7 +81,7 @@ fn instructions_exchange() {
         answered.clear();
         answer(connection.exchange(), &mut answered);
         process.write_all(&answered).unwrap();
-        let terms = Terms {
+        let limits = ConversationLimits {
             flush_delay: Duration::ZERO,
             queue: None,
             silence: Duration::from_secs(60),
@@ -91,7 +91,7 @@ fn instructions_exchange() {
             source: Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) },
         };
         let mut outflow = Outflow::default();
-        let conversation = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, terms);
+        let conversation = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, limits);
         assert_eq!(conversation.run(&message), Outcome::Complete);
         assert_eq!(process.read(&mut taken).unwrap(), message.len());
     }

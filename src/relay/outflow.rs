@@ -22,7 +22,7 @@ const PIECE: usize = 64 << 10;
 
 /// What any connection takes that takes something: a third of the least buffer that Linux gives one which is
 /// established.
-pub const LEAST: usize = 16 << 10;
+pub const MIN: usize = 16 << 10;
 
 /// How much is written before it is asked again whether there is room on the disk.
 const STEP: u64 = 1 << 20;
@@ -70,7 +70,8 @@ impl Outflow {
     /// Passes content down as far as the client takes it, and keeps the rest. `stuck`: it is known to take nothing.
     ///
     /// # Errors
-    /// [`SendError`]: the client, which is waited for when nothing more can be kept, is gone; or the content is not sent on.
+    /// [`SendError`]: the client, which is waited for when nothing more can be kept, is gone; or the content is not
+    /// sent on.
     pub fn data(&mut self, client: &mut impl Client, content: &[u8], stuck: bool) -> Result<(), SendError> {
         let mut rest = content;
         while !rest.is_empty() {
@@ -79,11 +80,11 @@ impl Outflow {
             }
             let right = client.right_to_wait(false);
             let unseen = limits::UNSEEN.saturating_sub(self.passed);
-            let most = if right.is_some() { self.room } else { self.room.min(unseen) };
-            if stuck || !self.is_empty() || most == 0 {
+            let max = if right.is_some() { self.room } else { self.room.min(unseen) };
+            if stuck || !self.is_empty() || max == 0 {
                 return self.keep_or_wait(client, rest);
             }
-            let (piece, others) = rest.split_at(rest.len().min(most));
+            let (piece, others) = rest.split_at(rest.len().min(max));
             self.room -= piece.len();
             self.passed = self.passed.saturating_add(piece.len());
             client.data(&[piece], Then::More)?;
@@ -114,8 +115,8 @@ impl Outflow {
         passed::check(file.as_fd(), piece).map_err(Violation::from)?;
         let (mut buffer, mut offset, mut left) = (vec![0; PIECE], piece.offset, piece.length);
         while left > 0 {
-            let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-            let read = retry_on_intr(|| pread(file, &mut buffer[..most], offset)).unwrap_or(0);
+            let max = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let read = retry_on_intr(|| pread(file, &mut buffer[..max], offset)).unwrap_or(0);
             if read == 0 {
                 return Err(Violation::Short.into());
             }
@@ -131,9 +132,9 @@ impl Outflow {
     /// [`SendError`]
     pub fn pass_kept(&mut self, client: &mut impl Client) -> Result<(), SendError> {
         let Some(file) = self.file.as_ref().filter(|_| self.read < self.written) else { return Ok(()) };
-        let left = usize::try_from(self.written - self.read).unwrap_or(LEAST);
-        let mut buffer = [0; LEAST];
-        let buffer = &mut buffer[..left.min(LEAST)];
+        let left = usize::try_from(self.written - self.read).unwrap_or(MIN);
+        let mut buffer = [0; MIN];
+        let buffer = &mut buffer[..left.min(MIN)];
         // Nobody else has the file: only a disk that fails, or root, can lose what was in it.
         let read = match retry_on_intr(|| pread(file, &mut *buffer, self.read)) {
             Ok(0) => return Err(SendError::Unkept(Errno::NODATA)),
@@ -201,7 +202,7 @@ fn room(client: &impl Client) -> usize {
     if is_blocked(client) {
         return 0;
     }
-    sockopt::socket_send_buffer_size(socket).map_or(LEAST, |size| (size / 6).max(LEAST))
+    sockopt::socket_send_buffer_size(socket).map_or(MIN, |size| (size / 6).max(MIN))
 }
 
 /// Whether more may be kept where this much is of a response, and of all.
@@ -335,8 +336,8 @@ mod tests {
         assert!(!may_keep(limits::KEPT, 0) && !may_keep(0, limits::KEPT_IN_ALL));
         assert!(leaves_enough(100 * limits::KEPT_LEAVES, 101) && !leaves_enough(100 * limits::KEPT_LEAVES, 100));
         assert!(leaves_enough(0, 0), "who does not tell has room");
-        let (large, least) = (1000 * limits::KEPT_LEAVES_AT_MOST, limits::KEPT_LEAVES_AT_MOST);
-        assert!(leaves_enough(large, least + 1) && !leaves_enough(large, least));
+        let (large, min) = (1000 * limits::KEPT_LEAVES_AT_MOST, limits::KEPT_LEAVES_AT_MOST);
+        assert!(leaves_enough(large, min + 1) && !leaves_enough(large, min));
         // Where nothing more may be kept the client is waited for, and gets everything.
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let (mut client, mut outflow) = (Slow::with(ours), Outflow::default());

@@ -9,7 +9,7 @@ use rustix::thread::futex;
 use wsgi_unix::{clock, stop};
 use wsgi_wire::table::Queue;
 
-use super::wait_limits::Patience;
+use super::wait_limits::Wait;
 
 /// A place in the queue of a group.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub(super) fn call_first(queue: &Queue) -> bool {
 /// Longer than any wait in a queue between two looks, in milliseconds.
 pub(super) const ALIVE: u64 = Queue::ALIVE;
 
-const _: () = assert!(ALIVE == 4 * Patience::LOOK.as_millis() as u64);
+const _: () = assert!(ALIVE == 4 * Wait::LOOK.as_millis() as u64);
 
 /// How many requests wait. Who has died with its child is not counted.
 pub fn waiting(queue: &Queue) -> u32 {

@@ -41,7 +41,7 @@ pub enum Expired {
 
 /// How long a request has waited.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Wait {
     limits: WaitLimits,
     started: Instant,
     last: Instant,
@@ -50,7 +50,7 @@ pub struct Patience {
     paused: bool,
 }
 
-impl Patience {
+impl Wait {
     /// As long as no process of the group is even starting, this much in sum is enough: its interpreter does not start
     /// at all.
     const HOPELESS: Duration = Duration::from_secs(3);
@@ -131,67 +131,67 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn patience(start: Instant, queue: Option<Duration>) -> Patience {
-        Patience::new(start, WaitLimits { connect: SECOND * 15, queue, silence: SECOND * 60 })
+    fn wait(start: Instant, queue: Option<Duration>) -> Wait {
+        Wait::new(start, WaitLimits { connect: SECOND * 15, queue, silence: SECOND * 60 })
     }
 
     #[test]
     fn waiting_for_a_connection_ends_with_connect_timeout() {
         let start = Instant::now();
-        let mut patience = patience(start, None);
-        assert_eq!(patience.pause(start, Missing::Backlog, true), Ok(Duration::from_millis(1)));
-        assert!(patience.is_trusting());
-        assert_eq!(patience.pause(start + SECOND * 10, Missing::Backlog, true), Ok(Duration::from_millis(20)));
-        assert!(!patience.is_trusting());
-        assert_eq!(patience.pause(start + SECOND * 15, Missing::Backlog, true), Err(Expired::Connect));
+        let mut wait = wait(start, None);
+        assert_eq!(wait.pause(start, Missing::Backlog, true), Ok(Duration::from_millis(1)));
+        assert!(wait.is_trusting());
+        assert_eq!(wait.pause(start + SECOND * 10, Missing::Backlog, true), Ok(Duration::from_millis(20)));
+        assert!(!wait.is_trusting());
+        assert_eq!(wait.pause(start + SECOND * 15, Missing::Backlog, true), Err(Expired::Connect));
     }
 
     #[test]
     fn a_process_that_starts_is_waited_for_as_long_as_one_that_works() {
         let start = Instant::now();
-        let mut patience = patience(start, None);
-        assert!(patience.pause(start + SECOND * 59, Missing::Ready, true).is_ok());
-        assert!(patience.pause(start + SECOND * 59, Missing::Process, true).is_ok(), "it is about to be replaced");
-        assert_eq!(patience.pause(start + SECOND * 60, Missing::Ready, true), Err(Expired::Silence));
+        let mut wait = wait(start, None);
+        assert!(wait.pause(start + SECOND * 59, Missing::Ready, true).is_ok());
+        assert!(wait.pause(start + SECOND * 59, Missing::Process, true).is_ok(), "it is about to be replaced");
+        assert_eq!(wait.pause(start + SECOND * 60, Missing::Ready, true), Err(Expired::Silence));
     }
 
     #[test]
     fn waiting_for_a_thread_does_not() {
         let start = Instant::now();
-        let mut patience = patience(start, None);
-        assert!(patience.pause(start + SECOND * 20, Missing::Threads, true).is_ok());
-        assert!(patience.pause(start + SECOND * 30, Missing::Ready, true).is_ok());
-        assert_eq!(patience.pause(start + SECOND * 60, Missing::Threads, true), Err(Expired::Silence));
+        let mut wait = wait(start, None);
+        assert!(wait.pause(start + SECOND * 20, Missing::Threads, true).is_ok());
+        assert!(wait.pause(start + SECOND * 30, Missing::Ready, true).is_ok());
+        assert_eq!(wait.pause(start + SECOND * 60, Missing::Threads, true), Err(Expired::Silence));
     }
 
     #[test]
     fn only_the_last_in_the_queue_looks_often() {
         let start = Instant::now();
-        let mut patience = patience(start, None);
-        let _first = patience.pause(start, Missing::Threads, true);
-        assert_eq!(patience.pause(start, Missing::Threads, true), Ok(Patience::LOOK));
-        assert_eq!(patience.pause(start, Missing::Threads, false), Ok(Patience::TURN));
-        assert!(patience.pause(start, Missing::Ready, false).is_ok_and(|pause| pause < Patience::LOOK));
+        let mut wait = wait(start, None);
+        let _first = wait.pause(start, Missing::Threads, true);
+        assert_eq!(wait.pause(start, Missing::Threads, true), Ok(Wait::LOOK));
+        assert_eq!(wait.pause(start, Missing::Threads, false), Ok(Wait::TURN));
+        assert!(wait.pause(start, Missing::Ready, false).is_ok_and(|pause| pause < Wait::LOOK));
     }
 
     #[test]
     fn queue_timeout_ends_any_wait_at_its_moment() {
         let start = Instant::now();
-        let mut patience = patience(start, Some(SECOND));
+        let mut wait = wait(start, Some(SECOND));
         let just_before = start + Duration::from_millis(999);
-        assert_eq!(patience.pause(just_before, Missing::Threads, true), Ok(Duration::from_millis(1)));
-        assert_eq!(patience.pause(start + SECOND, Missing::Threads, true), Err(Expired::Queue));
-        assert_eq!(patience.pause(start + SECOND, Missing::Ready, true), Err(Expired::Queue));
+        assert_eq!(wait.pause(just_before, Missing::Threads, true), Ok(Duration::from_millis(1)));
+        assert_eq!(wait.pause(start + SECOND, Missing::Threads, true), Err(Expired::Queue));
+        assert_eq!(wait.pause(start + SECOND, Missing::Ready, true), Err(Expired::Queue));
     }
 
     #[test]
     fn it_ends_early_when_nothing_even_starts() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut patience = patience(start, None);
-        assert!(patience.pause(at(2_000), Missing::Process, true).is_ok());
-        assert!(patience.pause(at(4_000), Missing::Ready, true).is_ok());
-        assert!(patience.pause(at(4_900), Missing::Process, true).is_ok());
-        assert_eq!(patience.pause(at(5_100), Missing::Process, true), Err(Expired::Connect));
+        let mut wait = wait(start, None);
+        assert!(wait.pause(at(2_000), Missing::Process, true).is_ok());
+        assert!(wait.pause(at(4_000), Missing::Ready, true).is_ok());
+        assert!(wait.pause(at(4_900), Missing::Process, true).is_ok());
+        assert_eq!(wait.pause(at(5_100), Missing::Process, true), Err(Expired::Connect));
     }
 }

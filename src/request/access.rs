@@ -5,35 +5,35 @@
 use std::ffi::CStr;
 
 use wsgi_wire::messages::{Topic, requests};
-use wsgi_wire::question::{Answer as Said, Question};
+use wsgi_wire::question::{Answer, Question};
 
 use super::question::{QuestionError, ask};
 use crate::daemons;
 use crate::directives::settings::{AskedScript, RequestSettings};
 use crate::httpd::auth::{self, Authn, Authz};
 use crate::httpd::request::Request;
-use crate::httpd::{Answer, log};
+use crate::httpd::{HookStatus, log};
 use crate::policy::words;
 
 /// `access_checker`: `WSGIAccessScript` lets the request go on, leaves it to others, or forbids it.
-pub fn access_checker(r: &mut Request<'_>) -> Answer {
+pub fn access_checker(r: &mut Request<'_>) -> HookStatus {
     let settings = r.settings::<RequestSettings>();
     let Some((settings, asked)) = settings.and_then(|s| Some((s, s.access_script.as_deref()?))) else {
-        return Answer::Declined;
+        return HookStatus::Declined;
     };
     let host = r.remote_host().unwrap_or(r.client_ip());
     match ask(r, settings, asked, Question::access(host)) {
-        Ok(Said::Yes) => Answer::Ok,
-        Ok(Said::Unknown) => Answer::Declined,
+        Ok(Answer::Yes) => HookStatus::Ok,
+        Ok(Answer::Unknown) => HookStatus::Declined,
         Ok(_) => {
             // Under `Satisfy Any` a password may still let the client in.
             let topic = if r.satisfies_any() { Topic::INFO } else { (&requests::ACCESS_DENIED).into() };
             let (script, uri) = (String::from_utf8_lossy(&asked.script), String::from_utf8_lossy(r.uri()));
             log::request(r, topic, format_args!("client denied by WSGIAccessScript {script}: {uri}"));
-            Answer::Status(403)
+            HookStatus::Status(403)
         }
-        Err(QuestionError::Script) => Answer::Status(403),
-        Err(QuestionError::Unheard(status)) => Answer::Status(status),
+        Err(QuestionError::Script) => HookStatus::Status(403),
+        Err(QuestionError::Unheard(status)) => HookStatus::Status(status),
     }
 }
 
@@ -56,7 +56,7 @@ fn user_script<'r>(r: &Request<'r>) -> Option<(&'r RequestSettings, &'r AskedScr
 pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
     let Some((settings, script)) = user_script(r) else { return Authn::Error };
     match ask(r, settings, script, Question::password(user, password.to_bytes())) {
-        Ok(Said::Yes) => {
+        Ok(Answer::Yes) => {
             if daemons::current().is_some_and(|runtime| runtime.caches_passwords) {
                 if let Some(hash) = auth::hash(r, password) {
                     auth::remember(r, user, None, hash);
@@ -66,12 +66,12 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
         }
         // Nothing of this is remembered: whoever remembers would let the user in under the name that the client has
         // given.
-        Ok(Said::Text(name)) => {
+        Ok(Answer::Text(name)) => {
             r.set_user(&name);
             Authn::Granted
         }
-        Ok(Said::No) => Authn::Denied,
-        Ok(Said::Unknown) => Authn::NotFound,
+        Ok(Answer::No) => Authn::Denied,
+        Ok(Answer::Unknown) => Authn::NotFound,
         Ok(_) | Err(_) => Authn::Error,
     }
 }
@@ -83,12 +83,12 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
 pub fn realm_hash<'r>(r: &mut Request<'r>, user: &[u8], realm: &[u8]) -> Result<&'r CStr, Authn> {
     let (settings, script) = user_script(r).ok_or(Authn::Error)?;
     match ask(r, settings, script, Question::realm_hash(user, realm)) {
-        Ok(Said::Text(hash)) => {
+        Ok(Answer::Text(hash)) => {
             let hash = r.pool().text(&hash);
             auth::remember(r, user, Some(realm), hash);
             Ok(hash)
         }
-        Ok(Said::Unknown) => Err(Authn::NotFound),
+        Ok(Answer::Unknown) => Err(Authn::NotFound),
         Ok(_) | Err(_) => Err(Authn::Error),
     }
 }
@@ -105,7 +105,7 @@ pub fn check_groups(r: &mut Request<'_>, names: &[u8]) -> Authz {
         );
         return Authz::Error;
     };
-    let Ok(Said::Groups(groups)) = ask(r, settings, asked, Question::groups(user)) else { return Authz::Error };
+    let Ok(Answer::Groups(groups)) = ask(r, settings, asked, Question::groups(user)) else { return Authz::Error };
     let wanted = words::all(names);
     if wanted.iter().any(|name| groups.iter().any(|group| **group == **name)) {
         return Authz::Granted;

@@ -23,7 +23,7 @@ use crate::relay::choice;
 use crate::relay::client::Client;
 use crate::relay::delivery::NotDelivered;
 use crate::relay::queue::{self, QueueTicket};
-use crate::relay::wait_limits::{Expired, Missing, Patience};
+use crate::relay::wait_limits::{Expired, Missing, Wait};
 
 /// How the body goes to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,14 +130,14 @@ fn read_on(
     out: &mut Vec<u8>,
 ) -> Option<Taken> {
     let mut silence = Duration::ZERO;
-    let patience = client.send_timeout().unwrap_or(Duration::MAX);
+    let wait = client.send_timeout().unwrap_or(Duration::MAX);
     loop {
         // Where nothing is there, this still lets mod_reqtimeout look at its clock.
         let taken = client.read_ahead(STEP, out, false);
         if taken != Some(Taken::Nothing) {
             return taken;
         }
-        if silence >= patience || !client.pauses(PAUSE) {
+        if silence >= wait || !client.pauses(PAUSE) {
             return client.read_ahead(STEP, out, true);
         }
         silence += PAUSE;
@@ -207,13 +207,13 @@ fn known(length: BodyLength) -> Option<u64> {
 
 /// Lets a process have the request before its body is there, when it may.
 fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) -> Result<Travel, NotDelivered> {
-    let mut patience = Patience::new(Instant::now(), group.relay.patience);
+    let mut wait = Wait::new(Instant::now(), group.relay.wait_limits);
     loop {
         if let Some(place) = Admission::new(&group.relay.record.uploads, group.upload_limit()) {
             client.holds(place);
             return Ok(Travel::Pulled(known(length)));
         }
-        std::thread::sleep(pause(&mut patience)?);
+        std::thread::sleep(pause(&mut wait)?);
     }
 }
 
@@ -221,13 +221,13 @@ fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) ->
 /// one.
 fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), NotDelivered> {
     let Some(table) = table else { return Ok(()) };
-    let mut patience = Patience::new(Instant::now(), group.relay.patience);
+    let mut wait = Wait::new(Instant::now(), group.relay.wait_limits);
     let mut place: Option<QueueTicket<'_>> = None;
     while choice::are_all_busy(table.slots(group.pages), group.relay.key) {
         if place.is_none() && queue::waiting(&group.relay.record.queue) >= group.relay.queue_size {
             return Err(NotDelivered::QueueFull);
         }
-        let pause = pause(&mut patience)?;
+        let pause = pause(&mut wait)?;
         place.get_or_insert_with(|| QueueTicket::take(&group.relay.record.queue)).wait(pause);
     }
     if let Some(place) = place {
@@ -236,11 +236,11 @@ fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), NotDeli
     Ok(())
 }
 
-fn pause(patience: &mut Patience) -> Result<Duration, NotDelivered> {
+fn pause(wait: &mut Wait) -> Result<Duration, NotDelivered> {
     if stop::has_begun() {
         return Err(NotDelivered::Stopping);
     }
-    patience.pause(Instant::now(), Missing::Threads, true).map_err(|over| match over {
+    wait.pause(Instant::now(), Missing::Threads, true).map_err(|over| match over {
         Expired::Queue => NotDelivered::QueueTimeout,
         Expired::Silence | Expired::Connect => NotDelivered::Silence,
     })

@@ -31,7 +31,7 @@ use crate::relay::passed::{self, Sendable};
 use crate::relay::violation::Violation;
 
 /// The longest content of a response that is small: any client whose connection takes something takes it at once.
-const SMALL: u64 = outflow::LEAST as u64;
+const SMALL: u64 = outflow::MIN as u64;
 
 /// One request of a client, and the response on its way back.
 pub struct HttpClient<'c, 'r> {
@@ -273,8 +273,8 @@ impl Client for HttpClient<'_, '_> {
     }
 
     fn right_to_wait(&self, pressing: bool) -> Option<Right> {
-        let Some(Waits { places, usual, pressing: most }) = self.waits else { return Some(None) };
-        Admission::new(places, if pressing { most } else { usual }).map(Some)
+        let Some(Waits { places, usual, pressing: max }) = self.waits else { return Some(None) };
+        Admission::new(places, if pressing { max } else { usual }).map(Some)
     }
 
     fn send_timeout(&self) -> Option<Duration> {

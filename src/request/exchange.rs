@@ -20,7 +20,7 @@ use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
-use crate::httpd::{Answer, response};
+use crate::httpd::{HookStatus, response};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::client::Client;
 use crate::relay::delivery::{NotDelivered, Scratch};
@@ -37,7 +37,7 @@ pub fn exchange<'r>(
     settings: &RequestSettings,
     environ: &Environ<'r>,
     length: BodyLength,
-) -> Result<Answer, Refused> {
+) -> Result<HookStatus, Refused> {
     let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
     let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, scratch));
     if let Some(microseconds) = client_timeout {
@@ -54,7 +54,7 @@ fn run<'r>(
     environ: &Environ<'r>,
     length: BodyLength,
     scratch: &mut Scratch,
-) -> Result<Answer, Refused> {
+) -> Result<HookStatus, Refused> {
     let way = Way::new(runtime, group, &environ.destination().process_group);
     let admission = way.admission().map_err(|error| way.refused(&error, r))?;
     write_route(r, settings, environ, &mut scratch.route);
@@ -84,7 +84,7 @@ fn run<'r>(
     let admission = (*client.disposition() == Disposition::File).then_some(admission);
     let answer = conclude(&mut client, environ, length, outcome);
     let status = match &answer {
-        Ok(Answer::Status(status)) | Err(Refused { status, .. }) => *status,
+        Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) => *status,
         Ok(_) => response::status(client.request()),
     };
     way.answered(status, start.elapsed());
@@ -103,7 +103,7 @@ pub fn in_process<'r>(
     settings: &RequestSettings,
     environ: &Environ<'r>,
     length: BodyLength,
-) -> Result<Answer, Refused> {
+) -> Result<HookStatus, Refused> {
     let engine = embedded::engine(plan).map_err(|error| Refused::new(&requests::NO_PYTHON, 500, error))?;
     let facts = Facts { request_start: r.time(), script_mtime: script_mtime(r, environ), ..Facts::default() };
     let request_rec = if settings.pass_apache_request.unwrap_or(false) { r.address() } else { ptr::null_mut() };
@@ -180,35 +180,35 @@ fn conclude<'r>(
     environ: &Environ<'r>,
     length: BodyLength,
     outcome: Outcome,
-) -> Result<Answer, Refused> {
+) -> Result<HookStatus, Refused> {
     client.finish();
     let is_over = matches!(outcome, Outcome::Complete | Outcome::Truncated);
     if is_over && matches!(client.disposition(), Disposition::Redirect(_)) {
         variables::fill(client.request(), environ, length);
     }
     let answer = answer_to(client, outcome);
-    if !matches!(answer, Ok(Answer::Ok)) {
+    if !matches!(answer, Ok(HookStatus::Ok)) {
         client.leave_body();
     }
     answer
 }
 
 /// Sends the end of a response that is whole, the last thing of all.
-fn send_end(client: &mut HttpClient<'_, '_>, answer: &Result<Answer, Refused>, outcome: Outcome) {
-    let is_own = matches!(answer, Ok(Answer::Ok)) && *client.disposition() == Disposition::Send;
+fn send_end(client: &mut HttpClient<'_, '_>, answer: &Result<HookStatus, Refused>, outcome: Outcome) {
+    let is_own = matches!(answer, Ok(HookStatus::Ok)) && *client.disposition() == Disposition::Send;
     if is_own && outcome == Outcome::Complete {
         client.send_end();
     }
 }
 
-fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer, Refused> {
+fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<HookStatus, Refused> {
     match outcome {
         Outcome::Complete => Ok(finish(client)),
-        Outcome::ClientGone => Ok(Answer::Ok),
+        Outcome::ClientGone => Ok(HookStatus::Ok),
         Outcome::Truncated if *client.disposition() != Disposition::Send => Ok(finish(client)),
         // What went wrong with the client's own body says more than the application's failure that followed from it.
-        Outcome::Failed(status) => Ok(Answer::Status(client.body_failure().unwrap_or(status))),
-        Outcome::Refused(status) => Ok(Answer::Status(status)),
+        Outcome::Failed(status) => Ok(HookStatus::Status(client.body_failure().unwrap_or(status))),
+        Outcome::Refused(status) => Ok(HookStatus::Status(status)),
         Outcome::Truncated
         | Outcome::Lost(true)
         | Outcome::TimedOut(true)
@@ -220,14 +220,14 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<Answer
                 client.tell(message, &format!("{reason}; the response is cut short"));
             }
             client.abort();
-            Ok(Answer::Ok)
+            Ok(HookStatus::Ok)
         }
         // Nothing has been sent yet: an error page takes the place of the response.
         _ => {
             response::clear_status(client.request());
             match failure(outcome, client.is_embedded()) {
                 Some(refused) => Err(refused),
-                None => Ok(Answer::Status(500)),
+                None => Ok(HookStatus::Status(500)),
             }
         }
     }
@@ -265,15 +265,15 @@ pub(super) fn failure(outcome: Outcome, embedded: bool) -> Option<Refused> {
     Some(Refused::new(message, status, reason))
 }
 
-fn finish(client: &mut HttpClient<'_, '_>) -> Answer {
+fn finish(client: &mut HttpClient<'_, '_>) -> HookStatus {
     match client.disposition().clone() {
-        Disposition::Send => Answer::Ok,
-        Disposition::Replace(status) => Answer::Status(status),
-        Disposition::File => client.send_guarded().map_or(Answer::Ok, Answer::Status),
+        Disposition::Send => HookStatus::Ok,
+        Disposition::Replace(status) => HookStatus::Status(status),
+        Disposition::File => client.send_guarded().map_or(HookStatus::Ok, HookStatus::Status),
         Disposition::Redirect(url) => {
             client.leave_body();
             client.request().redirect_to(&url);
-            Answer::Ok
+            HookStatus::Ok
         }
     }
 }

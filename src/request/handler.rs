@@ -10,7 +10,7 @@ use wsgi_wire::question::Choice;
 use super::destination::Destination;
 use super::environ::{self, Environ};
 use super::exchange::{exchange, in_process};
-use super::place::{self, Place, RequestNames};
+use super::executor::{self, Executor, RequestNames};
 use super::question;
 use super::refused::Refused;
 use super::span::Span;
@@ -21,19 +21,19 @@ use crate::daemons::{self, Runtime};
 use crate::directives::settings::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
 use crate::httpd::request::{Request, Target};
-use crate::httpd::{Answer, log};
+use crate::httpd::{HookStatus, log};
 use crate::policy::acceptance::{self, RequestFacts};
 use crate::policy::expansion::{self, Kind as GroupKind};
 
 /// Serves a request that is for one of our handlers.
-pub fn handler(r: &mut Request<'_>) -> Answer {
-    let Some(settings) = r.settings::<RequestSettings>() else { return Answer::Declined };
+pub fn handler(r: &mut Request<'_>) -> HookStatus {
+    let Some(settings) = r.settings::<RequestSettings>() else { return HookStatus::Declined };
     let handler_script = match r.handler() {
         b"wsgi-script" | b"application/x-httpd-wsgi" => None,
         b"wsgi-status" => return status(r),
         name => match settings.handler_script(name) {
             Some(script) => Some(script),
-            None => return Answer::Declined,
+            None => return HookStatus::Declined,
         },
     };
     let mut span = None;
@@ -46,7 +46,7 @@ pub fn handler(r: &mut Request<'_>) -> Answer {
                 application_group,
             });
             log::record(r, &log::ours(message, &reason), place);
-            Answer::Status(status)
+            HookStatus::Status(status)
         }
     };
     if let Some(span) = span {
@@ -60,7 +60,7 @@ fn serve<'r>(
     settings: &'r RequestSettings,
     handler_script: Option<&'r Arc<HandlerScript>>,
     span: &mut Option<Span>,
-) -> Result<Answer, Refused> {
+) -> Result<HookStatus, Refused> {
     let runtime = daemons::current()
         .ok_or_else(|| Refused::new(&requests::NO_CONFIGURATION, 500, "no configuration is in force"))?;
     *span = Span::begin(r, &runtime);
@@ -72,7 +72,7 @@ fn serve<'r>(
     if let Some(asked) = settings.dispatch_script.as_ref() {
         match question::dispatch(r, settings, asked, &destination) {
             Ok(choice) => choose(r, &runtime, &mut destination, &choice, &script_name),
-            Err(why) => return Ok(Answer::Status(why.status())),
+            Err(why) => return Ok(HookStatus::Status(why.status())),
         }
     }
     let allowed = settings.restrict_process.as_deref();
@@ -82,7 +82,7 @@ fn serve<'r>(
         return Err(Refused::new(&requests::GROUP_FORBIDDEN, 500, text));
     }
     let script = destination.handler_script.unwrap_or(r.filename());
-    let place = place::find(r, &runtime, &mut destination, script)?;
+    let executor = executor::find(r, &runtime, &mut destination, script)?;
     if let Some(span) = span {
         span.runs_at(&destination, &script_name);
     }
@@ -90,12 +90,12 @@ fn serve<'r>(
     if let Some(span) = span {
         environ.belongs_to(span.trace);
     }
-    variables::fill_wanted(r, &environ, length, &runtime.wanted);
-    let answer = match place {
-        Place::Embedded(plan) => in_process(r, plan, settings, &environ, length),
-        Place::Group(group) => exchange(r, &runtime, group, settings, &environ, length),
+    variables::fill_observed(r, &environ, length, &runtime.observed_variables);
+    let answer = match executor {
+        Executor::Embedded(plan) => in_process(r, plan, settings, &environ, length),
+        Executor::Group(group) => exchange(r, &runtime, group, settings, &environ, length),
     };
-    if let Ok(Answer::Status(status)) | Err(Refused { status, .. }) = answer {
+    if let Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) = answer {
         variables::fill_for_error_document(r, &environ, length, status);
     }
     answer.map_err(|refused| refused.at(environ.destination()))

@@ -17,7 +17,7 @@ use wsgi_wire::response::{File, Head, Headers};
 use super::destination::Destination;
 use super::environ::{self, ContentLength, Environ};
 use super::exchange::failure;
-use super::place::{self, Place, RequestNames};
+use super::executor::{self, Executor, RequestNames};
 use super::refused::Refused;
 use super::way::{Way, now_in_microseconds, with_scratch};
 use crate::daemons::{self, Group, Runtime};
@@ -61,7 +61,7 @@ pub fn ask<'r>(
     asked: &'r AskedScript,
     question: Question<'_>,
 ) -> Result<Answer, QuestionError> {
-    Asking { settings, asked, question }.ask(r, None)
+    PendingQuestion { settings, asked, question }.ask(r, None)
 }
 
 /// Asks a script where the application of a request runs. `usual`: where it runs otherwise.
@@ -74,7 +74,7 @@ pub fn dispatch<'r>(
     asked: &'r AskedScript,
     usual: &Destination<'r>,
 ) -> Result<Choice, QuestionError> {
-    match (Asking { settings, asked, question: Question::dispatch() }).ask(r, Some(usual))? {
+    match (PendingQuestion { settings, asked, question: Question::dispatch() }).ask(r, Some(usual))? {
         Answer::Choice(choice) => Ok(choice),
         // No other is taken.
         _ => Err(QuestionError::Unheard(500)),
@@ -96,13 +96,13 @@ impl From<Refused> for AskError {
 }
 
 /// A question that is to be asked.
-struct Asking<'a, 'r> {
+struct PendingQuestion<'a, 'r> {
     settings: &'r RequestSettings,
     asked: &'r AskedScript,
     question: Question<'a>,
 }
 
-impl<'r> Asking<'_, 'r> {
+impl<'r> PendingQuestion<'_, 'r> {
     fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, QuestionError> {
         let Some(runtime) = daemons::current() else {
             log::request(r, &requests::NO_CONFIGURATION, format_args!("no configuration is in force"));
@@ -110,15 +110,15 @@ impl<'r> Asking<'_, 'r> {
         };
         let script_name = environ::script_name(r);
         let mut destination = self.destination(r, &runtime, &script_name, application);
-        let outcome = match place::find(r, &runtime, &mut destination, &self.asked.script) {
-            Ok(place) => {
+        let outcome = match executor::find(r, &runtime, &mut destination, &self.asked.script) {
+            Ok(executor) => {
                 let environ = match application {
                     Some(_) => Environ::new(r, destination, script_name),
                     None => Environ::of_gatekeeper(r, destination, script_name),
                 };
-                let outcome = match place {
-                    Place::Embedded(plan) => self.ask_here(r, plan, &environ),
-                    Place::Group(group) => self.ask_group(r, &runtime, group, &environ),
+                let outcome = match executor {
+                    Executor::Embedded(plan) => self.ask_here(r, plan, &environ),
+                    Executor::Group(group) => self.ask_group(r, &runtime, group, &environ),
                 };
                 outcome.map_err(|unanswered| (unanswered, environ.into_destination()))
             }
@@ -197,8 +197,8 @@ impl<'r> Asking<'_, 'r> {
         let start = Instant::now();
         let (outcome, answer) = with_scratch(|scratch| {
             self.write_route(r, environ, &mut scratch.route);
-            let mut asker = Asker::new(r, self.question.topic, self.place(environ.destination()));
-            let encode = |out: &mut Vec<u8>, facts: &Facts, _: &[u8], asker: &mut Asker<'_, 'r>| {
+            let mut asker = AnswerClient::new(r, self.question.topic, self.place(environ.destination()));
+            let encode = |out: &mut Vec<u8>, facts: &Facts, _: &[u8], asker: &mut AnswerClient<'_, 'r>| {
                 self.put(out, facts, |vars| environ.write_request(asker.r, ContentLength::AsSent, vars));
             };
             let outcome = way.deliver(scratch, &mut asker, facts, encode);
@@ -227,7 +227,7 @@ impl<'r> Asking<'_, 'r> {
             0u16.put(route);
             self.write_route(r, environ, route);
             self.put(message, &facts, |vars| environ.write_request(r, ContentLength::AsSent, vars));
-            let mut asker = Asker::new(r, self.question.topic, self.place(environ.destination()));
+            let mut asker = AnswerClient::new(r, self.question.topic, self.place(environ.destination()));
             let outcome = call::serve(engine, &mut asker, request_rec, route, message);
             (outcome, asker.answer)
         });
@@ -268,20 +268,20 @@ fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<
 }
 
 /// Who asks, as the relay and the engine see it: a client that takes an answer and no response.
-struct Asker<'c, 'r> {
+struct AnswerClient<'c, 'r> {
     r: &'c mut Request<'r>,
     topic: Topic,
     place: log::Execution<'c>,
     answer: Option<Answer>,
 }
 
-impl<'c, 'r> Asker<'c, 'r> {
+impl<'c, 'r> AnswerClient<'c, 'r> {
     fn new(r: &'c mut Request<'r>, topic: Topic, place: log::Execution<'c>) -> Self {
         Self { r, topic, place, answer: None }
     }
 }
 
-impl Client for Asker<'_, '_> {
+impl Client for AnswerClient<'_, '_> {
     fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
         // The body is for the application.
         Ok(false)

@@ -13,7 +13,7 @@ use wsgi_wire::limits::SPAN_TEXT;
 use super::destination::Destination;
 use super::way::now_in_microseconds;
 use crate::daemons::Runtime;
-use crate::httpd::Answer;
+use crate::httpd::HookStatus;
 use crate::httpd::records::Socket;
 use crate::httpd::request::Request;
 use crate::httpd::response;
@@ -54,12 +54,12 @@ impl Span {
     }
 
     /// The request is over.
-    pub fn end(self, r: &mut Request<'_>, answer: &Answer) {
+    pub fn end(self, r: &mut Request<'_>, answer: &HookStatus) {
         if !self.trace.sampled {
             return;
         }
         let status = match answer {
-            Answer::Status(status) => *status,
+            HookStatus::Status(status) => *status,
             _ => response::status(r),
         };
         let lost = LOST.swap(0, Relaxed);

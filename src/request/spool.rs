@@ -50,7 +50,7 @@ impl Spool {
     /// Room for a body that is announced to be this long: as much as is read beforehand.
     pub(super) fn announced(length: u64) -> Self {
         let mut bytes = Kept::take();
-        bytes.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(kept_memory::MOST));
+        bytes.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(kept_memory::MAX));
         Self { bytes, at: 0, counted: 0 }
     }
 }

@@ -6,7 +6,7 @@ use wsgi_wire::messages::requests;
 use crate::daemons;
 use crate::httpd::request::Request;
 use crate::httpd::response::{self, ResponseBody};
-use crate::httpd::{Answer, log};
+use crate::httpd::{HookStatus, log};
 use crate::relay::client::Then;
 use crate::status::question::{Format, Question, understand};
 use crate::status::report::Report;
@@ -20,12 +20,12 @@ struct Content {
 }
 
 /// Answers a request whose handler is `wsgi-status`.
-pub fn status(r: &mut Request<'_>) -> Answer {
+pub fn status(r: &mut Request<'_>) -> HookStatus {
     if !r.is_get() {
         response::add_header(r, b"Allow", b"GET, HEAD");
         return send(r, &line((405, "the status can be read only\n".to_owned())));
     }
-    let Some(runtime) = daemons::current() else { return Answer::Status(503) };
+    let Some(runtime) = daemons::current() else { return HookStatus::Status(503) };
     let report = Report::gather(&runtime);
     let content = match understand(r.uri(), r.query(), r.headers_in().get(c"Accept")) {
         Question::Live => line(health::live(&report)),
@@ -41,7 +41,7 @@ pub fn status(r: &mut Request<'_>) -> Answer {
                     &requests::NO_RANDOM_NUMBERS,
                     format_args!("the system has no random numbers for the status page"),
                 );
-                return Answer::Status(500);
+                return HookStatus::Status(500);
             }
         },
         Question::Status(Format::Json) => {
@@ -69,7 +69,7 @@ fn line((status, text): health::Verdict) -> Content {
     Content { status, kind: b"text/plain; charset=utf-8", text }
 }
 
-fn send(r: &mut Request<'_>, content: &Content) -> Answer {
+fn send(r: &mut Request<'_>, content: &Content) -> HookStatus {
     response::set_status_code(r, content.status);
     response::set_content_type(r, content.kind);
     for (name, value) in
@@ -80,7 +80,7 @@ fn send(r: &mut Request<'_>, content: &Content) -> Answer {
     let mut body = ResponseBody::new(r);
     // A client that is gone needs no answer.
     let _ = body.pass(r, &[content.text.as_bytes()], Then::End);
-    Answer::Ok
+    HookStatus::Ok
 }
 
 /// A number that nobody can guess, as text.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::directives::settings::ServerSettings;
 use crate::directives::settings::{Alias, Pattern};
-use crate::httpd::Answer;
+use crate::httpd::HookStatus;
 use crate::httpd::request::Request;
 use crate::policy::alias;
 
@@ -15,14 +15,14 @@ use crate::policy::alias;
 const NOTE: &CStr = c"mod_wsgi.alias";
 
 /// Maps a URL that an alias is for to its script.
-pub fn translate_name(r: &mut Request<'_>) -> Answer {
+pub fn translate_name(r: &mut Request<'_>) -> HookStatus {
     let uri = r.uri();
     if !uri.is_empty() && !uri.starts_with(b"/") {
-        return Answer::Declined;
+        return HookStatus::Declined;
     }
-    let Some(settings) = r.server().settings::<ServerSettings>() else { return Answer::Declined };
+    let Some(settings) = r.server().settings::<ServerSettings>() else { return HookStatus::Declined };
     let found = settings.aliases.iter().enumerate().find_map(|(i, a)| Some((i, filename(r, a, uri)?)));
-    let Some((index, filename)) = found else { return Answer::Declined };
+    let Some((index, filename)) = found else { return HookStatus::Declined };
     let number = r.pool().text(index.to_string().as_bytes());
     r.notes_mut().set(NOTE, number);
     r.notes_mut().set(c"alias-forced-type", c"wsgi-script");
@@ -30,7 +30,7 @@ pub fn translate_name(r: &mut Request<'_>) -> Answer {
     if let Some(rest) = behind_script(&settings.aliases[index], &filename) {
         r.split_filename(rest.len());
     }
-    Answer::Ok
+    HookStatus::Ok
 }
 
 /// What follows the alias's own target in a file name, if that may be a script and Apache would leave the rest as it

@@ -8,32 +8,32 @@ use wsgi_wire::names::Name;
 use super::environ::{ContentLength, Environ, Variables};
 use crate::httpd::request::Request;
 use crate::policy::acceptance::BodyLength;
-use crate::policy::wanted::Wanted;
+use crate::policy::observed_variables::ObservedVariables;
 
-/// Those variables that are wanted, for Apache's own table: that can be changed when nothing of the request is looked
+/// Those variables that are observed, for Apache's own table: that can be changed when nothing of the request is looked
 /// at any more.
 struct Filling<'w> {
     found: Vec<(Vec<u8>, Vec<u8>)>,
     /// `None`: all of them.
-    wanted: Option<&'w Wanted>,
+    observed: Option<&'w ObservedVariables>,
 }
 
 impl Variables for Filling<'_> {
     fn put(&mut self, name: Name<'_>, value: &[u8]) {
         let name = name.text();
-        if self.wanted.is_none_or(|wanted| wanted.has(name)) {
+        if self.observed.is_none_or(|observed| observed.has(name)) {
             self.found.push((name.to_vec(), value.to_vec()));
         }
     }
 }
 
 /// Fills in what the configuration looks at, before the application runs: headers are written while it does.
-pub fn fill_wanted<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: &Wanted) {
+pub fn fill_observed<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, observed: &ObservedVariables) {
     // Nobody has read what a .htaccess file says.
-    if wanted.is_everything() || r.has_htaccess() {
+    if observed.is_everything() || r.has_htaccess() {
         fill(r, environ, length);
-    } else if !wanted.is_nothing() {
-        write(r, environ, length, Some(wanted));
+    } else if !observed.is_nothing() {
+        write(r, environ, length, Some(observed));
     }
 }
 
@@ -50,8 +50,8 @@ pub fn fill<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength) 
     write(r, environ, length, None);
 }
 
-fn write<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, wanted: Option<&Wanted>) {
-    let mut vars = Filling { found: Vec::new(), wanted };
+fn write<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, observed: Option<&ObservedVariables>) {
+    let mut vars = Filling { found: Vec::new(), observed };
     // The header may have been taken away together with the body.
     let length = match length {
         BodyLength::Known(length) if length > 0 => ContentLength::Real(length),

@@ -14,15 +14,15 @@ use wsgi_wire::messages::internal;
 
 use crate::httpd::process::BackgroundThread;
 use crate::httpd::shared::SharedTable;
-use crate::httpd::shared::board::SharedScoreboard;
+use crate::httpd::shared::scoreboard::SharedScoreboard;
 use crate::httpd::{guard, log, scoreboard};
 
 static THREAD: Mutex<Option<(SharedTable, BackgroundThread)>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Begins, in a child.
-pub fn start(table: SharedTable, board: SharedScoreboard) {
-    let body = move || guard::enter("the thread for server metrics", || publish(table, board));
+pub fn start(table: SharedTable, scoreboard: SharedScoreboard) {
+    let body = move || guard::enter("the thread for server metrics", || publish(table, scoreboard));
     match BackgroundThread::start("wsgi-metrics", body) {
         Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
         Err(error) => log::main(
@@ -46,7 +46,7 @@ pub fn stop() {
     thread.join();
 }
 
-fn publish(table: SharedTable, board: SharedScoreboard) {
+fn publish(table: SharedTable, scoreboard: SharedScoreboard) {
     let header = table.header();
     let mut seen = header.wanted.load(Ordering::Acquire);
     while !STOPPING.load(Ordering::Acquire) {
@@ -54,10 +54,10 @@ fn publish(table: SharedTable, board: SharedScoreboard) {
         let _ = futex::wait(&header.wanted, futex::Flags::empty(), seen, None);
         let wanted = header.wanted.load(Ordering::Acquire);
         if wanted != seen && !STOPPING.load(Ordering::Acquire) {
-            if let Some(scoreboard) = scoreboard::read() {
-                board.publish(&scoreboard.to_bytes(), table.fd());
+            if let Some(content) = scoreboard::read() {
+                scoreboard.publish(&content.to_bytes(), table.fd());
             }
-            let _ = futex::wake(&board.head().published, futex::Flags::empty(), u32::MAX >> 1);
+            let _ = futex::wake(&scoreboard.head().published, futex::Flags::empty(), u32::MAX >> 1);
         }
         seen = wanted;
     }

@@ -23,7 +23,7 @@ use crate::configuration::Configuration;
 use crate::listener::{self, SocketFile};
 
 /// How many administrators there may be at a time.
-const MOST: usize = 16;
+const MAX: usize = 16;
 
 /// The socket and who is connected.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Administration {
         bind(&socket, &SocketAddrUnix::new(&path)?)?;
         let file = SocketFile::of(path.clone().into());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-        listen(&socket, MOST as i32)?;
+        listen(&socket, MAX as i32)?;
         self.socket = Some((socket, file));
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Administration {
             let user = socket_peercred(&peer).map(|peer| peer.uid);
             let may = user.is_ok_and(|user| user.is_root() || user == geteuid());
             let channel = Channel::new(UnixStream::from(peer));
-            if let (true, Ok(channel), true) = (may, channel, self.administrators.len() < MOST) {
+            if let (true, Ok(channel), true) = (may, channel, self.administrators.len() < MAX) {
                 self.administrators.push(Administrator { channel, waiting: Vec::new() });
             }
         }

@@ -21,7 +21,7 @@ pub struct Channel {
     input: Vec<u8>,
     output: Vec<u8>,
     /// The longest payload that the peer may send.
-    most: usize,
+    max: usize,
     /// Descriptors that have arrived and no message has claimed; `None` where the peer may not send any.
     passed: Option<VecDeque<OwnedFd>>,
     /// Whether it has sent some all the same.
@@ -37,7 +37,7 @@ impl Channel {
             stream,
             input: Vec::new(),
             output: Vec::new(),
-            most: limits::DAEMON_FRAME,
+            max: limits::DAEMON_FRAME,
             passed: None,
             stray: false,
         })
@@ -45,7 +45,7 @@ impl Channel {
 
     /// A channel to the Apache parent.
     pub fn with_descriptors(stream: UnixStream) -> io::Result<Self> {
-        Ok(Self { most: limits::FRAME, passed: Some(VecDeque::new()), ..Self::new(stream)? })
+        Ok(Self { max: limits::FRAME, passed: Some(VecDeque::new()), ..Self::new(stream)? })
     }
 
     /// Reads once. `false`: the peer has closed, or the connection is broken.
@@ -76,7 +76,7 @@ impl Channel {
             return Err(DecodeError::Descriptor);
         }
         let length = frame::needed(&self.input) - frame::HEADER;
-        if length > self.most {
+        if length > self.max {
             return Err(DecodeError::TooLong(length));
         }
         let Some(frame) = frame::first(&self.input)? else { return Ok(None) };

@@ -69,11 +69,11 @@ pub fn dialogue(data: &[u8]) {
                     assert_eq!((dialogue.phase(), dialogue.reason()), (Phase::Draining, Some(reason)));
                 }
                 News::Loaded(script) => history.wants(script, u32::from(*how)),
-                News::Wanted => {}
+                News::ScoreboardWanted => {}
             }
         }
-        let most = u128::from(DAEMON_BURST) + started.elapsed().as_millis() * u128::from(DAEMON_RATE) / 1000;
-        assert!(heard <= most + 1, "{heard} messages are more than a process may say");
+        let max = u128::from(DAEMON_BURST) + started.elapsed().as_millis() * u128::from(DAEMON_RATE) / 1000;
+        assert!(heard <= max + 1, "{heard} messages are more than a process may say");
         if dialogue.heard_at().is_some() {
             // Those that come too late are no news, but have been heard.
             assert!(frames(said) >= DAEMON_BURST as usize, "a process may say so much");

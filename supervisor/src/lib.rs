@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(log: Log) -> io::Result<()> {
-    let Inherited { control, table, board, placeholders: _placeholders } = descriptors::inherit()?;
+    let Inherited { control, table, scoreboard, placeholders: _placeholders } = descriptors::inherit()?;
     if let Err(error) = privileges::reduce() {
         log.record(
             &processes::PRIVILEGES_KEPT,
@@ -86,7 +86,7 @@ fn run(log: Log) -> io::Result<()> {
     let apaches_umask = umask(Mode::RWXG | Mode::RWXO).bits();
     Supervisor::new(
         control,
-        process::spawn::Shared { table, board, umask: apaches_umask, files: process::spawn::raise_files() },
+        process::spawn::Shared { table, scoreboard, umask: apaches_umask, files: process::spawn::raise_files() },
         signals,
         log,
     )

@@ -148,12 +148,12 @@ fn all_that_ask_to_be_replaced_are_replaced_one_after_the_other() {
     apache.configure(vec![apache.group("one", 3)]);
     let before = apache.ready(3);
     before.iter().for_each(|pid| send(*pid, Signal::USR2));
-    let mut most = 0;
+    let mut max = 0;
     eventually("all are new", || {
-        most = most.max(apache.states().iter().filter(|state| **state == State::Starting).count());
+        max = max.max(apache.states().iter().filter(|state| **state == State::Starting).count());
         before.iter().all(|pid| !is_alive(*pid)).then_some(())
     });
-    assert_eq!((most, apache.started(), apache.ready(3).len()), (1, 6, 3));
+    assert_eq!((max, apache.started(), apache.ready(3).len()), (1, 6, 3));
 }
 
 #[test]
@@ -468,8 +468,8 @@ fn the_supervisor_holds_no_more_privilege_than_it_needs() {
     // CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, SETPCAP, SYS_CHROOT, SYS_NICE, SYS_RESOURCE at the most; in
     // force between two starts KILL.
     let needed: u64 = [0, 1, 3, 5, 6, 7, 8, 18, 23, 24].iter().map(|bit| 1 << bit).sum();
-    for (name, most) in [("CapPrm", needed), ("CapEff", 1 << 5), ("CapInh", 0)] {
-        assert_eq!(bits(name) & !most, 0, "{name}: {}", set(name));
+    for (name, max) in [("CapPrm", needed), ("CapEff", 1 << 5), ("CapInh", 0)] {
+        assert_eq!(bits(name) & !max, 0, "{name}: {}", set(name));
     }
 }
 

@@ -22,7 +22,7 @@ def stuck():
         time.sleep(0.05)
 
 def hoarder():
-    # PyDLL does not give up the interpreter's lock.
+    # PyDLL does not give up the GIL.
     ctypes.PyDLL(None).usleep(60_000_000)
 
 def lingerer():

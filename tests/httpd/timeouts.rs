@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How late what a timeout brings about may show, on a machine that does other things too.
 const LATE: Duration = Duration::from_millis(900);
 
-/// Python that never gives the interpreter's lock back while it sleeps in C.
+/// Python that never gives the GIL back while it sleeps in C.
 const HOLDING: &str = "__import__('ctypes').PyDLL(None).sleep";
 
 fn pid(site: &Httpd) -> u32 {

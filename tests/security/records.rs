@@ -277,8 +277,8 @@ fn what_stands_around_a_line_of_the_log_counts_as_much_as_the_line() {
         let site = site(conf);
         site.log.expect(&["short", "logs more than", "bytes of log were left out"]);
         let page = format!("{path}?[print('short',file=environ['wsgi.errors'])for%20n%20in%20range(15000)]and%201");
-        let (grown, most) = grown(&site, &page, headers);
-        assert!((LOG_BURST as usize / 4..most).contains(&grown), "{conf}: {grown}, {most}");
+        let (grown, max) = grown(&site, &page, headers);
+        assert!((LOG_BURST as usize / 4..max).contains(&grown), "{conf}: {grown}, {max}");
         site.finish();
     }
 }
@@ -288,8 +288,8 @@ fn what_is_escaped_counts_as_it_is_written() {
     for (conf, byte) in [("", "1"), ("", "xff"), ("WSGILogFormat json", "1")] {
         let site = site(conf);
         site.log.expect(&["\\\\", "\\x", "u0001", "logs more than", "bytes of log were left out", "has to wait"]);
-        let (grown, most) = grown(&site, &format!("/?say(environ,100000,200,b'\\{byte}')"), &[]);
-        assert!((LOG_BURST as usize / 4..most).contains(&grown), "{conf} {byte}: {grown}, {most}");
+        let (grown, max) = grown(&site, &format!("/?say(environ,100000,200,b'\\{byte}')"), &[]);
+        assert!((LOG_BURST as usize / 4..max).contains(&grown), "{conf} {byte}: {grown}, {max}");
         site.finish();
     }
 }

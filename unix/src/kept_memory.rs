@@ -8,10 +8,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
 /// The least memory that is kept: malloc itself keeps what is smaller.
-pub const LEAST: usize = 64 << 10;
+pub const MIN: usize = 64 << 10;
 
 /// The most that is kept in one piece: an ordinary upload, and what may be read beyond it before its end is known.
-pub const MOST: usize = (1 << 20) + (64 << 10);
+pub const MAX: usize = (1 << 20) + (64 << 10);
 
 /// How many pieces a process keeps. Few uploads are underway in one process at the same time; more take what memory
 /// they need.
@@ -72,7 +72,7 @@ impl DerefMut for Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if (LEAST..=MOST).contains(&self.0.capacity()) {
+        if (MIN..=MAX).contains(&self.0.capacity()) {
             with_free(|free| {
                 if free.len() < PIECES {
                     free.push(std::mem::take(&mut self.0));
@@ -95,18 +95,18 @@ mod tests {
     #[test]
     fn memory_is_used_again_and_there_is_a_bound_for_what_is_kept() {
         assert_eq!(Kept::take().capacity(), 0);
-        drop(Kept::from(vec![7; LEAST]));
+        drop(Kept::from(vec![7; MIN]));
         let again = Kept::take();
-        assert!(again.is_empty() && again.capacity() == LEAST, "what somebody has sent is nobody else's");
+        assert!(again.is_empty() && again.capacity() == MIN, "what somebody has sent is nobody else's");
         assert_eq!(Kept::take().capacity(), 0, "it is in use");
         drop(again);
-        drop(Kept::from(vec![7; LEAST]));
+        drop(Kept::from(vec![7; MIN]));
         assert_eq!(*Kept::to_be_filled(3), [7; 3], "nothing is written that is written over");
-        assert_eq!((Kept::to_be_filled(LEAST + 1).len(), Kept::to_be_filled(0).len()), (LEAST + 1, 0));
-        drop([LEAST - 1, MOST + 1].map(|size| Kept::from(Vec::with_capacity(size))));
-        drop(vec![0; 2 * PIECES].into_iter().map(|_| Kept::from(vec![7; MOST])).collect::<Vec<_>>());
+        assert_eq!((Kept::to_be_filled(MIN + 1).len(), Kept::to_be_filled(0).len()), (MIN + 1, 0));
+        drop([MIN - 1, MAX + 1].map(|size| Kept::from(Vec::with_capacity(size))));
+        drop(vec![0; 2 * PIECES].into_iter().map(|_| Kept::from(vec![7; MAX])).collect::<Vec<_>>());
         let free = FREE.lock().unwrap();
         assert_eq!(free.len(), PIECES);
-        assert!(free.iter().all(|bytes| (LEAST..=MOST).contains(&bytes.capacity())));
+        assert!(free.iter().all(|bytes| (MIN..=MAX).contains(&bytes.capacity())));
     }
 }

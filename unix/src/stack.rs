@@ -16,8 +16,8 @@ pub fn size() -> usize {
 }
 
 fn within_bounds(limit: Option<u64>) -> usize {
-    let (least, most) = BOUNDS;
-    usize::try_from(limit.unwrap_or(DEFAULT).clamp(least, most)).unwrap_or(DEFAULT as usize)
+    let (min, max) = BOUNDS;
+    usize::try_from(limit.unwrap_or(DEFAULT).clamp(min, max)).unwrap_or(DEFAULT as usize)
 }
 
 #[cfg(test)]

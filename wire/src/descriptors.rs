@@ -7,8 +7,8 @@ pub mod supervisor {
     pub const CONTROL: i32 = 3;
     /// The process table.
     pub const TABLE: i32 = 4;
-    /// The board, where a group has `server-metrics`.
-    pub const BOARD: i32 = 5;
+    /// The scoreboard, where a group has `server-metrics`.
+    pub const SCOREBOARD: i32 = 5;
     /// The first that it does not leave.
     pub const FIRST_UNNAMED: i32 = 6;
 }
@@ -31,8 +31,8 @@ pub mod daemon {
     pub const RECORDER: i32 = 6;
     /// The socket for its records.
     pub const RECORDS: i32 = 7;
-    /// The board, with `server-metrics` only.
-    pub const BOARD: i32 = 8;
+    /// The scoreboard, with `server-metrics` only.
+    pub const SCOREBOARD: i32 = 8;
     /// The first that it does not leave.
     pub const FIRST_UNNAMED: i32 = 9;
 }

@@ -69,10 +69,10 @@ pub struct Host {
     pub take: unsafe extern "C" fn(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int,
     /// Sends to the client what has been taken so far. As `take`.
     pub flush: unsafe extern "C" fn(request: *mut c_void) -> c_int,
-    /// Reads one to `most` bytes of the request body; blocks. With 0 it reads none: a client that waits for `100
+    /// Reads one to `max` bytes of the request body; blocks. With 0 it reads none: a client that waits for `100
     /// Continue` gets it. The view stays valid until the next call. The number is the kind of the frame that would
     /// answer a `Pull`: `Body`, `BodyEnd`, or `BodyError` with its payload.
-    pub pull: unsafe extern "C" fn(request: *mut c_void, most: u32, into: *mut View) -> c_int,
+    pub pull: unsafe extern "C" fn(request: *mut c_void, max: u32, into: *mut View) -> c_int,
     /// A variable of mod_ssl: 1 and its value, which stays valid until the next call, or 0.
     pub ssl_variable: unsafe extern "C" fn(request: *mut c_void, name: View, into: *mut View) -> c_int,
 }

@@ -81,7 +81,7 @@ byte_enum! {
         Loaded = 51,
         /// Daemon → supervisor, no payload, where `server-metrics` is on: it waits for a new
         /// [`crate::scoreboard::Scoreboard`].
-        Wanted = 52,
+        ScoreboardWanted = 52,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::response::{self, Fail, File, Head, Headers};
 use crate::scoreboard::Scoreboard;
 use crate::settings::{Daemon, Preload};
 use crate::status::Status;
-use crate::table::{self, Entry, Page, Slot, State, Wanted};
+use crate::table::{self, Entry, Need, Page, Slot, State};
 use crate::{environment, frame, text};
 
 /// What a target does with its input. It panics where a promise is broken.
@@ -162,9 +162,9 @@ pub fn table(data: &[u8]) {
             4 => place.page.busy.store(u32::from(step[2]) << 24, Relaxed),
             5 => [Page::hold, Page::resume, Page::leave][usize::from(step[2]) % 3](place.page),
             6 => {
-                let wanted = [Wanted::Free, Wanted::Idle, Wanted::Any][usize::from(step[2]) % 3];
+                let need = [Need::Free, Need::Idle, Need::Any][usize::from(step[2]) % 3];
                 let slots = memory.iter().map(|(entry, page)| Slot { entry, page });
-                if let Some(index) = table::claim(slots, group, &[usize::from(step[2] >> 4)], wanted) {
+                if let Some(index) = table::claim(slots, group, &[usize::from(step[2] >> 4)], need) {
                     let (entry, page) = &memory[index];
                     let claimed = Slot { entry, page };
                     assert!(claimed.is_of(group), "a request goes to its own group");

@@ -11,7 +11,7 @@ use crate::codec::DecodeError;
 use crate::control::Reason;
 
 /// The signal that makes a daemon process add to its report the Python stacks of the interpreter that the receiving
-/// thread is in, whoever holds the interpreter's lock. The last real-time signal of Linux, which nobody else uses.
+/// thread is in, whoever holds the GIL. The last real-time signal of Linux, which nobody else uses.
 pub const STACKS_SIGNAL: i32 = 64;
 
 /// 64-bit numbers in an entry.
@@ -106,9 +106,9 @@ impl Entry {
     pub fn begin(&self, task: &Task<'_>) {
         let (mut text, mut length) = ([0; ROOM], 0);
         let mut lengths = 0;
-        for (i, (part, most)) in [(task.id, LONGEST), (task.method, LONGEST), (task.what, ROOM)].into_iter().enumerate()
+        for (i, (part, max)) in [(task.id, LONGEST), (task.method, LONGEST), (task.what, ROOM)].into_iter().enumerate()
         {
-            let part = &part[..part.len().min(most).min(ROOM - length)];
+            let part = &part[..part.len().min(max).min(ROOM - length)];
             text[length..length + part.len()].copy_from_slice(part);
             length += part.len();
             lengths |= (part.len() as u64) << (16 * i);

@@ -1,7 +1,7 @@
 //! Apache's scoreboard, as `mod_wsgi.server_metrics()` tells of it (`pyapi.md` §4.6), and where it travels.
 //!
 //! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its
-//! supervisor for a new one ([`crate::frame::Kind::Wanted`]), who counts
+//! supervisor for a new one ([`crate::frame::Kind::ScoreboardWanted`]), who counts
 //! [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for that; the
 //! child writes the encoded [`Scoreboard`] behind a [`ScoreboardHead`], a memory file that daemons can only read, and
 //! counts [`ScoreboardHead::published`] up.
@@ -75,7 +75,7 @@ message! {
 const ENTRY: usize = 256;
 
 /// No scoreboard is larger than this, whatever the limits say.
-const MOST: usize = 256 << 20;
+const MAX: usize = 256 << 20;
 
 /// What stands in front of the encoded [`Scoreboard`], on a page of its own.
 #[derive(Debug, Default)]
@@ -139,7 +139,7 @@ pub const CONTENT: usize = PAGE;
 /// The room for the encoded scoreboard of a server with these limits, bytes.
 pub fn capacity(server_limit: u32, thread_limit: u32) -> usize {
     let entries = (server_limit as usize).saturating_mul(thread_limit as usize + 1) + 1;
-    entries.saturating_mul(ENTRY).next_multiple_of(PAGE).min(MOST)
+    entries.saturating_mul(ENTRY).next_multiple_of(PAGE).min(MAX)
 }
 
 #[cfg(test)]

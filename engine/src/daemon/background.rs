@@ -61,7 +61,7 @@ fn carry_out(task: BackgroundTask) {
             }
         }
         BackgroundTask::Interrupt(worker, busy) => {
-            Interpreters::get().visit(busy.place.interpreter, |py| interrupt(py, process, worker, &busy));
+            Interpreters::get().visit(busy.execution.interpreter, |py| interrupt(py, process, worker, &busy));
         }
     }
 }
@@ -78,7 +78,11 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
     let what = process.recorder.describe(worker as u32 + 1);
     // The worker needs the GIL to go on to another request, and we have it.
     if serves_it() {
-        object::set_async_exception(py, busy.place.thread, Some(busy.place.interpreter.request_timeout.bind(py)));
+        object::set_async_exception(
+            py,
+            busy.execution.thread,
+            Some(busy.execution.interpreter.request_timeout.bind(py)),
+        );
         let group = String::from_utf8_lossy(&process.settings.group);
         let number = worker + 1;
         record::process(
@@ -90,5 +94,5 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
 
 /// Where the thread of a request is.
 fn stack(py: Python<'_>, busy: &Busy) -> PyResult<String> {
-    busy.place.interpreter.prelude.bind(py).call_method1("stack", (busy.place.state.frame(py),))?.extract()
+    busy.execution.interpreter.prelude.bind(py).call_method1("stack", (busy.execution.state.frame(py),))?.extract()
 }

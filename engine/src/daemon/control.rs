@@ -39,15 +39,15 @@ pub(crate) enum Order {
 const FIRST_UNNAMED: i32 = 9;
 
 /// Asks the supervisor for Apache's scoreboard, from any thread.
-pub(crate) struct Asker {
+pub(crate) struct ScoreboardAsker {
     socket: Unshared,
 }
 
-impl Asker {
+impl ScoreboardAsker {
     /// Asks. A supervisor that is gone or does not listen does not hear it; whoever asks, asks again.
     pub(crate) fn ask(&self) {
         // A frame without a payload goes out whole or not at all. A forked process has none to ask.
-        if let (Ok(message), true) = (frame::header(Kind::Wanted, 0), fork::is_ours()) {
+        if let (Ok(message), true) = (frame::header(Kind::ScoreboardWanted, 0), fork::is_ours()) {
             let _ = send(&self.socket, &message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
         }
     }
@@ -150,8 +150,8 @@ impl Control {
     ///
     /// # Errors
     /// If there are no more descriptors.
-    pub(crate) fn asker(&self) -> std::io::Result<Asker> {
-        Ok(Asker { socket: rustix::io::fcntl_dupfd_cloexec(&self.socket, FIRST_UNNAMED)?.into() })
+    pub(crate) fn asker(&self) -> std::io::Result<ScoreboardAsker> {
+        Ok(ScoreboardAsker { socket: rustix::io::fcntl_dupfd_cloexec(&self.socket, FIRST_UNNAMED)?.into() })
     }
 
     fn say(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), ControlError> {

@@ -23,7 +23,7 @@ use wsgi_unix::fork::{self, Unshared};
 use wsgi_unix::panics;
 use wsgi_unix::signals::SignalSet;
 use wsgi_wire::control::FAILED_AT_START;
-use wsgi_wire::descriptors::daemon::{BOARD, CONTROL, LISTENER, PAGES, RECORDER, RECORDS};
+use wsgi_wire::descriptors::daemon::{CONTROL, LISTENER, PAGES, RECORDER, RECORDS, SCOREBOARD};
 use wsgi_wire::messages::{Topic, processes};
 use wsgi_wire::settings::Daemon;
 
@@ -59,7 +59,7 @@ enum StartError {
     #[error("its page could not be mapped: {0}")]
     Page(std::io::Error),
     #[error("Apache's scoreboard could not be mapped: {0}")]
-    Board(std::io::Error),
+    Scoreboard(std::io::Error),
     #[error("the flight recorder could not be mapped: {0}")]
     Recorder(std::io::Error),
     #[error("the main interpreter could not be set up:\n{0}")]
@@ -100,7 +100,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let scoreboard = match settings.server_metrics {
         true => {
             let asker = control.asker()?;
-            Scoreboard::map(inherited(BOARD)?, Box::new(move || asker.ask())).map_err(StartError::Board)?
+            Scoreboard::map(inherited(SCOREBOARD)?, Box::new(move || asker.ask())).map_err(StartError::Scoreboard)?
         }
         false => Scoreboard::Forbidden,
     };

@@ -178,7 +178,8 @@ fn answer_all() {
 /// script.
 fn advise() {
     let busy = activity::all().iter().filter_map(|activity| activity.busy().clone());
-    let advice = busy.filter_map(|busy| advice::deadlock_advice(busy.place.interpreter, busy.place.route.script()));
+    let advice =
+        busy.filter_map(|busy| advice::deadlock_advice(busy.execution.interpreter, busy.execution.route.script()));
     for line in advice.collect::<BTreeSet<_>>() {
         record::process(&applications::MAY_WAIT_FOR_ITSELF, &line);
     }

@@ -8,9 +8,9 @@ use crate::ffi::interpreter::OWN_GIL_SINCE;
 /// The settings that a Python of this version does not support and that are therefore ignored, one sentence each.
 pub(crate) fn ignored_settings(settings: &Daemon, version: (u32, u32)) -> Vec<(&'static Message, String)> {
     let (major, minor) = version;
-    let own_locks = settings.interpreters.iter().any(|layer| layer.own_gil == Some(true));
+    let own_gils = settings.interpreters.iter().any(|layer| layer.own_gil == Some(true));
     let mut sentences = Vec::new();
-    if own_locks && version < OWN_GIL_SINCE {
+    if own_gils && version < OWN_GIL_SINCE {
         let text = format!(
             "WSGIPerInterpreterGIL On has no effect with Python {major}.{minor}: sub-interpreters share one lock before 3.12; name a later \
              Python with python-home."

@@ -26,34 +26,35 @@ pub(crate) enum Scoreboard {
     Shared(SharedScoreboard),
 }
 
-/// The board, and whom to ask for what is new on it.
+/// The scoreboard, and whom to ask for what is new on it.
 pub(crate) struct SharedScoreboard {
     ask: Box<dyn Fn() + Send + Sync>,
-    board: &'static ScoreboardHead,
+    scoreboard: &'static ScoreboardHead,
     content: &'static [Word],
 }
 
 impl Scoreboard {
-    /// Maps the board, to be read, for the rest of the process's life. `ask` has somebody write a new scoreboard on it.
+    /// Maps the scoreboard, to be read, for the rest of the process's life. `ask` has somebody write a new scoreboard
+    /// on it.
     ///
     /// # Errors
     /// If it is none, or cannot be mapped.
-    pub(crate) fn map(board: impl AsFd, ask: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
-        let size = usize::try_from(rustix::fs::fstat(&board)?.st_size).unwrap_or(0);
+    pub(crate) fn map(scoreboard: impl AsFd, ask: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
+        let size = usize::try_from(rustix::fs::fstat(&scoreboard)?.st_size).unwrap_or(0);
         if size < CONTENT {
             return Err(std::io::Error::other("it is too short"));
         }
         // SAFETY: a new mapping at a place of the kernel's choice, of a memory file whose length is sealed.
-        let map = unsafe { mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, board, 0)? };
-        // SAFETY: it is never unmapped and begins at a page. A board is atomics, for which all bytes are valid, and
-        // which are only read here.
-        let board = unsafe { &*map.cast::<ScoreboardHead>() };
+        let map = unsafe { mmap(std::ptr::null_mut(), size, ProtFlags::READ, MapFlags::SHARED, scoreboard, 0)? };
+        // SAFETY: it is never unmapped and begins at a page. A scoreboard is atomics, for which all bytes are valid,
+        // and which are only read here.
+        let scoreboard = unsafe { &*map.cast::<ScoreboardHead>() };
         // SAFETY: the size is not less.
         let content = unsafe { map.byte_add(CONTENT) };
-        // SAFETY: so many words are mapped there; the rest as for the board.
+        // SAFETY: so many words are mapped there; the rest as for the scoreboard.
         let content =
             unsafe { std::slice::from_raw_parts(content.cast::<Word>(), (size - CONTENT) / size_of::<Word>()) };
-        Ok(Self::Shared(SharedScoreboard { ask, board, content }))
+        Ok(Self::Shared(SharedScoreboard { ask, scoreboard, content }))
     }
 
     /// Whether applications may see it.
@@ -81,7 +82,7 @@ impl Scoreboard {
 impl SharedScoreboard {
     fn fetch(&self) -> Option<Content> {
         let deadline = Instant::now() + SCOREBOARD_WAIT;
-        let before = self.board.published();
+        let before = self.scoreboard.published();
         loop {
             (self.ask)();
             if let Some(content) = self.answer(before, Instant::now() + AGAIN) {
@@ -96,8 +97,8 @@ impl SharedScoreboard {
     /// The first one that is written whole after `before`.
     fn answer(&self, before: u32, deadline: Instant) -> Option<Content> {
         loop {
-            let seen = self.board.published();
-            if let Some(content) = (seen != before).then(|| self.board.copy(self.content, seen)).flatten() {
+            let seen = self.scoreboard.published();
+            if let Some(content) = (seen != before).then(|| self.scoreboard.copy(self.content, seen)).flatten() {
                 return Content::from_bytes(&content).ok();
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -106,7 +107,7 @@ impl SharedScoreboard {
             }
             let left = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
             // Written, or the time is over: both show in the next look.
-            let _ = futex::wait(&self.board.published, futex::Flags::empty(), seen, Some(&left));
+            let _ = futex::wait(&self.scoreboard.published, futex::Flags::empty(), seen, Some(&left));
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::gateway::errors;
 use crate::gateway::file_wrapper::{self, FileWrapper};
 use crate::gateway::input::Input;
 use crate::gateway::runner::Runner;
-use crate::gateway::script::{self, ScriptError, WantedScript};
-use crate::gateway::start_response::Adapter;
+use crate::gateway::script::{self, ScriptError, ScriptNeed};
+use crate::gateway::start_response::StartResponse;
 use crate::interpreter::active::Entry;
 use crate::interpreter::advice;
 use crate::log::traceback;
@@ -102,7 +102,7 @@ impl<'a, 'py> Call<'a, 'py> {
             let file = |(name, value)| (name == Name::Known(names::SCRIPT_FILENAME)).then_some(value);
             vars.clone().flatten().find_map(file).or_else(|| route.vars().ok()?.flatten().find_map(file))
         };
-        let wanted = WantedScript {
+        let need = ScriptNeed {
             script: route.script_in(interpreter),
             path: route.script(),
             callable: route.callable(),
@@ -111,10 +111,10 @@ impl<'a, 'py> Call<'a, 'py> {
             mtime: self.facts.script_mtime,
             resource: &resource,
         };
-        let application = match script::application(py, interpreter, &wanted) {
+        let application = match script::application(py, interpreter, &need) {
             Ok(application) => application,
             Err(ScriptError::Failed(report)) => {
-                script::log_failure(py, interpreter, wanted.path, &report);
+                script::log_failure(py, interpreter, need.path, &report);
                 return Outcome::Failed(500);
             }
             Err(ScriptError::Changed) => return Outcome::Rejected(Reject::ScriptChanged),
@@ -137,7 +137,7 @@ impl<'a, 'py> Call<'a, 'py> {
     fn add_ours(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let (classes, names) = (&interpreter.classes, &interpreter.names);
-        let adapter = classes.instance(py, Adapter { request: Arc::clone(self.request) })?;
+        let adapter = classes.instance(py, StartResponse { request: Arc::clone(self.request) })?;
         environ.set_item(names.early_hints.bind(py), adapter.getattr(names.early_hints_method.bind(py))?)?;
         let input = classes.instance(py, Input { request: Arc::clone(self.request) })?;
         environ.set_item(names.input.bind(py), input)?;

@@ -26,7 +26,7 @@ use wsgi_wire::request::{self as wire, Purpose};
 use wsgi_wire::response::Reject;
 
 use crate::gateway::call::{Call, Outcome};
-use crate::gateway::question::Asked;
+use crate::gateway::question::QuestionCall;
 use crate::gateway::runner::Runner;
 use crate::interpreter::Interpreter;
 use crate::moments::Moments;
@@ -66,7 +66,9 @@ pub(crate) fn execute(
             Purpose::Response(_) => {
                 Call::new(py, runner, &current, moments, request.facts).execute(route, request.vars)
             }
-            Purpose::Question(question) => Asked::new(py, runner, &current, question).answer(route, request.vars),
+            Purpose::Question(question) => {
+                QuestionCall::new(py, runner, &current, question).answer(route, request.vars)
+            }
         }
     };
     let rejected = match &outcome {

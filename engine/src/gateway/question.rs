@@ -24,7 +24,7 @@ use crate::gateway::call::Outcome;
 use crate::gateway::environ;
 use crate::gateway::errors;
 use crate::gateway::runner::Runner;
-use crate::gateway::script::{self, ScriptError, WantedScript};
+use crate::gateway::script::{self, ScriptError, ScriptNeed};
 use crate::log::traceback;
 use crate::process::Process;
 use crate::process::forked;
@@ -32,7 +32,7 @@ use crate::request::Request;
 use crate::request::route::Route;
 
 /// A question while the script has it.
-pub(crate) struct Asked<'a, 'py> {
+pub(crate) struct QuestionCall<'a, 'py> {
     py: Python<'py>,
     runner: &'a dyn Runner,
     request: &'a Arc<Request>,
@@ -47,7 +47,7 @@ enum QuestionError {
     Missing(&'static str),
 }
 
-impl<'a, 'py> Asked<'a, 'py> {
+impl<'a, 'py> QuestionCall<'a, 'py> {
     /// The question about a request.
     pub(crate) fn new(
         py: Python<'py>,
@@ -62,7 +62,7 @@ impl<'a, 'py> Asked<'a, 'py> {
     pub(crate) fn answer(&self, route: &Route, vars: Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let file = |(name, value)| (name == Name::Known(SCRIPT_FILENAME)).then_some(value);
-        let wanted = WantedScript {
+        let need = ScriptNeed {
             script: route.script_in(interpreter),
             path: route.script(),
             callable: b"",
@@ -71,10 +71,10 @@ impl<'a, 'py> Asked<'a, 'py> {
             mtime: 0,
             resource: &|| vars.clone().flatten().find_map(file),
         };
-        let module = match script::application(py, interpreter, &wanted) {
+        let module = match script::application(py, interpreter, &need) {
             Ok(module) => module,
             Err(ScriptError::Failed(report)) => {
-                script::log_failure(py, interpreter, wanted.path, &report);
+                script::log_failure(py, interpreter, need.path, &report);
                 return Outcome::Failed(500);
             }
             Err(ScriptError::Changed) => return Outcome::Failed(500),

@@ -43,7 +43,7 @@ pub(crate) struct Report {
 }
 
 /// What a request needs of a script.
-pub(crate) struct WantedScript<'a> {
+pub(crate) struct ScriptNeed<'a> {
     /// The script.
     pub(crate) script: &'a Script,
     /// Its file.
@@ -64,19 +64,19 @@ pub(crate) struct WantedScript<'a> {
 pub(crate) fn application<'py>(
     py: Python<'py>,
     interpreter: &Interpreter,
-    wanted: &WantedScript<'_>,
+    need: &ScriptNeed<'_>,
 ) -> Result<Bound<'py, PyAny>, ScriptError> {
-    let script = wanted.script;
+    let script = need.script;
     if !script.wanted.load(Ordering::Relaxed) {
-        is_wanted(script, interpreter, wanted);
+        is_wanted(script, interpreter, need);
     }
     let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-    if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| wanted.reloading) {
+    if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| need.reloading) {
         // What follows may run Python code, which must not find the script locked.
         drop(module);
         let process = Process::get();
-        let in_place = wanted.in_place || process.is_embedded();
-        let newer = newer(py, interpreter, script, &loaded, wanted);
+        let in_place = need.in_place || process.is_embedded();
+        let newer = newer(py, interpreter, script, &loaded, need);
         if newer.is_some_and(|version| !in_place && !process.may_serve(&script.asked, version)) {
             return Err(ScriptError::Changed);
         }
@@ -89,12 +89,12 @@ pub(crate) fn application<'py>(
     let loaded = match module.as_ref() {
         Some(loaded) => loaded.get(py),
         None => {
-            let fresh = load(py, interpreter, wanted.path).map_err(ScriptError::Failed)?;
+            let fresh = load(py, interpreter, need.path).map_err(ScriptError::Failed)?;
             *module = Some(Owned::new(fresh.clone()));
             fresh
         }
     };
-    find(py, &loaded, wanted.path, wanted.callable).map_err(ScriptError::Failed)
+    find(py, &loaded, need.path, need.callable).map_err(ScriptError::Failed)
 }
 
 /// Logs why there is no application, and what helps, where that is known.
@@ -126,12 +126,12 @@ pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preloa
 }
 
 /// The first request for a script has come.
-fn is_wanted(script: &Script, interpreter: &Interpreter, wanted: &WantedScript<'_>) {
+fn is_wanted(script: &Script, interpreter: &Interpreter, need: &ScriptNeed<'_>) {
     if !script.wanted.swap(true, Ordering::Relaxed) {
         Process::get().lifecycle.has_loaded(Preload {
-            script: Bytes::from(wanted.path),
+            script: Bytes::from(need.path),
             application_group: Bytes::from(interpreter.application_group()),
-            callable: Bytes::from(wanted.callable),
+            callable: Bytes::from(need.callable),
         });
     }
 }
@@ -217,30 +217,30 @@ fn newer(
     interpreter: &Interpreter,
     script: &Script,
     module: &Bound<'_, PyModule>,
-    wanted: &WantedScript<'_>,
+    need: &ScriptNeed<'_>,
 ) -> Option<i64> {
     let dict = module.dict();
     let loaded = object::dict_get(&dict, interpreter.names.mtime.bind(py)).ok().flatten();
     let loaded: Option<i64> = loaded.and_then(|mtime| mtime.extract().ok());
     // Apache's knowledge may be older than this process, so only what we see ourselves proves a change.
-    if wanted.mtime == 0 || loaded != Some(wanted.mtime) {
-        let now = modified(wanted.path);
+    if need.mtime == 0 || loaded != Some(need.mtime) {
+        let now = modified(need.path);
         if now.is_none() || now != loaded {
             return Some(now.unwrap_or(reload::MISSING));
         }
     }
     let early = script.early.load(Ordering::Relaxed) && script.early.swap(false, Ordering::Relaxed);
-    (!early && reload_required(py, interpreter, &dict, wanted)).then_some(reload::REQUIRED)
+    (!early && reload_required(py, interpreter, &dict, need)).then_some(reload::REQUIRED)
 }
 
 fn reload_required(
     py: Python<'_>,
     interpreter: &Interpreter,
     module: &Bound<'_, PyDict>,
-    wanted: &WantedScript<'_>,
+    need: &ScriptNeed<'_>,
 ) -> bool {
     let Ok(Some(function)) = object::dict_get(module, interpreter.names.reload_required.bind(py)) else { return false };
-    let resource = (wanted.resource)().unwrap_or(wanted.path);
+    let resource = (need.resource)().unwrap_or(need.path);
     let answer = object::path(py, resource).and_then(|path| function.call1((path,))?.is_truthy());
     answer.unwrap_or_else(|error| {
         let text = traceback::describe(py, &error);

@@ -17,12 +17,12 @@ use crate::request::response_head::{Head, HeadError};
 use crate::request::{self, Request};
 
 /// One request's `start_response`, `write` and `wsgi.early_hints`.
-pub(crate) struct Adapter {
+pub(crate) struct StartResponse {
     /// The request whose response it begins.
     pub(crate) request: Arc<Request>,
 }
 
-impl Class for Adapter {
+impl Class for StartResponse {
     const NAME: &'static std::ffi::CStr = c"mod_wsgi.Adapter";
     const DOC: &'static std::ffi::CStr = c"The server's side of one request.";
 
@@ -51,7 +51,7 @@ impl From<ResponseError> for PyErr {
     }
 }
 
-impl This<'_, '_, Adapter> {
+impl This<'_, '_, StartResponse> {
     fn alive(&self, method: &str) -> PyResult<()> {
         self.request.with(self.py(), |_| ()).ok_or_else(|| over(method))
     }
@@ -61,7 +61,7 @@ fn over(method: &str) -> PyErr {
     PyRuntimeError::new_err(format!("{method}() called {}", request::no_more()))
 }
 
-fn start_response<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn start_response<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     let committed = this.request.with(py, |live| live.response.committed()).ok_or_else(|| over("start_response"))?;
     let status = args.required("start_response", 0, 2, 3)?;
@@ -140,7 +140,7 @@ fn native(text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     }
 }
 
-fn write<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn write<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive("write")?;
     let data = args.required("write", 0, 1, 1)?;
@@ -157,7 +157,7 @@ fn write<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bou
 }
 
 /// `wsgi.early_hints`: a `103 Early Hints` (RFC 8297) for clients of HTTP/1.1 and later, with headers such as `Link`.
-fn early_hints<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn early_hints<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     let given = args.required("early_hints", 0, 1, 1)?;
     let mut hints = Head::default();
@@ -169,7 +169,7 @@ fn early_hints<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResu
 }
 
 /// Whether mod_ssl encrypts the client's connection; known in embedded mode only.
-fn ssl_is_https<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn ssl_is_https<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     this.alive("ssl_is_https")?;
     args.count("ssl_is_https", 0, 0)?;
     let https = this.request.with(this.py(), |live| live.transport.ssl_variable(b"HTTPS"));
@@ -178,7 +178,7 @@ fn ssl_is_https<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyRes
 }
 
 /// A variable of mod_ssl, or `None` where mod_ssl cannot be asked: it is not loaded, or this is a daemon.
-fn ssl_var_lookup<'py>(this: This<'_, 'py, Adapter>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn ssl_var_lookup<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive("ssl_var_lookup")?;
     let name = args.required("ssl_var_lookup", 0, 1, 1)?;

@@ -104,7 +104,7 @@ pub(crate) fn deadlock_advice(interpreter: &Interpreter, script: &[u8]) -> Optio
     let script = String::from_utf8_lossy(script);
     (!interpreter.group.is_empty()).then(|| {
         format!(
-            "'{script}' was running in {}, where extension modules that use the simplified interface to the interpreter's lock (PyGILState) \
+            "'{script}' was running in {}, where extension modules that use the simplified interface to the GIL (PyGILState) \
              may wait for themselves for ever: if it uses one, run it in the main interpreter, with application-group=%{{GLOBAL}}.",
             interpreter.label()
         )

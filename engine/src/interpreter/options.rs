@@ -35,7 +35,7 @@ impl Options {
     }
 
     /// What the layers say about the interpreter of this application group; the empty one is the main interpreter.
-    /// `of_process`: the process group's `switch-interval`. `own_locks`: whether Python can give sub-interpreters GILs
+    /// `of_process`: the process group's `switch-interval`. `own_gils`: whether Python can give sub-interpreters GILs
     /// of their own.
     pub(crate) fn of(layers: &[Interpreter], group: &[u8], of_process: Option<f64>, own_gils: bool) -> Self {
         let bytes = |list: &[Bytes]| list.iter().map(|b| b.0.clone()).collect::<Vec<_>>();

@@ -217,9 +217,9 @@ def share_main_thread(ident, native_id):
         threading._active[ident] = main
 
 
-def join_threads(patience, held_up):
+def join_threads(timeout, held_up):
     """Wait for the threads that are no daemons, as CPython does at the end: those of executors have to be told first.
-    `held_up`, if it is not None, is called if one of them takes longer than `patience` seconds."""
+    `held_up`, if it is not None, is called if one of them takes longer than `timeout` seconds."""
     import threading
 
     # Where `site` has imported threading, its main thread is the maker of the interpreter, whose state CPython would
@@ -232,7 +232,7 @@ def join_threads(patience, held_up):
     for thread in threading.enumerate():
         if not thread.daemon and thread is not main and thread is not threading.current_thread():
             if held_up:
-                thread.join(patience)
+                thread.join(timeout)
                 if thread.is_alive():
                     held_up()
                     held_up = None

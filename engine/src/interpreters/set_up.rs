@@ -16,7 +16,7 @@ use crate::gateway::errors::{self, Log};
 use crate::gateway::file_wrapper::FileWrapper;
 use crate::gateway::input::Input;
 use crate::gateway::question::Tls;
-use crate::gateway::start_response::Adapter;
+use crate::gateway::start_response::StartResponse;
 use crate::interpreter::Interpreter;
 use crate::interpreter::options::Options;
 use crate::log::record;
@@ -54,7 +54,7 @@ pub(crate) fn set_up(
     py.import("threading")?;
     let mut classes = Classes::default();
     // What each request needs comes first.
-    classes.add::<Adapter>(py)?;
+    classes.add::<StartResponse>(py)?;
     classes.add::<Input>(py)?;
     classes.add::<FileWrapper>(py)?;
     classes.add::<Log>(py)?;

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// The scripts that the log has had advice for.
 #[derive(Default)]
-pub(crate) struct Advised(Mutex<HashSet<Vec<u8>>>);
+pub(crate) struct AdvisedScripts(Mutex<HashSet<Vec<u8>>>);
 
-impl Advised {
+impl AdvisedScripts {
     /// Whether the log has said none for this script yet; from now on it has.
     pub(crate) fn first(&self, script: &[u8]) -> bool {
         // Locked only for a moment.
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn it_is_said_once_for_each_script() {
-        let advised = Advised::default();
+        let advised = AdvisedScripts::default();
         assert_eq!([advised.first(b"/a"), advised.first(b"/b"), advised.first(b"/a")], [true, true, false]);
     }
 }

@@ -21,7 +21,7 @@ use wsgi_wire::table::Page;
 
 use crate::ffi::scoreboard::Scoreboard;
 use crate::metrics::Metrics;
-use crate::process::advised::Advised;
+use crate::process::advised::AdvisedScripts;
 use crate::process::lifecycle::Lifecycle;
 use crate::process::recorder::Recorder;
 use crate::process::reload::{Hold, SuccessorRequest};
@@ -44,7 +44,7 @@ pub(crate) struct Process {
     /// What its requests have cost.
     pub(crate) metrics: Metrics,
     /// The scripts that the log has had advice for.
-    pub(crate) advised: Advised,
+    pub(crate) advised: AdvisedScripts,
     /// The flight recorder.
     pub(crate) recorder: Recorder,
     /// When the process began.

@@ -99,7 +99,7 @@ impl Body {
         self.searched = self.searched.saturating_sub(self.at);
         self.at = 0;
         let room = self.wanted.min(self.announced).min(ROOM) as usize;
-        if self.buffer.capacity() == 0 && (kept_memory::LEAST..=kept_memory::MOST).contains(&room) {
+        if self.buffer.capacity() == 0 && (kept_memory::MIN..=kept_memory::MAX).contains(&room) {
             self.buffer = Kept::take().into_inner();
         }
         self.buffer.reserve_exact(room);

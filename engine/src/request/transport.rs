@@ -83,7 +83,7 @@ pub(crate) trait Transport: Send {
         self.flush(false)
     }
 
-    /// Puts the next piece of the request body, at most `most` bytes, behind what is in `into`; blocks. Whether it was
+    /// Puts the next piece of the request body, at most `max` bytes, behind what is in `into`; blocks. Whether it was
     /// not the end. With 0 nothing is waited for: a client that waits for `100 Continue` gets it.
     ///
     /// # Errors

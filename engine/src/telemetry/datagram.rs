@@ -66,9 +66,9 @@ impl Datagram {
     }
 
     /// Adds a text, cut to so many bytes.
-    pub(crate) fn text(&mut self, id: u16, value: &[u8], most: usize) {
-        let shortened = [&value[..value.len().min(most.saturating_sub(3))], b"..."].concat();
-        let value = if value.len() > most { &shortened } else { value };
+    pub(crate) fn text(&mut self, id: u16, value: &[u8], max: usize) {
+        let shortened = [&value[..value.len().min(max.saturating_sub(3))], b"..."].concat();
+        let value = if value.len() > max { &shortened } else { value };
         self.field(id, TEXT);
         self.length(value.len());
         self.0.extend_from_slice(value);

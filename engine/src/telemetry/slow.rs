@@ -211,12 +211,12 @@ impl Telemetry {
         datagram.text(204, &facts.id, HOST);
         datagram.count(205, facts.server_pid.into());
         for (id, text) in (210..).zip(&facts.texts) {
-            let most = match id {
+            let max = match id {
                 210 | 211 | 215 => METHOD,
                 212 | 216 => HOST,
                 _ => PATH,
             };
-            datagram.text(id, text.as_bytes(), most);
+            datagram.text(id, text.as_bytes(), max);
         }
         if let Some(user_agent) = &facts.user_agent {
             datagram.text(217, user_agent.as_bytes(), HOST);

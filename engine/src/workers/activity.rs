@@ -22,7 +22,7 @@ pub(crate) fn all() -> &'static [Activity] {
 }
 
 /// What a worker is doing, for the monitor.
-pub(crate) struct Activity<P = Place> {
+pub(crate) struct Activity<P = Execution> {
     busy: Mutex<Option<Busy<P>>>,
 }
 
@@ -34,7 +34,7 @@ impl<P> Default for Activity<P> {
 
 /// A request that a worker has in hand.
 #[derive(Clone)]
-pub(crate) struct Busy<P = Place> {
+pub(crate) struct Busy<P = Execution> {
     /// When the worker took it: no other request of this worker has the same moment.
     pub(crate) since: Instant,
     /// The phase that the request is in.
@@ -42,12 +42,12 @@ pub(crate) struct Busy<P = Place> {
     /// The right to answer it. It is the connection's, and so that of the next request as well.
     pub(crate) right: Arc<ResponseRight>,
     /// The thread and the interpreter that execute it.
-    pub(crate) place: P,
+    pub(crate) execution: P,
 }
 
 /// The thread and the interpreter that a request is executed in.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct Execution {
     /// The interpreter that the request runs in.
     pub(crate) interpreter: &'static Interpreter,
     /// Python's number of the thread.
@@ -93,7 +93,7 @@ mod tests {
         let activity = Activity::default();
         let [late, next] = [Instant::now(), Instant::now() + Duration::from_nanos(1)];
         let takes = |since| {
-            *activity.busy() = Some(Busy { since, phase: Phase::Executing, right: Arc::clone(&right), place: () });
+            *activity.busy() = Some(Busy { since, phase: Phase::Executing, right: Arc::clone(&right), execution: () });
         };
         let give_up = |since| {
             activity.change(since, Phase::GivenUp, |busy| {

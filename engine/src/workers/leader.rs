@@ -30,7 +30,7 @@ const QUICK: Duration = Duration::from_micros(300);
 const IDLE_LOOKS: u32 = 2;
 
 /// The right to wait for requests, and who has it.
-pub(crate) struct Leadership {
+pub(crate) struct LeaderLock {
     state: Mutex<State>,
     /// Wakes followers when one of them may lead or stand by.
     free: Condvar,
@@ -66,7 +66,7 @@ impl State {
     }
 }
 
-impl Leadership {
+impl LeaderLock {
     /// A leadership that no thread has.
     pub(crate) fn new() -> Self {
         Self {
@@ -156,7 +156,7 @@ impl Leadership {
 
 /// The lead, as long as nobody has taken it over.
 pub(crate) struct Leader<'a> {
-    leadership: &'a Leadership,
+    leadership: &'a LeaderLock,
     term: u64,
 }
 
@@ -223,8 +223,8 @@ mod loom_tests {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(2);
         model.check(move || {
-            let shared = Arc::new((Leadership::new(), AtomicBool::new(false)));
-            let worker = |shared: Arc<(Leadership, AtomicBool)>| {
+            let shared = Arc::new((LeaderLock::new(), AtomicBool::new(false)));
+            let worker = |shared: Arc<(LeaderLock, AtomicBool)>| {
                 move || {
                     let lead = shared.0.take();
                     assert!(!shared.1.swap(true, Ordering::Relaxed), "there are two leaders");
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_lead_goes_to_a_follower_when_it_is_given_up() {
-        let leadership = Leadership::new();
+        let leadership = LeaderLock::new();
         let leader = leadership.take();
         std::thread::scope(|scope| {
             let follower = scope.spawn(|| leadership.take().term);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_stuck_leader_loses_the_lead() {
-        let leadership = Leadership::new();
+        let leadership = LeaderLock::new();
         let leader = leadership.take().serve(false).unwrap();
         std::thread::scope(|scope| {
             let others: Vec<_> =
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn somebody_stands_by_although_the_standby_was_woken_too_late() {
         for _ in 0..50 {
-            let leadership = Leadership::new();
+            let leadership = LeaderLock::new();
             let leader = leadership.take().serve(false).unwrap();
             std::thread::scope(|scope| {
                 let others: Vec<_> = (0..4)
@@ -320,14 +320,14 @@ mod tests {
 
     #[test]
     fn the_lead_is_passed_on_at_once_where_others_can_run_at_the_same_time() {
-        let leadership = Leadership::new();
+        let leadership = LeaderLock::new();
         assert!(leadership.take().serve(true).is_none());
         drop(leadership.take());
     }
 
     #[test]
     fn the_lead_is_passed_on_at_once_when_requests_take_long() {
-        let leadership = Leadership::new();
+        let leadership = LeaderLock::new();
         for _ in 0..10 {
             leadership.took(Duration::from_millis(10));
         }

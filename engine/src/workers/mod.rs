@@ -32,7 +32,7 @@ use crate::process::forked;
 use crate::process::lifecycle::Stage;
 use crate::process::limits::Phase;
 use crate::request;
-use crate::workers::activity::{Activity, Busy, Place};
+use crate::workers::activity::{Activity, Busy, Execution};
 use crate::workers::connection::{Arrived, Connection};
 use crate::workers::leader::Leader;
 use crate::workers::poller::{Event, Poller, Ready};
@@ -78,7 +78,7 @@ impl Worker {
             since,
             phase,
             right: Arc::clone(connection.right()),
-            place: Place {
+            execution: Execution {
                 interpreter,
                 thread: object::thread_ident(),
                 state: State::of(interpreter.handle),

@@ -22,7 +22,7 @@ use crate::process::Process;
 use crate::process::limits;
 use crate::workers::connection::{Arrived, Connection, ConnectionError};
 use crate::workers::intake::{Intake, is_exhaustion};
-use crate::workers::leader::Leadership;
+use crate::workers::leader::LeaderLock;
 
 /// Keys of what is no connection; connections have their descriptor's number.
 const LISTENER: u64 = u64::MAX;
@@ -44,7 +44,7 @@ pub(crate) struct Poller {
     timeout: Option<Duration>,
     intake: Intake,
     /// Which of the workers waits here.
-    pub(crate) leadership: Leadership,
+    pub(crate) leadership: LeaderLock,
 }
 
 /// What the poller has found.
@@ -87,7 +87,7 @@ impl Poller {
             users,
             timeout,
             intake: Intake::default(),
-            leadership: Leadership::new(),
+            leadership: LeaderLock::new(),
         })
     }
 

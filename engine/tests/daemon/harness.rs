@@ -27,7 +27,7 @@ pub use python::Python;
 const SECRET: u64 = 99;
 
 /// How long anything may take, under valgrind on a machine that has other things to do, too.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level: Level::Debug };
 
@@ -124,7 +124,7 @@ impl Process {
 
     /// Waits for this message of the daemon; its payload.
     pub fn expect(&mut self, kind: Kind) -> Vec<u8> {
-        self.control.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.control.set_read_timeout(Some(TIMEOUT)).unwrap();
         let (found, payload) = receive(&mut self.control);
         assert_eq!(found, kind);
         payload
@@ -137,7 +137,7 @@ impl Process {
 
     /// Why the daemon asks to be replaced, and whether its requests wait for that. It has named its script before.
     pub fn expect_retiring(&mut self) -> (Reason, bool) {
-        self.control.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.control.set_read_timeout(Some(TIMEOUT)).unwrap();
         loop {
             let (kind, payload) = receive(&mut self.control);
             if kind != Kind::Loaded {
@@ -161,7 +161,7 @@ impl Process {
     /// A new connection that has introduced itself and announced the route.
     pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.directory.join("socket")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut connection = Connection { stream, queued: Vec::new() };
         connection.put(Kind::Hello, |out| Hello { version: wsgi_wire::VERSION, secret: SECRET }.put(out));
         connection.announce(0, self.script().to_str().unwrap(), "");
@@ -200,7 +200,7 @@ impl Process {
     /// Sends this on a connection of its own, and reads until the process closes it.
     pub fn exchange(&self, stream: &[u8]) {
         let mut connection = UnixStream::connect(self.directory.join("socket")).unwrap();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection.set_read_timeout(Some(TIMEOUT)).unwrap();
         // The process may have had enough before it has read all of it.
         let _ = connection.write_all(stream);
         let _ = connection.shutdown(std::net::Shutdown::Write);
@@ -236,7 +236,7 @@ impl Process {
 
     /// Waits for the process to end by itself.
     pub fn wait(&mut self) -> std::process::ExitStatus {
-        for _ in 0..PATIENCE.as_millis() / 50 {
+        for _ in 0..TIMEOUT.as_millis() / 50 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }

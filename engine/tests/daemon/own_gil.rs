@@ -40,7 +40,7 @@ def application(environ, start_response):
 "#;
 
 /// Settings under which every sub-interpreter has its own lock.
-fn own_locks(settings: &mut Daemon) {
+fn own_gils(settings: &mut Daemon) {
     settings.threads = 8;
     settings.interpreters.push(Interpreter {
         application_group: None,
@@ -78,7 +78,7 @@ fn each(test: impl Fn(&Python)) {
 #[test]
 fn a_busy_interpreter_does_not_hold_up_another() {
     each(|python| {
-        let process = python.start("own-busy", APP, own_locks);
+        let process = python.start("own-busy", APP, own_gils);
         let (mut busy, mut other) = (connect(&process), connect(&process));
         assert_eq!(get(&mut busy, 1, &[("PATH_INFO", "/")]).text(), "one");
         assert_eq!(get(&mut other, 2, &[("PATH_INFO", "/")]).text(), "two");
@@ -96,7 +96,7 @@ fn a_busy_interpreter_does_not_hold_up_another() {
 #[test]
 fn exit_functions_run_in_all_of_them_when_the_process_ends() {
     each(|python| {
-        let mut process = python.start("own-exit", APP, own_locks);
+        let mut process = python.start("own-exit", APP, own_gils);
         let mut connection = connect(&process);
         for route in 1..=4 {
             assert_eq!(get(&mut connection, route, &[("PATH_INFO", "/thread")]).status, 200);
@@ -113,7 +113,7 @@ fn exit_functions_run_in_all_of_them_when_the_process_ends() {
 fn many_requests_over_several_of_them_are_answered_in_the_right_one() {
     let count = std::env::var("MOD_WSGI_TEST_REQUESTS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     each(|python| {
-        let mut process = python.start("own-many", APP, own_locks);
+        let mut process = python.start("own-many", APP, own_gils);
         std::thread::scope(|scope| {
             for offset in 0..8 {
                 let mut connection = connect(&process);
@@ -134,7 +134,7 @@ fn many_requests_over_several_of_them_are_answered_in_the_right_one() {
 #[test]
 fn an_extension_module_that_is_not_made_for_them_fails_with_a_cure() {
     each(|python| {
-        let process = python.start("own-import", APP, own_locks);
+        let process = python.start("own-import", APP, own_gils);
         let mut connection = connect(&process);
         let vars = [("PATH_INFO", "/import"), ("module", "_curses")];
         let answer = get(&mut connection, 1, &vars);
@@ -154,7 +154,7 @@ fn an_extension_module_that_is_not_made_for_them_fails_with_a_cure() {
 fn the_deadlock_timeout_covers_each_of_them() {
     each(|python| {
         let mut process = python.start("own-stuck", APP, |settings| {
-            own_locks(settings);
+            own_gils(settings);
             settings.deadlock_timeout = 1;
             settings.shutdown_timeout = 1;
             settings.switch_interval = 1000.0;
@@ -170,7 +170,7 @@ fn the_deadlock_timeout_covers_each_of_them() {
 fn a_request_of_one_is_interrupted_while_others_run() {
     each(|python| {
         let process = python.start("own-interrupt", APP, |settings| {
-            own_locks(settings);
+            own_gils(settings);
             settings.request_timeout = 1;
             settings.interrupt_timeout = 20;
         });

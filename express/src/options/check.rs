@@ -193,7 +193,7 @@ impl Options {
             ("--header-buffer-size", transfer.header_buffer_size, 8192, "it is 0 or at least 8192 bytes"),
             ("--response-buffer-size", transfer.response_buffer_size, 65536, "it is 0 or at least 65536 bytes"),
         ];
-        match sizes.into_iter().find(|(_, size, least, _)| (1..*least).contains(size)) {
+        match sizes.into_iter().find(|(_, size, min, _)| (1..*min).contains(size)) {
             Some((option, size, _, reason)) => Err(invalid(option, size, reason)),
             None => Ok(()),
         }

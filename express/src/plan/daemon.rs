@@ -1,11 +1,11 @@
 //! Options of `WSGIDaemonProcess` and the other directives of mod_wsgi.
 
-use httpd_conf::{Fractions, Hosting, Place, Service};
+use httpd_conf::{Fractions, Hosting, HostingMode, Service};
 
 use super::account;
 use super::context::Context;
 use super::error::PlanError;
-use super::logs::Places;
+use super::logs::LogDestination;
 use super::telemetry;
 use crate::options::{Capacity, Options, pairs};
 
@@ -25,28 +25,28 @@ impl Capacity {
 /// Where the application runs, and its scripts; `label` is the server's address.
 pub fn hosting(context: &Context, label: &str) -> Hosting {
     let Options { application, debugging, .. } = context.options;
-    let place = if debugging.embedded() {
+    let mode = if debugging.embedded() {
         let home = std::iter::once(context.working_directory.clone());
-        Place::Embedded { python_path: home.chain(context.python_path.iter().cloned()).collect() }
+        HostingMode::Embedded { python_path: home.chain(context.python_path.iter().cloned()).collect() }
     } else {
         daemons(context, label)
     };
     Hosting {
-        place,
+        mode,
         application_group: application.application_group.clone().unwrap_or_else(|| "%{GLOBAL}".to_owned()),
         handler: context.root.join("handler.wsgi"),
         resource: (!application.add_handler.is_empty()).then(|| context.root.join("resource.wsgi")),
     }
 }
 
-fn daemons(context: &Context, label: &str) -> Place {
+fn daemons(context: &Context, label: &str) -> HostingMode {
     let Options { application, .. } = context.options;
     // Somebody who names the group wants to find the processes by that name.
     let (name, display_name) = match &application.process_group {
         Some(name) => (name.clone(), "%{GROUP}".to_owned()),
         None => (label.to_owned(), format!("(wsgi:{label}:{})", context.caller.uid)),
     };
-    Place::Daemons { name, settings: context.application_settings(display_name) }
+    HostingMode::Daemons { name, settings: context.application_settings(display_name) }
 }
 
 /// What an option with two words says of a service.
@@ -61,7 +61,7 @@ pub fn worker_limit(workers: u64, capacity: u64) -> u64 {
 }
 
 /// The programs beside the application.
-pub fn services(context: &Context, logs: &Places) -> Result<Vec<Service>, PlanError> {
+pub fn services(context: &Context, logs: &LogDestination) -> Result<Vec<Service>, PlanError> {
     let chosen = &context.options.services;
     let service = |(name, script): (&str, &str)| {
         let mut settings = context.service_settings();

@@ -12,7 +12,7 @@ use crate::options::{LogFormat, Logging};
 
 /// The common place of all logs.
 #[derive(Debug)]
-pub struct Places {
+pub struct LogDestination {
     terminal: bool,
     directory: Utf8PathBuf,
     own_directory: bool,
@@ -20,7 +20,7 @@ pub struct Places {
     startup: Option<Utf8PathBuf>,
 }
 
-impl Places {
+impl LogDestination {
     /// `--log-directory` wins over `--log-to-terminal`, which wins over `--rotate-logs`.
     pub fn new(context: &Context, installation: &Installation) -> Result<Self, PlanError> {
         let logging = &context.options.logging;

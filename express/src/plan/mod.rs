@@ -38,7 +38,7 @@ pub use apache::{Installation, on_path};
 pub use caller::Caller;
 pub use error::PlanError;
 pub use handler::WELCOME;
-pub use logs::Places;
+pub use logs::LogDestination;
 pub use path::Directory;
 pub use root::{Root, Sockets};
 pub use tools::Tools;
@@ -80,7 +80,7 @@ pub struct Plan {
     /// Directories for the module search path.
     pub python_path: Vec<Utf8PathBuf>,
     /// Where the logs go.
-    pub logs: Places,
+    pub logs: LogDestination,
     /// The application's locale.
     pub locale: String,
     /// Files with variables for the application's processes.
@@ -117,7 +117,7 @@ impl Plan {
             here,
         };
         let installation = Installation::find(&options.layout, &context.here)?;
-        let logs = Places::new(&context, &installation)?;
+        let logs = LogDestination::new(&context, &installation)?;
         let sockets =
             root.sockets(options.layout.socket_prefix.as_deref().map(|p| context.here.absolute(p)), caller)?;
         let entry = Entry::new(&context);

@@ -50,10 +50,10 @@ impl Root {
     pub fn sockets(&self, given: Option<Utf8PathBuf>, caller: &Caller) -> Result<Sockets, PlanError> {
         let fits = |directory: &Utf8Path| directory.as_str().len() + "/wsgi".len() + SOCKET_SUFFIX <= SOCKET_PATH;
         let (directory, place) = match given {
-            Some(directory) if fits(&directory) => (directory, Place::Given),
+            Some(directory) if fits(&directory) => (directory, SocketDirectory::Given),
             Some(directory) => return Err(PlanError::LongSocketPrefix(directory)),
-            None if fits(&self.path) => (self.path.clone(), Place::Root),
-            None => (short_directory(caller), Place::Short),
+            None if fits(&self.path) => (self.path.clone(), SocketDirectory::Root),
+            None => (short_directory(caller), SocketDirectory::Short),
         };
         Ok(Sockets { prefix: directory.join("wsgi"), directory, place })
     }
@@ -66,11 +66,11 @@ pub struct Sockets {
     pub prefix: Utf8PathBuf,
     /// The directory that they are in.
     pub directory: Utf8PathBuf,
-    place: Place,
+    place: SocketDirectory,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum SocketDirectory {
     Root,
     Given,
     Short,
@@ -79,12 +79,12 @@ enum Place {
 impl Sockets {
     /// The directory that `--socket-prefix` names.
     pub fn given_directory(&self) -> Option<Utf8PathBuf> {
-        (self.place == Place::Given).then(|| self.directory.clone())
+        (self.place == SocketDirectory::Given).then(|| self.directory.clone())
     }
 
     /// A directory of our own choice outside the server root; nobody else may own it.
     pub fn short_directory(&self) -> Option<&Utf8Path> {
-        (self.place == Place::Short).then_some(&self.directory)
+        (self.place == SocketDirectory::Short).then_some(&self.directory)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Apache's whole configuration, put together.
 
-use httpd_conf::{Environment, Hosting, Mpm, Place, RunAs, Server, Sites, Sizes, Wsgi};
+use httpd_conf::{Environment, Hosting, HostingMode, Mpm, RunAs, Server, Sites, Sizes, Wsgi};
 
 use super::account::Account;
 use super::apache::Installation;
 use super::context::Context;
 use super::entry::Entry;
 use super::error::PlanError;
-use super::logs::Places;
+use super::logs::LogDestination;
 use super::root::Sockets;
 use super::{content, daemon, network, telemetry};
 use crate::facts::Facts;
@@ -25,7 +25,7 @@ pub fn server(
     label: &str,
     account: &Account,
     installation: &Installation,
-    logs: &Places,
+    logs: &LogDestination,
     sockets: &Sockets,
     facts: &Facts,
 ) -> Result<Server, PlanError> {
@@ -36,7 +36,7 @@ pub fn server(
     let mut hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(context, label));
     let sizes = match &hosting {
         _ if debugging.one_process() => Sizes::embedded(mpm, 1, 1, 0),
-        Some(Hosting { place: Place::Embedded { .. }, .. }) => Sizes::embedded(
+        Some(Hosting { mode: HostingMode::Embedded { .. }, .. }) => Sizes::embedded(
             mpm,
             capacity.processes.unwrap_or(1).into(),
             capacity.threads.into(),
@@ -44,7 +44,7 @@ pub fn server(
         ),
         _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), capacity.fractions()),
     };
-    if let Some(Hosting { place: Place::Daemons { settings, .. }, .. }) = &mut hosting {
+    if let Some(Hosting { mode: HostingMode::Daemons { settings, .. }, .. }) = &mut hosting {
         settings.push(("worker-limit", daemon::worker_limit(sizes.max_workers, requests).to_string()));
     }
     let mut server = Server {

@@ -1,7 +1,7 @@
 //! What the supervisor is told, for configurations of all kinds.
 
 use super::*;
-use crate::directives::configuration::{InterpreterSection, Preload as Wanted};
+use crate::directives::configuration::{InterpreterSection, Preload};
 
 const LOG: LogStyle = LogStyle { level: Level::Info, format: Format::Text };
 
@@ -19,7 +19,7 @@ fn around(children: Option<(User, u32)>) -> Surroundings {
         package: None,
         server: Server { maximum_processes: 1, threads_per_process: 1, ..Server::default() },
         single_applications: BTreeSet::new(),
-        scripts: Places::default(),
+        scripts: ReachableScripts::default(),
         servers: 1,
         log: LOG,
         vhost: b"localhost".to_vec(),
@@ -127,8 +127,8 @@ fn scripts_limits_and_names_travel() {
     };
     let mut configuration = configured(options);
     configuration.preloads = vec![
-        Wanted { script: b"/a".to_vec(), process_group: b"g".to_vec(), application_group: vec![], callable: vec![] },
-        Wanted { script: b"/b".to_vec(), process_group: vec![], application_group: vec![], callable: vec![] },
+        Preload { script: b"/a".to_vec(), process_group: b"g".to_vec(), application_group: vec![], callable: vec![] },
+        Preload { script: b"/b".to_vec(), process_group: vec![], application_group: vec![], callable: vec![] },
     ];
     let group = only(&configuration, None);
     assert_eq!(group.daemon.scripts.len(), 1);

@@ -39,7 +39,7 @@ impl<C: Client> Conversation<'_, C> {
         Ok(match self.send([&header, &body], Instant::now()) {
             // What it asks for it does not take. Each of its other questions, of which there may be thousands, would
             // wait as long.
-            Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
+            Err(error) if is_timeout(&error) && !(self.limits.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.
             _ => Step::On,
         })

@@ -17,7 +17,7 @@ use wsgi_wire::record::{LogRecord, Writer};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
-use super::{Conversation, Outcome, Terms};
+use super::{Conversation, ConversationLimits, Outcome};
 use crate::relay::client::{Client, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
@@ -125,8 +125,8 @@ fn take(daemon: &mut UnixStream) -> (Kind, Vec<u8>) {
 
 static LOGGED: Budget = Budget::new();
 
-fn terms() -> Terms<'static> {
-    Terms {
+fn limits() -> ConversationLimits<'static> {
+    ConversationLimits {
         flush_delay: Duration::ZERO,
         queue: None,
         silence: Duration::from_millis(150),
@@ -147,7 +147,7 @@ fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Ou
             theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
             daemon(theirs);
         });
-        Conversation::new(&connection, &mut Inbox::default(), client, &mut Outflow::default(), terms()).run(REQUEST)
+        Conversation::new(&connection, &mut Inbox::default(), client, &mut Outflow::default(), limits()).run(REQUEST)
     })
 }
 
@@ -404,7 +404,7 @@ fn what_was_not_read_was_not_executed() {
     let mut connection = Connection::over(ours, 1, 2);
     let (mut inbox, mut client) = (Inbox::default(), Recorder::default());
     let run = |connection: &mut Connection, inbox: &mut Inbox, client: &mut Recorder| {
-        Conversation::new(connection, inbox, client, &mut Outflow::default(), terms()).run(REQUEST)
+        Conversation::new(connection, inbox, client, &mut Outflow::default(), limits()).run(REQUEST)
     };
     let closer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(30));
@@ -457,7 +457,7 @@ fn frames_of_another_exchange_are_no_answer() {
         (&theirs).write_all(&late.concat()).unwrap();
         let mut client = Recorder::default();
         let outcome =
-            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), terms())
+            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), limits())
                 .run(REQUEST);
         (outcome, client.events)
     };
@@ -473,7 +473,7 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
         let (mut theirs, ours) = UnixStream::pair().unwrap();
         let connection = Connection::over(ours, 1, 2);
         let start = Instant::now();
-        let terms = Terms { queue: Some(start + Duration::from_millis(50)), ..terms() };
+        let limits = ConversationLimits { queue: Some(start + Duration::from_millis(50)), ..limits() };
         if daemon_reads {
             std::thread::spawn(move || {
                 let _ = theirs.read_exact(&mut [0; REQUEST.len()]);
@@ -484,7 +484,7 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
         }
         let mut client = Recorder::default();
         let outcome =
-            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), terms)
+            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), limits)
                 .run(REQUEST);
         (outcome, start.elapsed())
     };
@@ -513,10 +513,10 @@ fn when_the_process_has_ended_nobody_waits_for_what_still_holds_its_sockets() {
             }
             looks.get() >= 2
         };
-        let terms = Terms { silence: Duration::from_secs(60), ended: &ended, ..terms() };
+        let limits = ConversationLimits { silence: Duration::from_secs(60), ended: &ended, ..limits() };
         let mut client = Recorder::default();
         let outcome =
-            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), terms)
+            Conversation::new(&connection, &mut Inbox::default(), &mut client, &mut Outflow::default(), limits)
                 .run(REQUEST);
         theirs.flush().unwrap();
         (outcome, client.events)

@@ -35,7 +35,7 @@ impl<C: Client> Conversation<'_, C> {
             return Ok(Step::On);
         };
         Ok(match self.send([&header, &payload], Instant::now()) {
-            Err(error) if is_timeout(&error) && !(self.terms.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
+            Err(error) if is_timeout(&error) && !(self.limits.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.
             _ => Step::On,
         })

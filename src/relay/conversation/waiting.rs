@@ -43,7 +43,7 @@ impl<C: Client> Conversation<'_, C> {
         loop {
             match self.inbox.receive(&self.connection.stream, true) {
                 Err(error) if is_timeout(&error) => {
-                    if (self.terms.ended)() {
+                    if (self.limits.ended)() {
                         return self.last_words();
                     }
                     if let Some(outcome) = self.run_out() {
@@ -105,7 +105,7 @@ impl<C: Client> Conversation<'_, C> {
             if self.client.send_timeout().is_some_and(|limit| now.saturating_duration_since(taken) >= limit) {
                 return Step::Over(Outcome::ClientGone);
             }
-            if (self.terms.ended)() {
+            if (self.limits.ended)() {
                 return self.last_words();
             }
             if let Some(outcome) = self.run_out() {
@@ -154,7 +154,7 @@ impl<C: Client> Conversation<'_, C> {
 
     /// When the process must have read the request, as long as it is not known to have.
     fn queue_deadline(&self) -> Option<Instant> {
-        self.terms.queue.filter(|_| !self.answered)
+        self.limits.queue.filter(|_| !self.answered)
     }
 
     /// Whether a time is over, now that a read has waited in vain.
@@ -164,19 +164,19 @@ impl<C: Client> Conversation<'_, C> {
             if !socket::is_read(&self.connection.stream) {
                 return Some(Outcome::Unread);
             }
-            self.terms.queue = None;
+            self.limits.queue = None;
         }
         self.is_silent(now).then_some(Outcome::TimedOut(self.headed))
     }
 
     /// Whether the answer has made no progress for as long as the process may be silent.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
-        !self.terms.silence.is_zero() && now.saturating_duration_since(self.heard) >= self.terms.silence
+        !self.limits.silence.is_zero() && now.saturating_duration_since(self.heard) >= self.limits.silence
     }
 
     /// Lets the next read wait until something may be over.
     pub(super) fn hurry(&mut self) {
-        let silence = (!self.terms.silence.is_zero()).then(|| self.heard + self.terms.silence);
+        let silence = (!self.limits.silence.is_zero()).then(|| self.heard + self.limits.silence);
         let until = silence.into_iter().chain(self.queue_deadline()).min();
         let left = until.map(|until| until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
         let usual = self.connection.usual_wait();
@@ -188,11 +188,11 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     fn more_soon(&self) -> bool {
-        if self.terms.flush_delay.is_zero() {
+        if self.limits.flush_delay.is_zero() {
             return false;
         }
         let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
-        matches!(poll(&mut watched, Some(&timespec(self.terms.flush_delay))), Ok(n) if n > 0)
+        matches!(poll(&mut watched, Some(&timespec(self.limits.flush_delay))), Ok(n) if n > 0)
     }
 
     fn received(&mut self, outcome: io::Result<Received>) -> Step {

@@ -69,8 +69,8 @@ impl Fleet {
                 let others = self.processes.iter_mut().filter(|other| first && other.group.name() == group.name());
                 others.for_each(|other| other.dialogue.outdated(Reason::ScriptReload));
             }
-            News::Wanted if group.settings.daemon.server_metrics => self.pass_on_wish(),
-            News::Wanted => {}
+            News::ScoreboardWanted if group.settings.daemon.server_metrics => self.pass_on_wish(),
+            News::ScoreboardWanted => {}
             News::Retiring { first, .. } => {
                 history.crashes.left(process.started, process.ready, RESTLESS, Instant::now());
                 if first {

@@ -71,14 +71,14 @@ fn a_process_on_its_way_out_is_replaced_before_it_ends() {
 fn processes_that_leave_by_themselves_take_room() {
     let now = Instant::now();
     let leaving = |slot| Process { by_itself: true, ..process(slot, 1, Phase::Draining, now) };
-    for (processes, most) in [(1, 3usize), (2, 4), (5, 10)] {
+    for (processes, max) in [(1, 3usize), (2, 4), (5, 10)] {
         let groups = [group("g", processes)];
         let started = |gone: usize| {
             let all: Vec<_> = (0..gone).map(leaving).collect();
             actions(run(1, &groups, now), &all, now).len()
         };
-        let expected: Vec<usize> = (0..=most + 1).map(|gone| processes.min(most.saturating_sub(gone))).collect();
-        assert_eq!((0..=most + 1).map(started).collect::<Vec<_>>(), expected);
+        let expected: Vec<usize> = (0..=max + 1).map(|gone| processes.min(max.saturating_sub(gone))).collect();
+        assert_eq!((0..=max + 1).map(started).collect::<Vec<_>>(), expected);
     }
 }
 

@@ -36,7 +36,7 @@ pub enum News {
     /// The process takes no more requests and ends.
     Draining(Reason),
     /// It waits for Apache's scoreboard.
-    Wanted,
+    ScoreboardWanted,
 }
 
 /// The wish of a process to be replaced.
@@ -183,7 +183,7 @@ impl Dialogue {
             let news = match (kind, self.phase) {
                 (Kind::Ready, Phase::Starting { .. }) => News::Ready(Ready::from_bytes(&payload)?.failures),
                 (Kind::Loaded, _) => News::Loaded(Preload::from_bytes(&payload)?),
-                (Kind::Wanted, _) => News::Wanted,
+                (Kind::ScoreboardWanted, _) => News::ScoreboardWanted,
                 (Kind::Retiring, Phase::Ready) => {
                     let Retiring { reason, holds } = Retiring::from_bytes(&payload)?;
                     let (first, now) = (self.wish.is_none(), Instant::now());
@@ -263,7 +263,7 @@ mod tests {
     fn a_process_that_says_more_than_it_may_is_heard_later() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut dialogue = Dialogue::new(Channel::new(ours).unwrap(), Instant::now());
-        let flood = message(Kind::Wanted, b"").repeat(2 * DAEMON_BURST as usize);
+        let flood = message(Kind::ScoreboardWanted, b"").repeat(2 * DAEMON_BURST as usize);
         (&theirs).write_all(&flood).unwrap();
         assert!(dialogue.listen() && dialogue.heard_at().is_none());
         let mut heard = 0;

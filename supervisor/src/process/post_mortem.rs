@@ -105,7 +105,7 @@ impl End<'_> {
 fn excess(reason: Reason, limit: u64) -> String {
     let option = reason.name().replace('_', "-") + &if limit > 0 { format!("={limit}") } else { String::new() };
     match reason {
-        Reason::DeadlockTimeout => format!("has not given back the interpreter's lock (GIL) within {option}"),
+        Reason::DeadlockTimeout => format!("has not given back the GIL within {option}"),
         Reason::StartupTimeout => format!("has not loaded its script within {option}"),
         _ => format!("has exceeded {option}"),
     }
@@ -154,7 +154,7 @@ mod tests {
         record(status, reason, change, &Recording::default()).lines().next().unwrap_or_default().to_owned()
     }
 
-    const GIL: &str = "has not given back the interpreter's lock (GIL) within deadlock-timeout=5 and is replaced";
+    const GIL: &str = "has not given back the GIL within deadlock-timeout=5 and is replaced";
 
     #[test]
     fn each_end_is_told_in_words() {

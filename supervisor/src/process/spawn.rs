@@ -92,7 +92,7 @@ pub struct Shared {
     /// The process table. No daemon ever has anything of it.
     pub table: Table,
     /// Where daemons with `server-metrics` read Apache's scoreboard.
-    pub board: Option<OwnedFd>,
+    pub scoreboard: Option<OwnedFd>,
     /// Apache's file creation mask, for daemons without one of their own.
     pub umask: u32,
     /// How many descriptors a process of Apache's may have: for daemons, since this program may have more.
@@ -130,7 +130,7 @@ pub fn spawn(
         generation: configuration.generation,
         inherited: history.scripts(),
         known_failures: history.known_failures.clone(),
-        server_metrics: group.settings.daemon.server_metrics && shared.board.is_some(),
+        server_metrics: group.settings.daemon.server_metrics && shared.scoreboard.is_some(),
         ..group.settings.daemon.clone()
     };
     let result = privileges::with_all(|| fill(index, slot, group, configuration, &settings, shared));
@@ -161,7 +161,7 @@ fn fill(
     let recorder = Recorder::new(group.settings.daemon.threads)?;
     let (output, ends) = output::prepare(spawn.identity.as_ref())?;
     let mut command = command(&interpreter, group, ends.pipe)?;
-    let board = shared.board.as_ref().filter(|_| settings.server_metrics);
+    let scoreboard = shared.scoreboard.as_ref().filter(|_| settings.server_metrics);
     let descriptors = [
         (contract::CONTROL, theirs.as_fd()),
         (contract::LISTENER, listener.as_fd()),
@@ -169,7 +169,8 @@ fn fill(
         (contract::RECORDER, recorder.as_fd()),
         (contract::RECORDS, ends.socket.as_fd()),
     ];
-    let descriptors = descriptors.into_iter().chain(board.map(|board| (contract::BOARD, board.as_fd())));
+    let descriptors =
+        descriptors.into_iter().chain(scoreboard.map(|scoreboard| (contract::SCOREBOARD, scoreboard.as_fd())));
     let steps = Steps {
         nice: spawn.nice,
         limits: privileges::limits(spawn).into_iter().chain([files(shared.files)]).collect(),

@@ -18,8 +18,8 @@ pub struct Inherited {
     pub control: UnixStream,
     /// The process table.
     pub table: OwnedFd,
-    /// The board, where there is one.
-    pub board: Option<OwnedFd>,
+    /// The scoreboard, where there is one.
+    pub scoreboard: Option<OwnedFd>,
     /// Keep the other descriptors taken that have a meaning in a daemon: nothing that a new process needs until its
     /// exec can then be overwritten.
     pub placeholders: Vec<OwnedFd>,
@@ -32,8 +32,9 @@ pub struct Inherited {
 /// If the first two are not open: then this process was not started by the Apache module.
 pub fn inherit() -> io::Result<Inherited> {
     close_from(contract::FIRST_UNNAMED);
-    let [control, table, board] = [contract::CONTROL, contract::TABLE, contract::BOARD].map(take);
-    let mut inherited = Inherited { control: control?.into(), table: table?, board: board.ok(), placeholders: vec![] };
+    let [control, table, scoreboard] = [contract::CONTROL, contract::TABLE, contract::SCOREBOARD].map(take);
+    let mut inherited =
+        Inherited { control: control?.into(), table: table?, scoreboard: scoreboard.ok(), placeholders: vec![] };
     loop {
         let placeholder = OwnedFd::from(std::fs::File::open("/dev/null")?);
         if placeholder.as_raw_fd() >= FIRST_UNNAMED {

@@ -112,12 +112,12 @@ pub enum FileError {
         path: PathBuf,
     },
     /// More bytes than it may have.
-    #[error("the file {} is longer than {most} bytes, the most that is read of such a file", .path.display())]
+    #[error("the file {} is longer than {max} bytes, the most that is read of such a file", .path.display())]
     TooLong {
         /// The path.
         path: PathBuf,
         /// The most bytes that it may have.
-        most: u64,
+        max: u64,
     },
     /// The rights of the user whose file it is cannot be taken.
     #[error("{} belongs to {}, whose rights cannot be taken to read it: {source}; give it to root (chown)",

@@ -59,18 +59,18 @@ pub fn is_of(path: &Path, user: u32) -> bool {
     matches!(open(path, &Owners::own()), Err(FileError::Owner { owner, .. }) if owner == user)
 }
 
-/// Reads a file of at most `most` bytes that belongs to root or to the user of this process, as do all directories
+/// Reads a file of at most `max` bytes that belongs to root or to the user of this process, as do all directories
 /// above it. Where something on the way belongs to `user` instead, the file is read with that user's rights: what they
 /// could not read themselves they do not get.
 ///
 /// # Errors
 /// [`FileError`]
-pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, FileError> {
+pub fn read(path: &Path, max: u64, user: Option<&Ids>) -> Result<Vec<u8>, FileError> {
     let own = Owners::own();
-    match (read_here(path, most, &own), user) {
+    match (read_here(path, max, &own), user) {
         (Err(FileError::Owner { owner, .. }), Some(user)) if owner == user.uid => {
             let theirs = own.and(user.uid);
-            rights::with(user, || read_here(path, most, &theirs))
+            rights::with(user, || read_here(path, max, &theirs))
                 .unwrap_or_else(|source| Err(FileError::Rights { path: path.to_owned(), user: user.uid, source }))
         }
         (outcome, _) => outcome,
@@ -82,24 +82,24 @@ pub fn read(path: &Path, most: u64, user: Option<&Ids>) -> Result<Vec<u8>, FileE
 ///
 /// # Errors
 /// [`FileError`]
-pub fn lend<T>(path: &Path, most: u64, user: Option<&Ids>, work: impl FnOnce(&[u8]) -> T) -> Result<T, FileError> {
-    let mut text = read(path, most, user)?;
+pub fn lend<T>(path: &Path, max: u64, user: Option<&Ids>, work: impl FnOnce(&[u8]) -> T) -> Result<T, FileError> {
+    let mut text = read(path, max, user)?;
     let outcome = work(&text);
     text.fill(0);
     std::hint::black_box(&text);
     Ok(outcome)
 }
 
-fn read_here(path: &Path, most: u64, owners: &Owners) -> Result<Vec<u8>, FileError> {
+fn read_here(path: &Path, max: u64, owners: &Owners) -> Result<Vec<u8>, FileError> {
     let file = open(path, owners)?;
     let size = file.metadata().map_err(FileError::at(path))?.len();
-    if size > most {
-        return Err(FileError::TooLong { path: path.to_owned(), most });
+    if size > max {
+        return Err(FileError::TooLong { path: path.to_owned(), max });
     }
     // It may still grow. One allocation of the right size: the caller may want to overwrite what was in it.
-    let mut text = Vec::with_capacity(usize::try_from(most.min(size) + 1).unwrap_or_default());
-    file.take(most + 1).read_to_end(&mut text).map_err(FileError::at(path))?;
-    if text.len() as u64 > most { Err(FileError::TooLong { path: path.to_owned(), most }) } else { Ok(text) }
+    let mut text = Vec::with_capacity(usize::try_from(max.min(size) + 1).unwrap_or_default());
+    file.take(max + 1).read_to_end(&mut text).map_err(FileError::at(path))?;
+    if text.len() as u64 > max { Err(FileError::TooLong { path: path.to_owned(), max }) } else { Ok(text) }
 }
 
 /// Opens a regular file for reading.

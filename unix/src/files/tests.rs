@@ -38,7 +38,7 @@ fn ones_own_file_is_read() {
     let scratch = scratch();
     let path = file(scratch.path(), "a/secrets", 0o600);
     assert_eq!(read(&path, 4, None).unwrap(), b"A=1\n");
-    assert!(matches!(read(&path, 3, None), Err(FileError::TooLong { most: 3, .. })));
+    assert!(matches!(read(&path, 3, None), Err(FileError::TooLong { max: 3, .. })));
     assert!(matches!(read(Path::new("secrets"), 4, None), Err(FileError::Relative { .. })));
     assert!(matches!(read(scratch.path(), 4, None), Err(FileError::NotRegular { .. })));
     let nothing = read(&scratch.path().join("a/nothing"), 4, None).unwrap_err();

@@ -12,7 +12,7 @@ use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::{Resource, getrlimit};
 
 /// How many descriptors are looked at where nobody lists those that are open.
-const MOST: u64 = 65536;
+const MAX: u64 = 65536;
 
 /// How many ports are remembered; a server has a few.
 const PORTS: usize = 64;
@@ -113,8 +113,8 @@ fn local_port(descriptor: i32) -> Option<u16> {
 fn each_descriptor(mut body: impl FnMut(i32)) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let Ok(directory) = rustix::fs::open(c"/proc/self/fd", flags, Mode::empty()) else {
-        let limit = getrlimit(Resource::Nofile).current.unwrap_or(MOST);
-        return (3..limit.min(MOST) as i32).for_each(body);
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(MAX);
+        return (3..limit.min(MAX) as i32).for_each(body);
     };
     let mut buffer = [MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(directory.as_fd(), &mut buffer);

@@ -46,7 +46,7 @@ crate::message::messages! {
     1204 NOT_FOR_OWN_GIL Error: "Something that '{script}' uses does not work in {interpreter}, which has a lock of its own: take WSGIPerInterpreterGIL off for application-group={group}, or run '{script}' in the main interpreter, with application-group=%{GLOBAL}.",
         "The failure in the record before comes of an interpreter with a lock of its own.",
         "As the record says.";
-    1205 MAY_WAIT_FOR_ITSELF Error: "'{script}' was running in {interpreter}, where extension modules that use the simplified interface to the interpreter's lock (PyGILState) may wait for themselves for ever: if it uses one, run it in the main interpreter, with application-group=%{GLOBAL}.",
+    1205 MAY_WAIT_FOR_ITSELF Error: "'{script}' was running in {interpreter}, where extension modules that use the simplified interface to the GIL (PyGILState) may wait for themselves for ever: if it uses one, run it in the main interpreter, with application-group=%{GLOBAL}.",
         "A process was stuck, and one of its requests ran in a sub-interpreter.",
         "As the record says.";
     1206 FORK_IN_VAIN Warn: "An application forks in {interpreter} of a process that has several. CPython ends the child there, or lets it wait for ever. Give the application a process group of its own with application-group=%{GLOBAL}, or let it start processes with subprocess or multiprocessing.get_context(\"spawn\").",

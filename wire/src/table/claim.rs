@@ -6,7 +6,7 @@ use crate::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Which processes [`claim`] takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum Need {
     /// One with a free thread.
     Free,
     /// One that itself says that it has a free thread.
@@ -22,7 +22,7 @@ pub fn claim<'t>(
     slots: impl Iterator<Item = Slot<'t>> + Clone,
     group: u64,
     avoid: &[usize],
-    wanted: Wanted,
+    need: Need,
 ) -> Option<usize> {
     loop {
         let (_, index, slot, seen, taken) = slots
@@ -31,11 +31,11 @@ pub fn claim<'t>(
             .filter(|(i, s)| s.is_of(group) && s.state() == State::Ready && !avoid.contains(i))
             .map(|(i, s)| {
                 let (threads, seen) = (s.entry.threads.load(Relaxed).max(1), s.page.in_flight.load(Acquire));
-                let taken = if wanted == Wanted::Idle { s.page.busy.load(Relaxed) } else { s.taken() };
+                let taken = if need == Need::Idle { s.page.busy.load(Relaxed) } else { s.taken() };
                 (u64::from(taken) * 1024 / u64::from(threads), i, s, seen, taken)
             })
             .min_by_key(|(load, ..)| *load)?;
-        if wanted != Wanted::Any && taken >= slot.entry.threads.load(Relaxed) {
+        if need != Need::Any && taken >= slot.entry.threads.load(Relaxed) {
             return None;
         }
         // First this, so that nobody sees a request in flight that takes no thread: two would then share the last one
@@ -97,7 +97,7 @@ mod loom_tests {
     fn loom_two_children_never_take_the_same_free_thread() {
         loom::model(|| {
             let memory = memory(1);
-            let look = |memory: &[(Entry, Page)]| claim(view(memory), GROUP_OF_ALL, &[], Wanted::Free);
+            let look = |memory: &[(Entry, Page)]| claim(view(memory), GROUP_OF_ALL, &[], Need::Free);
             let theirs = Arc::clone(&memory);
             let other = loom::thread::spawn(move || look(&theirs));
             let found = [look(&memory), other.join().unwrap()];
@@ -113,13 +113,13 @@ mod loom_tests {
             let memory = memory(1);
             let theirs = Arc::clone(&memory);
             let other = loom::thread::spawn(move || {
-                if let Some(index) = claim(view(&theirs), GROUP_OF_ALL, &[], Wanted::Free) {
+                if let Some(index) = claim(view(&theirs), GROUP_OF_ALL, &[], Need::Free) {
                     let slot = view(&theirs).nth(index).unwrap();
                     answered(slot, 1);
                     release(slot, 1);
                 }
             });
-            let mine = claim(view(&memory), GROUP_OF_ALL, &[], Wanted::Free);
+            let mine = claim(view(&memory), GROUP_OF_ALL, &[], Need::Free);
             other.join().unwrap();
             if mine.is_some() {
                 let slot = view(&memory).next().unwrap();
@@ -128,7 +128,7 @@ mod loom_tests {
             }
             let page = &memory[0].1;
             assert_eq!((page.in_flight.load(Relaxed), page.unanswered.load(Relaxed)), (0, 0));
-            assert_eq!(claim(view(&memory), GROUP_OF_ALL, &[], Wanted::Free), Some(0));
+            assert_eq!(claim(view(&memory), GROUP_OF_ALL, &[], Need::Free), Some(0));
         });
     }
 }
@@ -149,7 +149,7 @@ mod tests {
             slot("a", State::Ready, 5, 1),
             slot("a", State::Starting, 5, 0),
         ];
-        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter().map(view), group_key(group), avoid, Wanted::Any);
+        let claim = |group: &[u8], avoid: &[usize]| claim(table.iter().map(view), group_key(group), avoid, Need::Any);
         assert_eq!(claim(b"a", &[]), Some(3));
         assert_eq!(claim(b"a", &[3]), Some(0));
         assert_eq!(claim(b"a", &[0, 3]), None);
@@ -159,13 +159,13 @@ mod tests {
     #[test]
     fn a_claim_counts_until_it_is_released() {
         let table = [slot("a", State::Ready, 1, 0), slot("a", State::Ready, 1, 0)];
-        let claim = |wanted| claim(table.iter().map(view), group_key(b"a"), &[], wanted);
-        assert_eq!((claim(Wanted::Free), claim(Wanted::Free), claim(Wanted::Free)), (Some(0), Some(1), None));
-        assert_eq!(claim(Wanted::Any), Some(0));
+        let claim = |need| claim(table.iter().map(view), group_key(b"a"), &[], need);
+        assert_eq!((claim(Need::Free), claim(Need::Free), claim(Need::Free)), (Some(0), Some(1), None));
+        assert_eq!(claim(Need::Any), Some(0));
         assert_eq!((view(&table[0]).waiting(), view(&table[1]).waiting()), (1, 0));
         release(view(&table[1]), 1);
         answered(view(&table[1]), 1);
-        assert_eq!(claim(Wanted::Free), Some(1));
+        assert_eq!(claim(Need::Free), Some(1));
         release(view(&table[1]), 1);
         release(view(&table[1]), 1);
         release(view(&table[0]), 99);
@@ -175,20 +175,20 @@ mod tests {
     #[test]
     fn load_is_relative_to_threads() {
         let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
-        assert_eq!(claim(table.iter().map(view), group_key(b"a"), &[], Wanted::Any), Some(1));
+        assert_eq!(claim(table.iter().map(view), group_key(b"a"), &[], Need::Any), Some(1));
     }
 
     #[test]
     fn a_response_that_only_a_slow_client_waits_for_takes_no_thread() {
         let table = [slot("a", State::Ready, 1, 3)];
-        let claim = |wanted| claim(table.iter().map(view), group_key(b"a"), &[], wanted);
-        assert_eq!(claim(Wanted::Free), None);
+        let claim = |need| claim(table.iter().map(view), group_key(b"a"), &[], need);
+        assert_eq!(claim(Need::Free), None);
         (0..3).for_each(|_| answered(view(&table[0]), 1));
-        assert_eq!((view(&table[0]).taken(), claim(Wanted::Free)), (0, Some(0)));
-        assert_eq!(claim(Wanted::Free), None);
+        assert_eq!((view(&table[0]).taken(), claim(Need::Free)), (0, Some(0)));
+        assert_eq!(claim(Need::Free), None);
         // As the table has it there are four; the process itself has none of them.
-        assert_eq!(claim(Wanted::Idle), Some(0));
+        assert_eq!(claim(Need::Idle), Some(0));
         table[0].1.busy.store(1, Relaxed);
-        assert_eq!(claim(Wanted::Idle), None);
+        assert_eq!(claim(Need::Idle), None);
     }
 }

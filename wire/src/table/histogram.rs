@@ -116,8 +116,8 @@ mod tests {
         assert_eq!((found.count(), found.mean()), (100, Some(Duration::from_micros(12_700))));
         let half = found.quantile(0.5).unwrap();
         assert!(half > Duration::from_millis(2) && half < Duration::from_millis(4));
-        let most = found.quantile(0.99).unwrap();
-        assert!(most > Duration::from_millis(64) && most < Duration::from_millis(128));
+        let max = found.quantile(0.99).unwrap();
+        assert!(max > Duration::from_millis(64) && max < Duration::from_millis(128));
         assert_eq!(found.quantile(1.0), Some(Duration::from_millis(128)));
     }
 }

@@ -20,7 +20,7 @@ mod places;
 mod queue;
 mod slot;
 
-pub use claim::{Wanted, answered, claim, release};
+pub use claim::{Need, answered, claim, release};
 pub use ending::{Ending, Failure};
 pub use group::{Group, Refusal};
 pub use header::Header;

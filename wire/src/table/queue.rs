@@ -34,8 +34,8 @@ impl Queue {
     pub const ALIVE: u64 = 200;
 
     /// Takes a place at the end, with the watch. Its ticket.
-    pub fn join(&self, now: u64, patience: u64) -> u32 {
-        self.forget_dead(now, patience);
+    pub fn join(&self, now: u64, max_pause: u64) -> u32 {
+        self.forget_dead(now, max_pause);
         self.waiting.fetch_add(1, AcqRel);
         self.looked(now);
         let ticket = self.tickets.fetch_add(1, Relaxed).wrapping_add(1).max(NOBODY + 1);
@@ -45,9 +45,9 @@ impl Queue {
 
     /// Counts those no more who have died with their child. Of several that come at this moment one does so, and those
     /// who have come meanwhile stay counted.
-    fn forget_dead(&self, now: u64, patience: u64) {
+    fn forget_dead(&self, now: u64, max_pause: u64) {
         let (counted, looked) = (self.waiting.load(Acquire), self.looked.load(Acquire));
-        let are_dead = counted > 0 && now.saturating_sub(looked) >= patience;
+        let are_dead = counted > 0 && now.saturating_sub(looked) >= max_pause;
         if are_dead && self.looked.compare_exchange(looked, now, AcqRel, Relaxed).is_ok() {
             let _ = self.waiting.fetch_update(AcqRel, Acquire, |n| Some(n.saturating_sub(counted)));
         }
@@ -77,9 +77,9 @@ impl Queue {
         self.waiting.load(Acquire) > 0
     }
 
-    /// How many requests wait. If none of them has looked for longer than `patience` (ms), they are dead.
-    pub fn waiting(&self, now: u64, patience: u64) -> u32 {
-        let is_alive = now.saturating_sub(self.looked.load(Relaxed)) < patience;
+    /// How many requests wait. If none of them has looked for longer than `max_pause` (ms), they are dead.
+    pub fn waiting(&self, now: u64, max_pause: u64) -> u32 {
+        let is_alive = now.saturating_sub(self.looked.load(Relaxed)) < max_pause;
         if is_alive { self.waiting.load(Acquire) } else { 0 }
     }
 
@@ -113,7 +113,7 @@ mod loom_tests {
     use super::*;
 
     const NOW: u64 = 1;
-    const PATIENCE: u64 = 100;
+    const MAX_PAUSE: u64 = 100;
 
     /// A queue, the threads that are free, and what the kernel has of a futex: one word, looked at under a lock.
     #[derive(Default)]
@@ -150,7 +150,7 @@ mod loom_tests {
 
         /// Waits for a thread: the one that watches looks again and again, the others sleep until they are called.
         fn wait(&self) {
-            let ticket = self.queue.join(NOW, PATIENCE);
+            let ticket = self.queue.join(NOW, MAX_PAUSE);
             loop {
                 let seen = self.queue.seen();
                 if self.take_thread() {
@@ -191,12 +191,12 @@ mod loom_tests {
     #[test]
     fn loom_the_dead_are_forgotten_and_nobody_else() {
         model(|group| {
-            group.queue.join(NOW, PATIENCE);
+            group.queue.join(NOW, MAX_PAUSE);
             let other = Arc::clone(&group);
-            let coming = loom::thread::spawn(move || other.queue.join(NOW + PATIENCE, PATIENCE));
-            group.queue.join(NOW + PATIENCE, PATIENCE);
+            let coming = loom::thread::spawn(move || other.queue.join(NOW + MAX_PAUSE, MAX_PAUSE));
+            group.queue.join(NOW + MAX_PAUSE, MAX_PAUSE);
             coming.join().unwrap();
-            assert_eq!(group.queue.waiting(NOW + PATIENCE, PATIENCE), 2);
+            assert_eq!(group.queue.waiting(NOW + MAX_PAUSE, MAX_PAUSE), 2);
         });
     }
 
@@ -205,7 +205,7 @@ mod loom_tests {
         model(|group| {
             let other = Arc::clone(&group);
             let waiting = loom::thread::spawn(move || other.wait());
-            let ticket = group.queue.join(NOW, PATIENCE);
+            let ticket = group.queue.join(NOW, MAX_PAUSE);
             group.queue.watches(ticket);
             group.leave(ticket);
             group.free.fetch_add(1, Release);

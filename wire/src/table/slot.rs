@@ -239,7 +239,7 @@ pub(super) mod example {
 mod tests {
     use super::example::{Memory, slot, view};
     use super::*;
-    use crate::table::{Wanted, claim, group_key};
+    use crate::table::{Need, claim, group_key};
 
     #[test]
     fn a_zero_slot_is_free() {
@@ -259,7 +259,7 @@ mod tests {
                 let seen = view(&memory).state();
                 assert!(seen == state || state == State::Ready, "{state:?} {raw}");
                 assert_eq!(view(&memory).entry.is_free(), state == State::Free);
-                let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Wanted::Any);
+                let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Need::Any);
                 assert_eq!(claimed(b"b"), None);
                 assert!(claimed(b"a").is_none() || state == State::Ready);
             }

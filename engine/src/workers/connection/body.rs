@@ -16,8 +16,8 @@ use crate::workers::outgoing::TRANSFERS;
 impl Connection {
     /// Asks for a piece of the request body and puts it behind what is in `into`:
     /// [`Transport::pull`].
-    pub(super) fn receive_body(&mut self, most: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
-        self.outgoing.put(Kind::Pull, |out| most.put(out));
+    pub(super) fn receive_body(&mut self, max: u32, into: &mut Vec<u8>) -> Result<bool, InputError> {
+        self.outgoing.put(Kind::Pull, |out| max.put(out));
         self.flush(true).map_err(|Gone| InputError::Gone)?;
         let malformed = |_| InputError::Client(BodyError::Malformed);
         loop {

@@ -48,13 +48,13 @@ impl Outgoing {
     /// # Errors
     /// [`Gone`]
     fn stream<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
-        let (mut rest, mut patience) = (content, CHILD_WAIT);
+        let (mut rest, mut wait_left) = (content, CHILD_WAIT);
         // A socket that can be written to has three fourths of its buffer free. What the kernel notes about it takes
         // its part of that.
         let buffer = sockopt::socket_send_buffer_size(&self.right.socket).unwrap_or(0);
-        let most = (buffer / 8 * 5).min(PIECE);
-        while !rest.is_empty() && most > 0 && self.takes(&mut patience) {
-            let (piece, later) = rest.split_at(rest.len().min(most));
+        let max = (buffer / 8 * 5).min(PIECE);
+        while !rest.is_empty() && max > 0 && self.takes(&mut wait_left) {
+            let (piece, later) = rest.split_at(rest.len().min(max));
             let Ok(header) = frame::header_in(self.right.exchange(), Kind::Data, piece.len()) else { break };
             let parts = [IoSlice::new(&header), IoSlice::new(piece)];
             let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
@@ -78,12 +78,12 @@ impl Outgoing {
     }
 
     /// Whether the socket can be written to within this time, of which what that took is taken off.
-    fn takes(&self, patience: &mut Duration) -> bool {
+    fn takes(&self, wait_left: &mut Duration) -> bool {
         let start = Instant::now();
-        let wait = Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() };
+        let wait = Timespec { tv_sec: 0, tv_nsec: wait_left.subsec_nanos().into() };
         // One that is closed can be written to as well: the write tells.
         let ready = poll(&mut [PollFd::new(&self.right.socket, PollFlags::OUT)], Some(&wait));
-        *patience = patience.saturating_sub(start.elapsed());
+        *wait_left = wait_left.saturating_sub(start.elapsed());
         ready.is_ok_and(|number| number > 0)
     }
 

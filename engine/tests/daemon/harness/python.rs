@@ -34,13 +34,13 @@ impl Python {
     }
 
     /// One of each version from this one on (`scripts/find-pythons`).
-    pub fn from(least: (u32, u32)) -> Vec<Self> {
+    pub fn from(min: (u32, u32)) -> Vec<Self> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/find-pythons");
         let said = Command::new(&script).output().unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
         let found = said.lines().filter_map(|line| line.split_once(' '));
         let found = found.filter_map(|(v, program)| Some(Self { program: program.into(), version: version(v)? }));
-        found.filter(|python| python.version >= least).collect()
+        found.filter(|python| python.version >= min).collect()
     }
 
     /// Starts a process with this script and waits until it is ready.

@@ -10,7 +10,7 @@ use super::tree::Node;
 
 /// What the configuration looks at.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ObservedVariables {
     /// Whether something may look at any of them.
     everything: bool,
     /// Names, as they are written there.
@@ -41,12 +41,12 @@ const CODE: [&[u8]; 4] = [b"luahooklog", b"luaoutputfilter", b"extfilterdefine",
 /// Directives that may switch mod_include on, whose documents may show any variable.
 const FILTERS: [&[u8]; 3] = [b"setoutputfilter", b"addoutputfilter", b"filterprovider"];
 
-impl Wanted {
+impl ObservedVariables {
     /// Reads the configuration.
     pub fn read(tree: &[Node]) -> Self {
-        let mut wanted = Self::default();
-        wanted.take(tree);
-        wanted
+        let mut observed = Self::default();
+        observed.take(tree);
+        observed
     }
 
     /// Whether any variable may be looked at.
@@ -61,7 +61,7 @@ impl Wanted {
 
     /// Whether this one is. Apache does not tell capital letters from small ones.
     pub fn has(&self, name: &[u8]) -> bool {
-        self.everything || self.names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+        self.everything || self.names.iter().any(|observed| observed.eq_ignore_ascii_case(name))
     }
 
     fn take(&mut self, nodes: &[Node]) {
@@ -132,14 +132,14 @@ fn mentions(arguments: &[u8], word: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn read(lines: &[&str]) -> Wanted {
+    fn read(lines: &[&str]) -> ObservedVariables {
         let node = |line: &&str| {
             let (name, arguments) = line.split_once(' ').unwrap();
             Node { name: name.into(), arguments: arguments.into(), inside: Vec::new() }
         };
         let host =
             Node { name: b"<VirtualHost".into(), arguments: b"*:80".into(), inside: lines.iter().map(node).collect() };
-        Wanted::read(&[host])
+        ObservedVariables::read(&[host])
     }
 
     #[test]
@@ -156,9 +156,9 @@ mod tests {
             (r#"SecRule ENV:SCRIPT_FILENAME "@contains x" phase:5"#, "SCRIPT_FILENAME"),
             (r#"SecAction "phase:5,msg:'%{ENV.QUERY_STRING}'""#, "QUERY_STRING"),
         ] {
-            let wanted = read(&[line]);
-            assert!(wanted.has(name.as_bytes()) && !wanted.is_everything(), "{line}");
-            assert!(!wanted.has(b"DOCUMENT_ROOT") && !wanted.is_nothing(), "{line}");
+            let observed = read(&[line]);
+            assert!(observed.has(name.as_bytes()) && !observed.is_everything(), "{line}");
+            assert!(!observed.has(b"DOCUMENT_ROOT") && !observed.is_nothing(), "{line}");
         }
     }
 
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_others_look_at_for_themselves_costs_nothing() {
-        let wanted = read(&[
+        let observed = read(&[
             r#"LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{SSL_PROTOCOL}x\" %{UNIQUE_ID}e" combined"#,
             "CustomLog logs/access combined env=!dontlog",
             "SetEnvIf Request_URI ^/a env=SCRIPT_NAME",
@@ -191,7 +191,7 @@ mod tests {
             "Header set X-Frame-Options DENY",
             "DocumentRoot /env",
         ]);
-        assert_eq!(wanted, Wanted::default());
-        assert!(wanted.is_nothing() && !wanted.has(b"SCRIPT_NAME"));
+        assert_eq!(observed, ObservedVariables::default());
+        assert!(observed.is_nothing() && !observed.has(b"SCRIPT_NAME"));
     }
 }

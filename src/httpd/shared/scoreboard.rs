@@ -9,7 +9,7 @@ use wsgi_wire::scoreboard::{self, ScoreboardHead, Word};
 
 use super::memory::Memory;
 
-/// The board. All zero is none.
+/// The scoreboard. All zero is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct SharedScoreboard {
@@ -50,8 +50,8 @@ impl SharedScoreboard {
     }
 
     fn content(&self) -> &'static [Word] {
-        // SAFETY: it is mapped, behind the page of the board, and looked at as atomics only, by every process; it stays
-        // mapped until the process ends.
+        // SAFETY: it is mapped, behind the page of the scoreboard, and looked at as atomics only, by every process; it
+        // stays mapped until the process ends.
         unsafe { self.memory.words(scoreboard::CONTENT) }
     }
 
@@ -80,15 +80,15 @@ mod tests {
 
     #[test]
     fn who_gets_the_boards_descriptor_can_only_read() {
-        let board = SharedScoreboard::create((1, 1)).unwrap();
-        assert_eq!(pwrite(board.fd(), b"x", 0), Err(Errno::PERM));
+        let scoreboard = SharedScoreboard::create((1, 1)).unwrap();
+        assert_eq!(pwrite(scoreboard.fd(), b"x", 0), Err(Errno::PERM));
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping, which must fail.
-        let writable = unsafe { mmap(std::ptr::null_mut(), 4096, protection, MapFlags::SHARED, board.fd(), 0) };
+        let writable = unsafe { mmap(std::ptr::null_mut(), 4096, protection, MapFlags::SHARED, scoreboard.fd(), 0) };
         assert_eq!(writable.err(), Some(Errno::PERM));
         let table = super::super::SharedTable::create().unwrap();
-        board.publish(b"four", table.fd());
-        let head = board.head();
+        scoreboard.publish(b"four", table.fd());
+        let head = scoreboard.head();
         assert_eq!((head.published.load(Ordering::Relaxed), head.length.load(Ordering::Relaxed)), (2, 4));
     }
 }

@@ -10,11 +10,11 @@ use super::tree::Node;
 
 /// What the configuration says about all groups.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct ReachableScripts {
     facts: Facts,
 }
 
-impl Places {
+impl ReachableScripts {
     /// Reads the configuration.
     pub fn read(tree: &[Node]) -> Self {
         Self { facts: Facts::of(tree) }
@@ -58,7 +58,7 @@ mod tests {
 
     fn of(group: &str, lines: &[(&str, &str)]) -> Option<Vec<String>> {
         let tree: Vec<Node> = lines.iter().map(|(name, arguments)| node(name, arguments)).collect();
-        let found = Places::read(&tree).of(group.as_bytes())?;
+        let found = ReachableScripts::read(&tree).of(group.as_bytes())?;
         Some(found.into_iter().map(|place| String::from_utf8(place).unwrap()).collect())
     }
 
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(of("wsgi-access", &htaccess), None);
         let needs = |lines: &[(&str, &str)]| {
             let tree: Vec<Node> = lines.iter().map(|(name, arguments)| node(name, arguments)).collect();
-            Places::read(&tree).need_access_group()
+            ReachableScripts::read(&tree).need_access_group()
         };
         assert!(needs(&lines) && !needs(&lines[1..]));
         for (name, arguments, needed) in [

@@ -18,7 +18,7 @@ use crate::policy::owner::{self, Ownership};
 use crate::policy::visibility;
 
 /// Where a request is executed.
-pub enum Place<'p> {
+pub enum Executor<'p> {
     /// In this Apache child.
     Embedded(&'p Plan),
     /// In a process of this group.
@@ -72,13 +72,13 @@ pub fn find<'p>(
     runtime: &'p Runtime,
     destination: &mut Destination<'_>,
     script: &[u8],
-) -> Result<Place<'p>, Refused> {
+) -> Result<Executor<'p>, Refused> {
     let name = &*destination.process_group;
     let shown = String::from_utf8_lossy(name);
     if name.is_empty() {
         let reason = "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script";
         let refused = || Refused::new(&requests::EMBEDDED_FORBIDDEN, 500, reason);
-        return runtime.embedded.as_ref().map(Place::Embedded).ok_or_else(refused);
+        return runtime.embedded.as_ref().map(Executor::Embedded).ok_or_else(refused);
     }
     let group = runtime.groups.get(name).ok_or_else(|| {
         let reason = format!("process group `{shown}` is not defined; define it with WSGIDaemonProcess");
@@ -106,5 +106,5 @@ pub fn find<'p>(
         let reason = format!("script `{script}` is not below the group's chroot `{root}`");
         return Err(Refused::new(&requests::OUTSIDE_CHROOT, 500, reason));
     }
-    Ok(Place::Group(group))
+    Ok(Executor::Group(group))
 }
