@@ -173,7 +173,8 @@ $(VENV)/created: Makefile | system
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: name one with make PYTHON=...")'
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
 	@$(PUBLIC) $(PIP) install 'setuptools>=77,<81' 'setuptools-rust>=1.11' 'django~=5.2' 'flask~=3.0' pytest \
-		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3' 'django-sendfile2~=0.7' coverage $(LIBCLANG)
+		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3' 'django-sendfile2~=0.7' coverage \
+		'whitenoise~=6.9' 'a2wsgi~=1.10' fastapi wagtail 'Trac~=1.6' $(LIBCLANG)
 	@[ -z "$(LIBCLANG)" ] || ln -sfn "$$($(VENV)/bin/python -c 'import clang.native; print(*clang.native.__path__)')" $(VENV)/libclang
 	@touch $@
 

@@ -16,6 +16,35 @@ const TEXT_TYPES: [&str; 8] = [
     "application/json",
 ];
 
+/// File names with a hash of the content, as Django (12 digits), webpack (20) and others make them: `app.55e7cbb9ba48.css`.
+const HASHED: &str = r"\.[0-9a-f]{12,64}(\.[^./]+)?$";
+/// How long clients keep such files: their content never changes.
+const FOR_A_YEAR: &str = "max-age=31536000, public, immutable";
+/// What browsers may do with uploads: show them, but neither run scripts in them nor send forms from them.
+const INERT: &str = "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
+
+/// Whose files are at a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// Any: `--url-alias`.
+    Any,
+    /// The application's own: `--static-files`.
+    Static,
+    /// Of strangers: `--media-files`.
+    Uploads,
+}
+
+impl Files {
+    /// The option for them.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Any => "--url-alias",
+            Self::Static => "--static-files",
+            Self::Uploads => "--media-files",
+        }
+    }
+}
+
 /// A directory or file at a URL of its own.
 #[derive(Clone, Debug)]
 pub struct Alias {
@@ -25,6 +54,8 @@ pub struct Alias {
     pub target: Utf8PathBuf,
     /// Whether the target is one file.
     pub file: bool,
+    /// Whose files these are.
+    pub files: Files,
 }
 
 /// The application's place.
@@ -51,7 +82,7 @@ pub struct Content {
     pub allow_override: Vec<String>,
     /// `--rewrite-rules`: rules that see requests before the application.
     pub rewrite_rules: Utf8PathBuf,
-    /// `--url-alias`
+    /// `--url-alias`, `--static-files`, `--media-files`
     pub aliases: Vec<Alias>,
     /// `--error-document`: status and URL.
     pub error_documents: Vec<(String, String)>,
@@ -167,10 +198,10 @@ impl Content {
         if self.aliases.is_empty() {
             return;
         }
-        out.comment("--url-alias, the longest URL first");
+        out.comment("--url-alias, --static-files, --media-files: the longest URL first");
         let mut aliases: Vec<_> = self.aliases.iter().collect();
         aliases.sort_by(|a, b| b.url.cmp(&a.url));
-        for Alias { url, target, file } in aliases {
+        for Alias { url, target, file, files } in aliases {
             // Alias replaces the prefix as it stands: a slash at the end of one calls for a slash at the other.
             let slash = if url == "/" && !file && !target.as_str().ends_with('/') { "/" } else { "" };
             out.directive("Alias").arg(url).arg(format!("{target}{slash}"));
@@ -180,7 +211,27 @@ impl Content {
                         f.directive("Require").args(["all", "granted"]);
                     });
                 }),
-                _ => out.section("Directory", target, |d| self.write_permissions(d)),
+                _ => out.section("Directory", target, |d| self.write_directory(*files, d)),
+            }
+        }
+    }
+
+    fn write_directory(&self, files: Files, d: &mut Block) {
+        match files {
+            Files::Any => self.write_permissions(d),
+            Files::Static => {
+                self.write_permissions(d);
+                d.section("FilesMatch", HASHED, |f| {
+                    f.directive("Header").args(["set", "Cache-Control"]).arg(FOR_A_YEAR);
+                });
+            }
+            Files::Uploads => {
+                d.set("AllowOverride", "None");
+                d.set("Options", "None");
+                d.set("SetHandler", "default-handler");
+                d.directive("Header").args(["set", "X-Content-Type-Options", "nosniff"]);
+                d.directive("Header").args(["set", "Content-Security-Policy"]).arg(INERT);
+                d.directive("Require").args(["all", "granted"]);
             }
         }
     }

@@ -26,7 +26,7 @@ pub use access::{Access, Authentication, Scheme};
 pub use arg::Arg;
 pub use block::{Block, Directive, ValueError};
 pub use connection::{Connection, ReadLimit};
-pub use content::{Alias, Application, Content};
+pub use content::{Alias, Application, Content, Files};
 pub use logs::{AccessLog, Logs, Target};
 pub use proxy::{Mount, NamedHost, Proxy};
 pub use server::{Environment, Module, RunAs, STATUS_PAGES, Server};

@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use httpd_conf::{
-    Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
-    Fractions, Hosting, HostingMode, Logs, Module, Mount, Mpm, NamedHost, Proxy, ReadLimit, RunAs, STATUS_PAGES,
-    Scheme, Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
+    Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment, Files,
+    Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGES, Scheme,
+    Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
 };
 
 fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {
@@ -131,7 +131,8 @@ fn full() -> Server {
         error_format: Some("%M".into()),
         access: Some(AccessLog { target: Target::Pipe(vec!["/bin/cat".into()]), format: "combined".into() }),
     };
-    let alias = |url: &str, target: &str, file| Alias { url: url.into(), target: target.into(), file };
+    let alias =
+        |url: &str, target: &str, file| Alias { url: url.into(), target: target.into(), file, files: Files::Any };
     server.content = Content {
         application: Some(Application { mount_point: "/api/v1.0".into(), reserved: &STATUS_PAGES }),
         directory_index: Some("index.html".into()),
@@ -142,6 +143,8 @@ fn full() -> Server {
             alias("/static", "/my site/static", false),
             alias("/static/inner", "/inner", false),
             alias("/favicon.ico", "/img/fav.ico", true),
+            Alias { files: Files::Static, ..alias("/app/files", "/collected", false) },
+            Alias { files: Files::Uploads, ..alias("/uploads", "/uploads", false) },
         ],
         error_documents: vec![("404".into(), "/pages/404.html".into())],
         resource_extensions: vec![".tpl".into()],

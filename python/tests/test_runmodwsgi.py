@@ -9,7 +9,7 @@ pytest.importorskip("django")
 from django.conf import settings as django_settings  # noqa: E402
 from django.core.management.base import CommandError  # noqa: E402
 
-from mod_wsgi.express import cli  # noqa: E402
+from mod_wsgi.express import cli, project  # noqa: E402
 from mod_wsgi.express.management.commands import runmodwsgi  # noqa: E402
 
 PROJECT = {"WSGI_APPLICATION": "mysite.wsgi.application", "BASE_DIR": "/srv/mysite", "STATIC_URL": "/static/", "STATIC_ROOT": "/srv/static"}
@@ -41,16 +41,39 @@ def test_the_working_directory_is_the_project_s(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("changed, expected", [
-    ({}, ["--url-alias", "/static", "/srv/static"]),
-    ({"MIDDLEWARE": [runmodwsgi.WHITENOISE]}, []),
-    ({"MIDDLEWARE_CLASSES": (runmodwsgi.WHITENOISE,)}, []),
+    ({}, ["--static-files", "/static", "/srv/static"]),
+    ({"STATIC_URL": "static/"}, ["--static-files", "static", "/srv/static"]),
+    ({"STATIC_URL": "static/", "FORCE_SCRIPT_NAME": "/shop"}, ["--static-files", "/shop/static", "/srv/static"]),
+    ({"MIDDLEWARE": [project.WHITENOISE]}, []),
+    ({"MIDDLEWARE_CLASSES": (project.WHITENOISE,)}, []),
     ({"STATIC_ROOT": None}, []),
     ({"STATIC_URL": None}, []),
     ({"STATIC_URL": "/"}, []),
     ({"STATIC_URL": "https://cdn.example.test/static/"}, []),
+    ({"STATIC_URL": "//cdn.example.test/static/"}, []),
 ])
 def test_static_files(changed, expected):
     assert runmodwsgi.static_files(settings(**changed)) == expected
+
+
+@pytest.mark.parametrize("changed, words, expected", [
+    ({}, [], []),
+    ({"DEBUG": True}, ["--port", "80"], ["warning: DEBUG"]),
+    ({"DEBUG": True}, ["--reload"], []),
+    ({"MIDDLEWARE": [project.WHITENOISE], "STATIC_URL": "static/"}, ["--mount-point", "/shop"], ["warning: WhiteNoise"]),
+    ({"MIDDLEWARE": [project.WHITENOISE], "STATIC_URL": "/shop/static/"}, ["--mount-point=/shop"], []),
+])
+def test_advice(changed, words, expected):
+    told = list(runmodwsgi.advice(settings(**changed), None, words))
+    assert [line.startswith(start) for line, start in zip(told, expected, strict=True)] == [True] * len(expected)
+
+
+def test_uploads_are_offered_unless_they_are_served():
+    files = project.media_files(settings(MEDIA_URL="media/", MEDIA_ROOT="/srv/media"))
+    assert files == ("media", "/srv/media")
+    assert "--serve-media" in next(runmodwsgi.advice(settings(), files, []))
+    assert not list(runmodwsgi.advice(settings(), files, ["--url-alias", "/media/", "media"]))
+    assert project.media_files(settings(MEDIA_URL="", MEDIA_ROOT="/srv/media")) is None
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The scripts of a generated server: where the application is, how it is loaded, when it is loaded again."""
 
+import importlib
 import os
 import pickle
 import sys
@@ -144,3 +145,15 @@ def test_tracked_files_are_watched_beside_modules(tmp_path):
     path = script(tmp_path, "", "data.txt")
     reloader.track_changes(path)
     assert {path, runtime.__file__} <= reloader.watched_files()
+
+
+def test_a_change_between_the_import_and_the_first_look_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr(reloader.SourceFileLoader, "path_stats", reloader.SourceFileLoader.path_stats)
+    monkeypatch.setattr(reloader, "_stamps", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "module_that_changes.py"
+    path.write_text("A = 1")
+    reloader.note_imports()
+    importlib.import_module("module_that_changes")
+    path.write_text("A = 'another'")
+    assert reloader.find_change(reloader._stamps, [str(path)]) == str(path)

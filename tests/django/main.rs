@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod checks;
 mod demo;
+mod files;
 mod newcomer;
 mod runmodwsgi;

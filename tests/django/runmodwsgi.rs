@@ -10,9 +10,16 @@ fn project(app: &str) -> Project {
     project
 }
 
-fn runmodwsgi(project: &Project, words: &[&str]) -> Express {
+/// `manage.py runmodwsgi` with these words, in the project's directory.
+pub fn runmodwsgi(project: &Project, words: &[&str]) -> Express {
     let words: Vec<_> = ["manage.py", "runmodwsgi"].into_iter().chain(words.iter().copied()).collect();
     Express::program(&product().program("python").display().to_string(), &words).within(&project.base())
+}
+
+/// The style sheets that a page refers to.
+pub fn css_of(page: &str) -> Vec<String> {
+    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    links.filter(|link| link.ends_with(".css")).map(String::from).collect()
 }
 
 fn serves_the_site(site: &impl Site) {
@@ -69,4 +76,61 @@ fn a_wrong_option_is_named() {
     let done = runmodwsgi(&project("mod_wsgi.express"), &["--setup-only", "--port", "eighty"]).run();
     assert!(!matches!(done.code, Some(0) | None), "{done:?}");
     assert!(done.text.contains("--port") && !done.text.contains("Traceback"), "{}", done.text);
+}
+
+#[test]
+fn every_option_of_the_command_is_passed_on() {
+    let project = project("mod_wsgi.express");
+    project.give_away();
+    let known = Express::new(&["start-server", "--help-all"]).run().text;
+    let options: Vec<_> = known
+        .lines()
+        .filter_map(|line| {
+            line.trim_start().strip_prefix("--").or(line.trim_start().split_once(", --").map(|(_, n)| n))
+        })
+        .filter_map(|line| line.split([' ', '\n']).next().map(|name| (format!("--{name}"), line.matches(" <").count())))
+        .filter(|(name, _)| {
+            !["--help", "--help-all", "--version", "--application-type", "--callable-object"].contains(&name.as_str())
+        })
+        .collect();
+    assert!(options.len() > 130, "{known}");
+    let script = r#"
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"
+from django.core.management import execute_from_command_line
+from mod_wsgi.express import cli
+for option in sys.argv[1:]:
+    for words in ([option], [option, "a value"], [option, "one", "two words"], [option, "-minus", "/x"], [f"{option}=v"]):
+        passed = []
+        cli.start = lambda *args: passed.extend(args)
+        execute_from_command_line(["manage.py", "runmodwsgi", "--skip-checks", *words])
+        if passed[-len(words):] != words:
+            print(words, "became", passed)
+print("done")
+"#;
+    let names: Vec<_> = options.iter().map(|(name, _)| name.as_str()).collect();
+    let python = product().program("python").display().to_string();
+    let done = Express::program(&python, &[&["-c", script], &names[..]].concat()).within(&project.base()).run();
+    let told: Vec<_> = done.text.lines().filter(|line| !line.starts_with("warning: DEBUG")).collect();
+    assert_eq!(told, ["done"]);
+}
+
+#[test]
+fn a_change_of_any_module_is_seen_while_people_develop() {
+    let project = project("mod_wsgi.express");
+    let urls = |word: &str| {
+        let text = format!(
+            "from django.http import HttpResponse\nfrom django.urls import path\n\nurlpatterns = [path('', lambda request: HttpResponse('{word}'))]\n"
+        );
+        std::fs::write(project.base().join("mysite/urls.py"), text).expect("a module");
+    };
+    urls("before");
+    project.give_away();
+    let server = runmodwsgi(&project, &["--reload"]).start();
+    server.console.expect(&["Starting change monitor", "Change detected to", "Triggering process restart"]);
+    assert!(!server.console.text().contains("DEBUG is on"), "{}", server.console.text());
+    assert_eq!(server.get("/").text(), "before");
+    urls("afterwards");
+    let seen = || (server.get("/").text() == "afterwards").then_some(());
+    assert!(harness::eventually(std::time::Duration::from_secs(30), seen).is_some(), "{}", server.console.text());
 }

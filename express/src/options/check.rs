@@ -109,6 +109,12 @@ impl Options {
         for (url, _) in pairs(&self.content.url_alias) {
             absolute("--url-alias", url)?;
         }
+        let content = &self.content;
+        for (option, given) in [("--static-files", &content.static_files), ("--media-files", &content.media_files)] {
+            if let Some((url, _)) = pairs(given).find(|(url, _)| url.trim_matches('/').is_empty()) {
+                return Err(invalid(option, url, "it would take the place of the application"));
+            }
+        }
         for (url, _) in pairs(&self.proxying.proxy_mount_point) {
             absolute("--proxy-mount-point", url)?;
         }
@@ -294,6 +300,7 @@ mod tests {
             "--telemetry-interval 0.1",
             "--send-buffer-size 100",
             "--url-alias static static",
+            "--static-files / static",
             "--error-document 200 /x",
             "--service-user tasks www-data",
             "--mount-point /a?b",

@@ -1,7 +1,7 @@
 //! Files and the application's place among them.
 
 use camino::Utf8PathBuf;
-use httpd_conf::{Alias, Application, Content, Mpm, STATUS_PAGES};
+use httpd_conf::{Alias, Application, Content, Files, Mpm, STATUS_PAGES};
 
 use super::apache::Installation;
 use super::context::Context;
@@ -34,7 +34,7 @@ pub fn content(context: &Context, entry: &Entry, installation: &Installation, mp
             Some(file) => here.existing("--rewrite-rules", file)?,
             None => root.join("rewrite.conf"),
         },
-        aliases: pairs(&chosen.url_alias).map(|(url, target)| alias(url, here.absolute(target))).collect(),
+        aliases: aliases(context),
         error_documents: pairs(&chosen.error_document).map(|(s, u)| (s.to_owned(), u.to_owned())).collect(),
         resource_extensions: pairs(&options.application.add_handler)
             .map(|(extension, _)| extension.to_owned())
@@ -55,8 +55,25 @@ pub fn mount_point(options: &Options) -> String {
     parts.iter().map(|part| format!("/{part}")).collect()
 }
 
-fn alias(url: &str, target: Utf8PathBuf) -> Alias {
-    let bare = url.trim_end_matches('/');
-    let url = if bare.is_empty() { "/" } else { bare };
-    Alias { url: url.to_owned(), file: target.is_file(), target }
+/// The first of those at the same URL counts.
+fn aliases(context: &Context) -> Vec<Alias> {
+    let content = &context.options.content;
+    let given = [
+        (Files::Any, &content.url_alias),
+        (Files::Static, &content.static_files),
+        (Files::Uploads, &content.media_files),
+    ];
+    let mount = mount_point(context.options);
+    let alias = |files, url: &str, target: &str| {
+        let place = if url.starts_with('/') { url.to_owned() } else { format!("{mount}/{url}") };
+        let bare = place.trim_end_matches('/');
+        let target = context.here.absolute(target);
+        Alias {
+            url: if bare.is_empty() { "/".to_owned() } else { bare.to_owned() },
+            file: files == Files::Any && target.is_file(),
+            target,
+            files,
+        }
+    };
+    given.into_iter().flat_map(|(files, given)| pairs(given).map(move |(url, to)| alias(files, url, to))).collect()
 }

@@ -126,8 +126,9 @@ pub fn missing(plan: &Plan, caller: u32) -> Vec<Problem> {
 /// What people should know, and may well be meant: the directory of uploads is made later.
 pub fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
     plan.server.content.aliases.iter().filter(|alias| !alias.target.exists()).map(|alias| {
-        let Alias { url, target, .. } = alias;
-        format!("{target}, the target of --url-alias {url}, does not exist; until there is such a directory, what is below {url} is refused")
+        let Alias { url, target, files, .. } = alias;
+        let option = files.option();
+        format!("{target}, the target of {option} {url}, does not exist; until there is such a directory, what is below {url} is refused")
     })
 }
 

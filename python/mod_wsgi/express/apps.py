@@ -8,3 +8,7 @@ class ExpressConfig(AppConfig):
 
     name = "mod_wsgi.express"
     label = "mod_wsgi_express"
+
+    def ready(self):
+        """Adds our checks to those of ``manage.py check``."""
+        from mod_wsgi.express import checks  # noqa: F401

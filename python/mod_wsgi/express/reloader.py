@@ -5,10 +5,13 @@ import os
 import signal
 import sys
 import threading
+from importlib.machinery import SourceFileLoader
 
 import mod_wsgi
 
 _tracked = set()
+#: How each watched file was when it was imported, or first looked at.
+_stamps = {}
 _stopping = threading.Event()
 _starting = threading.Lock()
 _monitors = []
@@ -27,6 +30,7 @@ def start_reloader(interval=1.0):
             return
         monitor = threading.Thread(target=_watch, args=(interval,), name="mod_wsgi.express.reloader", daemon=True)
         _monitors.append(monitor)
+    note_imports()
     atexit.register(_stop, monitor)
     monitor.start()
 
@@ -38,6 +42,17 @@ def stamp(path):
     except (OSError, TypeError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size
+
+
+def note_imports():
+    """Have the import system note how each file is when it is read: it may change before the monitor first looks."""
+    path_stats = SourceFileLoader.path_stats
+
+    def noted(self, path):
+        _stamps[path] = stamp(path)
+        return path_stats(self, path)
+
+    SourceFileLoader.path_stats = noted
 
 
 def watched_files():
@@ -59,9 +74,8 @@ def find_change(stamps, files):
 
 def _watch(interval):
     _say("Starting change monitor.")
-    stamps = {}
     while not _stopping.is_set():
-        path = find_change(stamps, watched_files())
+        path = find_change(_stamps, watched_files())
         if path is not None:
             _say(f'Change detected to "{path}".')
             _say("Triggering process restart.")

@@ -8,3 +8,7 @@ class ServerConfig(AppConfig):
 
     name = "mod_wsgi.server"
     label = "mod_wsgi_server"
+
+    def ready(self):
+        """Adds our checks to those of ``manage.py check``."""
+        from mod_wsgi.express import checks  # noqa: F401

@@ -1,16 +1,12 @@
 """``manage.py runmodwsgi``: ``mod_wsgi-express start-server`` for this project."""
 
 import argparse
-import importlib
 import os
-import sys
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from mod_wsgi.express import cli
-
-WHITENOISE = "whitenoise.middleware.WhiteNoiseMiddleware"
+from mod_wsgi.express import cli, project
 
 
 class Command(BaseCommand):
@@ -33,6 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         """Options that are neither Django's nor the command's."""
         parser.add_argument("-h", "--help", action=Help, nargs=0, help="Show this and the options of the command.")
+        parser.add_argument("--serve-media", action="store_true", help="Have Apache serve the files of MEDIA_ROOT at MEDIA_URL: nothing in them is run, here or in a browser.")
         # The project says which application it is; what older scripts say besides has never counted.
         for name in ("--application-type", "--callable-object"):
             parser.add_argument(name, help=argparse.SUPPRESS)
@@ -41,14 +38,19 @@ class Command(BaseCommand):
         """``manage.py help runmodwsgi``."""
         self.create_parser(prog_name, subcommand).parse_args(["--help"])
 
-    def handle(self, *args, words=(), pythonpath=None, **options):
+    def handle(self, *args, words=(), pythonpath=None, serve_media=False, **options):
         """Start the server in place of this process."""
         # Django has put this directory on its own search path; the server's processes have another.
         search = ["--python-path", os.path.abspath(pythonpath)] if pythonpath else []
-        files = static_files(settings)
-        if files and not os.path.isdir(files[-1]):
-            self.stderr.write(f"warning: STATIC_ROOT, {files[-1]}, does not exist; run 'manage.py collectstatic'.")
-        cli.start(*application(settings), *working_directory(settings), *search, *files, *words)
+        start = [*application(settings), *working_directory(settings), *search, *static_files(settings)]
+        media = project.media_files(settings)
+        if serve_media:
+            if media is None:
+                raise CommandError("--serve-media needs MEDIA_ROOT, and MEDIA_URL on this server: such as BASE_DIR / 'media' and 'media/'.")
+            start += ["--media-files", *media]
+        for line in advice(settings, None if serve_media else media, words):
+            self.stderr.write(line)
+        cli.start(*start, *words)
 
 
 class Help(argparse.Action):
@@ -74,24 +76,27 @@ def application(settings):
 
 def working_directory(settings):
     """Arguments that name the directory of the project; one that the user gives comes later and counts more."""
-    directory = getattr(settings, "BASE_DIR", None) or parent_of_package(getattr(settings, "SETTINGS_MODULE", None))
-    return ["--working-directory", os.path.abspath(directory)] if directory else []
-
-
-def parent_of_package(name):
-    """The directory from which a module with a dotted name is imported; None for settings that are in no module."""
-    if not name:
-        return None
-    outermost = importlib.import_module(name.partition(".")[0])
-    if hasattr(outermost, "__path__"):
-        return os.path.dirname(next(iter(outermost.__path__)))
-    return os.path.dirname(outermost.__file__)
+    directory = project.working_directory(settings)
+    return ["--working-directory", directory] if directory else []
 
 
 def static_files(settings):
     """Arguments that serve the collected files, unless WhiteNoise does."""
-    by_whitenoise = any(WHITENOISE in (getattr(settings, name, None) or ()) for name in ("MIDDLEWARE", "MIDDLEWARE_CLASSES"))
-    url, root = (settings.STATIC_URL or "").rstrip("/"), settings.STATIC_ROOT
-    if not root or not url.startswith("/") or by_whitenoise:
-        return []
-    return ["--url-alias", url, os.path.abspath(root)]
+    files = project.static_files(settings)
+    return ["--static-files", *files] if files else []
+
+
+def advice(settings, media, words):
+    """Lines about what is no fault, but may be unexpected with these arguments."""
+    names = {word.partition("=")[0] for word in words}
+    develops = any(name.startswith("--reload") for name in names)
+    if getattr(settings, "DEBUG", False) and not develops:
+        yield "warning: DEBUG is on, so whatever fails shows visitors code and settings: turn it off, or add --reload while you develop."
+    if media and not any(word.strip("/") == media[0].strip("/") for word in words):
+        yield f"note: MEDIA_URL, {media[0]}, is not served; --serve-media has Apache serve it from {media[1]}."
+    relative = not project.written(settings, "STATIC_URL").startswith(("/", "http://", "https://"))
+    if "--mount-point" in names and project.uses_whitenoise(settings) and relative:
+        yield (
+            "warning: WhiteNoise takes a STATIC_URL that is relative for one of the whole site, whatever --mount-point says: set STATIC_URL "
+            "to the whole path, such as '/shop/static/', and WHITENOISE_STATIC_PREFIX to the part that follows the mount point, '/static/'."
+        )
