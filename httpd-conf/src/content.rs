@@ -16,7 +16,7 @@ const TEXT_TYPES: [&str; 8] = [
     "application/json",
 ];
 
-/// File names with a hash of the content, as Django (12 digits), webpack (20) and others make them: `app.55e7cbb9ba48.css`.
+/// File names with a hash of the content, such as `app.55e7cbb9ba48.css`: Django's has 12 digits, webpack's 20.
 const HASHED: &str = r"\.[0-9a-f]{12,64}(\.[^./]+)?$";
 /// How long clients keep such files: their content never changes.
 const FOR_A_YEAR: &str = "max-age=31536000, public, immutable";

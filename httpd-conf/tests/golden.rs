@@ -4,8 +4,8 @@ use std::error::Error;
 
 use httpd_conf::{
     Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment, Files,
-    Fractions, Hosting, Logs, Module, Mount, Mpm, NamedHost, Place, Proxy, ReadLimit, RunAs, STATUS_PAGES, Scheme,
-    Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
+    Fractions, Hosting, HostingMode, Logs, Module, Mount, Mpm, NamedHost, Proxy, ReadLimit, RunAs, STATUS_PAGES,
+    Scheme, Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
 };
 
 fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {

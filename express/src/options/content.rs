@@ -23,8 +23,8 @@ pub struct Content {
     /// Serve a directory or a file at a URL; may be repeated
     #[arg(long, value_names = ["URL", "TARGET"], num_args = 2)]
     pub url_alias: Vec<String>,
-    /// Serve a directory of static files; may be repeated. A URL without a slash before it is below --mount-point. Clients
-    /// keep files with a hash in their names (app.55e7cbb9ba48.css) for a year
+    /// Serve a directory of static files; may be repeated. A URL without a slash before it is below --mount-point.
+    /// Clients keep files with a hash in their names (app.55e7cbb9ba48.css) for a year
     #[arg(long, value_names = ["URL", "DIRECTORY"], num_args = 2)]
     pub static_files: Vec<String>,
     /// Serve a directory of uploads, of which nothing is run, here or in a browser; may be repeated. The URL is as with
