@@ -1,6 +1,5 @@
 //! Files and the application's place among them.
 
-use camino::Utf8PathBuf;
 use httpd_conf::{Alias, Application, Content, Files, Mpm, STATUS_PAGES};
 
 use super::apache::Installation;
