@@ -63,7 +63,7 @@ impl Witness {
         assert!(!self.refused && !self.ended && !self.gone, "nothing is passed on after the end of a response");
     }
 
-    /// Whether the client is still there, by what was sent.
+    /// Takes content of the response. Fails, by what was sent, as if the client had gone.
     fn content(&mut self, content: &[u8]) -> Result<(), SendError> {
         assert!(self.headed, "content comes behind the head");
         self.goes_on();
@@ -117,7 +117,8 @@ impl Client for Witness {
     }
 }
 
-/// What a daemon process sends as the answer to a request. Each `File` frame comes with a descriptor.
+/// Has the relay read what a daemon process sends as the answer to a request. Each `File` frame comes with a
+/// descriptor.
 pub fn conversation(data: &[u8]) {
     let data = &data[..data.len().min(LONGEST)];
     let Ok((mut daemon, child)) = UnixStream::pair() else { return };
@@ -186,7 +187,7 @@ fn send_as_daemon(daemon: &UnixStream, mut data: &[u8]) {
     }
 }
 
-/// A line of a configuration.
+/// Cuts a line of a configuration into words and options.
 pub fn words(line: &[u8]) {
     let found = words::all(line);
     assert!(found.iter().map(Vec::len).sum::<usize>() <= line.len(), "words are parts of the line");
@@ -206,7 +207,7 @@ pub fn words(line: &[u8]) {
     }
 }
 
-/// A whole configuration, one directive in each line.
+/// Reads a whole configuration, one directive in each line.
 pub fn directives(text: &[u8]) {
     match trial::read(text) {
         Ok(left) => {
@@ -227,7 +228,8 @@ fn quote(word: &[u8]) -> Vec<u8> {
     [b'"'].into_iter().chain(escaped).chain([b'"']).collect()
 }
 
-/// Subnets of proxies, the client's address and the headers that a proxy may set, a line each.
+/// Applies the headers that a proxy may set. The input: subnets of proxies, the client's address and the headers, a
+/// line each.
 pub fn proxies(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let mut next = || lines.next().unwrap_or_default();
@@ -250,7 +252,7 @@ pub fn proxies(data: &[u8]) {
     }
 }
 
-/// Where a request goes: its line, an alias, an `Accept` header.
+/// Finds where a request goes. The input: its line, an alias, an `Accept` header.
 pub fn requests(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let mut next = || lines.next().unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::policy::origin::Origin;
 use crate::policy::path::inside;
 use crate::policy::reachable_scripts::ReachableScripts;
 
-/// What the configuration does not say.
+/// What the supervisor must be told beside the configuration: facts about this Apache and its machine.
 pub struct Surroundings {
     /// The number of this configuration, counted from 1.
     pub generation: u32,
@@ -52,7 +52,7 @@ pub struct Surroundings {
 pub struct LogStyle {
     /// The level of this module.
     pub level: Level,
-    /// `WSGILogFormat`
+    /// The value of `WSGILogFormat`.
     pub format: Format,
 }
 
@@ -134,8 +134,8 @@ fn spawn(configuration: &Configuration, around: &Surroundings, group: &Group) ->
     }
 }
 
-/// Who connects to a group's processes: `socket-user`; without it the children's user, or, where each virtual host has
-/// its own, that of the group, which is the one to have beside it.
+/// The user who connects to a group's processes: `socket-user`; without it the user of Apache's children, or, where
+/// each virtual host has a user of its own, the user of the group, whom its virtual host should have, too.
 fn socket_user(around: &Surroundings, group: &Group) -> Option<u32> {
     let (children, gid) = around.children.as_ref()?;
     let usual = if around.users_vary { identity(group, children, *gid).uid } else { children.uid };
@@ -306,8 +306,8 @@ fn interpreters(configuration: &Configuration, group: &[u8]) -> Vec<Interpreter>
     std::iter::once(layer(None, &top)).chain(sections).collect()
 }
 
-/// [`INTERPRETERS`], or the main interpreter and one for each application and virtual host that the configuration has,
-/// where those are more.
+/// The bound on a process's interpreters: [`INTERPRETERS`], or the main interpreter and one for each application and
+/// virtual host of the configuration, where those are more.
 fn interpreter_limit(configuration: &Configuration, around: &Surroundings) -> u32 {
     configuration.applications.saturating_add(around.servers).saturating_add(1).max(INTERPRETERS)
 }

@@ -19,7 +19,7 @@ use wsgi_unix::files::{self, FileError, Owners};
 
 const SUPERVISOR: &str = "mod_wsgi-supervisor";
 
-/// What belongs to the module.
+/// The parts of the installation that the module uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
     /// The program that starts the daemons.
@@ -32,8 +32,8 @@ pub struct Installation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supervisor {
     path: PathBuf,
-    /// Whom root believes about it: root, and the owner of the module, who could have put anything into that. An
-    /// ordinary user runs what they have chosen.
+    /// The users whom root trusts to have put the program there: root, and the owner of the module, who could have put
+    /// anything into that. `None` for an ordinary user, who runs what they have chosen.
     owners: Option<Owners>,
 }
 
@@ -54,7 +54,7 @@ pub enum InstallationError {
          their places, or load the module from where pip has installed it", .0.display()
     )]
     Missing(PathBuf),
-    /// Somebody else could have put it there.
+    /// A user who is not trusted could have put the program there.
     #[error("root does not run {}: {reason}", .supervisor.display())]
     Refused {
         /// The path of the supervisor.
@@ -87,7 +87,7 @@ impl Installation {
 }
 
 impl Supervisor {
-    /// Its path, if it is still as somebody who is trusted has made it.
+    /// Returns the path of the program, if nobody but trusted users can have changed it since.
     ///
     /// # Errors
     /// [`InstallationError::Refused`]

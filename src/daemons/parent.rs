@@ -32,9 +32,9 @@ pub struct Launch {
     pub configure: Configure,
     /// The main server's error log, for the supervisor's last words.
     pub error_log: OwnedFd,
-    /// Where it sends its records.
+    /// The socket by which the supervisor's records come to Apache.
     pub records: Socket,
-    /// What a collector of OpenTelemetry is told, where there is one.
+    /// The socket for what a collector of OpenTelemetry is told; `None` without `WSGIOpenTelemetry`.
     pub export: Option<Socket>,
 }
 
@@ -75,9 +75,9 @@ pub fn forget() {
     *LAUNCH.lock().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-/// This process gives up the rights of a parent and serves requests: an application in it must not tell a supervisor
-/// that has these rights what to start.
-pub fn settle() {
+/// Tells the supervisor that this process serves requests itself (`httpd -X`), and so gives up the rights of a parent:
+/// an application in it must not tell a supervisor that has these rights what to start.
+pub fn tell_settled() {
     let mut message = Vec::new();
     if let (Some(supervisor), Ok(())) = (control::supervisor(), frame::put(&mut message, Kind::Settled, |_| {})) {
         if send(supervisor, &message, &[]).is_err() {
@@ -110,7 +110,8 @@ fn tell(launch: &Launch) -> io::Result<()> {
     send(supervisor, &message, &descriptors)
 }
 
-/// Sends bytes, the descriptors with the first of them: as many with one byte as travel with one.
+/// Sends a message and its descriptors. The descriptors travel with the first bytes of the message: each byte takes as
+/// many of them as one message may have.
 fn send(socket: BorrowedFd<'_>, mut message: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut batches = descriptors.chunks(limits::PASSED);
     while !message.is_empty() {
@@ -134,7 +135,7 @@ fn send(socket: BorrowedFd<'_>, mut message: &[u8], descriptors: &[BorrowedFd<'_
 /// Stops the supervisor and all processes, and waits for that, up to the longest time that they may take and no longer.
 /// Writes what they say meanwhile: nobody else is left to do it.
 pub fn stop() {
-    /// For what the supervisor itself has to do.
+    /// The time that the supervisor itself needs to end, beyond that of its processes.
     const GRACE: Duration = Duration::from_secs(2);
     let Some(supervisor) = control::supervisor() else { return };
     let runtime = runtime::current();
@@ -160,7 +161,7 @@ pub fn stop() {
     records::wait_for_log_programs();
 }
 
-/// How long the supervisor gives a process of this `shutdown-timeout`, seconds.
+/// How long, in seconds, the supervisor waits for the end of a process with this `shutdown-timeout`.
 fn stop_wait(shutdown_timeout: u32) -> u32 {
     if shutdown_timeout == 0 { limits::STOP } else { shutdown_timeout }
 }

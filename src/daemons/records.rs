@@ -23,7 +23,7 @@ use crate::httpd::records::Socket;
 use crate::httpd::server::Server;
 use crate::httpd::{guard, log};
 
-/// The thread of this child, and what ends its wait.
+/// The thread of this child that writes records, and the means to end its wait.
 struct Reader {
     stop: OwnedFd,
     thread: BackgroundThread,
@@ -32,7 +32,7 @@ struct Reader {
 static READER: Mutex<Option<Reader>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Begins, in a child.
+/// Starts the thread that writes records, in a child.
 pub fn start(runtime: &Arc<Runtime>) {
     let Some(socket) = runtime.records else { return };
     match begin(Arc::clone(runtime), socket) {
@@ -54,7 +54,7 @@ fn begin(runtime: Arc<Runtime>, socket: Socket) -> io::Result<Reader> {
     Ok(Reader { stop, thread: BackgroundThread::start("wsgi-records", body)? })
 }
 
-/// Ends, so that no thread is left in the module when it is unloaded.
+/// Ends that thread, so that none is left in the module when it is unloaded.
 pub fn stop() {
     let Some(Reader { stop, thread }) = READER.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     if !thread.is_here() {
@@ -99,7 +99,7 @@ pub fn write_all(runtime: &Runtime) {
 /// once, and what it has not read by then is lost. A program that does not read holds the stop up for a moment only.
 pub fn wait_for_log_programs() {
     const LONGEST: Duration = Duration::from_millis(250);
-    /// From reading a record to having written it.
+    /// How long a program needs at the most to write a record that it has read from its pipe.
     const TO_WRITE: Duration = Duration::from_millis(10);
     let Some(main) = Server::main() else { return };
     let unread = |log| rustix::io::ioctl_fionread(log).is_ok_and(|bytes| bytes > 0);
@@ -116,7 +116,7 @@ pub fn wait_for_log_programs() {
     }
 }
 
-/// Takes one message. Whether there was one.
+/// Receives one message and writes its records. Returns whether there was one.
 fn write_next(runtime: &Runtime, socket: Socket, buffer: &mut Vec<u8>) -> bool {
     match socket.receive(buffer) {
         None => return false,

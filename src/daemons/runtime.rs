@@ -45,9 +45,9 @@ pub struct Group {
     pub response_timeout: Option<Duration>,
     /// `chroot`, without a slash at the end.
     pub chroot: Option<Vec<u8>>,
-    /// `server-metrics`
+    /// The value of `server-metrics`.
     pub server_metrics: bool,
-    /// `script-user`, `script-group`
+    /// The owner that `script-user` or `script-group` asks of scripts.
     pub owner: Option<Policy>,
 }
 
@@ -90,11 +90,12 @@ pub struct Runtime {
     pub spans: Option<(Socket, Sampling)>,
     /// Counts the configurations of this Apache.
     pub generation: u32,
-    /// The way to the processes.
+    /// The addresses of the processes' sockets, and the connections to them.
     pub sockets: group::Sockets,
-    /// How a child begins Python for requests without a process group; `None` where `WSGIRestrictEmbedded` forbids it.
+    /// The settings for Python in an Apache child, for requests without a process group; `None` where
+    /// `WSGIRestrictEmbedded` forbids it.
     pub embedded: Option<Plan>,
-    /// `WSGICaseSensitivity`
+    /// The value of `WSGICaseSensitivity`.
     pub case_sensitive: bool,
     /// Which variables of requests other modules look at.
     pub observed_variables: ObservedVariables,

@@ -68,7 +68,8 @@ fn add(
     Ok(())
 }
 
-/// An alias that fixes both groups and the file is loaded when the processes of the group start.
+/// Returns the script that the group's processes load when they start, if the alias names the file and both groups
+/// literally.
 fn preload(alias: &Alias) -> Option<Preload> {
     let fixed = |text: &Vec<u8>| !text.windows(2).any(|w| w == b"%{");
     let process_group = alias.process_group.clone().filter(fixed)?;

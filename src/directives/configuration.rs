@@ -32,28 +32,28 @@ pub struct Preload {
 /// Settings of interpreters: of all at the top level, of some in `<WSGIInterpreterOptions>`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InterpreterSettings {
-    /// `WSGIPythonPath`
+    /// The value of `WSGIPythonPath`.
     pub python_path: Vec<Vec<u8>>,
-    /// `WSGIRestrictStdin`
+    /// The value of `WSGIRestrictStdin`.
     pub restrict_stdin: Option<bool>,
-    /// `WSGIRestrictStdout`
+    /// The value of `WSGIRestrictStdout`.
     pub restrict_stdout: Option<bool>,
-    /// `WSGIRestrictSignal`
+    /// The value of `WSGIRestrictSignal`.
     pub restrict_signal: Option<bool>,
-    /// `WSGISwitchInterval`
+    /// The value of `WSGISwitchInterval`.
     pub switch_interval: Option<f64>,
-    /// `WSGIPerInterpreterGIL`
+    /// The value of `WSGIPerInterpreterGIL`.
     pub own_gil: Option<bool>,
-    /// `WSGIFreeThreading`
+    /// The value of `WSGIFreeThreading`.
     pub free_threading: Option<bool>,
 }
 
 /// One `<WSGIInterpreterOptions>`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InterpreterSection {
-    /// `process-group`; `None`: all.
+    /// The process groups that the section is for, one or, with `None`, all.
     pub process_group: Option<Vec<u8>>,
-    /// `application-group`; `None`: all.
+    /// The application groups that the section is for, one or, with `None`, all.
     pub application_group: Option<Vec<u8>>,
     /// The settings of the directives inside.
     pub settings: InterpreterSettings,
@@ -69,9 +69,9 @@ impl InterpreterSection {
 /// `WSGIOpenTelemetry`: a collector, and what it gets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenTelemetry {
-    /// Where it is, and all that the supervisor must know.
+    /// Where the collector is, and what the supervisor must know about it.
     pub export: Export,
-    /// Which requests it hears of.
+    /// Which requests the collector hears of.
     pub sampling: Sampling,
 }
 
@@ -80,9 +80,9 @@ pub struct OpenTelemetry {
 pub struct Telemetry {
     /// `WSGITelemetryService`: the socket and the seconds between two reports.
     pub service: Option<(Vec<u8>, f64)>,
-    /// `WSGIOpenTelemetry`
+    /// The value of `WSGIOpenTelemetry`.
     pub open: Option<OpenTelemetry>,
-    /// `WSGITelemetryOptions CaptureUserAgent`
+    /// Whether `WSGITelemetryOptions` has `CaptureUserAgent`.
     pub user_agent: bool,
     /// `WSGISlowRequests`, seconds; 0 for none.
     pub slow_requests: f64,
@@ -96,17 +96,17 @@ impl Telemetry {
 /// The settings with which Python starts in an Apache child.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PythonSettings {
-    /// `WSGIPythonHome`
+    /// The value of `WSGIPythonHome`.
     pub home: Option<Vec<u8>>,
-    /// `WSGIPythonEggs`
+    /// The value of `WSGIPythonEggs`.
     pub eggs: Option<Vec<u8>>,
-    /// `WSGIPythonOptimize`
+    /// The value of `WSGIPythonOptimize`.
     pub optimize: u8,
-    /// `WSGIPythonWarnings`
+    /// The value of `WSGIPythonWarnings`.
     pub warnings: Vec<Vec<u8>>,
     /// `WSGIPythonHashSeed`: `random` or a number.
     pub hash_seed: Option<Vec<u8>>,
-    /// `WSGIDontWriteBytecode`
+    /// The value of `WSGIDontWriteBytecode`.
     pub dont_write_bytecode: bool,
 }
 
@@ -119,9 +119,9 @@ pub struct Configuration {
     pub preloads: Vec<Preload>,
     /// How many applications there are at least: script aliases and imported scripts.
     pub applications: u32,
-    /// `WSGISocketPrefix`
+    /// The value of `WSGISocketPrefix`.
     pub socket_prefix: Option<Vec<u8>>,
-    /// `WSGIRestrictEmbedded`
+    /// The value of `WSGIRestrictEmbedded`.
     pub restrict_embedded: bool,
     /// The settings with which Python starts in an Apache child.
     pub python: PythonSettings,
@@ -129,13 +129,13 @@ pub struct Configuration {
     pub interpreters: InterpreterSettings,
     /// `<WSGIInterpreterOptions>`, in order.
     pub sections: Vec<InterpreterSection>,
-    /// `WSGIDestroyInterpreter`
+    /// The value of `WSGIDestroyInterpreter`.
     pub destroy_interpreter: bool,
-    /// `WSGISingleInterpreter`
+    /// The value of `WSGISingleInterpreter`.
     pub single_interpreter: bool,
-    /// `WSGICaseSensitivity`
+    /// The value of `WSGICaseSensitivity`.
     pub case_sensitive: bool,
-    /// `WSGIServerMetrics`
+    /// The value of `WSGIServerMetrics`.
     pub server_metrics: bool,
     /// What daemon processes report, and to whom.
     pub telemetry: Telemetry,

@@ -130,7 +130,7 @@ fn variable(value: &Value<'_>) -> Result<(Vec<u8>, Vec<u8>), ArgumentError> {
     }
 }
 
-/// Names of variables, or `*`.
+/// Parses a list of names of variables, or `*`.
 fn names(value: &Value<'_>) -> Result<Vec<Vec<u8>>, ArgumentError> {
     let names: Vec<Vec<u8>> = value.text.split(|b| *b == b',').map(|name| name.trim_ascii().to_vec()).collect();
     let is_name = |name: &Vec<u8>| !name.is_empty() && !name.contains(&b'=') && (!name.contains(&b'*') || name == b"*");

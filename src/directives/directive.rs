@@ -25,14 +25,14 @@ pub enum Context {
     Access,
 }
 
-/// Where a directive leaves what it says.
+/// The settings that a directive changes, and the function that changes them.
 #[derive(Clone, Copy)]
 pub enum Setter {
-    /// In the section that it stands in.
+    /// The settings of requests, in the section that the directive stands in.
     Request(fn(&mut RequestSettings, &Line<'_>) -> Result<(), ArgumentError>),
-    /// In the server that it stands in.
+    /// The settings of the server that the directive stands in.
     Server(fn(&mut ServerSettings, &mut Configuration, &Line<'_>) -> Result<(), ArgumentError>),
-    /// In what the whole process shares.
+    /// The configuration that the whole process shares.
     Global(fn(&mut Configuration, &Line<'_>) -> Result<(), ArgumentError>),
 }
 

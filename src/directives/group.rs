@@ -41,7 +41,7 @@ pub struct GroupOptions {
     pub python_path: Vec<Vec<u8>>,
     pub python_eggs: Option<Vec<u8>>,
     pub switch_interval: Option<f64>,
-    /// Bytes; 0 is the system's own.
+    /// `stack-size` in bytes; 0 is the system's own.
     pub stack_size: u64,
     pub display_name: Option<Vec<u8>>,
     pub maximum_requests: u64,
@@ -56,26 +56,26 @@ pub struct GroupOptions {
     pub eviction_timeout: u32,
     pub restart_interval: u32,
     pub connect_timeout: u32,
-    /// 0 is Apache's `Timeout`.
+    /// `socket-timeout`; 0 is Apache's `Timeout`.
     pub socket_timeout: u32,
     /// `rss-limit` in bytes.
     pub rss_limit: u64,
-    /// 0 is without limit, `None` a share of what Apache can serve.
+    /// `queue-size`; 0 is without limit, `None` a share of what Apache can serve.
     pub queue_size: Option<u32>,
     pub queue_timeout: u32,
-    /// 0 is without limit, `None` a share of what Apache can serve.
+    /// `worker-limit`; 0 is without limit, `None` a share of what Apache can serve.
     pub worker_limit: Option<u32>,
     pub socket_user: Option<User>,
     pub listen_backlog: u32,
-    /// Bytes; 0 is the system's own.
+    /// `send-buffer-size` in bytes; 0 is the system's own.
     pub send_buffer_size: u32,
-    /// Bytes; 0 is the system's own.
+    /// `receive-buffer-size` in bytes; 0 is the system's own.
     pub receive_buffer_size: u32,
-    /// The longest line of a response head, bytes.
+    /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_buffer_size: u32,
-    /// 0 leaves the client's socket as it is.
+    /// `response-socket-timeout`; 0 leaves the client's socket as it is.
     pub response_socket_timeout: u32,
-    /// Milliseconds to wait for more of a response before what is there is sent to the client.
+    /// `response-flush-delay`: milliseconds to wait for more of a response before what is there is sent to the client.
     pub response_flush_delay: u32,
     pub script_user: Option<User>,
     pub script_group: Option<u32>,

@@ -11,7 +11,7 @@ use crate::httpd::regex::Regex;
 use crate::policy::guarded::Root;
 use crate::policy::proxies::{Subnet, TrustedHeader};
 
-/// Bytes that many merged records share.
+/// Bytes that all records share which have inherited the same setting.
 pub type Shared = Arc<[u8]>;
 
 /// Declares the settings of a section: every field is optional, and a more specific section overrides field by field.
@@ -41,37 +41,37 @@ layers! {
         pub callable: Shared,
         /// `WSGIRestrictProcess`: the groups that may be used; the empty name is embedded mode.
         pub restrict_process: Arc<[Vec<u8>]>,
-        /// `WSGIPassAuthorization`
+        /// The value of `WSGIPassAuthorization`.
         pub pass_authorization: bool,
         /// `WSGIPassApacheRequest`: for embedded mode.
         pub pass_apache_request: bool,
-        /// `WSGIScriptReloading`
+        /// The value of `WSGIScriptReloading`.
         pub script_reloading: bool,
-        /// `WSGIErrorOverride`
+        /// The value of `WSGIErrorOverride`.
         pub error_override: bool,
-        /// `WSGIChunkedRequest`
+        /// The value of `WSGIChunkedRequest`.
         pub chunked_request: bool,
-        /// `WSGIMapHEADToGET`
+        /// The value of `WSGIMapHEADToGET`.
         pub map_head: crate::policy::head::Mapping,
-        /// `WSGIIgnoreActivity`
+        /// The value of `WSGIIgnoreActivity`.
         pub ignore_activity: bool,
         /// `WSGITrustedProxyHeaders`, in order.
         pub trusted_headers: Arc<[TrustedHeader]>,
-        /// `WSGITrustedProxies`
+        /// The value of `WSGITrustedProxies`.
         pub trusted_proxies: Arc<[Subnet]>,
-        /// `WSGIEnableSendfile`
+        /// The value of `WSGIEnableSendfile`.
         pub enable_sendfile: bool,
-        /// `WSGISendfileRoot`
+        /// The value of `WSGISendfileRoot`.
         pub sendfile_roots: Arc<[Root]>,
         /// `WSGIHandlerScript`, by handler name.
         pub handlers: Handlers,
-        /// `WSGIDispatchScript`
+        /// The value of `WSGIDispatchScript`.
         pub dispatch_script: Arc<AskedScript>,
-        /// `WSGIAccessScript`
+        /// The value of `WSGIAccessScript`.
         pub access_script: Arc<AskedScript>,
-        /// `WSGIAuthUserScript`
+        /// The value of `WSGIAuthUserScript`.
         pub auth_user_script: Arc<AskedScript>,
-        /// `WSGIAuthGroupScript`
+        /// The value of `WSGIAuthGroupScript`.
         pub auth_group_script: Arc<AskedScript>,
     }
 }
@@ -100,12 +100,12 @@ pub struct HandlerScript {
     pub process_group: Option<Vec<u8>>,
     /// `application-group`, not expanded.
     pub application_group: Option<Vec<u8>>,
-    /// `pass-authorization`
+    /// The value of `pass-authorization`.
     pub pass_authorization: Option<bool>,
 }
 
 impl RequestSettings {
-    /// As [`Self::merge`], with the tables of handler scripts overlaid instead of replaced.
+    /// Merges as [`Self::merge`] does, but adds the handler scripts of the more specific section to those around it.
     pub fn overlay(&self, over: &Self) -> Self {
         let mut merged = self.merge(over);
         if let (Some(base), Some(over)) = (&self.handlers, &over.handlers) {
@@ -127,7 +127,7 @@ impl RequestSettings {
 pub struct ServerSettings {
     /// `WSGIScriptAlias` and `WSGIScriptAliasMatch` in the order in which they are tried.
     pub aliases: Vec<Arc<Alias>>,
-    /// `WSGILogFormat`
+    /// The value of `WSGILogFormat`.
     pub log_format: Option<Format>,
 }
 
@@ -163,7 +163,7 @@ pub struct Alias {
     pub application_group: Option<Vec<u8>>,
     /// `callable-object`, literal.
     pub callable: Option<Vec<u8>>,
-    /// `pass-authorization`
+    /// The value of `pass-authorization`.
     pub pass_authorization: Option<bool>,
 }
 

@@ -45,7 +45,7 @@ pub fn service(configuration: &mut Configuration, line: &Line<'_>) -> Result<(),
     Ok(())
 }
 
-/// Where collectors listen for OTLP over HTTP.
+/// The port on which collectors listen for OTLP over HTTP.
 const COLLECTOR: &str = "4318";
 
 /// Sets `WSGIOpenTelemetry http://host[:port][/path] [service=NAME] [sample=SHARE] [interval=SECONDS]
@@ -73,7 +73,7 @@ pub fn open(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), Ar
     Ok(())
 }
 
-/// Host and port, and the path in front of `/v1/…`.
+/// Splits a URL into host and port, and the path in front of `/v1/…`.
 fn collector(url: &[u8]) -> Option<(String, String)> {
     let rest = str::from_utf8(url).ok()?.strip_prefix("http://")?;
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -86,7 +86,7 @@ fn collector(url: &[u8]) -> Option<(String, String)> {
     (is_address && is_plain(rest)).then(|| (authority.clone(), path.trim_end_matches('/').to_owned()))
 }
 
-/// A share, from 0 to 1.
+/// Parses a share, a number from 0 to 1.
 fn part(value: &Value<'_>) -> Result<f64, ArgumentError> {
     let parsed = str::from_utf8(&value.text).ok().and_then(|text| text.parse::<f64>().ok());
     parsed
@@ -100,7 +100,7 @@ fn attribute(value: &Value<'_>) -> Result<(String, String), ArgumentError> {
     Ok((text(value, &value.text[..at])?, text(value, &value.text[at + 1..])?))
 }
 
-/// Text in UTF-8 that has something in it and no control character.
+/// Checks that a text is UTF-8, is not empty and has no control character.
 fn text(value: &Value<'_>, text: &[u8]) -> Result<String, ArgumentError> {
     let is_text = |text: &&str| !text.is_empty() && !text.contains(char::is_control);
     str::from_utf8(text)

@@ -45,11 +45,11 @@ impl Host for Machine {
 /// What all directives of a configuration leave behind.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// For requests, by whatever section.
+    /// The settings of requests, whatever section they stand in.
     pub request: RequestSettings,
-    /// For the server.
+    /// The settings of the server.
     pub server: ServerSettings,
-    /// For the whole process.
+    /// The configuration of the whole process.
     pub process: Configuration,
 }
 
@@ -59,7 +59,7 @@ pub fn read(text: &[u8]) -> Result<Trial, String> {
     read_on(&Machine { is_htaccess: false }, text)
 }
 
-/// The same for a `.htaccess` file.
+/// Reads lines as those of a `.htaccess` file; see [`read`].
 #[cfg(test)]
 pub fn read_in_htaccess(text: &[u8]) -> Result<Trial, String> {
     read_on(&Machine { is_htaccess: true }, text)

@@ -25,8 +25,8 @@ use crate::relay::client::{Client, SendError, Then};
 use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
-/// Content that is longer, bytes, does not wait for what comes next: to copy it would cost more than to pass the end
-/// down alone.
+/// The length, bytes, from which content is passed down at once. Shorter content waits for what comes next, so that the
+/// end can leave together with it; to copy more than this costs more than to pass the end down alone.
 const LARGE: usize = 64 << 10;
 
 /// A request while the engine has it.
@@ -175,11 +175,11 @@ unsafe fn call_of<'a, C>(request: *mut c_void) -> &'a mut Call<'a, C> {
 }
 
 thread_local! {
-    /// What this thread was told last.
+    /// The encoded scoreboard that this thread was given last.
     static SCOREBOARD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// [`wsgi_wire::embedded::Scoreboard`]
+/// Gives the engine Apache's scoreboard: [`wsgi_wire::embedded::Scoreboard`].
 pub(super) unsafe extern "C" fn scoreboard(into: *mut View) {
     guard::enter("server metrics", || {
         SCOREBOARD.with_borrow_mut(|encoded| {
@@ -190,7 +190,7 @@ pub(super) unsafe extern "C" fn scoreboard(into: *mut View) {
     });
 }
 
-/// [`wsgi_wire::embedded::Logger`]
+/// Writes a record of the engine: [`wsgi_wire::embedded::Logger`].
 pub(super) unsafe extern "C" fn record(record: View) {
     guard::enter("a record", || {
         // SAFETY: the view is valid during the call.

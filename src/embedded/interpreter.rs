@@ -26,20 +26,20 @@ pub struct Found {
     pub libraries: Vec<PathBuf>,
 }
 
-/// Why there is none.
+/// Why no interpreter can be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum InterpreterError {
-    /// Not where `WSGIPythonHome` says.
+    /// `WSGIPythonHome` has no interpreter in it.
     #[error(
         "WSGIPythonHome {0:?} has no bin/python: it must name a virtual environment or the prefix of an installation"
     )]
     NoInterpreter(PathBuf),
-    /// It cannot be run.
+    /// The interpreter cannot be run.
     #[error(
         "{0:?} cannot be run to find its library: {1}; embedded mode needs an interpreter that Apache's user may run"
     )]
     NotRun(PathBuf, std::io::Error),
-    /// It ran and said nothing of use.
+    /// The interpreter ran and said nothing of use.
     #[error("{0:?} does not tell where its library is: {1}")]
     NoAnswer(PathBuf, String),
 }

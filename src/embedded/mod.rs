@@ -33,13 +33,13 @@ use crate::httpd::process::{self, BackgroundThread};
 /// What a child needs to begin Python.
 #[derive(Debug)]
 pub struct Plan {
-    /// `WSGIPythonHome`
+    /// The value of `WSGIPythonHome`.
     pub python_home: Option<Vec<u8>>,
     /// Variables for the interpreter that stand for the WSGIPython… directives.
     pub environment: Vec<(&'static str, Vec<u8>)>,
     /// The directory that holds the Python package beside this module.
     pub package: Option<Vec<u8>>,
-    /// What the engine is told.
+    /// The settings that the engine is given.
     pub settings: Daemon,
 }
 
@@ -70,14 +70,14 @@ pub enum EmbeddedError {
     Thread,
 }
 
-/// The least stack of Python's main thread: scripts are loaded on it.
+/// The stack, bytes, that Python's main thread has at least: scripts are loaded on it.
 const STACK: usize = 16 << 20;
 
-/// How long is waited for Python before it is asked whether the child is to end.
+/// How often a thread that waits for Python to begin looks whether the child is to end.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How long Python may take to end.
-const FAREWELL: Duration = Duration::from_secs(5);
+const END_WAIT: Duration = Duration::from_secs(5);
 
 /// Python in this child.
 struct Running {
@@ -87,7 +87,7 @@ struct Running {
     thread: BackgroundThread,
 }
 
-/// `None`: nobody has asked yet.
+/// Python in this child, or why there is none; `None` before the first request that needs it.
 static STATE: Mutex<Option<Result<Running, EmbeddedError>>> = Mutex::new(None);
 
 /// The engine of this child; Python begins if it has not yet. What has failed once is not tried again.
@@ -133,7 +133,7 @@ fn begin(plan: &Plan) -> Result<Running, EmbeddedError> {
     Ok(Running { engine, stop, ended, thread: thread.into() })
 }
 
-/// The life of Python's main thread.
+/// The body of Python's main thread: begins Python, reports that, and ends it when it is told to.
 fn live(
     found: &interpreter::Found,
     settings: &[u8],
@@ -155,7 +155,7 @@ fn live(
     }
 }
 
-/// The child ends: so does its Python, if it has one, within a bounded time.
+/// Ends this child's Python, if it has one, within a bounded time.
 pub fn end() {
     let state = match STATE.try_lock() {
         Ok(mut state) => state.take(),
@@ -166,7 +166,7 @@ pub fn end() {
     };
     if let Some(Ok(Running { stop, ended, thread, .. })) = state {
         let told = thread.is_here() && stop.send(()).is_ok();
-        if told && ended.recv_timeout(FAREWELL).is_ok() {
+        if told && ended.recv_timeout(END_WAIT).is_ok() {
             // It has said that it is done, so this does not wait.
             thread.join();
         }

@@ -20,12 +20,12 @@ pub enum PythonError {
         "{program:?} has no shared library that can be loaded ({reason}), which embedded mode needs: install it (Debian: libpython3.N, Fedora: python3-libs), or name a process group"
     )]
     Library {
-        /// The interpreter.
+        /// The interpreter's program.
         program: PathBuf,
-        /// What the loader said of the likeliest one.
+        /// What the loader said of the likeliest library.
         reason: String,
     },
-    /// It is no Python that we know.
+    /// The library lacks a function of Python's C interface.
     #[error("the library of {0:?} lacks {1}: CPython 3.10 or later is needed")]
     Symbol(PathBuf, &'static str),
     /// The engine could not be imported.
@@ -33,13 +33,13 @@ pub enum PythonError {
         "the Python at {0:?} cannot import the engine (the traceback is in the error log); install mod-wsgi-rust there"
     )]
     NoEngine(PathBuf),
-    /// It is another build.
+    /// The engine is of another build than this module.
     #[error("the engine of {0:?} is not of this module's build; install module and engine from one package")]
     OtherBuild(PathBuf),
-    /// It does not take its configuration.
+    /// The engine does not take its configuration.
     #[error("the Python at {0:?} cannot be configured: {1}")]
     Configuration(PathBuf, String),
-    /// It has logged why.
+    /// The engine has not begun; it has logged why.
     #[error("the engine in {0:?} could not begin; the error log tells why")]
     NotBegun(PathBuf),
 }

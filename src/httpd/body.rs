@@ -7,7 +7,7 @@ use super::sys::{self, apr_bucket_brigade};
 /// Why a body cannot be read to its end, as the status that Apache gives the client for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyReadError {
-    /// 408, 413, 400 …
+    /// The HTTP status: 408, 413, 400 and others.
     pub status: u16,
     /// Whether the client is gone rather than wrong.
     pub aborted: bool,
@@ -18,14 +18,14 @@ pub struct BodyReadError {
 /// How much is dropped at once, bytes.
 const PIECE: usize = 64 << 10;
 
-/// What is there of a body.
+/// What [`BodyReader::take`] has found of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Something.
+    /// Some bytes, which have been appended.
     Some,
-    /// Nothing yet.
+    /// Nothing yet: the client has sent no more.
     Nothing,
-    /// Its end.
+    /// The end of the body.
     End,
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Brigade {
 }
 
 impl Brigade {
-    /// An empty one.
+    /// Makes an empty brigade.
     pub(super) fn new(r: &Request<'_>) -> Self {
         // SAFETY: S1: pool and allocator live as long as the request.
         Self { raw: unsafe { sys::apr_brigade_create(r.rec().pool, r.bucket_allocator()) } }

@@ -31,18 +31,18 @@ pub struct Memory {
     pub scoreboard: SharedScoreboard,
 }
 
-/// All zero in a new process.
+/// What the parent keeps across restarts. All zero in a new process.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Retained {
     memory: Memory,
-    /// Where `control` and `pid` mean something.
+    /// Whether a supervisor runs; only then `control` and `pid` mean something.
     running: bool,
     control: RawFd,
     pid: i32,
-    /// Configurations so far.
+    /// The number of configurations so far.
     generation: u32,
-    /// Those of the groups of the last configuration, in any order.
+    /// The pages of the groups of the last configuration, in any order.
     pages: [Pages; GROUPS],
 }
 

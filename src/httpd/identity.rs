@@ -10,13 +10,13 @@ use super::sys;
 /// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// User id.
+    /// The id of the user.
     pub uid: u32,
-    /// Login group.
+    /// The id of the user's login group.
     pub gid: u32,
-    /// Name.
+    /// The login name.
     pub name: Vec<u8>,
-    /// Home directory.
+    /// The home directory, if the user has one.
     pub home: Option<Vec<u8>>,
 }
 

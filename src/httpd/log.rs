@@ -200,7 +200,7 @@ pub fn main(topic: impl Into<Topic>, text: fmt::Arguments<'_>) {
     }
 }
 
-/// Tells the form of a server's records.
+/// A function that tells the form of a server's records.
 type FormatOf = fn(Server<'_>) -> Format;
 
 static FORMAT_OF: OnceLock<FormatOf> = OnceLock::new();

@@ -21,13 +21,13 @@ use crate::relay::passed::{self, Sendable};
 /// How much of a file is read at once, bytes: as much as Apache gathers for one write (FlushMaxThreshold).
 const STEP: usize = 64 << 10;
 
-/// What a count of references is before APR sets it.
+/// The value of a count of references before APR sets it.
 const NONE: sys::apr_bucket_refcount = sys::apr_bucket_refcount { refcount: 0 };
 
 /// A file that is read piece by piece when its bytes are wanted, by all buckets that were split off the first one.
 #[repr(C)]
 struct Passed {
-    /// Must be the first: `apr_bucket_shared_*` count in it.
+    /// The count of references. Must be the first field: `apr_bucket_shared_*` count in it.
     references: sys::apr_bucket_refcount,
     file: OwnedFd,
     /// Where a failure is logged. A request may be over before its last bucket is sent, so only what outlives it is
@@ -40,7 +40,7 @@ struct Passed {
 /// A sealed file in memory, as long as one of the buckets that were split off the first one is there.
 #[repr(C)]
 struct Mapped {
-    /// As in [`Passed`].
+    /// The count of references, as in [`Passed`].
     references: sys::apr_bucket_refcount,
     start: *mut c_void,
     size: usize,
@@ -57,7 +57,7 @@ impl Drop for Mapped {
 /// small.
 #[repr(C)]
 struct Piece {
-    /// As in [`Passed`].
+    /// The count of references, as in [`Passed`].
     references: sys::apr_bucket_refcount,
     bytes: Kept,
 }
@@ -176,7 +176,7 @@ unsafe extern "C" fn destroy<T>(shared: *mut c_void) {
     });
 }
 
-/// The read of what is in memory.
+/// The `read` function of buckets whose content is in memory.
 unsafe extern "C" fn look<T: InMemory>(
     bucket: *mut apr_bucket,
     data: *mut *const c_char,

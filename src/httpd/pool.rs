@@ -86,7 +86,7 @@ impl BeforeEnd {
         Self { pool: pool.raw, action }
     }
 
-    /// Takes it back.
+    /// Unregisters the action.
     ///
     /// # Safety
     /// The pool has not been destroyed, and no other thread uses it.

@@ -11,25 +11,26 @@ use wsgi_wire::limits;
 
 use super::server;
 
-/// What the socket holds while no child reads: the records of a start with some failures.
+/// The size of the socket's buffer, bytes, which must hold what comes while no child reads: the records of a start with
+/// some failures.
 const ROOM: usize = 1 << 20;
 
-/// All zero in a new process.
+/// What the parent keeps across restarts. All zero in a new process.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Retained {
-    /// Whether the descriptors mean something.
+    /// Whether the pair of sockets has been made.
     made: bool,
     sends: RawFd,
     receives: RawFd,
 }
 
-/// Both ends.
+/// A pair of connected sockets.
 #[derive(Debug, Clone, Copy)]
 pub struct Socket {
-    /// The end of who speaks. Apache keeps it if that is the supervisor, too: there may be another one.
+    /// The end that sends. Apache keeps it, too, where the supervisor sends: there may be another supervisor later.
     pub sends: BorrowedFd<'static>,
-    /// The end of who listens, likewise.
+    /// The end that receives, which Apache keeps likewise.
     pub receives: BorrowedFd<'static>,
 }
 

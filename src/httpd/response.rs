@@ -157,10 +157,10 @@ pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (
     unsafe { sys::apr_pool_destroy(own) };
 }
 
-/// As `request_rec::proto_num` has it.
+/// HTTP/1.1, as `request_rec::proto_num` has it.
 const HTTP_1_1: c_int = 1001;
 
-/// RFC 8297
+/// The status of early hints (RFC 8297).
 const EARLY_HINTS: c_int = 103;
 
 /// Has the response sent whole even if the client asks for ranges: what an application makes for one request need not
@@ -388,8 +388,8 @@ const SMALL_FILE: i64 = 16 << 10;
 /// How Apache may send a file.
 #[derive(Debug, Clone, Copy)]
 pub struct FileWays {
-    /// `EnableMMAP`
+    /// Whether `EnableMMAP` is on.
     pub mmap: bool,
-    /// `EnableSendfile` and `WSGIEnableSendfile`
+    /// Whether `EnableSendfile` and `WSGIEnableSendfile` are on.
     pub sendfile: bool,
 }

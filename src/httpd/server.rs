@@ -42,7 +42,7 @@ impl<'s> Server<'s> {
         (!raw.is_null()).then(|| unsafe { Server::from_raw(raw) })
     }
 
-    /// What tells two servers of one configuration apart.
+    /// A number that no other server of this configuration has.
     pub fn id(self) -> usize {
         self.raw as usize
     }
@@ -52,7 +52,7 @@ impl<'s> Server<'s> {
         self.rec().is_virtual != 0
     }
 
-    /// `ServerName`, if known by now.
+    /// The `ServerName`, if it is known by now.
     pub fn hostname(self) -> Option<&'s [u8]> {
         // SAFETY: S5, S6.
         unsafe { bytes(self.rec().server_hostname) }
@@ -64,13 +64,13 @@ impl<'s> Server<'s> {
         unsafe { sys::wsgi_shim_has_log_format(self.raw()) != 0 }
     }
 
-    /// `ServerAdmin`
+    /// The `ServerAdmin` of this server.
     pub fn admin(self) -> Option<&'s [u8]> {
         // SAFETY: S5, S6.
         unsafe { bytes(self.rec().server_admin) }
     }
 
-    /// `Timeout`
+    /// The `Timeout` of this server.
     pub fn timeout(self) -> Duration {
         Duration::from_micros(u64::try_from(self.rec().timeout).unwrap_or(0))
     }
@@ -120,7 +120,7 @@ pub enum Run {
     Real,
 }
 
-/// What httpd says of its own state.
+/// Asks httpd about its own state (`ap_state_query`).
 fn state(query: c_int) -> c_int {
     // SAFETY: a plain query of a global number.
     unsafe { sys::ap_state_query(query) }
@@ -135,7 +135,7 @@ pub fn run() -> Run {
     }
 }
 
-/// An answer of the MPM to one of its queries.
+/// Asks the MPM one of its queries (`ap_mpm_query`).
 fn mpm(query: c_int) -> Option<c_int> {
     let mut value = 0;
     // SAFETY: writes one int.
@@ -147,7 +147,7 @@ pub fn is_exiting() -> bool {
     state(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_EXITING
 }
 
-/// Most child processes of the MPM, and threads of each.
+/// How many child processes the MPM may have now, and how many threads each of them.
 pub fn capacity() -> (u32, u32) {
     let number = |query| mpm(query).and_then(|n| u32::try_from(n).ok()).unwrap_or(1).max(1);
     (number(sys::AP_MPMQ_MAX_DAEMONS), number(sys::AP_MPMQ_MAX_THREADS))
@@ -160,7 +160,7 @@ pub fn limits() -> (u32, u32) {
     (number(sys::AP_MPMQ_HARD_LIMIT_DAEMONS), number(sys::AP_MPMQ_HARD_LIMIT_THREADS))
 }
 
-/// Name of the MPM, when httpd was built, and the banner with all components.
+/// The name of the MPM, when httpd was built, and the banner with all components.
 pub fn description() -> (String, String, String) {
     let text = |get: unsafe extern "C" fn() -> *const std::ffi::c_char| {
         // SAFETY: a plain getter.

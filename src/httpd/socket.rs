@@ -23,7 +23,8 @@ pub fn of_client<'r>(r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
     found.then(|| unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-/// Whether nothing comes from the client of a request for this long. `false`, too, where that cannot be told.
+/// Waits this long for something from the client of a request. Returns whether nothing has come; `false`, too, where
+/// that cannot be told.
 pub fn is_silent(r: &Request<'_>, wait: Duration) -> bool {
     let Some(socket) = of_client(r) else { return false };
     let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };

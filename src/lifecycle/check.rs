@@ -34,7 +34,7 @@ enum EnvFileError {
     User(#[from] io::Error),
 }
 
-/// Looks at everything that is the business of several directives.
+/// Checks what concerns several directives: the groups that are named, and the `env-file`s.
 pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
     let draft = DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
     if server::run() == Run::ConfigTest {

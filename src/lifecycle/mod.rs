@@ -49,7 +49,7 @@ pub fn child_init() {
     let Some(runtime) = daemons::current() else { return control::leave_to_parent() };
     // With `httpd -X` the only process is both.
     if std::process::id() == runtime.sockets.parent {
-        parent::settle();
+        parent::tell_settled();
     } else {
         control::leave_to_parent();
     }

@@ -203,9 +203,9 @@ fn start(
     Ok(runtime)
 }
 
-/// Whoever could exchange the daemons' sockets would keep requests from being served, though not get any: Apache's
-/// children look who listens. A directory that somebody else has made is no place for them, and one that others may
-/// only write to is worth a word.
+/// Checks the directory of the daemons' sockets. Whoever could exchange the sockets would keep requests from being
+/// served, though not get any: Apache's children look who listens. A directory that somebody else has made is refused,
+/// and one that others may write to is worth a warning.
 fn check_socket_directory(prefix: &str, main: Server<'_>) -> Result<(), StartError> {
     let directory = Path::new(prefix).parent().unwrap_or(Path::new("/"));
     let owners = identity::children().map_or_else(Owners::own, |(uid, _)| Owners::own().and(uid));
@@ -226,7 +226,8 @@ fn check_socket_directory(prefix: &str, main: Server<'_>) -> Result<(), StartErr
     }
 }
 
-/// Whether a section lets mod_authn_socache remember what our provider finds out.
+/// Whether a section has `AuthnCacheProvideFor wsgi`, which lets mod_authn_socache remember what our provider finds
+/// out.
 fn caches(tree: &[Node]) -> bool {
     tree.iter().any(|node| {
         let is_for_us = || words::all(&node.arguments).iter().any(|provider| provider == auth::USERS.to_bytes());
@@ -238,7 +239,7 @@ fn is_file(path: &[u8]) -> bool {
     Path::new(OsStr::from_bytes(path)).is_file()
 }
 
-/// What there is to know besides the configuration.
+/// Collects what the supervisor must be told beside the configuration.
 fn surroundings(
     package: Option<&Path>,
     socket_prefix: &str,
@@ -282,7 +283,7 @@ fn error_log(main: Server<'_>) -> io::Result<OwnedFd> {
     main.error_log().unwrap_or(stderr.as_fd()).try_clone_to_owned()
 }
 
-/// What the server of a group wants to be logged.
+/// How the server of a group wants its records.
 fn style_of(group: &Group, main: Server<'_>) -> LogStyle {
     log_style(main.all().find(|s| s.id() == group.origin.id).unwrap_or(main))
 }
@@ -302,7 +303,7 @@ fn python_component() -> Option<std::ffi::CString> {
     std::ffi::CString::new(format!("Python/{version}")).ok()
 }
 
-/// `3.11` of `311` behind the prefix.
+/// Finds a version behind a prefix in a name: `3.11` where that is followed by `311`.
 fn version_in(name: &str, prefix: &str) -> Option<String> {
     let digits: String = name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
     let (major, minor) = digits.split_at_checked(1).filter(|(_, minor)| !minor.is_empty())?;

@@ -1,4 +1,4 @@
-//! The supervisor's end, if nobody has asked for it.
+//! What happens when the supervisor ends although nobody has asked it to.
 #![forbid(unsafe_code)]
 
 use std::process::ExitStatus;
@@ -8,7 +8,7 @@ use wsgi_wire::messages::processes;
 use crate::daemons::parent;
 use crate::httpd::log;
 
-/// The supervisor has ended although nobody asked it to.
+/// Starts another supervisor, after one has ended although nobody asked it to.
 pub fn ended(pid: i32, status: ExitStatus) {
     log::main(
         &processes::SUPERVISOR_ENDED,

@@ -15,7 +15,7 @@ static USERS: authn_provider =
 static GROUPS: authz_provider =
     authz_provider { check_authorization: Some(check_authorization), parse_require_line: Some(parse_require_line) };
 
-/// Registers them.
+/// Registers the providers with httpd.
 pub(super) fn register(pool: Pool<'_>) {
     auth::register(pool, &USERS, &GROUPS);
 }
@@ -87,7 +87,7 @@ unsafe extern "C" fn check_authorization(
     guard::enter("check_authorization", check).code()
 }
 
-/// A line that names no group would keep everybody out without a word.
+/// Refuses a `Require` line that names no group: it would keep everybody out without a word.
 unsafe extern "C" fn parse_require_line(
     _parms: *mut cmd_parms,
     line: *const c_char,

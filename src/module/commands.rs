@@ -125,11 +125,11 @@ unsafe fn apply(parms: &cmd_parms, record: *mut c_void, arguments: *const c_char
     }
 }
 
-/// httpd, while it reads a directive.
+/// The pools that httpd has while it reads a directive.
 struct Pools<'p> {
-    /// Lives as long as the configuration.
+    /// The pool that lives as long as the configuration.
     lasting: Pool<'p>,
-    /// Lives while the configuration is read.
+    /// The pool that lives while the configuration is read.
     temporary: Pool<'p>,
     is_htaccess: bool,
 }

@@ -155,7 +155,7 @@ unsafe extern "C" fn post_config(
     guard::enter("post_config", hook).0
 }
 
-/// What runs before httpd closes its logs.
+/// The action that runs before httpd closes its logs.
 static LOGS: Mutex<Option<BeforeEnd>> = Mutex::new(None);
 
 fn configuration_ends() {
@@ -167,7 +167,7 @@ fn configuration_ends() {
     lifecycle::configuration_ends();
 }
 
-/// `child_init`, before that of any other module, which may start threads there.
+/// Runs as `child_init` before that of any other module, which may start threads there.
 unsafe extern "C" fn child_forked(_pool: *mut apr_pool_t, _server: *mut server_rec) {
     guard::enter("child_init", lifecycle::child_forked);
 }
@@ -182,9 +182,9 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
     });
 }
 
-/// A function of a child that is told to stop.
+/// A function that httpd calls in a child that is told to stop.
 type ChildStopping = unsafe extern "C" fn(*mut apr_pool_t, c_int);
-/// The function that adds to a hook of them.
+/// The function of httpd that adds one to that hook.
 type AddChildStopping = unsafe extern "C" fn(Option<ChildStopping>, *const *const c_char, *const *const c_char, c_int);
 
 /// `ap_hook_child_stopping`, which httpd has from 2.4.49 on. The one that has loaded this module is asked, and not the

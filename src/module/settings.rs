@@ -24,7 +24,7 @@ impl Record for ServerSettings {
 // SAFETY: the only one, and the one of the module record.
 unsafe impl ServerRecord for ServerSettings {}
 
-/// `WSGILogFormat` of a server.
+/// Returns the `WSGILogFormat` of a server.
 pub(super) fn log_format(server: Server<'_>) -> Format {
     server.settings::<ServerSettings>().and_then(|settings| settings.log_format).unwrap_or(Format::Text)
 }

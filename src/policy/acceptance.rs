@@ -10,17 +10,17 @@ pub struct RequestFacts<'r> {
     pub target: Option<Target>,
     /// Whether an alias of ours mapped it.
     pub aliased: bool,
-    /// `Options ExecCGI`
+    /// Whether `Options ExecCGI` holds.
     pub may_execute: bool,
     /// Whether something follows the script in the URL.
     pub has_path_info: bool,
-    /// `AcceptPathInfo Off`
+    /// Whether `AcceptPathInfo Off` holds.
     pub rejects_path_info: bool,
     /// Transfer-Encoding of the request.
     pub transfer_encoding: Option<&'r [u8]>,
     /// Content-Length of the request.
     pub content_length: Option<&'r [u8]>,
-    /// `WSGIChunkedRequest`
+    /// The value of `WSGIChunkedRequest`.
     pub chunked_request: bool,
     /// `LimitRequestBody`; 0 is no limit.
     pub body_limit: u64,
@@ -49,28 +49,28 @@ pub enum BodyLength {
 /// Why a request is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AcceptanceError {
-    /// 403
+    /// The script may not be executed; status 403.
     #[error("Options ExecCGI is off for this script, and no WSGIScriptAlias names it")]
     MayNotExecute,
-    /// 404
+    /// The script is not there; status 404.
     #[error("the script does not exist or cannot be read")]
     Missing,
-    /// 403
+    /// The file name is that of a directory; status 403.
     #[error("a directory is no script")]
     Directory,
-    /// 404
+    /// Something follows the script where nothing may; status 404.
     #[error("AcceptPathInfo Off rejects what follows the script in the URL")]
     PathInfo,
-    /// 501
+    /// The Transfer-Encoding is not one that is understood; status 501.
     #[error("the request's Transfer-Encoding is not supported")]
     TransferEncoding,
-    /// 411
+    /// The body comes in chunks where it may not; status 411.
     #[error("a chunked request body needs WSGIChunkedRequest On")]
     LengthRequired,
-    /// 400
+    /// The Content-Length is invalid; status 400.
     #[error("the request's Content-Length is not a number")]
     ContentLength,
-    /// 413
+    /// The body is too long; status 413.
     #[error("the request's Content-Length exceeds LimitRequestBody")]
     TooLarge,
 }
@@ -135,7 +135,7 @@ pub fn accept(facts: &RequestFacts<'_>) -> Result<BodyLength, AcceptanceError> {
     Ok(BodyLength::Known(length))
 }
 
-/// Only digits: `+5` is a number to Rust, not to HTTP.
+/// Parses a length of digits only: `+5` is a number to Rust, not to HTTP.
 fn length(text: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?;
     digits.parse().ok().filter(|n| *n <= i64::MAX as u64)

@@ -16,7 +16,7 @@ pub fn decode(value: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// RFC 2045 §6.8
+/// Decodes the encoding "B": base64 of RFC 2045 §6.8.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
     let mut out = Vec::with_capacity(text.len());
@@ -39,7 +39,7 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// RFC 2047 §4.2
+/// Decodes the encoding "Q" of RFC 2047 §4.2.
 fn quoted(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-/// What names may be made of. Asked only when a name needs it.
+/// The values that the names of groups may contain. They are asked for only when a name needs them.
 pub trait Names {
-    /// `ServerName`
+    /// The `ServerName` of the server.
     fn server(&self) -> &[u8];
     /// The name in the Host header.
     fn host(&self) -> Option<&[u8]>;
@@ -21,16 +21,16 @@ pub trait Names {
 /// What a name is for: `%{RESOURCE}` is for application groups only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `WSGIProcessGroup`, `process-group=`
+    /// The name of a process group: `WSGIProcessGroup`, `process-group=`.
     Process,
-    /// `WSGIApplicationGroup`, `application-group=`
+    /// The name of an application group: `WSGIApplicationGroup`, `application-group=`.
     Application,
-    /// `application-group=` of a script that is asked about requests, before there is a resource: `%{ENV:x}` is not for
-    /// it either.
+    /// `application-group=` of a script that is asked about requests. There is no resource yet, and `%{ENV:x}` means
+    /// nothing in it either.
     Asked,
 }
 
-/// The name of a group for one request. What is no expansion stays as it is written.
+/// Expands the name of a group for one request. A `%` that begins no expansion stays as it is written.
 pub fn group<'v>(kind: Kind, value: &'v [u8], names: &dyn Names) -> Cow<'v, [u8]> {
     if !value.starts_with(b"%") {
         return Cow::Borrowed(value);
@@ -59,7 +59,7 @@ fn token(kind: Kind, value: &[u8], names: &dyn Names) -> Option<Cow<'static, [u8
     Some(Cow::Owned(name))
 }
 
-/// `WSGICallableObject`: only `%{ENV:x}` means something, every other `%` stands for the default.
+/// Expands `WSGICallableObject`: only `%{ENV:x}` means something, every other `%` stands for the default.
 pub fn callable<'v>(value: &'v [u8], names: &dyn Names) -> Cow<'v, [u8]> {
     const DEFAULT: &[u8] = b"application";
     if !value.starts_with(b"%") {

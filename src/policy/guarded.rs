@@ -85,7 +85,7 @@ fn below(root: &Root, path: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// What is left without the slashes that it begins with; nothing is no file.
+/// Removes the slashes at the beginning of a path; `None` if nothing is left.
 fn relative(path: &[u8]) -> Option<Vec<u8>> {
     let start = path.iter().position(|byte| *byte != b'/')?;
     (!path.contains(&0)).then(|| path[start..].to_vec())

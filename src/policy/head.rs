@@ -13,7 +13,7 @@ pub enum Mapping {
     Auto,
 }
 
-/// REQUEST_METHOD for a request whose method is `method`; `is_get` is Apache's view, for which HEAD is GET too.
+/// Returns REQUEST_METHOD for a request whose method is `method`; `is_get` is Apache's view, for which HEAD is GET too.
 pub fn method(mapping: Mapping, method: &[u8], is_get: bool, has_content_filter: bool) -> &[u8] {
     let map = match mapping {
         Mapping::Off => false,

@@ -8,17 +8,17 @@ use wsgi_wire::names;
 
 use super::tree::Node;
 
-/// What the configuration looks at.
+/// The variables of requests that the configuration looks at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ObservedVariables {
-    /// Whether something may look at any of them.
+    /// Whether something may look at any variable.
     everything: bool,
-    /// Names, as they are written there.
+    /// The names of the variables, as they are written in the configuration.
     names: BTreeSet<Vec<u8>>,
 }
 
-/// Directives, by the beginnings of their names in small letters, that are over before there is an application, or do
-/// not look at variables of requests.
+/// Directives that do not look at variables once an application has been found, by the beginnings of their names in
+/// small letters: they act before that, or not on variables at all.
 const OVER: [&[u8]; 13] = [
     b"setenv",
     b"browsermatch",
@@ -35,7 +35,7 @@ const OVER: [&[u8]; 13] = [
     b"wsgi",
 ];
 
-/// Directives that let code of others look at whatever it likes.
+/// Directives that run code of others, which may look at any variable.
 const CODE: [&[u8]; 4] = [b"luahooklog", b"luaoutputfilter", b"extfilterdefine", b"perl"];
 
 /// Directives that may switch mod_include on, whose documents may show any variable.
@@ -54,12 +54,12 @@ impl ObservedVariables {
         self.everything
     }
 
-    /// Whether none is.
+    /// Whether no variable is looked at.
     pub fn is_nothing(&self) -> bool {
         !self.everything && self.names.is_empty()
     }
 
-    /// Whether this one is. Apache does not tell capital letters from small ones.
+    /// Whether the variable of this name is looked at. Apache does not tell capital letters from small ones.
     pub fn has(&self, name: &[u8]) -> bool {
         self.everything || self.names.iter().any(|observed| observed.eq_ignore_ascii_case(name))
     }
@@ -79,7 +79,7 @@ impl ObservedVariables {
         }
     }
 
-    /// `%{NAME}e`
+    /// Takes the variables of a log format, `%{NAME}e`.
     fn take_formats(&mut self, arguments: &[u8]) {
         for (at, _) in arguments.windows(2).enumerate().filter(|(_, pair)| *pair == b"}e") {
             if let Some(begin) = arguments[..at].iter().rposition(|byte| *byte == b'{') {
@@ -88,8 +88,8 @@ impl ObservedVariables {
         }
     }
 
-    /// `env=NAME`, `env=!NAME`; in expressions `%{ENV:NAME}`, `%{reqenv:NAME}`, `reqenv('NAME')`; mod_security's
-    /// `ENV:NAME` and `%{ENV.NAME}`.
+    /// Takes the variables of `env=NAME` and `env=!NAME`, of `%{ENV:NAME}`, `%{reqenv:NAME}` and `reqenv('NAME')` in
+    /// expressions, and of mod_security's `ENV:NAME` and `%{ENV.NAME}`.
     fn take_expressions(&mut self, arguments: &[u8]) {
         for at in 0..arguments.len().saturating_sub(3) {
             let rest = &arguments[at..];
@@ -121,7 +121,7 @@ fn is_ours(name: &[u8]) -> bool {
     is_known || begins(b"HTTP_") || REDIRECTED.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// What a request knows of the one that it stands for.
+/// The variables by which a request that is redirected internally knows the one before it.
 const REDIRECTED: [&[u8]; 3] = [b"REDIRECT_URL", b"REDIRECT_QUERY_STRING", b"REDIRECT_REMOTE_USER"];
 
 fn mentions(arguments: &[u8], word: &[u8]) -> bool {

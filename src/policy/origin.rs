@@ -4,10 +4,10 @@
 /// The server that a directive stands in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Tells servers of one configuration apart.
+    /// A number that no other server of this configuration has.
     pub id: usize,
     /// Whether it is a `<VirtualHost>`.
     pub is_virtual: bool,
-    /// `ServerName`, if known by now.
+    /// The `ServerName`, if it is known by now.
     pub hostname: Option<Vec<u8>>,
 }

@@ -5,42 +5,42 @@
 /// Owner and permissions of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ownership {
-    /// Owner.
+    /// The user who owns the file.
     pub uid: u32,
-    /// Group.
+    /// The group of the file.
     pub gid: u32,
-    /// Permission bits.
+    /// The permission bits, as `stat` has them.
     pub mode: u32,
 }
 
 /// The owner that scripts of a group must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
-    /// `script-user`
+    /// The user that `script-user` names.
     User(u32),
-    /// `script-group`
+    /// The group that `script-group` names.
     Group(u32),
 }
 
 /// Why a script may not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OwnerError {
-    /// Of somebody else.
+    /// The script belongs to another user.
     #[error("the script does not belong to the user that script-user names")]
     ScriptUser,
-    /// Of another group.
+    /// The script belongs to another group.
     #[error("the script does not belong to the group that script-group names")]
     ScriptGroup,
-    /// Others may change it.
+    /// Others than the owner may change the script.
     #[error("the script can be written to by others than its owner")]
     ScriptWritable,
-    /// In somebody else's directory.
+    /// The directory belongs to another user.
     #[error("the script's directory does not belong to the user that script-user names")]
     DirectoryUser,
-    /// In a directory of another group.
+    /// The directory belongs to another group.
     #[error("the script's directory does not belong to the group that script-group names")]
     DirectoryGroup,
-    /// Others may replace it.
+    /// Others than the owner of the directory may replace the script.
     #[error("the script's directory can be written to by others than its owner")]
     DirectoryWritable,
 }

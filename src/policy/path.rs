@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// The text with each run of `/` made one.
+/// Replaces each run of `/` by one.
 pub fn single_slashes(path: &[u8]) -> Cow<'_, [u8]> {
     if !path.windows(2).any(|w| w == b"//") {
         return Cow::Borrowed(path);
@@ -17,12 +17,12 @@ pub fn single_slashes(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// A path as it is called below `root`; `None` if it is not there.
+/// Returns the name that a path has below `root`, after a `chroot` to that; `None` if the path is not below it.
 pub fn inside<'p>(root: &[u8], path: &'p [u8]) -> Option<&'p [u8]> {
     path.strip_prefix(root.strip_suffix(b"/").unwrap_or(root)).filter(|rest| rest.starts_with(b"/"))
 }
 
-/// The target of a request line, as it came; the whole line if it has no second word.
+/// Returns the target of a request line as it came; the whole line if it has no second word.
 pub fn request_target(line: &[u8]) -> &[u8] {
     let rest = line.iter().position(u8::is_ascii_whitespace).map_or(&b""[..], |at| line[at..].trim_ascii_start());
     let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());

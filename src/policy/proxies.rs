@@ -15,7 +15,7 @@ pub struct Subnet {
     mask: u128,
 }
 
-/// An address as a number of its family's width.
+/// The bits of an address as a number.
 fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(a) => u32::from(a).into(),
@@ -24,7 +24,7 @@ fn number(address: IpAddr) -> u128 {
 }
 
 impl Subnet {
-    /// An address, or one with `/bits` or (IPv4) `/mask`; the IPv4 part may be cut short (`10.1/16`, `10.`).
+    /// Parses an address, or one with `/bits` or (IPv4) `/mask`; the IPv4 part may be cut short (`10.1/16`, `10.`).
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (address, mask) = text.split_once('/').map_or((text, None), |(a, m)| (a, Some(m)));
@@ -49,7 +49,7 @@ impl Subnet {
         Some(Self { network, mask })
     }
 
-    /// Whether the address is in this network. An IPv4 address in IPv6's clothes is an IPv4 address.
+    /// Whether the address is in this network. An IPv4 address that is mapped into IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.network.is_ipv4() && number(address) & self.mask == number(self.network) & self.mask
@@ -62,7 +62,7 @@ fn bits(text: &str, width: u32) -> Option<u128> {
     Some(if bits == 0 { 0 } else { all << (width - bits) & all })
 }
 
-/// What a header tells about.
+/// The fact about a request that a header tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Category {
     Client,
@@ -77,7 +77,7 @@ enum Category {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrustedHeader(usize);
 
-/// All of them: name, category. X-Forwarded-For is the first.
+/// The headers that are known, with their categories. X-Forwarded-For is the first.
 const HEADERS: [(&str, Category); 15] = [
     ("X-Forwarded-For", Category::Client),
     ("X-Client-IP", Category::Client),
@@ -99,7 +99,7 @@ const HEADERS: [(&str, Category); 15] = [
 const FORWARDED_FOR: TrustedHeader = TrustedHeader(0);
 
 impl TrustedHeader {
-    /// The header of this name; `None` if it stands for nothing we know.
+    /// Returns the header of this name; `None` if it is not one of those that are known.
     pub fn parse(name: &[u8]) -> Option<Self> {
         HEADERS.iter().position(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(Self)
     }
@@ -116,30 +116,30 @@ impl TrustedHeader {
 /// What the headers change about a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// REMOTE_ADDR
+    /// The new REMOTE_ADDR.
     pub remote_addr: Option<Vec<u8>>,
-    /// HTTP_HOST
+    /// The new HTTP_HOST.
     pub host: Option<Vec<u8>>,
-    /// SERVER_NAME
+    /// The new SERVER_NAME.
     pub server_name: Option<Vec<u8>>,
-    /// SERVER_PORT
+    /// The new SERVER_PORT.
     pub server_port: Option<Vec<u8>>,
-    /// SCRIPT_NAME and `mod_wsgi.mount_point`
+    /// The new SCRIPT_NAME and `mod_wsgi.mount_point`.
     pub script_name: Option<Vec<u8>>,
     /// Whether the scheme is https, where a header said so.
     pub https: Option<bool>,
     /// Whether a scheme header was there: then mod_ssl is not asked.
     pub scheme_applied: bool,
-    /// HTTP_X_FORWARDED_FOR
+    /// The new HTTP_X_FORWARDED_FOR.
     pub forwarded_for: Option<Vec<u8>>,
-    /// What stood where a client's address should, and is none: REMOTE_ADDR stays as it is.
+    /// A text that stands in the place of a client's address and is none: REMOTE_ADDR stays as it is.
     pub no_address: Option<Vec<u8>>,
     /// Which headers do not reach the application, one bit each.
     removed: u16,
 }
 
 impl Changes {
-    /// Applications take REMOTE_ADDR for an address, put it into logs, databases and rules: nothing else gets there.
+    /// Sets REMOTE_ADDR if the text is an address: applications put it into logs, databases and rules as one.
     fn set_client(&mut self, text: &[u8]) {
         match client(text) {
             Some(address) => self.remote_addr = Some(address.to_string().into_bytes()),
@@ -211,7 +211,8 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The address of a client, which some proxies write with a port, and RFC 7239 with brackets if it is one of IPv6.
+/// Parses the address of a client, which some proxies write with a port, and RFC 7239 with brackets if it is one of
+/// IPv6.
 fn client(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text.trim_ascii()).ok()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -219,7 +220,8 @@ fn client(text: &[u8]) -> Option<IpAddr> {
     plain.or_else(|| text.parse::<SocketAddr>().ok().map(|place| place.ip()))
 }
 
-/// Walks the chain from the right while the entries are trusted proxies; the client is the entry left of them.
+/// Takes X-Forwarded-For: walks the chain from the right while the entries are trusted proxies; the client is the entry
+/// left of them.
 fn forwarded_for(changes: &mut Changes, value: &[u8], proxies: Option<&[Subnet]>) {
     let entries: Vec<&[u8]> = value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|e| !e.is_empty()).collect();
     let (Some(first), Some(last)) = (entries.first(), entries.len().checked_sub(1)) else { return };
@@ -243,7 +245,7 @@ pub fn believe_everybody(tree: &[Node]) -> bool {
     mention(tree, b"WSGITrustedProxyHeaders") || tree.iter().any(|node| believe_everybody(&node.inside))
 }
 
-/// Whether a directive stands here, or in a condition here.
+/// Whether a directive stands among these nodes, or in a condition among them.
 fn mention(nodes: &[Node], name: &[u8]) -> bool {
     let is_condition = |node: &Node| node.name.len() > 3 && node.name[..3].eq_ignore_ascii_case(b"<If");
     nodes.iter().any(|node| node.name.eq_ignore_ascii_case(name) || (is_condition(node) && mention(&node.inside, name)))

@@ -8,7 +8,7 @@ use super::path::single_slashes;
 use super::script_directives::{ACCESS_GROUP, Facts};
 use super::tree::Node;
 
-/// What the configuration says about all groups.
+/// The scripts that the configuration lets requests lead to, for all groups.
 #[derive(Debug, Default)]
 pub struct ReachableScripts {
     facts: Facts,
@@ -29,14 +29,15 @@ impl ReachableScripts {
         self.facts.targets(group).map(|target| place(&target.script)).collect()
     }
 
-    /// Whether a script that names no process group is asked about requests.
+    /// Whether requests may be decided by a script that names no process group, so that the group for such scripts is
+    /// needed.
     pub fn need_access_group(&self) -> bool {
         self.facts.asks_anywhere()
     }
 }
 
-/// Where this target leads; `None` if that cannot be told: it is no absolute path, or begins with what is taken out of
-/// the request.
+/// Returns the path that a target leads to; `None` if that cannot be told: it is no absolute path, or begins with a
+/// part of the request.
 fn place(target: &[u8]) -> Option<Vec<u8>> {
     let path: Cow<'_, [u8]> = single_slashes(target);
     let known = match path.iter().position(|byte| matches!(byte, b'$' | b'&' | b'\\')) {

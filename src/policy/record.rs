@@ -1,14 +1,14 @@
-//! Log records that fit into Apache's.
+//! Log records that fit into the lines of Apache's error log.
 #![forbid(unsafe_code)]
 
 use wsgi_wire::pieces;
 
-/// Apache cuts a line of its error log at 8 KiB (`MAX_STRING_LEN`), time stamp and client included; a traceback's last
-/// line, which says what went wrong, would be what is lost.
+/// How many bytes of text one line holds. Apache cuts a line of its error log at 8 KiB (`MAX_STRING_LEN`), time stamp
+/// and client included; a traceback's last line, which says what went wrong, would be lost.
 const ROOM: usize = 8192 - 512;
 
-/// The texts that Apache can print of one that may be too long: each with `prefix` before it, the later ones marked as
-/// continued.
+/// Splits a text that may be too long into texts that Apache can print: each with `prefix` before it, the later ones
+/// marked as continued.
 pub fn pieces(prefix: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
     let taken: usize = prefix.iter().map(|b| width(*b)).sum();
     // A prefix that leaves no room has its rest in the first piece, which Apache cuts: only a path of kilobytes is so
@@ -23,8 +23,8 @@ pub fn pieces(prefix: &[u8], text: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// How many bytes Apache prints for one: `\n` and the like are two, other control characters and all above ASCII
-/// `\xNN`.
+/// How many bytes Apache prints for one byte: two for `\n` and the like, four (`\xNN`) for other control characters and
+/// all above ASCII.
 fn width(byte: u8) -> usize {
     match byte {
         b'\n' | b'\r' | b'\t' | b'\\' | 0x08 | 0x0b => 2,

@@ -22,7 +22,7 @@ pub(super) struct ConfigPosition {
 }
 
 impl ConfigPosition {
-    /// Whether what stands here may count there.
+    /// Whether a setting at this position may count at the other one.
     pub(super) fn reaches(self, there: ConfigPosition) -> bool {
         self.host.is_none() || there.host.is_none() || self.host == there.host
     }
@@ -48,7 +48,7 @@ pub(super) struct Target {
     pub(super) application_group: Option<Vec<u8>>,
 }
 
-/// What all of the configuration says.
+/// What the whole configuration says of scripts and groups.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     /// The virtual hosts with their `ServerName`, without scheme and port.
@@ -66,25 +66,25 @@ pub(super) struct Facts {
     pub(super) dispatched: bool,
     /// Whether there may be directives in `.htaccess`.
     pub(super) htaccess: bool,
-    /// Whether scripts that are asked about requests may be named there.
+    /// Whether `.htaccess` files may name scripts that are asked about requests.
     pub(super) asked_by_htaccess: bool,
     /// Whether files may become scripts by a handler or by `.htaccess`: they run in the groups that `WSGIProcessGroup`
     /// names.
     pub(super) loose_files: bool,
-    /// Whether single application groups are treated in a way of their own, or groups are chosen for each request by a
-    /// script.
+    /// Whether requests are treated in a way that a look at the directives does not tell: single application groups
+    /// have settings of their own, or a script chooses the group of each request.
     pub(super) particular: bool,
-    /// Whether something else than directives of ours and httpd's may choose what runs.
+    /// Whether something else than directives of mod_wsgi and httpd may choose which script runs.
     pub(super) particular_scripts: bool,
 }
 
-/// Whether a name is this name for every request.
+/// Whether a name has no expansion in it, so that it is the same for every request.
 pub(super) fn is_literal(name: &[u8]) -> bool {
     !name.is_empty() && !name.starts_with(b"%")
 }
 
 impl Facts {
-    /// What the configuration says.
+    /// Reads the directives of the configuration.
     pub(super) fn of(tree: &[Node]) -> Self {
         let mut facts = Self::default();
         facts.read(tree, ConfigPosition { host: None, in_section: false });
@@ -98,7 +98,8 @@ impl Facts {
         self.particular_scripts || self.loose_files && any_group()
     }
 
-    /// What leads requests to scripts in the group, what is imported into it, and what is asked in it.
+    /// The targets by which requests lead to scripts in the group, the scripts that are imported into it, and those
+    /// that are asked in it.
     pub(super) fn targets<'f>(&'f self, group: &'f [u8]) -> impl Iterator<Item = &'f Target> {
         let requests = self.aliases.iter().chain(&self.others).filter(|target| self.may_run_in(target, group));
         requests.chain(self.imports_into(group)).chain(self.asked.iter().filter(|asked| asked.may_be_asked_in(group)))
@@ -205,7 +206,7 @@ impl Target {
         }
     }
 
-    /// From what follows the URL or the handler's name; `None` if it says nothing.
+    /// Makes a target of the words that follow the URL or the handler's name; `None` if they name no script.
     fn new(url: Vec<u8>, mut rest: &[u8], place: ConfigPosition) -> Option<Self> {
         let script = word(&mut rest)?;
         let mut target = Self { place, url, script, process_group: None, application_group: None };

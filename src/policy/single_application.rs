@@ -40,8 +40,8 @@ impl Facts {
             })
     }
 
-    /// Whether two aliases are of one application: that of a site that has a virtual host for HTTP and another one for
-    /// HTTPS.
+    /// Whether two aliases serve the same application: that of a site that has a virtual host for HTTP and another one
+    /// for HTTPS.
     fn are_one(&self, alias: &Target, other: &Target) -> bool {
         let host = |target: &Target| target.place.host.and_then(|host| self.hosts.get(host)?.as_ref());
         let one_site = host(alias).is_some() && host(alias) == host(other) && alias.place.host != other.place.host;
@@ -52,7 +52,7 @@ impl Facts {
             && self.application_group(alias) == self.application_group(other)
     }
 
-    /// The process group of an alias as it is written, or the one directive that says it.
+    /// The process group of an alias: as the alias has it, or as the one `WSGIProcessGroup` says that holds for it.
     fn process_group<'a>(&'a self, alias: &'a Target) -> Option<&'a [u8]> {
         if alias.process_group.is_some() {
             return alias.process_group.as_deref();
@@ -62,7 +62,7 @@ impl Facts {
         second.is_none().then_some(&first.value)
     }
 
-    /// The one application group of an alias as it is written, if it is one and not the main interpreter anyway.
+    /// The application group of an alias, if it is the same for all requests and not the main interpreter anyway.
     fn application_group(&self, alias: &Target) -> Option<Vec<u8>> {
         let name = match &alias.application_group {
             Some(name) => name.clone(),

@@ -2,36 +2,36 @@
 //! request, and what the application is told, whose own spans then hang below ours.
 #![forbid(unsafe_code)]
 
-/// The variable of the header.
+/// The variable of the header `traceparent`.
 pub const VARIABLE: &[u8] = b"HTTP_TRACEPARENT";
 
-/// That of the header with what others have to say about the trace.
+/// The variable of the header `tracestate`, in which others say more about the trace.
 const STATE: &[u8] = b"HTTP_TRACESTATE";
 
 /// The length of a `traceparent` of version 00, which is what the application gets.
 const LENGTH: usize = 55;
 
-/// Where the digits of trace, span and flags are.
+/// The places of the digits of trace, span and flags.
 const PARTS: [std::ops::Range<usize>; 3] = [3..35, 36..52, 53..55];
 
-/// Which requests are told about that begin a trace.
+/// The share of the traces that begin here of which a collector is told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling(f64);
 
 impl Sampling {
-    /// A share of them, from 0 to 1.
+    /// Makes the sampling of a share, from 0 to 1.
     pub fn share(share: f64) -> Self {
         Self(share)
     }
 
-    /// By the trace's number, so that whoever decides by the same rule decides alike.
+    /// Whether a trace is in the share. Its number decides, so that whoever applies the same rule decides alike.
     fn takes(self, trace: u128) -> bool {
         // The last seven bytes are those that are by chance, whoever has made the number.
         ((trace & 0xff_ffff_ffff_ffff) as f64) < self.0 * (1u64 << 56) as f64
     }
 }
 
-/// What a client has said.
+/// The contents of a client's `traceparent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Parent {
     trace: u128,
@@ -40,7 +40,7 @@ struct Parent {
 }
 
 impl Parent {
-    /// Reads the header. `None` if it is none of those that a trace could go on with.
+    /// Parses the header. `None` if it is not valid, so that a new trace begins.
     fn read(header: &[u8]) -> Option<Self> {
         let (version, later) = (header.get(..2)?, header.get(LENGTH));
         // A later version may have more behind a dash.
@@ -62,21 +62,22 @@ fn is_hex(digits: &[u8]) -> bool {
     digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// The place of a request in its trace.
+/// The position of a request in its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
-    /// The trace.
+    /// The number of the trace.
     pub id: u128,
-    /// The request in it.
+    /// The number of the request's own span.
     pub span: u64,
-    /// What the client was doing; `None` if the trace begins here.
+    /// The client's span; `None` if the trace begins here.
     pub parent: Option<u64>,
-    /// Whether somebody is told about it.
+    /// Whether a collector is told about the request.
     pub sampled: bool,
 }
 
 impl Trace {
-    /// Of a request with this `traceparent`. What the client has decided holds, else `sampling`; `drawn` is by chance.
+    /// Makes the trace of a request with this `traceparent`. What the client has decided about sampling holds, else
+    /// `sampling` decides; `drawn` is a number drawn by chance.
     pub fn of(header: Option<&[u8]>, sampling: Sampling, drawn: [u8; 24]) -> Self {
         let drawn = drawn
             .map(u128::from)
@@ -90,17 +91,18 @@ impl Trace {
         }
     }
 
-    /// Whether a variable of the client's does not hold any more: with another trace all that is about the former.
+    /// Whether this variable of the client's no longer holds: with another trace everything about the former is
+    /// replaced.
     pub fn replaces(&self, variable: &[u8]) -> bool {
         variable == VARIABLE && self.is_ours() || variable == STATE && self.parent.is_none()
     }
 
-    /// Whether there is something else to say than the client has.
+    /// Whether the application gets another `traceparent` than the client has sent.
     fn is_ours(&self) -> bool {
         self.sampled || self.parent.is_none()
     }
 
-    /// The `traceparent` for the application; `None`: what the client has sent.
+    /// The `traceparent` for the application; `None` if what the client has sent stands.
     pub fn header(&self) -> Option<String> {
         let Self { id, span, sampled, .. } = self;
         self.is_ours().then(|| format!("00-{id:032x}-{span:016x}-{:02x}", u8::from(*sampled)))

@@ -4,10 +4,10 @@
 use super::tree::Node;
 use super::words::{all, show, word};
 
-/// How alike two names are at least, from 0 to 1, if one is taken for the other misspelt.
+/// How alike, from 0 to 1, two names are at least if one is taken for a misspelling of the other.
 const ALIKE: f64 = 0.8;
 
-/// One sentence for each directive that names a group which is not among these.
+/// Returns one sentence for each directive that names a group which is not among those that are defined.
 pub fn groups(tree: &[Node], defined: &[&[u8]]) -> Vec<String> {
     let mut found = Vec::new();
     look(tree, defined, &mut found);

@@ -37,13 +37,13 @@ pub enum ArgumentError {
 }
 
 impl ArgumentError {
-    /// A value that is not one of those allowed.
+    /// Makes the error of a value that is not one of those allowed.
     pub fn value(what: impl fmt::Display, value: &[u8], legal: impl fmt::Display) -> Self {
         Self::Value { what: what.to_string(), value: show(value), legal: legal.to_string() }
     }
 }
 
-/// Bytes of the configuration for a message.
+/// The text of bytes of the configuration, for a message.
 pub fn show(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).escape_debug().to_string()
 }
@@ -76,7 +76,7 @@ pub fn word(line: &mut &[u8]) -> Option<Vec<u8>> {
     Some(word)
 }
 
-/// The only word of a line.
+/// Takes the only word of a line.
 pub fn one(mut line: &[u8], expected: &'static str) -> Result<Vec<u8>, ArgumentError> {
     let found = word(&mut line).ok_or(ArgumentError::Arguments(expected))?;
     if line.trim_ascii_start().is_empty() && !found.is_empty() {
@@ -86,12 +86,12 @@ pub fn one(mut line: &[u8], expected: &'static str) -> Result<Vec<u8>, ArgumentE
     }
 }
 
-/// All words of a line.
+/// Takes all words of a line.
 pub fn all(mut line: &[u8]) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| word(&mut line)).collect()
 }
 
-/// `On` or `Off`, in any case.
+/// Parses `On` or `Off`, in any case.
 pub fn flag(line: &[u8]) -> Result<bool, ArgumentError> {
     let given = one(line, "one argument, On or Off")?;
     Value { option: "the argument", text: given }.flag()
@@ -100,9 +100,9 @@ pub fn flag(line: &[u8]) -> Result<bool, ArgumentError> {
 /// One option of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value<'o> {
-    /// Its name, for messages.
+    /// The name of the option, for messages.
     pub option: &'o str,
-    /// Its value, quotes removed.
+    /// The value of the option, without quotes.
     pub text: Vec<u8>,
 }
 
@@ -130,7 +130,7 @@ impl Value<'_> {
         ArgumentError::value(self.option, &self.text, legal)
     }
 
-    /// A number within bounds, all digits.
+    /// Parses a number of digits only, within bounds.
     pub fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, ArgumentError>
     where
         T: std::str::FromStr + PartialOrd + fmt::Display,
@@ -141,7 +141,7 @@ impl Value<'_> {
             .ok_or_else(|| self.wrong(format_args!("a whole number from {} to {}", range.start(), range.end())))
     }
 
-    /// 0, for "the system's own", or a number of at least `min`.
+    /// Parses 0, for "the system's own", or a number of at least `min`.
     pub fn size(&self, min: u32) -> Result<u32, ArgumentError> {
         match self.number(0..=i32::MAX as u32) {
             Ok(n) if n == 0 || n >= min => Ok(n),
@@ -149,7 +149,7 @@ impl Value<'_> {
         }
     }
 
-    /// Bytes: a whole number, or one of KiB, MiB or GiB with `K`, `M` or `G` behind it.
+    /// Parses a number of bytes: a whole number, or one of KiB, MiB or GiB with `K`, `M` or `G` behind it.
     pub fn bytes(&self) -> Result<u64, ArgumentError> {
         let (number, shift) = match self.text.split_last() {
             Some((b'k' | b'K', number)) => (number, 10),
@@ -164,18 +164,18 @@ impl Value<'_> {
             .ok_or_else(|| self.wrong("a number of bytes such as 536870912, 524288K, 512M or 2G"))
     }
 
-    /// Seconds.
+    /// Parses a whole number of seconds.
     pub fn seconds(&self) -> Result<u32, ArgumentError> {
         self.number(0..=i32::MAX as u32)
     }
 
-    /// A number above zero, with or without fraction.
+    /// Parses a number above zero, with or without fraction.
     pub fn positive(&self) -> Result<f64, ArgumentError> {
         let parsed = std::str::from_utf8(&self.text).ok().and_then(|t| t.parse::<f64>().ok());
         parsed.filter(|n| n.is_finite() && *n > 0.0).ok_or_else(|| self.wrong("a number above 0"))
     }
 
-    /// An octal number.
+    /// Parses an octal number, such as a umask.
     pub fn octal(&self) -> Result<u32, ArgumentError> {
         let digits = std::str::from_utf8(&self.text).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()));
         digits
@@ -184,7 +184,7 @@ impl Value<'_> {
             .ok_or_else(|| self.wrong("an octal number such as 0022"))
     }
 
-    /// `On` or `Off`, in any case.
+    /// Parses `On` or `Off`, in any case.
     pub fn flag(&self) -> Result<bool, ArgumentError> {
         if self.text.eq_ignore_ascii_case(b"On") {
             Ok(true)
@@ -195,29 +195,29 @@ impl Value<'_> {
         }
     }
 
-    /// Text of at least one character.
+    /// Takes a text of at least one character.
     pub fn text(self) -> Result<Vec<u8>, ArgumentError> {
         if self.text.is_empty() { Err(self.wrong("some text")) } else { Ok(self.text) }
     }
 
-    /// A path from the root on.
+    /// Takes an absolute path.
     pub fn absolute(self) -> Result<Vec<u8>, ArgumentError> {
         if self.text.starts_with(b"/") { Ok(self.text) } else { Err(self.wrong("an absolute path")) }
     }
 
-    /// A group's name as it is kept: `%{GLOBAL}` is the empty name.
+    /// Takes the name of a group as it is kept: `%{GLOBAL}` is the empty name.
     pub fn group(self) -> Result<Vec<u8>, ArgumentError> {
         let text = self.text()?;
         Ok(if text == b"%{GLOBAL}" { Vec::new() } else { text })
     }
 
-    /// A list with `:` between.
+    /// Takes a list of directories with `:` between.
     pub fn paths(self) -> Vec<Vec<u8>> {
         paths(&self.text)
     }
 }
 
-/// A list of directories with `:` between; empty places are left out.
+/// Splits a list of directories with `:` between; empty places are left out.
 pub fn paths(text: &[u8]) -> Vec<Vec<u8>> {
     text.split(|b| *b == b':').filter(|p| !p.is_empty()).map(<[u8]>::to_vec).collect()
 }

@@ -1,4 +1,4 @@
-//! What a process group may have only so many of at a time: Apache's workers, and threads of its own that wait for a
+//! Limits on what a process group uses at a time: Apache's workers, and those threads of its own that wait for a
 //! client.
 #![forbid(unsafe_code)]
 
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use wsgi_unix::clock;
 use wsgi_wire::table::Places;
 
-/// How long a request waits for one of the workers that its group may have, where others give theirs back: a server
-/// that is busy turns nobody away for being busy. It waits in one of the workers that are left to other groups and to
-/// static files: no longer than this, and no more do than will soon get one ([`Places::is_crowded`]).
+/// How long a request waits for a worker that its group may have. It waits in one of the workers that are left to other
+/// groups and to static files, so it waits no longer than this, and no more requests wait than will soon get one
+/// ([`Places::is_crowded`]): a busy server turns nobody away for being busy.
 const WAIT: Duration = Duration::from_secs(1);
-/// How often it looks for one meanwhile.
+/// How often a request that waits looks for a worker.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// A place that is taken while this lives.
@@ -53,40 +53,40 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// How many of Apache's workers a group may have.
+/// How many of Apache's workers the requests of a group may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers {
-    /// Of its own accord: `worker-limit`.
+    /// The group's own limit: `worker-limit`.
     own: u32,
-    /// Together with all others; `None` where `worker-limit` is given, which then decides alone.
+    /// The limit that all groups have in common; `None` where `worker-limit` is given, which then decides alone.
     common: Option<Common>,
 }
 
-/// How many workers all groups together may have.
+/// The limits on the workers that all groups have together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Common {
-    /// As long as the group has its share.
+    /// How many all groups may have as long as this group has its share.
     usual: u32,
-    /// For the share of each group, which no other takes.
+    /// How many all groups may have while this group has less than its share.
     max: u32,
-    /// This share.
+    /// The share of each group, which no other takes.
     share: u32,
 }
 
-/// Why a request gets no worker.
+/// The limit that keeps a request from a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
-    /// Its group has as many as it may.
+    /// The group has as many workers as it may have.
     ByGroup,
-    /// All groups together do.
+    /// All groups together have as many as they may have.
     ByAll,
 }
 
 impl Workers {
-    /// For one of `groups` groups of a server with this many workers. Nobody says how many: a group, and all groups
-    /// together, leave a fourth, clients that read slowly and answers that do not end included. Half of that fourth is
-    /// for groups that have next to nothing, so that no other, and no two of them, keep one out; the rest is for static
-    /// files. Of fewer than four workers there is none to leave.
+    /// The limits where `worker-limit` is not given, for one of `groups` groups of a server with this many workers. A
+    /// group, and all groups together, leave a fourth of them to others, even if clients read slowly and answers do not
+    /// end. Half of that fourth is for groups that have next to nothing, so that no other group, and no two of them,
+    /// keep one out; the rest is for static files. Of fewer than four workers there is none to leave.
     pub fn by_default(workers: u32, groups: usize) -> Self {
         let (usual, max) = (workers - workers / 4, workers - workers / 8);
         let groups = u32::try_from(groups).unwrap_or(u32::MAX).max(1);
@@ -94,15 +94,15 @@ impl Workers {
         Self { own: usual, common: Some(common) }
     }
 
-    /// As many as `worker-limit` says; 0 is any number.
+    /// The limit that `worker-limit` sets; 0 is any number.
     pub fn given(limit: u32) -> Self {
         Self { own: if limit == 0 { u32::MAX } else { limit }, common: None }
     }
 
-    /// Takes one, for as long as both live. `all` counts those of all groups.
+    /// Takes a worker, for as long as both admissions live. `all` counts those of all groups.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The limit that has been reached.
     fn take<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
         let has = group.taken();
         let own = Admission::new(group, self.own).ok_or(Taken::ByGroup)?;
@@ -114,12 +114,12 @@ impl Workers {
         Ok([own, Admission::new(all, limit).ok_or(Taken::ByAll)?])
     }
 
-    /// Takes one, and waits for it a moment if there is none, unless more wait already than will soon have one. Where
-    /// waiting has been in vain, nobody waits until one has been given back: the workers of a group that is stuck are
-    /// not joined by more of them.
+    /// Takes a worker, and waits a moment for one if there is none, unless more requests wait already than will soon
+    /// have one. After a wait in vain nobody waits until a worker has been given back: otherwise the workers of a group
+    /// that is stuck would be joined by more of them.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The limit that has been reached.
     pub fn wait<'t>(self, group: &'t Places, all: &'t Places) -> Result<[Admission<'t>; 2], Taken> {
         self.wait_for(WAIT, group, all)
     }

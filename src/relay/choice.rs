@@ -10,27 +10,27 @@ use super::claim::Claim;
 use super::queue::{self, QueueTicket, call_first};
 use super::wait_limits::Missing;
 
-/// What there is for a request now.
+/// The result of a look for a process.
 #[derive(Debug)]
 pub enum Look<'t> {
-    /// A process.
+    /// This process takes the request.
     Process(Claim<'t>),
-    /// Nothing, but that may change.
+    /// No process takes it now, but that may change.
     Missing(Missing),
-    /// As many requests wait already as may.
+    /// As many requests wait already as may wait.
     Full,
-    /// None, and those that were started have failed.
+    /// There is no process, and those that were started have failed.
     Failing,
 }
 
 /// A process group as its processes are seen in the table.
 #[derive(Debug, Clone)]
 pub struct Pool<'t, S> {
-    /// All slots.
+    /// All slots of the process table.
     pub slots: S,
-    /// The group's name in the table.
+    /// The key of the group in the process table.
     pub group: u64,
-    /// Its record there.
+    /// The record of the group in the process table.
     pub record: &'t Group,
     /// `queue-size`: how many of its requests may wait for a thread.
     pub room: u32,
@@ -38,9 +38,9 @@ pub struct Pool<'t, S> {
 
 impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
     /// Looks for the least busy process, leaving out those (slot, serial) that have turned the request away. Where
-    /// there is, or will soon be, more than one process, a request is not given to a busy one, where it might wait for
-    /// a long one to end while another gets free. `trusting`: that a process is busy is believed. `place`: the
-    /// request's place in the queue, if it has one.
+    /// there is, or will soon be, more than one process, a request is not given to a busy one: it might wait there for
+    /// a long request to end while another process gets free. `trusting`: the table is believed when it says that a
+    /// process is busy. `place`: the request's place in the queue, if it has one.
     pub fn look(&self, avoid: &[(usize, u32)], trusting: bool, place: Option<&QueueTicket<'_>>) -> Look<'t> {
         let slots = || self.slots.clone();
         let turned_away: Vec<usize> = avoid
@@ -101,7 +101,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         ready.any(|(_, slot)| slot.taken() < slot.entry.threads.load(Relaxed))
     }
 
-    /// Serial and secret that belong together: the slot may be changing hands at this moment.
+    /// Reads a serial and the secret that belongs to it, while the slot may be changing hands.
     fn snapshot(&self, index: usize, slot: Slot<'t>) -> Option<Claim<'t>> {
         let serial = slot.entry.serial.load(Acquire);
         let claim = Claim {

@@ -13,11 +13,11 @@ use super::queue::call_first;
 pub struct Claim<'t> {
     pub(super) slot: Slot<'t>,
     pub(super) queue: &'t Queue,
-    /// Its slot.
+    /// The index of the process's slot.
     pub index: usize,
-    /// Which of the processes that the slot has had.
+    /// The number of the process among those that the slot has had.
     pub serial: u32,
-    /// Proof of access for it.
+    /// The secret that a connection must begin with.
     pub secret: u64,
     pub(super) answered: Cell<bool>,
     pub(super) done: Cell<bool>,
@@ -29,20 +29,20 @@ impl Claim<'_> {
         self.slot.entry.pid.load(Relaxed)
     }
 
-    /// Whether the process is no more, whoever holds its sockets: what it has forked may do so.
+    /// Whether the process has ended, whoever holds its sockets: programs that it has forked may do so.
     pub fn has_ended(&self) -> bool {
         self.slot.entry.is_free() || self.slot.entry.serial.load(Acquire) != self.serial
     }
 
-    /// The answer begins, or will not come.
+    /// Notes that the answer begins, or will not come.
     pub fn answered(&self) {
         if !self.answered.replace(true) {
             table::answered(self.slot, self.serial);
         }
     }
 
-    /// The process has done its part, whatever time the client takes for what is still to be sent: the request does not
-    /// count any more.
+    /// Notes that the process has done its part, whatever time the client takes for what is still to be sent: the
+    /// request does not count any more.
     pub fn done(&self) {
         if self.done.replace(true) {
             return;

@@ -19,23 +19,23 @@ use super::violation::Violation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
-/// What follows bytes that are passed down.
+/// How bytes that are passed down are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
-    /// More, soon: filters may gather.
+    /// More bytes follow soon: filters may gather.
     More,
-    /// A pause: what is there is sent now.
+    /// A pause follows: what is there is sent now.
     Flush,
-    /// Nothing.
+    /// Nothing follows.
     End,
 }
 
 /// Why nothing more of a response is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// The client is gone.
+    /// The client is gone, or a filter of Apache's failed.
     Gone,
-    /// What the process sends is not sent on.
+    /// The process has sent what it may not send.
     Refused(Violation),
     /// What was kept of the response for a slow client cannot be read again.
     Unkept(Errno),
@@ -53,7 +53,8 @@ impl From<Violation> for SendError {
     }
 }
 
-/// What is held while a process may have to wait for a client; nothing where that can be told beforehand.
+/// The right to have a process wait for a client, which counts as long as it is held; `None` where it can be told
+/// beforehand that nobody waits.
 pub type Right = Option<Admission<'static>>;
 
 /// The HTTP side of one request.
@@ -69,7 +70,7 @@ pub trait Client {
     /// Continue` is told to go on. One that is a proxy asks in this way whether anybody is there (`ping=`).
     fn is_taken(&mut self) {}
 
-    /// A variable of mod_ssl about this client's connection.
+    /// Asks mod_ssl for a variable of this client's connection.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
         None
     }
@@ -129,7 +130,7 @@ pub trait Client {
     /// Sends pieces of the response body.
     ///
     /// # Errors
-    /// [`SendError`]: nothing of these pieces has been sent if they are refused.
+    /// [`SendError`]: if the pieces are refused, nothing of them has been sent.
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError>;
 
     /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all

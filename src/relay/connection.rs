@@ -23,15 +23,15 @@ use super::inbox::{Inbox, Received};
 /// A connection that carries one request at a time.
 #[derive(Debug)]
 pub struct Connection {
-    /// The socket; processes that an application forks off this child, in embedded mode, do not have it.
+    /// The socket. Programs that an application forks off this child, in embedded mode, do not get it.
     pub stream: Unshared<UnixStream>,
-    /// Which of the processes that its slot has had it leads to.
+    /// The number of the process among those that its slot has had.
     pub serial: u32,
-    /// How long a read waits, if nobody has changed it: zero is without end.
+    /// How long a read waits if nobody has changed that; zero is without end.
     usual_wait: Duration,
-    /// What is sent before anything else.
+    /// The frame that is sent before anything else, until it has been sent.
     hello: Option<Hello>,
-    /// Its exchanges.
+    /// The numbers of its exchanges.
     exchanges: Exchanges,
     routes: Routes,
 }
@@ -40,7 +40,7 @@ pub struct Connection {
 #[derive(Debug, Default)]
 struct Routes {
     known: HashMap<Box<[u8]>, u16>,
-    /// Most connections serve one route: it is compared first, without hashing.
+    /// The route of the last request. Most connections serve one route: it is compared first, without hashing.
     last: Option<(Box<[u8]>, u16)>,
 }
 
@@ -87,8 +87,7 @@ impl Connection {
     /// Connects to a process. `wait` is how long a read or a write waits.
     ///
     /// # Errors
-    /// Those of `connect`: the process is gone; or `WouldBlock`: as many connections as `listen-backlog` allows have
-    /// not been accepted yet.
+    /// Those of `connect`: the process is gone; or `WouldBlock`: its backlog is full (`listen-backlog`).
     pub fn open(path: &str, serial: u32, secret: u64, wait: Duration, buffers: (u32, u32)) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = || socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(UnixStream::from);
@@ -122,14 +121,14 @@ impl Connection {
         self.usual_wait
     }
 
-    /// A connection over a socket that is connected already.
+    /// Makes a connection of a socket that is connected already.
     pub fn over(stream: impl Into<Unshared<UnixStream>>, serial: u32, secret: u64) -> Self {
         let hello = Some(Hello { version: wsgi_wire::VERSION, secret });
         let (routes, exchanges) = (Routes::default(), Exchanges::default());
         Self { stream: stream.into(), serial, usual_wait: Duration::ZERO, hello, exchanges, routes }
     }
 
-    /// The number of the exchange that has begun last; 0 before the first.
+    /// The number of the latest exchange; 0 before the first.
     pub fn exchange(&self) -> u16 {
         self.exchanges.current
     }
@@ -147,11 +146,11 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
-    /// Sends everything, the two parts of a message one after the other. When a write has waited for its time, `go_on`
-    /// is asked whether to wait on. An error means that the process has not got the whole.
+    /// Sends the two parts of a message, one after the other. When a write has waited for its time, `go_on` is asked
+    /// whether to wait on.
     ///
     /// # Errors
-    /// Those of `write`; `WouldBlock` if it is not to wait on.
+    /// Those of `write`; `WouldBlock` if it is not to wait on. The process has not got the whole message then.
     pub fn send(&self, message: [&[u8]; 2], go_on: impl Fn() -> bool) -> io::Result<()> {
         let mut parts = message.map(IoSlice::new);
         let mut rest = parts.as_mut_slice();
@@ -171,9 +170,9 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Takes what nobody has read: where there are connections in it that the process has passed, closing them must not
-    /// take as long as that likes, which may be anybody's time by now. Behind the end of the reading side nothing more
-    /// comes.
+    /// Takes what nobody has read. If there are connections in it that the process has passed, closing them could take
+    /// as long as that process likes, at a time that may be anybody's by now. Behind the end of the reading side
+    /// nothing more comes.
     fn drop(&mut self) {
         // A process that is gone has left behind what it has sent all the same.
         let _ = self.stream.shutdown(Shutdown::Both);

@@ -26,14 +26,15 @@ use super::outflow::Outflow;
 use super::records::Source;
 use super::violation::Violation;
 
-/// How much later than `queue-timeout` a request may be given up: less is not worth a system call for each request.
+/// How much later than `queue-timeout` a request may be given up: to be more exact is not worth a system call for each
+/// request.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// How long a read or a write waits before it is asked whether the process is still there: something that it has forked
-/// may hold its sockets open.
+/// How long a read or a write waits before the process table is asked whether the process still lives: programs that it
+/// has forked may hold its sockets open.
 pub const LOOK: Duration = Duration::from_millis(300);
 
-/// What a conversation keeps to.
+/// The limits that a conversation keeps to, and who hears of its progress.
 pub struct ConversationLimits<'c> {
     /// `response-flush-delay`: how long to wait for more before what is there is sent to the client.
     pub flush_delay: Duration,
@@ -41,46 +42,46 @@ pub struct ConversationLimits<'c> {
     pub queue: Option<Instant>,
     /// `socket-timeout`: how long the process may be silent; zero is without end.
     pub silence: Duration,
-    /// Is told when the answer begins.
+    /// Is called when the answer begins.
     pub answered: &'c dyn Fn(),
-    /// The process that logs, and how much it may.
+    /// The process that logs, and how much it may log.
     pub source: Source<'c>,
-    /// Is told when the answer has come to its end, before that is sent to the client.
+    /// Is called when the answer has come to its end, before that is sent to the client.
     pub done: &'c dyn Fn(),
     /// Tells whether the process has ended.
     pub ended: &'c dyn Fn() -> bool,
 }
 
-/// A conversation while it lasts.
+/// A conversation with a process about one request.
 pub struct Conversation<'c, C> {
     connection: &'c Connection,
     inbox: &'c mut Inbox,
     client: &'c mut C,
     outflow: &'c mut Outflow,
     limits: ConversationLimits<'c>,
-    /// When the answer has last made progress. What it takes us or the client to handle what has come is no silence of
-    /// the process.
+    /// When the answer has last made progress. The time that this side or the client needs for what has come does not
+    /// count as silence of the process.
     heard: Instant,
-    /// When something has arrived that was not handled yet.
+    /// When something arrived that has not been handled yet.
     arrived: Option<Instant>,
-    /// Whether the answer has made progress by what is being handled: records, hints and questions are none, or they
-    /// could go on for ever.
+    /// Whether the frames that are being handled are progress. Records, hints and questions are none, or they could go
+    /// on for ever.
     progressed: bool,
-    /// Whether the socket waits in reads for another time than its usual one.
+    /// Whether the socket's read timeout differs from the usual one.
     hurried: bool,
     /// Whether a frame of the answer has arrived.
     answered: bool,
     /// Whether the process has begun with the request: has asked for its body, or given hints.
     begun: bool,
-    /// How many variables of the connection have been told.
+    /// How many variables of the connection the process has been told.
     variables: u32,
-    /// How many hints it may still give.
+    /// How many hints the process may still give.
     hints: HintsLeft,
     /// Whether the head has been taken.
     headed: bool,
     /// Whether something of the response has been passed down without being sent at once.
     unsent: bool,
-    /// A file that has just come: it goes down with the end of the response, if that follows.
+    /// A file that has just come: it is passed down with the end of the response, if that follows.
     file: Option<(OwnedFd, File)>,
     /// Whether a file waits to go with the next piece.
     unpassed: bool,
@@ -90,7 +91,7 @@ pub struct Conversation<'c, C> {
     ended: bool,
 }
 
-/// Whether the conversation goes on.
+/// What follows a step of the conversation: another one, or its end.
 enum Step {
     On,
     Over(Outcome),
@@ -146,8 +147,8 @@ impl<'c, C: Client> Conversation<'c, C> {
         outcome
     }
 
-    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it says from
-    /// now on it cannot send here, and knows that: it says it through the supervisor.
+    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it logs from
+    /// now on it cannot send here, and knows that: it sends it to the supervisor.
     fn take_last_records(&mut self) {
         // Where the process is gone, its last records are there nevertheless.
         let _ = self.connection.stream.shutdown(Shutdown::Read);
@@ -199,7 +200,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         }
     }
 
-    /// Sends as long as the process is there, and not for longer than it may be silent.
+    /// Sends a message, as long as the process lives and is not silent for too long.
     fn send(&self, message: [&[u8]; 2], begun: Instant) -> io::Result<()> {
         let silence = self.limits.silence;
         self.connection.send(message, || !(self.limits.ended)() && (silence.is_zero() || begun.elapsed() < silence))
@@ -344,13 +345,13 @@ impl<'c, C: Client> Conversation<'c, C> {
         Ok(Step::On)
     }
 
-    /// Whether nothing stands between what comes and the client.
+    /// Whether content goes to the client as it comes: nothing is kept for it, and nothing waits.
     fn is_flowing(&self) -> bool {
         self.stuck.is_none() && self.outflow.is_empty()
     }
 
-    /// Has the file that has come go its way: as it is, if the client takes it or the response is whole with it, else
-    /// as content.
+    /// Passes down the file that has come: as a file, if the client takes it or the response is whole with it, else as
+    /// content.
     fn pass_file(&mut self, is_last: bool) -> Result<(), SendError> {
         let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
         if !self.client.wants_content() {
@@ -372,7 +373,7 @@ impl<'c, C: Client> Conversation<'c, C> {
         Ok(())
     }
 
-    /// What it means for the request that nothing more of the answer is taken.
+    /// The outcome of a request whose response the client, or this side, does not take any more.
     fn halted(&self, halt: SendError) -> Outcome {
         match halt {
             SendError::Gone => Outcome::ClientGone,

@@ -30,31 +30,31 @@ use super::wait_limits::{Expired, Missing, Wait};
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
 pub enum NotDelivered {
-    /// None is there.
+    /// The group has no process.
     #[error("no process of the group is running; the error log tells why they do not start")]
     NoProcess,
-    /// Those that were started have failed before they were ready.
+    /// All processes that were started have failed before they were ready.
     #[error("the processes of the group fail when they start; earlier records in the error logs tell why")]
     Failing,
-    /// None has become ready in time.
+    /// No process has become ready in time.
     #[error("no process of the group has become ready within socket-timeout")]
     NotReady,
-    /// Those that are there cannot be reached.
+    /// The processes cannot be reached.
     #[error("cannot connect to the processes of the group: {0}")]
     Unreachable(io::Error),
-    /// No thread has taken it in time.
+    /// No thread has taken the request in time.
     #[error("the request has waited for a thread longer than queue-timeout allows")]
     QueueTimeout,
     /// No thread has got free for as long as a process may be silent.
     #[error("the request has waited for a thread longer than socket-timeout allows")]
     Silence,
-    /// Too many wait already.
+    /// Too many requests of the group wait already.
     #[error("as many requests wait for a thread as queue-size allows")]
     QueueFull,
-    /// Too many of Apache's workers are the group's already.
+    /// The requests of the group have too many of Apache's workers already.
     #[error("requests of the group keep as many of Apache's workers as worker-limit allows")]
     WorkersTaken,
-    /// Too many of them are those of all groups together.
+    /// The requests of all groups together have too many of Apache's workers already.
     #[error(
         "requests of all process groups keep as many of Apache's workers as they may together without a worker-limit"
     )]
@@ -62,7 +62,7 @@ pub enum NotDelivered {
     /// The Apache child stops, and not gracefully.
     #[error("Apache stops")]
     Stopping,
-    /// Its headers are too large for the protocol.
+    /// The headers of the request are too large for the protocol.
     #[error("the request's headers do not fit into a frame")]
     TooLong,
 }
@@ -85,7 +85,7 @@ impl NotDelivered {
         }
     }
 
-    /// What the client gets.
+    /// The status that the client gets.
     pub fn status(&self) -> u16 {
         match self {
             Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
@@ -95,12 +95,13 @@ impl NotDelivered {
         }
     }
 
-    /// Whether it may be different in a moment, so that the client should ask again.
+    /// Whether the cause may be gone in a moment, so that the client should ask again.
     pub fn is_temporary(&self) -> bool {
         self.status() != 500
     }
 
-    /// As what the process table counts it; a request that is wrong itself, or a stop, is not the group's affair.
+    /// The reason by which the process table counts it. `None` for a request that is wrong itself, and for a stop:
+    /// those are not the group's affair.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::NoProcess | Self::Failing => Some(Refusal::NoProcess),
@@ -121,7 +122,7 @@ pub struct Scratch {
     pub route: Vec<u8>,
     /// A request body that travels inline.
     pub body: Vec<u8>,
-    /// What is sent for a request.
+    /// The message that is sent for a request.
     pub message: Vec<u8>,
     inbox: Inbox,
 }
@@ -136,15 +137,15 @@ impl Scratch {
     }
 }
 
-/// A request on its way.
+/// A request that is to be executed by some process of a group.
 pub struct Delivery<'d, C, E, S> {
     /// Gives all slots of the process table. Called anew for each look, because the table grows.
     pub slots: S,
-    /// The way to the processes.
+    /// The addresses of the processes' sockets, and the idle connections to them.
     pub sockets: &'d Sockets,
     /// The group whose processes may execute it.
     pub group: &'d Group,
-    /// Its memory; the route is in there.
+    /// The thread's memory, with the route in it.
     pub scratch: &'d mut Scratch,
     /// The client.
     pub client: &'d mut C,
@@ -163,7 +164,7 @@ where
     /// Tries processes until one has taken the request.
     ///
     /// # Errors
-    /// [`NotDelivered`]; nothing has executed it then.
+    /// [`NotDelivered`]; no process has executed it then.
     pub fn run(&mut self, mut facts: Facts) -> Result<Outcome, NotDelivered> {
         let record = self.group.record;
         let mut wait = Wait::new(Instant::now(), self.group.wait_limits);
@@ -240,8 +241,8 @@ where
         Ok(())
     }
 
-    /// One try with one process: an idle connection first, then a new one. The inner error is that of a connection that
-    /// cannot be made.
+    /// Tries one process: over an idle connection first, then over a new one. The inner error is that of a connection
+    /// that cannot be made.
     fn try_process(
         &mut self,
         claim: &Claim<'_>,
@@ -270,7 +271,7 @@ where
             .map_err(|error| unreachable::explained(&error, Path::new(&path)))
     }
 
-    /// The conversation on one connection, which is kept if it can carry another request.
+    /// Has the conversation on one connection, and keeps the connection if it can carry another request.
     fn converse(
         &mut self,
         mut connection: Connection,
@@ -303,7 +304,7 @@ where
         Ok(outcome)
     }
 
-    /// Sends what the client had not taken when the conversation was over.
+    /// Sends what the client had not taken when the conversation ended.
     fn send_rest(&mut self, mut outflow: Outflow, outcome: Outcome) -> Outcome {
         if outflow.is_empty() || outcome == Outcome::ClientGone {
             return outcome;

@@ -12,20 +12,20 @@ use super::wait_limits::WaitLimits;
 /// What the relay needs to know of a process group.
 #[derive(Debug)]
 pub struct Group {
-    /// Its name in the process table.
+    /// The key of the group in the process table.
     pub key: u64,
-    /// Its record there.
+    /// The record of the group in the process table.
     pub record: &'static table::Group,
     /// `connect-timeout`, `queue-timeout`, and `socket-timeout` or Apache's `Timeout`: how long a request waits for a
     /// process.
     pub wait_limits: WaitLimits,
     /// `queue-size`: how many requests may wait.
     pub queue_size: u32,
-    /// `response-flush-delay`
+    /// The value of `response-flush-delay`.
     pub flush_delay: Duration,
     /// `send-buffer-size` and `receive-buffer-size`, bytes; 0 is the system's own.
     pub buffers: (u32, u32),
-    /// How much its requests may log.
+    /// How much the requests of the group may log.
     pub log: Rate,
 }
 

@@ -1,4 +1,4 @@
-//! What a daemon process has sent and nobody has looked at yet: bytes and descriptors.
+//! The bytes and descriptors that a daemon process has sent and that have not been handled yet.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -11,13 +11,14 @@ use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::{self, Frame};
 use wsgi_wire::limits;
 
-/// How much is asked for at first: a small response arrives with one read, and many threads never see another one.
+/// How many bytes the first read asks for: a small response arrives with one read, and many threads never see another
+/// one.
 const FIRST: usize = 8 << 10;
 
-/// How much is asked for when that was not enough.
+/// How many bytes later reads ask for.
 const ROOM: usize = 64 << 10;
 
-/// The least that is asked for.
+/// How many bytes a read asks for at least.
 const MIN: usize = 4 << 10;
 
 /// How much memory a thread keeps from one request to the next: what the usual frames of content take.
@@ -27,7 +28,7 @@ const KEPT: usize = 2 * limits::INLINE_CHUNK;
 /// that carries any.
 const DESCRIPTORS: usize = limits::PASSED;
 
-/// Received and not yet consumed.
+/// The bytes and descriptors that were received and not yet consumed.
 #[derive(Debug, Default)]
 pub struct Inbox {
     buffer: Vec<u8>,
@@ -39,7 +40,7 @@ pub struct Inbox {
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
-    /// Something.
+    /// Some bytes have come.
     Bytes,
     /// The other side has closed.
     Closed,
@@ -64,7 +65,7 @@ impl Inbox {
         frame::first(self.bytes())
     }
 
-    /// Whether this whole frame is there behind the first `size` bytes.
+    /// Whether this whole frame follows the first `size` bytes.
     pub fn is_followed_by(&self, size: usize, frame: Frame<'_>) -> bool {
         frame::first(self.bytes().get(size..).unwrap_or(&[])) == Ok(Some(frame))
     }
@@ -79,7 +80,7 @@ impl Inbox {
         self.descriptors.len()
     }
 
-    /// The oldest descriptor.
+    /// Takes the oldest descriptor.
     pub fn descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptors.pop_front()
     }

@@ -1,5 +1,5 @@
-//! One request in the Apache half with a client and a process that are none, for `make instructions`
-//! (scripts/instructions): that has it repeated and counts instructions. As an ordinary test it runs once.
+//! One request in the Apache half with stand-ins for the client and the process, for `make instructions`
+//! (scripts/instructions), which has it repeated and counts instructions. As an ordinary test it runs once.
 
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

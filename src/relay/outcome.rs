@@ -13,17 +13,17 @@ pub enum Outcome {
     Complete,
     /// The application failed after the head was sent. The connection can be used again.
     Truncated,
-    /// The application did not come to answer: this status. The connection can be used again.
+    /// The application gave no response; the client gets this status. The connection can be used again.
     Failed(u16),
-    /// The process has not executed it. Another one may.
+    /// The process has not executed the request. Another one may.
     Rejected(Reject),
-    /// The process closed without having read it. Another one may execute it.
+    /// The process closed the connection without having read the request. Another one may execute it.
     NotExecuted,
-    /// The process has not read it in its time. It will not execute it when it does.
+    /// The process has not read the request within `queue-timeout`. It will not execute it when it does.
     Unread,
     /// The process is gone. `true`: a part of the response has been taken already.
     Lost(bool),
-    /// The process sends what it may not. `true`: a part of the response has been taken already.
+    /// The process has broken the protocol. `true`: a part of the response has been taken already.
     Violated(Violation, bool),
     /// The process is silent for longer than `socket-timeout`. `true`: a part of the response has been taken already.
     TimedOut(bool),

@@ -17,32 +17,33 @@ use super::client::{Client, SendError, Then};
 use super::passed;
 use super::violation::Violation;
 
-/// How much of a file is read at once.
+/// How much of a file is read at once, bytes.
 const PIECE: usize = 64 << 10;
 
-/// What any connection takes that takes something: a third of the least buffer that Linux gives one which is
-/// established.
+/// How many bytes a connection takes that takes anything: a third of the smallest buffer that Linux gives an
+/// established one.
 pub const MIN: usize = 16 << 10;
 
-/// How much is written before it is asked again whether there is room on the disk.
+/// How many bytes are written between two looks at the room on the disk.
 const STEP: u64 = 1 << 20;
 
-/// Where what is kept is written, the first that there is: a disk, rather than memory, if possible.
+/// The directories for files of kept content, of which the first that exists is used: a disk, rather than memory, if
+/// possible.
 const DIRECTORIES: [&str; 2] = ["/var/tmp", "/tmp"];
 
-/// How long the files of all requests of this Apache child are.
+/// How long the files of all requests of this Apache child are together, bytes.
 static KEPT: AtomicU64 = AtomicU64::new(0);
 
-/// One response on its way.
+/// The content of one response.
 #[derive(Debug, Default)]
 pub struct Outflow {
-    /// What is kept is between these two places.
+    /// The file of kept content, which lies between the two offsets.
     file: Option<OwnedFd>,
     read: u64,
     written: u64,
-    /// How much the client takes, as it was last seen, without anybody having to wait.
+    /// How many bytes the client takes without anybody having to wait, as it was last seen.
     room: usize,
-    /// How much has been passed down as it came.
+    /// How many bytes have been passed down as they came.
     passed: usize,
 }
 
@@ -57,7 +58,7 @@ impl Outflow {
         may_keep(self.written, KEPT.load(Relaxed))
     }
 
-    /// Whether the client takes so much now; it is given that then.
+    /// Whether the client takes this many bytes now. The caller then gives it these.
     pub fn takes(&mut self, client: &impl Client, length: u64) -> bool {
         if (self.room as u64) < length {
             self.room = room(client);
@@ -67,7 +68,8 @@ impl Outflow {
         left.is_some()
     }
 
-    /// Passes content down as far as the client takes it, and keeps the rest. `stuck`: it is known to take nothing.
+    /// Passes content down as far as the client takes it, and keeps the rest. `stuck`: the client is known to take
+    /// nothing.
     ///
     /// # Errors
     /// [`SendError`]: the client, which is waited for when nothing more can be kept, is gone; or the content is not
@@ -101,10 +103,10 @@ impl Outflow {
         client.data(&[content], Then::More)
     }
 
-    /// As [`Self::data`], for the content of a memory file.
+    /// Takes the content of a memory file, as [`Self::data`] takes bytes.
     ///
     /// # Errors
-    /// [`SendError`]; also because the file is none that may be passed, or ends too early.
+    /// [`SendError`], also if the file may not be passed or ends too early.
     pub fn file(
         &mut self,
         client: &mut impl Client,
@@ -126,10 +128,7 @@ impl Outflow {
         Ok(())
     }
 
-    /// Passes a piece of what is kept down: the client takes something.
-    ///
-    /// # Errors
-    /// [`SendError`]
+    /// Passes a piece of the kept content down, which the client takes.
     pub fn pass_kept(&mut self, client: &mut impl Client) -> Result<(), SendError> {
         let Some(file) = self.file.as_ref().filter(|_| self.read < self.written) else { return Ok(()) };
         let left = usize::try_from(self.written - self.read).unwrap_or(MIN);
@@ -149,7 +148,7 @@ impl Outflow {
         client.data(&[&buffer[..read]], Then::More)
     }
 
-    /// Passes down all that is kept, waiting for the client.
+    /// Passes down all kept content, waiting for the client.
     ///
     /// # Errors
     /// [`SendError`]
@@ -195,8 +194,8 @@ pub fn is_blocked(client: &impl Client) -> bool {
     matches!(poll(&mut [PollFd::new(&socket.as_fd(), PollFlags::OUT)], Some(&now)), Ok(0))
 }
 
-/// How much the client takes now. A socket that may be written to has a third of its buffer free at the least; half of
-/// that may be the system's own bookkeeping.
+/// How many bytes the client takes now. A socket that may be written to has at least a third of its buffer free; half
+/// of that may be the system's own bookkeeping.
 fn room(client: &impl Client) -> usize {
     let Some(socket) = client.socket() else { return usize::MAX };
     if is_blocked(client) {
@@ -205,24 +204,25 @@ fn room(client: &impl Client) -> usize {
     sockopt::socket_send_buffer_size(socket).map_or(MIN, |size| (size / 6).max(MIN))
 }
 
-/// Whether more may be kept where this much is of a response, and of all.
+/// Whether more may be kept where this much of the response, and of all responses, is kept already.
 fn may_keep(own: u64, all: u64) -> bool {
     own < limits::KEPT && all < limits::KEPT_IN_ALL
 }
 
-/// Refuses to take the last of a disk, which others need.
+/// Fails if the disk is nearly full: the last of it is for others.
 fn check_disk(file: &OwnedFd) -> io::Result<()> {
     let disk = fstatvfs(file)?;
     let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
     if leaves_enough(bytes(disk.f_blocks), bytes(disk.f_bavail)) { Ok(()) } else { Err(Errno::NOSPC.into()) }
 }
 
-/// Whether a file system with so many bytes of which so many are free has some for us. Some file systems do not tell.
+/// Whether a file system of this size with so many bytes free has some for us. Some file systems do not tell their
+/// size.
 fn leaves_enough(bytes: u64, free: u64) -> bool {
     bytes == 0 || free > (bytes / limits::KEPT_LEAVES).min(limits::KEPT_LEAVES_AT_MOST)
 }
 
-/// A file that nobody else finds.
+/// Makes a file that no other process can find.
 fn make_file() -> io::Result<OwnedFd> {
     let made = DIRECTORIES.iter().find_map(|directory| make_unnamed(directory).or_else(|_| make_in(directory)).ok());
     made.ok_or_else(|| Errno::NOENT.into())
@@ -232,7 +232,8 @@ fn make_unnamed(directory: &str) -> Result<OwnedFd, Errno> {
     open(directory, OFlags::RDWR | OFlags::CLOEXEC | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
 }
 
-/// The same where a file system has no files without a name. Somebody may have taken a name, so there are several.
+/// Makes such a file where the file system has no files without a name. Somebody may have taken a name, so several are
+/// tried.
 fn make_in(directory: &str) -> Result<OwnedFd, Errno> {
     static MADE: AtomicU64 = AtomicU64::new(0);
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;

@@ -11,16 +11,17 @@ use wsgi_wire::response::File;
 /// Why a piece of a passed file cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PassedFileError {
-    /// A pipe, a socket, an eventfd: a read may wait for ever, and whoever reads takes the bytes from somebody else.
+    /// It is no regular file, but a pipe, a socket or an eventfd: a read may wait for ever, and takes the bytes from
+    /// other readers.
     #[error("what was passed as a file is no regular one")]
     NotRegular,
-    /// Opened for writing only, or as a mere place (O_PATH).
+    /// It is open for writing only, or for no access at all (O_PATH).
     #[error("a passed file is not open for reading")]
     NotReadable,
     /// The piece ends behind the end of the file.
     #[error("a passed file is shorter than what is to be sent of it")]
     TooShort,
-    /// The system says so.
+    /// The system refuses the read.
     #[error("a passed file cannot be read ({0})")]
     Failed(Errno),
 }
@@ -58,7 +59,7 @@ pub fn check(file: BorrowedFd<'_>, piece: &File) -> Result<Sendable, PassedFileE
     Ok(Sendable { offset, length, sealed: memory_file::is_sealed(file, &stat) })
 }
 
-/// The same file with a position of its own, if this process may open it.
+/// Opens the same file anew, with a position of its own, if this process may open it.
 pub fn reopen(file: impl AsFd) -> Option<OwnedFd> {
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()

@@ -11,28 +11,29 @@ use wsgi_wire::table::Queue;
 
 use super::wait_limits::Wait;
 
-/// A place in the queue of a group.
+/// A request's place in the queue of its group.
 #[derive(Debug)]
 pub struct QueueTicket<'t> {
     queue: &'t Queue,
     ticket: u32,
     seen: u32,
-    /// Whether somebody has said that it is its turn.
+    /// Whether another request has called this one: it is its turn.
     pub(super) called: bool,
 }
 
 impl<'t> QueueTicket<'t> {
-    /// Takes a place at the end.
+    /// Takes the place at the end of the queue.
     pub fn take(queue: &'t Queue) -> Self {
         Self { queue, ticket: queue.join(milliseconds(), ALIVE), seen: queue.seen(), called: false }
     }
 
-    /// Whether it is for this place to look every now and then whether a thread is free that nobody was called for.
+    /// Whether this place is the one that looks every now and then for a thread that has become free without anybody
+    /// being called.
     pub fn watches(&self) -> bool {
         self.queue.watches(self.ticket)
     }
 
-    /// Leaves, and lets the next one look: the thread that this place has waited for is still free.
+    /// Leaves the queue and calls the next request: the thread that this one has waited for is still free.
     pub fn pass_on(self) {
         let queue = self.queue;
         drop(self);
@@ -58,18 +59,19 @@ impl Drop for QueueTicket<'_> {
     }
 }
 
-/// Calls the request that waits for longest. Whether there is one.
+/// Calls the request that has waited longest. Returns whether there is one.
 pub(super) fn call_first(queue: &Queue) -> bool {
     queue.call();
     futex::wake(queue.calls(), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
 }
 
-/// Longer than any wait in a queue between two looks, in milliseconds.
+/// How long, in milliseconds, a queue may go without a look before those in it are taken for dead: longer than any wait
+/// between two looks.
 pub(super) const ALIVE: u64 = Queue::ALIVE;
 
 const _: () = assert!(ALIVE == 4 * Wait::LOOK.as_millis() as u64);
 
-/// How many requests wait. Who has died with its child is not counted.
+/// How many requests wait. Those that have died with their Apache child are not counted.
 pub fn waiting(queue: &Queue) -> u32 {
     queue.waiting(milliseconds(), ALIVE)
 }

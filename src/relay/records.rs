@@ -1,4 +1,5 @@
-//! What a daemon process logs in its requests: as much as its group may, and under its own name.
+//! Records that a daemon process writes about its requests: no more than its group may write, and under the process's
+//! own name.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -12,14 +13,14 @@ use wsgi_wire::record::LogRecord;
 use super::client::Client;
 use super::own_record::ours;
 
-/// Who logs, and what is left of how much it may.
+/// The process that logs, and its group's budget for that.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'s> {
     /// The process, as the process table knows it.
     pub process: u32,
-    /// What its group has used, in all children together.
+    /// What the group has logged, in all children together.
     pub used: &'s Budget,
-    /// How much it may use.
+    /// How much the group may log.
     pub rate: Rate,
 }
 
@@ -45,7 +46,7 @@ impl Source<'_> {
         client.log(&record.of_process(self.process, is_thread));
     }
 
-    /// Writes a record of this process's own, at the expense of who has made it necessary.
+    /// Writes a record of this process's own, which counts against the group that has made it necessary.
     fn tell(&self, client: &mut impl Client, message: &'static Message, text: &str) {
         let record = ours(message, text);
         self.used.charge(self.rate, client.log_cost(&record), clock::monotonic());

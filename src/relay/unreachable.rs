@@ -1,4 +1,4 @@
-//! Why a socket cannot be connected to, in words that name it, the user and the cure.
+//! Why a socket cannot be connected to, in words that name the socket, the user and the cure.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -8,8 +8,8 @@ use std::path::Path;
 
 use wsgi_unix::user::shown;
 
-/// The error of the same kind with the path of the socket in it. Where the right to connect is missing, it says whose
-/// the socket is and who this is.
+/// Returns an error of the same kind with the path of the socket in it. Where the right to connect is missing, it says
+/// whose the socket is and which user this process has.
 pub fn explained(error: &io::Error, path: &Path) -> io::Error {
     let socket = path.display();
     if error.kind() != io::ErrorKind::PermissionDenied {

@@ -12,34 +12,34 @@ pub enum Missing {
     Ready,
     /// The process takes no more connections: its `listen-backlog`.
     Backlog,
-    /// There is none at all.
+    /// There is no process at all.
     Process,
 }
 
-/// The limits of waiting.
+/// How long a request may wait for each thing that it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitLimits {
-    /// `connect-timeout`: without a process that can be connected to, in sum. One that loads its application has all
-    /// the time that it is given otherwise: `startup-timeout` is about that.
+    /// `connect-timeout`: the sum of the times without a process that can be connected to. A process that loads its
+    /// application has all the time that it is given otherwise: `startup-timeout` is about that.
     pub connect: Duration,
-    /// `queue-timeout`: for a thread, from the beginning to the moment when one takes the request.
+    /// `queue-timeout`: the time from the beginning to the moment when a thread takes the request.
     pub queue: Option<Duration>,
-    /// `socket-timeout`: without a word from a process.
+    /// `socket-timeout`: the longest time without a word from a process.
     pub silence: Duration,
 }
 
-/// The limit that is over.
+/// The limit that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expired {
-    /// `connect-timeout`, or no process is about to start at all.
+    /// `connect-timeout` has passed, or no process is about to start at all.
     Connect,
-    /// `queue-timeout`
+    /// `queue-timeout` has passed.
     Queue,
-    /// `socket-timeout`
+    /// `socket-timeout` has passed.
     Silence,
 }
 
-/// How long a request has waited.
+/// The wait of a request for a process.
 #[derive(Debug)]
 pub struct Wait {
     limits: WaitLimits,
@@ -51,25 +51,25 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// As long as no process of the group is even starting, this much in sum is enough: its interpreter does not start
-    /// at all.
+    /// The sum of the times, without a process that even starts, after which a request is given up: the interpreter
+    /// does not start at all.
     const HOPELESS: Duration = Duration::from_secs(3);
 
-    /// After this time nobody is trusted but the processes themselves on how busy they are: the table may count
-    /// requests of children that died.
+    /// How long the table is believed on how busy processes are. After that only the processes themselves are: the
+    /// table may count requests of children that died.
     const TRUST: Duration = Duration::from_secs(5);
 
-    /// The first pause between two looks, and the longest: who gets ready wakes nobody.
+    /// The first pause between two looks for a process, and the longest: a process that becomes ready wakes nobody.
     const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-    /// The longest pause of the one in the queue that watches.
+    /// The longest pause between two looks of the request in the queue that watches for all.
     pub(super) const LOOK: Duration = Duration::from_millis(50);
 
-    /// The longest pause of the others. They are called when it is their turn, in order, unless the one that watches
-    /// has died with its Apache child.
+    /// The longest pause of the other requests in the queue. They are called when it is their turn, in order, unless
+    /// the one that watches has died with its Apache child.
     const TURN: Duration = Duration::from_secs(5);
 
-    /// Waits from now on.
+    /// Begins the wait.
     pub fn new(now: Instant, limits: WaitLimits) -> Self {
         Self { limits, started: now, last: now, unconnected: Duration::ZERO, hopeless: Duration::ZERO, paused: false }
     }
@@ -79,17 +79,18 @@ impl Wait {
         self.last.saturating_duration_since(self.started) < Self::TRUST
     }
 
-    /// How long it has waited.
+    /// How long the request has waited.
     pub fn waited(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
     }
 
-    /// Until when a thread must have taken the request.
+    /// The moment by which a thread must have taken the request.
     pub fn queue_deadline(&self) -> Option<Instant> {
         Some(self.started + self.limits.queue?)
     }
 
-    /// How long to sleep before the next look. `watches`: it is the one in the queue that looks for all.
+    /// Returns how long to sleep before the next look. `watches`: this request is the one in the queue that looks for
+    /// all.
     ///
     /// # Errors
     /// [`Expired`]: it is time to give up.

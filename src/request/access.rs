@@ -15,7 +15,7 @@ use crate::httpd::request::Request;
 use crate::httpd::{HookStatus, log};
 use crate::policy::words;
 
-/// `access_checker`: `WSGIAccessScript` lets the request go on, leaves it to others, or forbids it.
+/// Asks `WSGIAccessScript` whether the request goes on, is left to others, or is forbidden (the hook `access_checker`).
 pub fn access_checker(r: &mut Request<'_>) -> HookStatus {
     let settings = r.settings::<RequestSettings>();
     let Some((settings, asked)) = settings.and_then(|s| Some((s, s.access_script.as_deref()?))) else {
@@ -37,7 +37,8 @@ pub fn access_checker(r: &mut Request<'_>) -> HookStatus {
     }
 }
 
-/// The script that knows the users of this place, with the settings of the place; the log hears of it if there is none.
+/// Returns the script that knows the users of this location, with the settings of that. If there is none, the log hears
+/// of it.
 fn user_script<'r>(r: &Request<'r>) -> Option<(&'r RequestSettings, &'r AskedScript)> {
     let settings = r.settings::<RequestSettings>();
     let found = settings.and_then(|settings| Some((settings, settings.auth_user_script.as_deref()?)));
@@ -51,8 +52,8 @@ fn user_script<'r>(r: &Request<'r>) -> Option<(&'r RequestSettings, &'r AskedScr
     found
 }
 
-/// `AuthBasicProvider wsgi` and its like: `check_password` of `WSGIAuthUserScript`. A name that it gives takes the
-/// place of the one that the client has given.
+/// Asks `check_password` of `WSGIAuthUserScript`, for `AuthBasicProvider wsgi` and its like. A name that the script
+/// returns takes the place of the one that the client has given.
 pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Authn {
     let Some((settings, script)) = user_script(r) else { return Authn::Error };
     match ask(r, settings, script, Question::password(user, password.to_bytes())) {
@@ -76,10 +77,10 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
     }
 }
 
-/// `AuthDigestProvider wsgi`: `get_realm_hash` of `WSGIAuthUserScript`.
+/// Asks `get_realm_hash` of `WSGIAuthUserScript`, for `AuthDigestProvider wsgi`.
 ///
 /// # Errors
-/// What to answer instead of the hash.
+/// The answer that httpd gets instead of the hash.
 pub fn realm_hash<'r>(r: &mut Request<'r>, user: &[u8], realm: &[u8]) -> Result<&'r CStr, Authn> {
     let (settings, script) = user_script(r).ok_or(Authn::Error)?;
     match ask(r, settings, script, Question::realm_hash(user, realm)) {
@@ -93,7 +94,8 @@ pub fn realm_hash<'r>(r: &mut Request<'r>, user: &[u8], realm: &[u8]) -> Result<
     }
 }
 
-/// `Require wsgi-group …`: whether the user is in one of these groups, says `groups_for_user` of `WSGIAuthGroupScript`.
+/// Asks `groups_for_user` of `WSGIAuthGroupScript` whether the user is in one of these groups, for `Require wsgi-group
+/// …`.
 pub fn check_groups(r: &mut Request<'_>, names: &[u8]) -> Authz {
     let Some(user) = r.user() else { return Authz::NoUser };
     let settings = r.settings::<RequestSettings>();

@@ -28,13 +28,14 @@ use crate::relay::wait_limits::{Expired, Missing, Wait};
 /// How the body goes to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Travel {
-    /// There is none.
+    /// The request has no body.
     Empty,
-    /// In the request's frame.
+    /// The whole body is in the request's frame.
     Inline,
-    /// Piece by piece, but all of it, so many bytes, is here.
+    /// The body is sent piece by piece; all of it, so many bytes, is here.
     Spooled(u64),
-    /// Piece by piece; so long, if the client has announced that.
+    /// The body is sent piece by piece, and its rest comes from the client; its length is known if the client has
+    /// announced it.
     Pulled(Option<u64>),
 }
 
@@ -42,10 +43,10 @@ pub enum Travel {
 /// answer to what it has sent.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The same where there is but one thread, which a slow client would take from everybody.
+/// The same pause where the group has but one thread, which a slow client would take from everybody.
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 
-/// How much is asked for at a time.
+/// How many bytes are asked for at a time.
 const STEP: usize = 64 << 10;
 
 /// Reads ahead for a process of a group, into `inline` what is short. A client that breaks off is the application's to
@@ -82,7 +83,7 @@ pub fn read(
     }
 }
 
-/// Nothing is read ahead.
+/// How a body travels of which nothing is read ahead.
 pub fn unread(length: BodyLength) -> Travel {
     if length == BodyLength::Known(0) { Travel::Empty } else { Travel::Pulled(known(length)) }
 }
@@ -122,7 +123,7 @@ fn await_short(
     }
 }
 
-/// Reads on, as soon as something comes. [`Taken::Nothing`]: nothing does, and the request may have a thread instead.
+/// Reads on, as soon as something comes. [`Taken::Nothing`]: nothing comes, and the request may have a thread instead.
 fn read_on(
     client: &mut HttpClient<'_, '_>,
     group: &Group,
@@ -147,14 +148,14 @@ fn read_on(
     }
 }
 
-/// Whether the request of a client that has been silent for so long in its body may have a thread now.
+/// Whether the request of a client that has been silent for this long in its body may have a thread now.
 fn may_have_thread(group: &Group, table: Option<SharedTable>, silence: Duration) -> bool {
     let is_idle = || !table.is_some_and(|table| choice::are_all_busy(table.slots(group.pages), group.relay.key));
     group.has_room_for_upload() && (!group.has_one_thread() || silence >= LONG_PAUSE && is_idle())
 }
 
-/// Waits for the whole of a body. Input filters may make it longer than announced. `None`: it is longer than what is
-/// read ahead.
+/// Waits for the whole of a body. Input filters may make it longer than announced. `None`: it is longer than what may
+/// be read ahead.
 fn await_all(client: &mut HttpClient<'_, '_>, length: BodyLength, inline: &mut Vec<u8>) -> Option<Travel> {
     let mut taken = Some(Taken::Some);
     while matches!(taken, Some(Taken::Some | Taken::Nothing)) && inline.len() <= limits::SPOOL {

@@ -30,7 +30,8 @@ use crate::relay::outflow;
 use crate::relay::passed::{self, Sendable};
 use crate::relay::violation::Violation;
 
-/// The longest content of a response that is small: any client whose connection takes something takes it at once.
+/// How many bytes of content a small response has at the most: a client whose connection takes anything takes these at
+/// once.
 const SMALL: u64 = outflow::MIN as u64;
 
 /// One request of a client, and the response on its way back.
@@ -43,36 +44,36 @@ pub struct HttpClient<'c, 'r> {
     guarded: Option<GuardedFile>,
     /// How many bytes of the announced length are still to come.
     left: Option<u64>,
-    /// Whether the status allows content; what there is all the same is left out.
+    /// Whether the status allows content; what the process sends all the same is left out.
     has_content: bool,
     /// Whether content has been taken.
     begun: bool,
-    /// Whether the filters make a file of it, so that `Range` counts.
+    /// Whether the filters make a file of the content, so that `Range` counts.
     ranges: bool,
     /// How many files wait to be passed down.
     waiting_files: usize,
     /// Whether the whole response, a small one, is kept for [`Self::send_end`].
     held: bool,
-    /// Who may wait for a client that shares its connection with others.
+    /// The group's threads that may wait for a client that shares its connection with others.
     waits: Option<Waits>,
     rules: ResponseRules,
     place: Execution<'c>,
 }
 
-/// Threads of a group that may be waiting for clients.
+/// How many threads of a group may wait for clients.
 #[derive(Debug, Clone, Copy)]
 struct Waits {
     places: &'static Places,
-    /// How many, where the process could be done soon.
+    /// How many where the process could be done soon otherwise.
     usual: u32,
     /// How many in any case.
     pressing: u32,
 }
 
-/// What the place where the application runs decides about its responses.
+/// The rules for responses of an application, which depend on where it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseRules {
-    /// The longest line of a head, bytes.
+    /// The longest line of a response head, bytes.
     pub header_limit: usize,
     /// Whether, as for CGI scripts, 200 with a local Location makes Apache serve that URL instead, and
     /// WSGIErrorOverride counts: in daemon mode.
@@ -80,7 +81,7 @@ pub struct ResponseRules {
 }
 
 impl<'c, 'r> HttpClient<'c, 'r> {
-    /// Begins.
+    /// Makes the client of a request.
     pub fn new(r: &'c mut Request<'r>, length: BodyLength, rules: ResponseRules, place: Execution<'c>) -> Self {
         let (body, response) = (ClientBody::new(r, length), ResponseBody::new(r));
         Self {
@@ -101,8 +102,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
-    /// Nobody can tell what a client takes that shares its connection with others (HTTP/2): no more than some threads
-    /// of the group wait for such clients.
+    /// Bounds how many threads of the group wait for clients that share their connection with others (HTTP/2): nobody
+    /// can tell what such a client takes.
     pub fn shares_waits_of(&mut self, group: &Group) {
         let waits = || Waits {
             places: &group.relay.record.uploads,
@@ -122,13 +123,13 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.body.holds(upload);
     }
 
-    /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none; whoever reads it hears why,
-    /// and it is only then that the failure decides about the response.
+    /// Reads ahead, waiting for something or not. `None`: the body breaks off or is invalid; whoever reads it then
+    /// hears why, and only then the failure decides about the response.
     pub fn read_ahead(&mut self, max: usize, out: &mut Vec<u8>, wait: bool) -> Option<Taken> {
         self.body.read_ahead(self.r, max, out, wait)
     }
 
-    /// Whether nothing comes from the client for so long, as far as that can be told.
+    /// Whether nothing comes from the client for this long, as far as that can be told.
     pub fn pauses(&self, wait: Duration) -> bool {
         socket::is_silent(self.r, wait)
     }
@@ -149,8 +150,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.body.failure()
     }
 
-    /// The exchange is over. After a body that broke off nobody knows where the next request would begin. That is said
-    /// only now, because what is sent after it has no chunks.
+    /// Ends the exchange. After a body that broke off nobody knows where the next request would begin, so the
+    /// connection ends. That is said only now, because what is sent after it has no chunks.
     pub fn finish(&mut self) {
         if self.body.is_broken() {
             httpd::close_after(self.r);
@@ -172,9 +173,9 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.response.abort(self.r);
     }
 
-    /// Apache is about to make another response of its own: what has not been read of the request's body must not be
-    /// taken for the next request. What is there of it is dropped; if that is not the rest, the connection ends after
-    /// the response, and whoever makes that response sees no body.
+    /// Prepares for a response that Apache makes itself: what has not been read of the request's body must not be taken
+    /// for the next request. What is there of it is dropped; if that is not the rest, the connection ends after the
+    /// response, and whoever makes that response sees no body.
     pub fn leave_body(&mut self) {
         if !self.body.discard(self.r) {
             httpd::close_after(self.r);
@@ -182,7 +183,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
-    /// The response is whole: what is still here of it, or of its end, is sent. A small one is written at once, so that
+    /// Sends what is still here of a response that is whole, or of its end. A small one is written at once, so that
     /// Apache finds the client's next request when it looks for it behind this one, and needs no other thread for it;
     /// and so is the end of one whose request has a body that was not read, because Apache would keep it until the rest
     /// of that has come. This is the last thing that is done for a request: its client may send the next one at once,
@@ -215,14 +216,14 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         Ok(())
     }
 
-    /// Whether the response may be called whole now.
+    /// Checks that as much content has come as was announced, before the response is called whole.
     fn check_length(&self) -> Result<(), Violation> {
         let expected = self.has_content && !self.r.is_head();
         if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
     }
 
     /// Has Apache send the file that the response names in the place of its content: whole, a part, or the news that
-    /// the client has it already. The status, where that is not the response's own.
+    /// the client has it already. Returns the status, where that is not the response's own.
     pub fn send_guarded(&mut self) -> Option<u16> {
         let guarded = self.guarded.take()?;
         let etag = guarded.etag();
@@ -245,8 +246,8 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         None
     }
 
-    /// How Apache may send a file. By sendfile only where nothing on the way reads it, so that it costs no read, and a
-    /// whole one, because it stays open until the request is over.
+    /// Decides how Apache may send a file. It may use sendfile only where nothing on the way reads the file, so that it
+    /// costs no read, and for a whole file, because that stays open until the request is over.
     fn file_ways(&self, piece: &File, wanted: bool) -> FileWays {
         let (r, core) = (&self.r, self.r.core_flags());
         let sendfile = core.sendfile && wanted && piece.whole && !r.has_content_filter() && !r.is_https();

@@ -1,4 +1,4 @@
-//! The body of a request on its way from the client: what has been read ahead, the rest, and how it fails.
+//! The body of a request on its way from the client: what has been read ahead, the rest, and its failure.
 #![forbid(unsafe_code)]
 
 use wsgi_wire::limits;
@@ -13,7 +13,7 @@ use crate::relay::admission::Admission;
 /// The body of one request.
 pub struct ClientBody<'c> {
     reader: BodyReader,
-    /// Whether the request has one.
+    /// Whether the request has a body.
     exists: bool,
     /// What has been read of it already and comes before the rest.
     ahead: Spool,
@@ -49,7 +49,7 @@ impl<'c> ClientBody<'c> {
         self.upload = Some(upload);
     }
 
-    /// Reads ahead, waiting for something or not. `None`: the body breaks off, or is none.
+    /// Reads ahead, waiting for something or not. `None`: the body breaks off or is invalid.
     pub fn read_ahead(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>, wait: bool) -> Option<Taken> {
         let taken = match wait {
             true => self.reader.read(r, max, out).map(|some| if some { Taken::Some } else { Taken::End }),
@@ -114,7 +114,7 @@ impl<'c> ClientBody<'c> {
         self.exists && !self.reader.has_ended()
     }
 
-    /// Drops what is there of the body, up to a bound. Whether that was all of it.
+    /// Drops what is there of the body, up to a bound. Returns whether that was all of it.
     pub fn discard(&mut self, r: &mut Request<'_>) -> bool {
         !self.exists || self.reader.discard(r, limits::DISCARDED_BODY)
     }

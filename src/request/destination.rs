@@ -19,7 +19,7 @@ pub struct Destination<'r> {
     pub pass_authorization: bool,
     /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
     pub fixed_mount: bool,
-    /// `chroot` of the process group.
+    /// The `chroot` of the process group.
     pub chroot: Option<Vec<u8>>,
 }
 
@@ -37,7 +37,7 @@ impl Destination<'_> {
         self.visible(path).unwrap_or(path)
     }
 
-    /// The same for log records. `file` is the file that was requested.
+    /// The place of execution for log records. `file` is the file that was requested.
     pub fn place<'p>(&'p self, file: &'p [u8]) -> Execution<'p> {
         Execution {
             script: self.handler_script.unwrap_or(file),

@@ -19,7 +19,7 @@ use crate::policy::proxies::{self, Changes};
 use crate::policy::trace::{self, Trace};
 use crate::policy::{head, path};
 
-/// Who is told about a request.
+/// The script that an environ is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// The application, or the script that chooses where it runs.
@@ -46,14 +46,14 @@ pub struct Environ<'r> {
     pass_proxy_authorization: bool,
     request_uri: &'r [u8],
     request_id: &'r [u8],
-    /// The trace that it belongs to, where somebody is told.
+    /// The trace that the request belongs to, where a collector is told about it.
     trace: Option<Trace>,
 }
 
 /// Takes the variables of an environ, one after the other. A later one takes the place of an earlier one of the same
 /// name.
 pub trait Variables {
-    /// Takes one.
+    /// Takes one variable.
     fn put(&mut self, name: Name<'_>, value: &[u8]);
 }
 
@@ -63,14 +63,14 @@ impl Variables for VarsWriter<'_> {
     }
 }
 
-/// What CONTENT_LENGTH is to say.
+/// The value that CONTENT_LENGTH gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentLength {
-    /// What the client has said.
+    /// The length that the client has announced.
     AsSent,
     /// The length of what an input filter has made of the body.
     Real(u64),
-    /// Nothing: an input filter may yet make the body another one.
+    /// No length: an input filter may yet make the body another one.
     Unknown,
 }
 
@@ -82,7 +82,7 @@ pub fn script_name<'r>(r: &Request<'r>) -> Cow<'r, [u8]> {
 }
 
 impl<'r> Environ<'r> {
-    /// What the application is told. Works out what needs more than one look.
+    /// Makes the environ that the application is told. Works out what several variables depend on.
     pub fn new(r: &mut Request<'r>, destination: Destination<'r>, script_name: Cow<'r, [u8]>) -> Self {
         let core = r.core_flags();
         let settings = r.settings::<RequestSettings>();
@@ -101,7 +101,7 @@ impl<'r> Environ<'r> {
         }
     }
 
-    /// What a script is told that decides whether the request may go on.
+    /// Makes the environ for a script that decides whether the request may go on.
     pub fn of_gatekeeper(r: &mut Request<'r>, destination: Destination<'r>, script_name: Cow<'r, [u8]>) -> Self {
         Self::with(r, Reader::Gatekeeper, destination, script_name, Changes::default())
     }
@@ -137,7 +137,7 @@ impl<'r> Environ<'r> {
         }
     }
 
-    /// The application has a part in this trace.
+    /// Makes the request a part of this trace, which the application hears of.
     pub fn belongs_to(&mut self, trace: Trace) {
         self.trace = Some(trace);
     }
@@ -152,7 +152,7 @@ impl<'r> Environ<'r> {
         &self.destination
     }
 
-    /// Writes what does not vary.
+    /// Writes the variables that do not vary from request to request.
     pub fn write_route(&self, r: &Request<'r>, vars: &mut impl Variables) {
         let mut put = |id: u8, value: &[u8]| vars.put(Name::Known(id), value);
         put(names::SERVER_SOFTWARE, r.banner());
@@ -187,7 +187,7 @@ impl<'r> Environ<'r> {
         }
     }
 
-    /// Whether the file that was asked for is not the application's script.
+    /// Whether the file that was asked for differs from the application's script.
     fn file_varies(&self) -> bool {
         self.reader == Reader::Gatekeeper || self.destination.handler_script.is_some()
     }
@@ -202,8 +202,8 @@ impl<'r> Environ<'r> {
         put(names::ORIGINAL_SCRIPT_NAME, &self.script_name);
     }
 
-    /// Writes what varies. Variables of SetEnv and other modules come first, so that ours replace those of the same
-    /// name.
+    /// Writes the variables that vary. Variables of SetEnv and other modules come first, so that ours replace those of
+    /// the same name.
     pub fn write_request(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         if self.reader == Reader::Application {
             self.write_environment(r, length, vars);
@@ -211,7 +211,7 @@ impl<'r> Environ<'r> {
         self.write_own(r, length, vars);
     }
 
-    /// Writes of what varies all but the variables of SetEnv and other modules.
+    /// Writes the variables that vary, but for those of SetEnv and other modules.
     pub fn write_own(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         self.write_headers(r, length, vars);
         if let ContentLength::Real(length) = length {
@@ -305,8 +305,8 @@ impl<'r> Environ<'r> {
     }
 }
 
-/// The pid of this Apache child. Asked once: the first request comes after the child was forked, and each answer is a
-/// system call.
+/// The pid of this Apache child. The system is asked once: the first request comes after the child was forked, and each
+/// answer is a system call.
 fn server_pid() -> u32 {
     static PID: OnceLock<u32> = OnceLock::new();
     *PID.get_or_init(process::id)

@@ -138,8 +138,8 @@ fn purpose(travel: Travel, inline: &[u8]) -> Purpose<'_> {
     })
 }
 
-/// The length of a body that an input filter may have changed: none, as of one that comes in chunks, unless it is all
-/// there.
+/// The length of a body that an input filter may have changed: unknown, as of one that comes in chunks, unless it is
+/// all there.
 fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength {
     match travel {
         Travel::Empty => ContentLength::AsSent,
@@ -174,7 +174,7 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
     );
 }
 
-/// What the outcome means for the client.
+/// Turns the outcome into what the client gets.
 fn conclude<'r>(
     client: &mut HttpClient<'_, 'r>,
     environ: &Environ<'r>,
@@ -193,7 +193,7 @@ fn conclude<'r>(
     answer
 }
 
-/// Sends the end of a response that is whole, the last thing of all.
+/// Sends the end of a response that is whole. This is the last step of a request.
 fn send_end(client: &mut HttpClient<'_, '_>, answer: &Result<HookStatus, Refused>, outcome: Outcome) {
     let is_own = matches!(answer, Ok(HookStatus::Ok)) && *client.disposition() == Disposition::Send;
     if is_own && outcome == Outcome::Complete {
@@ -233,7 +233,8 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<HookSt
     }
 }
 
-/// What the process, or in embedded mode the engine, did wrong; the application's own failures are logged there.
+/// Returns what the process, or in embedded mode the engine, did wrong; the application's own failures are logged
+/// there.
 pub(super) fn failure(outcome: Outcome, embedded: bool) -> Option<Refused> {
     let (message, status, reason) = match outcome {
         Outcome::Lost(_) if embedded => (

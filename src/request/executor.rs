@@ -17,7 +17,7 @@ use crate::policy::expansion::Names;
 use crate::policy::owner::{self, Ownership};
 use crate::policy::visibility;
 
-/// Where a request is executed.
+/// The process, or group of processes, that executes a request.
 pub enum Executor<'p> {
     /// In this Apache child.
     Embedded(&'p Plan),
@@ -25,7 +25,7 @@ pub enum Executor<'p> {
     Group(&'p Group),
 }
 
-/// What names of groups may be made of, asked of a request.
+/// The values that names of groups may contain, taken from a request.
 pub struct RequestNames<'n, 'r> {
     /// The request.
     pub r: &'n Request<'r>,
@@ -63,10 +63,11 @@ impl Names for RequestNames<'_, '_> {
     }
 }
 
-/// The place that the destination names; what the script's group does not see of it is settled there.
+/// Finds the executor that the destination names, checks that this request and script may run there, and notes the
+/// group's `chroot` in the destination.
 ///
 /// # Errors
-/// [`Refused`]: there is no such place for this request and script.
+/// [`Refused`]: there is no such executor for this request and script.
 pub fn find<'p>(
     r: &Request<'_>,
     runtime: &'p Runtime,

@@ -17,9 +17,9 @@ use crate::policy::guarded::{Named, Root};
 /// A file that takes the place of a response's content.
 #[derive(Debug)]
 pub struct GuardedFile {
-    /// It, open for reading.
+    /// The file, open for reading.
     pub file: OwnedFd,
-    /// Bytes.
+    /// The length of the file, bytes.
     pub length: u64,
     /// When it was last modified, µs since the epoch.
     pub modified: i64,
@@ -33,7 +33,7 @@ pub struct GuardedFileError {
 }
 
 impl GuardedFileError {
-    /// The status of the response instead.
+    /// The status that the client gets instead.
     pub fn status(&self) -> u16 {
         match self.why {
             Some(BeneathError::Failed(Errno::NOENT | Errno::NOTDIR) | BeneathError::NotRegular) => 404,
@@ -53,7 +53,7 @@ impl fmt::Display for GuardedFileError {
     }
 }
 
-/// The header that names a file: the last one. Whoever serves files in this way gets none of them to see.
+/// The header of a response that names a file: the last one. A client of such a server does not get to see any of them.
 pub fn named<'h>(head: &Head<'h>) -> Option<Named<'h>> {
     head.headers.clone().flatten().filter_map(|(name, value)| Named::by(name, value)).last()
 }
@@ -88,7 +88,7 @@ impl GuardedFile {
         Self { file, length: stat.st_size.unsigned_abs(), modified }
     }
 
-    /// As httpd makes it from size and time by default (`FileETag MTime Size`).
+    /// The entity tag that httpd makes of size and time by default (`FileETag MTime Size`).
     pub fn etag(&self) -> String {
         format!("\"{:x}-{:x}\"", self.length, self.modified)
     }

@@ -1,5 +1,5 @@
-//! A question to a script about a request: which script, where it runs, and what it means that there is no answer. It
-//! takes the way that requests take; what comes back is one short message.
+//! A question to a script about a request: which script is asked, where it runs, and what follows if there is no
+//! answer. It travels as requests do; what comes back is one short message.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -37,12 +37,12 @@ use crate::relay::violation::Violation;
 pub enum QuestionError {
     /// The script has failed.
     Script,
-    /// It has not been asked, or not been heard. The client gets this status.
+    /// The script has not been asked, or its answer has not come. The client gets this status.
     Unheard(u16),
 }
 
 impl QuestionError {
-    /// What the client gets where the script's own failure is one of the server.
+    /// The status that the client gets where the script's own failure is one of the server.
     pub fn status(self) -> u16 {
         match self {
             Self::Script => 500,
@@ -67,7 +67,7 @@ pub fn ask<'r>(
 /// Asks a script where the application of a request runs. `usual`: where it runs otherwise.
 ///
 /// # Errors
-/// As [`ask`].
+/// [`QuestionError`]
 pub fn dispatch<'r>(
     r: &mut Request<'r>,
     settings: &'r RequestSettings,
@@ -83,9 +83,9 @@ pub fn dispatch<'r>(
 
 /// Why there is no answer.
 enum AskError {
-    /// That has been told, where the script is.
+    /// The script's side has logged the reason.
     Told(QuestionError),
-    /// It has not been asked, or not been heard.
+    /// The script has not been asked, or its answer has not come.
     Refused(Refused),
 }
 
@@ -162,7 +162,7 @@ impl<'r> PendingQuestion<'_, 'r> {
         }
     }
 
-    /// For records.
+    /// The place of execution for log records.
     fn place<'p>(&'p self, destination: &'p Destination<'_>) -> log::Execution<'p> {
         let Destination { process_group, application_group, .. } = destination;
         log::Execution { script: &self.asked.script, process_group, application_group }
@@ -236,7 +236,7 @@ impl<'r> PendingQuestion<'_, 'r> {
 }
 
 impl AskedScript {
-    /// How the log calls it.
+    /// The directive that has named the script, for the log.
     fn directive(&self, topic: Topic) -> String {
         let name = match topic {
             Topic::Access => "WSGIAccessScript",
@@ -248,7 +248,8 @@ impl AskedScript {
     }
 }
 
-/// What it means for the request how its question has ended. Nobody is let in for want of an answer.
+/// Turns the end of a question into its answer, or the reason why there is none. Nobody is let in for want of an
+/// answer.
 fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<Answer, AskError> {
     match (outcome, answer) {
         (Outcome::Complete, Some(answer)) => Ok(answer),
@@ -267,7 +268,7 @@ fn conclude(outcome: Outcome, answer: Option<Answer>, embedded: bool) -> Result<
     }
 }
 
-/// Who asks, as the relay and the engine see it: a client that takes an answer and no response.
+/// A client, as the relay and the engine see it, that takes an answer and no response.
 struct AnswerClient<'c, 'r> {
     r: &'c mut Request<'r>,
     topic: Topic,

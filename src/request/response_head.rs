@@ -8,7 +8,7 @@ use crate::httpd::request::Request;
 use crate::httpd::response as httpd;
 use crate::policy::guarded::Named;
 
-/// What is done with a response, judged by its head.
+/// What becomes of a response, as its head tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
     /// The response is sent as it is.
@@ -128,7 +128,7 @@ pub fn apply_to_error(r: &mut Request<'_>, head: &Head<'_>) {
     }
 }
 
-/// Without a reason Apache adds its own, where it has one for the number.
+/// The status line for Apache. Without a reason Apache adds its own, where it has one for the number.
 fn status_line(head: &Head<'_>) -> Vec<u8> {
     let mut line = Vec::with_capacity(head.reason.len() + 4);
     line.extend_from_slice(head.status.to_string().as_bytes());

@@ -1,5 +1,5 @@
-//! What a collector of OpenTelemetry hears of a request: the span of it, sent to the supervisor's exporter when the
-//! request is over. Nobody waits for that; what cannot be sent at once is lost, and counted.
+//! The span of a request for a collector of OpenTelemetry, sent to the supervisor's exporter when the request is over.
+//! Nobody waits for that; what cannot be sent at once is lost, and counted.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -24,7 +24,7 @@ static LOST: AtomicU32 = AtomicU32::new(0);
 
 /// The span of a request that goes on.
 pub struct Span {
-    /// Its place in the trace.
+    /// The request's position in its trace.
     pub trace: Trace,
     socket: Socket,
     process_group: Bytes,
@@ -33,7 +33,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Begins, where the configuration names a collector.
+    /// Begins a span, where the configuration names a collector.
     pub fn begin(r: &Request<'_>, runtime: &Runtime) -> Option<Self> {
         let (socket, sampling) = runtime.spans?;
         let mut drawn = [0; 24];
@@ -44,7 +44,7 @@ impl Span {
         Some(Self { trace, socket, process_group: none(), application_group: none(), mount: none() })
     }
 
-    /// Where the request runs is known.
+    /// Notes where the request runs.
     pub fn runs_at(&mut self, destination: &Destination<'_>, script_name: &[u8]) {
         if self.trace.sampled {
             self.process_group = short(&destination.process_group);
@@ -53,7 +53,7 @@ impl Span {
         }
     }
 
-    /// The request is over.
+    /// Ends the span and sends it.
     pub fn end(self, r: &mut Request<'_>, answer: &HookStatus) {
         if !self.trace.sampled {
             return;
@@ -95,7 +95,7 @@ impl Span {
     }
 }
 
-/// As much of a text as a span has.
+/// Cuts a text to the length that a span may have.
 fn short(text: &[u8]) -> Bytes {
     text.get(..SPAN_TEXT).unwrap_or(text).into()
 }

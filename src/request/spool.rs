@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wsgi_unix::kept_memory::{self, Kept};
 use wsgi_wire::limits;
 
-/// What all requests of this Apache child have read ahead.
+/// How many bytes all requests of this Apache child have read ahead.
 static SPOOLED: AtomicUsize = AtomicUsize::new(0);
 
 /// The beginning of a body, in memory that is counted, and handed out from its front.
@@ -38,7 +38,7 @@ impl Spool {
         }
     }
 
-    /// Counts what has come. Whether there may be more: of this body, and of all.
+    /// Counts the bytes that have come. Returns whether more may be read ahead of this body, and of all.
     pub(super) fn count(&mut self) -> bool {
         let new = self.bytes.len() - self.counted;
         self.counted += new;
@@ -47,7 +47,7 @@ impl Spool {
 }
 
 impl Spool {
-    /// Room for a body that is announced to be this long: as much as is read beforehand.
+    /// Makes room for a body that is announced to be this long: as much as is read ahead.
     pub(super) fn announced(length: u64) -> Self {
         let mut bytes = Kept::take();
         bytes.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(kept_memory::MAX));
@@ -55,7 +55,7 @@ impl Spool {
     }
 }
 
-/// Whether there may be more of a body of which this much is here, and of all bodies.
+/// Whether more may be read ahead where this much of the body, and of all bodies, is here.
 fn may_grow(own: usize, all: usize) -> bool {
     own <= limits::SPOOL && all <= limits::SPOOLED
 }

@@ -10,11 +10,11 @@ use crate::httpd::request::Request;
 use crate::policy::acceptance::BodyLength;
 use crate::policy::observed_variables::ObservedVariables;
 
-/// Those variables that are observed, for Apache's own table: that can be changed when nothing of the request is looked
-/// at any more.
+/// Collects those variables that are observed, for Apache's own table, which is changed only when nothing of the
+/// request is being read any more.
 struct Filling<'w> {
     found: Vec<(Vec<u8>, Vec<u8>)>,
-    /// `None`: all of them.
+    /// The variables that are observed; `None` for all of them.
     observed: Option<&'w ObservedVariables>,
 }
 
@@ -37,15 +37,15 @@ pub fn fill_observed<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: Bod
     }
 }
 
-/// Fills in all, where Apache is about to serve another URL in place of the response with this status: that sees them
-/// as `REDIRECT_…`.
+/// Fills in all variables, where Apache is about to serve another URL in place of the response with this status: that
+/// URL sees them as `REDIRECT_…`.
 pub fn fill_for_error_document<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, status: u16) {
     if status >= 400 && r.has_local_error_document(status) {
         fill(r, environ, length);
     }
 }
 
-/// Fills all variables of the environ in.
+/// Fills in all variables of the environ.
 pub fn fill<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength) {
     write(r, environ, length, None);
 }

@@ -31,8 +31,8 @@ pub fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
     result
 }
 
-/// When a client should ask again that nobody had time for, seconds (RFC 9110 §10.2.3): long enough not to add to an
-/// overload.
+/// The value of `Retry-After` for a client whose request nobody had time for, seconds (RFC 9110 §10.2.3): long enough
+/// not to add to an overload.
 const RETRY_AFTER: &[u8] = b"5";
 
 /// The way to the processes of a group.
@@ -45,7 +45,7 @@ pub struct Way<'w> {
 }
 
 impl<'w> Way<'w> {
-    /// To the group of this name.
+    /// The way to the processes of this group.
     pub fn new(runtime: &'w Runtime, group: &'w Group, name: &'w [u8]) -> Self {
         Self { runtime, group, table: runtime.table, name }
     }
@@ -55,7 +55,7 @@ impl<'w> Way<'w> {
         self.table
     }
 
-    /// What it means for a request that no process has taken it. The group's record counts that.
+    /// Turns the failure to deliver a request into what the client gets. The group's record counts it.
     pub fn refused(&self, error: &NotDelivered, r: &mut Request<'_>) -> Refused {
         if let Some(why) = error.refusal() {
             self.group.relay.record.refused(why);
@@ -81,7 +81,7 @@ impl<'w> Way<'w> {
         )
     }
 
-    /// Has a process do what `encode` appends; the route is in `scratch`.
+    /// Has a process of the group do what `encode` appends; the route is in `scratch`.
     ///
     /// # Errors
     /// [`NotDelivered`]: no process has taken it.
@@ -98,13 +98,13 @@ impl<'w> Way<'w> {
         Delivery { slots, sockets, group: &self.group.relay, scratch, client, encode }.run(facts)
     }
 
-    /// The client has its answer: the group's record counts it.
+    /// Counts an answer that the client has got in the group's record.
     pub fn answered(&self, status: u16, after: Duration) {
         self.group.relay.record.answered(status, after);
     }
 }
 
-/// The time as [`Facts`] have it.
+/// The current time as [`Facts`] have it, microseconds.
 pub fn now_in_microseconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
 }

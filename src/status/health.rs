@@ -1,12 +1,13 @@
-//! What load balancers and orchestrators ask: does it live, can it answer?
+//! Answers for load balancers and orchestrators, which ask whether the server lives and whether it can answer requests.
 #![forbid(unsafe_code)]
 
 use super::report::{Condition, Report};
 
-/// An answer: a status, and a line that says why.
+/// A status, and a line that says why.
 pub type Verdict = (u16, String);
 
-/// Apache answers, since it asks us; the supervisor must be there to keep the processes running.
+/// The answer to whether the server lives. Apache does, since it is asked; the supervisor must be there to keep the
+/// processes running.
 pub fn live(report: &Report) -> Verdict {
     match report.supervisor {
         Some(false) => (503, "the supervisor of the daemon processes is not running\n".to_owned()),
@@ -14,7 +15,7 @@ pub fn live(report: &Report) -> Verdict {
     }
 }
 
-/// Every process group, or the one named, has a process that takes requests.
+/// The answer to whether every process group, or the one named, has a process that takes requests.
 pub fn ready(report: &Report, name: Option<&[u8]>) -> Verdict {
     let name = name.map(String::from_utf8_lossy);
     if let Some(name) = &name {

@@ -9,10 +9,11 @@ use wsgi_wire::table::histogram::{Distribution, bound};
 
 use super::report::{Group, Process, Report};
 
-/// The type of the content.
+/// The media type of the document.
 pub const CONTENT_TYPE: &[u8] = b"application/json";
 
-/// The whole document. It may stand inside of a `<script>` element: no character has a meaning in HTML.
+/// Renders the whole document. It may stand inside of a `<script>` element: it has no character that means something in
+/// HTML.
 pub fn render(report: &Report) -> String {
     let document = Document {
         version: crate::VERSION,
@@ -81,7 +82,7 @@ impl<'a> GroupDocument<'a> {
     }
 }
 
-/// Answers by class of status.
+/// The number of answers by class of status.
 #[derive(serde::Serialize)]
 struct Classes {
     #[serde(rename = "1xx")]
@@ -102,7 +103,7 @@ impl Classes {
     }
 }
 
-/// How often what happened, by its name, in the order of the list.
+/// Counts by name, in the order of the list.
 struct Counts<'a>(&'a [(&'static str, u64)]);
 
 impl Serialize for Counts<'_> {

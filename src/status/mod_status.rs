@@ -8,7 +8,7 @@ use wsgi_wire::table::State;
 use super::health::one_line;
 use super::report::{Group, Report};
 
-/// What is told of a group, by name for programs and for people.
+/// A figure of a group: its name for programs, its name for people, and the function that reads it.
 type Column = (&'static str, &'static str, fn(&Group) -> String);
 
 const COLUMNS: [Column; 9] = [
@@ -25,7 +25,7 @@ const COLUMNS: [Column; 9] = [
     }),
 ];
 
-/// For `?auto`: one line for each figure, the group in brackets.
+/// Renders the part for `?auto`: one line for each figure, the group in brackets.
 pub fn lines(report: &Report) -> String {
     let mut out = String::new();
     for group in &report.groups {
@@ -37,7 +37,7 @@ pub fn lines(report: &Report) -> String {
     out
 }
 
-/// A table of all groups.
+/// Renders a table of all groups.
 pub fn table(report: &Report) -> String {
     let head: String = COLUMNS.iter().map(|(_, title, _)| format!("<th scope=\"col\">{title}</th>")).collect();
     let mut out = format!(

@@ -4,10 +4,10 @@
 use super::json;
 use super::report::Report;
 
-/// The type of the content.
+/// The media type of the page.
 pub const CONTENT_TYPE: &[u8] = b"text/html; charset=utf-8";
 
-/// The page. Names of groups are in it as JSON only, which has no characters that mean something in HTML.
+/// Renders the page. Names of groups are in it as JSON only, which has no characters that mean something in HTML.
 pub fn render(report: &Report, nonce: &str) -> String {
     include_str!("page.html")
         .replace("@nonce@", nonce)
@@ -16,7 +16,8 @@ pub fn render(report: &Report, nonce: &str) -> String {
         .replace("@report@", &json::render(report))
 }
 
-/// The policy that lets this page run its own script and style, and fetch from where it came from; nothing else.
+/// The Content-Security-Policy that lets this page run its own script and style, and fetch from its own server; nothing
+/// else.
 pub fn policy(nonce: &str) -> String {
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -9,10 +9,10 @@ use wsgi_wire::table::histogram::{Distribution, bound};
 
 use super::report::{Group, Process, Report};
 
-/// The type of the content.
+/// The media type of the text.
 pub const CONTENT_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
 
-/// The report as a text for Prometheus.
+/// Renders the report as a text for Prometheus.
 pub fn render(report: &Report) -> String {
     let mut out = Exposition(String::new());
     out.family("info", "gauge", "1; the version of mod_wsgi whose interface this is.");

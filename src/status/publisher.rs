@@ -20,7 +20,7 @@ use crate::httpd::{guard, log, scoreboard};
 static THREAD: Mutex<Option<(SharedTable, BackgroundThread)>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Begins, in a child.
+/// Starts the thread, in a child.
 pub fn start(table: SharedTable, scoreboard: SharedScoreboard) {
     let body = move || guard::enter("the thread for server metrics", || publish(table, scoreboard));
     match BackgroundThread::start("wsgi-metrics", body) {
@@ -32,7 +32,7 @@ pub fn start(table: SharedTable, scoreboard: SharedScoreboard) {
     }
 }
 
-/// Ends, so that no thread is left in the module when it is unloaded.
+/// Ends the thread, so that none is left in the module when it is unloaded.
 pub fn stop() {
     let Some((table, thread)) = THREAD.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
     if !thread.is_here() {

@@ -12,7 +12,7 @@ pub enum Question {
     Ready(Option<Vec<u8>>),
     /// The status, in this form.
     Status(Format),
-    /// A format that there is not.
+    /// A format that does not exist.
     Unknown(Vec<u8>),
 }
 

@@ -15,10 +15,10 @@ begins anew when Apache itself is restarted. New metrics may be added; none chan
 |---|---|---|---|
 ";
 
-/// Labels whose values are those of this server, and not words of the interface.
+/// The labels whose values are those of this server, and not words of the interface.
 const OPEN: [&str; 4] = ["group", "pid", "version", "le"];
 
-/// An answer that has every metric with every label.
+/// An answer of the status page that has every metric with every label.
 fn answer() -> String {
     let mut report = report::example::report("app");
     for group in &mut report.groups {

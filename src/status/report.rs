@@ -20,7 +20,7 @@ pub struct Report {
     pub time: u64,
     /// When Apache was started.
     pub started: u64,
-    /// Counts its configurations from 1: each graceful restart brings a new one.
+    /// The number of this configuration, counted from 1: each graceful restart brings a new one.
     pub generation: u32,
     /// Whether the supervisor of the daemon processes lives; `None` where none is needed.
     pub supervisor: Option<bool>,
@@ -58,7 +58,7 @@ pub struct Group {
 pub struct Process {
     /// The id of the process.
     pub pid: u32,
-    /// Where it is in its life.
+    /// The state of its life.
     pub state: State,
     /// When it was started.
     pub started: u64,
@@ -76,14 +76,14 @@ pub struct Process {
     pub resident: Option<u64>,
 }
 
-/// How a process group is, in one word.
+/// The condition of a process group, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// It answers requests; one without threads: its script runs.
+    /// The group answers requests, or, without threads, its script runs.
     Ready,
-    /// Its first process is starting.
+    /// The first process of the group is starting.
     Starting,
-    /// It has no process that could answer, nor one that starts.
+    /// The group has no process that could answer, nor one that starts.
     Down,
 }
 
@@ -99,7 +99,7 @@ impl Condition {
 }
 
 impl Report {
-    /// A report about the server at this moment.
+    /// Makes a report about the server at this moment.
     pub fn gather(runtime: &Runtime) -> Self {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let Some(table) = runtime.table else { return Self { time, started: time, ..Self::default() } };
@@ -175,7 +175,7 @@ impl Process {
 
 #[cfg(test)]
 pub mod example {
-    //! Reports for the tests of what renders them.
+    //! Reports for the tests of the modules that render them.
 
     use std::time::Duration;
 

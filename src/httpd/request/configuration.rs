@@ -12,13 +12,13 @@ use crate::httpd::sys;
 /// Settings of Apache's core for the directory of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct CoreFlags {
-    /// `CGIPassAuth On`
+    /// Whether `CGIPassAuth On` holds.
     pub pass_authorization: bool,
-    /// `CGIVar REQUEST_URI current-uri`
+    /// Whether `CGIVar REQUEST_URI current-uri` holds.
     pub current_uri: bool,
-    /// `EnableMMAP`
+    /// Whether `EnableMMAP` is on.
     pub mmap: bool,
-    /// `EnableSendfile`
+    /// Whether `EnableSendfile` is on.
     pub sendfile: bool,
 }
 

@@ -7,7 +7,7 @@ use std::{ptr, slice};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
-/// The mapping. Copies refer to the same memory. All zero is none.
+/// A mapping. Copies refer to the same memory. All zero is no mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Memory {
@@ -22,7 +22,7 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// Nothing.
+    /// The value without a mapping.
     pub const NONE: Self = Self { base: ptr::null_mut(), size: 0, fd: -1 };
 
     /// Maps a memory file, whose length must be sealed, to be read and written.

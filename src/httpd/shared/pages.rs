@@ -8,7 +8,7 @@ use wsgi_wire::table::{PAGES, Page, SLOTS, page_offset};
 
 use super::memory::Memory;
 
-/// The pages of one group. All zero is none.
+/// The pages of one group. All zero is a value without pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Pages {
@@ -18,7 +18,7 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// No group's.
+    /// The value without pages.
     pub const NONE: Self = Self { group: 0, memory: Memory::NONE };
 
     /// Makes empty pages for the group with this key.

@@ -9,7 +9,7 @@ use wsgi_wire::scoreboard::{self, ScoreboardHead, Word};
 
 use super::memory::Memory;
 
-/// The scoreboard. All zero is none.
+/// The shared scoreboard. All zero is a value without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct SharedScoreboard {
@@ -17,7 +17,7 @@ pub struct SharedScoreboard {
 }
 
 impl SharedScoreboard {
-    /// Makes one for the scoreboard of a server with these limits (`ServerLimit`, `ThreadLimit`).
+    /// Makes the memory for the scoreboard of a server with these limits (`ServerLimit`, `ThreadLimit`).
     ///
     /// # Errors
     /// If there are no more descriptors or memory, or the system cannot keep its readers from writing.

@@ -12,8 +12,8 @@ use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
 
 impl<C: Client> Conversation<'_, C> {
-    /// Answers a `Pull` with exactly one frame. What waits for the client goes out first: it may wait for that before
-    /// it sends more.
+    /// Answers a `Pull` with exactly one frame. What waits for the client is sent first: the client may wait for that
+    /// before it sends more of the body.
     pub(super) fn pull(&mut self, max: usize) -> Result<Step, SendError> {
         self.outflow.drain(self.client)?;
         self.stuck = None;

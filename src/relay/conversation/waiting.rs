@@ -16,7 +16,8 @@ use crate::relay::outcome::Outcome;
 use crate::relay::outflow;
 use crate::relay::violation::Violation;
 
-/// How long nothing comes from a process that has paused, and not only has to make the next piece.
+/// How long nothing comes from a process that has paused; shorter gaps are the time that it needs to make the next
+/// piece.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<C: Client> Conversation<'_, C> {
@@ -71,7 +72,7 @@ impl<C: Client> Conversation<'_, C> {
         Ok(())
     }
 
-    /// Reads more while the client takes what it has not taken yet, whichever comes first.
+    /// Reads more while the client takes what it has not taken yet, whichever is possible first.
     fn receive_beside(&mut self) -> Step {
         let mut taken = *self.stuck.get_or_insert_with(Instant::now);
         while !self.is_flowing() {
@@ -115,8 +116,8 @@ impl<C: Client> Conversation<'_, C> {
         Step::On
     }
 
-    /// Waits until the client takes something, or, if that may be read, the process has sent something; not for long.
-    /// Where nobody can tell what the client takes, what the process sends goes first, so that it is done soon.
+    /// Waits a short time until the client takes something, or, with `reads`, the process has sent something. Where
+    /// nobody can tell what the client takes, what the process sends goes first, so that the process is done soon.
     fn look_both_ways(&self, reads: bool) -> (Option<Right>, bool) {
         let comes = |wait| {
             let mut watched = [PollFd::new(&self.connection.stream, PollFlags::IN)];
@@ -138,8 +139,8 @@ impl<C: Client> Conversation<'_, C> {
         (takes.then_some(None), reads && comes)
     }
 
-    /// Takes what a process has said before it ended. When that was nothing, and it has not read the request, another
-    /// one may execute it.
+    /// Takes what a process has sent before it ended. If that is nothing, and the process has not read the request,
+    /// another one may execute it.
     fn last_words(&mut self) -> Step {
         match self.inbox.receive(&self.connection.stream, false) {
             Err(error) if is_timeout(&error) => {
@@ -152,12 +153,12 @@ impl<C: Client> Conversation<'_, C> {
         }
     }
 
-    /// When the process must have read the request, as long as it is not known to have.
+    /// The moment by which the process must have read the request; `None` once it is known to have done so.
     fn queue_deadline(&self) -> Option<Instant> {
         self.limits.queue.filter(|_| !self.answered)
     }
 
-    /// Whether a time is over, now that a read has waited in vain.
+    /// Whether one of the limits has passed, after a read that has waited in vain.
     fn run_out(&mut self) -> Option<Outcome> {
         let now = Instant::now();
         if self.queue_deadline().is_some_and(|deadline| now >= deadline) {
@@ -174,7 +175,7 @@ impl<C: Client> Conversation<'_, C> {
         !self.limits.silence.is_zero() && now.saturating_duration_since(self.heard) >= self.limits.silence
     }
 
-    /// Lets the next read wait until something may be over.
+    /// Sets the socket's read timeout so that the next read ends when the first limit may have passed.
     pub(super) fn hurry(&mut self) {
         let silence = (!self.limits.silence.is_zero()).then(|| self.heard + self.limits.silence);
         let until = silence.into_iter().chain(self.queue_deadline()).min();
