@@ -35,7 +35,7 @@ use crate::request::response_head::Head;
 use crate::request::route;
 use crate::request::transport::{Gone, InputError, Transport};
 
-/// Why an Apache child has no Python.
+/// Why Python cannot serve requests in an Apache child.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
     #[error("its settings are not those of this build ({0}); install the Apache module and the engine of one version")]
@@ -66,9 +66,9 @@ pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, log
     Ok(())
 }
 
-/// The end of the Apache child: applications hear of it, sub-interpreters end. On the thread that Python began on.
-/// Whether Python can be finalised: sub-interpreters in which Apache's threads have been cannot be ended, their exit
-/// functions have run then.
+/// Ends Python's work in an Apache child: applications hear of it, sub-interpreters end. Called on the thread that
+/// Python began on. Returns whether Python can be finalised: sub-interpreters in which Apache's threads have been
+/// cannot be ended, but their exit functions have run.
 pub(crate) fn end(py: Python<'_>) -> bool {
     let process = Process::get();
     let destroy = process.settings.destroy_interpreter;
@@ -87,7 +87,7 @@ pub(crate) fn end(py: Python<'_>) -> bool {
     clean
 }
 
-/// Answers one request on this thread. `false` if there is no answer at all.
+/// Answers one request on this thread. Returns `false` if there is no answer at all.
 pub(crate) fn serve(host: Host, route: &[u8], request: &[u8]) -> bool {
     let (Ok(route), Ok(request)) = (route::in_full(route), wire::Request::decode(request)) else { return false };
     let interpreter = match Interpreters::get().of(&route) {
@@ -120,11 +120,11 @@ const FRAMES: usize = 3;
 static THREADS: AtomicU32 = AtomicU32::new(0);
 
 thread_local! {
-    /// The number of this thread, from its first request on.
+    /// The number of this thread, given at its first request.
     static THREAD: OnceCell<u32> = const { OnceCell::new() };
 }
 
-/// A thread of Apache with a request.
+/// The runner of a request in embedded mode: one of Apache's threads.
 struct ApacheThread {
     number: u32,
     request_rec: Option<RequestRec>,
@@ -145,19 +145,19 @@ impl Runner for ApacheThread {
     fn loaded(&self, _ignore_activity: bool) {}
 }
 
-/// One frame that Apache has not been given yet.
+/// One frame that has not been handed to Apache yet.
 struct Queued {
     kind: Kind,
     payload: Vec<u8>,
     descriptor: Option<OwnedFd>,
 }
 
-/// The request's transport with Apache: what is queued goes over when it may block, because Apache waits for slow
-/// clients.
+/// The transport of a request in embedded mode. Frames are queued, and handed to Apache when the transport may block,
+/// because Apache waits for slow clients.
 struct HostTransport {
     host: Host,
     queued: Vec<Queued>,
-    /// Whether Apache has been given content that it may still keep back.
+    /// Whether Apache has been handed content that it may still keep back.
     unflushed: bool,
     gone: bool,
 }

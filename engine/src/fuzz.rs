@@ -28,7 +28,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("connection", connection::connection),
 ];
 
-/// What the supervisor sends: the settings, then orders.
+/// Reads what the supervisor sends: the settings, then orders.
 pub fn orders(data: &[u8]) {
     let Some((_supervisor, ours)) = socket(data) else { return };
     let mut control = Control::new(OwnedFd::from(ours).into());
@@ -37,7 +37,7 @@ pub fn orders(data: &[u8]) {
     }
 }
 
-/// A request body in pieces, and how it is read: the first byte says by how much.
+/// Reads a request body that comes in pieces; the first byte of the input says how much is read at a time.
 pub fn body(data: &[u8]) {
     let Some((how, content)) = data.split_first() else { return };
     let step = usize::from(how >> 1) + 1;
@@ -59,7 +59,8 @@ pub fn body(data: &[u8]) {
     assert_eq!(read, content, "all of a body is read, in order");
 }
 
-/// What an application gives to `start_response` and prints: a status line, then header lines, then text.
+/// Takes what an application gives to `start_response` and prints. The input: a status line, then header lines, then
+/// text.
 pub fn response(data: &[u8]) {
     let mut lines = data.splitn(20, |byte| *byte == b'\n');
     let Ok(mut head) = Head::new(lines.next().unwrap_or_default()) else { return };

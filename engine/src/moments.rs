@@ -1,4 +1,4 @@
-//! When things happened to a request, as applications see it: seconds since the epoch.
+//! The moments of a request's life, as applications see them: seconds since the epoch.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use wsgi_wire::request::Facts;
 /// The moments of a request, in seconds since the epoch.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Moments {
-    /// Apache began to read it.
+    /// When Apache began to read the request.
     pub(crate) request_start: f64,
-    /// The Apache child began to look for a process.
+    /// When the Apache child began to look for a process.
     pub(crate) queue_start: f64,
-    /// This process took it up.
+    /// When this process took the request up.
     pub(crate) daemon_start: f64,
-    /// The application was called.
+    /// When the application was called.
     pub(crate) application_start: f64,
 }
 
@@ -47,7 +47,7 @@ impl Moments {
     }
 }
 
-/// Seconds since the epoch.
+/// The current time, seconds since the epoch.
 pub(crate) fn now() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
 }

@@ -14,7 +14,7 @@ use crate::log::traceback;
 use crate::process::forked;
 use crate::request;
 
-/// Whether anybody wants to hear of requests.
+/// Whether a callback is subscribed to events of requests.
 pub(crate) fn wanted(py: Python<'_>, interpreter: &Interpreter) -> bool {
     !interpreter.callbacks.events.bind(py).is_empty()
 }
@@ -44,13 +44,13 @@ pub(crate) fn publish(py: Python<'_>, callbacks: &Owned<PyList>, name: &str, eve
     }
 }
 
-/// A record of our own with the context of the calling thread's request, if it serves one.
+/// Writes a record of our own, with the context of the request that the calling thread serves, if it serves one.
 pub(crate) fn log(py: Python<'_>, topic: impl Into<Topic>, text: &str) {
     log_record(py, LogRecord::ours(topic, record::writer(), text), None);
 }
 
-/// A record with the context of the calling thread's request, if it serves one. `interpreter`: the one that it comes
-/// from.
+/// Writes a record with the context of the request that the calling thread serves, if it serves one. `interpreter`: the
+/// interpreter that the record comes from.
 pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<&Interpreter>) {
     match request::current() {
         Some(request) => request.record(py, record),

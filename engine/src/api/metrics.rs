@@ -113,7 +113,7 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     Ok(report.into_any())
 }
 
-/// A dict with text keys.
+/// A dict with text keys while it is filled.
 pub(super) struct Report<'a, 'py>(pub(super) &'a Bound<'py, PyDict>);
 
 impl<'py> Report<'_, 'py> {

@@ -94,7 +94,7 @@ impl Class for Functions {
     }
 }
 
-/// Only daemon processes hand signals on; in embedded mode they are Apache's.
+/// Subscribes to signals, in daemon processes only: in embedded mode signals are Apache's.
 fn subscribe_signals<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, callback) = (this.py(), args.required("subscribe_signals", 0, 1, 1)?);
     if Process::get().is_embedded() {
@@ -135,8 +135,8 @@ fn server_metrics<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> P
     crate::api::server_metrics::server_metrics(this.py(), Process::get())
 }
 
-/// What is made when it is first asked for: `LogHandler` costs an import of `logging`, `active_requests` a dict for
-/// each request from then on.
+/// Makes an attribute when it is first asked for: `LogHandler` costs an import of `logging`, and `active_requests` a
+/// dict for each request from then on.
 fn late_attribute<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, name) = (this.py(), args.required("__getattr__", 0, 1, 1)?);
     let name: String = name.extract()?;
@@ -152,7 +152,7 @@ fn late_attribute<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> P
     Ok(made)
 }
 
-/// `dir(mod_wsgi)`: all names, those too that are made late.
+/// Implements `dir(mod_wsgi)`: all names, and those that are made late.
 fn all_names<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("__dir__", 0, 0)?;
     let names = PySet::empty(this.py())?;
@@ -161,7 +161,7 @@ fn all_names<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResu
     Ok(names.into_any())
 }
 
-/// The Apache level with the meaning of one of the logging module's.
+/// Returns the Apache level with the meaning of a level of Python's module `logging`.
 fn level(number: i64) -> Level {
     match number {
         50.. => Level::Crit,
@@ -179,7 +179,7 @@ fn log_enabled<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyRe
     Ok(pyo3::types::PyBool::new(this.py(), enabled).to_owned().into_any())
 }
 
-/// `_log(level, message, traceback or None, logger, file, line)`
+/// Implements `_log(level, message, traceback or None, logger, file, line)`, which `LogHandler` calls.
 fn log_from_logging<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let argument = |at| args.required("_log", at, 6, 6);
     let text = |at| argument(at)?.str()?.call_method1("encode", ("utf-8", "backslashreplace"))?.extract::<Vec<u8>>();
@@ -200,14 +200,14 @@ fn log_from_logging<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) ->
     Ok(this.py().None().into_bound(this.py()))
 }
 
-/// `_note(text)`: a record of our own at level info.
+/// Implements `_note(text)`: writes a record of our own at level info.
 fn note<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let text = args.required("_note", 0, 1, 1)?.call_method1("encode", ("utf-8", "backslashreplace"))?;
     events::log(this.py(), Topic::INFO, &String::from_utf8_lossy(text.extract()?));
     Ok(this.py().None().into_bound(this.py()))
 }
 
-/// `_about_to_fork()`: an application forks.
+/// Implements `_about_to_fork()`: Python calls it before an application forks.
 fn about_to_fork<'py>(this: This<'_, 'py, Functions>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     if let Some(advice) = advice::fork_advice(this.interpreter()?) {
         events::log(this.py(), &applications::FORK_IN_VAIN, &advice);
@@ -215,7 +215,7 @@ fn about_to_fork<'py>(this: This<'_, 'py, Functions>, _args: Args<'_, 'py>) -> P
     Ok(this.py().None().into_bound(this.py()))
 }
 
-/// `sys.stdin` and `sys.stdout` where they are forbidden: every use is an error.
+/// The object in place of `sys.stdin` or `sys.stdout` where the configuration forbids these: every use is an error.
 pub(crate) struct Restricted {
     /// The name of the stream, as Python code spells it.
     pub(crate) name: &'static str,
@@ -281,7 +281,7 @@ pub(crate) fn install(
     modules.set_item("apache", apache)
 }
 
-/// Apache's version as applications see it.
+/// Returns Apache's version as applications see it.
 pub(crate) fn apache_version(settings: &wsgi_wire::settings::Daemon) -> (u32, u32, u32) {
     let (major, (minor, patch)) = settings.server.version;
     (major, minor, patch)

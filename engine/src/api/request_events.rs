@@ -1,5 +1,5 @@
-//! Events of requests, for who subscribes to them: `request_started`, `response_started`, `request_exception`,
-//! `request_finished`.
+//! Events of requests, for callbacks that subscribe to them: `request_started`, `response_started`,
+//! `request_exception`, `request_finished`.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::metrics::sample::Finished;
 use crate::moments::Moments;
 use crate::request::Request;
 
-/// What the events at the beginning and at the end of a request say of it.
+/// The facts of a request that its first and its last event carry.
 pub(crate) struct Observed<'a> {
     /// The request that the events are about.
     pub(crate) request: &'a Request,
     /// The number of the thread that runs it.
     pub(crate) thread: u32,
-    /// The Apache child that it came through.
+    /// The process id of the Apache child that the request came through.
     pub(crate) server_pid: u32,
-    /// When what happened to it.
+    /// The moments of the request so far.
     pub(crate) moments: &'a Moments,
-    /// What Apache knows of it.
+    /// The facts that Apache has sent with the request.
     pub(crate) facts: &'a Facts,
 }
 
@@ -87,7 +87,7 @@ impl Observed<'_> {
     }
 }
 
-/// The Apache child that a request came through.
+/// The process id of the Apache child that a request came through.
 pub(crate) fn server_pid(environ: &Bound<'_, PyDict>) -> u32 {
     let pid = environ.get_item("mod_wsgi.server_pid").ok().flatten();
     pid.and_then(|pid| pid.extract::<String>().ok()?.parse().ok()).unwrap_or(0)

@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::process::thread;
 use crate::workers::activity::{self, Busy};
 
-/// One piece of work.
+/// One piece of work for the background thread.
 pub(crate) enum BackgroundTask {
     /// Publish `process_signal` in all interpreters.
     Signal(i32),
@@ -27,7 +27,7 @@ pub(crate) enum BackgroundTask {
 pub(crate) struct Background(Sender<BackgroundTask>);
 
 impl Background {
-    /// Starts the background thread, with a stack of so many bytes; 0: as large as the system's.
+    /// Starts the background thread with a stack of this size, bytes; 0 is the system's own size.
     ///
     /// # Errors
     /// If there can be no more threads.
@@ -92,7 +92,7 @@ fn interrupt(py: Python<'_>, process: &Process, worker: usize, busy: &Busy) {
     }
 }
 
-/// Where the thread of a request is.
+/// Returns the Python stack of a request's thread, as text.
 fn stack(py: Python<'_>, busy: &Busy) -> PyResult<String> {
     busy.execution.interpreter.prelude.bind(py).call_method1("stack", (busy.execution.state.frame(py),))?.extract()
 }

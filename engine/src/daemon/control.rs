@@ -25,7 +25,7 @@ pub(crate) enum ControlError {
     Failed(#[from] Errno),
 }
 
-/// What the supervisor wants.
+/// An order of the supervisor.
 pub(crate) enum Order {
     /// Finish what there is.
     Drain(Drain),
@@ -44,7 +44,7 @@ pub(crate) struct ScoreboardAsker {
 }
 
 impl ScoreboardAsker {
-    /// Asks. A supervisor that is gone or does not listen does not hear it; whoever asks, asks again.
+    /// Asks for the scoreboard. A supervisor that is gone or busy does not hear it; the caller asks again.
     pub(crate) fn ask(&self) {
         // A frame without a payload goes out whole or not at all. A forked process has none to ask.
         if let (Ok(message), true) = (frame::header(Kind::ScoreboardWanted, 0), fork::is_ours()) {
@@ -146,7 +146,7 @@ impl Control {
         self.say(Kind::Draining, |out| Draining { reason }.put(out))
     }
 
-    /// For the threads that ask for Apache's scoreboard.
+    /// Makes an asker for the threads that want Apache's scoreboard.
     ///
     /// # Errors
     /// If there are no more descriptors.

@@ -1,5 +1,5 @@
-//! What a daemon process notes before it ends otherwise than it should: where its threads are. The supervisor writes
-//! the record about the end.
+//! The notes of a daemon process that ends otherwise than it should: where its threads are. The supervisor writes the
+//! record about the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,13 +18,13 @@ use crate::interpreters::Interpreters;
 use crate::process::Process;
 use crate::process::thread;
 
-/// How long the GILs are waited for, so that stacks stand still while they are written down.
+/// How long to wait for the GILs, so that the stacks do not move while they are written down.
 const GIL_WAIT: Duration = Duration::from_millis(200);
 
-/// How long a thread takes to write down the stacks.
+/// How long a thread may take to write down its stacks.
 const WRITING: Duration = Duration::from_millis(20);
 
-/// The process is going to end for this reason, which is no part of an ordinary life: notes what it is doing and where
+/// Notes why the process is going to end, for a reason that is no part of an ordinary life, what it is doing and where
 /// its threads are. Called on a thread that is attached to nothing; takes up to [`GIL_WAIT`], and a moment more.
 pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
     if !process.recorder.ends_for(reason) {
@@ -53,15 +53,15 @@ pub(crate) fn ends_for(process: &'static Process, reason: Reason) {
     }
 }
 
-/// The process is going to end itself by force. Notes where its threads are, unless it has noted before why it was to
-/// end.
+/// Notes where the threads are before the process ends itself by force, unless it has noted before why it was to end.
 pub(crate) fn ends_by_force(process: &Process) {
     if process.recorder.ends_by_force() {
         write_stacks_by_signal(process);
     }
 }
 
-/// Writes the stacks of the main interpreter and of all others that a noted thread is in, whoever holds their GILs.
+/// Writes the stacks of the main interpreter, and of all others that a thread with a noted request is in, whoever holds
+/// their GILs.
 fn write_stacks_by_signal(process: &Process) {
     signal_thread(this_thread(), STACKS_SIGNAL);
     let main = Interpreters::get().main().map(Interpreter::id);

@@ -22,14 +22,14 @@ use crate::process::lifecycle::{Stage, Wish};
 use crate::workers::outgoing::TRANSFERS;
 use crate::workers::poller::Poller;
 
-/// How long a process without a supervisor serves. Apache starts another one within a second or so; what takes its time
-/// is the application.
+/// How long a process without a supervisor serves. Apache starts another supervisor within a second or so; what takes
+/// time is the loading of the application in the new processes.
 const ORPHANED: Duration = Duration::from_secs(60);
 
-/// How often it looks whether another process has taken its place.
+/// How often a process without a supervisor looks whether another process has taken its place.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What the main thread has in hand while the process serves.
+/// The state of the main thread while the process serves.
 pub(crate) struct MainLoop {
     process: &'static Process,
     /// `None` once the supervisor is gone.
@@ -41,24 +41,24 @@ pub(crate) struct MainLoop {
     /// Whether a successor has been asked for.
     retiring: bool,
     draining: Option<Draining>,
-    /// When the process will have waited long enough for another supervisor.
+    /// When a process without a supervisor stops waiting for another one.
     orphaned: Option<Instant>,
 }
 
-/// A process on its way out.
+/// The state of a process on its way out.
 struct Draining {
     reason: Reason,
-    /// For how long requests may make no progress, or, without `patient`, last.
+    /// How long requests may go without progress, or, without `patient`, how long they may last.
     limit: Duration,
     /// Whether requests may take their time as long as they make progress.
     patient: bool,
     since: Instant,
-    /// The number of transfers that has been seen.
+    /// The number of transfers at the last look: another one means progress.
     transfers: u64,
 }
 
 impl Draining {
-    /// When there has been enough time.
+    /// Returns the moment at which requests are no longer waited for.
     fn deadline(&mut self) -> Instant {
         let transfers = TRANSFERS.load(Ordering::Relaxed);
         if self.patient && std::mem::replace(&mut self.transfers, transfers) != transfers {
@@ -136,7 +136,8 @@ impl MainLoop {
         });
     }
 
-    /// The process has to end now, for this reason or the one for which it drains.
+    /// Tells the supervisor that the process ends now, unless it knows already. Returns the reason: the one for which
+    /// the process drains, or else this one.
     fn stop(&self, reason: Reason) -> Reason {
         if let Some(draining) = &self.draining {
             return draining.reason;
@@ -211,7 +212,7 @@ impl MainLoop {
         }
     }
 
-    /// Asks for a successor, and serves on: the supervisor's word follows when the successor is ready. A script asks
+    /// Asks the supervisor for a successor, and serves on: its order follows when the successor is ready. A script asks
     /// for each of its versions.
     fn retire(&mut self, reason: Reason) {
         if std::mem::replace(&mut self.retiring, true) && reason != Reason::ScriptReload {
@@ -235,7 +236,8 @@ impl MainLoop {
         }
     }
 
-    /// Takes no new connections, and lets what runs finish. `own`: the supervisor does not know yet.
+    /// Takes no new connections, and lets running requests finish. `own`: the process has decided that itself, so the
+    /// supervisor is told.
     fn drain(&mut self, reason: Reason, patient: bool, own: bool) {
         let settings = &self.process.settings;
         let seconds = match reason {

@@ -157,7 +157,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The process with these settings; `seed` spreads the jitter.
+/// Makes the process with these settings; `seed` makes its jitter differ from that of other processes.
 pub(crate) fn begin(
     settings: Daemon,
     page: &'static wsgi_wire::table::Page,

@@ -1,5 +1,5 @@
-//! What the main thread looks at when it is due: requests that are stuck, a lock that is not given back, a process that
-//! is idle or old.
+//! The monitor, which the main thread asks when something may be due: requests that are stuck, a GIL that is not given
+//! back, a process that is idle or old.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ pub(crate) struct Monitor {
     limits: ProcessLimits,
     /// The thread of [`probe`].
     probe: Option<Thread>,
-    /// Since when the process has been awake: what the probe has seen before means nothing.
+    /// When the process last woke up: what the probe has seen before means nothing.
     awake_since: Instant,
     memory_looked: Instant,
     memory: u64,
@@ -68,8 +68,8 @@ impl Monitor {
         Self::running().iter().any(|running| running.phase != Phase::GivenUp)
     }
 
-    /// Sleeps by `wait` until something happens or `until`; while there are requests, not for long. An idle process is
-    /// not woken but by a request.
+    /// Sleeps, by calling `wait`, until something happens or `until`; while there are requests, not for long. Only a
+    /// request wakes an idle process.
     pub(crate) fn sleep(&mut self, process: &Process, until: Option<Instant>, wait: impl FnOnce(Option<Duration>)) {
         let watch = &process.watch;
         let idle = watch.fall_asleep();
@@ -96,7 +96,7 @@ impl Monitor {
         }
     }
 
-    /// Looks around and does what is due. When something may be due next.
+    /// Looks at the process and does what is due. Returns when something may be due next.
     pub(crate) fn look(&mut self, process: &Process, leaving: bool, background: &Background) -> Option<Instant> {
         loop {
             let (action, next) = self.judge(process, leaving);
@@ -154,14 +154,14 @@ impl Monitor {
         judge(&self.limits, &facts, now)
     }
 
-    /// Notes how far a request is now and does what that means for it, unless the worker has got on to another one.
+    /// Notes a request's new phase and does what that means for it, unless the worker has got on to another request.
     fn change(worker: usize, since: Instant, phase: Phase, then: impl FnOnce(&Busy)) -> bool {
         activity::all().get(worker).is_some_and(|activity| activity.change(since, phase, then))
     }
 }
 
-/// Answers all requests in place of their workers, who will not come to it: as a process that has died would, but at
-/// once, and those that were not begun can go to another process.
+/// Answers all requests in place of their workers, which will not do so any more. Clients get what they would get if
+/// the process had died, but at once, and requests that were not begun can go to another process.
 fn answer_all() {
     for activity in activity::all() {
         if let Some(busy) = activity.busy().as_mut() {
@@ -174,8 +174,7 @@ fn answer_all() {
     }
 }
 
-/// Says what may be the cause where requests in sub-interpreters run and nobody gives back a lock; once for each
-/// script.
+/// Logs what may be the cause when requests in sub-interpreters run and a GIL is not given back; once for each script.
 fn advise() {
     let busy = activity::all().iter().filter_map(|activity| activity.busy().clone());
     let advice =

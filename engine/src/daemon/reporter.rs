@@ -1,4 +1,4 @@
-//! The thread that tells what requests cost: [`crate::telemetry`]. It waits for no request, and no request waits for
+//! The thread that reports what requests cost ([`crate::telemetry`]). It waits for no request, and no request waits for
 //! it.
 
 use std::time::{Duration, Instant};
@@ -14,15 +14,16 @@ use crate::process::{Process, thread};
 use crate::telemetry::slow::{self, InHand, SlowRequests};
 use crate::telemetry::{self, Telemetry};
 
-/// What the reporting thread works with.
+/// The state of the reporting thread.
 struct Reporter {
     telemetry: Option<&'static Telemetry>,
     slow: Option<&'static SlowRequests>,
-    /// Time between two reports.
+    /// The time between two reports.
     interval: Duration,
 }
 
-/// Starts the thread, if the configuration wants anything of it; attached to the main interpreter.
+/// Starts the thread, if the configuration asks for reports or for records of slow requests; attached to the main
+/// interpreter.
 pub(crate) fn start(py: Python<'_>, process: &'static Process) {
     if let Err(error) = begin(py, process) {
         let text = traceback::describe(py, &error);
@@ -65,7 +66,7 @@ impl Reporter {
         }
     }
 
-    /// Where slow requests are that the log does not know of yet.
+    /// Writes the log's records of requests that are slow by now, with their Python stacks.
     fn tell_log(&self) {
         let Some(slow) = self.slow else { return };
         for request in slow.untold() {
@@ -93,12 +94,12 @@ impl Reporter {
     }
 }
 
-/// Where the thread of a request is.
+/// Returns the Python stack of a request's thread, as text.
 fn stack(py: Python<'_>, request: &InHand) -> PyResult<String> {
     request.interpreter.prelude.bind(py).call_method1("stack", (request.state.frame(py),))?.extract()
 }
 
-/// Tells how the garbage collectors are.
+/// Reports the state of the garbage collectors.
 fn collectors(telemetry: &Telemetry) {
     let all = Interpreters::get().all();
     for interpreter in &all {
@@ -113,14 +114,14 @@ fn collectors(telemetry: &Telemetry) {
     }
 }
 
-/// The process is going to end.
+/// Reports that the process is going to end.
 pub(crate) fn stopping(reason: &str) {
     if let Some(telemetry) = telemetry::telemetry() {
         telemetry.stopping(reason);
     }
 }
 
-/// The process ends; `graceful`: not by force.
+/// Reports that the process ends; `graceful`: not by force.
 pub(crate) fn stopped(graceful: bool) {
     if let Some(slow) = slow::slow_requests() {
         slow.report(telemetry::telemetry());

@@ -1,5 +1,5 @@
-//! The end of a process: applications hear of it, workers finish, sub-interpreters end, and a thread sees to it that it
-//! does not take too long.
+//! The end of a process: applications hear of it, workers finish, sub-interpreters end, and a thread ends the process
+//! by force if all that takes too long.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::process::lifecycle::Stage;
 use crate::process::thread;
 use crate::workers::poller::Poller;
 
-/// Ends everything but the main interpreter, which is Python's own business. Whether no sub-interpreter is left.
+/// Ends everything but the main interpreter, which Python itself ends. Returns whether no sub-interpreter is left.
 pub(super) fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
     process.lifecycle.enter(Stage::Stopping);
     process.page.leave();
@@ -47,7 +47,7 @@ pub(crate) fn publish_process_stopping(process: &'static Process, reason: &str) 
     });
 }
 
-/// Ends the sub-interpreters, on a thread of its own. Whether none is left.
+/// Ends the sub-interpreters, on a thread of its own. Returns whether none is left.
 pub(crate) fn end_interpreters(process: &'static Process) -> bool {
     let end = || {
         let ended = Interpreters::get().end();
@@ -57,7 +57,7 @@ pub(crate) fn end_interpreters(process: &'static Process) -> bool {
     thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
 }
 
-/// Ends the process by force when its time for the end is over.
+/// Starts the thread that ends the process by force when the time for its end is over.
 fn start_reaper(seconds: u32) {
     if seconds == 0 {
         return;

@@ -13,7 +13,7 @@ use crate::ffi::host::{Host, Logger};
 use crate::ffi::scoreboard::Scoreboard;
 use crate::log::record;
 
-/// The bytes of a view.
+/// Borrows the bytes of a view.
 ///
 /// # Safety
 /// The view is valid for `'a`.
@@ -75,7 +75,7 @@ pub(super) fn offer(py: Python<'_>, module: *mut ffi::PyObject) -> PyResult<()> 
     if status == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
 }
 
-/// `Py_mod_exec`: the engine's module is being made.
+/// Implements `Py_mod_exec`, which CPython calls while the engine's module is being made.
 pub(crate) unsafe extern "C" fn execute(module: *mut ffi::PyObject) -> c_int {
     guard::status("the module _engine", |py| offer(py, module))
 }

@@ -38,9 +38,9 @@ static METHODS: Table<ffi::PyMethodDef, 2> = Table(std::cell::UnsafeCell::new([
 const EXECUTE: ffi::PyModuleDef_Slot =
     ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: embedded::execute as *mut c_void };
 
-/// `Py_mod_multiple_interpreters` and `Py_MOD_PER_INTERPRETER_GIL_SUPPORTED` of `moduleobject.h`, from 3.12 on: the
-/// module keeps nothing of Python outside of the interpreter that it belongs to. Earlier versions refuse a slot that
-/// they do not know.
+/// The slots for `Py_mod_multiple_interpreters` and `Py_MOD_PER_INTERPRETER_GIL_SUPPORTED` of `moduleobject.h`, from
+/// 3.12 on: the module keeps nothing of Python outside of the interpreter that it belongs to. Earlier versions refuse a
+/// slot that they do not know.
 const ANY_INTERPRETER: ffi::PyModuleDef_Slot = ffi::PyModuleDef_Slot { slot: 3, value: 2 as *mut c_void };
 
 const END: ffi::PyModuleDef_Slot = ffi::PyModuleDef_Slot { slot: 0, value: std::ptr::null_mut::<c_void>() };

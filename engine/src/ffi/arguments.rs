@@ -8,7 +8,7 @@ use pyo3::{Bound, PyAny, PyResult, Python, ffi};
 pub(crate) struct Args<'a, 'py> {
     py: Python<'py>,
     pointers: &'a [*mut ffi::PyObject],
-    /// Whether there were keywords as well.
+    /// Whether there were keyword arguments, too.
     keywords: bool,
 }
 
@@ -31,13 +31,13 @@ impl<'a, 'py> Args<'a, 'py> {
         Self { py, pointers, keywords }
     }
 
-    /// The argument at this place.
+    /// Returns the argument at this position.
     pub(crate) fn get(&self, at: usize) -> Option<Bound<'py, PyAny>> {
         // SAFETY: CPython passes live objects for the time of the call.
         self.pointers.get(at).map(|p| unsafe { Bound::from_borrowed_ptr(self.py, *p) })
     }
 
-    /// The argument at this place, of at most `max`.
+    /// Returns the argument at this position, of at most `max`.
     ///
     /// # Errors
     /// `TypeError` in CPython's words if it is missing or there are too many.
@@ -46,7 +46,7 @@ impl<'a, 'py> Args<'a, 'py> {
         self.get(at).ok_or_else(|| PyTypeError::new_err(format!("{function}() misses argument {}", at + 1)))
     }
 
-    /// Checks that there are none.
+    /// Checks that there are no arguments.
     ///
     /// # Errors
     /// `TypeError` in CPython's words.
@@ -57,7 +57,7 @@ impl<'a, 'py> Args<'a, 'py> {
         }
     }
 
-    /// Checks how many there are.
+    /// Checks the number of arguments.
     ///
     /// # Errors
     /// `TypeError` in CPython's words.

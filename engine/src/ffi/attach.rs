@@ -50,13 +50,13 @@ unsafe impl Send for State {}
 unsafe impl Sync for State {}
 
 impl State {
-    /// This thread's, whether it is attached there or not.
+    /// The state of the calling thread in an interpreter, whether it is attached there or not.
     pub(crate) fn of(interpreter: Handle) -> Self {
         Self(state_for(interpreter))
     }
 
-    /// Where the thread is, while its interpreter is attached and it serves a request there. Unlike
-    /// `sys._current_frames()` this leaves other interpreters alone, whose threads may be running.
+    /// Returns the frame that the thread executes, while its interpreter is attached and the thread serves a request
+    /// there. Unlike `sys._current_frames()` this leaves other interpreters alone, whose threads may be running.
     pub(crate) fn frame<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         type GetFrame = unsafe extern "C" fn(*mut ffi::PyThreadState) -> *mut ffi::PyObject;
         let function = symbol(c"PyThreadState_GetFrame")?;
@@ -71,7 +71,8 @@ impl State {
 }
 
 thread_local! {
-    /// The interpreter that this thread is attached to, as far as our code has brought that about or was called so.
+    /// The id of the interpreter that this thread is attached to, as far as our code has attached it or was called
+    /// attached.
     static HERE: Cell<Option<i64>> = const { Cell::new(None) };
     static STATES: RefCell<Vec<(Handle, *mut ffi::PyThreadState)>> = const { RefCell::new(Vec::new()) };
 }
@@ -90,7 +91,7 @@ pub(crate) fn with<R>(interpreter: Handle, body: impl for<'py> FnOnce(Python<'py
     unsafe { Python::attach_unchecked(|py| here(py, || body(py))) }
 }
 
-/// Runs `body` on a thread that is attached, remembering to what.
+/// Runs `body` on a thread that is attached, and remembers to which interpreter.
 pub(super) fn here<R>(_py: Python<'_>, body: impl FnOnce() -> R) -> R {
     // SAFETY: attached, says the token.
     let current = unsafe { ffi::PyInterpreterState_Get() };
@@ -106,7 +107,7 @@ pub(crate) fn detach<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send) -
     py.detach(body)
 }
 
-/// Puts the memory of where this thread is back, after a panic too.
+/// Restores [`HERE`] when it is dropped, after a panic too.
 struct Back(Option<i64>);
 
 impl Drop for Back {
@@ -115,7 +116,7 @@ impl Drop for Back {
     }
 }
 
-/// Makes a state of this thread the one that is bound to it. Before CPython 3.12 only.
+/// Binds a state of this thread to it, where another one may be bound. Before CPython 3.12 only.
 fn bind(state: *mut ffi::PyThreadState) {
     // SAFETY: needs no attached thread.
     let bound = unsafe { ffi::PyGILState_GetThisThreadState() };
@@ -127,12 +128,12 @@ fn bind(state: *mut ffi::PyThreadState) {
     unsafe { libc::pthread_setspecific(*key, state.cast::<c_void>()) };
 }
 
-/// The thread-specific key under which CPython keeps the bound state.
+/// The thread-specific key under which CPython keeps the bound state; `None` if it has not been found.
 static BINDING: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
 
 /// Finds the key by its value on this thread, which is `bound`, and makes sure that it is the one.
 fn binding(bound: *mut ffi::PyThreadState) -> Option<libc::pthread_key_t> {
-    /// `PTHREAD_KEYS_MAX` of Linux.
+    /// `PTHREAD_KEYS_MAX` of Linux: the number of such keys.
     const KEYS: libc::pthread_key_t = 1024;
     let value = bound.cast::<c_void>();
     let is_it = |key: &libc::pthread_key_t| {

@@ -15,18 +15,19 @@ use super::guard;
 use super::instance::{Instance, This, allocate, this};
 use super::owned::Owned;
 
-/// What an instance holds. It must not contain anything that needs the interpreter to be dropped but [`Owned`].
+/// The Rust value that instances of a Python class hold. It must not contain anything that needs the interpreter to be
+/// dropped but [`Owned`].
 pub(crate) trait Class: Sized + Send + Sync + 'static {
     /// The name of the class, with its module.
     const NAME: &'static CStr;
     /// The class's `__doc__`.
     const DOC: &'static CStr;
 
-    /// Says what the class can do.
+    /// Declares the methods and attributes of the class.
     fn define(class: &mut Definition<Self>);
 }
 
-/// Collects what a class can do; then becomes the type of one interpreter.
+/// The methods and attributes of a class while they are declared; the type of one interpreter is made of it.
 pub(crate) struct Definition<T> {
     methods: Vec<ffi::PyMethodDef>,
     attributes: Vec<ffi::PyGetSetDef>,
@@ -45,7 +46,7 @@ const fn label<T: Class>() -> &'static str {
     }
 }
 
-/// Conjures up the function that a type of size zero stands for.
+/// Makes a value of the type of a function item, which has exactly one value and no size.
 fn function<F: Copy>() -> F {
     const { assert!(size_of::<F>() == 0, "methods are functions, not closures with a state") };
     // SAFETY: a value of this type was given to `Definition`, so the type is inhabited, and without size there is
@@ -70,7 +71,7 @@ impl<T: Class> Definition<T> {
         definition.finish(py)
     }
 
-    /// A method with positional arguments.
+    /// Adds a method with positional arguments.
     pub(crate) fn method<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
     where
         F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
@@ -100,8 +101,8 @@ impl<T: Class> Definition<T> {
         self
     }
 
-    /// A method that applications are handed as a function, without its object: errors name it alone, where CPython
-    /// would name the class too.
+    /// Adds a method that applications are handed as a function, without its object: its errors name the function
+    /// alone, where CPython would name the class too.
     pub(crate) fn function<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
     where
         F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
@@ -132,7 +133,7 @@ impl<T: Class> Definition<T> {
         self
     }
 
-    /// An attribute that can only be read.
+    /// Adds an attribute that can only be read.
     pub(crate) fn attribute<F>(&mut self, name: &'static CStr, _getter: F) -> &mut Self
     where
         F: for<'a, 'py> Fn(This<'a, 'py, T>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
@@ -177,8 +178,9 @@ impl<T: Class> Definition<T> {
         self.slot(ffi::Py_tp_iternext, next::<T, F> as *mut c_void)
     }
 
-    /// Takes part in garbage collection, as whoever holds an object of the application must: cycles may go through it.
-    /// `visit` names what an instance holds, without running any Python code; `clear` lets go of it.
+    /// Makes instances take part in garbage collection, which is needed where they hold an object of the application:
+    /// cycles may go through it. `visit` names what an instance holds, without running any Python code; `clear` lets go
+    /// of it.
     pub(crate) fn collected<V, C>(&mut self, _visit: V, _clear: C) -> &mut Self
     where
         V: Fn(&T, &mut dyn FnMut(&Owned)) + Copy + 'static,
@@ -222,7 +224,8 @@ impl<T: Class> Definition<T> {
         self.slot(ffi::Py_tp_clear, clear::<T, C> as *mut c_void)
     }
 
-    /// Lets Python make instances and subclasses: they begin with the default value, and `init` is their `__init__`.
+    /// Lets Python code make instances and subclasses: an instance begins with the default value, and `init` is its
+    /// `__init__`.
     pub(crate) fn init<F>(&mut self, _init: F) -> &mut Self
     where
         T: Default,
@@ -268,7 +271,7 @@ impl<T: Class> Definition<T> {
         self.slot(ffi::Py_tp_init, init::<T, F> as *mut c_void)
     }
 
-    /// Answers every attribute access itself.
+    /// Makes a function answer every attribute access of instances.
     pub(crate) fn lookup<F>(&mut self, _lookup: F) -> &mut Self
     where
         F: for<'a, 'py> Fn(This<'a, 'py, T>, &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,

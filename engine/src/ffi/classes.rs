@@ -1,4 +1,4 @@
-//! The types that one interpreter has of ours.
+//! The Python types that the engine has in one interpreter.
 
 use std::any::TypeId;
 

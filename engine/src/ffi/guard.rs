@@ -13,17 +13,17 @@ use super::attach;
 
 pub(crate) use panics::catch;
 
-/// For functions that return an object: null and an exception on failure.
+/// Guards a function that returns an object: null and an exception on failure.
 pub(crate) fn object(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
     enter(name, body).unwrap_or(null_mut())
 }
 
-/// For functions that return 0, or -1 and an exception.
+/// Guards a function that returns 0, or -1 and an exception.
 pub(crate) fn status(name: &str, body: impl FnOnce(Python<'_>) -> PyResult<()>) -> c_int {
     enter(name, body).map_or(-1, |()| 0)
 }
 
-/// For functions that return nothing and cannot fail.
+/// Guards a function that returns nothing and cannot fail.
 pub(crate) fn silent(name: &str, body: impl FnOnce(Python<'_>)) {
     enter(name, |py| {
         body(py);

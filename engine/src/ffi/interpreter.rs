@@ -12,20 +12,20 @@ use super::runtime::symbol;
 /// The first version whose sub-interpreters can have GILs of their own (PEP 684).
 pub(crate) const OWN_GIL_SINCE: (u32, u32) = (3, 12);
 
-/// Whose lock a sub-interpreter runs under.
+/// The GIL that a sub-interpreter runs under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gil {
-    /// The main interpreter's, and its allocator: the legacy configuration, which every extension module accepts.
+    /// The main interpreter's GIL, with its allocator: the legacy configuration, which every extension module accepts.
     Shared,
-    /// Its own: CPython's isolated configuration, without daemon threads, `os.fork` and `os.exec`, and with a check of
-    /// extension modules.
+    /// A GIL of its own: CPython's isolated configuration, without daemon threads, `os.fork` and `os.exec`, and with a
+    /// check of extension modules.
     Own,
 }
 
-/// A sub-interpreter. Its first thread state is part of it, is used by no thread while it serves, and is there for its
-/// end.
+/// A sub-interpreter. Its first thread state is part of it: no thread uses that while the interpreter serves, and it is
+/// needed for its end.
 pub(crate) struct SubInterpreter {
-    /// How to attach to it.
+    /// The handle by which threads attach to it.
     pub(crate) handle: Handle,
     first: *mut ffi::PyThreadState,
 }
@@ -74,7 +74,7 @@ struct Configuration {
     gil: c_int,
 }
 
-/// `_PyInterpreterConfig_INIT`
+/// The values of `_PyInterpreterConfig_INIT`.
 const ISOLATED: Configuration = Configuration {
     use_main_obmalloc: 0,
     allow_fork: 0,
@@ -124,8 +124,8 @@ unsafe fn is_last(state: *mut ffi::PyThreadState) -> bool {
 }
 
 /// Ends a sub-interpreter: `wait` runs in it until no thread should be left there; then CPython frees it. An
-/// interpreter that some thread still has a state of is left as it is after `abandon`, because CPython would abort the
-/// process. Whether it is gone.
+/// interpreter in which some thread still has a state is left as it is after `abandon`, because CPython would abort the
+/// process. Returns whether it is gone.
 ///
 /// Called on a thread that is attached to nothing, when no request runs any more and the workers have given back their
 /// states.

@@ -7,7 +7,7 @@ use pyo3::ffi;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyString, PyStringMethods, PyType, PyTypeMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 
-/// Text of latin-1 bytes, the native string of WSGI.
+/// Makes a Python text of latin-1 bytes: the native string of WSGI.
 pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     let (start, length) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
     // SAFETY: attached; that many bytes are read.
@@ -18,7 +18,7 @@ pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
     Ok(unsafe { text.cast_into_unchecked() })
 }
 
-/// Text of a path, as Python decodes file names.
+/// Makes a Python text of a path, as Python decodes file names.
 pub(crate) fn path<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     let (start, length) = (bytes.as_ptr().cast::<c_char>(), bytes.len() as isize);
     // SAFETY: attached; that many bytes are read.
@@ -76,7 +76,7 @@ pub(crate) fn execute_module<'py>(
     Ok(unsafe { module.cast_into_unchecked() })
 }
 
-/// A new exception class derived from `BaseException`.
+/// Makes a new exception class derived from `BaseException`.
 pub(crate) fn base_exception<'py>(
     py: Python<'py>,
     name: &std::ffi::CStr,
@@ -99,7 +99,7 @@ pub(crate) fn set_async_exception(_py: Python<'_>, thread: u64, exception: Optio
     unsafe { ffi::PyThreadState_SetAsyncExc(thread as c_long, exception) };
 }
 
-/// Python's number of the calling thread.
+/// The number that Python gives to the calling thread (`threading.get_ident`).
 pub(crate) fn thread_ident() -> u64 {
     // SAFETY: always allowed.
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
@@ -115,7 +115,7 @@ pub(crate) fn items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, Py
     object.cast_exact::<PyTuple>().ok().map(|tuple| tuple.iter().collect())
 }
 
-/// The class of an object as messages name it.
+/// The class of an object, as messages name it.
 pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
 }

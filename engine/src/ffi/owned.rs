@@ -20,17 +20,17 @@ impl<T> Owned<T> {
         Self { object: ManuallyDrop::new(object.unbind()), interpreter }
     }
 
-    /// The object, while its interpreter is attached.
+    /// Returns the object, while its interpreter is attached.
     ///
     /// # Panics
-    /// If another one is: the token cannot say of which interpreter it is, and this is all that keeps the objects of
-    /// two of them apart.
+    /// If another interpreter is attached: the token cannot say which one is, and this check is all that keeps the
+    /// objects of two interpreters apart.
     pub(crate) fn bind<'py>(&self, py: Python<'py>) -> &Bound<'py, T> {
         assert!(attach::current_id() == Some(self.interpreter), "an object of another interpreter");
         self.object.bind(py)
     }
 
-    /// Another reference for the time of this attach.
+    /// Makes another reference, for as long as the interpreter is attached.
     pub(crate) fn get<'py>(&self, py: Python<'py>) -> Bound<'py, T> {
         self.bind(py).clone()
     }

@@ -45,12 +45,12 @@ pub(crate) fn map_page(pages: impl AsFd, slot: usize) -> std::io::Result<&'stati
     Ok(unsafe { &*map.cast::<u8>().wrapping_add(inside).cast::<Page>() })
 }
 
-/// Where the machine page of this size begins in which a place is, and where in that it is.
+/// Splits an address into the beginning of the machine's page of this size in which it lies, and the offset in that.
 fn within(place: usize, page: usize) -> (usize, usize) {
     (place / page * page, place % page)
 }
 
-/// Bytes of a page of this machine.
+/// The size of a page of this machine, bytes.
 pub(super) fn page_size() -> usize {
     // SAFETY: always allowed.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
@@ -109,8 +109,8 @@ extern "C" fn on_signal(signal: libc::c_int) {
     unsafe { *errno = before };
 }
 
-/// Sends the numbers of these signals as bytes into a pipe, instead of what they would do. The descriptor stays open
-/// for ever.
+/// Makes these signals write their numbers as bytes into a pipe, instead of what they would do. The descriptor stays
+/// open for ever.
 pub(crate) fn catch_signals(signals: &[i32], pipe: Unshared) {
     OWNER.store(std::process::id() as i32, Ordering::Relaxed);
     SIGNALS.store(pipe.as_raw_fd(), Ordering::Relaxed);
@@ -125,8 +125,8 @@ pub(crate) fn catch_signals(signals: &[i32], pipe: Unshared) {
     }
 }
 
-/// Nobody reads standard output and error any more: what is written there from now on goes nowhere, instead of being an
-/// error, or SIGPIPE for programs that the application starts.
+/// Sends what is written to standard output and error from now on nowhere, because nobody reads it any more: otherwise
+/// it would be an error, or SIGPIPE for programs that the application starts.
 pub(crate) fn close_output() {
     let Ok(null) = std::fs::File::options().write(true).open("/dev/null") else { return };
     // Both numbers are open, and stay so.
@@ -134,7 +134,7 @@ pub(crate) fn close_output() {
     let _ = rustix::stdio::dup2_stderr(&null);
 }
 
-/// Ends the process at once: no exit functions, no destructors.
+/// Ends the process at once, without exit functions and destructors.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: never returns; nothing of this process is left to be harmed.
     unsafe { libc::_exit(code) }
@@ -153,12 +153,12 @@ fn cpu(usage: &libc::rusage) -> (Duration, Duration) {
     (duration(usage.ru_utime), duration(usage.ru_stime))
 }
 
-/// CPU time of the calling thread, in user mode and in the kernel.
+/// The CPU time of the calling thread, in user mode and in the kernel.
 pub(crate) fn thread_cpu() -> (Duration, Duration) {
     cpu(&usage(libc::RUSAGE_THREAD))
 }
 
-/// CPU time of the process, in user mode and in the kernel.
+/// The CPU time of the process, in user mode and in the kernel.
 pub(crate) fn process_cpu() -> (Duration, Duration) {
     cpu(&usage(libc::RUSAGE_SELF))
 }

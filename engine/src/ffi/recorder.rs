@@ -1,4 +1,4 @@
-//! The flight recorder's memory, and the signals that have to do with it.
+//! The flight recorder's memory, and the signals that make threads write into it.
 
 use std::os::fd::AsFd;
 
@@ -31,13 +31,13 @@ pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static He
     Ok((unsafe { &*header }, entries))
 }
 
-/// The kernel's number of the calling thread.
+/// The number that the kernel gives to the calling thread.
 pub(crate) fn thread() -> u32 {
     rustix::thread::gettid().as_raw_pid() as u32
 }
 
-/// Sends a signal to a thread of this process; nothing happens if it has ended. To the calling one, it is handled when
-/// this returns.
+/// Sends a signal to a thread of this process; nothing happens if the thread has ended. If it is the calling thread,
+/// the signal is handled when this returns.
 pub(crate) fn signal_thread(thread: u32, signal: i32) {
     let process = std::process::id() as libc::pid_t;
     // SAFETY: takes numbers only; the kernel checks that they belong together.

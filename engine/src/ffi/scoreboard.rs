@@ -1,4 +1,4 @@
-//! Apache's scoreboard, as this process can have it.
+//! Apache's scoreboard, and the ways in which a process gets it.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -10,23 +10,23 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::scoreboard::{CONTENT, Scoreboard as Content, ScoreboardHead, Word};
 
-/// How long an answer may take: an idle Apache child gives it within a millisecond.
+/// How long to wait for a new scoreboard: an idle Apache child writes it within a millisecond.
 const SCOREBOARD_WAIT: Duration = Duration::from_secs(2);
 
-/// When to ask again: the child that was to answer may have ended.
+/// When to ask again: the Apache child that was asked may have ended.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How to get the scoreboard.
+/// The way in which this process gets the scoreboard.
 pub(crate) enum Scoreboard {
-    /// Not at all: nobody has allowed it.
+    /// It does not get it: no directive allows that.
     Forbidden,
-    /// An Apache child has it.
+    /// Apache has it: the process is an Apache child and calls this function.
     Function(seam::Scoreboard),
-    /// A daemon process asks for it.
+    /// A daemon process asks for it and reads shared memory.
     Shared(SharedScoreboard),
 }
 
-/// The scoreboard, and whom to ask for what is new on it.
+/// The shared scoreboard, and the function that asks for a new one.
 pub(crate) struct SharedScoreboard {
     ask: Box<dyn Fn() + Send + Sync>,
     scoreboard: &'static ScoreboardHead,
@@ -34,11 +34,10 @@ pub(crate) struct SharedScoreboard {
 }
 
 impl Scoreboard {
-    /// Maps the scoreboard, to be read, for the rest of the process's life. `ask` has somebody write a new scoreboard
-    /// on it.
+    /// Maps the scoreboard, to be read, for the rest of the process's life. `ask` has an Apache child write it anew.
     ///
     /// # Errors
-    /// If it is none, or cannot be mapped.
+    /// If the memory is not that of a scoreboard, or cannot be mapped.
     pub(crate) fn map(scoreboard: impl AsFd, ask: Box<dyn Fn() + Send + Sync>) -> std::io::Result<Self> {
         let size = usize::try_from(rustix::fs::fstat(&scoreboard)?.st_size).unwrap_or(0);
         if size < CONTENT {
@@ -62,7 +61,7 @@ impl Scoreboard {
         !matches!(self, Self::Forbidden)
     }
 
-    /// The scoreboard as it is now; `None` if Apache does not answer. May take a moment.
+    /// The current scoreboard; `None` if Apache does not answer. May take a moment.
     pub(crate) fn read(&self) -> Option<Content> {
         match self {
             Self::Forbidden => None,
@@ -94,7 +93,7 @@ impl SharedScoreboard {
         }
     }
 
-    /// The first one that is written whole after `before`.
+    /// Waits for the first scoreboard that is written as a whole after `before`.
     fn answer(&self, before: u32, deadline: Instant) -> Option<Content> {
         loop {
             let seen = self.scoreboard.published();

@@ -14,11 +14,11 @@ use crate::request::response_head::Head;
 use crate::request::transport::Transport;
 use crate::workers::connection::{Connection, ConnectionError};
 
-/// The secret of the process that is spoken to.
+/// The secret of the process.
 const SECRET: u64 = 0x0102_0304_0506_0708;
 
-/// What an Apache child sends, or somebody who has found the socket: input that does not begin with a `Hello` is put
-/// behind a right one.
+/// Reads what an Apache child sends, or somebody else who has found the socket: an input that does not begin with a
+/// `Hello` is put behind a valid one.
 pub fn connection(data: &[u8]) {
     let mut stream = Vec::new();
     if data.get(4) != Some(&(Kind::Hello as u8)) {

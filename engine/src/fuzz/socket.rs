@@ -4,10 +4,10 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
-/// How much of an input goes over a socket: its buffer holds it.
+/// How many bytes of an input are sent: the socket's buffer holds them.
 pub(super) const LONGEST: usize = 32 << 10;
 
-/// A socket on which this has come, and then an end.
+/// Makes a socket on which these bytes, and then an end, have arrived.
 pub(super) fn socket(data: &[u8]) -> Option<(UnixStream, UnixStream)> {
     let (mut theirs, ours) = UnixStream::pair().ok()?;
     theirs.write_all(&data[..data.len().min(LONGEST)]).ok()?;

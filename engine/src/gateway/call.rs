@@ -56,7 +56,7 @@ enum Stop {
     Gone,
 }
 
-/// What the application is called with: the environ and `start_response`.
+/// The arguments of an application: the environ and `start_response`.
 type Arguments<'py> = (Bound<'py, PyDict>, Bound<'py, PyAny>);
 
 impl From<PyErr> for Stop {
@@ -74,7 +74,7 @@ impl From<SendError> for Stop {
     }
 }
 
-/// A request whose application is being called.
+/// The call of an application for one request.
 pub(crate) struct Call<'a, 'py> {
     py: Python<'py>,
     runner: &'a dyn Runner,
@@ -84,7 +84,7 @@ pub(crate) struct Call<'a, 'py> {
 }
 
 impl<'a, 'py> Call<'a, 'py> {
-    /// The call for a request that nothing has been done for yet.
+    /// Prepares the call for a request.
     pub(crate) fn new(
         py: Python<'py>,
         runner: &'a dyn Runner,
@@ -95,7 +95,7 @@ impl<'a, 'py> Call<'a, 'py> {
         Self { py, runner, request, moments, facts }
     }
 
-    /// Loads the script if need be, calls the application and sends what it returns, all but the end.
+    /// Loads the script if need be, calls the application and sends what it returns, except for the end.
     pub(crate) fn execute(&mut self, route: &Route, vars: wire::Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let resource = || {
@@ -133,7 +133,7 @@ impl<'a, 'py> Call<'a, 'py> {
         }
     }
 
-    /// Adds what belongs to this one request, and gives its `start_response`.
+    /// Adds the entries that belong to this one request, and returns its `start_response`.
     fn add_ours(&mut self, environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let (classes, names) = (&interpreter.classes, &interpreter.names);
@@ -186,7 +186,7 @@ impl<'a, 'py> Call<'a, 'py> {
         outcome
     }
 
-    /// Has the request watched for being slow.
+    /// Notes that the request runs, so that it is reported if it is slow.
     fn watch(&self, slow: &SlowRequests, environ: &Bound<'py, PyDict>) {
         let text = |name: &str| -> String {
             let value = environ.get_item(name).ok().flatten();
@@ -270,13 +270,13 @@ impl<'a, 'py> Call<'a, 'py> {
         Some(output::send_file(py, request, file.file, file.offset, file.available).map_err(Stop::from))
     }
 
-    /// The application has given all it had.
+    /// Ends the response, after the application has given all of it.
     fn complete(&self) -> Outcome {
         let short = self.request.with(self.py, |live| live.response.is_short()).unwrap_or(false);
         Outcome::Answered(if short { End::Short } else { End::Complete })
     }
 
-    /// The application, or what it returned, raised.
+    /// Ends the response after an exception of the application, or of what it returned.
     fn failed(&self, error: &PyErr) -> Outcome {
         let (py, request) = (self.py, &**self.request);
         let committed = request.with(py, |live| live.response.committed()).unwrap_or(false);

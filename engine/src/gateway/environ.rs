@@ -14,7 +14,7 @@ use crate::moments::Moments;
 use crate::process::Process;
 use crate::request::route::{Route, Template};
 
-/// Keys that the engine alone sets, whatever `SetEnv` says, and what they tell.
+/// The keys that the engine alone sets, whatever `SetEnv` says, with what each of them means.
 pub(super) const RESERVED: &[(&str, &str)] = &[
     ("wsgi.version", "`(1, 0)`"),
     ("wsgi.multithread", "whether other threads may call the application at the same time"),
@@ -35,7 +35,7 @@ pub(super) const RESERVED: &[(&str, &str)] = &[
     ("mod_wsgi.thread_id", "the number of the thread within its process"),
 ];
 
-/// Whether a spelled-out name may not come from Apache. `PATH` would be the server's own search path.
+/// Whether a name that is written out may not come from Apache. `PATH` would be the server's own search path.
 fn is_reserved(name: &[u8]) -> bool {
     let dotted = name.starts_with(b"wsgi.") || name.starts_with(b"mod_wsgi.") || name.starts_with(b"apache.");
     name == b"PATH"
@@ -47,11 +47,11 @@ fn means_https(value: &[u8]) -> bool {
     value == b"1" || value.eq_ignore_ascii_case(b"on")
 }
 
-/// What the variables say that is not simply an entry.
+/// The facts that the variables tell beside being entries of the environ.
 #[derive(Default)]
 struct FromVars {
     https: Option<bool>,
-    /// Which entries they have made, spelled-out names aside.
+    /// The entries that the variables have made, those with written-out names aside.
     entries: Ids,
 }
 
@@ -86,7 +86,8 @@ fn add_vars(
     Ok(from_vars)
 }
 
-/// What the environs of a route begin as. `first`: the variables of a request, such as others will have.
+/// Makes the template that the environs of a route are copied from. `first`: the variables of a request, such as others
+/// will have.
 fn template(py: Python<'_>, interpreter: &Interpreter, route: &Route, first: Vars<'_>) -> PyResult<Template> {
     let (environ, fixed) = constant(py, interpreter, route.vars()?)?;
     let mut optional = Ids::default();
@@ -105,7 +106,7 @@ fn template(py: Python<'_>, interpreter: &Interpreter, route: &Route, first: Var
     Ok(Template { environ: Owned::new(environ), optional })
 }
 
-/// The constant part of a route's environs, and which variables are in it.
+/// Makes the constant part of a route's environs, and says which variables are in it.
 fn constant<'py>(py: Python<'py>, interpreter: &Interpreter, vars: Vars<'_>) -> PyResult<(Bound<'py, PyDict>, Ids)> {
     let settings = &Process::get().settings;
     let environ = PyDict::new(py);
@@ -126,7 +127,7 @@ fn scheme<'py>(py: Python<'py>, https: bool) -> Bound<'py, PyString> {
     PyString::intern(py, if https { "https" } else { "http" })
 }
 
-/// The environ of one request, but for its streams and the moment when the application is called.
+/// Makes the environ of one request, without its streams and the moment when the application is called.
 ///
 /// # Errors
 /// What CPython raises.
@@ -161,7 +162,8 @@ pub(crate) fn build<'py>(
     Ok(environ)
 }
 
-/// The environ of a question, but for what belongs to this one alone; and whether the client's connection is encrypted.
+/// Makes the environ of a question, without the entries that belong to this question alone. Says, too, whether the
+/// client's connection is encrypted.
 ///
 /// # Errors
 /// What CPython raises.

@@ -21,13 +21,13 @@ use crate::log::order;
 use crate::log::outside;
 use crate::request::{self, Request};
 
-/// Where text that is written to a stream goes.
+/// The receiver of text that is written to a stream.
 enum Target {
-    /// To the request that this `wsgi.errors` belongs to.
+    /// The request that this `wsgi.errors` belongs to receives it.
     Request(Arc<Request>),
-    /// To whatever request the writing thread serves, or to the process's own log.
+    /// The request that the writing thread serves receives it, or else the log of the process.
     Thread,
-    /// Nowhere: the request is over.
+    /// Nobody receives it: the request is over.
     Nobody,
 }
 
@@ -87,8 +87,8 @@ fn over(method: &str) -> pyo3::PyErr {
 }
 
 thread_local! {
-    /// A `wsgi.errors` for each interpreter that this thread has served: in use by its request, or left over from the
-    /// last one.
+    /// The `wsgi.errors` that this thread has used, one for each interpreter: in use by its request, or left over from
+    /// the last one.
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -106,7 +106,8 @@ impl Errors {
     }
 }
 
-/// Text belongs into the stream around the log; that is said once in a process.
+/// Warns, once in a process, of an application that writes text to the binary stream: it belongs into the stream around
+/// that.
 fn warn_of_text(py: Python<'_>) -> PyResult<()> {
     static SAID: AtomicBool = AtomicBool::new(false);
     if SAID.swap(true, Ordering::Relaxed) {
@@ -206,7 +207,8 @@ fn answer_true<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<
     Ok(boolean(this.py(), true))
 }
 
-/// The error of all streams of Python that have no descriptor, by which libraries know that they have to do without.
+/// Raises the error of all streams of Python that have no descriptor, by which libraries know that they have to do
+/// without.
 fn file_number<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("fileno", 0, 0)?;
     let unsupported = this.py().import("io")?.getattr("UnsupportedOperation")?;
@@ -227,7 +229,7 @@ fn wrap<'py>(py: Python<'py>, log: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Py
     py.import("io")?.getattr("TextIOWrapper")?.call((log,), Some(&options))
 }
 
-/// A stream for `sys.stdout` or `sys.stderr`.
+/// Makes a stream for `sys.stdout` or `sys.stderr`.
 ///
 /// # Errors
 /// What CPython raises.
@@ -240,8 +242,8 @@ pub(crate) fn standard<'py>(
     wrap(py, &log)
 }
 
-/// A `wsgi.errors`: the one that this thread's last request left behind, since making one takes longer than many
-/// requests.
+/// Returns a `wsgi.errors`: the one that this thread's last request left behind, if there is one, since making one
+/// takes longer than many requests.
 ///
 /// # Errors
 /// What CPython raises.
@@ -269,8 +271,8 @@ fn take_errors(interpreter: &Interpreter) -> Option<Errors> {
     })
 }
 
-/// The request's `wsgi.errors` is no longer used by the engine: kept for the next one, unless the application has kept
-/// it.
+/// Keeps a request's `wsgi.errors` for the next one, now that the engine does not use it any more, unless the
+/// application has kept it.
 pub(crate) fn retire(py: Python<'_>, interpreter: &Interpreter) {
     let Some(errors) = take_errors(interpreter) else { return };
     errors.aim(py, Target::Nobody);

@@ -17,7 +17,7 @@ use crate::interpreter::Interpreter;
 
 const BLOCK: isize = 8192;
 
-/// What a wrapper holds; nothing after `close()`.
+/// The object behind `wsgi.file_wrapper`; it holds nothing after `close()`.
 #[derive(Default)]
 pub(crate) struct FileWrapper {
     // Locked only for a moment, with the GIL held, so that nobody ever waits.
@@ -34,7 +34,7 @@ impl FileWrapper {
         self.wrapped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the file. It is the caller's to drop, because that may run Python code.
+    /// Forgets the file and returns it: dropping it may run Python code, which the caller has to allow for.
     fn let_go(&self) -> Option<Wrapped> {
         self.wrapped().take()
     }
@@ -138,19 +138,19 @@ fn close<'py>(this: This<'_, 'py, FileWrapper>, args: Args<'_, 'py>) -> PyResult
     Ok(this.py().None().into_bound(this.py()))
 }
 
-/// A regular file and what of it is to be sent.
+/// A regular file, and the part of it that is to be sent.
 pub(crate) struct Regular {
-    /// A descriptor of our own.
+    /// A descriptor of this process's own for the file.
     pub(crate) file: OwnedFd,
-    /// Where the file stands.
+    /// The position of the file.
     pub(crate) offset: u64,
-    /// From there to its end.
+    /// The number of bytes from there to its end.
     pub(crate) available: u64,
 }
 
-/// The regular file below a wrapper, if Apache can send it and nobody will see a difference. Anything missing means
-/// that it has to be read: objects that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files,
-/// and files whose size is not known before they are read.
+/// Returns the regular file below a wrapper, if Apache can send it and nobody will see a difference. `None` means that
+/// it has to be read: objects that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files, and
+/// files whose size is not known before they are read.
 pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Option<Regular> {
     let py = wrapper.py();
     let class = interpreter.classes.class::<FileWrapper>(py).ok()?;

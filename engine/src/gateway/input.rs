@@ -1,4 +1,4 @@
-//! `wsgi.input`.
+//! The stream `wsgi.input`.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Class for Input {
     }
 }
 
-/// A size argument: negative or left out means "everything".
+/// Parses a size argument: negative or left out means "everything".
 fn size(this: &This<'_, '_, Input>, args: Args<'_, '_>, function: &str) -> PyResult<Option<usize>> {
     this.alive(function)?;
     args.count(function, 0, 1)?;

@@ -36,8 +36,8 @@ use crate::request::route::Route;
 use crate::request::transport::Transport;
 use crate::request::{self, Request};
 
-/// Executes a request and answers it. Gives the transport back, with the reason if the request was not executed: that
-/// is for the caller to tell. `None` if there is nobody left to tell anything.
+/// Executes a request and answers it. Returns the transport, with the reason if the request was not executed, which the
+/// caller then has to send. `None` if there is nobody left to send anything to.
 pub(crate) fn execute(
     py: Python<'_>,
     interpreter: &'static Interpreter,
@@ -78,8 +78,8 @@ pub(crate) fn execute(
     Some((rejected, conclude(py, &current, &outcome)?))
 }
 
-/// A panic ends the request at once, wherever it happens: whoever it came from, in embedded mode, will be gone, and
-/// what the application keeps of the request must not reach there.
+/// Ends the request at once if a panic unwinds: in embedded mode what the request came from will be gone, and objects
+/// that the application keeps of the request must not reach there.
 struct OverAfterPanic<'a, 'py> {
     py: Python<'py>,
     request: &'a Request,
@@ -93,7 +93,7 @@ impl Drop for OverAfterPanic<'_, '_> {
     }
 }
 
-/// The calling thread serves a request. However that ends, it does so no longer afterwards.
+/// Makes the request the one that the calling thread serves, until it is dropped.
 struct Serving<'a, 'py> {
     py: Python<'py>,
     request: &'a Request,
@@ -113,7 +113,7 @@ impl Drop for Serving<'_, '_> {
     }
 }
 
-/// What the engine itself needs of the variables.
+/// The variables that the engine itself needs.
 #[derive(Default)]
 struct RequestLine<'v> {
     /// `SCRIPT_NAME` and `PATH_INFO`.
@@ -140,7 +140,7 @@ impl<'v> RequestLine<'v> {
     }
 }
 
-/// Queues the end of the answer and sends everything, unless that is for whoever gets the transport back
+/// Queues the end of the answer and sends everything, unless that is left to the receiver of the transport
 /// ([`Transport::leave`]).
 fn conclude(py: Python<'_>, request: &Request, outcome: &Outcome) -> Option<Box<dyn Transport>> {
     panics::point("request: conclusion");

@@ -1,5 +1,5 @@
 //! A question that a script is asked about a request: its functions are called, and what they return becomes the
-//! answer. Whatever goes wrong, with the script or with what it returns, is no answer at all.
+//! answer. Whatever goes wrong, with the script or with what it returns, gives no answer at all.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::process::forked;
 use crate::request::Request;
 use crate::request::route::Route;
 
-/// A question while the script has it.
+/// The call of a script's functions for one question.
 pub(crate) struct QuestionCall<'a, 'py> {
     py: Python<'py>,
     runner: &'a dyn Runner,
@@ -48,7 +48,7 @@ enum QuestionError {
 }
 
 impl<'a, 'py> QuestionCall<'a, 'py> {
-    /// The question about a request.
+    /// Prepares the call for a question about a request.
     pub(crate) fn new(
         py: Python<'py>,
         runner: &'a dyn Runner,
@@ -58,7 +58,7 @@ impl<'a, 'py> QuestionCall<'a, 'py> {
         Self { py, runner, request, question }
     }
 
-    /// Loads the script if need be, calls its functions, and gives their answer.
+    /// Loads the script if need be, calls its functions, and returns the answer.
     pub(crate) fn answer(&self, route: &Route, vars: Vars<'_>) -> Outcome {
         let (py, interpreter) = (self.py, self.request.interpreter);
         let file = |(name, value)| (name == Name::Known(SCRIPT_FILENAME)).then_some(value);
@@ -125,7 +125,7 @@ impl<'a, 'py> QuestionCall<'a, 'py> {
         Ok(answer)
     }
 
-    /// What a function of the script returns; `None` if it has none of this name.
+    /// Calls a function of the script and returns its result; `None` if the script has no function of this name.
     fn run(
         &self,
         module: &Bound<'py, PyAny>,
@@ -141,7 +141,7 @@ impl<'a, 'py> QuestionCall<'a, 'py> {
         called.map(Some).map_err(raised)
     }
 
-    /// Where the application is to run. Each function is told what those before it have chosen.
+    /// Asks where the application is to run. Each function is told what those before it have chosen.
     fn choice(
         &self,
         module: &Bound<'py, PyAny>,
@@ -193,7 +193,7 @@ impl<'a, 'py> QuestionCall<'a, 'py> {
     }
 }
 
-/// The message about a script that has not the function that it is to be asked by.
+/// The message about a script that lacks the function that it is to be asked by.
 fn missing(topic: Topic) -> &'static Message {
     match topic {
         Topic::Password => &applications::NO_CHECK_PASSWORD,
@@ -204,7 +204,7 @@ fn missing(topic: Topic) -> &'static Message {
     }
 }
 
-/// A function has returned what means nothing.
+/// Makes the error of a function that has returned something without a meaning.
 fn wrong(function: &str, result: &Bound<'_, PyAny>, expected: &str) -> PyErr {
     let found = object::class_name(result);
     PyTypeError::new_err(format!("{function}() must return {expected}, not {found}"))
@@ -218,7 +218,7 @@ fn name_of(name: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     name.cast::<PyString>().ok().map(object::to_latin1).transpose()
 }
 
-/// What the result of a function answers.
+/// Makes the answer of a function's result.
 fn understood(topic: Topic, function: &str, result: &Bound<'_, PyAny>) -> PyResult<Answer> {
     // Only the very objects: `1` admits nobody.
     let flag = result.cast_exact::<PyBool>().ok().map(|flag| flag.is(PyBool::new(result.py(), true)));
@@ -243,7 +243,7 @@ fn understood(topic: Topic, function: &str, result: &Bound<'_, PyAny>) -> PyResu
     }
 }
 
-/// The groups in an iterable. One text is none, though it could be iterated over.
+/// Makes the answer of an iterable of groups. A single text is refused, though it could be iterated over.
 fn groups(function: &str, result: &Bound<'_, PyAny>) -> PyResult<Answer> {
     const EXPECTED: &str = "an iterable of names of groups";
     if result.is_instance_of::<PyString>() || result.is_instance_of::<PyBytes>() {
@@ -262,10 +262,10 @@ fn groups(function: &str, result: &Bound<'_, PyAny>) -> PyResult<Answer> {
     Ok(Answer::Groups(groups))
 }
 
-/// What a script may ask about the encryption of the client's connection, as long as it is being asked itself.
+/// The object by which a script asks about the encryption of the client's connection, while it is being asked itself.
 pub(crate) struct Tls {
     request: Arc<Request>,
-    /// Whether Apache says that it is encrypted.
+    /// Whether Apache says that the connection is encrypted.
     https: bool,
 }
 
@@ -290,8 +290,8 @@ fn is_https<'py>(this: This<'_, 'py, Tls>, args: Args<'_, 'py>) -> PyResult<Boun
     Ok(i32::from(this.https).into_pyobject(this.py())?.into_any())
 }
 
-/// A variable of mod_ssl, or `None` where mod_ssl is not loaded; in a daemon also where its name is none about the
-/// connection.
+/// Returns a variable of mod_ssl, or `None` where mod_ssl is not loaded; in a daemon process also where the name is not
+/// that of a variable about the connection.
 fn var_lookup<'py>(this: This<'_, 'py, Tls>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive()?;

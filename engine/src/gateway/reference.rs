@@ -12,7 +12,7 @@ modules (`SSL_…` with `SSLOptions +StdEnvVars`, `REDIRECT_…` in an `ErrorDoc
 nothing else is said. This page is made of the tables in the code: `UPDATE_ENVIRON=1 cargo test -p wsgi-engine --lib reference`.
 ";
 
-/// Keys that only some requests have, of what is no table.
+/// The keys that only some requests have and that are in no table.
 const OPTIONAL: &[(&str, &str)] =
     &[("apache.request_rec", "in embedded mode with [`WSGIPassApacheRequest On`](directives.md): a capsule")];
 

@@ -4,16 +4,16 @@ use pyo3::types::PyDict;
 use pyo3::{Bound, PyResult};
 use wsgi_wire::recorder::Task;
 
-/// Who runs a request: a worker thread of a daemon process, or a thread of Apache.
+/// The thread that runs a request: a worker thread of a daemon process, or a thread of Apache.
 pub(crate) trait Runner {
-    /// Its number, counted from 1.
+    /// The number of the thread, counted from 1.
     fn number(&self) -> u32;
-    /// A request begins here.
+    /// Notes that the thread begins a request.
     fn begins(&self, _task: &Task<'_>) {}
-    /// The script of the current request has been loaded. `ignore_activity`: the request does not keep the process from
-    /// being idle.
+    /// Notes that the script of the current request has been loaded. `ignore_activity`: the request does not keep the
+    /// process from being idle.
     fn loaded(&self, ignore_activity: bool);
-    /// Adds to an environ what there is in this place only.
+    /// Adds entries to an environ that exist on this kind of thread only.
     ///
     /// # Errors
     /// What CPython raises.

@@ -38,21 +38,22 @@ pub(crate) enum ScriptError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Report {
     message: &'static Message,
-    /// What the record says.
+    /// The text of the record.
     pub(crate) text: String,
 }
 
 /// What a request needs of a script.
 pub(crate) struct ScriptNeed<'a> {
-    /// The script.
+    /// The script itself, loaded or not.
     pub(crate) script: &'a Script,
-    /// Its file.
+    /// The path of its file.
     pub(crate) path: &'a [u8],
     /// The name of the application; empty if the script only has to be loaded.
     pub(crate) callable: &'a [u8],
-    /// Whether a change of the file counts.
+    /// Whether the script is loaded anew when its file has changed.
     pub(crate) reloading: bool,
-    /// Whether a changed one is loaded again by this process, whatever that is: nobody waits for another one.
+    /// Whether this process itself loads a changed script again, whatever kind of process it is: nobody waits for
+    /// another process.
     pub(crate) in_place: bool,
     /// The file's modification time in microseconds if Apache knows it, else 0.
     pub(crate) mtime: i64,
@@ -60,7 +61,7 @@ pub(crate) struct ScriptNeed<'a> {
     pub(crate) resource: &'a dyn Fn() -> Option<&'a [u8]>,
 }
 
-/// The application that a request wants, loading the script if need be.
+/// Returns the application that a request needs, and loads the script if need be.
 pub(crate) fn application<'py>(
     py: Python<'py>,
     interpreter: &Interpreter,
@@ -97,7 +98,7 @@ pub(crate) fn application<'py>(
     find(py, &loaded, need.path, need.callable).map_err(ScriptError::Failed)
 }
 
-/// Logs why there is no application, and what helps, where that is known.
+/// Logs why there is no application, and the cure, where it is known.
 pub(crate) fn log_failure(py: Python<'_>, interpreter: &Interpreter, path: &[u8], report: &Report) {
     events::log(py, report.message, &report.text);
     if let Some((message, text)) = advice::advice(interpreter, path, &report.text) {
@@ -125,7 +126,7 @@ pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preloa
     find(py, &loaded, &preload.script, &preload.callable).map(drop)
 }
 
-/// The first request for a script has come.
+/// Notes that the first request for a script has come.
 fn is_wanted(script: &Script, interpreter: &Interpreter, need: &ScriptNeed<'_>) {
     if !script.wanted.swap(true, Ordering::Relaxed) {
         Process::get().lifecycle.has_loaded(Preload {
@@ -136,7 +137,7 @@ fn is_wanted(script: &Script, interpreter: &Interpreter, need: &ScriptNeed<'_>) 
     }
 }
 
-/// The application in a script; the module itself where there is no name.
+/// Finds the application in a script; the module itself where there is no name.
 fn find<'py>(
     py: Python<'py>,
     module: &Bound<'py, PyModule>,
@@ -205,13 +206,13 @@ fn module_name(path: &[u8], case_sensitive: bool) -> String {
     format!("_mod_wsgi_{digest:x}")
 }
 
-/// Modification time in microseconds.
+/// The modification time of a file, in microseconds.
 fn modified(path: &[u8]) -> Option<i64> {
     let meta = std::fs::metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
     Some(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000)
 }
 
-/// The version of the script that is there now, if it is not what was loaded.
+/// Returns the version of the script's file, if it is not the one that was loaded.
 fn newer(
     py: Python<'_>,
     interpreter: &Interpreter,

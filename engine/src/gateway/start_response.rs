@@ -92,7 +92,7 @@ fn not_a_triple() -> PyErr {
     PyTypeError::new_err("start_response() argument 'exc_info' must be a 3-tuple or None")
 }
 
-/// The exception that `exc_info` holds, to be raised again.
+/// Raises the exception that `exc_info` holds again.
 fn again(exception: &Bound<'_, PyTuple>) -> PyResult<PyErr> {
     if exception.len() != 3 {
         return Err(not_a_triple());
@@ -132,7 +132,7 @@ fn add_headers(head: &mut Head, headers: &Bound<'_, PyList>) -> PyResult<()> {
     Ok(())
 }
 
-/// The bytes of a native string.
+/// Returns the bytes of a native string.
 fn native(text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     match text.cast::<PyString>() {
         Ok(text) => object::to_latin1(text),
@@ -156,7 +156,8 @@ fn write<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResu
     }
 }
 
-/// `wsgi.early_hints`: a `103 Early Hints` (RFC 8297) for clients of HTTP/1.1 and later, with headers such as `Link`.
+/// Implements `wsgi.early_hints`: sends a `103 Early Hints` (RFC 8297) to clients of HTTP/1.1 and later, with headers
+/// such as `Link`.
 fn early_hints<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     let given = args.required("early_hints", 0, 1, 1)?;
@@ -168,7 +169,7 @@ fn early_hints<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> 
     }
 }
 
-/// Whether mod_ssl encrypts the client's connection; known in embedded mode only.
+/// Returns whether mod_ssl encrypts the client's connection; known in embedded mode only.
 fn ssl_is_https<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     this.alive("ssl_is_https")?;
     args.count("ssl_is_https", 0, 0)?;
@@ -177,7 +178,8 @@ fn ssl_is_https<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) ->
     Ok(i32::from(https).into_pyobject(this.py())?.into_any())
 }
 
-/// A variable of mod_ssl, or `None` where mod_ssl cannot be asked: it is not loaded, or this is a daemon.
+/// Returns a variable of mod_ssl, or `None` where mod_ssl cannot be asked: it is not loaded, or this is a daemon
+/// process.
 fn ssl_var_lookup<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive("ssl_var_lookup")?;

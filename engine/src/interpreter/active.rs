@@ -10,11 +10,11 @@ use pyo3::{Bound, Python};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 
-/// A request, as far as it is shown.
+/// A request as this list knows it.
 pub(crate) trait Entry: Send + Sync {
     /// Apache's log id, empty if there is none.
     fn id(&self) -> &[u8];
-    /// The dict that goes with it.
+    /// The dict with the request's data.
     fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict>;
 }
 
@@ -31,7 +31,7 @@ impl ActiveRequests {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request that has a log id is active until what this gives is dropped.
+    /// Lists a request that has a log id until the result is dropped.
     pub(crate) fn enter<'a, 'py>(&'a self, py: Python<'py>, request: Arc<dyn Entry>) -> Option<Active<'a, 'py>> {
         if request.id().is_empty() {
             return None;
@@ -41,12 +41,12 @@ impl ActiveRequests {
         Some(Active { among: self, py, request })
     }
 
-    /// Whether a request is active still.
+    /// Whether a request is still active.
     fn has(&self, request: &Arc<dyn Entry>) -> bool {
         self.running().iter().any(|other| is_same(other, request))
     }
 
-    /// The dict that applications see.
+    /// Returns the dict that applications see.
     pub(crate) fn dict<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         if let Some(dict) = self.dict.get() {
             return dict.get(py);
@@ -59,7 +59,7 @@ impl ActiveRequests {
         dict
     }
 
-    /// Puts a request into the dict, if there is one.
+    /// Puts a request into the dict, if the dict has been made.
     fn show(&self, py: Python<'_>, request: &Arc<dyn Entry>) {
         let Some(dict) = self.dict.get() else { return };
         // Making objects may collect garbage, and other threads may run meanwhile: the request may end.

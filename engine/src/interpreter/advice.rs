@@ -1,12 +1,12 @@
-//! Failures that come from running an extension module in a sub-interpreter, and the line for the log that says what
-//! helps.
+//! Advice about failures that come from running an extension module in a sub-interpreter: which failures these are, and
+//! the sentence for the log that says what helps.
 
 use wsgi_wire::messages::{Message, applications};
 
 use crate::interpreter::Interpreter;
 use crate::process::Process;
 
-/// What only interpreters with GILs of their own refuse.
+/// Parts of messages that only interpreters with GILs of their own give.
 const OF_OWN_GILS: &[&str] = &[
     "does not support loading in subinterpreters",
     "daemon threads are disabled in this (sub)interpreter",
@@ -14,7 +14,7 @@ const OF_OWN_GILS: &[&str] = &[
     "exec not supported for isolated subinterpreters",
 ];
 
-/// What extension modules say that work in one interpreter of a process only.
+/// Parts of messages of extension modules that work in one interpreter of a process only.
 const OF_SUB_INTERPRETERS: &[&str] = &[
     // CPython, for a module that says so itself.
     "does not support loading in subinterpreters",
@@ -43,18 +43,20 @@ const OF_SUB_INTERPRETERS: &[&str] = &[
     "preexec_fn not supported within subinterpreters",
 ];
 
-/// What helps against a failure.
+/// The cure for a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Advice {
-    /// The main interpreter.
+    /// The script has to run in the main interpreter.
     Main,
-    /// The main interpreter, or a sub-interpreter without a GIL of its own.
+    /// The script has to run in the main interpreter, or in a sub-interpreter without a GIL of its own.
     SharedGil,
-    /// No other interpreter in the process: this is the main one, and a sub-interpreter has loaded the module before.
+    /// There must be no other interpreter in the process: this is the main one, and a sub-interpreter has loaded the
+    /// module before.
     Alone,
 }
 
-/// The advice for a failure in an interpreter that is not alone in its process, by its traceback. Pure.
+/// Returns the advice for a failure in an interpreter that is not alone in its process, as its traceback shows it.
+/// Pure.
 fn known(traceback: &str, is_main: bool, own_gil: bool) -> Option<Advice> {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| traceback.contains(phrase));
     match own_gil {
@@ -87,8 +89,8 @@ fn sentence(advice: Advice, label: &str, group: &str, script: &str) -> (&'static
     }
 }
 
-/// What the log should say besides this traceback of a script: once for each script, and only if it is known what
-/// helps.
+/// Returns the sentence that the log should have behind this traceback of a script: once for each script, and only if a
+/// cure is known.
 pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) -> Option<(&'static Message, String)> {
     let is_main = interpreter.group.is_empty();
     if is_main && !Interpreter::has_others() {
@@ -99,7 +101,7 @@ pub(crate) fn advice(interpreter: &Interpreter, script: &[u8], traceback: &str) 
     Some(sentence(advice, &interpreter.label(), &group, &script))
 }
 
-/// What to say when nobody gives a lock back while this script runs in a sub-interpreter.
+/// Returns the sentence for the log when a GIL is not given back while this script runs in a sub-interpreter.
 pub(crate) fn deadlock_advice(interpreter: &Interpreter, script: &[u8]) -> Option<String> {
     let script = String::from_utf8_lossy(script);
     (!interpreter.group.is_empty()).then(|| {
@@ -111,9 +113,9 @@ pub(crate) fn deadlock_advice(interpreter: &Interpreter, script: &[u8]) -> Optio
     })
 }
 
-/// What to say, once in a process, when an application of this interpreter is about to fork and CPython lets the child
-/// come to nothing: it ends all other interpreters there, which it cannot do from within one of them, nor (3.10 to 3.13
-/// at least) while threads have been in them.
+/// Returns the sentence for the log, once in a process, when an application of this interpreter is about to fork and
+/// CPython would end the child at once: it ends all other interpreters there, which it cannot do from within one of
+/// them, nor (3.10 to 3.13 at least) while threads have been in them.
 pub(crate) fn fork_advice(interpreter: &Interpreter) -> Option<String> {
     let in_vain = !interpreter.group.is_empty() || Interpreter::has_others();
     (in_vain && Process::get().advised.first(b"fork")).then(|| {

@@ -7,16 +7,16 @@ use crate::ffi::owned::Owned;
 
 /// The lists of callbacks of one interpreter; applications may change them.
 pub(crate) struct Callbacks {
-    /// `event_callbacks`
+    /// The list `event_callbacks`.
     pub(crate) events: Owned<PyList>,
-    /// `shutdown_callbacks`
+    /// The list `shutdown_callbacks`.
     pub(crate) shutdown: Owned<PyList>,
-    /// `signal_callbacks`
+    /// The list `signal_callbacks`.
     pub(crate) signals: Owned<PyList>,
 }
 
 impl Callbacks {
-    /// Callbacks of an interpreter in which nobody has subscribed to anything.
+    /// Makes the empty lists of an interpreter.
     pub(crate) fn new(py: Python<'_>) -> Self {
         let list = || Owned::new(PyList::empty(py));
         Self { events: list(), shutdown: list(), signals: list() }

@@ -1,4 +1,4 @@
-//! One interpreter and what of ours is in it: types, names, callbacks, scripts.
+//! One interpreter, and everything of ours in it: types, names, callbacks, scripts.
 //!
 //! Knows its options and how it is called in records. Must not know other interpreters, the modules and types that it
 //! is given, or requests.
@@ -31,40 +31,40 @@ use crate::log::traceback;
 use crate::process::Process;
 use crate::process::forked;
 
-/// Whether there are others than the main one.
+/// Whether there are other interpreters than the main one.
 static OTHERS: AtomicBool = AtomicBool::new(false);
 
 /// One interpreter and everything of ours in it. It lives as long as the process.
 pub(crate) struct Interpreter {
-    /// How to attach to it.
+    /// The handle by which threads attach to it.
     pub(crate) handle: Handle,
     /// The application group; empty is the main interpreter.
     pub(crate) group: Vec<u8>,
-    /// The application group whose only interpreter the main one is.
+    /// The application group whose only interpreter this one, the main interpreter, is.
     adopted: OnceLock<Vec<u8>>,
     /// Whether it has a GIL of its own.
     pub(crate) own_gil: bool,
-    /// Python's and the kernel's number of the thread that prepared it.
+    /// The numbers that Python and the kernel give to the thread that prepared it.
     pub(crate) maker: (u64, u32),
     /// The Python types of ours, made for this interpreter.
     pub(crate) classes: Classes,
     /// The Python strings of ours, made for this interpreter.
     pub(crate) names: Names,
-    /// Who wants to hear of events.
+    /// The callbacks that are subscribed to events.
     pub(crate) callbacks: Callbacks,
-    /// `mod_wsgi.active_requests`
+    /// The list behind `mod_wsgi.active_requests`.
     pub(crate) active_requests: ActiveRequests,
-    /// `mod_wsgi.RequestTimeout`
+    /// The exception class `mod_wsgi.RequestTimeout`.
     pub(crate) request_timeout: Owned<PyType>,
-    /// What is easier said in Python.
+    /// The functions that are written in Python (`prelude.py`).
     pub(crate) prelude: Owned<PyModule>,
     /// The scripts that it has loaded.
     pub(crate) scripts: Scripts,
 }
 
 impl Interpreter {
-    /// The attached interpreter, which has these types and this prelude, for an application group. It lives as long as
-    /// the process.
+    /// Makes the record of the attached interpreter, with these types and this prelude, for an application group. It
+    /// lives as long as the process.
     ///
     /// # Errors
     /// What CPython raises.
@@ -97,17 +97,18 @@ impl Interpreter {
         })))
     }
 
-    /// Whether the process has, or had, others than the main one.
+    /// Whether the process has, or had, other interpreters than the main one.
     pub(crate) fn has_others() -> bool {
         OTHERS.load(Ordering::Relaxed)
     }
 
-    /// The application group that records name.
+    /// The application group that records of this interpreter name.
     pub(crate) fn application_group(&self) -> &[u8] {
         self.adopted.get().unwrap_or(&self.group)
     }
 
-    /// Makes this, the main interpreter, the one of an application group: applications see its name. Attached to it.
+    /// Makes this, the main interpreter, the one of an application group, whose name applications see then. Called
+    /// attached to it.
     pub(crate) fn adopt(&self, py: Python<'_>, group: &[u8]) {
         // Once: callers see to that.
         let _ = self.adopted.set(group.to_vec());
@@ -118,7 +119,7 @@ impl Interpreter {
         }
     }
 
-    /// Waits until its threads have ended, but for daemons. Attached to it.
+    /// Waits until its threads have ended, but for daemon threads. Called attached to it.
     pub(crate) fn join_threads(&self, py: Python<'_>) {
         let process = Process::get();
         // Half of the time until the process ends by force; 0: it has all time.
@@ -127,7 +128,7 @@ impl Interpreter {
         self.at_end(py, "join_threads", (wait, held_up));
     }
 
-    /// Runs its exit functions, where CPython will not do it. Attached to it.
+    /// Runs its exit functions, where CPython will not do it. Called attached to it.
     pub(crate) fn run_exit_functions(&self, py: Python<'_>) {
         self.at_end(py, "run_exit_functions", ());
     }
@@ -149,7 +150,7 @@ impl Interpreter {
         std::ptr::from_ref(self).addr() as u64
     }
 
-    /// How messages call it.
+    /// The name of the interpreter in messages.
     pub(crate) fn label(&self) -> String {
         match self.group.is_empty() {
             true => "main interpreter".to_owned(),

@@ -16,7 +16,7 @@ macro_rules! names {
         }
 
         impl Names {
-            /// Interns them in the attached interpreter.
+            /// Interns the strings in the attached interpreter.
             pub(crate) fn new(py: Python<'_>) -> Self {
                 Self {
                     known: KNOWN.iter().map(|text| Owned::new(PyString::intern(py, text))).collect(),

@@ -12,29 +12,29 @@ use crate::process::Process;
 pub(crate) struct Options {
     /// Directories for `sys.path`, layer by layer.
     pub(crate) python_path: Vec<Vec<Vec<u8>>>,
-    /// `WSGIRestrictStdin`
+    /// The value of `WSGIRestrictStdin`.
     pub(crate) restrict_stdin: bool,
-    /// `WSGIRestrictStdout`
+    /// The value of `WSGIRestrictStdout`.
     pub(crate) restrict_stdout: bool,
-    /// `WSGIRestrictSignal`
+    /// The value of `WSGIRestrictSignal`.
     pub(crate) restrict_signal: bool,
-    /// The lock that it runs under.
+    /// The GIL that the interpreter runs under.
     pub(crate) gil: Gil,
-    /// What is to be set as the switch interval of its lock, seconds.
+    /// The switch interval that its GIL is to have, seconds.
     pub(crate) switch_interval: Option<f64>,
-    /// Whether a switch interval is given for this interpreter alone, which it cannot have because it shares its lock.
+    /// Whether a switch interval is given for this interpreter alone, which it cannot have because it shares its GIL.
     pub(crate) ignored_interval: bool,
 }
 
 impl Options {
-    /// What the settings of this process say about the interpreter of an application group.
+    /// Reads the settings of this process for the interpreter of an application group.
     pub(crate) fn for_group(group: &[u8]) -> Self {
         let settings = &Process::get().settings;
         let of_process = Some(settings.switch_interval).filter(|interval| *interval > 0.0);
         Self::of(&settings.interpreters, group, of_process, version() >= OWN_GIL_SINCE)
     }
 
-    /// What the layers say about the interpreter of this application group; the empty one is the main interpreter.
+    /// Merges the layers for the interpreter of this application group; the empty name is the main interpreter.
     /// `of_process`: the process group's `switch-interval`. `own_gils`: whether Python can give sub-interpreters GILs
     /// of their own.
     pub(crate) fn of(layers: &[Interpreter], group: &[u8], of_process: Option<f64>, own_gils: bool) -> Self {

@@ -22,9 +22,9 @@ pub(crate) struct Script {
     pub(crate) module: Mutex<Option<Owned<PyModule>>>,
     /// The newest version that a successor was requested for.
     pub(crate) asked: SuccessorRequest,
-    /// Set by preloading, so the first request skips the modification check.
+    /// Set by preloading, so that the first request skips the check of the file's modification time.
     pub(crate) early: AtomicBool,
-    /// Whether a request has come for it.
+    /// Whether a request has come for the script.
     pub(crate) wanted: AtomicBool,
 }
 

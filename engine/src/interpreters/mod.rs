@@ -29,14 +29,14 @@ struct Other {
 /// Why an application group has no interpreter; the log has the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InterpreterError {
-    /// It could not be made.
+    /// The interpreter could not be made.
     Failed,
-    /// The process has as many as it may have ([`wsgi_wire::limits::INTERPRETERS`]).
+    /// The process has as many interpreters as it may have ([`wsgi_wire::limits::INTERPRETERS`]).
     TooMany,
 }
 
 impl InterpreterError {
-    /// What the client of a request gets that was to run in it.
+    /// The status that the client of such a request gets.
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::Failed => 500,
@@ -54,9 +54,9 @@ pub(crate) struct Interpreters {
     making: Mutex<()>,
     /// Whether the main interpreter has the name of the one application group that it is for.
     named: OnceLock<()>,
-    /// Whether some have GILs of their own.
+    /// Whether some interpreters have GILs of their own.
     own_gils: AtomicBool,
-    /// Whether the log has been told that there may be no more of them.
+    /// Whether the log has been told that there may be no more interpreters.
     full: AtomicBool,
     /// Whether the end has begun. Read-locked by visitors, whose thread states must be gone before an interpreter can
     /// end.
@@ -79,8 +79,8 @@ impl Interpreters {
         &INTERPRETERS
     }
 
-    /// The interpreter that the requests of a route run in; made if there is none for its application group yet. Called
-    /// on a thread that is attached to nothing.
+    /// Returns the interpreter that the requests of a route run in, and makes it if its application group has none yet.
+    /// Called on a thread that is attached to nothing.
     ///
     /// # Errors
     /// [`InterpreterError`]; the log says why.
@@ -91,10 +91,10 @@ impl Interpreters {
         }
     }
 
-    /// Sets up the attached interpreter, which Python has begun with, as the main one.
+    /// Sets up the attached interpreter, which Python has begun with, as the main interpreter.
     ///
     /// # Errors
-    /// What CPython raises; then it cannot be used.
+    /// What CPython raises; then the interpreter cannot be used.
     pub(crate) fn set_up_main(&self, py: Python<'_>) -> PyResult<&'static Interpreter> {
         let interpreter = set_up::set_up(py, b"", Options::for_group(b""), None)?;
         // Once, at start.
@@ -107,7 +107,8 @@ impl Interpreters {
         self.main.get().copied()
     }
 
-    /// The main interpreter, if it is for this application group; on the thread that Python began on, attached to it.
+    /// Returns the main interpreter, if it is for this application group. Called on the thread that Python began on,
+    /// attached to it.
     pub(crate) fn main_for(&self, py: Python<'_>, group: &[u8]) -> Option<&'static Interpreter> {
         let main = self.main()?;
         if group.is_empty() {
@@ -128,7 +129,8 @@ impl Interpreters {
         self.lock().get(group).map(|other| other.interpreter)
     }
 
-    /// The interpreter of an application group, made on first use. Called on a thread that is attached to nothing.
+    /// Returns the interpreter of an application group, and makes it on first use. Called on a thread that is attached
+    /// to nothing.
     ///
     /// # Errors
     /// [`InterpreterError`]; the log says why.
@@ -191,7 +193,7 @@ impl Interpreters {
     }
 
     /// Runs `body` in an interpreter, on a thread that serves no requests and is attached to nothing; leaves no thread
-    /// state behind. `None` once the interpreters end.
+    /// state behind. Returns `None` once the interpreters end.
     pub(crate) fn visit<R>(
         &self,
         interpreter: &'static Interpreter,
@@ -206,8 +208,8 @@ impl Interpreters {
         Some(result)
     }
 
-    /// Ends all sub-interpreters, on a thread that is attached to nothing, when no request runs any more. Whether none
-    /// is left.
+    /// Ends all sub-interpreters, on a thread that is attached to nothing, when no request runs any more. Returns
+    /// whether none is left.
     pub(crate) fn end(&self) -> bool {
         *self.ending.write().unwrap_or_else(PoisonError::into_inner) = true;
         let Some(main) = self.main() else { return true };
@@ -233,7 +235,7 @@ impl Interpreters {
         self.lock().values().map(|other| other.interpreter).collect()
     }
 
-    /// One interpreter for each lock.
+    /// One interpreter for each GIL.
     pub(crate) fn one_per_gil(&self) -> Vec<&'static Interpreter> {
         let mut all = self.all();
         all.retain(|interpreter| interpreter.group.is_empty() || interpreter.own_gil);

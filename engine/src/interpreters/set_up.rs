@@ -23,7 +23,7 @@ use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 
-/// The module of what is easier said in Python; applications do not find it.
+/// Makes the module of the functions that are written in Python; applications do not find it.
 fn prelude(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     let (source, name) = (CString::new(include_str!("prelude.py"))?, c"_mod_wsgi_prelude");
     let module = PyModule::from_code(py, &source, c"<mod_wsgi>", name)?;
@@ -31,8 +31,8 @@ fn prelude(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     Ok(module)
 }
 
-/// Prepares the attached interpreter for an application group. `main`: the main interpreter, unless it is the one,
-/// which has to be the first.
+/// Prepares the attached interpreter for an application group. `main`: the main interpreter; `None` if this is the main
+/// interpreter, which has to be the first.
 ///
 /// # Errors
 /// What CPython raises; then the interpreter cannot be used.

@@ -1,5 +1,5 @@
-//! Keeps the error log in order. Apache children write the records of requests, this process writes its own: before it
-//! does, it waits a moment for what a request has sent earlier.
+//! The order of records in the error log. Apache children write the records of requests, this process writes its own:
+//! before it does, it waits a moment for what a request has sent earlier.
 
 use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};
@@ -10,16 +10,16 @@ use wsgi_unix::socket::unread;
 
 use crate::ffi::attach;
 
-/// The longest that a record waits for earlier ones: they are only in order if the child is not too busy.
+/// How long a record waits for earlier ones at the most: they are only in order if the child is not too busy.
 const LOG_ORDER_WAIT: Duration = Duration::from_millis(20);
 
-/// How long a child takes from reading a record to writing it, generously.
+/// How long a child takes from reading a record to having written it, generously.
 const WRITING: Duration = Duration::from_micros(500);
 
 /// The socket on which a request last sent a record, and when; nothing if no record of the process has to wait for it.
 static LAST: Mutex<Option<(RawFd, Instant)>> = Mutex::new(None);
 
-/// A request has sent a record on this socket.
+/// Notes that a request has sent a record on this socket.
 pub(crate) fn sent(socket: RawFd) {
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((socket, Instant::now()));
 }

@@ -10,7 +10,7 @@ use wsgi_wire::record::{LogRecord, Stream};
 
 use crate::log::record;
 
-/// What a thread is writing while it serves no request.
+/// The unfinished line that a thread has written while it serves no request.
 struct Outside {
     lines: Lines,
     stream: Stream,
@@ -23,7 +23,7 @@ struct Outside {
 impl Outside {
     const EMPTY: Self = Self { lines: Lines::EMPTY, stream: Stream::Stderr, application_group: None, own: true };
 
-    /// Does something with the lines; the records that it completes.
+    /// Does something with the lines, and returns the records of those that are complete.
     fn step(&mut self, step: impl FnOnce(&mut Lines, &mut dyn FnMut(Text<'_>))) -> Vec<LogRecord> {
         if self.own && !fork::is_ours() {
             (self.lines, self.own) = (Lines::EMPTY, false);

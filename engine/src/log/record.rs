@@ -20,18 +20,18 @@ use crate::ffi::host::Logger;
 static MAX_LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static DESTINATION: OnceLock<Destination> = OnceLock::new();
 
-/// How records that no request carries leave this process.
+/// The way by which records that no request carries leave this process.
 pub(crate) enum Destination {
-    /// A socket to the supervisor, each message a record.
+    /// They go to the supervisor, over a socket on which each message is a record.
     Supervisor(Socket),
-    /// A function of the Apache child that this is.
+    /// They go to a function of the Apache child that this process is.
     Apache(Logger),
 }
 
-/// The socket, and what it is known by.
+/// A socket, and its identity.
 pub(crate) struct Socket {
     socket: OwnedFd,
-    /// File system and number.
+    /// The numbers of its file system and its file.
     identity: Option<(u64, u64)>,
 }
 
@@ -47,25 +47,25 @@ impl From<OwnedFd> for Socket {
 }
 
 impl Socket {
-    /// Whether it is still there under its number. Processes that an application forks may close all that is open, and
+    /// Whether the descriptor is still this socket. Processes that an application forks may close all that is open, and
     /// open something else.
     fn is_there(&self) -> bool {
         fork::is_ours() || self.identity.is_some() && identity(&self.socket) == self.identity
     }
 }
 
-/// Records leave this way from now on.
+/// Sets the way by which records leave this process from now on.
 pub(crate) fn set_destination(destination: Destination) {
     // Once, at start.
     let _ = DESTINATION.set(destination);
 }
 
-/// Records up to this level are wanted from now on.
+/// Sets the level up to which records are written from now on.
 pub(crate) fn limit(level: Level) {
     MAX_LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Whether records of this level are wanted.
+/// Whether records of this level are written.
 pub(crate) fn enabled(level: Level) -> bool {
     level as u8 <= MAX_LEVEL.load(Ordering::Relaxed)
 }
@@ -80,7 +80,7 @@ pub(crate) fn process(topic: impl Into<Topic>, text: &str) {
     write(LogRecord::ours(topic, writer(), text), None, None);
 }
 
-/// Writes what the application has written to one of its streams, if no request has to do with it.
+/// Writes what the application has written to one of its streams, where that belongs to no request.
 pub(crate) fn of_application(stream: Stream, text: &str) {
     let record = LogRecord { stream, level: Level::Error, ..LogRecord::ours(Topic::INFO, writer(), text) };
     write(record, None, None);
@@ -92,15 +92,15 @@ pub(crate) fn panicked(text: &str) {
 }
 
 /// Writes one record that no Apache child waits for. `application_group`: where it comes from, if that is known.
-/// `request`: the one that it is about. Waits while the process has said more than it may; who has the GIL calls
-/// [`write_attached`].
+/// `request`: the request that it is about. Waits while the process has logged more than it may; a thread that holds
+/// the GIL calls [`write_attached`].
 pub(crate) fn write(record: LogRecord, application_group: Option<&[u8]>, request: Option<RequestName>) {
     for message in messages(record, application_group, request) {
         deliver(&message, true);
     }
 }
 
-/// As [`write()`], with the GIL, which is given up where it has to wait.
+/// Writes a record as [`write()`] does, on a thread that holds the GIL, which is given up where it has to wait.
 pub(crate) fn write_attached(
     py: Python<'_>,
     record: LogRecord,
@@ -128,14 +128,13 @@ fn messages(record: LogRecord, application_group: Option<&[u8]>, request: Option
     said.into_pieces().iter().map(Wire::to_bytes).collect()
 }
 
-/// Writes a line to standard error, without std's lock, which a thread that does not exist here may have held when this
-/// process was forked off.
+/// Writes a line to standard error, without std's lock: in a forked process the thread that holds that may not exist.
 fn plainly(text: &[u8]) {
     // What cannot be written there cannot be told anywhere.
     let _ = rustix::io::write(std::io::stderr(), &[text, b"\n"].concat());
 }
 
-/// `false`: only by waiting.
+/// Sends a message. Returns `false` if that is possible only by waiting, and `wait` forbids it.
 fn deliver(message: &[u8], wait: bool) -> bool {
     let flags = if wait { SendFlags::NOSIGNAL } else { SendFlags::NOSIGNAL | SendFlags::DONTWAIT };
     match DESTINATION.get() {

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-/// What a request moved.
+/// The counts of one request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     /// Calls that read from `wsgi.input`.
     pub(crate) input_reads: u64,
-    /// How many bytes they gave.
+    /// How many bytes these calls returned.
     pub(crate) input_length: u64,
-    /// How long they waited for the client.
+    /// How long these calls waited for the client.
     pub(crate) input_time: Duration,
     /// How many pieces of content were sent.
     pub(crate) output_writes: u64,
-    /// How many bytes they had.
+    /// How many bytes these pieces had.
     pub(crate) output_length: u64,
     /// How long sending took.
     pub(crate) output_time: Duration,
-    /// How long the GIL was waited for.
+    /// How long the request waited for the GIL.
     pub(crate) gil_time: Duration,
-    /// How often it was waited for.
+    /// How often the request waited for the GIL.
     pub(crate) gil_waits: u64,
 }

@@ -1,4 +1,4 @@
-//! What an interval comes to when it is over: shares and rates.
+//! The figures of an interval that is over: shares and rates.
 
 use crate::ffi::process as ffi;
 use crate::metrics::Metrics;
@@ -12,22 +12,22 @@ pub(crate) struct Figures {
     pub(crate) cpu_user: f64,
     /// CPU time in the kernel for each second of it.
     pub(crate) cpu_system: f64,
-    /// Resident memory now.
+    /// The resident memory at the end, bytes.
     pub(crate) memory: u64,
-    /// Resident memory at the most.
+    /// The most resident memory so far, bytes.
     pub(crate) max_memory: u64,
-    /// For how long each worker has been calling the application, seconds; 0 if it is not.
+    /// How long each worker has been calling the application, seconds; 0 if it is not.
     pub(crate) elapsed: Vec<f64>,
-    /// Workers that call the application.
+    /// How many workers call the application.
     pub(crate) active: usize,
-    /// Workers that have served anything.
+    /// How many workers have served anything.
     pub(crate) started: usize,
-    /// The part of all workers' time that requests had, 0 to 1.
+    /// The share of all workers' time that requests took, 0 to 1.
     pub(crate) capacity: f64,
 }
 
 impl Figures {
-    /// The figures of an interval that ends now.
+    /// Computes the figures of an interval that ends now.
     pub(crate) fn new(interval: &Interval, metrics: &Metrics) -> Self {
         let period = interval.start.elapsed().as_secs_f64().max(1e-6);
         let (user, system) = ffi::process_cpu();

@@ -1,11 +1,11 @@
-//! What finished requests add up to since `request_metrics()` was last called. Pure.
+//! The sums of finished requests since `request_metrics()` was last called. Pure.
 
 use std::time::{Duration, Instant};
 
 use crate::metrics::phase::Phase;
 use crate::metrics::sample::Finished;
 
-/// Sums of one interval.
+/// The sums of one interval.
 #[derive(Debug)]
 pub(crate) struct Interval {
     /// When the interval began.
@@ -16,7 +16,7 @@ pub(crate) struct Interval {
     pub(crate) cpu: (Duration, Duration),
     /// Requests by class of status: 1xx to 5xx.
     pub(crate) classes: [u64; 5],
-    /// How many requests ended in it.
+    /// How many requests ended in the interval.
     pub(crate) count: u64,
     /// Bytes read and the calls for it, bytes written and the calls for it.
     pub(crate) moved: [u64; 4],
@@ -24,7 +24,7 @@ pub(crate) struct Interval {
     pub(crate) gil_waits: u64,
     /// The phases, in the order of [`PHASES`].
     pub(crate) phases: [Phase; PHASES.len()],
-    /// What each worker did.
+    /// The sums of each worker.
     pub(crate) workers: Vec<Work>,
 }
 
@@ -32,21 +32,21 @@ pub(crate) struct Interval {
 pub(crate) const PHASES: [&str; 8] =
     ["server", "queue", "daemon", "application", "request", "gil_wait", "input_read", "output_write"];
 
-/// What one worker did in an interval.
+/// The sums of one worker in an interval.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Work {
-    /// How many requests it finished.
+    /// How many requests the worker finished.
     pub(crate) completed: u64,
-    /// How long they took, as far as that lies in the interval.
+    /// How long these requests took, as far as that lies in the interval.
     pub(crate) busy: Duration,
-    /// The CPU time that they took.
+    /// The CPU time that these requests took.
     pub(crate) cpu: Duration,
     /// How long the longest of them took.
     pub(crate) longest: Duration,
 }
 
 impl Interval {
-    /// An interval that begins now.
+    /// Begins an interval.
     pub(crate) fn new(workers: usize, start_time: f64, cpu: (Duration, Duration)) -> Self {
         Self {
             start: Instant::now(),

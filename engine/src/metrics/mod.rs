@@ -26,34 +26,35 @@ use crate::moments::now;
 struct Worker {
     requests: AtomicU64,
     nanoseconds: AtomicU64,
-    /// When the application was called that runs now, in nanoseconds since [`Metrics::epoch`], never 0; 0: none does.
+    /// When the worker called the application that runs now, in nanoseconds since [`Metrics::epoch`], never 0; 0 if
+    /// none runs.
     since: AtomicU64,
 }
 
 /// The sums of one worker thread since the process began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Total {
-    /// How many requests it has finished.
+    /// How many requests the thread has finished.
     pub(crate) requests: u64,
-    /// How long they took.
+    /// How long these requests took.
     pub(crate) busy: Duration,
 }
 
-/// What has been recorded.
+/// The records of what requests and the process have cost.
 pub(crate) struct Metrics {
     epoch: Instant,
     workers: Vec<Worker>,
-    /// What `request_metrics()` will give; nothing before recording is started.
+    /// The sums that `request_metrics()` will give next; `None` before recording is started.
     interval: Mutex<Option<Interval>>,
     recording: AtomicBool,
-    /// All requests that are over.
+    /// How many requests are over.
     pub(crate) finished: AtomicU64,
-    /// Requests whose application is being called.
+    /// How many requests' applications are being called.
     pub(crate) active: AtomicU32,
 }
 
 impl Metrics {
-    /// Nothing yet, for this many workers.
+    /// Makes empty records for this many workers.
     pub(crate) fn new(workers: usize) -> Self {
         let workers = (0..workers).map(|_| Worker::default()).collect();
         Self {
@@ -75,7 +76,7 @@ impl Metrics {
         }
     }
 
-    /// For how long each worker has been calling the application; zero if it is not.
+    /// How long each worker has been calling the application; zero if it is not.
     pub(crate) fn elapsed(&self) -> Vec<Duration> {
         let now = self.epoch.elapsed();
         let elapsed = |worker: &Worker| match worker.since.load(Ordering::Relaxed) {
@@ -91,7 +92,7 @@ impl Metrics {
         self.recording.store(true, Ordering::Release);
     }
 
-    /// Whether anything is recorded.
+    /// Whether requests are recorded.
     pub(crate) fn is_recording(&self) -> bool {
         self.recording.load(Ordering::Acquire)
     }
@@ -122,12 +123,12 @@ impl Metrics {
         }
     }
 
-    /// The sums since the last call, and a new beginning.
+    /// Returns the sums since the last call, and begins anew.
     pub(crate) fn drain(&self, py: Python<'_>) -> Option<Interval> {
         self.next_interval(self.lock(py))
     }
 
-    /// As [`drain`](Self::drain), for a thread that is attached to nothing.
+    /// Drains as [`drain`](Self::drain) does, on a thread that is attached to nothing.
     pub(crate) fn drain_detached(&self) -> Option<Interval> {
         self.next_interval(self.interval.lock().unwrap_or_else(PoisonError::into_inner))
     }

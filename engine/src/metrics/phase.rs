@@ -12,7 +12,7 @@ pub(crate) struct Phase {
     count: u64,
     min: Option<Duration>,
     max: Option<Duration>,
-    /// How many fell into each bucket.
+    /// How many durations are in each bucket.
     pub(crate) buckets: [u64; BUCKETS],
 }
 
@@ -37,19 +37,20 @@ impl Phase {
         if self.count == 0 { 0.0 } else { self.sum.as_secs_f64() / self.count as f64 }
     }
 
-    /// The shortest and the longest.
+    /// The shortest and the longest duration.
     pub(crate) fn range(&self) -> (Option<Duration>, Option<Duration>) {
         (self.min, self.max)
     }
 
-    /// The shortest and the longest in microseconds.
+    /// The shortest and the longest duration, in microseconds.
     pub(crate) fn extremes(&self) -> (Option<u64>, Option<u64>) {
         let micros = |d: Duration| d.as_micros() as u64;
         (self.min.map(micros), self.max.map(micros))
     }
 }
 
-/// Below 1 ms 0; from 65536 ms on 64; else four for each octave, cut at equal distances.
+/// The bucket of a duration: 0 below 1 ms, 64 from 65536 ms on, and between these four for each octave, cut at equal
+/// distances.
 fn bucket(duration: Duration) -> usize {
     let ms = duration.as_secs_f64() * 1000.0;
     if ms < 1.0 {

@@ -12,16 +12,16 @@ pub(crate) struct Sample {
     cpu: Option<(Duration, Duration)>,
 }
 
-/// A request that is over.
+/// The measurements of a request that is over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Finished {
     /// When the application was done, seconds since the epoch.
     pub(crate) finish: f64,
-    /// How long it took, `close()` included.
+    /// How long the application took, `close()` included.
     pub(crate) application: Duration,
-    /// What the client got.
+    /// The status that the client got.
     pub(crate) status: u16,
-    /// What the request moved.
+    /// The counts of the request.
     pub(crate) counts: Counts,
     /// CPU time of the thread in user mode.
     pub(crate) cpu_user: Duration,
@@ -31,19 +31,20 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// How long it was in the Apache child, on its way to this process, and here before the application was called.
+    /// How long the request was in the Apache child, on its way to this process, and here before the application was
+    /// called.
     pub(super) fn phases(&self) -> [Duration; 3] {
         self.moments.phases()
     }
 }
 
 impl Sample {
-    /// Now. The thread's CPU time is only looked up if somebody wants it.
+    /// Begins a measurement. The thread's CPU time is only looked up `with_cpu`.
     pub(crate) fn begin(with_cpu: bool) -> Self {
         Self { start: Instant::now(), cpu: with_cpu.then(ffi::thread_cpu) }
     }
 
-    /// The application is done.
+    /// Ends the measurement, when the application is done.
     pub(crate) fn end(&self, moments: &Moments, status: u16, counts: Counts) -> Finished {
         let since = |(user, system): (Duration, Duration)| {
             let now = ffi::thread_cpu();

@@ -1,4 +1,4 @@
-//! Which scripts the log has had advice for: each gets it once.
+//! The scripts that the log has had advice for: each gets it once.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct AdvisedScripts(Mutex<HashSet<Vec<u8>>>);
 
 impl AdvisedScripts {
-    /// Whether the log has said none for this script yet; from now on it has.
+    /// Returns whether the log has had no advice for this script yet, and notes that it has now.
     pub(crate) fn first(&self, script: &[u8]) -> bool {
         // Locked only for a moment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(script.to_vec())

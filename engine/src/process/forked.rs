@@ -16,15 +16,16 @@ use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 
-/// Code of an application has returned to the engine, or raised. Does not return in a process that the application
-/// forked.
+/// Called when code of an application has returned to the engine, or raised. Does not return in a process that the
+/// application forked.
 pub(crate) fn came_back(py: Python<'_>, error: Option<&PyErr>) {
     if !fork::is_ours() {
         end(py, error);
     }
 }
 
-/// Where code of an application runs between other things of ours: nothing of them is done in a forked process.
+/// Called where code of an application runs between other steps of the engine: ends a forked process, so that none of
+/// these is done there.
 pub(crate) fn must_not_come_back() {
     if !fork::is_ours() {
         tell("came back from the application");

@@ -1,4 +1,4 @@
-//! Where the process is in its life, and how other threads ask the main thread to go on to the next stage.
+//! The stage of the process's life, and how other threads ask the main thread to go on to the next stage.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,24 +15,24 @@ use wsgi_wire::settings::Preload;
 pub(crate) enum Stage {
     /// The process serves.
     Serving = 0,
-    /// It finishes the requests that it has.
+    /// The process finishes the requests that it has.
     Draining = 1,
-    /// It ends, whatever still runs.
+    /// The process ends, whatever still runs.
     Stopping = 2,
 }
 
-/// What other threads ask the main thread for, the more urgent the later.
+/// A wish of another thread for the main thread, the more urgent the later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wish {
-    /// To find a successor, and to serve until there is one.
+    /// The process should have a successor, and serve until that is ready.
     Retire,
-    /// To finish the requests that there are, and to end.
+    /// The process should finish the requests that there are, and end.
     Drain,
-    /// To end, whatever still runs.
+    /// The process should end, whatever still runs.
     Stop,
 }
 
-/// The stage, and what is wished.
+/// The stage of the process, and the wishes of other threads.
 pub(crate) struct Lifecycle {
     stage: AtomicU8,
     wish: Mutex<Option<(Wish, Reason)>>,
@@ -41,7 +41,7 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A process that serves.
+    /// Makes the lifecycle of a process that serves.
     ///
     /// # Errors
     /// If there are no more descriptors.
@@ -50,7 +50,7 @@ impl Lifecycle {
         Ok(Self { stage: AtomicU8::new(Stage::Serving as u8), wish: Mutex::new(None), loaded: Mutex::default(), wake })
     }
 
-    /// The stage it is in.
+    /// The stage that the process is in.
     pub(crate) fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Acquire) {
             0 => Stage::Serving,
@@ -90,23 +90,23 @@ impl Lifecycle {
         self.wake();
     }
 
-    /// What has been asked for since the last time.
+    /// Takes the wish that has been made since the last time.
     pub(crate) fn wish(&self) -> Option<(Wish, Reason)> {
         self.wish.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// A request has come for this script: successors should have it from the start.
+    /// Notes that a request has come for this script, which successors should load from the start.
     pub(crate) fn has_loaded(&self, script: Preload) {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).push(script);
         self.wake();
     }
 
-    /// The scripts that requests have come for since the last time.
+    /// Takes the scripts that requests have come for since the last time.
     pub(crate) fn loaded(&self) -> Vec<Preload> {
         std::mem::take(&mut self.loaded.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes the main thread look around.
+    /// Wakes the main thread, so that it looks around.
     pub(crate) fn wake(&self) {
         // Full means that it is awake already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());

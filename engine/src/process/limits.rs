@@ -1,4 +1,4 @@
-//! When a process or a request has exceeded a limit. Pure: the moment is an argument.
+//! The rules by which a process or a request has exceeded a limit. Pure: the moment is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -8,20 +8,20 @@ use wsgi_wire::settings::Daemon;
 /// The limits of one process; `None` is no limit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProcessLimits {
-    /// `request-timeout`; with `request-timeout-scaling` more of it the more threads there are: then one that is stuck
-    /// matters less.
+    /// The limit `request-timeout`; with `request-timeout-scaling` it is the longer the more threads there are: one
+    /// that is stuck matters less then.
     pub(crate) request: Option<Duration>,
-    /// `interrupt-timeout`
+    /// The limit `interrupt-timeout`.
     pub(crate) interrupt: Option<Duration>,
-    /// `startup-timeout`
+    /// The limit `startup-timeout`.
     pub(crate) startup: Option<Duration>,
-    /// `restart-interval`
+    /// The limit `restart-interval`.
     pub(crate) age: Option<Duration>,
-    /// `deadlock-timeout`
+    /// The limit `deadlock-timeout`.
     pub(crate) deadlock: Option<Duration>,
-    /// `inactivity-timeout`
+    /// The limit `inactivity-timeout`.
     pub(crate) inactivity: Option<Duration>,
-    /// `rss-limit`, bytes
+    /// The limit `rss-limit`, bytes.
     pub(crate) memory: Option<u64>,
 }
 
@@ -29,7 +29,7 @@ fn limit(seconds: u32) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
-/// A number that is up to a tenth larger, so that processes that began together do not end together.
+/// Returns a number that is up to a tenth larger, so that processes that began together do not end together.
 pub(crate) fn with_jitter(value: u64, seed: u64) -> u64 {
     // A multiplicative hash spreads seeds that lie close together (Knuth).
     let hash = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
@@ -37,7 +37,7 @@ pub(crate) fn with_jitter(value: u64, seed: u64) -> u64 {
 }
 
 impl ProcessLimits {
-    /// What the settings say. `seed` differs from process to process.
+    /// The limits that the settings give. `seed` differs from process to process.
     pub(crate) fn new(settings: &Daemon, seed: u64) -> Self {
         let scale = if settings.request_timeout_scaling { 1.0 + f64::from(settings.threads.max(1)).ln() } else { 1.0 };
         let age = with_jitter(u64::from(settings.restart_interval) * 1000, seed);
@@ -64,25 +64,25 @@ pub(crate) struct Running {
     pub(crate) phase: Phase,
 }
 
-/// How far a request is.
+/// The phase of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Its worker waits for the GIL.
+    /// The worker of the request waits for the GIL.
     Waiting,
-    /// The application executes it.
+    /// The application executes the request.
     Executing,
-    /// `RequestTimeout` was raised in it.
+    /// `RequestTimeout` was raised in the application.
     Interrupted(Instant),
-    /// It has exceeded its limit. Nobody waits for it any more.
+    /// The request has exceeded its limit. Nobody waits for it any more.
     GivenUp,
 }
 
-/// What there is to judge.
+/// The facts about a process that its limits are applied to.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts<'a> {
     /// When the process became ready.
     pub(crate) began: Instant,
-    /// Whether it is on its way out already, or has asked for a successor: then only its requests matter.
+    /// Whether the process is on its way out already, or has asked for a successor: then only its requests matter.
     pub(crate) leaving: bool,
     /// The requests that workers have in hand.
     pub(crate) running: &'a [Running],
@@ -90,13 +90,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) unloaded_since: Option<Instant>,
     /// When the GIL was last known to be free; `None` while nobody needs it.
     pub(crate) gil_free: Option<Instant>,
-    /// When something last happened that counts; nothing counts before the first request.
+    /// When something happened last that counts as activity; nothing counts before the first request.
     pub(crate) last_activity: Option<Instant>,
     /// Bytes of memory that the process has resident, where that was looked at.
     pub(crate) memory: u64,
 }
 
-/// What has to be done.
+/// An action that a limit demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Raise `RequestTimeout` in this worker, for the request that it took at this moment.
@@ -140,7 +140,7 @@ pub(crate) fn judge(limits: &ProcessLimits, facts: &Facts<'_>, now: Instant) -> 
     (due.action, due.next)
 }
 
-/// What is due by now, the first that is found, and when the next thing is.
+/// The first action that is found to be due, and the moment when another one may be.
 struct Due {
     now: Instant,
     action: Option<Action>,

@@ -27,7 +27,7 @@ use crate::process::recorder::Recorder;
 use crate::process::reload::{Hold, SuccessorRequest};
 use crate::process::watch::Watch;
 
-/// The one process that this is. Holds no Python object of its own, so it may be shared by all interpreters.
+/// The process that this code runs in. Holds no Python object of its own, so all interpreters may share it.
 pub(crate) struct Process {
     /// The settings that the supervisor has sent.
     pub(crate) settings: Daemon,
@@ -39,9 +39,9 @@ pub(crate) struct Process {
     pub(crate) lifecycle: Lifecycle,
     /// Whether requests are held until a successor has the new code of a script.
     pub(crate) hold: Hold,
-    /// What workers leave for the monitor.
+    /// The facts that workers leave for the monitor.
     pub(crate) watch: Watch,
-    /// What its requests have cost.
+    /// The records of what its requests have cost.
     pub(crate) metrics: Metrics,
     /// The scripts that the log has had advice for.
     pub(crate) advised: AdvisedScripts,
@@ -54,7 +54,7 @@ pub(crate) struct Process {
 static PROCESS: OnceLock<Process> = OnceLock::new();
 
 impl Process {
-    /// Says what the process is; once, before anything else of the engine runs.
+    /// Sets the process that this is; once, before anything else of the engine runs.
     pub(crate) fn begin(process: Process) -> &'static Process {
         PROCESS.get_or_init(|| process)
     }
@@ -73,7 +73,7 @@ impl Process {
         !self.hold.is_holding()
     }
 
-    /// No successor has the new code of a script: what is loaded serves.
+    /// Serves with the loaded code: no successor has got the new code of a script to work.
     pub(crate) fn serve_on(&self) {
         self.hold.end();
         self.page.resume();
@@ -89,7 +89,7 @@ impl Process {
         self.settings.apache == std::process::id()
     }
 
-    /// Which process this is, for messages.
+    /// The name of this process in messages.
     pub(crate) fn place(&self) -> String {
         match self.is_embedded() {
             true => "in embedded mode".to_owned(),
@@ -97,7 +97,7 @@ impl Process {
         }
     }
 
-    /// The process that this code runs in.
+    /// Returns the process that this code runs in.
     ///
     /// # Panics
     /// If it has not begun, which nothing but [`crate::daemon`] could bring about.

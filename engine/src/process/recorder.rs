@@ -1,4 +1,4 @@
-//! What the process notes about itself for the record of its end: what it is doing, always, and where its threads are
+//! The notes of the process about itself for the record of its end: what it is doing, always, and where its threads are
 //! when it ends otherwise than it should. The supervisor writes the record ([`wsgi_wire::recorder`]).
 
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -22,10 +22,10 @@ struct Tape {
 }
 
 impl Recorder {
-    /// The recorder in this file.
+    /// Opens the recorder in this file.
     ///
     /// # Errors
-    /// If it is none for so many workers.
+    /// If the file is not a recorder for so many workers.
     pub(crate) fn open(file: OwnedFd, threads: u32) -> std::io::Result<Self> {
         let (header, entries) = ffi::map(&file, threads)?;
         // Whoever writes into the file, writes here.
@@ -33,7 +33,7 @@ impl Recorder {
         Ok(Self(Some(Tape { file, header, entries })))
     }
 
-    /// Makes Python write its stacks into the report: on signals that end the process, and on ours. In the main
+    /// Makes Python write its stacks into the report: on signals that end the process, and on ours. Called in the main
     /// interpreter.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Recorder {
         Some(entry)
     }
 
-    /// Notes that the process itself, on this thread, is at something until the end of `body`.
+    /// Notes that the process itself, on this thread, does something until the end of `body`.
     pub(crate) fn during<R>(&self, what: &str, body: impl FnOnce() -> R) -> R {
         self.begins(what);
         let result = body();
@@ -66,7 +66,7 @@ impl Recorder {
         result
     }
 
-    /// Notes that the process itself, on this thread, begins something.
+    /// Notes that the process itself, on this thread, begins to do something.
     pub(crate) fn begins(&self, what: &str) {
         if let Some(entry) = self.own() {
             entry.set_thread(object::thread_ident(), ffi::thread());
@@ -74,7 +74,7 @@ impl Recorder {
         }
     }
 
-    /// What a worker is doing, in words.
+    /// A sentence about what a worker is doing.
     pub(crate) fn describe(&self, number: u32) -> String {
         let entry = self.0.as_ref().and_then(|tape| tape.entries.get(number as usize));
         let activity = entry.and_then(|entry| entry.activity(number as usize));
@@ -96,8 +96,8 @@ impl Recorder {
         py.import("functools")?.call_method1("partial", (dump, tape.file.as_raw_fd())).map(Some)
     }
 
-    /// The process is going to end for this reason: writes what it is doing into the report. Returns whether there is a
-    /// report, and no reason was noted before, so that stacks are worth being written.
+    /// Writes into the report why the process is going to end and what it is doing. Returns whether there is a report,
+    /// and no reason was noted before, so that stacks are worth being written.
     pub(crate) fn ends_for(&self, reason: Reason) -> bool {
         let Some(tape) = self.0.as_ref().filter(|tape| tape.header.ends_for(reason)) else { return false };
         // A report that is full has enough in it.
@@ -105,12 +105,13 @@ impl Recorder {
         true
     }
 
-    /// The process is going to end itself by force. Returns whether there is a report, and no reason was noted before.
+    /// Notes that the process is going to end itself by force. Returns whether there is a report, and no reason was
+    /// noted before.
     pub(crate) fn ends_by_force(&self) -> bool {
         self.0.as_ref().is_some_and(|tape| tape.header.ends_by_force())
     }
 
-    /// What the process and its workers are doing.
+    /// The activities of the process and its workers.
     pub(crate) fn activities(&self) -> Vec<Activity> {
         let entries = self.0.iter().flat_map(|tape| tape.entries).enumerate();
         entries.filter_map(|(number, entry)| entry.activity(number)).collect()

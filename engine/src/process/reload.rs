@@ -3,13 +3,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// Stands for the version of a script whose module says itself that it must be loaded anew.
+/// The version of a script whose module itself says that it must be loaded anew.
 pub(crate) const REQUIRED: i64 = i64::MIN;
 
-/// Stands for the version of a script that cannot be looked at.
+/// The version of a script whose file cannot be looked at.
 pub(crate) const MISSING: i64 = -1;
 
-/// No version at all.
+/// The value that is no version.
 const NONE: i64 = i64::MAX;
 
 /// The newest version of a script that the process has asked a successor for.
@@ -21,12 +21,13 @@ impl Default for SuccessorRequest {
     }
 }
 
-/// Whether the process holds: takes no requests that need new code.
+/// Whether the process turns requests away that need new code.
 #[derive(Default)]
 pub(crate) struct Hold(AtomicBool);
 
 impl SuccessorRequest {
-    /// Whether no request has come for this version (modification time) before; from now on one has.
+    /// Returns whether this version (modification time) is new, because no request has come for it before, and notes
+    /// that one has.
     pub(crate) fn is_new(&self, version: i64) -> bool {
         self.0.swap(version, Ordering::AcqRel) != version
     }
@@ -38,12 +39,12 @@ impl Hold {
         self.0.load(Ordering::Acquire)
     }
 
-    /// They are, from now on.
+    /// Turns such requests away from now on.
     pub(crate) fn begin(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// They are no longer.
+    /// Takes such requests again.
     pub(crate) fn end(&self) {
         self.0.store(false, Ordering::Release);
     }

@@ -6,14 +6,14 @@ use wsgi_unix::stack;
 
 use crate::ffi::guard;
 
-/// A thread of this name. `stack_size`: the group's, in bytes; 0 is the system's.
+/// The builder of a thread with this name. `stack_size`: the group's, in bytes; 0 is the system's.
 pub(crate) fn builder(name: &str, stack_size: u64) -> Builder {
     let size = usize::try_from(stack_size).ok().filter(|size| *size > 0).unwrap_or_else(stack::size);
     Builder::new().name(format!("wsgi-{name}")).stack_size(size)
 }
 
-/// Runs `body` on a thread of its own and waits for it. `None` if there can be no thread, or it panicked, which the log
-/// tells.
+/// Runs `body` on a thread of its own and waits for it. Returns `None` if there can be no thread, or it panicked, which
+/// the log tells.
 pub(crate) fn run<R: Send>(name: &str, stack_size: u64, body: impl FnOnce() -> Option<R> + Send) -> Option<R> {
     std::thread::scope(|scope| {
         let thread = builder(name, stack_size).spawn_scoped(scope, || guard::catch(name, body));

@@ -1,11 +1,12 @@
-//! What workers leave for the monitor: whether there are requests, and when something last happened.
+//! The facts that workers leave for the monitor: whether there are requests, and when something last happened.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::process::lifecycle::Lifecycle;
 
-/// What workers leave for the monitor, in milliseconds since the process began; `NEVER` until it happens.
+/// The facts that workers leave for the monitor. Times are milliseconds since the process began; `NEVER` until it
+/// happens.
 pub(crate) struct Watch {
     /// When the process became ready.
     pub(crate) began: Instant,
@@ -17,7 +18,7 @@ pub(crate) struct Watch {
     present: AtomicU32,
     /// Whether the monitor wants to be woken by the next request.
     asleep: AtomicBool,
-    /// After how many requests the process is replaced.
+    /// The number of requests after which the process is replaced.
     pub(crate) request_limit: Option<u64>,
 }
 
@@ -33,7 +34,7 @@ impl Drop for Present<'_> {
 const NEVER: u64 = u64::MAX;
 
 impl Watch {
-    /// Nothing has happened yet.
+    /// Makes the facts of a process in which nothing has happened yet.
     pub(crate) fn new(request_limit: Option<u64>) -> Self {
         let never = || AtomicU64::new(NEVER);
         Self {
@@ -48,8 +49,8 @@ impl Watch {
         }
     }
 
-    /// A worker has a request in hand, as long as the result lives. Wakes the main thread if it sleeps until there is
-    /// one.
+    /// Counts a worker that has a request in hand, as long as the result lives. Wakes the main thread if that sleeps
+    /// until there is a request.
     pub(crate) fn enter(&self, lifecycle: &Lifecycle) -> Present<'_> {
         self.present.fetch_add(1, Ordering::SeqCst);
         // Either this sees that the monitor sleeps, or the monitor sees that somebody is present: both orders are
@@ -60,7 +61,7 @@ impl Watch {
         Present(self)
     }
 
-    /// The monitor wants to sleep until there is a request. Whether there is none already.
+    /// Notes that the monitor sleeps until there is a request. Returns `false` if there is one already.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
         let idle = self.present.load(Ordering::SeqCst) == 0;
@@ -70,7 +71,7 @@ impl Watch {
         idle
     }
 
-    /// The monitor is awake again.
+    /// Notes that the monitor is awake again.
     pub(crate) fn wake_up(&self) {
         self.asleep.store(false, Ordering::SeqCst);
     }
@@ -99,7 +100,7 @@ impl Watch {
         self.at(&self.first_request).filter(|_| !self.loaded.load(Ordering::Relaxed))
     }
 
-    /// When the GILs could last be taken.
+    /// When all GILs could last be taken.
     pub(crate) fn gil_free(&self) -> Option<Instant> {
         self.at(&self.gil_free)
     }
@@ -109,26 +110,26 @@ impl Watch {
         self.at(&self.last_activity)
     }
 
-    /// A request is taken up.
+    /// Notes that a request is taken up.
     pub(crate) fn request_began(&self) {
         if self.first_request.load(Ordering::Relaxed) == NEVER {
             self.first_request.store(self.now(), Ordering::Relaxed);
         }
     }
 
-    /// A script has been loaded.
+    /// Notes that a script has been loaded.
     pub(crate) fn script_loaded(&self) {
         if !self.loaded.load(Ordering::Relaxed) {
             self.loaded.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Something happens that keeps the process from being idle.
+    /// Notes that something happens that keeps the process from being idle.
     pub(crate) fn active(&self) {
         self.last_activity.store(self.now(), Ordering::Relaxed);
     }
 
-    /// The GILs could be taken.
+    /// Notes that all GILs could be taken.
     pub(crate) fn gils_are_free(&self) {
         self.gil_free.store(self.now(), Ordering::Relaxed);
     }

@@ -1,17 +1,17 @@
-//! The request body as `wsgi.input` reads it: what has arrived and is not read yet, and when more must be asked for.
+//! The request body as `wsgi.input` reads it: what has arrived and is not read yet, and when more has to be asked for.
 //! Pure.
 
 use wsgi_unix::kept_memory::{self, Kept};
 use wsgi_wire::limits;
 
-/// The least that is asked for at a time, so that reading line by line does not ask for every line.
+/// How many bytes are asked for at a time at least, so that reading line by line does not ask for every line.
 const READ_AHEAD: usize = 64 << 10;
 
-/// The most room that is made beforehand, because the client has announced so much: it need not send it. What is longer
-/// moves to a larger place as it arrives.
+/// How much room is made beforehand at the most because the client has announced so much: it need not send it. What is
+/// longer moves to a larger place as it arrives.
 const ROOM: u64 = 16 << 20;
 
-/// What has arrived of a body.
+/// The body of a request, as far as it has arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     buffer: Vec<u8>,
@@ -21,20 +21,20 @@ pub(crate) struct Body {
     searched: usize,
     /// Whether the buffer ends where the body ends.
     ended: bool,
-    /// How much is still to come, if that has been announced.
+    /// How many announced bytes are still to come.
     announced: u64,
-    /// How much of it the last read needs.
+    /// How many of these the last read needs.
     wanted: u64,
-    /// How much there was before more was asked for.
+    /// How many bytes the buffer had before more was asked for.
     before: usize,
     /// Whether anything has been asked for.
     asked: bool,
-    /// Whether it broke off; then no read succeeds any more.
+    /// Whether the body broke off; then no read succeeds any more.
     pub(crate) failed: bool,
 }
 
 impl Body {
-    /// A body that is all there.
+    /// A body that is here as a whole.
     pub(crate) fn whole(data: Vec<u8>) -> Self {
         Self { buffer: data, ended: true, ..Self::default() }
     }
@@ -44,7 +44,7 @@ impl Body {
         Self { announced: length.unwrap_or(0), ..Self::default() }
     }
 
-    /// Whether nothing has been asked for yet of a body that has to be.
+    /// Whether nothing has been asked for yet of a body that does not come by itself.
     pub(crate) fn is_untouched(&self) -> bool {
         !self.asked && !self.ended
     }
@@ -92,8 +92,8 @@ impl Body {
         missing.clamp(READ_AHEAD, limits::PULL as usize) as u32
     }
 
-    /// Where what arrives next is put: behind this. There is room for all that the last read needs, as far as that has
-    /// been announced.
+    /// The buffer behind whose contents what arrives next is put. There is room for all that the last read needs, as
+    /// far as that has been announced.
     pub(crate) fn place(&mut self) -> &mut Vec<u8> {
         self.buffer.drain(..self.at);
         self.searched = self.searched.saturating_sub(self.at);
@@ -107,7 +107,7 @@ impl Body {
         &mut self.buffer
     }
 
-    /// What has arrived is in its place; `more`: it was not the end.
+    /// Notes that bytes have arrived in the buffer; `more`: these were not the last.
     pub(crate) fn arrived(&mut self, more: bool) {
         self.asked = true;
         self.ended = !more;

@@ -38,9 +38,9 @@ use wsgi_wire::lines::{Lines, Text};
 
 /// What is known of a request for its whole life.
 pub(crate) struct Request {
-    /// The interpreter that it runs in.
+    /// The interpreter that the request runs in.
     pub(crate) interpreter: &'static Interpreter,
-    /// The route, which it shares with other requests.
+    /// The route, which the request shares with others.
     pub(crate) route: Arc<Route>,
     /// The path that was asked for, for messages: `SCRIPT_NAME` and `PATH_INFO`.
     pub(crate) path: Vec<u8>,
@@ -48,14 +48,14 @@ pub(crate) struct Request {
     pub(crate) id: Vec<u8>,
     /// Whether sending content always has to be allowed to block.
     pub(crate) always_blocks: bool,
-    /// `mod_wsgi.request_data()`, made when it is asked for.
+    /// The dict of `mod_wsgi.request_data()`, made when it is asked for.
     data: Mutex<Option<Owned<PyDict>>>,
     live: Mutex<Option<Live>>,
 }
 
-/// What can change while it runs. Never run Python code while it is locked: that code may print.
+/// The part of a request that changes while it runs. Never run Python code while it is locked: that code may print.
 pub(crate) struct Live {
-    /// Carries the response to the client and brings the body.
+    /// The transport, which carries the response to the client and brings the body.
     pub(crate) transport: Box<dyn Transport>,
     /// How far the response has come.
     pub(crate) response: Response,
@@ -66,12 +66,12 @@ pub(crate) struct Live {
     /// The stream that the buffered text was written to.
     stream: Stream,
     log_level: Level,
-    /// What the request has moved so far, for events and metrics.
+    /// The counts of the request so far, for events and metrics.
     pub(crate) counts: Counts,
 }
 
 impl Request {
-    /// A request that begins.
+    /// Makes the state of a request that begins.
     pub(crate) fn new(
         interpreter: &'static Interpreter,
         route: &Arc<Route>,
@@ -101,8 +101,8 @@ impl Request {
         })
     }
 
-    /// Does something with the request; `None` if it is over, or another process's. Attached; gives up the GIL if
-    /// another thread is at it.
+    /// Does something with the request. Returns `None` if the request is over, or another process's. Called attached;
+    /// gives up the GIL if another thread is at it.
     pub(crate) fn with<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R) -> Option<R> {
         if !fork::is_ours() {
             // Whoever had the lock when this process was forked off will never give it back here.
@@ -118,8 +118,8 @@ impl Request {
         result
     }
 
-    /// Writes records that nobody is there for, with what is known of the request: its client has gone, the application
-    /// speaks on.
+    /// Writes records that could not be sent because the client has gone, with what is known of the request: the
+    /// application may still have things to say.
     #[cold]
     fn tell_elsewhere(&self, py: Python<'_>, records: Vec<LogRecord>) {
         for record in records {
@@ -131,7 +131,7 @@ impl Request {
         RequestName { id: self.id[..].into(), path: self.path[..].into(), script: self.route.script()[..].into() }
     }
 
-    /// Does something that may block: the GIL is given up for it.
+    /// Does something that may block, without the GIL.
     pub(crate) fn blocking<R: Send>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R + Send) -> Option<R> {
         if !fork::is_ours() {
             return None;
@@ -154,7 +154,7 @@ impl Request {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The dict that goes with it.
+    /// Returns the dict with the request's data.
     pub(crate) fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         // Locked only for a moment, with the GIL held, so that nobody ever waits; and never while an object is made,
         // which may collect garbage and run a `__del__` that asks for this very dict.
@@ -166,7 +166,7 @@ impl Request {
         data.get_or_insert(made).get(py)
     }
 
-    /// Ends the request: its objects refuse from now on.
+    /// Ends the request: its objects refuse everything from now on.
     pub(crate) fn finish(&self, py: Python<'_>) -> Option<Live> {
         // It may hold, by way of the environ, this very request.
         let data = self.data.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -222,8 +222,8 @@ impl Live {
         }
     }
 
-    /// Text that was written to a stream: what is complete of it becomes records. What several streams write becomes
-    /// one line.
+    /// Takes text that was written to a stream: complete lines become records. Text of several streams can make up one
+    /// line.
     pub(crate) fn write_log(&mut self, stream: Stream, text: &[u8]) {
         if stream != self.stream {
             self.finalize_log();
@@ -232,12 +232,12 @@ impl Live {
         self.with_lines(|lines, record| lines.write(text, true, record));
     }
 
-    /// Makes a record of a line that is not complete, if there is one.
+    /// Makes a record of an incomplete line, if there is one.
     pub(crate) fn flush_log(&mut self) {
         self.with_lines(Lines::flush);
     }
 
-    /// Makes records of what could still be continued: the application has gone on to something else.
+    /// Makes records of what could still be continued, because the application has gone on to something else.
     pub(crate) fn finalize_log(&mut self) {
         self.with_lines(Lines::flush_traceback);
     }
@@ -294,7 +294,8 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Request>>> = const { RefCell::new(None) };
 }
 
-/// Why something of a request that could be done before cannot be done now, for messages that begin with "… called".
+/// The reason why something that could be done with a request before cannot be done now, for messages that begin with
+/// "… called".
 pub(crate) fn no_more() -> &'static str {
     match fork::is_ours() {
         true => "after request completed",
@@ -307,7 +308,7 @@ pub(crate) fn current() -> Option<Arc<Request>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Says which request the calling thread serves; gives the one before.
+/// Sets the request that the calling thread serves. Returns the one before.
 pub(crate) fn set_current(request: Option<Arc<Request>>) -> Option<Arc<Request>> {
     CURRENT.replace(request)
 }

@@ -19,10 +19,10 @@ pub(crate) enum SendError {
     /// The request is over.
     #[error("the request is over")]
     Over,
-    /// Nobody waits for it.
+    /// Nobody waits for the response any more.
     #[error(transparent)]
     Gone(#[from] Gone),
-    /// There is no head to send before it.
+    /// There is no head to send before the content.
     #[error(transparent)]
     Refused(#[from] ResponseError),
 }
@@ -52,12 +52,12 @@ pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Opt
     finish(py, request, flushed.ok_or(SendError::Over)??)
 }
 
-/// Whether sending it takes its time, even if nobody has to be waited for.
+/// Whether sending this content takes time even if nobody has to be waited for.
 fn is_large(content: &[u8]) -> bool {
     content.len() > limits::INLINE_CHUNK
 }
 
-/// Sends content without copying it. `flush`: it must arrive before more is sent.
+/// Sends content without copying it. `flush`: it must leave before more is sent.
 fn pass(
     py: Python<'_>,
     request: &Request,
@@ -159,7 +159,7 @@ fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Send
     Ok(())
 }
 
-/// Queues the head before the first piece of content; how much of the piece belongs to the response.
+/// Queues the head before the first piece of content. Returns the part of the piece that belongs to the response.
 fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], SendError> {
     live.finalize_log();
     commit(live, whole)?;
@@ -172,7 +172,7 @@ fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&
 /// Queues the head if that has not happened yet.
 ///
 /// # Errors
-/// If there is none, or its Content-Length is no length.
+/// If there is no head, or its Content-Length is no length.
 pub(crate) fn commit(live: &mut Live, whole: Option<u64>) -> Result<(), ResponseError> {
     if !live.response.committed() {
         let head = live.response.commit(whole)?;

@@ -1,12 +1,12 @@
-//! How far the response to one request has come: when its head is committed, which length it has, what of its content
-//! is sent. Pure.
+//! The progress of the response to one request: when its head is committed, which length it has, how much of its
+//! content is sent. Pure.
 
 use wsgi_wire::header;
 use wsgi_wire::header::HintsLeft;
 
 use crate::request::response_head::{Head, HeadError};
 
-/// How far the answer to one request has come.
+/// The progress of the response to one request.
 #[derive(Debug, Default)]
 pub(crate) struct Response {
     start: Option<Head>,
@@ -15,7 +15,7 @@ pub(crate) struct Response {
     committed: bool,
     /// Bytes of the declared length that are still to come.
     left: Option<u64>,
-    /// The client asked for the head only.
+    /// Whether the client asked for the head only.
     head_request: bool,
     content_allowed: bool,
     hints: HintsLeft,
@@ -23,7 +23,7 @@ pub(crate) struct Response {
     hints_left_out: bool,
 }
 
-/// What becomes of early hints.
+/// The fate of early hints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hints {
     /// The hints are sent.
@@ -37,16 +37,16 @@ pub(crate) enum Hints {
 /// Why content cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResponseError {
-    /// A `RuntimeError`.
+    /// There is no head yet; in Python a `RuntimeError`.
     #[error("start_response() must be called before response content is produced")]
     NotStarted,
-    /// A `ValueError`.
+    /// The head is invalid; in Python a `ValueError`.
     #[error(transparent)]
     Invalid(#[from] HeadError),
 }
 
 impl Response {
-    /// The answer to a request; `head_request` if its method is HEAD.
+    /// Begins a response; `head_request`: the method of the request is HEAD.
     pub(crate) fn new(head_request: bool) -> Self {
         Self { head_request, ..Self::default() }
     }

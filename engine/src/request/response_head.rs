@@ -18,10 +18,10 @@ pub(crate) struct Head {
     size: usize,
 }
 
-/// What a header takes on the wire beside its name and value, bytes: their lengths.
+/// How many bytes a header takes on the wire beside its name and value: their lengths.
 const LENGTHS: usize = 8;
 
-/// What a head takes on the wire beside reason and headers, bytes; a Content-Length that is added included.
+/// How many bytes a head takes on the wire beside reason and headers; a Content-Length that is added included.
 const REST: usize = 64;
 
 /// Why `start_response` refuses its arguments, or the head cannot be sent. All are `ValueError`s in Python.
@@ -30,37 +30,37 @@ pub(crate) enum HeadError {
     /// The status line does not begin with three digits.
     #[error("status code must be a 3 digit integer: {0}")]
     StatusCode(Repr),
-    /// A number that cannot be the status of a response: interim ones are Apache's.
+    /// The number cannot be the status of a response: interim ones are Apache's.
     #[error("status code must be a final one, 200 to 999: {0}")]
     NotFinal(Repr),
     /// Something other than a space follows the digits.
     #[error("no space following status code: {0}")]
     NoSpace(Repr),
-    /// A line end or the like in the reason phrase.
+    /// The reason phrase has a line end or the like.
     #[error("control character in status reason phrase: {0}")]
     Reason(Repr),
-    /// A header without a name.
+    /// A header has no name.
     #[error("header name is empty")]
     EmptyName,
-    /// A line end or the like in a header's name.
+    /// A header's name has a line end or the like.
     #[error("control character in header name: {0}")]
     NameControl(Repr),
-    /// A space in a header's name.
+    /// A header's name has a space.
     #[error("space character in header name: {0}")]
     NameSpace(Repr),
-    /// Another character that no header name has (RFC 9110, 5.1).
+    /// A header's name has another character that no name may have (RFC 9110, 5.1).
     #[error("invalid character in header name: {0}")]
     NameCharacter(Repr),
-    /// A line end or the like in a header's value.
+    /// A header's value has a line end or the like.
     #[error("carriage return/line feed character in header value: {0}")]
     ValueLine(Repr),
-    /// Another control character in a header's value.
+    /// A header's value has another control character.
     #[error("control character in header value: {0}")]
     ValueControl(Repr),
-    /// A Content-Length that is not a number.
+    /// The Content-Length is not a number.
     #[error("invalid Content-Length header value: '{0}'")]
     ContentLength(String),
-    /// More than [`limits::RESPONSE_HEADERS`] or [`limits::RESPONSE_HEAD`].
+    /// The head is larger than [`limits::RESPONSE_HEADERS`] or [`limits::RESPONSE_HEAD`] allows.
     #[error("more response headers than {} in number or {} in bytes", limits::RESPONSE_HEADERS, limits::RESPONSE_HEAD)]
     TooMany,
 }
@@ -91,10 +91,10 @@ fn repr(bytes: &[u8]) -> Repr {
 }
 
 impl Head {
-    /// A head without headers yet.
+    /// Makes a head without headers.
     ///
     /// # Errors
-    /// If the status is not one.
+    /// If the status is invalid.
     pub(crate) fn new(status: &[u8]) -> Result<Self, HeadError> {
         let (code, rest) = match status {
             [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..]
@@ -146,12 +146,13 @@ impl Head {
         Ok(())
     }
 
-    /// How many bytes this takes on the wire: rather more than less.
+    /// How many bytes the head takes on the wire, rounded up.
     pub(crate) fn wire_size(&self) -> usize {
         self.size.saturating_add(REST)
     }
 
-    /// Brings the headers that frame the body into one consistent form; the length that the application declared.
+    /// Brings the headers that frame the body into one consistent form, and returns the length that the application
+    /// declared.
     ///
     /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
     pub(super) fn frame(&mut self) -> Result<Option<u64>, HeadError> {

@@ -1,5 +1,5 @@
-//! Routes: what does not vary between the requests to one application through one virtual host. Equal routes of all
-//! connections are one, with one environ template.
+//! Routes: the part of requests that does not vary between those to one application through one virtual host. Equal
+//! routes of all connections are one, with one environ template.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,33 +16,34 @@ use crate::ffi::owned::Owned;
 use crate::interpreter::Interpreter;
 use crate::interpreter::scripts::Script;
 
-/// More routes than this are not shared: a configuration that makes so many (`%{ENV:…}` in a group's name) makes ever
-/// new ones.
+/// How many routes are shared at the most: a configuration with more (`%{ENV:…}` in a group's name) makes ever new
+/// ones.
 const SHARED: usize = 4096;
 
-/// What the environs of a route begin as: entries that do not vary, and empty ones under the keys that requests add, so
-/// that a copy has room for them all. A dict that has to grow while it is filled costs as much as filling it.
+/// The dict that the environs of a route are copied from: entries that do not vary, and empty ones under the keys that
+/// requests add, so that a copy has room for them all. A dict that has to grow while it is filled costs as much as
+/// filling it.
 pub(crate) struct Template {
     /// The dict to copy.
     pub(crate) environ: Owned<PyDict>,
-    /// The empty entries that a request may leave empty; its environ must not have them then.
+    /// The entries that a request may leave empty; its environ must not have them then.
     pub(crate) optional: Ids,
 }
 
-/// What the requests of one application through one virtual host have in common.
+/// The part that the requests of one application through one virtual host have in common.
 pub(crate) struct Route {
     payload: Vec<u8>,
     script: Vec<u8>,
     application_group: Vec<u8>,
     callable: Vec<u8>,
     script_name: Vec<u8>,
-    /// How its requests are treated.
+    /// The rules for its requests.
     pub(crate) rules: request::Rules,
     /// The interpreter that its requests run in, once there is one.
     interpreter: OnceLock<&'static Interpreter>,
     /// Its script, in that interpreter.
     loaded: OnceLock<Arc<Script>>,
-    /// What its environs begin as, in that interpreter.
+    /// The template of its environs, in that interpreter.
     pub(crate) template: OnceLock<Template>,
 }
 
@@ -102,7 +103,7 @@ impl Route {
         self.interpreter.get().copied()
     }
 
-    /// Says which interpreter its requests run in. Returns the one that was said first.
+    /// Sets the interpreter that its requests run in. Returns the one that was set first.
     pub(crate) fn set_interpreter(&self, interpreter: &'static Interpreter) -> &'static Interpreter {
         self.interpreter.get_or_init(|| interpreter)
     }
@@ -118,8 +119,8 @@ thread_local! {
     static LAST: RefCell<Option<Arc<Route>>> = const { RefCell::new(None) };
 }
 
-/// The route of this `Route` frame's payload, for a thread whose requests name theirs in full: mostly it is that of the
-/// request before.
+/// Returns the route of this `Route` frame's payload, on a thread whose requests name their routes in full: mostly it
+/// is that of the request before.
 ///
 /// # Errors
 /// As [`shared`].
@@ -136,10 +137,10 @@ pub(crate) fn in_full(payload: &[u8]) -> Result<Arc<Route>, DecodeError> {
 
 static ROUTES: Mutex<Option<HashMap<Vec<u8>, Arc<Route>>>> = Mutex::new(None);
 
-/// The route of this `Route` frame, and its number on the connection.
+/// Returns the route of this `Route` frame, and its number on the connection.
 ///
 /// # Errors
-/// If the frame is none.
+/// If the frame is malformed.
 pub(crate) fn shared(payload: &[u8]) -> Result<(u16, Arc<Route>), DecodeError> {
     let id = request::Route::decode(payload)?.id;
     // All routes with the same content have the same key, whatever their number.

@@ -20,10 +20,10 @@ pub(crate) struct Gone;
 /// Why the request body broke off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InputError {
-    /// What the Apache child told.
+    /// The Apache child has told the reason.
     #[error("{}", reason(*.0))]
     Client(BodyError),
-    /// The child itself is gone.
+    /// The Apache child itself is gone.
     #[error("Connection was terminated")]
     Gone,
 }
@@ -37,16 +37,16 @@ fn reason(error: BodyError) -> &'static str {
     }
 }
 
-/// One request being answered. Everything is queued until [`Transport::flush`], so that a small response leaves in one
-/// piece.
+/// The way of one request's response to the client, and of its body from there. Everything is queued until
+/// [`Transport::flush`], so that a small response leaves in one piece.
 pub(crate) trait Transport: Send {
-    /// The headers of a `103 Early Hints`; any number of times, before the head.
+    /// Queues the headers of a `103 Early Hints`; any number of times, before the head.
     fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]);
-    /// Status line and headers; once, before any content.
+    /// Queues status line and headers; once, before any content.
     fn head(&mut self, head: &Head);
     /// Queues content of the response.
     fn data(&mut self, content: &[u8]);
-    /// Content that leaves at once, with all that is queued: it need not be copied. Blocks.
+    /// Sends content at once, with all that is queued: it need not be copied. Blocks.
     ///
     /// # Errors
     /// As [`Transport::flush`].
@@ -55,27 +55,27 @@ pub(crate) trait Transport: Send {
     fn always_blocks(&self) -> bool {
         false
     }
-    /// Content that is a piece of a file.
+    /// Queues content that is a piece of a file.
     fn file(&mut self, file: OwnedFd, piece: File);
-    /// A record for the error log, in the context of the request.
+    /// Queues a record for the error log, in the context of the request.
     fn log(&mut self, record: LogRecord);
-    /// The response is over.
+    /// Queues the end of the response.
     fn end(&mut self, end: End);
-    /// Instead of a head: Apache shows its own page.
+    /// Queues, instead of a head, the status whose page Apache shows.
     fn fail(&mut self, status: u16);
 
-    /// The answer to a question, in place of a response.
+    /// Queues the answer to a question, in place of a response.
     fn answer(&mut self, answer: &Answer);
 
-    /// Sends what is queued: all of it if `wait` allows to block, else as much as goes at once. Whether everything is
-    /// out.
+    /// Sends what is queued: all of it if `wait` allows to block, else as much as goes at once. Returns whether
+    /// everything is out.
     ///
     /// # Errors
     /// [`Gone`], and from then on always.
     fn flush(&mut self, wait: bool) -> Result<bool, Gone>;
 
-    /// Sends what is queued when nothing follows it any more, as far as that goes at once. Whether everything is out,
-    /// or will be sent by whoever gets the transport back, without the GIL.
+    /// Sends what is queued when nothing follows it any more, as far as that goes at once. Returns whether everything
+    /// is out, or will be sent without the GIL by the caller that gets the transport back.
     ///
     /// # Errors
     /// As [`Transport::flush`].
@@ -83,28 +83,28 @@ pub(crate) trait Transport: Send {
         self.flush(false)
     }
 
-    /// Puts the next piece of the request body, at most `max` bytes, behind what is in `into`; blocks. Whether it was
-    /// not the end. With 0 nothing is waited for: a client that waits for `100 Continue` gets it.
+    /// Puts the next piece of the request body, at most `max` bytes, behind what is in `into`; blocks. Returns whether
+    /// more follows. With a `max` of 0 nothing is waited for: a client that waits for `100 Continue` gets it.
     ///
     /// # Errors
     /// If the body breaks off.
     fn pull(&mut self, max: u32, into: &mut Vec<u8>) -> Result<bool, InputError>;
 
-    /// A variable of mod_ssl about the client's connection, where it can be asked for.
+    /// Returns a variable of mod_ssl about the client's connection, where that can be asked for.
     fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
         None
     }
 
-    /// The same, also where it takes an exchange with another process; blocks.
+    /// Returns such a variable, also where that takes an exchange with another process; blocks.
     fn ask_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         self.ssl_variable(name)
     }
 
-    /// The records that could not be sent because nobody is there any more.
+    /// Takes the records that could not be sent because nobody is there any more.
     fn unsent(&mut self) -> Vec<LogRecord> {
         Vec::new()
     }
 
-    /// For whoever made it to get it back when the request is over.
+    /// Gives the transport back to its maker when the request is over.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }

@@ -1,23 +1,23 @@
-//! The form of what is reported: datagrams of a header and fields, as mod_wsgi-telemetry reads them. All numbers are
+//! The form of reports: datagrams of a header and fields, as mod_wsgi-telemetry reads them. All numbers are
 //! little-endian. Pure.
 
-/// What a datagram tells.
+/// The subject of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// What the requests since the last one cost.
+    /// What the requests since the last report cost.
     Requests = 2,
     /// One slow request.
     SlowRequest = 4,
-    /// The process serves.
+    /// The process serves from now on.
     Started = 5,
-    /// It is going to end.
+    /// The process is going to end.
     Stopping = 6,
     /// The process ends.
     Stopped = 7,
-    /// How the garbage collector of an interpreter is.
+    /// The state of the garbage collector of an interpreter.
     Collector = 8,
-    /// One of its passes.
+    /// One pass of a garbage collector.
     Collection = 9,
 }
 
@@ -33,7 +33,7 @@ const NUMBERS: u8 = 6;
 pub(crate) struct Datagram(Vec<u8>);
 
 impl Datagram {
-    /// A datagram without fields: which one of this process, and when.
+    /// Makes a datagram without fields, with its number among those of this process, and its time.
     pub(crate) fn new(kind: Kind, pid: u32, sequence: u32, stamp: f64) -> Self {
         let mut bytes = Vec::with_capacity(512);
         // The version of the format, and no flags.
@@ -59,13 +59,13 @@ impl Datagram {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Adds a number; of times, seconds.
+    /// Adds a number; times are in seconds.
     pub(crate) fn number(&mut self, id: u16, value: f64) {
         self.field(id, NUMBER);
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    /// Adds a text, cut to so many bytes.
+    /// Adds a text, cut to at most `max` bytes.
     pub(crate) fn text(&mut self, id: u16, value: &[u8], max: usize) {
         let shortened = [&value[..value.len().min(max.saturating_sub(3))], b"..."].concat();
         let value = if value.len() > max { &shortened } else { value };

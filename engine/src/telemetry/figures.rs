@@ -6,13 +6,13 @@ use crate::metrics::figures::Figures;
 use crate::metrics::interval::PHASES;
 use crate::moments::now;
 
-/// Workers that are reported one by one at the most.
+/// How many workers are reported one by one at the most.
 const WORKERS: usize = 128;
 /// The places of the phases that a request has on its way to a daemon process.
 const ON_THE_WAY: [usize; 2] = [1, 2];
 
 impl Telemetry {
-    /// Tells what requests have cost since it was last told.
+    /// Reports what requests have cost since the last report.
     pub(crate) fn requests(&self) {
         let (process, settings) = (self.process, &self.process.settings);
         let Some(interval) = process.metrics.drain_detached() else { return };

@@ -1,5 +1,5 @@
-//! What mod_wsgi-telemetry is told, if `WSGITelemetryService` names its socket: what requests cost, which ones are
-//! slow, when the process begins and ends.
+//! Reports for mod_wsgi-telemetry, if `WSGITelemetryService` names its socket: what requests cost, which ones are slow,
+//! when the process begins and ends.
 //!
 //! Nobody waits for the socket: what it does not take at once is lost, and the next report tells more. Knows the
 //! process and its interpreters' names. Must not know connections, nor who asks for reports.
@@ -22,7 +22,7 @@ use self::datagram::{Datagram, Kind};
 use crate::moments::now;
 use crate::process::Process;
 
-/// The longest text of a field.
+/// The longest text of a field, bytes.
 const TEXT: usize = 256;
 
 static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
@@ -37,7 +37,7 @@ pub(crate) struct Telemetry {
     module: String,
     switch_interval: f64,
     sequence: AtomicU32,
-    /// Why the process has said that it is going to end, and whether it has said its last.
+    /// The reason with which the process has reported that it is going to end, and whether it has sent its last report.
     end: Mutex<(Option<String>, bool)>,
 }
 
@@ -77,7 +77,7 @@ impl Telemetry {
         Datagram::new(kind, std::process::id(), sequence, stamp)
     }
 
-    /// Sends a datagram, unless the process has said its last.
+    /// Sends a datagram, unless the process has sent its last.
     fn send(&self, datagram: &Datagram) {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if !end.1 && wsgi_unix::fork::is_ours() {
@@ -86,7 +86,7 @@ impl Telemetry {
         }
     }
 
-    /// Which process of which group it is.
+    /// Adds the fields that say which process of which group reports.
     fn put_place(&self, datagram: &mut Datagram) {
         datagram.text(5, &self.host, TEXT);
         let group = &self.process.settings.group;
@@ -95,7 +95,7 @@ impl Telemetry {
         }
     }
 
-    /// What does not change as long as it runs.
+    /// Adds the fields that do not change as long as the process runs.
     fn put_identity(&self, datagram: &mut Datagram) {
         let server = &self.process.settings.server;
         let (major, (minor, patch)) = server.version;
@@ -109,7 +109,7 @@ impl Telemetry {
         datagram.number(13, self.switch_interval);
     }
 
-    /// Tells that the process serves.
+    /// Reports that the process serves.
     pub(crate) fn started(&self) {
         let stamp = self.process.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let mut datagram = self.datagram(Kind::Started, stamp);
@@ -117,7 +117,7 @@ impl Telemetry {
         self.send(&datagram);
     }
 
-    /// Tells that the process is going to end, once.
+    /// Reports that the process is going to end, once.
     pub(crate) fn stopping(&self, reason: &str) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.0.replace(reason.to_owned()).is_some() {
@@ -131,7 +131,7 @@ impl Telemetry {
         self.send(&datagram);
     }
 
-    /// Tells that the process ends, once, and is silent from then on. `graceful`: not by force.
+    /// Reports that the process ends, once, and nothing from then on. `graceful`: not by force.
     pub(crate) fn stopped(&self, graceful: bool) {
         let reason = self.end.lock().unwrap_or_else(PoisonError::into_inner).0.clone().unwrap_or_default();
         let mut datagram = self.datagram(Kind::Stopped, now());
@@ -145,8 +145,8 @@ impl Telemetry {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
     }
 
-    /// Tells how the garbage collector of an interpreter is, and which passes it has made. `name`: the application
-    /// group, if there are others.
+    /// Reports the state of an interpreter's garbage collector, and the passes that it has made. `name`: the
+    /// application group, if there are others.
     pub(crate) fn collector(&self, name: Option<&[u8]>, state: &[u64], passes: &[(f64, f64, u64, u64, u64)]) {
         let mut datagram = self.datagram(Kind::Collector, now());
         for (id, value) in (300..).zip(state) {

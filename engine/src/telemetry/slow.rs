@@ -18,17 +18,17 @@ use crate::log::record;
 use crate::metrics::sample::Finished;
 use crate::moments::{Moments, now};
 
-/// Requests that are over and wait for the next report at the most.
+/// How many requests that are over may wait for the next report.
 const WAITING: usize = 4096;
-/// Requests that are still executed, in one report.
+/// How many requests that are still executed one report has at the most.
 const ACTIVE: usize = 16;
 
-/// The longest of each text that a report has.
+/// The longest method that a report has, bytes; the other lengths follow.
 const METHOD: usize = 32;
 const HOST: usize = 256;
 const PATH: usize = 512;
 
-/// What is said about a request: never its query string.
+/// The facts about a request that are reported: never its query string.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     /// Apache's log id.
@@ -37,7 +37,7 @@ pub(crate) struct Facts {
     pub(crate) server_pid: u32,
     /// Method, scheme, host, `SCRIPT_NAME`, `PATH_INFO`, protocol, the client's address.
     pub(crate) texts: [String; 7],
-    /// The client's program, where that is wanted.
+    /// The client's `User-Agent`, where that is wanted.
     pub(crate) user_agent: Option<String>,
     /// The path of the script.
     pub(crate) script: Vec<u8>,
@@ -52,9 +52,9 @@ pub(crate) struct InHand {
     facts: Facts,
     /// The number of its worker, counted from 1.
     worker: u32,
-    /// The state by which its thread is attached there.
+    /// The state by which its thread is attached to the interpreter.
     pub(crate) state: State,
-    /// Where it is executed.
+    /// The interpreter that executes it.
     pub(crate) interpreter: &'static Interpreter,
     moments: Moments,
     active_at_start: u32,
@@ -78,12 +78,12 @@ pub(crate) struct SlowRequests {
 
 static SLOW: OnceLock<SlowRequests> = OnceLock::new();
 
-/// What watches for slow requests, if anything does.
+/// The list that is watched for slow requests, if anything asks for that.
 pub(crate) fn slow_requests() -> Option<&'static SlowRequests> {
     SLOW.get()
 }
 
-/// Requests that take longer than so many seconds are slow from now on.
+/// Sets from how many seconds on requests are slow, and begins to watch them.
 pub(crate) fn watch(seconds: f64) -> &'static SlowRequests {
     let threshold = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
     SLOW.get_or_init(|| SlowRequests { threshold, in_hand: Mutex::default(), done: Mutex::default() })
@@ -94,12 +94,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl SlowRequests {
-    /// How often somebody should look for slow requests.
+    /// How often the list should be searched for slow requests.
     pub(crate) fn step(&self) -> Duration {
         (self.threshold / 2).clamp(Duration::from_millis(100), Duration::from_secs(1))
     }
 
-    /// A worker calls the application, on this thread.
+    /// Notes that a worker calls the application, on this thread.
     pub(crate) fn began(
         &self,
         worker: u32,
@@ -120,7 +120,8 @@ impl SlowRequests {
         lock(&self.in_hand).insert(worker, Arc::new(request));
     }
 
-    /// The application is done with the request of a worker; `active`: how many others are executed, and this one.
+    /// Notes that the application is done with the request of a worker; `active`: how many requests are executed, this
+    /// one included.
     pub(crate) fn ended(&self, worker: u32, finished: &Finished, active: u32) {
         let Some(request) = lock(&self.in_hand).remove(&worker) else { return };
         if request.duration(finished.finish) < self.threshold {
@@ -133,8 +134,8 @@ impl SlowRequests {
         done.push_back(Done { request, finished: *finished, active });
     }
 
-    /// The slow requests that are still executed and that the log does not know of yet; it is told by
-    /// [`tell`](Self::tell).
+    /// Returns the slow requests that are still executed and that the log has no record of yet; [`tell`](Self::tell)
+    /// writes that.
     pub(crate) fn untold(&self) -> Vec<Arc<InHand>> {
         let untold = |request: &&Arc<InHand>| !request.told.load(Ordering::Relaxed);
         self.active().iter().filter(untold).cloned().collect()
@@ -151,7 +152,7 @@ impl SlowRequests {
         lock(&self.in_hand).get(&request.worker).is_some_and(|now| Arc::ptr_eq(now, request))
     }
 
-    /// Writes the log's record of a request, where its thread is.
+    /// Writes the log's record of a request, with the stack of its thread.
     pub(crate) fn tell(&self, request: &InHand, stack: &str) {
         request.told.store(true, Ordering::Relaxed);
         let taken = request.duration(now()).as_secs_f64();
@@ -159,7 +160,7 @@ impl SlowRequests {
         request.log(self.threshold, &text);
     }
 
-    /// Tells of those that are over, and with a service of those that are not.
+    /// Reports the slow requests that are over, and, to a service, those that are still executed.
     pub(crate) fn report(&self, telemetry: Option<&Telemetry>) {
         let done = std::mem::take(&mut *lock(&self.done));
         for Done { request, finished, active } in &done {
@@ -178,7 +179,7 @@ impl SlowRequests {
 }
 
 impl InHand {
-    /// How long it has taken since Apache began to read it.
+    /// How long the request has taken since Apache began to read it.
     fn duration(&self, until: f64) -> Duration {
         Duration::try_from_secs_f64(until - self.moments.request_start).unwrap_or_default()
     }
@@ -200,7 +201,7 @@ impl InHand {
 }
 
 impl Telemetry {
-    /// Tells of a slow request; `end`: what it has cost and how many were executed then, if it is over.
+    /// Reports a slow request; `end`: its cost, and how many requests were executed then, if it is over.
     fn slow_request(&self, request: &InHand, end: Option<(&Finished, u32)>) {
         let (facts, moments) = (&request.facts, &request.moments);
         let mut datagram = self.datagram(Kind::SlowRequest, now());

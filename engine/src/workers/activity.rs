@@ -1,4 +1,4 @@
-//! What each worker is doing, for the monitor.
+//! The activity of each worker, for the monitor.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -11,17 +11,17 @@ use crate::workers::response_right::ResponseRight;
 
 static ACTIVITIES: OnceLock<Vec<Activity>> = OnceLock::new();
 
-/// Makes room for what so many workers do; once, before they start.
+/// Makes room for the activities of this many workers; once, before they start.
 pub(crate) fn prepare(workers: u32) {
     ACTIVITIES.get_or_init(|| (0..workers).map(|_| Activity::default()).collect());
 }
 
-/// What the workers do, by number, counted from 0.
+/// The activities of the workers, by number, counted from 0.
 pub(crate) fn all() -> &'static [Activity] {
     ACTIVITIES.get().map_or(&[], Vec::as_slice)
 }
 
-/// What a worker is doing, for the monitor.
+/// The activity of a worker, for the monitor.
 pub(crate) struct Activity<P = Execution> {
     busy: Mutex<Option<Busy<P>>>,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Busy<P = Execution> {
     pub(crate) since: Instant,
     /// The phase that the request is in.
     pub(crate) phase: Phase,
-    /// The right to answer it. It is the connection's, and so that of the next request as well.
+    /// The right to answer the request. It is the connection's, and so that of its next request as well.
     pub(crate) right: Arc<ResponseRight>,
     /// The thread and the interpreter that execute it.
     pub(crate) execution: P,
@@ -50,7 +50,7 @@ pub(crate) struct Busy<P = Execution> {
 pub(crate) struct Execution {
     /// The interpreter that the request runs in.
     pub(crate) interpreter: &'static Interpreter,
-    /// Python's number of the thread.
+    /// The number that Python gives to the thread.
     pub(crate) thread: u64,
     /// The state by which the thread is attached there.
     pub(crate) state: State,
@@ -64,9 +64,9 @@ impl<P> Activity<P> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes how far the request that was taken at `since` is now, and does what that means for it: while this is
-    /// locked, because the right to answer is that of the connection's next request soon after. False, and nothing is
-    /// done, if the worker has another request by now, or none.
+    /// Notes the phase of the request that was taken at `since`, and calls `then` with it: while the activity is
+    /// locked, because the right to answer is that of the connection's next request soon after. Returns `false`, and
+    /// does nothing, if the worker has another request by now, or none.
     pub(crate) fn change(&self, since: Instant, phase: Phase, then: impl FnOnce(&Busy<P>)) -> bool {
         let mut busy = self.busy();
         let Some(busy) = busy.as_mut().filter(|busy| busy.since == since) else { return false };

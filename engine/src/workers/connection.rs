@@ -27,22 +27,23 @@ use crate::request::transport::{Gone, InputError, Transport};
 use crate::workers::outgoing::{Outgoing, TRANSFERS};
 use crate::workers::response_right::ResponseRight;
 
-/// Room that is made for a receive: most requests without a body fit.
+/// How much room is made for a receive, bytes: most requests without a body fit.
 const RECEIVE: usize = 16 << 10;
 
-/// What a connection keeps of its buffer for requests from one to the next: there may be hundreds of connections.
+/// How much of its buffer for requests a connection keeps from one to the next, bytes: there may be hundreds of
+/// connections.
 const KEPT: usize = 64 << 10;
 
 /// Why a connection is of no more use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectionError {
-    /// The child has closed it, or it failed.
+    /// The child has closed the connection, or the connection failed.
     #[error("the Apache child has closed the connection")]
     Closed,
     /// The child does not speak our protocol.
     #[error("an Apache child sent something that is no request: {0}")]
     Malformed(#[from] DecodeError),
-    /// Another build of the module, or not an Apache child at all.
+    /// The other side is of another build of the module, or no Apache child at all.
     #[error("refused a connection that does not prove to come from an Apache child of this server and this build")]
     Stranger,
 }
@@ -51,7 +52,7 @@ pub(crate) enum ConnectionError {
 pub(crate) struct Arrived {
     buffer: Vec<u8>,
     payload: std::ops::Range<usize>,
-    /// The route it names.
+    /// The route that the request names.
     pub(crate) route: Arc<Route>,
 }
 
@@ -62,7 +63,7 @@ impl Arrived {
     }
 }
 
-/// One connection and what is known about it.
+/// One connection and the state of its exchange.
 pub(crate) struct Connection {
     outgoing: Outgoing,
     greeted: bool,
@@ -81,12 +82,13 @@ impl Connection {
         }
     }
 
-    /// Whether nothing is left to send and nobody is known to be gone: it can wait for the next request.
+    /// Whether nothing is left to send and the other side is not known to be gone: the connection can wait for the next
+    /// request.
     pub(crate) fn is_idle(&self) -> bool {
         self.outgoing.is_idle()
     }
 
-    /// Receives what is there, without waiting; the next request once it is complete.
+    /// Receives what is there, without waiting. Returns the next request once it is complete.
     ///
     /// # Errors
     /// If the connection is of no more use.
@@ -166,7 +168,7 @@ impl Connection {
         self.outgoing.right()
     }
 
-    /// Receives once. Whether anything came; `false` only without waiting.
+    /// Receives once. Returns whether anything came; `false` only without waiting.
     fn fill(&mut self, flags: RecvFlags) -> Result<bool, Gone> {
         self.received.reserve(frame::room(&self.received, RECEIVE));
         loop {

@@ -1,4 +1,4 @@
-//! What becomes of a listening socket when the process cannot accept for want of descriptors or memory: the connection
+//! Pauses of the listening socket, when the process cannot accept for want of descriptors or memory: the connection
 //! stays in its queue, so the next look at it would fail as well, again and again, as fast as the processor allows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-/// How long nothing is accepted, unless a connection is closed before.
+/// How long nothing is accepted, unless a connection is closed before that.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the log says nothing more of it.
+/// How long the log has no other record of this.
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Whether connections are accepted.
 #[derive(Default)]
 pub(crate) struct Intake {
-    /// Asked before each look for requests; everything else only while this is set.
+    /// Looked at before each wait for requests; the other fields mean something only while this is set.
     paused: AtomicBool,
     state: Mutex<State>,
 }
@@ -27,7 +27,7 @@ struct State {
     told: Option<Instant>,
 }
 
-/// Whether an error of `accept` says that something is used up.
+/// Whether an error of `accept` says that some resource is used up.
 pub(crate) fn is_exhaustion(error: Errno) -> bool {
     matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
 }
@@ -38,7 +38,7 @@ impl Intake {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Accepts nothing for a while. Whether that is to be told.
+    /// Accepts nothing for a while. Returns whether the log should hear of it.
     pub(crate) fn pause(&self, now: Instant) -> bool {
         let mut state = self.state();
         state.until = Some(now + PAUSE);
@@ -58,8 +58,8 @@ impl Intake {
         self.state().until.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
-    /// Ends the pause, because it is over or because a connection was closed. Whether there was one, and the caller has
-    /// to look at the socket again.
+    /// Ends the pause, because it is over or because a connection was closed. Returns whether there was one, so that
+    /// the caller has to look at the socket again.
     pub(crate) fn resume(&self) -> bool {
         self.paused.load(Ordering::Acquire) && {
             let paused = self.state().until.take().is_some();

@@ -1,9 +1,10 @@
-//! Who waits for requests: one worker leads, the others follow.
+//! Leader and followers: one worker, the leader, waits for requests, and the others wait to take its place.
 //!
 //! Passing the lead on costs two switches between threads, more than a quick request. So while requests are quick, the
-//! leader keeps the lead as it serves them, and one follower, the standby, looks once a millisecond whether it is
-//! stuck, and then takes the lead. While requests take longer, the leader passes the lead on as soon as it has the GIL:
-//! until then requests that come are found by the worker that runs, not by more threads that then fight for the lock.
+//! leader keeps the lead as it serves them, and one follower, the standby, looks once a millisecond whether the leader
+//! is stuck, and then takes the lead. While requests take longer, the leader passes the lead on as soon as it has the
+//! GIL: until then requests that come are found by the worker that runs, not by more threads that then fight for the
+//! lock.
 
 use std::sync::PoisonError;
 #[cfg(not(all(loom, test)))]
@@ -25,11 +26,11 @@ const STUCK: Duration = Duration::from_millis(1);
 /// Requests that take less than this on average are quick.
 const QUICK: Duration = Duration::from_micros(300);
 
-/// After so many looks without a request in between the standby sleeps until it is woken: each look is two switches
+/// After this many looks without a request in between the standby sleeps until it is woken: each look is two switches
 /// between threads, which a process with little to do would have many times for each request.
 const IDLE_LOOKS: u32 = 2;
 
-/// The right to wait for requests, and who has it.
+/// The lock whose holder is the leader, which alone waits for requests.
 pub(crate) struct LeaderLock {
     state: Mutex<State>,
     /// Wakes followers when one of them may lead or stand by.
@@ -45,17 +46,17 @@ pub(crate) struct LeaderLock {
 
 #[derive(Default)]
 struct State {
-    /// Whether a thread has the leadership.
+    /// Whether a thread has the lead.
     taken: bool,
-    /// Counts the leaders; who has the latest number leads.
+    /// The number of the latest leader; a thread with a lower number does not lead any more.
     term: u64,
     /// When the leader began to serve the request that it serves without having passed on the lead.
     serving: Option<Instant>,
-    /// Whether somebody stands by.
+    /// Whether a follower is the standby.
     standby: bool,
     /// Whether the standby sleeps until it is woken.
     asleep: bool,
-    /// How many wait until they may lead or stand by.
+    /// How many followers wait until they may lead or stand by.
     followers: usize,
 }
 
@@ -67,7 +68,7 @@ impl State {
 }
 
 impl LeaderLock {
-    /// A leadership that no thread has.
+    /// Makes a lock that no thread has.
     pub(crate) fn new() -> Self {
         Self {
             state: Mutex::new(State::default()),
@@ -84,7 +85,7 @@ impl LeaderLock {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the lead.
+    /// Waits for the lead, as a follower or as the standby.
     pub(crate) fn take(&self) -> Leader<'_> {
         let mut state = self.lock();
         loop {
@@ -103,7 +104,7 @@ impl LeaderLock {
         }
     }
 
-    /// Waits to be woken.
+    /// Waits as a follower, until this thread is woken.
     fn follow<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.followers += 1;
         state = self.free.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +112,7 @@ impl LeaderLock {
         state
     }
 
-    /// Waits until the lead is free or the leader is stuck.
+    /// Waits as the standby, until the lead is free or the leader is stuck.
     fn stand_by<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.standby = true;
         let mut idle = 0;
@@ -136,13 +137,13 @@ impl LeaderLock {
         (self.began.elapsed().as_micros() as u64).max(1)
     }
 
-    /// Whether the leader, with a request in hand, has been waiting for the GIL for longer than this.
+    /// Whether the leader, with a request in hand, has waited for the GIL for longer than this.
     pub(crate) fn waits(&self, longer_than: Duration) -> bool {
         let since = self.waiting.load(Ordering::Relaxed);
         since != 0 && self.now().saturating_sub(since) > longer_than.as_micros() as u64
     }
 
-    /// A request has taken so long.
+    /// Notes how long a request has taken.
     pub(crate) fn took(&self, duration: Duration) {
         let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX).min(1 << 20);
         let pace = self.pace.load(Ordering::Relaxed);
@@ -154,20 +155,20 @@ impl LeaderLock {
     }
 }
 
-/// The lead, as long as nobody has taken it over.
+/// The lead, as long as no other thread has taken it over.
 pub(crate) struct Leader<'a> {
     leadership: &'a LeaderLock,
     term: u64,
 }
 
 impl Leader<'_> {
-    /// There is a request, and the leader now waits for the GIL.
+    /// Notes that there is a request, and that the leader now waits for the GIL.
     pub(crate) fn waits(&self) {
         self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
     }
 
-    /// The leader has the GIL and begins to serve. Keeps the lead if requests are quick, unless others can run
-    /// meanwhile: `parallel`.
+    /// Notes that the leader has the GIL and begins to serve. Keeps the lead if requests are quick, unless others can
+    /// run meanwhile: `parallel`.
     pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
         if parallel || !self.leadership.is_quick() {
@@ -183,7 +184,7 @@ impl Leader<'_> {
         Some(self)
     }
 
-    /// The request is over. Gives the lead back to those who still have it.
+    /// Notes that the request is over. Returns the lead if this thread still has it.
     pub(crate) fn served(self) -> Option<Self> {
         let mut state = self.leadership.lock();
         if state.term != self.term {

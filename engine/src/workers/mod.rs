@@ -1,5 +1,6 @@
-//! The worker threads of a daemon process. One of them waits at the poller ([`leader`]); who gets a request serves it,
-//! and then looks for the next one before it gives up the GIL, because taking it again costs more than many requests.
+//! The worker threads of a daemon process. One of them waits at the poller ([`leader`]); a worker that gets a request
+//! serves it, and then looks for the next one before it gives up the GIL, because taking it again costs more than many
+//! requests.
 //!
 //! Knows connections, their frames and which interpreter a request belongs to. Must not know what a request means,
 //! which is the gateway's business, nor when the process ends.
@@ -41,8 +42,8 @@ use crate::workers::poller::{Event, Poller, Ready};
 /// switch interval is as long.
 const HOLD: Duration = Duration::from_millis(5);
 
-/// How long the leader, with a request in hand, waits for the GIL until the worker that serves one request after the
-/// other gives it up between two.
+/// How long the leader, with a request in hand, waits for the worker that serves one request after the other to give up
+/// the GIL between two of them.
 const LEADER_GIL_WAIT: Duration = Duration::from_micros(500);
 
 /// One worker thread.
@@ -50,7 +51,7 @@ pub(crate) struct Worker {
     number: u32,
     poller: &'static Poller,
     ignored: Cell<bool>,
-    /// What it notes about its requests.
+    /// The worker's entry in the flight recorder.
     recorder: OnceCell<&'static Entry>,
 }
 
@@ -64,7 +65,7 @@ impl Worker {
         activity::all().get(self.number as usize - 1)
     }
 
-    /// Says what this worker has in hand.
+    /// Notes the request that this worker has in hand.
     fn takes(
         &self,
         phase: Phase,
@@ -121,8 +122,8 @@ impl Worker {
         attach::release();
     }
 
-    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. One that
-    /// does not comes back, and so does the lead, if this worker still has it.
+    /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. Returns one
+    /// that does not, and the lead, if this worker still has it.
     fn serve<'a>(
         &self,
         (mut connection, mut arrived): Ready,

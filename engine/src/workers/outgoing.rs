@@ -1,4 +1,4 @@
-//! What a connection sends: frames wait here until the socket takes them, with the descriptors that go along.
+//! The frames that a connection sends: they wait here until the socket takes them, with the descriptors that go along.
 
 mod content;
 
@@ -26,25 +26,25 @@ use crate::log::record;
 use crate::request::transport::Gone;
 use crate::workers::response_right::ResponseRight;
 
-/// What is kept of the buffer from request to request: there may be hundreds of connections.
+/// How much of the buffer is kept from request to request, bytes: there may be hundreds of connections.
 const KEPT: usize = 64 << 10;
 
-/// Counts what was sent and received: shows whether requests make progress.
+/// The number of sends and receives of all connections: it shows whether requests make progress.
 pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
 
-/// The frames of one connection that are to be sent, and whether anybody takes them.
+/// The frames of one connection that are to be sent, and whether the other side is there.
 pub(super) struct Outgoing {
     /// The socket, shared with the monitor, and the right to answer on it.
     right: Arc<ResponseRight>,
     queued: Vec<u8>,
-    /// Descriptors and the place in `queued` where each goes out.
+    /// Descriptors, and the offset in `queued` at which each goes out.
     descriptors: VecDeque<(usize, OwnedFd)>,
     sent: usize,
-    /// What memory files hold that the child may not have picked up.
+    /// How many bytes the memory files hold that the child may not have picked up.
     in_files: usize,
-    /// Records that may not have left yet, and where in `queued` they end.
+    /// Records that may not have left yet, and the offset in `queued` where each ends.
     records: Vec<(usize, LogRecord)>,
-    /// Records that nobody was there for.
+    /// Records that could not be sent.
     unsent: Vec<LogRecord>,
     gone: bool,
     /// Whether the response itself has been queued.
@@ -53,7 +53,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Nothing to send yet on the socket of this connection. `timeout` bounds every single wait.
+    /// Makes the empty queue of a connection. `timeout` bounds every single wait.
     pub(super) fn new(right: Arc<ResponseRight>, timeout: Option<Duration>) -> Self {
         Self {
             right,
@@ -74,12 +74,12 @@ impl Outgoing {
         &self.right
     }
 
-    /// Whether nothing is left to send and nobody is known to be gone.
+    /// Whether nothing is left to send and the other side is not known to be gone.
     pub(super) fn is_idle(&self) -> bool {
         !self.gone && self.queued.is_empty()
     }
 
-    /// Another request has come: nothing of its response has been queued.
+    /// Prepares for another request, of whose response nothing has been queued.
     pub(super) fn request_begins(&mut self, exchange: u16) {
         self.answered = false;
         self.right.arrived(exchange);
@@ -131,7 +131,7 @@ impl Outgoing {
     /// Sends what is queued. Returns `false` if it would have to wait for that and may not.
     ///
     /// # Errors
-    /// [`Gone`] if nobody takes it.
+    /// [`Gone`] if the other side is.
     pub(super) fn flush(&mut self, wait: bool) -> Result<bool, Gone> {
         if !fork::is_ours() {
             return Err(Gone);
@@ -180,7 +180,7 @@ impl Outgoing {
         }
     }
 
-    /// Sends once, without waiting; the descriptor that is due goes along.
+    /// Sends once, without waiting, with the descriptor that is due. Returns how many bytes the socket took.
     fn send_some(&mut self) -> Result<usize, Errno> {
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         let next = self.descriptors.get(1).map_or(self.queued.len(), |(at, _)| *at);
@@ -200,7 +200,7 @@ impl Outgoing {
         }
     }
 
-    /// Nobody takes anything any more.
+    /// Notes that the other side is gone.
     pub(super) fn lost(&mut self) -> Gone {
         self.gone = true;
         self.queued.clear();
@@ -212,7 +212,7 @@ impl Outgoing {
         Gone
     }
 
-    /// The records that nobody was there for, since the last time.
+    /// Takes the records that could not be sent since the last time.
     pub(super) fn unsent(&mut self) -> Vec<LogRecord> {
         std::mem::take(&mut self.unsent)
     }

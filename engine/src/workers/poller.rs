@@ -1,5 +1,5 @@
-//! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that nobody
-//! else looks at a connection until it is given back.
+//! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that no other
+//! worker looks at a connection until it is given back.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
@@ -24,36 +24,37 @@ use crate::workers::connection::{Arrived, Connection, ConnectionError};
 use crate::workers::intake::{Intake, is_exhaustion};
 use crate::workers::leader::LeaderLock;
 
-/// Keys of what is no connection; connections have their descriptor's number.
+/// The key of the listening socket, first of those that are no connection's; connections have their descriptor's
+/// number.
 const LISTENER: u64 = u64::MAX;
 const CLOSED: u64 = u64::MAX - 1;
 
 /// A request, and the connection that it came on.
 pub(crate) type Ready = (Box<Connection>, Arrived);
 
-/// What the workers share.
+/// The sockets that the workers wait for together.
 pub(crate) struct Poller {
     epoll: Unshared,
     listener: Mutex<Option<Unshared>>,
     idle: Mutex<HashMap<u64, Box<Connection>>>,
-    /// Wakes everybody for ever once the poller is closed.
+    /// A descriptor that is readable for ever once the poller is closed, so that all workers wake up.
     closed: Unshared,
     secret: u64,
     /// The users that may connect.
     users: Vec<u32>,
     timeout: Option<Duration>,
     intake: Intake,
-    /// Which of the workers waits here.
+    /// The lock that decides which of the workers waits here.
     pub(crate) leadership: LeaderLock,
 }
 
-/// What the poller has found.
+/// The result of a wait.
 pub(crate) enum Event {
     /// A request is there.
     Request(Ready),
-    /// There is nothing now.
+    /// There is no request now.
     Nothing,
-    /// There will be nothing any more.
+    /// The poller is closed: there will be no more requests.
     Closed,
 }
 
@@ -91,7 +92,7 @@ impl Poller {
         })
     }
 
-    /// The next request. Without `wait` only what is there now.
+    /// Returns the next request. Without `wait` only one that is there now.
     pub(crate) fn next(&self, wait: bool) -> Event {
         let mut events = Vec::with_capacity(1);
         loop {
@@ -169,7 +170,7 @@ impl Poller {
         }
     }
 
-    /// Something is used up. The listening socket is not looked at until [`Poller::resume`].
+    /// Pauses after an error of `accept`: the listening socket is not looked at until [`Poller::resume`].
     fn pause(&self, error: Errno) {
         if !self.intake.pause(Instant::now()) {
             return;

@@ -1,5 +1,5 @@
-//! The right to answer a request: its worker's, until the monitor takes it from one that has run out of time. The
-//! client then has its answer at once, whatever the worker is stuck in.
+//! The right to answer a request. It is the worker's, until the monitor takes it for a request that has run out of
+//! time: the client then has its answer at once, whatever the worker is stuck in.
 
 use std::sync::atomic::AtomicU16;
 
@@ -14,11 +14,11 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::response::{Fail, Reject};
 
-/// Nothing of the answer has left, and nobody is sending.
+/// The state in which nothing of the answer has left, and nobody is sending.
 const OPEN: u8 = 0;
-/// The worker sends, or has begun to answer.
+/// The state in which the worker sends, or has begun to answer.
 const BEGUN: u8 = 1;
-/// The monitor has answered. The connection is of no more use.
+/// The state in which the monitor has answered. The connection is of no more use.
 const TAKEN: u8 = 2;
 
 /// Which thread may send the response: the worker, or the main thread in its place.
@@ -47,9 +47,9 @@ impl Right {
     }
 }
 
-/// The socket of a connection, and who may answer on it.
+/// The socket of a connection, and the right to answer on it.
 pub(crate) struct ResponseRight {
-    /// Owned here, so that its number cannot become another's while the monitor has it in hand.
+    /// The socket. It is owned here, so that its number cannot become another's while the monitor has it in hand.
     pub(crate) socket: Unshared,
     right: Right,
     /// The number of the exchange: frames that do not carry it are no part of the answer.
@@ -57,12 +57,12 @@ pub(crate) struct ResponseRight {
 }
 
 impl ResponseRight {
-    /// A connection without a request.
+    /// The right of a connection without a request.
     pub(crate) fn new(socket: Unshared) -> Self {
         Self { socket, right: Right::new(), exchange: AtomicU16::new(0) }
     }
 
-    /// A request has arrived, in the exchange with this number.
+    /// Notes that a request has arrived, in the exchange with this number.
     pub(crate) fn arrived(&self, exchange: u16) {
         self.exchange.store(exchange, Ordering::Relaxed);
         self.pause();
@@ -73,23 +73,23 @@ impl ResponseRight {
         self.exchange.load(Ordering::Relaxed)
     }
 
-    /// The worker wants to send. Whether it may.
+    /// Begins to send, as the worker. Returns whether it may.
     pub(crate) fn begin(&self) -> bool {
         self.right.begin()
     }
 
-    /// What was sent was whole, and not yet the answer: that can still be taken over.
+    /// Notes that what was sent was whole, and not yet the answer: the answer can still be taken over.
     pub(crate) fn pause(&self) {
         self.right.pause();
     }
 
-    /// Answers in the worker's place with Apache's page for a status. Whether that was possible: the answer may have
-    /// begun.
+    /// Answers in the worker's place with Apache's page for a status. Returns whether that was possible: the worker may
+    /// have begun to answer.
     pub(crate) fn fail(&self, status: u16) -> bool {
         self.take(Kind::Fail, |out| Fail { status }.put(out))
     }
 
-    /// Says in the worker's place that the request is not executed.
+    /// Answers in the worker's place that the request is not executed. Returns whether that was possible.
     pub(crate) fn reject(&self) -> bool {
         self.take(Kind::Reject, |out| Reject::Draining.put(out))
     }

@@ -39,7 +39,7 @@ fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connectio
     connection
 }
 
-/// Why a request is not even looked at.
+/// Returns why a request is rejected without having been looked at, if it is.
 fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
     let settings = &Process::get().settings;
     let waited = moments.daemon_start - moments.queue_start;

@@ -1,4 +1,4 @@
-//! What the Apache child is asked about the client's connection.
+//! Questions to the Apache child about the client's connection.
 
 use rustix::net::RecvFlags;
 use wsgi_wire::codec::{Bytes, Wire};

@@ -20,12 +20,12 @@ use crate::request::transport::Gone;
 /// The longest piece that is sent at once: the usual buffer of a socket takes it when it is not much in use.
 const PIECE: usize = 128 << 10;
 
-/// How long one piece of content waits for the child in all, before the rest of it goes into a memory file. To fill one
+/// How long one piece of content waits for the child in sum, before the rest of it goes into a memory file. To fill one
 /// costs more than a child that reads on needs, and a thread is worth more than either.
 const CHILD_WAIT: Duration = Duration::from_millis(20);
 
-/// How much memory files may hold that the child has not picked up, before content goes through the socket and waits
-/// there.
+/// How many bytes memory files may hold that the child has not picked up, before content goes through the socket and
+/// waits there.
 const FILES_IN_FLIGHT: usize = 8 << 20;
 
 impl Outgoing {
@@ -43,7 +43,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends content as long as the child takes it; the rest. Nothing is queued.
+    /// Sends content as long as the child takes it, and returns the rest. Nothing is queued.
     ///
     /// # Errors
     /// [`Gone`]
@@ -77,7 +77,7 @@ impl Outgoing {
         Ok(rest)
     }
 
-    /// Whether the socket can be written to within this time, of which what that took is taken off.
+    /// Whether the socket can be written to within `wait_left`, from which the time that this took is subtracted.
     fn takes(&self, wait_left: &mut Duration) -> bool {
         let start = Instant::now();
         let wait = Timespec { tv_sec: 0, tv_nsec: wait_left.subsec_nanos().into() };
@@ -87,7 +87,7 @@ impl Outgoing {
         ready.is_ok_and(|number| number > 0)
     }
 
-    /// Queues content as a memory file, or as it is if the child has not picked up those before, or there can be none.
+    /// Queues content as a memory file; as it is if the child has not picked up earlier files, or there can be none.
     fn put_aside(&mut self, content: &[u8]) {
         if self.in_files > 0 && self.is_drained() {
             self.in_files = 0;
