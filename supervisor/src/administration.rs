@@ -1,5 +1,5 @@
-//! The administrator's socket: whoever owns the server may ask for the processes of groups to be replaced, and hears
-//! how that goes, or how the server is.
+//! The administrator's socket: the owner of the server may ask for the processes of groups to be replaced and hears how
+//! that goes, or may ask for the state of the server.
 
 use std::fs;
 use std::io;
@@ -25,18 +25,18 @@ use crate::listener::{self, SocketFile};
 /// How many administrators there may be at a time.
 const MAX: usize = 16;
 
-/// The socket and who is connected.
+/// The socket, and the administrators who are connected.
 #[derive(Debug, Default)]
 pub struct Administration {
     socket: Option<(OwnedFd, SocketFile)>,
     administrators: Vec<Administrator>,
 }
 
-/// Somebody who has asked for something, or is about to.
+/// A connected administrator.
 #[derive(Debug)]
 struct Administrator {
     channel: Channel,
-    /// The groups that are being restarted for him, and since when.
+    /// The groups that are being restarted for this administrator, with the moments of the requests.
     waiting: Vec<(Vec<u8>, Instant)>,
 }
 
@@ -69,8 +69,8 @@ impl Administration {
         socket.chain(self.administrators.iter().map(|administrator| administrator.channel.as_fd()))
     }
 
-    /// Hears what there is to hear: the groups to be restarted, all where none is named. `groups` are the names of all.
-    /// Who asks how the server is gets that, and is done: the answer has room in the socket.
+    /// Reads what administrators ask for. Returns the groups to be restarted: all of `groups` where none is named. An
+    /// administrator who asks for the status gets it and is done: the answer has room in the socket.
     pub fn hear(&mut self, groups: &[Vec<u8>], status: impl Fn() -> Status) -> Vec<Vec<u8>> {
         self.accept();
         let mut wanted = Vec::new();
@@ -95,7 +95,8 @@ impl Administration {
         }
     }
 
-    /// Tells everybody what has become of the groups that they wait for. `outcome` knows, as soon as it is certain.
+    /// Tells each administrator what has become of the groups that they wait for. `outcome` returns that as soon as it
+    /// is certain.
     pub fn tell(&mut self, outcome: impl Fn(&[u8], Instant) -> Option<Outcome>) {
         self.administrators.retain_mut(|administrator| {
             let Administrator { channel, waiting } = administrator;
@@ -116,7 +117,7 @@ impl Administration {
 }
 
 impl Administrator {
-    /// Whether there may be more to say to each other.
+    /// Reads from one administrator. Returns whether the connection may go on.
     fn listen(
         &mut self,
         groups: &[Vec<u8>],

@@ -1,4 +1,4 @@
-//! What Apache wants: its parent says so on the control socket.
+//! The Apache parent's side: what it sends on the control socket.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -18,22 +18,23 @@ const READING: Duration = Duration::from_secs(wsgi_wire::limits::READING as u64)
 
 const CONFIGURED_BY_CHILD: &str = "what serves requests in the only process of Apache has sent a configuration, which is not taken; all daemon processes stop";
 
-/// The Apache parent, as far as this program knows it.
+/// The Apache parent, as this program knows it.
 #[derive(Debug)]
 pub struct Apache {
-    /// The way to it, until it closes that.
+    /// The control socket, until the parent closes it.
     control: Option<Channel>,
-    /// Whether all that it has said has been read.
+    /// Whether everything that the parent has sent has been read.
     closed: bool,
     stopping: bool,
-    /// Whether no other configuration comes: whoever sends one is not whom root has started.
+    /// Whether no other configuration follows: a process that still sends one is not the one that root has started.
     settled: bool,
-    /// While it reads a configuration: when that must have come. Without the module in it none comes.
+    /// While the parent reads a configuration: the moment by which that must have come. Without the module in it none
+    /// comes.
     awaited: Option<Instant>,
 }
 
 impl Apache {
-    /// An Apache that has not said anything yet.
+    /// An Apache parent that has not sent anything yet.
     pub fn new(control: Channel) -> Self {
         Self { control: Some(control), closed: false, stopping: false, settled: false, awaited: None }
     }
@@ -48,12 +49,12 @@ impl Apache {
         self.stopping
     }
 
-    /// Whether it has read a configuration in which this module is not any more.
+    /// Whether the parent has read a configuration in which this module is not any more.
     pub fn is_abandoned(&self) -> bool {
         self.awaited.is_some_and(|limit| Instant::now() >= limit)
     }
 
-    /// When the configuration that it reads must have come.
+    /// The moment by which the configuration that is being read must have come.
     pub fn wake(&self) -> Option<Instant> {
         self.awaited.filter(|_| !self.is_abandoned())
     }
@@ -63,12 +64,13 @@ impl Apache {
         self.control.as_ref().map(|control| PollFd::from_borrowed_fd(control.as_fd(), PollFlags::IN))
     }
 
-    /// Reads what it has said; [`next`](Self::next) tells.
+    /// Reads what the parent has sent; [`next`](Self::next) returns it.
     pub fn listen(&mut self) {
         self.closed = self.control.as_mut().is_some_and(|control| !control.receive());
     }
 
-    /// The next configuration that it has sent. `before` is the one in force, and `log` is the log of that.
+    /// Returns the next configuration that the parent has sent. `before` is the one in force, and `log` is the log of
+    /// that.
     pub fn next(&mut self, before: Option<&Configuration>, log: &Log) -> Option<Configuration> {
         match self.obey(before, log) {
             Ok(Some(configuration)) => {
@@ -106,7 +108,7 @@ impl Apache {
         }
     }
 
-    /// Does what it has said, up to a configuration.
+    /// Obeys what the parent has sent, up to a configuration.
     fn obey(&mut self, before: Option<&Configuration>, log: &Log) -> Result<Option<Configuration>, ConfigurationError> {
         let Some(control) = &mut self.control else { return Ok(None) };
         while let Some((kind, payload)) = control.next()? {

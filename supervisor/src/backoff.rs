@@ -1,4 +1,4 @@
-//! How long to wait before a process group gets another process after one that failed.
+//! The back-off of a process group: how long to wait before it gets another process after one that failed.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// The longest wait where processes become ready and then fail at once: they may have answered something.
 const LONGEST_AFTER_READY: Duration = Duration::from_secs(1);
 
-/// The longest wait where another process serves: nobody waits for it.
+/// The longest wait where another process serves, so that no request waits for the new one.
 const LONGEST_REFUSED: Duration = Duration::from_secs(30);
 
 /// A process that was ready this long shows that the group works.
@@ -24,15 +24,15 @@ const FORGET: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Backoff {
     streak: u32,
-    /// Whether the latest has not even become ready.
+    /// Whether the latest failed process had not even become ready.
     unready: bool,
     last: Option<Instant>,
     not_before: Option<Instant>,
 }
 
 impl Backoff {
-    /// A process that was started at `started` has ended by itself at `now`; `ready` is when it became ready, if it
-    /// did.
+    /// Notes that a process that was started at `started` has ended by itself at `now`; `ready` is when it became
+    /// ready, if it did.
     pub fn ended(&mut self, started: Instant, ready: Option<Instant>, now: Instant) {
         self.unready = ready.is_none();
         match ready {
@@ -42,9 +42,8 @@ impl Backoff {
         }
     }
 
-    /// A process that was started at `started` has said at `now` that it ends or wants to be replaced. Before it was
-    /// ready for `early` that is as bad as if it had failed: what it had to begin with, its successor has to begin
-    /// with, too.
+    /// Notes that a process that was started at `started` has said at `now` that it ends or wants to be replaced.
+    /// Before it was ready for `early` that counts as a failure: its successor begins with the same conditions.
     pub fn left(&mut self, started: Instant, ready: Option<Instant>, early: Duration, now: Instant) {
         if ready.is_none_or(|ready| now.duration_since(ready) < early) {
             self.unready = ready.is_none();
@@ -52,7 +51,7 @@ impl Backoff {
         }
     }
 
-    /// A successor that was started at `started` could not take over at `now`.
+    /// Notes that a successor that was started at `started` could not take over at `now`.
     pub fn refused(&mut self, started: Instant, now: Instant) {
         self.failed(started, LONGEST_REFUSED, now);
     }
@@ -71,12 +70,12 @@ impl Backoff {
         self.not_before = Some(now + doubled.min(longest));
     }
 
-    /// Whether processes do not even become ready: one may have been unlucky, two are not.
+    /// Whether processes do not even become ready: one such failure may be bad luck, two are not.
     pub fn is_failing(&self) -> bool {
         self.unready && self.streak >= 2
     }
 
-    /// When the next process may start; `None`: at once.
+    /// The moment before which no other process may start; `None` if it may start at once.
     pub fn not_before(&self) -> Option<Instant> {
         self.not_before
     }

@@ -1,4 +1,4 @@
-//! Frames over a control socket, without ever waiting.
+//! Frames over a control socket, read and written without ever waiting.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
@@ -11,7 +11,7 @@ use wsgi_wire::limits;
 
 use crate::sys::descriptors;
 
-/// How much is read at a time.
+/// How many bytes are read at a time.
 const READ: usize = 64 << 10;
 
 /// One end of a control socket.
@@ -24,13 +24,13 @@ pub struct Channel {
     max: usize,
     /// Descriptors that have arrived and no message has claimed; `None` where the peer may not send any.
     passed: Option<VecDeque<OwnedFd>>,
-    /// Whether it has sent some all the same.
+    /// Whether the peer has sent descriptors although it may not.
     stray: bool,
 }
 
 impl Channel {
-    /// A channel that takes no descriptors: what a daemon, which runs foreign code, could send is dropped by the
-    /// kernel, and the daemon not listened to.
+    /// Makes a channel that takes no descriptors: those of a daemon, which runs foreign code, are dropped by the
+    /// kernel, and the daemon is not listened to any more.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         Ok(Self {
@@ -43,12 +43,12 @@ impl Channel {
         })
     }
 
-    /// A channel to the Apache parent.
+    /// Makes a channel to the Apache parent, which may send descriptors.
     pub fn with_descriptors(stream: UnixStream) -> io::Result<Self> {
         Ok(Self { max: limits::FRAME, passed: Some(VecDeque::new()), ..Self::new(stream)? })
     }
 
-    /// Reads once. `false`: the peer has closed, or the connection is broken.
+    /// Reads once. Returns `false` if the peer has closed, or the connection is broken.
     pub fn receive(&mut self) -> bool {
         let start = self.input.len();
         self.input.resize(start + READ, 0);
@@ -101,8 +101,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Sends what is left, as far as the peer takes it. A peer that is gone takes nothing: its end is noticed
-    /// elsewhere.
+    /// Sends what is left, as far as the peer takes it. The end of a peer that is gone is noticed elsewhere.
     pub fn flush(&mut self) {
         match self.stream.write(&self.output) {
             Ok(sent) => drop(self.output.drain(..sent)),

@@ -1,4 +1,4 @@
-//! What the Apache parent wants.
+//! The configuration that the Apache parent sends.
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
@@ -15,14 +15,14 @@ use crate::log::Log;
 use crate::outbox::{Outbox, Style};
 use crate::sys::pages::Pages;
 
-/// A process group. Processes hold on to the one they were started with.
+/// A process group. Its processes keep the record of the group that they were started with.
 #[derive(Debug)]
 pub struct Group {
     /// The settings as the Apache parent has sent them.
     pub settings: control::Group,
     /// The pages of its processes.
     pub pages: Rc<Pages>,
-    /// For records about it.
+    /// The log for records about the group.
     pub log: Log,
     /// The time limits of its processes.
     pub limits: Limits,
@@ -34,12 +34,12 @@ impl Group {
         &self.settings.daemon.group
     }
 
-    /// Its name for messages.
+    /// The name of the group in messages.
     pub fn label(&self) -> String {
         String::from_utf8_lossy(self.name()).into_owned()
     }
 
-    /// Whether its processes have the rights of the other's: what one of them may answer, the other may.
+    /// Whether processes of this group have the rights of the other's, so that each may answer the other's requests.
     pub fn is_like(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.settings.spawn, &other.settings.spawn);
         self.name() == other.name() && ours.identity == theirs.identity && ours.chroot == theirs.chroot
@@ -51,50 +51,50 @@ impl Group {
     }
 }
 
-/// `WSGIOpenTelemetry`, and the way to the exporter.
+/// The settings of `WSGIOpenTelemetry`, and the sockets of the exporter.
 #[derive(Debug)]
 pub struct Exported {
     /// The settings as the Apache parent has sent them.
     pub export: Export,
-    /// Where it is told.
+    /// The socket into which spans and figures are sent.
     pub sends: OwnedFd,
-    /// Where the exporter hears it.
+    /// The socket from which the exporter reads them.
     pub receives: OwnedFd,
-    /// The exporter's user and group; `None` where Apache is not root's.
+    /// The exporter's user and group; `None` where Apache does not run as root.
     pub user: Option<(u32, u32)>,
 }
 
 /// One configuration of Apache, as far as it concerns daemon processes.
 #[derive(Debug)]
 pub struct Configuration {
-    /// Counts the configurations of the Apache parent.
+    /// The number of this configuration, counted by the Apache parent.
     pub generation: u32,
-    /// Since when it is in force.
+    /// When the configuration came into force.
     pub since: Instant,
-    /// What this process logs.
+    /// The log for records of this program's own.
     pub log: Log,
-    /// `WSGISocketPrefix`
+    /// The value of `WSGISocketPrefix`.
     pub socket_prefix: String,
     /// The Apache parent's pid.
     pub parent: u32,
     /// The main server's error log.
     pub main_log: Rc<OwnedFd>,
-    /// What a collector of OpenTelemetry is told.
+    /// The settings and sockets of the exporter; `None` without `WSGIOpenTelemetry`.
     pub exported: Option<Rc<Exported>>,
     /// All process groups of the configuration.
     pub groups: Vec<Rc<Group>>,
 }
 
-/// What Apache says makes no sense. That can happen when an upgraded module talks to a supervisor from before.
+/// A configuration that cannot be taken. That can happen when an upgraded module talks to an older supervisor.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
-    /// It does not decode.
+    /// The message does not decode.
     #[error("its message is malformed: {0}")]
     Malformed(#[from] DecodeError),
-    /// It has said that no other configuration comes.
+    /// The parent has said that no other configuration follows.
     #[error("it has said that no other configuration comes")]
     Settled,
-    /// Log files are missing.
+    /// The log files are missing.
     #[error("its configuration came without an error log")]
     NoLog,
     /// The socket of the exporter is missing.
@@ -103,13 +103,13 @@ pub enum ConfigurationError {
     /// The pages of groups are missing.
     #[error("its configuration came without the pages of {0} groups")]
     NoPages(usize),
-    /// Those that came are none.
+    /// The pages that came cannot be mapped.
     #[error("the pages of a group cannot be used: {0}")]
     Pages(#[from] std::io::Error),
 }
 
 impl Configuration {
-    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that `before` has keep their
+    /// Reads a `Configure` message and takes its descriptors off the channel. Groups that are in `before` keep their
     /// pages. Records go to `outbox`.
     pub fn read(
         payload: &[u8],

@@ -20,10 +20,10 @@ pub type Target = fn(&[u8]);
 /// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[("dialogue", dialogue)];
 
-/// How much of an input goes over a socket: its buffer holds it.
+/// How many bytes of an input are sent: the socket's buffer holds them.
 const LONGEST: usize = 32 << 10;
 
-/// What comes over the control socket. The first byte says what the supervisor does in the meantime.
+/// Reads what comes over the control socket. The first byte of the input says what the supervisor does in the meantime.
 pub fn dialogue(data: &[u8]) {
     let Some((how, said)) = data.split_first() else { return };
     let Some((theirs, channel)) =
@@ -83,7 +83,7 @@ pub fn dialogue(data: &[u8]) {
     assert!(ready <= 1 && history.scripts().len() <= 200);
 }
 
-/// How many whole frames there are.
+/// How many whole frames an input has.
 fn frames(mut data: &[u8]) -> usize {
     let mut count = 0;
     while let Ok(Some(frame)) = frame::first(data) {
@@ -92,7 +92,7 @@ fn frames(mut data: &[u8]) -> usize {
     count
 }
 
-/// How old a process is, by its phase.
+/// The rank of a phase: it grows during the life of a process.
 fn rank(phase: Phase) -> u32 {
     match phase {
         Phase::Starting { .. } => 0,

@@ -1,4 +1,4 @@
-//! What is remembered of a process group beyond the lives of its processes: what went wrong, and what its scripts are.
+//! The history of a process group, which outlives its processes: their failures, and the scripts that they have loaded.
 
 use std::time::Instant;
 
@@ -7,29 +7,31 @@ use wsgi_wire::settings::Preload;
 
 use crate::backoff::Backoff;
 
-/// How many scripts of a group successors load before they take requests. Others are loaded by their first request.
+/// How many scripts of a group successors load before they take requests. The first request for any other script loads
+/// it.
 const MOST_SCRIPTS: usize = 200;
 
-/// A script that no request has come for in so many configurations is probably not part of the site any more.
+/// For how many configurations a script is remembered that no request comes for: after that it is probably not part of
+/// the site any more.
 const FORGET: u32 = 3;
 
-/// What is remembered of a group.
+/// The history of a group.
 #[derive(Debug, Default)]
 pub struct GroupHistory {
-    /// Processes that have ended by themselves.
+    /// The back-off after processes that have ended by themselves.
     pub crashes: Backoff,
-    /// Successors that could not take over.
+    /// The back-off after successors that could not take over.
     pub refusals: Backoff,
-    /// When the last of them was given up.
+    /// When the last of these successors was given up.
     pub refused: Option<Instant>,
-    /// What the log has about scripts that cannot be imported.
+    /// Digests of the reports about scripts that cannot be imported which the log has already.
     pub known_failures: Vec<u64>,
-    /// Scripts that requests came for, and the last configuration in which they did.
+    /// The scripts that requests came for, with the number of the last configuration in which one did.
     scripts: Vec<(Preload, u32)>,
 }
 
 impl GroupHistory {
-    /// A request has come for this script.
+    /// Notes that a request has come for this script.
     pub fn wants(&mut self, script: Preload, generation: u32) {
         let size = |script: &Preload| script.script.len() + script.application_group.len() + script.callable.len();
         let is_short = script.script.len() <= limits::SCRIPT_PATH
@@ -42,19 +44,19 @@ impl GroupHistory {
         }
     }
 
-    /// The scripts for a new process.
+    /// The scripts that a new process loads.
     pub fn scripts(&self) -> Vec<Preload> {
         self.scripts.iter().map(|(script, _)| script.clone()).collect()
     }
 
-    /// There is a new configuration: what has failed may work with it.
+    /// Notes that there is a new configuration: what has failed may work with it.
     pub fn reconfigured(&mut self, generation: u32) {
         self.scripts.retain(|(_, seen)| seen.wrapping_add(FORGET) >= generation);
         let scripts = std::mem::take(&mut self.scripts);
         *self = Self { scripts, ..Self::default() };
     }
 
-    /// A successor cannot take over. Whether the log does not tell of this yet.
+    /// Notes that a successor cannot take over. Returns whether the log has no record of this yet.
     pub fn refused(&mut self, started: Instant, failures: Vec<u64>) -> bool {
         self.refusals.refused(started, Instant::now());
         self.refused = Some(Instant::now());
@@ -65,12 +67,12 @@ impl GroupHistory {
         news
     }
 
-    /// There is something else to try.
+    /// Notes that a script may have changed, so that another successor may be tried.
     pub fn may_try_again(&mut self) {
         self.refusals = Backoff::default();
     }
 
-    /// A process has loaded everything.
+    /// Notes that a process has loaded everything.
     pub fn works(&mut self) {
         self.known_failures.clear();
         self.may_try_again();

@@ -1,18 +1,18 @@
 //! Processes that applications have forked and that are still there when the server stops. The system makes them
-//! children of this program when those that have started them end, so nobody else's can be among them.
+//! children of this program when the processes that have started them end, so no others can be among them.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait};
 
-/// How long they have from SIGTERM until SIGKILL: the Apache parent waits meanwhile, and not for long.
+/// How long they have between SIGTERM and SIGKILL; the Apache parent waits meanwhile.
 const TIME: Duration = Duration::from_secs(1);
 
-/// How often to look whether they are gone.
+/// How often this program looks whether they are gone.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// From now on they become children of this program.
+/// Makes such processes children of this program from now on.
 ///
 /// # Errors
 /// If the system cannot do that.
@@ -20,7 +20,7 @@ pub fn adopt() -> std::io::Result<()> {
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// Ends those that are left, when all daemon processes are gone. How many there were.
+/// Ends these processes, when all daemon processes are gone. Returns how many there were.
 pub fn end() -> usize {
     let (all, deadline) = (children(), Instant::now() + TIME);
     tell(&all, Signal::TERM);
@@ -43,7 +43,7 @@ fn tell(processes: &[Pid], signal: Signal) {
     }
 }
 
-/// Waits for those that have ended. Whether others are left.
+/// Collects those that have ended. Returns whether others are left.
 fn reap() -> bool {
     loop {
         match wait(WaitOptions::NOHANG) {

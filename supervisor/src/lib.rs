@@ -1,8 +1,8 @@
-//! Starts and watches the daemon processes of all process groups. The Apache module starts this program and tells it
-//! what it wants; `docs/architecture.md` has the contract.
+//! Starts and watches the daemon processes of all process groups. The Apache module starts this program and sends it
+//! the configuration; `docs/architecture.md` has the contract.
 //!
 //! Knows processes, users, sockets and the table. Must not know Python, httpd or requests: of an application it sees a
-//! process and what that says.
+//! process and the messages of that.
 
 mod administration;
 mod apache;

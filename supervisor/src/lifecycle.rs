@@ -1,35 +1,34 @@
-//! Which process to start, drain, stop or kill next: a function of what is known and of the time.
+//! The decision which process to start, drain, stop or kill next: a function of what is known and of the time.
 
 use std::time::{Duration, Instant};
 
 use wsgi_wire::control::Reason;
 
-/// How long past its own time limits a process may take before this supervisor steps in: its own end is better, it says
-/// more.
+/// How long a process may exceed its own time limits before this supervisor steps in: an end of its own is better,
+/// because the process then says more about it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Stands for "no limit" where a process has been told to end: a server must be able to stop.
+/// The time for "no limit" where a process has been told to end: a server must be able to stop.
 const STOP_WAIT: Duration = Duration::from_secs(wsgi_wire::limits::STOP as u64);
 
 /// How long a process takes to write down where its threads are.
 const WRITING: Duration = Duration::from_millis(20);
 
-/// How long the processes of a group that is no more take requests: Apache's old children may bring some until they
-/// know.
+/// How long the processes of a group that has been removed take requests: Apache's old children may still send some.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How many processes of a small group may be on their way out by their own word before no other is started: as many as
-/// it has, but at least so many.
+/// the group has, but at least this many.
 const MOST_LEAVING: usize = 2;
 
-/// The processes of how many graceful restarts of Apache may go on with downloads and uploads at a time: the slots are
-/// everybody's.
+/// How many graceful restarts of Apache may at a time have processes that go on with downloads and uploads: the slots
+/// are everybody's.
 const MOST_RESTARTS: usize = 8;
 
-/// A process that is not ready after this time is worth a record: its requests wait, and nothing else would say so.
+/// After this time a process that is not ready is worth a record: its requests wait, and nothing else would say so.
 const SLOW_START: Duration = Duration::from_secs(30);
 
-/// Where a process is in its life.
+/// The phase of a process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The process was spawned and is not ready.
@@ -39,13 +38,13 @@ pub enum Phase {
     },
     /// The process takes requests.
     Ready,
-    /// Finishes what it has.
+    /// The process finishes the requests that it has.
     Draining,
-    /// Was told by SIGTERM to stop.
+    /// The process was told by SIGTERM to stop.
     Stopping,
-    /// Writes down where its threads are, before it is killed.
+    /// The process writes down where its threads are, before it is killed.
     TakingStacks,
-    /// Was killed, and is about to disappear.
+    /// The process was killed, and is about to disappear.
     Killed,
 }
 
@@ -59,17 +58,17 @@ impl Phase {
 /// The time limits of a process, from the options of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Until it must be ready.
+    /// The time within which it must be ready.
     pub start: Option<Duration>,
-    /// From the beginning of draining until it is stopped.
+    /// The time from the beginning of draining until it is stopped.
     pub drain: Duration,
-    /// From SIGTERM until SIGKILL.
+    /// The time from SIGTERM until SIGKILL.
     pub stop: Duration,
 }
 
 impl Limits {
-    /// From `startup-timeout`, `graceful-timeout` or `eviction-timeout`, and `shutdown-timeout`, in seconds; 0 is "no
-    /// limit".
+    /// Makes the limits of `startup-timeout`, `graceful-timeout` or `eviction-timeout`, and `shutdown-timeout`, in
+    /// seconds; 0 is "no limit".
     pub fn new(startup: u32, graceful: u32, shutdown: u32) -> Self {
         let seconds = |n: u32| Duration::from_secs(n.into());
         let stop = if shutdown == 0 { STOP_WAIT } else { seconds(shutdown) + GRACE };
@@ -77,69 +76,69 @@ impl Limits {
     }
 }
 
-/// What matters of a process.
+/// The facts about a process that the decision needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process<'a> {
     /// Its slot in the process table.
     pub slot: usize,
     /// The name of the process's group.
     pub group: &'a [u8],
-    /// The configuration it belongs to.
+    /// The number of the configuration that it belongs to.
     pub generation: u32,
     /// Whether it only runs a script (`threads=0`) and never takes requests.
     pub service: bool,
-    /// Where it is in its life.
+    /// The phase of its life.
     pub phase: Phase,
     /// Since when the process is in this phase.
     pub since: Instant,
-    /// Whether it is to be replaced although it belongs to the current configuration: it has asked for it, or its code
-    /// is old.
+    /// Whether it is to be replaced although it belongs to the current configuration: it has asked for that, or its
+    /// code is old.
     pub retiring: bool,
     /// Whether it takes no requests until its successor is ready.
     pub holds: bool,
-    /// Whether, while it drains, it may take as long as its requests make progress, which it sees to itself.
+    /// Whether, while it drains, it may take as long as its requests make progress, which it judges itself.
     pub patient: bool,
-    /// Whether it has said or asked itself that it is to end.
+    /// Whether it has decided itself that it is to end.
     pub by_itself: bool,
     /// The time limits of the process.
     pub limits: Limits,
 }
 
-/// What matters of a group of the current configuration.
+/// The facts about a group of the current configuration that the decision needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group<'a> {
     /// The group's name.
     pub name: &'a [u8],
     /// How many processes it should have.
     pub processes: usize,
-    /// See [`Process::service`].
+    /// Whether its processes only run a script; see [`Process::service`].
     pub service: bool,
-    /// After failures: when the next process may start.
+    /// After failures: the moment before which no other process may start.
     pub not_before: Option<Instant>,
-    /// After successors that could not take over: when the next one may start.
+    /// After successors that could not take over: the moment before which no other successor may start.
     pub replace_not_before: Option<Instant>,
 }
 
 /// The state that the supervisor works towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal<'a> {
-    /// Every group has its processes, all of this configuration.
+    /// Every group should have its processes, all of this configuration.
     Run {
         /// Number of the configuration.
         generation: u32,
-        /// How many processes of a group may start at a time while requests wait for them: more would be in each
-        /// other's way.
+        /// How many processes of a group may start at a time while requests wait for them: more would slow each other
+        /// down.
         parallel: usize,
-        /// Since when it is in force.
+        /// When the configuration came into force.
         since: Instant,
         /// The groups of the configuration.
         groups: &'a [Group<'a>],
     },
-    /// No process is left.
+    /// No process should be left.
     Stop,
 }
 
-/// One thing to do.
+/// One thing that the supervisor has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Start a process of the group with this index.
@@ -148,11 +147,11 @@ pub enum Action {
     Drain(usize),
     /// Stop the process in this slot, by SIGTERM.
     Stop(usize, Cause),
-    /// Have it write down where its threads are: it is about to be killed.
+    /// Have the process in this slot write down where its threads are, because it is about to be killed.
     TakeStacks(usize),
     /// End the process in this slot by force, by SIGKILL.
     Kill(usize),
-    /// Record that it takes long to become ready.
+    /// Record that the process in this slot takes long to become ready.
     ReportSlowStart(usize),
 }
 
@@ -162,19 +161,19 @@ pub fn admits(failed: bool, working: bool) -> bool {
     !(failed && working)
 }
 
-/// Why a process is stopped.
+/// The cause for which a process is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The server stops, or a new configuration makes it superfluous.
     NotNeeded,
-    /// It was not ready in time.
+    /// The process was not ready in time.
     SlowStart,
-    /// It did not finish its requests in time.
+    /// The process did not finish its requests in time.
     SlowDrain,
 }
 
 impl Cause {
-    /// The same for the status page.
+    /// The same cause as a reason for the status page.
     pub fn reason(self) -> Reason {
         match self {
             Self::NotNeeded => Reason::ShutdownSignal,
@@ -184,7 +183,7 @@ impl Cause {
     }
 }
 
-/// What to do now, and when to look again if nothing happens until then.
+/// Decides what to do now, and when to look again if nothing happens until then.
 pub fn decide(goal: Goal<'_>, processes: &[Process<'_>], now: Instant) -> (Vec<Action>, Option<Instant>) {
     let mut plan = Plan { now, actions: Vec::new(), wake: None };
     for process in processes {
@@ -205,7 +204,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Does `action` if its time has come, else remembers to look again then.
+    /// Adds `action` if its time has come, else notes to look again then.
     fn at(&mut self, time: Instant, action: Action) {
         if time <= self.now {
             self.actions.push(action);
@@ -214,7 +213,7 @@ impl Plan {
         }
     }
 
-    /// What the phase of one process and the time demand.
+    /// Adds what the phase of one process and the time demand.
     fn advance(&mut self, goal: Goal<'_>, process: &Process<'_>) {
         let Process { slot, since, limits, .. } = *process;
         let (wanted, in_force) = match goal {
@@ -252,8 +251,8 @@ impl Plan {
         }
     }
 
-    /// Starts what a group lacks, replaces one process after the other, and drains those whose successors have taken
-    /// over.
+    /// Starts the processes that a group lacks, replaces one process after the other, and drains those whose successors
+    /// have taken over.
     fn fill(&mut self, index: usize, group: &Group<'_>, generation: u32, parallel: usize, processes: &[Process<'_>]) {
         let of_group = || processes.iter().filter(|process| process.group == group.name);
         // Two of one service at the same time could write over each other.

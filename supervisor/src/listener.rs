@@ -15,10 +15,10 @@ use wsgi_wire::control::Spawn;
 
 use crate::privileges::with_all;
 
-/// Why there is no socket.
+/// Why there is no listening socket.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// It cannot be made.
+    /// The socket cannot be made.
     #[error("cannot make the socket '{}': {reason}; WSGISocketPrefix must begin with a directory that exists and that Apache can write to", path.display())]
     Made {
         /// The path of the socket.
@@ -26,7 +26,7 @@ pub enum BindError {
         /// Why the system refused.
         reason: io::Error,
     },
-    /// It cannot be given to whoever is to connect.
+    /// The socket cannot be given to the user who is to connect.
     #[error("cannot give the socket '{}' to {}, who is to connect to it (socket-user, or Apache's User): {reason}", path.display(), shown(*user))]
     Given {
         /// The path of the socket.
@@ -38,16 +38,16 @@ pub enum BindError {
     },
 }
 
-/// The file of a bound socket; it goes when this goes.
+/// The file of a bound socket, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
 }
 
 impl SocketFile {
-    /// Binds and listens. The socket itself is for the daemon alone: whoever else kept it open would keep connections
-    /// to a dead process alive. This process's umask makes the file accessible to its owner alone: the user of the
-    /// Apache children.
+    /// Binds and listens. Only the daemon gets the socket itself: any other process that kept it open would keep
+    /// connections to a dead process alive. This process's umask makes the file accessible to its owner alone: the user
+    /// of the Apache children.
     ///
     /// # Errors
     /// [`BindError`]
@@ -88,12 +88,12 @@ impl SocketFile {
 }
 
 impl SocketFile {
-    /// The file of a socket that somebody else has bound.
+    /// The file of a socket that another process has bound.
     pub fn of(path: PathBuf) -> Self {
         Self { path }
     }
 
-    /// Whether this is its path.
+    /// Whether this is the path of the file.
     pub fn is_at(&self, path: &str) -> bool {
         self.path == Path::new(path)
     }
@@ -114,8 +114,8 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the sockets that are left: by an earlier supervisor of this Apache parent, but for those `in_use`; and by
-/// parents that have ended, and with them all who listened.
+/// Removes the sockets that are left: those of an earlier supervisor of this Apache parent, except for those `in_use`;
+/// and those of parents that have ended, and with them all who listened.
 pub fn remove_stale(prefix: &str, parent: u32, in_use: &[String]) {
     let Some(directory) = Path::new(prefix).parent() else { return };
     for entry in directory.read_dir().into_iter().flatten().flatten() {
@@ -129,7 +129,7 @@ pub fn remove_stale(prefix: &str, parent: u32, in_use: &[String]) {
     }
 }
 
-/// The Apache parent in the name of a socket, `<prefix>.<parent>.….sock`.
+/// Returns the pid of the Apache parent that is in the name of a socket, `<prefix>.<parent>.….sock`.
 fn parent_of(path: &str, prefix: &str) -> Option<u32> {
     let (parent, rest) = path.strip_prefix(prefix)?.strip_prefix('.')?.split_once('.')?;
     parent.parse().ok().filter(|_| rest.ends_with("sock"))
@@ -140,7 +140,7 @@ fn lives(pid: u32) -> bool {
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
-/// Whether whoever has bound the socket is gone: its daemons serve on for a while when a parent has died.
+/// Whether the process that listened at a socket is gone: daemons serve on for a while when their parent has died.
 fn nobody_listens(path: &Path) -> bool {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let connected = SocketAddrUnix::new(path).and_then(|address| {

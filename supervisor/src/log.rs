@@ -1,4 +1,4 @@
-//! This process's own records, about a group or about all.
+//! Records of this program's own, about one group or about all.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,21 +9,21 @@ use wsgi_wire::report::{GroupRecord, ProcessRecord};
 
 use crate::outbox::{Outbox, Style};
 
-/// Writes records up to a level.
+/// A log that takes records up to a level.
 #[derive(Debug, Clone)]
 pub struct Log {
-    /// The last level that is written (`LogLevel` of the server).
+    /// The highest level that is written (`LogLevel` of the server).
     pub level: Level,
-    /// How its server wants them.
+    /// The form in which its server wants records.
     pub style: Style,
-    /// The process group that the records are about; empty: none.
+    /// The process group that the records are about; empty if they are about none.
     pub group: Vec<u8>,
-    /// The way to Apache.
+    /// The records that are on their way to Apache.
     pub outbox: Rc<RefCell<Outbox>>,
 }
 
 impl Log {
-    /// Until there is a configuration.
+    /// The log that is used before there is a configuration.
     pub fn provisional() -> Self {
         let style = Style { format: Format::Text, vhost: Vec::new() };
         Self { level: Level::Info, style, group: Vec::new(), outbox: Rc::default() }
@@ -38,7 +38,7 @@ impl Log {
         }
     }
 
-    /// Writes what a process of the group says.
+    /// Writes a record of a process of the group.
     pub fn of_process(&self, process: u32, said: ProcessRecord) {
         self.put(Some(process), said);
     }
@@ -50,7 +50,7 @@ impl Log {
         }
     }
 
-    /// The life of processes.
+    /// Writes a record about the ordinary life of processes, at level info.
     pub fn info(&self, text: &str) {
         self.record(Topic::INFO, text);
     }

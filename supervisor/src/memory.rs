@@ -1,8 +1,8 @@
-//! Whether the kernel kills processes for want of memory: a killed process itself cannot tell.
+//! The kernel's kills for want of memory, of which a killed process itself cannot tell.
 
 use std::fs;
 
-/// Counts the kernel's out-of-memory kills, as near to our own processes as the system tells.
+/// The count of the kernel's out-of-memory kills, as near to our own processes as the system tells.
 #[derive(Debug)]
 pub struct MemoryKills {
     seen: u64,
@@ -14,14 +14,14 @@ impl MemoryKills {
         Self { seen: count() }
     }
 
-    /// Whether there were any since the last call.
+    /// Whether there were kills since the last call.
     pub fn any_new(&mut self) -> bool {
         let before = std::mem::replace(&mut self.seen, count());
         self.seen > before
     }
 }
 
-/// Those of our control group, or of the whole system.
+/// Reads the count of our control group, or of the whole system.
 fn count() -> u64 {
     let read = |path: &str| fs::read_to_string(path).ok();
     let own = read("/proc/self/cgroup").and_then(|groups| {
@@ -38,7 +38,7 @@ fn group<'a>(groups: &'a str, kind: &str) -> Option<&'a str> {
     Some(if path == "/" { "" } else { path })
 }
 
-/// The line `oom_kill N`.
+/// Reads the number in the line `oom_kill N`.
 fn counter(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
 }

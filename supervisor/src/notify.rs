@@ -1,8 +1,8 @@
-//! What systemd is told of the server as its service (`Type=notify`): that it is ready when every application is
+//! Notifications to systemd about the server as its service (`Type=notify`): that it is ready when every application is
 //! loaded, that it reloads, that it stops, and that it lives.
 //!
 //! Apache's parent, the service's main process, has nobody to ask whether applications are loaded, and looks up once in
-//! ten seconds: the supervisor tells, which `NotifyAccess=all` lets it.
+//! ten seconds: so the supervisor sends these, which `NotifyAccess=all` allows.
 
 use std::env;
 use std::io;
@@ -14,44 +14,45 @@ use std::time::{Duration, Instant};
 
 use wsgi_unix::clock;
 
-/// Where systemd listens. The control script renames the variable, so that nobody else in the server answers for it.
+/// The variable with the address of systemd's socket. The control script renames systemd's own variable, so that no
+/// other process of the server answers for it.
 const SOCKET: &str = "MOD_WSGI_NOTIFY_SOCKET";
-/// In which time it wants to hear that the server lives, microseconds.
+/// The variable with the time, in microseconds, within which systemd wants to hear that the server lives.
 const WATCHDOG: &str = "WATCHDOG_USEC";
-/// When it is tried again to tell what could not be told.
+/// How soon a notification that could not be sent is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How the service is.
+/// The condition of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Processes of these groups, or of this configuration of them, are not there yet.
+    /// Processes of a group, or of the current configuration of it, are not there yet.
     Loading {
-        /// The name of the first.
+        /// The name of the first such group.
         group: String,
         /// Whether its application cannot be loaded.
         failing: bool,
     },
-    /// All are.
+    /// All groups have their processes.
     Ready,
     /// The server stops.
     Stopping,
 }
 
-/// The way to systemd, if it has started the server and wants to hear.
+/// The connection to systemd, if it has started the server and wants to hear of it.
 #[derive(Debug, Default)]
 pub struct Notifier {
     way: Option<(UnixDatagram, SocketAddr)>,
-    /// Half of the time in which it wants to hear something.
+    /// Half of the time within which systemd wants to hear something.
     watchdog: Option<Duration>,
-    /// When it is told something again.
+    /// When systemd is told something again.
     next: Option<Instant>,
     told: Option<Condition>,
-    /// Whether it has once been told that the server is ready.
+    /// Whether systemd has once been told that the server is ready.
     was_ready: bool,
 }
 
 impl Notifier {
-    /// As the environment says.
+    /// Connects as the environment says.
     pub fn from_environment() -> Self {
         let way = env::var_os(SOCKET).and_then(|path| way(path.as_bytes()).ok());
         let watchdog = env::var(WATCHDOG).ok().and_then(|text| text.parse().ok()).filter(|micros| *micros > 0);
@@ -62,12 +63,12 @@ impl Notifier {
         }
     }
 
-    /// When to tell something next.
+    /// When to tell systemd something next.
     pub fn wake(&self) -> Option<Instant> {
         self.next
     }
 
-    /// Tells what is new, and that this process lives.
+    /// Tells systemd what is new, and that this process lives.
     pub fn tell(&mut self, condition: impl FnOnce() -> Condition) {
         if self.way.is_none() {
             return;
@@ -115,7 +116,7 @@ impl Notifier {
     }
 }
 
-/// A socket, and the address of the other one: a path, or after `@` a name in no directory.
+/// Makes a socket, and the address of systemd's: a path, or after `@` an abstract name.
 fn way(path: &[u8]) -> io::Result<(UnixDatagram, SocketAddr)> {
     let address = match path.strip_prefix(b"@") {
         #[cfg(target_os = "linux")]
@@ -127,7 +128,7 @@ fn way(path: &[u8]) -> io::Result<(UnixDatagram, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// The clock that systemd compares with.
+/// The time on the clock that systemd compares with.
 fn microseconds() -> u64 {
     clock::monotonic().as_micros() as u64
 }

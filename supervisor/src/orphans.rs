@@ -16,13 +16,13 @@ use crate::lifecycle::{self, Action, Limits, Phase};
 use crate::listener::SocketFile;
 use crate::sys::table::Table;
 
-/// How often to look whether they are gone: nothing reports the end of a process that is not a child of ours.
+/// How often to look whether they are gone: the system does not report the end of a process that is not our child.
 pub const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Limits of a process whose group is no more.
+/// The limits of a process whose group has been removed.
 const UNKNOWN: (u32, u32, u32) = (0, 15, 5);
 
-/// A process that is not ours.
+/// A process of an earlier supervisor.
 #[derive(Debug)]
 struct Orphan {
     slot: usize,
@@ -30,9 +30,9 @@ struct Orphan {
     group: u64,
     phase: Phase,
     since: Instant,
-    /// Its group, if the configuration still has it.
+    /// The group of the process, if the configuration still has it.
     home: Option<Rc<Group>>,
-    /// Its socket, which goes with it.
+    /// The socket of the process, which is removed with it.
     socket: Option<SocketFile>,
 }
 
@@ -43,7 +43,7 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Every slot that is taken. To be called before the first process is started.
+    /// Finds every slot that is taken. Called before the first process is started.
     pub fn find(table: &Table) -> Self {
         let taken = |(_, entry): &(usize, &Entry)| !entry.is_free();
         let orphan = |(slot, entry): (usize, &Entry)| {
@@ -58,12 +58,12 @@ impl Orphans {
         Self { all: table.entries().filter(taken).map(orphan).collect() }
     }
 
-    /// Whether none is left.
+    /// Whether no such process is left.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// There is a configuration: finds their groups in it, and takes their sockets over, whose paths it gives.
+    /// Finds the groups of these processes in a configuration, and takes over their sockets, whose paths it gives.
     pub fn meet(&mut self, configuration: &Configuration, table: &Table) -> Vec<String> {
         let meet = |orphan: &mut Orphan| {
             orphan.home = configuration.groups.iter().find(|group| group_key(group.name()) == orphan.group).cloned();
@@ -78,7 +78,7 @@ impl Orphans {
         self.all.iter_mut().map(meet).collect()
     }
 
-    /// What [`lifecycle::decide`] has to know of them: they are of an earlier configuration.
+    /// The facts about these processes for [`lifecycle::decide`]: they are of an earlier configuration.
     pub fn facts<'a>(
         &'a self,
         configuration: &'a Configuration,
@@ -103,12 +103,12 @@ impl Orphans {
         })
     }
 
-    /// Whether one of them serves for this group.
+    /// Whether one of these processes serves for this group.
     pub fn serve(&self, group: &Group) -> bool {
         self.all.iter().any(|orphan| orphan.phase == Phase::Ready && orphan.group == group_key(group.name()))
     }
 
-    /// Does this if it is about one of them.
+    /// Performs an action if it is about one of these processes.
     pub fn perform(&mut self, action: Action, table: &Table) -> bool {
         let (Action::Drain(slot) | Action::Stop(slot, _) | Action::TakeStacks(slot) | Action::Kill(slot)) = action
         else {
@@ -148,13 +148,13 @@ impl Orphans {
 }
 
 impl Orphan {
-    /// What it and the supervisor before have said last.
+    /// The state of the process, as it and the former supervisor have said last.
     fn state(&self, table: &Table) -> State {
         let slot = self.home.as_ref().and_then(|group| table.slot(self.slot, &group.pages));
         slot.map(|slot| slot.state()).or_else(|| table.entry(self.slot).map(Entry::state)).unwrap_or(State::Free)
     }
 
-    /// It takes no more requests, and finds that in its page.
+    /// Tells the process, in its page, to take no more requests.
     fn set_draining(&self, table: &Table) {
         match self.home.as_ref().and_then(|group| table.slot(self.slot, &group.pages)) {
             Some(slot) => slot.set_state(State::Draining),
@@ -164,8 +164,8 @@ impl Orphan {
 }
 
 /// Sends a signal to a process that is not our child. Nobody has waited for it, so its pid may be another's by now: the
-/// signal goes to nobody but the very process that a supervisor has started, and never to one of root, which no daemon
-/// is. Who cannot be proved to be that gets none.
+/// signal is sent only to a process that a supervisor has provably started, and never to one of root, which no daemon
+/// is.
 fn send(entry: &Entry, signal: Signal, group: Option<&Group>) {
     let Some(pid) = i32::try_from(entry.pid.load(Relaxed)).ok().and_then(Pid::from_raw) else { return };
     // From here on it is this process and no other of the same pid.
@@ -188,7 +188,7 @@ fn is_proved(entry: &Entry, group: Option<&Group>) -> bool {
     born != 0 && birth::of(number) == Some(born) && birth::user(number).is_some_and(is_theirs)
 }
 
-/// Whether the process is still there.
+/// Whether the process still exists.
 fn is_alive(entry: &Entry) -> bool {
     let (number, born) = (entry.pid.load(Relaxed), entry.born.load(Relaxed));
     // Another one may have its pid by now.

@@ -1,5 +1,5 @@
-//! The way of records to Apache, whose children write them into the right log ([`wsgi_wire::report`]). While none of
-//! them takes any, a bounded number waits here; what waits in vain goes to standard error, which is the main server's
+//! The way of records to Apache, whose children write them into the right log ([`wsgi_wire::report`]). While no child
+//! takes any, a bounded number waits here; records that wait in vain go to standard error, which is the main server's
 //! error log.
 
 use std::collections::VecDeque;
@@ -19,16 +19,16 @@ use wsgi_wire::record::{Format, LocalTime};
 use wsgi_wire::report::GroupRecord;
 use wsgi_wire::text;
 
-/// How long records wait for somebody to take them. A graceful restart leaves nobody there for some tenths of a second.
+/// How long records wait for an Apache child. During a graceful restart there is none for some tenths of a second.
 const IN_VAIN: Duration = Duration::from_secs(10);
 
-/// How long the last records wait at the end of this process, when the Apache parent reads them.
+/// How long the last records wait at the end of this program, when the Apache parent reads them.
 const AT_THE_END: Duration = Duration::from_secs(1);
 
-/// What a pipe takes as a whole.
+/// How many bytes a pipe takes as a whole.
 const AT_ONCE: usize = 4096;
 
-/// A record on its way.
+/// A record that waits.
 #[derive(Debug)]
 struct Waiting {
     message: Vec<u8>,
@@ -41,7 +41,7 @@ fn now() -> LocalTime {
 }
 
 impl Waiting {
-    /// Writes it to standard error.
+    /// Writes the record to standard error.
     fn write_down(self) {
         let Self { message, style } = self;
         let Ok(GroupRecord { group, process, said }) = GroupRecord::from_bytes(&message) else { return };
@@ -64,10 +64,10 @@ impl Waiting {
     }
 }
 
-/// How a log wants its records.
+/// The form in which a log wants its records.
 #[derive(Debug, Clone)]
 pub struct Style {
-    /// `WSGILogFormat`
+    /// The value of `WSGILogFormat`.
     pub format: Format,
     /// The `ServerName` of the virtual host.
     pub vhost: Vec<u8>,
@@ -76,27 +76,27 @@ pub struct Style {
 /// All records that are on their way.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// To Apache; `None` before the first configuration.
+    /// The end of the socket that this program sends into; `None` before the first configuration.
     socket: Option<OwnedFd>,
-    /// Apache's end, for what it has not taken when it is gone.
+    /// Apache's end of the socket, from which records are taken back that Apache has not read when it is gone.
     other_end: Option<OwnedFd>,
-    /// How the last record was wanted.
+    /// The form in which the last record was wanted.
     style: Option<Style>,
     waiting: VecDeque<Waiting>,
-    /// How many bytes the waiting records have.
+    /// How many bytes the waiting records have together.
     length: usize,
-    /// Since when nobody has taken any.
+    /// When records began to wait in vain.
     in_vain: Option<Instant>,
 }
 
 impl Outbox {
-    /// Both ends of Apache's socket for records.
+    /// Sets both ends of Apache's socket for records.
     pub fn lead_to(&mut self, sends: OwnedFd, receives: OwnedFd) {
         (self.socket, self.other_end) = (Some(sends), Some(receives));
         self.send();
     }
 
-    /// Whether there is room for what processes say. What this program itself says always finds some.
+    /// Whether there is room for records of processes. Those of this program itself always find some.
     pub fn has_room(&self) -> bool {
         self.length < limits::LOG_QUEUE
     }
@@ -113,7 +113,7 @@ impl Outbox {
         }
     }
 
-    /// Sends what can be sent now; what has waited in vain is written down.
+    /// Sends what can be sent now, and writes down what has waited in vain.
     pub fn send(&mut self) {
         while let Some(first) = self.waiting.front() {
             let sent = match &self.socket {
@@ -160,18 +160,18 @@ impl Outbox {
         }
     }
 
-    /// What to poll for; nothing if nothing waits.
+    /// The descriptor to poll for writing; `None` if nothing waits.
     pub fn source(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
     }
 
-    /// When to look again, although nothing has happened.
+    /// The moment to look again, although nothing has happened.
     pub fn wake(&self) -> Option<Instant> {
         self.in_vain.map(|since| since + IN_VAIN)
     }
 
-    /// This process ends: nothing may be left. `taken`: the Apache parent is there, has the module, and takes what is
-    /// sent.
+    /// Empties the outbox at the end of this program. `taken`: the Apache parent is there, has the module, and takes
+    /// what is sent.
     pub fn finish(&mut self, taken: bool) {
         let end = Instant::now() + AT_THE_END;
         loop {
@@ -188,7 +188,7 @@ impl Outbox {
         self.write_down();
     }
 
-    /// Writes down what Apache has not taken: it is gone, or the module is.
+    /// Writes down what Apache has not taken, because it or the module is gone.
     fn write_sent_down(&mut self) {
         let (Some(socket), Some(style)) = (&self.other_end, &self.style) else { return };
         let mut buffer = vec![0; limits::LOG_MESSAGE];
@@ -200,8 +200,8 @@ impl Outbox {
     }
 }
 
-/// Writes a line to standard error, at one stroke where that is a file. A pipe that nobody reads must not stop this
-/// process.
+/// Writes a line to standard error, at one stroke where that is a file. A pipe that nobody reads does not stop this
+/// program.
 fn write_without_waiting(line: &[u8]) -> io::Result<()> {
     let is_file =
         rustix::fs::fstat(stderr()).is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file());

@@ -1,6 +1,6 @@
-//! What daemon processes say outside of requests: by a pipe, which is their standard output and error, and by a socket,
-//! on which the engine sends whole records. Both are read without waiting and no faster than a process may log; one
-//! that says more waits by itself.
+//! The output of daemon processes outside of requests: by a pipe, which is their standard output and error, and by a
+//! socket, on which the engine sends whole records. Both are read without waiting and no faster than a process may log;
+//! a process that writes more has to wait.
 
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
@@ -32,53 +32,52 @@ use crate::configuration::Group;
 /// How long a line, or a traceback that may be continued, waits for the rest.
 const CONTINUATION_WAIT: Duration = Duration::from_millis(500);
 
-/// The most that is read at a time, so that a process which says much does not keep the others waiting.
+/// How many bytes are read from one process at a time, so that one that writes much does not keep the others waiting.
 const AT_A_TIME: usize = 64 << 10;
 
-/// The most that is read of what a process has left behind: more than pipe and socket hold.
+/// How many bytes are read of what a process has left behind: more than pipe and socket hold.
 const LEFT_BEHIND: usize = 1 << 20;
 
-/// How many processes that have ended may have left children behind which may still say something.
+/// How many processes that have ended are listened to, because they may have left children behind that still write.
 const SURVIVORS: usize = 64;
 
-/// The ends that a new process gets.
+/// The ends of pipe and socket that a new process gets.
 #[derive(Debug)]
 pub struct Ends {
-    /// Standard output and error.
+    /// The standard output and error.
     pub pipe: OwnedFd,
-    /// For the engine's records.
+    /// The socket for the engine's records.
     pub socket: OwnedFd,
 }
 
-/// What the processes of a group have said since that was first heard, all those that it has had, and what these have
-/// forked, together.
+/// The budget of a group for its output: all its processes, those of before, and what these have forked, together.
 #[derive(Debug)]
 struct Said {
     used: Budget,
     since: Instant,
 }
 
-/// What one process says.
+/// The output of one process.
 #[derive(Debug)]
 pub struct Output {
     pid: u32,
     group: Rc<Group>,
-    /// Until all who had the other end have closed it.
+    /// The pipe, until all processes that have the other end have closed it.
     pipe: Option<OwnedFd>,
-    /// As the pipe; children that execute a program do not have it.
+    /// The socket, likewise; children of the process that execute a program do not have it.
     socket: Option<OwnedFd>,
     lines: Lines,
-    /// When something of a line has come that is not complete.
+    /// When a part of a line came that is not complete.
     unfinished: Option<Instant>,
-    /// What its group has said.
+    /// The budget of its group.
     said: Rc<Said>,
-    /// Whether the log tells that it has to wait.
+    /// Whether the log says that the process has to wait.
     told: bool,
     /// Whether the process has ended; its children may still hold the other ends.
     over: bool,
 }
 
-/// Our ends for a process that is about to be started.
+/// This program's ends for a process that is about to be started.
 #[derive(Debug)]
 pub struct Prepared {
     pipe: OwnedFd,
@@ -103,13 +102,13 @@ pub fn prepare(identity: Option<&Identity>) -> io::Result<(Prepared, Ends)> {
 /// One message on the socket for records.
 struct Message {
     length: usize,
-    /// The process that has sent it, by the kernel's word.
+    /// The process that has sent the message, as the kernel says.
     sender: Option<u32>,
     /// Whether a descriptor came along, which is lost.
     stray: bool,
 }
 
-/// Takes one message, without waiting.
+/// Receives one message, without waiting.
 fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Message, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -138,7 +137,7 @@ impl Output {
         }
     }
 
-    /// Reads once from both, if the process may say more now. Bytes of log that this is.
+    /// Reads once from both, if the process may write more now. Returns how many bytes of log that is.
     fn hear(&mut self, buffer: &mut Vec<u8>) -> usize {
         let heard = self.hear_records(buffer) + self.hear_text(buffer);
         self.said.used.charge(self.rate(), heard, self.said.since.elapsed());
@@ -159,7 +158,7 @@ impl Output {
         Rate::of_log(self.group.settings.processes)
     }
 
-    /// How long until it may say more.
+    /// How long until the process may write more.
     fn wait(&self) -> Duration {
         self.said.used.wait(self.rate(), self.said.since.elapsed())
     }
@@ -234,24 +233,24 @@ impl Output {
         });
     }
 
-    /// The rest of a line, or of a traceback, has not come: what there is is written.
+    /// Writes what there is of a line, or of a traceback, whose rest has not come.
     fn end_lines(&mut self) {
         self.with_lines(Lines::end);
         self.unfinished = None;
     }
 
-    /// Whether anything may come.
+    /// Whether anything may still come.
     fn is_open(&self) -> bool {
         !self.over || self.pipe.is_some() || self.socket.is_some()
     }
 
-    /// What to poll for reading.
+    /// The descriptors to poll for reading.
     fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [&self.pipe, &self.socket].into_iter().flatten().map(AsFd::as_fd)
     }
 }
 
-/// What all processes say.
+/// The output of all processes.
 #[derive(Debug, Default)]
 pub struct Outputs {
     all: Vec<Output>,
@@ -260,7 +259,7 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Listens to a new process.
+    /// Begins to read the output of a new process.
     pub fn add(&mut self, pid: u32, group: Rc<Group>, ends: Prepared) {
         let Self { all, said, .. } = self;
         let begin = || Rc::new(Said { used: Budget::new(), since: Instant::now() });
@@ -268,13 +267,13 @@ impl Outputs {
         all.push(Output::new(pid, group, Rc::clone(said), ends));
     }
 
-    /// What to poll for reading: of those processes that may say more now.
+    /// The descriptors to poll for reading, of those processes that may write more now.
     pub fn sources(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let may = |output: &&Output| output.wait().is_zero();
         self.all.iter().filter(may).flat_map(Output::sources)
     }
 
-    /// Reads what there is, once from each process that may say more.
+    /// Reads what there is, once from each process that may write more.
     pub fn hear(&mut self) {
         let Self { all, buffer, .. } = self;
         for output in all.iter_mut() {
@@ -288,7 +287,7 @@ impl Outputs {
         all.retain(Output::is_open);
     }
 
-    /// When to look again, although nothing has been said: somebody may speak again, or a line has to be ended.
+    /// The moment to look again, although nothing has come: a process may write again, or a line has to be ended.
     pub fn wake(&self) -> Option<Instant> {
         let wake = |output: &Output| {
             let wait = output.wait();
@@ -298,7 +297,7 @@ impl Outputs {
         self.all.iter().filter_map(wake).min()
     }
 
-    /// A process has ended: writes what it has said last. Children of it that live on may go on.
+    /// Writes the last output of a process that has ended. Children of it that live on may go on.
     pub fn ended(&mut self, pid: u32) {
         let Self { all, buffer, .. } = self;
         let Some(output) = all.iter_mut().find(|output| output.pid == pid && !output.over) else { return };

@@ -1,5 +1,5 @@
-//! Who a daemon runs as, prepared so that nothing has to be looked up between fork and exec; and what this program
-//! itself may do.
+//! The user that a daemon runs as, prepared so that nothing has to be looked up between fork and exec; and the rights
+//! of this program itself.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 use wsgi_unix::user::Ids;
 use wsgi_wire::control::{Identity, Resource, Spawn};
 
-/// What root's supervisor needs to be root for: to start processes as other users, to signal them, and to give them
+/// The capabilities that root's supervisor needs: to start processes as other users, to signal them, and to give them
 /// their sockets.
 const NEEDED: [CapabilitySet; 10] = [
     CapabilitySet::SETUID,
@@ -28,7 +28,8 @@ const NEEDED: [CapabilitySet; 10] = [
     CapabilitySet::SETPCAP,
 ];
 
-/// What is in force while nothing is started: a process can end at any time, and its successor may have to be told.
+/// The capabilities that are in force all the time: a process can end at any moment, and its successor may have to be
+/// told.
 const ALWAYS: CapabilitySet = CapabilitySet::KILL;
 
 /// Gives up what is not needed, and puts out of force what is not needed all the time.
@@ -42,7 +43,7 @@ pub fn reduce() -> io::Result<()> {
     put_into_force(permitted & ALWAYS, permitted)
 }
 
-/// Does something that needs the rights that this process has kept.
+/// Runs `act` with all the rights that this process has kept.
 pub fn with_all<R>(act: impl FnOnce() -> R) -> R {
     let Ok(held) = capabilities(None) else { return act() };
     // What is permitted can be put into force. If it could not, the act would say what it lacks.
@@ -56,16 +57,16 @@ fn put_into_force(effective: CapabilitySet, permitted: CapabilitySet) -> io::Res
     Ok(set_capabilities(None, CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() })?)
 }
 
-/// The numbers of the user and all groups. `supplementary-groups` replaces the groups of the user.
+/// Returns the ids of the user and all groups. `supplementary-groups` replaces the groups of the user.
 pub fn ids(identity: &Identity) -> io::Result<Ids> {
     Ids::of(identity.uid, identity.gid, &identity.name, identity.groups.as_deref())
 }
 
-/// What a process gets of Apache's own environment whatever its group says: where programs are, the language, the time
-/// zone.
+/// The variables that a process gets of Apache's own environment whatever its group says: where programs are, the
+/// language, the time zone.
 const PASSED: [&str; 3] = ["PATH", "LANG", "TZ"];
 
-/// What is about Apache as a service of systemd, and about nobody else.
+/// The variables that are about Apache as a service of systemd, and that no process gets.
 const NEVER: [&str; 8] = [
     "MOD_WSGI_NOTIFY_SOCKET",
     "NOTIFY_SOCKET",
@@ -77,8 +78,8 @@ const NEVER: [&str; 8] = [
     "CREDENTIALS_DIRECTORY",
 ];
 
-/// The environment of a process of this group, but for its `env-file`s: little of Apache's own, which may have root's
-/// secrets in it; the user's own variables; and those of the configuration, which win.
+/// Makes the environment of a process of this group, without its `env-file`s: little of Apache's own, which may have
+/// root's secrets in it; the user's own variables; and those of the configuration, which win.
 pub fn environment(spawn: &Spawn) -> Vec<(OsString, OsString)> {
     let text = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
     let is_asked_for =
@@ -102,7 +103,7 @@ pub fn environment(spawn: &Spawn) -> Vec<(OsString, OsString)> {
     variables
 }
 
-/// The resource limits in the system's own numbers.
+/// Returns the resource limits with the system's own numbers.
 pub fn limits(spawn: &Spawn) -> Vec<(libc::c_int, u64, u64)> {
     let number = |resource| match resource {
         Resource::Cpu => libc::RLIMIT_CPU,

@@ -1,4 +1,4 @@
-//! Signals as something to poll for.
+//! Signals as descriptors to poll.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,9 +9,9 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 /// The signals that this process lives through; only that of a child's end has a meaning. TERM and INT often reach
-/// everything that belongs to a server at once (Ctrl-C, systemd): Apache's parent gets them too and tells in order what
-/// is to be done, or is gone, which the control socket tells. Handlers, unlike ignored signals, do not outlive exec.
-/// That of the alarm clock has nothing to do: it is enough that the signal comes.
+/// everything that belongs to a server at once (Ctrl-C, systemd): Apache's parent gets them too and then says in order
+/// what is to be done, or is gone, which shows on the control socket. Handlers, unlike ignored signals, do not outlive
+/// exec. The handler of the alarm clock has nothing to do: it is enough that the signal comes.
 #[derive(Debug)]
 pub struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,

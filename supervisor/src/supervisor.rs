@@ -1,4 +1,4 @@
-//! The event loop: waits for messages, signals and times, and passes them on to whom they concern.
+//! The event loop: waits for messages, signals and times, and passes them on to those that they concern.
 
 use std::io;
 use std::time::Instant;
@@ -23,7 +23,7 @@ use crate::signals::Signals;
 use crate::sys::alarm;
 use crate::telemetry::Telemetry;
 
-/// Everything this program knows.
+/// The state of this program.
 #[derive(Debug)]
 pub struct Supervisor {
     apache: Apache,
@@ -36,7 +36,7 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor that waits for its first configuration.
+    /// Makes a supervisor that waits for its first configuration.
     pub fn new(control: Channel, shared: Shared, signals: Signals, log: Log) -> Self {
         Self {
             apache: Apache::new(control),
@@ -130,7 +130,7 @@ impl Supervisor {
         Ok(Ready { control, administration: fds[first_administrator..first_output].iter().any(happened), daemons })
     }
 
-    /// Takes what processes say, and gives it to Apache.
+    /// Reads the output of processes, and sends it to Apache.
     fn carry_records(&mut self) {
         self.log.outbox.borrow_mut().send();
         if self.log.outbox.borrow().has_room() {
@@ -166,7 +166,7 @@ impl Supervisor {
     }
 }
 
-/// What has something to read.
+/// The descriptors that have something to read.
 #[derive(Debug, Default)]
 struct Ready {
     control: bool,
@@ -174,7 +174,7 @@ struct Ready {
     daemons: Vec<Pid>,
 }
 
-/// The time until `wake`; without one, as long as it takes.
+/// The time until `wake`; without that the wait has no end.
 fn timeout(wake: Option<Instant>) -> Option<Timespec> {
     Timespec::try_from(wake?.saturating_duration_since(Instant::now())).ok()
 }

@@ -1,6 +1,6 @@
-//! What a collector of OpenTelemetry is told, where `WSGIOpenTelemetry` names one: this program says what the process
-//! table has, and keeps the exporter ([`crate::exporter`]), which speaks with the collector. They are apart so that
-//! nobody outside is spoken to with root's rights, and nobody waits for that here.
+//! Telemetry for a collector of OpenTelemetry, where `WSGIOpenTelemetry` names one: this program sends what the process
+//! table has to the exporter ([`crate::exporter`]), which speaks with the collector, and keeps that running. They are
+//! two processes so that nobody outside is spoken to with root's rights, and nobody waits for that here.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -27,13 +27,13 @@ use crate::privileges::with_all;
 use crate::sys::child::{self, Steps};
 use crate::sys::descriptors::duplicate;
 
-/// An exporter that has ended has a successor after so long.
+/// How long after the end of an exporter the next one is started.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// How long the exporter has for the last report.
 const LAST: Duration = Duration::from_millis(1500);
 
-/// This program.
+/// The path of this program.
 const PROGRAM: &str = "/proc/self/exe";
 
 /// The collector of the configuration in force, if it has one.
@@ -43,12 +43,12 @@ pub struct Telemetry(Option<Collector>);
 #[derive(Debug)]
 struct Collector {
     exported: Rc<Exported>,
-    /// What the exporter is told.
+    /// The command line of the exporter.
     words: Vec<String>,
     exporter: Option<Running>,
-    /// When it may be started.
+    /// The moment from which on the exporter may be started.
     start: Instant,
-    /// When the figures are to be told.
+    /// The moment at which the figures are to be sent.
     due: Instant,
     log: Log,
 }
@@ -57,13 +57,12 @@ struct Collector {
 #[derive(Debug)]
 struct Running {
     pid: Pid,
-    /// It ends when this is closed.
+    /// The pipe that makes the exporter end when it is closed.
     _pipe: OwnedFd,
 }
 
 impl Telemetry {
-    /// Takes a new configuration. An exporter that does what that wants goes on; another one sends what it has, and
-    /// ends.
+    /// Takes a new configuration. An exporter with the same settings goes on; another one sends what it has, and ends.
     pub fn configure(&mut self, configuration: &Configuration) {
         let before = self.0.take();
         let Some(exported) = configuration.exported.clone() else { return };
@@ -79,7 +78,7 @@ impl Telemetry {
         });
     }
 
-    /// Does what is to be done now; returns when to look again.
+    /// Does what is to be done now. Returns when to look again.
     pub fn act(&mut self, status: impl FnOnce() -> Status, umask: u32) -> Option<Instant> {
         let collector = self.0.as_mut()?;
         let now = Instant::now();
@@ -111,7 +110,7 @@ impl Telemetry {
         }
     }
 
-    /// The server stops: the last figures are told, and the exporter has a moment for them.
+    /// Sends the last figures when the server stops, and gives the exporter a moment for them.
     pub fn finish(&mut self, status: impl FnOnce() -> Status) {
         let Some(mut collector) = self.0.take() else { return };
         collector.tell(status());

@@ -1,4 +1,4 @@
-//! How much of something a process may do to others: an average rate, and a burst above it.
+//! Budgets: how much of something a process may do to others, as an average rate and a burst above it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::limits::{DAEMON_BURST, DAEMON_RATE, LOG_BURST, LOG_RATE};
 /// An average rate and a burst above it, each of them times a number of shares.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
-    /// Nanoseconds that one takes of a single share.
+    /// The nanoseconds that one unit takes of a single share.
     one: u64,
     shares: u64,
-    /// How far the time that is used up may be ahead of the clock: the burst.
+    /// The burst: how far the time that is used up may be ahead of the clock, in nanoseconds.
     ahead: u64,
 }
 
@@ -21,10 +21,10 @@ impl Rate {
         Self { one, shares: if shares == 0 { 1 } else { shares as u64 }, ahead: burst as u64 * one }
     }
 
-    /// Messages of a daemon process to the supervisor.
+    /// The rate of a daemon process's messages to the supervisor.
     pub const MESSAGES: Self = Self::new(DAEMON_RATE, DAEMON_BURST, 1);
 
-    /// Bytes of log of a group that has so many processes.
+    /// The rate of the bytes of log of a group that has so many processes.
     pub const fn of_log(processes: u32) -> Self {
         Self::new(LOG_RATE, LOG_BURST, processes)
     }
@@ -42,21 +42,21 @@ impl Rate {
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Budget {
-    /// Nanoseconds on the caller's clock.
+    /// The moment up to which the rate is used up, in nanoseconds on the caller's clock.
     used_until: AtomicU64,
-    /// How many were refused since that was last told.
+    /// How many units were refused since that was last told.
     refused: AtomicU64,
-    /// Whether it has been told that some were.
+    /// Whether it has been told that some were refused.
     told: AtomicBool,
 }
 
 impl Budget {
-    /// A budget of which nothing is used.
+    /// Makes a budget of which nothing is used.
     pub const fn new() -> Self {
         Self { used_until: AtomicU64::new(0), refused: AtomicU64::new(0), told: AtomicBool::new(false) }
     }
 
-    /// Takes this many, unless they are more than there is at the moment `now` of the caller's clock. Whether it did.
+    /// Takes this many units, unless there are fewer at the moment `now` of the caller's clock. Returns whether it did.
     pub fn take(&self, rate: Rate, count: usize, now: Duration) -> bool {
         let now = now.as_nanos() as u64;
         let use_up = |until: u64| {
@@ -70,7 +70,7 @@ impl Budget {
         taken
     }
 
-    /// Takes this many even if there are fewer: they have been read already.
+    /// Takes this many units even if there are fewer: they have been read already.
     pub fn charge(&self, rate: Rate, count: usize, now: Duration) {
         let now = now.as_nanos() as u64;
         let use_up = |until: u64| Some(until.max(now).saturating_add(rate.time(count)));
@@ -78,13 +78,13 @@ impl Budget {
         let _ = self.used_until.fetch_update(Relaxed, Relaxed, use_up);
     }
 
-    /// How long until there is something again.
+    /// How long until there is something to take again.
     pub fn wait(&self, rate: Rate, now: Duration) -> Duration {
         let ahead = self.used_until.load(Relaxed).saturating_sub(now.as_nanos() as u64);
         Duration::from_nanos(ahead.saturating_sub(rate.ahead))
     }
 
-    /// How many were refused since the last call.
+    /// Returns how many units were refused since the last call.
     pub fn refused(&self) -> u64 {
         // Mostly there is nothing to write.
         if self.refused.load(Relaxed) == 0 {
@@ -95,7 +95,8 @@ impl Budget {
         }
     }
 
-    /// Whether it has been told that something was refused, since [`Self::refused`] was last asked; from now on it has.
+    /// Returns whether it has been told that something was refused since [`Self::refused`] was last asked, and notes
+    /// that it has now.
     pub fn is_told(&self) -> bool {
         self.told.swap(true, Relaxed)
     }

@@ -1,39 +1,39 @@
-//! Plain values to bytes and back. [`Reader`] checks every length against what is really there before it takes
+//! The encoding of plain values as bytes. [`Reader`] checks every length against what is really there before it takes
 //! anything.
 
 use crate::limits;
 
-/// What the peer sent is not what it should be. The only cure is to drop the connection.
+/// Why a message of the peer cannot be decoded. The only cure is to drop the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The data ends inside a value.
     #[error("the message ends inside a value")]
     Short,
-    /// Something follows the last value.
+    /// Bytes follow the last value.
     #[error("{0} bytes follow the end of the message")]
     Trailing(usize),
-    /// A length above its limit.
+    /// A length is above its limit.
     #[error("a length of {0} exceeds its limit")]
     TooLong(usize),
-    /// A number that names nothing (a frame kind, an enum variant, a known name).
+    /// A number has no meaning (a frame kind, an enum variant, a known name).
     #[error("{0} is not a known value here")]
     Unknown(u64),
-    /// Text that is not UTF-8 where only text of ours may be.
+    /// A text of ours is not UTF-8.
     #[error("text is not UTF-8")]
     NotText,
-    /// A reason phrase that would not stay in its status line.
+    /// A reason phrase would not stay in its status line.
     #[error("a reason phrase has a control character")]
     Reason,
-    /// A header that could not be sent as exactly this header.
+    /// A header could not be sent as exactly this header.
     #[error("a header has a character that its name or value may not have")]
     Header,
-    /// A Content-Length that is no number, or more than one.
+    /// A Content-Length is not a number, or there are several.
     #[error("the Content-Length is not exactly one number")]
     ContentLength,
-    /// An answer to a question that no script may give: [`crate::question::Answer::check`].
+    /// An answer is one that no script may give: [`crate::question::Answer::check`].
     #[error("an answer has an empty or too long text, too many of them, or one with a control character")]
     Answer,
-    /// A descriptor where none belongs.
+    /// A descriptor comes where none belongs.
     #[error("it came with a descriptor")]
     Descriptor,
 }
@@ -45,12 +45,12 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of the whole slice.
+    /// Makes a reader of the whole slice.
     pub fn new(data: &'a [u8]) -> Self {
         Self { rest: data }
     }
 
-    /// The next `n` bytes as they are.
+    /// Takes the next `n` bytes as they are.
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
         let (head, rest) = self.rest.split_at_checked(n).ok_or(DecodeError::Short)?;
         self.rest = rest;
@@ -63,13 +63,13 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
-    /// A byte string that was written with its length in front.
+    /// Takes a byte string that was written with its length in front.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let n = u32::get(self)? as usize;
         self.take(n)
     }
 
-    /// All that is left.
+    /// Takes all that is left.
     pub fn rest(self) -> &'a [u8] {
         self.rest
     }
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A number that stands for a text (FNV-1a, 64 bits), the same in every process.
+/// The digest of a text (FNV-1a, 64 bits), the same in every process.
 pub fn digest(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -92,21 +92,21 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// A value with one encoding.
+/// A value with exactly one encoding.
 pub trait Wire: Sized {
     /// Appends the value.
     fn put(&self, out: &mut Vec<u8>);
     /// Takes a value off the front.
     fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
-    /// The value alone, as a message.
+    /// Encodes the value alone, as a message.
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.put(&mut out);
         out
     }
 
-    /// The value that makes up the whole message.
+    /// Decodes the value that makes up the whole message.
     fn from_bytes(data: &[u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(data);
         let value = Self::get(&mut from)?;

@@ -1,4 +1,4 @@
-//! What travels on the control sockets: Apache parent → supervisor → daemon, and back.
+//! The messages on the control sockets: Apache parent → supervisor → daemon, and back.
 
 use crate::codec::{Bytes, byte_enum, message};
 use crate::record::{Format, Level};
@@ -16,22 +16,22 @@ message! {
     /// ends of the socket for that, then the pages of each group ([`crate::table`]). The system takes
     /// [`crate::limits::PASSED`] of them with one byte.
     pub struct Configure {
-        /// Counts the configurations of this Apache parent.
+        /// The number of this configuration, counted by the Apache parent.
         pub generation: u32,
-        /// What the supervisor itself logs: records up to this level.
+        /// The level up to which the supervisor itself logs.
         pub log_level: Level,
         /// `WSGILogFormat` of the main server.
         pub log_format: Format,
-        /// Its `ServerName`.
+        /// The `ServerName` of the main server.
         pub vhost: Bytes,
         /// `WSGISocketPrefix`, absolute.
         pub socket_prefix: String,
         /// The Apache parent's pid: part of the sockets' names.
         pub parent: u32,
-        /// Who may connect to the daemons: the uid and gid of the Apache children. `None` if Apache does not run as
-        /// root, then nothing is changed.
+        /// The uid and gid of the Apache children, who connect to the daemons. `None` if Apache does not run as root,
+        /// then nothing is changed.
         pub children: Option<(u32, u32)>,
-        /// `WSGIOpenTelemetry`
+        /// The value of `WSGIOpenTelemetry`.
         pub export: Option<Export>,
         /// All process groups.
         pub groups: Vec<Group>,
@@ -39,7 +39,7 @@ message! {
 }
 
 message! {
-    /// `WSGIOpenTelemetry`.
+    /// The settings of `WSGIOpenTelemetry`.
     pub struct Export {
         /// The collector: host and port, as they stand in a URL.
         pub authority: String,
@@ -57,25 +57,25 @@ message! {
     pub struct Group {
         /// How many processes.
         pub processes: u32,
-        /// How a process of it is spawned.
+        /// The way in which a process of the group is spawned.
         pub spawn: Spawn,
-        /// What its engine is told. The supervisor fills in [`Daemon::slot`] and [`Daemon::generation`].
+        /// The settings of its engine. The supervisor fills in [`Daemon::slot`] and [`Daemon::generation`].
         pub daemon: Daemon,
     }
 }
 
 message! {
-    /// How a daemon process comes to be: everything that is done before its interpreter starts.
+    /// The settings for spawning a daemon process: everything that is done before its interpreter starts.
     pub struct Spawn {
-        /// Who it runs as; `None` if Apache does not run as root.
+        /// The user that it runs as; `None` if Apache does not run as root.
         pub identity: Option<Identity>,
-        /// `chroot`
+        /// The value of `chroot`.
         pub chroot: Option<Bytes>,
         /// `home`: the working directory.
         pub home: Option<Bytes>,
-        /// `umask`
+        /// The value of `umask`.
         pub umask: Option<u32>,
-        /// `cpu-priority`
+        /// The value of `cpu-priority`.
         pub nice: Option<i32>,
         /// Resource limits: number (`RLIMIT_…`), soft, hard.
         pub limits: Vec<Limit>,
@@ -87,7 +87,7 @@ message! {
         /// `no-new-privileges=Off`: programs that the process runs may have other rights than itself (set-user-id,
         /// set-group-id).
         pub new_privileges: bool,
-        /// `env-file`: files with more of them, which the supervisor reads for each process.
+        /// The value of `env-file`: files with more of these variables, which the supervisor reads for each process.
         pub env_files: Vec<Bytes>,
         /// `python-home` or `WSGIPythonHome`: a virtual environment or an installation prefix. `None`: `python3` on
         /// PATH.
@@ -96,12 +96,12 @@ message! {
         pub python_home_from: String,
         /// Flags for the interpreter, such as `-B`, `-O`, `-W error`.
         pub python_flags: Vec<Bytes>,
-        /// Where to import `mod_wsgi` from if the interpreter has no installation of it: the directory that holds the
-        /// package beside the Apache module.
+        /// The directory that holds the Python package beside the Apache module, to import `mod_wsgi` from if the
+        /// interpreter has no installation of it.
         pub package: Option<Bytes>,
-        /// Owner of the socket; `None` if Apache does not run as root.
+        /// The owner of the socket; `None` if Apache does not run as root.
         pub socket_user: Option<u32>,
-        /// `listen-backlog`
+        /// The value of `listen-backlog`.
         pub backlog: u32,
         /// `send-buffer-size`, bytes; 0 leaves it to the system.
         pub send_buffer: u32,
@@ -113,11 +113,11 @@ message! {
 message! {
     /// The user and groups of a daemon process.
     pub struct Identity {
-        /// User id, never 0.
+        /// The user id, never 0.
         pub uid: u32,
-        /// Group id.
+        /// The group id.
         pub gid: u32,
-        /// User name, for `initgroups`; empty if the uid has none.
+        /// The user's name, for `initgroups`; empty if the uid has none.
         pub name: Bytes,
         /// `supplementary-groups`; `None` means those of the user.
         pub groups: Option<Vec<u32>>,
@@ -131,9 +131,9 @@ message! {
     pub struct Limit {
         /// The resource that is limited.
         pub resource: Resource,
-        /// Soft limit.
+        /// The soft limit.
         pub soft: u64,
-        /// Hard limit.
+        /// The hard limit.
         pub hard: u64,
     }
 }
@@ -153,39 +153,39 @@ byte_enum! {
 byte_enum! {
     /// Why a process ends. The names are those of `shutdown_reason` in the `process_stopping` event.
     pub enum Reason {
-        /// SIGTERM or SIGINT, or the server stops.
+        /// The process got SIGTERM or SIGINT, or the server stops.
         ShutdownSignal = 0,
-        /// SIGUSR1, or Apache restarts gracefully.
+        /// The process got SIGUSR1, or Apache restarts gracefully.
         GracefulSignal = 1,
-        /// SIGUSR1 where `eviction-timeout` is set.
+        /// The process got SIGUSR1 where `eviction-timeout` is set.
         EvictionSignal = 2,
-        /// `maximum-requests`
+        /// The process has reached `maximum-requests`.
         MaximumRequests = 3,
-        /// `restart-interval`
+        /// The process has reached `restart-interval`.
         RestartInterval = 4,
-        /// `inactivity-timeout`
+        /// The process has exceeded `inactivity-timeout`.
         InactivityTimeout = 5,
-        /// `request-timeout`
+        /// A request has exceeded `request-timeout`.
         RequestTimeout = 6,
-        /// `startup-timeout`
+        /// The process has exceeded `startup-timeout`.
         StartupTimeout = 7,
-        /// `deadlock-timeout`
+        /// The process has exceeded `deadlock-timeout`.
         DeadlockTimeout = 8,
-        /// `cpu-time-limit`
+        /// The process has exceeded `cpu-time-limit`.
         CpuTimeLimit = 9,
         /// A script has changed.
         ScriptReload = 10,
         /// The supervisor is gone.
         SupervisorGone = 11,
-        /// `rss-limit`
+        /// The process has exceeded `rss-limit`.
         RssLimit = 12,
-        /// It can accept no connections for want of descriptors or memory.
+        /// The process can accept no connections for want of descriptors or memory.
         Exhausted = 13,
     }
 }
 
 impl Reason {
-    /// The text that applications see.
+    /// The name of the reason that applications see.
     pub fn name(self) -> &'static str {
         match self {
             Reason::ShutdownSignal => "shutdown_signal",
@@ -205,7 +205,8 @@ impl Reason {
         }
     }
 
-    /// Whether a process that ends for this deserves a record of what it was doing: it was stuck, or used too much.
+    /// Whether a process that ends for this reason deserves a record of what it was doing: it was stuck, or used too
+    /// much.
     pub fn is_incident(self) -> bool {
         use Reason::{CpuTimeLimit, DeadlockTimeout, RequestTimeout, RssLimit, StartupTimeout};
         matches!(self, RequestTimeout | StartupTimeout | DeadlockTimeout | CpuTimeLimit | RssLimit)
@@ -213,12 +214,12 @@ impl Reason {
 }
 
 message! {
-    /// Supervisor → daemon: take nothing new, finish, end.
+    /// Supervisor → daemon: take no more requests, finish, end.
     pub struct Drain {
-        /// What the application is told.
+        /// The reason that the application is told.
         pub reason: Reason,
-        /// Whether `graceful-timeout` is for requests that make no progress only: those that send or receive may go on,
-        /// as they may in Apache's old children.
+        /// Whether `graceful-timeout` is for requests without progress only: those that send or receive may go on, as
+        /// they may in Apache's old children.
         pub patient: bool,
     }
 }
@@ -226,8 +227,8 @@ message! {
 message! {
     /// Daemon → supervisor: scripts are loaded, requests are welcome.
     pub struct Ready {
-        /// What of the scripts could not be imported, as digests of the reports in the log. The supervisor may then
-        /// prefer the process that serves.
+        /// The digests of the reports in the log about scripts that could not be imported. With some, the supervisor
+        /// may prefer the process that serves.
         pub failures: Vec<u64>,
     }
 }
@@ -238,8 +239,8 @@ message! {
     pub struct Retiring {
         /// Why the process is replaced or drained.
         pub reason: Reason,
-        /// Whether it takes no more requests, because they need code that it does not have, until it is told that
-        /// nobody has it.
+        /// Whether it takes no more requests, because they need code that it does not have, until it is told that no
+        /// process has it.
         pub holds: bool,
     }
 }
@@ -255,23 +256,23 @@ message! {
 message! {
     /// Administrator → supervisor: replace the processes of a group, one after the other.
     pub struct Restart {
-        /// Its name; `None`: all groups.
+        /// The name of the group; `None` is all groups.
         pub group: Option<Bytes>,
     }
 }
 
 message! {
-    /// Supervisor → administrator: what has become of a [`Restart`].
+    /// Supervisor → administrator: the end of a [`Restart`].
     pub struct Restarted {
         /// Name of the group.
         pub group: Bytes,
-        /// The end of it.
+        /// How the restart has ended.
         pub outcome: Outcome,
     }
 }
 
 byte_enum! {
-    /// How the restart of a group has ended.
+    /// The end of a group's restart.
     pub enum Outcome {
         /// New processes serve.
         Replaced = 0,

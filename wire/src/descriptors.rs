@@ -1,7 +1,7 @@
 //! The numbers by which our programs find the descriptors that they are started with. Standard input, output and error
 //! come before them.
 
-/// What the Apache parent leaves to the supervisor.
+/// The descriptors that the Apache parent leaves to the supervisor.
 pub mod supervisor {
     /// The control socket.
     pub const CONTROL: i32 = 3;
@@ -9,17 +9,18 @@ pub mod supervisor {
     pub const TABLE: i32 = 4;
     /// The scoreboard, where a group has `server-metrics`.
     pub const SCOREBOARD: i32 = 5;
-    /// The first that it does not leave.
+    /// The first number that has no meaning.
     pub const FIRST_UNNAMED: i32 = 6;
 }
 
-/// What the supervisor leaves to its exporter, besides standard input: a pipe that it closes when that is to end.
+/// The descriptors that the supervisor leaves to its exporter. Standard input is a pipe that it closes when the
+/// exporter is to end.
 pub mod exporter {
-    /// Where it hears what is to be told.
+    /// The socket from which it reads spans and figures.
     pub const TOLD: i32 = 3;
 }
 
-/// What the supervisor leaves to a daemon process.
+/// The descriptors that the supervisor leaves to a daemon process.
 pub mod daemon {
     /// The control socket.
     pub const CONTROL: i32 = 3;
@@ -33,6 +34,6 @@ pub mod daemon {
     pub const RECORDS: i32 = 7;
     /// The scoreboard, with `server-metrics` only.
     pub const SCOREBOARD: i32 = 8;
-    /// The first that it does not leave.
+    /// The first number that has no meaning.
     pub const FIRST_UNNAMED: i32 = 9;
 }

@@ -1,13 +1,13 @@
 //! Variables for the environment of daemon processes: which may be set, and files that hold some, as systemd's
 //! `EnvironmentFile` does.
 
-/// Why a variable cannot be set, or a file not be read.
+/// Why a variable cannot be set, or a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvironmentError {
     /// There is no `=` in it.
     #[error("it must be NAME=VALUE")]
     NoValue,
-    /// The name is none.
+    /// The name is invalid.
     #[error("a name consists of letters, digits and '_', and does not begin with a digit")]
     Name,
     /// The variable would keep the process from working.
@@ -18,7 +18,7 @@ pub enum EnvironmentError {
         /// Why not, and what to do instead.
         reason: &'static str,
     },
-    /// An environment cannot hold it.
+    /// The value cannot be in an environment.
     #[error("a value cannot hold a NUL byte")]
     Nul,
     /// A quote is not closed.
@@ -26,14 +26,14 @@ pub enum EnvironmentError {
     Quote,
 }
 
-/// What would break the start of the interpreter.
+/// The variables that would keep the interpreter from starting, with the reasons.
 const RESERVED: [(&str, &str); 3] = [
     ("PYTHONHOME", "the interpreter would not find its own library; use python-home"),
     ("PYTHONEXECUTABLE", "the interpreter would take itself for another one; use python-home"),
     ("PYTHONINSPECT", "the process would wait for somebody to type instead of ending"),
 ];
 
-/// Whether a variable may be set.
+/// Checks whether a variable may be set.
 ///
 /// # Errors
 /// [`EnvironmentError`]
@@ -48,7 +48,7 @@ pub fn check(name: &[u8], value: &[u8]) -> Result<(), EnvironmentError> {
     if value.contains(&0) { Err(EnvironmentError::Nul) } else { Ok(()) }
 }
 
-/// Cuts `NAME=VALUE`.
+/// Splits `NAME=VALUE`.
 ///
 /// # Errors
 /// [`EnvironmentError`]
@@ -83,7 +83,7 @@ pub fn read(text: &[u8], mut variable: impl FnMut(&[u8], &[u8])) -> Result<(), (
     outcome
 }
 
-/// Takes one entry off the front: its name, `None` for a line without one.
+/// Takes one entry off the front. Returns its name; `None` for a line without one.
 fn entry<'t>(rest: &mut &'t [u8], line: &mut usize, value: &mut Vec<u8>) -> Result<Option<&'t [u8]>, EnvironmentError> {
     let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
     let first = rest[..end].trim_ascii();

@@ -1,6 +1,6 @@
-//! What is told to a collector of OpenTelemetry: by Apache's children each request of theirs that was chosen, by the
-//! supervisor what the process table says of each group. Both send it, a datagram for each, to the supervisor's
-//! exporter, which speaks with the collector.
+//! The datagrams for a collector of OpenTelemetry: Apache's children send each of their requests that was sampled, the
+//! supervisor sends what the process table says of each group. Both go to the supervisor's exporter, which speaks with
+//! the collector.
 
 use crate::codec::{Bytes, DecodeError, Reader, Wire, message};
 use crate::control::Export;
@@ -12,31 +12,31 @@ message! {
     pub struct Span {
         /// The trace, most significant half first.
         pub trace: (u64, u64),
-        /// The request's own number in it.
+        /// The number of the request's own span.
         pub id: u64,
-        /// That of what the client was doing; 0: the trace begins here.
+        /// The number of the client's span; 0 if the trace begins here.
         pub parent: u64,
-        /// When it came, microseconds since the epoch.
+        /// When the request came, microseconds since the epoch.
         pub start: u64,
-        /// When its answer had been passed to Apache, likewise.
+        /// When its answer had been passed to Apache, microseconds since the epoch.
         pub end: u64,
         /// The status that the client gets.
         pub status: u32,
         /// How many spans this Apache child could not send since the last one.
         pub lost: u32,
-        /// `GET`
+        /// The method, such as `GET`.
         pub method: Bytes,
-        /// Path of the URL.
+        /// The path of the URL.
         pub path: Bytes,
-        /// SCRIPT_NAME: where the application is mounted.
+        /// The SCRIPT_NAME: where the application is mounted.
         pub mount: Bytes,
-        /// `http` or `https`
+        /// The scheme: `http` or `https`.
         pub scheme: Bytes,
         /// The name of the server.
         pub server: Bytes,
-        /// Its port.
+        /// The port of the server.
         pub port: u32,
-        /// `HTTP/1.1`
+        /// The protocol, such as `HTTP/1.1`.
         pub protocol: Bytes,
         /// The client's address.
         pub client: Bytes,
@@ -50,22 +50,22 @@ message! {
 }
 
 message! {
-    /// What the status pages say of a group, too.
+    /// The figures of a group, which the status pages have, too.
     pub struct Figures {
-        /// When the server was started, seconds since the epoch: since when is counted.
+        /// When the server was started, seconds since the epoch: the figures are counted from then on.
         pub started: u64,
         /// The group.
         pub group: GroupStatus,
     }
 }
 
-/// One datagram.
+/// One datagram for the exporter.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "each is looked at once")]
 pub enum Told {
-    /// Of a request.
+    /// The datagram is about a request.
     Span(Span),
-    /// Of a group.
+    /// The datagram is about a group.
     Figures(Figures),
 }
 
@@ -98,17 +98,17 @@ impl Wire for Told {
 /// The argument by which the supervisor's program becomes the exporter.
 pub const EXPORTER: &str = "--exporter";
 
-/// What else the exporter is told on its command line, in this order, before the attributes (`KEY=VALUE`).
+/// The settings that the exporter gets on its command line, in this order, before the attributes (`KEY=VALUE`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exporter {
-    /// What it sends, and where to.
+    /// The collector, and what it gets.
     pub export: Export,
-    /// How its records are written.
+    /// The form in which the exporter's own records are written.
     pub format: Format,
 }
 
 impl Exporter {
-    /// As words.
+    /// Returns the words of the command line.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let Export { authority, path, interval, resource } = &self.export;

@@ -3,11 +3,11 @@
 use crate::codec::{DecodeError, byte_enum};
 use crate::limits;
 
-/// Bytes of a frame header.
+/// The size of a frame header, bytes.
 pub const HEADER: usize = 8;
 
 byte_enum! {
-    /// What a frame is. Who sends which, and in what order, is in `docs/architecture.md`.
+    /// The kind of a frame. `docs/architecture.md` says who sends which, and in what order.
     pub enum Kind {
         /// Child → daemon, first on a connection: [`crate::request::Hello`].
         Hello = 1,
@@ -25,7 +25,7 @@ byte_enum! {
         Value = 7,
         /// Daemon → child: [`crate::response::Reject`]; the request was not executed.
         Reject = 16,
-        /// Daemon → child: a `u32`, the most bytes of the body it takes now.
+        /// Daemon → child: a `u32`, the number of bytes of the body that it takes now at the most.
         Pull = 17,
         /// Daemon → child: [`crate::record::LogRecord`].
         Log = 18,
@@ -55,7 +55,7 @@ byte_enum! {
         Restart = 34,
         /// Supervisor → administrator: [`crate::control::Restarted`], for each group; then it closes.
         Restarted = 35,
-        /// Administrator → supervisor, no payload: how is the server?
+        /// Administrator → supervisor, no payload: asks for the status of the server.
         Ask = 36,
         /// Supervisor → administrator: [`crate::status::Status`]; then it closes.
         Status = 37,
@@ -86,7 +86,7 @@ byte_enum! {
 }
 
 impl Kind {
-    /// The longest payload that a frame of this kind may have: what whoever receives it has to hold until it is all
+    /// The longest payload that a frame of this kind may have, bytes: a receiver has to hold that much until it is all
     /// there.
     pub fn longest(self) -> usize {
         match self {
@@ -107,24 +107,24 @@ impl Kind {
 /// A frame as it lies in a receive buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What kind of frame it is.
+    /// The kind of the frame.
     pub kind: Kind,
     /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request;
     /// 0 outside of exchanges.
     pub stream: u16,
-    /// What the frame carries.
+    /// The bytes that the frame carries.
     pub payload: &'a [u8],
 }
 
 impl Frame<'_> {
-    /// Bytes that the frame takes in the buffer.
+    /// How many bytes the frame takes in the buffer.
     pub fn size(&self) -> usize {
         HEADER + self.payload.len()
     }
 }
 
-/// What the first frame of a buffer is and how long its payload will be, or `None` while its header is not all there.
-/// For a receiver that has a place of its own for the payload.
+/// Returns the kind of the first frame of a buffer and the length of its payload, or `None` while its header is not all
+/// there. For a receiver that has a place of its own for the payload.
 ///
 /// # Errors
 /// If there is no such kind, or the payload is longer than that may have.
@@ -138,8 +138,8 @@ pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
     Ok(Some((kind, length)))
 }
 
-/// The first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and asks
-/// again.
+/// Returns the first frame of a buffer, or `None` while it is not all there. A receiver drops [`Frame::size`] bytes and
+/// asks again.
 ///
 /// # Errors
 /// As [`announced`].
@@ -190,8 +190,8 @@ pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mu
     Ok(())
 }
 
-/// The header of a frame outside of exchanges whose payload of `length` bytes is sent from elsewhere (a large chunk,
-/// without copying it).
+/// Makes the header of a frame outside of exchanges whose payload of `length` bytes is sent from elsewhere (a large
+/// chunk, without copying it).
 ///
 /// # Errors
 /// [`DecodeError::TooLong`] above [`Kind::longest`].
@@ -199,7 +199,7 @@ pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], DecodeError> {
     header_in(0, kind, length)
 }
 
-/// The same for a frame of the exchange with this number.
+/// Makes such a header for a frame of the exchange with this number.
 ///
 /// # Errors
 /// As [`header`].

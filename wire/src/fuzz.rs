@@ -35,7 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("environment", environment),
 ];
 
-/// A stream of frames in either direction of a connection.
+/// Reads a stream of frames in either direction of a connection.
 pub fn frames(data: &[u8]) {
     let mut rest = data;
     while let Ok(Some(found)) = frame::first(rest) {
@@ -46,7 +46,7 @@ pub fn frames(data: &[u8]) {
     payload(data);
 }
 
-/// Whatever a payload is accepted as is read to its end, and would be written the same way.
+/// Reads a payload that is accepted to its end, and checks that it would be written the same way.
 fn payload(data: &[u8]) {
     if let Ok(route) = Route::decode(data) {
         let mut again = route.id.to_bytes();
@@ -78,7 +78,8 @@ fn payload(data: &[u8]) {
     }
 }
 
-/// The messages of control sockets and the small ones of connections: there is one encoding for each value.
+/// Reads the messages of control sockets and the small ones of connections, and checks that there is one encoding for
+/// each value.
 pub fn messages(data: &[u8]) {
     fn canonical<T: Wire>(data: &[u8]) {
         if let Ok(message) = T::from_bytes(data) {
@@ -107,7 +108,7 @@ pub fn messages(data: &[u8]) {
     canonical::<Told>(data);
 }
 
-/// A record of the application's, and the lines that it becomes.
+/// Makes lines of a record of the application's.
 pub fn records(data: &[u8]) {
     let Ok(record) = LogRecord::from_bytes(data) else { return };
     let at = LocalTime::at(Duration::from_secs(1_767_225_600), 0);
@@ -126,7 +127,7 @@ pub fn records(data: &[u8]) {
     let _ = record.headline();
 }
 
-/// What an application has left in the flight recorder of its process.
+/// Reads what an application has left in the flight recorder of its process.
 pub fn recorder(data: &[u8]) {
     let threads = 2;
     let mut file = data[..data.len().min(recorder::size(threads))].to_vec();
@@ -141,7 +142,7 @@ pub fn recorder(data: &[u8]) {
     assert!(told.len() <= recorder::entries(threads) * 4 * recorder::ENTRY, "little is told of an entry");
 }
 
-/// Steps that Apache children, the supervisor and a hostile daemon take in the process table.
+/// Takes steps of Apache children, the supervisor and a hostile daemon in the process table.
 pub fn table(data: &[u8]) {
     let memory: [(Entry, Page); 4] = Default::default();
     let slot = |number: u8| {
@@ -187,7 +188,7 @@ pub fn table(data: &[u8]) {
     }
 }
 
-/// The text of an `env-file`.
+/// Reads the text of an `env-file`.
 pub fn environment(data: &[u8]) {
     let mut found = Vec::new();
     let outcome = environment::read(data, |name, value| found.push((name.to_vec(), value.to_vec())));

@@ -1,7 +1,6 @@
-//! What the status, the reason, the header lines and the length of a response may be, so that a client takes it for
-//! exactly one response. The engine refuses with these rules what an application gives it; the Apache child refuses
-//! with the same rules what a daemon process sends, because an application can write to its process's connections
-//! itself.
+//! The rules for status, reason, header lines and length of a response, by which a client takes it for exactly one
+//! response. The engine refuses by them what an application gives it; the Apache child refuses by the same rules what a
+//! daemon process sends, because an application can write to its process's connections itself.
 
 use crate::limits;
 
@@ -51,7 +50,7 @@ pub fn length(value: &[u8]) -> Option<u64> {
     (!value.is_empty() && length <= i64::MAX as u64).then_some(length)
 }
 
-/// `tchar` of RFC 9110, 5.6.2, by byte.
+/// The characters `tchar` of RFC 9110, 5.6.2, by byte.
 const TOKEN: [bool; 256] = {
     let (mut table, mut byte) = ([false; 256], 0);
     while byte < 256 {
@@ -80,8 +79,8 @@ impl Default for HintsLeft {
 }
 
 impl HintsLeft {
-    /// Takes one message of this many bytes, headers with the lengths in front of them, or says that it is one too
-    /// many.
+    /// Takes one message of this many bytes, headers with the lengths in front of them. Returns whether there was still
+    /// room for it.
     pub fn take(&mut self, bytes: usize) -> bool {
         let (Some(messages), Some(left)) = (self.messages.checked_sub(1), self.bytes.checked_sub(bytes)) else {
             return false;

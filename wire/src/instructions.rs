@@ -1,5 +1,5 @@
-//! What each request does with the protocol, for `make instructions` (scripts/instructions): that has these repeated
-//! and counts instructions. As ordinary tests they run once.
+//! The use that each request makes of the protocol, for `make instructions` (scripts/instructions), which has it
+//! repeated and counts instructions. As ordinary tests these run once.
 
 use std::hint::black_box;
 

@@ -10,7 +10,7 @@ use crate::limits;
 use crate::pieces;
 use crate::record::{LocalTime, LogRecord};
 
-/// What there is to know about a record besides itself. `None` is not known or does not apply.
+/// The facts about a record besides its own. `None`: not known, or does not apply.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
     /// The virtual host's `ServerName`.
@@ -19,16 +19,16 @@ pub struct Context<'a> {
     pub process_group: Option<&'a [u8]>,
     /// The application group; empty is the main interpreter.
     pub application_group: Option<&'a [u8]>,
-    /// The request that it is about.
+    /// The request that the record is about.
     pub request: Option<Request<'a>>,
 }
 
-/// A request, as far as records tell of it. What is empty is not known.
+/// A request, as records name it. Empty: not known.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
     /// Apache's log id (`%L`), which the access log can have, too.
     pub id: &'a [u8],
-    /// Its method.
+    /// The method of the request.
     pub method: &'a [u8],
     /// The path of its URL, decoded, without the query string.
     pub path: &'a [u8],
@@ -79,8 +79,8 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The record as lines with their line ends: one, unless its message or its traceback is too long for that. What
-/// follows says that it continues it.
+/// Makes the lines of a record, with their line ends: one, unless its message or its traceback is too long for that.
+/// The lines that follow say that they continue it.
 pub fn lines(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> Vec<String> {
     let mut messages = pieces::pieces(record.headline(), limits::JSON_MESSAGE, width);
     if record.message.is_empty() {
@@ -106,7 +106,7 @@ pub fn lines(at: LocalTime, record: &LogRecord, context: &Context<'_>) -> Vec<St
     lines
 }
 
-/// What all lines of a record have in common.
+/// The fields that all lines of a record have in common.
 fn fields<'a>(at: LocalTime, record: &'a LogRecord, context: &Context<'a>) -> Fields<'a> {
     let mut truncated = false;
     let (request, origin) = (context.request, record.origin.as_ref());
@@ -153,12 +153,12 @@ fn render(fields: &Fields<'_>) -> String {
     out
 }
 
-/// Whether it ends a line for somebody, or controls something.
+/// Whether a character ends a line for some reader, or controls a terminal.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}')
 }
 
-/// A moment as RFC 3339 wants it, in local time with its offset.
+/// Formats a moment as RFC 3339 has it, in local time with its offset.
 fn rfc3339(at: LocalTime) -> String {
     let (sign, minutes) = (if at.offset < 0 { '-' } else { '+' }, at.offset.unsigned_abs() / 60);
     format!(
@@ -175,8 +175,8 @@ fn rfc3339(at: LocalTime) -> String {
     )
 }
 
-/// The text, its middle left out if it would take more than `room` bytes as JSON, and whether it is whole. What is no
-/// UTF-8 is replaced.
+/// Shortens a text whose JSON form would take more than `room` bytes, by leaving out its middle, and says whether it is
+/// whole. Bytes that are not UTF-8 are replaced.
 fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     const GAP: &str = " [...] ";
     let text = String::from_utf8_lossy(bytes);
@@ -189,13 +189,13 @@ fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     (Cow::Owned([&text[..head], GAP, &text[text.len() - tail..]].concat()), false)
 }
 
-/// How many bytes a byte of a text takes inside of a JSON string at the most: those of a character, or the mark in
-/// place of what is none.
+/// How many bytes a byte of a text takes inside of a JSON string at the most: a part of a character, or the mark in
+/// place of an invalid byte.
 fn width(byte: u8) -> usize {
     if byte.is_ascii() { room_of(char::from(byte)) } else { 3 }
 }
 
-/// How many bytes it takes inside of a JSON string.
+/// How many bytes a character takes inside of a JSON string.
 fn room_of(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
@@ -204,7 +204,7 @@ fn room_of(c: char) -> usize {
     }
 }
 
-/// How many bytes of text fit.
+/// How many bytes of a text fit.
 fn fitting(chars: impl Iterator<Item = char>, room: usize) -> usize {
     let mut used = 0;
     chars

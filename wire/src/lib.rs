@@ -56,5 +56,6 @@ pub mod status;
 pub mod table;
 pub mod text;
 
-/// Changes whenever the meaning of any frame changes; `Hello` carries it, and a daemon of another version refuses.
+/// The version of the protocol: it changes whenever the meaning of any frame changes. `Hello` carries it, and a daemon
+/// of another version refuses.
 pub const VERSION: u32 = 6;

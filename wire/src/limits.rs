@@ -13,22 +13,22 @@ pub const INLINE_BODY: usize = 64 << 10;
 /// as the client keeps sending: what ordinary uploads need. The rest of a longer one streams.
 pub const SPOOL: usize = 1 << 20;
 
-/// The most that all requests of one Apache child may have read ahead in sum; beyond it bodies stream from the
+/// How many bytes all requests of one Apache child may have read ahead in sum; beyond that bodies stream from the
 /// beginning. As many usual uploads as a child has threads for, and bearable for each of a few dozen children.
 pub const SPOOLED: usize = 64 << 20;
 
-/// The most of a response that an Apache child keeps, in a file, for a client that does not take it, bytes: beyond it
-/// the process waits for the client. What applications stream, reports and archives, is seldom longer.
+/// How many bytes of a response an Apache child keeps, in a file, for a client that does not take it: beyond that the
+/// process waits for the client. Few applications stream more than this: reports and archives.
 pub const KEPT: u64 = 256 << 20;
 
-/// The most that all requests of one Apache child may keep in sum: several at their bound, on a disk that others use
+/// How many bytes all requests of one Apache child may keep in sum: several at their bound, on a disk that others use
 /// too.
 pub const KEPT_IN_ALL: u64 = 1 << 30;
 
-/// The part of a file system, a tenth, that this leaves free: it is there for others, too.
+/// The part of a file system that this leaves free for others: a tenth.
 pub const KEPT_LEAVES: u64 = 10;
 
-/// The most that this leaves free, bytes: a tenth of a large disk is more than others need.
+/// How many bytes this leaves free at the most: a tenth of a large disk is more than others need.
 pub const KEPT_LEAVES_AT_MOST: u64 = 4 << 30;
 
 /// What a client takes of a response without anybody having to wait, where nobody can look behind its connection: half

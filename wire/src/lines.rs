@@ -1,32 +1,32 @@
-//! Text that is written to a log stream, as records: a line is one, and a traceback, with those that it is chained to,
-//! is one too, so that log collectors keep it together.
+//! Text that is written to a log stream, as records: each line is one, and a traceback, with those that it is chained
+//! to, is one too, so that log collectors keep it together.
 
 use crate::limits;
 use crate::record::{Level, LogRecord, Stream, Writer};
 
-/// How the first line of a traceback ends.
+/// The end of the first line of a traceback.
 const HEADER: &[u8] = b"Traceback (most recent call last):";
 
-/// What stands between two tracebacks of a chain.
+/// The lines between two tracebacks of a chain.
 const LINKS: [&[u8]; 2] = [
     b"During handling of the above exception, another exception occurred:",
     b"The above exception was the direct cause of the following exception:",
 ];
 
-/// How what `logging` says about `stack_info` begins.
+/// The first line of what `logging` prints for `stack_info`.
 const STACK: &[u8] = b"Stack (most recent call last):";
 
 /// The texts of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text<'a> {
-    /// A line; empty where the traceback says it all.
+    /// The message: a line; empty where the traceback says it all.
     pub message: &'a [u8],
     /// A whole traceback.
     pub traceback: Option<&'a [u8]>,
 }
 
 impl Text<'_> {
-    /// The record that it makes: what applications print is an error, whatever it says.
+    /// Makes the record: what applications print is at level error, whatever it says.
     pub fn record(self, stream: Stream, writer: Writer) -> LogRecord {
         let (message, traceback) = (self.message.into(), self.traceback.map(Into::into));
         LogRecord { level: Level::Error, stream, writer, message, traceback, origin: None }
@@ -43,9 +43,9 @@ pub type Sink<'s> = &'s mut dyn FnMut(Text<'_>);
 /// The text that has not become a record yet.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// The line that is not complete.
+    /// The part of a line whose end has not come.
     partial: Vec<u8>,
-    /// The line that a traceback in the same piece of text follows: what `logging.exception` says.
+    /// The line that a traceback in the same piece of text follows: the message of `logging.exception`.
     heading: Vec<u8>,
     traceback: Option<Traceback>,
 }
@@ -56,23 +56,23 @@ struct Traceback {
     heading: Vec<u8>,
     text: Vec<u8>,
     part: Part,
-    /// Whether the piece of text goes on with which it became whole: exceptions may have messages of several lines.
+    /// Whether the piece of text in which it became whole goes on: exceptions may have messages of several lines.
     open: bool,
-    /// Whether it is printed piece by piece: then another piece may follow.
+    /// Whether it is printed piece by piece, so that another piece may follow.
     in_pieces: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Its frames; the first line that is not indented is the exception's own.
+    /// The frames follow; the first line that is not indented is the exception's own.
     Frames,
-    /// An exception group, or a stack: everything of it is indented.
+    /// An exception group, or a stack: all of its lines are indented.
     Indented,
-    /// The exception's line is there.
+    /// The line of the exception has come.
     Whole,
-    /// An empty line followed, maybe of a chain.
+    /// An empty line followed, perhaps one of a chain.
     Gap,
-    /// So it was: another traceback must follow.
+    /// It was one of a chain: another traceback must follow.
     Link,
 }
 
@@ -80,7 +80,7 @@ fn is_indented(line: &[u8]) -> bool {
     matches!(line.first(), None | Some(b' ' | b'\t'))
 }
 
-/// How a traceback goes on that begins with this line, if one does.
+/// The state of a traceback that begins with this line; `None` if none does.
 fn beginning(line: &[u8]) -> Option<Part> {
     match line {
         line if line.starts_with(HEADER) => Some(Part::Frames),
@@ -97,7 +97,7 @@ fn first_line(text: &[u8]) -> &[u8] {
 }
 
 impl Traceback {
-    /// Takes the line if it belongs here.
+    /// Takes the line if it belongs to the traceback. Returns whether it does.
     fn takes(&mut self, line: &[u8]) -> bool {
         let next = match self.part {
             Part::Frames if line.starts_with(HEADER) => return false,
@@ -150,7 +150,7 @@ impl Lines {
         }
     }
 
-    /// Adds a line. `heads`: a traceback follows that belongs to it.
+    /// Adds a line. `heads`: a traceback that belongs to it follows.
     fn line(&mut self, line: &[u8], heads: bool, record: Sink<'_>) {
         if self.traceback.as_mut().is_some_and(|traceback| traceback.takes(line)) {
             return;
@@ -166,7 +166,7 @@ impl Lines {
         }
     }
 
-    /// Bytes that have not become a record yet.
+    /// How many bytes have not become a record yet.
     pub fn unfinished(&self) -> usize {
         self.partial.len() + self.heading.len() + self.traceback.as_ref().map_or(0, |traceback| traceback.text.len())
     }

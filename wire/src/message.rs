@@ -1,29 +1,28 @@
-//! A message that our programs log, and what a record of theirs is about. Which messages there are is said in
-//! [`crate::messages`].
+//! A message that our programs log, and the topic of a record. The messages are in [`crate::messages`].
 
 use std::fmt;
 
 use crate::record::{Level, LogRecord, Stream, Writer};
 
-/// A message that a record of ours can be.
+/// A message of the table.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
     /// The number by which a log names the message.
     pub number: u16,
-    /// How bad it is.
+    /// The level of its records.
     pub level: Level,
-    /// What it says. `{…}` stands for what is different each time.
+    /// The text of its records. `{…}` stands for the parts that differ.
     pub text: &'static str,
-    /// How it comes about.
+    /// The cause of the message.
     pub cause: &'static str,
-    /// What an administrator can do about it.
+    /// The cure: what an administrator can do about it.
     pub cure: &'static str,
 }
 
 impl Message {
-    /// Whether a record that begins with the number of this message, which is left out here, is one: it says all that
-    /// does not differ, in order.
+    /// Whether the text of a record, its number left out, is one of this message: it has all parts that do not differ,
+    /// in order.
     #[must_use]
     pub fn fits(&self, said: &str) -> bool {
         let mut fixed = self.text.split('{').map(|part| part.split_once('}').map_or(part, |(_, fixed)| fixed));
@@ -39,13 +38,13 @@ impl Message {
 }
 
 impl fmt::Display for Message {
-    /// As it is named in records.
+    /// Writes the name of the message, as records have it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WSGI{:04}", self.number)
     }
 }
 
-/// What a record of ours is about: a message of the table, or what is too ordinary to be in it.
+/// The topic of a record of ours: a message of the table, or something too ordinary to be in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Topic {
     level: Level,
@@ -53,18 +52,18 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The ordinary life of processes.
+    /// The topic of the ordinary life of processes.
     pub const INFO: Self = Self { level: Level::Info, message: None };
-    /// What is of use to whoever looks for a fault.
+    /// The topic of details for those who look for a fault.
     pub const DEBUG: Self = Self { level: Level::Debug, message: None };
 
-    /// How bad it is.
+    /// The level of records on this topic.
     #[must_use]
     pub fn level(self) -> Level {
         self.level
     }
 
-    /// A text as it stands in a record about this.
+    /// Makes the text of a record on this topic.
     #[must_use]
     pub fn titled(self, text: &str) -> String {
         self.message.map_or_else(|| text.to_owned(), |message| format!("{message}: {text}"))
@@ -78,8 +77,8 @@ impl From<&'static Message> for Topic {
 }
 
 impl LogRecord {
-    /// A record of our own about a message of the table, or about something ordinary ([`Topic`]). The first line of the
-    /// text is the message; what follows is a traceback, or stacks.
+    /// Makes a record of our own about a message of the table, or about something ordinary ([`Topic`]). The first line
+    /// of the text is the message; what follows is a traceback, or stacks.
     pub fn ours(topic: impl Into<Topic>, writer: Writer, text: &str) -> Self {
         let topic = topic.into();
         let (message, traceback) = match text.split_once('\n') {

@@ -1,21 +1,21 @@
 //! Names of environ keys that both halves know by number, so that neither spells nor hashes them for each request.
 
-/// A key of the environ: one of [`KNOWN`] by its index, or spelled out.
+/// A key of the environ: one of [`KNOWN`] by its index, or written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Name<'a> {
-    /// Index into [`KNOWN`].
+    /// The index of the name in [`KNOWN`].
     Known(u8),
     /// Any other name, as bytes (latin-1 in Python).
     Text(&'a [u8]),
 }
 
 impl<'a> Name<'a> {
-    /// The shortest form of a name.
+    /// Makes the shortest form of a name.
     pub fn of(text: &'a [u8]) -> Self {
         known(text).map_or(Name::Text(text), Name::Known)
     }
 
-    /// The name spelled out.
+    /// The name, written out.
     pub fn text(self) -> &'a [u8] {
         match self {
             Name::Known(id) => KNOWN.get(id as usize).map_or(b"", |s| s.as_bytes()),
@@ -26,9 +26,9 @@ impl<'a> Name<'a> {
 
 macro_rules! known {
     ($($id:literal $constant:ident = $text:literal $meaning:literal,)*) => {
-        /// Every name that travels as a number, by number.
+        /// The names that travel as numbers, by number.
         pub const KNOWN: &[&str] = &[$($text),*];
-        /// What each says, for the documentation; nothing of a header of the request.
+        /// The meanings of these names, for the documentation; empty for headers of the request.
         pub const MEANINGS: &[&str] = &[$($meaning),*];
         $(
             #[doc = concat!("`", $text, "`")]
@@ -119,13 +119,13 @@ impl Ids {
         self.0 |= 1u64.checked_shl(id.into()).unwrap_or(0);
     }
 
-    /// Those that the other set has not.
+    /// The names of this set that the other set lacks.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// All of them in order.
+    /// The names in order.
     pub fn iter(self) -> impl Iterator<Item = u8> {
         let mut left = self.0;
         std::iter::from_fn(move || {
@@ -136,7 +136,7 @@ impl Ids {
     }
 }
 
-/// Spelled-out names are marked by this in place of a number.
+/// The number that marks names which are written out.
 pub(crate) const SPELLED: u8 = u8::MAX;
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! How a text that is too long for a record, or a line of a log, is cut into pieces.
+//! The pieces into which a text is cut that is too long for a record, or for a line of a log.
 
-/// Room for what [`continued`] says.
+/// How many bytes the text of [`continued`] takes at the most.
 const MARK: usize = 40;
 
-/// What stands before a piece of a text, but for the first: which one it is of how many.
+/// The text before each piece but the first: which one it is of how many.
 pub fn continued(at: usize, count: usize) -> String {
     if at == 0 { String::new() } else { format!("... continued {}/{count}: ", at + 1) }
 }
 
-/// The pieces of a text that each fit into `room` with what [`continued`] says before them. `width` tells how much room
-/// a byte takes. The text is cut behind a line end where a piece has one in its second half, and never inside of a
+/// Cuts a text into pieces that each fit into `room` with the text of [`continued`] before them. `width` tells how much
+/// room a byte takes. The text is cut behind a line end where a piece has one in its second half, and never inside of a
 /// character.
 pub fn pieces(text: &[u8], room: usize, width: impl Fn(u8) -> usize) -> Vec<&[u8]> {
     let room = room.saturating_sub(MARK);
@@ -31,7 +31,7 @@ pub fn pieces(text: &[u8], room: usize, width: impl Fn(u8) -> usize) -> Vec<&[u8
     }
 }
 
-/// Where to cut a text of which `fitting` bytes fit, which is not all.
+/// Finds where to cut a text of which `fitting` bytes fit, which is not all.
 fn cut(text: &[u8], fitting: usize) -> usize {
     let line = text[..fitting].iter().rposition(|b| *b == b'\n').map(|at| at + 1);
     let is_inside = |at: &usize| text[*at] & 0xc0 == 0x80;

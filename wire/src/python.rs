@@ -1,5 +1,5 @@
-//! What both halves have to know of CPython's C API, and what its stable ABI leaves out. Layouts only: neither half is
-//! linked with Python by this.
+//! The parts of CPython's C API that both halves have to know and that its stable ABI leaves out. Layouts only: neither
+//! half is linked with Python by this.
 
 use std::ffi::{c_char, c_int};
 
@@ -11,8 +11,8 @@ pub struct PyStatus {
     pub kind: c_int,
     /// The function that failed, or null.
     pub function: *const c_char,
-    /// What went wrong, or null.
+    /// The message of an error, or null.
     pub message: *const c_char,
-    /// What to exit with.
+    /// The exit code of an exit.
     pub exit_code: c_int,
 }

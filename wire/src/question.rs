@@ -48,38 +48,38 @@ impl Topic {
 pub struct Question<'a> {
     /// The question that is asked.
     pub topic: Topic,
-    /// What the function gets beside the environ: the client's host or the user, then the password or the realm. Empty
-    /// where it gets less.
+    /// The texts that the function gets beside the environ: the client's host or the user, then the password or the
+    /// realm. Empty where it gets fewer.
     texts: [&'a [u8]; 2],
 }
 
 impl<'a> Question<'a> {
-    /// Whether a client on this host, a name or an address, may go on.
+    /// Asks whether a client on this host, a name or an address, may go on.
     pub fn access(host: &'a [u8]) -> Self {
         Self { topic: Topic::Access, texts: [host, b""] }
     }
 
-    /// Whether this is the user's password.
+    /// Asks whether this is the user's password.
     pub fn password(user: &'a [u8], password: &'a [u8]) -> Self {
         Self { topic: Topic::Password, texts: [user, password] }
     }
 
-    /// What the user's password is hashed to in a realm.
+    /// Asks for the hash of the user's password in a realm.
     pub fn realm_hash(user: &'a [u8], realm: &'a [u8]) -> Self {
         Self { topic: Topic::RealmHash, texts: [user, realm] }
     }
 
-    /// Which groups the user is in.
+    /// Asks which groups the user is in.
     pub fn groups(user: &'a [u8]) -> Self {
         Self { topic: Topic::Groups, texts: [user, b""] }
     }
 
-    /// Where the application of the request runs.
+    /// Asks where the application of the request runs.
     pub fn dispatch() -> Self {
         Self { topic: Topic::Dispatch, texts: [b"", b""] }
     }
 
-    /// What the functions get beside the environ.
+    /// The texts that the functions get beside the environ.
     pub fn texts(&self) -> &[&'a [u8]] {
         &self.texts[..self.topic.texts()]
     }
@@ -90,7 +90,7 @@ impl<'a> Question<'a> {
         self.texts().iter().for_each(|text| put_bytes(out, text));
     }
 
-    /// Takes it off the front.
+    /// Takes a question off the front.
     ///
     /// # Errors
     /// If there is no such topic, or a text is missing.
@@ -104,7 +104,7 @@ impl<'a> Question<'a> {
 }
 
 message! {
-    /// Where a dispatch script wants the application to run; `None` leaves what the configuration says.
+    /// The choice of a dispatch script, where the application runs; `None` leaves what the configuration says.
     #[derive(Eq)]
     pub struct Choice {
         /// The process group, not expanded.
@@ -116,28 +116,28 @@ message! {
     }
 }
 
-/// What a script has answered. What [`Answer::from_bytes`] gives keeps to [`limits`], and no text in it ends early or
+/// The answer of a script. What [`Answer::from_bytes`] returns keeps to [`limits`], and no text in it ends early or
 /// spills over where C reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// `None`: it has no opinion, or does not know the user.
+    /// The script has no opinion (`None`), or does not know the user.
     Unknown,
-    /// `False`
+    /// The script has answered `False`.
     No,
-    /// `True`
+    /// The script has answered `True`.
     Yes,
-    /// A text: who the user, whose password this is, is called from here on, or the hash of a password.
+    /// A text: the name that the user has from here on, whose password this is, or the hash of a password.
     Text(Bytes),
     /// The groups of a user.
     Groups(Vec<Bytes>),
-    /// Where the application runs.
+    /// The place where the application runs.
     Choice(Choice),
 }
 
 /// Why a script's answer cannot be sent or taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AnswerError {
-    /// There is nothing in a text.
+    /// A text is empty.
     #[error("a text is empty")]
     Empty,
     /// A text is too long.
@@ -159,7 +159,7 @@ const GROUPS: u8 = 4;
 const CHOICE: u8 = 5;
 
 impl Answer {
-    /// Whether it answers such a question.
+    /// Whether this can be the answer to a question on this topic.
     pub fn is_about(&self, topic: Topic) -> bool {
         match self {
             Self::Unknown => matches!(topic, Topic::Access | Topic::Password | Topic::RealmHash),
@@ -170,7 +170,7 @@ impl Answer {
         }
     }
 
-    /// Whether it may be sent, and believed: both ends ask this.
+    /// Checks whether the answer may be sent, and believed: both ends do this.
     ///
     /// # Errors
     /// [`AnswerError`]

@@ -1,4 +1,4 @@
-//! What a record of the error log consists of. [`crate::text`] and [`crate::json`] make lines of it.
+//! The parts of a record of the error log. [`crate::text`] and [`crate::json`] make lines of it.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ byte_enum! {
     /// Apache's log levels, with Apache's numbers (`http_log.h`).
     #[derive(Default)]
     pub enum Level {
-        /// `emerg`
+        /// The level `emerg`.
         Emerg = 0,
-        /// `alert`
+        /// The level `alert`.
         Alert = 1,
-        /// `crit`
+        /// The level `crit`.
         Crit = 2,
-        /// `error`
+        /// The level `error`.
         Error = 3,
-        /// `warn`
+        /// The level `warn`.
         Warn = 4,
-        /// `notice`
+        /// The level `notice`.
         Notice = 5,
-        /// `info`
+        /// The level `info`.
         #[default]
         Info = 6,
-        /// `debug`
+        /// The level `debug`.
         Debug = 7,
-        /// `trace1`, and all below
+        /// The level `trace1`, and all below it.
         Trace = 8,
     }
 }
 
 impl Level {
-    /// The word that Apache prints for it.
+    /// The word that Apache prints for the level.
     pub fn name(self) -> &'static str {
         ["emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", "trace1"][self as usize]
     }
@@ -44,26 +44,26 @@ impl Level {
 pub struct LocalTime {
     /// The year, all digits.
     pub year: i32,
-    /// 0 is January.
+    /// The month; 0 is January.
     pub month: u8,
-    /// Day of the month from 1.
+    /// The day of the month, from 1.
     pub day: u8,
-    /// 0 is Sunday.
+    /// The day of the week; 0 is Sunday.
     pub weekday: u8,
-    /// 0 to 23.
+    /// The hour, 0 to 23.
     pub hour: u8,
-    /// 0 to 59.
+    /// The minute, 0 to 59.
     pub minute: u8,
-    /// 0 to 60.
+    /// The second, 0 to 60.
     pub second: u8,
-    /// 0 to 999999.
+    /// The microsecond, 0 to 999999.
     pub microsecond: u32,
-    /// Seconds east of UTC.
+    /// The offset of the clocks, seconds east of UTC.
     pub offset: i32,
 }
 
 impl LocalTime {
-    /// The local time at a moment, where clocks are so many seconds ahead of UTC.
+    /// The local time at a moment, where clocks are this many seconds ahead of UTC.
     #[must_use]
     pub fn at(since_epoch: Duration, offset: i32) -> Self {
         let seconds = since_epoch.as_secs() as i64 + i64::from(offset);
@@ -90,28 +90,28 @@ impl LocalTime {
 }
 
 byte_enum! {
-    /// `WSGILogFormat`: how a virtual host wants our records.
+    /// The form in which a virtual host wants our records (`WSGILogFormat`).
     #[derive(Default)]
     pub enum Format {
-        /// As Apache's own records.
+        /// The form of Apache's own records.
         #[default]
         Text = 0,
-        /// Each record a line of JSON.
+        /// Each record is a line of JSON.
         Json = 1,
     }
 }
 
 impl Format {
-    /// As `WSGILogFormat` has it.
+    /// The word of `WSGILogFormat` for it.
     pub fn name(self) -> &'static str {
         ["text", "json"][self as usize]
     }
 }
 
 byte_enum! {
-    /// How a record came about.
+    /// The source of a record.
     pub enum Stream {
-        /// We have something to say.
+        /// The record is one of our own.
         Ours = 0,
         /// The application wrote to `sys.stdout`.
         Stdout = 1,
@@ -125,63 +125,64 @@ byte_enum! {
 }
 
 impl Stream {
-    /// Its name in a record.
+    /// The name of the source in a record.
     pub fn name(self) -> &'static str {
         ["mod_wsgi", "stdout", "stderr", "wsgi.errors", "logging"][self as usize]
     }
 }
 
 message! {
-    /// Where a process says something from.
+    /// The process and thread that write a record.
     #[derive(Copy)]
     pub struct Writer {
         /// The id of the process.
         pub pid: u32,
-        /// The system's number of the thread.
+        /// The number that the system gives to the thread.
         pub thread: u32,
     }
 }
 
 message! {
-    /// What a `logging.LogRecord` knows of its origin.
+    /// The origin of a `logging.LogRecord`.
     pub struct Origin {
         /// The logger's name.
         pub logger: Bytes,
         /// The source file.
         pub file: Bytes,
-        /// The line in it.
+        /// The line in the source file.
         pub line: u32,
     }
 }
 
 message! {
-    /// One record.
+    /// One record of the error log.
     pub struct LogRecord {
-        /// How bad it is.
+        /// The level of the record.
         pub level: Level,
-        /// How it came about.
+        /// The source of the record.
         pub stream: Stream,
         /// The process and thread that wrote the record.
         pub writer: Writer,
-        /// UTF-8 where it is ours, anything where it is the application's. Empty if the traceback says it all.
+        /// The message: UTF-8 where it is ours, anything where it is the application's. Empty if the traceback says it
+        /// all.
         pub message: Bytes,
         /// A traceback or the stacks of threads: lines that belong together.
         pub traceback: Option<Bytes>,
-        /// What the application's logger knows.
+        /// The origin that the application's logger knows.
         pub origin: Option<Origin>,
     }
 }
 
-/// How much of a text stands in one line of a log at least, where it is cut into several.
+/// How many bytes of a text stand in one line of a log at least, where it is cut into several.
 const PIECE: usize = 1800;
 
 impl LogRecord {
-    /// How long its texts are.
+    /// How many bytes its texts have.
     pub fn length(&self) -> usize {
         self.message.len() + self.traceback.as_ref().map_or(0, |text| text.len())
     }
 
-    /// How many bytes of log it takes at the most. `names`: what stands in each line besides the usual
+    /// How many bytes of log it takes at the most. `names`: the bytes in each line besides the usual
     /// ([`limits::LOG_PREFIX`]) and its origin.
     pub fn cost(&self, names: usize) -> usize {
         // Without a message of its own, the last line of its traceback stands in its place as JSON.
@@ -191,8 +192,8 @@ impl LogRecord {
         text + (lines + text / PIECE) * (limits::LOG_PREFIX + origin + names)
     }
 
-    /// As it may travel: in as many records as are needed for none to be too long, the later ones marked as continued;
-    /// and names that are too long for any log cut.
+    /// Cuts the record into as many as are needed for none to be too long to travel, the later ones marked as
+    /// continued; names that are too long for any log are cut.
     pub fn into_pieces(mut self) -> Vec<Self> {
         if let Some(origin) = &mut self.origin {
             origin.logger.0.truncate(limits::JSON_NAME);
@@ -223,8 +224,8 @@ impl LogRecord {
         Self { message, traceback, origin: self.origin.clone(), ..*self }
     }
 
-    /// As it is believed when a process of a group says so: the process is the one that is known to be at the other
-    /// end, and no application may say what makes syslog write to all terminals.
+    /// Corrects a record that a process of a group has sent: the process is the one that is known to be at the other
+    /// end, and no application may use a level that makes syslog write to all terminals.
     pub fn of_process(mut self, pid: u32, is_thread: impl FnOnce(u32) -> bool) -> Self {
         let thread = if is_thread(self.writer.thread) { self.writer.thread } else { pid };
         self.writer = Writer { pid, thread };
@@ -232,7 +233,7 @@ impl LogRecord {
         self
     }
 
-    /// What it says, the traceback left aside: where that says it all, its last line, which names the exception.
+    /// The headline: the message, or, where the traceback says it all, its last line, which names the exception.
     pub fn headline(&self) -> &[u8] {
         let Some(traceback) = self.traceback.as_deref().filter(|_| self.message.is_empty()) else {
             return &self.message;

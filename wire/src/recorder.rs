@@ -2,7 +2,7 @@
 //! supervisor reads when the process has ended. Here is only the layout: a header, an entry for each thread that works
 //! for us, and a report, which is text.
 //!
-//! Whoever reads it must not believe it: an application can write into the memory of its process.
+//! A reader must not believe it: an application can write into the memory of its process.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -14,32 +14,32 @@ use crate::control::Reason;
 /// thread is in, whoever holds the GIL. The last real-time signal of Linux, which nobody else uses.
 pub const STACKS_SIGNAL: i32 = 64;
 
-/// 64-bit numbers in an entry.
+/// The number of 64-bit words in an entry.
 const WORDS: usize = 64;
 
-/// Bytes of an entry, and of the header.
+/// The size of an entry, and of the header, bytes.
 pub const ENTRY: usize = WORDS * 8;
 
-/// Bytes of the report, whose text ends at the first NUL. Pages that were never written take no memory.
+/// The size of the report, bytes; its text ends at the first NUL. Pages that were never written take no memory.
 pub const REPORT: usize = 128 << 10;
 
-/// How many entries a process with so many workers has: the first is for the process itself, the others for the workers
-/// by their number.
+/// How many entries a process with so many workers has: the first is for the process itself, the others are for the
+/// workers by their number.
 pub const fn entries(threads: u32) -> usize {
     threads as usize + 1
 }
 
-/// Where the report begins.
+/// The offset of the report.
 pub const fn report_offset(threads: u32) -> usize {
     ENTRY * (1 + entries(threads))
 }
 
-/// Bytes of the whole file.
+/// The size of the whole file, bytes.
 pub const fn size(threads: u32) -> usize {
     report_offset(threads) + REPORT
 }
 
-/// Whether the process ends for a reason that is no part of an ordinary life. All zero: it does not.
+/// The header: whether the process ends for a reason that is no part of an ordinary life. All zero: it does not.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Header([AtomicU64; WORDS]);
@@ -48,19 +48,20 @@ const REASON: usize = 0;
 const FORCED: usize = 1;
 
 impl Header {
-    /// The process is going to end for this reason. Whether it is the first that is noted: only that one counts.
+    /// Notes that the process is going to end for this reason. Returns whether it is the first that is noted: only that
+    /// one counts.
     pub fn ends_for(&self, reason: Reason) -> bool {
         self.0[REASON].compare_exchange(0, reason as u64 + 1, AcqRel, Relaxed).is_ok()
     }
 
-    /// The process is going to end itself by force. Whether no reason was noted before.
+    /// Notes that the process is going to end itself by force. Returns whether no reason was noted before.
     pub fn ends_by_force(&self) -> bool {
         self.0[FORCED].store(1, Release);
         self.0[REASON].load(Acquire) == 0
     }
 }
 
-/// What one thread is doing.
+/// The entry of one thread: what it is doing.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Entry([AtomicU64; WORDS]);
@@ -73,36 +74,36 @@ const INTERPRETER: usize = 4;
 const LENGTHS: usize = 5;
 const TEXT: usize = 6;
 
-/// Room for all text of an entry.
+/// How many bytes of text an entry has room for.
 const ROOM: usize = (WORDS - TEXT) * 8;
 
-/// The longest request id and the longest method that are kept whole.
+/// How many bytes of a request's id and method are kept.
 const LONGEST: usize = 64;
 
-/// What a thread begins to do.
+/// The task that a thread begins.
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
-    /// When, in seconds since the epoch.
+    /// When it begins, in seconds since the epoch.
     pub since: f64,
-    /// A number of the interpreter in which it happens.
+    /// The number of the interpreter in which it is done.
     pub interpreter: u64,
     /// The request's id; empty if it has none.
     pub id: &'a [u8],
     /// The request's method; empty if this is no request.
     pub method: &'a [u8],
-    /// The request's path without the query string; otherwise what is done, in words.
+    /// The request's path without the query string; otherwise the task in words.
     pub what: &'a [u8],
 }
 
 impl Entry {
-    /// Says which thread this is about: Python's number of it and the kernel's.
+    /// Sets the thread of the entry: the numbers that Python and the kernel give to it.
     pub fn set_thread(&self, ident: u64, thread: u32) {
         self.0[IDENT].store(ident, Relaxed);
         self.0[THREAD].store(thread.into(), Relaxed);
     }
 
-    /// The thread has begun something. Happens for each request, so there is no system call and no allocation; what is
-    /// too long is cut.
+    /// Notes that the thread has begun a task. Happens for each request, so there is no system call and no allocation;
+    /// texts that are too long are cut.
     pub fn begin(&self, task: &Task<'_>) {
         let (mut text, mut length) = ([0; ROOM], 0);
         let mut lengths = 0;
@@ -127,7 +128,7 @@ impl Entry {
         self.0[BUSY].store(0, Release);
     }
 
-    /// What the thread is doing, if anything, where this entry has this number.
+    /// The task of the thread, if it has one, where this entry has this number.
     pub fn activity(&self, number: usize) -> Option<Activity> {
         Activity::new(number, |word| self.0[word].load(Acquire))
     }
@@ -140,18 +141,18 @@ fn native(bytes: &[u8]) -> u64 {
     u64::from_ne_bytes(word)
 }
 
-/// What a thread is or was doing.
+/// The activity of a thread: the task that it has, or had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity {
-    /// The entry's number: 0 or that of the worker.
+    /// The number of the entry: 0 for the process, else that of the worker.
     pub number: usize,
-    /// See [`Task`].
+    /// When the task began; see [`Task`].
     pub since: f64,
-    /// Python's number of the thread, as it stands in its stack.
+    /// The number that Python gives to the thread, as it stands in its stack.
     pub ident: u64,
-    /// The kernel's number of the thread.
+    /// The number that the kernel gives to the thread.
     pub thread: u32,
-    /// See [`Task`].
+    /// The number of the interpreter; see [`Task`].
     pub interpreter: u64,
     id: String,
     method: String,
@@ -176,7 +177,7 @@ impl Activity {
         Some(Self { number, since, ident: word(IDENT), thread, interpreter: word(INTERPRETER), id, method, what })
     }
 
-    /// What it is, in few words: a request by method and path.
+    /// The activity in few words: a request by method and path.
     pub fn name(&self) -> String {
         match self.method.is_empty() {
             true => self.what.clone(),
@@ -184,7 +185,7 @@ impl Activity {
         }
     }
 
-    /// One line about it at this moment, in seconds since the epoch.
+    /// One line about the activity at this moment, in seconds since the epoch.
     pub fn describe(&self, now: f64) -> String {
         let (age, number) = ((now - self.since).max(0.0), self.number);
         // The number in brackets is how the stacks call it.
@@ -194,7 +195,7 @@ impl Activity {
     }
 }
 
-/// A list of activities at this moment, one line for each, each with its line end.
+/// A list of activities at this moment, one line for each, with its line end.
 pub fn list(activities: &[Activity], now: f64) -> String {
     match activities {
         [] => "It was executing no request.\n".to_owned(),
@@ -202,16 +203,16 @@ pub fn list(activities: &[Activity], now: f64) -> String {
     }
 }
 
-/// What is left of a process when it has ended.
+/// The contents of a flight recorder.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recording {
-    /// The reason that it noted for its end.
+    /// The reason that the process noted for its end.
     pub reason: Option<Reason>,
-    /// Whether it ended itself by force.
+    /// Whether the process ended itself by force.
     pub forced: bool,
-    /// What it was doing when it ended.
+    /// The activities of the process when it ended.
     pub activities: Vec<Activity>,
-    /// What it has written. With a `reason`, that begins with what it was doing when the reason was noted.
+    /// The report that it has written. With a `reason`, it begins with what the process was doing when that was noted.
     pub report: String,
 }
 

@@ -1,6 +1,6 @@
-//! Records that no connection of a request carries: what a daemon process says outside of requests, or after the client
-//! of one has gone, and what the supervisor says. They go through the supervisor to whichever Apache child is free,
-//! which writes them as Apache's own.
+//! Records that no connection of a request carries: those of a daemon process outside of requests, or after the client
+//! of one has gone, and those of the supervisor. They go through the supervisor to any Apache child that is free, which
+//! writes them as Apache's own.
 //!
 //! Each is one message on a socket that keeps their boundaries, so none can be mistaken for a part of another.
 
@@ -10,9 +10,9 @@ use crate::pieces::written;
 use crate::record::LogRecord;
 
 message! {
-    /// Daemon → supervisor; embedded engine → Apache.
+    /// Daemon → supervisor; embedded engine → Apache: a record of a process.
     pub struct ProcessRecord {
-        /// Where it comes from, if that is known; empty is the main interpreter.
+        /// The application group that it comes from, if that is known; empty is the main interpreter.
         pub application_group: Option<Bytes>,
         /// The request that it is about, whose connection is gone.
         pub request: Option<RequestName>,
@@ -22,7 +22,7 @@ message! {
 }
 
 message! {
-    /// A request, as far as an engine can name it.
+    /// A request, as an engine names it.
     pub struct RequestName {
         /// Apache's log id.
         pub id: Bytes,
@@ -34,11 +34,12 @@ message! {
 }
 
 message! {
-    /// Supervisor → Apache. The supervisor knows which process and group it is, whatever the process says.
+    /// Supervisor → Apache: a record, with the process and group that it comes from by the supervisor's knowledge,
+    /// whatever the process says.
     pub struct GroupRecord {
-        /// The process group in whose virtual host's log it belongs; empty: the main server's.
+        /// The process group in whose virtual host's log it is written; empty is the main server's.
         pub group: Bytes,
-        /// The daemon process that says it; `None`: the supervisor.
+        /// The daemon process that has sent it; `None` is the supervisor.
         pub process: Option<u32>,
         /// The record itself.
         pub said: ProcessRecord,
@@ -52,14 +53,14 @@ impl From<LogRecord> for ProcessRecord {
 }
 
 impl ProcessRecord {
-    /// How many bytes of log it takes at the most.
+    /// How many bytes of log the record takes at the most.
     pub fn cost(&self) -> usize {
         let request = self.request.iter().flat_map(|request| [&request.id, &request.path, &request.script]);
         self.record.cost(self.application_group.iter().chain(request).map(|name| written(name)).sum())
     }
 
-    /// As it may travel: names cut that are too long for any log, and in as many records as are needed for none to be
-    /// too long.
+    /// Cuts the record into as many as are needed for none to be too long to travel; names that are too long for any
+    /// log are cut.
     pub fn into_pieces(mut self) -> Vec<Self> {
         let request =
             self.request.iter_mut().flat_map(|request| [&mut request.id, &mut request.path, &mut request.script]);
@@ -71,7 +72,7 @@ impl ProcessRecord {
 }
 
 impl GroupRecord {
-    /// What stands before its text in a log that has no fields: whose word it is.
+    /// The text before its message in a log that has no fields: whose record it is.
     pub fn prefix(&self) -> Vec<u8> {
         let mut prefix = Vec::new();
         if let Some(process) = self.process {

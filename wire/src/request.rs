@@ -1,4 +1,5 @@
-//! What an Apache child sends: who it is, what does not vary between requests, and the request itself.
+//! The frames that an Apache child sends for requests: its greeting, the part that does not vary between requests, and
+//! the request itself.
 
 use crate::codec::{DecodeError, Reader, Wire, byte_enum, message, put_bytes};
 use crate::limits;
@@ -7,9 +8,9 @@ use crate::question::Question;
 use crate::record::Level;
 
 message! {
-    /// The first frame on a connection.
+    /// The first frame on a connection, which proves that the child may connect.
     pub struct Hello {
-        /// [`crate::VERSION`] of the child.
+        /// The [`crate::VERSION`] of the child.
         pub version: u32,
         /// The secret from the entry of the process that the child means to talk to ([`crate::table::Entry::secret`]):
         /// proof that it is an Apache child of this server and that the slot has not changed hands in between.
@@ -79,23 +80,23 @@ impl<'o> VarsWriter<'o> {
 }
 
 message! {
-    /// What the configuration says about the requests of a route.
+    /// The rules that the configuration has for the requests of a route.
     #[derive(Copy)]
     pub struct Rules {
         /// Whether a changed script is loaded anew (`WSGIScriptReloading`).
         pub reloading: bool,
-        /// Whether they leave the inactivity timer alone (`WSGIIgnoreActivity`).
+        /// Whether these requests leave the inactivity timer alone (`WSGIIgnoreActivity`).
         pub ignore_activity: bool,
-        /// Records up to this level are written (`LogLevel`).
+        /// The level up to which records are written (`LogLevel`).
         pub log_level: Level,
     }
 }
 
-/// What stays the same for all requests to one application through one virtual host: announced once on each connection
-/// and then named by number. The child compares whole encoded routes, so whatever differs makes another route.
+/// The part that is the same for all requests to one application through one virtual host: announced once on each
+/// connection and then named by number. The child compares whole encoded routes, so any difference makes another route.
 #[derive(Debug, Clone)]
 pub struct Route<'a> {
-    /// Its number on this connection, counted up from 0, below [`limits::ROUTES`].
+    /// The number of the route on this connection, counted up from 0, below [`limits::ROUTES`].
     pub id: u16,
     /// The script file to load.
     pub script: &'a [u8],
@@ -103,7 +104,7 @@ pub struct Route<'a> {
     pub application_group: &'a [u8],
     /// The name of the application in the script (`WSGICallableObject`; `handle_request` for handler scripts).
     pub callable: &'a [u8],
-    /// How its requests are treated.
+    /// The rules for its requests.
     pub rules: Rules,
     /// The constant part of the environ.
     pub vars: Vars<'a>,
@@ -154,14 +155,14 @@ fn get_vars(mut from: Reader<'_>) -> Result<(Vars<'_>, Reader<'_>), DecodeError>
     Ok((vars, from))
 }
 
-/// How the body of a request reaches the daemon.
+/// The way in which the body of a request reaches the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Body<'a> {
-    /// There is none, or it is empty.
+    /// There is no body, or it is empty.
     None,
-    /// All of it is here.
+    /// All of the body is here.
     Inline(&'a [u8]),
-    /// It is to be pulled; the length if the client announced one.
+    /// The body is to be pulled; its length is known if the client has announced it.
     Pull(Option<u64>),
 }
 
@@ -183,23 +184,23 @@ pub struct Facts {
     pub rejects: u16,
 }
 
-/// What a request is sent for.
+/// The purpose for which a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose<'a> {
-    /// The application answers it: its body, or how to get it.
+    /// The application is to answer it; here is its body, or how to get it.
     Response(Body<'a>),
-    /// The script is asked about it.
+    /// The script is asked a question about it.
     Question(Question<'a>),
 }
 
-/// One request.
+/// One request of a client.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// The numbers of the request: times, lengths and counts.
     pub facts: Facts,
     /// The part of the environ that varies; a name that the route has too replaces the route's value.
     pub vars: Vars<'a>,
-    /// What it is sent for.
+    /// The purpose of the request.
     pub purpose: Purpose<'a>,
 }
 
@@ -278,7 +279,7 @@ byte_enum! {
         TimedOut = 1,
         /// What the client sent is not a valid body (chunk framing).
         Malformed = 2,
-        /// It is longer than `LimitRequestBody` allows.
+        /// The body is longer than `LimitRequestBody` allows.
         TooLarge = 3,
     }
 }

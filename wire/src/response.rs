@@ -1,4 +1,4 @@
-//! What a daemon process answers.
+//! The frames by which a daemon process answers.
 
 use crate::codec::{DecodeError, Reader, Wire, byte_enum, message, put_bytes};
 use crate::{header, limits};
@@ -16,27 +16,28 @@ byte_enum! {
 }
 
 byte_enum! {
-    /// How a response ended.
+    /// The end of a response.
     pub enum End {
-        /// It is whole.
+        /// The response is whole.
         Complete = 0,
         /// The application failed after the head was sent: the client must be able to tell.
         Truncated = 1,
-        /// Less content came than the head declares: likewise, but what there is of the response is sent.
+        /// Less content came than the head declares: the client must be able to tell, but what there is of the response
+        /// is sent.
         Short = 2,
     }
 }
 
-/// Status line and headers of a response. What [`Head::decode`] gives keeps to the rules of [`header`].
+/// Status line and headers of a response. What [`Head::decode`] returns keeps to the rules of [`header`].
 #[derive(Debug, Clone)]
 pub struct Head<'a> {
-    /// 200 to 999.
+    /// The status, 200 to 999.
     pub status: u16,
     /// The reason phrase, possibly empty.
     pub reason: &'a [u8],
     /// Header lines in the application's order.
     pub headers: Headers<'a>,
-    /// What its one Content-Length announces, if there is one.
+    /// The length that its one Content-Length announces, if there is one.
     pub length: Option<u64>,
 }
 
@@ -51,12 +52,12 @@ impl<'a> Headers<'a> {
     /// Reads the payload of an `EarlyHints` frame.
     ///
     /// # Errors
-    /// If a line keeps not to the rules of [`header`].
+    /// If a line breaks the rules of [`header`].
     pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         Self::checked(payload).map(|(headers, _)| headers)
     }
 
-    /// Checks all lines in one pass; gives what their Content-Length announces along with them.
+    /// Checks all lines in one pass. Returns the length that their Content-Length announces along with them.
     fn checked(payload: &'a [u8]) -> Result<(Self, Option<u64>), DecodeError> {
         let mut from = Reader::new(payload);
         let left = u16::get(&mut from)?;
@@ -120,7 +121,7 @@ impl<'a> Head<'a> {
     /// Reads the payload of a `Head` frame.
     ///
     /// # Errors
-    /// If the status, the reason or a line keeps not to the rules of [`header`].
+    /// If the status, the reason or a line breaks the rules of [`header`].
     pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(payload);
         let status = u16::get(&mut from)?;
@@ -143,16 +144,15 @@ message! {
         pub offset: u64,
         /// How long it is, in bytes.
         pub length: u64,
-        /// Whether it is a file of the application's and all of the content: then Apache may answer `Range` from it.
+        /// Whether this is a file of the application's and all of the content: then Apache may answer `Range` from it.
         pub whole: bool,
     }
 }
 
-/// The application did not come to answer: Apache shows its own page for this status.
+/// The end of a request without a response of the application: Apache shows its own page for this status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fail {
-    /// 500; 504 where the request has run out of time; 502 where its process is stuck. Never anything but a failure's,
-    /// 400 to 599.
+    /// The status, 400 to 599: 500; 504 where the request has run out of time; 502 where its process is stuck.
     pub status: u16,
 }
 

@@ -1,7 +1,7 @@
-//! Apache's scoreboard, as `mod_wsgi.server_metrics()` tells of it (`pyapi.md` §4.6), and where it travels.
+//! Apache's scoreboard, as `mod_wsgi.server_metrics()` tells of it (`pyapi.md` §4.6), and how it reaches a process.
 //!
-//! A daemon process has no way into Apache's memory, and may want to know outside of any request. It asks its
-//! supervisor for a new one ([`crate::frame::Kind::ScoreboardWanted`]), who counts
+//! A daemon process has no access to Apache's memory, and may want to know it outside of any request. It asks its
+//! supervisor for a new one ([`crate::frame::Kind::ScoreboardWanted`]), which counts
 //! [`Header::wanted`](crate::table::Header::wanted) up and wakes one of the Apache children that wait for that; the
 //! child writes the encoded [`Scoreboard`] behind a [`ScoreboardHead`], a memory file that daemons can only read, and
 //! counts [`ScoreboardHead::published`] up.
@@ -11,55 +11,55 @@ use crate::codec::{Bytes, message};
 use crate::table::PAGE;
 
 message! {
-    /// Apache at one moment. Times are in seconds since the epoch.
+    /// The state of Apache at one moment. Times are in seconds since the epoch.
     pub struct Scoreboard {
-        /// `ServerLimit`
+        /// The value of `ServerLimit`.
         pub server_limit: u32,
-        /// `ThreadLimit`
+        /// The value of `ThreadLimit`.
         pub thread_limit: u32,
-        /// Counts graceful restarts.
+        /// How many graceful restarts there were.
         pub running_generation: i32,
         /// When the server was started, or restarted last.
         pub restart_time: f64,
         /// When the scoreboard was read.
         pub current_time: f64,
-        /// All places for processes, used or not.
+        /// The entries for processes, used or not.
         pub processes: Vec<Process>,
     }
 }
 
 message! {
-    /// One place for an Apache child.
+    /// The entry of an Apache child.
     pub struct Process {
-        /// Process id; 0: none.
+        /// The process id; 0 if there is no process.
         pub pid: i32,
         /// The generation it belongs to.
         pub generation: i32,
         /// Whether it finishes its requests and ends.
         pub quiescing: bool,
-        /// All places for threads.
+        /// The entries for its threads.
         pub workers: Vec<Worker>,
     }
 }
 
 message! {
-    /// One place for a thread of an Apache child.
+    /// The entry of a thread of an Apache child.
     pub struct Worker {
-        /// Its number in the whole server.
+        /// The number of the thread in the whole server.
         pub thread_num: i32,
         /// The generation it belongs to.
         pub generation: i32,
-        /// The letter by which mod_status shows what it does.
+        /// The letter by which mod_status shows what the thread does.
         pub status: u8,
-        /// Requests that it has served.
+        /// How many requests it has served.
         pub access_count: u64,
-        /// Bytes that it has sent.
+        /// How many bytes it has sent.
         pub bytes_served: u64,
         /// When its last request began.
         pub start_time: f64,
         /// When its last request ended.
         pub stop_time: f64,
-        /// When it was used last.
+        /// When the entry was last used.
         pub last_used: f64,
         /// The client's address.
         pub client: Bytes,
@@ -70,20 +70,20 @@ message! {
     }
 }
 
-/// The most bytes that a worker or process takes when it is encoded: its numbers, and the strings at their limits in
-/// Apache.
+/// How many bytes a worker or process takes at the most when it is encoded: its numbers, and the strings at their
+/// limits in Apache.
 const ENTRY: usize = 256;
 
-/// No scoreboard is larger than this, whatever the limits say.
+/// The size of the largest scoreboard, whatever the limits say, bytes.
 const MAX: usize = 256 << 20;
 
-/// What stands in front of the encoded [`Scoreboard`], on a page of its own.
+/// The head in front of the encoded [`Scoreboard`], on a page of its own.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct ScoreboardHead {
-    /// Counts what was written: odd while it is being written, and what daemons wait on (a futex).
+    /// The number of writes: odd during one. Daemons wait for it to change (a futex).
     pub published: AtomicU32,
-    /// Bytes of the encoded scoreboard.
+    /// The size of the encoded scoreboard, bytes.
     pub length: AtomicU64,
 }
 
@@ -92,8 +92,8 @@ pub struct ScoreboardHead {
 pub type Word = AtomicU32;
 
 impl ScoreboardHead {
-    /// Writes an encoded scoreboard down behind the board, in as many words as there are; what does not fit is left
-    /// out. One writer at a time: two would mix what they write, which readers notice.
+    /// Writes an encoded scoreboard behind the head, in as many words as there are; what does not fit is left out. One
+    /// writer at a time: two would mix what they write, which readers notice.
     pub fn publish(&self, content: &[Word], encoded: &[u8]) {
         let begun = self.published.load(Ordering::Relaxed) | 1;
         self.published.store(begun, Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl ScoreboardHead {
         self.published.store(begun.wrapping_add(1), Ordering::Release);
     }
 
-    /// How often it was written; what is read after that is not older.
+    /// The number of writes so far; what is read after that is not older.
     pub fn published(&self) -> u32 {
         // Of memory that cannot be written to, only a relaxed load is sure to be nothing but a load.
         let published = self.published.load(Ordering::Relaxed);
@@ -116,8 +116,8 @@ impl ScoreboardHead {
         published
     }
 
-    /// What is written behind the board, whose number of writes was `seen`; `None` if it has been written to since, or
-    /// is being written to.
+    /// Reads the content behind the head, whose number of writes was `seen`; `None` if it has been written since, or is
+    /// being written.
     pub fn copy(&self, content: &[Word], seen: u32) -> Option<Vec<u8>> {
         if seen % 2 != 0 {
             return None;
@@ -133,7 +133,7 @@ impl ScoreboardHead {
     }
 }
 
-/// Where the encoded scoreboard begins in the memory file.
+/// The offset of the encoded scoreboard in the memory file.
 pub const CONTENT: usize = PAGE;
 
 /// The room for the encoded scoreboard of a server with these limits, bytes.

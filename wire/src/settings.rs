@@ -1,4 +1,4 @@
-//! What an engine is told when its process starts.
+//! The settings that an engine gets when its process starts.
 
 use crate::codec::{Bytes, message};
 use crate::record::{Format, Level};
@@ -7,17 +7,17 @@ message! {
     /// The settings of one daemon process. Times are in seconds, 0 means "no limit" unless said otherwise.
     #[derive(Default)]
     pub struct Daemon {
-        /// Name of the process group.
+        /// The name of the process group.
         pub group: Bytes,
         /// Its slot in the process table.
         pub slot: u32,
-        /// What an Apache child must know to be heard.
+        /// The secret that an Apache child must begin a connection with.
         pub secret: u64,
-        /// The configuration it belongs to.
+        /// The number of the configuration that it belongs to.
         pub generation: u32,
         /// The Apache parent's pid: when it and the supervisor are gone, nobody needs the process.
         pub apache: u32,
-        /// `processes`
+        /// The value of `processes`.
         pub processes: u32,
         /// Whether `processes` was given: then `wsgi.multiprocess` is true, even for 1.
         pub multiprocess: bool,
@@ -25,7 +25,7 @@ message! {
         pub threads: u32,
         /// `stack-size` of the worker threads in bytes; 0 leaves it to the system.
         pub stack_size: u64,
-        /// `display-name` with `%{GROUP}` filled in.
+        /// The value of `display-name` with `%{GROUP}` filled in.
         pub display_name: Option<Bytes>,
         /// `home`: stands first on `sys.path`.
         pub home: Option<Bytes>,
@@ -37,47 +37,48 @@ message! {
         pub switch_interval: f64,
         /// Scripts that are loaded before the process is ready, in this order.
         pub scripts: Vec<Preload>,
-        /// Scripts that requests have made other processes of the group load: loaded too, as far as they still exist.
+        /// Scripts that requests have made other processes of the group load: these are loaded, too, as far as they
+        /// still exist.
         pub inherited: Vec<Preload>,
-        /// Where requests of this group may lead, as far as the configuration says it: scripts, directories of scripts
-        /// ([`Daemon::allows`]). `None`: any file may become a script of it.
+        /// The scripts, and directories of scripts, that requests of this group may lead to, as far as the
+        /// configuration says it ([`Daemon::allows`]). `None`: any file may become a script of it.
         pub allowed: Option<Vec<Bytes>>,
         /// Digests of reports about scripts that cannot be imported ([`crate::control::Ready`]) which the log has
         /// already.
         pub known_failures: Vec<u64>,
         /// `script-reload=rolling`: a process whose script has changed serves until its successor is ready.
         pub rolling_reload: bool,
-        /// `maximum-requests`
+        /// The value of `maximum-requests`.
         pub maximum_requests: u64,
-        /// `startup-timeout`
+        /// The value of `startup-timeout`.
         pub startup_timeout: u32,
-        /// `shutdown-timeout`
+        /// The value of `shutdown-timeout`.
         pub shutdown_timeout: u32,
-        /// `deadlock-timeout`
+        /// The value of `deadlock-timeout`.
         pub deadlock_timeout: u32,
-        /// `inactivity-timeout`
+        /// The value of `inactivity-timeout`.
         pub inactivity_timeout: u32,
-        /// `request-timeout`
+        /// The value of `request-timeout`.
         pub request_timeout: u32,
         /// `request-timeout-scaling`: `request-timeout` grows with the number of threads.
         pub request_timeout_scaling: bool,
-        /// `interrupt-timeout`
+        /// The value of `interrupt-timeout`.
         pub interrupt_timeout: u32,
-        /// `graceful-timeout`
+        /// The value of `graceful-timeout`.
         pub graceful_timeout: u32,
-        /// `eviction-timeout`
+        /// The value of `eviction-timeout`.
         pub eviction_timeout: u32,
-        /// `restart-interval`
+        /// The value of `restart-interval`.
         pub restart_interval: u32,
-        /// `rss-limit`, bytes
+        /// `rss-limit`, bytes.
         pub rss_limit: u64,
-        /// `queue-timeout`
+        /// The value of `queue-timeout`.
         pub queue_timeout: u32,
         /// `socket-timeout`: how long a read or write on a connection may take.
         pub socket_timeout: u32,
-        /// `server-metrics`
+        /// The value of `server-metrics`.
         pub server_metrics: bool,
-        /// `WSGITelemetryService`
+        /// The value of `WSGITelemetryService`.
         pub telemetry: Option<Telemetry>,
         /// `WSGISlowRequests`: seconds from which on a request is slow; 0: none is.
         pub slow_requests: f64,
@@ -88,22 +89,22 @@ message! {
         pub single_application: bool,
         /// How many interpreters the process may have, the main one included ([`crate::limits::INTERPRETERS`]).
         pub interpreter_limit: u32,
-        /// `WSGIFreeThreading`
+        /// The value of `WSGIFreeThreading`.
         pub free_threading: bool,
-        /// `WSGIDestroyInterpreter`
+        /// The value of `WSGIDestroyInterpreter`.
         pub destroy_interpreter: bool,
-        /// `WSGICaseSensitivity`
+        /// The value of `WSGICaseSensitivity`.
         pub case_sensitive: bool,
-        /// Uid of the Apache children, or `socket-user`, who alone (with root and the daemon's own user) may connect;
-        /// `None`: whoever has the daemon's own uid.
+        /// The uid of the Apache children, or `socket-user`, which alone (with root and the daemon's own user) may
+        /// connect; `None`: processes with the daemon's own uid may.
         pub children: Option<u32>,
-        /// Records up to this level are written.
+        /// The level up to which records are written.
         pub log_level: Level,
         /// `WSGILogFormat` of the virtual host that the group is defined in.
         pub log_format: Format,
-        /// That virtual host's `ServerName`.
+        /// The `ServerName` of that virtual host.
         pub vhost: Bytes,
-        /// What `apache` and `mod_wsgi` tell about the server.
+        /// The facts that `apache` and `mod_wsgi` tell about the server.
         pub server: Server,
     }
 }
@@ -127,13 +128,13 @@ fn leads_to(places: &[Bytes], script: &[u8]) -> bool {
 }
 
 message! {
-    /// Where a process reports what requests cost.
+    /// The service to which a process reports what requests cost.
     pub struct Telemetry {
-        /// The path of a datagram socket that somebody listens at.
+        /// The path of the service's datagram socket.
         pub socket: Bytes,
         /// Seconds between two reports.
         pub interval: f64,
-        /// Whether reports of slow requests name the client's program.
+        /// Whether reports of slow requests have the client's `User-Agent`.
         pub user_agent: bool,
     }
 }
@@ -145,7 +146,7 @@ message! {
         pub script: Bytes,
         /// The application group to load it into; empty is the main interpreter.
         pub application_group: Bytes,
-        /// How the application in it is called, empty for `WSGIImportScript`, which needs none.
+        /// The name of the application in it, empty for `WSGIImportScript`, which needs none.
         pub callable: Bytes,
     }
 }
@@ -157,15 +158,15 @@ message! {
         pub application_group: Option<Bytes>,
         /// `WSGIPythonPath` in the section.
         pub python_path: Vec<Bytes>,
-        /// `WSGIRestrictStdin`
+        /// The value of `WSGIRestrictStdin`.
         pub restrict_stdin: Option<bool>,
-        /// `WSGIRestrictStdout`
+        /// The value of `WSGIRestrictStdout`.
         pub restrict_stdout: Option<bool>,
-        /// `WSGIRestrictSignal`
+        /// The value of `WSGIRestrictSignal`.
         pub restrict_signal: Option<bool>,
-        /// `WSGISwitchInterval`
+        /// The value of `WSGISwitchInterval`.
         pub switch_interval: Option<f64>,
-        /// `WSGIPerInterpreterGIL`
+        /// The value of `WSGIPerInterpreterGIL`.
         pub own_gil: Option<bool>,
     }
 }
@@ -174,17 +175,17 @@ message! {
     /// Facts about the Apache that this process belongs to.
     #[derive(Default)]
     pub struct Server {
-        /// Version of the httpd headers.
+        /// The version of the httpd headers.
         pub version: (u32, (u32, u32)),
         /// The server's banner.
         pub description: String,
-        /// Name of the MPM.
+        /// The name of the MPM.
         pub mpm: String,
         /// When httpd was built.
         pub built: String,
-        /// Most child processes of the MPM.
+        /// How many child processes the MPM may have.
         pub maximum_processes: u32,
-        /// Threads of an Apache child.
+        /// How many threads an Apache child has.
         pub threads_per_process: u32,
     }
 }

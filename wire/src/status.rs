@@ -1,4 +1,4 @@
-//! How a server is, for its administrator: figures of the process table at one moment.
+//! The status of a server for its administrator: figures of the process table at one moment.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use crate::table::histogram::Distribution;
 use crate::table::{Slot, State};
 
 message! {
-    /// Supervisor → administrator: the server. Times are in seconds since the epoch.
+    /// Supervisor → administrator: the status of the server. Times are in seconds since the epoch.
     pub struct Status {
         /// When the status was asked for.
         pub time: u64,
         /// When Apache was started.
         pub started: u64,
-        /// Counts its configurations from 1.
+        /// The number of the configuration, counted from 1.
         pub generation: u32,
         /// The process groups.
         pub groups: Vec<GroupStatus>,
@@ -30,17 +30,17 @@ message! {
         pub wanted: u32,
         /// How many threads each of them has; 0 in a group that only runs a script.
         pub threads: u32,
-        /// Requests that wait for a free thread.
+        /// How many requests wait for a free thread.
         pub waiting: u32,
-        /// Answers with a status of 1xx, 2xx, … 5xx.
+        /// How many answers had a status of 1xx, 2xx, … 5xx.
         pub classes: Vec<u64>,
-        /// Requests that no process has executed, by reason.
+        /// How many requests no process has executed, by reason.
         pub refused: Vec<(Bytes, u64)>,
-        /// Processes that have ended, by reason.
+        /// How many processes have ended, by reason.
         pub ended: Vec<(Bytes, u64)>,
         /// How long requests took.
         pub latency: Durations,
-        /// How long those have waited that did not get a process at once.
+        /// How long requests have waited that did not get a process at once.
         pub waits: Durations,
         /// Its processes, those on their way out included.
         pub processes: Vec<ProcessStatus>,
@@ -48,11 +48,11 @@ message! {
 }
 
 message! {
-    /// A histogram.
+    /// A histogram of durations.
     pub struct Durations {
-        /// All durations together.
+        /// The sum of all durations.
         pub nanoseconds: u64,
-        /// How many fell into each bucket.
+        /// How many durations are in each bucket.
         pub buckets: Vec<u64>,
     }
 }
@@ -60,9 +60,9 @@ message! {
 message! {
     /// A daemon process.
     pub struct ProcessStatus {
-        /// Its process id.
+        /// The process id.
         pub pid: u32,
-        /// Where it is in its life.
+        /// The state of its life.
         pub state: State,
         /// When it was started.
         pub started: u64,
@@ -70,23 +70,23 @@ message! {
         pub generation: u32,
         /// How many worker threads the process has.
         pub threads: u32,
-        /// Requests that it executes.
+        /// How many requests it executes.
         pub busy: u32,
-        /// Requests that it has been given and not yet answered.
+        /// How many requests it has been given and not yet answered.
         pub in_flight: u32,
-        /// Requests that it has finished.
+        /// How many requests it has finished.
         pub requests: u64,
     }
 }
 
 impl Durations {
-    /// The durations as they travel.
+    /// Makes the form in which durations travel.
     pub fn of(distribution: &Distribution) -> Self {
         let nanoseconds = u64::try_from(distribution.sum.as_nanos()).unwrap_or(u64::MAX);
         Self { nanoseconds, buckets: distribution.buckets.to_vec() }
     }
 
-    /// As it was; without what a newer version might have more.
+    /// Returns the durations in the form of the process table, without what a newer version might have more.
     pub fn distribution(&self) -> Distribution {
         let mut buckets = Distribution::default().buckets;
         buckets.iter_mut().zip(&self.buckets).for_each(|(bucket, count)| *bucket = *count);
@@ -95,7 +95,7 @@ impl Durations {
 }
 
 impl ProcessStatus {
-    /// As the process table has it now.
+    /// Reads a process from the process table.
     pub fn of(slot: Slot<'_>) -> Self {
         Self {
             pid: slot.entry.pid.load(Relaxed),

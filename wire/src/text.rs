@@ -1,5 +1,5 @@
-//! Records as text: the lines that they consist of, and how those are cut that are too long for a log; and whole lines
-//! in the format of Apache's error log, for the supervisor while it has no Apache to write for it.
+//! Records as text: the lines that they consist of, cut where they are too long for a log; and whole lines in the
+//! format of Apache's error log, for the supervisor while no Apache child writes for it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -7,9 +7,8 @@ use std::fmt::Write;
 use crate::limits;
 use crate::record::{LocalTime, LogRecord, Stream};
 
-/// What a record says, as the texts of one line each that it becomes. Each line of an application's message is one, up
-/// to [`limits::LOG_LINES`] of them, and so is its traceback; a traceback that we report stands in one with what we say
-/// about it.
+/// Splits a record into the texts of the lines that it becomes. Each line of an application's message is one, up to
+/// [`limits::LOG_LINES`] of them, and so is its traceback; a traceback that we report is in one with our message.
 pub fn texts(record: &LogRecord) -> Vec<Cow<'_, [u8]>> {
     let traceback = record.traceback.as_deref().map(Cow::Borrowed);
     let message = record.message.splitn(limits::LOG_LINES, |b| *b == b'\n').map(Cow::Borrowed);
@@ -20,8 +19,8 @@ pub fn texts(record: &LogRecord) -> Vec<Cow<'_, [u8]>> {
     }
 }
 
-/// The record's lines with their line ends, each with `prefix` before its text, control characters escaped as Apache
-/// does, so that no text can forge a line of its own.
+/// Makes the record's lines, with their line ends, each with `prefix` before its text, and control characters escaped
+/// as Apache does, so that no text can forge a line of its own.
 pub fn lines(at: LocalTime, record: &LogRecord, prefix: &[u8]) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

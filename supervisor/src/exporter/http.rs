@@ -1,4 +1,4 @@
-//! One request of HTTP/1.1 to the collector: as much of a client as that needs.
+//! One HTTP/1.1 request to the collector: the little of a client that this needs.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 /// The longest status line that is read.
 const STATUS_LINE: usize = 256;
 
-/// Why a report was not taken.
+/// Why the collector has not taken a report.
 #[derive(Debug, thiserror::Error)]
 pub enum PostError {
-    /// There is no way to it, or it does not answer.
+    /// The collector cannot be reached, or does not answer.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It answers something else.
+    /// The collector answers with another status than 2xx.
     #[error("it answers {0:?}")]
     Status(String),
 }
@@ -68,7 +68,7 @@ fn status_line(stream: &mut TcpStream, deadline: Instant) -> io::Result<String> 
     Ok(String::from_utf8_lossy(&line[..end]).into_owned())
 }
 
-/// The time until then; an error if there is none.
+/// Returns the time until the deadline; an error if it has passed.
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }

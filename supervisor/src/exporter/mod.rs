@@ -1,5 +1,5 @@
 //! The exporter: a process of its own, of Apache's user, which the supervisor starts where `WSGIOpenTelemetry` names a
-//! collector. It hears what Apache's children and the supervisor tell ([`wsgi_wire::export`]), and posts that to the
+//! collector. It receives what Apache's children and the supervisor send ([`wsgi_wire::export`]), and posts that to the
 //! collector. Nobody waits for it: what it has no room for is lost, and counted.
 //!
 //! Knows OTLP and HTTP. Must not know processes, nor have any right.
@@ -24,24 +24,24 @@ use crate::log::Log;
 use crate::outbox::Style;
 use crate::sys::descriptors::inherit_told;
 
-/// How long spans wait for others to go with.
+/// How long a span waits for others, to be sent together with them.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// How many go at the most in one report: a thousandth of a second or so of the collector's time.
+/// How many spans one report has at the most: a collector needs about a thousandth of a second for them.
 const BATCH: usize = 512;
 
-/// How long the collector may take for a report, and at the end of the server.
+/// How long the collector may take for a report, and for the last one at the end of the server.
 const TIME: Duration = Duration::from_secs(5);
 const TIME_AT_THE_END: Duration = Duration::from_millis(500);
 
-/// What waits for the collector.
+/// The spans and figures that wait for the collector.
 #[derive(Debug)]
 struct Waiting {
     spans: Vec<Span>,
-    /// Since when the first of them waits.
+    /// When the first of these spans came.
     since: Option<Instant>,
     figures: Vec<Figures>,
-    /// Spans that nobody will hear of.
+    /// How many spans have been lost.
     lost: u64,
 }
 
@@ -65,14 +65,14 @@ impl Waiting {
         }
     }
 
-    /// When spans are to be sent.
+    /// The moment at which spans are to be sent.
     fn due(&self) -> Option<Instant> {
         let since = self.since?;
         Some(if self.spans.len() >= BATCH { since } else { since + TOGETHER })
     }
 }
 
-/// The exporter's program; `words` are those behind its name and [`wsgi_wire::export::EXPORTER`].
+/// Runs the exporter's program; `words` are the arguments behind its name and [`wsgi_wire::export::EXPORTER`].
 pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
     let log = Log::provisional();
     let Some(exporter) = Exporter::read(words) else {
@@ -94,7 +94,7 @@ struct Loop {
     log: Log,
     waiting: Waiting,
     buffer: Vec<u8>,
-    /// Whether the last report has not been taken.
+    /// Whether the collector has not taken the last report.
     failing: bool,
 }
 
@@ -124,7 +124,7 @@ impl Loop {
         }
     }
 
-    /// Waits for something to be told. Whether the supervisor is gone.
+    /// Waits for a datagram. Returns whether the supervisor is gone.
     fn wait(&self) -> io::Result<bool> {
         let stdin = io::stdin();
         let ways = [self.socket.as_fd(), stdin.as_fd()];
@@ -137,7 +137,7 @@ impl Loop {
         }
     }
 
-    /// Takes all that has been told.
+    /// Receives all datagrams that are there.
     fn hear(&mut self) -> io::Result<()> {
         // Not for ever, though others may tell as fast as it hears.
         for _ in 0..SPANS {
@@ -154,7 +154,7 @@ impl Loop {
         Ok(())
     }
 
-    /// Posts what waits, spans up to a batch. Whether the collector takes it.
+    /// Posts what waits, spans up to a batch. Returns whether the collector takes it.
     fn report(&mut self, time: Duration) -> bool {
         let count = self.waiting.spans.len().min(BATCH);
         let spans: Vec<Span> = self.waiting.spans.drain(..count).collect();
@@ -179,7 +179,7 @@ impl Loop {
         http::post(&export.authority, &format!("{}/v1/{what}", export.path), body, time)
     }
 
-    /// Says once that the collector takes nothing, and once that it does again.
+    /// Logs once that the collector takes nothing, and once that it does again.
     fn note(&mut self, outcome: Result<(), http::PostError>) -> bool {
         let collector = &self.exporter.export.authority;
         match &outcome {

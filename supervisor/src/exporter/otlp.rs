@@ -1,4 +1,4 @@
-//! The words of OTLP, as JSON (OpenTelemetry protocol 1.x): what a collector reads.
+//! The documents of OTLP as JSON (OpenTelemetry protocol 1.x), which a collector reads.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,19 +10,19 @@ use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus};
 use wsgi_wire::table::State;
 use wsgi_wire::table::histogram::bound;
 
-/// Kind of a span: a server's.
+/// The kind of a span: that of a server.
 const SERVER: u8 = 2;
 
-/// Status of a span: an error.
+/// The status of a span: an error.
 const ERROR: u8 = 2;
 
-/// Sums are those since the start.
+/// The temporality of sums: they count from the start of the server.
 const CUMULATIVE: u8 = 2;
 
-/// Attributes of a resource, by name.
+/// The attributes of a resource, by name.
 type Resource = [(String, String)];
 
-/// A report of requests.
+/// Makes the report of requests.
 pub fn traces(resource: &Resource, spans: &[Span]) -> String {
     let spans: Vec<Value> = spans.iter().map(span).collect();
     json!({"resourceSpans": [{
@@ -74,7 +74,7 @@ fn span(span: &Span) -> Value {
     told
 }
 
-/// A report of what the process table says. `lost` is how many spans nobody will hear of.
+/// Makes the report of what the process table has. `lost` is how many spans have been lost.
 pub fn metrics(resource: &Resource, groups: &[Figures], lost: u64) -> String {
     let now = nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let mut metrics: Vec<Value> =
@@ -98,7 +98,7 @@ pub fn metrics(resource: &Resource, groups: &[Figures], lost: u64) -> String {
     .to_string()
 }
 
-/// Values of a group, each with the attributes that it has besides.
+/// The values of a group, each with the attributes that it has besides.
 type Values = Vec<(Vec<(&'static str, Value)>, u64)>;
 
 /// A metric: its name, its unit and its values.
@@ -199,7 +199,7 @@ fn of_group(group: &Figures) -> impl Iterator<Item = (&'static str, Value)> {
     std::iter::once(("wsgi.process_group", text(&String::from_utf8_lossy(&group.group.name))))
 }
 
-/// Since when is counted.
+/// The moment from which on the group's sums are counted.
 fn started(group: Option<&Figures>) -> String {
     nanoseconds(Duration::from_secs(group.map_or(0, |group| group.started)))
 }
@@ -216,7 +216,7 @@ fn text(text: &str) -> Value {
     json!({"stringValue": text})
 }
 
-/// Numbers of 64 bits are strings, so that no reader loses digits.
+/// Makes a string of a 64-bit number, so that no reader loses digits.
 fn integer(number: u64) -> Value {
     json!({"intValue": number.to_string()})
 }

@@ -31,23 +31,23 @@ use crate::process::spawn::{self, Shared};
 use crate::process::{Process, exit};
 use crate::sys::table::Table;
 
-/// All processes, and what is remembered of their groups.
+/// All daemon processes, and what is remembered of their groups.
 #[derive(Debug)]
 pub struct Fleet {
     shared: Shared,
     configuration: Option<Rc<Configuration>>,
     processes: Vec<Process>,
     histories: HashMap<Vec<u8>, GroupHistory>,
-    /// How many processes can do something at a time.
+    /// How many processors the machine has.
     parallel: usize,
     orphans: Orphans,
     memory_kills: MemoryKills,
-    /// What they say on standard output and error.
+    /// The standard output and error of all processes.
     pub outputs: Outputs,
 }
 
 impl Fleet {
-    /// No process but those that an earlier supervisor has left.
+    /// Makes a fleet without processes but those that an earlier supervisor has left.
     pub fn new(shared: Shared) -> Self {
         Self {
             orphans: Orphans::find(&shared.table),
@@ -84,7 +84,7 @@ impl Fleet {
         self.configuration = Some(Rc::new(configuration));
     }
 
-    /// Does what is to be done now; returns when to look again. `wanted` as for [`Self::decide`].
+    /// Does what is to be done now. Returns when to look again. `wanted` as for [`Self::decide`].
     pub fn act(&mut self, wanted: impl Fn() -> Option<bool>) -> Option<Instant> {
         let orphans = self.orphans.release(&self.shared.table).then(|| Instant::now() + orphans::INTERVAL);
         loop {
@@ -98,7 +98,8 @@ impl Fleet {
         }
     }
 
-    /// The connections to processes, whose they are, and when those who have said too much for now are heard again.
+    /// The connections to processes, with the processes' ids, and the moments at which those that have sent too much
+    /// for now are read again.
     pub fn channels(&self) -> impl Iterator<Item = (Pid, &Channel, Option<Instant>)> {
         self.processes.iter().filter_map(|process| {
             let Process { pid, dialogue, .. } = process;
@@ -106,7 +107,7 @@ impl Fleet {
         })
     }
 
-    /// What is to be done, and when to look again. `wanted`: whether Apache, as far as is known, has a use for
+    /// Decides what is to be done, and when to look again. `wanted`: whether Apache, as far as is known, has a use for
     /// processes; `None`: the server stops.
     fn decide(&self, wanted: Option<bool>) -> (Vec<Action>, Option<Instant>) {
         // Before that there is nothing but what an earlier supervisor has left, and nobody knows yet whether it is
@@ -213,7 +214,7 @@ impl Fleet {
         }
     }
 
-    /// Hears of every process that has ended. Those that are none of a group.
+    /// Collects all processes that have ended. Returns those that belong to no group.
     pub fn reap(&mut self) -> Vec<Pid> {
         let mut strangers = Vec::new();
         loop {
@@ -229,7 +230,7 @@ impl Fleet {
         }
     }
 
-    /// A process has ended. Whether it is one of a group.
+    /// Handles the end of a process. Returns whether it belongs to a group.
     fn ended(&mut self, pid: Pid, status: ExitStatus) -> bool {
         let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return false };
         let mut process = self.processes.swap_remove(index);
@@ -267,14 +268,14 @@ impl Fleet {
         true
     }
 
-    /// Says in the table whether the processes of a group do not start.
+    /// Notes in the table whether the processes of a group fail when they start.
     fn set_failing(&self, group: &Group, failing: bool) {
         if let Some(record) = self.shared.table.group(group_key(group.name())) {
             record.set_failing(failing);
         }
     }
 
-    /// An administrator wants the processes of this group to be replaced.
+    /// Has the processes of this group replaced, because an administrator asks for it.
     pub fn restart(&mut self, name: &[u8]) {
         if let Some(history) = self.histories.get_mut(name) {
             history.may_try_again();
@@ -300,7 +301,7 @@ impl Fleet {
         self.configuration.iter().flat_map(|configuration| &configuration.groups)
     }
 
-    /// What has become of the restart of a group at this time; `None` while it goes on.
+    /// The outcome of the restart of a group that was asked for at this moment; `None` while it goes on.
     pub fn outcome(&self, name: &[u8], since: Instant) -> Option<Outcome> {
         let Some(group) = self.groups().find(|group| group.name() == name) else { return Some(Outcome::Unknown) };
         let all = || self.processes.iter().filter(|process| process.group.name() == name);

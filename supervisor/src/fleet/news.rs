@@ -1,4 +1,4 @@
-//! What daemon processes say, and what follows from it.
+//! The messages of daemon processes, and what follows from each.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -15,11 +15,11 @@ use crate::lifecycle;
 use crate::process::Process;
 use crate::process::dialogue::{News, RESTLESS};
 
-/// A process that has been ready for less time than this when it ends by its own word gives the group a pause.
+/// A process that ends by its own word when it has been ready for less time than this gives the group a pause.
 const SHORT_LIFE: Duration = Duration::from_secs(3);
 
 impl Fleet {
-    /// Hears what a process has to say.
+    /// Reads the messages of a process.
     pub fn hear(&mut self, pid: Pid) {
         let Some(index) = self.processes.iter().position(|process| process.pid == pid) else { return };
         // Taken out for the moment: what it says may concern the others.
@@ -47,7 +47,7 @@ impl Fleet {
         self.processes.push(process);
     }
 
-    /// What one process says, which is not among the others at this moment.
+    /// Acts on the messages of one process, which is taken out of the others for this time.
     pub(super) fn learn(&mut self, process: &mut Process, news: News) {
         let group = Rc::clone(&process.group);
         let history = self.histories.entry(group.name().to_vec()).or_default();
@@ -86,7 +86,7 @@ impl Fleet {
         }
     }
 
-    /// A process waits for Apache's scoreboard: one of Apache's children writes it down.
+    /// Passes on that a process waits for Apache's scoreboard: an Apache child will write it.
     fn pass_on_wish(&self) {
         let wanted = &self.shared.table.header().wanted;
         wanted.fetch_add(1, Ordering::AcqRel);
@@ -94,14 +94,14 @@ impl Fleet {
         let _ = futex::wake(wanted, futex::Flags::empty(), 1);
     }
 
-    /// Says why a process is replaced, if that is no part of an ordinary life.
+    /// Logs why a process is replaced, if that is no part of an ordinary life.
     fn report_incident(&self, process: &mut Process) {
         if let Some(text) = process.incident() {
             process.group.log.record(&processes::PROCESS_INCIDENT, &text);
         }
     }
 
-    /// A process has loaded its scripts, as far as it could.
+    /// Handles that a process has loaded its scripts, as far as it could.
     fn loaded(&mut self, process: &mut Process, failures: Vec<u64>) {
         if process.is_leaving() {
             // It has said in the same breath that it ends.
@@ -128,8 +128,8 @@ impl Fleet {
         }
     }
 
-    /// A process of the group cannot take over: those that have waited for it serve on. Whether the log does not tell
-    /// of the reason yet.
+    /// Handles that a process of the group cannot take over: the processes that have waited for it serve on. Returns
+    /// whether the log has no record of the reason yet.
     pub(super) fn refused(&mut self, group: &Group, started: Instant, failures: Vec<u64>) -> bool {
         let history = self.histories.entry(group.name().to_vec()).or_default();
         let news = history.refused(started, failures);

@@ -1,4 +1,4 @@
-//! How the groups and their processes are, for the administrator: figures of the process table.
+//! The status of the groups and their processes for the administrator: figures of the process table.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +15,7 @@ use crate::notify::Condition;
 use crate::process::Process;
 
 impl Fleet {
-    /// The server now.
+    /// The status of the server at this moment.
     pub fn status(&self) -> Status {
         let header = self.shared.table.header();
         Status {
@@ -26,8 +26,8 @@ impl Fleet {
         }
     }
 
-    /// The server as a service: whether every group has a process that has loaded its application and is of the current
-    /// configuration, or, where none can be had, one of before.
+    /// The condition of the server as a service: whether every group has a process that has loaded its application and
+    /// is of the current configuration, or, where there can be none, one of an earlier configuration.
     pub fn condition(&self) -> Condition {
         let Some(configuration) = self.configuration() else {
             return Condition::Loading { group: String::new(), failing: false };

@@ -1,10 +1,10 @@
-//! When a process began: together with its pid, which is given again and again, that names it for good. And whose it
-//! is.
+//! The moment at which a process began, which together with its pid names it for good, since pids are used again; and
+//! its user.
 
 use std::fs;
 
-/// When the process with this pid began, in the system's own unit; `None` if there is none, or the system does not
-/// tell.
+/// Returns when the process with this pid began, in the system's own unit; `None` if there is none, or the system does
+/// not tell.
 pub fn of(pid: u32) -> Option<u64> {
     read(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -15,7 +15,8 @@ pub fn user(pid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// The 22nd field of `/proc/<pid>/stat`. The second one, the program's name in parentheses, may have anything in it.
+/// Reads the 22nd field of `/proc/<pid>/stat`. The second one, the program's name in parentheses, may have anything in
+/// it.
 fn read(stat: &str) -> Option<u64> {
     stat.rsplit_once(") ")?.1.split(' ').nth(22 - 3)?.parse().ok()
 }

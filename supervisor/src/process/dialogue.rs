@@ -1,6 +1,6 @@
-//! What a daemon process and the supervisor say to each other over its control socket, and what that makes of the
-//! process. Its application can write there, too, so any message may come at any time, and as many as it likes: no more
-//! are heard than [`wsgi_wire::limits::DAEMON_RATE`] allows.
+//! The dialogue of the supervisor with a daemon process over its control socket, and what that makes of the process.
+//! Its application can write there, too, so any message may come at any time, and in any number: no more are read than
+//! [`wsgi_wire::limits::DAEMON_RATE`] allows.
 
 use std::time::{Duration, Instant};
 
@@ -14,28 +14,28 @@ use crate::channel::Channel;
 use crate::lifecycle::Phase;
 
 /// A process that asks to be replaced within this time after it was ready gives the group a pause, and one that asks
-/// again within it is told nothing new: somebody may change a script twice in a row.
+/// again within it is told nothing new: a script may be changed twice in a row.
 pub const RESTLESS: Duration = Duration::from_secs(1);
 
-/// What a process has to say.
+/// A message of a daemon process.
 #[derive(Debug)]
 pub enum News {
-    /// It could take requests. Digests of the reports about scripts that it could not load.
+    /// The process could take requests. Has the digests of the reports about scripts that it could not load.
     Ready(Vec<u64>),
     /// A request has come for this script.
     Loaded(Preload),
-    /// It asks to be replaced.
+    /// The process asks to be replaced.
     Retiring {
         /// Why the process wants to be replaced.
         reason: Reason,
-        /// Whether nobody has asked for that before.
+        /// Whether the process asks for that for the first time.
         first: bool,
         /// Whether it has not said so within the last second.
         anew: bool,
     },
     /// The process takes no more requests and ends.
     Draining(Reason),
-    /// It waits for Apache's scoreboard.
+    /// The process waits for Apache's scoreboard.
     ScoreboardWanted,
 }
 
@@ -44,32 +44,32 @@ pub enum News {
 pub struct Wish {
     reason: Reason,
     since: Instant,
-    /// Whether it keeps its requests waiting for a successor.
+    /// Whether the process keeps its requests waiting for a successor.
     pub holds: bool,
 }
 
-/// The two ends of it as far as they have got.
+/// The state of the dialogue on both sides.
 #[derive(Debug)]
 pub struct Dialogue {
     /// The control socket, until the process closes it.
     channel: Option<Channel>,
     started: Instant,
-    /// How much the process may still say.
+    /// The budget of messages that are read from the process.
     budget: Budget,
-    /// Whether it has said more than that, which waits to be heard.
+    /// Whether the process has sent more than that, which waits to be read.
     behind: bool,
     phase: Phase,
     since: Instant,
     wish: Option<Wish>,
     patient: bool,
-    /// Why it ends, once it was told to or has said so.
+    /// The reason for which the process ends, once it was told to or has said so.
     reason: Option<Reason>,
-    /// Whether it ends by its own word or doing.
+    /// Whether the process ends by its own decision or fault.
     announced: bool,
 }
 
 impl Dialogue {
-    /// With a process that was started at this moment.
+    /// Begins the dialogue with a process that was started at this moment.
     pub fn new(channel: Channel, started: Instant) -> Self {
         Self {
             channel: Some(channel),
@@ -90,37 +90,37 @@ impl Dialogue {
         self.channel.as_ref()
     }
 
-    /// Where the process is in its life.
+    /// The phase of the process's life.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Since when the process is connected.
+    /// When the process entered this phase.
     pub fn since(&self) -> Instant {
         self.since
     }
 
-    /// Its wish to be replaced.
+    /// The process's wish to be replaced.
     pub fn wish(&self) -> Option<&Wish> {
         self.wish.as_ref()
     }
 
-    /// Why it ends, once it was told to or has said so.
+    /// The reason for which the process ends, once it was told to or has said so.
     pub fn reason(&self) -> Option<Reason> {
         self.reason
     }
 
-    /// Whether requests that make progress may go on beyond its time.
+    /// Whether requests that make progress may go on beyond the time limit.
     pub fn is_patient(&self) -> bool {
         self.patient
     }
 
-    /// Whether it ends, or wants to, by its own word or doing.
+    /// Whether the process ends, or wants to, by its own decision or fault.
     pub fn is_its_own_doing(&self) -> bool {
         self.announced || self.wish.is_some()
     }
 
-    /// It is in another phase from now on.
+    /// Enters another phase.
     pub fn enter(&mut self, phase: Phase) {
         (self.phase, self.since) = (phase, Instant::now());
     }
@@ -130,50 +130,51 @@ impl Dialogue {
         self.phase = Phase::Starting { reported: true };
     }
 
-    /// It is being stopped. `reason` counts unless there was one before.
+    /// Notes that the process is being stopped. `reason` counts unless there was one before.
     pub fn stops(&mut self, reason: Reason) {
         self.reason.get_or_insert(reason);
         self.enter(Phase::Stopping);
     }
 
-    /// It does not keep to the protocol: that is as much its own doing as if it had said that it ends.
+    /// Notes that the process does not keep to the protocol, which counts as if it had said that it ends.
     pub fn is_over(&mut self) {
         self.announced = true;
     }
 
-    /// When the rest is heard of what it has said, if it has said more than it may at a time. Until then nothing is
-    /// read.
+    /// The moment at which the rest of the messages is read, if the process has sent more than it may at a time. Until
+    /// then nothing is read.
     pub fn heard_at(&self) -> Option<Instant> {
         self.behind.then(|| Instant::now() + self.budget.wait(Rate::MESSAGES, self.started.elapsed()))
     }
 
-    /// Whether it says more than it may, for the first time.
+    /// Whether the process has sent more than it may, for the first time.
     pub fn is_too_loud(&self) -> bool {
         self.behind && !self.budget.is_told()
     }
 
-    /// Reads what it has to say; [`news`](Self::news) tells. `false`: it has closed its end, and what is read is all.
+    /// Reads messages; [`news`](Self::news) returns them. `false`: the process has closed its end, and what has been
+    /// read is all.
     pub fn listen(&mut self) -> bool {
         self.behind || self.channel.as_mut().is_none_or(Channel::receive)
     }
 
-    /// It will not say more.
+    /// Closes the connection: the process will send nothing more.
     pub fn hang_up(&mut self) {
         (self.channel, self.behind) = (None, false);
     }
 
-    /// Sends what is left to send, as far as it takes that.
+    /// Sends what is left to send, as far as the process takes it.
     pub fn flush(&mut self) {
         if let Some(channel) = self.channel.as_mut().filter(|channel| channel.wants_to_send()) {
             channel.flush();
         }
     }
 
-    /// The next that it has said, unless it has said too much already: then that has to wait. One after the other: what
-    /// the first leads to decides what the second means.
+    /// Returns the next message, unless the process has sent too many already: then that has to wait. Messages are
+    /// taken one after the other: what the first leads to decides what the second means.
     ///
     /// # Errors
-    /// It does not keep to the protocol.
+    /// The process does not keep to the protocol.
     pub fn news(&mut self) -> Result<Option<News>, DecodeError> {
         let Some(channel) = &mut self.channel else { return Ok(None) };
         loop {
@@ -206,32 +207,32 @@ impl Dialogue {
         }
     }
 
-    /// Its code may be of yesterday: it is to be replaced as if it had asked for it.
+    /// Notes that the code of the process may be outdated: it is replaced as if it had asked for that.
     pub fn outdated(&mut self, reason: Reason) {
         if self.phase == Phase::Ready && self.wish.is_none() {
             self.wish = Some(Wish { reason, since: Instant::now(), holds: false });
         }
     }
 
-    /// Whether it wants a successor that is started later than this.
+    /// Whether the process wants a successor that is started later than this.
     pub fn wants_later(&self, started: Instant) -> bool {
         self.wish.is_some_and(|wish| wish.since > started)
     }
 
-    /// No successor could take over: if it has been waiting for one, it serves on.
+    /// Tells the process to serve on, if it has been waiting for a successor: none could take over.
     ///
     /// # Errors
-    /// It cannot be told.
+    /// The process cannot be told.
     pub fn resume(&mut self) -> Result<(), DecodeError> {
         let Some(wish) = self.wish.as_mut().filter(|wish| wish.holds) else { return Ok(()) };
         wish.holds = false;
         self.channel.as_mut().map_or(Ok(()), |channel| channel.send(Kind::Resume, &[]))
     }
 
-    /// Tells it to finish what it has. It answers by ending.
+    /// Tells the process to finish what it has. It answers by ending.
     ///
     /// # Errors
-    /// It cannot be told.
+    /// The process cannot be told.
     pub fn drain(&mut self) -> Result<(), DecodeError> {
         self.enter(Phase::Draining);
         let reason = self.wish.map_or(Reason::GracefulSignal, |wish| wish.reason);

@@ -1,15 +1,15 @@
-//! How a process ended, in words.
+//! The end of a process, in words.
 
 use std::process::ExitStatus;
 
 use wsgi_wire::control::FAILED_AT_START;
 
-/// Whether it failed at start and has told why.
+/// Whether a process with this status failed at start and has told why.
 pub fn has_told_why(status: ExitStatus) -> bool {
     status.code() == Some(FAILED_AT_START)
 }
 
-/// The end of a process; a signal with its number and name.
+/// Describes the end of a process; a signal by its number and name.
 pub fn describe(status: ExitStatus) -> String {
     match status.code() {
         Some(FAILED_AT_START) => "failed at start (exit code 3)".to_owned(),

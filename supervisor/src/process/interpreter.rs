@@ -1,4 +1,4 @@
-//! Which Python a group runs, and what it runs first.
+//! The Python interpreter that a group runs, and the code that it runs first.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use wsgi_wire::control::Spawn;
 
-/// Finds the engine and starts it; see the comments in it.
+/// The code that finds the engine and starts it; see the comments in it.
 pub const BOOT: &str = include_str!("boot.py");
 
-/// Where `python3` is looked for besides PATH, which is short in a service's environment.
+/// The directories in which `python3` is looked for besides PATH, which is short in a service's environment.
 const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
-/// There is no interpreter.
+/// Why there is no interpreter.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InterpreterError {
-    /// Not where the configuration says.
+    /// The directory that the configuration names has no interpreter.
     #[error(
         "{option} '{}' has no Python interpreter (no bin/python, bin/python3 or bin/python3.*): it must name a virtual environment or the prefix of an installation",
         home.display()
@@ -35,8 +35,8 @@ pub enum InterpreterError {
     OnPath,
 }
 
-/// The group's interpreter, as it is called after a `chroot`. Its own name is kept, whatever it links to: that is how
-/// Python knows that it is in a virtual environment.
+/// Returns the path of the group's interpreter, as it is called after a `chroot`. Its own name is kept, whatever it
+/// links to: that is how Python knows that it is in a virtual environment.
 pub fn find(spawn: &Spawn) -> Result<PathBuf, InterpreterError> {
     let root = spawn.chroot.as_ref().map(|root| Path::new(OsStr::from_bytes(root)));
     match &spawn.python_home {
@@ -53,8 +53,8 @@ pub fn find(spawn: &Spawn) -> Result<PathBuf, InterpreterError> {
     }
 }
 
-/// `python`, which every virtual environment has; `python3`; or the latest `python3.N`, which an installation may have
-/// alone.
+/// Finds the interpreter in a directory: `python`, which every virtual environment has; `python3`; or the latest
+/// `python3.N`, which an installation may have alone.
 fn in_bin(bin: &Path, root: Option<&Path>) -> Option<PathBuf> {
     let plain = ["python", "python3"].into_iter().map(|name| bin.join(name)).find(|file| is_program(file, root));
     plain.or_else(|| {

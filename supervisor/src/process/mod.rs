@@ -1,4 +1,4 @@
-//! A daemon process as long as it lives: how it is spawned, what it says, how it ends.
+//! A daemon process during its life: how it is spawned, what it sends, how it ends.
 //!
 //! Knows its group's settings and its slot of the table. Must not know other processes, nor whether there will be a
 //! successor.
@@ -42,7 +42,7 @@ pub struct Process {
     pub slot: usize,
     /// The id of the process.
     pub pid: Pid,
-    /// What it was started with.
+    /// The group as it was when the process was started.
     pub group: Rc<Group>,
     /// The configuration it belongs to.
     pub generation: u32,
@@ -50,19 +50,19 @@ pub struct Process {
     pub started: Instant,
     /// When it became ready.
     pub ready: Option<Instant>,
-    /// What it and the supervisor say to each other.
+    /// The dialogue with the process.
     pub dialogue: Dialogue,
-    /// Whether it has been able to load its scripts.
+    /// Whether the process has been able to load its scripts.
     pub works: bool,
     recorder: Recorder,
-    /// Whether there was a record that it is to end.
+    /// Whether the log has a record that the process is to end.
     told: bool,
     /// The file of the process's socket, which is removed with it.
     _socket: SocketFile,
 }
 
 impl Process {
-    /// A process that has just been spawned, and what it says.
+    /// Makes the record of a process that has just been spawned, and the reader of its output.
     pub fn new(spawned: Spawned, group: Rc<Group>, generation: u32) -> (Self, Prepared) {
         let Spawned { slot, pid, channel, socket, recorder, started, output } = spawned;
         // A service has nothing to get ready for: it works from its first moment.
@@ -83,7 +83,7 @@ impl Process {
         (process, output)
     }
 
-    /// What [`lifecycle::decide`] has to know of it.
+    /// The facts about the process for [`lifecycle::decide`].
     pub fn facts(&self) -> lifecycle::Process<'_> {
         lifecycle::Process {
             slot: self.slot,
@@ -100,12 +100,12 @@ impl Process {
         }
     }
 
-    /// Its name in messages.
+    /// The name of the process in messages.
     pub fn label(&self) -> String {
         format!("daemon process {} of group '{}'", self.pid.as_raw_pid(), self.group.label())
     }
 
-    /// Tells if it has not the scheduling priority that was asked for.
+    /// Logs if the process has not got the scheduling priority that was asked for.
     pub fn check_priority(&self) {
         let Some(wanted) = self.group.settings.spawn.nice else { return };
         if let Some(actual) = getpriority_process(Some(self.pid)).ok().filter(|actual| *actual != wanted) {
@@ -114,31 +114,32 @@ impl Process {
         }
     }
 
-    /// Whether it has not yet said that it has loaded its scripts.
+    /// Whether the process has not yet said that it has loaded its scripts.
     pub fn is_starting(&self) -> bool {
         matches!(self.dialogue.phase(), Phase::Starting { .. })
     }
 
-    /// Whether its end is nobody's fault: it was told to end or has said that it will.
+    /// Whether the end of the process would be in order: it was told to end or has said that it will.
     pub fn is_leaving(&self) -> bool {
         self.dialogue.phase().is_leaving()
     }
 
-    /// Whether its end is the supervisor's doing. The signal that it takes its stacks on ends one that does not know
-    /// it.
+    /// Whether the supervisor has killed the process. The signal by which stacks are taken also ends a process that
+    /// does not know it.
     fn is_being_killed(&self) -> bool {
         matches!(self.dialogue.phase(), Phase::TakingStacks | Phase::Killed)
     }
 
-    /// Why it has ended with this status: what the status page counts, and the record about it if that was not in
-    /// order. `memory`: the kernel has killed processes for want of memory.
+    /// Judges why the process has ended with this status: returns what the status page counts, and the record about it
+    /// if that was not in order. `memory`: the kernel has killed processes for want of memory.
     pub fn post_mortem(&self, status: ExitStatus, memory: bool) -> (Ending, Option<String>) {
         let (label, recording) = (self.label(), self.recorder.read());
         let end = End { memory, ..self.end(&label, Some(status), &recording) };
         (self.ending(status, end.is_out_of_memory()), end.record(now()))
     }
 
-    /// The record that it is to end, if the reason that it has announced is no part of an ordinary life.
+    /// Returns the record that the process is to end, if the reason that it has announced is no part of an ordinary
+    /// life.
     pub fn incident(&mut self) -> Option<String> {
         let (label, recording) = (self.label(), self.recorder.read());
         let record = self.end(&label, None, &recording).record(now());
@@ -146,7 +147,7 @@ impl Process {
         record
     }
 
-    /// Says once that it says more than it may.
+    /// Logs once that the process sends more than it may.
     pub fn complain(&mut self) {
         if self.dialogue.is_too_loud() {
             self.group.log.record(&processes::LOUD_PROCESS, &format!(
@@ -190,7 +191,7 @@ impl Process {
         }
     }
 
-    /// Lets requests come. `works`: it could load its scripts.
+    /// Lets requests come to the process. `works`: it could load its scripts.
     pub fn admit(&mut self, table: &Table, works: bool) {
         self.works = works;
         self.dialogue.enter(Phase::Ready);
@@ -200,33 +201,33 @@ impl Process {
         }
     }
 
-    /// Whether it could go on in place of a process of this group that cannot load its scripts.
+    /// Whether the process could go on in place of a process of this group that cannot load its scripts.
     pub fn can_stand_in(&self, group: &Group) -> bool {
         self.serves() && self.works && self.group.is_like(group)
     }
 
-    /// Whether it takes requests.
+    /// Whether the process takes requests.
     pub fn serves(&self) -> bool {
         self.dialogue.phase() == Phase::Ready
     }
 
-    /// Tells it to finish what it has. It answers by ending.
+    /// Tells the process to finish what it has. It answers by ending.
     ///
     /// # Errors
-    /// It cannot be told.
+    /// The process cannot be told.
     pub fn drain(&mut self, table: &Table) -> Result<(), DecodeError> {
         self.leave(table);
         self.dialogue.drain()
     }
 
-    /// Stops it. `reason` counts unless there was one before.
+    /// Stops the process. `reason` counts unless there was one before.
     pub fn stop(&mut self, table: &Table, reason: Reason) {
         self.leave(table);
         self.dialogue.stops(reason);
         self.signal(Signal::TERM);
     }
 
-    /// Stops it because it does not keep to the protocol: that is as much its own doing as if it had said that it ends.
+    /// Stops the process because it does not keep to the protocol, which counts as if it had said that it ends.
     pub fn expel(&mut self, table: &Table) {
         self.dialogue.is_over();
         self.stop(table, Reason::ShutdownSignal);
@@ -238,7 +239,7 @@ impl Process {
         self.signal(Signal::KILL);
     }
 
-    /// Makes it write down where its threads are, whatever they do.
+    /// Makes the process write down where its threads are, whatever they do.
     pub fn take_stacks(&self) {
         // The main thread is in the main interpreter; another one may be loading a script in another.
         send_to_thread(self.pid, self.pid.as_raw_pid() as u32, STACKS_SIGNAL);
@@ -247,7 +248,7 @@ impl Process {
         }
     }
 
-    /// The same, for the last time: it is about to be killed.
+    /// Takes the stacks of the process for the last time: it is about to be killed.
     pub fn take_last_stacks(&mut self) {
         self.dialogue.enter(Phase::TakingStacks);
         self.take_stacks();
@@ -258,7 +259,7 @@ impl Process {
         self.dialogue.slow_start_reported();
     }
 
-    /// Apache children choose it no more, at once: it will say so itself, but later.
+    /// Makes Apache children choose the process no more, at once: it will say so itself, but later.
     fn leave(&self, table: &Table) {
         if let Some(slot) = table.slot(self.slot, &self.group.pages) {
             slot.set_state(State::Draining);

@@ -1,5 +1,5 @@
-//! The one record about a daemon process that does not end as it should: what happened, what it was doing, and where
-//! its threads were.
+//! The one record about a daemon process that does not end as it should: what happened, what the process was doing, and
+//! where its threads were.
 
 use std::collections::HashSet;
 use std::os::unix::process::ExitStatusExt;
@@ -11,38 +11,38 @@ use wsgi_wire::recorder::{self, Recording};
 
 use super::exit;
 
-/// What is known of a process that has ended, or is to end because it has exceeded a limit.
+/// The facts about a process that has ended, or is to end because it has exceeded a limit.
 #[derive(Debug)]
 pub struct End<'a> {
-    /// Its name in messages.
+    /// The name of the process in messages.
     pub label: &'a str,
     /// The configuration it belonged to.
     pub generation: u32,
-    /// How old it is or became.
+    /// The age of the process.
     pub age: Duration,
-    /// How the system says that it ended, once it has.
+    /// The exit status, once the process has ended.
     pub status: Option<ExitStatus>,
-    /// Why it is to end, as far as this supervisor knows.
+    /// The reason for which the process is to end, as far as this supervisor knows it.
     pub reason: Option<Reason>,
     /// The limit that goes with the reason; 0 if there is none.
     pub limit: u64,
-    /// Whether there was a record already that it is to end.
+    /// Whether the log already has a record that the process is to end.
     pub told: bool,
-    /// Whether this supervisor has killed it.
+    /// Whether this supervisor has killed the process.
     pub killed: bool,
     /// Whether the kernel has killed processes for want of memory meanwhile.
     pub memory: bool,
-    /// What it has left behind.
+    /// The contents of its flight recorder.
     pub recording: &'a Recording,
 }
 
 impl End<'_> {
-    /// Whether the process was killed for want of memory, as far as anybody can tell.
+    /// Whether the process was killed for want of memory, as far as that can be told.
     pub fn is_out_of_memory(&self) -> bool {
         self.memory && !self.killed && self.status.and_then(|status| status.signal()) == Some(libc::SIGKILL)
     }
 
-    /// The record; `None` if the end was in order. `now` is in seconds since the epoch.
+    /// Returns the record; `None` if the end was in order. `now` is in seconds since the epoch.
     pub fn record(&self, now: f64) -> Option<String> {
         let what = self.what()?;
         let (label, age, generation) = (self.label, self.age.as_secs_f64(), self.generation);
@@ -57,7 +57,7 @@ impl End<'_> {
         Some(text)
     }
 
-    /// What happened, if that is worth a record.
+    /// Says what happened, if that is worth a record.
     fn what(&self) -> Option<String> {
         let reason = self.recording.reason.or(self.reason).filter(|reason| reason.is_incident() && !self.told);
         let excess = reason.map(|reason| excess(reason, self.limit));
@@ -69,7 +69,7 @@ impl End<'_> {
         }
     }
 
-    /// How it ended, if that was not in order.
+    /// Says how the process ended, if that was not in order.
     fn end(&self, status: ExitStatus) -> Option<String> {
         let ordered = self.reason.is_some();
         match status.signal() {
@@ -89,19 +89,19 @@ impl End<'_> {
         }
     }
 
-    /// Whether the kernel has put an end to it: the hard limit of `cpu-time-limit` comes a little after the one that it
-    /// can hear of.
+    /// Whether the kernel has ended the process at the hard limit of `cpu-time-limit`, which comes a little after the
+    /// soft one.
     fn is_over_the_hard_limit(&self, status: ExitStatus) -> bool {
         self.reason == Some(Reason::CpuTimeLimit) && status.signal() == Some(libc::SIGKILL)
     }
 
-    /// Whether requests have ended with it.
+    /// Whether requests have ended with the process.
     fn is_executing(&self) -> bool {
         self.recording.activities.iter().any(|activity| activity.number > 0)
     }
 }
 
-/// What a process has done that ends for this reason.
+/// Says what a process has done that ends for this reason.
 fn excess(reason: Reason, limit: u64) -> String {
     let option = reason.name().replace('_', "-") + &if limit > 0 { format!("={limit}") } else { String::new() };
     match reason {
@@ -111,7 +111,7 @@ fn excess(reason: Reason, limit: u64) -> String {
     }
 }
 
-/// A report without what helps nobody: threads that were in no Python code but ours, and threads that were told of
+/// Leaves out of a report what helps nobody: threads that were in no Python code but ours, and threads that were named
 /// before.
 fn stacks(report: &str) -> String {
     // One interpreter's threads follow another's without an empty line between.

@@ -16,7 +16,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// An empty one for a process with so many workers. Its length is sealed, whatever the process does with it.
+    /// Makes an empty recorder for a process with so many workers. Its length is sealed, whatever the process does with
+    /// it.
     ///
     /// # Errors
     /// If the system has no more memory or descriptors.
@@ -24,7 +25,7 @@ impl Recorder {
         Ok(Self { file: shared_memory::create(c"wsgi-recorder", size(threads))?.into(), threads })
     }
 
-    /// What is in it now; nothing if it cannot be read.
+    /// Reads what is in it now; nothing if it cannot be read.
     pub fn read(&self) -> Recording {
         let mut content = vec![0; size(self.threads)];
         // It is copied, not mapped: the process may still be writing.

@@ -1,4 +1,4 @@
-//! One daemon process: from a free slot to a running interpreter.
+//! The start of one daemon process: from a free slot to a running interpreter.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -34,18 +34,18 @@ use crate::sys::child::{self, Step, Steps};
 use crate::sys::descriptors::duplicate;
 use crate::sys::table::Table;
 
-/// What a new process consists of.
+/// A process that has just been started.
 #[derive(Debug)]
 pub struct Spawned {
     /// The slot of the process table that the process has.
     pub slot: usize,
     /// The id of the process.
     pub pid: Pid,
-    /// Our end of its control socket; `Start` is on its way.
+    /// This program's end of its control socket; `Start` is on its way.
     pub channel: Channel,
     /// The file of its socket.
     pub socket: SocketFile,
-    /// What it notes about itself.
+    /// The flight recorder of the process.
     pub recorder: Recorder,
     /// The pipe of its standard output and error.
     pub output: Prepared,
@@ -56,13 +56,13 @@ pub struct Spawned {
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The table is full.
+    /// The process table is full.
     #[error(
         "the server has {} daemon processes already, which is the most it can have: lower 'processes' of some groups",
         wsgi_wire::table::SLOTS
     )]
     NoSlot,
-    /// There is no Python to run.
+    /// There is no interpreter to run.
     #[error(transparent)]
     Interpreter(#[from] InterpreterError),
     /// There is no socket to listen on.
@@ -73,20 +73,20 @@ pub enum Error {
     Step {
         /// The step at which the new process failed.
         step: Step,
-        /// To what: the value that was configured, quoted.
+        /// The configured value that the step was about, quoted.
         subject: String,
         /// Why the step failed.
         reason: io::Error,
     },
-    /// Preparing it failed.
+    /// The preparation of the process failed.
     #[error("cannot prepare the process: {0}")]
     Prepare(#[from] io::Error),
-    /// Its settings are too long to be sent.
+    /// The settings of the process are too long to be sent.
     #[error("its settings cannot be sent: {0}")]
     Settings(#[from] DecodeError),
 }
 
-/// What this program has from Apache, for all processes.
+/// The things that this program has from Apache, for all processes.
 #[derive(Debug)]
 pub struct Shared {
     /// The process table. No daemon ever has anything of it.
@@ -99,7 +99,7 @@ pub struct Shared {
     pub files: Rlimit,
 }
 
-/// Lets this program have as many descriptors as it can get: it holds four for each daemon process. Gives the limit
+/// Lets this program have as many descriptors as it can get: it holds four for each daemon process. Returns the limit
 /// that daemons get.
 pub fn raise_files() -> Rlimit {
     let before = getrlimit(Resource::Nofile);
@@ -108,7 +108,7 @@ pub fn raise_files() -> Rlimit {
     before
 }
 
-/// Starts a process of the group, which knows what is remembered of it.
+/// Starts a process of the group with what is remembered of that.
 pub fn spawn(
     group: &Group,
     configuration: &Configuration,
@@ -199,7 +199,7 @@ fn files(limit: Rlimit) -> (libc::c_int, u64, u64) {
     (libc::RLIMIT_NOFILE as libc::c_int, number(limit.current), number(limit.maximum))
 }
 
-/// `python <flags> -c <boot> <directory of the mod_wsgi package>`
+/// Makes the command line `python <flags> -c <boot> <directory of the mod_wsgi package>`.
 fn command(interpreter: &Path, group: &Group, output: OwnedFd) -> io::Result<Command> {
     let spawn = &group.settings.spawn;
     let mut command = Command::new(interpreter);

@@ -1,14 +1,14 @@
-//! An alarm clock for this program, which must not wait for anybody: whoever closes the last copy of another's
-//! connection, the kernel on behalf of a reader that takes no descriptors included, may have to wait as long as that
-//! wants (SO_LINGER). A signal ends such a wait.
+//! An alarm clock for this program, which must not wait for other processes: when the last copy of another process's
+//! connection is closed, also by the kernel on behalf of a reader that takes no descriptors, that may take as long as
+//! its owner wants (SO_LINGER). A signal ends such a wait.
 
 use std::time::Duration;
 
-/// How long this program waits at most where it should not.
+/// How long this program waits at most where it should not wait at all.
 const HURRY: Duration = Duration::from_millis(50);
 
-/// Waits for something, which is this program's to do here and nowhere else: afterwards SIGALRM, which has a handler,
-/// comes again and again until it waits once more. Nothing that is started inherits the clock.
+/// Runs a wait that this program should do here and nowhere else. Between two such waits SIGALRM, which has a handler,
+/// comes again and again. Processes that are started do not inherit the clock.
 pub fn wait_for<R>(wait: impl FnOnce() -> R) -> R {
     ring(Duration::ZERO);
     let result = wait();

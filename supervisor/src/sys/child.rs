@@ -1,4 +1,4 @@
-//! What a new process does between fork and exec. Everything is prepared before; here are only system calls.
+//! The steps of a new process between fork and exec. Everything is prepared before; here are only system calls.
 
 use std::ffi::{CStr, CString};
 use std::fmt;
@@ -15,40 +15,41 @@ use super::descriptors::close_on_exec_from;
 /// The prepared steps, in the order in which they are carried out (`directives.md` §4.4).
 #[derive(Debug)]
 pub struct Steps {
-    /// Scheduling priority. Failure is not fatal: the caller compares afterwards.
+    /// The scheduling priority. Failure is not fatal: the caller compares afterwards.
     pub nice: Option<i32>,
-    /// Resource limits: which, soft, hard.
+    /// The resource limits: which, soft, hard.
     pub limits: Vec<(libc::c_int, u64, u64)>,
     /// The root directory of the process.
     pub chroot: Option<CString>,
-    /// Group, all groups, user.
+    /// The group, all groups, and the user.
     pub identity: Option<Ids>,
     /// The working directory of the process.
     pub directory: Option<CString>,
-    /// File mode creation mask.
+    /// The file mode creation mask.
     pub umask: libc::mode_t,
-    /// Whether programs that it runs may have other rights than itself.
+    /// Whether programs that the process runs may have other rights than itself.
     pub new_privileges: bool,
-    /// What becomes the descriptors of these numbers, which follow each other. Its own numbers must be above.
+    /// The descriptors that the process gets, by the numbers that they get, which follow each other. Their own numbers
+    /// must be higher.
     pub descriptors: Vec<(RawFd, OwnedFd)>,
 }
 
 /// The step at which a process failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Running the interpreter.
+    /// The interpreter is executed.
     Exec,
-    /// Placing the descriptors.
+    /// The descriptors are put in their places.
     Descriptors,
-    /// A resource limit.
+    /// A resource limit is set.
     Limit,
-    /// `chroot`
+    /// The root directory is changed (`chroot`).
     Chroot,
-    /// Becoming the user.
+    /// The process becomes the user.
     Identity,
-    /// Entering the working directory.
+    /// The process enters the working directory.
     Directory,
-    /// Giving up rights for good.
+    /// The process gives up rights for good.
     Privileges,
 }
 
@@ -67,13 +68,14 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    /// std carries one number from the child to the parent, so the step travels above the bits of `errno`.
+    /// Packs the step and the error into one number: std carries only one from the child to the parent, so the step
+    /// travels above the bits of `errno`.
     fn error(self) -> io::Error {
         let errno = io::Error::last_os_error().raw_os_error().unwrap_or(libc::EINVAL);
         io::Error::from_raw_os_error((self as i32) << 16 | errno)
     }
 
-    /// Splits what `Command::spawn` returned. std's own failures, those of exec among them, have no step in them.
+    /// Unpacks what `Command::spawn` returned. std's own failures, those of exec among them, have no step in them.
     pub fn of(error: io::Error) -> (Step, io::Error) {
         use Step::{Chroot, Descriptors, Directory, Exec, Identity, Limit, Privileges};
         const ALL: [Step; 7] = [Exec, Descriptors, Limit, Chroot, Identity, Directory, Privileges];
@@ -126,8 +128,8 @@ fn carry_out(steps: &Steps) -> io::Result<()> {
     Ok(())
 }
 
-/// No program that is run from here on has other rights than this process: set-user-id and capabilities of files count
-/// no more, and the bounding set, from which such a program could take some, is empty.
+/// Makes sure that no program that is run from here on has other rights than this process: set-user-id and capabilities
+/// of files count no more, and the bounding set, from which such a program could take some, is empty.
 fn forbid_new_privileges() -> io::Result<()> {
     // SAFETY: changes a flag of this process.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, Step::Privileges)?;
@@ -141,7 +143,7 @@ fn forbid_new_privileges() -> io::Result<()> {
 
 /// Gives up what is left of capabilities: an Apache that is not root's may have been given some.
 fn give_up_capabilities() -> io::Result<()> {
-    /// `_LINUX_CAPABILITY_VERSION_3`: two words for each set.
+    /// The value of `_LINUX_CAPABILITY_VERSION_3`: two words for each set.
     const VERSION: u32 = 0x2008_0522;
     let (header, none) = ([VERSION, 0], [0u32; 6]);
     // SAFETY: both pointers are to as many words as the version says; 0 is this process. The ambient set, unknown
@@ -149,7 +151,7 @@ fn give_up_capabilities() -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) } as libc::c_int, Step::Privileges)
 }
 
-/// Group first: afterwards this process may no longer change it.
+/// Becomes the user. The group comes first: afterwards this process may no longer change it.
 fn become_user(ids: &Ids) -> io::Result<()> {
     // SAFETY: changes numbers of this process; the pointer and length are those of a live vector.
     check(unsafe { libc::setgid(ids.gid) }, Step::Identity)?;
@@ -159,8 +161,8 @@ fn become_user(ids: &Ids) -> io::Result<()> {
     check(unsafe { libc::setuid(ids.uid) }, Step::Identity)
 }
 
-/// Apache ignores some signals, and that would outlive exec. All are blocked until the engine has its handlers: a
-/// process that is told to end while it starts should do so in order.
+/// Resets signals: Apache ignores some, and that would outlive exec. All are blocked until the engine has its handlers:
+/// a process that is told to end while it starts should do so in order.
 fn reset_signals() {
     for number in 1..32 {
         // SAFETY: sets the default action; the numbers for which that is refused (KILL, STOP) have no other anyway.

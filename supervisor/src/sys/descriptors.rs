@@ -11,17 +11,17 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use wsgi_wire::descriptors::daemon::FIRST_UNNAMED;
 use wsgi_wire::descriptors::supervisor as contract;
 
-/// What the Apache parent leaves to this process.
+/// The descriptors that the Apache parent leaves to this program.
 #[derive(Debug)]
 pub struct Inherited {
-    /// The way to the Apache parent.
+    /// The control socket of the Apache parent.
     pub control: UnixStream,
     /// The process table.
     pub table: OwnedFd,
-    /// The scoreboard, where there is one.
+    /// The scoreboard, if a group has `server-metrics`.
     pub scoreboard: Option<OwnedFd>,
-    /// Keep the other descriptors taken that have a meaning in a daemon: nothing that a new process needs until its
-    /// exec can then be overwritten.
+    /// Descriptors that take up the other numbers with a meaning in a daemon: so nothing that a new process needs until
+    /// its exec can be overwritten.
     pub placeholders: Vec<OwnedFd>,
 }
 
@@ -44,7 +44,8 @@ pub fn inherit() -> io::Result<Inherited> {
     }
 }
 
-/// Takes what was left under this number. For the functions here that are called before anything is opened.
+/// Takes the descriptor that was left under this number. For the functions here that are called before anything is
+/// opened.
 fn take(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: nothing in this process has opened a descriptor yet, so whatever has this number is ours alone; fcntl
     // below refuses a number that is not open before it is used.
@@ -93,7 +94,7 @@ pub fn close_on_exec_from(first: RawFd) {
     }
 }
 
-/// The end of the range of descriptors where the system cannot mark a range at once.
+/// The highest number that a descriptor may have, for systems that cannot mark a range at once.
 fn highest() -> RawFd {
     // SAFETY: reads a limit of this process.
     let limit = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) };
@@ -101,7 +102,7 @@ fn highest() -> RawFd {
     RawFd::try_from(limit).unwrap_or(RawFd::MAX).clamp(FIRST_UNNAMED, 65_536)
 }
 
-/// Reads once; descriptors that come along are appended to `passed`. 0 is the end.
+/// Reads once; descriptors that come along are appended to `passed`. Returns the number of bytes; 0 is the end.
 pub fn receive(from: &UnixStream, buffer: &mut [u8], passed: &mut VecDeque<OwnedFd>) -> io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(wsgi_wire::limits::PASSED))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -117,14 +118,14 @@ pub fn receive(from: &UnixStream, buffer: &mut [u8], passed: &mut VecDeque<Owned
     Ok(message.bytes)
 }
 
-/// Reads once, and takes no descriptors. Whether some came along, which are lost.
+/// Reads once, and takes no descriptors. Returns whether some came along, which are lost.
 pub fn receive_alone(from: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
     let mut none = RecvAncillaryBuffer::default();
     let message = recvmsg(from, &mut [IoSliceMut::new(buffer)], &mut none, RecvFlags::empty())?;
     Ok((message.bytes, message.flags.contains(ReturnFlags::CTRUNC)))
 }
 
-/// A second descriptor of the same file, outside of the numbers that have a meaning in a daemon.
+/// Makes a second descriptor of the same file, outside of the numbers that have a meaning in a daemon.
 pub fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
     Ok(fcntl_dupfd_cloexec(fd, FIRST_UNNAMED)?)
 }

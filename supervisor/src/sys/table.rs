@@ -36,14 +36,14 @@ impl Table {
         unsafe { self.base.cast().as_ref() }
     }
 
-    /// What is believed of the process in a slot, or `None` beyond the last.
+    /// The entry of a slot, in which the supervisor writes what is believed of its process; `None` beyond the last.
     pub fn entry(&self, slot: usize) -> Option<&Entry> {
         // SAFETY: for an index below SLOTS it is inside the mapping and aligned; every bit pattern is valid for what is
         // made of atomics.
         (slot < SLOTS).then(|| unsafe { &*self.base.as_ptr().wrapping_add(entry_offset(slot)).cast::<Entry>() })
     }
 
-    /// A slot of a process of the group with these pages, or `None` beyond the last.
+    /// Returns the slot of a process of the group with these pages, or `None` beyond the last.
     pub fn slot<'t>(&'t self, slot: usize, pages: &'t Pages) -> Option<Slot<'t>> {
         Some(Slot { entry: self.entry(slot)?, page: pages.page(slot)? })
     }

@@ -1,6 +1,6 @@
-//! What our programs log at `notice` and above: one table, in which each message has a number that stays its own for
-//! ever. A record begins with it (`WSGI1000: …`), `docs/messages.md` is made of the table, and whoever reads a log can
-//! look the number up.
+//! The messages that our programs log at `notice` and above: one table, in which each message has a number that stays
+//! its own for ever. A record begins with it (`WSGI1000: …`), `docs/messages.md` is made of the table, and a reader of
+//! a log can look the number up.
 //!
 //! A message that mod_wsgi has, too, has its number, below 1000; ours begin at 1000. What an application logs has none.
 //!
@@ -29,7 +29,7 @@ pub fn numbered(number: u16) -> Option<&'static Message> {
     PARTS.iter().flat_map(|(_, part)| part.iter()).find(|message| message.number == number).copied()
 }
 
-/// The page of the documentation about all of them.
+/// Makes the page of the documentation about all messages.
 #[must_use]
 pub fn page() -> String {
     let mut page = String::from(

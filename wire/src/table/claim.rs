@@ -1,23 +1,24 @@
-//! Which process of a group gets a request.
+//! The choice of the process of a group that gets a request.
 
 use super::slot::{Slot, State};
 use crate::atomic::AtomicU32;
 use crate::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Which processes [`claim`] takes.
+/// The kind of process that a request needs, for [`claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// One with a free thread.
+    /// A process with a free thread.
     Free,
-    /// One that itself says that it has a free thread.
+    /// A process that itself says that it has a free thread.
     Idle,
     /// Any process that takes requests, however busy it is.
     Any,
 }
 
-/// Takes the ready process of the group with the fewest threads taken for those it has, the first of equals, so that an
-/// idle group keeps one process warm, and counts one more request there: children that look at the same moment take
-/// different processes. `avoid` are slots that have turned this request away. Gives the slot's index.
+/// Claims a process for a request: the ready process of the group with the fewest threads taken for those it has, the
+/// first of equals, so that an idle group keeps one process warm. One more request is counted there, so that children
+/// that look at the same moment take different processes. `avoid` are slots that have turned this request away. Returns
+/// the slot's index.
 pub fn claim<'t>(
     slots: impl Iterator<Item = Slot<'t>> + Clone,
     group: u64,
@@ -53,7 +54,7 @@ pub fn release(slot: Slot<'_>, serial: u32) {
     less(slot, serial, &slot.page.in_flight);
 }
 
-/// The answer to a request begins, or there is none.
+/// Notes that the answer to a request begins, or that there is none.
 pub fn answered(slot: Slot<'_>, serial: u32) {
     less(slot, serial, &slot.page.unanswered);
 }

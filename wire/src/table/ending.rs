@@ -1,4 +1,4 @@
-//! Why processes have ended, counted for each group.
+//! The ends of processes, counted for each group by their causes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -6,33 +6,34 @@ use crate::codec::byte_enum;
 use crate::control::Reason;
 
 byte_enum! {
-    /// The end of a process that nobody wanted.
+    /// An end of a process that is a failure.
     pub enum Failure {
-        /// A signal that nobody sent on purpose, such as SIGSEGV, or an exit code.
+        /// The process got a signal that nobody sent on purpose, such as SIGSEGV, or ended with an exit code.
         Crash = 0,
-        /// The system or its control group had no memory left and killed it.
+        /// The system or its control group had no memory left and killed the process.
         OutOfMemory = 1,
-        /// It ended before it was ready.
+        /// The process ended before it was ready.
         FailedAtStart = 2,
-        /// It was killed: by the supervisor, because it did not stop in time, or by somebody else.
+        /// The process was killed: by the supervisor, because it did not stop in time, or by somebody else.
         Killed = 3,
     }
 }
 
-/// Why a process has ended.
+/// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It was told to end, or said that it would.
+    /// The process was told to end, or said that it would.
     Orderly(Reason),
     /// The process ended otherwise than it should.
     Failed(Failure),
 }
 
-/// More than there are variants: room to grow without moving what follows in the table.
+/// How many variants there is room for: more than there are, so that more can be added without moving what follows in
+/// the table.
 const REASONS: usize = 32;
 const FAILURES: usize = 8;
 
-/// How many processes have ended for each cause. All zero is none.
+/// How many processes have ended for each cause. All zero: none has.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Endings {
@@ -41,7 +42,7 @@ pub struct Endings {
 }
 
 impl Failure {
-    /// The word for it in the status.
+    /// The word of the status for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Crash => "crash",
@@ -53,14 +54,14 @@ impl Failure {
 }
 
 impl Ending {
-    /// All there are, in the order in which the status shows them.
+    /// All ends, in the order in which the status shows them.
     pub fn all() -> impl Iterator<Item = Self> {
         let orderly = (0..REASONS).filter_map(|n| Some(Self::Orderly(Reason::try_from(u8::try_from(n).ok()?).ok()?)));
         let failed = (0..FAILURES).filter_map(|n| Some(Self::Failed(Failure::try_from(u8::try_from(n).ok()?).ok()?)));
         orderly.chain(failed)
     }
 
-    /// The word for it in the status.
+    /// The word of the status for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Orderly(reason) => reason.name(),
@@ -84,7 +85,7 @@ impl Endings {
         }
     }
 
-    /// How many there were of a kind.
+    /// How many processes have ended in this way.
     pub fn count(&self, ending: Ending) -> u64 {
         self.counter(ending).map_or(0, |counter| counter.load(Relaxed))
     }

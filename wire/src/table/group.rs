@@ -1,4 +1,4 @@
-//! What is known of a process group as a whole: it outlives its processes and, as long as the group is configured,
+//! The record of a process group as a whole: it outlives its processes and, as long as the group is configured,
 //! graceful restarts.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -16,13 +16,13 @@ use crate::codec::byte_enum;
 byte_enum! {
     /// Why a request was given to no process.
     pub enum Refusal {
-        /// There is none, nor one that starts.
+        /// The group has no process, nor one that starts.
         NoProcess = 0,
-        /// None was ready within `connect-timeout`.
+        /// No process was ready within `connect-timeout`.
         NotReady = 1,
-        /// None could be connected to.
+        /// No process could be connected to.
         Unreachable = 2,
-        /// It has waited longer than `queue-timeout`.
+        /// The request has waited longer than `queue-timeout`.
         QueueTimeout = 3,
         /// As many requests as may wait were waiting already.
         QueueFull = 4,
@@ -31,7 +31,7 @@ byte_enum! {
     }
 }
 
-/// More than there are variants: room to grow without moving what follows.
+/// How many reasons there is room for: more than there are, so that more can be added without moving what follows.
 const REFUSALS: usize = 8;
 
 impl Refusal {
@@ -40,7 +40,7 @@ impl Refusal {
         (0..REFUSALS).filter_map(|n| Self::try_from(u8::try_from(n).ok()?).ok())
     }
 
-    /// The word for it in the status.
+    /// The word of the status for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::NoProcess => "no_process",
@@ -53,7 +53,7 @@ impl Refusal {
     }
 }
 
-/// The record of a process group. All zero is a free one.
+/// The record of a process group. All zero is a free record.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct Group {
@@ -62,14 +62,14 @@ pub struct Group {
     generation: AtomicU32,
     /// Whether its processes fail before they are ready: 0 or 1.
     failing: AtomicU32,
-    /// Its waiting requests.
+    /// The queue of its waiting requests.
     pub queue: Queue,
-    /// Apache's workers that have a request of the group in hand, whatever it waits for.
+    /// The places of Apache's workers that have a request of the group in hand, whatever it waits for.
     pub workers: Places,
-    /// Requests that processes have, or are given, before their bodies are all there; and those whose processes may be
-    /// waiting for a client to take the response, where that cannot be told beforehand.
+    /// The places of requests that processes have, or are given, before their bodies are all there; and of those whose
+    /// processes may be waiting for a client to take the response, where that cannot be told beforehand.
     pub uploads: Places,
-    /// What its requests have logged.
+    /// The budget of what its requests log.
     pub logged: Budget,
     classes: [AtomicU64; 5],
     latency: Histogram,
@@ -84,12 +84,12 @@ pub struct Group {
 const _: () = assert!(cfg!(all(loom, test)) || size_of::<Group>() <= GROUP);
 
 impl Group {
-    /// [`group_key`] of its name.
+    /// The [`group_key`] of its name.
     pub fn key(&self) -> u64 {
         self.key.load(Relaxed)
     }
 
-    /// Whether it belongs, or has belonged, to a group.
+    /// Whether the record belongs, or has belonged, to a group.
     pub fn is_used(&self) -> bool {
         self.generation.load(Relaxed) != 0
     }
@@ -125,17 +125,17 @@ impl Group {
         &self.latency
     }
 
-    /// Whether its processes do not start: not worth waiting for, and for the log to explain.
+    /// Whether its processes do not start: requests should not wait for them, and the log says why.
     pub fn is_failing(&self) -> bool {
         self.failing.load(Relaxed) != 0
     }
 
-    /// Says whether its processes fail before they are ready.
+    /// Sets whether its processes fail before they are ready.
     pub fn set_failing(&self, failing: bool) {
         self.failing.store(failing.into(), Relaxed);
     }
 
-    /// Begins to count anew what Apache counts, because a child has died with some of it.
+    /// Counts anew what Apache counts, because a child has died with some of it.
     pub fn forget_places(&self) {
         self.workers.forget();
         self.uploads.forget();

@@ -1,4 +1,4 @@
-//! What the table says of the whole server.
+//! The part of the table that concerns the whole server.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -6,46 +6,46 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use super::layout::PAGE;
 use super::places::Places;
 
-/// The beginning of the first page.
+/// The header of the table, at the beginning of its first page.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Header {
-    /// Slots from this one on have never been used: the supervisor takes the lowest free one, so that a search touches
-    /// few pages.
+    /// The first slot that has never been used: the supervisor takes the lowest free one, so that a search touches few
+    /// pages.
     pub used: AtomicU32,
-    /// Records of groups from this one on have never been used.
+    /// The first record of a group that has never been used.
     pub groups: AtomicU32,
-    /// Process id of the supervisor; 0 before it has begun.
+    /// The process id of the supervisor; 0 before it has begun.
     pub supervisor: AtomicU32,
     /// The configuration in force, counted from 1.
     pub generation: AtomicU32,
     /// When this server was started, seconds since the epoch.
     pub started: AtomicU64,
-    /// Apache children that there are, as the parent knows.
+    /// How many Apache children there are, as the parent knows.
     children: AtomicU32,
-    /// Apache children that have begun to count here.
+    /// How many Apache children have begun to count here.
     begun: AtomicU32,
-    /// Those of them that have ended in order, and so given back what they had counted.
+    /// How many of these have ended in order, and so given back what they had counted.
     settled: AtomicU32,
-    /// Counts wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on: what
-    /// Apache children wait on (a futex).
+    /// The number of wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on.
+    /// Apache children wait for it to change (a futex).
     pub wanted: AtomicU32,
-    /// Apache's workers that have a request of any group in hand.
+    /// The places of Apache's workers that have a request of any group in hand.
     pub workers: Places,
 }
 
 impl Header {
-    /// In the parent: there is one more Apache child.
+    /// Notes in the parent that there is one more Apache child.
     pub fn child_started(&self) {
         self.children.fetch_add(1, Relaxed);
     }
 
-    /// In an Apache child: it begins.
+    /// Notes in an Apache child that it begins.
     pub fn child_begins(&self) {
         self.begun.fetch_add(1, Relaxed);
     }
 
-    /// In an Apache child: it ends in order. No request of it waits or is in flight.
+    /// Notes in an Apache child that it ends in order: no request of it waits or is in flight.
     pub fn child_settles(&self) {
         self.settled.fetch_add(1, Relaxed);
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 /// How many buckets there are, the last one without an upper bound.
 pub const BUCKETS: usize = 25;
 
-/// Upper bound of the first bucket in nanoseconds. Each bucket reaches twice as far as the one before: 62.5 µs, … 1 ms,
-/// 2 ms, … 524 s.
+/// The upper bound of the first bucket, nanoseconds. Each bucket reaches twice as far as the one before: 62.5 µs, … 1
+/// ms, 2 ms, … 524 s.
 const FIRST: u64 = 62_500;
 
-/// Durations. All zero is empty.
+/// A histogram of durations. All zero is empty.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Histogram {
@@ -18,10 +18,10 @@ pub struct Histogram {
     buckets: [AtomicU64; BUCKETS],
 }
 
-/// A histogram at one moment.
+/// The state of a histogram at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Distribution {
-    /// All durations together.
+    /// The sum of all durations.
     pub sum: Duration,
     /// How many durations fell into each bucket, not cumulative.
     pub buckets: [u64; BUCKETS],
@@ -41,7 +41,7 @@ impl Histogram {
         self.buckets[octave.min(BUCKETS - 1)].fetch_add(1, Relaxed);
     }
 
-    /// What has been added so far.
+    /// Reads what has been added so far.
     pub fn read(&self) -> Distribution {
         Distribution {
             sum: Duration::from_nanos(self.nanoseconds.load(Relaxed)),
@@ -61,14 +61,14 @@ impl Distribution {
         self.buckets.iter().sum()
     }
 
-    /// The mean; `None` of nothing.
+    /// The mean; `None` without durations.
     pub fn mean(&self) -> Option<Duration> {
         let count = self.count();
         (count > 0).then(|| self.sum.div_f64(count as f64))
     }
 
-    /// What this share of the durations (0 to 1) does not exceed, estimated as Prometheus does: within a bucket they
-    /// count as evenly spread, and what is in the last one as its lower bound. `None` of nothing.
+    /// The duration that this share of the durations (0 to 1) does not exceed, estimated as Prometheus does: within a
+    /// bucket they count as evenly spread, and those in the last one as its lower bound. `None` without durations.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let rank = share * self.count() as f64;
         let (mut below, mut lower) = (0.0, Duration::ZERO);

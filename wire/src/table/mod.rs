@@ -1,5 +1,5 @@
-//! The process table: what Apache, its children, the supervisor and the daemons know of each other in shared memory.
-//! Whoever maps it guarantees that what is pointed to is really there.
+//! The process table: the shared memory of Apache, its children, the supervisor and the daemons. The caller that maps
+//! it guarantees that what is pointed to is really there.
 //!
 //! There are two kinds of memory files. **The table** has a page for what concerns all, a record for each process group
 //! and an entry for each daemon process: all that decides who gets requests, and the secrets. It never leaves the

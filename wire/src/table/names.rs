@@ -2,17 +2,18 @@
 
 use crate::codec::digest;
 
-/// A process group's name as the table knows it. The Apache half refuses a configuration in which two names collide.
+/// The key of a process group in the table, made of its name. The Apache half refuses a configuration in which two keys
+/// collide.
 pub fn group_key(name: &[u8]) -> u64 {
     digest(name)
 }
 
-/// The socket of the process in a slot. `prefix` is `WSGISocketPrefix`, `parent` the Apache parent's pid.
+/// The path of the socket of the process in a slot. `prefix` is `WSGISocketPrefix`, `parent` the Apache parent's pid.
 pub fn socket_path(prefix: &str, parent: u32, slot: usize, serial: u32) -> String {
     format!("{prefix}.{parent}.{slot}.{serial}.sock")
 }
 
-/// The administrator's socket of a server.
+/// The path of the administrator's socket of a server.
 pub fn control_path(prefix: &str, parent: u32) -> String {
     format!("{prefix}.{parent}.control.sock")
 }

@@ -1,32 +1,32 @@
-//! Places that requests take, and how quickly those that wait for one get it.
+//! Places that requests take, up to a limit, and how soon the requests that wait for one get it.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What those that wait for a place may foresee to wait, all of them together: as long as they do, what they occupy is
-/// kept from others.
+/// How long all requests that wait for a place may have to wait together, as foreseen: as long as they do, what they
+/// occupy is kept from others.
 const FORESEEN: Duration = Duration::from_millis(100);
 /// How many of the latest intervals make the average.
 const INTERVALS: u64 = 8;
 
-/// Places that requests take, up to a limit that each of them names. Only Apache counts here.
+/// The places that requests take, up to a limit that each request names. Only Apache counts here.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Places {
     taken: AtomicU32,
-    /// Not 0 while none has been given back since somebody has waited for one in vain.
+    /// Not 0 after a request has waited for a place in vain, until one is given back.
     stuck: AtomicU32,
-    /// Requests that wait for one.
+    /// How many requests wait for a place.
     waiting: AtomicU32,
-    /// Microseconds from one that is given back to the next, on average, while somebody waits.
+    /// The average time from one place that is given back to the next, microseconds, while a request waits.
     interval: AtomicU32,
-    /// When the last one was given back, or somebody began to wait where nobody did: microseconds of a clock that all
-    /// share.
+    /// When the last place was given back, or a request began to wait where none did: microseconds of a clock that all
+    /// processes share.
     since: AtomicU64,
 }
 
 impl Places {
-    /// Takes one, unless `limit` are taken already. Says whether it does.
+    /// Takes a place, unless `limit` are taken already. Returns whether it does.
     pub fn take(&self, limit: u32) -> bool {
         let takes = self.taken.fetch_add(1, Relaxed) < limit;
         if !takes {
@@ -35,7 +35,7 @@ impl Places {
         takes
     }
 
-    /// The other half of [`take`](Self::take). The clock is asked where somebody waits.
+    /// Gives a place back that [`take`](Self::take) has taken. The clock is asked where a request waits.
     pub fn give_back(&self, clock: impl FnOnce() -> Duration) {
         count_down(&self.taken);
         if self.waiting.load(Relaxed) > 0 {
@@ -48,20 +48,20 @@ impl Places {
         }
     }
 
-    /// One more waits from now on.
+    /// Counts one more request that waits.
     pub fn begin_to_wait(&self, now: Duration) {
         if self.waiting.fetch_add(1, Relaxed) == 0 {
             self.since.store(microseconds(now), Relaxed);
         }
     }
 
-    /// The other half of [`begin_to_wait`](Self::begin_to_wait).
+    /// Counts a request that [`begin_to_wait`](Self::begin_to_wait) has counted no more.
     pub fn end_waiting(&self) {
         count_down(&self.waiting);
     }
 
-    /// Whether more wait than can hope for a place soon, as places come back. Somebody alone always may: how else would
-    /// anybody know?
+    /// Whether more requests wait than can hope for a place soon, at the rate at which places come back. A single
+    /// request always may wait: otherwise nobody would notice that places come back.
     pub fn is_crowded(&self, now: Duration) -> bool {
         let waiting = self.waiting.load(Relaxed);
         if waiting <= 1 {
@@ -71,29 +71,29 @@ impl Places {
         u64::from(waiting) * u64::from(interval) > microseconds(FORESEEN)
     }
 
-    /// The average interval, if one that has begun then ends now.
+    /// The average interval, if the interval that began at `since` ends now.
     fn average(&self, since: u64, now: u64) -> u32 {
         let (last, before) = (now.saturating_sub(since), u64::from(self.interval.load(Relaxed)));
         let sum = before * (INTERVALS - 1) + last.min(u32::MAX.into());
         u32::try_from(sum / INTERVALS).unwrap_or(u32::MAX)
     }
 
-    /// Says that somebody has waited for a place in vain.
+    /// Notes that a request has waited for a place in vain.
     pub fn set_stuck(&self) {
         self.stuck.store(1, Relaxed);
     }
 
-    /// Whether no place has been given back since somebody has waited for one in vain.
+    /// Whether no place has been given back since a request has waited for one in vain.
     pub fn is_stuck(&self) -> bool {
         self.stuck.load(Relaxed) != 0
     }
 
-    /// How many are taken.
+    /// How many places are taken.
     pub fn taken(&self) -> u32 {
         self.taken.load(Relaxed)
     }
 
-    /// Begins to count anew what Apache counts, because a child has died with some of it.
+    /// Counts anew, because an Apache child has died with some places.
     pub fn forget(&self) {
         for counter in [&self.taken, &self.stuck, &self.waiting] {
             counter.store(0, Relaxed);
@@ -101,7 +101,7 @@ impl Places {
     }
 }
 
-/// It may be counted anew meanwhile, because an Apache child has died; it is never less than none.
+/// Counts one down, but never below zero: an Apache child may have died meanwhile, so that all is counted anew.
 fn count_down(counter: &AtomicU32) {
     let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
 }

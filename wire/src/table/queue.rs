@@ -1,39 +1,39 @@
-//! Where requests in Apache children wait for a process of their group with a free thread.
+//! The queue of requests in Apache children that wait for a process of their group with a free thread.
 //!
-//! Who waits sleeps on [`Queue::calls`], a futex, and the kernel keeps the order. A thread that gets free calls the
-//! first. Nobody calls when a process becomes ready, or when an Apache child has died with what it had: so one of those
-//! who wait *watches*: it gets up every now and then, looks whether a thread is free, and calls the first if so. That
-//! is the last to have come, which has no place to lose. Here is what all that does to memory; the relay sleeps and
-//! wakes.
+//! A request that waits sleeps on [`Queue::calls`], a futex, and the kernel keeps the order. When a thread gets free,
+//! the first request is called. Nobody calls when a process becomes ready, or when an Apache child has died with its
+//! requests: so one of the waiting requests *watches*: it gets up every now and then, looks whether a thread is free,
+//! and calls the first if so. That is the last one in the queue, which has no place to lose. Here is the effect of all
+//! that on memory; the relay sleeps and wakes.
 
 use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::atomic::{AtomicU32, AtomicU64};
 
-/// No ticket: nobody watches.
+/// The ticket that no request has: nobody watches.
 const NOBODY: u32 = 0;
 
-/// The queue of a process group. All zero is an empty one.
+/// The queue of a process group. All zero is an empty queue.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Queue {
-    /// How many are waiting.
+    /// How many requests are waiting.
     waiting: AtomicU32,
-    /// Counts the calls.
+    /// The number of calls so far.
     calls: AtomicU32,
-    /// Counts those that have come to wait.
+    /// The number of requests that have ever come to wait.
     tickets: AtomicU32,
-    /// The ticket of the one that watches.
+    /// The ticket of the request that watches.
     watch: AtomicU32,
-    /// When one that waits has last looked, milliseconds of a clock that all share. Who comes later waits behind them,
-    /// unless they are dead.
+    /// When a waiting request has last looked, milliseconds of a clock that all processes share. Requests that come
+    /// later wait behind these, unless they are dead.
     looked: AtomicU64,
 }
 
 impl Queue {
-    /// How long those who wait count as alive since one of them has looked, in milliseconds.
+    /// How long the waiting requests count as alive since one of them has looked, in milliseconds.
     pub const ALIVE: u64 = 200;
 
-    /// Takes a place at the end, with the watch. Its ticket.
+    /// Takes a place at the end, with the watch. Returns its ticket.
     pub fn join(&self, now: u64, max_pause: u64) -> u32 {
         self.forget_dead(now, max_pause);
         self.waiting.fetch_add(1, AcqRel);
@@ -43,8 +43,8 @@ impl Queue {
         ticket
     }
 
-    /// Counts those no more who have died with their child. Of several that come at this moment one does so, and those
-    /// who have come meanwhile stay counted.
+    /// Stops counting requests that have died with their Apache child. If several requests come at this moment, one of
+    /// them does so, and those that have come meanwhile stay counted.
     fn forget_dead(&self, now: u64, max_pause: u64) {
         let (counted, looked) = (self.waiting.load(Acquire), self.looked.load(Acquire));
         let are_dead = counted > 0 && now.saturating_sub(looked) >= max_pause;
@@ -53,7 +53,7 @@ impl Queue {
         }
     }
 
-    /// Notes that one that waits has looked.
+    /// Notes that a waiting request has looked.
     pub fn looked(&self, now: u64) {
         self.looked.store(now, Relaxed);
     }
@@ -64,7 +64,8 @@ impl Queue {
         holder == ticket || holder == NOBODY && self.watch.compare_exchange(NOBODY, ticket, AcqRel, Acquire).is_ok()
     }
 
-    /// Gives a place up. Whether others wait, and the first of them has to be called, because nobody watches now.
+    /// Gives a place up. Returns whether other requests wait, and the first of them has to be called, because nobody
+    /// watches now.
     pub fn leave(&self, ticket: u32) -> bool {
         // It may be counted anew meanwhile, because an Apache child has died; it is never less than empty.
         let before = self.waiting.fetch_update(AcqRel, Acquire, |n| n.checked_sub(1));
@@ -72,7 +73,7 @@ impl Queue {
         before.is_ok_and(|n| n > 1) && self.watch.load(Acquire) == NOBODY
     }
 
-    /// Whether anybody waits, dead or alive.
+    /// Whether any request waits, dead or alive.
     pub fn is_used(&self) -> bool {
         self.waiting.load(Acquire) > 0
     }
@@ -83,23 +84,23 @@ impl Queue {
         if is_alive { self.waiting.load(Acquire) } else { 0 }
     }
 
-    /// The calls: what to sleep on, as a futex.
+    /// The number of calls, as the futex to sleep on.
     pub fn calls(&self) -> &AtomicU32 {
         &self.calls
     }
 
-    /// How many calls there were. Who sleeps names the number that it has seen before it looked: if there was another
-    /// call meanwhile, it does not fall asleep.
+    /// The number of calls so far. A request that goes to sleep passes the number that it has seen before it looked: if
+    /// there was another call meanwhile, it does not fall asleep.
     pub fn seen(&self) -> u32 {
         self.calls.load(Acquire)
     }
 
-    /// Counts a call; whoever calls wakes one of those who sleep.
+    /// Counts a call; the caller then wakes one of the sleeping requests.
     pub fn call(&self) {
         self.calls.fetch_add(1, Release);
     }
 
-    /// Begins anew, for another group.
+    /// Empties the queue, for another group.
     pub fn clear(&self) {
         self.waiting.store(0, Relaxed);
         self.watch.store(NOBODY, Relaxed);

@@ -1,4 +1,4 @@
-//! A place for a daemon process: what is believed of it, and what it says itself.
+//! A slot for a daemon process: what the supervisor says of the process, and what that says itself.
 
 use super::layout::{ENTRY, PAGE};
 use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -15,16 +15,16 @@ byte_enum! {
         Starting = 1,
         /// The process takes requests.
         Ready = 2,
-        /// Finishes what it has.
+        /// The process finishes what it has.
         Draining = 3,
-        /// Takes no requests, because its script has changed, until its successor is ready or nobody can load the new
-        /// script.
+        /// The process takes no requests, because its script has changed, until its successor is ready or nobody can
+        /// load the new script.
         Reloading = 4,
     }
 }
 
 impl State {
-    /// The word for it in the status.
+    /// The word of the status for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Free => "ended",
@@ -36,32 +36,33 @@ impl State {
     }
 }
 
-/// What the supervisor says of the process in a slot; Apache children only read it. All zero is a free slot.
+/// The entry of a slot, in which the supervisor describes the process; Apache children only read it. All zero is a free
+/// slot.
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct Entry {
     state: AtomicU32,
     /// The id of the process.
     pub pid: AtomicU32,
-    /// Counts the processes that this slot has had; part of the socket's name.
+    /// The number of the process among those that this slot has had; part of the socket's name.
     pub serial: AtomicU32,
     /// How many worker threads the process has.
     pub threads: AtomicU32,
-    /// [`group_key`](super::group_key) of its process group.
+    /// The [`group_key`](super::group_key) of its process group.
     pub group: AtomicU64,
-    /// Proof of access to this table, new for each process.
+    /// The secret by which a connection proves that the child has access to this table, new for each process.
     pub secret: AtomicU64,
-    /// When it was started, seconds since the epoch.
+    /// When the process was started, seconds since the epoch.
     pub started: AtomicU64,
-    /// When the system says that it began, in the system's own unit; 0: not known. With the pid it names the process
-    /// for good.
+    /// When the process began by the system's word, in the system's own unit; 0: not known. With the pid it names the
+    /// process for good.
     pub born: AtomicU64,
     /// The configuration that it belongs to.
     pub generation: AtomicU32,
 }
 
 impl Entry {
-    /// Whether it belongs to the group with this key.
+    /// Whether the process belongs to the group with this key.
     pub fn is_of(&self, group: u64) -> bool {
         self.group.load(Relaxed) == group
     }
@@ -71,40 +72,40 @@ impl Entry {
         self.state.load(Acquire) == State::Free as u32
     }
 
-    /// Where the process is in its life, as the supervisor has it.
+    /// The state of the process, as the supervisor has it.
     pub fn state(&self) -> State {
         State::try_from(self.state.load(Acquire) as u8).unwrap_or(State::Free)
     }
 
-    /// Publishes a new state, and everything written to the entry before.
+    /// Publishes a new state, and everything that was written to the entry before.
     pub fn set_state(&self, state: State) {
         self.state.store(state as u32, Release);
     }
 
-    /// The process has ended, or there was none.
+    /// Notes that the process has ended, or that there was none.
     pub fn set_free(&self) {
         self.pid.store(0, Relaxed);
         self.set_state(State::Free);
     }
 }
 
-/// What the process itself writes, and Apache children count, at the beginning of a page.
+/// The page of a process, which it writes itself, and in which Apache children count.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct Page {
-    /// `Reloading` or `Draining`; any other number: it takes requests if its [`Entry`] says so.
+    /// `Reloading` or `Draining`; with any other number it takes requests if its [`Entry`] says so.
     away: AtomicU32,
-    /// Requests that Apache children have given to this process and not yet got back.
+    /// How many requests Apache children have given to this process and not yet got back.
     pub in_flight: AtomicU32,
-    /// Those of them of whose answer nothing has come yet. A process that has nothing to do corrects it.
+    /// How many of these have no part of their answer yet. A process that has nothing to do corrects it.
     pub unanswered: AtomicU32,
-    /// Puts what Apache children count into another line of the processors' caches than what the process counts, and
-    /// the one beside it, which may be fetched along: otherwise each would take the line from the other several times
-    /// in each request.
+    /// Space that puts the counters of Apache children into another cache line than those of the process, and another
+    /// than the one beside it, which may be fetched along: otherwise each would take the line from the other several
+    /// times in each request.
     apart: [u32; 29],
-    /// Requests that the process is executing.
+    /// How many requests the process is executing.
     pub busy: AtomicU32,
-    /// Requests that it has finished.
+    /// How many requests it has finished.
     pub requests: AtomicU64,
 }
 
@@ -116,46 +117,46 @@ const RELOADING: u32 = State::Reloading as u32;
 const DRAINING: u32 = State::Draining as u32;
 
 impl Page {
-    /// The process takes no requests until it has a successor, unless it is on its way out.
+    /// Takes no requests, unless the process is on its way out, until [`resume`](Self::resume): it waits for a
+    /// successor.
     pub fn hold(&self) {
         // It is on its way out, or holds already.
         let _ = self.away.compare_exchange(0, RELOADING, AcqRel, Relaxed);
     }
 
-    /// It takes requests again after [`hold`](Self::hold).
+    /// Takes requests again after [`hold`](Self::hold).
     pub fn resume(&self) {
         // It is on its way out, or does not hold.
         let _ = self.away.compare_exchange(RELOADING, 0, AcqRel, Relaxed);
     }
 
-    /// The process takes no more requests.
+    /// Takes no more requests.
     pub fn leave(&self) {
         self.away.store(DRAINING, Release);
     }
 
-    /// Whether it has left, or a supervisor that it has no connection to has asked it to.
+    /// Whether the process has left, or a supervisor that it has no connection to has asked it to.
     pub fn has_left(&self) -> bool {
         self.away.load(Acquire) == DRAINING
     }
 }
 
-/// A place for a daemon process.
+/// A slot of a daemon process: its entry and its page.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot<'t> {
-    /// What is believed of it.
+    /// The description that the supervisor gives of it.
     pub entry: &'t Entry,
-    /// What it says itself.
+    /// The description that the process gives of itself.
     pub page: &'t Page,
 }
 
 impl Slot<'_> {
-    /// Whether it belongs to the group with this key.
+    /// Whether the process belongs to the group with this key.
     pub fn is_of(&self, group: u64) -> bool {
         self.entry.is_of(group)
     }
 
-    /// Where the process is in its life. A process that is ready may say that it is not; no other state is its to
-    /// choose.
+    /// The state of the process. A process that is ready may say that it is not; no other state is its to choose.
     pub fn state(&self) -> State {
         match (self.entry.state(), self.page.away.load(Acquire)) {
             (State::Ready, RELOADING) => State::Reloading,
@@ -164,21 +165,21 @@ impl Slot<'_> {
         }
     }
 
-    /// How many of its threads are taken, or will be by requests that are on their way. A request whose answer is there
-    /// but on its way to a slow client takes none; one that a process executes is counted by both.
+    /// How many threads of the process are taken, or will be by requests that are on their way. A request whose answer
+    /// is there but on its way to a slow client takes none; one that a process executes is counted by both.
     pub fn taken(&self) -> u32 {
         // In this order: who counts a request as in flight has counted it as unanswered before.
         let in_flight = self.page.in_flight.load(Acquire);
         in_flight.min(self.page.unanswered.load(Relaxed).saturating_add(self.page.busy.load(Relaxed)))
     }
 
-    /// How many requests wait in it for a thread, at least.
+    /// How many requests wait in the process for a thread, at least.
     pub fn waiting(&self) -> u32 {
         self.page.unanswered.load(Relaxed).saturating_sub(self.entry.threads.load(Relaxed))
     }
 
-    /// Publishes a new state, and everything written to the slot before. A process on its way out finds that in its
-    /// page, too.
+    /// Publishes a new state, and everything that was written to the slot before. A process on its way out finds that
+    /// in its page, too.
     pub fn set_state(&self, state: State) {
         self.entry.set_state(state);
         if state == State::Draining {
@@ -186,14 +187,14 @@ impl Slot<'_> {
         }
     }
 
-    /// A process that was starting takes requests, unless it is in a third state by now.
+    /// Makes a process that was starting take requests, unless it is in a third state by now.
     pub fn admit(&self) {
         // In a third state somebody else knows better.
         let _ = self.entry.state.compare_exchange(State::Starting as u32, State::Ready as u32, AcqRel, Relaxed);
     }
 
-    /// Puts a new process into the slot: everything but what the table cannot know: its pid, when it was started, and
-    /// its configuration.
+    /// Puts a new process into the slot, except for what the table cannot know: its pid, when it was started, and its
+    /// configuration.
     pub fn occupy(&self, group: u64, threads: u32, secret: u64) {
         let Self { entry, page } = self;
         entry.serial.fetch_add(1, Relaxed);
