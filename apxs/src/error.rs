@@ -23,9 +23,9 @@ pub enum Error {
         list(searched)
     )]
     NoHeader {
-        /// Name of the header.
+        /// The name of the header.
         name: &'static str,
-        /// Where it was looked for.
+        /// The directories in which it was looked for.
         searched: Vec<PathBuf>,
     },
     /// There is no server.
@@ -41,15 +41,15 @@ pub enum Error {
         list(searched)
     )]
     NoModules {
-        /// Where they were looked for.
+        /// The directories in which they were looked for.
         searched: Vec<PathBuf>,
     },
     /// A program cannot be started.
     #[error("cannot run '{program}': {source}")]
     Run {
-        /// The program.
+        /// The path of the program.
         program: PathBuf,
-        /// Why.
+        /// The reason of the failure.
         source: io::Error,
     },
     /// A program ended with a failure.
@@ -57,7 +57,7 @@ pub enum Error {
     Failed {
         /// The command line.
         command: String,
-        /// How it ended.
+        /// The status with which it ended.
         status: ExitStatus,
         /// What it printed on standard error.
         message: String,
@@ -65,9 +65,9 @@ pub enum Error {
     /// A file cannot be read.
     #[error("cannot read '{path}': {source}")]
     Unreadable {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The reason of the failure.
         source: io::Error,
     },
     /// A version number is not where it should be.
@@ -75,7 +75,7 @@ pub enum Error {
     NoVersion {
         /// The file or program.
         origin: PathBuf,
-        /// Which number.
+        /// The name of the number.
         what: &'static str,
     },
 }

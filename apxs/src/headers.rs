@@ -1,4 +1,4 @@
-//! The headers to build a module with.
+//! The headers that a module is built with.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use crate::error::Error;
 use crate::query;
 use crate::version::{ModuleMagic, Version};
 
-/// What a C preprocessor must be told.
+/// The arguments of a C preprocessor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
-    /// Where the headers are.
+    /// The directories of the headers.
     pub include_dirs: Vec<PathBuf>,
-    /// `-D…` arguments.
+    /// The definitions: `-D…` arguments.
     pub defines: Vec<String>,
 }
 

@@ -31,7 +31,7 @@ pub struct Apache {
     headers: Option<Headers>,
 }
 
-/// Where the parts of an installation are.
+/// The paths of an installation's parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Layout {
     httpd: PathBuf,
@@ -80,7 +80,7 @@ impl Apache {
         }
     }
 
-    /// The installation at these places, as its server describes it.
+    /// Makes the installation at these paths, as its server describes it.
     fn running(layout: Layout) -> Result<Self, Error> {
         let server = server::ask(&layout.httpd)?;
         Ok(Self { layout, version: server.version, mmn: server.mmn, headers: None })
@@ -145,7 +145,7 @@ impl Apache {
         own.chain(["/etc/mime.types", "/etc/apache2/mime.types"].map(PathBuf::from)).find(|path| path.is_file())
     }
 
-    /// The release.
+    /// The release of httpd.
     pub fn version(&self) -> Version {
         self.version
     }

@@ -1,4 +1,4 @@
-//! Asking `apxs` and APR's `*-config` programs.
+//! Questions to `apxs` and APR's `*-config` programs.
 
 use std::env;
 use std::ffi::OsStr;
@@ -36,7 +36,7 @@ pub fn apxs_all<const N: usize>(apxs_program: &Path, names: [&str; N]) -> Result
     Ok(values)
 }
 
-/// An answer of several values.
+/// Splits an answer of several values.
 fn separated<const N: usize>(answer: &str) -> Option<[String; N]> {
     let values: Vec<String> = answer.split(";;").map(|value| value.trim().to_owned()).collect();
     values.try_into().ok()

@@ -1,4 +1,4 @@
-//! Asking the server program itself, for machines that run Apache but have no development package.
+//! Questions to the server program itself, for machines that run Apache but have no development package.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::program;
 use crate::version::{ModuleMagic, Version};
 
-/// Where distributions put the modules; the directory `modules` below HTTPD_ROOT comes first.
+/// The directories in which distributions put the modules; the directory `modules` below HTTPD_ROOT comes first.
 const MODULE_DIRS: [&str; 9] = [
     "/usr/lib/apache2/modules",        // Debian, Ubuntu
     "/usr/lib64/httpd/modules",        // Fedora, RHEL
@@ -20,18 +20,18 @@ const MODULE_DIRS: [&str; 9] = [
     "/usr/libexec/apache2",            // macOS's own
 ];
 
-/// What a server program says of itself.
+/// The facts that a server program says of itself.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Server {
-    /// HTTPD_ROOT.
+    /// The value of HTTPD_ROOT.
     pub root: PathBuf,
-    /// The release.
+    /// The release of httpd.
     pub version: Version,
     /// The module magic number.
     pub mmn: ModuleMagic,
 }
 
-/// The first program that is an Apache, and what it says.
+/// Finds the first program that is an Apache, and asks it.
 pub fn find() -> Result<(PathBuf, Server), Error> {
     let mut reason = Error::NoServer;
     for name in ["apache2", "httpd"] {
@@ -44,7 +44,7 @@ pub fn find() -> Result<(PathBuf, Server), Error> {
     Err(reason)
 }
 
-/// What the server program says of itself.
+/// Asks the server program for the facts.
 pub fn ask(program: &Path) -> Result<Server, Error> {
     // Where the standard configuration does not load (Debian's needs variables of a wrapper script) the exit status is
     // 1 after a complete answer.
@@ -61,7 +61,7 @@ fn parse(program: &Path, answer: &str) -> Result<Server, Error> {
     })
 }
 
-/// The value in a line ` -D NAME="value"`.
+/// Finds the value in a line ` -D NAME="value"`.
 fn setting<'t>(answer: &'t str, name: &str) -> Option<&'t str> {
     answer.lines().find_map(|line| {
         let rest = line.trim_start().strip_prefix("-D ")?.strip_prefix(name)?.strip_prefix("=\"")?;

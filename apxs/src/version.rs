@@ -6,20 +6,20 @@ use std::str::FromStr;
 /// A release of httpd, such as 2.4.62.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    /// 2
+    /// The first number, 2.
     pub major: u32,
-    /// 4
+    /// The second number, 4.
     pub minor: u32,
-    /// 62
+    /// The third number, such as 62.
     pub patch: u32,
 }
 
 /// The module magic number: a server loads modules of the same `major` and of no later `minor`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModuleMagic {
-    /// Changes with each incompatible change (20120211 in all of 2.4).
+    /// The number that changes with each incompatible change (20120211 in all of 2.4).
     pub major: u32,
-    /// Counts compatible additions.
+    /// The number that counts compatible additions.
     pub minor: u32,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for ModuleMagic {
 }
 
 impl Version {
-    /// From the text of `ap_release.h`.
+    /// Reads the version from the text of `ap_release.h`.
     pub(crate) fn from_header(text: &str) -> Option<Self> {
         Some(Self {
             major: macro_value(text, "AP_SERVER_MAJORVERSION_NUMBER")?,
@@ -45,7 +45,7 @@ impl Version {
         })
     }
 
-    /// From the line `Server version: Apache/2.4.62 (Debian)`.
+    /// Reads the version from the line `Server version: Apache/2.4.62 (Debian)`.
     pub(crate) fn from_server(text: &str) -> Option<Self> {
         let mut numbers = after(text, "Apache/")?.split('.').map(leading_number);
         Some(Self { major: numbers.next()??, minor: numbers.next()??, patch: numbers.next()?? })
@@ -53,7 +53,7 @@ impl Version {
 }
 
 impl ModuleMagic {
-    /// From the text of `ap_mmn.h`.
+    /// Reads the number from the text of `ap_mmn.h`.
     pub(crate) fn from_header(text: &str) -> Option<Self> {
         Some(Self {
             major: macro_value(text, "MODULE_MAGIC_NUMBER_MAJOR")?,
@@ -61,7 +61,7 @@ impl ModuleMagic {
         })
     }
 
-    /// From the line `Server's Module Magic Number: 20120211:131`.
+    /// Reads the number from the line `Server's Module Magic Number: 20120211:131`.
     pub(crate) fn from_server(text: &str) -> Option<Self> {
         let (major, minor) = after(text, "Module Magic Number:")?.trim_start().split_once(':')?;
         Some(Self { major: leading_number(major)?, minor: leading_number(minor)? })
@@ -76,7 +76,7 @@ fn macro_value(text: &str, name: &str) -> Option<u32> {
     })
 }
 
-/// The rest of the line after `mark`.
+/// Returns the rest of the line after `mark`.
 fn after<'t>(text: &'t str, mark: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.split_once(mark)).map(|(_, rest)| rest)
 }

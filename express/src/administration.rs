@@ -17,12 +17,12 @@ use crate::plan::{Caller, Root};
 /// Why the server cannot be spoken to.
 #[derive(Debug, thiserror::Error)]
 pub enum AdministrationError {
-    /// There is no configuration.
+    /// The server root has no configuration.
     #[error("there is no server in {root}: {reason}; name its server root by --server-root")]
     NoRoot {
         /// The server root that was looked into.
         root: Utf8PathBuf,
-        /// Why.
+        /// The reason why it cannot be read.
         reason: io::Error,
     },
     /// No Apache runs.
@@ -33,16 +33,16 @@ pub enum AdministrationError {
     Unreachable {
         /// The path of the socket.
         socket: Utf8PathBuf,
-        /// Why.
+        /// The reason why it cannot be reached.
         reason: io::Error,
     },
-    /// It says something strange.
+    /// The supervisor's answer does not decode.
     #[error("the server does not understand this command ({0}); restart Apache to bring both to one version")]
     Version(#[from] DecodeError),
-    /// It says nothing.
+    /// The supervisor closes without an answer.
     #[error("the server does not understand this command; restart Apache to bring both to one version")]
     Silent,
-    /// What it says cannot be written down.
+    /// The answer cannot be written as JSON.
     #[error("the status cannot be written: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -54,7 +54,7 @@ pub struct Administration {
 }
 
 impl Administration {
-    /// That of the server that the options name.
+    /// Finds the socket of the server that the options name.
     ///
     /// # Errors
     /// [`AdministrationError`] when there is none, or it does not run.
@@ -70,12 +70,12 @@ impl Administration {
         Ok(Self { socket })
     }
 
-    /// What goes wrong with it.
+    /// Makes the error of a socket that cannot be reached.
     pub fn unreachable(&self, reason: io::Error) -> AdministrationError {
         AdministrationError::Unreachable { socket: self.socket.clone(), reason }
     }
 
-    /// A connection on which this message has been sent.
+    /// Connects, and sends this message.
     ///
     /// # Errors
     /// [`AdministrationError::Unreachable`]
@@ -85,7 +85,7 @@ impl Administration {
         Ok(stream)
     }
 
-    /// How the server is.
+    /// Asks for the status of the server.
     ///
     /// # Errors
     /// [`AdministrationError`]

@@ -1,4 +1,4 @@
-//! What helps against an application that cannot be loaded.
+//! Advice for an application that cannot be loaded.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -32,9 +32,9 @@ const PACKAGES: [(&str, &str); 24] = [
     ("yaml", "PyYAML"),
 ];
 
-/// Where an application was looked for.
+/// The surroundings in which an application was looked for.
 pub struct Surroundings<'a> {
-    /// The interpreter.
+    /// The path of the interpreter.
     pub python: &'a Utf8Path,
     /// The directory that it runs in.
     pub working_directory: &'a Utf8Path,
@@ -42,7 +42,7 @@ pub struct Surroundings<'a> {
     pub entry_point: &'a str,
 }
 
-/// What helps against this failure.
+/// Returns the advice for this failure.
 pub fn advice(failure: &Failure, around: &Surroundings) -> String {
     let Some(missing) = &failure.missing else {
         let text = &failure.text;
@@ -70,7 +70,8 @@ fn package(module: &str) -> Option<&'static str> {
     PACKAGES.iter().find(|(name, _)| *name == module).map(|(_, package)| *package)
 }
 
-/// The directory near the application that has the module: its own, those above and below the one it runs in.
+/// Finds the directory near the application that has the module: its own, and those above and below the working
+/// directory.
 fn directory_of(module: &str, around: &Surroundings) -> Option<Utf8PathBuf> {
     let here = around.working_directory;
     let own = Utf8Path::new(around.entry_point).parent().filter(|directory| directory.is_absolute());

@@ -1,4 +1,4 @@
-//! What `start-server` and `setup-server` tell before anything runs.
+//! The lines that `start-server` and `setup-server` print before anything runs.
 
 use std::fmt::Write;
 
@@ -6,10 +6,10 @@ use httpd_conf::{Fractions, Hosting, HostingMode, Mpm, Sizes};
 
 use crate::plan::Plan;
 
-/// Width of the labels, kept from mod_wsgi-express for scripts that look for them.
+/// The width of the labels, kept from mod_wsgi-express for scripts that look for them.
 const LABEL: usize = 19;
 
-/// The lines. `setup` says that nothing is going to be started now.
+/// Makes the lines. `setup`: nothing is going to be started now.
 pub fn banner(plan: &Plan, setup: bool) -> String {
     let mut text = String::new();
     for (label, value) in lines(plan, setup) {

@@ -1,4 +1,4 @@
-//! The manual pages and the completions of shells, made of the same table of options as the parser.
+//! The manual pages and the completions of shells, made from the same table of options as the parser.
 
 use std::fs;
 use std::io;
@@ -8,13 +8,13 @@ use clap::Command;
 use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
-/// The command's name.
+/// The name of the command.
 const NAME: &str = "mod_wsgi-express";
 
 /// Writes them below a directory as they are below `/usr/share`.
 ///
 /// # Errors
-/// What cannot be written.
+/// The first write that fails.
 pub fn write(command: &Command, directory: &Utf8Path) -> io::Result<()> {
     let mut command = command.clone();
     let mut built = command.clone();

@@ -31,10 +31,10 @@ pub enum Error {
          use module-config, and put its lines into the configuration of an Apache of your own"
     )]
     Windows,
-    /// Manual pages and the like.
+    /// Manual pages and completions cannot be written.
     #[error("the manual cannot be written: {0}")]
     Documents(std::io::Error),
-    /// The caller's directory is gone.
+    /// The current directory is gone.
     #[error("the current directory cannot be read: {0}")]
     #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are started in a directory"))]
     CurrentDirectory(std::io::Error),
@@ -46,7 +46,7 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Apache(#[from] apxs::Error),
-    /// A value cannot be written down.
+    /// A value cannot be written into a configuration.
     #[cfg(unix)]
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -54,7 +54,7 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// There is no certificate.
+    /// There is no certificate for `--self-signed`.
     #[cfg(unix)]
     #[error(transparent)]
     SelfSigned(#[from] SelfSignedError),
@@ -77,7 +77,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// 2 where the command line is at fault, else 1.
+    /// The exit code: 2 where the command line is at fault, else 1.
     pub fn exit_code(&self) -> i32 {
         let usage = match self {
             Self::Options(_) | Self::Windows => true,

@@ -1,4 +1,4 @@
-//! What the Python interpreter that the command belongs to says of itself.
+//! The facts that the Python interpreter of the command says of itself.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,14 +12,14 @@ const VARIABLE: &str = "MOD_WSGI_EXPRESS_FACTS";
 /// The interpreter and the installation of the package.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Facts {
-    /// `sys.executable`
+    /// The path of the interpreter: `sys.executable`.
     pub executable: Utf8PathBuf,
-    /// `sys.prefix`: the virtual environment.
+    /// The virtual environment: `sys.prefix`.
     pub prefix: Utf8PathBuf,
-    /// `LIBDIR`
+    /// The directory of Python's library: `LIBDIR`.
     #[serde(default)]
     pub libdir: Option<Utf8PathBuf>,
-    /// `LDLIBRARY`
+    /// The file name of Python's library: `LDLIBRARY`.
     #[serde(default)]
     pub ldlibrary: Option<Utf8PathBuf>,
     /// Whether Python is a dylib that has to be loaded (macOS).
@@ -28,19 +28,19 @@ pub struct Facts {
     /// Whether this is a free-threaded Python.
     #[serde(default)]
     pub gil_disabled: bool,
-    /// The Apache module.
+    /// The path of the Apache module.
     pub module: Utf8PathBuf,
     /// Further import paths, where the command runs from a zipapp.
     #[serde(default)]
     pub site_packages: Vec<Utf8PathBuf>,
-    /// `sys.platform`
+    /// The platform: `sys.platform`.
     pub platform: String,
     /// `python3.dll` or the like, on Windows.
     #[serde(default)]
     pub windows_dll: Option<Utf8PathBuf>,
 }
 
-/// Why the facts are not to be had.
+/// Why the facts cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// There is no interpreter.
@@ -48,12 +48,12 @@ pub enum FactsError {
         "no Python found to ask about its environment: run the mod_wsgi-express of a Python environment, or set MOD_WSGI_PYTHON"
     )]
     NoPython,
-    /// It has no mod_wsgi.
+    /// The interpreter has no mod_wsgi.
     #[error("{python:?} cannot describe its mod_wsgi: install mod_wsgi in that environment\n{reason}")]
     NoPackage {
-        /// The interpreter.
+        /// The path of the interpreter.
         python: PathBuf,
-        /// What it said.
+        /// The output of the interpreter.
         reason: String,
     },
     /// The answer is not understood.
@@ -62,7 +62,8 @@ pub enum FactsError {
 }
 
 impl Facts {
-    /// The facts handed over by the Python front, or else asked of `$MOD_WSGI_PYTHON` or the Python nearby.
+    /// Collects the facts: those handed over by the Python front, or else the answer of `$MOD_WSGI_PYTHON` or of the
+    /// Python nearby.
     ///
     /// # Errors
     /// [`FactsError`] when there is no interpreter or it has no mod_wsgi.

@@ -1,4 +1,4 @@
-//! What is written into the server root.
+//! The files of the server root.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -11,23 +11,23 @@ use crate::plan::{Plan, Root, WELCOME};
 /// A file to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub struct File {
-    /// Its path.
+    /// The path of the file.
     pub path: Utf8PathBuf,
-    /// Its text.
+    /// The text of the file.
     pub text: String,
-    /// Its permissions.
+    /// The permissions of the file.
     pub mode: u32,
-    /// Whether one that is already there is left alone: it is the user's.
+    /// Whether a file that is already there is left alone, because it is the user's.
     pub keep: bool,
 }
 
-/// Why the texts cannot be made.
+/// Why the texts of the files cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// A value that no configuration file can hold.
     #[error(transparent)]
     Value(#[from] httpd_conf::ValueError),
-    /// The settings of the application's script.
+    /// The settings of the application's script cannot be written as JSON.
     #[error("the application's settings cannot be written: {0}")]
     Settings(#[from] serde_json::Error),
 }
@@ -35,14 +35,14 @@ pub enum RenderError {
 /// Why the server root cannot be written, or the server not be run from it.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// It belongs to another user.
+    /// The server root belongs to another user.
     #[error(
         "{path} belongs to another user ({owner}), who could make the server run anything; name another directory with --server-root"
     )]
     Foreign {
-        /// The directory.
+        /// The path of the directory.
         path: Utf8PathBuf,
-        /// Its owner.
+        /// The owner of the directory.
         owner: String,
     },
     /// A file or directory cannot be made, or somebody else could put another in its place.
@@ -50,7 +50,7 @@ pub enum WriteError {
     Place {
         /// The option that names it.
         option: &'static str,
-        /// Why not.
+        /// The reason of the failure.
         reason: FileError,
     },
 }
@@ -61,7 +61,7 @@ impl WriteError {
     }
 }
 
-/// The texts of the server root. Changes nothing and looks at nothing.
+/// Makes the texts of the files, without looking at the machine.
 ///
 /// # Errors
 /// [`RenderError`] when a value cannot be written down.
@@ -142,7 +142,7 @@ const ROOT: &str = "--server-root";
 /// The option for the daemons' sockets.
 const SOCKETS: &str = "--socket-prefix";
 
-/// Whom a server root that is only set up may be below: somebody is told, who can still move it.
+/// The owners that a server root may be below that is only set up: the user is warned of those who can still move it.
 fn tolerated(root: &Utf8Path) -> Owners {
     let mut owners = Owners::own();
     let above = root.ancestors().skip(1).find(|directory| directory.exists()).unwrap_or(root);
@@ -173,7 +173,8 @@ fn make_root(root: &Root, caller: u32, owners: &Owners) -> Result<(), WriteError
     files::check_directory(path, owners).map_err(WriteError::at(ROOT))
 }
 
-/// Makes a directory that is missing. What root's Apache opens in one that is there must not be for others to exchange.
+/// Makes a directory that is missing. A directory that exists, in which root's Apache opens files, must not be for
+/// others to exchange.
 fn make_directory(path: &Utf8Path, option: &'static str, caller: u32, owners: &Owners) -> Result<(), WriteError> {
     let made = match path.metadata() {
         Ok(_) if caller == 0 => files::check_directory(path.as_std_path(), owners),
@@ -184,7 +185,8 @@ fn make_directory(path: &Utf8Path, option: &'static str, caller: u32, owners: &O
     made.map_err(WriteError::at(option))
 }
 
-/// What root's shell or Apache reads and does. The owner of the module is believed, too: root's Apache loads that.
+/// Checks a file that root's shell or Apache reads and obeys. The owner of the module is trusted, too: root's Apache
+/// loads that.
 fn check_used(path: &Utf8Path, option: &'static str, plan: &Plan) -> Result<(), WriteError> {
     let module = plan.server.modules.last().and_then(|module| module.file.metadata().ok());
     let owners = module.map_or_else(Owners::own, |module| Owners::own().and(module.uid()));

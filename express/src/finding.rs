@@ -1,4 +1,4 @@
-//! What a check has found: one line for each thing, which ends in what helps.
+//! Findings of a check: one line for each, which ends in the cure.
 
 use std::fmt::Write;
 
@@ -6,46 +6,46 @@ use serde::Serialize;
 
 use crate::options::Format;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The server will not start, or requests will fail.
     Error,
-    /// It may well be meant.
+    /// It may well be intended.
     Warning,
 }
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// The severity of the finding.
     pub severity: Severity,
-    /// What was looked at, in one word that stays the same.
+    /// The check that has found it, in one word that stays the same.
     pub check: &'static str,
-    /// What is wrong; what helps.
+    /// What is wrong, and the cure.
     pub message: String,
 }
 
 impl Finding {
-    /// Something that is wrong.
+    /// Makes a finding of something that is wrong.
     pub fn error(check: &'static str, message: impl ToString) -> Self {
         Self { severity: Severity::Error, check, message: one_line(&message.to_string()) }
     }
 
-    /// Something that people should know.
+    /// Makes a finding of something that people should know.
     pub fn warning(check: &'static str, message: impl ToString) -> Self {
         Self { severity: Severity::Warning, ..Self::error(check, message) }
     }
 }
 
-/// Text of others on one line, without a character that a terminal would obey.
+/// Makes one line of a text of others, without a character that a terminal would obey.
 fn one_line(text: &str) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-/// All findings as text, the worst first. `subject` is what has been checked.
+/// Formats all findings as text, the worst first. `subject` is what has been checked.
 ///
 /// # Errors
 /// Never in fact: everything in it can be JSON.

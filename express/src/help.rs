@@ -1,8 +1,8 @@
-//! The help: what most people look for, with examples, and all of it by `--help-all`.
+//! The help: the options that most people look for, with examples, and all options by `--help-all`.
 
 use clap::{Arg, ArgAction, Command};
 
-/// The options that `--help` has; `--help-all` has every one.
+/// The options that `--help` shows; `--help-all` shows every one.
 const COMMON: [&str; 39] = [
     "entry",
     "application_type",
@@ -45,7 +45,7 @@ const COMMON: [&str; 39] = [
     "debug_mode",
 ];
 
-/// The options of other commands, few enough to be shown.
+/// The options of other commands, which are few enough to be shown.
 const OWN: [&str; 5] = ["apache", "file", "format", "print", "systemd"];
 
 const START: &str = "\
@@ -92,7 +92,7 @@ Examples:
       all processes of the server at port 8000 are replaced
   mod_wsgi-express restart shop --server-root /srv/shop/server";
 
-/// A command with its help.
+/// Adds the help to a command.
 pub fn explained(command: Command) -> Command {
     let help = |name: &'static str, action, text: &'static str| {
         Arg::new(name).long(name).action(action).help(text).help_heading("Help")

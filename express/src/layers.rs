@@ -1,6 +1,6 @@
 //! Options from elsewhere than the command line. An option that is given in several places has the value of the first
 //! of these: the command line, a variable `MOD_WSGI_EXPRESS_…`, the file that `-c` names, the table
-//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current directory. Lists are not put together.
+//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current directory. Lists are not joined.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,13 +8,13 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use toml::{Table, Value};
 
-/// What the names of variables begin with.
+/// The prefix of the variables.
 const VARIABLE: &str = "MOD_WSGI_EXPRESS_";
-/// What the command tells itself by a variable of such a name.
+/// The prefix of the variables by which the command passes something to itself.
 const OWN_VARIABLE: &str = "MOD_WSGI_EXPRESS_FACTS";
 /// The longest `pyproject.toml` that is read, bytes.
 const PROJECT: u64 = 1 << 20;
-/// The options that say where to listen: who gives one of the former kind does not mean the latter.
+/// The options that say where to listen: who gives one of the older kind does not mean the newer one.
 const PLACES: [&str; 3] = ["bind", "host", "port"];
 
 /// Why options from elsewhere cannot be used.
@@ -23,32 +23,32 @@ pub enum LayerError {
     /// There is no such option.
     #[error("{origin} names the option {name}, which there is not; `mod_wsgi-express start-server --help` lists them")]
     Unknown {
-        /// Where it stands.
+        /// The file or variable that has it.
         origin: String,
-        /// What it says.
+        /// The name that it has.
         name: String,
     },
     /// The value cannot be one of that option.
     #[error("{origin}: the value of {name} {reason}")]
     Form {
-        /// Where it stands.
+        /// The file or variable that has it.
         origin: String,
-        /// The option.
+        /// The option that it is for.
         name: String,
-        /// What it should be.
+        /// The form that the value should have.
         reason: &'static str,
     },
     /// A file cannot be read.
     #[error("{origin}: {reason}")]
     File {
-        /// The file.
+        /// The path of the file.
         origin: String,
-        /// Why not.
+        /// The reason of the failure.
         reason: String,
     },
 }
 
-/// One option: where it comes from, and its words on a command line.
+/// The value of one option: where it comes from, and its words on a command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
     /// The variable or file.
@@ -60,7 +60,8 @@ pub struct Given {
 /// Options by name.
 pub type Layer = BTreeMap<String, Given>;
 
-/// What is given elsewhere and not on the command line, whose matches these are. `command`: the one with the options.
+/// Returns the options that are given elsewhere and not on the command line, whose matches these are. `command`: the
+/// command with the options.
 ///
 /// # Errors
 /// [`LayerError`]
@@ -105,7 +106,7 @@ fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| arg.get_long().is_some())
 }
 
-/// Adds a layer below what there is.
+/// Adds a layer below the layers that there are.
 fn add(above: &mut Layer, layer: Layer) {
     let [bind, rest @ ..] = PLACES;
     let bound = above.contains_key(bind);
@@ -166,7 +167,7 @@ fn insert(layer: &mut Layer, arg: &Arg, origin: &str, value: &Value) -> Result<(
     Ok(())
 }
 
-/// The words by which a command line says the same.
+/// The words by which a command line gives the same value.
 fn words(arg: &Arg, value: &Value) -> Result<Vec<String>, &'static str> {
     let option = format!("--{}", arg.get_long().unwrap_or_default());
     let one = |value: &Value| Ok(format!("{option}={}", scalar(value).ok_or("is a text or a number")?));
@@ -232,8 +233,8 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| error.to_string())
 }
 
-/// The text of a file that whoever owns the current directory has put there: of a regular one, without waiting, and of
-/// no more than any project has.
+/// The text of a file that the owner of the current directory has put there: of a regular file, read without waiting,
+/// and of no more than any project has.
 fn text_of(path: &Path) -> Option<String> {
     use std::io::Read;
     let mut options = std::fs::File::options();
@@ -246,7 +247,8 @@ fn text_of(path: &Path) -> Option<String> {
     (is_short && file.take(PROJECT).read_to_string(&mut text).is_ok()).then_some(text)
 }
 
-/// Options make root run programs and read files: it takes them from no file that somebody else could have written.
+/// Checks that root may take options from a file: they make root run programs and read files, so nobody else may be
+/// able to write it.
 #[cfg(unix)]
 fn trusted(path: &Path) -> Result<(), String> {
     if !nix::unistd::geteuid().is_root() {
@@ -261,7 +263,7 @@ fn trusted(_path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Each option that has a value, and where it comes from, as a file for `-c`.
+/// Lists each option that has a value, and where it comes from, as a file for `-c`.
 pub fn shown(command: &Command, matches: &ArgMatches, layer: &Layer) -> String {
     let mut text = "# The first of these counts: command line, MOD_WSGI_EXPRESS_* variables, the file of -c, pyproject.toml, defaults.\n".to_owned();
     let entry = command.get_arguments().filter(|arg| arg.get_id() == "entry");
@@ -290,7 +292,7 @@ pub fn shown(command: &Command, matches: &ArgMatches, layer: &Layer) -> String {
     text
 }
 
-/// A text as TOML has it, which for these is as JSON has it.
+/// Quotes a text for TOML, which for these texts is as JSON does it.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

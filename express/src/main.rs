@@ -72,7 +72,7 @@ fn main() -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Does what a command says; the exit code.
+/// Runs a command. Returns the exit code.
 fn dispatch(command: Command) -> Result<i32, Error> {
     if let Command::Dependent { control, command } = &command {
         return dependent(control, *command);

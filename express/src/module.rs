@@ -8,7 +8,7 @@ use wsgi_unix::files::{self, Access, Owners};
 
 use crate::facts::Facts;
 
-/// What the module starts its processes with.
+/// The program by which the module starts its processes.
 #[cfg(unix)]
 const SUPERVISOR: &str = "mod_wsgi-supervisor";
 
@@ -21,12 +21,12 @@ pub enum InstallError {
     /// A file of the installation cannot be read.
     #[error("cannot read {from}: {source}; install mod_wsgi again")]
     Read {
-        /// The file.
+        /// The path of the file.
         from: Utf8PathBuf,
-        /// Why not.
+        /// The reason of the failure.
         source: io::Error,
     },
-    /// It cannot be put into the directory, or would not be safe there.
+    /// The module cannot be put into the directory, or would not be safe there.
     #[cfg(unix)]
     #[error("{0}; name another directory with --modules-directory")]
     Write(#[from] files::FileError),
@@ -42,8 +42,8 @@ pub fn configuration(facts: &Facts, module: &Utf8Path) -> String {
     format!("{library}LoadModule wsgi_module \"{}\"\nWSGIPythonHome \"{}\"\n", path(module), path(&facts.prefix))
 }
 
-/// Copies the module into a directory of modules, and the supervisor, which the module starts, to where that looks for
-/// it; the module's path there.
+/// Copies the module into a directory of modules, and the supervisor to where the module looks for it. Returns the
+/// module's path there.
 ///
 /// # Errors
 /// [`InstallError`] when the directory is missing, belongs to somebody else or cannot be written to.
@@ -62,9 +62,9 @@ pub fn install(facts: &Facts, directory: &Utf8Path) -> Result<Utf8PathBuf, Insta
     Ok(module)
 }
 
-/// Where the supervisor goes: above the directory of modules, where Apache has a helper of its own (suexec) and nothing
-/// takes it for a module; beside the module where one is there already, which the module would start, or where the
-/// directory above is for others to write to.
+/// The path of the supervisor: above the directory of modules, where Apache has a helper of its own (suexec) and
+/// nothing takes it for a module; beside the module where a supervisor is there already, which the module would start,
+/// or where others may write to the directory above.
 #[cfg(unix)]
 fn place_of_supervisor(modules: &Utf8Path) -> Utf8PathBuf {
     use std::os::unix::fs::MetadataExt;

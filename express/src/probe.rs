@@ -20,11 +20,11 @@ use wsgi_wire::{environment, limits};
 use crate::facts::Facts;
 use crate::plan::{Account, Plan};
 
-/// The program.
+/// The program that loads the application.
 const PROBE: &str = include_str!("probe.py");
-/// How often it is asked whether it has ended.
+/// How often this looks whether the process has ended.
 const POLL: Duration = Duration::from_millis(10);
-/// The most that is kept of what it says.
+/// How many bytes are kept of what the process prints.
 const MOST_SAID: u64 = 1 << 20;
 /// How long something that the application has started may hold a pipe open beyond the end.
 const PIPE: Duration = Duration::from_secs(1);
@@ -35,108 +35,108 @@ pub enum ProbeError {
     /// A file of variables cannot be used.
     #[error("--env-file {path}: {reason}")]
     EnvFile {
-        /// The file.
+        /// The path of the file.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The reason of the failure.
         reason: String,
     },
     /// The interpreter cannot be run.
     #[error("cannot run the Python {python}: {source}")]
     NoPython {
-        /// The interpreter.
+        /// The path of the interpreter.
         python: Utf8PathBuf,
-        /// Why not.
+        /// The reason of the failure.
         source: io::Error,
     },
 }
 
-/// How much is asked.
+/// The depth of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Whether it can be loaded.
+    /// Check whether the application can be loaded.
     Load,
-    /// What else might go wrong.
+    /// Check what else might go wrong, too.
     Everything,
 }
 
-/// What a callable is.
+/// The kind of a callable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Callable {
-    /// An application.
+    /// It is a WSGI application.
     Wsgi,
-    /// One of the other protocol.
+    /// It is an application of the other protocol.
     Asgi,
-    /// Something that does not take two arguments.
+    /// It does not take two arguments.
     Arguments,
-    /// Nothing that can be called.
+    /// It cannot be called.
     Missing,
 }
 
 /// An exception while the application was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Failure {
-    /// Its type and text.
+    /// The type and text of the exception.
     pub text: String,
-    /// The module that there is not, if that is what it says.
+    /// The module that is missing, if that is what the exception says.
     pub missing: Option<String>,
-    /// File and line, of the application's own code.
+    /// The file and line, of the application's own code.
     pub at: Vec<String>,
 }
 
 /// A message of Django's system checks.
 #[derive(Clone, Debug, Deserialize)]
 pub struct DjangoMessage {
-    /// `security.W004`
+    /// The id of the message, such as `security.W004`.
     pub id: String,
-    /// Whether it is an error.
+    /// Whether the message is an error.
     pub serious: bool,
-    /// What is wrong.
+    /// The text of the message.
     pub text: String,
-    /// What helps.
+    /// The hint of the message.
     pub hint: String,
 }
 
-/// What the process has reported, as far as it has come.
+/// The report of the process, as far as it has come.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Report {
-    /// Version of the interpreter.
+    /// The version of the interpreter.
     pub python: Option<String>,
     /// Why the engine cannot be loaded.
     pub engine: Option<String>,
     /// Why the application cannot be loaded.
     pub failure: Option<Failure>,
-    /// What its callable is.
+    /// The kind of its callable.
     pub callable: Option<Callable>,
-    /// Other names that it may have.
+    /// Other names under which the callable may be there.
     pub others: Vec<String>,
-    /// It wants something that there is in a daemon only.
+    /// Whether the application needs something that only a daemon process has.
     pub only_in_a_daemon: bool,
-    /// Packages in it that work in the main interpreter only.
+    /// Packages that the application uses and that work in the main interpreter only.
     pub extensions: Vec<String>,
-    /// Bytes of memory after loading it.
+    /// The bytes of memory after the application was loaded.
     pub resident: Option<u64>,
-    /// What Django says.
+    /// The messages of Django's system checks.
     pub django: Vec<DjangoMessage>,
-    /// Migrations that the database lacks.
+    /// The number of migrations that the database lacks.
     pub migrations: Option<u64>,
-    /// Why some of that is not known.
+    /// The reason why some of that is not known.
     pub unchecked: Option<String>,
 }
 
-/// How it went.
+/// The result of a probe.
 #[derive(Debug)]
 pub struct Probed {
-    /// What was reported.
+    /// The report of the process.
     pub report: Report,
-    /// What came out of standard error: tracebacks among others.
+    /// The output on standard error: tracebacks among others.
     pub said: Vec<u8>,
-    /// Whether it ended well; `None` when it took longer than the startup timeout.
+    /// Whether the process ended well; `None` when it took longer than the startup timeout.
     pub success: Option<bool>,
 }
 
-/// Loads the application. Takes no longer than the startup timeout: what is slower gets no verdict.
+/// Loads the application. Takes no longer than the startup timeout: slower applications are not judged.
 ///
 /// # Errors
 /// [`ProbeError`] when the process cannot be started.
@@ -169,7 +169,7 @@ pub fn run(plan: &Plan, facts: &Facts, caller: u32, depth: Depth) -> Result<Prob
     Ok(Probed { report: read(&heard(reported)), said: heard(said), success })
 }
 
-/// The lines, put together. What is no line of ours is left out.
+/// Reads the lines of the report. Other lines are left out.
 fn read(text: &[u8]) -> Report {
     let mut all = Map::new();
     for line in text.split(|byte| *byte == b'\n') {
@@ -180,7 +180,7 @@ fn read(text: &[u8]) -> Report {
     serde_json::from_value(Value::Object(all)).unwrap_or_default()
 }
 
-/// Sets what the files of variables say, read as whoever starts the daemons will.
+/// Sets the variables of the `--env-file`s, read with the rights by which the daemons' are read.
 fn variables(plan: &Plan, caller: u32, command: &mut Command) -> Result<(), ProbeError> {
     let Account { uid, gid, user, .. } = &plan.account;
     let name = if user.starts_with('#') { "" } else { user };
@@ -198,7 +198,7 @@ fn variables(plan: &Plan, caller: u32, command: &mut Command) -> Result<(), Prob
     Ok(())
 }
 
-/// All that comes out of a pipe, when it has been closed; of more than [`MOST_SAID`] the beginning.
+/// Reads a pipe until it is closed; of more than [`MOST_SAID`] the beginning.
 fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

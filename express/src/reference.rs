@@ -1,4 +1,4 @@
-//! The page of the documentation that is made of the parser: every command with every option.
+//! The page of the documentation that is made from the parser: every command with every option.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ Every command of `mod_wsgi-express` with every option; [the command](command.md)
 the project: [there](command.md#options-from-elsewhere). This page is made of the parser: `UPDATE_OPTIONS=1 cargo test -p mod_wsgi-express reference`.
 ";
 
-/// The command whose options others have, too.
+/// The command whose options other commands share.
 const FIRST: &str = "start-server";
 
 fn commands() -> Vec<Command> {
@@ -19,12 +19,12 @@ fn commands() -> Vec<Command> {
     all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect()
 }
 
-/// Text for a cell of a table.
+/// Escapes a text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ").replace('<', "\\<")
 }
 
-/// How an argument is written.
+/// The form in which an argument is written.
 fn form(arg: &Arg) -> String {
     let values = arg.get_value_names().unwrap_or_default().join(" ");
     let takes = arg.get_action().takes_values();

@@ -1,5 +1,5 @@
-//! `restart`: asks the supervisor of a running server to replace the processes of its groups, and tells what becomes of
-//! each of them.
+//! The command `restart`: asks the supervisor of a running server to replace the processes of its groups, and reports
+//! what becomes of each of them.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -15,10 +15,10 @@ use crate::administration::{Administration, AdministrationError};
 use crate::options::RestartOptions;
 use crate::plan::Caller;
 
-/// How often it is asked how far the processes are.
+/// How often the server is asked for the progress of the restart.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Does it, waits, and tells; the exit code.
+/// Restarts, waits, and reports. Returns the exit code.
 ///
 /// # Errors
 /// [`AdministrationError`] when nothing was restarted.
@@ -56,7 +56,7 @@ pub fn restart(options: &RestartOptions, caller: &Caller) -> Result<i32, Adminis
     }
 }
 
-/// Whoever has closed the terminal does not want to hear it; the restart goes on.
+/// Prints a line. Whoever has closed the terminal does not want to see it; the restart goes on.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -71,7 +71,7 @@ fn said(outcome: Outcome) -> &'static str {
     }
 }
 
-/// What has been told of each process.
+/// The states of the processes that have been reported.
 #[derive(Debug, Default)]
 struct Progress {
     known: BTreeMap<u32, (String, State)>,
@@ -93,7 +93,7 @@ impl Progress {
         self.changes(now).iter().for_each(|line| say(line));
     }
 
-    /// A line for each process that is in another state than before.
+    /// Returns a line for each process whose state differs from the one reported before.
     fn changes(&mut self, now: &Status) -> Vec<String> {
         let current = Self::of(now).known;
         let ended = self.known.iter().filter(|(pid, _)| !current.contains_key(pid));

@@ -18,7 +18,7 @@ pub enum RunError {
     Start {
         /// The control script.
         script: String,
-        /// Why not.
+        /// The reason of the failure.
         source: io::Error,
     },
     /// Signals cannot be waited for.
@@ -26,9 +26,9 @@ pub enum RunError {
     Signals(#[from] nix::Error),
 }
 
-/// Runs the control script's server until it ends; its exit code. Off a terminal this process becomes Apache and there
-/// is no return, so that whoever started it can watch and signal it by its process id. So it does where a debugger is
-/// to read from the terminal.
+/// Runs the control script's server until it ends, and returns its exit code. Without a terminal this process becomes
+/// Apache and there is no return, so that whoever started it can watch and signal it by its process id; so it does
+/// where a debugger is to read from the terminal.
 ///
 /// # Errors
 /// [`RunError`] when it cannot be started.
@@ -48,7 +48,7 @@ pub fn become_server(control: &Utf8Path) -> RunError {
     RunError::Start { script: control.to_string(), source }
 }
 
-/// What the child of [`beside_terminal`] does: makes sure that Apache does not outlive the command, and becomes Apache.
+/// Runs in the child of [`beside_terminal`]: makes sure that Apache does not outlive the command, and becomes Apache.
 pub fn become_dependent_server(control: &Utf8Path, command: i32) -> RunError {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM) {

@@ -9,26 +9,26 @@ use wsgi_unix::files::{self, Access, Owners};
 
 use crate::plan::{Plan, on_path};
 
-/// How long it is good for: browsers take none that is good for longer than this.
+/// How many days it is valid: browsers refuse certificates that are valid for longer.
 const DAYS: &str = "397";
 
-/// Why there is none.
+/// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum SelfSignedError {
-    /// What makes it is missing.
+    /// The program that makes certificates is missing.
     #[error(
         "--self-signed needs the program openssl, which is not installed; install it, or give a certificate with --ssl-certificate"
     )]
     NoOpenssl,
-    /// It does not make one.
+    /// The program does not make a certificate.
     #[error("openssl has made no certificate: {0}")]
     Openssl(String),
-    /// It cannot be kept.
+    /// The certificate cannot be kept.
     #[error("{0}; or name another place with --server-root")]
     Write(#[from] files::FileError),
 }
 
-/// Makes the certificate of a plan that wants one, unless it is there; its fingerprint.
+/// Makes the certificate of a plan that wants one, unless it is there. Returns its fingerprint.
 ///
 /// # Errors
 /// [`SelfSignedError`] when it cannot be made or kept.
@@ -43,7 +43,7 @@ pub fn certificate(plan: &Plan) -> Result<Option<String>, SelfSignedError> {
     Ok(told.trim().split_once('=').map(|(_, fingerprint)| fingerprint.to_owned()))
 }
 
-/// Key and certificate come by a pipe: what is written into the root is written as everything there is.
+/// Makes key and certificate, which come by a pipe, because the file in the root is written as everything there is.
 fn make(openssl: &Utf8Path, sites: &Sites, certificate: &Utf8Path, key: &Utf8Path) -> Result<(), SelfSignedError> {
     let name = sites.name.as_deref().unwrap_or("localhost");
     let more = sites.aliases.iter().map(String::as_str).chain(["localhost"]).filter(|other| *other != name);
@@ -61,7 +61,7 @@ fn make(openssl: &Utf8Path, sites: &Sites, certificate: &Utf8Path, key: &Utf8Pat
     Ok(())
 }
 
-/// The part that everybody may see.
+/// The part of the file that everybody may see.
 fn certificate_of(both: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(both);
     text.find("-----BEGIN CERTIFICATE-----").map(|start| text[start..].as_bytes().to_vec()).unwrap_or_default()

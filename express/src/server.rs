@@ -9,7 +9,7 @@ use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::plan::{Caller, Plan, PlanError};
 use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd};
 
-/// `start-server` and `setup-server`; the exit code.
+/// Runs `start-server` or `setup-server`. Returns the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
     options.check()?;
     let caller = caller()?;
@@ -52,17 +52,17 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     Ok(run::run(&plan.control.path(), plan.control.is_one_process())?)
 }
 
-/// `check`; the exit code.
+/// Runs `check`. Returns the exit code.
 pub fn examine(options: &CheckOptions, facts: &Facts) -> Result<i32, Error> {
     Ok(check::check(options, facts, &caller()?)?)
 }
 
-/// The other side of [`run::run`] beside a terminal.
+/// Runs the process that [`run::run`] starts beside a terminal.
 pub fn dependent(control: &Utf8Path, command: i32) -> Result<i32, Error> {
     Err(run::become_dependent_server(control, command).into())
 }
 
-/// `install-module`; the exit code.
+/// Runs `install-module`. Returns the exit code.
 pub fn install(facts: &Facts, directory: Option<Utf8PathBuf>) -> Result<i32, Error> {
     let directory = match directory {
         Some(directory) => directory,
@@ -73,12 +73,12 @@ pub fn install(facts: &Facts, directory: Option<Utf8PathBuf>) -> Result<i32, Err
     Ok(0)
 }
 
-/// `restart`; the exit code.
+/// Runs `restart`. Returns the exit code.
 pub fn restart(options: &RestartOptions) -> Result<i32, Error> {
     Ok(restart::restart(options, &caller()?)?)
 }
 
-/// `status`; the exit code.
+/// Runs `status`. Returns the exit code.
 pub fn status(options: &StatusOptions) -> Result<i32, Error> {
     Ok(status::status(options, &caller()?)?)
 }

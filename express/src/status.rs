@@ -1,4 +1,4 @@
-//! `status`: how the process groups of a running server are, as a table for a terminal or as JSON.
+//! The command `status`: the process groups of a running server, as a table for a terminal or as JSON.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -14,13 +14,14 @@ use crate::administration::{Administration, AdministrationError};
 use crate::options::{Format, StatusOptions};
 use crate::plan::Caller;
 
-/// Back to the first line, and nothing below.
+/// The control sequence that clears the terminal and goes to its first line.
 const HOME: &str = "\x1b[H\x1b[2J\x1b[3J";
 
-/// Tells, once or until the server or the terminal is gone; the exit code: 1 if a group cannot answer requests.
+/// Prints the status, once or until the server or the terminal is gone. Returns the exit code: 1 if a group cannot
+/// answer requests.
 ///
 /// # Errors
-/// [`AdministrationError`] when there is nothing to tell.
+/// [`AdministrationError`] when there is nothing to print.
 pub fn status(options: &StatusOptions, caller: &Caller) -> Result<i32, AdministrationError> {
     let server = Administration::of(&options.running, caller)?;
     let is_terminal = io::stdout().is_terminal() && caller.variable("TERM") != Some("dumb");
@@ -42,12 +43,12 @@ pub fn status(options: &StatusOptions, caller: &Caller) -> Result<i32, Administr
     }
 }
 
-/// Whether there are any.
+/// Whether the terminal has colours.
 #[derive(Clone, Copy, Debug)]
 struct Colours(bool);
 
 impl Colours {
-    /// The word, in the colour of what it means.
+    /// Colours a word by its meaning.
     fn paint(self, word: &str, width: usize) -> String {
         let colour = match word {
             "ready" => 32,
@@ -58,7 +59,7 @@ impl Colours {
     }
 }
 
-/// How a group is, in one word: that of the status page.
+/// The condition of a group, in the word of the status page.
 fn condition(group: &GroupStatus) -> &'static str {
     let starting = group.count(State::Starting) + group.count(State::Reloading) > 0;
     match (group.count(State::Ready) > 0 || group.threads == 0 && starting, starting) {
@@ -74,7 +75,7 @@ fn sum(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
     ready.map(number).fold(0, u32::saturating_add)
 }
 
-/// The table.
+/// Makes the table.
 fn table(status: &Status, colours: Colours) -> String {
     let mut text = String::new();
     let up = duration(status.time.saturating_sub(status.started));
@@ -110,7 +111,7 @@ fn table(status: &Status, colours: Colours) -> String {
     text
 }
 
-/// What a group has to do, and how that goes; nothing of one without threads.
+/// Describes the load of a group; empty for one without threads.
 fn load(group: &GroupStatus) -> String {
     if group.threads == 0 {
         return String::new();
@@ -130,12 +131,12 @@ fn load(group: &GroupStatus) -> String {
     text
 }
 
-/// A name without a character that a terminal would obey.
+/// Makes a name without a character that a terminal would obey.
 fn shown(name: &Bytes) -> String {
     String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-/// A time in the two units that matter.
+/// Formats a time in its two largest units.
 fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match () {
@@ -146,7 +147,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// The figures by the names of the status page.
+/// Makes the JSON, with the names of the status page.
 fn document(status: &Status) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -8,16 +8,16 @@ use httpd_conf::{Hosting, HostingMode};
 use crate::facts::Facts;
 use crate::plan::{Caller, Plan};
 
-/// What the names of variables with options begin with.
+/// The prefix of the names of variables with options.
 const VARIABLES: &str = "MOD_WSGI_EXPRESS_";
-/// Homes, which are hidden from services.
+/// The directories of homes, which are hidden from services.
 const HOMES: [&str; 3] = ["/home", "/root", "/run/user"];
 /// The first port that everybody may listen on.
 const FREE_PORT: u16 = 1024;
-/// Seconds for the start beside those that the application has for its own.
+/// How many seconds the start takes beside those that the application has for its own.
 const START: u32 = 30;
 
-/// What a service needs no right for, whatever it serves.
+/// The settings that take away the rights which no such service needs.
 const HARDENING: &str = "\
 # What no web application needs; take away what yours does.
 NoNewPrivileges=yes
@@ -44,7 +44,7 @@ SystemCallErrorNumber=EPERM
 UMask=0027
 ";
 
-/// The text of the unit.
+/// Makes the text of the unit.
 pub fn unit(plan: &Plan, facts: &Facts, caller: &Caller) -> String {
     let name = name(plan, caller);
     let notifies = matches!(&plan.server.wsgi.hosting, Some(Hosting { mode: HostingMode::Daemons { .. }, .. }));
@@ -99,14 +99,14 @@ pub fn unit(plan: &Plan, facts: &Facts, caller: &Caller) -> String {
     text + HARDENING + "\n[Install]\nWantedBy=multi-user.target\n"
 }
 
-/// What the service is called: as the process group, else as the directory.
+/// The name of the service: that of the process group, else that of the directory.
 fn name(plan: &Plan, caller: &Caller) -> String {
     let given = plan.options.application.process_group.as_deref();
     let name = given.or_else(|| caller.directory.file_name()).unwrap_or("mod_wsgi");
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 
-/// The command line that starts the server: as it was given, but for what the unit itself says.
+/// The command line that starts the server: as it was given, without what the unit itself says.
 fn command(plan: &Plan, facts: &Facts, caller: &Caller) -> Vec<String> {
     let script = facts.executable.with_file_name("mod_wsgi-express");
     let program: Vec<Utf8PathBuf> = if script.is_file() {
@@ -136,12 +136,12 @@ fn command(plan: &Plan, facts: &Facts, caller: &Caller) -> Vec<String> {
     words
 }
 
-/// Text in which systemd would see specifiers.
+/// Escapes a text in which systemd would see specifiers.
 fn escaped(text: &str) -> String {
     text.replace('%', "%%")
 }
 
-/// One word of a command line or of `Environment`.
+/// Quotes one word of a command line or of `Environment`.
 fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

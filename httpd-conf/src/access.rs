@@ -1,20 +1,20 @@
-//! Who may come in, as decided by scripts.
+//! Access control by scripts.
 
 use camino::Utf8PathBuf;
 
 use crate::block::Block;
 
-/// How a user proves who they are.
+/// The authentication scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// The password itself.
+    /// The client sends the password itself.
     Basic,
-    /// A digest of it.
+    /// The client sends a digest of the password.
     Digest,
 }
 
 impl Scheme {
-    /// Apache's name for it.
+    /// The name that Apache has for the scheme.
     pub fn name(self) -> &'static str {
         match self {
             Self::Basic => "Basic",
@@ -23,25 +23,25 @@ impl Scheme {
     }
 }
 
-/// Users and groups.
+/// The scripts that know users and groups.
 #[derive(Clone, Debug)]
 pub struct Authentication {
-    /// `--auth-type`
+    /// The value of `--auth-type`.
     pub scheme: Scheme,
-    /// What the client shows its user.
+    /// The realm that clients show their users.
     pub realm: String,
-    /// `--auth-user-script`
+    /// The value of `--auth-user-script`.
     pub user_script: Utf8PathBuf,
-    /// `--auth-group-script` and `--auth-group`
+    /// The value of `--auth-group-script` and `--auth-group`.
     pub group: Option<(Utf8PathBuf, String)>,
 }
 
-/// Access to the whole site.
+/// Access control for the whole site.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// `--host-access-script`
+    /// The value of `--host-access-script`.
     pub host_script: Option<Utf8PathBuf>,
-    /// Everybody is asked who they are.
+    /// The authentication of users, if they have to say who they are.
     pub authentication: Option<Authentication>,
 }
 

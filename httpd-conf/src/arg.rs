@@ -2,10 +2,11 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Apache replaces `${NAME}` in every line and has no way to escape it; this variable, defined as `$`, is our way.
+/// The variable that stands for `$`: Apache replaces `${NAME}` in every line and has no way to escape it, so this
+/// variable is defined as `$`.
 pub(crate) const DOLLAR: &str = "MOD_WSGI_DOLLAR";
 
-/// An argument. The kinds differ in who takes the quotes off again.
+/// An argument. The kinds differ in the parser that takes the quotes off again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arg {
     /// A word for Apache's own parser: quotes and backslashes are escaped.

@@ -4,16 +4,16 @@ use std::fmt::Write;
 
 use crate::arg::{Arg, DOLLAR};
 
-/// Longer lines are continued, an argument on each.
+/// The length from which on lines are continued, with one argument on each.
 const LINE: usize = 160;
 
 /// A value that no configuration file can hold.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the value {text:?} for {directive} contains a line break or another control character; remove it")]
 pub struct ValueError {
-    /// The directive it was meant for.
+    /// The directive that the value was meant for.
     pub directive: &'static str,
-    /// The value.
+    /// The value of the argument.
     pub text: String,
 }
 
@@ -35,13 +35,13 @@ impl Directive {
         self
     }
 
-    /// Adds arguments.
+    /// Adds arguments, one by one.
     pub fn args<A: Into<Arg>>(&mut self, args: impl IntoIterator<Item = A>) -> &mut Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// Adds `name=value`.
+    /// Adds an argument `name=value`.
     pub fn setting(&mut self, name: &'static str, value: impl Into<String>) -> &mut Self {
         self.arg(Arg::Setting(name, value.into()))
     }

@@ -5,11 +5,11 @@ use crate::block::Block;
 /// How long a client may take to send its headers or its body.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadLimit {
-    /// Seconds at first; 0 for no limit.
+    /// The seconds at first; 0 for no limit.
     pub timeout: u32,
-    /// Seconds in all, if data keeps coming; 0 for no limit.
+    /// The seconds in all, if data keeps coming; 0 for no limit.
     pub maximum: u32,
-    /// Bytes that add a second; 0 for none.
+    /// How many bytes add a second; 0 for none.
     pub rate: u32,
 }
 
@@ -25,26 +25,26 @@ impl ReadLimit {
     }
 }
 
-/// What Apache does with connections. Times are in seconds.
+/// The limits that Apache has for connections. Times are in seconds.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// `--socket-timeout`
+    /// The value of `--socket-timeout`.
     pub timeout: u32,
     /// `--keep-alive-timeout`; 0 switches keep-alive off.
     pub keep_alive: u32,
-    /// `--server-backlog`
+    /// The value of `--server-backlog`.
     pub backlog: u32,
-    /// `--header-timeout`, `--header-max-timeout`, `--header-min-rate`
+    /// The value of `--header-timeout`, `--header-max-timeout`, `--header-min-rate`.
     pub header: ReadLimit,
-    /// `--body-timeout`, `--body-max-timeout`, `--body-min-rate`
+    /// The value of `--body-timeout`, `--body-max-timeout`, `--body-min-rate`.
     pub body: ReadLimit,
     /// `--limit-request-body` in bytes.
     pub limit_request_body: u64,
-    /// `--http2`
+    /// The value of `--http2`.
     pub http2: bool,
 }
 
-/// Bytes: what a body that travels inline takes at the most.
+/// The size of the buffer, bytes: what a body that travels inline takes at the most.
 const READ_BUFFER: u64 = 65_536;
 
 impl Connection {

@@ -1,10 +1,10 @@
-//! What is at which URL: files, aliases, error pages and the application.
+//! The content at each URL: files, aliases, error pages and the application.
 
 use camino::Utf8PathBuf;
 
 use crate::block::Block;
 
-/// Types that `--compress-responses` compresses.
+/// The content types that `--compress-responses` compresses.
 const TEXT_TYPES: [&str; 8] = [
     "text/plain",
     "text/html",
@@ -50,7 +50,7 @@ impl Files {
 pub struct Alias {
     /// The URL path, without a slash at its end (`/` for the whole site).
     pub url: String,
-    /// What is served there.
+    /// The directory or file that is served there.
     pub target: Utf8PathBuf,
     /// Whether the target is one file.
     pub file: bool,
@@ -58,31 +58,31 @@ pub struct Alias {
     pub files: Files,
 }
 
-/// The application's place.
+/// The place of the application among the URLs.
 #[derive(Clone, Debug)]
 pub struct Application {
     /// `--mount-point` without a slash at its end: empty for the whole site.
     pub mount_point: String,
-    /// URLs that Apache itself answers, with what is below them.
+    /// The URLs that Apache itself answers, with all below them.
     pub reserved: &'static [&'static str],
 }
 
-/// Everything that is served.
+/// All content that is served.
 #[derive(Clone, Debug)]
 pub struct Content {
     /// `--document-root`: its files come before the application.
     pub document_root: Utf8PathBuf,
-    /// Whether anything may be asked of the application; `None` for a static site.
+    /// The application; `None` for a static site.
     pub application: Option<Application>,
-    /// `--directory-index`
+    /// The value of `--directory-index`.
     pub directory_index: Option<String>,
-    /// `--directory-listing`
+    /// The value of `--directory-listing`.
     pub directory_listing: bool,
-    /// `--allow-override`
+    /// The value of `--allow-override`.
     pub allow_override: Vec<String>,
     /// `--rewrite-rules`: rules that see requests before the application.
     pub rewrite_rules: Utf8PathBuf,
-    /// `--url-alias`, `--static-files`, `--media-files`
+    /// The aliases of `--url-alias`, `--static-files` and `--media-files`.
     pub aliases: Vec<Alias>,
     /// `--error-document`: status and URL.
     pub error_documents: Vec<(String, String)>,
@@ -90,11 +90,11 @@ pub struct Content {
     pub resource_extensions: Vec<String>,
     /// `--with-cgi`, with the module that runs CGI programs under the MPM chosen.
     pub cgi: Option<&'static str>,
-    /// `--mime-types`
+    /// The value of `--mime-types`.
     pub mime_types: Utf8PathBuf,
-    /// `--compress-responses`
+    /// The value of `--compress-responses`.
     pub compress: bool,
-    /// `--enable-sendfile`
+    /// The value of `--enable-sendfile`.
     pub sendfile: bool,
 }
 

@@ -9,7 +9,7 @@ pub type Target = fn(&[u8]);
 /// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[("arguments", arguments)];
 
-/// Arguments of a directive, separated by NUL bytes.
+/// Writes the arguments of a directive, separated by NUL bytes in the input, and reads them back.
 pub fn arguments(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let given: Vec<&str> = text.split('\0').collect();

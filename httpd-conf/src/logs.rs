@@ -1,10 +1,10 @@
-//! Where Apache's logs go.
+//! The destinations of Apache's logs.
 
 use camino::Utf8PathBuf;
 
 use crate::block::Block;
 
-/// The end of a log.
+/// The destination of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A file, or a device such as `/dev/stderr`.
@@ -13,7 +13,7 @@ pub enum Target {
     Pipe(Vec<String>),
     /// Files that `rotatelogs` begins anew.
     Rotated {
-        /// The program.
+        /// The path of the program.
         rotatelogs: Utf8PathBuf,
         /// The name before the time.
         file: Utf8PathBuf,
@@ -46,24 +46,24 @@ fn pipe<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 /// A line for each request.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
-    /// Where to.
+    /// The destination of the lines.
     pub target: Target,
-    /// `common`, `combined` or a format of one's own.
+    /// The format: `common`, `combined` or one of the user's own.
     pub format: String,
 }
 
 /// All logs of the server.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    /// `ErrorLog`
+    /// The value of `ErrorLog`.
     pub error: Target,
     /// Words of `LogLevel`: a level, and levels of modules.
     pub level: Vec<String>,
-    /// `WSGILogFormat json`
+    /// The value of `WSGILogFormat json`.
     pub json: bool,
-    /// `ErrorLogFormat`
+    /// The value of `ErrorLogFormat`.
     pub error_format: Option<String>,
-    /// `CustomLog`
+    /// The value of `CustomLog`.
     pub access: Option<AccessLog>,
 }
 

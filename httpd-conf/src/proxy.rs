@@ -5,30 +5,30 @@ use crate::block::Block;
 use crate::content::regular_expression;
 use crate::tls::Tls;
 
-/// A URL that is passed on.
+/// A URL whose requests are passed on to another server.
 #[derive(Clone, Debug)]
 pub struct Mount {
     /// The URL path, with a slash at its end.
     pub url: String,
-    /// Where to, with a slash at its end.
+    /// The URL of the other server, with a slash at its end.
     pub target: String,
 }
 
-/// A host name that is passed on as a whole.
+/// A host name whose requests are all passed on to another server.
 #[derive(Clone, Debug)]
 pub struct NamedHost {
-    /// The name.
+    /// The name that was given.
     pub name: String,
-    /// Where to, with a slash at its end.
+    /// The URL of the other server, with a slash at its end.
     pub target: String,
 }
 
-/// All that is passed on.
+/// All that is passed on to other servers.
 #[derive(Clone, Debug, Default)]
 pub struct Proxy {
-    /// `--proxy-mount-point`
+    /// The value of `--proxy-mount-point`.
     pub mounts: Vec<Mount>,
-    /// `--proxy-virtual-host`
+    /// The value of `--proxy-virtual-host`.
     pub hosts: Vec<NamedHost>,
     /// `--proxy-timeout` in seconds.
     pub timeout: Option<u32>,

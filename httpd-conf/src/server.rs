@@ -1,4 +1,4 @@
-//! The whole server.
+//! The configuration of a whole server.
 
 use camino::Utf8PathBuf;
 
@@ -12,10 +12,10 @@ use crate::sites::Sites;
 use crate::workers::{Mpm, Sizes};
 use crate::wsgi::Wsgi;
 
-/// Where the status pages are: Apache's, and that of the process groups.
+/// The URLs of the status pages: Apache's, and that of the process groups.
 pub const STATUS_PAGES: [&str; 2] = ["/server-status", "/wsgi-status"];
 
-/// What servers in front add to a request, as far as it is usual: with one of them a request comes from somewhere else,
+/// The headers that servers in front usually add to a request: with one of them a request comes from elsewhere,
 /// although its connection comes from this machine.
 const FORWARDED: [&str; 9] = [
     "Forwarded",
@@ -32,27 +32,27 @@ const FORWARDED: [&str; 9] = [
 /// A module to load; what is compiled into httpd is not among them.
 #[derive(Clone, Debug)]
 pub struct Module {
-    /// Its name for `LoadModule`, without `_module`.
+    /// The name of the module for `LoadModule`, without `_module`.
     pub name: String,
-    /// The file.
+    /// The path of the module's file.
     pub file: Utf8PathBuf,
 }
 
 /// The user that Apache's children run as.
 #[derive(Clone, Debug)]
 pub struct RunAs {
-    /// A name or `#uid`.
+    /// The user: a name or `#uid`.
     pub user: String,
-    /// A name or `#gid`.
+    /// The group: a name or `#gid`.
     pub group: String,
 }
 
-/// Variables of requests.
+/// The variables of requests.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// `--setenv`
+    /// The value of `--setenv`.
     pub set: Vec<(String, String)>,
-    /// `--passenv`
+    /// The value of `--passenv`.
     pub pass: Vec<String>,
 }
 
@@ -61,39 +61,39 @@ pub struct Environment {
 pub struct Server {
     /// The directory with everything generated.
     pub root: Utf8PathBuf,
-    /// `--pid-file`
+    /// The value of `--pid-file`.
     pub pid_file: Utf8PathBuf,
-    /// `--user`, `--group`
+    /// The user and group of `--user` and `--group`.
     pub run_as: RunAs,
     /// A library that has to be loaded before the modules.
     pub library: Option<Utf8PathBuf>,
     /// The modules, the MPM first.
     pub modules: Vec<Module>,
-    /// The MPM.
+    /// The MPM that is loaded.
     pub mpm: Mpm,
-    /// Its sizes.
+    /// The numbers of processes and threads.
     pub sizes: Sizes,
-    /// Addresses and names.
+    /// The addresses and names.
     pub sites: Sites,
-    /// Limits of connections.
+    /// The limits of connections.
     pub connection: Connection,
-    /// Logs.
+    /// The destinations of the logs.
     pub logs: Logs,
-    /// Files and the application's place.
+    /// The files, and the place of the application.
     pub content: Content,
-    /// Other servers.
+    /// The servers behind this one.
     pub proxy: Proxy,
-    /// Scripts that decide who comes in.
+    /// The scripts that let clients in.
     pub access: Access,
-    /// `--server-status`
+    /// The value of `--server-status`.
     pub status_page: bool,
-    /// `--server-metrics`
+    /// The value of `--server-metrics`.
     pub metrics: bool,
-    /// The application.
+    /// The application and its processes.
     pub wsgi: Wsgi,
-    /// Variables.
+    /// The variables of requests.
     pub environment: Environment,
-    /// `--include-file`
+    /// The value of `--include-file`.
     pub includes: Vec<Utf8PathBuf>,
 }
 

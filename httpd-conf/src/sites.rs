@@ -4,15 +4,15 @@ use crate::block::Block;
 use crate::proxy::{self, Proxy};
 use crate::tls::{Tls, write_client_urls, write_tls};
 
-/// `ServerName` of a virtual host that answers to no name at all.
+/// The `ServerName` of a virtual host that answers to no name at all.
 const NOBODY: &str = "other-names.invalid";
 
-/// Where the server listens and which names it answers to.
+/// The addresses that the server listens on, and the names that it answers to.
 #[derive(Clone, Debug)]
 pub struct Sites {
     /// `--host` as an address for `Listen`, IPv6 in brackets; `None` for all addresses.
     pub address: Option<String>,
-    /// `--port`
+    /// The value of `--port`.
     pub port: u16,
     /// Further addresses and ports, as the first ones (`--bind`).
     pub more: Vec<(Option<String>, u16)>,
@@ -20,11 +20,11 @@ pub struct Sites {
     pub default_name: String,
     /// `--server-name`: other names are refused.
     pub name: Option<String>,
-    /// `--server-alias`
+    /// The value of `--server-alias`.
     pub aliases: Vec<String>,
     /// `--allow-localhost`: clients on this machine may use any name.
     pub admit_local: bool,
-    /// HTTPS.
+    /// The settings of HTTPS.
     pub tls: Option<Tls>,
     /// `--https-only`: the HTTP port redirects.
     pub https_only: bool,
@@ -67,7 +67,7 @@ impl Sites {
         ports
     }
 
-    /// The virtual hosts. `more` says that others follow on the HTTP port, so that ours has to be there as the first.
+    /// Writes the virtual hosts. `more`: others follow on the HTTP port, so that ours has to be there as the first.
     pub(crate) fn write_hosts(&self, root: &camino::Utf8Path, proxy: &Proxy, more: bool, out: &mut Block) {
         if let Some(tls) = &self.tls {
             out.comment("--ssl-certificate-file and the other --ssl options");
@@ -127,7 +127,8 @@ impl Sites {
         }
     }
 
-    /// The first virtual host of a port gets all requests whose name no other one has.
+    /// Writes the virtual host that refuses other names: the first one of a port gets all requests whose name no other
+    /// one has.
     fn write_refusal(&self, out: &mut Block) {
         out.comment("Names other than those of the site (--server-name, --allow-localhost)");
         for (port, tls) in self.ports() {
@@ -145,7 +146,7 @@ impl Sites {
         }
     }
 
-    /// The site `www.X` also has the name `X`, which leads to it.
+    /// Writes the redirect from `X` to `www.X`, for a site of that name.
     fn write_parent_domain(&self, out: &mut Block) {
         let Some(name) = &self.name else { return };
         let Some(parent) = name.get(4..).filter(|_| name.get(..4).is_some_and(|w| w.eq_ignore_ascii_case("www.")))

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use crate::arg::header_value;
 use crate::block::Block;
 
-/// Clients have to show a certificate.
+/// The certificates that clients have to show.
 #[derive(Clone, Debug)]
 pub struct ClientCertificates {
     /// `--ssl-ca-certificate-file`: who signs them.
@@ -17,23 +17,23 @@ pub struct ClientCertificates {
 /// The HTTPS side of the server.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// `--https-port`
+    /// The value of `--https-port`.
     pub port: u16,
-    /// `--ssl-certificate-file`
+    /// The value of `--ssl-certificate-file`.
     pub certificate: Utf8PathBuf,
-    /// `--ssl-certificate-key-file`
+    /// The value of `--ssl-certificate-key-file`.
     pub key: Utf8PathBuf,
-    /// `--ssl-certificate-chain-file`
+    /// The value of `--ssl-certificate-chain-file`.
     pub chain: Option<Utf8PathBuf>,
-    /// Certificates of clients.
+    /// The certificates that clients have to show.
     pub clients: Option<ClientCertificates>,
-    /// `--ssl-environment`
+    /// The value of `--ssl-environment`.
     pub environment: bool,
-    /// `--hsts-policy`
+    /// The value of `--hsts-policy`.
     pub hsts: Option<String>,
 }
 
-/// Writes what a virtual host needs to speak TLS.
+/// Writes the directives by which a virtual host speaks TLS.
 pub(crate) fn write_tls(tls: &Tls, h: &mut Block) {
     h.set("SSLEngine", "On");
     h.set("SSLCertificateFile", &tls.certificate);
@@ -56,7 +56,7 @@ pub(crate) fn write_tls(tls: &Tls, h: &mut Block) {
     }
 }
 
-/// Writes which URLs need a certificate of the client.
+/// Writes the URLs that need a certificate of the client.
 pub(crate) fn write_client_urls(tls: &Tls, out: &mut Block) {
     let Some(clients) = tls.clients.as_ref().filter(|c| !c.urls.is_empty()) else { return };
     out.comment("--ssl-verify-client");

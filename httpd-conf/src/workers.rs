@@ -3,35 +3,35 @@
 
 use crate::block::Block;
 
-/// Connections that may wait or be idle beside those the application works on.
+/// How many connections may wait or be idle beside those that the application works on.
 const MARGIN: u64 = 10;
-/// Threads that one child process of the MPM worker should have at the most, about.
+/// How many threads a child process of the MPM worker should have at the most, about.
 const THREADS_PER_CHILD: u64 = 20;
 /// The same for the MPM event, which without `--max-clients` has so many at the least: a thread costs it next to
 /// nothing, but with few of them it closes connections that clients would use again, and requests change processes and
 /// their caches more often.
 const THREADS_PER_EVENT_CHILD: u64 = 32;
 
-/// How many configurations may have children at a time: the one in force, and those before it, whose requests go on
-/// after graceful restarts.
+/// How many configurations may have children at a time: the one in force, and earlier ones, whose requests go on after
+/// graceful restarts.
 const GENERATIONS: u64 = 4;
 
 /// A multi-processing module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mpm {
-    /// Threads, with idle connections parked.
+    /// The MPM event: threads, with idle connections parked.
     Event,
-    /// Threads, one for each connection.
+    /// The MPM worker: threads, one for each connection.
     Worker,
-    /// Processes.
+    /// The MPM prefork: processes.
     Prefork,
 }
 
 impl Mpm {
-    /// All, best first.
+    /// All MPMs, the best first.
     pub const ALL: [Self; 3] = [Self::Event, Self::Worker, Self::Prefork];
 
-    /// Apache's name for it, without `mpm_`.
+    /// The name that Apache has for it, without `mpm_`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -41,33 +41,33 @@ impl Mpm {
     }
 }
 
-/// Which parts of the capacity are started, and kept spare; each from 0 to 1, `None` for the usual one.
+/// The parts of the capacity that are started, and kept spare; each from 0 to 1, `None` for the usual one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fractions {
-    /// `--initial-workers`
+    /// The value of `--initial-workers`.
     pub initial: Option<f64>,
-    /// `--minimum-spare-workers`
+    /// The value of `--minimum-spare-workers`.
     pub minimum_spare: Option<f64>,
-    /// `--maximum-spare-workers`
+    /// The value of `--maximum-spare-workers`.
     pub maximum_spare: Option<f64>,
 }
 
-/// The resolved sizes.
+/// The numbers of processes and threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// Threads of one child; 1 for prefork.
+    /// How many threads a child has; 1 for prefork.
     pub threads_per_child: u64,
-    /// Most children.
+    /// How many children there may be.
     pub server_limit: u64,
-    /// Most connections at one time.
+    /// How many connections there may be at a time.
     pub max_workers: u64,
-    /// Children at start.
+    /// How many children are started.
     pub start_servers: u64,
-    /// Idle workers to keep at least.
+    /// How many idle workers are kept at least.
     pub minimum_spare: u64,
-    /// Idle workers to keep at the most.
+    /// How many idle workers are kept at the most.
     pub maximum_spare: u64,
-    /// Connections after which a child is replaced; 0: it is not.
+    /// How many connections a child serves before it is replaced; 0 for any number.
     pub connections_per_child: u64,
 }
 

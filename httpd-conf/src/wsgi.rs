@@ -1,33 +1,33 @@
-//! The application's processes and what mod_wsgi is told about requests.
+//! The application's processes, and the directives of mod_wsgi for requests.
 
 use camino::Utf8PathBuf;
 
 use crate::block::Block;
 use crate::logs::Target;
 
-/// Where the application runs.
+/// The mode in which the application runs.
 #[derive(Clone, Debug)]
 pub enum HostingMode {
-    /// In daemon processes.
+    /// Daemon mode: it runs in daemon processes.
     Daemons {
-        /// `--process-group`
+        /// The value of `--process-group`.
         name: String,
         /// Options of `WSGIDaemonProcess`.
         settings: Vec<(&'static str, String)>,
     },
-    /// In Apache's own processes (`--embedded-mode`).
+    /// Embedded mode: it runs in Apache's own processes (`--embedded-mode`).
     Embedded {
         /// Directories for the module search path.
         python_path: Vec<Utf8PathBuf>,
     },
 }
 
-/// How the application is hosted.
+/// The application, and the processes that it runs in.
 #[derive(Clone, Debug)]
 pub struct Hosting {
-    /// Where it runs.
+    /// The mode in which it runs.
     pub mode: HostingMode,
-    /// `--application-group`
+    /// The value of `--application-group`.
     pub application_group: String,
     /// The script that Apache knows as the application.
     pub handler: Utf8PathBuf,
@@ -38,54 +38,55 @@ pub struct Hosting {
 /// A program that runs beside the application.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Its name; the process group is `service:NAME`.
+    /// The name of the service; the process group is `service:NAME`.
     pub name: String,
-    /// `--service-script`
+    /// The value of `--service-script`.
     pub script: Utf8PathBuf,
     /// Options of `WSGIDaemonProcess`.
     pub settings: Vec<(&'static str, String)>,
-    /// `--service-log-file`
+    /// The value of `--service-log-file`.
     pub log: Option<Target>,
 }
 
-/// Who is told what requests cost.
+/// The receivers of what requests cost.
 #[derive(Clone, Debug, Default)]
 pub struct Telemetry {
     /// The socket, and the seconds between two reports.
     pub service: Option<(Utf8PathBuf, f64)>,
     /// `--telemetry-options`, the flags of each.
     pub options: Vec<Vec<String>>,
-    /// `--slow-requests`
+    /// The value of `--slow-requests`.
     pub slow_requests: Option<f64>,
 }
 
-/// mod_wsgi's side of the server.
+/// The directives of mod_wsgi of the server.
 #[derive(Clone, Debug)]
 pub struct Wsgi {
     /// The Python environment of the daemons.
     pub python_home: Utf8PathBuf,
-    /// `--socket-prefix`
+    /// The value of `--socket-prefix`.
     pub socket_prefix: Utf8PathBuf,
     /// The application; `None` for a static site.
     pub hosting: Option<Hosting>,
-    /// `--service-script`
+    /// The services (`--service-script`).
     pub services: Vec<Service>,
-    /// Options of the processes that are asked who may come in; `None` where nobody is, or Apache's own processes are.
+    /// The options of the processes that are asked who may come in; `None` where no script decides that, or Apache's
+    /// own processes run it.
     pub access: Option<Vec<(&'static str, String)>>,
-    /// Directives with one argument that differ from their default, with the option they come from.
+    /// The directives with one argument that differ from their default, with the option that each comes from.
     pub settings: Vec<(&'static str, &'static str, String)>,
-    /// `--trust-proxy`
+    /// The value of `--trust-proxy`.
     pub trusted_proxies: Vec<String>,
-    /// `--trust-proxy-header`
+    /// The value of `--trust-proxy-header`.
     pub trusted_headers: Vec<String>,
-    /// `--ignore-activity`
+    /// The value of `--ignore-activity`.
     pub ignore_activity: Vec<String>,
-    /// `--telemetry-service`, `--slow-requests`
+    /// The value of `--telemetry-service`, `--slow-requests`.
     pub telemetry: Telemetry,
 }
 
 impl Wsgi {
-    /// Whether a service has a virtual host, for the sake of its log.
+    /// Whether a service has a virtual host, which it needs for a log of its own.
     pub(crate) fn has_hosts(&self) -> bool {
         self.services.iter().any(|s| s.log.is_some())
     }

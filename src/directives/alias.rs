@@ -11,7 +11,7 @@ use crate::policy::words::{ArgumentError, option, word};
 
 const OPTIONS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
 
-/// Sets `WSGIScriptAlias`.
+/// The setter of `WSGIScriptAlias`.
 pub fn set(
     settings: &mut ServerSettings,
     configuration: &mut Configuration,
@@ -20,7 +20,7 @@ pub fn set(
     add(settings, configuration, line, |prefix| Ok(Pattern::Prefix(prefix)))
 }
 
-/// Sets `WSGIScriptAliasMatch`.
+/// The setter of `WSGIScriptAliasMatch`.
 pub fn set_match(
     settings: &mut ServerSettings,
     configuration: &mut Configuration,

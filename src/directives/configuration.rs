@@ -48,7 +48,7 @@ pub struct InterpreterSettings {
     pub free_threading: Option<bool>,
 }
 
-/// One `<WSGIInterpreterOptions>`.
+/// One section `<WSGIInterpreterOptions>`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InterpreterSection {
     /// The process groups that the section is for, one or, with `None`, all.

@@ -36,7 +36,7 @@ pub enum Setter {
     Global(fn(&mut Configuration, &Line<'_>) -> Result<(), ArgumentError>),
 }
 
-/// One directive.
+/// One row of the table of directives.
 pub struct Directive {
     /// The directive's name, that of a section with `<` in front.
     pub name: &'static CStr,

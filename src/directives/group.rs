@@ -4,7 +4,7 @@
 use crate::httpd::identity::User;
 use crate::policy::origin::Origin;
 
-/// One `WSGIDaemonProcess`.
+/// One process group, as `WSGIDaemonProcess` defines it.
 #[derive(Debug, Clone)]
 pub struct Group {
     /// The name of the process group.

@@ -1,4 +1,4 @@
-//! `WSGILogFormat`.
+//! The directive `WSGILogFormat`.
 #![forbid(unsafe_code)]
 
 use wsgi_wire::record::Format;
@@ -8,7 +8,7 @@ use super::directive::Line;
 use super::settings::ServerSettings;
 use crate::policy::words::{ArgumentError, one};
 
-/// Sets `WSGILogFormat`.
+/// The setter of `WSGILogFormat`.
 pub fn format(settings: &mut ServerSettings, _: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let given = one(line.arguments, "one argument: text or json")?;
     let known = [Format::Text, Format::Json].into_iter().find(|f| given.eq_ignore_ascii_case(f.name().as_bytes()));

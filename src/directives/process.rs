@@ -14,7 +14,7 @@ fn value(line: &Line<'_>) -> Result<Value<'static>, ArgumentError> {
     Ok(Value { option: "the argument", text: one(line.arguments, ONE)? })
 }
 
-/// Sets `WSGISocketPrefix`.
+/// The setter of `WSGISocketPrefix`.
 pub fn socket_prefix(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let given = value(line)?.text()?;
     let legal = format!(
@@ -45,31 +45,31 @@ pub fn without_effect(_configuration: &mut Configuration, line: &Line<'_>) -> Re
     flag(line.arguments).map(drop)
 }
 
-/// Sets `WSGIRestrictEmbedded`.
+/// The setter of `WSGIRestrictEmbedded`.
 pub fn restrict_embedded(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.restrict_embedded = flag(line.arguments)?;
     Ok(())
 }
 
-/// Sets `WSGIServerMetrics`.
+/// The setter of `WSGIServerMetrics`.
 pub fn server_metrics(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.server_metrics = flag(line.arguments)?;
     Ok(())
 }
 
-/// Sets `WSGIPythonHome`.
+/// The setter of `WSGIPythonHome`.
 pub fn python_home(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.python.home = Some(value(line)?.text()?);
     Ok(())
 }
 
-/// Sets `WSGIPythonEggs`.
+/// The setter of `WSGIPythonEggs`.
 pub fn python_eggs(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.python.eggs = Some(value(line)?.text()?);
     Ok(())
 }
 
-/// Sets `WSGIPythonOptimize`.
+/// The setter of `WSGIPythonOptimize`.
 pub fn python_optimize(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.python.optimize = value(line)?.number(0..=2)?;
     Ok(())
@@ -81,7 +81,7 @@ pub fn python_warnings(configuration: &mut Configuration, line: &Line<'_>) -> Re
     Ok(())
 }
 
-/// Sets `WSGIPythonHashSeed`.
+/// The setter of `WSGIPythonHashSeed`.
 pub fn python_hash_seed(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let given = value(line)?;
     if given.text != b"random" && given.number(0..=u32::MAX).is_err() {
@@ -91,25 +91,25 @@ pub fn python_hash_seed(configuration: &mut Configuration, line: &Line<'_>) -> R
     Ok(())
 }
 
-/// Sets `WSGIDontWriteBytecode`.
+/// The setter of `WSGIDontWriteBytecode`.
 pub fn dont_write_bytecode(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.python.dont_write_bytecode = flag(line.arguments)?;
     Ok(())
 }
 
-/// Sets `WSGIDestroyInterpreter`.
+/// The setter of `WSGIDestroyInterpreter`.
 pub fn destroy_interpreter(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.destroy_interpreter = flag(line.arguments)?;
     Ok(())
 }
 
-/// Sets `WSGISingleInterpreter`.
+/// The setter of `WSGISingleInterpreter`.
 pub fn single_interpreter(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.single_interpreter = flag(line.arguments)?;
     Ok(())
 }
 
-/// Sets `WSGICaseSensitivity`.
+/// The setter of `WSGICaseSensitivity`.
 pub fn case_sensitivity(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.case_sensitive = flag(line.arguments)?;
     Ok(())
@@ -166,19 +166,19 @@ macro_rules! top_level {
 }
 
 top_level! {
-    /// Sets `WSGIPythonPath`.
+    /// The setter of `WSGIPythonPath`.
     python_path = "WSGIPythonPath";
-    /// Sets `WSGIRestrictStdin`.
+    /// The setter of `WSGIRestrictStdin`.
     restrict_stdin = "WSGIRestrictStdin";
-    /// Sets `WSGIRestrictStdout`.
+    /// The setter of `WSGIRestrictStdout`.
     restrict_stdout = "WSGIRestrictStdout";
-    /// Sets `WSGIRestrictSignal`.
+    /// The setter of `WSGIRestrictSignal`.
     restrict_signal = "WSGIRestrictSignal";
-    /// Sets `WSGISwitchInterval`.
+    /// The setter of `WSGISwitchInterval`.
     switch_interval = "WSGISwitchInterval";
-    /// Sets `WSGIPerInterpreterGIL`.
+    /// The setter of `WSGIPerInterpreterGIL`.
     per_interpreter_gil = "WSGIPerInterpreterGIL";
-    /// Sets `WSGIFreeThreading`.
+    /// The setter of `WSGIFreeThreading`.
     free_threading = "WSGIFreeThreading";
 }
 

@@ -26,19 +26,19 @@ macro_rules! switches {
 }
 
 switches! {
-    /// Sets `WSGIPassAuthorization`.
+    /// The setter of `WSGIPassAuthorization`.
     pass_authorization;
-    /// Sets `WSGIPassApacheRequest`.
+    /// The setter of `WSGIPassApacheRequest`.
     pass_apache_request;
-    /// Sets `WSGIScriptReloading`.
+    /// The setter of `WSGIScriptReloading`.
     script_reloading;
-    /// Sets `WSGIErrorOverride`.
+    /// The setter of `WSGIErrorOverride`.
     error_override;
-    /// Sets `WSGIChunkedRequest`.
+    /// The setter of `WSGIChunkedRequest`.
     chunked_request;
-    /// Sets `WSGIIgnoreActivity`.
+    /// The setter of `WSGIIgnoreActivity`.
     ignore_activity;
-    /// Sets `WSGIEnableSendfile`.
+    /// The setter of `WSGIEnableSendfile`.
     enable_sendfile;
 }
 
@@ -48,13 +48,13 @@ pub fn process_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<
     Ok(())
 }
 
-/// Sets `WSGIApplicationGroup`.
+/// The setter of `WSGIApplicationGroup`.
 pub fn application_group(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.application_group = Some(one(line.arguments, NAME)?.into());
     Ok(())
 }
 
-/// Sets `WSGICallableObject`.
+/// The setter of `WSGICallableObject`.
 pub fn callable(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.callable = Some(one(line.arguments, NAME)?.into());
     Ok(())
@@ -67,7 +67,7 @@ pub fn restrict_process(settings: &mut RequestSettings, line: &Line<'_>) -> Resu
     Ok(())
 }
 
-/// Sets `WSGIMapHEADToGET`.
+/// The setter of `WSGIMapHEADToGET`.
 pub fn map_head(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let given = one(line.arguments, "one argument: On, Off or Auto")?;
     let mapping = match given.to_ascii_lowercase().as_slice() {
@@ -164,25 +164,25 @@ fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, ArgumentError> {
     Ok(Arc::new(asked))
 }
 
-/// Sets `WSGIDispatchScript`.
+/// The setter of `WSGIDispatchScript`.
 pub fn dispatch_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.dispatch_script = Some(script(line)?);
     Ok(())
 }
 
-/// Sets `WSGIAccessScript`.
+/// The setter of `WSGIAccessScript`.
 pub fn access_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.access_script = Some(script(line)?);
     Ok(())
 }
 
-/// Sets `WSGIAuthUserScript`.
+/// The setter of `WSGIAuthUserScript`.
 pub fn auth_user_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.auth_user_script = Some(script(line)?);
     Ok(())
 }
 
-/// Sets `WSGIAuthGroupScript`.
+/// The setter of `WSGIAuthGroupScript`.
 pub fn auth_group_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     settings.auth_group_script = Some(script(line)?);
     Ok(())

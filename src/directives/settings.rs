@@ -79,7 +79,7 @@ layers! {
 /// A script that is asked about requests before anything answers them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedScript {
-    /// The file.
+    /// The path of the file.
     pub script: Vec<u8>,
     /// `process-group`, not expanded; empty is embedded mode.
     pub process_group: Option<Vec<u8>>,
@@ -91,7 +91,7 @@ pub struct AskedScript {
 #[derive(Debug, Clone, Default)]
 pub struct Handlers(pub Arc<BTreeMap<Vec<u8>, Arc<HandlerScript>>>);
 
-/// One `WSGIHandlerScript`.
+/// One handler, as `WSGIHandlerScript` defines it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HandlerScript {
     /// The script whose `handle_request` answers.
@@ -150,7 +150,7 @@ pub enum Pattern {
     Regex(Regex),
 }
 
-/// One alias.
+/// One script alias.
 #[derive(Debug)]
 pub struct Alias {
     /// Which URLs it is for.
@@ -159,9 +159,9 @@ pub struct Alias {
     pub target: CString,
     /// `process-group`, not expanded; `%{GLOBAL}` is the empty name.
     pub process_group: Option<Vec<u8>>,
-    /// `application-group`, likewise.
+    /// `application-group`, not expanded; `%{GLOBAL}` is the empty name.
     pub application_group: Option<Vec<u8>>,
-    /// `callable-object`, literal.
+    /// The value of `callable-object`.
     pub callable: Option<Vec<u8>>,
     /// The value of `pass-authorization`.
     pub pass_authorization: Option<bool>,

@@ -27,7 +27,7 @@ pub enum Authn {
     Found,
     /// There is no such user here: the next provider is asked.
     NotFound,
-    /// Nobody knows.
+    /// The answer is not known.
     Error,
 }
 
@@ -59,7 +59,7 @@ pub enum Authz {
     Granted,
     /// It depends on the user, who is not known yet.
     NoUser,
-    /// Nobody knows.
+    /// The answer is not known.
     Error,
 }
 

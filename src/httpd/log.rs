@@ -28,7 +28,7 @@ const LINE: usize = 8192;
 /// Where a request is executed.
 #[derive(Debug, Clone, Copy)]
 pub struct Execution<'p> {
-    /// The script.
+    /// The path of the script.
     pub script: &'p [u8],
     /// The process group; empty is embedded mode.
     pub process_group: &'p [u8],

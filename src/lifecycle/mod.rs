@@ -25,7 +25,8 @@ pub fn before_configuration() {
     *DRAFT.lock().unwrap_or_else(PoisonError::into_inner) = Configuration::EMPTY;
 }
 
-/// httpd ends and is about to close its logs, which have to hear of the ends of all processes first.
+/// Ends the supervisor when httpd ends and is about to close its logs, which have to hear of the ends of all processes
+/// first.
 pub fn logs_end() {
     parent::stop();
 }

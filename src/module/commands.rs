@@ -18,7 +18,7 @@ use crate::httpd::sys::{self, cmd_func, cmd_parms, command_rec};
 use crate::httpd::{bytes, guard};
 use crate::policy::origin::Origin;
 
-/// httpd's form of the directive table.
+/// The directive table in httpd's form.
 #[repr(transparent)]
 pub struct Commands([command_rec; DIRECTIVES.len() + 1]);
 

@@ -25,14 +25,14 @@ use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
 use crate::httpd::{HookStatus, config, index, log};
 use crate::{lifecycle, request};
 
-/// httpd writes `module_index` and `next` while it loads the module, hence the cell.
+/// The module record. It is in a cell because httpd writes `module_index` and `next` while it loads the module.
 #[repr(transparent)]
 pub struct ModuleRecord(UnsafeCell<module>);
 
 // SAFETY: S2.
 unsafe impl Sync for ModuleRecord {}
 
-/// "AP24": the cookie by which httpd knows a module record.
+/// The cookie by which httpd knows a module record: "AP24".
 const MAGIC: std::ffi::c_ulong = 0x4150_3234;
 
 impl ModuleRecord {

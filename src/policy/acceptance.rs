@@ -31,9 +31,9 @@ pub struct RequestFacts<'r> {
 pub enum Target {
     /// Nothing is there.
     Missing,
-    /// A directory.
+    /// There is a directory.
     Directory,
-    /// A file.
+    /// There is a file.
     File,
 }
 

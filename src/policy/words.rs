@@ -13,7 +13,7 @@ pub enum ArgumentError {
     /// A word that is no `name=value`.
     #[error("`{word}` is no option; options are written name=value, and known are {known}")]
     NoOption {
-        /// The word.
+        /// The word that was found.
         word: String,
         /// The options of this directive.
         known: String,

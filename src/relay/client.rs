@@ -26,7 +26,7 @@ pub enum Then {
     More,
     /// A pause follows: what is there is sent now.
     Flush,
-    /// Nothing follows.
+    /// Nothing follows any more.
     End,
 }
 

@@ -147,7 +147,7 @@ pub struct Delivery<'d, C, E, S> {
     pub group: &'d Group,
     /// The thread's memory, with the route in it.
     pub scratch: &'d mut Scratch,
-    /// The client.
+    /// The client of the request.
     pub client: &'d mut C,
     /// Appends the payload of the request's frame for these facts; called again for each try. The body is what
     /// [`Scratch::body`] holds.

@@ -32,7 +32,7 @@ pub struct Group {
 /// How the processes of a configuration are reached.
 #[derive(Debug)]
 pub struct Sockets {
-    /// `WSGISocketPrefix`, absolute.
+    /// `WSGISocketPrefix`, an absolute path.
     pub prefix: String,
     /// The Apache parent's pid.
     pub parent: u32,

@@ -134,7 +134,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         socket::is_silent(self.r, wait)
     }
 
-    /// The request.
+    /// The request in httpd's hands.
     pub fn request(&mut self) -> &mut Request<'r> {
         self.r
     }

@@ -27,7 +27,7 @@ pub enum Executor<'p> {
 
 /// The values that names of groups may contain, taken from a request.
 pub struct RequestNames<'n, 'r> {
-    /// The request.
+    /// The request in httpd's hands.
     pub r: &'n Request<'r>,
     /// SCRIPT_NAME with single slashes.
     pub script_name: &'n [u8],

@@ -7,33 +7,33 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
-/// The least memory that is kept: malloc itself keeps what is smaller.
+/// The smallest piece of memory that is kept, bytes: malloc itself keeps smaller ones.
 pub const MIN: usize = 64 << 10;
 
-/// The most that is kept in one piece: an ordinary upload, and what may be read beyond it before its end is known.
+/// The largest piece that is kept, bytes: an ordinary upload, and what may be read beyond it before its end is known.
 pub const MAX: usize = (1 << 20) + (64 << 10);
 
 /// How many pieces a process keeps. Few uploads are underway in one process at the same time; more take what memory
 /// they need.
 const PIECES: usize = 8;
 
-/// Memory that nobody uses.
+/// The pieces that are not in use.
 static FREE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
-/// Bytes in memory that is kept when they are dropped.
+/// Bytes whose memory is kept when they are dropped.
 #[derive(Debug, Default)]
 pub struct Kept(Vec<u8>);
 
 impl Kept {
-    /// No bytes yet, in memory that has been kept if there is some.
+    /// Makes an empty buffer, in memory that has been kept if there is some.
     pub fn take() -> Self {
         let mut bytes = Self::used();
         bytes.clear();
         bytes
     }
 
-    /// So many bytes, for somebody who writes all of them before anybody reads one: they are what others have left, or
-    /// zeros.
+    /// Makes a buffer of this length, for a caller that writes all bytes before any is read: they are what others have
+    /// left, or zeros.
     pub fn to_be_filled(length: usize) -> Self {
         let mut bytes = Self::used();
         bytes.resize(length, 0);
@@ -44,7 +44,7 @@ impl Kept {
         Self(with_free(Vec::pop).flatten().unwrap_or_default())
     }
 
-    /// The bytes alone, whose memory is kept only if they come back.
+    /// Returns the bytes alone, whose memory is kept only if they come back.
     pub fn into_inner(mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)
     }
@@ -82,8 +82,8 @@ impl Drop for Kept {
     }
 }
 
-/// Nobody waits for this: neither a thread that comes when another one is here, nor one of a process that was forked at
-/// that moment.
+/// Changes the free pieces, unless the lock is taken: nobody waits for it, neither a thread that comes when another one
+/// is here, nor one of a process that was forked at that moment.
 fn with_free<R>(change: impl FnOnce(&mut Vec<Vec<u8>>) -> R) -> Option<R> {
     FREE.try_lock().ok().map(|mut free| change(&mut free))
 }

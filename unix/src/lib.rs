@@ -1,5 +1,5 @@
-//! What the module, the supervisor, the engine and the command need of a Unix system beyond std: one place for each
-//! rule that more than one of them has to keep.
+//! Functions of a Unix system that std lacks, for the module, the supervisor, the engine and the command: one place for
+//! each rule that more than one of them has to keep.
 //!
 //! Knows Unix. Must not know Apache, Python or the wire.
 #![deny(unsafe_code)]

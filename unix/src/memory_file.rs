@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, SealFlags, Stat, fchmod, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use rustix::io::{retry_on_intr, write};
 
-/// What makes the content of a memory file final: neither its length nor its bytes can change, and no seal can be taken
-/// back (fcntl(2), F_ADD_SEALS).
+/// The seals that make the content of a memory file final: neither its length nor its bytes can change, and no seal can
+/// be taken back (fcntl(2), F_ADD_SEALS).
 const FINAL: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::WRITE).union(SealFlags::SEAL);
 
-/// A sealed memory file with this content. `name` shows in /proc.
+/// Makes a sealed memory file with this content. `name` shows in /proc.
 ///
 /// # Errors
 /// Those of the system: no descriptor or no memory is left.

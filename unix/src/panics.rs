@@ -1,5 +1,5 @@
-//! What becomes of a panic: code that C calls must not unwind into it, so a guard catches it and one record tells what
-//! it said, and where. And panics on demand, for the tests of what a panic costs (`make panics`).
+//! Panics: code that C calls must not unwind into it, so a guard catches a panic, and one record has its message and
+//! place. And panics on demand, for the tests of what a panic does (`make panics`).
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -7,15 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 thread_local! {
-    /// Where this thread has panicked last: the hook stores it, the guard tells it.
+    /// The place of this thread's last panic: the hook stores it, the guard reports it.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Writes the record about a panic that was caught.
+/// The function that writes the record about a panic that was caught.
 static REPORT: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Keeps the default hook from printing into the error log: the guard that catches a panic hands `report` the text of
-/// one record.
+/// Keeps the default hook from printing into the error log: the guard that catches a panic calls `report` with the text
+/// of one record.
 pub fn install(report: fn(&str)) {
     // A library that is loaded anew has no report yet; one that is not has the same.
     let _ = REPORT.set(report);
@@ -55,7 +55,7 @@ pub fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
     }
 }
 
-/// What a panic says, with its place.
+/// The message of a panic, with its place.
 fn describe(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");

@@ -3,14 +3,13 @@
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-/// Whether there is a process of this id, a zombie included. One of another user is there, too, though nothing may be
-/// sent to it.
+/// Whether there is a process with this id, also one that is a zombie or another user's.
 pub fn exists(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
-/// Resident memory of a process in bytes, as the system tells everybody; `None` where it does not.
+/// The resident memory of a process in bytes, as the system tells everybody; `None` where it does not.
 #[must_use]
 pub fn resident(pid: u32) -> Option<u64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;

@@ -1,5 +1,5 @@
-//! Memory files: what several processes share. Nobody but their maker's user may open them anew (`/proc/<pid>/fd`), and
-//! nobody can change their length: whoever has mapped a file that becomes shorter dies of SIGBUS.
+//! Memory files that several processes share. Nobody but their maker's user may open them anew (`/proc/<pid>/fd`), and
+//! nobody can change their length: a process that has mapped a file which becomes shorter dies of SIGBUS.
 
 use std::ffi::CStr;
 use std::io;
@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, Mode, SealFlags, fchmod, fcntl_add_seals, ftruncate, memfd_create};
 
-/// A memory file of `size` zeroes, to be written by all who get its descriptor.
+/// Makes a memory file of `size` zeroes, to be written by all who get its descriptor.
 ///
 /// # Errors
 /// If the system has no more memory or descriptors.
@@ -17,7 +17,7 @@ pub fn create(name: &CStr, size: usize) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
-/// A memory file of `size` zeroes that is to be mapped here, and then [`forbid_writing`] closes it for all others.
+/// Makes a memory file of `size` zeroes that is to be mapped here, before [`forbid_writing`] closes it for all others.
 ///
 /// # Errors
 /// As [`create`].
@@ -25,7 +25,7 @@ pub fn create_for_readers(name: &CStr, size: usize) -> io::Result<OwnedFd> {
     of_length(name, size)
 }
 
-/// From now on nobody can write to the file, or map it to write, whatever descriptor they have; mappings that are there
+/// Forbids everybody to write to the file, or to map it for writing, whatever descriptor they have; existing mappings
 /// stay as they are.
 ///
 /// # Errors

@@ -1,13 +1,13 @@
-//! How large a thread's stack is: Rust's threads have 2 MiB, which is too little for code that was written for the
+//! The size of threads' stacks: Rust's threads have 2 MiB, which is too little for code that was written for the
 //! system's stacks.
 
 use rustix::process::{Resource, getrlimit};
 
-/// Where the limit is "unlimited": what Linux systems have by default.
+/// The size where the limit is "unlimited": what Linux systems have by default.
 const DEFAULT: u64 = 8 << 20;
 
-/// Less than this no interpreter can work with; more than this is virtual memory that a thread never needs, and that
-/// threads together may not get.
+/// The bounds of the size. With less no interpreter can work; more is virtual memory that a thread never needs, and
+/// that threads together may not get.
 const BOUNDS: (u64, u64) = (256 << 10, 256 << 20);
 
 /// The size that the system gives to stacks (`ulimit -s`), in bytes.

@@ -17,8 +17,8 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Those of a user. `groups` replaces the groups that the system knows the user in; an empty `name` is that of a
-    /// number without a user, who is in none but `gid`, which always counts.
+    /// Looks up the ids of a user. `groups` replaces the groups that the system knows the user in; an empty `name` is
+    /// that of a number without a user, who is in no group but `gid`, which always counts.
     ///
     /// # Errors
     /// If the system does not tell the groups.

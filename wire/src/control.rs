@@ -24,7 +24,7 @@ message! {
         pub log_format: Format,
         /// The `ServerName` of the main server.
         pub vhost: Bytes,
-        /// `WSGISocketPrefix`, absolute.
+        /// `WSGISocketPrefix`, an absolute path.
         pub socket_prefix: String,
         /// The Apache parent's pid: part of the sockets' names.
         pub parent: u32,
@@ -53,7 +53,7 @@ message! {
 }
 
 message! {
-    /// One `WSGIDaemonProcess`.
+    /// One process group, as `WSGIDaemonProcess` defines it.
     pub struct Group {
         /// How many processes.
         pub processes: u32,

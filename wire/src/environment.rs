@@ -13,7 +13,7 @@ pub enum EnvironmentError {
     /// The variable would keep the process from working.
     #[error("{name} must not be set: {reason}")]
     Reserved {
-        /// The variable.
+        /// The name of the variable.
         name: &'static str,
         /// Why not, and what to do instead.
         reason: &'static str,
@@ -48,7 +48,7 @@ pub fn check(name: &[u8], value: &[u8]) -> Result<(), EnvironmentError> {
     if value.contains(&0) { Err(EnvironmentError::Nul) } else { Ok(()) }
 }
 
-/// Splits `NAME=VALUE`.
+/// Splits a text `NAME=VALUE`.
 ///
 /// # Errors
 /// [`EnvironmentError`]

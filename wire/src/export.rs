@@ -54,7 +54,7 @@ message! {
     pub struct Figures {
         /// When the server was started, seconds since the epoch: the figures are counted from then on.
         pub started: u64,
-        /// The group.
+        /// The figures of the group.
         pub group: GroupStatus,
     }
 }

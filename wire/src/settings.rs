@@ -31,7 +31,7 @@ message! {
         pub home: Option<Bytes>,
         /// `python-path`: added through `site.addsitedir`, in front.
         pub python_path: Vec<Bytes>,
-        /// `python-eggs`: PYTHON_EGG_CACHE.
+        /// `python-eggs`, for the variable PYTHON_EGG_CACHE.
         pub python_eggs: Option<Bytes>,
         /// `switch-interval`; 0 leaves it alone.
         pub switch_interval: f64,
@@ -70,7 +70,7 @@ message! {
         pub eviction_timeout: u32,
         /// The value of `restart-interval`.
         pub restart_interval: u32,
-        /// `rss-limit`, bytes.
+        /// `rss-limit`, in bytes.
         pub rss_limit: u64,
         /// The value of `queue-timeout`.
         pub queue_timeout: u32,

@@ -59,7 +59,7 @@ impl Observed<'_> {
         event.set_item("daemon_start", self.moments.daemon_start)
     }
 
-    /// Publishes `request_finished`.
+    /// Publishes the event `request_finished`.
     pub(crate) fn finished(&self, py: Python<'_>, finished: &Finished) {
         let request = self.request;
         let counts = &finished.counts;

@@ -230,7 +230,7 @@ impl Interpreters {
         self.main().into_iter().chain(self.others()).collect()
     }
 
-    /// All sub-interpreters.
+    /// All interpreters but the main one.
     pub(crate) fn others(&self) -> Vec<&'static Interpreter> {
         self.lock().values().map(|other| other.interpreter).collect()
     }

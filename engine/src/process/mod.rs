@@ -33,7 +33,7 @@ pub(crate) struct Process {
     pub(crate) settings: Daemon,
     /// The page of shared memory where Apache children and the supervisor see how the process is.
     pub(crate) page: &'static Page,
-    /// Apache's scoreboard.
+    /// The way to Apache's scoreboard.
     pub(crate) scoreboard: Scoreboard,
     /// The stage of its life, and what other threads ask the main thread for.
     pub(crate) lifecycle: Lifecycle,

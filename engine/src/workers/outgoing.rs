@@ -103,7 +103,7 @@ impl Outgoing {
         }
     }
 
-    /// Queues content.
+    /// Queues content of the response.
     pub(super) fn data(&mut self, content: &[u8]) {
         for piece in content.chunks(limits::INLINE_CHUNK) {
             self.put(Kind::Data, |out| out.extend_from_slice(piece));

@@ -1,4 +1,4 @@
-//! Whether an application will run with these options.
+//! Checks whether an application will run with these options.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -13,10 +13,10 @@ use crate::probe::{self, Callable, Depth, Report};
 
 /// How many files below a static directory are looked at.
 const MOST_FILES: usize = 5000;
-/// The main interpreter's name.
+/// The name of the main interpreter.
 const MAIN: &str = "%{GLOBAL}";
 
-/// What is found.
+/// Checks the application.
 pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Finding> {
     if let Err(mistake) = options.check() {
         return vec![Finding::error("options", mistake)];
@@ -51,7 +51,7 @@ pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Findin
     found
 }
 
-/// In one word, what a problem is about.
+/// The word for what a problem is about.
 fn kind(problem: &Problem) -> &'static str {
     match problem {
         Problem::RootWithoutUser => "user",
@@ -64,7 +64,7 @@ fn kind(problem: &Problem) -> &'static str {
     }
 }
 
-/// Whether there is an application, and not only files or the page of welcome.
+/// Whether there is an application, and not only files or the welcome page.
 fn is_the_users(plan: &Plan) -> bool {
     plan.server.wsgi.hosting.is_some() && !Utf8Path::new(&plan.handler.entry_point).starts_with(&plan.root.path)
 }
@@ -76,7 +76,7 @@ fn slow(plan: &Plan) -> String {
     )
 }
 
-/// Static directories that Apache's children cannot read.
+/// Finds static directories that Apache's children cannot read.
 fn statics(plan: &Plan) -> Vec<Finding> {
     let user = &plan.account;
     let own = plan.root.path.join("htdocs");
@@ -90,7 +90,7 @@ fn statics(plan: &Plan) -> Vec<Finding> {
     directories.filter(|path| **path != own && path.exists()).filter_map(closed).collect()
 }
 
-/// The first file or directory that cannot be read, of those that are looked at.
+/// Finds the first file or directory that cannot be read, of the first [`MOST_FILES`].
 fn unreadable_below(directory: &Utf8Path, plan: &Plan) -> Option<Utf8PathBuf> {
     let mut waiting = vec![directory.to_owned()];
     let mut seen = 0;
@@ -113,7 +113,7 @@ fn unreadable_below(directory: &Utf8Path, plan: &Plan) -> Option<Utf8PathBuf> {
     None
 }
 
-/// What came of loading it.
+/// Reports how the application could be loaded.
 fn loading(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {
     let handler = &plan.handler;
     let entry = &handler.entry_point;

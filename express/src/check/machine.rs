@@ -1,4 +1,4 @@
-//! What the machine allows: descriptors, memory, SELinux.
+//! Checks the limits of the machine: descriptors, memory, SELinux.
 
 use camino::Utf8Path;
 use nix::sys::resource::{Resource, getrlimit};
@@ -6,12 +6,12 @@ use nix::sys::resource::{Resource, getrlimit};
 use crate::finding::Finding;
 use crate::plan::Plan;
 
-/// Descriptors of an Apache child besides those of its workers.
+/// How many descriptors an Apache child needs besides those of its workers.
 const DESCRIPTORS: u64 = 64;
-/// Descriptors of a worker: its client, a process of the application, a file.
+/// How many descriptors a worker needs: its client, a process of the application, a file.
 const DESCRIPTORS_OF_A_WORKER: u64 = 3;
 
-/// What is found; `resident` is the memory of one process of the application.
+/// Checks the machine; `resident` is the memory of one process of the application.
 pub fn findings(plan: &Plan, resident: Option<u64>) -> Vec<Finding> {
     let processes = u64::from(plan.options.capacity.processes.unwrap_or(1));
     let root = Utf8Path::new("/");
@@ -37,7 +37,7 @@ fn descriptors(plan: &Plan) -> Option<Finding> {
     (allowed < needed).then(|| Finding::warning("descriptors", text()))
 }
 
-/// Bytes that processes started from here can have.
+/// How many bytes processes that are started from here can have.
 fn memory_limit(root: &Utf8Path) -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(root.join(path)).ok();
     let group = read("proc/self/cgroup").and_then(|all| {

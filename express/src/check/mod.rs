@@ -11,7 +11,7 @@ use crate::finding::{self, Finding};
 use crate::options::CheckOptions;
 use crate::plan::Caller;
 
-/// Checks and tells; the exit code.
+/// Checks, and prints what is found. Returns the exit code.
 ///
 /// # Errors
 /// Never in fact: everything found can be JSON.

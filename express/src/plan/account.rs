@@ -7,18 +7,18 @@ use super::error::PlanError;
 /// A user and a group, as Apache wants them and as the system knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Name, or `#uid` where there is none.
+    /// The name of the user, or `#uid` where there is none.
     pub user: String,
-    /// Name, or `#gid` where there is none.
+    /// The name of the group, or `#gid` where there is none.
     pub group: String,
-    /// The user's number.
+    /// The id of the user.
     pub uid: u32,
-    /// The group's number.
+    /// The id of the group.
     pub gid: u32,
 }
 
 impl Account {
-    /// The account that the options name; without them that of the caller, `caller` being their uid.
+    /// Finds the account that the options name, or else that of the caller, whose uid is `caller`.
     ///
     /// # Errors
     /// [`PlanError::NoAccount`] when there is no such user or group.
@@ -47,12 +47,12 @@ impl Account {
     }
 }
 
-/// The entry, where the lookup itself may fail for want of one.
+/// Returns the entry that was found; the lookup itself may fail where there is none.
 fn lookup<T>(result: nix::Result<Option<T>>) -> Option<T> {
     result.ok().flatten()
 }
 
-/// A service's user, given by name or `#uid`.
+/// Finds a service's user, given by name or `#uid`.
 pub fn find_user(name: &str) -> Result<User, PlanError> {
     let found = match name.strip_prefix('#').map(str::parse) {
         Some(Ok(number)) => lookup(User::from_uid(Uid::from_raw(number))),
@@ -61,7 +61,7 @@ pub fn find_user(name: &str) -> Result<User, PlanError> {
     found.ok_or_else(|| PlanError::NoAccount { kind: "user", name: name.to_owned(), option: "--user" })
 }
 
-/// A group, given by name or `#gid`.
+/// Finds a group, given by name or `#gid`.
 pub fn find_group(name: &str) -> Result<Gid, PlanError> {
     if let Some(Ok(number)) = name.strip_prefix('#').map(str::parse) {
         return Ok(Gid::from_raw(number));

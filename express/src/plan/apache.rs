@@ -11,14 +11,14 @@ use super::error::PlanError;
 use super::path::Directory;
 use crate::options::{self, Layout};
 
-/// Loaded where it is installed, for the sake of old configuration in included files.
+/// A module that is loaded where it is installed, for the sake of old configuration in included files.
 const OPTIONAL: &str = "access_compat";
 
 /// An installed Apache, as far as the options leave it to be found.
 #[derive(Debug)]
 pub struct Installation {
     apache: Apache,
-    /// The program.
+    /// The path of the program.
     pub httpd: Utf8PathBuf,
     modules: Utf8PathBuf,
 }
@@ -38,7 +38,7 @@ impl Installation {
         Ok(Self { apache, httpd, modules })
     }
 
-    /// The best MPM of those named, or of all; `order` has the best first.
+    /// Chooses the best MPM of those named, or of all; `order` has the best first.
     pub fn mpm(&self, wanted: &[options::Mpm], order: [Mpm; 3]) -> Result<Mpm, PlanError> {
         let named = |mpm: Mpm| {
             wanted.is_empty()
@@ -58,7 +58,7 @@ impl Installation {
         Err(PlanError::NoMpm { names, directory: self.modules.clone() })
     }
 
-    /// What has to be loaded: the MPM, the modules needed, and our own.
+    /// Returns the modules to load: the MPM, those that are needed, and our own.
     pub fn modules(&self, needed: &[&str], mpm: Mpm, wsgi: &Utf8Path) -> Result<Vec<Module>, PlanError> {
         if mpm == Mpm::Prefork && needed.contains(&"http2") {
             return Err(PlanError::Http2OnPrefork);
@@ -95,7 +95,7 @@ impl Installation {
         &self.modules
     }
 
-    /// The table of content types, or one that is always there and empty.
+    /// Returns the table of content types, or an empty file that is always there.
     pub fn mime_types(&self) -> Result<Utf8PathBuf, PlanError> {
         self.apache.mime_types().map_or(Ok("/dev/null".into()), |path| text(&path))
     }

@@ -7,7 +7,7 @@ use super::apache::{Installation, on_path, program};
 use super::context::Context;
 use super::error::PlanError;
 
-/// What the control script does and with what.
+/// The settings of the control script.
 #[derive(Clone, Debug)]
 pub struct Control {
     shell: Utf8PathBuf,
@@ -28,7 +28,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// The script for a server.
+    /// Makes the settings for a server.
     ///
     /// # Errors
     /// [`PlanError`] when the shell or the variables file that the options name is not there.
@@ -81,7 +81,7 @@ impl Control {
         })
     }
 
-    /// Its path.
+    /// The path of the script.
     pub fn path(&self) -> Utf8PathBuf {
         self.root.join("apachectl")
     }
@@ -131,7 +131,7 @@ impl Control {
     }
 }
 
-/// A command line without the values of its options, which may be secret: everybody may read the script.
+/// Formats a command line without the values of its options, which may be secret: everybody may read the script.
 fn mentioned(command: &[String]) -> String {
     let option = |word: &&String| word.starts_with("--") && word.len() > 2;
     let names = command.iter().filter(option).map(|word| word.split('=').next().unwrap_or_default());
@@ -140,7 +140,7 @@ fn mentioned(command: &[String]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A word for a shell.
+/// Quotes a word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,24 +1,24 @@
-//! Who calls the command, and from where.
+//! The caller of the command, and the caller's environment.
 
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-/// What the caller's surroundings are.
+/// The caller's environment.
 #[derive(Debug)]
 pub struct Caller {
     /// The current directory.
     pub directory: Utf8PathBuf,
-    /// Environment variables that are text.
+    /// The environment variables that are text.
     pub variables: BTreeMap<String, String>,
     /// The effective user.
     pub uid: u32,
-    /// The command line, for the record.
+    /// The command line, to be mentioned in files.
     pub command: Vec<String>,
 }
 
 impl Caller {
-    /// A variable that is set to something.
+    /// The value of a variable that is set and not empty.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -8,7 +8,7 @@ use super::entry::Entry;
 use super::error::PlanError;
 use crate::options::{ApplicationType, Options, pairs};
 
-/// Everything that is served.
+/// Decides what is served at which URL.
 pub fn content(context: &Context, entry: &Entry, installation: &Installation, mpm: Mpm) -> Result<Content, PlanError> {
     let Context { options, here, root, .. } = context;
     let chosen = &options.content;

@@ -1,4 +1,4 @@
-//! What all parts of a plan are made from.
+//! The facts that all parts of a plan are made from.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -6,13 +6,13 @@ use super::caller::Caller;
 use super::path::Directory;
 use crate::options::Options;
 
-/// What all parts of a plan are made from.
+/// The facts that all parts of a plan are made from.
 pub struct Context<'a> {
-    /// The options, checked.
+    /// The options, which have been checked.
     pub options: &'a Options,
     /// The caller's surroundings.
     pub caller: &'a Caller,
-    /// Where relative paths start.
+    /// The directory at which relative paths start.
     pub here: Directory<'a>,
     /// The server root.
     pub root: &'a Utf8Path,
@@ -22,6 +22,6 @@ pub struct Context<'a> {
     pub python_path: Vec<Utf8PathBuf>,
     /// The application's locale.
     pub locale: String,
-    /// Files with variables for the application's processes.
+    /// The files with variables for the application's processes.
     pub env_files: Vec<Utf8PathBuf>,
 }

@@ -22,7 +22,7 @@ impl Capacity {
     }
 }
 
-/// Where the application runs, and its scripts; `label` is the server's address.
+/// Decides where the application runs, and with which scripts; `label` is the server's address.
 pub fn hosting(context: &Context, label: &str) -> Hosting {
     let Options { application, debugging, .. } = context.options;
     let mode = if debugging.embedded() {
@@ -49,7 +49,7 @@ fn daemons(context: &Context, label: &str) -> HostingMode {
     HostingMode::Daemons { name, settings: context.application_settings(display_name) }
 }
 
-/// What an option with two words says of a service.
+/// The value that an option with two words gives for a service.
 fn detail(words: &[String], service: &str) -> Option<String> {
     pairs(words).find(|(name, _)| *name == service).map(|(_, value)| value.to_owned())
 }
@@ -60,7 +60,7 @@ pub fn worker_limit(workers: u64, capacity: u64) -> u64 {
     workers.saturating_sub((workers / 10).max(1)).max(capacity).max(1)
 }
 
-/// The programs beside the application.
+/// The services, programs beside the application.
 pub fn services(context: &Context, logs: &LogDestination) -> Result<Vec<Service>, PlanError> {
     let chosen = &context.options.services;
     let service = |(name, script): (&str, &str)| {
@@ -89,8 +89,8 @@ pub fn services(context: &Context, logs: &LogDestination) -> Result<Vec<Service>
     pairs(&chosen.service_script).map(service).chain(own.map(Ok)).collect()
 }
 
-/// The processes that are asked who may come in, if anybody is, and not Apache's own: they find what the application
-/// finds.
+/// The settings of the processes that are asked who may come in, if scripts decide that and Apache's own processes do
+/// not run them: they find the modules that the application finds.
 pub fn access(context: &Context) -> Option<Settings> {
     let Options { access, debugging, .. } = context.options;
     let is_asked = access.host_access_script.is_some() || access.auth_user_script.is_some();
@@ -103,7 +103,7 @@ pub fn access(context: &Context) -> Option<Settings> {
 }
 
 impl Context<'_> {
-    /// The application's processes.
+    /// The settings of the application's processes.
     fn application_settings(&self, display_name: String) -> Settings {
         let Options { capacity, timeouts, transfer, application, .. } = self.options;
         let mut settings: Settings = vec![("display-name", display_name), ("home", self.working_directory.to_string())];
@@ -142,7 +142,7 @@ impl Context<'_> {
         settings
     }
 
-    /// A program beside the application.
+    /// The settings of a service's process.
     fn service_settings(&self) -> Settings {
         let mut settings: Settings = vec![("display-name", "%{GROUP}".to_owned()), ("threads", "0".to_owned())];
         settings.extend(self.environment_settings());
@@ -168,7 +168,7 @@ impl Context<'_> {
     }
 }
 
-/// Directives of mod_wsgi that differ from their default: name, option, value.
+/// The directives of mod_wsgi that differ from their default: name, option, value.
 pub fn directives(options: &Options) -> Vec<(&'static str, &'static str, String)> {
     let Options { application, content, transfer, .. } = options;
     let map_head = application.map_head_to_get.name();

@@ -1,18 +1,18 @@
-//! What the positional argument, --entry-point and --application-type come to.
+//! The application that the positional argument, --entry-point and --application-type name.
 
 use camino::Utf8Path;
 
 use super::context::Context;
 use crate::options::{ApplicationType, Options};
 
-/// What is served.
+/// The application that is served.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// What it is.
+    /// The kind of the entry point.
     pub kind: ApplicationType,
-    /// Path or name; for a static site the directory.
+    /// The path or name; for a static site the directory.
     pub point: String,
-    /// Name of the callable.
+    /// The name of the callable.
     pub callable: String,
 }
 
@@ -51,7 +51,7 @@ impl Entry {
     }
 }
 
-/// `MODULE:CALLABLE`, as gunicorn and uvicorn write it.
+/// Splits `MODULE:CALLABLE`, as gunicorn and uvicorn write it.
 fn split(entry: &str) -> Option<(&str, &str)> {
     entry.split_once(':').filter(|(module, name)| is_dotted(module) && is_dotted(name) && !name.contains('.'))
 }
@@ -64,7 +64,7 @@ fn is_dotted(name: &str) -> bool {
     name.split('.').all(is_identifier)
 }
 
-/// Whether a directory that modules are looked for in has one of that name.
+/// Whether a module of this name is in a directory in which modules are looked for.
 fn is_module(context: &Context, name: &str) -> bool {
     let path = name.replace('.', "/");
     let has = |directory: &Utf8Path| {

@@ -10,37 +10,37 @@ pub enum PlanError {
     /// A file or directory is missing.
     #[error("{path}, given with {option}, does not exist")]
     Missing {
-        /// The option.
+        /// The option that names it.
         option: &'static str,
-        /// The path.
+        /// The path in question.
         path: Utf8PathBuf,
     },
     /// A file cannot be read.
     #[error("{path}, given with {option}, cannot be read: {source}")]
     Unreadable {
-        /// The option.
+        /// The option that names it.
         option: &'static str,
-        /// The path.
+        /// The path in question.
         path: Utf8PathBuf,
-        /// Why not.
+        /// The reason of the failure.
         source: std::io::Error,
     },
     /// A program is missing.
     #[error("{path}, given with {option}, is not a program that can be run")]
     NoProgram {
-        /// The option.
+        /// The option that names it.
         option: &'static str,
-        /// The path.
+        /// The path in question.
         path: Utf8PathBuf,
     },
     /// There is no such user or group.
     #[error("there is no {kind} {name} on this machine; name another with {option}")]
     NoAccount {
-        /// `user` or `group`.
+        /// The kind of account: `user` or `group`.
         kind: &'static str,
-        /// The name.
+        /// The name that was given.
         name: String,
-        /// The option.
+        /// The option that names it.
         option: &'static str,
     },
     /// `--host` is no name or address.
@@ -48,21 +48,21 @@ pub enum PlanError {
         "--host {host} does not resolve to an address: it is an address of this machine to listen on; the site's name is for --server-name"
     )]
     UnknownHost {
-        /// The host.
+        /// The name of the host.
         host: String,
     },
     /// `--host` is not of this machine.
     #[error("--host {host} is {address}, which is no address of this machine; the site's name is for --server-name")]
     ForeignHost {
-        /// The host.
+        /// The name of the host.
         host: String,
-        /// Its address.
+        /// The address of the host.
         address: IpAddr,
     },
     /// Apache has none of the MPMs asked for.
     #[error("none of the process models {names} is in {directory}; name another with --server-mpm")]
     NoMpm {
-        /// Those that were looked for.
+        /// The names of the MPMs that were looked for.
         names: String,
         /// The directory that was looked into.
         directory: Utf8PathBuf,
@@ -72,9 +72,9 @@ pub enum PlanError {
         "Apache's module mod_{name} is neither in {directory} nor compiled in; install it, or name another directory with --modules-directory"
     )]
     NoModule {
-        /// Its name.
+        /// The name of the module.
         name: String,
-        /// Where it should be.
+        /// The directory that should have it.
         directory: Utf8PathBuf,
     },
     /// HTTP/2 and prefork do not go together.

@@ -1,4 +1,4 @@
-//! The scripts that Apache knows as the application. They only hand their settings to `mod_wsgi.express.runtime`.
+//! The scripts that Apache knows as the application. They only pass their settings to `mod_wsgi.express.runtime`.
 
 use std::collections::BTreeMap;
 
@@ -12,31 +12,31 @@ use super::path::Directory;
 use super::tools::Tools;
 use crate::options::{ApplicationType, Options, pairs};
 
-/// The argument of `mod_wsgi.express.runtime.serve`.
+/// The settings in a script: the argument of `mod_wsgi.express.runtime.serve`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Handler {
-    /// Path or module name of the application; empty behind `--add-handler`.
+    /// The path or module name of the application; empty behind `--add-handler`.
     pub entry_point: String,
-    /// `script`, `module`, `paste` or `static`.
+    /// The kind of the entry point: `script`, `module`, `paste` or `static`.
     pub application_type: &'static str,
-    /// Name of the callable.
+    /// The name of the callable.
     pub callable_object: String,
-    /// URL path without a slash at its end, or `/`.
+    /// The URL path without a slash at its end, or `/`.
     pub mount_point: String,
-    /// Whether all modules are watched.
+    /// Whether all modules are watched for changes.
     pub reload_on_changes: bool,
-    /// Whether the script's own changes are looked for.
+    /// Whether the script itself is watched for changes.
     pub reloading: bool,
-    /// Variables for the process, which tell applications where they are.
+    /// The variables that tell applications about their surroundings.
     pub environ: BTreeMap<&'static str, String>,
-    /// Scripts by extension.
+    /// The scripts by extension.
     pub resources: BTreeMap<String, Utf8PathBuf>,
-    /// What watches the application.
+    /// The tools that watch the application.
     pub tools: Tools,
 }
 
 impl Handler {
-    /// Settings of the application's own script.
+    /// The settings of the application's own script.
     pub fn application(options: &Options, entry: &Entry, tools: &Tools) -> Self {
         let application = &options.application;
         let mount_point = mount_point(options);
@@ -71,7 +71,7 @@ impl Handler {
         }
     }
 
-    /// Settings of the script behind `--add-handler`, if that is used.
+    /// The settings of the script behind `--add-handler`, if that is used.
     pub fn resources(options: &Options, here: &Directory, tools: &Tools) -> Result<Option<Self>, PlanError> {
         let resources: BTreeMap<_, _> = pairs(&options.application.add_handler)
             .map(|(extension, script)| Ok((extension.to_owned(), here.existing("--add-handler", script)?)))
@@ -81,7 +81,7 @@ impl Handler {
         Ok((!resources.is_empty()).then(settings))
     }
 
-    /// The script.
+    /// The text of the script.
     ///
     /// # Errors
     /// Never in fact: the settings are plain text.

@@ -1,4 +1,4 @@
-//! Where the logs go.
+//! The destinations of the logs.
 
 use std::fs::OpenOptions;
 
@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::PlanError;
 use crate::options::{LogFormat, Logging};
 
-/// The common place of all logs.
+/// The destination that all logs have in common.
 #[derive(Debug)]
 pub struct LogDestination {
     terminal: bool,
@@ -21,7 +21,7 @@ pub struct LogDestination {
 }
 
 impl LogDestination {
-    /// `--log-directory` wins over `--log-to-terminal`, which wins over `--rotate-logs`.
+    /// Reads the options: `--log-directory` wins over `--log-to-terminal`, which wins over `--rotate-logs`.
     pub fn new(context: &Context, installation: &Installation) -> Result<Self, PlanError> {
         let logging = &context.options.logging;
         let terminal = logging.log_to_terminal && logging.log_directory.is_none();
@@ -39,7 +39,7 @@ impl LogDestination {
         Ok(Self { terminal, own_directory: logging.log_directory.is_some(), directory, rotation, startup })
     }
 
-    /// Apache's logs.
+    /// The settings of Apache's logs.
     pub fn logs(&self, logging: &Logging) -> Logs {
         Logs {
             error: self.target(&logging.error_log_name, "/dev/stderr"),
@@ -53,7 +53,7 @@ impl LogDestination {
         }
     }
 
-    /// The end of the log called `name`, `device` being its end on the terminal.
+    /// The target of the log with this `name`; `device` is its target on the terminal.
     fn target(&self, name: &str, device: &str) -> Target {
         if !self.terminal {
             return self.file(name);
@@ -66,7 +66,7 @@ impl LogDestination {
         }
     }
 
-    /// A log file, even where others go to the terminal.
+    /// The target of a log that is a file even where others go to the terminal.
     pub fn file(&self, name: &str) -> Target {
         let file = self.directory.join(name);
         match &self.rotation {
@@ -87,7 +87,7 @@ impl LogDestination {
         self.own_directory.then(|| self.directory.clone())
     }
 
-    /// Where a log is, for people.
+    /// The place of a log, for people.
     pub fn place(&self, name: &str) -> String {
         if self.terminal { "the terminal".to_owned() } else { self.directory.join(name).into_string() }
     }

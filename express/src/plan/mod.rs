@@ -46,40 +46,40 @@ pub use tools::Tools;
 use crate::facts::Facts;
 use crate::options::Options;
 
-/// What to run, decided in every detail.
+/// A plan: what to run, decided in every detail.
 #[derive(Debug)]
 pub struct Plan {
     /// The options that it was made from.
     pub options: Options,
-    /// Apache's configuration.
+    /// The configuration of Apache.
     pub server: Server,
-    /// The directory for everything generated.
+    /// The directory for all generated files.
     pub root: Root,
     /// Directories to make where they are missing, with the options that name them.
     pub directories: Vec<(&'static str, Utf8PathBuf)>,
-    /// Files that root's shell or Apache would read and do as they say, with the options that name them.
+    /// Files that root's shell or Apache would read and obey, with the options that name them.
     pub used_by_root: Vec<(&'static str, Utf8PathBuf)>,
     /// Directories that the application writes to, with the options that name them.
     pub written_by_application: Vec<(&'static str, Utf8PathBuf)>,
-    /// What watches the application.
+    /// The tools that watch the application.
     pub tools: Tools,
     /// The sockets of the daemons.
     pub sockets: Sockets,
-    /// What the application's script is told.
+    /// The settings of the application's script.
     pub handler: Handler,
-    /// What the script behind `--add-handler` is told.
+    /// The settings of the script behind `--add-handler`.
     pub resources: Option<Handler>,
     /// The script of `--enable-telemetry`: its path and its text.
     pub telemetry: Option<(Utf8PathBuf, String)>,
     /// The control script.
     pub control: Control,
-    /// Whom the server runs as.
+    /// The user and group that the server runs as.
     pub account: Account,
     /// The directory that the application runs in.
     pub working_directory: Utf8PathBuf,
     /// Directories for the module search path.
     pub python_path: Vec<Utf8PathBuf>,
-    /// Where the logs go.
+    /// The destination of the logs.
     pub logs: LogDestination,
     /// The application's locale.
     pub locale: String,
@@ -159,7 +159,7 @@ impl Plan {
     }
 }
 
-/// The files of the options whose content root would carry out.
+/// The files of the options whose content root would obey.
 fn used_by_root(options: &Options, server: &Server, control: &Control) -> Vec<(&'static str, Utf8PathBuf)> {
     let includes = server.includes.iter().map(|file| ("--include-file", file.clone()));
     let rules =

@@ -1,4 +1,4 @@
-//! Addresses, names, TLS and the servers around.
+//! Addresses, names, TLS and the other servers around.
 
 use std::net::{IpAddr, Ipv6Addr, TcpListener, ToSocketAddrs};
 
@@ -11,7 +11,7 @@ use super::error::PlanError;
 use super::path::Directory;
 use crate::options::{AuthType, Listener, Options, pairs};
 
-/// Addresses and names.
+/// Decides about addresses and names.
 pub fn sites(options: &Options, here: &Directory) -> Result<Sites, PlanError> {
     let address = &options.address;
     let (first, more) = address.listeners();
@@ -33,7 +33,7 @@ fn bare_host(listener: &Listener) -> Option<&str> {
     listener.host.as_deref().map(|host| host.trim_start_matches('[').trim_end_matches(']'))
 }
 
-/// What Apache listens on: it wants brackets around an IPv6 address, and takes none for a name.
+/// The address and port for `Listen`: Apache wants brackets around an IPv6 address, and takes none for a name.
 fn place(listener: &Listener) -> Result<(Option<String>, u16), PlanError> {
     let host = bare_host(listener);
     host.map(resolve).transpose()?;
@@ -41,7 +41,7 @@ fn place(listener: &Listener) -> Result<(Option<String>, u16), PlanError> {
     Ok((listen, listener.port))
 }
 
-/// The address of `--host`, which has to be one of this machine.
+/// Resolves `--host`, which has to be an address of this machine.
 fn resolve(host: &str) -> Result<IpAddr, PlanError> {
     let unknown = || PlanError::UnknownHost { host: host.to_owned() };
     let address = (host, 0).to_socket_addrs().map_err(|_| unknown())?.next().ok_or_else(unknown)?.ip();
@@ -85,7 +85,7 @@ pub fn one_process_mpms(options: &Options) -> [Mpm; 3] {
     if options.address.http2 { [worker, event, prefork] } else { [prefork, worker, event] }
 }
 
-/// Limits of connections.
+/// Decides about the limits of connections.
 pub fn connection(options: &Options) -> Connection {
     let t = &options.timeouts;
     Connection {
@@ -100,7 +100,7 @@ pub fn connection(options: &Options) -> Connection {
     }
 }
 
-/// Servers behind this one.
+/// Decides about the servers behind this one.
 pub fn proxy(options: &Options) -> Proxy {
     let slash = |text: &str| if text.ends_with('/') { text.to_owned() } else { format!("{text}/") };
     let proxying = &options.proxying;
@@ -115,7 +115,7 @@ pub fn proxy(options: &Options) -> Proxy {
     }
 }
 
-/// Scripts that decide who comes in; `realm` is what clients show their users.
+/// Decides about the scripts that let clients in; `realm` is what clients show their users.
 pub fn access(options: &Options, here: &Directory, realm: &str) -> Result<Access, PlanError> {
     let access = &options.access;
     let user_script = here.existing_opt("--auth-user-script", access.auth_user_script.as_ref())?;

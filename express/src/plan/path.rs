@@ -9,12 +9,12 @@ use super::error::PlanError;
 pub struct Directory<'a>(&'a Utf8Path);
 
 impl<'a> Directory<'a> {
-    /// Paths relative to `directory`, which is absolute.
+    /// Makes the start of paths relative to `directory`, which is absolute.
     pub fn new(directory: &'a Utf8Path) -> Self {
         Self(directory)
     }
 
-    /// The path without `.` and `..`, from the root. Slashes at the end go.
+    /// Makes a path absolute, without `.` and `..`, and without slashes at its end.
     pub fn absolute(&self, path: impl AsRef<Utf8Path>) -> Utf8PathBuf {
         let mut out = Utf8PathBuf::new();
         for component in self.0.join(path).components() {
@@ -29,12 +29,12 @@ impl<'a> Directory<'a> {
         out
     }
 
-    /// The path made absolute, or another one if none is given.
+    /// Makes a path absolute, or returns another one if none is given.
     pub fn absolute_or(&self, path: Option<&Utf8Path>, default: impl FnOnce() -> Utf8PathBuf) -> Utf8PathBuf {
         path.map_or_else(default, |path| self.absolute(path))
     }
 
-    /// The path made absolute, which has to exist.
+    /// Makes a path absolute and checks that it exists.
     pub fn existing(&self, option: &'static str, path: impl AsRef<Utf8Path>) -> Result<Utf8PathBuf, PlanError> {
         let path = self.absolute(path);
         match path.metadata() {
@@ -44,7 +44,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// The same for an option that may be left out.
+    /// Does the same for an option that may be left out.
     pub fn existing_opt(
         &self,
         option: &'static str,
@@ -53,7 +53,7 @@ impl<'a> Directory<'a> {
         path.map(|path| self.existing(option, path)).transpose()
     }
 
-    /// The same for an option that may be repeated.
+    /// Does the same for an option that may be repeated.
     pub fn existing_all(&self, option: &'static str, paths: &[Utf8PathBuf]) -> Result<Vec<Utf8PathBuf>, PlanError> {
         paths.iter().map(|path| self.existing(option, path)).collect()
     }

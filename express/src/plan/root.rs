@@ -1,4 +1,4 @@
-//! Which directory becomes the server root, and where its sockets go.
+//! The choice of the server root, and of the directory for its sockets.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -7,24 +7,24 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::caller::Caller;
 use super::error::PlanError;
 
-/// Bytes in `sockaddr_un.sun_path`, less the terminator: the smallest of all systems.
+/// How many bytes `sockaddr_un.sun_path` has, less the terminator: the fewest of all systems.
 const SOCKET_PATH: usize = 103;
-/// What the module adds to the prefix: `.<pid>.<slot>.<serial>.sock`, ten digits, three and ten at the most.
+/// How many bytes the module adds to the prefix: `.<pid>.<slot>.<serial>.sock`, ten digits, three and ten at the most.
 const SOCKET_SUFFIX: usize = 31;
 
 /// The server root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
-    /// Its path.
+    /// The path of the server root.
     pub path: Utf8PathBuf,
-    /// Whether nobody else may look into it: our own choice for a place nobody named.
+    /// Whether nobody else may look into it, because nobody has asked for this directory.
     pub private: bool,
 }
 
 impl Root {
-    /// The directory given, or one that belongs to the caller and to this address: below TMPDIR where that is set, else
-    /// below /var/lib for root, else in the user's state directory. A directory in the common /tmp is the last resort;
-    /// whose it is is checked before it is used.
+    /// Chooses the server root: the directory given, or one that belongs to the caller and to this address: below
+    /// TMPDIR where that is set, else below /var/lib for root, else in the user's state directory. A directory in the
+    /// common /tmp is the last resort; its owner is checked before it is used.
     pub fn choose(given: Option<Utf8PathBuf>, label: &str, caller: &Caller) -> Self {
         if let Some(path) = given {
             return Self { path, private: false };
@@ -42,8 +42,8 @@ impl Root {
         Self { path, private: caller.uid != 0 }
     }
 
-    /// Where the daemons' sockets go: into the directory given, else into the server root if their names fit, else into
-    /// a shorter place.
+    /// Chooses the directory of the daemons' sockets: the one given, else the server root if their names fit, else a
+    /// shorter one.
     ///
     /// # Errors
     /// [`PlanError::LongSocketPrefix`] when the directory given is too long.
@@ -62,7 +62,7 @@ impl Root {
 /// The sockets of the daemons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sockets {
-    /// `WSGISocketPrefix`
+    /// The value of `WSGISocketPrefix`.
     pub prefix: Utf8PathBuf,
     /// The directory that they are in.
     pub directory: Utf8PathBuf,

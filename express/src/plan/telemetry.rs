@@ -1,4 +1,4 @@
-//! Who is told what requests cost: a service that is there, or mod_wsgi-telemetry beside the application.
+//! Telemetry: a service that is there already, or mod_wsgi-telemetry beside the application.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::Telemetry;
@@ -12,7 +12,7 @@ pub const SERVICE: &str = "telemetry";
 /// The longest path of a socket.
 const SOCKET_PATH: usize = 107;
 
-/// What the options say.
+/// Reads the options.
 ///
 /// # Errors
 /// [`PlanError::LongTelemetrySocket`]
@@ -42,7 +42,7 @@ pub fn directory(root: &Utf8Path) -> Utf8PathBuf {
     root.join(SERVICE)
 }
 
-/// The script of the service.
+/// The path of the service's script.
 pub fn script_path(root: &Utf8Path) -> Utf8PathBuf {
     root.join("telemetry-service.py")
 }
@@ -51,7 +51,7 @@ fn socket(root: &Utf8Path) -> Utf8PathBuf {
     directory(root).join("service.sock")
 }
 
-/// The text of that script.
+/// The text of the service's script.
 pub fn script(monitoring: &Monitoring, root: &Utf8Path) -> String {
     // Within a raw literal of a path nothing but a quote could be taken for something else.
     let socket = socket(root).as_str().replace('\\', "\\\\").replace('\'', "\\'");

@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::path::Directory;
 use crate::options::Debugging;
 
-/// What watches the application in debug mode, as `mod_wsgi.express.debugging` is told.
+/// The tools that watch the application in debug mode, as `mod_wsgi.express.debugging` gets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tools {
-    /// `--enable-debugger`
+    /// The value of `--enable-debugger`.
     pub debugger: bool,
-    /// `--debugger-startup`
+    /// The value of `--debugger-startup`.
     pub debugger_startup: bool,
     /// Directory of `--enable-coverage`.
     pub coverage: Option<Utf8PathBuf>,
@@ -25,12 +25,12 @@ pub struct Tools {
 pub struct Output {
     /// The option that names its directory.
     pub option: &'static str,
-    /// What the banner calls it.
+    /// The name of the tool in the banner.
     pub label: &'static str,
 }
 
 impl Tools {
-    /// Those that the options ask for.
+    /// Selects the tools that the options ask for.
     pub fn new(chosen: &Debugging, here: &Directory, root: &Utf8Path) -> Self {
         let directory = |enabled: bool, given: &Option<Utf8PathBuf>, default: &str| {
             enabled.then(|| here.absolute_or(given.as_deref(), || root.join(default)))
@@ -44,7 +44,7 @@ impl Tools {
         }
     }
 
-    /// The tools that write files, and where.
+    /// The tools that write files, with their directories.
     pub fn outputs(&self) -> impl Iterator<Item = (Output, &Utf8Path)> {
         let all = [
             ("--coverage-directory", "Coverage Output", self.coverage.as_deref()),

@@ -1,4 +1,4 @@
-//! What is checked before anything starts, so that a mistake ends the command at once and in words.
+//! The checks before anything starts, so that a mistake ends the command at once and in words.
 //!
 //! Knows a plan and looks at the machine. Must not change anything.
 
@@ -29,23 +29,23 @@ pub enum Problem {
     NoEntry {
         /// What it is.
         kind: &'static str,
-        /// Its path.
+        /// The path that was given.
         path: Utf8PathBuf,
     },
     /// The working directory is not there.
     #[error("the directory {0}, given with --working-directory, does not exist; make it, or correct its path")]
     NoDirectory(Utf8PathBuf),
-    /// Somebody else listens there.
+    /// Another process listens there.
     #[error("port {0} is already in use; end what listens there, or choose another with {1}")]
     PortInUse(u16, &'static str),
     /// The port cannot be listened on.
     #[error("cannot listen on port {port}: {source}; choose another with {option}")]
     Port {
-        /// The port.
+        /// The number of the port.
         port: u16,
-        /// The option.
+        /// The option that names it.
         option: &'static str,
-        /// Why not.
+        /// The reason of the failure.
         source: io::Error,
     },
     /// The application's user cannot get at a file.
@@ -53,11 +53,11 @@ pub enum Problem {
         "the user {user} may not read {path}: {at} denies it; change its permissions, or choose another place or --user"
     )]
     Unreachable {
-        /// The user.
+        /// The name of the user.
         user: String,
-        /// The file.
+        /// The path of the file.
         path: Utf8PathBuf,
-        /// What stands in the way.
+        /// The directory or file that denies it.
         at: Utf8PathBuf,
     },
     /// The application cannot write to the directory of a tool.
@@ -65,21 +65,21 @@ pub enum Problem {
         "the user {user} may not write to {path}, given with {option}; change its permissions, or name another directory"
     )]
     Unwritable {
-        /// The user.
+        /// The name of the user.
         user: String,
-        /// The option.
+        /// The option that names it.
         option: &'static str,
-        /// The directory.
+        /// The path of the directory.
         path: Utf8PathBuf,
     },
     /// A Python package that an option needs is not installed.
     #[error("{option} needs the package {package}: {python} -m pip install {package}")]
     NoPackage {
-        /// The option.
+        /// The option that names it.
         option: &'static str,
-        /// The package.
+        /// The name of the package.
         package: &'static str,
-        /// The interpreter.
+        /// The path of the interpreter.
         python: Utf8PathBuf,
     },
     /// The application could not be tried.
@@ -88,21 +88,21 @@ pub enum Problem {
     /// The application's module cannot be imported; the traceback has been shown.
     #[error("the module {module} cannot be used as an application (see above); {cure}")]
     NoImport {
-        /// The module.
+        /// The name of the module.
         module: String,
-        /// What helps.
+        /// The cure, in words.
         cure: String,
     },
 }
 
 impl Problem {
-    /// Whether the command line is at fault, rather than the state of things.
+    /// Whether the command line is at fault, rather than the state of the machine.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::RootWithoutUser | Self::NoEntry { .. } | Self::NoDirectory(_) | Self::NoPackage { .. })
     }
 }
 
-/// What is missing already, of what may still be missing when a server is only prepared.
+/// Finds what is missing, of the things that may still be missing when a server is only prepared.
 pub fn missing(plan: &Plan, caller: u32) -> Vec<Problem> {
     let mut problems = Vec::new();
     if caller == 0 && plan.account.is_root() {
@@ -123,7 +123,7 @@ pub fn missing(plan: &Plan, caller: u32) -> Vec<Problem> {
     problems
 }
 
-/// What people should know, and may well be meant: the directory of uploads is made later.
+/// Finds what people should know, although it may be intended: the directory of uploads is made later.
 pub fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
     plan.server.content.aliases.iter().filter(|alias| !alias.target.exists()).map(|alias| {
         let Alias { url, target, files, .. } = alias;
@@ -159,7 +159,7 @@ fn free(address: Option<&str>, port: u16, option: &'static str) -> Result<(), Pr
     Ok(())
 }
 
-/// The files that the application's user cannot get at, where that user is another than the caller.
+/// Finds the files that the application's user cannot get at, where that is another user than the caller.
 pub fn permissions(plan: &Plan, facts: &Facts, caller: u32) -> Vec<Problem> {
     if caller == plan.account.uid {
         return Vec::new();
@@ -178,7 +178,7 @@ pub fn permissions(plan: &Plan, facts: &Facts, caller: u32) -> Vec<Problem> {
     files.into_iter().filter_map(unreachable).collect()
 }
 
-/// Whether the application's user can write to the directories of the tools.
+/// Checks that the application's user can write to the directories of the tools.
 ///
 /// # Errors
 /// The directory that the user cannot write to.
@@ -191,7 +191,7 @@ pub fn outputs(plan: &Plan) -> Result<(), Problem> {
     })
 }
 
-/// Whether the interpreter has the packages that options need.
+/// Checks that the interpreter has the packages that options need.
 ///
 /// # Errors
 /// The first that it has not.
@@ -219,8 +219,8 @@ pub fn packages(plan: &Plan, facts: &Facts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the application's module can be imported and has the callable. What takes longer than the startup timeout
-/// gets no verdict.
+/// Checks that the application's module can be imported and has the callable. Modules that take longer than the startup
+/// timeout are not judged.
 ///
 /// # Errors
 /// [`Problem::NoImport`] when it cannot; the traceback is on standard error then.

@@ -1,4 +1,4 @@
-//! What a user may do with files, by their permissions alone.
+//! The rights of a user to files, by their permissions alone.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -10,11 +10,11 @@ use crate::plan::Account;
 pub struct Rights;
 
 impl Rights {
-    /// To read a file or list a directory.
+    /// The right to read a file or list a directory.
     pub const READ: u32 = 0o4;
-    /// To write.
+    /// The right to write.
     pub const WRITE: u32 = 0o2;
-    /// To enter a directory.
+    /// The right to enter a directory.
     pub const ENTER: u32 = 0o1;
 }
 

@@ -25,7 +25,7 @@ pub struct Request<'r> {
 pub enum Target {
     /// Nothing is there.
     Missing,
-    /// A directory.
+    /// There is a directory.
     Directory,
     /// Anything else, with its modification time in microseconds.
     File(i64),
@@ -87,7 +87,7 @@ impl<'r> Request<'r> {
         unsafe { TableMut::from_raw(raw, pool) }
     }
 
-    /// Request headers.
+    /// The headers of the request.
     pub fn headers_in(&self) -> Table<'_, 'r> {
         self.table(self.rec().headers_in)
     }
@@ -102,7 +102,7 @@ impl<'r> Request<'r> {
         self.table_mut(self.rec().headers_out)
     }
 
-    /// Response headers.
+    /// The headers of the response.
     pub fn headers_out(&self) -> Table<'_, 'r> {
         self.table(self.rec().headers_out)
     }

@@ -41,7 +41,7 @@ impl Memory {
         !self.base.is_null()
     }
 
-    /// Its descriptor.
+    /// The descriptor of the memory file.
     pub fn fd(&self) -> BorrowedFd<'static> {
         // SAFETY: `map` keeps the descriptor open as long as the mapping.
         unsafe { BorrowedFd::borrow_raw(self.fd) }

@@ -1,4 +1,4 @@
-//! What a directory or file that is made is to be.
+//! The permissions and the owner of a directory or file that is made.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,23 +9,23 @@ use rustix::process::{Gid, Uid};
 
 use super::error::FileError;
 
-/// What a directory or file is to be; the umask has no say.
+/// The permissions and the owner of what is made; the umask does not change them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// The permissions of the file.
     pub mode: u32,
-    /// User and group that it is given to, where it is not for the caller.
+    /// The user and group that it is given to; `None` for the caller's own.
     pub owner: Option<(u32, u32)>,
 }
 
 impl Access {
-    /// For the caller, with these permissions.
+    /// Access with these permissions, for the caller.
     #[must_use]
     pub fn of_mode(mode: u32) -> Self {
         Self { mode, owner: None }
     }
 
-    /// The same, for another user and group.
+    /// Access for another user and group.
     #[must_use]
     pub fn given_to(self, uid: u32, gid: u32) -> Self {
         Self { owner: Some((uid, gid)), ..self }

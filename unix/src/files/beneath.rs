@@ -1,4 +1,4 @@
-//! Files below a directory that somebody else names.
+//! Files below a directory that an application, or somebody else who is not trusted, names.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -9,7 +9,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// As many links as the kernel follows.
+/// How many links are followed: as many as the kernel follows.
 const MOST_LINKS: usize = 40;
 
 /// Why a file below a directory is not opened.
@@ -18,10 +18,10 @@ pub enum BeneathError {
     /// The way leads out of the directory, by `..` or by a link.
     #[error("it leads out of that directory")]
     Outside,
-    /// A directory, a pipe, a device.
+    /// It is no regular file, but a directory, a pipe or a device.
     #[error("it is no regular file")]
     NotRegular,
-    /// The system says so.
+    /// The system refuses to open it.
     #[error("{0}")]
     Failed(Errno),
 }
@@ -86,13 +86,13 @@ fn open_directory(directory: &Path) -> Result<OwnedFd, BeneathError> {
     if owners.iter().all(|owner| trusted.contains(owner)) { Ok(at) } else { Err(BeneathError::Outside) }
 }
 
-/// The names of a path, which begins at `/` or where it stands.
+/// The names in a path, which begins at `/` or at the current directory.
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
     let names = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
     names.map(|part| part.as_os_str().to_owned())
 }
 
-/// Whose link there is under that name, if there is one, and where it leads to.
+/// The owner of the link under that name, if there is one, and where it leads to.
 #[cfg(target_os = "linux")]
 fn link(at: &OwnedFd, name: &OsStr) -> Result<Option<(u32, PathBuf)>, Errno> {
     // Both of the same link, whatever somebody puts there meanwhile.
@@ -116,7 +116,7 @@ fn link(at: &OwnedFd, name: &OsStr) -> Result<Option<(u32, PathBuf)>, Errno> {
     Ok(Some((stat.st_uid, OsString::from_vec(target.into_bytes()).into())))
 }
 
-/// How often a way is tried again on which somebody has just renamed something.
+/// How often a walk is tried again during which something was renamed.
 #[cfg(target_os = "linux")]
 const TRIES: usize = 16;
 
@@ -143,7 +143,7 @@ fn find(root: OwnedFd, rest: &Path) -> Result<OwnedFd, BeneathError> {
     step_by_step(root, rest)
 }
 
-/// The same where the system cannot do it at once; then no link is followed.
+/// Walks step by step, for systems that cannot do it at once; no link is followed then.
 fn step_by_step(root: OwnedFd, rest: &Path) -> Result<OwnedFd, BeneathError> {
     let mut at = root;
     let mut steps = rest.components().peekable();
@@ -162,7 +162,7 @@ fn step_by_step(root: OwnedFd, rest: &Path) -> Result<OwnedFd, BeneathError> {
     Ok(at)
 }
 
-/// The file behind a mere place, by the rights of this process.
+/// Opens the file behind an O_PATH descriptor for reading, with the rights of this process.
 #[cfg(target_os = "linux")]
 fn readable(place: OwnedFd) -> Result<OwnedFd, BeneathError> {
     let path = format!("/proc/self/fd/{}", place.as_fd().as_raw_fd());

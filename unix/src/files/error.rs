@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::user;
 
-/// What a part of a path is.
+/// The kind of a part of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The file at its end.
@@ -28,12 +28,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Who may write to something besides its owner.
+/// The users who may write to something besides its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
     /// A group with others in it.
     Group(u32),
-    /// All users.
+    /// All users may write.
     Everybody,
 }
 
@@ -50,7 +50,7 @@ impl Writer {
     }
 }
 
-/// Who is believed by every process.
+/// The users whom every process trusts, in words.
 fn believed() -> String {
     let own = rustix::process::geteuid();
     if own.is_root() { "root".to_owned() } else { format!("root or {}", user::shown(own.as_raw())) }
@@ -59,7 +59,7 @@ fn believed() -> String {
 /// Why a file or directory is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It belongs to somebody who is not trusted.
+    /// The part of the path belongs to a user who is not trusted.
     #[error("{kind} {} belongs to {}, who could put anything in its place; it has to belong to {} (chown)",
         path.display(), user::shown(*owner), believed())]
     Owner {
@@ -70,7 +70,7 @@ pub enum FileError {
         /// The user who owns it.
         owner: u32,
     },
-    /// Others may write to it.
+    /// Other users than the owner may write to it.
     #[error("{} may write to {kind} {}, and so decide what is there; take that right away (chmod {}-w {0})",
         writer.shown(), path.display(), writer.letter())]
     Writable {
@@ -84,53 +84,53 @@ pub enum FileError {
     /// It is a symbolic link.
     #[error("{} is a symbolic link; name what it leads to", .path.display())]
     Link {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// Links that never end.
+    /// The links on the way never end.
     #[error("there are too many symbolic links on the way to {}", .path.display())]
     Loop {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// A directory, device, FIFO or socket.
+    /// It is a directory, device, FIFO or socket, not a regular file.
     #[error("{} is no regular file", .path.display())]
     NotRegular {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// Something else than a directory.
+    /// It is something else than a directory.
     #[error("{} is no directory", .path.display())]
     NotDirectory {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// It does not begin at `/`.
+    /// The path does not begin at `/`.
     #[error("the path {} is not absolute", .path.display())]
     Relative {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
     },
-    /// More bytes than it may have.
+    /// The file has more bytes than it may have.
     #[error("the file {} is longer than {max} bytes, the most that is read of such a file", .path.display())]
     TooLong {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
-        /// The most bytes that it may have.
+        /// How many bytes it may have at the most.
         max: u64,
     },
-    /// The rights of the user whose file it is cannot be taken.
+    /// The rights of the user whose file it is cannot be assumed.
     #[error("{} belongs to {}, whose rights cannot be taken to read it: {source}; give it to root (chown)",
         .path.display(), user::shown(*.user))]
     Rights {
-        /// The path.
+        /// The path in question.
         path: PathBuf,
-        /// The user.
+        /// The id of the user.
         user: u32,
         /// Why the system refused.
         source: io::Error,
     },
-    /// The system says no.
+    /// The system refuses.
     #[error("{}: {source}", .path.display())]
     Io {
         /// The part of the path.
@@ -141,7 +141,7 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// A failed system call about this path.
+    /// Makes the error of a failed system call about this path.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }

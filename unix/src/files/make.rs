@@ -14,8 +14,8 @@ use super::error::FileError;
 use super::owners::Owners;
 use super::walk::{Directory, ends};
 
-/// Makes a directory, and those above it (0755) where they are missing; whether it was not there before. One that is
-/// there is left alone, whosever it is; what is above it has to belong to `owners`.
+/// Makes a directory, and those above it (0755) where they are missing. Returns whether it was missing before. A
+/// directory that exists is left alone, whoever owns it; what is above it has to belong to `owners`.
 ///
 /// # Errors
 /// [`FileError`], also where there is something else of that name, a link to a directory among it.
@@ -60,8 +60,8 @@ pub fn give_socket(path: &Path, user: u32) -> std::io::Result<()> {
     std::os::unix::fs::lchown(path, Some(user), None)
 }
 
-/// Writes a file whole, or leaves what was there: under another name first. What is above it has to belong to `owners`;
-/// whatever had its name, a link among it, is replaced.
+/// Writes a file as a whole, or leaves what was there: the text is first written under another name. What is above it
+/// has to belong to `owners`; whatever had its name, a link among it, is replaced.
 ///
 /// # Errors
 /// [`FileError`]

@@ -35,8 +35,8 @@ pub use self::owners::Owners;
 use self::walk::{Directory, check, ends};
 use crate::user::Ids;
 
-/// Whether a file that somebody else opens or runs, with all directories above it, is as these owners made it. Links of
-/// theirs may lead to it.
+/// Checks that a file that another program opens or runs, and all directories above it, are as these owners made them.
+/// Links of theirs may lead to it.
 ///
 /// # Errors
 /// [`FileError`], also where it is no regular file.
@@ -44,7 +44,7 @@ pub fn check_file(path: &Path, owners: &Owners) -> Result<(), FileError> {
     Directory::walk_to_file(path, owners)
 }
 
-/// Whether what is put into a directory by one of these owners stays as it is.
+/// Checks that what one of these owners puts into a directory stays as it is.
 ///
 /// # Errors
 /// [`FileError`], also where it is no directory.
@@ -52,7 +52,7 @@ pub fn check_directory(path: &Path, owners: &Owners) -> Result<(), FileError> {
     Directory::walk(path, owners).map(drop)
 }
 
-/// Whether what is at the end of this path is for this user to decide: the file itself or something on the way belongs
+/// Whether this user decides what is at the end of this path, because the file itself or something on the way belongs
 /// to them.
 #[must_use]
 pub fn is_of(path: &Path, user: u32) -> bool {

@@ -1,25 +1,25 @@
-//! Who is trusted.
+//! The users whose files and directories are trusted.
 
 use rustix::process::geteuid;
 
 use super::error::Kind;
 
-/// Whose files and directories are believed.
+/// The users whose files and directories are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owners {
     all: Vec<u32>,
-    /// Whose directories may be on the way, but neither their links nor their files.
+    /// The users whose directories may be on the way, but neither their links nor their files.
     directories: Vec<u32>,
 }
 
 impl Owners {
-    /// Root, and the user that this process runs as.
+    /// Trusts root, and the user that this process runs as.
     #[must_use]
     pub fn own() -> Self {
         Self { all: vec![0], directories: Vec::new() }.and(geteuid().as_raw())
     }
 
-    /// This user as well.
+    /// Trusts this user as well.
     #[must_use]
     pub fn and(mut self, uid: u32) -> Self {
         if !self.all.contains(&uid) {
@@ -28,7 +28,7 @@ impl Owners {
         self
     }
 
-    /// The directories of this user as well: what is in them may be exchanged, but leads nowhere else.
+    /// Trusts the directories of this user as well: what is in them may be exchanged, but leads nowhere else.
     #[must_use]
     pub fn and_directories_of(mut self, uid: u32) -> Self {
         self.directories.push(uid);

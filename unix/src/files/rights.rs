@@ -1,16 +1,16 @@
-//! To do something with the rights of another user, for as long as it takes.
+//! Work with the rights of another user, for as long as it takes.
 
 use std::io;
 use std::thread;
 
 use crate::user::Ids;
 
-/// Does the work with the user's rights to files. Only these are taken, on a thread that ends with the work: a thread
+/// Does the work with the user's rights to files. Only these are assumed, on a thread that ends with the work: a thread
 /// of that *user* could be signalled by them, and with it this process, for as long as a file system of theirs keeps it
 /// waiting.
 ///
 /// # Errors
-/// If the rights cannot be taken; then nothing is done.
+/// If the rights cannot be assumed; then nothing is done.
 #[cfg(target_os = "linux")]
 pub fn with<T: Send>(user: &Ids, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
@@ -19,7 +19,7 @@ pub fn with<T: Send>(user: &Ids, work: impl FnOnce() -> T + Send) -> io::Result<
     })
 }
 
-/// Takes them: the groups first, as the right to do that goes with the user. Root's capabilities to pass over
+/// Assumes the rights: the groups first, as the right to do that goes with the user. Root's capabilities to ignore
 /// permissions go with it as well.
 #[cfg(target_os = "linux")]
 fn take(user: &Ids) -> io::Result<()> {
@@ -35,7 +35,7 @@ fn take(user: &Ids) -> io::Result<()> {
     if setfsgid(gid) == gid && setfsuid(uid) == uid { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
 }
 
-/// Elsewhere a thread has no rights of its own.
+/// Refuses: on this system a thread has no rights of its own.
 ///
 /// # Errors
 /// Always.

@@ -1,4 +1,4 @@
-//! From `/` to a directory, one component after the other, so that nobody can exchange what has been looked at.
+//! Walks from `/` to a directory, one component after the other, so that nobody can exchange what has been checked.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -14,19 +14,19 @@ use super::error::{FileError, Kind, Writer};
 use super::owners::Owners;
 use crate::user::is_group_of;
 
-/// As many links as the kernel follows.
+/// How many links are followed: as many as the kernel follows.
 const MOST_LINKS: u32 = 40;
 
-/// A directory needs only the right to enter it.
+/// The flags by which a directory is opened: only the right to enter it is needed.
 #[cfg(target_os = "linux")]
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// What is wanted at the end of a way.
+/// What has to be at the end of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// A directory.
+    /// A directory has to be there.
     Directory,
     /// A directory, which is made where it is missing, as are those on the way.
     MadeDirectory,
@@ -34,20 +34,20 @@ enum End {
     File,
 }
 
-/// What was found under a name.
+/// The result of a look at a name.
 enum Step {
-    /// A directory, which has been entered.
+    /// There is a directory, which has been entered.
     Directory,
-    /// A link, and where it leads to.
+    /// There is a link that leads to this path.
     Link(PathBuf),
-    /// A regular file.
+    /// There is a regular file.
     File,
 }
 
 /// A directory whose way from `/` has been checked.
 #[derive(Debug)]
 pub struct Directory {
-    /// It, and those above it, `/` first: where `..` of a link leads to.
+    /// The descriptors of the directories on the way, `/` first and this one last: a link may lead back by `..`.
     way: Vec<OwnedFd>,
     root: OwnedFd,
     path: PathBuf,
@@ -62,7 +62,7 @@ impl Directory {
         Self::go(path, owners, End::Directory)
     }
 
-    /// The same, and makes the directories that are missing.
+    /// Walks to the directory, and makes the directories that are missing.
     ///
     /// # Errors
     /// [`FileError`]
@@ -70,7 +70,7 @@ impl Directory {
         Self::go(path, owners, End::MadeDirectory)
     }
 
-    /// Walks to a regular file, through links at the end of the way too.
+    /// Walks to a regular file; links at the end of the path are followed, too.
     ///
     /// # Errors
     /// [`FileError`]
@@ -117,7 +117,7 @@ impl Directory {
         Ok(Self { way: Vec::new(), root, path: top.to_owned() })
     }
 
-    /// Its descriptor.
+    /// The descriptor of the directory.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.way.last().unwrap_or(&self.root).as_fd()
     }
@@ -178,7 +178,7 @@ impl Directory {
     }
 }
 
-/// The directory that a path is in, and its name there.
+/// Splits a path into the directory that it is in, and its name there.
 pub fn ends(path: &Path) -> Result<(&Path, &OsStr), FileError> {
     match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => Ok((parent, name)),
@@ -186,13 +186,13 @@ pub fn ends(path: &Path) -> Result<(&Path, &OsStr), FileError> {
     }
 }
 
-/// The names of a path; that it begins at `/` is known elsewhere.
+/// The names in a path, which is known to begin at `/`.
 fn components(path: &Path) -> VecDeque<OsString> {
     let names = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
     names.map(|part| part.as_os_str().to_owned()).collect()
 }
 
-/// Whether what was found is one of these owners', and nobody else may write to it.
+/// Checks that what was found belongs to one of these owners, and that nobody else may write to it.
 pub fn check(path: &Path, kind: Kind, found: &Stat, owners: &Owners) -> Result<(), FileError> {
     let (mode, owner) = (found.st_mode, found.st_uid);
     if !owners.include(owner, kind) {

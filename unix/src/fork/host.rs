@@ -1,5 +1,6 @@
-//! What a forked process must not have of a server in whose process Python is a guest: the connections of its clients,
-//! the sockets that it listens on, its signal handlers. All of that was there before Python, and is recognised by it.
+//! The parts of a server, in whose process Python is a guest, that a forked process must not have: the connections of
+//! its clients, the sockets that it listens on, its signal handlers. All of these were there before Python, and are
+//! recognised by that.
 
 use std::mem::{MaybeUninit, zeroed};
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use rustix::net::getsockname;
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::{Resource, getrlimit};
 
-/// How many descriptors are looked at where nobody lists those that are open.
+/// How many descriptors are looked at where the system does not list those that are open.
 const MAX: u64 = 65536;
 
 /// How many ports are remembered; a server has a few.
@@ -20,13 +21,13 @@ const PORTS: usize = 64;
 /// The ports that the server listens on; 0 is none.
 static SERVED: [AtomicU16; PORTS] = [const { AtomicU16::new(0) }; PORTS];
 
-/// Signals that have numbers below this one; real-time signals have none of a server's handlers.
+/// The number of the first signal that is ignored here; real-time signals have none of a server's handlers.
 const SIGNALS: usize = 32;
 
 /// The server's handlers by signal; 0 is none.
 static HANDLERS: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 
-/// Whether there is a server to be left.
+/// Whether a server has been remembered.
 static REMEMBERED: AtomicBool = AtomicBool::new(false);
 
 /// Remembers the server as it is now, before any guest runs.
@@ -45,8 +46,8 @@ pub(super) fn remember() {
     }
 }
 
-/// In the forked process: calls `withhold` for the server's sockets, and lets signals do what they do to a process that
-/// handles none. System calls only.
+/// Leaves the server, in the forked process: calls `withhold` for its sockets, and lets signals do what they do to a
+/// process that handles none. System calls only.
 pub(super) fn leave(withhold: impl Fn(i32)) {
     // Once: what a child of the child has is its own.
     if !REMEMBERED.swap(false, Relaxed) {
@@ -69,7 +70,8 @@ pub(super) fn leave(withhold: impl Fn(i32)) {
     }
 }
 
-/// Servers block signals in their threads, so that one thread gets them all; a forked process has but one.
+/// Unblocks all signals: servers block them in their threads, so that one thread gets them all, but a forked process
+/// has only one thread.
 fn unblock_signals() {
     // SAFETY: bits, for which zeros are valid.
     let mut none: libc::sigset_t = unsafe { zeroed() };
@@ -108,7 +110,7 @@ fn local_port(descriptor: i32) -> Option<u16> {
     Some(address.port()).filter(|port| *port != 0)
 }
 
-/// Calls `body` for each open descriptor, without any memory: as `/proc` lists them, or, where there is none, for all
+/// Calls `body` for each open descriptor, without allocating: as `/proc` lists them, or, where there is none, for all
 /// numbers that may be open.
 fn each_descriptor(mut body: impl FnMut(i32)) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

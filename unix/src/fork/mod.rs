@@ -1,10 +1,10 @@
-//! What a process keeps to itself when code in it forks: connections, sockets, shared memory. A forked process has all
-//! of that in its hands, and whatever it says there is taken for the word of the one that it was forked off.
+//! What a process withholds from its copies when code in it forks: connections, sockets, shared memory. A forked
+//! process has all of that, and whatever it sends there is taken for the word of the process that it was forked off.
 //!
-//! Whoever holds such things calls [`begin`] once, holds descriptors as [`Unshared`], and asks [`is_ours`] before it
-//! speaks.
+//! A program with such things calls [`begin`] once, holds descriptors as [`Unshared`], and asks [`is_ours`] before it
+//! sends.
 //!
-//! Knows what a fork copies. Must not know who forks, nor what is said over a descriptor.
+//! Knows what a fork copies. Must not know who forks, nor what is sent over a descriptor.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 mod host;
@@ -16,8 +16,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Descriptors below this number are withheld: the most that Linux lets a process have, unless its administrator raises
-/// `fs.nr_open`.
+/// The number from which on descriptors are not withheld: the most that Linux lets a process have, unless its
+/// administrator raises `fs.nr_open`.
 const DESCRIPTORS: usize = 1 << 20;
 
 /// How many pieces of shared memory are withheld at most: a process maps its own few once.
@@ -27,19 +27,19 @@ const MEMORIES: usize = 8;
 static WITHHELD: [AtomicU64; DESCRIPTORS / 64] = [const { AtomicU64::new(0) }; DESCRIPTORS / 64];
 /// The highest index in `WITHHELD` that has ever had a bit.
 static HIGHEST: AtomicUsize = AtomicUsize::new(0);
-/// Start and length of shared memory.
+/// The addresses and lengths of shared memory that is withheld.
 static MEMORY: [(AtomicPtr<libc::c_void>, AtomicUsize); MEMORIES] =
     [const { (AtomicPtr::new(std::ptr::null_mut()), AtomicUsize::new(0)) }; MEMORIES];
-/// The descriptor that standard error takes the place of.
+/// The descriptor that standard error replaces in a forked process.
 static REPORT: AtomicI32 = AtomicI32::new(-1);
-/// What takes the place of a withheld descriptor: open, so that its number does not become another's, and good for
+/// The descriptor that replaces withheld ones: open, so that their numbers do not become another's, and good for
 /// nothing.
 static DEAD: AtomicI32 = AtomicI32::new(-1);
 /// A byte that is 1 in our process and 0 in every process that is forked off it; null before [`begin`].
 static OURS: AtomicPtr<AtomicU8> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Held while a descriptor is made or closed, and by who forks: no child gets one that the set does not know, or knows
-/// no more.
+/// The lock that is held while a descriptor is made or closed, and during a fork: no child gets a descriptor that the
+/// set does not know, or knows no more.
 struct Gate(std::cell::UnsafeCell<libc::pthread_mutex_t>);
 // SAFETY: a mutex is made to be shared.
 unsafe impl Sync for Gate {}
@@ -83,7 +83,8 @@ fn replace(descriptor: i32, by: i32) {
     unsafe { libc::dup3(by, descriptor, libc::O_CLOEXEC) };
 }
 
-/// System calls only: another thread may have held any lock when this process came into being.
+/// Runs in a forked process. System calls only: another thread may have held any lock when this process came into
+/// being.
 extern "C" fn in_child() {
     // SAFETY: the byte stays mapped for ever.
     if let Some(ours) = unsafe { OURS.load(Relaxed).as_ref() } {
@@ -117,7 +118,7 @@ extern "C" fn in_child() {
     GATE.unlock();
 }
 
-/// Says that this process is the one whose descriptors and memory are withheld from those that are forked off it.
+/// Makes this process the one whose descriptors and memory are withheld from processes that are forked off it.
 ///
 /// # Errors
 /// If memory or descriptors are used up.
@@ -156,8 +157,8 @@ fn prepare() -> io::Result<()> {
     }
 }
 
-/// As [`begin`], in the process of a server that Python is a guest of: its listening sockets, the connections of its
-/// clients and its signal handlers are withheld too. Called before any code of the guest runs.
+/// Begins as [`begin`] does, in the process of a server that Python is a guest of: its listening sockets, the
+/// connections of its clients and its signal handlers are withheld too. Called before any code of the guest runs.
 ///
 /// # Errors
 /// As [`begin`].
@@ -173,7 +174,7 @@ pub fn is_ours() -> bool {
     unsafe { OURS.load(Relaxed).as_ref() }.is_none_or(|ours| ours.load(Relaxed) != 0)
 }
 
-/// Forked processes get memory of their own, all zeros, in place of this shared mapping.
+/// Gives forked processes memory of their own, all zeros, in place of this shared mapping.
 ///
 /// # Safety
 /// It is a mapping of this length that is never unmapped, and zeros are valid for what is in it.
@@ -188,7 +189,7 @@ pub unsafe fn withhold(start: *mut libc::c_void, length: usize) {
     debug_assert!(false, "MEMORIES is too small");
 }
 
-/// Forked processes have standard error in place of this descriptor, into which something writes that asks nobody:
+/// Gives forked processes standard error in place of this descriptor, because something writes into it without asking:
 /// Python's `faulthandler`.
 pub fn standard_error_instead(descriptor: &impl AsRawFd) {
     REPORT.store(descriptor.as_raw_fd(), Relaxed);
@@ -198,7 +199,7 @@ pub fn standard_error_instead(descriptor: &impl AsRawFd) {
 #[derive(Debug)]
 pub struct Unshared<T: AsFd = OwnedFd>(ManuallyDrop<T>);
 
-/// Where a descriptor stands in the set.
+/// The word and the bit of a descriptor in the set.
 fn place(descriptor: &impl AsFd) -> (Option<&'static AtomicU64>, u64) {
     let number = descriptor.as_fd().as_raw_fd() as usize;
     HIGHEST.fetch_max((number / 64).min(WITHHELD.len() - 1), Relaxed);
@@ -206,7 +207,7 @@ fn place(descriptor: &impl AsFd) -> (Option<&'static AtomicU64>, u64) {
 }
 
 impl<T: AsFd> Unshared<T> {
-    /// A new descriptor.
+    /// Makes a new descriptor.
     ///
     /// # Errors
     /// Those of `open`.

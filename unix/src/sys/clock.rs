@@ -10,7 +10,7 @@ pub fn monotonic() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
 }
 
-/// How many seconds its clocks are ahead of UTC at a moment since the epoch.
+/// How many seconds the clocks of this process are ahead of UTC at a moment since the epoch.
 pub fn utc_offset(since_epoch: Duration) -> i32 {
     let seconds = since_epoch.as_secs() as libc::time_t;
     // SAFETY: numbers, for which zeros are valid, and a pointer that may be null.

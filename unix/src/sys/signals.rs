@@ -1,4 +1,4 @@
-//! Which signals reach a thread.
+//! Sets of signals, and those that a thread blocks.
 
 use std::mem::MaybeUninit;
 
@@ -37,14 +37,15 @@ impl SignalSet {
         set
     }
 
-    /// Whether a signal is among these.
+    /// Whether a signal is in the set.
     #[must_use]
     pub fn has(&self, signal: i32) -> bool {
         // SAFETY: reads a set that has been filled; a number that is no signal is no member.
         unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
     }
 
-    /// Has the calling thread block these, and no others; returns those that it has blocked before. Threads inherit it.
+    /// Makes the calling thread block the signals of this set, and no others. Returns those that it has blocked before.
+    /// Threads inherit it.
     pub fn block(&self) -> Self {
         let mut before = Self::none();
         // SAFETY: both are sets; only the mask of this thread changes.

@@ -1,10 +1,10 @@
-//! What the standard library does not tell of a socket.
+//! Facts about a socket that the standard library does not tell.
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-/// Bytes, with the kernel's own overhead, that a socket has sent and its peer has not read; `None` if the system cannot
-/// tell. Of a number that is no socket, or no descriptor any more, too.
+/// The bytes, with the kernel's own overhead, that a socket has sent and its peer has not read; `None` if the system
+/// cannot tell, also where the number is that of no socket.
 pub fn unread(socket: RawFd) -> Option<usize> {
     let mut bytes: c_int = 0;
     // SAFETY: changes nothing, whatever has the number; the pointer is valid for the call.

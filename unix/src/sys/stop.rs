@@ -1,7 +1,8 @@
-//! An Apache child that stops waits for its threads, and they for daemon processes: when the stop is not a graceful
-//! one, they do so no longer.
+//! The stop of an Apache child. The child waits for its threads, and these may wait for daemon processes: when the stop
+//! is not a graceful one, they do so no longer.
 //!
-//! With the MPM prefork the stop comes in a signal handler, so what is called there takes no lock and no memory.
+//! With the MPM prefork the stop comes in a signal handler, so the functions that are called there take no lock and no
+//! memory.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::OnceLock;
@@ -19,26 +20,27 @@ use loom::thread::yield_now;
 
 use rustix::net::{Shutdown, shutdown};
 
-/// No descriptor: the thread waits for no process.
+/// The value that is no descriptor: the thread waits for no process.
 const NONE: RawFd = -1;
 
-/// No descriptor: [`begin`] is about to shut down the one that was here, which is not closed before.
+/// The value of a slot whose descriptor [`begin`] is about to shut down; it is not closed before that.
 const TAKEN: RawFd = -2;
 
-/// The socket on which a thread waits. Seats are never removed; a thread that ends leaves its own to another.
+/// The slot of a thread: the socket on which it waits. Slots are never removed; a thread that ends leaves its own to
+/// another.
 struct WaitSlot {
     occupied: AtomicBool,
     socket: AtomicI32,
     next: OnceLock<Box<WaitSlot>>,
 }
 
-/// Says to loom that the sequentially consistent accesses before and after this are so: it knows that of fences only.
+/// Tells loom that the sequentially consistent accesses before and after this are so: it knows that of fences only.
 fn in_one_order() {
     #[cfg(all(loom, test))]
     loom::sync::atomic::fence(SeqCst);
 }
 
-/// All seats, and whether the stop has begun.
+/// All slots, and whether the stop has begun.
 struct Stop {
     begun: AtomicBool,
     first: WaitSlot,
@@ -53,7 +55,7 @@ thread_local! {
     static MINE: Occupied = Occupied(STOP.find_slot());
 }
 
-/// The seat of a living thread.
+/// The slot of a living thread.
 struct Occupied(&'static WaitSlot);
 
 impl Drop for Occupied {
@@ -78,7 +80,7 @@ impl WaitSlot {
 pub struct Watched<'s> {
     seat: &'s WaitSlot,
     socket: BorrowedFd<'s>,
-    /// What the thread waited for before: a filter may run another request in the midst of one.
+    /// The socket that the thread waited for before: a filter may run another request in the midst of one.
     outer: RawFd,
 }
 
@@ -150,7 +152,7 @@ impl Drop for Watched<'_> {
     }
 }
 
-/// The child stops, and not gracefully: nobody waits for a process any more.
+/// Begins the stop, which is not a graceful one: nobody waits for a process any more.
 pub fn begin() {
     STOP.begin();
 }
@@ -160,7 +162,7 @@ pub fn has_begun() -> bool {
     STOP.begun.load(Relaxed)
 }
 
-/// Ends all waits for a socket, if it is one.
+/// Ends all waits for a socket, if the descriptor is one.
 fn hang_up(socket: RawFd) {
     if socket >= 0 {
         // SAFETY: it is open: whoever borrowed it for a `Watched` gives it back only when that is dropped, on the same

@@ -1,4 +1,4 @@
-//! Asking Apache what its configuration is.
+//! Asks Apache for its configuration.
 
 use std::process::{Command, Output, Stdio};
 
@@ -11,19 +11,19 @@ use crate::plan::{Caller, Directory, Installation, PlanError};
 
 use super::tree::{self, Directive};
 
-/// What Apache says.
+/// A configuration as Apache has read it.
 pub struct Configuration {
     /// Its main file.
     pub file: Utf8PathBuf,
-    /// What stands in it, and in what it includes.
+    /// The directives in that file, and in those that it includes.
     pub directives: Vec<Directive>,
     /// Names of the modules that are loaded, without `_module`.
     pub modules: Vec<String>,
-    /// What it has warned of.
+    /// The warnings that Apache has printed.
     pub warnings: Vec<String>,
 }
 
-/// Asks it, or says what keeps it from answering.
+/// Asks Apache, or returns what keeps it from answering.
 pub fn ask(file: Option<&Utf8Path>, layout: &Layout, caller: &Caller) -> Result<Configuration, Finding> {
     let failed = |error: PlanError| Finding::error("apache", error);
     let here = Directory::new(&caller.directory);
@@ -75,7 +75,7 @@ fn names(text: &str) -> Vec<String> {
     text.lines().filter_map(name).collect()
 }
 
-/// What of a line on standard error is for people: the message of a warning.
+/// Returns the message of a warning, where a line on standard error is one.
 fn warning(line: &str) -> Option<String> {
     let (_, message) = line.split_once(":warn] ").or_else(|| line.split_once(":error] "))?;
     let message = message.split_once("] ").map_or(message, |(_, message)| message);
@@ -88,7 +88,7 @@ fn refusal(output: &Output, file: &Utf8Path) -> String {
     format!("Apache refuses {file}: {}", lines.join(" "))
 }
 
-/// The file that Apache reads without being told.
+/// Finds the file that Apache reads without being told.
 fn usual(httpd: &Utf8Path) -> Option<Utf8PathBuf> {
     let output = Command::new(httpd).arg("-V").stdin(Stdio::null()).output().ok()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -100,7 +100,7 @@ fn usual(httpd: &Utf8Path) -> Option<Utf8PathBuf> {
     Some(Utf8Path::new(&value("HTTPD_ROOT")?).join(value("SERVER_CONFIG_FILE")?))
 }
 
-/// The shell's file of variables that belongs to the configuration, as on Debian and in our own server roots.
+/// Finds the shell's file of variables that belongs to the configuration, as on Debian and in our own server roots.
 fn variables(file: &Utf8Path, caller: &Caller) -> Result<Option<Utf8PathBuf>, Finding> {
     let Some(variables) = file.parent().map(|directory| directory.join("envvars")).filter(|path| path.is_file()) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Process groups: which there are, and who uses them.
+//! Process groups: those that are defined, and those that are used.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use super::ask::Configuration;
 use super::tree::Directive;
 use crate::finding::Finding;
 
-/// What stands for Apache's own processes.
+/// The name that stands for Apache's own processes.
 pub const EMBEDDED: &str = "%{GLOBAL}";
 
-/// Directives that choose a group while a request is there.
+/// Directives that choose a group for each request.
 const CHOOSERS: [&str; 1] = ["WSGIDispatchScript"];
 
 /// The groups of a configuration.
 pub struct Groups<'a> {
     /// Their definitions, by name.
     pub defined: BTreeMap<&'a str, &'a Directive>,
-    /// Names in use, with where.
+    /// The names in use, with the directives that use them.
     used: Vec<(&'a str, &'a Directive)>,
-    /// Whether some are chosen for each request, by whatever it says.
+    /// Whether some groups are chosen for each request.
     chosen: bool,
 }
 
 impl<'a> Groups<'a> {
-    /// Those of a configuration.
+    /// Collects the groups of a configuration.
     pub fn of(directives: &'a [Directive]) -> Self {
         let mut groups = Self { defined: BTreeMap::new(), used: Vec::new(), chosen: false };
         groups.add(directives);
@@ -47,7 +47,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Groups that nobody defines, and those that nobody uses.
+    /// Finds groups that are used and not defined, and those that are defined and not used.
     pub fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         for (name, directive) in self.used.iter().filter(|(name, _)| !self.defined.contains_key(name)) {
@@ -77,7 +77,7 @@ impl<'a> Groups<'a> {
         found
     }
 
-    /// Whether Apache has as many workers as its groups have threads, and the right kind of them.
+    /// Checks whether Apache has as many workers as its groups have threads, and the right kind of them.
     pub fn capacity(&self, configuration: &Configuration) -> Vec<Finding> {
         let is_prefork = configuration.modules.iter().any(|name| name == "mpm_prefork");
         let number = |directive: &Directive, name: &str, usual: u64| {
@@ -121,7 +121,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// How many letters differ (Levenshtein).
+/// The number of letters in which two names differ (Levenshtein).
 fn strsim(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

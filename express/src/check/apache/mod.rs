@@ -1,5 +1,4 @@
-//! Whether a configuration of Apache makes sense: what Apache itself says of it, and what only somebody who knows
-//! mod_wsgi sees.
+//! Checks a configuration of Apache: what Apache itself says of it, and what only shows with knowledge of mod_wsgi.
 //!
 //! Knows directives by their names. Must not know what the command itself would write.
 
@@ -18,10 +17,10 @@ use crate::plan::Caller;
 use groups::Groups;
 use sites::Site;
 
-/// Apache's number for what [`groups`] says with its place.
+/// The number of Apache's warning about undefined groups, which [`groups`] reports with its place.
 const UNDEFINED_GROUP: &str = "WSGI1100";
 
-/// What is found, and in which configuration.
+/// Checks a configuration. Returns what is found, and the file of the configuration.
 pub fn findings(file: Option<&Utf8Path>, layout: &Layout, caller: &Caller) -> (Vec<Finding>, String) {
     let configuration = match ask::ask(file, layout, caller) {
         Ok(configuration) => configuration,

@@ -1,4 +1,4 @@
-//! Paths of a configuration, and whether those who need them can get at them.
+//! Checks the paths of a configuration: whether the users who need them can get at them.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ const TOKENS: [&str; 7] = [
     "ninja_jwt",
 ];
 
-/// What is found of an application.
+/// Checks the paths of an application.
 pub fn findings(site: &Site, groups: &Groups, directives: &[Directive]) -> Vec<Finding> {
     let group = site.group().and_then(|name| groups.defined.get(name)).copied();
     let mut found = Vec::new();
@@ -41,7 +41,7 @@ pub fn findings(site: &Site, groups: &Groups, directives: &[Directive]) -> Vec<F
     found
 }
 
-/// What is found of the groups' own directories.
+/// Checks the directories of the groups.
 pub fn homes(groups: &Groups, directives: &[Directive]) -> Vec<Finding> {
     let mut found = Vec::new();
     for directive in groups.defined.values() {
@@ -68,7 +68,7 @@ pub fn homes(groups: &Groups, directives: &[Directive]) -> Vec<Finding> {
     found
 }
 
-/// Who runs a group, or Apache's children.
+/// The user that runs a group, or Apache's children.
 fn user(group: Option<&Directive>, directives: &[Directive]) -> Option<Account> {
     let last = |name: &str| directives.iter().rev().find(|directive| directive.is(name))?.word(0);
     let name = group.and_then(|group| group.option("user")).or_else(|| last("User"))?;
@@ -85,7 +85,7 @@ fn unreachable(place: &str, path: &Utf8Path, user: &Account) -> Option<Finding> 
     ))
 }
 
-/// Whether an application with token authentication is told the tokens.
+/// Checks whether an application with token authentication is told the tokens.
 fn authorization(site: &Site, group: Option<&Directive>, directives: &[Directive]) -> Option<Finding> {
     if !site.applying("WSGIPassAuthorization").is_empty() || !site.applying("AuthType").is_empty() {
         return None;
@@ -108,7 +108,7 @@ fn authorization(site: &Site, group: Option<&Directive>, directives: &[Directive
     Some(Finding::warning("authorization", text))
 }
 
-/// The directories of packages of an installation.
+/// The directories of packages in an installation.
 fn packages_of(home: &Utf8Path) -> Vec<Utf8PathBuf> {
     let pythons = home.join("lib").read_dir_utf8().into_iter().flatten().flatten();
     let pythons = pythons.filter(|entry| entry.file_name().starts_with("python3"));

@@ -1,4 +1,4 @@
-//! Applications of a configuration, and what applies to each of them.
+//! Applications of a configuration, and the directives that apply to each of them.
 
 use camino::Utf8Path;
 
@@ -6,7 +6,7 @@ use super::groups::{EMBEDDED, Groups};
 use super::tree::Directive;
 use crate::finding::Finding;
 
-/// A script alias with what stands around it.
+/// A script alias with the directives around it.
 pub struct Site<'a> {
     /// `WSGIScriptAlias` or `WSGIScriptAliasMatch`.
     pub alias: &'a Directive,
@@ -15,7 +15,7 @@ pub struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// All of a configuration.
+    /// Collects all script aliases of a configuration.
     pub fn all(directives: &'a [Directive]) -> Vec<Self> {
         let is_alias = |directive: &&Directive| directive.is("WSGIScriptAlias") || directive.is("WSGIScriptAliasMatch");
         let of = |scopes: Vec<&'a [Directive]>| -> Vec<Self> {
@@ -28,7 +28,7 @@ impl<'a> Site<'a> {
         all
     }
 
-    /// The URL.
+    /// The URL of the alias.
     pub fn url(&self) -> &'a str {
         self.alias.word(0).unwrap_or_default()
     }
@@ -38,8 +38,8 @@ impl<'a> Site<'a> {
         self.alias.word(1).filter(|_| self.alias.is("WSGIScriptAlias")).map(Utf8Path::new)
     }
 
-    /// The directives of this name that apply, those of the narrowest section first. Of sections that are not for a
-    /// directory or a URL, nobody knows here to what they apply: they do.
+    /// The directives of this name that apply, those of the narrowest section first. Sections that are not for a
+    /// directory or a URL count as if they applied: what they apply to cannot be known here.
     pub fn applying(&self, name: &str) -> Vec<&'a Directive> {
         let mut found: Vec<(usize, &'a Directive)> = Vec::new();
         for scope in &self.scopes {
@@ -72,13 +72,13 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The process group; `None` for Apache's own processes that nobody has asked for.
+    /// The process group; `None` for Apache's own processes where no directive names them.
     pub fn group(&self) -> Option<&'a str> {
         let given = self.alias.option("process-group");
         given.or_else(|| self.applying("WSGIProcessGroup").first()?.word(0))
     }
 
-    /// What is wrong with it.
+    /// Checks the application.
     pub fn findings(&self, groups: &Groups) -> Vec<Finding> {
         let (place, url) = (self.alias.place(), self.url());
         let is_on = |name: &str| {
@@ -112,7 +112,7 @@ impl<'a> Site<'a> {
         found
     }
 
-    /// Whether a request would be refused whatever the application says.
+    /// Checks whether a request would be refused whatever the application says.
     fn access(&self) -> Option<Finding> {
         let script = self.script()?;
         // All of one section count together; others than these two decide by what nobody knows here.

@@ -3,25 +3,25 @@
 /// One directive or section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directive {
-    /// Its name; of a section without the angle bracket.
+    /// The name of the directive; of a section without the angle bracket.
     pub name: String,
-    /// Its words.
+    /// The words behind the name.
     pub words: Vec<String>,
-    /// The file it stands in.
+    /// The file that it stands in.
     pub file: String,
-    /// The line there.
+    /// The line in that file.
     pub line: u32,
-    /// What is in the section.
+    /// The directives in the section.
     pub inside: Vec<Directive>,
 }
 
 impl Directive {
-    /// Whether it has this name; the case does not matter.
+    /// Whether the directive has this name; the case does not matter.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// A word.
+    /// The word with this number, counted from 0.
     pub fn word(&self, number: usize) -> Option<&str> {
         self.words.get(number).map(String::as_str)
     }
@@ -33,13 +33,13 @@ impl Directive {
         })
     }
 
-    /// Where it stands, for people.
+    /// The place of the directive, for people.
     pub fn place(&self) -> String {
         format!("{}:{}", self.file, self.line)
     }
 }
 
-/// Reads what has been printed. Lines of other kinds are left out.
+/// Reads the output of the dump. Lines of other kinds are left out.
 pub fn read(text: &str) -> Vec<Directive> {
     let mut open: Vec<Directive> = vec![Directive::default()];
     let (mut file, mut line) = (String::new(), 0);
@@ -80,7 +80,7 @@ fn directive(text: &str, file: &str, line: u32) -> Directive {
     Directive { name: name.to_owned(), words: words(rest), file: file.to_owned(), line, inside: Vec::new() }
 }
 
-/// The words of a line: quotes hold blanks together, also within a word, as in `home="/a b"`.
+/// Splits a line into words: quotes hold blanks together, also within a word, as in `home="/a b"`.
 fn words(text: &str) -> Vec<String> {
     let (mut found, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     let mut letters = text.chars().peekable();
