@@ -23,19 +23,19 @@ const FOR_A_YEAR: &str = "max-age=31536000, public, immutable";
 /// What browsers may do with uploads: show them, but neither run scripts in them nor send forms from them.
 const INERT: &str = "script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'";
 
-/// Whose files are at a URL.
+/// The owner of the files at a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// Any: `--url-alias`.
+    /// The files of `--url-alias`, whoever they are of.
     Any,
-    /// The application's own: `--static-files`.
+    /// The application's own files: `--static-files`.
     Static,
-    /// Of strangers: `--media-files`.
+    /// Files of strangers: `--media-files`.
     Uploads,
 }
 
 impl Files {
-    /// The option for them.
+    /// The option that names such files.
     pub fn option(self) -> &'static str {
         match self {
             Self::Any => "--url-alias",
@@ -54,7 +54,7 @@ pub struct Alias {
     pub target: Utf8PathBuf,
     /// Whether the target is one file.
     pub file: bool,
-    /// Whose files these are.
+    /// The owner of the files.
     pub files: Files,
 }
 

@@ -87,7 +87,7 @@ known! {
     37 DOCUMENT_ROOT = "DOCUMENT_ROOT" "`DocumentRoot`, as the process sees it",
     38 REQUEST_SCHEME = "REQUEST_SCHEME" "`http` or `https`, as Apache has it",
     39 CONTEXT_PREFIX = "CONTEXT_PREFIX" "the prefix of the `Alias` that was used; else empty",
-    40 CONTEXT_DOCUMENT_ROOT = "CONTEXT_DOCUMENT_ROOT" "the folder of that `Alias`; else `DocumentRoot`",
+    40 CONTEXT_DOCUMENT_ROOT = "CONTEXT_DOCUMENT_ROOT" "the directory of that `Alias`; else `DocumentRoot`",
     41 SCRIPT_FILENAME = "SCRIPT_FILENAME" "the script, or the file that a handler was asked for",
     42 REMOTE_USER = "REMOTE_USER" "the user, where Apache has asked for a password",
     43 AUTH_TYPE = "AUTH_TYPE" "how: `Basic`, `Digest`",
