@@ -11,6 +11,8 @@
 # make rustdoc  the pages for contributors, without a warning; a part of the lints
 # make wheel  builds one wheel for every Python into dist/, which needs no compiler where it is installed
 # make deb    makes a package for Debian and Ubuntu of the wheel
+# make dist   makes and checks what a release consists of, in dist/
+# make systems  each way to install it on each system; prints a table. Root only, hours
 # make docs   makes the documentation a site, in build/docs
 # make clean  removes what was built
 
@@ -34,7 +36,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb docs fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions sanitize wheel deb dist docs fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -81,7 +83,7 @@ newcomer: venv
 	@echo "==> The newcomer's first steps"
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express cargo test --quiet -p wsgi-tests --test django newcomer
 
-# For every Python from 3.10 on, and every glibc from 2.28 on.
+# For every Python from 3.10 on, and every glibc from 2.28 on; and the source distribution that it is made of.
 wheel: system rust
 	@scripts/wheel $(PYTHON)
 
@@ -92,19 +94,15 @@ docs: system
 	@build/docs-venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
 	@echo "==> build/docs/docs/index.html"
 
+dist: system rust
+	@scripts/dist $(PYTHON)
+
 deb: wheel
 	@scripts/deb "$$(ls -t dist/*.whl | head -n 1)"
 
-# Both commands of the README, and the wheel without a compiler, on systems that have nothing. Root only; an hour.
+# Root only; hours. `scripts/systems --help` says how to try some of it.
 systems:
-	scripts/bare-system --whole 12
-	scripts/bare-system --whole 13
-	$(MAKE) wheel
-	scripts/bare-system --wheel dist/*.whl 12
-	scripts/bare-system --wheel dist/*.whl 13
-	scripts/deb dist/*.whl
-	scripts/bare-system --deb dist/*.deb 12
-	scripts/bare-system --deb dist/*.deb 13
+	@scripts/systems
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare

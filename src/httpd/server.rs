@@ -212,6 +212,17 @@ pub fn version() -> (u32, (u32, u32)) {
     (number(revision.major), (number(revision.minor), number(revision.patch)))
 }
 
+/// Version of the httpd whose headers this module was built with, and their module magic number.
+pub fn built_for() -> ((u32, u32, u32), String) {
+    let number = |n: c_int| u32::try_from(n).unwrap_or(0);
+    let version = (
+        number(sys::AP_SERVER_MAJORVERSION_NUMBER),
+        number(sys::AP_SERVER_MINORVERSION_NUMBER),
+        number(sys::AP_SERVER_PATCHLEVEL_NUMBER),
+    );
+    (version, format!("{}:{}", sys::MODULE_MAGIC_NUMBER_MAJOR, sys::MODULE_MAGIC_NUMBER_MINOR))
+}
+
 /// Memory of the process that survives the reloading of the module at a restart, all zero when it is new. Only plain
 /// data may be kept in it.
 pub(super) fn retained<T: Copy>(key: &'static CStr) -> *mut T {

@@ -21,6 +21,7 @@ use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server};
 use crate::httpd::{HookStatus, log, tree};
+use crate::policy::abi::{self, Version};
 use crate::policy::undefined;
 
 /// What is wrong with an `env-file`.
@@ -36,6 +37,10 @@ enum EnvFileError {
 
 /// Checks what concerns several directives: the groups that are named, and the `env-file`s.
 pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
+    if let Some(sentence) = abi::refusal(running(), built_for().0) {
+        log::server(main, &configuration::FOREIGN_APACHE, format_args!("{sentence}"));
+        return HookStatus::Status(500);
+    }
     let draft = DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
     if server::run() == Run::ConfigTest {
         warn_of_undefined_groups(&draft, main);
@@ -47,6 +52,18 @@ pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
             HookStatus::Status(500)
         }
     }
+}
+
+/// The version of httpd that has loaded this module.
+pub fn running() -> Version {
+    let (major, (minor, patch)) = server::version();
+    Version(major, minor, patch)
+}
+
+/// The version of httpd that this module was built for, with its module magic number.
+pub fn built_for() -> (Version, String) {
+    let ((major, minor, patch), magic) = server::built_for();
+    (Version(major, minor, patch), magic)
 }
 
 /// Tells of groups that are named and not defined. A configuration that comes in parts may define them later: it is no

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use wsgi_unix::files::{self, FileError, Owners};
-use wsgi_wire::messages::configuration;
+use wsgi_wire::messages::{Topic, configuration};
 use wsgi_wire::settings::Server as ServerFacts;
 
-use super::check::warn_of_undefined_groups;
+use super::check::{self, warn_of_undefined_groups};
 use super::supervisor;
 use crate::daemons::configure::{LogStyle, Surroundings, configure, embedded};
 use crate::daemons::installation::{Installation, InstallationError};
@@ -72,6 +72,12 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Ho
     if server::run() != Run::Real {
         return HookStatus::Ok;
     }
+    let (built, magic) = check::built_for();
+    log::server(
+        main,
+        Topic::INFO,
+        format_args!("built with the headers of Apache {built} ({magic}); this is Apache {}", check::running()),
+    );
     // A group's server may have got its ServerName after the group.
     for group in &mut configuration.groups {
         if let Some(server) = main.all().find(|s| s.id() == group.origin.id) {

@@ -3,6 +3,7 @@
 //! Knows the rules. Must not know httpd, nor do any I/O, so that tables test it.
 #![forbid(unsafe_code)]
 
+pub mod abi;
 pub mod acceptance;
 pub mod alias;
 pub mod encoded_word;

@@ -7,4 +7,5 @@ mod checks;
 mod demo;
 mod files;
 mod newcomer;
+mod pages;
 mod runmodwsgi;
