@@ -11,7 +11,7 @@ use std::process::exit;
 
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
-    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler)",
+    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction)",
     "ap_find_linked_module",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
@@ -78,7 +78,7 @@ const CONSTANTS: &[&str] = &[
     "M_GET",
     "OPT_EXECCGI",
     "MODULE_MAGIC_.*",
-    "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST)",
+    "APR_HOOK_(REALLY_FIRST|FIRST|MIDDLE|LAST|REALLY_LAST)",
     "RSRC_CONF",
     "ACCESS_CONF",
     "OR_(FILEINFO|AUTHCFG)",
@@ -88,7 +88,7 @@ const CONSTANTS: &[&str] = &[
     "AP_AUTH_INTERNAL_PER_(CONF|URI)",
     "SATISFY_ANY",
     "AP_SQ_.*",
-    "AP_MPMQ_(MPM_STATE|STOPPING|HARD_LIMIT_DAEMONS|HARD_LIMIT_THREADS|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
+    "AP_MPMQ_(MPM_STATE|STOPPING|IS_ASYNC|HARD_LIMIT_DAEMONS|HARD_LIMIT_THREADS|MAX_DAEMONS|MAX_THREADS|IS_FORKED|GENERATION)",
     "AP_SERVER_(MAJORVERSION|MINORVERSION|PATCHLEVEL)_NUMBER",
     "AP_REQ_REJECT_PATH_INFO",
     "AP_FTYPE_PROTOCOL",

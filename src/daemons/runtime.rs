@@ -97,6 +97,8 @@ pub struct Runtime {
     pub embedded: Option<Plan>,
     /// The value of `WSGICaseSensitivity`.
     pub case_sensitive: bool,
+    /// The value of `WSGILinger`.
+    pub lingers: bool,
     /// Which variables of requests other modules look at.
     pub observed_variables: ObservedVariables,
     /// Whether `AuthnCacheProvideFor wsgi` lets mod_authn_socache remember passwords that a script has found right.

@@ -135,6 +135,8 @@ pub struct Configuration {
     pub single_interpreter: bool,
     /// The value of `WSGICaseSensitivity`.
     pub case_sensitive: bool,
+    /// The value of `WSGILinger`.
+    pub lingers: bool,
     /// The value of `WSGIServerMetrics`.
     pub server_metrics: bool,
     /// What daemon processes report, and to whom.
@@ -170,6 +172,7 @@ impl Configuration {
         destroy_interpreter: true,
         single_interpreter: true,
         case_sensitive: !cfg!(target_os = "macos"),
+        lingers: true,
         server_metrics: false,
         telemetry: Telemetry::NONE,
     };

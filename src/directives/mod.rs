@@ -34,7 +34,7 @@ use Setter::{Global as Process, Request, Server as Host};
 
 /// The table of all directives.
 #[rustfmt::skip]
-pub static DIRECTIVES: [Directive; 53] = [
+pub static DIRECTIVES: [Directive; 54] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-directory [option=value ...]: serve this part of the site by WSGI scripts"),
     row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-directory [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
@@ -49,6 +49,7 @@ pub static DIRECTIVES: [Directive; 53] = [
     row(c"WSGISocketPrefix", Global, Process(process::socket_prefix), c"path: where the sockets of daemon processes are made"),
     row(c"WSGISocketRotation", Global, Process(process::without_effect), c"On|Off: accepted, without effect"),
     row(c"WSGIAcceptMutex", Global, Process(process::accept_mutex), c"mechanism: accepted, without effect"),
+    row(c"WSGILinger", Global, Process(process::linger), c"On|Off: whether a worker waits a millisecond for its client's next request, where that pays"),
     row(c"WSGIRestrictEmbedded", Global, Process(process::restrict_embedded), c"On|Off: forbid embedded mode"),
 
     row(c"WSGIPythonHome", Global, Process(process::python_home), c"path: the virtual environment or installation of Python to use"),

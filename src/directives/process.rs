@@ -51,6 +51,12 @@ pub fn restrict_embedded(configuration: &mut Configuration, line: &Line<'_>) -> 
     Ok(())
 }
 
+/// The setter of `WSGILinger`.
+pub fn linger(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
+    configuration.lingers = flag(line.arguments)?;
+    Ok(())
+}
+
 /// The setter of `WSGIServerMetrics`.
 pub fn server_metrics(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.server_metrics = flag(line.arguments)?;

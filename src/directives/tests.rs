@@ -192,9 +192,10 @@ fn settings_of_requests_are_kept_as_they_stand() {
 #[test]
 fn settings_of_the_process_are_kept_as_they_stand() {
     type Look = fn(&Configuration) -> bool;
-    let rows: [(&str, Look); 13] = [
+    let rows: [(&str, Look); 14] = [
         ("WSGISocketPrefix run/wsgi", |c| c.socket_prefix.as_deref() == Some(b"/srv/run/wsgi")),
         ("WSGIRestrictEmbedded On", |c| c.restrict_embedded),
+        ("WSGILinger Off", |c| !c.lingers && Configuration::EMPTY.lingers),
         ("WSGIServerMetrics On", |c| c.server_metrics),
         ("WSGIPythonHome /venv", |c| c.python.home.as_deref() == Some(b"/venv")),
         ("WSGIPythonEggs /eggs", |c| c.python.eggs.as_deref() == Some(b"/eggs")),

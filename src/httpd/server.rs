@@ -142,6 +142,11 @@ fn mpm(query: c_int) -> Option<c_int> {
     (unsafe { sys::ap_mpm_query(query, &raw mut value) } == 0).then_some(value)
 }
 
+/// Whether the MPM gives a connection away between two requests, and its thread to others (event).
+pub fn is_async() -> bool {
+    mpm(sys::AP_MPMQ_IS_ASYNC).is_some_and(|answer| answer > 0)
+}
+
 /// Whether httpd is on its way out, rather than restarting.
 pub fn is_exiting() -> bool {
     state(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_EXITING

@@ -172,6 +172,7 @@ fn start(
         embedded: (!configuration.restrict_embedded).then(|| embedded(configuration, &around)),
         case_sensitive: configuration.case_sensitive,
         observed_variables: ObservedVariables::read(&tree::configuration()),
+        lingers: configuration.lingers,
         caches_passwords: caches(&tree::configuration()),
     };
     // Metrics and traces are sent by the supervisor. One of an earlier configuration must hear that it has no groups

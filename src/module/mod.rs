@@ -89,6 +89,7 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_log_transaction(Some(linger), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_LAST);
             // mod_status calls it, if that is loaded. The type is erased by the registry, as by the macro
             // APR_OPTIONAL_HOOK.
             type StatusHook = unsafe extern "C" fn(*mut request_rec, c_int) -> c_int;
@@ -257,4 +258,14 @@ unsafe extern "C" fn status(r: *mut request_rec, flags: c_int) -> c_int {
 unsafe extern "C" fn handler(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
     unsafe { with_request("handler", r, request::handler) }
+}
+
+/// `log_transaction`, when all logs have been written.
+unsafe extern "C" fn linger(r: *mut request_rec) -> c_int {
+    let hook = |r: &mut Request<'_>| {
+        request::linger(r);
+        HookStatus::Declined
+    };
+    // SAFETY: called by httpd as this hook.
+    unsafe { with_request("log_transaction", r, hook) }
 }

@@ -10,6 +10,7 @@ pub mod encoded_word;
 pub mod expansion;
 pub mod guarded;
 pub mod head;
+pub mod linger;
 pub mod observed_variables;
 pub mod origin;
 pub mod owner;

@@ -14,6 +14,7 @@ use wsgi_wire::{header, limits};
 
 use super::client_body::ClientBody;
 use super::guarded::{self, GuardedFile};
+use super::linger;
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
 use crate::daemons::Group;
@@ -196,7 +197,10 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             return;
         }
         if is_unread || is_small && httpd::sent(self.r) <= SMALL && !outflow::is_blocked(self) {
-            let _ = self.response.flush(self.r);
+            let is_sent = self.response.flush(self.r).is_ok();
+            if is_sent && is_small && !is_unread {
+                linger::written(self.r);
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use super::destination::Destination;
 use super::environ::{self, Environ};
 use super::exchange::{exchange, in_process};
 use super::executor::{self, Executor, RequestNames};
+use super::linger;
 use super::question;
 use super::refused::Refused;
 use super::span::Span;
@@ -37,6 +38,7 @@ pub fn handler(r: &mut Request<'_>) -> HookStatus {
         },
     };
     let mut span = None;
+    let _busy = linger::busy();
     let answer = match serve(r, settings, handler_script, &mut span) {
         Ok(answer) => answer,
         Err(Refused { message, status, reason, groups }) => {

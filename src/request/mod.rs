@@ -16,6 +16,7 @@ mod exchange;
 mod executor;
 mod guarded;
 mod handler;
+mod linger;
 mod question;
 mod refused;
 pub mod response_head;
@@ -28,5 +29,6 @@ mod way;
 
 pub use self::access::{access_checker, check_groups, check_password, realm_hash};
 pub use self::handler::handler;
+pub use self::linger::linger;
 pub use self::status_page::mod_status_part;
 pub use self::translate::translate_name;

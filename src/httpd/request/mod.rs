@@ -152,6 +152,12 @@ impl<'r> Request<'r> {
         self.text(self.rec().method).unwrap_or(b"")
     }
 
+    /// Whether the client's connection is open for another request behind this one.
+    pub fn keeps_connection(&self) -> bool {
+        let connection = self.connection();
+        connection.keepalive == sys::ap_conn_keepalive_e::AP_CONN_KEEPALIVE && connection.aborted == 0
+    }
+
     /// Whether Apache treats the method as GET, which it does for HEAD too.
     pub fn is_get(&self) -> bool {
         self.rec().method_number == sys::M_GET
