@@ -69,6 +69,8 @@ pub struct Sizes {
     pub maximum_spare: u64,
     /// How many connections a child serves before it is replaced; 0 for any number.
     pub connections_per_child: u64,
+    /// Whether children of former configurations may have workers beyond the most, where the MPM counts both together.
+    pub has_room: bool,
 }
 
 /// `part` of `whole`, rounded down, as the formulas want it.
@@ -86,7 +88,7 @@ impl Sizes {
             Some(n) => n.max(capacity),
             None => MARGIN + MARGIN.max(capacity.saturating_mul(3) / 2),
         };
-        match mpm {
+        let sizes = match mpm {
             Mpm::Prefork => Self::prefork(clients, fractions),
             Mpm::Worker => {
                 let children = clients / THREADS_PER_CHILD + 1;
@@ -101,7 +103,9 @@ impl Sizes {
                 // as the maximum.
                 Self { minimum_spare: if sizes.server_limit == 1 { 1 } else { sizes.minimum_spare }, ..sizes }
             }
-        }
+        };
+        // Who names a number of clients means it.
+        Self { has_room: max_clients.is_none(), ..sizes }
     }
 
     /// Sizes that give the application in Apache's own processes exactly `processes` × `threads`.
@@ -118,6 +122,7 @@ impl Sizes {
             minimum_spare: all,
             maximum_spare: all,
             connections_per_child,
+            has_room: false,
         }
     }
 
@@ -131,6 +136,7 @@ impl Sizes {
             minimum_spare: share(fractions.minimum_spare.unwrap_or(initial), clients).max(1),
             maximum_spare: share(fractions.maximum_spare.unwrap_or(0.1), clients).max(1),
             connections_per_child: 0,
+            has_room: true,
         }
     }
 
@@ -146,6 +152,7 @@ impl Sizes {
             minimum_spare: spare(fractions.minimum_spare.unwrap_or(initial)),
             maximum_spare: spare(fractions.maximum_spare.unwrap_or(0.6)),
             connections_per_child: 0,
+            has_room: true,
         }
     }
 
@@ -153,19 +160,21 @@ impl Sizes {
         out.comment(
             "Apache's own processes and threads (--max-clients, --initial-workers, --minimum-spare-workers ...)",
         );
-        // Old children have places of their own, or else new ones wait for the slowest of their requests. The other
-        // MPMs would fill such places at any time.
-        let places = if mpm == Mpm::Event { GENERATIONS } else { 1 };
+        // Old children have places of their own, or else new ones wait for the slowest of their requests. The MPM event
+        // keeps to MaxRequestWorkers nonetheless. The others count the workers of old children, too, and have to be
+        // allowed more: what the application gets of them at a time is bounded by worker-limit.
+        let places = if mpm == Mpm::Event || self.has_room { GENERATIONS } else { 1 };
+        let workers = if mpm == Mpm::Event { self.max_workers } else { self.max_workers.saturating_mul(places) };
         out.set("ServerLimit", self.server_limit.saturating_mul(places));
         if mpm == Mpm::Prefork {
-            out.set("MaxRequestWorkers", self.max_workers);
+            out.set("MaxRequestWorkers", workers);
             out.set("StartServers", self.start_servers);
             out.set("MinSpareServers", self.minimum_spare);
             out.set("MaxSpareServers", self.maximum_spare);
         } else {
             out.set("ThreadLimit", self.threads_per_child);
             out.set("ThreadsPerChild", self.threads_per_child);
-            out.set("MaxRequestWorkers", self.max_workers);
+            out.set("MaxRequestWorkers", workers);
             out.set("StartServers", self.start_servers);
             out.set("MinSpareThreads", self.minimum_spare);
             out.set("MaxSpareThreads", self.maximum_spare);

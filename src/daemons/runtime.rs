@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use wsgi_wire::budget::Rate;
-use wsgi_wire::table;
+use wsgi_wire::table::{self, Places};
 
 use crate::directives;
 use crate::directives::configuration::Configuration;
@@ -37,6 +37,8 @@ pub struct Group {
     pub threads: u32,
     /// The server that it was defined in.
     pub origin: Origin,
+    /// The configuration that it belongs to, by its number.
+    pub generation: u32,
     /// `worker-limit`: how many of Apache's workers may have a request of the group in hand.
     pub workers: Workers,
     /// `header-buffer-size`: the longest line of a response head, bytes.
@@ -71,7 +73,17 @@ impl Group {
 
     /// Whether a request whose client pauses in its body may take a thread now.
     pub fn has_room_for_upload(&self) -> bool {
-        self.relay.record.uploads.taken() < self.upload_limit()
+        self.uploads().taken() < self.upload_limit()
+    }
+
+    /// Apache's workers that have a request of the group in hand.
+    pub fn workers_taken(&self) -> &'static Places {
+        self.relay.record.workers.of(self.generation)
+    }
+
+    /// Requests whose bodies are not all there and that have a thread, or may be given one.
+    pub fn uploads(&self) -> &'static Places {
+        self.relay.record.uploads.of(self.generation)
     }
 }
 
@@ -136,9 +148,10 @@ fn default_queue_size(workers: u32) -> u32 {
 }
 
 /// What children need to know of the groups. `places` are their records and pages, in order, `timeout` is Apache's
-/// `Timeout`, `workers` how many requests it serves at a time.
+/// `Timeout`, `workers` how many requests it serves at a time, `generation` the configuration's number.
 pub fn groups(
     configuration: &Configuration,
+    generation: u32,
     places: &[(&'static table::Group, Pages)],
     timeout: Duration,
     workers: u32,
@@ -172,6 +185,7 @@ pub fn groups(
             processes: o.processes.unwrap_or(1),
             threads: o.threads,
             origin: g.origin.clone(),
+            generation,
             workers: o
                 .worker_limit
                 .map_or_else(|| Workers::by_default(workers, configuration.groups.len()), Workers::given),

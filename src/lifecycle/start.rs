@@ -188,7 +188,7 @@ fn start(
         daemons::set_current(None);
         let pages = control::pages(&records).map_err(StartError::Table)?;
         let places: Vec<_> = records.into_iter().zip(pages.iter().copied()).collect();
-        runtime.groups = daemons::groups(configuration, &places, main.timeout(), workers);
+        runtime.groups = daemons::groups(configuration, around.generation, &places, main.timeout(), workers);
         runtime.table = Some(table);
         runtime.scoreboard = Some(memory.scoreboard).filter(SharedScoreboard::is_mapped);
         let records = records::make(Purpose::Records).map_err(StartError::Supervisor)?;

@@ -210,7 +210,7 @@ fn known(length: BodyLength) -> Option<u64> {
 fn stream(client: &mut HttpClient<'_, '_>, group: &Group, length: BodyLength) -> Result<Travel, NotDelivered> {
     let mut wait = Wait::new(Instant::now(), group.relay.wait_limits);
     loop {
-        if let Some(place) = Admission::new(&group.relay.record.uploads, group.upload_limit()) {
+        if let Some(place) = Admission::new(group.uploads(), group.upload_limit()) {
             client.holds(place);
             return Ok(Travel::Pulled(known(length)));
         }

@@ -107,7 +107,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// can tell what such a client takes.
     pub fn shares_waits_of(&mut self, group: &Group) {
         let waits = || Waits {
-            places: &group.relay.record.uploads,
+            places: group.uploads(),
             usual: group.processes.saturating_mul(group.threads) / 2,
             pressing: group.upload_limit(),
         };

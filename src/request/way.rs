@@ -73,12 +73,11 @@ impl<'w> Way<'w> {
     /// [`NotDelivered`]: there are too many of them.
     pub fn admission(&self) -> Result<[Admission<'_>; 2], NotDelivered> {
         let table = self.table.as_ref().ok_or(NotDelivered::NoProcess)?;
-        self.group.workers.wait(&self.group.relay.record.workers, &table.header().workers).map_err(
-            |taken| match taken {
-                Taken::ByGroup => NotDelivered::WorkersTaken,
-                Taken::ByAll => NotDelivered::AllWorkersTaken,
-            },
-        )
+        let (own, all) = (self.group.workers_taken(), table.header().workers.of(self.group.generation));
+        self.group.workers.wait(own, all).map_err(|taken| match taken {
+            Taken::ByGroup => NotDelivered::WorkersTaken,
+            Taken::ByAll => NotDelivered::AllWorkersTaken,
+        })
     }
 
     /// Has a process of the group do what `encode` appends; the route is in `scratch`.

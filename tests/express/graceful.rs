@@ -16,39 +16,62 @@ def application(environ, start_response):
 ";
 
 /// Keeps every thread of the application busy.
-fn occupy<'s>(scope: &'s Scope<'s, '_>, server: &'s Foreground) -> Vec<ScopedJoinHandle<'s, u16>> {
+fn occupy<'s>(scope: &'s Scope<'s, '_>, server: &'s Foreground, threads: usize) -> Vec<ScopedJoinHandle<'s, u16>> {
     let ask = move || server.try_request("GET", "/slow", &[], b"").map_or(0, |answer| answer.status);
-    let all = (0..5).map(|_| scope.spawn(ask)).collect();
+    let all = (0..threads).map(|_| scope.spawn(ask)).collect();
     let busy = || {
         let root = server.server_root().display().to_string();
         let done = Express::new(&["status", "--format", "json", "--server-root", &root]).run();
         let status: serde_json::Value = serde_json::from_str(&done.text).ok()?;
         let processes = status["groups"][0]["processes"].as_array()?.clone();
-        processes.iter().any(|p| p["state"] == "ready" && p["threads_busy"] == 5).then_some(())
+        processes.iter().any(|p| p["state"] == "ready" && p["threads_busy"] == threads).then_some(())
     };
-    assert!(eventually(Duration::from_secs(20), busy).is_some(), "the application is busy");
+    assert!(eventually(Duration::from_secs(40), busy).is_some(), "the application is busy");
     all
 }
 
-#[test]
-fn new_requests_are_answered_while_those_of_two_configurations_before_go_on() {
+/// Restarts a server `times` times in the middle of requests that take all threads of the application; each time a new
+/// request is answered at once, and the old ones go on.
+fn restarts_while_all_threads_are_busy(words: &[&str], threads: usize, times: usize) {
     let directory = Scratch::new();
     directory.write("slow.wsgi", SLOW);
-    let words =
-        ["start-server", "slow.wsgi", "--max-clients", "30", "--graceful-timeout", "60", "--server-mpm", "event"];
+    let number = threads.to_string();
+    let usual = ["start-server", "slow.wsgi", "--graceful-timeout", "600", "--request-timeout", "600", "--threads"];
+    let words: Vec<_> = usual.into_iter().chain([number.as_str()]).chain(words.iter().copied()).collect();
     let server = Express::new(&words).within(directory.path()).start();
     thread::scope(|scope| {
         let mut waiting = Vec::new();
-        for _ in 0..2 {
-            waiting.extend(occupy(scope, &server));
+        for time in 0..times {
+            waiting.extend(occupy(scope, &server, threads));
             kill(server.pid(), libc::SIGUSR1);
             let answers =
                 || server.try_request("GET", "/", &[], b"").is_ok_and(|answer| answer.status == 200).then_some(());
-            assert!(eventually(Duration::from_secs(20), answers).is_some(), "new requests wait for the old ones");
+            assert!(eventually(Duration::from_secs(40), answers).is_some(), "{time}: new requests wait for old ones");
             assert!(waiting.iter().all(|old| !old.is_finished()), "they go on");
         }
         directory.write("go", "");
         let statuses: Vec<u16> = waiting.into_iter().map(|old| old.join().expect("an answer")).collect();
         assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     });
+}
+
+#[test]
+fn new_requests_are_answered_while_those_of_three_configurations_before_go_on() {
+    restarts_while_all_threads_are_busy(&["--max-clients", "30", "--server-mpm", "event"], 10, 3);
+}
+
+#[test]
+fn the_mpm_worker_has_room_for_old_children() {
+    restarts_while_all_threads_are_busy(&["--server-mpm", "worker"], 10, 3);
+}
+
+#[test]
+fn the_mpm_prefork_has_room_for_old_children() {
+    restarts_while_all_threads_are_busy(&["--server-mpm", "prefork"], 10, 3);
+}
+
+#[test]
+fn workers_of_the_configuration_before_do_not_count_against_the_limit_of_the_group() {
+    // Of 20 workers the application may have 18.
+    restarts_while_all_threads_are_busy(&["--max-clients", "20", "--server-mpm", "event"], 18, 2);
 }

@@ -8,7 +8,7 @@ use super::ending::Endings;
 use super::histogram::Histogram;
 use super::layout::GROUP;
 use super::names::group_key;
-use super::places::Places;
+use super::places::PlacesOfConfigurations;
 use super::queue::Queue;
 use crate::budget::Budget;
 use crate::codec::byte_enum;
@@ -65,10 +65,10 @@ pub struct Group {
     /// The queue of its waiting requests.
     pub queue: Queue,
     /// The places of Apache's workers that have a request of the group in hand, whatever it waits for.
-    pub workers: Places,
+    pub workers: PlacesOfConfigurations,
     /// The places of requests that processes have, or are given, before their bodies are all there; and of those whose
     /// processes may be waiting for a client to take the response, where that cannot be told beforehand.
-    pub uploads: Places,
+    pub uploads: PlacesOfConfigurations,
     /// The budget of what its requests log.
     pub logged: Budget,
     classes: [AtomicU64; 5],

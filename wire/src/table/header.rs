@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::layout::PAGE;
-use super::places::Places;
+use super::places::PlacesOfConfigurations;
 
 /// The header of the table, at the beginning of its first page.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Header {
     /// Apache children wait for it to change (a futex).
     pub wanted: AtomicU32,
     /// The places of Apache's workers that have a request of any group in hand.
-    pub workers: Places,
+    pub workers: PlacesOfConfigurations,
 }
 
 impl Header {

@@ -26,6 +26,6 @@ pub use group::{Group, Refusal};
 pub use header::Header;
 pub use layout::{GROUP, GROUPS, PAGE, PAGES, SIZE, SLOTS, entry_offset, group_offset, page_offset};
 pub use names::{SOCKET_SUFFIX, control_path, group_key, socket_path};
-pub use places::Places;
+pub use places::{Places, PlacesOfConfigurations};
 pub use queue::Queue;
 pub use slot::{Entry, Page, Slot, State};

@@ -101,6 +101,27 @@ impl Places {
     }
 }
 
+/// How many configurations are counted apart: the one in force, and those before it whose requests go on.
+const CONFIGURATIONS: usize = 4;
+
+/// Places of each configuration: requests of those that are in force no more go on after a graceful restart, and take
+/// none of the next one's.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct PlacesOfConfigurations([Places; CONFIGURATIONS]);
+
+impl PlacesOfConfigurations {
+    /// Those of the configuration with this number.
+    pub fn of(&self, generation: u32) -> &Places {
+        &self.0[generation as usize % CONFIGURATIONS]
+    }
+
+    /// Begins to count anew what Apache counts, because a child has died with some of it.
+    pub fn forget(&self) {
+        self.0.iter().for_each(Places::forget);
+    }
+}
+
 /// Counts one down, but never below zero: an Apache child may have died meanwhile, so that all is counted anew.
 fn count_down(counter: &AtomicU32) {
     let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
