@@ -14,6 +14,7 @@
 # make dist   makes and checks what a release consists of, in dist/
 # make systems  each way to install it on each system; prints a table. Root only, hours
 # make docs   makes the documentation a site, in build/docs
+# make diagrams, make captures  make the pictures of the documentation anew
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -36,7 +37,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb dist docs fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix integration newcomer systems
+.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix pythons integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -46,7 +47,7 @@ ifneq ($(PLACE),$(CURDIR))
 endif
 	@$(PUBLIC) DEMO_DATA=$(PLACE)/build/demo PYTHONDONTWRITEBYTECODE=1 $(VENV)/bin/python $(SITE)/manage.py demo --port $(PORT)
 
-test: lint unit matrix integration
+test: lint unit pythons integration
 
 lint: venv
 	@if cargo fmt --version >/dev/null 2>&1 && cargo clippy --version >/dev/null 2>&1; then \
@@ -68,10 +69,11 @@ unit: venv
 
 # The unit tests cover one Python, and locks of interpreters on all; this is the engine on every version that is there.
 matrix: venv
-	@scripts/find-pythons | while read -r version python; do \
-		echo "==> The engine on Python $$version ($$python)"; \
-		PYTHON=$$python cargo test --quiet -p wsgi-engine --test daemon -- --skip own_gil </dev/null || exit 1; \
-	done
+	@scripts/matrix --all
+
+# Those that are on the machine.
+pythons: venv
+	@scripts/matrix
 
 integration: venv
 	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
@@ -93,6 +95,15 @@ docs: system
 	@build/docs-venv/bin/python -m pip --quiet --disable-pip-version-check install --requirement docs/requirements.txt
 	@build/docs-venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
 	@echo "==> build/docs/docs/index.html"
+
+# The pictures of the documentation: those that are drawn of text (graphviz), and those that are taken of a server.
+diagrams:
+	@for picture in docs/images/*.dot; do dot -Tsvg $$picture -o $${picture%.dot}.svg || exit 1; done
+
+captures: venv docs
+	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
+	@build/docs-venv/bin/python -m pip --quiet --disable-pip-version-check install rich
+	@build/docs-venv/bin/python scripts/captures $(VENV)/bin/mod_wsgi-express
 
 dist: system rust
 	@scripts/dist $(PYTHON)

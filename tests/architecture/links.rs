@@ -67,3 +67,26 @@ fn every_link_of_the_documentation_leads_somewhere() {
     }
     assert!(dead.is_empty(), "links that lead nowhere:\n{}", dead.join("\n"));
 }
+
+#[test]
+fn every_picture_that_is_drawn_of_text_is_of_that_text() {
+    let directory = repository().join("docs/images");
+    let texts = fs::read_dir(&directory).expect("pictures").flatten().map(|entry| entry.path());
+    let mut drawn = 0;
+    for path in texts.filter(|path| path.extension().is_some_and(|extension| extension == "dot")) {
+        let text = fs::read_to_string(&path).expect("a text");
+        let picture =
+            fs::read_to_string(path.with_extension("svg")).expect("its picture: make diagrams").replace("&#45;", "-");
+        for label in text.split("label=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            for line in label.split("\\n") {
+                assert!(
+                    picture.contains(&format!(">{line}<")),
+                    "{}: {line:?} is missing: make diagrams",
+                    path.display()
+                );
+            }
+        }
+        drawn += 1;
+    }
+    assert!(drawn > 0, "{}", directory.display());
+}
