@@ -1,8 +1,8 @@
 //! Budgets: how much of something a process may do to others, as an average rate and a burst above it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use crate::limits::{DAEMON_BURST, DAEMON_RATE, LOG_BURST, LOG_RATE};
 
 /// An average rate and a burst above it, each of them times a number of shares.
@@ -52,6 +52,7 @@ pub struct Budget {
 
 impl Budget {
     /// Makes a budget of which nothing is used.
+    #[cfg(not(all(loom, test)))]
     pub const fn new() -> Self {
         Self { used_until: AtomicU64::new(0), refused: AtomicU64::new(0), told: AtomicBool::new(false) }
     }
@@ -99,6 +100,68 @@ impl Budget {
     /// that it has now.
     pub fn is_told(&self) -> bool {
         self.told.swap(true, Relaxed)
+    }
+}
+
+/// Each order in which threads, or processes, may use a budget.
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1000);
+    /// A rate whose burst is one unit.
+    const ONE: Rate = Rate::new(1000, 1, 1);
+
+    /// What two threads get that do the same to a budget.
+    fn both<R: Send + 'static>(budget: &Arc<Budget>, act: fn(&Budget) -> R) -> [R; 2] {
+        let theirs = Arc::clone(budget);
+        let other = thread::spawn(move || act(&theirs));
+        [act(budget), other.join().unwrap()]
+    }
+
+    #[test]
+    fn loom_two_never_take_the_same_unit() {
+        loom::model(|| {
+            let budget = Arc::new(Budget::default());
+            let taken = both(&budget, |budget| budget.take(ONE, 1, NOW));
+            assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+            assert_eq!((budget.refused(), budget.wait(ONE, NOW)), (1, Duration::ZERO));
+            assert!(!budget.take(ONE, 1, NOW), "it is used up");
+        });
+    }
+
+    #[test]
+    fn loom_what_is_charged_by_two_is_charged_twice() {
+        loom::model(|| {
+            let budget = Arc::new(Budget::default());
+            both(&budget, |budget| budget.charge(ONE, 2, NOW));
+            assert_eq!(budget.wait(ONE, NOW), Duration::from_millis(3));
+        });
+    }
+
+    #[test]
+    fn loom_what_is_refused_is_told_once_and_all_of_it() {
+        loom::model(|| {
+            let budget = Arc::new(Budget::default());
+            budget.charge(ONE, 2, NOW);
+            let told = both(&budget, |budget| {
+                assert!(!budget.take(ONE, 1, NOW));
+                budget.refused()
+            });
+            assert_eq!(told.iter().sum::<u64>() + budget.refused(), 2);
+        });
+    }
+
+    #[test]
+    fn loom_one_of_two_tells_that_something_was_refused() {
+        loom::model(|| {
+            let budget = Arc::new(Budget::default());
+            let told = both(&budget, Budget::is_told);
+            assert!(told.contains(&false) && told.contains(&true), "{told:?}");
+        });
     }
 }
 

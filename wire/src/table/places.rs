@@ -1,7 +1,8 @@
 //! Places that requests take, up to a limit, and how soon the requests that wait for one get it.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// How long all requests that wait for a place may have to wait together, as foreseen: as long as they do, what they
 /// occupy is kept from others.
@@ -129,6 +130,76 @@ fn count_down(counter: &AtomicU32) {
 
 fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Each order in which Apache's workers may take places and give them back.
+#[cfg(all(loom, test))]
+mod loom_tests {
+    use loom::sync::Arc;
+    use loom::sync::atomic::Ordering::SeqCst;
+    use loom::thread;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    /// Takes a place, if there is one, and gives it back; `holders` counts those that have one.
+    fn use_one(places: &Places, holders: &AtomicU32) {
+        if places.take(1) {
+            assert_eq!(holders.fetch_add(1, SeqCst), 0, "two have the only place");
+            holders.fetch_sub(1, SeqCst);
+            places.give_back(|| NOW);
+        }
+    }
+
+    #[test]
+    fn loom_no_more_have_a_place_than_there_are() {
+        loom::model(|| {
+            let memory = Arc::new((Places::default(), AtomicU32::new(0)));
+            let theirs = Arc::clone(&memory);
+            let other = thread::spawn(move || use_one(&theirs.0, &theirs.1));
+            use_one(&memory.0, &memory.1);
+            other.join().unwrap();
+            assert_eq!(memory.0.taken(), 0, "what was refused counts no more, nor what was given back");
+            assert!(memory.0.take(1));
+        });
+    }
+
+    #[test]
+    fn loom_what_is_counted_anew_is_never_less_than_none() {
+        loom::model(|| {
+            let memory = Arc::new((Places::default(), AtomicU32::new(0)));
+            let theirs = Arc::clone(&memory);
+            let other = thread::spawn(move || use_one(&theirs.0, &theirs.1));
+            memory.0.forget();
+            other.join().unwrap();
+            assert_eq!(memory.0.taken(), 0);
+        });
+    }
+
+    #[test]
+    fn loom_one_that_comes_back_after_a_wait_in_vain_ends_the_standstill() {
+        loom::model(|| {
+            let places = Arc::new(Places::default());
+            assert!(places.take(1));
+            let theirs = Arc::clone(&places);
+            let waits = thread::spawn(move || {
+                theirs.begin_to_wait(NOW);
+                if !theirs.take(1) {
+                    theirs.set_stuck();
+                }
+                theirs.end_waiting();
+            });
+            places.give_back(|| NOW);
+            waits.join().unwrap();
+            // The one that waited has the place, or whoever takes it next ends the standstill.
+            if places.taken() == 0 {
+                assert!(places.take(1));
+            }
+            places.give_back(|| NOW);
+            assert!(!places.is_stuck() && places.taken() == 0 && !places.is_crowded(2 * NOW));
+        });
+    }
 }
 
 #[cfg(test)]
