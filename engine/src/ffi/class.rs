@@ -54,6 +54,36 @@ fn function<F: Copy>() -> F {
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
 
+/// A method with positional arguments, written in Rust.
+pub(crate) trait Method<T: 'static>:
+    for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static
+{
+}
+
+impl<T: 'static, F> Method<T> for F where
+    F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static
+{
+}
+
+/// Calls a method, as CPython does with the convention `METH_FASTCALL | METH_KEYWORDS`.
+///
+/// # Safety
+/// `object` is an instance of the class of `T`; there are `count` objects at `arguments`; `keywords` may be null.
+unsafe extern "C" fn call<T: Class, F: Method<T>>(
+    object: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    guard::object(label::<T>(), |py| {
+        // SAFETY: an instance of this class, as the caller says.
+        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        // SAFETY: there are `count` arguments, as the caller says.
+        let args = unsafe { Args::new(py, arguments, count, !keywords.is_null()) };
+        Ok(function::<F>()(this(&object), args)?.into_ptr())
+    })
+}
+
 impl<T: Class> Definition<T> {
     /// Makes the class's type in the attached interpreter.
     ///
@@ -72,62 +102,32 @@ impl<T: Class> Definition<T> {
     }
 
     /// Adds a method with positional arguments.
-    pub(crate) fn method<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
-    where
-        F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
-    {
-        unsafe extern "C" fn call<T: Class, F>(
+    pub(crate) fn method<F: Method<T>>(&mut self, name: &'static CStr, _method: F) -> &mut Self {
+        unsafe extern "C" fn positional<T: Class, F: Method<T>>(
             object: *mut ffi::PyObject,
             arguments: *mut *mut ffi::PyObject,
             count: ffi::Py_ssize_t,
-        ) -> *mut ffi::PyObject
-        where
-            F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
-        {
-            guard::object(label::<T>(), |py| {
-                // SAFETY: CPython has checked that `object` is an instance of this class.
-                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-                // SAFETY: CPython passes `count` arguments.
-                let args = unsafe { Args::new(py, arguments, count, false) };
-                Ok(function::<F>()(this(&object), args)?.into_ptr())
-            })
+        ) -> *mut ffi::PyObject {
+            // SAFETY: CPython has checked that `object` is an instance of this class, and passes `count` arguments.
+            unsafe { call::<T, F>(object, arguments, count, null_mut()) }
         }
-        self.methods.push(ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: call::<T, F> },
-            ml_flags: ffi::METH_FASTCALL,
-            ml_doc: std::ptr::null(),
-        });
-        self
+        let function = ffi::PyMethodDefPointer { PyCFunctionFast: positional::<T, F> };
+        self.add(name, function, ffi::METH_FASTCALL)
     }
 
     /// Adds a method that applications are handed as a function, without its object: its errors name the function
     /// alone, where CPython would name the class too.
-    pub(crate) fn function<F>(&mut self, name: &'static CStr, _method: F) -> &mut Self
-    where
-        F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
-    {
-        unsafe extern "C" fn call<T: Class, F>(
-            object: *mut ffi::PyObject,
-            arguments: *const *mut ffi::PyObject,
-            count: ffi::Py_ssize_t,
-            keywords: *mut ffi::PyObject,
-        ) -> *mut ffi::PyObject
-        where
-            F: for<'a, 'py> Fn(This<'a, 'py, T>, Args<'a, 'py>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
-        {
-            guard::object(label::<T>(), |py| {
-                // SAFETY: CPython has checked that `object` is an instance of this class.
-                let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-                // SAFETY: CPython passes `count` arguments.
-                let args = unsafe { Args::new(py, arguments, count, !keywords.is_null()) };
-                Ok(function::<F>()(this(&object), args)?.into_ptr())
-            })
-        }
+    pub(crate) fn function<F: Method<T>>(&mut self, name: &'static CStr, _method: F) -> &mut Self {
+        let function = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call::<T, F> };
+        self.add(name, function, ffi::METH_FASTCALL | ffi::METH_KEYWORDS)
+    }
+
+    fn add(&mut self, name: &'static CStr, function: ffi::PyMethodDefPointer, flags: c_int) -> &mut Self {
+        let name = name.as_ptr();
         self.methods.push(ffi::PyMethodDef {
-            ml_name: name.as_ptr(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call::<T, F> },
-            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+            ml_name: name,
+            ml_meth: function,
+            ml_flags: flags,
             ml_doc: std::ptr::null(),
         });
         self
