@@ -38,7 +38,7 @@ fn it_stops_cleanly_on_an_interrupt_and_when_terminated() {
 fn restart_replaces_the_processes_of_a_running_server_and_tells_if_it_cannot() {
     let directory = directory();
     let server = start(&directory, &["--processes", "2"]);
-    server.console.expect(&["cannot be loaded into", "cannot load its scripts"]);
+    server.console.expect(&["WSGI0109: ", "WSGI1308: "]);
     let first = server.ask("os.getpid()").as_u64().expect("a pid");
     let root = server.server_root().display().to_string();
     let restart = || Express::new(&["restart", "--server-root", &root]).within(directory.path()).run();

@@ -204,14 +204,14 @@ fn a_slow_request_is_one_record_with_its_stack_and_reported_while_it_runs_and_wh
     assert_eq!((active.text(213), active.count(240)), ("/shop", 0));
     assert!(active.number(202) >= 0.3 && active.fields.contains_key(&217), "{active:?}");
     assert!(!format!("{active:?}").contains("wait"), "never the query string");
-    server.console.wait_for("A slow request");
+    server.console.wait_for("WSGI1212: ");
     listener.directory.write("go", "");
     assert_eq!(asked.join().expect("an answer").0.status, 200);
     let over = listener.hear(|report| report.kind == SLOW && report.count(200) == 1);
     assert_eq!((over.count(240), over.count(260), over.count(261)), (200, 1, 1));
     assert!(over.number(223) >= 0.3 && over.number(202) <= started.elapsed().as_secs_f64() + 1.0, "{over:?}");
     let console = server.console.text();
-    assert_eq!(console.matches("A slow request").count(), 1, "{console}");
+    assert_eq!(console.matches("WSGI1212: ").count(), 1, "{console}");
     assert!(console.contains("in wait"), "its stack: {console}");
 }
 
@@ -226,7 +226,7 @@ fn slow_requests_are_logged_without_a_service_in_both_modes() {
             .chain(mode.iter().copied())
             .collect();
         let server = Express::new(&words).within(directory.path()).start();
-        server.console.expect(&["A slow request"]);
+        server.console.expect(&["WSGI1212: "]);
         let asked = server.in_background("/?wait()");
         let console = server.console.wait_for("A slow request (WSGISlowRequests 0.2): GET / in the main interpreter");
         assert!(console.contains("in wait"), "{console}");

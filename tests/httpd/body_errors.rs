@@ -42,7 +42,7 @@ fn send(site: &Httpd, path: &str, headers: &[&str], body: &[u8]) -> Answer {
 #[test]
 fn a_body_that_breaks_off_is_an_error_of_the_read_however_long_it_is() {
     let site = site();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     for mode in MODES {
         for length in [10, 200_000] {
             let headers = [&*format!("Content-Length: {length}")];
@@ -60,7 +60,7 @@ fn a_body_that_breaks_off_is_an_error_of_the_read_however_long_it_is() {
 #[test]
 fn a_client_that_is_too_slow_with_its_body_gets_408() {
     let site = site();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     for mode in MODES {
         // The page that an application makes of the failure is not the answer either: Django turns it into a 500.
         for (page, length) in [("/raises", 10), ("/catches", 10), ("/catches", 200_000)] {
@@ -77,7 +77,7 @@ fn a_client_that_is_too_slow_with_its_body_gets_408() {
 #[test]
 fn a_chunk_that_is_none_gets_one_error_page_whatever_the_application_does() {
     let site = site();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     let chunked = ["Transfer-Encoding: chunked"];
     for mode in MODES {
         for page in ["/catches", "/raises"] {
@@ -150,7 +150,7 @@ fn content_length_is_that_of_the_expanded_body_or_none() {
 fn a_body_that_cannot_be_expanded_is_the_clients_fault() {
     let site = Httpd::both_modes("", MEASURES)
         .conf("<LocationMatch /(daemon|embedded)>\nSetInputFilter DEFLATE\n</LocationMatch>\nWSGIChunkedRequest On")
-        .expect_log(&["Exception processing"])
+        .expect_log(&["WSGI0174: "])
         .start();
     let broken = |length| {
         let mut body = compressed(length);

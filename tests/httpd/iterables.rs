@@ -90,7 +90,7 @@ def application(environ, start_response):
 #[test]
 fn close_is_called_once_whatever_happened() {
     let site = app(CLOSING);
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     assert_eq!(site.get("/whole").text(), "ab");
     assert_eq!(site.get("/empty").text(), "");
     let failed = site.client().exchange("GET", "/fails", &[], b"").expect("an answer");

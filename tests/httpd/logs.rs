@@ -70,7 +70,7 @@ fn whatever_an_application_logs_each_record_is_a_line_of_json() {
             .app("site.wsgi", HOSTILE)
             .conf("WSGILogFormat json\nWSGIDaemonProcess site processes=2 threads=4")
             .conf(&format!("WSGIScriptAlias / {{apps}}/site.wsgi {group}"))
-            .expect_log(&["Exception processing", "... continued"])
+            .expect_log(&["WSGI0174: ", "... continued"])
             .start();
         std::thread::scope(|scope| {
             for _ in 0..4 {

@@ -38,7 +38,7 @@ fn a_full_queue_is_answered_503_at_once_without_a_thread() {
             assert_eq!(request.join().expect("a thread").0.status, 200);
         }
         assert_eq!(site.get("/?1").status, 200);
-        site.log.wait_for("queue-size");
+        site.log.wait_for("WSGI1018: ");
         site.finish();
     }
 }
@@ -180,7 +180,7 @@ fn a_group_whose_processes_do_not_start_answers_500_at_once_and_recovers_by_itse
         assert!(!answer.text().contains("later"), "the client is told nothing of the inside: {}", answer.text());
         std::thread::sleep(Duration::from_millis(250));
     }
-    let attempts = site.log.text().matches("gets no process").count();
+    let attempts = site.log.text().matches("WSGI1304: ").count();
     assert!((1..=5).contains(&attempts), "{attempts} attempts within a second");
     site.write("later/here", "");
     let begun = Instant::now();

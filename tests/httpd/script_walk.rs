@@ -90,8 +90,7 @@ fn rules_for_directories_and_files_mean_the_same_with_and_without_what_follows_a
         builder =
             builder.app(&format!("{name}/.htaccess"), "SetEnv HT read\n<Files x>\nRequire all denied\n</Files>\n");
     }
-    let refusals =
-        ["AcceptPathInfo Off rejects", "the script does not exist or cannot be read", "a directory is no script"];
+    let refusals = ["WSGI1000: ", "WSGI0135: ", "WSGI0136: "];
     let site = builder.expect_log(&refusals).start();
     let apps = site.root().join("apps");
     for name in ["follow", "no-follow", "own-links"] {

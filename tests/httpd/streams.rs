@@ -168,7 +168,7 @@ def application(environ, start_response):
 "#,
     )
     .start();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     let mut client = site.client();
     client.send_head("POST", "/", &["Content-Length: 1000000"]).expect("sent");
     client.send(b"not all of it").expect("sent");

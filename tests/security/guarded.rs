@@ -77,7 +77,7 @@ fn site(conf: &str) -> Httpd {
         ))
         .conf(conf)
         .start();
-    site.log.expect(&["The application has"]);
+    site.log.expect(&["WSGI1034: "]);
     if is_root() {
         let given = std::process::Command::new("chown").args(["-R", "news"]).arg(site.root().join("srv")).status();
         assert!(given.is_ok_and(|status| status.success()));

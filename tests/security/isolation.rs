@@ -334,10 +334,10 @@ fn what_runs_in_the_only_process_of_apache_tells_the_supervisor_nothing() {
             .mpm(mpm)
             .in_one_process()
             .start();
-        site.log.expect(&["has sent a configuration, which is not taken"]);
+        site.log.expect(&["WSGI1325: "]);
         assert_eq!(site.get("/bank?1").status, 200);
         assert!(!site.get("/").text().ends_with("[])"), "it has found no socket: the test shows nothing");
-        site.log.wait_for("has sent a configuration, which is not taken");
+        site.log.wait_for("WSGI1325: ");
         let _ = site.stop();
         let _ = fs::remove_file(site.root().join("run/httpd.pid"));
         site.finish();

@@ -95,7 +95,7 @@ const BANK: &str = "/bank?os.getpid()";
 fn the_supervisor_waits_for_no_connection_that_a_process_has_passed() {
     for (page, said) in [("/control", "it came with a descriptor"), ("/records", "it came with a descriptor")] {
         let site = site();
-        site.log.expect(&["xxxx", "at once", said, "serves on until", "was ended by signal"]);
+        site.log.expect(&["xxxx", "at once", said, "WSGI1321: ", "was ended by signal"]);
         let victim = process(&site, BANK).expect("it answers");
         assert!(process(&site, page).is_some());
         // The supervisor would stand still now, until a process ends.

@@ -174,14 +174,14 @@ fn a_flood_of_records_in_a_request_ends_at_the_bound_and_the_log_says_so() {
     let log = site.log.text();
     // Each time that there is room again the log says so before it has to leave out more: a busy machine takes longer
     // than the flood needs room.
-    let (begun, over) = ("what exceeds that is left out", "bytes of log were left out");
+    let (begun, over) = ("WSGI1403: ", "WSGI1404: ");
     assert!((1..=log.matches(over).count() + 1).contains(&log.matches(begun).count()), "{log}");
     // What is less than the bound is written again after a while.
     let back = eventually(Duration::from_secs(30), || {
         site.get("/?print('again')");
         site.log.text().contains("] again").then_some(())
     });
-    assert!(back.is_some() && site.log.text().contains("bytes of log were left out"));
+    assert!(back.is_some() && site.log.text().contains("WSGI1404: "));
     site.finish();
 }
 
@@ -221,7 +221,7 @@ fn there_is_one_bound_for_all_processes_that_a_group_has_one_after_the_other() {
     let (begun, before) = (Instant::now(), site.log.text().len());
     for times in 1..=3 {
         let pid = site.get("/?stream(lambda%20line:os.write(1,line),1000)").text();
-        let told = || site.log.text().matches("the group has to wait until that is written").count() >= times;
+        let told = || site.log.text().matches("WSGI1313: ").count() >= times;
         assert!(eventually(Duration::from_secs(60), || told().then_some(())).is_some());
         assert!(kill(pid.parse().expect("a pid"), libc::SIGKILL));
         let other = || site.try_request("GET", "/?os.getpid()", &[], b"").ok().filter(|answer| answer.text() != pid);
@@ -275,7 +275,7 @@ fn what_stands_around_a_line_of_the_log_counts_as_much_as_the_line() {
         ("WSGILogFormat json", path.as_str(), &[]),
     ] {
         let site = site(conf);
-        site.log.expect(&["short", "logs more than", "bytes of log were left out"]);
+        site.log.expect(&["short", "WSGI1403: ", "WSGI1404: "]);
         let page = format!("{path}?[print('short',file=environ['wsgi.errors'])for%20n%20in%20range(15000)]and%201");
         let (grown, max) = grown(&site, &page, headers);
         assert!((LOG_BURST as usize / 4..max).contains(&grown), "{conf}: {grown}, {max}");
@@ -287,7 +287,7 @@ fn what_stands_around_a_line_of_the_log_counts_as_much_as_the_line() {
 fn what_is_escaped_counts_as_it_is_written() {
     for (conf, byte) in [("", "1"), ("", "xff"), ("WSGILogFormat json", "1")] {
         let site = site(conf);
-        site.log.expect(&["\\\\", "\\x", "u0001", "logs more than", "bytes of log were left out", "has to wait"]);
+        site.log.expect(&["\\\\", "\\x", "u0001", "WSGI1403: ", "WSGI1404: ", "WSGI1313: "]);
         let (grown, max) = grown(&site, &format!("/?say(environ,100000,200,b'\\{byte}')"), &[]);
         assert!((LOG_BURST as usize / 4..max).contains(&grown), "{conf} {byte}: {grown}, {max}");
         site.finish();
@@ -297,10 +297,10 @@ fn what_is_escaped_counts_as_it_is_written() {
 #[test]
 fn names_that_a_process_gives_count_as_log() {
     let site = site("WSGILogFormat json");
-    site.log.expect(&["short", "the group has to wait until"]);
+    site.log.expect(&["short", "WSGI1313: "]);
     let (begun, before) = (Instant::now(), site.log.text().len());
     site.get("/?stream(lambda%20said,channel=frames.socket.socket(fileno=os.dup(7)):channel.send(said),10000,named())");
-    site.log.wait_for("the group has to wait until that is written");
+    site.log.wait_for("WSGI1313: ");
     let grown = site.log.text().len() - before;
     assert!(grown < bound(begun), "{grown} after {:?}", begun.elapsed());
     site.finish();

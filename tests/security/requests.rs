@@ -132,7 +132,7 @@ fn of_length_and_chunks_the_chunks_count_and_the_connection_ends() {
 #[test]
 fn chunks_that_are_none_end_the_connection_with_one_answer() {
     let site = site();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     for mode in MODES {
         for chunks in [
             "zz\r\nabc\r\n",
@@ -300,7 +300,7 @@ fn ranges_give_bytes_of_the_file_and_no_more_than_it_has() {
 #[test]
 fn a_thousand_mutated_requests_get_answers_and_leave_the_server_whole() {
     let site = site();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut next = |below: usize| {
         random ^= random << 13;

@@ -37,7 +37,7 @@ fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     assert!(answers.iter().any(|answer| answer.text() != leaking), "nobody took its place: {}", site.log.text());
     // What is noticed every 100 ms is told once.
     let log = site.log.text();
-    assert_eq!(log.matches("can accept no connection: ").count(), 1, "{} s: {log}", began.elapsed().as_secs());
+    assert_eq!(log.matches("WSGI1415: ").count(), 1, "{} s: {log}", began.elapsed().as_secs());
     assert!(log.contains("(exhausted)") && log.len() < 8 << 10, "{log}");
     let gone = || (site.get("/slow").text() != leaking).then_some(());
     assert!(harness::eventually(Duration::from_secs(10), gone).is_some());
@@ -81,7 +81,7 @@ def application(environ, start_response):
 #[test]
 fn who_asks_or_logs_without_end_and_makes_no_progress_has_one_socket_timeout() {
     let site = Httpd::site("threads=4 socket-timeout=1", ASKS).app("frames.py", include_str!("frames.py")).start();
-    site.log.expect(&["socket-timeout allows", "again", "WSGI1014: "]);
+    site.log.expect(&["WSGI1027: ", "again", "WSGI1014: "]);
     // A thousand questions whose answers nobody takes would otherwise wait for a second each.
     for page in ["/asks", "/reads", "/logs"] {
         assert_eq!(site.get(page).status, 504, "{page}");
@@ -185,7 +185,7 @@ fn one_group_never_keeps_all_workers_of_apache() {
     assert_eq!(site.get("/page.txt").text(), "static");
     let refused = site.get("/one");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
-    site.log.wait_for("worker-limit");
+    site.log.wait_for("WSGI1020: ");
     drop(clients);
     harness::eventually(std::time::Duration::from_secs(20), || (site.get("/one").status == 200).then_some(()))
         .expect("workers come back when their clients have gone");
@@ -211,7 +211,7 @@ fn a_busy_server_turns_nobody_away_for_being_busy() {
 fn a_group_has_the_workers_that_it_is_given() {
     for (limit, expected) in [("worker-limit=1", [200, 503]), ("worker-limit=0", [200, 200])] {
         let site = Httpd::site(&format!("threads=5 {limit}"), ENDLESS).start();
-        site.log.expect(&["worker-limit"]);
+        site.log.expect(&["WSGI1019: "]);
         let mut clients = [site.client(), site.client()];
         let statuses = clients.each_mut().map(|client| {
             client.send_head("GET", "/endless", &[]).expect("sent");
@@ -237,7 +237,7 @@ def application(environ, start_response):
 #[test]
 fn clients_that_stop_in_their_bodies_keep_nobody_out() {
     let site = Httpd::site("threads=3", READS).conf("WSGIChunkedRequest On\nTimeout 60").start();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     assert_eq!(site.get("/").text(), "hello");
     for (headers, sent) in [
         (&["Content-Length: 100", "Expect: 100-continue"][..], &b""[..]),
@@ -305,7 +305,7 @@ fn a_body_that_comes_slowly_takes_no_thread_until_it_is_there() {
 #[test]
 fn a_client_may_wait_for_an_answer_before_it_sends_the_rest_of_a_body() {
     let site = Httpd::both_modes("threads=2", READS).conf("WSGIChunkedRequest On").start();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     for mode in harness::MODES {
         let mut client = site.client();
         client.send_head("POST", &format!("{mode}/lines"), &["Transfer-Encoding: chunked"]).expect("sent");
@@ -375,7 +375,7 @@ fn clients_that_read_nothing_keep_nobody_out_and_get_all_of_a_stream() {
 fn a_stream_that_breaks_off_while_nobody_reads_it_does_not_look_whole() {
     assert_there_is_room();
     let site = Httpd::site("threads=1", STREAMS).start();
-    site.log.expect(&["Exception processing"]);
+    site.log.expect(&["WSGI0174: "]);
     let mut client = site.client();
     client.send_head("GET", "/broken?24", &[]).expect("sent");
     assert!(client.answers().expect("an answer"));

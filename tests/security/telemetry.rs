@@ -25,7 +25,7 @@ fn site(mode: u32) -> Httpd {
         )
         .file("told/other", "")
         .start();
-    site.log.expect(&["A slow request"]);
+    site.log.expect(&["WSGI1212: "]);
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(mode);
     std::fs::set_permissions(site.root().join("told"), everybody).expect("a directory");
     site
