@@ -1,7 +1,6 @@
 //! A server as a service of systemd.
 
-use harness::{Express, HELLO, Notified, PROBE, Scratch, Site, cannot_run, eventually, kill};
-use std::process::Command;
+use harness::{Express, HELLO, Notified, PROBE, Scratch, Site, eventually, judge_unit, kill};
 use std::time::Duration;
 
 /// An application that is loaded when there is a file `go`.
@@ -89,24 +88,7 @@ fn the_unit_is_one_that_systemd_understands_and_leaves_the_service_few_rights() 
     let start = done.text.lines().find(|line| line.starts_with("ExecStart=")).expect("a command");
     assert!(!start.contains("--user") && !start.contains("www-data") && !start.contains("--systemd"), "{start}");
     assert!(start.contains(r#"--setenv NAME "100 %% $$sure""#) && start.contains("--log-to-terminal"), "{start}");
-    let file = directory.write("shop.service", &done.text).display().to_string();
-    // The tool itself minds files that may be executed.
-    directory.set_mode("shop.service", 0o644);
-    let analyze = |words: &[&str]| Command::new("systemd-analyze").args(words).arg(&file).output();
-    let Ok(verified) = analyze(&["verify"]) else {
-        return cannot_run("what systemd-analyze says of the unit", "there is no systemd-analyze");
-    };
-    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-    assert!(verified.status.success() && !said.contains("shop.service:"), "{said}");
-    match analyze(&["security", "--offline=true", "--threshold=30", "--no-pager"]) {
-        Ok(judged) if String::from_utf8_lossy(&judged.stderr).contains("unrecognized option") => {
-            cannot_run("systemd-analyze security --offline", "this systemd does not know that");
-        }
-        judged => {
-            let judged = judged.expect("it runs");
-            assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
-        }
-    }
+    judge_unit(&directory, &done.text, 30);
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod raw;
 mod request;
 mod scratch;
 mod terminal;
+mod unit;
 mod verdict;
 mod wait;
 
@@ -70,5 +71,6 @@ pub use product::{Product, cannot_run, product, repository};
 pub use raw::{Answer, Client};
 pub use request::{Response, Site, basic, get};
 pub use scratch::Scratch;
+pub use unit::judge_unit;
 pub use verdict::{Verdict, repetitions};
 pub use wait::{eventually, in_time};
