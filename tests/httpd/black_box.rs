@@ -171,11 +171,11 @@ fn an_interruption_is_one_record_with_the_stack() {
 }
 
 #[test]
-fn whoever_keeps_the_interpreters_lock_is_named() {
+fn whoever_keeps_the_gil_is_named() {
     let site = site("threads=2 deadlock-timeout=2 shutdown-timeout=1");
     end(&site, "hoarder");
     let record = one_record(&site, "in hoarder");
-    check(&record, &["(GIL) within deadlock-timeout=2 and is replaced", "GET /some/hoarder for "]);
+    check(&record, &["the GIL within deadlock-timeout=2 and is replaced", "GET /some/hoarder for "]);
     site.finish();
 }
 
