@@ -58,7 +58,7 @@ pub fn serve<C: Client>(
     let host = Host {
         request: request_of_ours,
         request_rec,
-        take: take::<C>,
+        send_frame: send_frame::<C>,
         flush: flush::<C>,
         pull: pull::<C>,
         ssl_variable: ssl_variable::<C>,
@@ -205,7 +205,7 @@ pub(super) unsafe extern "C" fn record(record: View) {
     });
 }
 
-unsafe extern "C" fn take<C: Client>(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int {
+unsafe extern "C" fn send_frame<C: Client>(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int {
     let take = || {
         // SAFETY: the engine hands the descriptor over.
         let file = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });

@@ -33,8 +33,8 @@ impl OnPanic for AprStatus {
     }
 }
 
-/// What the engine hears of a piece of a response ([`wsgi_wire::embedded::Host::take`]): 0, or -1 for "nobody waits for
-/// it any more".
+/// What the engine hears of a piece of a response ([`wsgi_wire::embedded::Host::send_frame`]): 0, or -1 for "nobody
+/// waits for it any more".
 pub struct Written(pub c_int);
 
 impl OnPanic for Written {

@@ -62,7 +62,7 @@ impl<'c> ClientBody<'c> {
     /// Reads up to `max` bytes, and waits for one at least; `false` after the last one.
     pub fn read(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         if self.ahead.left() > 0 {
-            self.ahead.give(max, out);
+            self.ahead.read(max, out);
             return Ok(true);
         }
         let more = self.reader.read(r, max, out).map_err(|failure| self.fail(&failure));

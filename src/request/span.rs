@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::net::{SendFlags, send};
 use rustix::rand::{GetRandomFlags, getrandom};
 use wsgi_wire::codec::{Bytes, Wire};
-use wsgi_wire::export::{self, Told};
+use wsgi_wire::export::{self, Datagram};
 use wsgi_wire::limits::SPAN_TEXT;
 
 use super::destination::Destination;
@@ -64,7 +64,7 @@ impl Span {
         };
         let lost = LOST.swap(0, Relaxed);
         let socket = self.socket;
-        let told = Told::Span(self.told(r, status, lost)).to_bytes();
+        let told = Datagram::Span(self.told(r, status, lost)).to_bytes();
         if send(socket.sends, &told, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).is_err() {
             LOST.fetch_add(lost.saturating_add(1), Relaxed);
         }

@@ -25,7 +25,7 @@ impl Spool {
     }
 
     /// Moves up to `max` bytes to the end of `out`.
-    pub fn give(&mut self, max: usize, out: &mut Vec<u8>) {
+    pub fn read(&mut self, max: usize, out: &mut Vec<u8>) {
         if self.at == 0 && out.is_empty() && self.bytes.len() <= max {
             std::mem::swap(&mut *self.bytes, out);
         } else {
@@ -85,13 +85,13 @@ mod tests {
         assert!(spool.count());
         let before = SPOOLED.load(Relaxed);
         let mut out = b"x".to_vec();
-        spool.give(2, &mut out);
-        spool.give(3, &mut out);
+        spool.read(2, &mut out);
+        spool.read(3, &mut out);
         assert_eq!((out.as_slice(), spool.left()), (&b"xabcde"[..], 1));
-        spool.give(3, &mut out);
+        spool.read(3, &mut out);
         assert_eq!((out.as_slice(), SPOOLED.load(Relaxed)), (&b"xabcdef"[..], before - 6));
         let (mut whole, mut out) = (Spool::from(b"abc".to_vec()), Vec::new());
-        whole.give(3, &mut out);
+        whole.read(3, &mut out);
         assert_eq!((out.as_slice(), whole.left()), (&b"abc"[..], 0));
     }
 

@@ -10,7 +10,7 @@ use wsgi_wire::control;
 use wsgi_wire::control::Export;
 
 use crate::channel::Channel;
-use crate::lifecycle::Limits;
+use crate::lifecycle::TimeLimits;
 use crate::log::Log;
 use crate::outbox::{Outbox, Style};
 use crate::sys::pages::Pages;
@@ -25,7 +25,7 @@ pub struct Group {
     /// The log for records about the group.
     pub log: Log,
     /// The time limits of its processes.
-    pub limits: Limits,
+    pub limits: TimeLimits,
 }
 
 impl Group {
@@ -139,7 +139,7 @@ impl Configuration {
             let pages = known.find(|known| known.is_same(&pages)).map_or(pages, Rc::clone);
             let daemon = &settings.daemon;
             let graceful = daemon.graceful_timeout.max(daemon.eviction_timeout);
-            let limits = Limits::new(daemon.startup_timeout, graceful, daemon.shutdown_timeout);
+            let limits = TimeLimits::new(daemon.startup_timeout, graceful, daemon.shutdown_timeout);
             let log = Log {
                 level: daemon.log_level,
                 style: Style { format: daemon.log_format, vhost: daemon.vhost.to_vec() },

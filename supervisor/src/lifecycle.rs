@@ -57,7 +57,7 @@ impl Phase {
 
 /// The time limits of a process, from the options of its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct TimeLimits {
     /// The time within which it must be ready.
     pub start: Option<Duration>,
     /// The time from the beginning of draining until it is stopped.
@@ -66,7 +66,7 @@ pub struct Limits {
     pub stop: Duration,
 }
 
-impl Limits {
+impl TimeLimits {
     /// Makes the limits of `startup-timeout`, `graceful-timeout` or `eviction-timeout`, and `shutdown-timeout`, in
     /// seconds; 0 is "no limit".
     pub fn new(startup: u32, graceful: u32, shutdown: u32) -> Self {
@@ -101,7 +101,7 @@ pub struct Process<'a> {
     /// Whether it has decided itself that it is to end.
     pub by_itself: bool,
     /// The time limits of the process.
-    pub limits: Limits,
+    pub limits: TimeLimits,
 }
 
 /// The facts about a group of the current configuration that the decision needs.

@@ -12,7 +12,7 @@ use wsgi_wire::table::{Entry, State, group_key, socket_path};
 use crate::process::birth;
 
 use crate::configuration::{Configuration, Group};
-use crate::lifecycle::{self, Action, Limits, Phase};
+use crate::lifecycle::{self, Action, Phase, TimeLimits};
 use crate::listener::SocketFile;
 use crate::sys::table::Table;
 
@@ -98,7 +98,7 @@ impl Orphans {
                 holds: orphan.state(table) == State::Reloading,
                 patient: false,
                 by_itself: false,
-                limits: group.map_or_else(|| Limits::new(startup, graceful, shutdown), |group| group.limits),
+                limits: group.map_or_else(|| TimeLimits::new(startup, graceful, shutdown), |group| group.limits),
             }
         })
     }

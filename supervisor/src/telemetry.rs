@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use wsgi_unix::user::Ids;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::descriptors::exporter as contract;
-use wsgi_wire::export::{Exporter, Figures, Told};
+use wsgi_wire::export::{Datagram, Exporter, Figures};
 use wsgi_wire::limits::EXPORTED;
 use wsgi_wire::messages::processes;
 use wsgi_wire::status::Status;
@@ -157,7 +157,7 @@ impl Collector {
 
     fn tell(&self, Status { started, groups, .. }: Status) {
         for group in groups {
-            let told = Told::Figures(Figures { started, group }).to_bytes();
+            let told = Datagram::Figures(Figures { started, group }).to_bytes();
             debug_assert!(told.len() <= EXPORTED);
             // An exporter that does not listen hears all of it the next time.
             let _ = send(&self.exported.sends, &told, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);

@@ -185,7 +185,7 @@ fn one_group_never_keeps_all_workers_of_apache() {
     assert_eq!(site.get("/page.txt").text(), "static");
     let refused = site.get("/one");
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
-    site.log.wait_for("WSGI1020: ");
+    site.log.wait_for("WSGI1019: ");
     drop(clients);
     harness::eventually(std::time::Duration::from_secs(20), || (site.get("/one").status == 200).then_some(()))
         .expect("workers come back when their clients have gone");

@@ -66,8 +66,8 @@ pub struct Host {
     /// Takes one frame of the response: a [`crate::frame::Kind`], its payload, and the descriptor that belongs to a
     /// `File` (the callee then owns it), else -1. May block while the client is slow. 0, or -1 when nobody waits for
     /// the response any more.
-    pub take: unsafe extern "C" fn(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int,
-    /// Sends to the client what has been taken so far. Returns as `take` does.
+    pub send_frame: unsafe extern "C" fn(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int,
+    /// Sends to the client what has been taken so far. Returns as `send_frame` does.
     pub flush: unsafe extern "C" fn(request: *mut c_void) -> c_int,
     /// Reads one to `max` bytes of the request body; blocks. With 0 it reads none: a client that waits for `100
     /// Continue` gets it. The view stays valid until the next call. The number is the kind of the frame that would

@@ -62,7 +62,7 @@ message! {
 /// One datagram for the exporter.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "each is looked at once")]
-pub enum Told {
+pub enum Datagram {
     /// The datagram is about a request.
     Span(Span),
     /// The datagram is about a group.
@@ -72,7 +72,7 @@ pub enum Told {
 const SPAN: u8 = 0;
 const FIGURES: u8 = 1;
 
-impl Wire for Told {
+impl Wire for Datagram {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Span(span) => {

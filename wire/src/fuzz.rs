@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::codec::Wire;
 use crate::control::{Configure, Drain, Draining, Ready, Restart, Restarted, Retiring};
-use crate::export::Told;
+use crate::export::Datagram;
 use crate::json::{self, Context};
 use crate::names::Name;
 use crate::pieces::written;
@@ -105,7 +105,7 @@ pub fn messages(data: &[u8]) {
     canonical::<ProcessRecord>(data);
     canonical::<GroupRecord>(data);
     canonical::<Scoreboard>(data);
-    canonical::<Told>(data);
+    canonical::<Datagram>(data);
 }
 
 /// Makes lines of a record of the application's.
@@ -233,7 +233,7 @@ mod tests {
         ("ProcessRecord", |data| ProcessRecord::from_bytes(data).is_ok()),
         ("GroupRecord", |data| GroupRecord::from_bytes(data).is_ok()),
         ("Scoreboard", |data| Scoreboard::from_bytes(data).is_ok()),
-        ("Told", |data| Told::from_bytes(data).is_ok()),
+        ("Datagram", |data| Datagram::from_bytes(data).is_ok()),
     ];
 
     /// A message of each kind, by its name: the shortest run of one small number that is one.

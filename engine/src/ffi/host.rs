@@ -40,7 +40,7 @@ impl Host {
         let descriptor = descriptor.map_or(-1, IntoRawFd::into_raw_fd);
         let host = self.functions();
         // SAFETY: the request of this host; the descriptor is the callee's from here on.
-        unsafe { (host.take)(host.request, kind as u8, View::of(payload), descriptor) == 0 }
+        unsafe { (host.send_frame)(host.request, kind as u8, View::of(payload), descriptor) == 0 }
     }
 
     /// Sends what has been handed over to the client; `false` when nobody waits for it any more. May block.

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, recv};
 use wsgi_wire::codec::Wire;
-use wsgi_wire::export::{Exporter, Figures, Span, Told};
+use wsgi_wire::export::{Datagram, Exporter, Figures, Span};
 use wsgi_wire::limits::{EXPORTED, SPANS};
 use wsgi_wire::messages::processes;
 
@@ -46,14 +46,14 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn take(&mut self, told: Told) {
+    fn take(&mut self, told: Datagram) {
         match told {
-            Told::Figures(figures) => {
+            Datagram::Figures(figures) => {
                 // A later report says all that an earlier one does.
                 self.figures.retain(|known| known.group.name != figures.group.name);
                 self.figures.push(figures);
             }
-            Told::Span(span) => {
+            Datagram::Span(span) => {
                 self.lost += u64::from(span.lost);
                 if self.spans.len() < SPANS {
                     self.spans.push(span);
@@ -144,7 +144,7 @@ impl Loop {
             match retry_on_intr(|| recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT)) {
                 // What is not understood comes from a module of another version, which is being replaced.
                 Ok((_, length)) => {
-                    let told = self.buffer.get(..length).and_then(|told| Told::from_bytes(told).ok());
+                    let told = self.buffer.get(..length).and_then(|told| Datagram::from_bytes(told).ok());
                     told.into_iter().for_each(|told| self.waiting.take(told));
                 }
                 Err(Errno::AGAIN) => break,

@@ -9,7 +9,7 @@ fn group(name: &str, processes: usize) -> Group<'_> {
 }
 
 fn process(slot: usize, generation: u32, phase: Phase, since: Instant) -> Process<'static> {
-    let limits = Limits::new(0, 15, 5);
+    let limits = TimeLimits::new(0, 15, 5);
     Process {
         slot,
         group: b"g",
@@ -49,7 +49,7 @@ fn a_group_gets_all_its_processes_at_once() {
 #[test]
 fn a_process_without_a_limit_is_killed_all_the_same_when_the_server_has_waited_for_long_enough() {
     let stop = SECOND * wsgi_wire::limits::STOP;
-    let limits = Limits::new(0, 0, 0);
+    let limits = TimeLimits::new(0, 0, 0);
     let now = Instant::now();
     let stopping = |since| [Process { limits, ..process(0, 1, Phase::Stopping, since) }];
     let millisecond = Duration::from_millis(1);
@@ -227,7 +227,7 @@ fn a_start_without_a_limit_is_reported_and_one_with_a_limit_is_ended() {
     assert_eq!(actions(goal, &all, now + SLOW_START), [Action::ReportSlowStart(0)]);
     all[0].phase = STARTING;
     assert_eq!(decide(goal, &all, now + SLOW_START), (vec![], None));
-    all[0].limits = Limits::new(60, 15, 5);
+    all[0].limits = TimeLimits::new(60, 15, 5);
     assert_eq!(actions(goal, &all, now + SECOND * 66), [Action::Stop(0, Cause::SlowStart)]);
 }
 
@@ -251,7 +251,7 @@ fn stopping_the_server_stops_everything_and_starts_nothing() {
 
 #[test]
 fn no_limit_still_lets_a_server_stop() {
-    let limits = Limits::new(0, 0, 0);
+    let limits = TimeLimits::new(0, 0, 0);
     assert_eq!((limits.start, limits.stop), (None, STOP_WAIT));
 }
 
