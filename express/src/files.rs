@@ -84,10 +84,19 @@ pub fn render(plan: &Plan) -> Result<Vec<File>, RenderError> {
     if let Some(resources) = &plan.resources {
         files.push(made("resource.wsgi", resources.script()?));
     }
+    if plan.server.sites.tls.as_ref().is_some_and(|tls| tls.acme.is_some()) {
+        files.push(File { mode: 0o755, ..made(httpd_conf::Acme::MESSAGE, acme_message(plan)) });
+    }
     if let Some((path, text)) = &plan.telemetry {
         files.push(File { path: path.clone(), text: text.clone(), mode: 0o644, keep: false });
     }
     Ok(files)
+}
+
+/// The program that mod_md tells of certificates: a new one is used after a graceful restart.
+fn acme_message(plan: &Plan) -> String {
+    let pid = plan.server.pid_file.as_str().replace('\'', r"'\''");
+    format!("#!/bin/sh\n[ \"$1\" != renewed ] || kill -USR1 \"$(cat '{pid}')\" || true\n")
 }
 
 /// Makes the directories and writes the files. The umask has no say in their permissions.

@@ -11,6 +11,8 @@ use crate::plan::{Plan, on_path};
 
 /// How many days it is valid: browsers refuse certificates that are valid for longer.
 const DAYS: &str = "397";
+/// How long before its end it is made anew, seconds.
+const RENEWAL: &str = "2592000";
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -28,23 +30,30 @@ pub enum SelfSignedError {
     Write(#[from] files::FileError),
 }
 
-/// Makes the certificate of a plan that wants one, unless it is there. Returns its fingerprint.
+/// Makes the certificate of a plan that wants one, unless it is there and does not end soon. Returns its fingerprint, if
+/// somebody is to believe it.
 ///
 /// # Errors
 /// [`SelfSignedError`] when it cannot be made or kept.
 pub fn certificate(plan: &Plan) -> Result<Option<String>, SelfSignedError> {
-    let Some(tls) = plan.server.sites.tls.as_ref().filter(|_| plan.options.https.self_signed) else { return Ok(None) };
-    let openssl = on_path("openssl").ok_or(SelfSignedError::NoOpenssl)?;
-    if !tls.key.exists() || !tls.certificate.exists() {
-        make(&openssl, &plan.server.sites, &tls.certificate, &tls.key)?;
+    let https = &plan.options.https;
+    let Some(tls) = plan.server.sites.tls.as_ref().filter(|_| https.needs_self_signed()) else { return Ok(None) };
+    let made = tls.certificate.as_str();
+    let is_good = tls.key.exists()
+        && tls.certificate.exists()
+        && openssl(&["x509", "-noout", "-checkend", RENEWAL, "-in", made]).is_ok();
+    if !is_good {
+        make(&plan.server.sites, &tls.certificate, &tls.key)?;
     }
-    let words = ["x509", "-noout", "-fingerprint", "-sha256", "-in", tls.certificate.as_str()];
-    let told = String::from_utf8_lossy(&run(&openssl, &words)?).into_owned();
+    if !https.self_signed {
+        return Ok(None);
+    }
+    let told = openssl(&["x509", "-noout", "-fingerprint", "-sha256", "-in", made])?;
     Ok(told.trim().split_once('=').map(|(_, fingerprint)| fingerprint.to_owned()))
 }
 
 /// Makes key and certificate, which come by a pipe, because the file in the root is written as everything there is.
-fn make(openssl: &Utf8Path, sites: &Sites, certificate: &Utf8Path, key: &Utf8Path) -> Result<(), SelfSignedError> {
+fn make(sites: &Sites, certificate: &Utf8Path, key: &Utf8Path) -> Result<(), SelfSignedError> {
     let name = sites.name.as_deref().unwrap_or("localhost");
     let more = sites.aliases.iter().map(String::as_str).chain(["localhost"]).filter(|other| *other != name);
     let names: Vec<_> = std::iter::once(name).chain(more).map(|name| format!("DNS:{name}")).collect();
@@ -54,25 +63,29 @@ fn make(openssl: &Utf8Path, sites: &Sites, certificate: &Utf8Path, key: &Utf8Pat
         ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-sha256", "-days", DAYS, "-subj", &subject, "-addext"];
     let words: Vec<_> =
         words.into_iter().chain([names.as_str(), "-keyout", "/dev/stdout", "-out", "/dev/stdout"]).collect();
-    let both = run(openssl, &words)?;
+    let both = openssl(&words)?;
     let owners = Owners::own();
-    files::write(key.as_std_path(), &both, Access::of_mode(0o600), &owners)?;
-    files::write(certificate.as_std_path(), &certificate_of(&both), Access::of_mode(0o644), &owners)?;
+    files::write(key.as_std_path(), both.as_bytes(), Access::of_mode(0o600), &owners)?;
+    files::write(certificate.as_std_path(), certificate_of(&both).as_bytes(), Access::of_mode(0o644), &owners)?;
     Ok(())
 }
 
-/// The part of the file that everybody may see.
-fn certificate_of(both: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(both);
-    text.find("-----BEGIN CERTIFICATE-----").map(|start| text[start..].as_bytes().to_vec()).unwrap_or_default()
+/// Returns the part that everybody may see.
+fn certificate_of(both: &str) -> &str {
+    both.find("-----BEGIN CERTIFICATE-----").map_or("", |start| &both[start..])
 }
 
-fn run(openssl: &Utf8Path, words: &[&str]) -> Result<Vec<u8>, SelfSignedError> {
+/// Runs openssl with these words, and returns what it says.
+///
+/// # Errors
+/// [`SelfSignedError`] when there is no openssl, or it says no.
+pub fn openssl(words: &[&str]) -> Result<String, SelfSignedError> {
+    let program = on_path("openssl").ok_or(SelfSignedError::NoOpenssl)?;
     let failed = |text: String| SelfSignedError::Openssl(text.split_whitespace().collect::<Vec<_>>().join(" "));
     let done =
-        Command::new(openssl).args(words).stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
+        Command::new(program).args(words).stdin(Stdio::null()).output().map_err(|error| failed(error.to_string()))?;
     if done.status.success() {
-        Ok(done.stdout)
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     } else {
         Err(failed(String::from_utf8_lossy(&done.stderr).into_owned()))
     }

@@ -31,6 +31,6 @@ pub use logs::{AccessLog, Logs, Target};
 pub use proxy::{Mount, NamedHost, Proxy};
 pub use server::{Environment, Module, RunAs, STATUS_PAGES, Server};
 pub use sites::Sites;
-pub use tls::{ClientCertificates, Tls};
+pub use tls::{Acme, ClientCertificates, NamedCertificate, Tls};
 pub use workers::{Fractions, Mpm, Sizes};
 pub use wsgi::{Hosting, HostingMode, Service, Telemetry, Wsgi};

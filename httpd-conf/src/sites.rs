@@ -2,7 +2,7 @@
 
 use crate::block::Block;
 use crate::proxy::{self, Proxy};
-use crate::tls::{Tls, write_client_urls, write_tls};
+use crate::tls::{NamedCertificate, Tls, write_client_urls, write_tls};
 
 /// The `ServerName` of a virtual host that answers to no name at all.
 const NOBODY: &str = "other-names.invalid";
@@ -34,6 +34,9 @@ impl Sites {
     pub(crate) fn modules(&self, need: &mut Vec<&'static str>) {
         if self.tls.is_some() {
             need.extend(["ssl", "socache_shmcb"]);
+        }
+        if self.tls.as_ref().is_some_and(|tls| tls.acme.is_some()) {
+            need.extend(["watchdog", "md"]);
         }
     }
 
@@ -74,6 +77,9 @@ impl Sites {
             out.directive("SSLProtocol").args(["all", "-SSLv3", "-TLSv1", "-TLSv1.1"]);
             out.set("SSLSessionCache", format!("shmcb:{root}/ssl_cache(512000)"));
             write_client_urls(tls, out);
+            if let Some(acme) = &tls.acme {
+                acme.write(root, self.port, tls.port, out);
+            }
         }
         if self.name.is_some() {
             self.write_refusal(out);
@@ -82,8 +88,8 @@ impl Sites {
         if plain {
             out.comment("The site over HTTP (--server-name, --server-alias, --https-only)");
             for port in self.plain_ports() {
-                self.host(port, None, out, |h| {
-                    self.write_names(h);
+                self.host(port, None, self.main_name(), out, |h| {
+                    self.write_names(h, &[]);
                     if let (true, Some(tls)) = (self.https_only, &self.tls) {
                         h.directive("Redirect").args(["permanent", "/"]).arg(self.url("https", tls.port, 443));
                     }
@@ -92,13 +98,17 @@ impl Sites {
         }
         if let Some(tls) = &self.tls {
             out.comment("The site over HTTPS (--https-port)");
-            self.host(tls.port, Some(tls), out, |h| self.write_names(h));
+            self.host(tls.port, Some(tls), self.main_name(), out, |h| self.write_names(h, &tls.named));
+            for named in &tls.named {
+                out.comment("--alias-certificate");
+                self.host(tls.port, Some(tls), &named.name, out, |h| h.set("ServerName", &named.name));
+            }
         }
         self.write_parent_domain(out);
         for host in &proxy.hosts {
             out.comment("--proxy-virtual-host");
             for (port, tls) in self.ports() {
-                self.host(port, tls, out, |h| {
+                self.host(port, tls, &host.name, out, |h| {
                     h.set("ServerName", &host.name);
                     proxy::whole_host(&host.target, self.port, self.tls.as_ref(), h);
                 });
@@ -111,19 +121,25 @@ impl Sites {
         self.plain_ports().into_iter().map(|port| (port, None)).chain(self.tls.iter().map(|tls| (tls.port, Some(tls))))
     }
 
-    fn host(&self, port: u16, tls: Option<&Tls>, out: &mut Block, fill: impl FnOnce(&mut Block)) {
+    fn host(&self, port: u16, tls: Option<&Tls>, name: &str, out: &mut Block, fill: impl FnOnce(&mut Block)) {
         out.section("VirtualHost", format!("*:{port}"), |h| {
             fill(h);
             if let Some(tls) = tls {
-                write_tls(tls, h);
+                write_tls(tls, name, h);
             }
         });
     }
 
-    fn write_names(&self, h: &mut Block) {
-        h.set("ServerName", self.name.as_ref().unwrap_or(&self.default_name));
-        if !self.aliases.is_empty() {
-            h.directive("ServerAlias").args(&self.aliases);
+    fn main_name(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.default_name)
+    }
+
+    /// Writes the names of the site, without those that have a host of their own.
+    fn write_names(&self, h: &mut Block, apart: &[NamedCertificate]) {
+        h.set("ServerName", self.main_name());
+        let aliases: Vec<_> = self.aliases.iter().filter(|name| !apart.iter().any(|own| own.name == **name)).collect();
+        if !aliases.is_empty() {
+            h.directive("ServerAlias").args(aliases);
         }
     }
 
@@ -132,7 +148,7 @@ impl Sites {
     fn write_refusal(&self, out: &mut Block) {
         out.comment("Names other than those of the site (--server-name, --allow-localhost)");
         for (port, tls) in self.ports() {
-            self.host(port, tls, out, |h| {
+            self.host(port, tls, NOBODY, out, |h| {
                 h.set("ServerName", NOBODY);
                 h.section("Location", "/", |l| {
                     if self.admit_local {
@@ -153,9 +169,12 @@ impl Sites {
         else {
             return;
         };
+        if self.aliases.iter().any(|alias| alias == parent) {
+            return;
+        }
         out.comment(format!("{parent} leads to {name}."));
         for (port, tls) in self.ports() {
-            self.host(port, tls, out, |h| {
+            self.host(port, tls, parent, out, |h| {
                 h.set("ServerName", parent);
                 let target = match (&self.tls, tls.is_some() || self.https_only) {
                     (Some(tls), true) => self.url("https", tls.port, 443),

@@ -1,6 +1,6 @@
 //! TLS: the server's certificate, and those of clients.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::arg::header_value;
 use crate::block::Block;
@@ -12,6 +12,54 @@ pub struct ClientCertificates {
     pub authority: Utf8PathBuf,
     /// `--ssl-verify-client`: the URLs that need one; none means all.
     pub urls: Vec<String>,
+}
+
+/// The certificate of another name of the site.
+#[derive(Clone, Debug)]
+pub struct NamedCertificate {
+    /// The name.
+    pub name: String,
+    /// The file of the certificate.
+    pub certificate: Utf8PathBuf,
+    /// The file of its key.
+    pub key: Utf8PathBuf,
+}
+
+/// The authority that mod_md gets certificates from.
+#[derive(Clone, Debug)]
+pub struct Acme {
+    /// The names that are certified together (`--acme-domain`).
+    pub domains: Vec<String>,
+    /// The value of `--acme-directory`.
+    pub directory: Option<String>,
+    /// The value of `--acme-ca-file`.
+    pub authority: Option<Utf8PathBuf>,
+    /// The value of `--acme-email`.
+    pub contact: Option<String>,
+}
+
+impl Acme {
+    /// The name of the program in the server root that mod_md tells of certificates.
+    pub const MESSAGE: &str = "acme-message";
+
+    /// Writes who is asked for which names. `http` and `https` are the ports behind 80 and 443.
+    pub(crate) fn write(&self, root: &Utf8Path, http: u16, https: u16, out: &mut Block) {
+        out.comment("--acme-domain and the other --acme options");
+        out.set("MDStoreDir", &root.join("acme"));
+        out.directive("MDCertificateAgreement").arg("accepted");
+        if let Some(directory) = &self.directory {
+            out.set("MDCertificateAuthority", directory);
+        }
+        if let Some(authority) = &self.authority {
+            out.set("MDCACertificateFile", authority);
+        }
+        if let Some(contact) = &self.contact {
+            out.set("MDContactEmail", contact);
+        }
+        out.directive("MDPortMap").arg(format!("http:{http}")).arg(format!("https:{https}"));
+        out.set("MDMessageCmd", &root.join(Self::MESSAGE));
+        out.directive("MDomain").args(&self.domains);
+    }
 }
 
 /// The HTTPS side of the server.
@@ -31,15 +79,24 @@ pub struct Tls {
     pub environment: bool,
     /// The value of `--hsts-policy`.
     pub hsts: Option<String>,
+    /// The certificates of other names (`--alias-certificate`).
+    pub named: Vec<NamedCertificate>,
+    /// The authority that certifies names of the site; the certificate is for all others then.
+    pub acme: Option<Acme>,
 }
 
-/// Writes the directives by which a virtual host speaks TLS.
-pub(crate) fn write_tls(tls: &Tls, h: &mut Block) {
+/// Writes the directives by which the virtual host of a name speaks TLS.
+pub(crate) fn write_tls(tls: &Tls, name: &str, h: &mut Block) {
     h.set("SSLEngine", "On");
-    h.set("SSLCertificateFile", &tls.certificate);
-    h.set("SSLCertificateKeyFile", &tls.key);
-    if let Some(chain) = &tls.chain {
-        h.set("SSLCertificateChainFile", chain);
+    if let Some(named) = tls.named.iter().find(|named| named.name == name) {
+        h.set("SSLCertificateFile", &named.certificate);
+        h.set("SSLCertificateKeyFile", &named.key);
+    } else if !tls.acme.as_ref().is_some_and(|acme| acme.domains.iter().any(|domain| domain == name)) {
+        h.set("SSLCertificateFile", &tls.certificate);
+        h.set("SSLCertificateKeyFile", &tls.key);
+        if let Some(chain) = &tls.chain {
+            h.set("SSLCertificateChainFile", chain);
+        }
     }
     if let Some(clients) = &tls.clients {
         h.set("SSLCACertificateFile", &clients.authority);

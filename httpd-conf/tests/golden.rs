@@ -3,9 +3,9 @@
 use std::error::Error;
 
 use httpd_conf::{
-    Access, AccessLog, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment, Files,
-    Fractions, Hosting, HostingMode, Logs, Module, Mount, Mpm, NamedHost, Proxy, ReadLimit, RunAs, STATUS_PAGES,
-    Scheme, Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
+    Access, AccessLog, Acme, Alias, Application, Authentication, ClientCertificates, Connection, Content, Environment,
+    Files, Fractions, Hosting, HostingMode, Logs, Module, Mount, Mpm, NamedCertificate, NamedHost, Proxy, ReadLimit,
+    RunAs, STATUS_PAGES, Scheme, Server, Service, Sites, Sizes, Target, Telemetry, Tls, Wsgi,
 };
 
 fn compare(name: &str, server: &Server) -> Result<(), Box<dyn Error>> {
@@ -107,7 +107,7 @@ fn full() -> Server {
     server.sites = Sites {
         address: Some("[::1]".into()),
         name: Some("www.site.test".into()),
-        aliases: vec!["*.site.test".into()],
+        aliases: vec!["*.site.test".into(), "shop.test".into()],
         admit_local: true,
         https_only: true,
         tls: Some(Tls {
@@ -118,6 +118,17 @@ fn full() -> Server {
             clients: Some(ClientCertificates { authority: "/tls/ca.crt".into(), urls: vec!["/members".into()] }),
             environment: true,
             hsts: Some("max-age=31536000; includeSubDomains".into()),
+            named: vec![NamedCertificate {
+                name: "shop.test".into(),
+                certificate: "/tls/shop.crt".into(),
+                key: "/tls/shop.key".into(),
+            }],
+            acme: Some(Acme {
+                domains: vec!["www.site.test".into()],
+                directory: Some("https://acme.test/dir".into()),
+                authority: None,
+                contact: Some("admin@site.test".into()),
+            }),
         }),
         ..server.sites
     };

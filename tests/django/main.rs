@@ -9,3 +9,4 @@ mod files;
 mod newcomer;
 mod pages;
 mod runmodwsgi;
+mod templates;

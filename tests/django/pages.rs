@@ -12,7 +12,7 @@ use harness::{
 const INSTALLATION: [&str; 2] = ["### From a wheel", "### From a checkout"];
 
 /// A block of a page.
-enum Block {
+pub enum Block {
     /// A file, or lines to be added to one.
     File { name: String, text: String },
     /// What is typed.
@@ -23,7 +23,11 @@ enum Block {
 
 /// The blocks of a page in their order, without those that install the product.
 fn blocks(page: &str) -> Vec<Block> {
-    let text = fs::read_to_string(repository().join(page)).expect("a page");
+    blocks_of(page, &fs::read_to_string(repository().join(page)).expect("a page"))
+}
+
+/// The blocks of a part of a page.
+pub fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     let (mut found, mut heading, mut named) = (Vec::new(), "", String::new());
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -33,7 +37,7 @@ fn blocks(page: &str) -> Vec<Block> {
             let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
             let text = text.join("\n") + "\n";
             found.push(match language {
-                "python" => Block::File { name: std::mem::take(&mut named), text },
+                "python" | "ini" => Block::File { name: std::mem::take(&mut named), text },
                 "apache" => Block::Apache(text),
                 other => panic!("{page}: nobody knows what to do with a block of {other:?}"),
             });
@@ -54,7 +58,7 @@ fn blocks(page: &str) -> Vec<Block> {
 }
 
 /// What is typed, by a shell in a folder, by somebody who has activated the virtual environment.
-fn typed(text: &str, folder: &Path) -> Express {
+pub fn typed(text: &str, folder: &Path) -> Express {
     let (port, programs) = (free_port(), product().program("python"));
     let path = format!("{}:{}", programs.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
     // What serves takes the place of the shell, as on a terminal it is what Ctrl-C reaches.
@@ -108,7 +112,7 @@ fn serves_the_site(site: &impl Site) {
 }
 
 /// Adds a block to its file.
-fn add(folder: &Scratch, name: &str, text: &str) {
+pub fn add(folder: &Scratch, name: &str, text: &str) {
     assert!(name.contains('.'), "{name:?} is no name of a file, for this:\n{text}");
     let former = fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     folder.write(name, former + text);

@@ -51,6 +51,16 @@ fn each_mistake_is_one_line_with_its_cure() {
 }
 
 #[test]
+fn what_apache_would_refuse_is_found() {
+    let directory = directory();
+    directory.write("extra.conf", "TraceEnable Off\nLisen 80\n");
+    let done = check(&directory, &["hello.wsgi", "--include-file", "extra.conf"]);
+    assert_eq!(done.code, Some(1), "{done:?}");
+    let extra = directory.path().join("extra.conf").display().to_string();
+    says(&done, "error: Apache refuses its configuration: ", &[&format!("line 2 of {extra}"), "'Lisen'"]);
+}
+
+#[test]
 fn an_application_is_loaded_as_its_user_in_a_process_of_its_own() {
     if !is_root() {
         return cannot_run(

@@ -1,78 +1,8 @@
 //! HTTPS of a generated server: what a client sees of certificates, both ways.
 
-use harness::{Express, Foreground, PROBE, Scratch, cannot_run, free_port};
+use crate::authority::{Authority, text};
+use harness::{Express, Finished, Foreground, cannot_run, free_port};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Output};
-
-/// Authorities and certificates made for one test.
-struct Authority {
-    directory: Scratch,
-}
-
-impl Authority {
-    /// A root, an intermediate authority below it, and the server's certificate below that; a client's of the root.
-    /// `None` where there is no openssl or curl to make and use them.
-    fn new() -> Option<Self> {
-        let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
-        if !has("openssl") || !has("curl") {
-            return None;
-        }
-        let made = Self { directory: Scratch::new() };
-        let directory = &made.directory;
-        directory.write("app.wsgi", PROBE);
-        directory.write("authority.cnf", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n");
-        directory.write("server.cnf", "subjectAltName=DNS:shop.example,DNS:www.shop.example\n");
-        made.openssl("req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.crt -days 2 -subj /CN=root");
-        made.certificate("middle", "root", "authority.cnf");
-        made.certificate("shop", "middle", "server.cnf");
-        made.certificate("client", "root", "server.cnf");
-        Some(made)
-    }
-
-    fn certificate(&self, name: &str, by: &str, extensions: &str) {
-        self.openssl(&format!("req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
-        self.openssl(&format!(
-            "x509 -req -in {name}.csr -CA {by}.crt -CAkey {by}.key -CAcreateserial -days 2 -extfile {extensions} -out {name}.crt"
-        ));
-    }
-
-    fn openssl(&self, words: &str) {
-        let done = Command::new("openssl").args(words.split(' ')).current_dir(self.directory.path()).output();
-        let done = done.expect("openssl runs");
-        assert!(done.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    /// A server with the certificate of `shop`, and its port.
-    fn start(&self, words: &[&str]) -> (Foreground, u16) {
-        let port = free_port();
-        let number = port.to_string();
-        let usual = ["start-server", "app.wsgi", "--https-port", &number, "--ssl-certificate", "shop"];
-        let words: Vec<_> =
-            usual.into_iter().chain(["--server-name", "shop.example"]).chain(words.iter().copied()).collect();
-        (Express::new(&words).within(self.directory.path()).start(), port)
-    }
-
-    /// What curl, which believes the root, gets: status and body, or how TLS has failed.
-    fn get(&self, port: u16, path: &str, words: &[&str]) -> Output {
-        self.get_of("shop.example", port, path, words)
-    }
-
-    fn get_of(&self, name: &str, port: u16, path: &str, words: &[&str]) -> Output {
-        let place = format!("{name}:{port}:127.0.0.1");
-        let url = format!("https://{name}:{port}{path}");
-        Command::new("curl")
-            .args(["-sS", "-g", "-i", "-m", "20", "--noproxy", "*", "--cacert", "root.crt", "--resolve", &place, &url])
-            .args(words)
-            .current_dir::<&Path>(self.directory.path())
-            .output()
-            .expect("curl runs")
-    }
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
 
 #[test]
 fn a_client_that_knows_the_root_alone_needs_the_certificates_between() {
@@ -157,4 +87,63 @@ fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
     drop(server);
     let (again, _) = start();
     assert_eq!(told(&again), first);
+    drop(again);
+    // One that ends within a month is made anew.
+    authority.openssl("req -x509 -key dev/self-signed.key -days 20 -subj /CN=localhost -out dev/self-signed.crt");
+    let (renewed, _) = start();
+    let third = told(&renewed);
+    assert_ne!(third, first);
+    authority.openssl("x509 -noout -checkend 31536000 -in dev/self-signed.crt");
+    drop(renewed);
+    let (again, _) = start();
+    assert_eq!(told(&again), third);
+}
+
+#[test]
+fn each_name_of_the_site_has_the_certificate_that_is_given_for_it() {
+    let Some(authority) = Authority::new() else {
+        return cannot_run("each_name_of_the_site_has_the_certificate_that_is_given_for_it", "no openssl or curl");
+    };
+    authority.directory.write("blog.cnf", "subjectAltName=DNS:blog.example\n");
+    authority.certificate("blog", "root", "blog.cnf");
+    let words = ["--ssl-certificate-chain-file", "middle.crt", "--server-alias", "www.shop.example"];
+    let words: Vec<_> = words.into_iter().chain(["--alias-certificate", "blog.example", "blog"]).collect();
+    let (_server, port) = authority.start(&words);
+    for name in ["shop.example", "www.shop.example", "blog.example"] {
+        let answer = text(&authority.get_of(name, port, "/?environ['HTTP_HOST']", &[]));
+        assert!(answer.contains("200 OK") && answer.contains(name), "{name}: {answer}");
+    }
+    let other = authority.get_of("other.example", port, "/?1", &["-k"]);
+    assert!(text(&other).contains("403 Forbidden"), "{other:?}");
+}
+
+fn check(authority: &Authority, words: &[&str]) -> Finished {
+    let port = free_port().to_string();
+    let usual = ["check", "app.wsgi", "--https-port", &port];
+    let words: Vec<_> = usual.into_iter().chain(words.iter().copied()).collect();
+    Express::new(&words).within(authority.directory.path()).with_place().run()
+}
+
+#[test]
+fn a_certificate_that_does_not_fit_is_found_before_the_start() {
+    let Some(authority) = Authority::new() else {
+        return cannot_run("a_certificate_that_does_not_fit_is_found_before_the_start", "no openssl or curl");
+    };
+    authority.openssl("req -x509 -newkey rsa:2048 -nodes -keyout old.key -out old.crt -days 30 -subj /CN=old");
+    authority.directory.write("torn.crt", "-----BEGIN CERTIFICATE-----\n");
+    let with = |certificate, key| {
+        check(&authority, &["--ssl-certificate-file", certificate, "--ssl-certificate-key-file", key])
+    };
+    let other = with("shop.crt", "client.key");
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.text.contains("client.key is not that of the certificate "), "{other:?}");
+    let torn = with("torn.crt", "shop.key");
+    assert!(torn.code == Some(1) && torn.text.contains("torn.crt is no certificate that can be read"), "{torn:?}");
+    let good = with("old.crt", "old.key");
+    assert!(good.code == Some(0) && good.text.contains("0 errors, 0 warnings"), "{good:?}");
+    // Those of this test are good for two days.
+    let soon = check(&authority, &["--ssl-certificate", "shop", "--server-name", "blog.example"]);
+    assert_eq!(soon.code, Some(0), "{soon:?}");
+    assert!(soon.text.contains("shop.crt expires in less than two weeks"), "{soon:?}");
+    assert!(soon.text.contains("shop.crt is not for blog.example"), "{soon:?}");
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod acme;
 mod applications;
+mod authority;
 mod check;
 mod commands;
 mod debugging;

@@ -2,10 +2,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::machine;
+use super::{configuration, https, machine};
 use crate::advice::{self, Surroundings};
 use crate::facts::Facts;
-use crate::finding::Finding;
+use crate::finding::{self, Finding};
 use crate::options::Options;
 use crate::plan::{Caller, Plan};
 use crate::preflight::{self, Problem, Rights, barrier, may};
@@ -34,6 +34,10 @@ pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Findin
     let mut found: Vec<_> = errors.map(|problem| Finding::error(kind(&problem), problem)).collect();
     found.extend(preflight::warnings(&plan).map(|text| Finding::warning("static", text)));
     found.extend(statics(&plan));
+    found.extend(https::findings(&plan));
+    if can_run && finding::is_good(&found) {
+        found.extend(configuration::finding(&plan, options, facts, caller));
+    }
     let mut resident = None;
     if can_run && is_the_users(&plan) {
         match probe::run(&plan, facts, caller.uid, Depth::Everything) {

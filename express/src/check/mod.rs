@@ -4,6 +4,8 @@
 
 mod apache;
 mod application;
+mod configuration;
+mod https;
 mod machine;
 
 use crate::facts::Facts;

@@ -142,8 +142,12 @@ impl Options {
         if https.self_signed && named {
             return Err(OptionError::Excludes { option: "--self-signed", other: "a certificate that is given" });
         }
-        let certificate = named || https.self_signed;
-        let key = https.ssl_certificate_key_file.is_some() || https.ssl_certificate.is_some() || https.self_signed;
+        let by_acme = !https.acme_domain.is_empty();
+        if by_acme && (named || https.self_signed) {
+            return Err(OptionError::Excludes { option: "--acme-domain", other: "another certificate" });
+        }
+        let certificate = named || https.needs_self_signed();
+        let key = https.ssl_certificate_key_file.is_some() || https.ssl_certificate.is_some() || !named;
         if https.https_port.is_none() {
             let given = [
                 (https.ssl_certificate_file.is_some(), "--ssl-certificate-file"),
@@ -153,6 +157,8 @@ impl Options {
                 (https.ssl_ca_certificate_file.is_some(), "--ssl-ca-certificate-file"),
                 (!https.ssl_verify_client.is_empty(), "--ssl-verify-client"),
                 (https.self_signed, "--self-signed"),
+                (!https.alias_certificate.is_empty(), "--alias-certificate"),
+                (by_acme, "--acme-domain"),
                 (https.ssl_environment, "--ssl-environment"),
                 (https.https_only, "--https-only"),
                 (https.hsts_policy.is_some(), "--hsts-policy"),
@@ -162,7 +168,22 @@ impl Options {
                 None => Ok(()),
             };
         }
+        let own = pairs(&https.alias_certificate).map(|(name, _)| ("--alias-certificate", name));
+        let all = own.chain(https.acme_domain.iter().map(|name| ("--acme-domain", name.as_str())));
+        if let Some((option, name)) =
+            all.into_iter().find(|(_, name)| name.contains(['*', '/', ':']) || name.is_empty())
+        {
+            return Err(invalid(option, name, "it is one host name, such as shop.example"));
+        }
         let rules = [
+            (!by_acme && https.acme_email.is_some(), "--acme-email", "--acme-domain"),
+            (!by_acme && https.acme_directory.is_some(), "--acme-directory", "--acme-domain"),
+            (!by_acme && https.acme_ca_file.is_some(), "--acme-ca-file", "--acme-domain"),
+            (
+                !https.alias_certificate.is_empty() && self.address.server_name.is_none(),
+                "--alias-certificate",
+                "--server-name",
+            ),
             (!certificate, "--https-port", "--ssl-certificate-file"),
             (!key, "--https-port", "--ssl-certificate-key-file, the certificate's key"),
             (
@@ -171,7 +192,7 @@ impl Options {
                 "--ssl-ca-certificate-file",
             ),
             (
-                https.https_only && self.address.server_name.is_none(),
+                https.https_only && self.address.server_name.is_none() && !by_acme,
                 "--https-only",
                 "--server-name, the name to lead clients to",
             ),

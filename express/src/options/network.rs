@@ -84,6 +84,22 @@ pub struct Https {
     /// Certificate and key: STEM.crt and STEM.key
     #[arg(long, value_name = "STEM")]
     pub ssl_certificate: Option<Utf8PathBuf>,
+    /// Certificate and key, STEM.crt and STEM.key, for another name of the site; may be repeated
+    #[arg(long, value_names = ["NAME", "STEM"], num_args = 2)]
+    pub alias_certificate: Vec<String>,
+    /// Get and renew the certificate for this name of the site from an authority that speaks ACME, such as Let's
+    /// Encrypt, whose terms you agree to; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub acme_domain: Vec<String>,
+    /// Where that authority may write to
+    #[arg(long, value_name = "ADDRESS")]
+    pub acme_email: Option<String>,
+    /// The authority, by its directory [default: Let's Encrypt]
+    #[arg(long, value_name = "URL")]
+    pub acme_directory: Option<String>,
+    /// Certificate that vouches for the authority's own server, where the system's do not
+    #[arg(long, value_name = "FILE")]
+    pub acme_ca_file: Option<Utf8PathBuf>,
     /// Use a certificate that nobody vouches for, made once and kept in the server root: for development
     #[arg(long)]
     pub self_signed: bool,
@@ -105,6 +121,14 @@ pub struct Https {
     /// Strict-Transport-Security header of HTTPS answers
     #[arg(long, value_name = "POLICY")]
     pub hsts_policy: Option<String>,
+}
+
+impl Https {
+    /// Whether the server needs a certificate that it makes itself: for development, or for names that are not its own
+    /// while an authority is asked for the others.
+    pub fn needs_self_signed(&self) -> bool {
+        self.self_signed || !self.acme_domain.is_empty()
+    }
 }
 
 /// Options of other servers, behind and in front of this one.

@@ -101,7 +101,7 @@ impl Plan {
         let mut sites = network::sites(options, &here)?;
         let label = format!("{}:{}", sites.address.as_deref().unwrap_or("localhost"), sites.port);
         let root = Root::choose(options.layout.server_root.as_deref().map(|r| here.absolute(r)), &label, caller);
-        if let Some(tls) = sites.tls.as_mut().filter(|_| options.https.self_signed) {
+        if let Some(tls) = sites.tls.as_mut().filter(|_| options.https.needs_self_signed()) {
             (tls.certificate, tls.key) = (root.path.join(&tls.certificate), root.path.join(&tls.key));
         }
         let env_files = here.existing_all("--env-file", &options.identity.env_file)?;

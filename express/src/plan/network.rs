@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, TcpListener, ToSocketAddrs};
 
 use camino::Utf8PathBuf;
 use httpd_conf::{
-    Access, Authentication, ClientCertificates, Connection, Mount, Mpm, NamedHost, Proxy, ReadLimit, Scheme, Sites, Tls,
+    Access, Acme, Authentication, ClientCertificates, Connection, Mount, Mpm, NamedCertificate, NamedHost, Proxy,
+    ReadLimit, Scheme, Sites, Tls,
 };
 
 use super::error::PlanError;
@@ -21,12 +22,26 @@ pub fn sites(options: &Options, here: &Directory) -> Result<Sites, PlanError> {
         default_name: name.unwrap_or("localhost").to_owned(),
         address: place(&first)?.0,
         more: more.iter().map(place).collect::<Result<_, _>>()?,
-        name: address.server_name.clone(),
-        aliases: address.server_alias.clone(),
+        name: address.server_name.clone().or_else(|| options.https.acme_domain.first().cloned()),
+        aliases: aliases(options),
         admit_local: address.allow_localhost,
         tls: options.https.https_port.map(|port| tls(port, options, here)).transpose()?,
         https_only: options.https.https_only,
     })
+}
+
+/// The further names of the site: those that are given, and those that have certificates.
+fn aliases(options: &Options) -> Vec<String> {
+    let Options { address, https, .. } = options;
+    let mut names = address.server_alias.clone();
+    let main = address.server_name.as_ref().or(https.acme_domain.first());
+    let certified = pairs(&https.alias_certificate).map(|(name, _)| name.to_owned());
+    for name in certified.chain(https.acme_domain.iter().cloned()) {
+        if Some(&name) != main && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn bare_host(listener: &Listener) -> Option<&str> {
@@ -59,7 +74,7 @@ fn tls(port: u16, options: &Options, here: &Directory) -> Result<Tls, PlanError>
         |extension: &str| https.ssl_certificate.as_ref().map(|stem| Utf8PathBuf::from(format!("{stem}.{extension}")));
     // The parser's rules say that both are there.
     let file = |option, long: &Option<Utf8PathBuf>, extension| {
-        if https.self_signed {
+        if https.needs_self_signed() {
             // Where it is kept is known with the server root.
             return Ok(format!("self-signed.{extension}").into());
         }
@@ -75,7 +90,28 @@ fn tls(port: u16, options: &Options, here: &Directory) -> Result<Tls, PlanError>
         clients: authority.map(|authority| ClientCertificates { authority, urls: https.ssl_verify_client.clone() }),
         environment: https.ssl_environment,
         hsts: https.hsts_policy.clone(),
+        named: pairs(&https.alias_certificate)
+            .map(|(name, stem)| {
+                let file =
+                    |extension| here.existing("--alias-certificate", Utf8PathBuf::from(format!("{stem}.{extension}")));
+                Ok(NamedCertificate { name: name.to_owned(), certificate: file("crt")?, key: file("key")? })
+            })
+            .collect::<Result<_, PlanError>>()?,
+        acme: acme(options, here)?,
     })
+}
+
+/// The authority that is asked for certificates, if any is.
+fn acme(options: &Options, here: &Directory) -> Result<Option<Acme>, PlanError> {
+    let https = &options.https;
+    let authority = here.existing_opt("--acme-ca-file", https.acme_ca_file.as_ref())?;
+    let acme = || Acme {
+        domains: https.acme_domain.clone(),
+        directory: https.acme_directory.clone(),
+        authority,
+        contact: https.acme_email.clone(),
+    };
+    Ok((!https.acme_domain.is_empty()).then(acme))
 }
 
 /// The MPMs for a server that is one process, best first: with prefork requests run in the main thread, where debuggers
