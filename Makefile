@@ -76,7 +76,7 @@ pythons: venv
 	@scripts/matrix
 
 integration: venv
-	@PYTHON=$(PYTHON) scripts/install-system-packages --browser
+	@PYTHON=$(PYTHON) scripts/install-system-packages --tests
 	@echo "==> Integration tests"
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express scripts/integration
 
