@@ -30,8 +30,8 @@ pub enum SelfSignedError {
     Write(#[from] files::FileError),
 }
 
-/// Makes the certificate of a plan that wants one, unless it is there and does not end soon. Returns its fingerprint, if
-/// somebody is to believe it.
+/// Makes the certificate of a plan that wants one, unless it is there and does not end soon. Returns its fingerprint,
+/// if somebody is to believe it.
 ///
 /// # Errors
 /// [`SelfSignedError`] when it cannot be made or kept.

@@ -17,7 +17,7 @@ pub struct ClientCertificates {
 /// The certificate of another name of the site.
 #[derive(Clone, Debug)]
 pub struct NamedCertificate {
-    /// The name.
+    /// The name of the site that it is for.
     pub name: String,
     /// The file of the certificate.
     pub certificate: Utf8PathBuf,
