@@ -59,7 +59,7 @@ pub enum InstallationError {
     Refused {
         /// The path of the supervisor.
         supervisor: PathBuf,
-        /// Who could put another program in its place.
+        /// The reason, which names who could put another program in its place.
         reason: FileError,
     },
 }

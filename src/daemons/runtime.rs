@@ -141,8 +141,8 @@ pub fn set_current(runtime: Option<Arc<Runtime>>) {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }
 
-/// As many requests of a group as may wait if nobody says how many: a fourth of Apache's workers is left for everything
-/// else, but a burst that a small server can take is not refused.
+/// How many requests of a group may wait where `queue-size` is not given: a fourth of Apache's workers is left for
+/// everything else, but a burst that a small server can take is not refused.
 fn default_queue_size(workers: u32) -> u32 {
     (workers / 4 * 3).max(100)
 }

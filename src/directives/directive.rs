@@ -15,7 +15,7 @@ use crate::policy::words::ArgumentError;
 pub enum Context {
     /// At the top level of the main server only.
     Global,
-    /// In the main server and virtual hosts.
+    /// In the main server and in virtual hosts.
     Server,
     /// Anywhere but in `.htaccess`.
     Configuration,
@@ -56,7 +56,7 @@ pub struct Line<'l> {
     pub host: &'l dyn Host,
     /// The server that the line stands in.
     pub origin: Origin,
-    /// For a section: what stands inside.
+    /// The directives inside, if this is a section.
     pub nested: Vec<Nested<'l>>,
 }
 

@@ -31,7 +31,6 @@
 /* Macros over buckets. */
 int wsgi_shim_ends_with_eos(const apr_bucket_brigade *brigade);
 int wsgi_shim_error_status(const apr_bucket_brigade *brigade);
-int wsgi_shim_is_empty(const apr_bucket_brigade *brigade);
 void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket);
 void wsgi_shim_append_file(apr_bucket_brigade *brigade, apr_file_t *file, apr_off_t offset, apr_off_t length,
                            apr_pool_t *pool);

@@ -27,7 +27,7 @@ use super::{guard, server, sys};
 pub struct Memory {
     /// The process table.
     pub table: SharedTable,
-    /// For `server_metrics()`; not there where the system cannot keep its readers from writing.
+    /// The scoreboard for `server_metrics()`; it is not mapped where the system cannot keep its readers from writing.
     pub scoreboard: SharedScoreboard,
 }
 

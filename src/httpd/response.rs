@@ -382,7 +382,7 @@ impl ResponseBody {
     }
 }
 
-/// Up to here, bytes, a piece of a file is read at once: a descriptor that waits costs more.
+/// The length, bytes, up to which a piece of a file is read at once: a descriptor that waits costs more.
 const SMALL_FILE: i64 = 16 << 10;
 
 /// How Apache may send a file.

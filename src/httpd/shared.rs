@@ -39,7 +39,7 @@ impl SharedTable {
         self.memory.is_mapped()
     }
 
-    /// Its descriptor, for the supervisor and nobody else.
+    /// The descriptor of the table, for the supervisor and nobody else.
     pub fn fd(&self) -> BorrowedFd<'static> {
         self.memory.fd()
     }

@@ -20,11 +20,6 @@ int wsgi_shim_error_status(const apr_bucket_brigade *brigade)
     return 0;
 }
 
-int wsgi_shim_is_empty(const apr_bucket_brigade *brigade)
-{
-    return APR_BRIGADE_EMPTY(brigade);
-}
-
 void wsgi_shim_append(apr_bucket_brigade *brigade, apr_bucket *bucket)
 {
     APR_BRIGADE_INSERT_TAIL(brigade, bucket);

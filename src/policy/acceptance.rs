@@ -40,9 +40,9 @@ pub enum Target {
 /// How long the request's body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyLength {
-    /// As announced; 0 if there is none.
+    /// The body is as long as the client has announced; 0 if there is none.
     Known(u64),
-    /// It comes in chunks.
+    /// The body comes in chunks, so its length is not known.
     Chunked,
 }
 

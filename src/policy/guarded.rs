@@ -18,9 +18,9 @@ pub struct Root {
 /// How a response names a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named<'h> {
-    /// By its path: `X-Sendfile`.
+    /// The file's path, in `X-Sendfile`.
     Path(&'h [u8]),
-    /// By a URL: `X-Accel-Redirect`.
+    /// A URL that stands for the file, in `X-Accel-Redirect`.
     Url(&'h [u8]),
 }
 

@@ -5,33 +5,34 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Whether it pays, on a scale of so many.
+/// The number that stands for "each wait finds a request".
 const SCALE: u32 = 1024;
-/// From here on it does: a hit saves more than twice what a miss costs.
+/// The share of hits from which on waiting pays: a hit saves more than twice what a miss costs.
 const PAYS: u32 = SCALE * 3 / 10;
-/// How much one wait counts among those before it.
+/// How many waits the average is of, about.
 const WEIGHT: u32 = 16;
-/// Where it does not pay, one request in so many waits all the same, to see whether that has changed.
+/// One request in this many waits although that does not pay, to see whether it would pay again.
 const TRIAL: u32 = 64;
 
-/// What a child knows about waiting. All threads share it, and lose a count where they meet: it need not be exact.
+/// The experience of a child with waiting. All threads share it, and lose a count where they meet: it need not be
+/// exact.
 #[derive(Debug)]
 pub struct Lingering {
-    /// Workers that have a request of ours, or wait for one.
+    /// How many workers have a request of ours, or wait for one.
     busy: AtomicU32,
     /// How many of the last waits have found a request, of [`SCALE`].
     hits: AtomicU32,
-    /// Counts what does not wait because it does not pay.
+    /// How many requests have not waited because that does not pay.
     passed: AtomicU32,
 }
 
 impl Lingering {
-    /// That of a child that has not had a request.
+    /// The experience of a child that has not had a request.
     pub const fn new() -> Self {
         Self { busy: AtomicU32::new(0), hits: AtomicU32::new(SCALE / 2), passed: AtomicU32::new(0) }
     }
 
-    /// A worker has a request, as long as the result lives.
+    /// Counts a worker that has a request, as long as the result lives.
     pub fn busy(&self) -> Busy<'_> {
         self.busy.fetch_add(1, Relaxed);
         Busy { lingering: self }

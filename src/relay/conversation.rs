@@ -85,7 +85,7 @@ pub struct Conversation<'c, C> {
     file: Option<(OwnedFd, File)>,
     /// Whether a file waits to go with the next piece.
     unpassed: bool,
-    /// Since when the client has taken nothing, if it keeps what is to be sent waiting.
+    /// When the client stopped taking anything, if it keeps what is to be sent waiting.
     stuck: Option<Instant>,
     /// Whether all content has gone down, its end too.
     ended: bool,

@@ -19,9 +19,9 @@ use crate::policy::visibility;
 
 /// The process, or group of processes, that executes a request.
 pub enum Executor<'p> {
-    /// In this Apache child.
+    /// The engine in this Apache child executes it.
     Embedded(&'p Plan),
-    /// In a process of this group.
+    /// A process of this group executes it.
     Group(&'p Group),
 }
 

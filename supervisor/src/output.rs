@@ -52,7 +52,7 @@ pub struct Ends {
 
 /// The budget of a group for its output: all its processes, those of before, and what these have forked, together.
 #[derive(Debug)]
-struct Said {
+struct GroupBudget {
     used: Budget,
     since: Instant,
 }
@@ -70,7 +70,7 @@ pub struct Output {
     /// When a part of a line came that is not complete.
     unfinished: Option<Instant>,
     /// The budget of its group.
-    said: Rc<Said>,
+    budget: Rc<GroupBudget>,
     /// Whether the log says that the process has to wait.
     told: bool,
     /// Whether the process has ended; its children may still hold the other ends.
@@ -122,7 +122,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Message, Errno> {
 }
 
 impl Output {
-    fn new(pid: u32, group: Rc<Group>, said: Rc<Said>, ends: Prepared) -> Self {
+    fn new(pid: u32, group: Rc<Group>, budget: Rc<GroupBudget>, ends: Prepared) -> Self {
         let Prepared { pipe, socket } = ends;
         Self {
             pid,
@@ -131,7 +131,7 @@ impl Output {
             socket: Some(socket),
             lines: Lines::EMPTY,
             unfinished: None,
-            said,
+            budget,
             told: false,
             over: false,
         }
@@ -140,7 +140,7 @@ impl Output {
     /// Reads once from both, if the process may write more now. Returns how many bytes of log that is.
     fn hear(&mut self, buffer: &mut Vec<u8>) -> usize {
         let heard = self.hear_records(buffer) + self.hear_text(buffer);
-        self.said.used.charge(self.rate(), heard, self.said.since.elapsed());
+        self.budget.used.charge(self.rate(), heard, self.budget.since.elapsed());
         if !self.wait().is_zero() && !std::mem::replace(&mut self.told, true) {
             let text = format!(
                 "daemon process {} of group '{}' says more than {} MiB at once and {} MiB a second for each process; the group has to wait until that is written",
@@ -160,7 +160,7 @@ impl Output {
 
     /// How long until the process may write more.
     fn wait(&self) -> Duration {
-        self.said.used.wait(self.rate(), self.said.since.elapsed())
+        self.budget.used.wait(self.rate(), self.budget.since.elapsed())
     }
 
     fn hear_records(&mut self, buffer: &mut Vec<u8>) -> usize {
@@ -254,17 +254,17 @@ impl Output {
 #[derive(Debug, Default)]
 pub struct Outputs {
     all: Vec<Output>,
-    said: HashMap<Vec<u8>, Rc<Said>>,
+    budgets: HashMap<Vec<u8>, Rc<GroupBudget>>,
     buffer: Vec<u8>,
 }
 
 impl Outputs {
     /// Begins to read the output of a new process.
     pub fn add(&mut self, pid: u32, group: Rc<Group>, ends: Prepared) {
-        let Self { all, said, .. } = self;
-        let begin = || Rc::new(Said { used: Budget::new(), since: Instant::now() });
-        let said = said.entry(group.name().to_vec()).or_insert_with(begin);
-        all.push(Output::new(pid, group, Rc::clone(said), ends));
+        let Self { all, budgets, .. } = self;
+        let begin = || Rc::new(GroupBudget { used: Budget::new(), since: Instant::now() });
+        let budget = budgets.entry(group.name().to_vec()).or_insert_with(begin);
+        all.push(Output::new(pid, group, Rc::clone(budget), ends));
     }
 
     /// The descriptors to poll for reading, of those processes that may write more now.

@@ -17,7 +17,7 @@ pub(crate) struct Body {
     buffer: Vec<u8>,
     /// Where the unread part of the buffer begins.
     at: usize,
-    /// Up to where the unread part has been searched for a line end.
+    /// The offset up to which the unread part has been searched for a line end.
     searched: usize,
     /// Whether the buffer ends where the body ends.
     ended: bool,

@@ -19,7 +19,7 @@ pub(crate) enum SendError {
     /// The request is over.
     #[error("the request is over")]
     Over,
-    /// Nobody waits for the response any more.
+    /// The client is gone: nobody waits for the response any more.
     #[error(transparent)]
     Gone(#[from] Gone),
     /// There is no head to send before the content.

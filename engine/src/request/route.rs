@@ -41,7 +41,7 @@ pub(crate) struct Route {
     pub(crate) rules: request::Rules,
     /// The interpreter that its requests run in, once there is one.
     interpreter: OnceLock<&'static Interpreter>,
-    /// Its script, in that interpreter.
+    /// The script of the route, in that interpreter.
     loaded: OnceLock<Arc<Script>>,
     /// The template of its environs, in that interpreter.
     pub(crate) template: OnceLock<Template>,

@@ -193,12 +193,12 @@ impl<'r> Request<'r> {
         self.text(self.rec().hostname)
     }
 
-    /// Who was authenticated.
+    /// The name of the user who was authenticated.
     pub fn user(&self) -> Option<&'r [u8]> {
         self.text(self.rec().user)
     }
 
-    /// Says who was authenticated: from here on this is the user.
+    /// Sets the name of the user who was authenticated.
     pub fn set_user(&mut self, name: &[u8]) {
         let name = self.pool().text(name);
         // SAFETY: S1; the name lives in the request's pool, and nobody writes to it.

@@ -78,7 +78,7 @@ pub enum FileError {
         kind: Kind,
         /// The part of the path.
         path: PathBuf,
-        /// Who else may write to it.
+        /// The users who may write to it.
         writer: Writer,
     },
     /// It is a symbolic link.

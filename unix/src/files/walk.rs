@@ -122,7 +122,7 @@ impl Directory {
         self.way.last().unwrap_or(&self.root).as_fd()
     }
 
-    /// Its path, without links.
+    /// The path of the directory, without links.
     pub fn path(&self) -> &Path {
         &self.path
     }

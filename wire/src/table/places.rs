@@ -105,19 +105,19 @@ impl Places {
 /// How many configurations are counted apart: the one in force, and those before it whose requests go on.
 const CONFIGURATIONS: usize = 4;
 
-/// Places of each configuration: requests of those that are in force no more go on after a graceful restart, and take
-/// none of the next one's.
+/// The places of each configuration: after a graceful restart requests of earlier configurations go on, and take no
+/// places of the next one.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub struct PlacesOfConfigurations([Places; CONFIGURATIONS]);
 
 impl PlacesOfConfigurations {
-    /// Those of the configuration with this number.
+    /// The places of the configuration with this number.
     pub fn of(&self, generation: u32) -> &Places {
         &self.0[generation as usize % CONFIGURATIONS]
     }
 
-    /// Begins to count anew what Apache counts, because a child has died with some of it.
+    /// Counts anew, because an Apache child has died with some places.
     pub fn forget(&self) {
         self.0.iter().for_each(Places::forget);
     }

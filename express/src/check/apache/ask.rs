@@ -13,7 +13,7 @@ use super::tree::{self, Directive};
 
 /// A configuration as Apache has read it.
 pub struct Configuration {
-    /// Its main file.
+    /// The path of its main file.
     pub file: Utf8PathBuf,
     /// The directives in that file, and in those that it includes.
     pub directives: Vec<Directive>,
