@@ -311,7 +311,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                         over @ Step::Over(_) => return Ok(over),
                     }
                 }
-                Kind::Variable if !self.headed => {
+                Kind::Variable if !self.ended => {
                     let name = Bytes::from_bytes(frame.payload).map_err(malformed)?;
                     self.inbox.consume(size);
                     match self.tell_variable(&name)? {

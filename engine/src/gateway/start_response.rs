@@ -169,17 +169,17 @@ fn early_hints<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> 
     }
 }
 
-/// Returns whether mod_ssl encrypts the client's connection; known in embedded mode only.
+/// Returns whether mod_ssl encrypts the client's connection.
 fn ssl_is_https<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     this.alive("ssl_is_https")?;
     args.count("ssl_is_https", 0, 0)?;
-    let https = this.request.with(this.py(), |live| live.transport.ssl_variable(b"HTTPS"));
+    let https = this.request.blocking(this.py(), |live| live.transport.ask_variable(b"HTTPS"));
     let https = https.flatten().is_some_and(|value| value == b"on");
     Ok(i32::from(https).into_pyobject(this.py())?.into_any())
 }
 
-/// Returns a variable of mod_ssl, or `None` where mod_ssl cannot be asked: it is not loaded, or this is a daemon
-/// process.
+/// Returns a variable of mod_ssl, or `None` where mod_ssl is not loaded; in a daemon, which has Apache asked, also where its
+/// name is none about the connection.
 fn ssl_var_lookup<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive("ssl_var_lookup")?;
@@ -192,7 +192,7 @@ fn ssl_var_lookup<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) 
             return Err(PyTypeError::new_err(format!("ssl_var_lookup() argument must be bytes, not {found}")));
         }
     };
-    match this.request.with(py, |live| live.transport.ssl_variable(&name)).flatten() {
+    match this.request.blocking(py, |live| live.transport.ask_variable(&name)).flatten() {
         Some(value) => Ok(object::latin1(py, &value)?.into_any()),
         None => Ok(py.None().into_bound(py)),
     }

@@ -1,4 +1,5 @@
-//! Variables of mod_ssl about the client's connection, for a script that asks for one.
+//! Variables of mod_ssl about the client's connection, for a script or an application that asks for one, at any time of
+//! its request.
 
 use std::time::Instant;
 
