@@ -57,6 +57,8 @@ pub struct Telemetry {
     pub options: Vec<Vec<String>>,
     /// The value of `--slow-requests`.
     pub slow_requests: Option<f64>,
+    /// `--opentelemetry`, and the settings of the directive.
+    pub open: Option<(String, Vec<(&'static str, String)>)>,
 }
 
 /// The directives of mod_wsgi of the server.
@@ -149,6 +151,11 @@ impl Telemetry {
         if let Some(seconds) = self.slow_requests {
             out.comment("--slow-requests");
             out.set("WSGISlowRequests", seconds.to_string());
+        }
+        if let Some((collector, settings)) = &self.open {
+            out.comment("--opentelemetry, --opentelemetry-*");
+            let line = out.directive("WSGIOpenTelemetry").arg(collector);
+            settings.iter().fold(line, |line, (name, value)| line.setting(name, value));
         }
     }
 }

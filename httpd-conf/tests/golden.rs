@@ -164,6 +164,10 @@ fn full() -> Server {
         sendfile: true,
         ..server.content
     };
+    server.wsgi.telemetry.open = Some((
+        "http://127.0.0.1:4318".to_owned(),
+        vec![("service", "shop floor".to_owned()), ("resource", "a=b".to_owned())],
+    ));
     server.proxy = Proxy {
         mounts: vec![Mount { url: "/other/".into(), target: "http://127.0.0.1:9000/".into() }],
         hosts: vec![NamedHost { name: "api.site.test".into(), target: "unix:/run/api.sock|http://api/".into() }],

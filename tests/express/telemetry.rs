@@ -1,6 +1,6 @@
-//! `--telemetry-service`, `--enable-telemetry` and `--slow-requests`.
+//! `--telemetry-service`, `--enable-telemetry`, `--slow-requests` and `--opentelemetry`.
 
-use harness::{Express, Foreground, PROBE, Scratch, Site, cannot_run, eventually, free_port};
+use harness::{Collector, Express, Foreground, PROBE, Scratch, Site, attribute, cannot_run, eventually, free_port};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
@@ -276,4 +276,52 @@ fn mistakes_are_named() {
         let done = Express::new(&words).within(directory.path()).with_place().run();
         assert!(done.code == Some(2) && done.text.contains(named), "{done:?}");
     }
+}
+
+#[test]
+fn a_collector_of_opentelemetry_gets_metrics_and_spans_with_the_attributes_of_the_options() {
+    let collector = Collector::start();
+    let folder = Scratch::new();
+    folder.write("app.wsgi", PROBE);
+    let url = collector.url();
+    let told = ["--opentelemetry-service", "shop floor", "--opentelemetry-interval", "1"];
+    let attributes =
+        ["--opentelemetry-attribute", "deployment.environment=try out", "--opentelemetry-attribute", "a=b=c"];
+    let words = ["start-server", "app.wsgi", "--opentelemetry", &url];
+    let words: Vec<_> = words.into_iter().chain(told).chain(attributes).collect();
+    let server = Express::new(&words).within(folder.path()).start();
+    assert_eq!(server.ask("1 + 1"), 2);
+    let resource = collector.wait_for("/v1/metrics", |report| Some(report["resourceMetrics"][0]["resource"].clone()));
+    let wanted = [("service.name", "shop floor"), ("deployment.environment", "try out"), ("a", "b=c")];
+    for (key, value) in wanted {
+        assert_eq!(attribute(&resource, key).as_deref(), Some(value), "{resource}");
+    }
+    let path = collector.wait_for("/v1/traces", |report| {
+        let span = &report["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
+        attribute(span, "url.path")
+    });
+    assert_eq!(path, "/");
+}
+
+#[test]
+fn of_requests_whose_share_is_none_no_collector_hears() {
+    let collector = Collector::start();
+    let folder = Scratch::new();
+    folder.write("app.wsgi", PROBE);
+    let url = collector.url();
+    let words = [
+        "start-server",
+        "app.wsgi",
+        "--opentelemetry",
+        &url,
+        "--opentelemetry-sample",
+        "0",
+        "--opentelemetry-interval",
+        "1",
+    ];
+    let server = Express::new(&words).within(folder.path()).start();
+    assert_eq!(server.ask("1 + 1"), 2);
+    let counted = |report: &serde_json::Value| report.to_string().contains("mod_wsgi.requests").then_some(());
+    collector.wait_for("/v1/metrics", counted);
+    assert!(collector.spans().is_empty());
 }

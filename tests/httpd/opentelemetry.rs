@@ -1,11 +1,11 @@
 //! `WSGIOpenTelemetry`: what a collector gets, and what it does not do to requests.
 
-use harness::{Builder, Httpd, MODES, Role, Scratch, Site, cannot_run, eventually, kill, product};
+use harness::{
+    Builder, Collector, Httpd, MODES, Role, Scratch, Site, attribute, cannot_run, eventually, kill, product, spans_in,
+};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest wait for a report.
@@ -20,89 +20,6 @@ def application(environ, start_response):
     start_response("500 Oh" if environ["QUERY_STRING"] == "fail" else "200 OK", [("Content-Type", "text/plain")])
     return [" ".join(told).encode()]
 "#;
-
-/// A collector that takes OTLP over HTTP, as JSON.
-pub struct Collector {
-    port: u16,
-    reports: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-impl Collector {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its number").port();
-        let reports = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&reports);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if let Some(report) = receive(stream) {
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(report);
-                }
-            }
-        });
-        Self { port, reports }
-    }
-
-    /// Where it is.
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// The first thing in its reports of this kind (`/v1/traces`) that is looked for.
-    pub fn wait_for<R>(&self, kind: &str, look: impl Fn(&Value) -> Option<R>) -> R {
-        let found = eventually(DEADLINE, || {
-            let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-            reports.iter().rev().filter(|(path, _)| path == kind).find_map(|(_, report)| look(report))
-        });
-        found.unwrap_or_else(|| panic!("{kind}: {:#?}", self.reports.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
-
-    /// All spans of all services, with the name of the service.
-    pub fn spans(&self) -> Vec<(String, Value)> {
-        let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let traces = reports.iter().filter(|(path, _)| path == "/v1/traces");
-        traces.flat_map(|(_, report)| spans_in(report)).collect()
-    }
-}
-
-fn receive(stream: TcpStream) -> Option<(String, Value)> {
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    stream.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
-    loop {
-        line.clear();
-        stream.read_line(&mut line).ok()?;
-        match line.trim_end().split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.parse().ok()?,
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).ok()?;
-    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}").ok()?;
-    Some((path, serde_json::from_slice(&body).ok()?))
-}
-
-fn spans_in(report: &Value) -> Vec<(String, Value)> {
-    let list = |of: &Value, name: &str| of[name].as_array().cloned().unwrap_or_default();
-    let mut spans = Vec::new();
-    for resource in list(report, "resourceSpans") {
-        let service = attribute(&resource["resource"], "service.name").unwrap_or_default();
-        for scope in list(&resource, "scopeSpans") {
-            spans.extend(list(&scope, "spans").into_iter().map(|span| (service.clone(), span)));
-        }
-    }
-    spans
-}
-
-fn attribute(of: &Value, name: &str) -> Option<String> {
-    let all = of["attributes"].as_array()?;
-    let value = &all.iter().find(|attribute| attribute["key"] == name)?["value"];
-    Some(value["stringValue"].as_str().or(value["intValue"].as_str())?.to_owned())
-}
 
 /// The values of a metric for a group, with an attribute of each.
 fn values(report: &Value, name: &str, besides: &str) -> Option<Vec<(String, u64)>> {

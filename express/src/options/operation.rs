@@ -182,4 +182,19 @@ pub struct Monitoring {
     /// Log requests that take longer than this, with where they are, and report them to mod_wsgi-telemetry
     #[arg(long, value_name = "SECONDS")]
     pub slow_requests: Option<f64>,
+    /// Collector of OpenTelemetry that gets metrics and traces over OTLP/HTTP: http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub opentelemetry: Option<String>,
+    /// Name of the application there
+    #[arg(long, value_name = "NAME")]
+    pub opentelemetry_service: Option<String>,
+    /// Share of the requests that get a span, from 0 to 1; those of a trace are decided by whoever began it
+    #[arg(long, value_name = "SHARE")]
+    pub opentelemetry_sample: Option<f64>,
+    /// Seconds between two reports of metrics
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u32).range(1..=3600))]
+    pub opentelemetry_interval: Option<u32>,
+    /// Attribute of the resource that metrics and spans are of, KEY=VALUE; may be repeated
+    #[arg(long, value_name = "ATTRIBUTE")]
+    pub opentelemetry_attribute: Vec<String>,
 }

@@ -34,7 +34,19 @@ pub fn telemetry(context: &Context) -> Result<Telemetry, PlanError> {
             .map(|flags| flags.split_whitespace().map(str::to_owned).collect())
             .collect(),
         slow_requests: monitoring.slow_requests,
+        open: monitoring.opentelemetry.as_ref().map(|collector| (collector.clone(), open(monitoring))),
     })
+}
+
+/// The settings of `WSGIOpenTelemetry`.
+fn open(monitoring: &Monitoring) -> Vec<(&'static str, String)> {
+    let single = [
+        ("service", monitoring.opentelemetry_service.clone()),
+        ("sample", monitoring.opentelemetry_sample.map(|share| share.to_string())),
+        ("interval", monitoring.opentelemetry_interval.map(|seconds| seconds.to_string())),
+    ];
+    let attributes = monitoring.opentelemetry_attribute.iter().map(|attribute| ("resource", attribute.clone()));
+    single.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(attributes).collect()
 }
 
 /// The directory of the service's socket, which the application's user makes.
