@@ -178,8 +178,8 @@ fn ssl_is_https<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) ->
     Ok(i32::from(https).into_pyobject(this.py())?.into_any())
 }
 
-/// Returns a variable of mod_ssl, or `None` where mod_ssl is not loaded; in a daemon, which has Apache asked, also where its
-/// name is none about the connection.
+/// Returns a variable of mod_ssl, or `None` where mod_ssl is not loaded; in a daemon, which has Apache asked, also
+/// where its name is none about the connection.
 fn ssl_var_lookup<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = this.py();
     this.alive("ssl_var_lookup")?;
