@@ -39,9 +39,9 @@ pub enum OptionError {
     },
 }
 
-type Result = std::result::Result<(), OptionError>;
+pub(super) type Result = std::result::Result<(), OptionError>;
 
-fn invalid(option: &'static str, value: impl ToString, reason: &'static str) -> OptionError {
+pub(super) fn invalid(option: &'static str, value: impl ToString, reason: &'static str) -> OptionError {
     OptionError::Invalid { option, value: value.to_string(), reason }
 }
 
@@ -57,7 +57,7 @@ impl Options {
         self.check_names()?;
         self.check_debugging()?;
         self.check_telemetry()?;
-        self.check_opentelemetry()?;
+        self.monitoring.check_opentelemetry()?;
         check_log_level(&self.logging.log_level)
     }
 
@@ -85,41 +85,6 @@ impl Options {
         }
         match monitoring.slow_requests.filter(|seconds| !(*seconds >= 0.0 && seconds.is_finite())) {
             Some(seconds) => Err(invalid("--slow-requests", seconds, "it is a number of seconds, or 0 for none")),
-            None => Ok(()),
-        }
-    }
-
-    fn check_opentelemetry(&self) -> Result {
-        let monitoring = &self.monitoring;
-        let given = [
-            (monitoring.opentelemetry_service.is_some(), "--opentelemetry-service"),
-            (monitoring.opentelemetry_sample.is_some(), "--opentelemetry-sample"),
-            (monitoring.opentelemetry_interval.is_some(), "--opentelemetry-interval"),
-            (!monitoring.opentelemetry_attribute.is_empty(), "--opentelemetry-attribute"),
-        ];
-        let Some(url) = &monitoring.opentelemetry else {
-            let needy = given.into_iter().find(|(given, _)| *given);
-            return needy.map_or(Ok(()), |(_, option)| Err(OptionError::Needs { option, other: "--opentelemetry" }));
-        };
-        let is_host = |rest: &str| !rest.is_empty() && !rest.starts_with(['/', ':']);
-        if !url.strip_prefix("http://").is_some_and(is_host) || url.contains(|c: char| !c.is_ascii_graphic()) {
-            return Err(invalid(
-                "--opentelemetry",
-                url,
-                "it is http://HOST:PORT of a collector that takes OTLP over HTTP",
-            ));
-        }
-        if let Some(share) = monitoring.opentelemetry_sample.filter(|share| !(0.0..=1.0).contains(share)) {
-            return Err(invalid("--opentelemetry-sample", share, "it is a share of the requests, from 0 to 1"));
-        }
-        let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-        if let Some(name) = monitoring.opentelemetry_service.as_deref().filter(|name| !is_text(name)) {
-            return Err(invalid("--opentelemetry-service", name, "it is a name"));
-        }
-        let is_attribute =
-            |text: &&String| text.split_once('=').is_some_and(|(key, value)| is_text(key) && is_text(value));
-        match monitoring.opentelemetry_attribute.iter().find(|text| !is_attribute(text)) {
-            Some(text) => Err(invalid("--opentelemetry-attribute", text, "it is KEY=VALUE")),
             None => Ok(()),
         }
     }

@@ -7,6 +7,7 @@
 mod application;
 mod capacity;
 mod check;
+mod collector;
 mod content;
 mod debugging;
 mod network;
