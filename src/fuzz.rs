@@ -131,8 +131,16 @@ pub fn conversation(data: &[u8]) {
     let (silence, used) = (Duration::ZERO, Budget::new());
     let source = Source { process: 1, used: &used, rate: Rate::of_log(1) };
     let (answered, done, ended) = (&|| {}, &|| {}, &|| true);
-    let limits =
-        ConversationLimits { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source };
+    let limits = ConversationLimits {
+        flush_delay: Duration::ZERO,
+        queue: None,
+        silence,
+        answered,
+        done,
+        ended,
+        source,
+        duplex: false,
+    };
     let mut outflow = Outflow::default();
     let outcome = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, limits).run(b"request");
     assert!(outflow.is_empty(), "a client without a socket of its own is waited for");

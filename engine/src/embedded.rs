@@ -274,6 +274,10 @@ impl Transport for HostTransport {
         self.host.ssl_variable(name).map(<[u8]>::to_vec)
     }
 
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
     }

@@ -16,6 +16,7 @@
 //! Knows Python and the wire. Must not know httpd: not one name of it.
 
 mod api;
+mod asgi;
 mod daemon;
 mod embedded;
 mod entry;

@@ -44,6 +44,9 @@ class LogHandler(Handler):
 class RequestTimeout(BaseException):
     """Raised in a request that takes longer than the request timeout, where an interrupt timeout is set."""
 
+class ClientDisconnected(OSError):
+    """Raised by `send` of an ASGI application when its client is gone."""
+
 def subscribe_events(callback: _Callback, /) -> _Callback:
     """Have `callback(name, **event)` called for each event; a dict that it returns is merged into the event."""
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::control::{Configure, Group as WireGroup, Identity, Limit, Resource, Spawn};
+use wsgi_wire::interface::Interface;
 use wsgi_wire::limits::INTERPRETERS;
 use wsgi_wire::record::{Format, Level};
 use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server, Telemetry};
@@ -193,6 +194,11 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
         processes: options.processes.unwrap_or(1),
         multiprocess: options.processes.is_some(),
         threads: options.threads,
+        interface: options.interface,
+        event_loop: bytes(&options.event_loop),
+        lifespan: options.lifespan,
+        limit_concurrency: options.limit_concurrency,
+        disconnect_grace: options.disconnect_grace,
         stack_size: options.stack_size,
         display_name: options.display_name.as_ref().map(|name| bytes(&display_name(name, &group.name))),
         home: optional(options.home.as_ref()),
@@ -205,7 +211,11 @@ fn daemon(configuration: &Configuration, around: &Surroundings, group: &Group, l
             .filter(|p| p.process_group == group.name)
             .map(|p| Preload {
                 script: bytes(options.chroot.as_ref().and_then(|root| inside(root, &p.script)).unwrap_or(&p.script)),
-                application_group: bytes(&p.application_group),
+                application_group: match options.interface {
+                    Interface::Wsgi => bytes(&p.application_group),
+                    // One event loop, one interpreter.
+                    Interface::Asgi | Interface::Auto => Bytes::default(),
+                },
                 callable: bytes(&p.callable),
             })
             .collect(),

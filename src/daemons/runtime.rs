@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use wsgi_wire::budget::Rate;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::table::{self, Places};
 
 use crate::directives;
@@ -33,8 +34,10 @@ pub struct Group {
     pub pages: Pages,
     /// How many processes it has.
     pub processes: u32,
-    /// How many threads each of them has.
+    /// How many requests each of them takes at a time: its threads, or `limit-concurrency`.
     pub threads: u32,
+    /// The option `interface`.
+    pub interface: Interface,
     /// The server that it was defined in.
     pub origin: Origin,
     /// The configuration that it belongs to, by its number.
@@ -54,6 +57,14 @@ pub struct Group {
 }
 
 impl Group {
+    /// What its processes speak; `None` as long as that is for the first of them to say.
+    pub fn speaks(&self) -> Option<Interface> {
+        match self.interface {
+            Interface::Auto => self.relay.record.interface(),
+            given => Some(given),
+        }
+    }
+
     fn thread_count(&self) -> u32 {
         self.processes.saturating_mul(self.threads)
     }
@@ -183,7 +194,8 @@ pub fn groups(
             relay: relay(g, record),
             pages,
             processes: o.processes.unwrap_or(1),
-            threads: o.threads,
+            threads: if o.interface == Interface::Asgi { o.limit_concurrency } else { o.threads },
+            interface: o.interface,
             origin: g.origin.clone(),
             generation,
             workers: o

@@ -4,6 +4,8 @@
 use std::ffi::CString;
 use std::sync::Arc;
 
+use wsgi_wire::interface::Interface;
+
 use super::configuration::{Configuration, Preload};
 use super::directive::Line;
 use super::settings::{Alias, Pattern, ServerSettings};
@@ -59,7 +61,7 @@ fn add(
             _ => alias.pass_authorization = Some(value.flag()?),
         }
     }
-    if let Some(preload) = preload(&alias) {
+    if let Some(preload) = preload(configuration, &alias) {
         configuration.check_group(&preload.process_group, &line.origin)?;
         configuration.preloads.push(preload);
     }
@@ -69,11 +71,12 @@ fn add(
 }
 
 /// Returns the script that the group's processes load when they start, if the alias names the file and both groups
-/// literally.
-fn preload(alias: &Alias) -> Option<Preload> {
+/// literally. Where these may have an event loop there is one application group only.
+fn preload(configuration: &Configuration, alias: &Alias) -> Option<Preload> {
     let fixed = |text: &Vec<u8>| !text.windows(2).any(|w| w == b"%{");
     let process_group = alias.process_group.clone().filter(fixed)?;
-    let application_group = alias.application_group.clone().filter(fixed)?;
+    let has_loop = configuration.group(&process_group).is_some_and(|group| group.options.interface != Interface::Wsgi);
+    let application_group = alias.application_group.clone().or_else(|| has_loop.then(Vec::new)).filter(fixed)?;
     let script = alias.target.as_bytes();
     if matches!(alias.pattern, Pattern::Regex(_)) && script.contains(&b'$') {
         return None;

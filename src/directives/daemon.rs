@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use wsgi_wire::environment;
+use wsgi_wire::interface::{Interface, Lifespan};
 
 use super::configuration::Configuration;
 use super::directive::{Host, Line};
@@ -25,6 +26,11 @@ fn some<T>(place: &mut Option<T>, value: Result<T, ArgumentError>) -> Result<(),
 const OPTIONS: &[(&str, Setter)] = &[
     ("processes", |o, v, _| some(&mut o.processes, v.number(1..=512))),
     ("threads", |o, v, _| put(&mut o.threads, v.number(0..=65_533))),
+    ("interface", |o, v, _| put(&mut o.interface, interface(&v))),
+    ("loop", |o, v, _| put(&mut o.event_loop, event_loop(&v))),
+    ("lifespan", |o, v, _| put(&mut o.lifespan, lifespan(&v))),
+    ("limit-concurrency", |o, v, _| put(&mut o.limit_concurrency, v.number(1..=1_000_000))),
+    ("disconnect-grace", |o, v, _| some(&mut o.disconnect_grace, v.seconds())),
     ("user", |o, v, host| some(&mut o.user, unprivileged(v, host))),
     ("group", |o, v, host| some(&mut o.group, group(v.option, &v.text, host))),
     ("supplementary-groups", |o, v, host| some(&mut o.supplementary_groups, groups(&v, host))),
@@ -84,6 +90,37 @@ const OPTIONS: &[(&str, Setter)] = &[
 fn user(value: &Value<'_>, host: &dyn Host) -> Result<User, ArgumentError> {
     host.user(&value.text)
         .ok_or_else(|| ArgumentError::value(value.option, &value.text, "a user of this machine, by name or as #uid"))
+}
+
+fn interface(value: &Value<'_>) -> Result<Interface, ArgumentError> {
+    let all = [Interface::Wsgi, Interface::Asgi, Interface::Auto];
+    let found = all.into_iter().find(|interface| interface.name().as_bytes() == value.text);
+    found.ok_or_else(|| ArgumentError::value(value.option, &value.text, "wsgi, asgi or auto"))
+}
+
+fn event_loop(value: &Value<'_>) -> Result<Vec<u8>, ArgumentError> {
+    let is_function = |text: &[u8]| {
+        let mut parts = text.split(|byte| *byte == b':');
+        matches!((parts.next(), parts.next(), parts.next()), (Some([_, ..]), Some([_, ..]), None))
+    };
+    match &value.text[..] {
+        text @ (b"auto" | b"asyncio" | b"uvloop") => Ok(text.to_vec()),
+        text if is_function(text) => Ok(text.to_vec()),
+        text => Err(ArgumentError::value(
+            value.option,
+            text,
+            "auto, asyncio, uvloop, or a function that makes one, as module:function",
+        )),
+    }
+}
+
+fn lifespan(value: &Value<'_>) -> Result<Lifespan, ArgumentError> {
+    match value.text.as_slice() {
+        b"auto" => Ok(Lifespan::Auto),
+        b"on" => Ok(Lifespan::On),
+        b"off" => Ok(Lifespan::Off),
+        _ => Err(ArgumentError::value(value.option, &value.text, "auto, on or off")),
+    }
 }
 
 fn script_reload(value: &Value<'_>) -> Result<ScriptReload, ArgumentError> {
@@ -177,6 +214,11 @@ fn parse(rest: &mut &[u8], host: &dyn Host) -> Result<GroupOptions, ArgumentErro
         return Err(ArgumentError::Conflict(
             "script-user and script-group exclude each other; give one of them".to_owned(),
         ));
+    }
+    if options.interface == Interface::Asgi && options.threads == 0 {
+        let text =
+            "threads=0 makes a process that serves no requests, and interface=asgi one that does; take one of them out";
+        return Err(ArgumentError::Conflict(text.to_owned()));
     }
     Ok(options)
 }

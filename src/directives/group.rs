@@ -1,6 +1,8 @@
 //! A process group as `WSGIDaemonProcess` defines it.
 #![forbid(unsafe_code)]
 
+use wsgi_wire::interface::{Interface, Lifespan};
+
 use crate::httpd::identity::User;
 use crate::policy::origin::Origin;
 
@@ -22,6 +24,12 @@ pub struct GroupOptions {
     /// How many processes; `None` if not given, which tells applications that there is only one.
     pub processes: Option<u32>,
     pub threads: u32,
+    pub interface: Interface,
+    /// `loop`: `auto`, `asyncio`, `uvloop`, or `module:function`.
+    pub event_loop: Vec<u8>,
+    pub lifespan: Lifespan,
+    pub limit_concurrency: u32,
+    pub disconnect_grace: Option<u32>,
     pub user: Option<User>,
     pub group: Option<u32>,
     pub supplementary_groups: Option<Vec<u32>>,
@@ -104,6 +112,11 @@ impl Default for GroupOptions {
         Self {
             processes: None,
             threads: 15,
+            interface: Interface::Wsgi,
+            event_loop: b"auto".to_vec(),
+            lifespan: Lifespan::Auto,
+            limit_concurrency: 1000,
+            disconnect_grace: None,
             user: None,
             group: None,
             supplementary_groups: None,

@@ -267,7 +267,7 @@ fn options(text: &str) -> Result<GroupOptions, String> {
 }
 
 /// A value for each option that is another than the default; and one that is refused, if there is such a value.
-const OPTIONS: [(&str, &str, &str); 53] = [
+const OPTIONS: [(&str, &str, &str); 58] = [
     ("processes", "2", "0"),
     ("threads", "1", "-1"),
     ("user", "www-data", "root"),
@@ -319,6 +319,11 @@ const OPTIONS: [(&str, &str, &str); 53] = [
     ("rss-limit", "512M", "512X"),
     ("server-metrics", "On", "x"),
     ("script-reload", "rolling", "never"),
+    ("interface", "asgi", "fastcgi"),
+    ("loop", "package.module:factory", "a:b:c"),
+    ("lifespan", "on", "yes"),
+    ("limit-concurrency", "1", "0"),
+    ("disconnect-grace", "0", "x"),
     // Needs an Apache that root has started.
     ("chroot", "-", "x"),
     // Has no effect.
@@ -370,6 +375,8 @@ fn options_of_a_process_group_mean_what_they_say() {
     assert_eq!(refused(both), "script-user and script-group exclude each other; give one of them");
     let twice = "WSGIDaemonProcess g\nWSGIDaemonProcess g";
     assert_eq!(refused(twice), "process group `g` is defined already; names are unique in the whole server");
+    let service = refused("WSGIDaemonProcess g threads=0 interface=asgi");
+    assert!(service.starts_with("threads=0 makes a process that serves no requests"), "{service}");
     assert_eq!(refused("WSGIDaemonProcess g user=root"), "user is `root`, must be a user other than root");
 }
 

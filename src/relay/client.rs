@@ -9,6 +9,7 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::Message;
 use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
+use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 
 use super::admission::Admission;
@@ -64,7 +65,30 @@ pub trait Client {
     ///
     /// # Errors
     /// Why the body cannot be read; the client of the relay remembers what that means for the response.
-    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, wsgi_wire::request::BodyError>;
+    fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError>;
+
+    /// As [`Self::read_body`], of what is there: `None` if that is nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::read_body`].
+    fn take_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<Option<bool>, BodyError> {
+        self.read_body(max, out).map(Some)
+    }
+
+    /// The client has not sent anything of its body for longer than it may: why that cannot be read any more.
+    fn body_is_late(&mut self) -> BodyError {
+        BodyError::TimedOut
+    }
+
+    /// Whether nothing more of the body comes, because there is none, all of it is read, or it broke off.
+    fn body_is_over(&self) -> bool {
+        true
+    }
+
+    /// Whether the client is known to be gone, where it has no [`Self::socket`] that could tell.
+    fn is_gone(&self) -> bool {
+        false
+    }
 
     /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100
     /// Continue` is told to go on. One that is a proxy asks in this way whether anybody is there (`ping=`).

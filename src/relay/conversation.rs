@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod duplex;
 mod variable;
 mod waiting;
 
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 
 use super::client::{Client, SendError, Then};
 use super::connection::Connection;
-use super::inbox::{Inbox, Received};
+use super::inbox::Inbox;
 use super::outcome::Outcome;
 use super::outflow::Outflow;
 use super::records::Source;
@@ -50,6 +50,8 @@ pub struct ConversationLimits<'c> {
     pub done: &'c dyn Fn(),
     /// Tells whether the process has ended.
     pub ended: &'c dyn Fn() -> bool,
+    /// Whether both sides speak at any time, as in ASGI.
+    pub duplex: bool,
 }
 
 /// A conversation with a process about one request.
@@ -89,6 +91,10 @@ pub struct Conversation<'c, C> {
     stuck: Option<Instant>,
     /// Whether all content has gone down, its end too.
     ended: bool,
+    /// How much of the body the process has asked for and not got yet, and since when; in a duplex conversation.
+    asked: Option<(usize, Instant)>,
+    /// Whether the process has been told that the client sends nothing more.
+    told: bool,
 }
 
 /// What follows a step of the conversation: another one, or its end.
@@ -128,6 +134,8 @@ impl<'c, C: Client> Conversation<'c, C> {
             unpassed: false,
             stuck: None,
             ended: false,
+            asked: None,
+            told: false,
         }
     }
 
@@ -145,27 +153,6 @@ impl<'c, C: Client> Conversation<'c, C> {
             self.take_last_records();
         }
         outcome
-    }
-
-    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it logs from
-    /// now on it cannot send here, and knows that: it sends it to the supervisor.
-    fn take_last_records(&mut self) {
-        // Where the process is gone, its last records are there nevertheless.
-        let _ = self.connection.stream.shutdown(Shutdown::Read);
-        loop {
-            while let Ok(Some(frame)) = self.inbox.first() {
-                let size = frame.size();
-                let is_ours = frame.stream == self.connection.exchange();
-                if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
-                    self.limits.source.log(self.client, record);
-                }
-                self.inbox.consume(size);
-            }
-            // The rest of a frame that is not whole will never come; this ends with what the socket holds.
-            if !matches!(self.inbox.receive(&self.connection.stream, false), Ok(Received::Bytes)) {
-                return;
-            }
-        }
     }
 
     fn converse(&mut self, request: &[u8]) -> Outcome {
@@ -306,6 +293,10 @@ impl<'c, C: Client> Conversation<'c, C> {
                     let max = u32::from_bytes(frame.payload).map_err(malformed)?;
                     self.inbox.consume(size);
                     self.begun = true;
+                    if self.limits.duplex {
+                        self.asked(max as usize)?;
+                        continue;
+                    }
                     match self.pull(max.min(limits::PULL) as usize)? {
                         Step::On => continue,
                         over @ Step::Over(_) => return Ok(over),

@@ -149,6 +149,8 @@ pub struct Delivery<'d, C, E, S> {
     pub scratch: &'d mut Scratch,
     /// The client of the request.
     pub client: &'d mut C,
+    /// Whether both sides speak at any time, as in ASGI.
+    pub duplex: bool,
     /// Appends the payload of the request's frame for these facts; called again for each try. The body is what
     /// [`Scratch::body`] holds.
     pub encode: E,
@@ -289,7 +291,8 @@ where
         let (flush_delay, silence) = (self.group.flush_delay, self.group.wait_limits.silence);
         let source = Source { process: claim.pid(), used: &self.group.record.logged, rate: self.group.log };
         let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
-        let limits = ConversationLimits { flush_delay, queue, silence, answered, done, ended, source };
+        let limits =
+            ConversationLimits { flush_delay, queue, silence, answered, done, ended, source, duplex: self.duplex };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
         let outcome = Conversation::new(&connection, inbox, self.client, outflow, limits).run(message);
         drop(watched);

@@ -89,6 +89,7 @@ fn instructions_exchange() {
             done: &|| {},
             ended: &|| false,
             source: Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) },
+            duplex: false,
         };
         let mut outflow = Outflow::default();
         let conversation = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, limits);

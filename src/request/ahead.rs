@@ -83,6 +83,26 @@ pub fn read(
     }
 }
 
+/// Reads ahead for a process with an event loop, where a request that waits for its client holds no thread: what is
+/// short, and what has to be all there for its length to be known. Anything else streams from the beginning.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_for_loop(
+    client: &mut HttpClient<'_, '_>,
+    group: &Group,
+    table: Option<SharedTable>,
+    length: BodyLength,
+    inline: &mut Vec<u8>,
+) -> Result<Travel, NotDelivered> {
+    let is_short = matches!(length, BodyLength::Known(length) if length <= limits::INLINE_BODY as u64);
+    let expects_continue = client.request().headers_in().get(c"Expect").is_some();
+    if is_short && !expects_continue || client.request().has_input_filter() {
+        return read(client, group, table, length, inline);
+    }
+    Ok(unread(length))
+}
+
 /// How a body travels of which nothing is read ahead.
 pub fn unread(length: BodyLength) -> Travel {
     if length == BodyLength::Known(0) { Travel::Empty } else { Travel::Pulled(known(length)) }

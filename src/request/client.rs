@@ -1,6 +1,8 @@
 //! An HTTP client behind Apache, as the relay sees it.
 #![forbid(unsafe_code)]
 
+mod named_file;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::client::{Client, Gone, Right, SendError, Then};
 use crate::relay::outflow;
-use crate::relay::passed::{self, Sendable};
+use crate::relay::passed;
 use crate::relay::violation::Violation;
 
 /// How many bytes of content a small response has at the most: a client whose connection takes anything takes these at
@@ -226,30 +228,6 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
     }
 
-    /// Has Apache send the file that the response names in the place of its content: whole, a part, or the news that
-    /// the client has it already. Returns the status, where that is not the response's own.
-    pub fn send_guarded(&mut self) -> Option<u16> {
-        let guarded = self.guarded.take()?;
-        let etag = guarded.etag();
-        let GuardedFile { file, length, modified } = guarded;
-        if let Some(status) = httpd::begin_file(self.r, length, modified, etag.as_bytes()) {
-            return Some(status);
-        }
-        let piece = File { offset: 0, length, whole: true };
-        let ways = self.file_ways(&piece, self.r.core_flags().sendfile);
-        let sendable = Sendable { offset: 0, length: i64::try_from(length).unwrap_or(i64::MAX), sealed: false };
-        if let Err(error) = self.response.add_file(self.r, file, sendable, ways) {
-            self.tell(
-                &requests::GUARDED_FILE_NOT_SENT,
-                &format!("The file that the application has Apache send is not sent: {error}."),
-            );
-            return Some(500);
-        }
-        // A client that is gone needs no answer.
-        let _ = self.pass(&[], Then::End);
-        None
-    }
-
     /// Decides how Apache may send a file. It may use sendfile only where nothing on the way reads the file, so that it
     /// costs no read, and for a whole file, because that stays open until the request is over.
     fn file_ways(&self, piece: &File, wanted: bool) -> FileWays {
@@ -267,6 +245,22 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         self.body.read(self.r, max, out)
+    }
+
+    fn take_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<Option<bool>, BodyError> {
+        self.body.take(self.r, max, out)
+    }
+
+    fn body_is_late(&mut self) -> BodyError {
+        self.body.is_late()
+    }
+
+    fn body_is_over(&self) -> bool {
+        self.body.is_over()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.r.is_aborted()
     }
 
     fn is_taken(&mut self) {

@@ -72,6 +72,35 @@ impl<'c> ClientBody<'c> {
         more
     }
 
+    /// As [`read`](Self::read), of what is there: `None` if that is nothing yet.
+    pub fn take(&mut self, r: &mut Request<'_>, max: usize, out: &mut Vec<u8>) -> Result<Option<bool>, BodyError> {
+        if self.broken && self.failure.is_some() {
+            return Err(BodyError::TimedOut);
+        }
+        if self.ahead.left() > 0 {
+            self.ahead.read(max, out);
+            return Ok(Some(true));
+        }
+        match self.reader.take(r, max, out).map_err(|failure| self.fail(&failure))? {
+            Taken::Nothing => Ok(None),
+            Taken::Some => Ok(Some(true)),
+            Taken::End => {
+                self.upload = None;
+                Ok(Some(false))
+            }
+        }
+    }
+
+    /// The client has been silent for too long.
+    pub fn is_late(&mut self) -> BodyError {
+        self.fail(&BodyReadError { status: 408, aborted: false, refused: false })
+    }
+
+    /// Whether nothing more of it comes.
+    pub fn is_over(&self) -> bool {
+        !self.exists || self.broken || self.ahead.left() == 0 && self.reader.has_ended()
+    }
+
     /// Sends `100 Continue` to a client that waits for it.
     pub fn let_client_begin(&mut self, r: &mut Request<'_>) {
         if self.exists && r.expects_continue() {

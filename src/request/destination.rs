@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use wsgi_wire::interface::Interface;
+
 use crate::httpd::log::Execution;
 use crate::policy::path;
 
@@ -11,12 +13,16 @@ pub struct Destination<'r> {
     pub process_group: Cow<'r, [u8]>,
     /// The application group; empty is the main interpreter.
     pub application_group: Cow<'r, [u8]>,
+    /// Whether the configuration names it.
+    pub names_application_group: bool,
     /// The application's name in its script.
     pub callable: Cow<'r, [u8]>,
     /// The script of a handler; `None` where the script is the file that was requested.
     pub handler_script: Option<&'r [u8]>,
-    /// Whether the Authorization header is handed over.
-    pub pass_authorization: bool,
+    /// Whether the Authorization header is handed over, where anybody says that.
+    pub pass_authorization: Option<bool>,
+    /// What the process speaks.
+    pub interface: Interface,
     /// Whether SCRIPT_NAME takes few values: an alias maps to one script.
     pub fixed_mount: bool,
     /// The `chroot` of the process group.
@@ -24,6 +30,12 @@ pub struct Destination<'r> {
 }
 
 impl Destination<'_> {
+    /// Whether the Authorization header is handed over: to ASGI, whose applications mostly see to access themselves,
+    /// unless somebody says no.
+    pub fn passes_authorization(&self) -> bool {
+        self.pass_authorization.unwrap_or(self.interface == Interface::Asgi)
+    }
+
     /// A path as a process of the group sees it; `None` if it does not see it.
     pub fn visible<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         match &self.chroot {

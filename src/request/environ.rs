@@ -2,6 +2,8 @@
 //! application is written into the route, the rest into the request; both are written straight from Apache's records,
 //! nothing is collected in between.
 
+mod scope;
+
 use std::borrow::Cow;
 use std::process;
 use std::sync::OnceLock;
@@ -95,7 +97,7 @@ impl<'r> Environ<'r> {
         Self {
             method,
             path_info: path::single_slashes(r.path_info()),
-            pass_authorization: destination.pass_authorization || core.pass_authorization,
+            pass_authorization: destination.passes_authorization() || core.pass_authorization,
             pass_proxy_authorization: core.pass_authorization,
             ..Self::with(r, Reader::Application, destination, script_name, changes)
         }

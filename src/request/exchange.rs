@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use wsgi_unix::stop;
 use wsgi_wire::codec::Wire;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::requests;
 use wsgi_wire::request::{Body, Facts, Purpose, Rules, put_request, put_route};
 
@@ -59,6 +60,7 @@ fn run<'r>(
     let admission = way.admission().map_err(|error| way.refused(&error, r))?;
     write_route(r, settings, environ, &mut scratch.route);
     let script_mtime = script_mtime(r, environ);
+    let is_asgi = environ.destination().interface == Interface::Asgi;
     let request_start = r.time();
     let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
@@ -69,16 +71,23 @@ fn run<'r>(
         client.leave_body();
         way.refused(&error, client.request())
     };
-    let read = ahead::read(&mut client, group, way.table(), length, &mut scratch.body);
+    let read = match is_asgi {
+        true => ahead::read_for_loop(&mut client, group, way.table(), length, &mut scratch.body),
+        false => ahead::read(&mut client, group, way.table(), length, &mut scratch.body),
+    };
     let travel = read.map_err(|error| refused(error, &mut client))?;
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
         let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
         let r = client.request();
-        put_request(out, facts, purpose(travel, body), |vars| environ.write_request(r, announced, vars));
+        put_request(out, facts, purpose(travel, body), |vars| match is_asgi {
+            true => environ.write_scope(r, announced, vars),
+            false => environ.write_request(r, announced, vars),
+        });
     };
     let start = Instant::now();
-    let outcome = way.deliver(scratch, &mut client, facts, encode).map_err(|error| refused(error, &mut client))?;
+    let outcome =
+        way.deliver(scratch, &mut client, facts, is_asgi, encode).map_err(|error| refused(error, &mut client))?;
     // What follows may be another request of the same group, which an internal redirect makes; or the client takes a
     // file, and keeps the worker.
     let admission = (*client.disposition() == Disposition::File).then_some(admission);
@@ -169,8 +178,12 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
             reloading: settings.script_reloading.unwrap_or(true),
             ignore_activity: settings.ignore_activity.unwrap_or(false),
             log_level: r.log_level(),
+            interface: destination.interface,
         },
-        |vars| environ.write_route(r, vars),
+        |vars| match destination.interface {
+            Interface::Asgi => environ.write_scope_route(vars),
+            Interface::Wsgi | Interface::Auto => environ.write_route(r, vars),
+        },
     );
 }
 

@@ -4,9 +4,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use wsgi_wire::messages::requests;
+use wsgi_wire::interface::Interface;
+use wsgi_wire::messages::{Topic, requests};
 use wsgi_wire::question::Choice;
 
+use super::asgi;
 use super::destination::Destination;
 use super::environ::{self, Environ};
 use super::exchange::{exchange, in_process};
@@ -67,10 +69,12 @@ fn serve<'r>(
         .ok_or_else(|| Refused::new(&requests::NO_CONFIGURATION, 500, "no configuration is in force"))?;
     *span = Span::begin(r, &runtime);
     let alias = if handler_script.is_none() { alias_of(r) } else { None };
-    let length = acceptance::accept(&facts(r, settings, alias.is_some(), handler_script.is_some()))
-        .map_err(|refusal| Refused::new(refusal.message(), refusal.status(), refusal))?;
     let script_name = environ::script_name(r);
     let mut destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
+    let takes_chunks =
+        settings.chunked_request.unwrap_or_else(|| asgi::takes_chunks(&runtime, &destination.process_group));
+    let length = acceptance::accept(&facts(r, takes_chunks, alias.is_some(), handler_script.is_some()))
+        .map_err(|refusal| Refused::new(refusal.message(), refusal.status(), refusal))?;
     if let Some(asked) = settings.dispatch_script.as_ref() {
         match question::dispatch(r, settings, asked, &destination) {
             Ok(choice) => choose(r, &runtime, &mut destination, &choice, &script_name),
@@ -85,6 +89,13 @@ fn serve<'r>(
     }
     let script = destination.handler_script.unwrap_or(r.filename());
     let executor = executor::find(r, &runtime, &mut destination, script)?;
+    if let Executor::Group(group) = executor {
+        asgi::settle(r, &runtime, group, &mut destination)?;
+    }
+    if destination.interface == Interface::Asgi && asgi::wants_websocket(r) {
+        log::request(r, Topic::INFO, format_args!("a WebSocket is asked for, which is not served yet"));
+        return Ok(HookStatus::Status(501));
+    }
     if let Some(span) = span {
         span.runs_at(&destination, &script_name);
     }
@@ -103,7 +114,7 @@ fn serve<'r>(
     answer.map_err(|refused| refused.at(environ.destination()))
 }
 
-fn facts<'r>(r: &Request<'r>, settings: &RequestSettings, aliased: bool, is_handler: bool) -> RequestFacts<'r> {
+fn facts<'r>(r: &Request<'r>, takes_chunks: bool, aliased: bool, is_handler: bool) -> RequestFacts<'r> {
     let headers = r.headers_in();
     let target = match r.target() {
         Target::Missing => acceptance::Target::Missing,
@@ -118,7 +129,7 @@ fn facts<'r>(r: &Request<'r>, settings: &RequestSettings, aliased: bool, is_hand
         rejects_path_info: r.rejects_path_info(),
         transfer_encoding: headers.get(c"Transfer-Encoding"),
         content_length: headers.get(c"Content-Length"),
-        chunked_request: settings.chunked_request.unwrap_or(false),
+        chunked_request: takes_chunks,
         body_limit: r.body_limit(),
     }
 }
@@ -152,13 +163,14 @@ fn destination<'r>(
             application_group.unwrap_or(b"%{RESOURCE}"),
             &names,
         ),
+        names_application_group: application_group.is_some(),
         callable,
         handler_script: handler.map(|h| &h.script[..]),
         pass_authorization: alias
             .and_then(|a| a.pass_authorization)
             .or_else(|| handler.and_then(|h| h.pass_authorization))
-            .or(settings.pass_authorization)
-            .unwrap_or(false),
+            .or(settings.pass_authorization),
+        interface: Interface::Wsgi,
         chroot: None,
         fixed_mount: alias.is_some_and(|a| a.target.as_bytes() == r.filename()),
     }
@@ -171,6 +183,7 @@ fn choose(r: &Request<'_>, runtime: &Runtime, to: &mut Destination<'_>, choice: 
         to.process_group = Cow::Owned(expansion::group(GroupKind::Process, name, &names).into_owned());
     }
     if let Some(name) = &choice.application_group {
+        to.names_application_group = true;
         to.application_group = Cow::Owned(expansion::group(GroupKind::Application, name, &names).into_owned());
     }
     if let Some(name) = &choice.callable {

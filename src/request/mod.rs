@@ -7,6 +7,7 @@
 
 mod access;
 mod ahead;
+mod asgi;
 mod client;
 mod client_body;
 mod decimal;

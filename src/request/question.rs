@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::requests;
 use wsgi_wire::question::{Answer, Choice, Question, Topic};
 use wsgi_wire::record::LogRecord;
@@ -156,7 +157,9 @@ impl<'r> PendingQuestion<'_, 'r> {
             application_group: expansion::group(GroupKind::Asked, application_group, &names),
             callable: Cow::Borrowed(b""),
             handler_script: application.and_then(|application| application.handler_script),
-            pass_authorization: application.is_some_and(|application| application.pass_authorization),
+            pass_authorization: Some(application.is_some_and(Destination::passes_authorization)),
+            interface: Interface::Wsgi,
+            names_application_group: false,
             chroot: None,
             fixed_mount: application.is_some_and(|application| application.fixed_mount),
         }
@@ -174,6 +177,7 @@ impl<'r> PendingQuestion<'_, 'r> {
             reloading: self.settings.script_reloading.unwrap_or(true),
             ignore_activity: self.settings.ignore_activity.unwrap_or(false),
             log_level: r.log_level(),
+            interface: Interface::Wsgi,
         };
         let script = destination.inside(&self.asked.script);
         put_route(out, script, &destination.application_group, b"", rules, |vars| environ.write_route(r, vars));
@@ -201,7 +205,7 @@ impl<'r> PendingQuestion<'_, 'r> {
             let encode = |out: &mut Vec<u8>, facts: &Facts, _: &[u8], asker: &mut AnswerClient<'_, 'r>| {
                 self.put(out, facts, |vars| environ.write_request(asker.r, ContentLength::AsSent, vars));
             };
-            let outcome = way.deliver(scratch, &mut asker, facts, encode);
+            let outcome = way.deliver(scratch, &mut asker, facts, false, encode);
             (outcome, asker.answer)
         });
         drop(admission);

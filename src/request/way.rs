@@ -89,12 +89,13 @@ impl<'w> Way<'w> {
         scratch: &mut Scratch,
         client: &mut C,
         facts: Facts,
+        duplex: bool,
         encode: impl Fn(&mut Vec<u8>, &Facts, &[u8], &mut C),
     ) -> Result<Outcome, NotDelivered> {
         let table = self.table.ok_or(NotDelivered::NoProcess)?;
         let slots = || table.slots(self.group.pages);
         let sockets = &self.runtime.sockets;
-        Delivery { slots, sockets, group: &self.group.relay, scratch, client, encode }.run(facts)
+        Delivery { slots, sockets, group: &self.group.relay, scratch, client, duplex, encode }.run(facts)
     }
 
     /// Counts an answer that the client has got in the group's record.

@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
 mod access;
+mod asgi;
+mod asgi_life;
 mod black_box;
 mod body_errors;
 mod chroot;

@@ -1,6 +1,7 @@
 //! The messages on the control sockets: Apache parent → supervisor → daemon, and back.
 
 use crate::codec::{Bytes, byte_enum, message};
+use crate::interface::Interface;
 use crate::record::{Format, Level};
 use crate::settings::Daemon;
 
@@ -181,6 +182,8 @@ byte_enum! {
         RssLimit = 12,
         /// The process can accept no connections for want of descriptors or memory.
         Exhausted = 13,
+        /// The event loop has not gone round for `deadlock-timeout`.
+        StuckLoop = 14,
     }
 }
 
@@ -202,14 +205,15 @@ impl Reason {
             Reason::SupervisorGone => "supervisor_gone",
             Reason::RssLimit => "rss_limit",
             Reason::Exhausted => "exhausted",
+            Reason::StuckLoop => "stuck_loop",
         }
     }
 
     /// Whether a process that ends for this reason deserves a record of what it was doing: it was stuck, or used too
     /// much.
     pub fn is_incident(self) -> bool {
-        use Reason::{CpuTimeLimit, DeadlockTimeout, RequestTimeout, RssLimit, StartupTimeout};
-        matches!(self, RequestTimeout | StartupTimeout | DeadlockTimeout | CpuTimeLimit | RssLimit)
+        use Reason::{CpuTimeLimit, DeadlockTimeout, RequestTimeout, RssLimit, StartupTimeout, StuckLoop};
+        matches!(self, RequestTimeout | StartupTimeout | DeadlockTimeout | StuckLoop | CpuTimeLimit | RssLimit)
     }
 }
 
@@ -230,6 +234,8 @@ message! {
         /// The digests of the reports in the log about scripts that could not be imported. With some, the supervisor
         /// may prefer the process that serves.
         pub failures: Vec<u64>,
+        /// What it speaks, which is never [`Interface::Auto`].
+        pub interface: Interface,
     }
 }
 

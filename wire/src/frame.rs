@@ -23,6 +23,9 @@ byte_enum! {
         BodyError = 6,
         /// Child → daemon, the answer to `Variable`: the value (`Option` of bytes, at most [`limits::VARIABLE`]).
         Value = 7,
+        /// Child → daemon, no payload, once in an exchange of ASGI: the client has closed its side of the connection,
+        /// and sends nothing more. Who cannot be sent anything either is told by the end of the connection.
+        Disconnect = 8,
         /// Daemon → child: [`crate::response::Reject`]; the request was not executed.
         Reject = 16,
         /// Daemon → child: a `u32`, the number of bytes of the body that it takes now at the most.
@@ -98,7 +101,8 @@ impl Kind {
             Self::Body => limits::PULL as usize,
             Self::Variable => limits::VARIABLE_NAME + size_of::<u32>(),
             Self::Value => limits::VARIABLE + 1 + size_of::<u32>(),
-            Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail | Self::BodyEnd | Self::BodyError => 64,
+            Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail => 64,
+            Self::BodyEnd | Self::BodyError | Self::Disconnect => 64,
             _ => limits::FRAME,
         }
     }

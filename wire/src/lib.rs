@@ -1,7 +1,8 @@
 //! What the two halves say to each other, and nothing else: no I/O, no unsafe code, no Apache, no Python.
 //!
 //! * [`codec`], [`frame`]: bytes. Lengths are never trusted, nothing is allocated on a peer's word.
-//! * [`names`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon process.
+//! * [`names`], [`scope`], [`request`], [`response`]: one request on a connection between an Apache child and a daemon
+//!   process. [`interface`]: what the application there speaks.
 //! * [`header`]: what status, headers and length of a response may be; both ends keep to it.
 //! * [`descriptors`]: by which numbers a program finds what it is started with.
 //! * [`control`], [`settings`]: what the Apache parent tells the supervisor and the supervisor tells a daemon.
@@ -36,6 +37,7 @@ pub mod fuzz;
 pub mod header;
 #[cfg(test)]
 mod instructions;
+pub mod interface;
 pub mod json;
 pub mod limits;
 pub mod lines;
@@ -50,6 +52,7 @@ pub mod recorder;
 pub mod report;
 pub mod request;
 pub mod response;
+pub mod scope;
 pub mod scoreboard;
 pub mod settings;
 pub mod status;
@@ -58,4 +61,4 @@ pub mod text;
 
 /// The version of the protocol: it changes whenever the meaning of any frame changes. `Hello` carries it, and a daemon
 /// of another version refuses.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;

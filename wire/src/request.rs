@@ -2,6 +2,7 @@
 //! the request itself.
 
 use crate::codec::{DecodeError, Reader, Wire, byte_enum, message, put_bytes};
+use crate::interface::Interface;
 use crate::limits;
 use crate::names::{Name, SPELLED};
 use crate::question::Question;
@@ -89,6 +90,9 @@ message! {
         pub ignore_activity: bool,
         /// The level up to which records are written (`LogLevel`).
         pub log_level: Level,
+        /// What the application speaks: for [`Interface::Asgi`] the variables of route and request have the names of
+        /// [`crate::scope`].
+        pub interface: Interface,
     }
 }
 
@@ -313,7 +317,8 @@ mod tests {
         }
     }
 
-    const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level: Level::Info };
+    const RULES: Rules =
+        Rules { reloading: true, ignore_activity: false, log_level: Level::Info, interface: Interface::Asgi };
 
     #[test]
     fn a_route_comes_back_as_it_was() {

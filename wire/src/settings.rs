@@ -1,6 +1,7 @@
 //! The settings that an engine gets when its process starts.
 
 use crate::codec::{Bytes, message};
+use crate::interface::{Interface, Lifespan};
 use crate::record::{Format, Level};
 
 message! {
@@ -23,6 +24,16 @@ message! {
         pub multiprocess: bool,
         /// `threads`; 0 makes it a service process that only runs its scripts.
         pub threads: u32,
+        /// The option `interface`.
+        pub interface: Interface,
+        /// `loop`: `auto`, `asyncio`, `uvloop`, or `module:function`.
+        pub event_loop: Bytes,
+        /// The option `lifespan`.
+        pub lifespan: Lifespan,
+        /// `limit-concurrency`: how many requests of ASGI a process has at a time.
+        pub limit_concurrency: u32,
+        /// `disconnect-grace`: how long a request goes on whose client is gone; `None`: as long as it likes.
+        pub disconnect_grace: Option<u32>,
         /// `stack-size` of the worker threads in bytes; 0 leaves it to the system.
         pub stack_size: u64,
         /// The value of `display-name` with `%{GROUP}` filled in.
@@ -110,6 +121,11 @@ message! {
 }
 
 impl Daemon {
+    /// How many requests a process takes at a time that speaks this.
+    pub fn concurrency(&self, interface: Interface) -> u32 {
+        if interface == Interface::Asgi { self.limit_concurrency } else { self.threads }
+    }
+
     /// Whether the configuration lets the group run this script.
     pub fn allows(&self, script: &[u8]) -> bool {
         let is_imported = || self.scripts.iter().any(|preload| *preload.script == *script);

@@ -7,6 +7,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::control::{Configure, Drain, Draining, Outcome, Ready, Reason, Restart, Restarted, Retiring};
 use wsgi_wire::environment;
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::interface::Interface;
 use wsgi_wire::names::Name;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::recorder::{self, Recording};
@@ -135,7 +136,7 @@ proptest! {
         failures in prop::collection::vec(any::<u64>(), 0..20), reason in reason(), holds in any::<bool>(),
         (script, application_group, callable) in (text(), text(), text()), at in any::<prop::sample::Index>(), byte in 1u8..,
     ) {
-        comes_back(&Ready { failures }, at, byte)?;
+        comes_back(&Ready { failures, interface: Interface::Asgi }, at, byte)?;
         comes_back(&Retiring { reason, holds }, at, byte)?;
         comes_back(&Draining { reason }, at, byte)?;
         comes_back(&Preload { script, application_group, callable }, at, byte)?;

@@ -52,7 +52,7 @@ pub(crate) fn log(py: Python<'_>, topic: impl Into<Topic>, text: &str) {
 /// Writes a record with the context of the request that the calling thread serves, if it serves one. `interpreter`: the
 /// interpreter that the record comes from.
 pub(crate) fn log_record(py: Python<'_>, record: LogRecord, interpreter: Option<&Interpreter>) {
-    match request::current() {
+    match request::current(py) {
         Some(request) => request.record(py, record),
         None => {
             order::await_log(py);

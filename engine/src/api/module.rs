@@ -110,7 +110,7 @@ fn subscribe_signals<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -
 
 fn request_data<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("request_data", 0, 0)?;
-    let request = request::current().ok_or_else(|| PyRuntimeError::new_err("no active request for thread"))?;
+    let request = request::current(this.py()).ok_or_else(|| PyRuntimeError::new_err("no active request for thread"))?;
     Ok(request.data(this.py()).into_any())
 }
 
@@ -175,7 +175,7 @@ fn level(number: i64) -> Level {
 fn log_enabled<'py>(this: This<'_, 'py, Functions>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let level = level(args.required("_log_enabled", 0, 1, 1)?.extract()?);
     // A directory may want more or less than its server.
-    let enabled = request::current().map_or_else(|| record::enabled(level), |request| request.logs(level));
+    let enabled = request::current(this.py()).map_or_else(|| record::enabled(level), |request| request.logs(level));
     Ok(pyo3::types::PyBool::new(this.py(), enabled).to_owned().into_any())
 }
 
@@ -262,6 +262,7 @@ pub(crate) fn install(
     module.setattr("threads_per_process", settings.threads)?;
     module.setattr("FileWrapper", file_wrapper)?;
     module.setattr("RequestTimeout", interpreter.request_timeout.bind(py))?;
+    module.setattr("ClientDisconnected", interpreter.client_disconnected.bind(py))?;
     module.setattr("event_callbacks", interpreter.callbacks.events.bind(py))?;
     module.setattr("shutdown_callbacks", interpreter.callbacks.shutdown.bind(py))?;
     module.setattr("signal_callbacks", interpreter.callbacks.signals.bind(py))?;

@@ -9,6 +9,7 @@ use wsgi_unix::fork::{self, Unshared};
 use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::control::{Drain, Draining, Ready, Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::interface::Interface;
 use wsgi_wire::settings::{Daemon, Preload};
 
 /// Why there is nothing to hear from the supervisor.
@@ -118,8 +119,8 @@ impl Control {
     ///
     /// # Errors
     /// If the supervisor is gone.
-    pub(crate) fn ready(&self, failures: Vec<u64>) -> Result<(), ControlError> {
-        self.say(Kind::Ready, |out| Ready { failures }.put(out))
+    pub(crate) fn ready(&self, failures: Vec<u64>, interface: Interface) -> Result<(), ControlError> {
+        self.say(Kind::Ready, |out| Ready { failures, interface }.put(out))
     }
 
     /// Asks for a successor.

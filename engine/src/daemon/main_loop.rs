@@ -16,11 +16,11 @@ use crate::daemon::control::{Control, Order};
 use crate::daemon::last_words;
 use crate::daemon::monitor::Monitor;
 use crate::daemon::reporter;
+use crate::daemon::serving::Serving;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::{Stage, Wish};
 use crate::workers::outgoing::TRANSFERS;
-use crate::workers::poller::Poller;
 
 /// How long a process without a supervisor serves. Apache starts another supervisor within a second or so; what takes
 /// time is the loading of the application in the new processes.
@@ -35,7 +35,7 @@ pub(crate) struct MainLoop {
     /// `None` once the supervisor is gone.
     control: Option<Control>,
     signals: Unshared,
-    poller: &'static Poller,
+    serving: Serving,
     background: Background,
     monitor: Monitor,
     /// Whether a successor has been asked for.
@@ -74,7 +74,7 @@ impl MainLoop {
         process: &'static Process,
         control: Control,
         signals: Unshared,
-        poller: &'static Poller,
+        serving: Serving,
         background: Background,
         monitor: Monitor,
     ) -> Self {
@@ -82,7 +82,7 @@ impl MainLoop {
             process,
             control: Some(control),
             signals,
-            poller,
+            serving,
             background,
             monitor,
             retiring: false,
@@ -256,6 +256,6 @@ impl MainLoop {
                 let _ = control.draining(reason);
             }
         }
-        self.poller.retire();
+        self.serving.retire();
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod main_loop;
 pub(crate) mod monitor;
 pub(crate) mod preload;
 pub(crate) mod reporter;
+mod serving;
 pub(crate) mod shutdown;
 pub(crate) mod unsupported;
 
@@ -22,15 +23,19 @@ use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
 use wsgi_unix::panics;
 use wsgi_unix::signals::SignalSet;
-use wsgi_wire::control::FAILED_AT_START;
+use wsgi_wire::control::{FAILED_AT_START, Reason};
 use wsgi_wire::descriptors::daemon::{CONTROL, LISTENER, PAGES, RECORDER, RECORDS, SCOREBOARD};
+use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::{Topic, processes};
 use wsgi_wire::settings::Daemon;
 
+use crate::asgi::server::Server;
+use crate::asgi::{self, Loop};
 use crate::daemon::background::Background;
 use crate::daemon::control::{Control, ControlError};
 use crate::daemon::main_loop::MainLoop;
 use crate::daemon::monitor::Monitor;
+use crate::daemon::serving::Serving;
 use crate::ffi::runtime::version;
 use crate::ffi::scoreboard::Scoreboard;
 use crate::ffi::{attach, process as ffi};
@@ -64,6 +69,8 @@ enum StartError {
     Recorder(std::io::Error),
     #[error("the main interpreter could not be set up:\n{0}")]
     Interpreter(String),
+    #[error("the event loop cannot be made:\n{0}")]
+    Loop(String),
     #[error("a system resource is missing: {0}")]
     System(#[from] std::io::Error),
 }
@@ -122,29 +129,59 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
 
     let failed = |error: PyErr| StartError::Interpreter(traceback::describe(py, &error));
     let main = Interpreters::get().set_up_main(py).map_err(failed)?;
-    let failures = preload::preload(py, process);
+    let no_loop = |error: PyErr| StartError::Loop(traceback::describe(py, &error));
+    let make_loop = || Loop::make(py, main, settings).map_err(no_loop);
+    // What scripts make while they are loaded may belong to it.
+    let early = if settings.interface == Interface::Asgi { Some(make_loop()?) } else { None };
+    let mut failures = preload::preload(py, process);
     let Some(signals) = signals else {
         // A service process is its scripts; it ends when they do.
         return Ok(());
     };
     let own = rustix::process::geteuid().as_raw();
     let users = [0, own].into_iter().chain(settings.children).collect();
-    let poller = Poller::new(listener, secret, users, timeout(settings.socket_timeout))?;
-    let poller: &'static Poller = Box::leak(Box::new(poller));
-    activity::prepare(settings.threads);
+    let scripts: Vec<_> = preload::scripts(process).collect();
+    let interface = asgi::interface(py, main, &scripts);
+    let patience = timeout(settings.socket_timeout);
+    let (serving, threads) = if interface == Interface::Asgi {
+        let event_loop = early.map_or_else(make_loop, Ok)?;
+        failures.extend(asgi::start(py, &event_loop, &scripts));
+        let server = Server::make(listener, secret, users, patience, limits.request)?;
+        asgi::open(py, server, event_loop).map_err(no_loop)?;
+        (Serving::Loop(server), 0)
+    } else {
+        let poller = Poller::new(listener, secret, users, patience)?;
+        (Serving::Workers(Box::leak(Box::new(poller))), settings.threads)
+    };
+    activity::prepare(threads);
     let background = Background::start(settings.stack_size)?;
     let probe = limits.deadlock.map(|deadlock| start_probe(process, deadlock)).transpose()?;
-    let workers = start_workers(settings, poller)?;
+    let workers = match serving {
+        Serving::Workers(poller) => start_workers(settings, poller)?,
+        Serving::Loop(_) => Vec::new(),
+    };
     reporter::start(py, process);
-    control.ready(failures)?;
+    control.ready(failures, interface)?;
     let name = String::from_utf8_lossy(&settings.group);
     record::process(Topic::INFO, &format!("Daemon process '{name}' is ready."));
 
-    let clean = attach::detach(py, || {
+    let watch_over = move || {
         let monitor = Monitor::new(limits, probe);
-        let reason = MainLoop::new(process, control, signals, poller, background, monitor).run();
-        shutdown::finish(process, poller, workers, reason)
-    });
+        let reason = MainLoop::new(process, control, signals, serving, background, monitor).run();
+        shutdown::finish(process, serving, workers, reason)
+    };
+    let clean = match serving {
+        Serving::Workers(_) => attach::detach(py, watch_over),
+        Serving::Loop(server) => {
+            let main_loop = thread::builder("main", settings.stack_size).spawn(watch_over)?;
+            if let Err(error) = asgi::run(py, server) {
+                let text = traceback::describe(py, &error);
+                record::process(&processes::LOOP_FAILED, &format!("The event loop has ended: {text}"));
+                process.lifecycle.stop(Reason::ShutdownSignal);
+            }
+            attach::detach(py, || main_loop.join()).unwrap_or(false)
+        }
+    };
     if !settings.destroy_interpreter {
         ffi::exit_now(0);
     }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use wsgi_wire::control::Reason;
 use wsgi_wire::messages::applications;
 
+use crate::asgi;
+use crate::asgi::server::{Server, server};
 use crate::daemon::background::{Background, BackgroundTask};
 use crate::ffi::process::memory;
 use crate::interpreter::advice;
@@ -33,6 +35,9 @@ pub(crate) fn probe(process: &Process, every: Duration) {
             Interpreters::get().visit(interpreter, |_py| ());
         }
         watch.gils_are_free();
+        if server().is_some_and(Server::goes_round) {
+            watch.loop_goes_round();
+        }
         std::thread::sleep(every);
     }
 }
@@ -65,7 +70,7 @@ impl Monitor {
 
     /// Whether there is a request that is worth waiting for.
     pub(crate) fn is_busy(&self) -> bool {
-        Self::running().iter().any(|running| running.phase != Phase::GivenUp)
+        Self::running().iter().any(|running| running.phase != Phase::GivenUp) || asgi::is_busy()
     }
 
     /// Sleeps, by calling `wait`, until something happens or `until`; while there are requests, not for long. Only a
@@ -129,6 +134,9 @@ impl Monitor {
                         advise();
                     }
                     answer_all();
+                    if let Some(server) = server() {
+                        server.answer_all();
+                    }
                     process.lifecycle.stop(reason);
                     return None;
                 }
@@ -148,7 +156,11 @@ impl Monitor {
             running: &running,
             unloaded_since: watch.unloaded_since(),
             gil_free: watch.gil_free().map(|free| free.max(self.awake_since)).filter(|_| needed),
-            last_activity: watch.last_activity(),
+            loop_round: watch
+                .loop_round()
+                .map(|round| round.max(self.awake_since))
+                .filter(|_| needed && server().is_some()),
+            last_activity: watch.last_activity().filter(|_| !asgi::is_busy()),
             memory: self.memory,
         };
         judge(&self.limits, &facts, now)

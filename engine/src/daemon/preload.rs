@@ -18,12 +18,16 @@ use crate::process::thread;
 /// Loads the scripts that are wanted from the start, in their order, then those of earlier processes. Failures are
 /// logged once and retried by the first request. Returns the digests of their reports.
 pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
+    scripts(process).filter_map(|script| preload_one(py, process, script).err()).collect()
+}
+
+/// The scripts that are loaded before the first request comes.
+pub(crate) fn scripts(process: &'static Process) -> impl Iterator<Item = &'static Preload> {
     let settings = &process.settings;
-    let path = |script: &Preload| Path::new(OsStr::from_bytes(&script.script)).to_owned();
+    let path = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).to_owned();
     // What an alias names may be a directory of scripts: which of them are asked for shows later.
-    let wanted = settings.scripts.iter().filter(|script| !path(script).is_dir());
-    let scripts = wanted.chain(settings.inherited.iter().filter(|script| path(script).exists()));
-    scripts.filter_map(|script| preload_one(py, process, script).err()).collect()
+    let wanted = settings.scripts.iter().filter(move |script| !path(script).is_dir());
+    wanted.chain(settings.inherited.iter().filter(move |script| path(script).exists()))
 }
 
 fn preload_one(py: Python<'_>, process: &'static Process, preload: &Preload) -> Result<(), u64> {

@@ -8,6 +8,7 @@ use wsgi_wire::control::Reason;
 use wsgi_wire::messages::processes;
 
 use crate::api::events;
+use crate::daemon::serving::Serving;
 use crate::daemon::{last_words, reporter};
 use crate::ffi::attach;
 use crate::ffi::process::exit_now;
@@ -16,15 +17,19 @@ use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::Stage;
 use crate::process::thread;
-use crate::workers::poller::Poller;
 
 /// Ends everything but the main interpreter, which Python itself ends. Returns whether no sub-interpreter is left.
-pub(super) fn finish(process: &'static Process, poller: &Poller, workers: Vec<JoinHandle<()>>, reason: Reason) -> bool {
+pub(super) fn finish(
+    process: &'static Process,
+    serving: Serving,
+    workers: Vec<JoinHandle<()>>,
+    reason: Reason,
+) -> bool {
     process.lifecycle.enter(Stage::Stopping);
     process.page.leave();
     reporter::stopping(reason.name());
     start_reaper(process.settings.shutdown_timeout);
-    poller.close();
+    serving.close();
     publish_process_stopping(process, reason.name());
     for worker in workers {
         // A worker that panicked has logged it.

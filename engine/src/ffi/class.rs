@@ -178,6 +178,15 @@ impl<T: Class> Definition<T> {
         self.slot(ffi::Py_tp_iternext, next::<T, F> as *mut c_void)
     }
 
+    /// Lets `await` take instances. They are their own iterators; the value is what the end of those has.
+    pub(crate) fn awaitable<F>(&mut self, next: F) -> &mut Self
+    where
+        F: for<'a, 'py> Fn(This<'a, 'py, T>) -> PyResult<Option<Bound<'py, PyAny>>> + Copy + 'static,
+    {
+        self.slot(ffi::Py_am_await, ffi::PyObject_SelfIter as *mut c_void);
+        self.iterator(next)
+    }
+
     /// Makes instances take part in garbage collection, which is needed where they hold an object of the application:
     /// cycles may go through it. `visit` names what an instance holds, without running any Python code; `clear` lets go
     /// of it.

@@ -76,15 +76,14 @@ pub(crate) fn execute_module<'py>(
     Ok(unsafe { module.cast_into_unchecked() })
 }
 
-/// Makes a new exception class derived from `BaseException`.
-pub(crate) fn base_exception<'py>(
-    py: Python<'py>,
+/// A new exception class derived from this one.
+pub(crate) fn exception<'py>(
+    base: &Bound<'py, PyType>,
     name: &std::ffi::CStr,
     doc: &std::ffi::CStr,
 ) -> PyResult<Bound<'py, PyType>> {
-    // SAFETY: CPython sets it before it loads an extension, and never again; the class is immortal.
-    let base = unsafe { ffi::PyExc_BaseException };
-    // SAFETY: attached; both texts are strings.
+    let (py, base) = (base.py(), base.as_ptr());
+    // SAFETY: attached; both texts are strings, and the base is a class.
     let class = unsafe { ffi::PyErr_NewExceptionWithDoc(name.as_ptr(), doc.as_ptr(), base, std::ptr::null_mut()) };
     // SAFETY: a new reference, or null and an exception.
     let class = unsafe { Bound::from_owned_ptr_or_err(py, class) }?;

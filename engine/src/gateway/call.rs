@@ -215,12 +215,12 @@ impl<'a, 'py> Call<'a, 'py> {
                 let outcome = match stop {
                     None => self.complete(),
                     Some(Stop::Gone) => Outcome::Answered(End::Truncated),
-                    Some(Stop::Raised(error)) => self.failed(&error),
+                    Some(Stop::Raised(error)) => self.failed_to_call(application, &error),
                 };
                 self.close(&result);
                 outcome
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed_to_call(application, &error),
         };
         drop(environ);
         outcome
@@ -276,6 +276,25 @@ impl<'a, 'py> Call<'a, 'py> {
         Outcome::Answered(if short { End::Short } else { End::Complete })
     }
 
+    /// The application, or what it returned, raised: it may be of another interface.
+    fn failed_to_call(&self, application: &Bound<'py, PyAny>, error: &PyErr) -> Outcome {
+        let request = &**self.request;
+        if !error.is_instance_of::<PyTypeError>(self.py) || !request.interpreter.is_async(application) {
+            return self.failed(error);
+        }
+        let process = Process::get();
+        let place = match process.is_embedded() {
+            true => "embedded mode".to_owned(),
+            false => format!("process group '{}'", String::from_utf8_lossy(&process.settings.group)),
+        };
+        let text = format!(
+            "The application in '{}' is one of ASGI, and {place} speaks WSGI: give it a process group with interface=asgi.",
+            String::from_utf8_lossy(request.route.script())
+        );
+        request.log(self.py, &applications::ASGI_IN_WSGI, &text);
+        Outcome::Failed(500)
+    }
+
     /// Ends the response after an exception of the application, or of what it returned.
     fn failed(&self, error: &PyErr) -> Outcome {
         let (py, request) = (self.py, &**self.request);
@@ -293,15 +312,7 @@ impl<'a, 'py> Call<'a, 'py> {
     }
 
     fn report(&self, message: &'static Message, what: &str, error: &PyErr) {
-        let (py, request) = (self.py, &**self.request);
-        let path = String::from_utf8_lossy(&request.path);
-        let script = String::from_utf8_lossy(request.route.script());
-        let (label, place) = (request.interpreter.label(), Process::get().place());
-        let text = traceback::describe(py, error);
-        request.log(py, message, &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"));
-        if let Some((message, text)) = advice::advice(request.interpreter, request.route.script(), &text) {
-            request.log(py, message, &text);
-        }
+        report(self.py, self.request, message, what, error);
     }
 
     /// Calls `close()` of what the application returned, if it has one.
@@ -320,6 +331,18 @@ impl<'a, 'py> Call<'a, 'py> {
             self.report(&applications::CLOSE_FAILED, "Exception in close() of the response to", &error);
             request_events::request_exception(py, request, &error);
         }
+    }
+}
+
+/// Logs an exception of an application, and what helps, where that is known.
+pub(crate) fn report(py: Python<'_>, request: &Request, message: &'static Message, what: &str, error: &PyErr) {
+    let path = String::from_utf8_lossy(&request.path);
+    let script = String::from_utf8_lossy(request.route.script());
+    let (label, place) = (request.interpreter.label(), Process::get().place());
+    let text = traceback::describe(py, error);
+    request.log(py, message, &format!("{what} '{path}' in WSGI script '{script}' for {label} {place}:\n{text}"));
+    if let Some((message, text)) = advice::advice(request.interpreter, request.route.script(), &text) {
+        request.log(py, message, &text);
     }
 }
 

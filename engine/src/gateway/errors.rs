@@ -44,10 +44,10 @@ impl Log {
         self.target.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn request(&self, method: &str) -> PyResult<Option<Arc<Request>>> {
+    fn request(&self, py: Python<'_>, method: &str) -> PyResult<Option<Arc<Request>>> {
         match &*self.target() {
             Target::Request(request) => Ok(Some(Arc::clone(request))),
-            Target::Thread => Ok(request::current()),
+            Target::Thread => Ok(request::current(py)),
             Target::Nobody => Err(over(method)),
         }
     }
@@ -58,7 +58,7 @@ impl Log {
             self.write_outside(py, text);
             return Ok(());
         }
-        let Some(request) = self.request(method)? else {
+        let Some(request) = self.request(py, method)? else {
             order::await_log(py);
             self.write_outside(py, text);
             return Ok(());
@@ -184,7 +184,7 @@ fn write_lines<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<B
 fn flush<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     args.count("flush", 0, 0)?;
     // At the end of its request everything has been flushed.
-    if let Ok(request) = this.request("flush") {
+    if let Ok(request) = this.request(this.py(), "flush") {
         let flushed = request.is_some_and(|request| {
             let step = |live: &mut request::Live| {
                 live.flush_log();

@@ -42,6 +42,13 @@ pub(crate) struct Report {
     pub(crate) text: String,
 }
 
+impl Report {
+    /// A report of this message.
+    pub(crate) fn new(message: &'static Message, text: String) -> Self {
+        Self { message, text }
+    }
+}
+
 /// What a request needs of a script.
 pub(crate) struct ScriptNeed<'a> {
     /// The script itself, loaded or not.
@@ -124,6 +131,20 @@ pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preloa
     };
     drop(module);
     find(py, &loaded, &preload.script, &preload.callable).map(drop)
+}
+
+/// The application of a script that is loaded.
+pub(crate) fn loaded<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    path: &[u8],
+    callable: &[u8],
+) -> Option<Bound<'py, PyAny>> {
+    let script = interpreter.scripts.get(path);
+    let module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+    let loaded = module.as_ref()?.get(py);
+    drop(module);
+    find(py, &loaded, path, callable).ok()
 }
 
 /// Notes that the first request for a script has come.

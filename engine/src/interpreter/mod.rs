@@ -13,8 +13,9 @@ pub(crate) mod scripts;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3::exceptions::{PyBaseException, PyOSError};
 use pyo3::types::{PyAnyMethods, PyModule, PyType};
-use pyo3::{Bound, PyResult, Python};
+use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::messages::{applications, internal};
 
 use crate::ffi::attach::Handle;
@@ -56,6 +57,8 @@ pub(crate) struct Interpreter {
     pub(crate) active_requests: ActiveRequests,
     /// The exception class `mod_wsgi.RequestTimeout`.
     pub(crate) request_timeout: Owned<PyType>,
+    /// The class `mod_wsgi.ClientDisconnected`.
+    pub(crate) client_disconnected: Owned<PyType>,
     /// The functions that are written in Python (`prelude.py`).
     pub(crate) prelude: Owned<PyModule>,
     /// The scripts that it has loaded.
@@ -75,10 +78,15 @@ impl Interpreter {
         classes: Classes,
         prelude: Bound<'_, PyModule>,
     ) -> PyResult<&'static Self> {
-        let timeout = object::base_exception(
-            py,
+        let timeout = object::exception(
+            &py.get_type::<PyBaseException>(),
             c"mod_wsgi.RequestTimeout",
             c"Raised in a request that exceeds request-timeout.",
+        )?;
+        let disconnected = object::exception(
+            &py.get_type::<PyOSError>(),
+            c"mod_wsgi.ClientDisconnected",
+            c"Raised by send() of an ASGI application whose client is gone.",
         )?;
         OTHERS.fetch_or(!group.is_empty(), Ordering::Relaxed);
         Ok(Box::leak(Box::new(Self {
@@ -92,6 +100,7 @@ impl Interpreter {
             callbacks: Callbacks::new(py),
             active_requests: ActiveRequests::default(),
             request_timeout: Owned::new(timeout),
+            client_disconnected: Owned::new(disconnected),
             prelude: Owned::new(prelude),
             scripts: Scripts::default(),
         })))
@@ -143,6 +152,12 @@ impl Interpreter {
                 &format!("Exception while the {} ends:\n{text}", self.label()),
             );
         }
+    }
+
+    /// Whether a call of an application gives a coroutine for certain. Attached to it.
+    pub(crate) fn is_async(&self, application: &Bound<'_, PyAny>) -> bool {
+        let answer = self.prelude.bind(application.py()).call_method1("is_async", (application,));
+        answer.and_then(|answer| answer.is_truthy()).unwrap_or(false)
     }
 
     /// A number that no other interpreter has.

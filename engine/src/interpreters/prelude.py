@@ -247,3 +247,16 @@ def run_exit_functions():
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+def is_async(application):
+    """Whether a call of the application gives a coroutine for certain."""
+    import functools
+    import inspect
+
+    while isinstance(application, functools.partial):
+        application = application.func
+    if inspect.isclass(application):
+        return False
+    call = getattr(application, "__call__", None)
+    return inspect.iscoroutinefunction(application) or inspect.iscoroutinefunction(call)

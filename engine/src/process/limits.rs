@@ -90,6 +90,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) unloaded_since: Option<Instant>,
     /// When the GIL was last known to be free; `None` while nobody needs it.
     pub(crate) gil_free: Option<Instant>,
+    /// When the event loop was last known to go round; `None` without one, or while nobody needs it.
+    pub(crate) loop_round: Option<Instant>,
     /// When something happened last that counts as activity; nothing counts before the first request.
     pub(crate) last_activity: Option<Instant>,
     /// Bytes of memory that the process has resident, where that was looked at.
@@ -116,6 +118,7 @@ pub(crate) enum Action {
 pub(crate) fn judge(limits: &ProcessLimits, facts: &Facts<'_>, now: Instant) -> (Option<Action>, Option<Instant>) {
     let mut due = Due { now, action: None, next: None };
     due.add(facts.gil_free, limits.deadlock, Action::Stop(Reason::DeadlockTimeout));
+    due.add(facts.loop_round, limits.deadlock, Action::Stop(Reason::StuckLoop));
     for request in facts.running {
         let Running { worker, since, phase } = *request;
         match phase {
@@ -178,6 +181,7 @@ mod tests {
             running,
             unloaded_since: None,
             gil_free: Some(began),
+            loop_round: None,
             last_activity: None,
             memory: 0,
         }
@@ -240,7 +244,9 @@ mod tests {
         assert_eq!(judge(startup, &unloaded), Some(Action::Stop(Reason::StartupTimeout)));
         let deadlock = || ProcessLimits { deadlock: Some(SECOND), ..ProcessLimits::default() };
         assert_eq!(judge(deadlock(), &quiet), Some(Action::Stop(Reason::DeadlockTimeout)));
-        assert_eq!(judge(deadlock(), &Facts { gil_free: None, ..quiet }), None, "nobody needs the lock");
+        assert_eq!(judge(deadlock(), &Facts { gil_free: None, ..quiet.clone() }), None, "nobody needs the lock");
+        let stuck = Facts { gil_free: Some(later), loop_round: Some(began), ..quiet };
+        assert_eq!(judge(deadlock(), &stuck), Some(Action::Stop(Reason::StuckLoop)));
     }
 
     #[test]

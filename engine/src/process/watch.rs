@@ -13,6 +13,7 @@ pub(crate) struct Watch {
     first_request: AtomicU64,
     last_activity: AtomicU64,
     gil_free: AtomicU64,
+    loop_round: AtomicU64,
     loaded: AtomicBool,
     /// How many workers have requests in hand.
     present: AtomicU32,
@@ -42,6 +43,7 @@ impl Watch {
             first_request: never(),
             last_activity: never(),
             gil_free: AtomicU64::new(0),
+            loop_round: AtomicU64::new(0),
             loaded: AtomicBool::new(false),
             present: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
@@ -103,6 +105,16 @@ impl Watch {
     /// When all GILs could last be taken.
     pub(crate) fn gil_free(&self) -> Option<Instant> {
         self.at(&self.gil_free)
+    }
+
+    /// When the event loop was last known to go round.
+    pub(crate) fn loop_round(&self) -> Option<Instant> {
+        self.at(&self.loop_round)
+    }
+
+    /// The event loop goes round.
+    pub(crate) fn loop_goes_round(&self) {
+        self.loop_round.store(self.now(), Ordering::Relaxed);
     }
 
     /// When something last happened that keeps the process from being idle.

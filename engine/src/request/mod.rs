@@ -13,7 +13,7 @@ pub(crate) mod route;
 pub(crate) mod transport;
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use pyo3::sync::MutexExt;
@@ -303,9 +303,20 @@ pub(crate) fn no_more() -> &'static str {
     }
 }
 
-/// The request that the calling thread serves.
-pub(crate) fn current() -> Option<Arc<Request>> {
-    CURRENT.with_borrow(Clone::clone)
+/// Finds the request that the calling code is part of, where threads have none of their own.
+type Finder = fn(Python<'_>) -> Option<Arc<Request>>;
+
+static FINDER: OnceLock<Finder> = OnceLock::new();
+
+/// Says how the request is found that the calling code is part of, where threads have none of their own.
+pub(crate) fn set_finder(finder: Finder) {
+    // Once: there is one event loop.
+    let _ = FINDER.set(finder);
+}
+
+/// The request that the calling thread serves, or, with an event loop, that the calling code is part of.
+pub(crate) fn current(py: Python<'_>) -> Option<Arc<Request>> {
+    CURRENT.with_borrow(Clone::clone).or_else(|| FINDER.get()?(py))
 }
 
 /// Sets the request that the calling thread serves. Returns the one before.

@@ -115,6 +115,17 @@ pub(crate) fn send_file(
 /// # Errors
 /// If the head has left, or the request is over.
 pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Result<(), HintsError> {
+    match finish(py, request, hint(py, request, hints)?.unwrap_or(true)) {
+        Err(SendError::Over) => Err(HintsError::Over),
+        Ok(()) | Err(SendError::Gone(_) | SendError::Refused(_)) => Ok(()),
+    }
+}
+
+/// As [`send_hints`], without waiting: whether all has left.
+///
+/// # Errors
+/// As [`send_hints`].
+pub(crate) fn hint(py: Python<'_>, request: &Request, hints: &Head) -> Result<Result<bool, Gone>, HintsError> {
     let (fate, flushed) = request
         .with(py, |live| {
             if live.response.committed() {
@@ -137,10 +148,7 @@ pub(crate) fn send_hints(py: Python<'_>, request: &Request, hints: &Head) -> Res
             &format!("early hints are left out: a request may give {number} of them and {bytes} bytes in all"),
         );
     }
-    match finish(py, request, flushed.unwrap_or(true)) {
-        Err(SendError::Over) => Err(HintsError::Over),
-        Ok(()) | Err(SendError::Gone(_) | SendError::Refused(_)) => Ok(()),
-    }
+    Ok(flushed)
 }
 
 /// Waits until everything is out, without the GIL.
@@ -160,7 +168,10 @@ fn queue(live: &mut Live, content: &[u8], whole: Option<u64>) -> Result<(), Send
 }
 
 /// Queues the head before the first piece of content. Returns the part of the piece that belongs to the response.
-fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], SendError> {
+///
+/// # Errors
+/// As [`commit`].
+pub(crate) fn begin<'c>(live: &mut Live, content: &'c [u8], whole: Option<u64>) -> Result<&'c [u8], SendError> {
     live.finalize_log();
     commit(live, whole)?;
     let admitted = live.response.admit(content.len() as u64) as usize;

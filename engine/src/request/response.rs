@@ -62,6 +62,13 @@ impl Response {
         self.committed
     }
 
+    /// Whether it is the usual response, whose content is all there is: what a file may become of which Apache sends
+    /// parts.
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_part = |(name, _): &(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(b"Content-Range");
+        self.start.as_ref().is_some_and(|head| head.status == 200 && !head.headers.iter().any(is_part))
+    }
+
     /// Settles the head and gives it out for sending. `content` is the length of the whole body where that is known; it
     /// is declared unless the application did so itself.
     ///

@@ -45,6 +45,10 @@ pub(crate) struct Route {
     loaded: OnceLock<Arc<Script>>,
     /// The template of its environs, in that interpreter.
     pub(crate) template: OnceLock<Template>,
+    /// What its scopes begin as, where its interface is ASGI.
+    pub(crate) scope: OnceLock<Owned<PyDict>>,
+    /// Which of the applications with an event loop it leads to.
+    pub(crate) application: OnceLock<usize>,
 }
 
 impl Route {
@@ -60,6 +64,8 @@ impl Route {
             interpreter: OnceLock::new(),
             loaded: OnceLock::new(),
             template: OnceLock::new(),
+            scope: OnceLock::new(),
+            application: OnceLock::new(),
             payload,
         })
     }

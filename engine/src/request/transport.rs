@@ -105,6 +105,9 @@ pub(crate) trait Transport: Send {
         Vec::new()
     }
 
+    /// For whoever made it, while the request goes on.
+    fn as_any(&mut self) -> &mut dyn Any;
+
     /// Gives the transport back to its maker when the request is over.
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }

@@ -1,6 +1,7 @@
 //! A connection from an Apache child: one request at a time, as `docs/architecture.md` describes.
 
 mod body;
+pub(crate) mod duplex;
 mod variable;
 
 use std::any::Any;
@@ -67,6 +68,8 @@ impl Arrived {
 pub(crate) struct Connection {
     outgoing: Outgoing,
     greeted: bool,
+    /// Whether the child may speak at any time in an exchange ([`duplex`]).
+    duplex: bool,
     routes: Vec<Arc<Route>>,
     received: Vec<u8>,
 }
@@ -77,6 +80,7 @@ impl Connection {
         Self {
             outgoing: Outgoing::new(Arc::new(ResponseRight::new(socket)), timeout),
             greeted: false,
+            duplex: false,
             routes: Vec::new(),
             received: Vec::new(),
         }
@@ -123,6 +127,8 @@ impl Connection {
                     }
                     self.routes.push(route);
                 }
+                // It has crossed the end of the exchange before.
+                Kind::Body | Kind::BodyEnd | Kind::BodyError | Kind::Disconnect if self.duplex => {}
                 Kind::Request => {
                     let id = u16::get(&mut Reader::new(frame.payload))?;
                     let route = self.routes.get(id as usize).ok_or(DecodeError::Unknown(id.into()))?;
@@ -241,6 +247,10 @@ impl Transport for Connection {
 
     fn unsent(&mut self) -> Vec<LogRecord> {
         self.outgoing.unsent()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {

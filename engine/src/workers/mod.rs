@@ -9,10 +9,11 @@ pub(crate) mod activity;
 pub(crate) mod connection;
 pub(crate) mod intake;
 pub(crate) mod leader;
+pub(crate) mod listener;
 pub(crate) mod outgoing;
 pub(crate) mod poller;
 pub(crate) mod response_right;
-mod serve;
+pub(crate) mod serve;
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;

@@ -79,6 +79,11 @@ impl Outgoing {
         !self.gone && self.queued.is_empty()
     }
 
+    /// How many bytes have not left yet.
+    pub(super) fn pending(&self) -> usize {
+        self.queued.len() - self.sent
+    }
+
     /// Prepares for another request, of whose response nothing has been queued.
     pub(super) fn request_begins(&mut self, exchange: u16) {
         self.answered = false;

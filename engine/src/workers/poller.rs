@@ -4,25 +4,19 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
-use rustix::net::{SocketFlags, accept_with};
-use rustix::process::{Resource, getrlimit};
 use wsgi_unix::fork::Unshared;
-use wsgi_wire::control::Reason;
 use wsgi_wire::messages::internal;
 
 use crate::log::record;
-use crate::process::Process;
-use crate::process::limits;
 use crate::workers::connection::{Arrived, Connection, ConnectionError};
-use crate::workers::intake::{Intake, is_exhaustion};
 use crate::workers::leader::LeaderLock;
+use crate::workers::listener::Listener;
 
 /// The key of the listening socket, first of those that are no connection's; connections have their descriptor's
 /// number.
@@ -35,15 +29,12 @@ pub(crate) type Ready = (Box<Connection>, Arrived);
 /// The sockets that the workers wait for together.
 pub(crate) struct Poller {
     epoll: Unshared,
-    listener: Mutex<Option<Unshared>>,
+    listener: Listener,
     idle: Mutex<HashMap<u64, Box<Connection>>>,
     /// A descriptor that is readable for ever once the poller is closed, so that all workers wake up.
     closed: Unshared,
     secret: u64,
-    /// The users that may connect.
-    users: Vec<u32>,
     timeout: Option<Duration>,
-    intake: Intake,
     /// The lock that decides which of the workers waits here.
     pub(crate) leadership: LeaderLock,
 }
@@ -76,18 +67,15 @@ impl Poller {
     ) -> std::io::Result<Self> {
         let epoll = Unshared::make(|| epoll::create(CreateFlags::CLOEXEC))?;
         let closed = Unshared::make(|| eventfd(0, EventfdFlags::CLOEXEC))?;
-        rustix::io::ioctl_fionbio(&listener, true)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ONESHOT)?;
         epoll::add(&epoll, &closed, EventData::new_u64(CLOSED), EventFlags::IN)?;
         Ok(Self {
             epoll,
-            listener: Mutex::new(Some(listener)),
+            listener: Listener::new(listener, users)?,
             idle: Mutex::default(),
             closed,
             secret,
-            users,
             timeout,
-            intake: Intake::default(),
             leadership: LeaderLock::new(),
         })
     }
@@ -97,7 +85,7 @@ impl Poller {
         let mut events = Vec::with_capacity(1);
         loop {
             events.clear();
-            let pause = self.intake.left();
+            let pause = self.listener.pause_left();
             if pause == Some(Duration::ZERO) {
                 self.resume();
                 continue;
@@ -130,66 +118,29 @@ impl Poller {
         }
     }
 
-    fn is_welcome(&self, socket: &Unshared) -> bool {
-        limits::may_connect(socket_peercred(socket).ok().map(|peer| peer.uid.as_raw()), &self.users)
-    }
-
     fn accept(&self) {
-        let listener = lock(&self.listener);
-        let Some(listener) = listener.as_ref() else { return };
-        loop {
-            match Unshared::make(|| accept_with(listener, SocketFlags::CLOEXEC)) {
-                Ok(socket) if !self.is_welcome(&socket) => {
-                    let uid = socket_peercred(&socket)
-                        .map_or_else(|_| "unknown".into(), |peer| peer.uid.as_raw().to_string());
-                    let text = format!(
-                        "Refused a connection of the user with uid {uid}: only Apache's children connect, as socket-user or Apache's User."
-                    );
-                    record::process(&internal::STRANGER, &text);
-                }
-                Ok(socket) => {
-                    let connection = Box::new(Connection::new(socket, self.timeout));
-                    self.watch(connection, |e, s, d, f| epoll::add(e, s, d, f));
-                }
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR | Errno::CONNABORTED) => {}
-                Err(error) if is_exhaustion(error) => return self.pause(error),
-                Err(error) => {
-                    record::process(&internal::NOT_ACCEPTED, &format!("A connection could not be accepted: {error}."));
-                    break;
-                }
-            }
+        let accepts = self.listener.accept(|socket| {
+            let connection = Box::new(Connection::new(socket, self.timeout));
+            self.watch(connection, |e, s, d, f| epoll::add(e, s, d, f));
+        });
+        if accepts {
+            self.look_at_listener();
         }
-        self.look_at(listener);
     }
 
-    fn look_at(&self, listener: &Unshared) {
+    fn look_at_listener(&self) {
+        let listener = self.listener.socket();
+        let Some(listener) = listener.as_ref() else { return };
         let flags = EventFlags::IN | EventFlags::ONESHOT;
         if let Err(error) = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENER), flags) {
             record::process(&internal::NO_MORE_ACCEPTED, &format!("No more connections can be accepted: {error}."));
         }
     }
 
-    /// Pauses after an error of `accept`: the listening socket is not looked at until [`Poller::resume`].
-    fn pause(&self, error: Errno) {
-        if !self.intake.pause(Instant::now()) {
-            return;
-        }
-        let limit = getrlimit(Resource::Nofile).current;
-        let limit = limit.map_or_else(String::new, |limit| format!(" (it may have {limit} open)"));
-        let text = format!(
-            "The process can accept no connection: {error}{limit}. It asks to be replaced. Either the application does not close its files and \
-             sockets, or Apache needs higher limits."
-        );
-        record::process(&internal::EXHAUSTED, &text);
-        Process::get().lifecycle.retire(Reason::Exhausted);
-    }
-
     /// Looks at the listening socket again after a pause.
     fn resume(&self) {
-        let listener = lock(&self.listener);
-        if let Some(listener) = listener.as_ref().filter(|_| self.intake.resume()) {
-            self.look_at(listener);
+        if self.listener.resume() {
+            self.look_at_listener();
         }
     }
 
@@ -236,7 +187,7 @@ impl Poller {
     /// Accepts nothing any more and closes the idle connections. An Apache child that has just sent a request on one of
     /// them sees that it was not read.
     pub(crate) fn retire(&self) {
-        drop(lock(&self.listener).take());
+        self.listener.close();
         drop(std::mem::take(&mut *lock(&self.idle)));
     }
 

@@ -40,7 +40,7 @@ fn give_back(mut connection: Box<Connection>, arrived: Arrived) -> Box<Connectio
 }
 
 /// Returns why a request is rejected without having been looked at, if it is.
-fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
+pub(crate) fn refuse(facts: &wire::Facts, moments: &Moments) -> Option<Reject> {
     let settings = &Process::get().settings;
     let waited = moments.daemon_start - moments.queue_start;
     (settings.queue_timeout > 0 && facts.queue_start > 0 && waited > f64::from(settings.queue_timeout))

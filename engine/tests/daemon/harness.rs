@@ -13,6 +13,7 @@ use std::time::Duration;
 use wsgi_wire::codec::{Bytes, Wire};
 use wsgi_wire::control::{Reason, Retiring};
 use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::interface::Interface;
 use wsgi_wire::names::Name;
 use wsgi_wire::record::{Level, LogRecord};
 use wsgi_wire::recorder;
@@ -29,7 +30,8 @@ const SECRET: u64 = 99;
 /// How long anything may take, under valgrind on a machine that has other things to do, too.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-const RULES: Rules = Rules { reloading: true, ignore_activity: false, log_level: Level::Debug };
+const RULES: Rules =
+    Rules { reloading: true, ignore_activity: false, log_level: Level::Debug, interface: Interface::Wsgi };
 
 /// A process that serves one script.
 pub struct Process {

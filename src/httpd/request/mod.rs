@@ -255,6 +255,11 @@ impl<'r> Request<'r> {
         unsafe { &*self.rec().connection }
     }
 
+    /// Whether the client is known to be gone.
+    pub fn is_aborted(&self) -> bool {
+        self.connection().aborted != 0
+    }
+
     /// What buckets of this request are made with. It lives as long as the connection.
     pub(super) fn bucket_allocator(&self) -> *mut sys::apr_bucket_alloc_t {
         self.connection().bucket_alloc

@@ -30,18 +30,23 @@ impl<C: Client> Conversation<'_, C> {
                 Kind::BodyError
             }
         };
+        Ok(self.send_piece(kind, &body))
+    }
+
+    /// Sends what comes of a body.
+    pub(super) fn send_piece(&mut self, kind: Kind, body: &[u8]) -> Step {
         self.progressed |= kind == Kind::Body && !body.is_empty();
         // The size is within the limit by construction; without an answer the process will time out.
         let Ok(header) = frame::header_in(self.connection.exchange(), kind, body.len()) else {
             self.client.tell(&internal::BODY_PIECE_TOO_LONG, "a piece of the request body does not fit into a frame");
-            return Ok(Step::On);
+            return Step::On;
         };
-        Ok(match self.send([&header, &body], Instant::now()) {
+        match self.send([&header, body], Instant::now()) {
             // What it asks for it does not take. Each of its other questions, of which there may be thousands, would
             // wait as long.
             Err(error) if is_timeout(&error) && !(self.limits.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.
             _ => Step::On,
-        })
+        }
     }
 }

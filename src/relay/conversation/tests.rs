@@ -134,6 +134,7 @@ fn limits() -> ConversationLimits<'static> {
         done: &|| {},
         ended: &|| false,
         source: Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) },
+        duplex: false,
     }
 }
 

@@ -2,12 +2,16 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wsgi_unix::socket;
 
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
+use wsgi_wire::record::LogRecord;
 
 use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, Right, SendError};
@@ -21,8 +25,32 @@ use crate::relay::violation::Violation;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<C: Client> Conversation<'_, C> {
+    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it logs from
+    /// now on it cannot send here, and knows that: it sends it to the supervisor.
+    pub(super) fn take_last_records(&mut self) {
+        // Where the process is gone, its last records are there nevertheless.
+        let _ = self.connection.stream.shutdown(Shutdown::Read);
+        loop {
+            while let Ok(Some(frame)) = self.inbox.first() {
+                let size = frame.size();
+                let is_ours = frame.stream == self.connection.exchange();
+                if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
+                    self.limits.source.log(self.client, record);
+                }
+                self.inbox.consume(size);
+            }
+            // The rest of a frame that is not whole will never come; this ends with what the socket holds.
+            if !matches!(self.inbox.receive(&self.connection.stream, false), Ok(Received::Bytes)) {
+                return;
+            }
+        }
+    }
+
     /// Reads more. When something waits to be sent and nothing more comes, it is sent.
     pub(super) fn receive(&mut self) -> Step {
+        if self.limits.duplex {
+            return self.receive_duplex();
+        }
         if !self.is_flowing() {
             return self.receive_beside();
         }
@@ -61,7 +89,7 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     /// Sends what there is, unless the client takes nothing.
-    fn send_on(&mut self) -> Result<(), SendError> {
+    pub(super) fn send_on(&mut self) -> Result<(), SendError> {
         self.pass_file(false)?;
         if self.is_flowing() && !outflow::is_blocked(self.client) {
             if let Some(_right) = self.client.right_to_wait(true) {
@@ -73,9 +101,12 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     /// Reads more while the client takes what it has not taken yet, whichever is possible first.
-    fn receive_beside(&mut self) -> Step {
+    pub(super) fn receive_beside(&mut self) -> Step {
         let mut taken = *self.stuck.get_or_insert_with(Instant::now);
         while !self.is_flowing() {
+            if let Some(over) = self.give_piece() {
+                return over;
+            }
             let reads = self.outflow.has_room();
             let (right, comes) = self.look_both_ways(reads);
             let now = Instant::now();
@@ -141,7 +172,7 @@ impl<C: Client> Conversation<'_, C> {
 
     /// Takes what a process has sent before it ended. If that is nothing, and the process has not read the request,
     /// another one may execute it.
-    fn last_words(&mut self) -> Step {
+    pub(super) fn last_words(&mut self) -> Step {
         match self.inbox.receive(&self.connection.stream, false) {
             Err(error) if is_timeout(&error) => {
                 Step::Over(match self.answered || socket::is_read(&self.connection.stream) {
@@ -159,7 +190,7 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     /// Whether one of the limits has passed, after a read that has waited in vain.
-    fn run_out(&mut self) -> Option<Outcome> {
+    pub(super) fn run_out(&mut self) -> Option<Outcome> {
         let now = Instant::now();
         if self.queue_deadline().is_some_and(|deadline| now >= deadline) {
             if !socket::is_read(&self.connection.stream) {
@@ -175,11 +206,16 @@ impl<C: Client> Conversation<'_, C> {
         !self.limits.silence.is_zero() && now.saturating_duration_since(self.heard) >= self.limits.silence
     }
 
-    /// Sets the socket's read timeout so that the next read ends when the first limit may have passed.
-    pub(super) fn hurry(&mut self) {
+    /// How long until something may be over.
+    pub(super) fn time_left(&self) -> Option<Duration> {
         let silence = (!self.limits.silence.is_zero()).then(|| self.heard + self.limits.silence);
         let until = silence.into_iter().chain(self.queue_deadline()).min();
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+        until.map(|until| until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
+    }
+
+    /// Sets the socket's read timeout so that the next read ends when the first limit may have passed.
+    pub(super) fn hurry(&mut self) {
+        let left = self.time_left();
         let usual = self.connection.usual_wait();
         let sooner = left.map(|left| left.min(LOOK)).filter(|left| usual.is_zero() || *left < usual);
         if sooner.is_some() || self.hurried {
@@ -188,7 +224,7 @@ impl<C: Client> Conversation<'_, C> {
         self.hurried = sooner.is_some();
     }
 
-    fn more_soon(&self) -> bool {
+    pub(super) fn more_soon(&self) -> bool {
         if self.limits.flush_delay.is_zero() {
             return false;
         }
@@ -196,7 +232,7 @@ impl<C: Client> Conversation<'_, C> {
         matches!(poll(&mut watched, Some(&timespec(self.limits.flush_delay))), Ok(n) if n > 0)
     }
 
-    fn received(&mut self, outcome: io::Result<Received>) -> Step {
+    pub(super) fn received(&mut self, outcome: io::Result<Received>) -> Step {
         Step::Over(match outcome {
             // Each is used, or closed with its frame, before the next one is read.
             Ok(Received::Bytes) if self.inbox.descriptors() > limits::FILES_WAITING => {
@@ -214,6 +250,6 @@ impl<C: Client> Conversation<'_, C> {
     }
 }
 
-fn timespec(time: Duration) -> Timespec {
+pub(super) fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec: time.as_secs().try_into().unwrap_or(0), tv_nsec: time.subsec_nanos().into() }
 }

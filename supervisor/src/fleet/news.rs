@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use rustix::thread::futex;
-use wsgi_wire::control::Reason;
+use wsgi_wire::control::{Ready, Reason};
 use wsgi_wire::messages::processes;
 
 use super::Fleet;
@@ -52,7 +52,7 @@ impl Fleet {
         let group = Rc::clone(&process.group);
         let history = self.histories.entry(group.name().to_vec()).or_default();
         match news {
-            News::Ready(failures) => self.loaded(process, failures),
+            News::Ready(ready) => self.loaded(process, ready),
             News::Loaded(script) => {
                 if group.settings.daemon.allows(&script.script) {
                     history.wants(script, process.generation);
@@ -102,15 +102,16 @@ impl Fleet {
     }
 
     /// Handles that a process has loaded its scripts, as far as it could.
-    fn loaded(&mut self, process: &mut Process, failures: Vec<u64>) {
+    fn loaded(&mut self, process: &mut Process, ready: Ready) {
         if process.is_leaving() {
             // It has said in the same breath that it ends.
             return;
         }
+        let Ready { failures, interface } = ready;
         let works = failures.is_empty();
         let stand_in = self.processes.iter().find(|other| other.can_stand_in(&process.group));
         if lifecycle::admits(!works, stand_in.is_some() || self.orphans.serve(&process.group)) {
-            process.admit(&self.shared.table, works);
+            process.admit(&self.shared.table, works, interface);
             self.set_failing(&process.group, false);
             if works {
                 self.histories.entry(process.group.name().to_vec()).or_default().works();

@@ -21,7 +21,7 @@ pub const RESTLESS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub enum News {
     /// The process could take requests. Has the digests of the reports about scripts that it could not load.
-    Ready(Vec<u64>),
+    Ready(Ready),
     /// A request has come for this script.
     Loaded(Preload),
     /// The process asks to be replaced.
@@ -182,7 +182,7 @@ impl Dialogue {
             let Some((kind, payload)) = (if self.behind { None } else { channel.next()? }) else { return Ok(None) };
             self.budget.charge(Rate::MESSAGES, 1, self.started.elapsed());
             let news = match (kind, self.phase) {
-                (Kind::Ready, Phase::Starting { .. }) => News::Ready(Ready::from_bytes(&payload)?.failures),
+                (Kind::Ready, Phase::Starting { .. }) => News::Ready(Ready::from_bytes(&payload)?),
                 (Kind::Loaded, _) => News::Loaded(Preload::from_bytes(&payload)?),
                 (Kind::ScoreboardWanted, _) => News::ScoreboardWanted,
                 (Kind::Retiring, Phase::Ready) => {

@@ -14,15 +14,17 @@ pub mod spawn;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, getpriority_process, kill_process};
 use wsgi_wire::codec::DecodeError;
 use wsgi_wire::control::Reason;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::limits::{DAEMON_BURST, DAEMON_RATE};
 use wsgi_wire::messages::processes;
 use wsgi_wire::recorder::{Recording, STACKS_SIGNAL};
-use wsgi_wire::table::{Ending, Failure, State};
+use wsgi_wire::table::{Ending, Failure, State, group_key};
 
 use self::dialogue::Dialogue;
 use self::post_mortem::End;
@@ -162,7 +164,7 @@ impl Process {
         let limit = match recording.reason.or(self.dialogue.reason()) {
             Some(Reason::RequestTimeout) => settings.request_timeout.into(),
             Some(Reason::StartupTimeout) => settings.startup_timeout.into(),
-            Some(Reason::DeadlockTimeout) => settings.deadlock_timeout.into(),
+            Some(Reason::DeadlockTimeout | Reason::StuckLoop) => settings.deadlock_timeout.into(),
             Some(Reason::RssLimit) => settings.rss_limit,
             _ => 0,
         };
@@ -191,12 +193,19 @@ impl Process {
         }
     }
 
-    /// Lets requests come to the process. `works`: it could load its scripts.
-    pub fn admit(&mut self, table: &Table, works: bool) {
+    /// Lets requests come. `works`: it could load its scripts. `interface`: what it says that it speaks, which counts
+    /// where the configuration leaves it open.
+    pub fn admit(&mut self, table: &Table, works: bool, interface: Interface) {
         self.works = works;
         self.dialogue.enter(Phase::Ready);
         self.ready = Some(self.dialogue.since());
         if let Some(slot) = table.slot(self.slot, &self.group.pages) {
+            let settings = &self.group.settings.daemon;
+            let interface = if settings.interface == Interface::Auto { interface } else { settings.interface };
+            if let Some(group) = table.group(group_key(self.group.name())) {
+                group.set_interface(interface);
+            }
+            slot.entry.threads.store(settings.concurrency(interface), Ordering::Relaxed);
             slot.admit();
         }
     }

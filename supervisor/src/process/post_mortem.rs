@@ -106,6 +106,10 @@ fn excess(reason: Reason, limit: u64) -> String {
     let option = reason.name().replace('_', "-") + &if limit > 0 { format!("={limit}") } else { String::new() };
     match reason {
         Reason::DeadlockTimeout => format!("has not given back the GIL within {option}"),
+        Reason::StuckLoop => {
+            let option = if limit > 0 { format!("deadlock-timeout={limit}") } else { "deadlock-timeout".to_owned() };
+            format!("has not gone back to its event loop within {option}")
+        }
         Reason::StartupTimeout => format!("has not loaded its script within {option}"),
         _ => format!("has exceeded {option}"),
     }

@@ -120,7 +120,8 @@ pub fn spawn(
     let slot = table.slot(index, &group.pages).ok_or(Error::NoSlot)?;
     let secret = getrandom::u64().map_err(io::Error::from)?;
     table.header().used.fetch_max(index as u32 + 1, Relaxed);
-    slot.occupy(group_key(group.name()), group.settings.daemon.threads, secret);
+    let daemon = &group.settings.daemon;
+    slot.occupy(group_key(group.name()), daemon.concurrency(daemon.interface), secret);
     slot.entry.generation.store(configuration.generation, Relaxed);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     slot.entry.started.store(now.as_secs(), Relaxed);

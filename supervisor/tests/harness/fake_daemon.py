@@ -69,7 +69,8 @@ if behaviour == "forks" and not os.path.exists(f"{directory}/../left"):
 if behaviour == "slow":
     time.sleep(0.5)
 failures = [7] if os.path.exists(f"{directory}/../broken") else []
-send(READY, struct.pack(f"=I{len(failures)}Q", len(failures), *failures))
+# Its imports are done, and it speaks WSGI.
+send(READY, struct.pack(f"=I{len(failures)}QB", len(failures), *failures, 0))
 print("ready", flush=True)
 while True:
     kind, payload = receive()

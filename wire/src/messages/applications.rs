@@ -70,4 +70,22 @@ crate::message::messages! {
     1212 SLOW_REQUEST Warn: "A slow request (WSGISlowRequests {seconds}): {method} {path} in the {interpreter} {what}",
         "A request has taken longer than `WSGISlowRequests` says; the stack shows where it is.",
         "Find out what it waits for, or raise the number.";
+    1213 WSGI_IN_ASGI Error: "The application in '{script}' is one of WSGI, and process group '{group}' speaks ASGI: give it a process group with interface=wsgi, or wrap it (a2wsgi.WSGIMiddleware).",
+        "The script's application takes environ and start_response, and its process group has `interface=asgi`.",
+        "As the record says.";
+    1214 OLD_ASGI Error: "The application in '{script}' is one of ASGI 2, which takes a scope alone: wrap it with asgiref.compatibility.guarantee_single_callable().",
+        "The script's application is of the time before ASGI 3.",
+        "As the record says.";
+    1215 ASGI_IN_WSGI Error: "The application in '{script}' is one of ASGI, and {place} speaks WSGI: give it a process group with interface=asgi.",
+        "The script's application is asynchronous. It is run in embedded mode, or in a process group without `interface=asgi`.",
+        "As the record says; docs/asgi.md has an example.";
+    1216 CANNOT_START Error: "The application '{name}' in '{script}' cannot start (lifespan):{failure}",
+        "The application has answered `lifespan.startup` with `lifespan.startup.failed`, or has raised with `lifespan=on`.",
+        "Mend the application. A process that serves goes on meanwhile.";
+    1217 NO_WHOLE_RESPONSE Error: "The application in '{script}' has returned without a whole response to '{path}'.",
+        "An ASGI application returned without `http.response.start`, or without a last `http.response.body`.",
+        "Mend the application.";
+    1218 QUESTION_IN_ASGI Error: "A script that decides about requests has been asked for in a process that speaks ASGI; give it a process group with interface=wsgi.",
+        "`WSGIAccessScript`, `WSGIAuthUserScript`, `WSGIAuthGroupScript` or `WSGIDispatchScript` names a process group with `interface=asgi`.",
+        "As the record says.";
 }

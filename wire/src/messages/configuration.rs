@@ -32,6 +32,6 @@ crate::message::messages! {
         "A file with variables for the group's processes cannot be read, or a line of it is no variable.",
         "Mend the file, or its permissions. If it is the group's own user's, the server starts and that group does not.";
     1105 FOREIGN_APACHE Error: "This module needs Apache {oldest} or a later 2.4 (it was built with the headers of {built}), and this is Apache {running}: install such a version",
-        "Apache is older than what the module needs. (One of another ABI does not load the module, and says so itself.)",
+        "Apache is older than what the module needs. One of another ABI does not load the module, and says so itself.",
         "Take a later Apache.";
 }

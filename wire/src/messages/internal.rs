@@ -76,4 +76,10 @@ crate::message::messages! {
     1424 NOT_SET_UP Error: "The sub-interpreter '{group}' could not be set up:{traceback}",
         "A module that every interpreter needs cannot be imported in it.",
         "The traceback says which.";
+    1425 LOOP_REFUSES Error: "The event loop refuses a call:{traceback}",
+        "A fault of ours, or of the event loop that `loop` names.",
+        "Try `loop=asyncio`; report it.";
+    1426 NOT_BEGUN Error: "A request cannot begin:{traceback}",
+        "A fault of ours, or a lack of memory.",
+        "Look at the memory of the process; report it otherwise.";
 }

@@ -88,4 +88,10 @@ crate::message::messages! {
     1328 NO_COLLECTOR Warn: "the collector of WSGIOpenTelemetry, {collector}, takes nothing: {error}; what is told is lost until it does",
         "The collector does not run, does not answer in time, or refuses what it gets.",
         "Look at the collector, and at the address in `WSGIOpenTelemetry`: it must take OTLP over HTTP, as JSON.";
+    1329 LIFESPAN_END Error: "An application does not stop in order (lifespan):{failure}",
+        "The application has answered `lifespan.shutdown` with `lifespan.shutdown.failed`, or has raised.",
+        "Mend the application.";
+    1330 LOOP_FAILED Error: "The event loop has ended: {traceback}",
+        "Something that the application has given the event loop raised what nothing catches.",
+        "Mend it: the traceback says where.";
 }

@@ -133,4 +133,7 @@ crate::message::messages! {
     1037 NO_GROUP_SCRIPT Error: "Require wsgi-group has no WSGIAuthGroupScript to ask about groups",
         "`Require wsgi-group` holds, and no script.",
         "Set `WSGIAuthGroupScript`, or use another `Require`.";
+    1038 NO_APPLICATION_GROUP Error: "process group `{group}` has an event loop, and so one interpreter: application group `{name}` cannot be had there; leave it out, or name %{GLOBAL}",
+        "An application group is named for a script whose process group has `interface=asgi` or `interface=auto`.",
+        "As the record says.";
 }

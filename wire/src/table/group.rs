@@ -12,6 +12,7 @@ use super::places::PlacesOfConfigurations;
 use super::queue::Queue;
 use crate::budget::Budget;
 use crate::codec::byte_enum;
+use crate::interface::Interface;
 
 byte_enum! {
     /// Why a request was given to no process.
@@ -62,6 +63,8 @@ pub struct Group {
     generation: AtomicU32,
     /// Whether its processes fail before they are ready: 0 or 1.
     failing: AtomicU32,
+    /// What its processes speak, one more than [`Interface::number`]; 0: none has been ready yet.
+    interface: AtomicU32,
     /// The queue of its waiting requests.
     pub queue: Queue,
     /// The places of Apache's workers that have a request of the group in hand, whatever it waits for.
@@ -135,6 +138,16 @@ impl Group {
         self.failing.store(failing.into(), Relaxed);
     }
 
+    /// What its processes speak, as the last one that became ready has it; `None` before the first.
+    pub fn interface(&self) -> Option<Interface> {
+        self.interface.load(Relaxed).checked_sub(1).map(Interface::of_number)
+    }
+
+    /// Says what its processes speak.
+    pub fn set_interface(&self, interface: Interface) {
+        self.interface.store(interface.number() + 1, Relaxed);
+    }
+
     /// Counts anew what Apache counts, because a child has died with some of it.
     pub fn forget_places(&self) {
         self.workers.forget();
@@ -143,6 +156,7 @@ impl Group {
 
     fn occupy(&self, key: u64) {
         self.set_failing(false);
+        self.interface.store(0, Relaxed);
         self.forget_places();
         self.queue.clear();
         self.classes.iter().chain(&self.refused).for_each(|counter| counter.store(0, Relaxed));

@@ -88,7 +88,7 @@ impl Outgoing {
     }
 
     /// Queues content as a memory file; as it is if the child has not picked up earlier files, or there can be none.
-    fn put_aside(&mut self, content: &[u8]) {
+    pub(in crate::workers) fn put_aside(&mut self, content: &[u8]) {
         if self.in_files > 0 && self.is_drained() {
             self.in_files = 0;
         }

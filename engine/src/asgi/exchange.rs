@@ -1,0 +1,354 @@
+//! One request: what its application receives and sends, and what its connection does meanwhile. Lives on the loop's
+//! thread.
+
+mod carried;
+mod ending;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::types::PyAnyMethods;
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_wire::request as wire;
+
+use crate::asgi::python::Objects;
+use crate::asgi::receiving::{PIECE, Receiving};
+use crate::asgi::server::Server;
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+use crate::process::Process;
+use crate::request::transport::Gone;
+use crate::request::{Live, Request};
+use crate::workers::connection::Connection;
+use crate::workers::response_right::ResponseRight;
+
+/// With so many bytes waiting for the socket the application waits, too.
+const HIGH: usize = 64 << 10;
+
+/// With so few it goes on.
+const LOW: usize = 16 << 10;
+
+/// How far the response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Nothing of it is known.
+    Before,
+    /// The head is known, and has not left.
+    Started,
+    /// The head has left.
+    Committed,
+    /// It has ended.
+    Over,
+}
+
+/// One request and its response.
+pub(super) struct Exchange {
+    pub(super) request: Arc<Request>,
+    pub(super) server: &'static Server,
+    /// The connection's key.
+    key: u64,
+    right: Arc<ResponseRight>,
+    state: Mutex<State>,
+}
+
+struct State {
+    receiving: Receiving,
+    /// Futures of `receive()`.
+    waiting: VecDeque<Owned>,
+    /// Futures of `send()`.
+    blocked: Vec<Owned>,
+    task: Option<Owned>,
+    stage: Stage,
+    /// Nobody takes the response.
+    gone: bool,
+    /// The application has been told, and its task is cancelled in time.
+    given_notice: bool,
+    /// The loop tells when the connection takes more.
+    full: bool,
+    /// The connection has been given back, or is gone.
+    released: bool,
+    task_over: bool,
+    ended: bool,
+}
+
+impl Exchange {
+    /// A request that begins.
+    pub(super) fn new(
+        server: &'static Server,
+        key: u64,
+        request: Arc<Request>,
+        right: Arc<ResponseRight>,
+        body: wire::Body<'_>,
+    ) -> Self {
+        let state = State {
+            receiving: Receiving::new(body),
+            waiting: VecDeque::new(),
+            blocked: Vec::new(),
+            task: None,
+            stage: Stage::Before,
+            gone: false,
+            given_notice: false,
+            full: false,
+            released: false,
+            task_over: false,
+            ended: false,
+        };
+        Self { request, server, key, right, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Locked only for a moment, while nothing of Python runs.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What there is of Python, on the loop's thread.
+    ///
+    /// # Errors
+    /// `RuntimeError` on any other.
+    pub(super) fn objects(&self) -> PyResult<&'static Objects> {
+        let objects = self.server.objects().filter(|objects| objects.thread == object::thread_ident());
+        objects.ok_or_else(|| PyRuntimeError::new_err("send() and receive() are for the thread of the event loop"))
+    }
+
+    /// How far the response is, if somebody is there to take it.
+    ///
+    /// # Errors
+    /// `mod_wsgi.ClientDisconnected` if nobody is.
+    pub(super) fn stage(&self, py: Python<'_>) -> PyResult<Stage> {
+        let (stage, gone) = {
+            let state = self.state();
+            (state.stage, state.gone)
+        };
+        if gone { Err(self.disconnected(py)) } else { Ok(stage) }
+    }
+
+    /// The head is known.
+    pub(super) fn has_started(&self) {
+        self.state().stage = Stage::Started;
+    }
+
+    fn disconnected(&self, py: Python<'_>) -> PyErr {
+        let class = self.request.interpreter.client_disconnected.bind(py);
+        PyErr::from_type(class.clone(), "the client is gone")
+    }
+
+    fn with_connection<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Connection) -> R) -> Option<R> {
+        self.request.with(py, |live| connection(live).map(step)).flatten()
+    }
+
+    /// What the application receives next: it, or a future.
+    pub(super) fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let objects = self.objects()?;
+        let (message, asks) = {
+            let mut state = self.state();
+            (state.receiving.take(), state.receiving.asks())
+        };
+        if asks {
+            self.ask(py);
+        }
+        match message {
+            Some(message) => objects.value(objects.message(py, message)?),
+            None => {
+                let future = objects.future(py)?;
+                self.state().waiting.push_back(Owned::new(future.clone()));
+                Ok(future)
+            }
+        }
+    }
+
+    /// Asks for a piece of the body.
+    fn ask(&self, py: Python<'_>) {
+        self.push(py, |live| {
+            if let Some(connection) = connection(live) {
+                connection.ask_body(PIECE);
+            }
+        });
+    }
+
+    /// Queues something and sends what goes.
+    pub(super) fn push<R>(&self, py: Python<'_>, step: impl FnOnce(&mut Live) -> R) -> Option<(R, usize)> {
+        let sent = self.request.with(py, |live| {
+            let result = step(live);
+            let flushed = live.flush(false);
+            (result, flushed, connection(live).map_or(0, |connection| connection.pending()))
+        });
+        let (result, flushed, pending) = sent?;
+        self.has_sent(py, flushed, pending);
+        Some((result, pending))
+    }
+
+    /// Queues content and sends what goes; `over`: it is the end of the response. How much waits for the socket.
+    pub(super) fn send(&self, py: Python<'_>, over: bool, queue: impl FnOnce(&mut Live)) -> usize {
+        let sent = self.request.with(py, |live| {
+            queue(live);
+            let flushed = live.flush(false);
+            (live.response.committed(), flushed, connection(live).map_or(0, |connection| connection.pending()))
+        });
+        let Some((committed, flushed, pending)) = sent else { return 0 };
+        if committed {
+            self.has_committed(py, over);
+        }
+        self.has_sent(py, flushed, pending);
+        pending
+    }
+
+    /// What it means for application and connection how much has been sent.
+    fn has_sent(&self, py: Python<'_>, flushed: Result<bool, Gone>, pending: usize) {
+        let Ok(all) = flushed else { return self.is_lost(py) };
+        let (changed, over) = {
+            let mut state = self.state();
+            let changed = state.full == all;
+            state.full = !all;
+            (changed, all && state.stage == Stage::Over && !state.released)
+        };
+        if changed {
+            self.with_connection(py, |connection| self.server.wants_room(self.key, connection, !all));
+        }
+        if pending < LOW {
+            let blocked = std::mem::take(&mut self.state().blocked);
+            for future in blocked {
+                self.resolve(future.bind(py), py.None().into_bound(py));
+            }
+        }
+        if over {
+            self.release(py);
+        }
+    }
+
+    /// Waits for the socket where too much waits for it.
+    pub(super) fn sent<'py>(&self, py: Python<'py>, pending: usize) -> PyResult<Bound<'py, PyAny>> {
+        let objects = self.objects()?;
+        if pending < HIGH || self.state().released {
+            return Ok(objects.done(py));
+        }
+        let future = objects.future(py)?;
+        self.state().blocked.push(Owned::new(future.clone()));
+        Ok(future)
+    }
+
+    /// The head has left, and perhaps the end: `over`.
+    pub(super) fn has_committed(&self, py: Python<'_>, over: bool) {
+        {
+            let mut state = self.state();
+            state.stage = if over { Stage::Over } else { state.stage.max(Stage::Committed) };
+            if over {
+                state.receiving.is_over();
+            }
+        }
+        if over {
+            self.deliver(py);
+        }
+    }
+
+    fn resolve(&self, future: &Bound<'_, PyAny>, value: Bound<'_, PyAny>) {
+        let Some(objects) = self.server.objects() else { return };
+        let py = future.py();
+        let is_done = future.call_method0(objects.names.done.bind(py)).and_then(|done| done.is_truthy());
+        if is_done.is_ok_and(|done| !done) {
+            // It has just been seen to wait.
+            let _ = future.call_method1(objects.names.set_result.bind(py), (value,));
+        }
+    }
+
+    /// Gives what there is to those who wait for it.
+    fn deliver(&self, py: Python<'_>) {
+        let Some(objects) = self.server.objects() else { return };
+        loop {
+            let Some(future) = self.state().waiting.pop_front() else { return };
+            let waits = future.bind(py).call_method0(objects.names.done.bind(py)).and_then(|done| done.is_truthy());
+            if !waits.is_ok_and(|done| !done) {
+                continue;
+            }
+            let (message, asks) = {
+                let mut state = self.state();
+                (state.receiving.take(), state.receiving.asks())
+            };
+            if asks {
+                self.ask(py);
+            }
+            let Some(message) = message else { return self.state().waiting.push_front(future) };
+            if let Ok(message) = objects.message(py, message) {
+                self.resolve(future.bind(py), message);
+            }
+        }
+    }
+
+    /// Nobody takes anything any more.
+    fn is_lost(&self, py: Python<'_>) {
+        let blocked = {
+            let mut state = self.state();
+            if state.released {
+                return;
+            }
+            (state.gone, state.released) = (true, true);
+            state.receiving.is_over();
+            std::mem::take(&mut state.blocked)
+        };
+        self.with_connection(py, |connection| {
+            self.server.unwatch(connection);
+            connection.is_lost();
+        });
+        self.server.forget(self.key);
+        for future in blocked {
+            // One that is cancelled takes nothing.
+            let _ = future.bind(py).call_method1("set_exception", (self.disconnected(py),));
+        }
+        self.deliver(py);
+        self.give_notice(py);
+        self.settle(py);
+    }
+
+    /// The client sends nothing more, or is gone: with `disconnect-grace` the application has that long.
+    fn give_notice(&self, py: Python<'_>) {
+        let Some(grace) = Process::get().settings.disconnect_grace else { return };
+        let task = {
+            let mut state = self.state();
+            let first = !std::mem::replace(&mut state.given_notice, true) && state.stage != Stage::Over;
+            if first { state.task.take() } else { None }
+        };
+        if let (Some(task), Some(objects)) = (task, self.server.objects()) {
+            objects.cancel_later(task.bind(py), grace);
+            self.state().task = Some(task);
+        }
+    }
+
+    /// The connection is free for another request.
+    fn release(&self, py: Python<'_>) {
+        self.state().released = true;
+        if let Some(live) = self.request.finish(py) {
+            match live.transport.into_any().downcast::<Connection>() {
+                Ok(connection) if connection.is_idle() => self.server.park(self.key, connection),
+                Ok(connection) => {
+                    self.server.forget(self.key);
+                    self.server.dropped(connection);
+                }
+                Err(_) => self.server.forget(self.key),
+            }
+        }
+        self.settle(py);
+    }
+
+    /// Notes that it is over, when response and task are.
+    fn settle(&self, py: Python<'_>) {
+        let over = {
+            let mut state = self.state();
+            state.task_over && state.released && !std::mem::replace(&mut state.ended, true)
+        };
+        if over {
+            // What is left of a connection that was lost.
+            drop(self.request.finish(py));
+            self.server.ends(self.request.route.rules.ignore_activity);
+        }
+    }
+
+    /// The application's task has begun and is not over.
+    pub(super) fn runs(&self, task: Bound<'_, PyAny>) {
+        self.state().task = Some(Owned::new(task));
+    }
+}
+
+/// The connection of a request.
+pub(super) fn connection(live: &mut Live) -> Option<&mut Connection> {
+    live.transport.as_any().downcast_mut()
+}

@@ -1,0 +1,89 @@
+//! The end of a request: how its task has ended, and what becomes of a response that is not whole.
+
+use pyo3::types::PyAnyMethods;
+use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_wire::messages::applications;
+use wsgi_wire::response::End;
+
+use super::{Exchange, Stage};
+use crate::gateway::call;
+
+/// How a task has ended.
+enum Outcome {
+    Returned,
+    Cancelled,
+    Raised(PyErr),
+}
+
+impl Exchange {
+    /// The application's task is over.
+    pub(in crate::asgi) fn has_finished(&self, task: &Bound<'_, PyAny>) {
+        let outcome = || -> PyResult<Outcome> {
+            if task.call_method0("cancelled")?.is_truthy()? {
+                return Ok(Outcome::Cancelled);
+            }
+            let exception = task.call_method0("exception")?;
+            Ok(if exception.is_none() { Outcome::Returned } else { Outcome::Raised(PyErr::from_value(exception)) })
+        };
+        self.conclude(task.py(), outcome().unwrap_or_else(Outcome::Raised));
+    }
+
+    /// The application could not even be called.
+    pub(in crate::asgi) fn was_not_called(&self, py: Python<'_>, error: PyErr) {
+        self.conclude(py, Outcome::Raised(error));
+    }
+
+    fn conclude(&self, py: Python<'_>, outcome: Outcome) {
+        let (stage, gone, task) = {
+            let mut state = self.state();
+            state.task_over = true;
+            (state.stage, state.gone, state.task.take())
+        };
+        drop(task);
+        let status = match &outcome {
+            Outcome::Raised(error)
+                if gone
+                    && error.matches(py, self.request.interpreter.client_disconnected.bind(py)).unwrap_or(false) =>
+            {
+                500
+            }
+            Outcome::Raised(error) => {
+                call::report(py, &self.request, &applications::REQUEST_FAILED, "Exception processing", error);
+                500
+            }
+            Outcome::Cancelled => 503,
+            Outcome::Returned => {
+                if stage != Stage::Over && !gone {
+                    let path = String::from_utf8_lossy(&self.request.path);
+                    let script = String::from_utf8_lossy(self.request.route.script());
+                    let text =
+                        format!("The application in '{script}' has returned without a whole response to '{path}'.");
+                    self.request.log(py, &applications::NO_WHOLE_RESPONSE, &text);
+                }
+                500
+            }
+        };
+        if stage != Stage::Over && !gone {
+            self.give_up(py, status);
+        }
+        self.settle(py);
+    }
+
+    /// Ends the response as it is: with Apache's page for the status, if nothing of it has left.
+    pub(super) fn give_up(&self, py: Python<'_>, status: u16) {
+        self.has_committed_or_failed();
+        self.push(py, |live| {
+            live.end_log();
+            match live.response.committed() {
+                true => live.transport.end(End::Truncated),
+                false => live.transport.fail(status),
+            }
+        });
+    }
+
+    fn has_committed_or_failed(&self) {
+        let mut state = self.state();
+        state.stage = Stage::Over;
+        state.receiving.is_over();
+    }
+}

@@ -1,0 +1,189 @@
+//! The scope of a request: a copy of what does not vary, and what does.
+
+use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
+use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
+use wsgi_wire::names::Name;
+use wsgi_wire::request::Vars;
+use wsgi_wire::scope as names;
+
+use crate::asgi::python::Objects;
+use crate::asgi::tls;
+use crate::ffi::object;
+use crate::ffi::owned::Owned;
+use crate::request::route::Route;
+
+/// The scope, and what the engine itself needs of it.
+pub(super) struct Scope<'py> {
+    /// For the application.
+    pub(super) dict: Bound<'py, PyDict>,
+    /// The path, for messages.
+    pub(super) path: Vec<u8>,
+    /// Apache's log id, empty if there is none.
+    pub(super) id: Vec<u8>,
+    /// Whether the client wants the head only.
+    pub(super) is_head: bool,
+}
+
+/// What varies, as it is found among the variables.
+struct Found<'v, 'py> {
+    headers: Bound<'py, PyList>,
+    environ: Bound<'py, PyDict>,
+    client: Option<&'v [u8]>,
+    client_port: Option<&'v [u8]>,
+    server: Option<&'v [u8]>,
+    server_port: Option<&'v [u8]>,
+    id: &'v [u8],
+    path: &'v [u8],
+    method: &'v [u8],
+    tls: tls::Connection<'v>,
+}
+
+/// Text of bytes that should be UTF-8.
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    PyString::new(py, &String::from_utf8_lossy(bytes))
+}
+
+/// Host and port, or nothing where there is no host.
+fn address<'py>(py: Python<'py>, host: Option<&[u8]>, port: Option<&[u8]>) -> PyResult<Bound<'py, PyAny>> {
+    let Some(host) = host.filter(|host| !host.is_empty()) else { return Ok(py.None().into_bound(py)) };
+    let port: u16 = port.and_then(|port| std::str::from_utf8(port).ok()?.parse().ok()).unwrap_or(0);
+    Ok((text(py, host), port).into_pyobject(py)?.into_any())
+}
+
+/// What the scopes of all requests of a route have.
+fn template<'py>(py: Python<'py>, objects: &Objects) -> PyResult<Bound<'py, PyDict>> {
+    let (scope, versions, extensions) = (PyDict::new(py), PyDict::new(py), PyDict::new(py));
+    versions.set_item("version", "3.0")?;
+    versions.set_item("spec_version", "2.5")?;
+    for name in ["http.response.pathsend", "http.response.zerocopysend", "http.response.early_hint"] {
+        extensions.set_item(name, PyDict::new(py))?;
+    }
+    let keys = &objects.names;
+    scope.set_item(keys.kind.bind(py), "http")?;
+    scope.set_item("asgi", versions)?;
+    scope.set_item(keys.http_version.bind(py), "1.1")?;
+    scope.set_item(keys.method.bind(py), "GET")?;
+    scope.set_item(keys.scheme.bind(py), "http")?;
+    scope.set_item(keys.path.bind(py), "")?;
+    scope.set_item(keys.raw_path.bind(py), PyBytes::new(py, b""))?;
+    scope.set_item(keys.query_string.bind(py), PyBytes::new(py, b""))?;
+    scope.set_item(keys.root_path.bind(py), "")?;
+    scope.set_item(keys.headers.bind(py), py.None())?;
+    scope.set_item(keys.client.bind(py), py.None())?;
+    scope.set_item(keys.server.bind(py), py.None())?;
+    scope.set_item(keys.state.bind(py), py.None())?;
+    scope.set_item(keys.extensions.bind(py), extensions)?;
+    Ok(scope)
+}
+
+/// The scope of a request. `state`: what the application has put there when it started.
+///
+/// # Errors
+/// What CPython raises.
+pub(super) fn build<'py>(
+    py: Python<'py>,
+    objects: &Objects,
+    route: &Route,
+    vars: Vars<'_>,
+    state: &Bound<'py, PyDict>,
+) -> PyResult<Scope<'py>> {
+    let keys = &objects.names;
+    let begins = match route.scope.get() {
+        Some(template) => template.get(py),
+        None => {
+            let made = template(py, objects)?;
+            route.scope.get_or_init(|| Owned::new(made)).get(py)
+        }
+    };
+    let dict = begins.copy()?;
+    let mut found = Found {
+        headers: PyList::empty(py),
+        environ: PyDict::new(py),
+        client: None,
+        client_port: None,
+        server: None,
+        server_port: None,
+        id: b"",
+        path: b"",
+        method: b"",
+        tls: tls::Connection::default(),
+    };
+    // The decoder has checked all of them before.
+    for (name, value) in route.vars()?.chain(vars).flatten() {
+        add(py, objects, &dict, &mut found, name, value)?;
+    }
+    dict.set_item(keys.client.bind(py), address(py, found.client, found.client_port)?)?;
+    dict.set_item(keys.server.bind(py), address(py, found.server, found.server_port)?)?;
+    dict.set_item(keys.headers.bind(py), &found.headers)?;
+    dict.set_item(keys.state.bind(py), state.copy()?)?;
+    let extensions = begins.get_item(keys.extensions.bind(py))?;
+    if let Some(Ok(extensions)) = extensions.as_ref().map(|it| it.cast::<PyDict>()) {
+        dict.set_item(keys.extensions.bind(py), extend(py, objects, extensions, &found)?)?;
+    }
+    Ok(Scope { dict, path: found.path.to_vec(), id: found.id.to_vec(), is_head: found.method == b"HEAD" })
+}
+
+fn add<'v, 'py>(
+    py: Python<'py>,
+    objects: &Objects,
+    scope: &Bound<'py, PyDict>,
+    found: &mut Found<'v, 'py>,
+    name: Name<'v>,
+    value: &'v [u8],
+) -> PyResult<()> {
+    let keys = &objects.names;
+    match name {
+        Name::Known(names::METHOD) => {
+            found.method = value;
+            scope.set_item(keys.method.bind(py), object::latin1(py, value)?)?;
+        }
+        Name::Known(names::PATH) => {
+            found.path = value;
+            scope.set_item(keys.path.bind(py), text(py, value))?;
+        }
+        Name::Known(names::RAW_PATH) => scope.set_item(keys.raw_path.bind(py), PyBytes::new(py, value))?,
+        Name::Known(names::QUERY) => scope.set_item(keys.query_string.bind(py), PyBytes::new(py, value))?,
+        Name::Known(names::ROOT) => scope.set_item(keys.root_path.bind(py), text(py, value))?,
+        Name::Known(names::HTTP) => scope.set_item(keys.http_version.bind(py), object::latin1(py, value)?)?,
+        Name::Known(names::SCHEME) => scope.set_item(keys.scheme.bind(py), object::latin1(py, value)?)?,
+        Name::Known(names::CLIENT) => found.client = Some(value),
+        Name::Known(names::CLIENT_PORT) => found.client_port = Some(value),
+        Name::Known(names::SERVER) => found.server = Some(value),
+        Name::Known(names::SERVER_PORT) => found.server_port = Some(value),
+        Name::Known(names::REQUEST_ID) => found.id = value,
+        Name::Known(names::TLS_VERSION) => found.tls.version = Some(value),
+        Name::Known(names::TLS_CIPHER) => found.tls.cipher = Some(value),
+        Name::Known(id) => {
+            if let Some(name) = objects.header(py, id) {
+                found.headers.append(PyTuple::new(py, [name, &PyBytes::new(py, value)])?)?;
+            }
+        }
+        Name::Text(name) => match name.strip_prefix(names::ENVIRONMENT) {
+            Some(name) => {
+                found.tls.hears(name, value);
+                found.environ.set_item(object::latin1(py, name)?, object::latin1(py, value)?)?;
+            }
+            None => {
+                found.headers.append(PyTuple::new(py, [PyBytes::new(py, name), PyBytes::new(py, value)])?)?;
+            }
+        },
+    }
+    Ok(())
+}
+
+/// The extensions of one request.
+fn extend<'py>(
+    py: Python<'py>,
+    objects: &Objects,
+    extensions: &Bound<'py, PyDict>,
+    found: &Found<'_, 'py>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let (own, all, keys) = (PyDict::new(py), extensions.copy()?, &objects.names);
+    own.set_item(keys.request_id.bind(py), object::latin1(py, found.id)?)?;
+    own.set_item(keys.environ.bind(py), &found.environ)?;
+    all.set_item(keys.mod_wsgi.bind(py), own)?;
+    if found.tls.is_there() {
+        all.set_item(keys.tls.bind(py), found.tls.dict(py)?)?;
+    }
+    Ok(all)
+}

@@ -1,0 +1,379 @@
+//! The connections of a process with an event loop. One epoll instance has them all and is one reader of the loop: the
+//! loop's thread takes what comes, without another thread in between.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use pyo3::Python;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::io::Errno;
+use wsgi_unix::fork::Unshared;
+use wsgi_wire::control::Reason;
+use wsgi_wire::messages::internal;
+
+use crate::asgi::python::Objects;
+use crate::asgi::timeouts::Timeouts;
+use crate::log::record;
+use crate::process::Process;
+use crate::process::lifecycle::Stage;
+use crate::process::watch::Present;
+use crate::workers::connection::{Arrived, Connection};
+use crate::workers::listener::Listener;
+
+/// Keys of what is no connection; connections have their descriptor's number.
+const LISTENER: u64 = u64::MAX;
+const WAKE: u64 = u64::MAX - 1;
+
+/// A request, as its connection sees it.
+pub(super) trait Carried: Send + Sync {
+    /// The connection takes more.
+    fn flush(&self, py: Python<'_>);
+    /// Something has come on the connection.
+    fn hear(&self, py: Python<'_>);
+    /// It has exceeded `request-timeout`.
+    fn is_late(&self, py: Python<'_>);
+    /// It is answered in the place of the loop, by another thread.
+    fn answer_for_the_loop(&self);
+}
+
+/// How many connections are looked at before the application's tasks have their turn.
+const EVENTS: usize = 64;
+
+pub(super) const READS: EventFlags = EventFlags::IN.union(EventFlags::RDHUP);
+
+/// What a connection is at.
+pub(super) enum Slot {
+    /// It waits for its next request.
+    Idle(Box<Connection>),
+    /// It carries this one.
+    Busy(Arc<dyn Carried>),
+    /// Its request waits for the application to have started.
+    Waiting(Box<Connection>, Arrived),
+}
+
+/// The connections, and what other threads ask the loop for.
+pub(crate) struct Server {
+    epoll: Unshared,
+    listener: Listener,
+    wake: Unshared,
+    secret: u64,
+    timeout: Option<Duration>,
+    slots: Mutex<HashMap<u64, Slot>>,
+    /// Requests whose response or task is not over.
+    running: AtomicUsize,
+    /// Held while there are any.
+    present: Mutex<Option<Present<'static>>>,
+    /// Takes no more requests.
+    retired: AtomicBool,
+    /// The loop has to end.
+    closed: AtomicBool,
+    /// Asked whether the loop goes round, which has not happened yet.
+    asked: AtomicBool,
+    /// The requests that `request-timeout` may hit.
+    pub(super) timeouts: Timeouts<dyn Carried>,
+    objects: OnceLock<Objects>,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// The server of this process; `None` where workers serve.
+pub(crate) fn server() -> Option<&'static Server> {
+    SERVER.get()
+}
+
+impl Server {
+    /// Makes the server of this process; once. Nothing is accepted before [`Server::opens`].
+    ///
+    /// # Errors
+    /// If there are no more descriptors.
+    pub(crate) fn make(
+        listener: Unshared,
+        secret: u64,
+        users: Vec<u32>,
+        timeout: Option<Duration>,
+        request_timeout: Option<Duration>,
+    ) -> std::io::Result<&'static Self> {
+        let epoll = Unshared::make(|| epoll::create(CreateFlags::CLOEXEC))?;
+        let wake = Unshared::make(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))?;
+        epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        let server = Self {
+            epoll,
+            listener: Listener::new(listener, users)?,
+            wake,
+            secret,
+            timeout,
+            slots: Mutex::default(),
+            running: AtomicUsize::new(0),
+            present: Mutex::new(None),
+            retired: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            asked: AtomicBool::new(false),
+            timeouts: Timeouts::new(request_timeout),
+            objects: OnceLock::new(),
+        };
+        Ok(SERVER.get_or_init(|| server))
+    }
+
+    /// Takes what there is of Python, and lets connections come.
+    pub(super) fn opens(&self, objects: Objects) -> &Objects {
+        let objects = self.objects.get_or_init(|| objects);
+        self.look_at_listener(|e, s, d, f| epoll::add(e, s, d, f));
+        objects
+    }
+
+    /// What there is of Python; once requests come, always.
+    pub(super) fn objects(&self) -> Option<&Objects> {
+        self.objects.get()
+    }
+
+    /// The number of the descriptor that the loop reads.
+    pub(super) fn descriptor(&self) -> i32 {
+        self.epoll.as_raw_fd()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<u64, Slot>> {
+        // Locked only for a moment, while nothing of Python runs.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connections that something has happened on, and what. Does not wait. The rest of what has happened is done
+    /// with.
+    pub(super) fn events(&self, py: Python<'_>) -> Vec<(u64, EventFlags)> {
+        let mut events = Vec::with_capacity(EVENTS);
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => {
+                record::process(&internal::POLL_FAILED, &format!("Waiting for requests failed: {error}."));
+                Process::get().lifecycle.stop(Reason::Exhausted);
+            }
+        }
+        let mut happened = Vec::with_capacity(events.len());
+        for event in events {
+            match event.data.u64() {
+                LISTENER => self.accept(py),
+                WAKE => self.woken(py),
+                key => happened.push((key, event.flags)),
+            }
+        }
+        happened
+    }
+
+    fn accept(&self, py: Python<'_>) {
+        let accepts = self.listener.accept(|socket| {
+            let mut connection = Box::new(Connection::new(socket, self.timeout));
+            connection.is_duplex();
+            let key = connection.as_fd().as_raw_fd() as u64;
+            match epoll::add(&self.epoll, connection.socket(), EventData::new_u64(key), READS) {
+                Ok(()) => {
+                    self.slots().insert(key, Slot::Idle(connection));
+                }
+                Err(error) => {
+                    record::process(&internal::NOT_WATCHED, &format!("A connection cannot be waited for: {error}."));
+                }
+            }
+        });
+        if accepts {
+            return self.look_at_listener(|e, s, d, f| epoll::modify(e, s, d, f));
+        }
+        let pause = self.listener.pause_left().unwrap_or_default();
+        if let Some(objects) = self.objects() {
+            objects.call_later(py, pause, "resume");
+        }
+    }
+
+    /// Looks at the listening socket again after a pause.
+    pub(super) fn resume(&self) {
+        if self.listener.resume() {
+            self.look_at_listener(|e, s, d, f| epoll::modify(e, s, d, f));
+        }
+    }
+
+    fn look_at_listener(&self, how: fn(&Unshared, &Unshared, EventData, EventFlags) -> rustix::io::Result<()>) {
+        let listener = self.listener.socket();
+        let Some(listener) = listener.as_ref() else { return };
+        let flags = EventFlags::IN | EventFlags::ONESHOT;
+        if let Err(error) = how(&self.epoll, listener, EventData::new_u64(LISTENER), flags) {
+            record::process(&internal::NO_MORE_ACCEPTED, &format!("No more connections can be accepted: {error}."));
+        }
+    }
+
+    /// The request that a connection carries, if it does.
+    pub(super) fn carried(&self, key: u64) -> Option<Arc<dyn Carried>> {
+        match self.slots().get(&key) {
+            Some(Slot::Busy(carried)) => Some(Arc::clone(carried)),
+            _ => None,
+        }
+    }
+
+    /// Takes a connection that carries nothing.
+    pub(super) fn take_idle(&self, key: u64) -> Option<Box<Connection>> {
+        let mut slots = self.slots();
+        match slots.remove(&key)? {
+            Slot::Idle(connection) => Some(connection),
+            other => {
+                slots.insert(key, other);
+                None
+            }
+        }
+    }
+
+    /// What proves that a connection comes from an Apache child.
+    pub(super) fn secret(&self) -> u64 {
+        self.secret
+    }
+
+    /// A connection is of no more use.
+    pub(super) fn dropped(&self, connection: Box<Connection>) {
+        drop(connection);
+        self.resume();
+    }
+
+    /// A connection waits for its next request, which may be there already.
+    pub(super) fn park(&self, key: u64, connection: Box<Connection>) {
+        if self.retired.load(Ordering::Acquire) {
+            return self.dropped(connection);
+        }
+        self.slots().insert(key, Slot::Idle(connection));
+    }
+
+    /// A connection's request waits for its application to have started.
+    pub(super) fn waits(&self, key: u64, connection: Box<Connection>, arrived: Arrived) {
+        // Once more, and then not before it goes on: nothing of it is looked at meanwhile.
+        self.watch(key, &connection, EventFlags::ONESHOT);
+        self.slots().insert(key, Slot::Waiting(connection, arrived));
+    }
+
+    /// A connection's request goes on.
+    pub(super) fn goes_on(&self, key: u64) -> Option<(Box<Connection>, Arrived)> {
+        match self.slots().remove(&key)? {
+            Slot::Waiting(connection, arrived) => {
+                self.watch(key, &connection, READS);
+                Some((connection, arrived))
+            }
+            _ => None,
+        }
+    }
+
+    /// A connection carries a request.
+    pub(super) fn carries(&self, key: u64, carried: Arc<dyn Carried>) {
+        self.slots().insert(key, Slot::Busy(carried));
+    }
+
+    /// The request of a connection is over, or nothing more comes on it.
+    pub(super) fn forget(&self, key: u64) {
+        self.slots().remove(&key);
+    }
+
+    /// Has the loop told when the connection takes more (`full`), and what comes on it in any case.
+    pub(super) fn wants_room(&self, key: u64, connection: &Connection, full: bool) {
+        self.watch(key, connection, if full { READS | EventFlags::OUT } else { READS });
+    }
+
+    fn watch(&self, key: u64, connection: &Connection, flags: EventFlags) {
+        if let Err(error) = epoll::modify(&self.epoll, connection.socket(), EventData::new_u64(key), flags) {
+            record::process(&internal::NOT_WATCHED, &format!("A connection cannot be waited for: {error}."));
+        }
+    }
+
+    /// Nothing that comes on the connection is looked at any more.
+    pub(super) fn unwatch(&self, connection: &Connection) {
+        // It is there.
+        let _ = epoll::delete(&self.epoll, connection.socket());
+    }
+
+    /// A request begins.
+    pub(super) fn begins(&self) {
+        let process = Process::get();
+        if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
+            *self.present.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(process.watch.enter(&process.lifecycle));
+        }
+        process.page.busy.fetch_add(1, Ordering::Relaxed);
+        process.watch.request_began();
+    }
+
+    /// Response and task of a request are over.
+    pub(super) fn ends(&self, ignore_activity: bool) {
+        let process = Process::get();
+        if !ignore_activity {
+            process.watch.active();
+        }
+        process.page.busy.fetch_sub(1, Ordering::Relaxed);
+        // What the group's own code writes there may be any number.
+        let done = process.page.requests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        // Exactly one request is the one that reaches it.
+        if process.watch.request_limit == Some(done) {
+            process.lifecycle.retire(Reason::MaximumRequests);
+        }
+        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            drop(self.present.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+        if process.lifecycle.stage() != Stage::Serving {
+            // The main loop may be waiting for this.
+            process.lifecycle.wake();
+        }
+    }
+
+    /// Whether there are requests whose response or task is not over.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Asks the loop whether it goes round. Whether it has, since it was asked last.
+    pub(crate) fn goes_round(&self) -> bool {
+        let has = !self.asked.swap(true, Ordering::AcqRel);
+        self.wake();
+        has
+    }
+
+    /// Accepts nothing any more, and closes the connections that carry nothing. From any thread.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.listener.close();
+        self.wake();
+    }
+
+    /// Ends the loop. From any thread.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.retire();
+    }
+
+    /// Answers all requests in the place of the loop, which does not come to it. From any thread.
+    pub(crate) fn answer_all(&self) {
+        for slot in self.slots().values() {
+            match slot {
+                Slot::Busy(carried) => carried.answer_for_the_loop(),
+                Slot::Waiting(connection, _) => {
+                    connection.right().reject();
+                }
+                Slot::Idle(_) => {}
+            }
+        }
+    }
+
+    fn wake(&self) {
+        // Full means that it is awake already.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    fn woken(&self, py: Python<'_>) {
+        let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
+        self.asked.store(false, Ordering::Release);
+        if self.retired.load(Ordering::Acquire) {
+            let idle = |_: &u64, slot: &mut Slot| !matches!(slot, Slot::Idle(_));
+            self.slots().retain(idle);
+        }
+        // Once: what the loop still does at its end must not be stopped again.
+        if self.closed.swap(false, Ordering::AcqRel) {
+            if let Some(objects) = self.objects() {
+                objects.stop_loop(py);
+            }
+        }
+    }
+}
