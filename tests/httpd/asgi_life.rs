@@ -265,3 +265,19 @@ async def application(scope, receive, send):
     site.log.wait_for("cancelled");
     site.finish();
 }
+
+#[test]
+fn a_script_that_decides_about_requests_is_not_asked_where_there_is_a_loop() {
+    let site = Httpd::builder()
+        .app("site.wsgi", APP)
+        .app("gate.py", "def allow_access(environ, host):\n    return True\n")
+        .conf("WSGIDaemonProcess site interface=asgi")
+        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
+        .conf("<Location /hello>\nWSGIAccessScript {apps}/gate.py process-group=site\n</Location>")
+        .expect_log(&["stopped in order"])
+        .start();
+    site.log.expect(&["has been asked for in a process that speaks ASGI"]);
+    assert_eq!(site.get("/hello").status, 403);
+    assert_eq!(site.get("/pid").status, 200);
+    site.finish();
+}

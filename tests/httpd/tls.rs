@@ -1,51 +1,54 @@
-//! What scripts hear of the encryption of a client's connection.
+//! What scripts and applications hear of the encryption of a client's connection.
 
-use harness::{Builder, Httpd, MODES, Scratch, cannot_run, free_port, module};
+use harness::{Httpd, Scratch, cannot_run, free_port, module};
+use std::path::PathBuf;
 use std::process::Command;
 
-/// A server with a certificate of its own.
-struct Secure {
-    port: u16,
-    folder: Scratch,
-    module: std::path::PathBuf,
+/// A certificate, and what Apache needs to use it.
+struct Tls {
+    _directory: Scratch,
+    module: PathBuf,
+    key: PathBuf,
+    certificate: PathBuf,
 }
 
-impl Secure {
-    /// `None`, and a word about it, where the machine lacks something.
-    fn new(test: &str) -> Option<Self> {
+impl Tls {
+    /// Makes a certificate for `secure.example`; `None` if the test cannot run here.
+    fn make(test: &str) -> Option<Self> {
         let Some(module) = module("ssl") else {
             cannot_run(test, "needs mod_ssl");
             return None;
         };
-        let folder = Scratch::new();
-        let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| folder.path().join(name));
+        let directory = Scratch::new();
+        let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| directory.path().join(name));
         let words =
             ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
         let mut make = Command::new("openssl");
-        make.args(words).args(["-subj", "/CN=secure.example"]).arg("-keyout").arg(key).arg("-out").arg(certificate);
+        make.args(words).args(["-subj", "/CN=secure.example"]).arg("-keyout").arg(&key).arg("-out").arg(&certificate);
         let made = make.output();
         if !made.is_ok_and(|made| made.status.success()) || Command::new("curl").arg("--version").output().is_err() {
             cannot_run(test, "needs openssl and curl");
             return None;
         }
-        Some(Self { port: free_port(), folder, module })
+        Some(Self { _directory: directory, module, key, certificate })
     }
 
-    /// A virtual host that speaks TLS, with these directives in it.
-    fn host(&self, builder: Builder, inside: &str) -> Builder {
-        let (port, folder) = (self.port, self.folder.path().display());
-        builder.conf(&format!(
+    /// A virtual host at this port, with these lines.
+    fn host(&self, port: u16, lines: &str) -> String {
+        format!(
             "LoadModule ssl_module {}\nListen 127.0.0.1:{port}\nSSLRandomSeed startup builtin\n\
-             <VirtualHost *:{port}>\nServerName secure.example\nSSLEngine on\nSSLCertificateFile {folder}/certificate.pem\n\
-             SSLCertificateKeyFile {folder}/key.pem\n{inside}\n</VirtualHost>",
+             <VirtualHost *:{port}>\nServerName secure.example\nSSLEngine on\nSSLCertificateFile {}\n\
+             SSLCertificateKeyFile {}\n{lines}\n</VirtualHost>",
             self.module.display(),
-        ))
+            self.certificate.display(),
+            self.key.display()
+        )
     }
+}
 
-    fn get(&self, path: &str) -> String {
-        let asked = Command::new("curl").args(["-sk", &format!("https://127.0.0.1:{}{path}", self.port)]).output();
-        String::from_utf8_lossy(&asked.expect("curl runs").stdout).into_owned()
-    }
+fn get(port: u16, path: &str) -> String {
+    let asked = Command::new("curl").args(["-sk", &format!("https://127.0.0.1:{port}{path}")]).output();
+    String::from_utf8_lossy(&asked.expect("curl runs").stdout).into_owned()
 }
 
 #[test]
@@ -59,16 +62,19 @@ def allow_access(environ, host):
     print("told", environ["mod_ssl.is_https"](), told, file=environ["wsgi.errors"])
     return told[0].startswith("TLSv1.")
 "#;
+    let Some(tls) = Tls::make("a_script_hears_of_the_tls_connection_wherever_it_runs") else { return };
     for (place, group) in [("", ""), (" process-group=gate", "gate")] {
-        let Some(secure) = Secure::new("a_script_hears_of_the_tls_connection_wherever_it_runs") else { return };
-        let inside = format!("<Location /page.txt>\nWSGIAccessScript {{apps}}/access.py{place}\n</Location>");
-        let builder = Httpd::builder()
+        let port = free_port();
+        let gate = format!("<Location /page.txt>\nWSGIAccessScript {{apps}}/access.py{place}\n</Location>");
+        let site = Httpd::builder()
             .app("access.py", SCRIPT)
             .file("htdocs/page.txt", "a page")
-            .conf("WSGIDaemonProcess gate threads=3");
-        let site = secure.host(builder, &inside).expect_log(&["told 1"]).start();
+            .conf("WSGIDaemonProcess gate threads=3")
+            .conf(&tls.host(port, &gate))
+            .expect_log(&["told 1"])
+            .start();
         for _ in 0..3 {
-            assert_eq!(secure.get("/page.txt"), "a page", "{place}");
+            assert_eq!(get(port, "/page.txt"), "a page", "{place}");
         }
         let log = site.log.wait_for("told 1");
         let more = if group.is_empty() { "" } else { ", None, None" };
@@ -78,25 +84,32 @@ def allow_access(environ, host):
 }
 
 #[test]
-fn an_application_hears_of_the_tls_connection_at_any_time_of_its_request_in_both_modes() {
+fn an_asgi_application_has_the_tls_connection_in_its_scope() {
     const APP: &str = r#"
-def application(environ, start_response):
-    adapter = start_response.__self__
-    ask = lambda: "%s %s %s;" % (adapter.ssl_is_https(), adapter.ssl_var_lookup("HTTPS"),
-                                 adapter.ssl_var_lookup(b"SSL_SERVER_S_DN_CN"))
-    before = ask()
-    body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    yield (before + ask()).encode()
-    yield ask().encode()
-    yield (ask() + repr(body)).encode()
+import json
+async def application(scope, receive, send):
+    assert scope["type"] == "http"
+    tls = scope["extensions"].get("tls")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps([scope["scheme"], tls]).encode()})
 "#;
-    let test = "an_application_hears_of_the_tls_connection_at_any_time_of_its_request_in_both_modes";
-    let Some(secure) = Secure::new(test) else { return };
-    let builder = Httpd::both_modes("threads=2", APP);
-    let site = secure.host(builder, "").start();
-    for mode in MODES {
-        assert_eq!(secure.get(mode), format!("{}b''", "1 on secure.example;".repeat(4)), "{mode}");
-    }
+    let Some(tls) = Tls::make("an_asgi_application_has_the_tls_connection_in_its_scope") else { return };
+    let port = free_port();
+    let site = Httpd::builder()
+        .app("site.py", APP)
+        .conf("WSGIDaemonProcess site interface=asgi")
+        .conf("WSGIScriptAlias /app {apps}/site.py process-group=site")
+        .conf(&tls.host(port, "SSLOptions +StdEnvVars +ExportCertData"))
+        .start();
+    let told: serde_json::Value = serde_json::from_str(&get(port, "/app")).expect("JSON");
+    assert_eq!(told[0], "https");
+    let told = &told[1];
+    assert!([0x303, 0x304].contains(&told["tls_version"].as_u64().unwrap_or(0)), "{told}");
+    assert!(told["cipher_suite"].as_u64().is_some_and(|number| number > 0), "{told}");
+    assert!(told["server_cert"].as_str().is_some_and(|text| text.contains("BEGIN CERTIFICATE")), "{told}");
+    assert_eq!(
+        (&told["client_cert_chain"], &told["client_cert_name"]),
+        (&serde_json::json!([]), &serde_json::Value::Null)
+    );
     site.finish();
 }

@@ -48,6 +48,8 @@ impl<'v> Connection<'v> {
     /// Looks at a variable of Apache's environment.
     pub(super) fn hears(&mut self, name: &[u8], value: &'v [u8]) {
         match name {
+            // What mod_ssl has not got is empty.
+            _ if value.is_empty() => {}
             b"SSL_SERVER_CERT" => self.server = Some(value),
             b"SSL_CLIENT_CERT" => self.client = Some(value),
             b"SSL_CLIENT_S_DN" => self.name = Some(value),

@@ -25,7 +25,7 @@ use wsgi_wire::table::PAGES;
 
 pub use python::Python;
 
-const SECRET: u64 = 99;
+pub const SECRET: u64 = 99;
 
 /// How long anything may take, under valgrind on a machine that has other things to do, too.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -160,11 +160,16 @@ impl Process {
         self.directory.join("app.wsgi")
     }
 
-    /// A new connection that has introduced itself and announced the route.
-    pub fn connect(&self) -> Connection {
+    /// A new connection on which nothing has been said.
+    pub fn connect_bare(&self) -> UnixStream {
         let stream = UnixStream::connect(self.directory.join("socket")).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let mut connection = Connection { stream, queued: Vec::new() };
+        stream
+    }
+
+    /// A new connection that has introduced itself and announced the route.
+    pub fn connect(&self) -> Connection {
+        let mut connection = Connection { stream: self.connect_bare(), queued: Vec::new() };
         connection.put(Kind::Hello, |out| Hello { version: wsgi_wire::VERSION, secret: SECRET }.put(out));
         connection.announce(0, self.script().to_str().unwrap(), "");
         connection

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod asgi;
 mod harness;
 mod instructions;
 mod mutated;

@@ -71,7 +71,10 @@ impl<C: Client> Conversation<'_, C> {
             }
         };
         self.asked = None;
-        self.heard = Instant::now();
+        if kind == Kind::Body {
+            // To be told again and again that there is no more is no progress.
+            self.heard = Instant::now();
+        }
         match self.send_piece(kind, &body) {
             Step::On => None,
             over @ Step::Over(_) => Some(over),

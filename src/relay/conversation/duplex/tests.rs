@@ -128,13 +128,22 @@ impl Daemon {
 
 /// The outcome of a conversation of this daemon, and what the client, who has this socket, has got.
 fn converse(has_body: bool, script: impl FnOnce(Daemon, UnixStream) + Send) -> (Outcome, String) {
+    converse_within(Duration::from_secs(20), has_body, script)
+}
+
+/// As [`converse`], with a process that may be silent for so long.
+fn converse_within(
+    silence: Duration,
+    has_body: bool,
+    script: impl FnOnce(Daemon, UnixStream) + Send,
+) -> (Outcome, String) {
     let (theirs, ours) = UnixStream::pair().unwrap();
     let (client, socket) = UnixStream::pair().unwrap();
     let mut browser = Browser { socket, over: !has_body, got: Vec::new() };
     let limits = ConversationLimits {
         flush_delay: Duration::ZERO,
         queue: None,
-        silence: Duration::from_secs(20),
+        silence,
         answered: &|| {},
         done: &|| {},
         ended: &|| false,
@@ -252,4 +261,20 @@ fn a_client_that_does_not_send_on_is_late() {
         daemon.ends();
     });
     assert_eq!(outcome, Outcome::Complete);
+}
+
+#[test]
+fn to_ask_for_what_is_over_is_no_progress() {
+    let silence = Duration::from_millis(200);
+    let (outcome, _) = converse_within(silence, false, |mut daemon, _client| {
+        let mut data = [0; 64];
+        loop {
+            let mut out = Vec::new();
+            frame::put(&mut out, Kind::Pull, |out| 50u32.put(out)).unwrap();
+            if daemon.0.write_all(&out).is_err() || !matches!(daemon.0.read(&mut data), Ok(read) if read > 0) {
+                return;
+            }
+        }
+    });
+    assert_eq!(outcome, Outcome::TimedOut(false));
 }
