@@ -397,6 +397,24 @@ fn each_room_says_what_it_knows_and_what_it_must_not_know() {
 }
 
 #[test]
+fn the_page_about_the_architecture_names_every_room() {
+    // Rooms that stand beside the order, in every crate.
+    const BESIDE: [&str; 3] = ["fuzz", "instructions", "reference"];
+    let page = std::fs::read_to_string(repository().join("docs/architecture.md")).expect("the page");
+    for house in HOUSES {
+        // A crate has a row, or a table of its own whose head names it.
+        let begin = page.find(&format!("`{}` |", house.directory)).unwrap_or_else(|| panic!("{}", house.directory));
+        let row = page[begin..].lines().next().unwrap_or_default();
+        let rows = page[begin..].split("\n\n").next().unwrap_or_default();
+        let text = if row.contains('·') { row } else { rows };
+        let is_named =
+            |room: &&&str| [format!("`{room}/`"), format!("`{room}.rs`")].iter().any(|name| text.contains(name));
+        let unnamed: Vec<_> = house.rooms.iter().filter(|room| !BESIDE.contains(room) && !is_named(room)).collect();
+        assert!(unnamed.is_empty(), "{}: {unnamed:?}", house.directory);
+    }
+}
+
+#[test]
 fn no_modules_import_each_other_in_a_circle() {
     let (mut count, mut wrong) = (0, Vec::new());
     for house in HOUSES {
