@@ -161,8 +161,8 @@ mod tests {
         Pool { slots: slots.iter().map(view), group: GROUP, record, room: 2 }
     }
 
-    fn lack(now: &Look<'_>) -> Option<Missing> {
-        if let Look::Missing(lack) = now { Some(*lack) } else { None }
+    fn missing(now: &Look<'_>) -> Option<Missing> {
+        if let Look::Missing(missing) = now { Some(*missing) } else { None }
     }
 
     #[test]
@@ -176,9 +176,9 @@ mod tests {
         };
         assert_eq!(found(&[]), Some(0));
         assert_eq!(found(&[(0, 1)]), Some(1));
-        assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Missing::Process));
+        assert_eq!(missing(&look(&[(0, 1), (1, 1)])), Some(Missing::Process));
         view(&slots[0]).occupy(GROUP, 5, 100);
-        assert_eq!(lack(&look(&[(0, 1), (1, 1)])), Some(Missing::Ready));
+        assert_eq!(missing(&look(&[(0, 1), (1, 1)])), Some(Missing::Ready));
         view(&slots[0]).set_state(State::Ready);
         assert_eq!(found(&[(0, 1), (1, 1)]), Some(0));
         assert_eq!(slots[0].1.in_flight.load(Relaxed), 0);
@@ -193,7 +193,7 @@ mod tests {
                 counter.store(1, Relaxed);
             }
             let Look::Process(first) = pool.look(&[], true, None) else { panic!() };
-            assert_eq!(lack(&pool.look(&[], true, None)), Some(Missing::Threads));
+            assert_eq!(missing(&pool.look(&[], true, None)), Some(Missing::Threads));
             assert!(matches!(pool.look(&[], false, None), Look::Process(_)), "the processes say that they are idle");
             drop(first);
             assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
@@ -218,7 +218,11 @@ mod tests {
         let starting = pool(&slots, &record);
         let places = [QueueTicket::take(&record.queue), QueueTicket::take(&record.queue)];
         assert!(matches!(starting.look(&[], true, None), Look::Full));
-        assert_eq!(lack(&starting.look(&[], true, places.first())), Some(Missing::Ready), "who waits goes on waiting");
+        assert_eq!(
+            missing(&starting.look(&[], true, places.first())),
+            Some(Missing::Ready),
+            "who waits goes on waiting"
+        );
     }
 
     #[test]
@@ -226,7 +230,7 @@ mod tests {
         let (slots, record) = ([slot(State::Ready, 1), slot(State::Ready, 1)], Group::default());
         let pool = pool(&slots, &record);
         let place = QueueTicket::take(&record.queue);
-        assert_eq!(lack(&pool.look(&[], true, None)), Some(Missing::Threads));
+        assert_eq!(missing(&pool.look(&[], true, None)), Some(Missing::Threads));
         assert!(matches!(pool.look(&[], true, Some(&place)), Look::Process(_)), "nobody else waits");
         drop(place);
         assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
@@ -240,7 +244,7 @@ mod tests {
     #[test]
     fn a_group_without_processes_is_told_from_one_that_starts_or_fails() {
         let record = Group::default();
-        let look = |state: State| lack(&pool(&[slot(state, 5)], &record).look(&[], true, None));
+        let look = |state: State| missing(&pool(&[slot(state, 5)], &record).look(&[], true, None));
         assert_eq!(look(State::Starting), Some(Missing::Ready));
         assert_eq!(look(State::Reloading), Some(Missing::Ready));
         assert_eq!(look(State::Draining), Some(Missing::Process));

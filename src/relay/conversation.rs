@@ -197,7 +197,7 @@ impl<'c, C: Client> Conversation<'c, C> {
     fn frames(&mut self) -> Result<Step, SendError> {
         while let Some(frame) = self.inbox.first().map_err(Violation::from)? {
             self.answered = true;
-            if frame.stream != self.connection.exchange() {
+            if frame.exchange != self.connection.exchange() {
                 return Err(Violation::Stray(frame.kind).into());
             }
             let size = frame.size();

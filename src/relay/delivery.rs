@@ -179,7 +179,7 @@ where
             }
             let Group { key, queue_size, .. } = *self.group;
             let pool = Pool { slots: (self.slots)(), group: key, record, room: queue_size };
-            let lack = match pool.look(&avoid, wait.is_trusting(), place.as_ref()) {
+            let missing = match pool.look(&avoid, wait.is_trusting(), place.as_ref()) {
                 Look::Process(claim) => {
                     facts.connects = facts.connects.saturating_add(1);
                     let waited = place.take().is_some();
@@ -216,9 +216,9 @@ where
                 }
                 Look::Full => return Err(NotDelivered::QueueFull),
                 Look::Failing => return Err(NotDelivered::Failing),
-                Look::Missing(lack) => lack,
+                Look::Missing(missing) => missing,
             };
-            self.wait(&mut wait, &mut place, lack, &mut unreachable)?;
+            self.wait(&mut wait, &mut place, missing, &mut unreachable)?;
         }
     }
 
@@ -227,12 +227,12 @@ where
         &self,
         wait: &mut Wait,
         place: &mut Option<QueueTicket<'_>>,
-        lack: Missing,
+        missing: Missing,
         unreachable: &mut Option<io::Error>,
     ) -> Result<(), NotDelivered> {
         let watches = place.as_ref().is_none_or(QueueTicket::watches);
         let pause =
-            wait.pause(Instant::now(), lack, watches).map_err(|over| match (over, unreachable.take(), lack) {
+            wait.pause(Instant::now(), missing, watches).map_err(|over| match (over, unreachable.take(), missing) {
                 (Expired::Queue, ..) => NotDelivered::QueueTimeout,
                 (Expired::Silence, _, Missing::Ready) => NotDelivered::NotReady,
                 (Expired::Silence, ..) => NotDelivered::Silence,

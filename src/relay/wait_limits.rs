@@ -94,14 +94,14 @@ impl Wait {
     ///
     /// # Errors
     /// [`Expired`]: it is time to give up.
-    pub fn pause(&mut self, now: Instant, lack: Missing, watches: bool) -> Result<Duration, Expired> {
+    pub fn pause(&mut self, now: Instant, missing: Missing, watches: bool) -> Result<Duration, Expired> {
         let since = now.saturating_duration_since(self.last);
         self.last = now;
-        let connecting = matches!(lack, Missing::Process | Missing::Backlog);
+        let connecting = matches!(missing, Missing::Process | Missing::Backlog);
         if connecting {
             self.unconnected += since;
         }
-        if lack == Missing::Process {
+        if missing == Missing::Process {
             self.hopeless += since;
         }
         let waited = self.waited(now);
@@ -115,7 +115,7 @@ impl Wait {
             return Err(Expired::Connect);
         }
         let (first, longest) = Self::PAUSES;
-        let pause = match lack {
+        let pause = match missing {
             // What got free before the place in the queue was taken has woken nobody.
             Missing::Threads if self.paused && watches => Self::LOOK,
             Missing::Threads if self.paused => Self::TURN,

@@ -1,4 +1,4 @@
-//! Frames: an eight-byte header (payload length, kind, flags, stream) and the payload.
+//! Frames: an eight-byte header (payload length, kind, flags, exchange) and the payload.
 
 use crate::codec::{DecodeError, byte_enum};
 use crate::limits;
@@ -115,7 +115,7 @@ pub struct Frame<'a> {
     pub kind: Kind,
     /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request;
     /// 0 outside of exchanges.
-    pub stream: u16,
+    pub exchange: u16,
     /// The bytes that the frame carries.
     pub payload: &'a [u8],
 }
@@ -149,8 +149,8 @@ pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
 /// As [`announced`].
 pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, DecodeError> {
     let Some((kind, length)) = announced(buffer)? else { return Ok(None) };
-    let stream = u16::from_ne_bytes([buffer[6], buffer[7]]);
-    Ok(buffer.get(HEADER..HEADER + length).map(|payload| Frame { kind, stream, payload }))
+    let exchange = u16::from_ne_bytes([buffer[6], buffer[7]]);
+    Ok(buffer.get(HEADER..HEADER + length).map(|payload| Frame { kind, exchange, payload }))
 }
 
 /// How many bytes the first frame of a buffer needs in all, as far as that is known.
@@ -181,8 +181,13 @@ pub fn put(out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> R
 ///
 /// # Errors
 /// As [`put`].
-pub fn put_in(stream: u16, out: &mut Vec<u8>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), DecodeError> {
-    let (start, [s, t]) = (out.len(), stream.to_ne_bytes());
+pub fn put_in(
+    exchange: u16,
+    out: &mut Vec<u8>,
+    kind: Kind,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), DecodeError> {
+    let (start, [s, t]) = (out.len(), exchange.to_ne_bytes());
     out.extend_from_slice(&[0, 0, 0, 0, kind as u8, 0, s, t]);
     write(out);
     let length = out.len() - start - HEADER;
@@ -207,12 +212,12 @@ pub fn header(kind: Kind, length: usize) -> Result<[u8; HEADER], DecodeError> {
 ///
 /// # Errors
 /// As [`header`].
-pub fn header_in(stream: u16, kind: Kind, length: usize) -> Result<[u8; HEADER], DecodeError> {
+pub fn header_in(exchange: u16, kind: Kind, length: usize) -> Result<[u8; HEADER], DecodeError> {
     if length > kind.longest() {
         return Err(DecodeError::TooLong(length));
     }
     let [a, b, c, d] = (length as u32).to_ne_bytes();
-    let [s, t] = stream.to_ne_bytes();
+    let [s, t] = exchange.to_ne_bytes();
     Ok([a, b, c, d, kind as u8, 0, s, t])
 }
 
@@ -232,7 +237,7 @@ mod tests {
         let frame = first(&data).unwrap().unwrap();
         assert_eq!((frame.kind, frame.payload, frame.size()), (Kind::Data, &b"hello"[..], 13));
         let next = first(&data[frame.size()..]).unwrap().unwrap();
-        assert_eq!((frame.stream, next.kind, next.stream, next.payload), (0, Kind::End, 0x1234, &[0][..]));
+        assert_eq!((frame.exchange, next.kind, next.exchange, next.payload), (0, Kind::End, 0x1234, &[0][..]));
     }
 
     #[test]

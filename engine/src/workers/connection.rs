@@ -133,7 +133,7 @@ impl Connection {
                     let id = u16::get(&mut Reader::new(frame.payload))?;
                     let route = self.routes.get(id as usize).ok_or(DecodeError::Unknown(id.into()))?;
                     let route = Arc::clone(route);
-                    self.outgoing.request_begins(frame.stream);
+                    self.outgoing.request_begins(frame.exchange);
                     return Ok(Some(Arrived { buffer: std::mem::take(&mut self.received), payload, route }));
                 }
                 kind => return Err(DecodeError::Unknown(kind as u64).into()),

@@ -158,6 +158,6 @@ mod tests {
         let mut received = Vec::new();
         child.read_to_end(&mut received).unwrap();
         let frame = frame::first(&received).unwrap().unwrap();
-        assert_eq!((frame.kind, frame.stream, frame.size()), (Kind::Fail, 7, received.len()));
+        assert_eq!((frame.kind, frame.exchange, frame.size()), (Kind::Fail, 7, received.len()));
     }
 }

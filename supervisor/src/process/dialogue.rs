@@ -28,7 +28,7 @@ pub enum News {
     Retiring {
         /// Why the process wants to be replaced.
         reason: Reason,
-        /// Whether the process asks for that for the first time.
+        /// Whether that is new: neither the process nor the supervisor has wished it before.
         first: bool,
         /// Whether it has not said so within the last second.
         anew: bool,
