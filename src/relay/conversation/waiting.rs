@@ -33,7 +33,7 @@ impl<C: Client> Conversation<'_, C> {
         loop {
             while let Ok(Some(frame)) = self.inbox.first() {
                 let size = frame.size();
-                let is_ours = frame.stream == self.connection.exchange();
+                let is_ours = frame.exchange == self.connection.exchange();
                 if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
                     self.limits.source.log(self.client, record);
                 }

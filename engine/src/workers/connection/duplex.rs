@@ -38,7 +38,7 @@ impl Connection {
     pub(crate) fn hear(&mut self) -> Result<Option<News>, ConnectionError> {
         loop {
             if let Some(frame) = frame::first(&self.received)? {
-                let is_current = frame.stream == self.right().exchange();
+                let is_current = frame.exchange == self.right().exchange();
                 let news = match frame.kind {
                     Kind::Body => News::Piece(frame.payload.to_vec()),
                     Kind::BodyEnd => News::End,
