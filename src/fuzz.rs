@@ -121,6 +121,11 @@ impl Client for Witness {
 /// descriptor.
 pub fn conversation(data: &[u8]) {
     let data = &data[..data.len().min(LONGEST)];
+    [false, true].into_iter().for_each(|duplex| converse(data, duplex));
+}
+
+/// Reads the answer in a conversation in which one side speaks at a time, or, with `duplex`, both do.
+fn converse(data: &[u8], duplex: bool) {
     let Ok((mut daemon, child)) = UnixStream::pair() else { return };
     send_as_daemon(&daemon, data);
     // All is there and nothing more comes: whoever waits has misunderstood.
@@ -131,16 +136,8 @@ pub fn conversation(data: &[u8]) {
     let (silence, used) = (Duration::ZERO, Budget::new());
     let source = Source { process: 1, used: &used, rate: Rate::of_log(1) };
     let (answered, done, ended) = (&|| {}, &|| {}, &|| true);
-    let limits = ConversationLimits {
-        flush_delay: Duration::ZERO,
-        queue: None,
-        silence,
-        answered,
-        done,
-        ended,
-        source,
-        duplex: false,
-    };
+    let limits =
+        ConversationLimits { flush_delay: Duration::ZERO, queue: None, silence, answered, done, ended, source, duplex };
     let mut outflow = Outflow::default();
     let outcome = Conversation::new(&connection, &mut inbox, &mut client, &mut outflow, limits).run(b"request");
     assert!(outflow.is_empty(), "a client without a socket of its own is waited for");

@@ -12,6 +12,7 @@ use wsgi_wire::response::{End, Reject};
 use crate::fuzz::socket::{LONGEST, socket};
 use crate::request::response_head::Head;
 use crate::request::transport::Transport;
+use crate::workers::connection::duplex::News;
 use crate::workers::connection::{Connection, ConnectionError};
 
 /// The secret of the process.
@@ -20,6 +21,11 @@ const SECRET: u64 = 0x0102_0304_0506_0708;
 /// Reads what an Apache child sends, or somebody else who has found the socket: an input that does not begin with a
 /// `Hello` is put behind a valid one.
 pub fn connection(data: &[u8]) {
+    [false, true].into_iter().for_each(|duplex| read(data, duplex));
+}
+
+/// Reads it as a worker does, or, with `duplex`, as an event loop.
+fn read(data: &[u8], duplex: bool) {
     let mut stream = Vec::new();
     if data.get(4) != Some(&(Kind::Hello as u8)) {
         let hello = Hello { version: wsgi_wire::VERSION, secret: SECRET };
@@ -29,6 +35,9 @@ pub fn connection(data: &[u8]) {
     stream.extend_from_slice(data);
     let Some((mut child, ours)) = socket(&stream) else { return };
     let mut connection = Connection::new(OwnedFd::from(ours).into(), Some(Duration::from_secs(1)));
+    if duplex {
+        connection.is_duplex();
+    }
     let (mut requests, mut sent, mut buffer) = (0, Vec::new(), vec![0; LONGEST]);
     let why = loop {
         let arrived = match connection.receive(SECRET) {
@@ -47,6 +56,8 @@ pub fn connection(data: &[u8]) {
         connection.done_with(arrived);
         if requests % 5 == 0 {
             assert!(connection.reject(Reject::Draining).is_ok());
+        } else if duplex {
+            answer_beside(&mut connection, pulls);
         } else {
             answer(&mut connection, pulls);
         }
@@ -63,6 +74,26 @@ pub fn connection(data: &[u8]) {
     }
     assert!(rest.is_empty(), "the child gets whole frames");
     assert!(requests == 0 || !matches!(why, ConnectionError::Stranger), "who has been greeted is no stranger");
+}
+
+/// Answers without waiting for the body, of which nothing may come any more.
+fn answer_beside(connection: &mut Connection, pulls: bool) {
+    if pulls {
+        connection.ask_body(64);
+        assert!(connection.flush(true).is_ok());
+    }
+    loop {
+        match connection.hear() {
+            Ok(Some(News::Piece(piece))) => assert!(piece.len() <= LONGEST),
+            Ok(Some(News::End | News::BrokenOff | News::Disconnect) | None) => break,
+            // It is of no more use, which the next look at it tells.
+            Err(_) => return,
+        }
+    }
+    let Ok(head) = Head::new(b"200 OK") else { panic!("a status is a status") };
+    connection.head(&head);
+    connection.end(End::Complete);
+    assert!(connection.flush(true).is_ok());
 }
 
 fn answer(connection: &mut Connection, pulls: bool) {
