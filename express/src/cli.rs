@@ -110,6 +110,13 @@ pub fn parse(
     let mut words: Vec<OsString> = expanded.collect();
     let mut parser = command();
     let matches = parser.try_get_matches_from_mut(&words)?;
+    if let Some((_, own)) = matches.subcommand().filter(|(name, _)| RUNNING.contains(name)) {
+        let server = parser.find_subcommand(SERVERS[0]).cloned().unwrap_or_default();
+        let more = layers::running(&server, own, variables).into_iter().map(OsString::from);
+        words.splice(2..2, more.collect::<Vec<_>>());
+        let matches = parser.try_get_matches_from_mut(&words)?;
+        return Cli::from_arg_matches(&matches).map(|cli| Parsed::Run(Box::new(cli)));
+    }
     let Some((name, own)) = matches.subcommand().filter(|(name, _)| SERVERS.contains(name)) else {
         return Cli::from_arg_matches(&matches).map(|cli| Parsed::Run(Box::new(cli)));
     };
@@ -136,6 +143,9 @@ pub fn parse(
 
 /// The commands that have the options of a server.
 const SERVERS: [&str; 3] = ["start-server", "setup-server", "check"];
+
+/// The commands about a server that runs.
+const RUNNING: [&str; 2] = ["restart", "status"];
 
 /// A word that people who come from gunicorn use. As an alias it would make `--work`, short for `--working-directory`,
 /// ambiguous.
@@ -219,6 +229,25 @@ fn longer_options(given: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_server_that_runs_is_found_by_the_variables_that_it_was_started_with() {
+        let meant = |line: &str, name: &str, value: &str| {
+            let words = ["mod_wsgi-express"].into_iter().chain(line.split_whitespace()).map(OsString::from);
+            let variable = (format!("MOD_WSGI_EXPRESS_{name}"), value.to_owned());
+            match parse(words, std::iter::once(variable)).unwrap() {
+                Parsed::Run(cli) => match cli.command {
+                    Command::Status(options) => (options.running.host, options.running.port),
+                    Command::Restart(options) => (options.running.host, options.running.port),
+                    other => panic!("{other:?}"),
+                },
+                Parsed::Show(text) => panic!("{text}"),
+            }
+        };
+        assert_eq!(meant("status", "PORT", "81"), ("localhost".to_owned(), 81));
+        assert_eq!(meant("reload", "BIND", "127.0.0.1:82"), ("127.0.0.1".to_owned(), 82));
+        assert_eq!(meant("status --port 83", "HOST", "127.0.0.1"), ("localhost".to_owned(), 83));
+    }
 
     fn options(line: &str) -> Options {
         let words = ["mod_wsgi-express", "start-server"].into_iter().chain(line.split_whitespace()).map(OsString::from);

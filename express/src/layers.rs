@@ -71,17 +71,17 @@ pub fn below(
     variables: impl Iterator<Item = (String, String)>,
 ) -> Result<Layer, LayerError> {
     let own: Vec<_> = options(command)
-        .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))
+        .filter(|arg| is_given(matches, arg.get_id().as_str()))
         .filter_map(|arg| arg.get_long().map(str::to_owned))
         .collect();
     let mut result: Layer =
         own.iter().map(|name| (name.clone(), Given { origin: String::new(), words: vec![] })).collect();
     // The entry point is the positional argument, too.
-    if matches.value_source("entry") == Some(ValueSource::CommandLine) {
+    if is_given(matches, "entry") {
         result.insert("entry-point".to_owned(), Given { origin: String::new(), words: vec![] });
     }
     add(&mut result, environment(command, variables)?);
-    if let Some(path) = matches.get_one::<camino::Utf8PathBuf>("config") {
+    if let Ok(Some(path)) = matches.try_get_one::<camino::Utf8PathBuf>("config") {
         let origin = path.to_string();
         let text = read(path.as_std_path()).map_err(|reason| LayerError::File { origin: origin.clone(), reason })?;
         add(&mut result, file(command, &origin, parse(&origin, &text)?)?);
@@ -100,6 +100,37 @@ pub fn below(
     }
     result.retain(|_, given| !given.origin.is_empty());
     Ok(result)
+}
+
+/// Says whether an option is on the command line.
+pub fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    let is_known = matches.ids().any(|known| known == id);
+    is_known && matches.value_source(id) == Some(ValueSource::CommandLine)
+}
+
+/// The options that say which server is meant.
+const SERVER: [&str; 4] = ["server-root", "socket", "host", "port"];
+
+/// Returns the words that say which running server is meant, where the command line, whose matches these are, does not.
+/// `server`: the command that has started it, from the same directory and with the same variables.
+pub fn running(
+    server: &Command,
+    matches: &ArgMatches,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Vec<String> {
+    if SERVER.iter().any(|name| is_given(matches, &name.replace('-', "_"))) {
+        return Vec::new();
+    }
+    // Whatever is wrong in a file is the matter of the command that starts a server.
+    let layer = below(server, matches, variables).unwrap_or_default();
+    let first = |name: &str| layer.get(name).and_then(|given| given.words.first()).cloned();
+    let bound = first("bind").and_then(|word| {
+        let (host, port) = word.strip_prefix("--bind=")?.rsplit_once(':')?;
+        let host = (!host.is_empty()).then(|| format!("--host={host}"));
+        Some(host.into_iter().chain([format!("--port={port}")]).collect::<Vec<_>>())
+    });
+    let named = SERVER.iter().filter_map(|name| first(name));
+    named.chain(bound.into_iter().flatten()).collect()
 }
 
 fn options(command: &Command) -> impl Iterator<Item = &Arg> {

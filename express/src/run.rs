@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus};
 
 use camino::Utf8Path;
 use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 
 use crate::facts::Facts;
@@ -94,6 +95,7 @@ fn wait(mut child: Child, signals: &SigSet) -> Result<i32, RunError> {
         if let Ok(Some(status)) = child.try_wait() {
             return Ok(exit_code(status));
         }
+        reap_orphans(server);
         let order = match signals.wait()? {
             Signal::SIGCHLD | Signal::SIGWINCH => continue,
             Signal::SIGUSR1 => Signal::SIGUSR1,
@@ -102,6 +104,16 @@ fn wait(mut child: Child, signals: &SigSet) -> Result<i32, RunError> {
         };
         // It may just have ended.
         let _ = kill(server, order);
+    }
+}
+
+/// Takes what ended orphans have left: as process 1, in a container, this is their parent.
+fn reap_orphans(server: Pid) {
+    let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Some(ended) = waitid(Id::All, look).ok().and_then(|status| status.pid()) {
+        if ended == server || waitpid(ended, None).is_err() {
+            return;
+        }
     }
 }
 

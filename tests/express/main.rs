@@ -7,6 +7,7 @@ mod applications;
 mod authority;
 mod check;
 mod commands;
+mod container;
 mod debugging;
 mod effects;
 mod graceful;
