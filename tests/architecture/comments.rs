@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::rust;
+use crate::{CODE, rust};
 
 /// The sources whose doc comments are for people who read the code.
 const SOURCES: [&str; 8] =
@@ -61,6 +61,15 @@ fn doc_comments_are_sentences() {
         }
     }
     assert!(wrong.is_empty(), "doc comments that are no sentences:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_word_of_the_field_is_not_called_by_another_name() {
+    // In two parts, so that this file does not have it.
+    let word = concat!("fol", "der");
+    let wrong = rust(&CODE).into_iter().filter(|(_, text)| text.to_lowercase().contains(word)).map(|(path, _)| path);
+    let wrong: Vec<_> = wrong.collect();
+    assert!(wrong.is_empty(), "a {word} is a directory: {wrong:?}");
 }
 
 #[test]

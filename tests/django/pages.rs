@@ -57,17 +57,18 @@ pub fn blocks_of(page: &str, text: &str) -> Vec<Block> {
     found
 }
 
-/// What is typed, by a shell in a folder, by somebody who has activated the virtual environment.
-pub fn typed(text: &str, folder: &Path) -> Express {
+/// What is typed, by a shell in a directory, by somebody who has activated the virtual environment.
+pub fn typed(text: &str, directory: &Path) -> Express {
     let (port, programs) = (free_port(), product().program("python"));
-    let path = format!("{}:{}", programs.parent().expect("a folder").display(), std::env::var("PATH").expect("a path"));
+    let path =
+        format!("{}:{}", programs.parent().expect("a directory").display(), std::env::var("PATH").expect("a path"));
     // What serves takes the place of the shell, as on a terminal it is what Ctrl-C reaches.
     let serves =
         |line: &str| line.contains("start-server") || line.contains("runmodwsgi") && !line.contains("--setup-only");
     let script: String =
         text.lines().map(|line| format!("{}{line}\n", if serves(line) { "exec " } else { "" })).collect();
     Express::program("sh", &["-ec", &script])
-        .within(folder)
+        .within(directory)
         .on_port(port)
         .env("PATH", &path)
         .env("MOD_WSGI_EXPRESS_PORT", &port.to_string())
@@ -77,16 +78,16 @@ pub fn typed(text: &str, folder: &Path) -> Express {
 
 #[test]
 fn the_quick_start_is_true() {
-    let folder = Scratch::new();
+    let directory = Scratch::new();
     let mut answers = ["Hello from Apache\n", "Hello from Flask\n"].into_iter();
     for block in blocks("docs/quick-start.md") {
         match block {
-            Block::File { name, text } => add(&folder, &name, &text),
+            Block::File { name, text } => add(&directory, &name, &text),
             Block::Shell(text) => {
                 if is_root() {
-                    folder.give_to(ORDINARY_USER);
+                    directory.give_to(ORDINARY_USER);
                 }
-                let server = typed(&text, folder.path()).start_as_it_is();
+                let server = typed(&text, directory.path()).start_as_it_is();
                 assert_eq!(server.get("/").text(), answers.next().expect("as many servers as answers"));
                 if text.contains("--url-alias") {
                     assert!(server.get("/static/shop.css").text().contains("teal"));
@@ -112,15 +113,15 @@ fn serves_the_site(site: &impl Site) {
 }
 
 /// Adds a block to its file.
-pub fn add(folder: &Scratch, name: &str, text: &str) {
+pub fn add(directory: &Scratch, name: &str, text: &str) {
     assert!(name.contains('.'), "{name:?} is no name of a file, for this:\n{text}");
-    let former = fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-    folder.write(name, former + text);
+    let former = fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+    directory.write(name, former + text);
 }
 
 #[test]
 fn the_page_about_flask_is_true() {
-    let folder = Scratch::new();
+    let directory = Scratch::new();
     let serves = |site: &dyn Site| {
         assert_eq!(site.get("/").text(), "Hello from Flask\n");
         let css = site.get("/static/shop.css");
@@ -129,12 +130,12 @@ fn the_page_about_flask_is_true() {
     let mut servers = 0;
     for block in blocks("docs/flask.md") {
         match block {
-            Block::File { name, text } => add(&folder, &name, &text),
+            Block::File { name, text } => add(&directory, &name, &text),
             Block::Shell(text) => {
                 if is_root() {
-                    folder.give_to(ORDINARY_USER);
+                    directory.give_to(ORDINARY_USER);
                 }
-                let server = typed(&text, folder.path()).start_as_it_is();
+                let server = typed(&text, directory.path()).start_as_it_is();
                 if text.contains("--reload-on-changes") {
                     server.console.expect(&["Starting change monitor"]);
                 }
@@ -144,7 +145,7 @@ fn the_page_about_flask_is_true() {
             Block::Apache(text) => {
                 let text = text.replace("/srv/shop/venv", &product().python("sys.prefix"));
                 let site =
-                    Httpd::builder().conf(&text.replace("/srv/shop", &folder.path().display().to_string())).start();
+                    Httpd::builder().conf(&text.replace("/srv/shop", &directory.path().display().to_string())).start();
                 serves(&site);
                 site.finish();
                 servers += 1;

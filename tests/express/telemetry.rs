@@ -281,15 +281,15 @@ fn mistakes_are_named() {
 #[test]
 fn a_collector_of_opentelemetry_gets_metrics_and_spans_with_the_attributes_of_the_options() {
     let collector = Collector::start();
-    let folder = Scratch::new();
-    folder.write("app.wsgi", PROBE);
+    let directory = Scratch::new();
+    directory.write("app.wsgi", PROBE);
     let url = collector.url();
     let told = ["--opentelemetry-service", "shop floor", "--opentelemetry-interval", "1"];
     let attributes =
         ["--opentelemetry-attribute", "deployment.environment=try out", "--opentelemetry-attribute", "a=b=c"];
     let words = ["start-server", "app.wsgi", "--opentelemetry", &url];
     let words: Vec<_> = words.into_iter().chain(told).chain(attributes).collect();
-    let server = Express::new(&words).within(folder.path()).start();
+    let server = Express::new(&words).within(directory.path()).start();
     assert_eq!(server.ask("1 + 1"), 2);
     let resource = collector.wait_for("/v1/metrics", |report| Some(report["resourceMetrics"][0]["resource"].clone()));
     let wanted = [("service.name", "shop floor"), ("deployment.environment", "try out"), ("a", "b=c")];
@@ -306,8 +306,8 @@ fn a_collector_of_opentelemetry_gets_metrics_and_spans_with_the_attributes_of_th
 #[test]
 fn of_requests_whose_share_is_none_no_collector_hears() {
     let collector = Collector::start();
-    let folder = Scratch::new();
-    folder.write("app.wsgi", PROBE);
+    let directory = Scratch::new();
+    directory.write("app.wsgi", PROBE);
     let url = collector.url();
     let words = [
         "start-server",
@@ -319,7 +319,7 @@ fn of_requests_whose_share_is_none_no_collector_hears() {
         "--opentelemetry-interval",
         "1",
     ];
-    let server = Express::new(&words).within(folder.path()).start();
+    let server = Express::new(&words).within(directory.path()).start();
     assert_eq!(server.ask("1 + 1"), 2);
     let counted = |report: &serde_json::Value| report.to_string().contains("mod_wsgi.requests").then_some(());
     collector.wait_for("/v1/metrics", counted);

@@ -154,7 +154,8 @@ async def application(scope, receive, send):
         seen["background"] = True
 "#;
 
-fn site(options: &str) -> Httpd {
+/// A site of one process group whose application speaks ASGI.
+pub fn site(options: &str) -> Httpd {
     Httpd::builder()
         .app("site.wsgi", APP)
         .conf(&format!("WSGIDaemonProcess site interface=asgi {options}"))

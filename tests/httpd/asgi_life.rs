@@ -1,18 +1,9 @@
 //! The life of a process that speaks ASGI: what it serves, lifespan, time-outs, its end.
 
-use crate::asgi::APP;
+use crate::asgi::{APP, site};
 use harness::{Httpd, PROBE, Site, alive, eventually, in_time};
 use serde_json::json;
 use std::time::Duration;
-
-fn site(options: &str) -> Httpd {
-    Httpd::builder()
-        .app("site.wsgi", APP)
-        .conf(&format!("WSGIDaemonProcess site interface=asgi {options}"))
-        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
-        .expect_log(&["stopped in order"])
-        .start()
-}
 
 fn pid(site: &Httpd) -> u32 {
     site.get("/pid").text().parse().expect("a pid")

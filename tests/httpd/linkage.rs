@@ -16,8 +16,8 @@ fn undefined() -> Vec<String> {
 /// What Apache's headers tell of its interface, by the minor module magic number: what came with it.
 fn history() -> Vec<(u32, String)> {
     let done = Command::new(apxs()).args(["-q", "INCLUDEDIR"]).output().expect("apxs runs");
-    let folder = String::from_utf8_lossy(&done.stdout).trim().to_owned();
-    let header = std::fs::read_to_string(format!("{folder}/ap_mmn.h")).expect("ap_mmn.h");
+    let directory = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+    let header = std::fs::read_to_string(format!("{directory}/ap_mmn.h")).expect("ap_mmn.h");
     let mut found: Vec<(u32, String)> = Vec::new();
     for line in header.lines().filter_map(|line| line.strip_prefix(" * ")) {
         match line.strip_prefix("20120211.").and_then(|rest| rest.split_once(' ')) {

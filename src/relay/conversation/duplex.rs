@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::kept_memory::Kept;
-use wsgi_unix::socket;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -138,14 +137,8 @@ impl<C: Client> Conversation<'_, C> {
             if !self.is_flowing() && self.client.send_timeout().is_some_and(late) {
                 return Step::Over(Outcome::ClientGone);
             }
-            if (self.limits.ended)() {
-                return self.last_words();
-            }
-            if let Some(outcome) = self.run_out() {
-                return Step::Over(outcome);
-            }
-            if !self.headed && socket::is_read(&self.connection.stream) {
-                self.client.is_taken();
+            if let Some(step) = self.after_silence() {
+                return step;
             }
         }
     }

@@ -72,20 +72,29 @@ impl<C: Client> Conversation<'_, C> {
         loop {
             match self.inbox.receive(&self.connection.stream, true) {
                 Err(error) if is_timeout(&error) => {
-                    if (self.limits.ended)() {
-                        return self.last_words();
-                    }
-                    if let Some(outcome) = self.run_out() {
-                        return Step::Over(outcome);
-                    }
-                    if !self.headed && socket::is_read(&self.connection.stream) {
-                        self.client.is_taken();
+                    if let Some(step) = self.after_silence() {
+                        return step;
                     }
                     self.hurry();
                 }
                 outcome => return self.received(outcome),
             }
         }
+    }
+
+    /// What follows from a wait in which nothing has come: the process has ended, or a limit has passed; otherwise the
+    /// client hears it if the process has the request.
+    pub(super) fn after_silence(&mut self) -> Option<Step> {
+        if (self.limits.ended)() {
+            return Some(self.last_words());
+        }
+        if let Some(outcome) = self.run_out() {
+            return Some(Step::Over(outcome));
+        }
+        if !self.headed && socket::is_read(&self.connection.stream) {
+            self.client.is_taken();
+        }
+        None
     }
 
     /// Sends what there is, unless the client takes nothing.
