@@ -14,7 +14,7 @@ use crate::httpd::request::Request;
 use crate::httpd::{server, socket};
 use crate::policy::linger::{Busy, Lingering};
 
-/// How long: a client on the same network that waits for the response has sent its next request by then.
+/// The time that a worker waits: a client on the same network has got the response by then and sent its next request.
 const MOMENT: Duration = Duration::from_millis(1);
 
 static LINGERING: Lingering = Lingering::new();

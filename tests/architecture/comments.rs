@@ -5,8 +5,17 @@ use std::path::Path;
 use crate::{CODE, rust};
 
 /// The sources whose doc comments are for people who read the code.
-const SOURCES: [&str; 8] =
-    ["src", "wire/src", "unix/src", "engine/src", "supervisor/src", "apxs/src", "httpd-conf/src", "express/src"];
+const SOURCES: [&str; 9] = [
+    "src",
+    "wire/src",
+    "unix/src",
+    "websocket/src",
+    "engine/src",
+    "supervisor/src",
+    "apxs/src",
+    "httpd-conf/src",
+    "express/src",
+];
 
 /// The sources whose doc comments are lines of the command's help, which has a form of its own.
 const HELP: [&str; 2] = ["express/src/options", "express/src/cli.rs"];

@@ -84,7 +84,7 @@ pub enum Violation {
     /// A message is larger than is taken.
     #[error("a message is larger than {limit} bytes")]
     TooBig {
-        /// Bytes.
+        /// How many bytes a message may have.
         limit: usize,
     },
 }

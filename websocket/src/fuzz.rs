@@ -8,7 +8,7 @@ use crate::deflate::Codec;
 use crate::extension;
 use crate::frame::{self, Header, Opcode};
 use crate::handshake::Request;
-use crate::session::{Kind, Session, Settings, Told};
+use crate::session::{Event, Kind, Session, Settings};
 
 /// What a target does with its input. It panics where a promise is broken.
 pub type Target = fn(&[u8]);
@@ -77,10 +77,10 @@ struct Application {
 }
 
 impl Application {
-    fn hear(&mut self, told: &Told<'_>) {
+    fn hear(&mut self, told: &Event<'_>) {
         assert!(!self.is_closed, "a close is the last thing that it is told");
         match told {
-            Told::Piece(kind, piece, is_last) => {
+            Event::Piece(kind, piece, is_last) => {
                 let (begun, mut message) = self.message.take().unwrap_or((*kind, Vec::new()));
                 message.extend_from_slice(piece);
                 assert_eq!(begun, *kind, "all of a message is of one kind");
@@ -91,7 +91,7 @@ impl Application {
                     assert!(std::str::from_utf8(&message).is_ok(), "a text is UTF-8");
                 }
             }
-            Told::Closed(_) => self.is_closed = true,
+            Event::Closed(_) => self.is_closed = true,
         }
     }
 }

@@ -15,23 +15,23 @@ const VERSION: &[u8] = b"13";
 /// The values of a request that decide. Headers of one name are joined by commas, as httpd joins them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
-    /// The method.
+    /// The method of the request.
     pub method: &'a [u8],
     /// Whether HTTP is at least 1.1.
     pub is_http_1_1: bool,
     /// Whether the request has a body.
     pub has_body: bool,
-    /// `Upgrade`.
+    /// The value of `Upgrade`.
     pub upgrade: Option<&'a [u8]>,
-    /// `Connection`.
+    /// The value of `Connection`.
     pub connection: Option<&'a [u8]>,
-    /// `Sec-WebSocket-Version`.
+    /// The value of `Sec-WebSocket-Version`.
     pub version: Option<&'a [u8]>,
-    /// `Sec-WebSocket-Key`.
+    /// The value of `Sec-WebSocket-Key`.
     pub key: Option<&'a [u8]>,
-    /// `Sec-WebSocket-Protocol`.
+    /// The value of `Sec-WebSocket-Protocol`.
     pub protocols: Option<&'a [u8]>,
-    /// `Sec-WebSocket-Extensions`.
+    /// The value of `Sec-WebSocket-Extensions`.
     pub extensions: Option<&'a [u8]>,
 }
 
@@ -48,7 +48,7 @@ pub struct Handshake {
 
 /// Why a request that asks for a WebSocket cannot have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum HandshakeError {
     /// 400, and what is wrong.
     #[error("{0}")]
     BadRequest(&'static str),
@@ -69,24 +69,24 @@ impl Request<'_> {
     /// # Errors
     ///
     /// The first rule of RFC 6455 §4.2.1 that the request breaks.
-    pub fn handshake(&self) -> Result<Handshake, Refusal> {
+    pub fn handshake(&self) -> Result<Handshake, HandshakeError> {
         if self.method != b"GET" {
-            return Err(Refusal::BadRequest("a WebSocket is asked for by GET"));
+            return Err(HandshakeError::BadRequest("a WebSocket is asked for by GET"));
         }
         if self.has_body {
-            return Err(Refusal::BadRequest("a request for a WebSocket has no body"));
+            return Err(HandshakeError::BadRequest("a request for a WebSocket has no body"));
         }
         if self.version.map(<[u8]>::trim_ascii) != Some(VERSION) {
-            return Err(Refusal::Version);
+            return Err(HandshakeError::Version);
         }
         let key = self.key.map(<[u8]>::trim_ascii).unwrap_or_default();
         if STANDARD.decode(key).map(|nonce| nonce.len()) != Ok(16) {
-            return Err(Refusal::BadRequest("Sec-WebSocket-Key is not the base64 of 16 bytes"));
+            return Err(HandshakeError::BadRequest("Sec-WebSocket-Key is not the base64 of 16 bytes"));
         }
         let protocols = protocols(self.protocols.unwrap_or_default())
-            .ok_or(Refusal::BadRequest("Sec-WebSocket-Protocol is not a list of different tokens"))?;
+            .ok_or(HandshakeError::BadRequest("Sec-WebSocket-Protocol is not a list of different tokens"))?;
         let offers_deflate = extension::offers_deflate(self.extensions.unwrap_or_default())
-            .map_err(|_| Refusal::BadRequest("Sec-WebSocket-Extensions is not a list of extensions"))?;
+            .map_err(|_| HandshakeError::BadRequest("Sec-WebSocket-Extensions is not a list of extensions"))?;
         Ok(Handshake { accept: accept(key), protocols, offers_deflate })
     }
 }
@@ -165,11 +165,11 @@ mod tests {
             (Request { protocols: Some(b"a b"), ..EXAMPLE }, "Protocol"),
             (Request { extensions: Some(b"a b"), ..EXAMPLE }, "Extensions"),
         ] {
-            let Err(Refusal::BadRequest(said)) = request.handshake() else { panic!("{request:?}") };
+            let Err(HandshakeError::BadRequest(said)) = request.handshake() else { panic!("{request:?}") };
             assert!(said.contains(why), "{said}");
         }
         for version in [None, Some(&b"8"[..]), Some(b"13, 8")] {
-            assert_eq!(Request { version, ..EXAMPLE }.handshake(), Err(Refusal::Version));
+            assert_eq!(Request { version, ..EXAMPLE }.handshake(), Err(HandshakeError::Version));
         }
     }
 }

@@ -11,9 +11,9 @@ const PIECE: usize = 64 << 10;
 /// What kind of message it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// UTF-8.
+    /// The message is UTF-8.
     Text,
-    /// Bytes.
+    /// The message is any bytes.
     Binary,
 }
 

@@ -15,7 +15,7 @@ pub use crate::reader::Kind;
 use crate::reader::{Reader, Received};
 use crate::text::Utf8;
 
-/// How long a client has to answer a close, as others give it, too.
+/// The time that a client has to answer a close: what other servers give it, too.
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// What is configured of a WebSocket, and what its handshake has settled.
@@ -25,15 +25,15 @@ pub struct Settings {
     pub max_size: usize,
     /// After how long a silence the client is sent a ping. `None`: never.
     pub ping_interval: Option<Duration>,
-    /// How long the client may be silent then. `None`: as long as its connection lasts.
+    /// The time that the client then has to send anything at all. `None`: as long as its connection lasts.
     pub ping_timeout: Option<Duration>,
     /// Whether messages may travel compressed.
     pub is_deflate: bool,
 }
 
-/// What the application is told.
+/// What the session has for the application.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told<'a> {
+pub enum Event<'a> {
     /// The next piece of a message, which may be empty, and whether it is the last one. Where the message is a text it
     /// is UTF-8, but may begin and end inside of a character.
     Piece(Kind, &'a [u8], bool),
@@ -107,7 +107,7 @@ impl Session {
         now: Instant,
         codec: &mut Codec,
         out: &mut Vec<u8>,
-        tell: &mut impl FnMut(Told<'_>),
+        tell: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Violation> {
         if self.is_over() {
             return Ok(());
@@ -116,12 +116,12 @@ impl Session {
         self.pinged = None;
         let state = &mut self.state;
         let read = self.reader.read(bytes, codec, &mut |received| match received {
-            Received::Piece(kind, piece, is_last) if *state == State::Open => tell(Told::Piece(kind, piece, is_last)),
+            Received::Piece(kind, piece, is_last) if *state == State::Open => tell(Event::Piece(kind, piece, is_last)),
             Received::Ping(payload) if *state == State::Open => frame::put(out, Opcode::Pong, payload),
             Received::Close(said) => {
                 if *state == State::Open {
                     frame::put(out, Opcode::Close, &Close::with_code(said.code).payload());
-                    tell(Told::Closed(said));
+                    tell(Event::Closed(said));
                 }
                 *state = State::Over;
             }
@@ -135,9 +135,9 @@ impl Session {
     }
 
     /// The client's connection has ended.
-    pub fn lost(&mut self, tell: &mut impl FnMut(Told<'_>)) {
+    pub fn lost(&mut self, tell: &mut impl FnMut(Event<'_>)) {
         if self.state == State::Open {
-            tell(Told::Closed(Close::with_code(close::LOST)));
+            tell(Event::Closed(Close::with_code(close::LOST)));
         }
         self.state = State::Over;
     }
@@ -215,7 +215,7 @@ impl Session {
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, now: Instant, out: &mut Vec<u8>, tell: &mut impl FnMut(Told<'_>)) {
+    pub fn tick(&mut self, now: Instant, out: &mut Vec<u8>, tell: &mut impl FnMut(Event<'_>)) {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
@@ -233,10 +233,10 @@ impl Session {
     }
 
     /// Ends the WebSocket from here: the client and the application are told the same.
-    pub fn end(&mut self, said: Close, out: &mut Vec<u8>, tell: &mut impl FnMut(Told<'_>)) {
+    pub fn end(&mut self, said: Close, out: &mut Vec<u8>, tell: &mut impl FnMut(Event<'_>)) {
         if self.state == State::Open {
             frame::put(out, Opcode::Close, &said.payload());
-            tell(Told::Closed(said));
+            tell(Event::Closed(said));
         }
         self.state = State::Over;
     }

@@ -58,9 +58,9 @@ impl Both {
     }
 }
 
-fn hear(told: &mut Vec<Heard>, said: &Told<'_>) {
+fn hear(told: &mut Vec<Heard>, said: &Event<'_>) {
     match said {
-        Told::Piece(kind, piece, is_last) => {
+        Event::Piece(kind, piece, is_last) => {
             let mut message = match told.last() {
                 Some(Heard::Piece(_, begun)) => begun.clone(),
                 _ => Vec::new(),
@@ -71,7 +71,7 @@ fn hear(told: &mut Vec<Heard>, said: &Told<'_>) {
             message.extend_from_slice(piece);
             told.push(if *is_last { Heard::Message(*kind, message) } else { Heard::Piece(*kind, message) });
         }
-        Told::Closed(close) => told.push(Heard::Closed(close.code, close.reason.clone())),
+        Event::Closed(close) => told.push(Heard::Closed(close.code, close.reason.clone())),
     }
 }
 
@@ -153,8 +153,8 @@ fn a_large_message_is_handed_on_in_pieces_that_take_little_memory() {
     let message: Vec<u8> = (0..1 << 20).map(|at: u32| (at >> 8) as u8).collect();
     let mut pieces = Vec::new();
     for bytes in frame(0x82, &message).chunks(9_000) {
-        let take = &mut |told: Told<'_>| match told {
-            Told::Piece(Kind::Binary, piece, is_last) => pieces.push((piece.to_vec(), is_last)),
+        let take = &mut |told: Event<'_>| match told {
+            Event::Piece(Kind::Binary, piece, is_last) => pieces.push((piece.to_vec(), is_last)),
             told => panic!("{told:?}"),
         };
         both.session.receive(&mut bytes.to_vec(), both.now, &mut both.codec, &mut both.out, take).unwrap();
