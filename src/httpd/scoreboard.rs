@@ -46,13 +46,21 @@ fn process(index: c_int, threads: c_int) -> Option<Process> {
     })
 }
 
+/// The record of a thread, with room behind it: httpd copies the whole of its own, and that of a later version than the
+/// one whose headers this was built with may have more fields at its end.
+#[repr(C)]
+struct Room {
+    score: sys::worker_score,
+    later: [u8; 4096],
+}
+
 fn worker(process: c_int, thread: c_int) -> Worker {
-    let mut score = MaybeUninit::<sys::worker_score>::zeroed();
+    let mut room = MaybeUninit::<Room>::zeroed();
     // SAFETY: both indexes are below their limits, and there is room for a record.
-    unsafe { sys::ap_copy_scoreboard_worker(score.as_mut_ptr(), process, thread) };
+    unsafe { sys::ap_copy_scoreboard_worker(room.as_mut_ptr().cast(), process, thread) };
     // SAFETY: the record is made of numbers, character arrays and addresses that nobody follows, for which zeroes are
     // valid.
-    let score = unsafe { score.assume_init() };
+    let Room { score, later: _ } = unsafe { room.assume_init() };
     Worker {
         thread_num: score.thread_num,
         generation: score.generation,

@@ -34,3 +34,13 @@ fn the_distribution_is_not_that_of_the_peer() {
     // pip would take `mod-wsgi` for another version of what others have installed by that name.
     assert!(read("pyproject.toml").contains("\nname = \"mod-wsgi-rust\"\n"));
 }
+
+#[test]
+fn the_source_distribution_has_every_crate() {
+    let (manifest, packed) = (read("Cargo.toml"), read("MANIFEST.in"));
+    let members = manifest.split("members = [").nth(1).and_then(|rest| rest.split(']').next()).expect("members");
+    for member in members.split(',').map(|member| member.trim().trim_matches('"')).filter(|member| !member.is_empty()) {
+        let line = format!("graft {member}");
+        assert!(packed.lines().any(|packed| packed == line), "MANIFEST.in has no line `{line}`");
+    }
+}
