@@ -150,7 +150,12 @@ class Loop:
             return context, coroutine
 
         def eager(application, scope, http):
-            context, coroutine = prepare(application, scope, http)
+            # As `prepare`, without another call: each request comes here.
+            context = copy()
+            context.run(note, http)
+            coroutine = context.run(application, scope, http.receive, http.send)
+            if type(coroutine) is not CoroutineType and not asyncio.iscoroutine(coroutine):
+                coroutine = wait_for(coroutine)
             return Task(coroutine, loop=loop, context=context, eager_start=True)
 
         def in_context(application, scope, http):

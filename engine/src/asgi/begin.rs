@@ -209,7 +209,8 @@ fn start(
             exchange.has_finished(&task);
             return Ok(());
         }
-        task.call_method1("add_done_callback", (http.getattr("finished")?,))?;
+        let finished = http.getattr(objects.names.finished.bind(py))?;
+        task.call_method1(objects.names.add_done_callback.bind(py), (finished,))?;
         exchange.runs(task);
         Ok(())
     };

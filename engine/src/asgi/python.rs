@@ -61,6 +61,10 @@ names! {
     disconnect = "http.disconnect",
     set_result = "set_result",
     done = "done",
+    cancelled = "cancelled",
+    exception = "exception",
+    add_done_callback = "add_done_callback",
+    finished = "finished",
     cancel = "cancel",
 }
 

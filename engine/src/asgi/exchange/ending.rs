@@ -19,10 +19,11 @@ impl Exchange {
     /// The application's task is over.
     pub(in crate::asgi) fn has_finished(&self, task: &Bound<'_, PyAny>) {
         let outcome = || -> PyResult<Outcome> {
-            if task.call_method0("cancelled")?.is_truthy()? {
+            let (py, names) = (task.py(), &self.objects()?.names);
+            if task.call_method0(names.cancelled.bind(py))?.is_truthy()? {
                 return Ok(Outcome::Cancelled);
             }
-            let exception = task.call_method0("exception")?;
+            let exception = task.call_method0(names.exception.bind(py))?;
             Ok(if exception.is_none() { Outcome::Returned } else { Outcome::Raised(PyErr::from_value(exception)) })
         };
         self.conclude(task.py(), outcome().unwrap_or_else(Outcome::Raised));
