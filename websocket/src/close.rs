@@ -1,15 +1,15 @@
-//! Why a WebSocket ends (RFC 6455 §7.4).
+//! The end of a WebSocket and its reason (RFC 6455 §7.4).
 
 /// The longest reason, bytes: what remains of a control frame's 125 behind the code (RFC 6455 §5.5).
 pub const LONGEST_REASON: usize = 123;
 
-/// All is said. What stands for an application that does not say why.
+/// All is said. Also the code for an application that gives no reason.
 pub const NORMAL: u16 = 1000;
 /// This end goes away.
 pub const GOING_AWAY: u16 = 1001;
 /// The other end has broken the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
-/// The other end has closed it without a code. Never travels.
+/// The other end has closed the WebSocket without a code. Never travels.
 pub const NO_CODE: u16 = 1005;
 /// The connection was lost without a close. Never travels.
 pub const LOST: u16 = 1006;
@@ -22,25 +22,24 @@ pub const INTERNAL_ERROR: u16 = 1011;
 /// The service restarts: the client may come back.
 pub const RESTART: u16 = 1012;
 
-/// A code and a reason.
+/// The code and the reason of a close.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Close {
     /// The code of RFC 6455 §7.4.1, or one of those in this module that never travel.
     pub code: u16,
-    /// UTF-8, at most [`LONGEST_REASON`] bytes.
+    /// The reason: UTF-8, at most [`LONGEST_REASON`] bytes.
     pub reason: String,
 }
 
 impl Close {
-    /// Without a reason.
+    /// Makes a close without a reason.
     pub fn with_code(code: u16) -> Self {
         Self { code, reason: String::new() }
     }
 
-    /// What the payload of a client's close frame says.
+    /// Reads the payload of a client's close frame.
     ///
     /// # Errors
-    ///
     /// What RFC 6455 §5.5.1 and §7.4 do not allow: half a code, one that must not travel, a reason that is not UTF-8.
     pub fn of_client(payload: &[u8]) -> Result<Self, Violation> {
         let Some((code, reason)) = payload.split_first_chunk::<2>() else {
@@ -72,10 +71,10 @@ pub fn may_travel(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// What a client must not do. The WebSocket ends for it.
+/// A breach of the protocol by a client. It ends the WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// RFC 6455 or 7692 is broken, and how.
+    /// The client has broken RFC 6455 or 7692, in this way.
     #[error("{0}")]
     Protocol(&'static str),
     /// A text or a reason is not UTF-8.
@@ -90,7 +89,7 @@ pub enum Violation {
 }
 
 impl Violation {
-    /// The code that says so.
+    /// The code of the close that follows.
     pub fn code(self) -> u16 {
         match self {
             Self::Protocol(_) => PROTOCOL_ERROR,

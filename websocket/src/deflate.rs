@@ -5,13 +5,13 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use crate::close::Violation;
 
-/// What ends a flushed block, which does not travel (RFC 7692 §7.2.1).
+/// The end of a flushed block, which does not travel (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// Messages below this many bytes seldom become shorter.
+/// The length, bytes, below which messages seldom become shorter.
 const WORTHWHILE: usize = 64;
 
-/// How much of an inflated message is handed on at a time, bytes.
+/// How many bytes of an inflated message are handed on at a time.
 const PIECE: usize = 64 << 10;
 
 /// Compresses and inflates messages. Keeps nothing from one to the next.
@@ -19,7 +19,7 @@ pub struct Codec {
     compress: Compress,
     decompress: Decompress,
     compressed: Vec<u8>,
-    /// Has room for a piece.
+    /// A buffer for a piece.
     inflated: Vec<u8>,
 }
 
@@ -35,7 +35,7 @@ impl Default for Codec {
 }
 
 impl Codec {
-    /// The message compressed; `None` if that gains nothing.
+    /// Compresses a message; `None` if that gains nothing.
     pub(crate) fn compress(&mut self, message: &[u8]) -> Option<&[u8]> {
         if message.len() < WORTHWHILE {
             return None;
@@ -53,7 +53,6 @@ impl Codec {
     /// Inflates a message, and hands it on in pieces; the last one, which may be empty, is marked by `true`.
     ///
     /// # Errors
-    ///
     /// A message that is not deflated, that becomes larger than `limit` bytes, or what `take` returns.
     pub(crate) fn inflate(
         &mut self,

@@ -1,7 +1,6 @@
-//! Which extensions a WebSocket uses: `Sec-WebSocket-Extensions` (RFC 6455 §9.1) and permessage-deflate (RFC 7692
-//! §7.1).
+//! The extensions of a WebSocket: `Sec-WebSocket-Extensions` (RFC 6455 §9.1) and permessage-deflate (RFC 7692 §7.1).
 
-/// What answers a client whose offer of permessage-deflate is taken. Neither end keeps its window from message to
+/// The answer to a client whose offer of permessage-deflate is taken. Neither end keeps its window from message to
 /// message: that would cost some 300 KiB for each WebSocket.
 pub const DEFLATE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
@@ -33,14 +32,14 @@ pub fn offers_deflate(value: &[u8]) -> Result<bool, Malformed> {
     }
 }
 
-/// One element of the list, as far as it matters.
+/// One element of the list, as far as it is needed.
 struct Offer {
     is_deflate: bool,
     is_acceptable: bool,
 }
 
 impl Offer {
-    /// The offer that the text begins with, and what follows it.
+    /// Reads the offer that the text begins with. Returns what follows it, too.
     fn first_of(text: &[u8]) -> Result<(Self, &[u8]), Malformed> {
         let (name, mut rest) = token(text)?;
         let is_deflate = name.eq_ignore_ascii_case(b"permessage-deflate");
@@ -65,7 +64,7 @@ impl Offer {
 }
 
 /// Whether a parameter of permessage-deflate is one that [`DEFLATE`] may answer. A client that wants the server's
-/// window smaller than it is cannot have that, one that may make its own smaller can.
+/// window to be smaller cannot have that; one that may make its own window smaller can.
 fn is_known(name: &[u8], value: Option<&[u8]>) -> bool {
     let bits = |value: &[u8]| matches!(value, b"8" | b"9" | b"10" | b"11" | b"12" | b"13" | b"14" | b"15");
     match name.to_ascii_lowercase().as_slice() {
@@ -76,13 +75,13 @@ fn is_known(name: &[u8], value: Option<&[u8]>) -> bool {
     }
 }
 
-/// The token (RFC 9110 §5.6.2) that the text begins with, and what follows it.
+/// Reads the token (RFC 9110 §5.6.2) that the text begins with. Returns what follows it, too.
 fn token(text: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let length = text.iter().position(|byte| !is_token(*byte)).unwrap_or(text.len());
     if length == 0 { Err(Malformed) } else { Ok(text.split_at(length)) }
 }
 
-/// The value of a parameter behind its name, if it has one, and what follows.
+/// Reads the value of a parameter behind its name, if it has one. Returns what follows it, too.
 fn value(text: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Malformed> {
     let Some((b'=', behind)) = text.split_first() else { return Ok((None, text)) };
     let behind = trim(behind);

@@ -10,20 +10,20 @@ const COMPRESSED: u8 = 0x40;
 const RESERVED: u8 = 0x30;
 const MASKED: u8 = 0x80;
 
-/// What a frame carries.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opcode {
-    /// The next part of a message.
+    /// A frame with the next part of a message.
     Continuation,
-    /// The first part of a message that is text.
+    /// A frame with the first part of a message that is text.
     Text,
-    /// The first part of a message that is bytes.
+    /// A frame with the first part of a message that is bytes.
     Binary,
-    /// The WebSocket ends.
+    /// A frame that ends the WebSocket.
     Close,
-    /// Asks whether the other end is there.
+    /// A frame that asks whether the other end is there.
     Ping,
-    /// Answers a ping.
+    /// A frame that answers a ping.
     Pong,
 }
 
@@ -62,21 +62,21 @@ impl Opcode {
 pub struct Header {
     /// Whether the message ends with this frame (FIN).
     pub is_last: bool,
-    /// Whether the message is compressed (RSV1, RFC 7692 §6), said by its first frame.
+    /// Whether the message is compressed (RSV1, RFC 7692 §6), as its first frame says.
     pub is_compressed: bool,
-    /// What the frame carries.
+    /// The kind of the frame.
     pub opcode: Opcode,
-    /// What its payload is masked with.
+    /// The mask of its payload.
     pub mask: [u8; 4],
-    /// Bytes of its payload.
+    /// The length of its payload, bytes.
     pub length: u64,
 }
 
 impl Header {
-    /// The header that the bytes begin with, and its own length. `None`: they do not have all of it yet.
+    /// Reads the header that the bytes begin with. Returns its own length, too; `None` if the bytes do not have all of
+    /// it yet.
     ///
     /// # Errors
-    ///
     /// [`Violation::Protocol`] as soon as the bytes cannot become the header of a client's frame.
     pub fn of_client(bytes: &[u8]) -> Result<Option<(Self, usize)>, Violation> {
         let Some(first) = bytes.first() else { return Ok(None) };
@@ -143,7 +143,7 @@ pub fn put(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// Takes the mask off bytes of a payload, or puts it on. `at`: where in the payload they begin.
+/// Takes the mask off bytes of a payload, or puts it on. `at`: the offset of these bytes in the payload.
 pub fn mask(bytes: &mut [u8], mask: [u8; 4], at: u64) {
     let mut key = mask;
     key.rotate_left((at % 4) as usize);

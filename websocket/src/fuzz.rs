@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: all that a client can say. Compiled for them and for the unit tests, which
-//! try the corpus.
+//! What the fuzz targets in `fuzz/` call: everything that reads bytes of a client. Compiled for them and for the unit
+//! tests, which try the corpus.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub const TARGETS: &[(&str, Target)] = &[("handshake", handshake), ("websocket",
 /// The largest message of a client, bytes.
 const LIMIT: usize = 100_000;
 
-/// The values of a request that may ask for a WebSocket, a line each.
+/// Judges the values of a request that may ask for a WebSocket, a line each.
 pub fn handshake(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let mut line = || lines.next();
@@ -41,7 +41,8 @@ pub fn handshake(data: &[u8]) {
     }
 }
 
-/// What a client sends, in pieces as long as the first byte says; its second byte is what the application does then.
+/// Reads what a client sends, in pieces as long as the first byte of the input says; its second byte says what the
+/// application does then.
 pub fn websocket(data: &[u8]) {
     let Some((&[size, doing], sent)) = data.split_first_chunk::<2>() else { return };
     let mut now = Instant::now();
@@ -69,7 +70,7 @@ pub fn websocket(data: &[u8]) {
     well_formed(&out, settings.is_deflate);
 }
 
-/// What the application has been told.
+/// The events that the application has been told.
 #[derive(Default)]
 struct Application {
     message: Option<(Kind, Vec<u8>)>,
@@ -96,7 +97,7 @@ impl Application {
     }
 }
 
-/// What the client is sent is a row of frames, the last of which may be a close.
+/// Checks that what the client is sent is a row of frames, the last of which may be a close.
 fn well_formed(mut out: &[u8], is_deflate: bool) {
     let mut is_closed = false;
     while let [first, second, ..] = *out {
@@ -118,7 +119,7 @@ fn well_formed(mut out: &[u8], is_deflate: bool) {
     assert!(out.is_empty());
 }
 
-/// A compressed message, and what is left of one that is compressed here.
+/// Inflates a compressed message, and what is compressed here.
 pub fn inflate(data: &[u8]) {
     let mut codec = Codec::default();
     let mut size = 0;

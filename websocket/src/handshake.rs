@@ -6,13 +6,14 @@ use sha1::{Digest, Sha1};
 
 use crate::extension;
 
-/// What the key is hashed with (RFC 6455 §1.3).
+/// The constant that the key is hashed with (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The only version there is.
+/// The only version of the protocol.
 const VERSION: &[u8] = b"13";
 
-/// The values of a request that decide. Headers of one name are joined by commas, as httpd joins them.
+/// The values of a request that decide about the WebSocket. Headers of one name are joined by commas, as httpd joins
+/// them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
     /// The method of the request.
@@ -52,7 +53,7 @@ pub enum HandshakeError {
     /// 400, and what is wrong.
     #[error("{0}")]
     BadRequest(&'static str),
-    /// 426, with `Sec-WebSocket-Version: 13`.
+    /// The request has another version; status 426, with `Sec-WebSocket-Version: 13`.
     #[error("the WebSocket's version is not 13")]
     Version,
 }
@@ -64,10 +65,9 @@ impl Request<'_> {
         self.is_http_1_1 && has(self.upgrade, b"websocket") && has(self.connection, b"upgrade")
     }
 
-    /// What the WebSocket's head will say.
+    /// Makes the handshake that the head of the WebSocket needs.
     ///
     /// # Errors
-    ///
     /// The first rule of RFC 6455 §4.2.1 that the request breaks.
     pub fn handshake(&self) -> Result<Handshake, HandshakeError> {
         if self.method != b"GET" {
@@ -91,7 +91,7 @@ impl Request<'_> {
     }
 }
 
-/// What answers a key (RFC 6455 §4.2.2, 5.4).
+/// Makes the answer to a key (RFC 6455 §4.2.2, 5.4).
 fn accept(key: &[u8]) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
@@ -101,7 +101,7 @@ fn has(list: Option<&[u8]>, token: &[u8]) -> bool {
     list.unwrap_or_default().split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
 }
 
-/// The tokens of a list, which have to differ (RFC 6455 §4.1). `None`: it is not such a list.
+/// Reads the tokens of a list, which have to differ (RFC 6455 §4.1). `None`: it is not such a list.
 fn protocols(list: &[u8]) -> Option<Vec<String>> {
     let mut found: Vec<String> = Vec::new();
     for item in list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty()) {

@@ -1,14 +1,14 @@
-//! The client's bytes as messages.
+//! The reading of a client's bytes as messages.
 
 use crate::close::{Close, Violation};
 use crate::deflate::Codec;
 use crate::frame::{self, Header, LONGEST_HEADER, Opcode};
 use crate::text::Utf8;
 
-/// How much of a message is collected before it is handed on, bytes.
+/// How many bytes of a message are collected before they are handed on.
 const PIECE: usize = 64 << 10;
 
-/// What kind of message it is.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The message is UTF-8.
@@ -17,17 +17,17 @@ pub enum Kind {
     Binary,
 }
 
-/// What a client has sent.
+/// A message, or a part of one, that a client has sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received<'a> {
     /// The next piece of a message, which may be empty, and whether it is the last one. Where the message is a text it
     /// is UTF-8, but may begin and end inside of a character.
     Piece(Kind, &'a [u8], bool),
-    /// It has to be answered.
+    /// A ping, which has to be answered.
     Ping(&'a [u8]),
-    /// The client is there.
+    /// A pong: the client is there.
     Pong,
-    /// The last thing that it sends.
+    /// A close: the last thing that the client sends.
     Close(Close),
 }
 
@@ -41,35 +41,35 @@ pub(crate) struct Reader {
     header: Partial,
     frame: Option<Frame>,
     message: Option<Message>,
-    /// The payload of a control frame so far.
+    /// The payload of a control frame, as far as it has come.
     control: Vec<u8>,
     is_closed: bool,
 }
 
-/// The beginning of a header.
+/// The part of a header that has come.
 #[derive(Debug, Default)]
 struct Partial {
     bytes: [u8; LONGEST_HEADER],
     length: usize,
 }
 
-/// The frame whose payload comes now.
+/// The frame whose payload is coming.
 #[derive(Debug)]
 struct Frame {
     header: Header,
-    /// How much of the payload has come.
+    /// How many bytes of the payload have come.
     done: u64,
 }
 
-/// The message whose frames come now.
+/// The message whose frames are coming.
 #[derive(Debug)]
 struct Message {
     kind: Kind,
     is_compressed: bool,
-    /// Bytes of all its frames so far, that of the current frame included.
+    /// How many bytes its frames have, that of the current frame included.
     size: u64,
     text: Utf8,
-    /// What has not been handed on yet.
+    /// The bytes that have not been handed on yet.
     collected: Vec<u8>,
 }
 
@@ -86,11 +86,10 @@ impl Reader {
         }
     }
 
-    /// Reads what has come, and hands on what is in it. What follows a close is nothing.
+    /// Reads the bytes that have come, and hands on what is in them. What follows a close is ignored.
     ///
     /// # Errors
-    ///
-    /// What the client must not do. Nothing may be read after that.
+    /// A breach of the protocol. Nothing may be read after that.
     pub(crate) fn read(
         &mut self,
         mut input: &mut [u8],
@@ -129,7 +128,7 @@ impl Reader {
         Ok(())
     }
 
-    /// A frame begins.
+    /// Begins a frame with this header.
     fn begin(&mut self, header: Header) -> Result<(), Violation> {
         let limit = self.limit;
         if header.is_compressed && !self.is_deflate {
@@ -234,15 +233,15 @@ impl Reader {
     }
 }
 
-/// Whether a piece of a message may be part of its text.
+/// Checks that a piece of a message may be part of its text.
 fn check(kind: Kind, text: &mut Utf8, piece: &[u8], is_last: bool) -> Result<(), Violation> {
     let is_right = kind == Kind::Binary || (text.take(piece) && (!is_last || text.may_end()));
     if is_right { Ok(()) } else { Err(Violation::Text) }
 }
 
 impl Partial {
-    /// The header that what was there and the input make, and how much of the input it takes. `None`: the input is part
-    /// of it, and was kept.
+    /// Completes the header that has come in part. Returns how much of the input it takes, too; `None` if the input is
+    /// only a part of the header, which is kept.
     fn take(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
         if self.length == 0 {
             if let Some(found) = Header::of_client(input)? {

@@ -18,12 +18,12 @@ use crate::text::Utf8;
 /// The time that a client has to answer a close: what other servers give it, too.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// What is configured of a WebSocket, and what its handshake has settled.
+/// The settings of a WebSocket: from the configuration, and from its handshake.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// The largest message that a client may send, bytes, inflated.
     pub max_size: usize,
-    /// After how long a silence the client is sent a ping. `None`: never.
+    /// The silence of a client after which it is sent a ping; `None` for never.
     pub ping_interval: Option<Duration>,
     /// The time that the client then has to send anything at all. `None`: as long as its connection lasts.
     pub ping_timeout: Option<Duration>,
@@ -37,12 +37,12 @@ pub enum Event<'a> {
     /// The next piece of a message, which may be empty, and whether it is the last one. Where the message is a text it
     /// is UTF-8, but may begin and end inside of a character.
     Piece(Kind, &'a [u8], bool),
-    /// The client sends nothing any more, and why: its own close, or [`close::NO_CODE`], [`close::LOST`],
-    /// [`close::TOO_BIG`] … The last thing that the application is told.
+    /// The client sends nothing more, for this reason: its own close, or [`close::NO_CODE`], [`close::LOST`],
+    /// [`close::TOO_BIG`] … The last event that the application is told.
     Closed(Close),
 }
 
-/// What an application must not do. The WebSocket ends for it, with [`close::INTERNAL_ERROR`].
+/// A breach of the rules by an application. It ends the WebSocket, with [`close::INTERNAL_ERROR`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A message of the other kind has begun and is not over.
@@ -62,18 +62,18 @@ pub struct Session {
     settings: Settings,
     reader: Reader,
     state: State,
-    /// The message of the application's that is not over.
+    /// The application's message that is not complete.
     sending: Option<Sending>,
-    /// When the client has sent something last.
+    /// When the client has last sent something.
     heard: Instant,
-    /// When it was sent a ping that nothing has followed.
+    /// When the client was sent a ping that nothing has followed.
     pinged: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// The application has closed; the client has until then.
+    /// The application has closed; the client has until this moment.
     Closing(Instant),
     Over,
 }
@@ -85,22 +85,21 @@ struct Sending {
 }
 
 impl Session {
-    /// A WebSocket whose handshake is done.
+    /// Makes the session of a WebSocket whose handshake is done.
     pub fn new(settings: Settings, now: Instant) -> Self {
         let reader = Reader::new(settings.max_size, settings.is_deflate);
         Self { settings, reader, state: State::Open, sending: None, heard: now, pinged: None }
     }
 
-    /// Whether nothing is read or sent any more but what is in the buffer for the client.
+    /// Whether nothing is read or sent any more, except for what is in the buffer for the client.
     pub fn is_over(&self) -> bool {
         self.state == State::Over
     }
 
-    /// The client has sent bytes. They are unmasked in their place.
+    /// Takes bytes of the client. They are unmasked in their place.
     ///
     /// # Errors
-    ///
-    /// What the client must not do. The session is over, and the client and the application are told.
+    /// A breach of the protocol. The session is over, and the client and the application are told.
     pub fn receive(
         &mut self,
         bytes: &mut [u8],
@@ -142,11 +141,10 @@ impl Session {
         self.state = State::Over;
     }
 
-    /// The application sends the next piece of a message.
+    /// Sends the next piece of the application's message.
     ///
     /// # Errors
-    ///
-    /// What an application must not do: the session is over, and the client is told.
+    /// A breach of the rules by the application: the session is over, and the client is told.
     pub fn send(
         &mut self,
         kind: Kind,
@@ -187,10 +185,9 @@ impl Session {
         Ok(())
     }
 
-    /// The application closes. The client has ten seconds to answer.
+    /// Closes for the application. The client has ten seconds to answer.
     ///
     /// # Errors
-    ///
     /// A close that may not be sent: the session is over, and the client is told of a failure.
     pub fn close(&mut self, said: &Close, now: Instant, out: &mut Vec<u8>) -> Result<(), Fault> {
         if self.state != State::Open {
@@ -204,7 +201,7 @@ impl Session {
         Ok(())
     }
 
-    /// When [`tick`](Self::tick) has something to do, if nothing else happens.
+    /// The moment at which [`tick`](Self::tick) has something to do, if nothing else happens.
     pub fn deadline(&self) -> Option<Instant> {
         match (self.state, self.pinged) {
             (State::Over, _) => None,

@@ -1,18 +1,18 @@
-//! UTF-8 that comes in pieces.
+//! Text in UTF-8 that comes in pieces.
 
-/// The longest character, bytes.
+/// The length of the longest character, bytes.
 const LONGEST: usize = 4;
 
 /// Checks a text that comes in pieces, which may end inside of a character.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Utf8 {
-    /// The beginning of a character that the last piece ended in.
+    /// The beginning of a character in which the last piece ended.
     begun: [u8; LONGEST],
     length: usize,
 }
 
 impl Utf8 {
-    /// Whether the text is UTF-8 so far. What no further bytes can make right is wrong at once.
+    /// Takes a piece. Returns whether the text is UTF-8 so far; what no further bytes can make right is wrong at once.
     pub fn take(&mut self, mut piece: &[u8]) -> bool {
         while self.length > 0 {
             let Some((first, rest)) = piece.split_first() else { return true };
