@@ -1,4 +1,4 @@
-//! The applications of the process: which there are, and what each has made of `lifespan`.
+//! The applications of the process: which there are, and the state of each one's `lifespan`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,13 +14,13 @@ use crate::log::record;
 use crate::log::traceback;
 use crate::process::Process;
 
-/// Where an application is in its life.
+/// The stage of an application's life.
 pub(super) enum Life {
-    /// It has not been told that the process starts, or has failed to start.
+    /// The application has not been told that the process starts, or has failed to start.
     Down,
-    /// It has been told, and requests on these connections wait.
+    /// The application has been told, and requests on these connections wait for it.
     Starting(Vec<u64>),
-    /// It takes requests.
+    /// The application takes requests.
     Up,
 }
 
@@ -52,17 +52,17 @@ pub(super) fn number(script: &[u8], callable: &[u8]) -> usize {
     })
 }
 
-/// What stands in the way of a request.
+/// Whether an application can take a request.
 pub(super) enum Readiness<'py> {
-    /// Nothing; this is what the application has put into its state.
+    /// It can; here is the state that it has filled at its start.
     Up(Bound<'py, PyDict>),
-    /// It starts; the connection with this key goes on when it has.
+    /// It is starting; the connection with this key goes on when it has started.
     Starting,
     /// It has to be started first.
     Down,
 }
 
-/// Whether an application takes the request of a connection, which waits otherwise.
+/// Returns whether an application can take the request of a connection, which waits otherwise.
 pub(super) fn readiness<'py>(py: Python<'py>, number: usize, key: u64) -> Readiness<'py> {
     let mut all = all();
     match all.get_mut(number) {
@@ -75,7 +75,7 @@ pub(super) fn readiness<'py>(py: Python<'py>, number: usize, key: u64) -> Readin
     }
 }
 
-/// The application of a script is not what the process serves: why, and the cure.
+/// Returns why the application of a script is not one that the process serves, and the cure.
 pub(super) fn refusal(event_loop: &Loop, script: &[u8], application: &Bound<'_, PyAny>) -> Option<Report> {
     let (shown, group) = (String::from_utf8_lossy(script), &Process::get().settings.group);
     let group = String::from_utf8_lossy(group);
@@ -117,8 +117,8 @@ pub(super) fn begin<'py>(
     Ok(lifespan)
 }
 
-/// An application has started, or failed to. The connections whose requests have waited for it, and the report of the
-/// failure.
+/// Notes that an application has started, or failed to. Returns the connections whose requests have waited for it, and
+/// the report of the failure.
 pub(super) fn has_started(
     py: Python<'_>,
     event_loop: &Loop,
@@ -145,7 +145,7 @@ pub(super) fn has_started(
     (waiting, report)
 }
 
-/// An application does not stop in order.
+/// Logs that an application does not stop in order.
 pub(super) fn failed_to_stop(failure: &str) {
     record::process(&processes::LIFESPAN_END, &format!("An application does not stop in order (lifespan):\n{failure}"));
 }

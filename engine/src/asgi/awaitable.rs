@@ -1,5 +1,5 @@
-//! What `send()` and `receive()` return where nothing has to be waited for: `await` takes the result of them at once,
-//! without a future, and without the event loop.
+//! The results of `send()` and `receive()` where nothing has to be waited for: `await` takes them at once, without a
+//! future, and without the event loop.
 
 use pyo3::exceptions::PyStopIteration;
 use pyo3::types::PyAnyMethods;
@@ -9,7 +9,7 @@ use crate::ffi::class::{Class, Definition};
 use crate::ffi::instance::This;
 use crate::ffi::owned::Owned;
 
-/// Is over, without a value. One for all.
+/// An awaitable that is done, without a value. There is one for all.
 pub(super) struct Done;
 
 impl Class for Done {
@@ -21,7 +21,7 @@ impl Class for Done {
     }
 }
 
-/// Is over, with a value.
+/// An awaitable that is done, with a value.
 pub(super) struct Value(pub(super) Owned);
 
 impl Class for Value {

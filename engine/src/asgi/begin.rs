@@ -61,7 +61,7 @@ pub(super) fn begin(
     answer(server, key, connection, arrived, refused);
 }
 
-/// A body as it is kept when the request's frame is gone.
+/// A body that is kept when the request's frame is gone.
 enum Owned {
     None,
     Inline(Vec<u8>),
@@ -86,9 +86,9 @@ impl Owned {
     }
 }
 
-/// Why a request does not begin.
+/// The reason why a request does not begin.
 enum Refused {
-    /// It may go to another process.
+    /// The request may go to another process.
     Rejected(Reject),
     /// Apache shows its page for this status.
     Failed(u16),
@@ -223,7 +223,8 @@ fn start(
     }
 }
 
-/// An application that a request has brought has started, or failed to: the requests that have waited for it go on.
+/// Notes that an application that a request has brought has started, or failed to: the requests that have waited for it
+/// go on.
 pub(super) fn has_started(py: Python<'_>, server: &'static Server, number: usize, failure: Option<String>) {
     let Some(objects) = server.objects() else { return };
     let (waiting, report) = applications::has_started(py, &objects.event_loop, number, failure);

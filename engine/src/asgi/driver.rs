@@ -1,4 +1,4 @@
-//! What the event loop calls of ours.
+//! The functions of the engine that the event loop calls.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::ffi::instance::This;
 use crate::log::record;
 use crate::workers::connection::ConnectionError;
 
-/// The functions for the loop, as methods of one object.
+/// The object whose methods these functions are.
 pub(super) struct Driver(pub(super) &'static Server);
 
 fn none(py: Python<'_>) -> Bound<'_, PyAny> {
@@ -36,7 +36,7 @@ impl Class for Driver {
     }
 }
 
-/// Something has happened on the connections.
+/// Handles what has happened on the connections.
 fn ready<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, server) = (this.py(), this.0);
     for (key, flags) in server.events(py) {
@@ -54,7 +54,7 @@ fn ready<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyResult<Bou
     Ok(none(py))
 }
 
-/// Something has come on a connection that carries no request.
+/// Receives on a connection that carries no request.
 fn receive(py: Python<'_>, server: &'static Server, key: u64) {
     let Some(mut connection) = server.take_idle(key) else { return };
     match connection.receive(server.secret()) {
@@ -68,13 +68,13 @@ fn receive(py: Python<'_>, server: &'static Server, key: u64) {
     }
 }
 
-/// The pause is over in which no connection was accepted.
+/// Ends the pause in which no connection was accepted.
 fn resume<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     this.0.resume();
     Ok(none(this.py()))
 }
 
-/// Requests may have had their time.
+/// Looks for requests that have exceeded their time limit.
 fn look_at_time<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, server) = (this.py(), this.0);
     loop {
@@ -90,7 +90,7 @@ fn look_at_time<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyRes
     }
 }
 
-/// An application that a request has brought has started, or failed to.
+/// Notes that an application that a request has brought has started, or failed to.
 fn started<'py>(this: This<'_, 'py, Driver>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let number: usize = args.required("started", 0, 2, 2)?.extract()?;
     let failure: Option<String> = args.required("started", 1, 2, 2)?.extract()?;
@@ -98,7 +98,7 @@ fn started<'py>(this: This<'_, 'py, Driver>, args: Args<'_, 'py>) -> PyResult<Bo
     Ok(none(this.py()))
 }
 
-/// An application does not stop in order.
+/// Logs that an application does not stop in order.
 fn failed_to_stop<'py>(this: This<'_, 'py, Driver>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let failure: String = args.required("failed_to_stop", 0, 1, 1)?.extract()?;
     applications::failed_to_stop(&failure);

@@ -1,5 +1,5 @@
-//! One request: what its application receives and sends, and what its connection does meanwhile. Lives on the loop's
-//! thread.
+//! One request: the messages that its application receives and sends, and the state of its connection meanwhile. Lives
+//! on the loop's thread.
 
 mod carried;
 mod ending;
@@ -23,22 +23,22 @@ use crate::request::{Live, Request};
 use crate::workers::connection::Connection;
 use crate::workers::response_right::ResponseRight;
 
-/// With so many bytes waiting for the socket the application waits, too.
+/// With this many bytes waiting for the socket the application has to wait, too.
 const HIGH: usize = 64 << 10;
 
-/// With so few it goes on.
+/// With no more than this many bytes waiting the application goes on.
 const LOW: usize = 16 << 10;
 
-/// How far the response is.
+/// The stage of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// Nothing of it is known.
+    /// Nothing of the response is known.
     Before,
     /// The head is known, and has not left.
     Started,
     /// The head has left.
     Committed,
-    /// It has ended.
+    /// The response has ended.
     Over,
 }
 
@@ -54,26 +54,26 @@ pub(super) struct Exchange {
 
 struct State {
     receiving: Receiving,
-    /// Futures of `receive()`.
+    /// The futures of `receive()` that wait.
     waiting: VecDeque<Owned>,
-    /// Futures of `send()`.
+    /// The futures of `send()` that wait.
     blocked: Vec<Owned>,
     task: Option<Owned>,
     stage: Stage,
-    /// Nobody takes the response.
+    /// Whether nobody takes the response any more.
     gone: bool,
-    /// The application has been told, and its task is cancelled in time.
+    /// Whether the application has been told of that, and its task is cancelled in time.
     given_notice: bool,
-    /// The loop tells when the connection takes more.
+    /// Whether the loop watches for room on the connection.
     full: bool,
-    /// The connection has been given back, or is gone.
+    /// Whether the connection has been given back, or is gone.
     released: bool,
     task_over: bool,
     ended: bool,
 }
 
 impl Exchange {
-    /// A request that begins.
+    /// Makes the exchange of a request that begins.
     pub(super) fn new(
         server: &'static Server,
         key: u64,
@@ -102,16 +102,16 @@ impl Exchange {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What there is of Python, on the loop's thread.
+    /// The Python objects of the process, on the loop's thread.
     ///
     /// # Errors
-    /// `RuntimeError` on any other.
+    /// `RuntimeError` on any other thread.
     pub(super) fn objects(&self) -> PyResult<&'static Objects> {
         let objects = self.server.objects().filter(|objects| objects.thread == object::thread_ident());
         objects.ok_or_else(|| PyRuntimeError::new_err("send() and receive() are for the thread of the event loop"))
     }
 
-    /// How far the response is, if somebody is there to take it.
+    /// The stage of the response, if somebody is there to take it.
     ///
     /// # Errors
     /// `mod_wsgi.ClientDisconnected` if nobody is.
@@ -123,7 +123,7 @@ impl Exchange {
         if gone { Err(self.disconnected(py)) } else { Ok(stage) }
     }
 
-    /// The head is known.
+    /// Notes that the head is known.
     pub(super) fn has_started(&self) {
         self.state().stage = Stage::Started;
     }
@@ -137,7 +137,7 @@ impl Exchange {
         self.request.with(py, |live| connection(live).map(step)).flatten()
     }
 
-    /// What the application receives next: it, or a future.
+    /// Returns the application's next message, or a future of it.
     pub(super) fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let objects = self.objects()?;
         let (message, asks) = {
@@ -157,7 +157,7 @@ impl Exchange {
         }
     }
 
-    /// Asks for a piece of the body.
+    /// Asks the client for a piece of the body.
     fn ask(&self, py: Python<'_>) {
         self.push(py, |live| {
             if let Some(connection) = connection(live) {
@@ -178,7 +178,8 @@ impl Exchange {
         Some((result, pending))
     }
 
-    /// Queues content and sends what goes; `over`: it is the end of the response. How much waits for the socket.
+    /// Queues content and sends as much as goes at once; `over`: it is the end of the response. Returns how much waits
+    /// for the socket.
     pub(super) fn send(&self, py: Python<'_>, over: bool, queue: impl FnOnce(&mut Live)) -> usize {
         let sent = self.request.with(py, |live| {
             queue(live);
@@ -193,7 +194,7 @@ impl Exchange {
         pending
     }
 
-    /// What it means for application and connection how much has been sent.
+    /// Tells application and connection what follows from how much has been sent.
     fn has_sent(&self, py: Python<'_>, flushed: Result<bool, Gone>, pending: usize) {
         let Ok(all) = flushed else { return self.is_lost(py) };
         let (changed, over) = {
@@ -216,7 +217,7 @@ impl Exchange {
         }
     }
 
-    /// Waits for the socket where too much waits for it.
+    /// Waits for the socket if too much waits for it.
     pub(super) fn sent<'py>(&self, py: Python<'py>, pending: usize) -> PyResult<Bound<'py, PyAny>> {
         let objects = self.objects()?;
         if pending < HIGH || self.state().released {
@@ -227,7 +228,7 @@ impl Exchange {
         Ok(future)
     }
 
-    /// The head has left, and perhaps the end: `over`.
+    /// Notes that the head has left, and with `over` the end.
     pub(super) fn has_committed(&self, py: Python<'_>, over: bool) {
         {
             let mut state = self.state();
@@ -251,7 +252,7 @@ impl Exchange {
         }
     }
 
-    /// Gives what there is to those who wait for it.
+    /// Gives the messages that are there to the futures that wait for them.
     fn deliver(&self, py: Python<'_>) {
         let Some(objects) = self.server.objects() else { return };
         loop {
@@ -274,7 +275,7 @@ impl Exchange {
         }
     }
 
-    /// Nobody takes anything any more.
+    /// Notes that nobody takes anything any more.
     fn is_lost(&self, py: Python<'_>) {
         let blocked = {
             let mut state = self.state();
@@ -299,7 +300,8 @@ impl Exchange {
         self.settle(py);
     }
 
-    /// The client sends nothing more, or is gone: with `disconnect-grace` the application has that long.
+    /// Tells the application that the client sends nothing more, or is gone: with `disconnect-grace` its task has that
+    /// long.
     fn give_notice(&self, py: Python<'_>) {
         let Some(grace) = Process::get().settings.disconnect_grace else { return };
         let task = {
@@ -313,7 +315,7 @@ impl Exchange {
         }
     }
 
-    /// The connection is free for another request.
+    /// Gives the connection back for another request.
     fn release(&self, py: Python<'_>) {
         self.state().released = true;
         if let Some(live) = self.request.finish(py) {
@@ -329,7 +331,7 @@ impl Exchange {
         self.settle(py);
     }
 
-    /// Notes that it is over, when response and task are.
+    /// Ends the exchange when response and task are over.
     fn settle(&self, py: Python<'_>) {
         let over = {
             let mut state = self.state();
@@ -342,7 +344,7 @@ impl Exchange {
         }
     }
 
-    /// The application's task has begun and is not over.
+    /// Notes that the application's task has begun.
     pub(super) fn runs(&self, task: Bound<'_, PyAny>) {
         self.state().task = Some(Owned::new(task));
     }

@@ -16,12 +16,12 @@ use crate::asgi::sending::Sending;
 use crate::ffi::object;
 use crate::request::output;
 
-/// What of a file is sent.
+/// The part of a file that is sent.
 struct Piece {
     file: OwnedFd,
     offset: u64,
     length: u64,
-    /// Whether that is all of the file.
+    /// Whether this is all of the file.
     whole: bool,
 }
 
@@ -39,7 +39,7 @@ fn size(file: &OwnedFd) -> PyResult<Option<u64>> {
     Ok((stat.st_blocks > 0).then(|| u64::try_from(stat.st_size).unwrap_or(0)))
 }
 
-/// `http.response.pathsend`: the file is opened by this process, with its rights.
+/// Sends a file by its path, for `http.response.pathsend`: this process opens it, with its rights.
 pub(super) fn send_path<'py>(sending: &Sending<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let path = sending.message.get_item(sending.objects.names.path.bind(sending.py))?;
     let path = path.ok_or_else(|| PyValueError::new_err("'http.response.pathsend' has no path"))?;
@@ -55,7 +55,7 @@ pub(super) fn send_path<'py>(sending: &Sending<'_, 'py>) -> PyResult<Bound<'py, 
     }
 }
 
-/// `http.response.zerocopysend`: a file that the application has open.
+/// Sends a file that the application has open, for `http.response.zerocopysend`.
 pub(super) fn send_file<'py>(sending: &Sending<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, names) = (sending.py, &sending.objects.names);
     let get = |name: &Bound<'py, PyString>| sending.message.get_item(name).map(|it| it.filter(|it| !it.is_none()));
@@ -98,7 +98,7 @@ fn send<'py>(sending: &Sending<'_, 'py>, piece: Piece, more: bool) -> PyResult<B
     })
 }
 
-/// Sends what a file has whose size is not known before it is read.
+/// Sends a file whose size is not known before it is read.
 fn read<'py>(
     sending: &Sending<'_, 'py>,
     file: OwnedFd,
@@ -107,7 +107,7 @@ fn read<'py>(
     more: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     use std::io::{Read, Seek};
-    /// As long as such files are; a longer one is cut off with its client told.
+    /// How many bytes of such a file are sent at the most; a longer one is cut off, so that its client can tell.
     const MOST: u64 = 16 << 20;
     let mut file = Opened::from(file.as_fd().try_clone_to_owned()?);
     file.seek(std::io::SeekFrom::Start(offset))?;

@@ -1,4 +1,4 @@
-//! `receive` and `send` of one request, as its application has them.
+//! The functions `receive` and `send` of one request, as its application has them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::request::Request;
 
-/// What an application is called with besides the scope.
+/// The object behind the two functions that an application is called with.
 pub(super) struct Http(pub(super) Arc<Exchange>);
 
 impl Class for Http {
@@ -37,7 +37,7 @@ impl Class for Http {
     }
 }
 
-/// The request that the calling code is part of.
+/// The request that the calling code serves.
 pub(super) fn current(py: Python<'_>) -> Option<Arc<Request>> {
     let objects = server()?.objects()?;
     let found = objects.current(py)?;

@@ -37,8 +37,8 @@ use crate::interpreter::Interpreter;
 use crate::process::Process;
 use crate::request;
 
-/// What the process speaks: what its settings say, or, where they leave it open, what the scripts are that have been
-/// loaded.
+/// The interface that the process offers: the one that its settings name, or, where they leave it open, the one of the
+/// scripts that have been loaded.
 pub(crate) fn interface(py: Python<'_>, interpreter: &'static Interpreter, loaded: &[&Preload]) -> Interface {
     let settings = &Process::get().settings;
     if settings.interface != Interface::Auto {
@@ -49,7 +49,7 @@ pub(crate) fn interface(py: Python<'_>, interpreter: &'static Interpreter, loade
     if is_async.any(|is| is) { Interface::Asgi } else { Interface::Wsgi }
 }
 
-/// The name of an application where nobody says another one.
+/// The name of an application where the configuration gives no other.
 const USUAL: &[u8] = b"application";
 
 /// The application of a script that has been loaded.
@@ -57,7 +57,7 @@ struct Found<'p, 'py> {
     script: &'p [u8],
     callable: &'p [u8],
     application: Bound<'py, PyAny>,
-    /// Whether the configuration names it, so that it is one for certain.
+    /// Whether the configuration names it, so that it is certain to be an application.
     is_named: bool,
 }
 
@@ -70,8 +70,8 @@ impl<'p, 'py> Found<'p, 'py> {
     }
 }
 
-/// Tells the applications that have been loaded that the process starts, and waits until they have. Digests of the
-/// reports about those that cannot.
+/// Tells the applications that have been loaded that the process starts, and waits until they have started. Returns the
+/// digests of the reports about those that cannot.
 pub(crate) fn start(py: Python<'_>, event_loop: &Loop, loaded: &[&Preload]) -> Vec<u64> {
     let mut known = BTreeSet::new();
     let found = loaded.iter().filter_map(|preload| Found::of(py, event_loop.interpreter, preload));

@@ -1,4 +1,4 @@
-//! What there is of Python for an event loop: the loop itself, our classes and names, the functions of `asgi.py`.
+//! The Python objects of an event loop: the loop itself, our classes and names, the functions of `asgi.py`.
 
 use std::ffi::CString;
 use std::time::Duration;
@@ -68,7 +68,7 @@ names! {
     cancel = "cancel",
 }
 
-/// The module of what is easier said in Python; applications do not find it.
+/// Makes the module of the functions that are written in Python; applications do not find it.
 fn helper(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     let source = CString::new(include_str!("asgi.py"))?;
     let module = PyModule::from_code(py, &source, c"<mod_wsgi>", c"_mod_wsgi_asgi")?;
@@ -76,7 +76,7 @@ fn helper(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     Ok(module)
 }
 
-/// An event loop that does not run yet, and what belongs to it.
+/// An event loop that does not run yet, with its objects.
 pub(crate) struct Loop {
     pub(super) interpreter: &'static Interpreter,
     pub(super) helper: Owned<PyModule>,
@@ -88,7 +88,7 @@ impl Loop {
     /// Makes the loop that the settings name, and makes it the one of this thread.
     ///
     /// # Errors
-    /// If there is none of that kind.
+    /// If there is no loop of that kind.
     pub(crate) fn make(py: Python<'_>, interpreter: &'static Interpreter, settings: &Daemon) -> PyResult<Self> {
         let helper = helper(py)?;
         let kind = object::latin1(py, &settings.event_loop)?;
@@ -96,7 +96,7 @@ impl Loop {
         Ok(Self { interpreter, helper: Owned::new(helper), object: Owned::new(object) })
     }
 
-    /// Which interface an application has: `asgi`, `asgi2` or `wsgi`.
+    /// Returns the interface of an application: `asgi`, `asgi2` or `wsgi`.
     pub(super) fn speaks(&self, application: &Bound<'_, PyAny>) -> PyResult<String> {
         if self.interpreter.is_async(application) {
             return Ok("asgi".to_owned());
@@ -104,7 +104,7 @@ impl Loop {
         self.helper.bind(application.py()).getattr("speaks")?.call1((application,))?.extract()
     }
 
-    /// Tells an application that the process starts. An instance of `Lifespan` of `asgi.py`.
+    /// Tells an application that the process starts. Returns an instance of `Lifespan` of `asgi.py`.
     pub(super) fn begin<'py>(
         &self,
         application: &Bound<'py, PyAny>,
@@ -118,17 +118,17 @@ impl Loop {
         self.object.bind(application.py()).call_method1("begin", (application, mode))
     }
 
-    /// Waits until an application has started: what has gone wrong.
+    /// Waits until an application has started. Returns what has gone wrong.
     pub(super) fn wait(&self, lifespan: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         self.object.bind(lifespan.py()).call_method1("wait", (lifespan,))?.extract()
     }
 
-    /// An application that could not start has no part in the end.
+    /// Forgets an application that could not start: it has no part in the end.
     pub(super) fn forget(&self, lifespan: &Bound<'_, PyAny>) -> PyResult<()> {
         self.object.bind(lifespan.py()).call_method1("forget", (lifespan,)).map(drop)
     }
 
-    /// Has the driver told when an application has started, which has this number.
+    /// Makes the driver hear when the application with this number has started.
     pub(super) fn tell(&self, lifespan: &Bound<'_, PyAny>, driver: &Bound<'_, PyAny>, number: usize) -> PyResult<()> {
         let started = driver.getattr("started")?;
         self.object.bind(lifespan.py()).call_method1("tell", (lifespan, started, number)).map(drop)
@@ -151,7 +151,7 @@ impl Loop {
     }
 }
 
-/// What each request needs.
+/// The Python objects that each request needs.
 pub(super) struct Objects {
     pub(super) event_loop: Loop,
     /// The loop's own object, and its methods.
@@ -161,20 +161,20 @@ pub(super) struct Objects {
     pub(super) start: Owned,
     pub(super) classes: Classes,
     pub(super) names: Names,
-    /// Names of headers by number.
+    /// The names of headers, by number.
     headers: Vec<Option<Owned<PyBytes>>>,
     /// The one [`Done`].
     done: Owned,
     /// The method `request.get` of `asgi.py`.
     variable: Owned,
-    /// What the loop calls of ours.
+    /// The object whose methods the loop calls.
     pub(super) driver: Owned,
-    /// Python's number of the loop's thread.
+    /// The number that Python gives to the loop's thread.
     pub(super) thread: u64,
 }
 
 impl Objects {
-    /// All of it, once applications have started. `driver`: what the loop calls of ours.
+    /// Makes the objects, once applications have started. `driver`: the object whose methods the loop calls.
     ///
     /// # Errors
     /// What CPython raises.
@@ -205,12 +205,12 @@ impl Objects {
         self.headers.get(usize::from(id))?.as_ref().map(|name| name.bind(py))
     }
 
-    /// An awaitable that is over.
+    /// Returns an awaitable that is done.
     pub(super) fn done<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.done.get(py)
     }
 
-    /// An awaitable that has its value.
+    /// Returns an awaitable that has this value.
     pub(super) fn value<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         self.classes.instance(value.py(), Value(Owned::new(value)))
     }
@@ -220,12 +220,12 @@ impl Objects {
         self.create_future.bind(py).call0()
     }
 
-    /// What the calling code's context has for the request.
+    /// Returns the request in the context of the calling code.
     pub(super) fn current<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.variable.bind(py).call1((py.None(),)).ok().filter(|found| !found.is_none())
     }
 
-    /// Where a task waits, in words.
+    /// Returns where a task waits, in words.
     pub(super) fn stack(&self, task: &Bound<'_, PyAny>) -> String {
         let stack = self.event_loop.helper.bind(task.py()).call_method1("stack", (task,));
         stack.and_then(|stack| stack.extract()).unwrap_or_default()

@@ -1,14 +1,15 @@
-//! What an application receives in one request: its body in pieces, then that the client is gone. Pure: says what to
-//! ask for and what there is, and does neither.
+//! The messages that an application receives in one request: its body in pieces, then that the client is gone. Pure:
+//! says what to ask for and what there is, and does neither.
 
 use std::collections::VecDeque;
 
 use wsgi_wire::request::Body;
 
-/// The most that is asked for at a time: what the application has not taken yet is never more than two of these.
+/// How many bytes are asked for at a time at the most: the application never has more than two pieces of this size
+/// still to take.
 pub(super) const PIECE: u32 = 256 << 10;
 
-/// What `receive()` gives.
+/// A message that `receive()` returns.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
     /// `http.request`: a piece of the body, and whether there is more.
@@ -17,25 +18,25 @@ pub(super) enum Message {
     Disconnect,
 }
 
-/// How far the application is with what there is to receive.
+/// The progress of the application with its messages.
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
-    /// What has arrived and is not taken.
+    /// The pieces that have arrived and are not taken.
     pieces: VecDeque<Vec<u8>>,
-    /// How much is still to come, where the client has announced that.
+    /// How many bytes are still to come, where the client has announced that.
     left: Option<u64>,
     /// Whether a piece has been asked for that has not come.
     asked: bool,
     /// Whether all of the body has arrived, or no more of it will.
     ended: bool,
-    /// Whether the application knows that.
+    /// Whether the application has been told that.
     told: bool,
-    /// Whether it broke off, the client is gone, or has its response.
+    /// Whether the body broke off, the client is gone, or the client has its response.
     over: bool,
 }
 
 impl Receiving {
-    /// Nothing has been taken yet.
+    /// Makes the progress of a request of whose body nothing has been taken.
     pub(super) fn new(body: Body<'_>) -> Self {
         match body {
             Body::None => Self { ended: true, ..Self::default() },
@@ -57,14 +58,15 @@ impl Receiving {
         self.over.then_some(Message::Disconnect)
     }
 
-    /// Whether to ask for a piece now; whoever is told so asks. One is asked for ahead of what is taken.
+    /// Returns whether a piece has to be asked for now, and notes that the caller asks. One piece is asked for ahead of
+    /// what is taken.
     pub(super) fn asks(&mut self) -> bool {
         let asks = !self.asked && !self.ended && !self.over && self.pieces.is_empty();
         self.asked |= asks;
         asks
     }
 
-    /// A piece has arrived.
+    /// Notes that a piece has arrived.
     pub(super) fn arrived(&mut self, piece: Vec<u8>) {
         self.asked = false;
         self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
@@ -72,12 +74,12 @@ impl Receiving {
         self.pieces.push_back(piece);
     }
 
-    /// The body has come to its end.
+    /// Notes that the body has come to its end.
     pub(super) fn end(&mut self) {
         (self.asked, self.ended) = (false, true);
     }
 
-    /// Nothing more comes: the body broke off, the client is gone, or has its response.
+    /// Notes that nothing more comes: the body broke off, the client is gone, or has its response.
     pub(super) fn is_over(&mut self) {
         self.over = true;
         // What is not all there is never told to be.

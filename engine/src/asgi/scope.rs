@@ -1,4 +1,4 @@
-//! The scope of a request: a copy of what does not vary, and what does.
+//! The scope of a request: a copy of the part that does not vary, and the part that does.
 
 use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
@@ -12,9 +12,9 @@ use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::request::route::Route;
 
-/// The scope, and what the engine itself needs of it.
+/// The scope of a request, with the facts that the engine itself needs.
 pub(super) struct Scope<'py> {
-    /// For the application.
+    /// The dict for the application.
     pub(super) dict: Bound<'py, PyDict>,
     /// The path, for messages.
     pub(super) path: Vec<u8>,
@@ -24,7 +24,7 @@ pub(super) struct Scope<'py> {
     pub(super) is_head: bool,
 }
 
-/// What varies, as it is found among the variables.
+/// The parts that vary, as they are found among the variables.
 struct Found<'v, 'py> {
     headers: Bound<'py, PyList>,
     environ: Bound<'py, PyDict>,
@@ -38,19 +38,19 @@ struct Found<'v, 'py> {
     tls: tls::Connection<'v>,
 }
 
-/// Text of bytes that should be UTF-8.
+/// Makes a text of bytes that should be UTF-8.
 fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
     PyString::new(py, &String::from_utf8_lossy(bytes))
 }
 
-/// Host and port, or nothing where there is no host.
+/// Makes the pair of host and port; `None` where there is no host.
 fn address<'py>(py: Python<'py>, host: Option<&[u8]>, port: Option<&[u8]>) -> PyResult<Bound<'py, PyAny>> {
     let Some(host) = host.filter(|host| !host.is_empty()) else { return Ok(py.None().into_bound(py)) };
     let port: u16 = port.and_then(|port| std::str::from_utf8(port).ok()?.parse().ok()).unwrap_or(0);
     Ok((text(py, host), port).into_pyobject(py)?.into_any())
 }
 
-/// What the scopes of all requests of a route have.
+/// Makes the dict that the scopes of all requests of a route are copied from.
 fn template<'py>(py: Python<'py>, objects: &Objects) -> PyResult<Bound<'py, PyDict>> {
     let (scope, versions, extensions) = (PyDict::new(py), PyDict::new(py), PyDict::new(py));
     versions.set_item("version", "3.0")?;
@@ -76,7 +76,7 @@ fn template<'py>(py: Python<'py>, objects: &Objects) -> PyResult<Bound<'py, PyDi
     Ok(scope)
 }
 
-/// The scope of a request. `state`: what the application has put there when it started.
+/// Makes the scope of a request. `state`: the state that the application has filled at its start.
 ///
 /// # Errors
 /// What CPython raises.
@@ -171,7 +171,7 @@ fn add<'v, 'py>(
     Ok(())
 }
 
-/// The extensions of one request.
+/// Adds the extensions of one request.
 fn extend<'py>(
     py: Python<'py>,
     objects: &Objects,

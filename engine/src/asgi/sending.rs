@@ -13,7 +13,7 @@ use crate::request::Live;
 use crate::request::output::{self, HintsError};
 use crate::request::response_head::Head;
 
-/// A message that has no place now.
+/// Makes the error of a message that may not be sent now.
 pub(super) fn unexpected(kind: &str, when: &str) -> pyo3::PyErr {
     PyRuntimeError::new_err(format!("Unexpected ASGI message '{kind}' {when}."))
 }
@@ -24,7 +24,7 @@ pub(super) struct Sending<'a, 'py> {
     pub(super) exchange: &'a Exchange,
     pub(super) objects: &'a Objects,
     pub(super) message: &'a Bound<'py, PyDict>,
-    /// How far the response was before.
+    /// The stage of the response before this message.
     pub(super) stage: Stage,
 }
 
@@ -47,7 +47,7 @@ impl<'py> Sending<'_, 'py> {
         Ok(self.objects.done(py))
     }
 
-    /// Whether more of the body follows.
+    /// Returns whether more of the body follows.
     pub(super) fn more(&self) -> PyResult<bool> {
         let more = self.message.get_item(self.objects.names.more_body.bind(self.py))?;
         more.map_or(Ok(false), |more| more.is_truthy())
@@ -121,7 +121,7 @@ impl<'py> Sending<'_, 'py> {
     }
 }
 
-/// The bytes of something like bytes.
+/// Returns the bytes of a bytes-like object.
 fn bytes(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(bytes.as_bytes().to_vec());

@@ -25,19 +25,20 @@ use crate::process::watch::Present;
 use crate::workers::connection::{Arrived, Connection};
 use crate::workers::listener::Listener;
 
-/// Keys of what is no connection; connections have their descriptor's number.
+/// The key of the listening socket, first of those that are no connection's; connections have their descriptor's
+/// number.
 const LISTENER: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
 
 /// A request, as its connection sees it.
 pub(super) trait Carried: Send + Sync {
-    /// The connection takes more.
+    /// Sends what waits, because the connection takes more.
     fn flush(&self, py: Python<'_>);
-    /// Something has come on the connection.
+    /// Receives what has come on the connection.
     fn hear(&self, py: Python<'_>);
-    /// It has exceeded `request-timeout`.
+    /// Handles that the request has exceeded `request-timeout`.
     fn is_late(&self, py: Python<'_>);
-    /// It is answered in the place of the loop, by another thread.
+    /// Answers the request in the place of the loop, on another thread.
     fn answer_for_the_loop(&self);
 }
 
@@ -46,17 +47,17 @@ const EVENTS: usize = 64;
 
 pub(super) const READS: EventFlags = EventFlags::IN.union(EventFlags::RDHUP);
 
-/// What a connection is at.
+/// The state of a connection.
 pub(super) enum Slot {
-    /// It waits for its next request.
+    /// The connection waits for its next request.
     Idle(Box<Connection>),
-    /// It carries this one.
+    /// The connection carries this request.
     Busy(Arc<dyn Carried>),
-    /// Its request waits for the application to have started.
+    /// The request of the connection waits for its application to start.
     Waiting(Box<Connection>, Arrived),
 }
 
-/// The connections, and what other threads ask the loop for.
+/// The connections, and the requests of other threads to the loop.
 pub(crate) struct Server {
     epoll: Unshared,
     listener: Listener,
@@ -64,15 +65,15 @@ pub(crate) struct Server {
     secret: u64,
     timeout: Option<Duration>,
     slots: Mutex<HashMap<u64, Slot>>,
-    /// Requests whose response or task is not over.
+    /// How many requests' responses or tasks are not over.
     running: AtomicUsize,
-    /// Held while there are any.
+    /// Marks the process as busy while there are such requests.
     present: Mutex<Option<Present<'static>>>,
-    /// Takes no more requests.
+    /// Whether no more requests are taken.
     retired: AtomicBool,
-    /// The loop has to end.
+    /// Whether the loop has to end.
     closed: AtomicBool,
-    /// Asked whether the loop goes round, which has not happened yet.
+    /// Whether the loop has been asked to show that it goes round, and has not done so yet.
     asked: AtomicBool,
     /// The requests that `request-timeout` may hit.
     pub(super) timeouts: Timeouts<dyn Carried>,
@@ -119,14 +120,14 @@ impl Server {
         Ok(SERVER.get_or_init(|| server))
     }
 
-    /// Takes what there is of Python, and lets connections come.
+    /// Sets the Python objects, and lets connections come.
     pub(super) fn opens(&self, objects: Objects) -> &Objects {
         let objects = self.objects.get_or_init(|| objects);
         self.look_at_listener(|e, s, d, f| epoll::add(e, s, d, f));
         objects
     }
 
-    /// What there is of Python; once requests come, always.
+    /// The Python objects; always there once requests come.
     pub(super) fn objects(&self) -> Option<&Objects> {
         self.objects.get()
     }
@@ -141,8 +142,7 @@ impl Server {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connections that something has happened on, and what. Does not wait. The rest of what has happened is done
-    /// with.
+    /// Returns the connections on which something has happened, and what. Does not wait. Other events are handled here.
     pub(super) fn events(&self, py: Python<'_>) -> Vec<(u64, EventFlags)> {
         let mut events = Vec::with_capacity(EVENTS);
         match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
@@ -202,7 +202,7 @@ impl Server {
         }
     }
 
-    /// The request that a connection carries, if it does.
+    /// The request that a connection carries, if it carries one.
     pub(super) fn carried(&self, key: u64) -> Option<Arc<dyn Carried>> {
         match self.slots().get(&key) {
             Some(Slot::Busy(carried)) => Some(Arc::clone(carried)),
@@ -210,7 +210,7 @@ impl Server {
         }
     }
 
-    /// Takes a connection that carries nothing.
+    /// Takes a connection that carries no request.
     pub(super) fn take_idle(&self, key: u64) -> Option<Box<Connection>> {
         let mut slots = self.slots();
         match slots.remove(&key)? {
@@ -222,18 +222,18 @@ impl Server {
         }
     }
 
-    /// What proves that a connection comes from an Apache child.
+    /// The secret that proves that a connection comes from an Apache child.
     pub(super) fn secret(&self) -> u64 {
         self.secret
     }
 
-    /// A connection is of no more use.
+    /// Drops a connection that is of no more use.
     pub(super) fn dropped(&self, connection: Box<Connection>) {
         drop(connection);
         self.resume();
     }
 
-    /// A connection waits for its next request, which may be there already.
+    /// Puts a connection back to wait for its next request, which may be there already.
     pub(super) fn park(&self, key: u64, connection: Box<Connection>) {
         if self.retired.load(Ordering::Acquire) {
             return self.dropped(connection);
@@ -241,14 +241,14 @@ impl Server {
         self.slots().insert(key, Slot::Idle(connection));
     }
 
-    /// A connection's request waits for its application to have started.
+    /// Makes a connection's request wait for its application to start.
     pub(super) fn waits(&self, key: u64, connection: Box<Connection>, arrived: Arrived) {
         // Once more, and then not before it goes on: nothing of it is looked at meanwhile.
         self.watch(key, &connection, EventFlags::ONESHOT);
         self.slots().insert(key, Slot::Waiting(connection, arrived));
     }
 
-    /// A connection's request goes on.
+    /// Takes the request of a connection that may go on.
     pub(super) fn goes_on(&self, key: u64) -> Option<(Box<Connection>, Arrived)> {
         match self.slots().remove(&key)? {
             Slot::Waiting(connection, arrived) => {
@@ -259,17 +259,17 @@ impl Server {
         }
     }
 
-    /// A connection carries a request.
+    /// Notes that a connection carries a request.
     pub(super) fn carries(&self, key: u64, carried: Arc<dyn Carried>) {
         self.slots().insert(key, Slot::Busy(carried));
     }
 
-    /// The request of a connection is over, or nothing more comes on it.
+    /// Forgets a connection whose request is over, or on which nothing more comes.
     pub(super) fn forget(&self, key: u64) {
         self.slots().remove(&key);
     }
 
-    /// Has the loop told when the connection takes more (`full`), and what comes on it in any case.
+    /// Makes the loop watch for room on the connection (`full`), and for what comes on it in any case.
     pub(super) fn wants_room(&self, key: u64, connection: &Connection, full: bool) {
         self.watch(key, connection, if full { READS | EventFlags::OUT } else { READS });
     }
@@ -280,13 +280,13 @@ impl Server {
         }
     }
 
-    /// Nothing that comes on the connection is looked at any more.
+    /// Stops watching for what comes on the connection.
     pub(super) fn unwatch(&self, connection: &Connection) {
         // It is there.
         let _ = epoll::delete(&self.epoll, connection.socket());
     }
 
-    /// A request begins.
+    /// Counts a request that begins.
     pub(super) fn begins(&self) {
         let process = Process::get();
         if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
@@ -297,7 +297,7 @@ impl Server {
         process.watch.request_began();
     }
 
-    /// Response and task of a request are over.
+    /// Counts a request whose response and task are over.
     pub(super) fn ends(&self, ignore_activity: bool) {
         let process = Process::get();
         if !ignore_activity {
@@ -324,14 +324,14 @@ impl Server {
         self.running.load(Ordering::Acquire) > 0
     }
 
-    /// Asks the loop whether it goes round. Whether it has, since it was asked last.
+    /// Asks the loop to show that it goes round. Returns whether it has, since it was asked last.
     pub(crate) fn goes_round(&self) -> bool {
         let has = !self.asked.swap(true, Ordering::AcqRel);
         self.wake();
         has
     }
 
-    /// Accepts nothing any more, and closes the connections that carry nothing. From any thread.
+    /// Accepts nothing any more, and closes the connections that carry no request. From any thread.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         self.listener.close();
@@ -344,7 +344,7 @@ impl Server {
         self.retire();
     }
 
-    /// Answers all requests in the place of the loop, which does not come to it. From any thread.
+    /// Answers all requests in the place of the loop, which does not do so any more. From any thread.
     pub(crate) fn answer_all(&self) {
         for slot in self.slots().values() {
             match slot {

@@ -1,27 +1,29 @@
-//! When requests have had their time. All have the same, so who comes first is late first, and one timer does for all.
+//! The time limit of requests. All requests have the same, so the first to begin is the first to exceed it, and one
+//! timer is enough.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// How many requests are listed at the least before those that are over are struck off.
+/// How many requests are listed at least before those that are over are struck off.
 const SWEEP: usize = 64;
 
-/// `request-timeout`, and the requests that it may hit. `E` is what a request is.
+/// The limit `request-timeout`, and the requests that it is for. `E` is the type of a request.
 pub(super) struct Timeouts<E: ?Sized> {
     limit: Option<Duration>,
     begun: Mutex<Begun<E>>,
 }
 
-/// Requests in the order of their beginnings; those that are over may still be listed.
+/// The requests in the order of their beginnings; some that are over may still be listed.
 struct Begun<E: ?Sized> {
     requests: VecDeque<(Instant, Weak<E>)>,
-    /// With how many those that are over are struck off: twice as many as there were left the last time.
+    /// The number of requests at which those that are over are struck off: twice as many as there were left the last
+    /// time.
     sweep_at: usize,
 }
 
 impl<E: ?Sized> Timeouts<E> {
-    /// No requests yet; `None`: there is no limit.
+    /// Makes an empty list; `None`: there is no limit.
     pub(super) fn new(limit: Option<Duration>) -> Self {
         Self { limit, begun: Mutex::new(Begun { requests: VecDeque::new(), sweep_at: SWEEP }) }
     }
@@ -30,7 +32,7 @@ impl<E: ?Sized> Timeouts<E> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request begins. When to look at the time, if nobody is about to yet.
+    /// Lists a request that begins. Returns when to look at the time, if nobody is about to yet.
     pub(super) fn begins(&self, now: Instant, request: &Arc<E>) -> Option<Duration> {
         let limit = self.limit?;
         let mut begun = self.begun();
@@ -48,7 +50,8 @@ impl<E: ?Sized> Timeouts<E> {
         first.then_some(limit)
     }
 
-    /// The next request that is late; `Err` says when there may be another one, if there may be any.
+    /// Returns the next request that has exceeded the limit; `Err` has the moment at which there may be another one, if
+    /// there may be any.
     pub(super) fn late(&self, now: Instant) -> Result<Arc<E>, Option<Duration>> {
         let mut begun = self.begun();
         while let Some((since, request)) = begun.requests.front() {

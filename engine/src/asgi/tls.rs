@@ -1,15 +1,15 @@
-//! The extension `tls`: what mod_ssl says of the client's connection.
+//! The extension `tls`: the facts that mod_ssl tells about the client's connection.
 
 use pyo3::types::{PyDict, PyDictMethods, PyList};
 use pyo3::{Bound, PyResult, Python};
 
 use crate::ffi::object;
 
-/// Numbers of protocols as TLS itself has them.
+/// The numbers of protocols, as TLS itself has them.
 const VERSIONS: &[(&[u8], u16)] =
     &[(b"TLSv1.3", 0x0304), (b"TLSv1.2", 0x0303), (b"TLSv1.1", 0x0302), (b"TLSv1", 0x0301), (b"SSLv3", 0x0300)];
 
-/// Numbers of cipher suites by OpenSSL's names (IANA's registry): those that are not broken.
+/// The numbers of cipher suites by OpenSSL's names (IANA's registry): those that are not broken.
 const CIPHERS: &[(&[u8], u16)] = &[
     (b"TLS_AES_128_GCM_SHA256", 0x1301),
     (b"TLS_AES_256_GCM_SHA384", 0x1302),
@@ -31,8 +31,8 @@ fn number(table: &[(&[u8], u16)], name: Option<&[u8]>) -> Option<u16> {
     table.iter().find(|(known, _)| Some(*known) == name).map(|(_, number)| *number)
 }
 
-/// What has been said of the connection. Certificates are known where `SSLOptions +StdEnvVars +ExportCertData` has
-/// mod_ssl tell them.
+/// The facts about a connection. Certificates are known where `SSLOptions +StdEnvVars +ExportCertData` has mod_ssl tell
+/// them.
 #[derive(Default)]
 pub(super) struct Connection<'v> {
     pub(super) version: Option<&'v [u8]>,
@@ -45,7 +45,7 @@ pub(super) struct Connection<'v> {
 }
 
 impl<'v> Connection<'v> {
-    /// Looks at a variable of Apache's environment.
+    /// Takes a variable of Apache's environment, if it is one of these facts.
     pub(super) fn hears(&mut self, name: &[u8], value: &'v [u8]) {
         match name {
             // What mod_ssl has not got is empty.

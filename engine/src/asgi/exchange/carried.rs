@@ -1,4 +1,4 @@
-//! The request as its connection and the clock see it.
+//! The view of a request that its connection and the clock have.
 
 use pyo3::Python;
 use pyo3::types::PyAnyMethods;

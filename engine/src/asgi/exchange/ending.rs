@@ -1,4 +1,4 @@
-//! The end of a request: how its task has ended, and what becomes of a response that is not whole.
+//! The end of a request: the end of its task, and the fate of a response that is not whole.
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
@@ -8,7 +8,7 @@ use wsgi_wire::response::End;
 use super::{Exchange, Stage};
 use crate::gateway::call;
 
-/// How a task has ended.
+/// The way in which a task has ended.
 enum Outcome {
     Returned,
     Cancelled,
@@ -16,7 +16,7 @@ enum Outcome {
 }
 
 impl Exchange {
-    /// The application's task is over.
+    /// Notes that the application's task is over.
     pub(in crate::asgi) fn has_finished(&self, task: &Bound<'_, PyAny>) {
         let outcome = || -> PyResult<Outcome> {
             let (py, names) = (task.py(), &self.objects()?.names);
@@ -29,7 +29,7 @@ impl Exchange {
         self.conclude(task.py(), outcome().unwrap_or_else(Outcome::Raised));
     }
 
-    /// The application could not even be called.
+    /// Notes that the application could not even be called.
     pub(in crate::asgi) fn was_not_called(&self, py: Python<'_>, error: PyErr) {
         self.conclude(py, Outcome::Raised(error));
     }
