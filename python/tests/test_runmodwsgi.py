@@ -71,7 +71,7 @@ def test_advice(changed, words, expected):
 def test_uploads_are_offered_unless_they_are_served():
     files = project.media_files(settings(MEDIA_URL="media/", MEDIA_ROOT="/srv/media"))
     assert files == ("media", "/srv/media")
-    assert "--serve-media" in next(runmodwsgi.advice(settings(), files, []))
+    assert "--serve-media" in next(runmodwsgi.advice(settings(MEDIA_URL="media/"), files, []))
     assert not list(runmodwsgi.advice(settings(), files, ["--url-alias", "/media/", "media"]))
     assert project.media_files(settings(MEDIA_URL="", MEDIA_ROOT="/srv/media")) is None
 

@@ -109,7 +109,10 @@ fn uploads_are_offered_and_nothing_in_them_runs() {
     }
     project.give_away();
     let told = configuration(&project, &[]);
-    assert!(told.contains("note: MEDIA_URL, media, is not served; --serve-media has Apache serve it from "), "{told}");
+    assert!(
+        told.contains("note: MEDIA_URL, /media/, is not served; --serve-media has Apache serve it from "),
+        "{told}"
+    );
     let server = runmodwsgi(&project, &["--serve-media", "--with-cgi", "--allow-override", "All"]).start();
     for name in ["page.html", "tool.cgi"] {
         let file = server.get(&format!("/media/{name}"));

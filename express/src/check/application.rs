@@ -170,7 +170,7 @@ fn loading(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {
 fn django(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {
     let finding = |message: &probe::DjangoMessage| {
         let hint = if message.hint.is_empty() { String::new() } else { format!("; {}", message.hint) };
-        let text = format!("Django says {}: {}{hint}", message.id, message.text);
+        let text = format!("Django says {}: {}{hint}", message.id, message.text.trim_end_matches('.'));
         if message.serious { Finding::error("django", text) } else { Finding::warning("django", text) }
     };
     let mut found: Vec<_> = report.django.iter().map(finding).collect();

@@ -93,7 +93,7 @@ def advice(settings, media, words):
     if getattr(settings, "DEBUG", False) and not develops:
         yield "warning: DEBUG is on, so whatever fails shows visitors code and settings: turn it off, or add --reload while you develop."
     if media and not any(word.strip("/") == media[0].strip("/") for word in words):
-        yield f"note: MEDIA_URL, {media[0]}, is not served; --serve-media has Apache serve it from {media[1]}."
+        yield f"note: MEDIA_URL, {settings.MEDIA_URL}, is not served; --serve-media has Apache serve it from {media[1]}."
     relative = not project.written(settings, "STATIC_URL").startswith(("/", "http://", "https://"))
     if "--mount-point" in names and project.uses_whitenoise(settings) and relative:
         yield (
