@@ -1,6 +1,6 @@
 //! `setup-server`: a server root with an `apachectl`.
 
-use crate::express::{Finished, run};
+use crate::command::{Finished, run};
 use crate::hygiene;
 use crate::logs::Log;
 use crate::processes::{self, MARKER, kill};

@@ -3,8 +3,8 @@
 use crate::apache::{apache, httpd};
 use crate::apps;
 use crate::census::{Member, census};
+use crate::command::{Finished, run};
 use crate::conf::{Conf, Mpm};
-use crate::express::{Finished, run};
 use crate::hygiene;
 use crate::logs::Log;
 use crate::parent::Parent;

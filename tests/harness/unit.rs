@@ -2,7 +2,8 @@
 
 use std::process::{Command, Output};
 
-use crate::{Scratch, cannot_run};
+use crate::product::cannot_run;
+use crate::scratch::Scratch;
 
 /// Has `systemd-analyze` judge the text of a unit: it knows every line of it, and finds an exposure, in tenths, of this
 /// at the most (it calls up to 49 OK). What cannot be judged on this machine is said.

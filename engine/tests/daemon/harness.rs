@@ -77,6 +77,13 @@ fn engine() -> PathBuf {
     test.with_file_name("lib_engine.so")
 }
 
+impl Python {
+    /// Starts a process with this script and waits until it is ready.
+    pub fn start(&self, name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Process {
+        Process::start_with(self, name, script, change)
+    }
+}
+
 impl Process {
     /// Starts a process with this script and waits until it is ready.
     pub fn start(name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Self {

@@ -107,6 +107,12 @@ mod tests {
     }
 
     #[test]
+    fn the_code_that_runs_first_ends_as_the_supervisor_expects_it() {
+        let ends: Vec<_> = BOOT.lines().filter_map(|line| line.trim().strip_prefix("sys.exit(")).collect();
+        assert_eq!(ends, [format!("{})", wsgi_wire::control::FAILED_AT_START); 2]);
+    }
+
+    #[test]
     fn behind_a_chroot_paths_are_those_inside() {
         let root = tempfile::tempdir().unwrap();
         program(&root.path().join("venv/bin/python"));

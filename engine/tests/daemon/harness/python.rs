@@ -4,10 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use wsgi_wire::settings::Daemon;
-
-use super::Process;
-
 /// An interpreter.
 pub struct Python {
     /// Where it is.
@@ -41,11 +37,6 @@ impl Python {
         let found = said.lines().filter_map(|line| line.split_once(' '));
         let found = found.filter_map(|(v, program)| Some(Self { program: program.into(), version: version(v)? }));
         found.filter(|python| python.version >= min).collect()
-    }
-
-    /// Starts a process with this script and waits until it is ready.
-    pub fn start(&self, name: &str, script: &str, change: impl FnOnce(&mut Daemon)) -> Process {
-        Process::start_with(self, name, script, change)
     }
 }
 
