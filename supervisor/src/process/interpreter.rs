@@ -108,8 +108,9 @@ mod tests {
 
     #[test]
     fn the_code_that_runs_first_ends_as_the_supervisor_expects_it() {
-        let ends: Vec<_> = BOOT.lines().filter_map(|line| line.trim().strip_prefix("sys.exit(")).collect();
-        assert_eq!(ends, [format!("{})", wsgi_wire::control::FAILED_AT_START); 2]);
+        let ends: Vec<String> =
+            BOOT.lines().filter_map(|line| line.trim().strip_prefix("sys.exit(")).map(str::to_owned).collect();
+        assert_eq!(ends, vec![format!("{})", wsgi_wire::control::FAILED_AT_START); 2]);
     }
 
     #[test]
