@@ -15,6 +15,7 @@
 # make systems  each way to install it on each system; prints a table. Root only, hours
 # make docs   makes the documentation a site, in build/docs
 # make diagrams, make captures  make the pictures of the documentation anew
+# make windows  checks the types of what there is for Windows, in a bare Debian 13; root only
 # make clean  removes what was built
 
 PORT ?= 8000
@@ -37,7 +38,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures fuzz deny loom panics msrv rustdoc venv clean system rust lint unit matrix pythons integration newcomer systems
+.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems
 .NOTPARALLEL:
 
 demo: venv
@@ -114,6 +115,10 @@ deb: wheel
 # Root only; hours. `scripts/systems --help` says how to try some of it.
 systems:
 	@scripts/systems
+
+# Some minutes: the standard library is compiled for Windows first.
+windows:
+	@scripts/windows
 
 bench: venv
 	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare

@@ -31,7 +31,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_bucket_(alloc|free|heap_make|setaside_noop|shared_make|shared_split|shared_copy|shared_destroy)",
     "ap_(content_type_tolower|set_content_length|update_mtime|set_last_modified|meets_conditions)",
     // APR
-    "apr_(time_exp_lt|palloc|pstrmemdup|stat|strerror)",
+    "apr_(time_exp_lt|palloc|pstrmemdup|stat|strerror|file_write_full)",
     "apr_pool_(cleanup_kill|cleanup_register|cleanup_null|pre_cleanup_register)",
     "apr_(pool_create_ex|pool_destroy|pool_parent_get|date_parse_http|rfc822_date)",
     "apr_table_(make|get|setn|addn|unset|elts)",
@@ -108,12 +108,10 @@ fn main() {
     println!("cargo::rerun-if-changed=src/httpd/shim.c");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let apache = apxs::Apache::find().unwrap_or_else(|error| {
-        // One sentence that names the cure.
-        eprintln!("{error}");
-        exit(1);
-    });
-    let flags = compiler_flags(&apache);
+    let flags = match env::var("CARGO_CFG_WINDOWS") {
+        Ok(_) => windows_flags(),
+        Err(_) => compiler_flags(&apxs::Apache::find().unwrap_or_else(|error| refuse(&error.to_string()))),
+    };
 
     bindgen::Builder::default()
         .header("src/httpd/bindings.h")
@@ -162,6 +160,27 @@ fn builtin_headers() -> Vec<String> {
     let directory = asked.map(|answer| String::from_utf8_lossy(&answer.stdout).trim().to_owned()).unwrap_or_default();
     // A compiler that does not know the directory repeats the question.
     if directory.starts_with('/') { vec!["-idirafter".to_owned(), directory] } else { Vec::new() }
+}
+
+/// Says in one sentence what is wrong and how to mend it.
+fn refuse(error: &str) -> ! {
+    eprintln!("{error}");
+    exit(1)
+}
+
+/// The include directory of an Apache on Windows, which has no apxs: `MOD_WSGI_APACHE_ROOTDIR` names the directory that it is
+/// installed in.
+fn windows_flags() -> Vec<String> {
+    println!("cargo::rerun-if-env-changed=MOD_WSGI_APACHE_ROOTDIR");
+    let root = env::var_os("MOD_WSGI_APACHE_ROOTDIR").map_or_else(|| PathBuf::from("c:\\Apache24"), PathBuf::from);
+    let include = root.join("include");
+    if !include.join("httpd.h").is_file() {
+        refuse(&format!(
+            "{} has no httpd.h: set MOD_WSGI_APACHE_ROOTDIR to the directory that Apache is installed in",
+            include.display()
+        ));
+    }
+    vec![format!("-I{}", include.display()), "-DWIN32".to_owned()]
 }
 
 /// Include directories and defines with which httpd itself was compiled.

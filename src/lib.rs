@@ -17,7 +17,12 @@
 //! `fuzz` is there for the fuzz targets. Only `module/` and `httpd/` touch httpd's own records. Unsafe code is there,
 //! and in `embedded/` for the interpreter's library.
 //!
+//! On Windows there is embedded mode alone: no supervisor, no sockets, no relay, no status. What stands in the place of
+//! such modules is in directories called `windows`.
+//!
 //! Knows httpd and the wire. Must not know Python: not one name of it, outside `embedded/`.
+
+#![cfg_attr(windows, allow(dead_code, reason = "what only the daemon half uses"))]
 
 mod daemons;
 mod directives;
@@ -25,11 +30,13 @@ mod embedded;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod httpd;
+#[cfg_attr(windows, path = "lifecycle/windows.rs")]
 mod lifecycle;
 mod module;
 mod policy;
 mod relay;
 mod request;
+#[cfg(unix)]
 mod status;
 
 /// The version of mod_wsgi whose behaviour this module has: what applications and scanners look for.

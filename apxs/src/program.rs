@@ -1,7 +1,7 @@
 //! Finding programs and reading what they print.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::Permissions;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -27,7 +27,19 @@ pub fn find_in(name: &OsStr, dirs: impl IntoIterator<Item = PathBuf>) -> Option<
 
 /// Whether this is a file that somebody may execute.
 pub fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|file| file.is_file() && has_right(&file.permissions()))
+}
+
+#[cfg(unix)]
+fn has_right(permissions: &Permissions) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    permissions.mode() & 0o111 != 0
+}
+
+/// On Windows the name says it.
+#[cfg(not(unix))]
+fn has_right(_permissions: &Permissions) -> bool {
+    true
 }
 
 /// What a program prints on standard output, without white space around it.

@@ -68,7 +68,6 @@ pub enum Error {
     Administration(#[from] AdministrationError),
     /// What was found cannot be written down.
     #[error("the findings cannot be written: {0}")]
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only servers are checked"))]
     Report(#[from] serde_json::Error),
     /// Apache does not run.
     #[cfg(unix)]

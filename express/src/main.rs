@@ -6,6 +6,7 @@
 //! Knows the command line, this machine and how Apache is started. Must not know what the wire carries between the
 //! halves: it speaks to a running server by signals, files and the administrator's socket.
 #![forbid(unsafe_code)]
+#![cfg_attr(windows, allow(dead_code, unused_imports, reason = "what only a server of the command's own needs"))]
 
 mod cli;
 mod documents;

@@ -5,9 +5,13 @@
 #![forbid(unsafe_code)]
 
 pub mod configure;
+#[cfg(unix)]
 pub mod installation;
+#[cfg(unix)]
 pub mod parent;
+#[cfg(unix)]
 pub mod records;
+#[cfg_attr(windows, path = "windows/runtime.rs")]
 mod runtime;
 
-pub use self::runtime::{Group, Runtime, current, groups, set_current};
+pub use self::runtime::*;

@@ -153,7 +153,7 @@ fn chroot(value: Value<'_>) -> Result<Vec<u8>, ArgumentError> {
     while path.len() > 1 && path.ends_with(b"/") {
         path.pop();
     }
-    if rustix::process::geteuid().is_root() {
+    if wsgi_unix::user::is_root() {
         return Ok(path);
     }
     Err(ArgumentError::Conflict("chroot needs an Apache that is started by root".to_owned()))

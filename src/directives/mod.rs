@@ -29,6 +29,11 @@ const fn row(name: &'static CStr, context: Context, set: Setter, help: &'static 
     Directive { name, help, context, set }
 }
 
+/// A directive about processes and files as only Unix has them.
+const fn unix(directive: Directive) -> Directive {
+    if cfg!(windows) { Directive { set: Setter::Global(process::not_on_windows), ..directive } } else { directive }
+}
+
 use Context::{Access, Configuration as Anywhere, FileInfo, Global, Server};
 use Setter::{Global as Process, Request, Server as Host};
 
@@ -45,11 +50,11 @@ pub static DIRECTIVES: [Directive; 54] = [
     row(c"WSGIImportScript", Server, Process(alias::set_import), c"script process-group=name application-group=name: load a script when processes start"),
     row(c"WSGIDispatchScript", Anywhere, Request(request::dispatch_script), c"script [option=value ...]: a script that chooses groups for each request"),
 
-    row(c"WSGIDaemonProcess", Server, Process(daemon::set), c"name [option=value ...]: define a process group"),
-    row(c"WSGISocketPrefix", Global, Process(process::socket_prefix), c"path: where the sockets of daemon processes are made"),
-    row(c"WSGISocketRotation", Global, Process(process::without_effect), c"On|Off: accepted, without effect"),
-    row(c"WSGIAcceptMutex", Global, Process(process::accept_mutex), c"mechanism: accepted, without effect"),
-    row(c"WSGILinger", Global, Process(process::linger), c"On|Off: whether a worker waits a millisecond for its client's next request, where that pays"),
+    unix(row(c"WSGIDaemonProcess", Server, Process(daemon::set), c"name [option=value ...]: define a process group")),
+    unix(row(c"WSGISocketPrefix", Global, Process(process::socket_prefix), c"path: where the sockets of daemon processes are made")),
+    unix(row(c"WSGISocketRotation", Global, Process(process::without_effect), c"On|Off: accepted, without effect")),
+    unix(row(c"WSGIAcceptMutex", Global, Process(process::accept_mutex), c"mechanism: accepted, without effect")),
+    unix(row(c"WSGILinger", Global, Process(process::linger), c"On|Off: whether a worker waits a millisecond for its client's next request, where that pays")),
     row(c"WSGIRestrictEmbedded", Global, Process(process::restrict_embedded), c"On|Off: forbid embedded mode"),
 
     row(c"WSGIPythonHome", Global, Process(process::python_home), c"path: the virtual environment or installation of Python to use"),
@@ -82,8 +87,8 @@ pub static DIRECTIVES: [Directive; 54] = [
     row(c"WSGIIgnoreActivity", FileInfo, Request(request::ignore_activity), c"On|Off: requests here do not count as activity"),
     row(c"WSGITrustedProxyHeaders", FileInfo, Request(request::trusted_headers), c"header ...: headers of a proxy in front that are believed"),
     row(c"WSGITrustedProxies", FileInfo, Request(request::trusted_proxies), c"address[/mask] ...: the proxies that are believed"),
-    row(c"WSGIEnableSendfile", FileInfo, Request(request::enable_sendfile), c"On|Off: let Apache send files of wsgi.file_wrapper with sendfile"),
-    row(c"WSGISendfileRoot", Anywhere, Request(request::sendfile_root), c"directory [url=/prefix/]: applications may have the files below it sent, by X-Sendfile and X-Accel-Redirect"),
+    unix(row(c"WSGIEnableSendfile", FileInfo, Request(request::enable_sendfile), c"On|Off: let Apache send files of wsgi.file_wrapper with sendfile")),
+    unix(row(c"WSGISendfileRoot", Anywhere, Request(request::sendfile_root), c"directory [url=/prefix/]: applications may have the files below it sent, by X-Sendfile and X-Accel-Redirect")),
 
     row(c"WSGIAccessScript", Access, Request(request::access_script), c"script [option=value ...]: a script that allows or forbids"),
     row(c"WSGIAuthUserScript", Access, Request(request::auth_user_script), c"script [option=value ...]: a script that checks passwords"),
@@ -91,8 +96,8 @@ pub static DIRECTIVES: [Directive; 54] = [
     row(c"WSGIGroupAuthoritative", Access, Request(request::group_authoritative), c"On|Off: accepted, without effect"),
 
     row(c"WSGIServerMetrics", Global, Process(process::server_metrics), c"On|Off: whether applications see server metrics (embedded mode)"),
-    row(c"WSGITelemetryService", Global, Process(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes"),
-    row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: from when on a request is slow, which telemetry and the log tell"),
-    row(c"WSGIOpenTelemetry", Global, Process(telemetry::open), c"http://host:port [option=value ...]: a collector that gets metrics and traces over OTLP/HTTP"),
-    row(c"WSGITelemetryOptions", Global, Process(telemetry::options), c"[+-]flag ...: what telemetry holds"),
+    unix(row(c"WSGITelemetryService", Global, Process(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes")),
+    unix(row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: from when on a request is slow, which telemetry and the log tell")),
+    unix(row(c"WSGIOpenTelemetry", Global, Process(telemetry::open), c"http://host:port [option=value ...]: a collector that gets metrics and traces over OTLP/HTTP")),
+    unix(row(c"WSGITelemetryOptions", Global, Process(telemetry::options), c"[+-]flag ...: what telemetry holds")),
 ];

@@ -40,6 +40,11 @@ pub fn accept_mutex(_configuration: &mut Configuration, line: &Line<'_>) -> Resu
     Err(ArgumentError::value("the mechanism", &given, format_args!("one of {}", known.join(", "))))
 }
 
+/// For what needs daemon processes, or files as Unix has them.
+pub fn not_on_windows(_to: &mut Configuration, _line: &Line<'_>) -> Result<(), ArgumentError> {
+    Err(ArgumentError::Conflict("Apache on Windows has embedded mode alone; leave this directive out".to_owned()))
+}
+
 /// Checks an `On|Off` directive that has no effect here.
 pub fn without_effect(_configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     flag(line.arguments).map(drop)

@@ -3,9 +3,9 @@
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
+use wsgi_unix::descriptor::{self, OwnedFd};
 use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::embedded::{Host, View};
@@ -208,7 +208,7 @@ pub(super) unsafe extern "C" fn record(record: View) {
 unsafe extern "C" fn send_frame<C: Client>(request: *mut c_void, kind: u8, payload: View, descriptor: c_int) -> c_int {
     let take = || {
         // SAFETY: the engine hands the descriptor over.
-        let file = (descriptor >= 0).then(|| unsafe { OwnedFd::from_raw_fd(descriptor) });
+        let file = unsafe { descriptor::handed_over(descriptor) };
         // SAFETY: the engine calls back with the host that it got, from one thread at a time.
         let call = unsafe { call_of::<C>(request) };
         // SAFETY: valid during the call.

@@ -1,9 +1,7 @@
 //! Which Python an Apache child loads, and where its library is. The interpreter itself is asked.
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Prints the executable, then every place where the shared library may be, the likeliest first.
@@ -12,10 +10,15 @@ import os, sys, sysconfig
 var = lambda name: sysconfig.get_config_var(name) or ""
 names = dict.fromkeys([var("INSTSONAME"), var("LDLIBRARY"), f"libpython{var('LDVERSION')}.so.1.0"])
 names = [name for name in names if ".so" in name or ".dylib" in name]
-directories = [var("LIBDIR"), os.path.join(var("LIBDIR"), var("MULTIARCH")), os.path.join(sys.base_prefix, "lib"), var("LIBPL")]
+names += [f"python{sys.version_info[0]}{sys.version_info[1]}.dll"] if os.name == "nt" else []
+directories = [sys.base_prefix] if os.name == "nt" else [var("LIBDIR"), os.path.join(var("LIBDIR"), var("MULTIARCH")), os.path.join(sys.base_prefix, "lib"), var("LIBPL")]
 paths = [os.path.join(directory, name) for directory in directories for name in names]
 print(sys.executable, *[path for path in paths if os.path.exists(path)], *names, sep="\n")
 "#;
+
+/// Where it is in a virtual environment, or in the prefix of an installation.
+const PROGRAMS: [&str; 2] =
+    if cfg!(windows) { ["Scripts\\python.exe", "python.exe"] } else { ["bin/python", "bin/python3"] };
 
 /// An interpreter that can be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +53,14 @@ pub enum InterpreterError {
 /// [`InterpreterError`]
 pub fn find(home: Option<&[u8]>) -> Result<Found, InterpreterError> {
     let program = match home {
-        None => PathBuf::from("python3"),
+        None => PathBuf::from(if cfg!(windows) { "python" } else { "python3" }),
         Some(home) => {
-            let home = Path::new(OsStr::from_bytes(home));
-            let programs = ["python", "python3"].map(|name| home.join("bin").join(name));
-            programs.into_iter().find(|p| p.exists()).ok_or_else(|| InterpreterError::NoInterpreter(home.to_owned()))?
+            let home = PathBuf::from(&*wsgi_unix::native(home));
+            PROGRAMS
+                .map(|name| home.join(name))
+                .into_iter()
+                .find(|p| p.exists())
+                .ok_or_else(|| InterpreterError::NoInterpreter(home.to_owned()))?
         }
     };
     let output = Command::new(&program)
@@ -67,8 +73,9 @@ pub fn find(home: Option<&[u8]>) -> Result<Found, InterpreterError> {
 }
 
 fn answer(output: &[u8]) -> Option<Found> {
-    let mut lines = output.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    let mut path = || lines.next().map(|line| PathBuf::from(OsStr::from_bytes(line)));
+    let lines = output.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines = lines.filter(|line| !line.is_empty());
+    let mut path = || lines.next().map(|line| PathBuf::from(&*wsgi_unix::native(line)));
     let executable = path()?;
     let libraries: Vec<PathBuf> = std::iter::from_fn(path).collect();
     (!libraries.is_empty()).then_some(Found { executable, libraries })
@@ -76,6 +83,8 @@ fn answer(output: &[u8]) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

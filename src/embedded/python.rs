@@ -2,9 +2,9 @@
 //! else is the engine's.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use wsgi_unix::Library;
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::python::PyStatus;
 
@@ -61,6 +61,7 @@ macro_rules! functions {
 }
 
 /// `PyPreConfig` of `cpython/initconfig.h`, as it is on Unix since 3.8, and room for what later versions may add.
+/// On Windows one more field follows `coerce_c_locale_warn`, which is the last one that is set here.
 #[repr(C)]
 struct PreConfiguration {
     kind: c_int,
@@ -104,15 +105,16 @@ impl Python {
     /// [`PythonError::Library`], [`PythonError::Symbol`]
     pub fn load(found: &Found) -> Result<Self, PythonError> {
         let mut reason = None;
-        let library =
-            found.libraries.iter().find_map(|path| open(path).map_err(|error| reason.get_or_insert(error).len()).ok());
+        let library = found
+            .libraries
+            .iter()
+            .find_map(|path| Library::open(path).map_err(|error| reason.get_or_insert(error).len()).ok());
         let program = &found.executable;
         let Some(library) = library else {
             return Err(PythonError::Library { program: program.clone(), reason: reason.unwrap_or_default() });
         };
         let symbol = |name: &'static CStr| {
-            // SAFETY: the library is loaded and the name is a string.
-            let address = unsafe { libc::dlsym(library, name.as_ptr()) };
+            let address = library.symbol(name);
             let missing = || PythonError::Symbol(program.clone(), name.to_str().unwrap_or_default());
             if address.is_null() { Err(missing()) } else { Ok(address) }
         };
@@ -132,7 +134,7 @@ impl Python {
     ) -> Result<(Self, Engine), PythonError> {
         let program = &found.executable;
         let boot = CString::new(include_str!("boot.py").replace("@package@", &hex(package.unwrap_or_default())));
-        let name = CString::new(program.as_os_str().as_bytes());
+        let name = CString::new(wsgi_unix::bytes(program.as_os_str()));
         let (Ok(boot), Ok(name)) = (boot, name) else { return Err(PythonError::NoEngine(program.clone())) };
         // SAFETY: Python has not begun in this process.
         unsafe { self.preinitialize() }.map_err(|reason| PythonError::Configuration(program.clone(), reason))?;
@@ -217,20 +219,4 @@ impl Python {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn open(path: &Path) -> Result<*mut c_void, String> {
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
-    // SAFETY: loading runs the library's own initialisers, as the interpreter's program would.
-    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    if !library.is_null() {
-        return Ok(library);
-    }
-    // SAFETY: takes nothing; the message is this thread's.
-    let message = unsafe { libc::dlerror() };
-    if message.is_null() {
-        return Err(String::new());
-    }
-    // SAFETY: a string that lives until the next call of this thread.
-    Err(unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned())
 }

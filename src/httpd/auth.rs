@@ -124,8 +124,7 @@ const COST: u32 = 5;
 /// A salted hash of a password, such as mod_authn_socache can compare with; `None` if there is no chance for a salt.
 pub fn hash<'r>(r: &Request<'r>, password: &CStr) -> Option<&'r CStr> {
     let (mut salt, mut hash) = ([0u8; 16], [0 as c_char; 128]);
-    let drawn = rustix::rand::getrandom(&mut salt, rustix::rand::GetRandomFlags::empty()).ok()?;
-    if drawn != salt.len() {
+    if !wsgi_unix::fill_randomly(&mut salt) {
         return None;
     }
     // SAFETY: all buffers have the lengths that are given; the result ends with NUL within its own.

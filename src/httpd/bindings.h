@@ -16,7 +16,6 @@
 #include "ap_regex.h"
 #include "mpm_common.h"
 #include "scoreboard.h"
-#include "unixd.h"
 #include "util_script.h"
 #include "apr_buckets.h"
 #include "apr_date.h"
@@ -27,6 +26,9 @@
 #include "apr_strings.h"
 #include "apr_thread_proc.h"
 #include "apr_user.h"
+#ifndef WIN32
+#include "unixd.h"
+#endif
 
 /* Macros over buckets. */
 int wsgi_shim_ends_with_eos(const apr_bucket_brigade *brigade);
@@ -58,7 +60,12 @@ void wsgi_shim_log_server(const char *file, int line, int module_index, int leve
 int wsgi_shim_core_flags(const request_rec *r);
 
 /* Makes a descriptor an APR file for sendfile that is closed with the request. */
+#ifndef WIN32
 apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, const request_rec *r);
+#endif
+
+/* Whether nothing is there to be read now, which is no failure. */
+int wsgi_shim_is_would_block(apr_status_t status);
 
 /* Whether one of the output filters has this name, in small letters. */
 int wsgi_shim_has_output_filter(const request_rec *r, const char *name);

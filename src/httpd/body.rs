@@ -184,5 +184,6 @@ impl BodyReader {
 }
 
 fn is_would_block(status: i32) -> bool {
-    status == rustix::io::Errno::AGAIN.raw_os_error()
+    // SAFETY: a pure comparison of numbers.
+    unsafe { sys::wsgi_shim_is_would_block(status) != 0 }
 }

@@ -286,21 +286,8 @@ pub fn module_path() -> Option<&'static Path> {
 }
 
 fn own_path() -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
     static ANCHOR: u8 = 0;
-    let mut info = libc::Dl_info {
-        dli_fname: ptr::null(),
-        dli_fbase: ptr::null_mut(),
-        dli_sname: ptr::null(),
-        dli_saddr: ptr::null_mut(),
-    };
-    // SAFETY: any address may be asked about.
-    if unsafe { libc::dladdr((&raw const ANCHOR).cast(), &raw mut info) } == 0 {
-        return None;
-    }
-    // SAFETY: the name is the loader's and lives while the module is loaded.
-    let name = unsafe { super::bytes(info.dli_fname) }?;
-    Path::new(std::ffi::OsStr::from_bytes(name)).canonicalize().ok()
+    wsgi_unix::file_of(&ANCHOR)?.canonicalize().ok()
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ fn number(text: &[u8]) -> Option<u32> {
 
 /// `User` and `Group` of Apache's children: `None` unless Apache runs as root.
 pub fn children() -> Option<(u32, u32)> {
-    if !rustix::process::geteuid().is_root() {
+    if !wsgi_unix::user::is_root() {
         return None;
     }
     // SAFETY: httpd writes the record while it is single-threaded (S2).

@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::io::retry_on_intr;
 use wsgi_unix::clock;
 use wsgi_wire::json::{self, Context};
 use wsgi_wire::messages::Topic;
@@ -15,10 +14,10 @@ use wsgi_wire::record::{Format, Level, LocalTime, LogRecord};
 use wsgi_wire::report::{GroupRecord, ProcessRecord};
 use wsgi_wire::text;
 
-use super::index;
 use super::request::Request;
 use super::server::Server;
 use super::sys;
+use super::{error_log, index};
 use crate::policy::record::pieces;
 pub use crate::relay::own_record::ours;
 
@@ -241,21 +240,9 @@ fn turn() -> Option<MutexGuard<'static, ()>> {
 /// Writes a line into the error log at one stroke, so that those of other processes do not come between.
 fn write(s: Server<'_>, level: Level, line: &str) {
     let _turn = turn();
-    match s.error_log() {
-        // A full disk must not stop the service.
-        Some(file) => drop(retry_on_intr(|| rustix::io::write(file, line.as_bytes()))),
-        None => to_syslog(level, line),
+    if !error_log::write(s, line) {
+        error_log::to_syslog(level, &c_text(line.trim_end().as_bytes()));
     }
-}
-
-/// Apache has opened syslog with the facility and the tag of `ErrorLog`. Its own way there would escape every backslash
-/// and thus break JSON.
-fn to_syslog(level: Level, line: &str) {
-    let text = c_text(line.trim_end().as_bytes());
-    const TEXT: &CStr = c"%s";
-    // SAFETY: both are strings that end in NUL, and the format takes the other one. Apache's levels are those of
-    // syslog.
-    unsafe { libc::syslog((level as c_int).min(libc::LOG_DEBUG), TEXT.as_ptr(), text.as_ptr()) };
 }
 
 /// The moment in local time.

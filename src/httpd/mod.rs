@@ -3,6 +3,8 @@
 //! Knows httpd's records and functions. Must not know directives, process groups or hooks: those who do give it
 //! functions and types.
 //!
+//! Where the system is Windows, `windows/` has other ways, or none, for what only daemon processes need.
+//!
 //! This directory, and `module/` for the way in, alone use the raw bindings, and with them `unsafe`.
 //!
 //! The facts of httpd that the SAFETY lines rest on:
@@ -24,22 +26,32 @@ pub mod auth;
 pub mod body;
 mod brigade;
 pub mod config;
+#[cfg_attr(windows, path = "windows/control.rs")]
 pub mod control;
+#[cfg_attr(windows, path = "windows/error_log.rs")]
+mod error_log;
 mod error_page;
+#[cfg_attr(windows, path = "windows/file_content.rs")]
+pub mod file_content;
 pub mod guard;
+#[cfg_attr(windows, path = "windows/identity.rs")]
 pub mod identity;
 pub mod index;
 pub mod log;
+#[cfg(unix)]
 mod passed;
 pub mod pool;
 pub mod process;
+#[cfg(unix)]
 pub mod records;
 pub mod regex;
 pub mod request;
 pub mod response;
 pub mod scoreboard;
 pub mod server;
+#[cfg(unix)]
 pub mod shared;
+#[cfg_attr(windows, path = "windows/socket.rs")]
 pub mod socket;
 pub mod sys;
 pub mod table;

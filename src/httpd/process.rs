@@ -1,6 +1,5 @@
 //! What belongs to the process as a whole.
 
-use std::ffi::CString;
 use std::mem::ManuallyDrop;
 use std::thread::JoinHandle;
 
@@ -46,28 +45,14 @@ impl From<JoinHandle<()>> for BackgroundThread {
     }
 }
 
-/// Whether the system has a locale of this name.
-pub fn has_locale(name: &[u8]) -> bool {
-    let Ok(name) = CString::new(name) else { return false };
-    // SAFETY: the name ends in NUL; no locale in force is changed.
-    let locale = unsafe { libc::newlocale(libc::LC_ALL_MASK, name.as_ptr(), std::ptr::null_mut()) };
-    if locale.is_null() {
-        return false;
-    }
-    // SAFETY: it has just been made, and is nobody else's.
-    unsafe { libc::freelocale(locale) };
-    true
-}
-
 /// Sets variables of the process's environment. For `child_init`, before the hooks of all other modules.
 pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
-    use std::os::unix::ffi::OsStrExt;
     for (name, value) in variables {
         // SAFETY: the only caller is our first `child_init` hook, which httpd calls before those of other modules
         // (`APR_HOOK_REALLY_FIRST`): a child that has just been forked has the one thread that forked it. With `httpd
         // -X` nothing is forked, and the only thread is the one that read the configuration, for which httpd's modules
         // start none.
-        unsafe { std::env::set_var(name, std::ffi::OsStr::from_bytes(value)) };
+        unsafe { std::env::set_var(name, wsgi_unix::native(value)) };
     }
 }
 

@@ -1,10 +1,7 @@
 //! The way of a response through Apache's output filters.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::os::fd::{IntoRawFd, OwnedFd};
 use std::time::Duration;
-
-use rustix::io::Errno;
 
 use super::brigade::Brigade;
 use super::pool::Pool;
@@ -13,8 +10,6 @@ use super::server;
 use super::sys;
 use super::table::TableMut;
 use crate::relay::client::{Gone, Then};
-use crate::relay::passed::{self, PassedFileError, Sendable};
-use crate::relay::violation::Violation;
 
 /// Sets the status line. `line` is the number, a space and the reason.
 pub fn set_status(r: &mut Request<'_>, status: u16, line: &[u8]) {
@@ -208,7 +203,7 @@ pub fn set_client_timeout(r: &mut Request<'_>, microseconds: i64) -> Option<i64>
 
 /// The body of a response on its way: pieces are gathered, then passed down together.
 pub struct ResponseBody {
-    brigade: Brigade,
+    pub(super) brigade: Brigade,
     passed: bool,
     failed: bool,
 }
@@ -281,56 +276,7 @@ impl ResponseBody {
         self.send_through(r, r.connection().output_filters)
     }
 
-    /// Adds a piece of a file. Apache maps it only if nobody can change the file any more; it answers `Range` from it.
-    ///
-    /// # Errors
-    /// [`PassedFileError`] if the file cannot be read or Apache does not take the descriptor.
-    pub fn add_file(
-        &mut self,
-        r: &mut Request<'_>,
-        file: OwnedFd,
-        piece: Sendable,
-        ways: FileWays,
-    ) -> Result<(), Violation> {
-        if piece.length <= SMALL_FILE {
-            return Ok(self.add_small_file(r, &file, piece)?);
-        }
-        let mapped = (piece.sealed && ways.mmap).then(|| super::passed::mapped(r, &file, piece)).flatten();
-        if let Some(bucket) = mapped {
-            // SAFETY: it has just been made with the allocator of the request.
-            unsafe { self.brigade.append(bucket) };
-            return Ok(());
-        }
-        // With a file position of its own, which no application moves. Nobody but who may open the file has that.
-        if let Some(own) = ways.sendfile.then(|| passed::reopen(&file)).flatten() {
-            return Ok(self.add_apr_file(r, own, piece)?);
-        }
-        // SAFETY: as above.
-        unsafe { self.brigade.append(super::passed::bucket(r, file, piece)) };
-        Ok(())
-    }
-
-    /// Adds a file as APR knows it, which alone can be sent by sendfile(2).
-    fn add_apr_file(&mut self, r: &mut Request<'_>, file: OwnedFd, piece: Sendable) -> Result<(), PassedFileError> {
-        let (mut taken, fd) = (std::ptr::null_mut(), file.into_raw_fd());
-        // SAFETY: S1; the descriptor becomes the request's, which closes it at its end.
-        if unsafe { sys::wsgi_shim_take_file(&raw mut taken, fd, r.raw()) } != 0 {
-            return Err(PassedFileError::Failed(Errno::NOMEM));
-        }
-        let (brigade, pool) = (self.brigade.raw(), r.rec().pool);
-        // SAFETY: S1: the file is in the request's pool, which the brigade is of, too.
-        unsafe { sys::wsgi_shim_append_file(brigade, taken, piece.offset, piece.length, pool) };
-        Ok(())
-    }
-
-    fn add_small_file(&mut self, r: &Request<'_>, file: &OwnedFd, piece: Sendable) -> Result<(), PassedFileError> {
-        let mut content = vec![0; usize::try_from(piece.length).unwrap_or(0)];
-        passed::read(file, piece.offset.unsigned_abs(), &mut content)?;
-        self.append_copy(r, &content);
-        Ok(())
-    }
-
-    fn append_copy(&mut self, r: &Request<'_>, content: &[u8]) {
+    pub(super) fn append_copy(&mut self, r: &Request<'_>, content: &[u8]) {
         let (start, length) = (content.as_ptr().cast(), content.len());
         // SAFETY: S1; without a free function the bucket copies the bytes.
         let bucket = unsafe { sys::apr_bucket_heap_create(start, length, None, r.bucket_allocator()) };
@@ -380,16 +326,4 @@ impl ResponseBody {
         }
         Err(Gone)
     }
-}
-
-/// The length, bytes, up to which a piece of a file is read at once: a descriptor that waits costs more.
-const SMALL_FILE: i64 = 16 << 10;
-
-/// How Apache may send a file.
-#[derive(Debug, Clone, Copy)]
-pub struct FileWays {
-    /// Whether `EnableMMAP` is on.
-    pub mmap: bool,
-    /// Whether `EnableSendfile` and `WSGIEnableSendfile` are on.
-    pub sendfile: bool,
 }

@@ -39,7 +39,7 @@ fn process(index: c_int, threads: c_int) -> Option<Process> {
     // SAFETY: as in `read`.
     let score = unsafe { score.as_ref() }?;
     Some(Process {
-        pid: score.pid,
+        pid: as_i32(score.pid),
         generation: score.generation,
         quiescing: score.quiescing != 0,
         workers: (0..threads).map(|thread| worker(index, thread)).collect(),
@@ -65,7 +65,7 @@ fn worker(process: c_int, thread: c_int) -> Worker {
         thread_num: score.thread_num,
         generation: score.generation,
         status: LETTERS.get(usize::from(score.status)).copied().unwrap_or(b'?'),
-        access_count: score.access_count,
+        access_count: as_u64(score.access_count),
         bytes_served: u64::try_from(score.bytes_served).unwrap_or(0),
         start_time: seconds(score.start_time),
         stop_time: seconds(score.stop_time),
@@ -78,6 +78,16 @@ fn worker(process: c_int, thread: c_int) -> Worker {
 
 fn number(n: c_int) -> u32 {
     u32::try_from(n).unwrap_or(0)
+}
+
+/// A number that has another width on Windows.
+fn as_i32(n: impl TryInto<i32>) -> i32 {
+    n.try_into().unwrap_or(0)
+}
+
+/// A number that has another width on Windows.
+fn as_u64(n: impl Into<u64>) -> u64 {
+    n.into()
 }
 
 fn seconds(microseconds: sys::apr_time_t) -> f64 {

@@ -2,7 +2,6 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::PhantomData;
-use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
 use wsgi_wire::record::Level;
@@ -81,16 +80,9 @@ impl<'s> Server<'s> {
         level(unsafe { sys::wsgi_shim_server_level(self.raw, index::get()) })
     }
 
-    /// The descriptor of its error log; `None` where it logs to a program or to syslog through no file.
-    pub fn error_log(self) -> Option<BorrowedFd<'s>> {
-        let mut fd: RawFd = -1;
-        let file = self.rec().error_log;
-        // SAFETY: S5; a file, and a place for a number.
-        if file.is_null() || unsafe { sys::apr_os_file_get(&raw mut fd, file) } != 0 || fd < 0 {
-            return None;
-        }
-        // SAFETY: S5; the log file is open as long as the configuration lives.
-        Some(unsafe { BorrowedFd::borrow_raw(fd) })
+    /// The file of its error log, as APR knows it; null where it has none.
+    pub(super) fn error_log_file(self) -> *mut sys::apr_file_t {
+        self.rec().error_log
     }
 
     /// This server and those after it in httpd's list; from the main server: all.

@@ -2,7 +2,9 @@
 
 #include "src/httpd/bindings.h"
 #include <stdint.h>
+#ifndef WIN32
 #include <unistd.h>
+#endif
 
 int wsgi_shim_ends_with_eos(const apr_bucket_brigade *brigade)
 {
@@ -108,6 +110,7 @@ int wsgi_shim_core_flags(const request_rec *r)
     return flags;
 }
 
+#ifndef WIN32
 static apr_status_t close_descriptor(void *fd)
 {
     close((int)(intptr_t)fd);
@@ -125,6 +128,12 @@ apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, const request_rec *r
     }
     apr_pool_cleanup_register(r->pool, (void *)(intptr_t)fd, close_descriptor, close_descriptor);
     return apr_os_file_put(file, &os, flags, r->pool);
+}
+#endif
+
+int wsgi_shim_is_would_block(apr_status_t status)
+{
+    return APR_STATUS_IS_EAGAIN(status);
 }
 
 int wsgi_shim_has_output_filter(const request_rec *r, const char *name)

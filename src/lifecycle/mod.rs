@@ -6,6 +6,7 @@
 mod check;
 mod start;
 mod supervisor;
+mod surroundings;
 
 use std::sync::PoisonError;
 

@@ -2,35 +2,31 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use wsgi_unix::files::{self, FileError, Owners};
 use wsgi_wire::messages::{Topic, configuration};
-use wsgi_wire::settings::Server as ServerFacts;
 
 use super::check::{self, warn_of_undefined_groups};
 use super::supervisor;
-use crate::daemons::configure::{LogStyle, Surroundings, configure, embedded};
+use super::surroundings::{UnknownUser, caches, log_style, name_ourselves, surroundings, warn_of_mistakes};
+use crate::daemons::configure::{LogStyle, configure, embedded};
 use crate::daemons::installation::{Installation, InstallationError};
 use crate::daemons::parent::{Launch, launch};
 use crate::daemons::{self, Runtime};
-use crate::directives::configuration::{Configuration, DRAFT, InterpreterSection};
+use crate::directives::configuration::{Configuration, DRAFT};
 use crate::directives::group::Group;
 use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::records::Purpose;
 use crate::httpd::server::{self, Run, Server, runtime_path};
 use crate::httpd::shared::scoreboard::SharedScoreboard;
-use crate::httpd::{HookStatus, auth, control, log, process, records, tree};
+use crate::httpd::{HookStatus, control, log, records, tree};
 use crate::policy::observed_variables::ObservedVariables;
 use crate::policy::reachable_scripts::ReachableScripts;
-use crate::policy::tree::Node;
-use crate::policy::{proxies, single_application, words};
 use crate::relay::group::Sockets;
 use crate::relay::idle::IdleConnections;
 
@@ -52,8 +48,8 @@ enum StartError {
         .directory.display()
     )]
     SocketDirectory { directory: PathBuf, reason: FileError },
-    #[error("Apache's User (uid {0}) does not exist on this machine; correct the User directive")]
-    User(u32),
+    #[error(transparent)]
+    User(#[from] UnknownUser),
     #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
     Groups,
 }
@@ -63,12 +59,7 @@ enum StartError {
 pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
     let mut configuration =
         std::mem::replace(&mut *DRAFT.lock().unwrap_or_else(PoisonError::into_inner), Configuration::EMPTY);
-    if let Ok(own) = std::ffi::CString::new(format!("mod_wsgi/{}", crate::VERSION)) {
-        server::add_component(pconf, &own);
-    }
-    if let Some(python) = python_component() {
-        server::add_component(pconf, &python);
-    }
+    name_ourselves(pconf);
     if server::run() != Run::Real {
         return HookStatus::Ok;
     }
@@ -84,28 +75,7 @@ pub fn post_config(pconf: Pool<'_>, temporary: Pool<'_>, main: Server<'_>) -> Ho
             group.origin.hostname = server.hostname().map(<[u8]>::to_vec);
         }
     }
-    let in_vain = |s: &&InterpreterSection| s.application_group.is_some() && s.settings.free_threading.is_some();
-    for section in configuration.sections.iter().filter(in_vain) {
-        let name = String::from_utf8_lossy(section.application_group.as_deref().unwrap_or_default());
-        log::server(
-            main,
-            &configuration::FREE_THREADING_OF_GROUP,
-            format_args!(
-                "WSGIFreeThreading in the section for application-group={name} is ignored: it is for whole processes; put it at the top level, or \
-                 into a section without application-group"
-            ),
-        );
-    }
-    if proxies::believe_everybody(&tree::configuration()) {
-        log::server(
-            main,
-            &configuration::EVERY_PROXY_IS_TRUSTED,
-            format_args!(
-                "WSGITrustedProxyHeaders without WSGITrustedProxies believes these headers whoever sends them, so that any client chooses its own \
-                 address: name the proxies"
-            ),
-        );
-    }
+    warn_of_mistakes(&configuration, main);
     warn_of_undefined_groups(&configuration, main);
     warn_of_locales(&configuration, main);
     if configuration.restrict_embedded && ReachableScripts::read(&tree::configuration()).need_access_group() {
@@ -130,7 +100,7 @@ fn warn_of_locales(configuration: &Configuration, main: Server<'_>) {
         let lang = group.options.lang.as_ref().filter(|lang| Some(*lang) != group.options.locale.as_ref());
         let given = [("locale", group.options.locale.as_ref()), ("lang", lang)];
         for (option, name) in given.into_iter().filter_map(|(option, name)| Some((option, name?))) {
-            if !process::has_locale(name) {
+            if !wsgi_unix::has_locale(name) {
                 let server = main.all().find(|server| server.id() == group.origin.id).unwrap_or(main);
                 let (name, group) = (String::from_utf8_lossy(name), String::from_utf8_lossy(&group.name));
                 log::server(
@@ -233,57 +203,6 @@ fn check_socket_directory(prefix: &str, main: Server<'_>) -> Result<(), StartErr
     }
 }
 
-/// Whether a section has `AuthnCacheProvideFor wsgi`, which lets mod_authn_socache remember what our provider finds
-/// out.
-fn caches(tree: &[Node]) -> bool {
-    tree.iter().any(|node| {
-        let is_for_us = || words::all(&node.arguments).iter().any(|provider| provider == auth::USERS.to_bytes());
-        node.name.eq_ignore_ascii_case(b"AuthnCacheProvideFor") && is_for_us() || caches(&node.inside)
-    })
-}
-
-fn is_file(path: &[u8]) -> bool {
-    Path::new(OsStr::from_bytes(path)).is_file()
-}
-
-/// Collects what the supervisor must be told beside the configuration.
-fn surroundings(
-    package: Option<&Path>,
-    socket_prefix: &str,
-    temporary: Pool<'_>,
-    main: Server<'_>,
-) -> Result<Surroundings, StartError> {
-    let (mpm, built, description) = server::description();
-    let (maximum_processes, threads_per_process) = server::capacity();
-    let children = match identity::children() {
-        Some((uid, gid)) => Some((identity::user_by_id(temporary, uid).ok_or(StartError::User(uid))?, gid)),
-        None => None,
-    };
-    let tree = tree::configuration();
-    Ok(Surroundings {
-        generation: control::next_generation(),
-        parent: std::process::id(),
-        socket_prefix: socket_prefix.to_owned(),
-        children,
-        users_vary: server::has_module(c"mpm_itk.c"),
-        package: package.map(|directory| directory.as_os_str().as_bytes().to_vec()),
-        server: ServerFacts {
-            version: server::version(),
-            description,
-            mpm,
-            built,
-            maximum_processes,
-            threads_per_process,
-        },
-        servers: u32::try_from(main.all().count()).unwrap_or(u32::MAX),
-        single_applications: single_application::groups(&tree, is_file),
-        scripts: ReachableScripts::read(&tree),
-        log: log_style(main),
-        vhost: main.hostname().unwrap_or_default().to_vec(),
-        timeout: u32::try_from(main.timeout().as_secs()).unwrap_or(u32::MAX),
-    })
-}
-
 /// The main server's error log; where it logs to syslog, standard error stands in.
 fn error_log(main: Server<'_>) -> io::Result<OwnedFd> {
     let stderr = io::stderr();
@@ -293,26 +212,4 @@ fn error_log(main: Server<'_>) -> io::Result<OwnedFd> {
 /// How the server of a group wants its records.
 fn style_of(group: &Group, main: Server<'_>) -> LogStyle {
     log_style(main.all().find(|s| s.id() == group.origin.id).unwrap_or(main))
-}
-
-fn log_style(server: Server<'_>) -> LogStyle {
-    LogStyle { level: server.log_level(), format: log::format(server) }
-}
-
-/// `Python/X.Y`, if the module's file tells for which Python it was installed: by its name (`mod_wsgi-py311.….so`), or,
-/// where it is one for all, by its directory (`lib/python3.11/…`).
-fn python_component() -> Option<std::ffi::CString> {
-    let module = control::module_path()?;
-    let version = version_in(module.file_name()?.to_str()?, "mod_wsgi-py").or_else(|| {
-        let directories = module.parent()?.iter().filter_map(|directory| directory.to_str());
-        directories.filter_map(|directory| version_in(&directory.replace('.', ""), "python")).next_back()
-    })?;
-    std::ffi::CString::new(format!("Python/{version}")).ok()
-}
-
-/// Finds a version behind a prefix in a name: `3.11` where that is followed by `311`.
-fn version_in(name: &str, prefix: &str) -> Option<String> {
-    let digits: String = name.strip_prefix(prefix)?.chars().take_while(char::is_ascii_digit).collect();
-    let (major, minor) = digits.split_at_checked(1).filter(|(_, minor)| !minor.is_empty())?;
-    Some(format!("{major}.{minor}"))
 }

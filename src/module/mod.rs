@@ -191,8 +191,7 @@ type AddChildStopping = unsafe extern "C" fn(Option<ChildStopping>, *const *cons
 /// `ap_hook_child_stopping`, which httpd has from 2.4.49 on. The one that has loaded this module is asked, and not the
 /// headers that it was built with: one binary is for all of them.
 fn child_stopping_hook() -> Option<AddChildStopping> {
-    // SAFETY: the name is a string.
-    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"ap_hook_child_stopping".as_ptr()) };
+    let address = wsgi_unix::symbol_of_program(c"ap_hook_child_stopping");
     // SAFETY: httpd declares it so (http_config.h, AP_DECLARE_HOOK), and a null address is no function.
     unsafe { std::mem::transmute::<*mut c_void, Option<AddChildStopping>>(address) }
 }

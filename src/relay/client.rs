@@ -1,10 +1,10 @@
 //! The HTTP side of a request, as the relay sees it.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
+use wsgi_unix::descriptor::{BorrowedFd, OwnedFd};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::Message;
 use wsgi_wire::question::Answer;

@@ -19,11 +19,11 @@ use super::client::{Client, SendError, Then};
 use super::connection::{BeginError, Connection};
 use super::conversation::{Conversation, ConversationLimits, LOOK};
 use super::group::{Group, Sockets};
-use super::inbox::Inbox;
 use super::outcome::Outcome;
 use super::outflow::Outflow;
 use super::queue::QueueTicket;
 use super::records::Source;
+use super::scratch::Scratch;
 use super::unreachable;
 use super::wait_limits::{Expired, Missing, Wait};
 
@@ -114,29 +114,6 @@ impl NotDelivered {
         }
     }
 }
-
-/// Memory that a thread uses again for each of its requests.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    /// The content of the request's route.
-    pub route: Vec<u8>,
-    /// A request body that travels inline.
-    pub body: Vec<u8>,
-    /// The message that is sent for a request.
-    pub message: Vec<u8>,
-    inbox: Inbox,
-}
-
-impl Scratch {
-    /// Forgets one request; keeps the memory for the next one.
-    pub fn clear(&mut self) {
-        self.route.clear();
-        self.body.clear();
-        self.message.clear();
-        self.inbox.clear();
-    }
-}
-
 /// A request that is to be executed by some process of a group.
 pub struct Delivery<'d, C, E, S> {
     /// Gives all slots of the process table. Called anew for each look, because the table grows.

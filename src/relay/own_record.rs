@@ -6,6 +6,5 @@ use wsgi_wire::record::{LogRecord, Writer};
 
 /// Makes a record of this process and thread; see [`LogRecord::ours`].
 pub fn ours(topic: impl Into<Topic>, text: &str) -> LogRecord {
-    let thread = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
-    LogRecord::ours(topic, Writer { pid: std::process::id(), thread }, text)
+    LogRecord::ours(topic, Writer { pid: std::process::id(), thread: wsgi_unix::thread_id() }, text)
 }

@@ -4,38 +4,11 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, open};
-use rustix::io::{Errno, pread, retry_on_intr};
+use rustix::io::{pread, retry_on_intr};
 use wsgi_unix::memory_file;
 use wsgi_wire::response::File;
 
-/// Why a piece of a passed file cannot be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PassedFileError {
-    /// It is no regular file, but a pipe, a socket or an eventfd: a read may wait for ever, and takes the bytes from
-    /// other readers.
-    #[error("what was passed as a file is no regular one")]
-    NotRegular,
-    /// It is open for writing only, or for no access at all (O_PATH).
-    #[error("a passed file is not open for reading")]
-    NotReadable,
-    /// The piece ends behind the end of the file.
-    #[error("a passed file is shorter than what is to be sent of it")]
-    TooShort,
-    /// The system refuses the read.
-    #[error("a passed file cannot be read ({0})")]
-    Failed(Errno),
-}
-
-/// A piece of a file that can be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sendable {
-    /// Where it begins, bytes.
-    pub offset: i64,
-    /// How long it is, bytes.
-    pub length: i64,
-    /// Whether nobody can change the file any more, so that it may be mapped.
-    pub sealed: bool,
-}
+pub use super::sendable::{PassedFileError, Sendable};
 
 /// Checks that a piece of a file can be sent. Unless the file is sealed, it may still be shortened afterwards.
 ///
@@ -84,6 +57,8 @@ pub fn read(file: impl AsFd, offset: u64, into: &mut [u8]) -> Result<(), PassedF
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
     use std::fs::{self, OpenOptions};
     use std::os::unix::net::UnixStream;

@@ -5,7 +5,7 @@
 use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::Kind;
 
-use super::passed::PassedFileError;
+use super::sendable::PassedFileError;
 
 /// A breach of the protocol: nothing more of the answer is taken, and the connection is not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,9 @@
 
 mod named_file;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use wsgi_unix::descriptor::{BorrowedFd, OwnedFd};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::requests;
 use wsgi_wire::record::LogRecord;
@@ -19,18 +19,17 @@ use super::guarded::{self, GuardedFile};
 use super::linger;
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
-use crate::daemons::Group;
 use crate::directives::settings::RequestSettings;
 use crate::httpd::body::Taken;
+use crate::httpd::file_content::{self, FileWays};
 use crate::httpd::log::{self, Execution};
 use crate::httpd::request::Request;
-use crate::httpd::response::{self as httpd, FileWays, ResponseBody};
+use crate::httpd::response::{self as httpd, ResponseBody};
 use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::client::{Client, Gone, Right, SendError, Then};
 use crate::relay::outflow;
-use crate::relay::passed;
 use crate::relay::violation::Violation;
 
 /// How many bytes of content a small response has at the most: a client whose connection takes anything takes these at
@@ -65,12 +64,13 @@ pub struct HttpClient<'c, 'r> {
 
 /// How many threads of a group may wait for clients.
 #[derive(Debug, Clone, Copy)]
-struct Waits {
-    places: &'static Places,
+pub struct Waits {
+    /// Those that are taken.
+    pub places: &'static Places,
     /// How many where the process could be done soon otherwise.
-    usual: u32,
+    pub usual: u32,
     /// How many in any case.
-    pressing: u32,
+    pub pressing: u32,
 }
 
 /// The rules for responses of an application, which depend on where it runs.
@@ -105,14 +105,9 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         }
     }
 
-    /// Bounds how many threads of the group wait for clients that share their connection with others (HTTP/2): nobody
+    /// Bounds how many threads of a group wait for clients that share their connection with others (HTTP/2): nobody
     /// can tell what such a client takes.
-    pub fn shares_waits_of(&mut self, group: &Group) {
-        let waits = || Waits {
-            places: group.uploads(),
-            usual: group.processes.saturating_mul(group.threads) / 2,
-            pressing: group.upload_limit(),
-        };
+    pub fn shares_waits(&mut self, waits: impl FnOnce() -> Waits) {
         self.waits = self.socket().is_none().then(waits);
     }
 
@@ -366,7 +361,7 @@ impl Client for HttpClient<'_, '_> {
         if self.disposition != Disposition::Send {
             return Ok(());
         }
-        let sendable = passed::check(file.as_fd(), piece).map_err(Violation::from)?;
+        let sendable = file_content::check(&file, piece).map_err(Violation::from)?;
         if piece.whole && self.begun {
             return Err(Violation::OutOfPlace(Kind::File).into());
         }

@@ -1,8 +1,8 @@
-//! One accepted request: its body, its way to a daemon process, and what the outcome means for the client.
+//! One accepted request: its way to the engine in this child, and what the outcome, here or in a daemon process, means
+//! for the client.
 #![forbid(unsafe_code)]
 
 use std::ptr;
-use std::time::{Duration, Instant};
 
 use wsgi_unix::stop;
 use wsgi_wire::codec::Wire;
@@ -15,92 +15,15 @@ use super::client::{HttpClient, ResponseRules};
 use super::environ::{ContentLength, Environ};
 use super::refused::Refused;
 use super::response_head::Disposition;
+use super::scratch::{Scratch, with_scratch};
 use super::variables;
-use super::way::{Way, now_in_microseconds, with_scratch};
-use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{HookStatus, response};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::client::Client;
-use crate::relay::delivery::{NotDelivered, Scratch};
 use crate::relay::outcome::Outcome;
-
-/// Has the request executed by a process of the group.
-///
-/// # Errors
-/// [`Refused`] if it was not executed or its outcome is not known.
-pub fn exchange<'r>(
-    r: &mut Request<'r>,
-    runtime: &Runtime,
-    group: &Group,
-    settings: &RequestSettings,
-    environ: &Environ<'r>,
-    length: BodyLength,
-) -> Result<HookStatus, Refused> {
-    let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
-    let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, scratch));
-    if let Some(microseconds) = client_timeout {
-        response::set_client_timeout(r, microseconds);
-    }
-    outcome
-}
-
-fn run<'r>(
-    r: &mut Request<'r>,
-    runtime: &Runtime,
-    group: &Group,
-    settings: &RequestSettings,
-    environ: &Environ<'r>,
-    length: BodyLength,
-    scratch: &mut Scratch,
-) -> Result<HookStatus, Refused> {
-    let way = Way::new(runtime, group, &environ.destination().process_group);
-    let admission = way.admission().map_err(|error| way.refused(&error, r))?;
-    write_route(r, settings, environ, &mut scratch.route);
-    let script_mtime = script_mtime(r, environ);
-    let is_asgi = environ.destination().interface == Interface::Asgi;
-    let request_start = r.time();
-    let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
-    let script = r.filename();
-    let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
-    client.shares_waits_of(group);
-    let filtered = client.request().has_input_filter();
-    let refused = |error: NotDelivered, client: &mut HttpClient<'_, 'r>| {
-        client.leave_body();
-        way.refused(&error, client.request())
-    };
-    let read = match is_asgi {
-        true => ahead::read_for_loop(&mut client, group, way.table(), length, &mut scratch.body),
-        false => ahead::read(&mut client, group, way.table(), length, &mut scratch.body),
-    };
-    let travel = read.map_err(|error| refused(error, &mut client))?;
-    let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
-    let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
-        let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
-        let r = client.request();
-        put_request(out, facts, purpose(travel, body), |vars| match is_asgi {
-            true => environ.write_scope(r, announced, vars),
-            false => environ.write_request(r, announced, vars),
-        });
-    };
-    let start = Instant::now();
-    let outcome =
-        way.deliver(scratch, &mut client, facts, is_asgi, encode).map_err(|error| refused(error, &mut client))?;
-    // What follows may be another request of the same group, which an internal redirect makes; or the client takes a
-    // file, and keeps the worker.
-    let admission = (*client.disposition() == Disposition::File).then_some(admission);
-    let answer = conclude(&mut client, environ, length, outcome);
-    let status = match &answer {
-        Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) => *status,
-        Ok(_) => response::status(client.request()),
-    };
-    way.answered(status, start.elapsed());
-    drop(admission);
-    send_end(&mut client, &answer, outcome);
-    answer
-}
 
 /// Has the request executed by the engine in this child.
 ///
@@ -138,7 +61,7 @@ pub fn in_process<'r>(
     })
 }
 
-fn purpose(travel: Travel, inline: &[u8]) -> Purpose<'_> {
+pub(super) fn purpose(travel: Travel, inline: &[u8]) -> Purpose<'_> {
     Purpose::Response(match travel {
         Travel::Empty => Body::None,
         Travel::Inline => Body::Inline(inline),
@@ -149,7 +72,7 @@ fn purpose(travel: Travel, inline: &[u8]) -> Purpose<'_> {
 
 /// The length of a body that an input filter may have changed: unknown, as of one that comes in chunks, unless it is
 /// all there.
-fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength {
+pub(super) fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength {
     match travel {
         Travel::Empty => ContentLength::AsSent,
         _ if sent == BodyLength::Chunked => ContentLength::Unknown,
@@ -160,14 +83,14 @@ fn real_length(sent: BodyLength, travel: Travel, inline: &[u8]) -> ContentLength
 }
 
 /// The script's modification time where Apache has looked it up, else 0.
-fn script_mtime(r: &Request<'_>, environ: &Environ<'_>) -> i64 {
+pub(super) fn script_mtime(r: &Request<'_>, environ: &Environ<'_>) -> i64 {
     match (environ.destination().handler_script, r.target()) {
         (None, Target::File(mtime)) => mtime,
         _ => 0,
     }
 }
 
-fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Environ<'r>, out: &mut Vec<u8>) {
+pub(super) fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Environ<'r>, out: &mut Vec<u8>) {
     let destination = environ.destination();
     put_route(
         out,
@@ -188,7 +111,7 @@ fn write_route<'r>(r: &Request<'r>, settings: &RequestSettings, environ: &Enviro
 }
 
 /// Turns the outcome into what the client gets.
-fn conclude<'r>(
+pub(super) fn conclude<'r>(
     client: &mut HttpClient<'_, 'r>,
     environ: &Environ<'r>,
     length: BodyLength,
@@ -207,7 +130,7 @@ fn conclude<'r>(
 }
 
 /// Sends the end of a response that is whole. This is the last step of a request.
-fn send_end(client: &mut HttpClient<'_, '_>, answer: &Result<HookStatus, Refused>, outcome: Outcome) {
+pub(super) fn send_end(client: &mut HttpClient<'_, '_>, answer: &Result<HookStatus, Refused>, outcome: Outcome) {
     let is_own = matches!(answer, Ok(HookStatus::Ok)) && *client.disposition() == Disposition::Send;
     if is_own && outcome == Outcome::Complete {
         client.send_end();
@@ -290,8 +213,4 @@ fn finish(client: &mut HttpClient<'_, '_>) -> HookStatus {
             HookStatus::Ok
         }
     }
-}
-
-fn set_client_timeout(r: &mut Request<'_>, timeout: Duration) -> Option<i64> {
-    response::set_client_timeout(r, i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX))
 }

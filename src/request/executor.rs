@@ -1,10 +1,10 @@
 //! Where a request, or a question about one, is executed.
 #![forbid(unsafe_code)]
 
+#[cfg_attr(windows, path = "windows/executor.rs")]
+mod in_group;
+
 use std::borrow::Cow;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use wsgi_wire::messages::requests;
 
@@ -14,8 +14,6 @@ use crate::daemons::{Group, Runtime};
 use crate::embedded::Plan;
 use crate::httpd::request::{Request, process_variable};
 use crate::policy::expansion::Names;
-use crate::policy::owner::{self, Ownership};
-use crate::policy::visibility;
 
 /// The process, or group of processes, that executes a request.
 pub enum Executor<'p> {
@@ -74,38 +72,10 @@ pub fn find<'p>(
     destination: &mut Destination<'_>,
     script: &[u8],
 ) -> Result<Executor<'p>, Refused> {
-    let name = &*destination.process_group;
-    let shown = String::from_utf8_lossy(name);
-    if name.is_empty() {
+    if destination.process_group.is_empty() {
         let reason = "WSGIRestrictEmbedded forbids embedded mode; name a process group (WSGIDaemonProcess, process-group=) for this script";
         let refused = || Refused::new(&requests::EMBEDDED_FORBIDDEN, 500, reason);
         return runtime.embedded.as_ref().map(Executor::Embedded).ok_or_else(refused);
     }
-    let group = runtime.groups.get(name).ok_or_else(|| {
-        let reason = format!("process group `{shown}` is not defined; define it with WSGIDaemonProcess");
-        Refused::new(&requests::UNKNOWN_GROUP, 500, reason)
-    })?;
-    let server = r.server();
-    if !visibility::usable(&group.origin, server.id(), server.hostname()) {
-        let reason = format!("process group `{shown}` belongs to another virtual host");
-        return Err(Refused::new(&requests::GROUP_OF_OTHER_HOST, 500, reason));
-    }
-    if let Some(policy) = group.owner {
-        let script = Path::new(std::ffi::OsStr::from_bytes(script));
-        let ownership = |path: &Path| {
-            let found = path.metadata().map_err(|error| Refused::new(&requests::OWNER_UNKNOWN, 403, error))?;
-            Ok(Ownership { uid: found.uid(), gid: found.gid(), mode: found.mode() })
-        };
-        let directory = ownership(script.parent().unwrap_or(Path::new("/")))?;
-        owner::check(policy, ownership(script)?, directory)
-            .map_err(|refusal| Refused::new(&requests::SCRIPT_OWNER, 403, refusal))?;
-    }
-    destination.chroot.clone_from(&group.chroot);
-    if destination.visible(script).is_none() {
-        let root = group.chroot.as_deref().unwrap_or_default();
-        let (script, root) = (String::from_utf8_lossy(script), String::from_utf8_lossy(root));
-        let reason = format!("script `{script}` is not below the group's chroot `{root}`");
-        return Err(Refused::new(&requests::OUTSIDE_CHROOT, 500, reason));
-    }
-    Ok(Executor::Group(group))
+    in_group::find(r, runtime, destination, script).map(Executor::Group)
 }

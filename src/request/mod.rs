@@ -7,6 +7,7 @@
 
 mod access;
 mod ahead;
+#[cfg_attr(windows, path = "windows/asgi.rs")]
 mod asgi;
 mod client;
 mod client_body;
@@ -15,17 +16,26 @@ mod destination;
 mod environ;
 mod exchange;
 mod executor;
+#[cfg_attr(windows, path = "windows/guarded.rs")]
 mod guarded;
 mod handler;
+#[cfg_attr(windows, path = "windows/in_group.rs")]
+mod in_group;
 mod linger;
 mod question;
 mod refused;
 pub mod response_head;
+mod scratch;
+#[cfg_attr(windows, path = "windows/span.rs")]
 mod span;
 mod spool;
+#[cfg_attr(windows, path = "windows/status_page.rs")]
 mod status_page;
 mod translate;
+#[cfg(unix)]
+mod uploads;
 mod variables;
+#[cfg(unix)]
 mod way;
 
 pub use self::access::{access_checker, check_groups, check_password, realm_hash};

@@ -2,10 +2,13 @@
 //! answer. It travels as requests do; what comes back is one short message.
 #![forbid(unsafe_code)]
 
+#[cfg_attr(windows, path = "windows/question.rs")]
+mod in_group;
+
 use std::borrow::Cow;
 use std::ptr;
-use std::time::Instant;
 
+use wsgi_unix::descriptor::OwnedFd;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::interface::Interface;
@@ -20,8 +23,8 @@ use super::environ::{self, ContentLength, Environ};
 use super::exchange::failure;
 use super::executor::{self, Executor, RequestNames};
 use super::refused::Refused;
-use super::way::{Way, now_in_microseconds, with_scratch};
-use crate::daemons::{self, Group, Runtime};
+use super::scratch::{Scratch, with_scratch};
+use crate::daemons::{self, Runtime};
 use crate::directives::settings::{AskedScript, RequestSettings};
 use crate::embedded::{self, Plan, call};
 use crate::httpd::log;
@@ -29,7 +32,6 @@ use crate::httpd::request::Request;
 use crate::policy::expansion::{self, Kind as GroupKind};
 use crate::policy::script_directives::ACCESS_GROUP;
 use crate::relay::client::{Client, SendError, Then};
-use crate::relay::delivery::Scratch;
 use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
@@ -187,39 +189,6 @@ impl<'r> PendingQuestion<'_, 'r> {
         put_request(out, facts, Purpose::Question(self.question), write);
     }
 
-    /// Has a process of a group answer.
-    fn ask_group(
-        &self,
-        r: &mut Request<'r>,
-        runtime: &Runtime,
-        group: &Group,
-        environ: &Environ<'r>,
-    ) -> Result<Answer, AskError> {
-        let way = Way::new(runtime, group, &environ.destination().process_group);
-        let admission = way.admission().map_err(|error| way.refused(&error, r))?;
-        let facts = Facts { request_start: r.time(), queue_start: now_in_microseconds(), ..Facts::default() };
-        let start = Instant::now();
-        let (outcome, answer) = with_scratch(|scratch| {
-            self.write_route(r, environ, &mut scratch.route);
-            let mut asker = AnswerClient::new(r, self.question.topic, self.place(environ.destination()));
-            let encode = |out: &mut Vec<u8>, facts: &Facts, _: &[u8], asker: &mut AnswerClient<'_, 'r>| {
-                self.put(out, facts, |vars| environ.write_request(asker.r, ContentLength::AsSent, vars));
-            };
-            let outcome = way.deliver(scratch, &mut asker, facts, false, encode);
-            (outcome, asker.answer)
-        });
-        drop(admission);
-        let outcome = outcome.map_err(|error| way.refused(&error, r));
-        let answer = outcome.map_err(AskError::from).and_then(|outcome| conclude(outcome, answer, false));
-        let status = match &answer {
-            Ok(_) => 200,
-            Err(AskError::Told(why)) => why.status(),
-            Err(AskError::Refused(Refused { status, .. })) => *status,
-        };
-        way.answered(status, start.elapsed());
-        answer
-    }
-
     /// Has the engine in this child answer.
     fn ask_here(&self, r: &mut Request<'r>, plan: &Plan, environ: &Environ<'r>) -> Result<Answer, AskError> {
         let engine = embedded::engine(plan).map_err(|error| Refused::new(&requests::NO_PYTHON, 500, error))?;
@@ -323,7 +292,7 @@ impl Client for AnswerClient<'_, '_> {
         Err(Violation::OutOfPlace(Kind::Data).into())
     }
 
-    fn file(&mut self, _file: std::os::fd::OwnedFd, _piece: &File) -> Result<(), SendError> {
+    fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), SendError> {
         Err(Violation::OutOfPlace(Kind::File).into())
     }
 }

@@ -1,7 +1,6 @@
 //! The way of a request, or of a question about one, to a process of its group.
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wsgi_wire::request::Facts;
@@ -13,23 +12,9 @@ use crate::httpd::response;
 use crate::httpd::shared::SharedTable;
 use crate::relay::admission::{Admission, Taken};
 use crate::relay::client::Client;
-use crate::relay::delivery::{Delivery, NotDelivered, Scratch};
+use crate::relay::delivery::{Delivery, NotDelivered};
 use crate::relay::outcome::Outcome;
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-/// Lends this thread's memory, which is empty, for one request.
-pub fn with_scratch<R>(body: impl FnOnce(&mut Scratch) -> R) -> R {
-    // Taken out rather than borrowed: a filter may run a subrequest, and with it this function again, on the same
-    // thread.
-    let mut scratch = SCRATCH.with(RefCell::take);
-    let result = body(&mut scratch);
-    scratch.clear();
-    SCRATCH.with(|kept| kept.replace(scratch));
-    result
-}
+use crate::relay::scratch::Scratch;
 
 /// The value of `Retry-After` for a client whose request nobody had time for, seconds (RFC 9110 §10.2.3): long enough
 /// not to add to an overload.

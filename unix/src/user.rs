@@ -35,6 +35,11 @@ impl Ids {
     }
 }
 
+/// Whether the rights of this process are those of root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// All groups that the system knows `user` in, and `main`.
 fn groups_of(user: &CStr, main: u32) -> io::Result<Vec<u32>> {
     Ok(getgrouplist(user, Gid::from_raw(main))?.into_iter().map(Gid::as_raw).collect())

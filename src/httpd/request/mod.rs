@@ -366,7 +366,6 @@ impl<'r> Request<'r> {
 
 /// An environment variable of this process.
 pub fn process_variable(name: &[u8]) -> Option<Vec<u8>> {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
     CString::new(name).ok()?;
-    std::env::var_os(std::ffi::OsStr::from_bytes(name)).map(OsStringExt::into_vec)
+    std::env::var_os(wsgi_unix::native(name)).map(|value| wsgi_unix::bytes(&value).into_owned())
 }

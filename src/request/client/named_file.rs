@@ -7,7 +7,7 @@ use wsgi_wire::response::File;
 use super::HttpClient;
 use crate::httpd::response as httpd;
 use crate::relay::client::{Client, Then};
-use crate::relay::passed::Sendable;
+use crate::relay::sendable::Sendable;
 use crate::request::guarded::GuardedFile;
 
 impl HttpClient<'_, '_> {

@@ -3,6 +3,8 @@
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod clock;
+pub mod library;
+pub mod portable;
 pub mod signals;
 pub mod socket;
 pub mod stop;

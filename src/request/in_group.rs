@@ -1,0 +1,105 @@
+//! A request's way to a daemon process.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use wsgi_wire::interface::Interface;
+use wsgi_wire::request::{Facts, put_request};
+
+use super::client::{HttpClient, ResponseRules, Waits};
+use super::environ::{ContentLength, Environ};
+use super::exchange::{conclude, purpose, real_length, script_mtime, send_end, write_route};
+use super::refused::Refused;
+use super::response_head::Disposition;
+use super::scratch::{Scratch, with_scratch};
+use super::uploads;
+use super::way::{Way, now_in_microseconds};
+use crate::daemons::{Group, Runtime};
+use crate::directives::settings::RequestSettings;
+use crate::httpd::request::Request;
+use crate::httpd::{HookStatus, response};
+use crate::policy::acceptance::BodyLength;
+use crate::relay::delivery::NotDelivered;
+
+/// Has the request executed by a process of the group.
+///
+/// # Errors
+/// [`Refused`] if it was not executed or its outcome is not known.
+pub fn exchange<'r>(
+    r: &mut Request<'r>,
+    runtime: &Runtime,
+    group: &Group,
+    settings: &RequestSettings,
+    environ: &Environ<'r>,
+    length: BodyLength,
+) -> Result<HookStatus, Refused> {
+    let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
+    let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, scratch));
+    if let Some(microseconds) = client_timeout {
+        response::set_client_timeout(r, microseconds);
+    }
+    outcome
+}
+
+fn run<'r>(
+    r: &mut Request<'r>,
+    runtime: &Runtime,
+    group: &Group,
+    settings: &RequestSettings,
+    environ: &Environ<'r>,
+    length: BodyLength,
+    scratch: &mut Scratch,
+) -> Result<HookStatus, Refused> {
+    let way = Way::new(runtime, group, &environ.destination().process_group);
+    let admission = way.admission().map_err(|error| way.refused(&error, r))?;
+    write_route(r, settings, environ, &mut scratch.route);
+    let script_mtime = script_mtime(r, environ);
+    let is_asgi = environ.destination().interface == Interface::Asgi;
+    let request_start = r.time();
+    let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
+    let script = r.filename();
+    let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
+    client.shares_waits(|| Waits {
+        places: group.uploads(),
+        usual: group.processes.saturating_mul(group.threads) / 2,
+        pressing: group.upload_limit(),
+    });
+    let filtered = client.request().has_input_filter();
+    let refused = |error: NotDelivered, client: &mut HttpClient<'_, 'r>| {
+        client.leave_body();
+        way.refused(&error, client.request())
+    };
+    let read = match is_asgi {
+        true => uploads::read_for_loop(&mut client, group, way.table(), length, &mut scratch.body),
+        false => uploads::read(&mut client, group, way.table(), length, &mut scratch.body),
+    };
+    let travel = read.map_err(|error| refused(error, &mut client))?;
+    let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
+    let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
+        let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
+        let r = client.request();
+        put_request(out, facts, purpose(travel, body), |vars| match is_asgi {
+            true => environ.write_scope(r, announced, vars),
+            false => environ.write_request(r, announced, vars),
+        });
+    };
+    let start = Instant::now();
+    let outcome =
+        way.deliver(scratch, &mut client, facts, is_asgi, encode).map_err(|error| refused(error, &mut client))?;
+    // What follows may be another request of the same group, which an internal redirect makes; or the client takes a
+    // file, and keeps the worker.
+    let admission = (*client.disposition() == Disposition::File).then_some(admission);
+    let answer = conclude(&mut client, environ, length, outcome);
+    let status = match &answer {
+        Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) => *status,
+        Ok(_) => response::status(client.request()),
+    };
+    way.answered(status, start.elapsed());
+    drop(admission);
+    send_end(&mut client, &answer, outcome);
+    answer
+}
+
+fn set_client_timeout(r: &mut Request<'_>, timeout: Duration) -> Option<i64> {
+    response::set_client_timeout(r, i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,56 @@
+//! What has another name on Windows (`windows.rs`).
+
+use std::borrow::Cow;
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// Descriptors, which are handles on Windows.
+pub mod descriptor {
+    pub use std::os::fd::{BorrowedFd, OwnedFd};
+
+    use std::os::fd::FromRawFd;
+
+    /// A descriptor that somebody hands over by its number; none is below 0.
+    ///
+    /// # Safety
+    /// It is open, and nobody else closes it.
+    pub unsafe fn handed_over(number: std::ffi::c_int) -> Option<OwnedFd> {
+        // SAFETY: the caller's duty.
+        (number >= 0).then(|| unsafe { OwnedFd::from_raw_fd(number) })
+    }
+}
+
+/// The number of the calling thread.
+pub fn thread_id() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+}
+
+/// Fills a buffer with random numbers that nobody can guess; `false` if there are none.
+pub fn fill_randomly(buffer: &mut [u8]) -> bool {
+    getrandom(&mut *buffer, GetRandomFlags::empty()).is_ok_and(|filled| filled == buffer.len())
+}
+
+/// Text as the system has it.
+pub fn native(text: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Borrowed(OsStr::from_bytes(text))
+}
+
+/// Text of the system as httpd has it.
+pub fn bytes(text: &OsStr) -> Cow<'_, [u8]> {
+    Cow::Borrowed(text.as_bytes())
+}
+
+/// Whether the system has a locale of this name.
+pub fn has_locale(name: &[u8]) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: the name ends in NUL; no locale in force is changed.
+    let locale = unsafe { libc::newlocale(libc::LC_ALL_MASK, name.as_ptr(), std::ptr::null_mut()) };
+    if locale.is_null() {
+        return false;
+    }
+    // SAFETY: it has just been made, and is nobody else's.
+    unsafe { libc::freelocale(locale) };
+    true
+}
