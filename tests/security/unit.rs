@@ -5,12 +5,17 @@ use std::path::Path;
 
 use harness::{Express, HELLO, Scratch, judge_unit};
 
-/// The capabilities of a unit that root's server needs, as `docs/deployment.md` has them.
+/// The capabilities of a unit that root's server needs, as the documentation has them, on whichever page.
 fn of_root() -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deployment.md");
-    let text = fs::read_to_string(file).expect("the documentation");
-    let mut blocks = text.split("```ini\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()));
-    blocks.find(|block| block.contains("CAP_SETUID")).expect("what root's needs")
+    let pages = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs")).expect("the documentation");
+    let pages =
+        pages.map(|page| page.expect("a page").path()).filter(|path| path.extension().is_some_and(|e| e == "md"));
+    let mut texts = pages.map(|path| fs::read_to_string(path).expect("text"));
+    let of_page = |text: &str| {
+        let blocks = text.split("```ini\n").skip(1).filter_map(|rest| rest.split_once("```"));
+        blocks.map(|(block, _)| block.to_owned()).find(|block| block.contains("CAP_SETUID"))
+    };
+    texts.find_map(|text| of_page(&text)).expect("what root's needs")
 }
 
 /// The unit of a site whose command has these words more.
