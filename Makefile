@@ -12,6 +12,8 @@
 # make wheel  builds one wheel for every Python into dist/, which needs no compiler where it is installed
 # make deb    makes a package for Debian and Ubuntu of the wheel
 # make dist   makes and checks what a release consists of, in dist/
+# make container  follows examples/container in a Debian made for it, with the wheel in dist/. Root only
+# make kubernetes validates examples/kubernetes by the published schemas
 # make systems  each way to install it on each system; prints a table. Root only, hours
 # make docs   makes the documentation a site, in build/docs
 # make diagrams, make captures  make the pictures of the documentation anew
@@ -38,7 +40,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems
+.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
 .NOTPARALLEL:
 
 demo: venv
@@ -111,6 +113,12 @@ dist: system rust
 
 deb: wheel
 	@scripts/deb "$$(ls -t dist/*.whl | head -n 1)"
+
+container:
+	@scripts/container dist/*.whl
+
+kubernetes:
+	@scripts/kubernetes $(PYTHON)
 
 # Root only; hours. `scripts/systems --help` says how to try some of it.
 systems:
