@@ -96,7 +96,7 @@ wheel: system rust
 docs: system
 	@[ -x build/docs-venv/bin/sphinx-build ] || $(PYTHON) -m venv build/docs-venv
 	@build/docs-venv/bin/python -m pip --quiet --disable-pip-version-check install --requirement docs/requirements.txt
-	@build/docs-venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
+	@build/docs-venv/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs . build/docs
 	@echo "==> build/docs/docs/index.html"
 
 # The pictures of the documentation: those that are drawn of text (graphviz), and those that are taken of a server.
