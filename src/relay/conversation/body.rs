@@ -36,17 +36,22 @@ impl<C: Client> Conversation<'_, C> {
     /// Sends what comes of a body.
     pub(super) fn send_piece(&mut self, kind: Kind, body: &[u8]) -> Step {
         self.progressed |= kind == Kind::Body && !body.is_empty();
-        // The size is within the limit by construction; without an answer the process will time out.
-        let Ok(header) = frame::header_in(self.connection.exchange(), kind, body.len()) else {
+        self.answer(kind, body).unwrap_or_else(|| {
             self.client.tell(&internal::BODY_PIECE_TOO_LONG, "a piece of the request body does not fit into a frame");
-            return Step::On;
-        };
-        match self.send([&header, body], Instant::now()) {
+            Step::On
+        })
+    }
+
+    /// Sends a frame that the process waits for. `None` if the payload does not fit into one, which its callers keep
+    /// from happening; without the frame the process will time out.
+    pub(super) fn answer(&mut self, kind: Kind, payload: &[u8]) -> Option<Step> {
+        let header = frame::header_in(self.connection.exchange(), kind, payload.len()).ok()?;
+        Some(match self.send([&header, payload], Instant::now()) {
             // What it asks for it does not take. Each of its other questions, of which there may be thousands, would
             // wait as long.
             Err(error) if is_timeout(&error) && !(self.limits.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
             // Should the process be gone, the next read tells.
             _ => Step::On,
-        }
+        })
     }
 }

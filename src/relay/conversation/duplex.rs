@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::codec::Wire;
-use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 
 use super::waiting::timespec;
@@ -116,7 +116,7 @@ impl<C: Client> Conversation<'_, C> {
                 self.stuck = (!self.outflow.is_empty()).then_some(now);
             }
             if seen.closes && self.client.body_is_over() {
-                if let Some(over) = self.tell_of_disconnect() {
+                if let over @ Step::Over(_) = self.tell_of_disconnect() {
                     return over;
                 }
             }
@@ -144,18 +144,11 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     /// The client sends nothing more: the process hears of it, once.
-    fn tell_of_disconnect(&mut self) -> Option<Step> {
+    fn tell_of_disconnect(&mut self) -> Step {
         if std::mem::replace(&mut self.told, true) {
-            return None;
+            return Step::On;
         }
-        let header = frame::header_in(self.connection.exchange(), Kind::Disconnect, 0).ok()?;
-        // Should the process be gone, the next read tells.
-        match self.send([&header, &[]], Instant::now()) {
-            Err(error) if is_timeout(&error) && !(self.limits.ended)() => {
-                Some(Step::Over(Outcome::TimedOut(self.headed)))
-            }
-            _ => None,
-        }
+        self.answer(Kind::Disconnect, &[]).unwrap_or(Step::On)
     }
 
     /// Waits until the process or the client has something, not for long.

@@ -1,15 +1,12 @@
 //! Variables of mod_ssl about the client's connection, for a script or an application that asks for one, at any time of
 //! its request.
 
-use std::time::Instant;
-
 use wsgi_wire::codec::{Bytes, Wire};
-use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 
-use super::{Conversation, Step, is_timeout};
+use super::{Conversation, Step};
 use crate::relay::client::{Client, SendError};
-use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
 /// Whether a name is that of a variable about the connection. mod_ssl knows others, too: `ENV:…` is Apache's own
@@ -30,15 +27,6 @@ impl<C: Client> Conversation<'_, C> {
         }
         let value = if is_about_the_connection(name) { self.client.ssl_variable(name) } else { None };
         let value = value.filter(|value| value.len() <= limits::VARIABLE).map(|value| Bytes::from(&value[..]));
-        let payload = value.to_bytes();
-        // The size is within the limit by construction; without an answer the process will time out.
-        let Ok(header) = frame::header_in(self.connection.exchange(), Kind::Value, payload.len()) else {
-            return Ok(Step::On);
-        };
-        Ok(match self.send([&header, &payload], Instant::now()) {
-            Err(error) if is_timeout(&error) && !(self.limits.ended)() => Step::Over(Outcome::TimedOut(self.headed)),
-            // Should the process be gone, the next read tells.
-            _ => Step::On,
-        })
+        Ok(self.answer(Kind::Value, &value.to_bytes()).unwrap_or(Step::On))
     }
 }
