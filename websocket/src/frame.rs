@@ -158,6 +158,28 @@ pub fn mask(bytes: &mut [u8], mask: [u8; 4], at: u64) {
     words.into_remainder().iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
 }
 
+/// Reads the frames that a client has been sent, all of them whole, and what each one carries.
+#[cfg(any(test, fuzzing))]
+pub fn of_server(mut sent: &[u8]) -> Vec<(Header, &[u8])> {
+    let mut found = Vec::new();
+    while let [first, second, ..] = *sent {
+        let width = match second {
+            0..=125 => 2,
+            126 => 4,
+            _ => 10,
+        };
+        // As a client's, so that it can be read here.
+        let length = sent.get(2..width).unwrap_or_default();
+        let masked = [&[first, second | 0x80], length, &[0; 4]].concat();
+        let Ok(Some((header, _))) = Header::of_client(&masked) else { panic!("what is sent is a frame") };
+        let end = usize::try_from(header.length).map_or(usize::MAX, |length| width.saturating_add(length));
+        found.push((header, sent.get(width..end).unwrap_or_else(|| panic!("a frame is whole"))));
+        sent = &sent[end..];
+    }
+    assert!(sent.is_empty(), "a frame has a header");
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::Header;
 
 const SECOND: Duration = Duration::from_secs(1);
 const PLAIN: Settings = Settings { max_size: 1 << 20, ping_interval: None, ping_timeout: None, is_deflate: false };
@@ -44,17 +43,8 @@ impl Both {
     /// The frames that the client has been sent since it was last asked.
     fn sent(&mut self) -> Vec<(Opcode, bool, Vec<u8>)> {
         let bytes = std::mem::take(&mut self.out);
-        let mut rest = &bytes[..];
-        let mut frames = Vec::new();
-        while !rest.is_empty() {
-            let width = [2, 4, 10][usize::from(rest[1] > 125) + usize::from(rest[1] == 127)];
-            let masked = [&[rest[0], rest[1] | 0x80], &rest[2..width], &[0; 4]].concat();
-            let (header, _) = Header::of_client(&masked).unwrap().unwrap();
-            let end = width + usize::try_from(header.length).unwrap();
-            frames.push((header.opcode, header.is_last, rest[width..end].to_vec()));
-            rest = &rest[end..];
-        }
-        frames
+        let frames = frame::of_server(&bytes).into_iter();
+        frames.map(|(header, payload)| (header.opcode, header.is_last, payload.to_vec())).collect()
     }
 }
 
