@@ -3,7 +3,7 @@
 # make bench  compares with mod_wsgi, gunicorn and uwsgi
 # make venv   builds and installs into .venv only
 # make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
-# make deny   licences and sources of what is built in, where cargo-deny is installed
+# make deny   licences, sources, versions and advisories of what is built in
 # make instructions  counts the instructions of what each request needs, where valgrind is installed
 # make loom   tries each order of events of the protocols on atomics
 # make panics brings a panic about in each hook, callback and phase of a request
@@ -151,11 +151,8 @@ fuzz: system rust
 	@scripts/fuzz
 
 deny: rust
-	@if cargo deny --version >/dev/null 2>&1; then \
-		for manifest in Cargo.toml fuzz/Cargo.toml; do cargo deny --manifest-path $$manifest check licenses bans sources || exit 1; done; \
-	else \
-		echo "==> Licences and sources are not checked: cargo install cargo-deny"; \
-	fi
+	@echo "==> Licences, sources, versions and advisories of what is built in"
+	@scripts/deny $(PYTHON)
 
 # Names of the tests begin with `loom_`; all else is compiled without its tests. RUSTFLAGS takes the place of those in
 # .cargo/config.toml.
