@@ -168,8 +168,8 @@ fn refuse(error: &str) -> ! {
     exit(1)
 }
 
-/// The include directory of an Apache on Windows, which has no apxs: `MOD_WSGI_APACHE_ROOTDIR` names the directory that it is
-/// installed in.
+/// The include directory of an Apache on Windows, which has no apxs: `MOD_WSGI_APACHE_ROOTDIR` names the directory that
+/// it is installed in.
 fn windows_flags() -> Vec<String> {
     println!("cargo::rerun-if-env-changed=MOD_WSGI_APACHE_ROOTDIR");
     let root = env::var_os("MOD_WSGI_APACHE_ROOTDIR").map_or_else(|| PathBuf::from("c:\\Apache24"), PathBuf::from);

@@ -7,7 +7,10 @@ BAR, GAP, LABEL, WIDTH, FIGURE = 14, 4, 170, 420, 110
 
 
 def bars(middles, told):
-    """An SVG: for each kind of work a bar for each server, as long as its share of the most requests per second, and its figures beside it."""
+    """An SVG: for each kind of work a bar for each server, as long as its share of the most requests per second.
+
+    Its figures stand beside it.
+    """
     svg = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "font-family": "sans-serif", "font-size": "11"})
     y = 20
     for work, by_name in middles.items():

@@ -1,7 +1,7 @@
 """The servers that are compared: how each is installed, configured, started, and stopped, and what it uses meanwhile.
 
-The peers come from PyPI, at the versions named here, into a virtual environment below build/; nginx is compared where it
-is installed. This project is taken from $MOD_WSGI_EXPRESS, or .venv, or installed for the purpose.
+The peers come from PyPI, at the versions named here, into a virtual environment below build/; nginx is compared where
+it is installed. This project is taken from $MOD_WSGI_EXPRESS, or .venv, or installed for the purpose.
 """
 import contextlib
 import ctypes
@@ -26,7 +26,10 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def prepare():
-    """Makes what a server starts and leaves behind this program's child, so that it is counted, and ended, with the rest."""
+    """Makes what a server starts and leaves behind a child of this program.
+
+    So it is counted, and ended, with the rest.
+    """
     for program in ("wrk", "apxs"):
         if not shutil.which(program):
             sys.exit(f"{program} is not on PATH: install the packages wrk and apache2-dev (httpd-devel).")
@@ -130,7 +133,10 @@ def large_file():
 
 
 def wsgi(express, processes=0, threads=0):
-    """The lines for the module that this command belongs to, with so many daemon processes and threads or in embedded mode."""
+    """The lines for the module that this command belongs to.
+
+    They are for so many daemon processes and threads, or for embedded mode.
+    """
     module = subprocess.run([express, "module-config"], capture_output=True, text=True, check=True).stdout
     daemon = [f"WSGIDaemonProcess hello processes={processes} threads={threads} python-path={packages(peers())}"] if processes else []
     group = "process-group=hello " if processes else ""
@@ -218,7 +224,10 @@ def wait_until_it_serves(process, port, directory, seconds=30):
 
 
 def processes(roots):
-    """The living processes with these numbers and those below them, with their fields of /proc/PID/stat from the state on."""
+    """The living processes with these numbers and those below them, with their fields of /proc/PID/stat.
+
+    The fields are those from the state on.
+    """
     found, children = {}, {}
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():

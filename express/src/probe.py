@@ -1,4 +1,7 @@
-"""Loads the application as a daemon will, in a process of its own, and reports as lines of JSON. Argument: what to load, as JSON."""
+"""Loads the application as a daemon will, in a process of its own, and reports as lines of JSON.
+
+Argument: what to load, as JSON.
+"""
 
 import importlib
 import inspect

@@ -59,6 +59,7 @@ impl Directive {
     }
 }
 
+/// One line of a configuration, or a section with the lines in it.
 #[derive(Debug)]
 enum Line {
     Comment(String),

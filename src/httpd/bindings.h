@@ -74,7 +74,8 @@ int wsgi_shim_has_output_filter(const request_rec *r, const char *name);
 int wsgi_shim_first_output_filter(const request_rec *r);
 int wsgi_shim_first_input_filter(const request_rec *r);
 
-/* The name of the client that mod_remoteip has found, or, before httpd 2.4.19, of who has connected; null if there is none. */
+/* The name of the client that mod_remoteip has found, or, before httpd 2.4.19, of who has connected; null if there is
+   none. */
 const char *wsgi_shim_remote_host(request_rec *r);
 
 #endif

@@ -117,8 +117,8 @@ static apr_status_t close_descriptor(void *fd)
     return APR_SUCCESS;
 }
 
-/* A bucket that is set aside makes another apr_file_t of the descriptor, which closes nothing (APR_FOPEN_NOCLEANUP). The pool of the
- * main request closes it: the request ends after its last bucket has been sent. */
+/* A bucket that is set aside makes another apr_file_t of the descriptor, which closes nothing (APR_FOPEN_NOCLEANUP).
+ * The pool of the main request closes it: the request ends after its last bucket has been sent. */
 apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, const request_rec *r)
 {
     apr_os_file_t os = fd;

@@ -31,6 +31,7 @@ pub fn render(report: &Report) -> String {
     json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
+/// The whole document.
 #[derive(serde::Serialize)]
 struct Document<'a> {
     version: &'a str,
@@ -43,6 +44,7 @@ struct Document<'a> {
     groups: Vec<GroupDocument<'a>>,
 }
 
+/// The member of a process group.
 #[derive(serde::Serialize)]
 struct GroupDocument<'a> {
     name: &'a str,
@@ -116,6 +118,7 @@ impl Serialize for Counts<'_> {
     }
 }
 
+/// The member of a distribution of durations.
 #[derive(serde::Serialize)]
 struct DistributionDocument<'a> {
     count: u64,
@@ -142,6 +145,7 @@ impl<'a> DistributionDocument<'a> {
     }
 }
 
+/// The member of a daemon process.
 #[derive(serde::Serialize)]
 struct ProcessDocument {
     pid: u32,

@@ -197,6 +197,7 @@ pub fn decide(goal: Goal<'_>, processes: &[Process<'_>], now: Instant) -> (Vec<A
     (plan.actions, plan.wake)
 }
 
+/// What is to be done now, and when to look again, as one decision adds to it.
 struct Plan {
     now: Instant,
     actions: Vec<Action>,

@@ -40,6 +40,7 @@ const PROGRAM: &str = "/proc/self/exe";
 #[derive(Debug, Default)]
 pub struct Telemetry(Option<Collector>);
 
+/// A collector, and the process that speaks with it.
 #[derive(Debug)]
 struct Collector {
     exported: Rc<Exported>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{CODE, rust};
 
 /// The sources whose doc comments are for people who read the code.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "src",
     "wire/src",
     "unix/src",
@@ -15,6 +15,7 @@ const SOURCES: [&str; 9] = [
     "apxs/src",
     "httpd-conf/src",
     "express/src",
+    "tests/harness",
 ];
 
 /// The sources whose doc comments are lines of the command's help, which has a form of its own.
@@ -70,6 +71,41 @@ fn doc_comments_are_sentences() {
         }
     }
     assert!(wrong.is_empty(), "doc comments that are no sentences:\n{}", wrong.join("\n"));
+}
+
+/// The types of a file, by the numbers of their lines, that no doc comment is above.
+fn undocumented(text: &str) -> Vec<(usize, String)> {
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let declares = |line: &str| {
+        let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+        let is_type = words.next().is_some_and(|word| ["struct", "enum", "union", "trait"].contains(&word));
+        words.next().filter(|name| is_type && name.starts_with(char::is_uppercase)).map(str::to_owned)
+    };
+    // What stands between a type and its comment: attributes, of one line or more.
+    let is_documented = |number: usize| {
+        let above = lines[..number].iter().rev();
+        let mut above = above
+            .skip_while(|line| !line.is_empty() && !line.ends_with(['}', ';', '{', '/']) && !line.starts_with("///"));
+        above.next().is_some_and(|line| line.starts_with("///"))
+    };
+    let types = lines.iter().enumerate().filter_map(|(number, line)| Some((number, declares(line)?)));
+    types.filter(|(number, _)| !is_documented(*number)).map(|(number, name)| (number + 1, name)).collect()
+}
+
+#[test]
+fn every_type_has_a_doc_comment() {
+    let mut wrong = Vec::new();
+    for (path, text) in rust(&SOURCES).into_iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        wrong.extend(undocumented(code).into_iter().map(|(line, name)| format!("{}:{line}: {name}", path.display())));
+    }
+    assert!(wrong.is_empty(), "types without a doc comment:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_type_without_a_doc_comment_is_found() {
+    let text = "/// Words about it.\n#[derive(\n    Debug,\n)]\npub(crate) struct A;\nfn a() {}\n#[derive(Debug)]\nenum B {}\n\nstruct C<T> {\n    a: T,";
+    assert_eq!(undocumented(text), [(8, "B".to_owned()), (10, "C<T>".to_owned())]);
 }
 
 #[test]

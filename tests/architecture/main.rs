@@ -6,6 +6,7 @@ mod comments;
 mod links;
 mod rooms;
 mod version;
+mod width;
 
 use harness::repository;
 use std::fs;
@@ -48,9 +49,6 @@ const LONGEST: usize = 400;
 
 /// Longest file of tests, which are a list.
 const LONGEST_OF_TESTS: usize = 600;
-
-/// Widest comment, in characters. rustfmt keeps to it in code, and does not touch comments.
-const WIDEST_COMMENT: usize = 120;
 
 /// Every source file with these extensions below the directories, by its path in the repository.
 fn sources(directories: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
@@ -131,25 +129,6 @@ fn no_file_is_too_long() {
         text.lines().count() > if is_test(path) { LONGEST_OF_TESTS } else { LONGEST }
     });
     assert!(long.is_empty(), "{long:?}");
-}
-
-#[test]
-fn comments_wrap_where_code_does() {
-    let is_comment = |line: &str| {
-        let line = line.trim_start();
-        // The cells of a table cannot be broken.
-        (line.starts_with("//") && !line.contains("// |")) || line.starts_with("# ")
-    };
-    let mut directories = CODE.to_vec();
-    directories.extend(["python", "examples"]);
-    let wide = sources(&directories, &["rs", "py", "pyi", "wsgi", "c", "h", "js", "sh"])
-        .into_iter()
-        .flat_map(|(path, text)| {
-            let is_wide = |line: &&str| is_comment(line) && line.chars().count() > WIDEST_COMMENT;
-            text.lines().filter(is_wide).map(|line| format!("{}: {line}", path.display())).collect::<Vec<_>>()
-        })
-        .collect::<Vec<_>>();
-    assert!(wide.is_empty(), "wider than {WIDEST_COMMENT} columns:\n{}", wide.join("\n"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Applications that many tests use.
 
-/// Says hello.
+/// Says hello to whoever asks.
 pub const HELLO: &str = r#"
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])

@@ -78,7 +78,7 @@ impl Browser {
         self.post(&format!("element/{}/value", self.find(selector)), &json!({ "text": keys }));
     }
 
-    /// Clicks.
+    /// Clicks the element that the selector finds.
     pub fn click(&self, selector: &str) {
         self.post(&format!("element/{}/click", self.find(selector)), &json!({}));
     }

@@ -35,9 +35,9 @@ pub enum Mpm {
     /// `mpm_event`, the usual one.
     #[default]
     Event,
-    /// `mpm_worker`.
+    /// The module `mpm_worker`.
     Worker,
-    /// `mpm_prefork`.
+    /// The module `mpm_prefork`.
     Prefork,
     /// `mpm_itk`, which some systems have and which sits on `mpm_prefork`: each virtual host has a user of its own.
     Itk,

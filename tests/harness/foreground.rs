@@ -16,7 +16,7 @@ pub struct Foreground {
     port: u16,
     /// Everything that the command and its server wrote to the terminal.
     pub console: Log,
-    /// Removed last.
+    /// The scratch directory, which is removed last.
     _scratch: Scratch,
 }
 

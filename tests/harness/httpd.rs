@@ -43,7 +43,7 @@ pub struct Httpd {
     console: Log,
     /// Closed after its end, which would be one for whoever is there.
     _terminal: Option<Terminal>,
-    /// Removed last.
+    /// The scratch directory, which is removed last.
     scratch: Scratch,
 }
 
@@ -168,7 +168,7 @@ impl Builder {
         done
     }
 
-    /// httpd with this configuration, in this mode (`-DFOREGROUND`, `-X`).
+    /// The command of httpd with this configuration, in this mode (`-DFOREGROUND`, `-X`).
     fn command(&self, conf: &Path, mode: &str) -> Command {
         let root = self.scratch.path();
         let mut command = httpd(self.user.as_deref());

@@ -16,18 +16,18 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// One request that clients send again and again.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// The method.
+    /// The method of the request.
     pub method: &'static str,
     /// Path and query; `{id}` in it stands for a number that no other request has.
     pub path: String,
-    /// The body.
+    /// The body of the request.
     pub body: Vec<u8>,
     /// How long its client waits after the answer.
     pub pause: Duration,
 }
 
 impl Job {
-    /// `GET path`
+    /// The job `GET path`.
     #[must_use]
     pub fn get(path: &str) -> Self {
         Self { method: "GET", path: path.to_owned(), body: Vec::new(), pause: Duration::ZERO }
@@ -52,7 +52,7 @@ impl Job {
 pub struct Outcome {
     /// Which of the jobs it was.
     pub job: usize,
-    /// Its number.
+    /// The number that stood for `{id}`.
     pub id: u64,
     /// When it was sent.
     pub sent: Instant,
@@ -136,6 +136,7 @@ pub fn daemons(site: &impl Site, count: usize, dead: Option<u32>) -> Vec<u32> {
     seen.into_iter().collect()
 }
 
+/// One client of the load, with the connection that it keeps as long as that lasts.
 struct Sender {
     port: u16,
     jobs: Vec<Job>,

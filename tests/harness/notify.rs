@@ -1,4 +1,4 @@
-//! systemd, as far as a service tells it how it is.
+//! The part of systemd, as far as a service tells it how it is.
 
 use crate::scratch::Scratch;
 use std::fs::Permissions;
@@ -24,7 +24,7 @@ impl Notified {
         Self { socket, path, heard: Vec::new() }
     }
 
-    /// Its path.
+    /// The path of the socket.
     #[must_use]
     pub fn path(&self) -> String {
         self.path.display().to_string()

@@ -95,6 +95,7 @@ pub(crate) fn heeds(pid: u32, signal: libc::c_int) -> bool {
     heeded & (1 << (signal - 1)) != 0
 }
 
+/// What `/proc/PID/stat` says of a process, as far as tests ask.
 struct Stat {
     state: u8,
     parent: u32,

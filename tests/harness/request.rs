@@ -15,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A server that listens on a port of 127.0.0.1, with the requests that tests make to it.
 pub trait Site {
-    /// The port.
+    /// The port that it listens on.
     fn port(&self) -> u16;
 
     /// Absolute address of a path.
@@ -39,7 +39,7 @@ pub trait Site {
         self.try_request(method, path, headers, body).unwrap_or_else(|e| panic!("{method} {}: {e}", self.url(path)))
     }
 
-    /// `GET path`
+    /// Makes the request `GET path`.
     fn get(&self, path: &str) -> Response {
         self.request("GET", path, &[], b"")
     }
@@ -53,7 +53,7 @@ pub trait Site {
         })
     }
 
-    /// `POST path`
+    /// Makes the request `POST path`.
     fn post(&self, path: &str, body: &[u8]) -> Response {
         self.request("POST", path, &[("Content-Type", "application/octet-stream")], body)
     }

@@ -70,6 +70,7 @@ pub struct Session {
     pinged: Option<Instant>,
 }
 
+/// How far the session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
@@ -78,6 +79,7 @@ enum State {
     Over,
 }
 
+/// The message that the application sends piece by piece.
 #[derive(Debug)]
 struct Sending {
     kind: Kind,

@@ -38,6 +38,7 @@ pub struct Request<'a> {
     pub script: &'a [u8],
 }
 
+/// The members of a record, in the order in which they are written.
 #[derive(Clone, Serialize)]
 struct Fields<'a> {
     time: String,

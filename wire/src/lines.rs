@@ -62,6 +62,7 @@ struct Traceback {
     in_pieces: bool,
 }
 
+/// The part of a traceback that the lines so far have come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// The frames follow; the first line that is not indented is the exception's own.

@@ -94,6 +94,7 @@ enum Refused {
     Failed(u16),
 }
 
+/// What there is to answer an exchange with.
 enum Prepared<'py> {
     /// The application, and what it is told.
     Ready(Bound<'py, PyAny>, scope::Scope<'py>),

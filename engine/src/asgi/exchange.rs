@@ -52,6 +52,7 @@ pub(super) struct Exchange {
     state: Mutex<State>,
 }
 
+/// How far an exchange is, under its lock.
 struct State {
     receiving: Receiving,
     /// The futures of `receive()` that wait.

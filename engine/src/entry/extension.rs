@@ -12,6 +12,7 @@ struct Definition(std::cell::UnsafeCell<ffi::PyModuleDef>);
 // SAFETY: only CPython touches it, under its own locks.
 unsafe impl Sync for Definition {}
 
+/// A table that CPython is given a pointer to.
 struct Table<T, const N: usize>(std::cell::UnsafeCell<[T; N]>);
 // SAFETY: CPython only reads it.
 unsafe impl<T, const N: usize> Sync for Table<T, N> {}

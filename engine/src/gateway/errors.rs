@@ -92,6 +92,7 @@ thread_local! {
     static ERRORS: RefCell<Vec<Errors>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The stream `wsgi.errors` of an interpreter, and the log below it that is told whose text it is.
 struct Errors {
     interpreter: &'static Interpreter,
     stream: Owned,

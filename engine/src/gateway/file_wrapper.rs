@@ -24,6 +24,7 @@ pub(crate) struct FileWrapper {
     wrapped: Mutex<Option<Wrapped>>,
 }
 
+/// The file that is wrapped, and how many bytes a read asks for.
 struct Wrapped {
     file: Owned,
     block: isize,

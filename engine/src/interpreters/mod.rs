@@ -21,6 +21,7 @@ use crate::log::traceback;
 use crate::process::Process;
 use crate::request::route::Route;
 
+/// A sub-interpreter that this process has made.
 struct Other {
     interpreter: &'static Interpreter,
     made: SubInterpreter,

@@ -15,6 +15,7 @@ use crate::moments::now;
 #[derive(Default)]
 pub(crate) struct Recorder(Option<Tape>);
 
+/// The mapped file of a flight recorder.
 struct Tape {
     file: OwnedFd,
     header: &'static Header,

@@ -21,6 +21,7 @@ pub(crate) struct Intake {
     state: Mutex<State>,
 }
 
+/// Until when no connection is accepted, and when the log was last told.
 #[derive(Default)]
 struct State {
     until: Option<Instant>,

@@ -44,6 +44,7 @@ pub(crate) struct LeaderLock {
     began: Instant,
 }
 
+/// Who leads, who stands by, and who waits.
 #[derive(Default)]
 struct State {
     /// Whether a thread has the lead.

@@ -69,10 +69,14 @@ pub struct Sockets {
     place: SocketDirectory,
 }
 
+/// Where the directory of the sockets comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SocketDirectory {
+    /// It is the server root.
     Root,
+    /// `--socket-prefix` names it.
     Given,
+    /// It is one of our choice: the path of the server root is too long for sockets.
     Short,
 }
 

@@ -88,6 +88,7 @@ pub fn main(words: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
+/// The loop of the exporter: takes what the supervisor sends, and has it exported when it is time.
 struct Loop {
     socket: OwnedFd,
     exporter: Exporter,

@@ -57,6 +57,7 @@ impl Gate {
     }
 
     fn held<R>(&self, body: impl FnOnce() -> R) -> R {
+        /// Opens the gate when it is dropped, so after a panic, too.
         struct Unlock;
         impl Drop for Unlock {
             fn drop(&mut self) {
