@@ -9,7 +9,9 @@ use std::borrow::Cow;
 use wsgi_wire::messages::requests;
 
 use super::destination::Destination;
+use super::environ::Environ;
 use super::refused::Refused;
+use super::variables;
 use crate::daemons::{Group, Runtime};
 use crate::embedded::Plan;
 use crate::httpd::request::{Request, process_variable};
@@ -31,6 +33,8 @@ pub struct RequestNames<'n, 'r> {
     pub script_name: &'n [u8],
     /// Whether file names differ by case.
     pub case_sensitive: bool,
+    /// The environ whose variables a name may contain, once there is one.
+    pub environ: Option<&'n Environ<'r>>,
 }
 
 impl Names for RequestNames<'_, '_> {
@@ -56,8 +60,11 @@ impl Names for RequestNames<'_, '_> {
 
     fn variable(&self, name: &[u8]) -> Option<Vec<u8>> {
         let name_for_c = self.r.pool().text(name);
-        let found = self.r.notes().get(name_for_c).or_else(|| self.r.environment().get(name_for_c));
-        found.map(<[u8]>::to_vec).or_else(|| process_variable(name))
+        let noted = self.r.notes().get(name_for_c).map(<[u8]>::to_vec);
+        noted
+            .or_else(|| variables::find(self.r, self.environ?, name))
+            .or_else(|| self.r.environment().get(name_for_c).map(<[u8]>::to_vec))
+            .or_else(|| process_variable(name))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use wsgi_wire::codec::Bytes;
 use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::{Topic, requests};
 use wsgi_wire::question::Choice;
@@ -78,7 +79,7 @@ fn serve<'r>(
         .map_err(|refusal| Refused::new(refusal.message(), refusal.status(), refusal))?;
     if let Some(asked) = settings.dispatch_script.as_ref() {
         match question::dispatch(r, settings, asked, &destination) {
-            Ok(choice) => choose(r, &runtime, &mut destination, &choice, &script_name),
+            Ok(choice) => destination = choose(r, &runtime, destination, &choice, &script_name),
             Err(why) => return Ok(HookStatus::Status(why.status())),
         }
     }
@@ -144,7 +145,7 @@ fn destination<'r>(
     handler: Option<&'r Arc<HandlerScript>>,
     script_name: &[u8],
 ) -> Destination<'r> {
-    let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
+    let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive, environ: None };
     let own = |of_alias: fn(&Alias) -> &Option<Vec<u8>>, of_handler: fn(&HandlerScript) -> &Option<Vec<u8>>| {
         let found = alias.and_then(|a| of_alias(a).as_deref());
         found.or_else(|| handler.and_then(|h| of_handler(h).as_deref()))
@@ -177,17 +178,29 @@ fn destination<'r>(
     }
 }
 
-/// Puts what a dispatch script has chosen in the place of what the configuration says.
-fn choose(r: &Request<'_>, runtime: &Runtime, to: &mut Destination<'_>, choice: &Choice, script_name: &[u8]) {
-    let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
-    if let Some(name) = &choice.process_group {
-        to.process_group = Cow::Owned(expansion::group(GroupKind::Process, name, &names).into_owned());
-    }
-    if let Some(name) = &choice.application_group {
-        to.names_application_group = true;
-        to.application_group = Cow::Owned(expansion::group(GroupKind::Application, name, &names).into_owned());
-    }
-    if let Some(name) = &choice.callable {
-        to.callable = Cow::Owned(expansion::callable(name, &names).into_owned());
+/// Puts what a dispatch script has chosen in the place of what the configuration says. The names may contain variables
+/// of the environ, which is made by then.
+fn choose<'r>(
+    r: &mut Request<'r>,
+    runtime: &Runtime,
+    usual: Destination<'r>,
+    choice: &Choice,
+    script_name: &Cow<'r, [u8]>,
+) -> Destination<'r> {
+    let environ = Environ::new(r, usual, script_name.clone());
+    let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive, environ: Some(&environ) };
+    let group = |kind, name: &Option<Bytes>| {
+        name.as_deref().map(|name| expansion::group(kind, name, &names).into_owned()).map(Cow::Owned)
+    };
+    let process_group = group(GroupKind::Process, &choice.process_group);
+    let application_group = group(GroupKind::Application, &choice.application_group);
+    let callable = choice.callable.as_deref().map(|name| expansion::callable(name, &names).into_owned());
+    let usual = environ.into_destination();
+    Destination {
+        process_group: process_group.unwrap_or(usual.process_group),
+        names_application_group: usual.names_application_group || application_group.is_some(),
+        application_group: application_group.unwrap_or(usual.application_group),
+        callable: callable.map_or(usual.callable, Cow::Owned),
+        ..usual
     }
 }

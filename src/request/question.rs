@@ -147,7 +147,7 @@ impl<'r> PendingQuestion<'_, 'r> {
         script_name: &[u8],
         application: Option<&Destination<'r>>,
     ) -> Destination<'r> {
-        let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive };
+        let names = RequestNames { r, script_name, case_sensitive: runtime.case_sensitive, environ: None };
         let process_group = match self.asked.process_group.as_deref() {
             Some(name) => expansion::group(GroupKind::Process, name, &names),
             None if runtime.embedded.is_some() => Cow::Borrowed(&b""[..]),

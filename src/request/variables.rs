@@ -50,6 +50,28 @@ pub fn fill<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength) 
     write(r, environ, length, None);
 }
 
+/// Looks one variable up that an application would find in its environ.
+pub fn find<'r>(r: &Request<'r>, environ: &Environ<'r>, name: &[u8]) -> Option<Vec<u8>> {
+    let mut search = Search { name, found: None };
+    environ.write_route(r, &mut search);
+    environ.write_own(r, ContentLength::AsSent, &mut search);
+    search.found
+}
+
+/// Takes one variable and leaves all others.
+struct Search<'n> {
+    name: &'n [u8],
+    found: Option<Vec<u8>>,
+}
+
+impl Variables for Search<'_> {
+    fn put(&mut self, name: Name<'_>, value: &[u8]) {
+        if name.text() == self.name {
+            self.found = Some(value.to_vec());
+        }
+    }
+}
+
 fn write<'r>(r: &mut Request<'r>, environ: &Environ<'r>, length: BodyLength, observed: Option<&ObservedVariables>) {
     let mut vars = Filling { found: Vec::new(), observed };
     // The header may have been taken away together with the body.

@@ -27,6 +27,8 @@ def process_group(environ):
 def application_group(environ):
     if environ["PATH_INFO"] == "/red":
         return "of-" + environ["mod_wsgi.process_group"]
+    if environ["PATH_INFO"] == "/method":
+        return "%{ENV:REQUEST_METHOD}"
 def callable_object(environ):
     return "other" if environ["PATH_INFO"] == "/blue" else None
 "#;
@@ -37,6 +39,7 @@ def callable_object(environ):
             ("/blue", ["blue", "usual", "other"]),
             ("/here", ["", "usual", "application"]),
             ("/variable", ["blue", "usual", "application"]),
+            ("/method", ["green", "GET", "application"]),
             ("/other", ["green", "usual", "application"]),
         ] {
             assert_eq!(site.ask_at(path, WHERE), json!(expected), "{place} {path}: {}", site.log.text());
