@@ -51,6 +51,7 @@ const HOUSES: &[House] = &[
             "lines",
             "request",
             "question",
+            "websocket",
             "response",
             "control",
             "settings",

@@ -14,24 +14,14 @@ const WORTHWHILE: usize = 64;
 /// How many bytes of an inflated message are handed on at a time.
 const PIECE: usize = 64 << 10;
 
-/// Compresses and inflates messages. Keeps nothing from one to the next.
+/// Compresses and inflates messages. Keeps nothing from one to the next, and takes no memory before the first one.
+#[derive(Default)]
 pub struct Codec {
-    compress: Compress,
-    decompress: Decompress,
+    compress: Option<Compress>,
+    decompress: Option<Decompress>,
     compressed: Vec<u8>,
     /// A buffer for a piece.
     inflated: Vec<u8>,
-}
-
-impl Default for Codec {
-    fn default() -> Self {
-        Self {
-            compress: Compress::new(Compression::fast(), false),
-            decompress: Decompress::new(false),
-            compressed: Vec::new(),
-            inflated: Vec::with_capacity(PIECE),
-        }
-    }
 }
 
 impl Codec {
@@ -40,12 +30,13 @@ impl Codec {
         if message.len() < WORTHWHILE {
             return None;
         }
-        self.compress.reset();
+        let compress = self.compress.get_or_insert_with(|| Compress::new(Compression::fast(), false));
+        compress.reset();
         self.compressed.clear();
         // Where it does not fit, it is not shorter.
         self.compressed.reserve(message.len());
-        self.compress.compress_vec(message, &mut self.compressed, FlushCompress::Sync).ok()?;
-        let is_whole = self.compress.total_in() == message.len() as u64;
+        compress.compress_vec(message, &mut self.compressed, FlushCompress::Sync).ok()?;
+        let is_whole = compress.total_in() == message.len() as u64;
         let content = self.compressed.strip_suffix(&TAIL)?;
         (is_whole && content.len() < message.len()).then_some(content)
     }
@@ -60,20 +51,22 @@ impl Codec {
         limit: usize,
         mut take: impl FnMut(&[u8], bool) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        self.decompress.reset(false);
+        let decompress = self.decompress.get_or_insert_with(|| Decompress::new(false));
+        decompress.reset(false);
         self.inflated.clear();
+        self.inflated.reserve_exact(PIECE);
         let mut size = 0;
         for mut part in [message, &TAIL, &[]] {
             loop {
-                let (read, written) = (self.decompress.total_in(), self.inflated.len());
+                let (read, written) = (decompress.total_in(), self.inflated.len());
                 // That there is nothing more to do is an error of zlib's, too.
-                let status = match self.decompress.decompress_vec(part, &mut self.inflated, FlushDecompress::Sync) {
+                let status = match decompress.decompress_vec(part, &mut self.inflated, FlushDecompress::Sync) {
                     Err(_) if !part.is_empty() => {
                         return Err(Violation::Protocol("a compressed message is damaged"));
                     }
                     status => status.ok(),
                 };
-                let read = usize::try_from(self.decompress.total_in() - read).unwrap_or(part.len());
+                let read = usize::try_from(decompress.total_in() - read).unwrap_or(part.len());
                 let written = self.inflated.len() - written;
                 part = part.get(read..).unwrap_or_default();
                 size += written;
@@ -85,7 +78,7 @@ impl Codec {
                     self.inflated.clear();
                 } else if status == Some(Status::StreamEnd) {
                     // A block that says it is the last one may be followed by others (RFC 7692 §7.2.3.5).
-                    self.decompress.reset(false);
+                    decompress.reset(false);
                 } else if read == 0 && written == 0 && !part.is_empty() {
                     return Err(Violation::Protocol("a compressed message is damaged"));
                 } else if part.is_empty() {

@@ -33,6 +33,9 @@ pub enum DecodeError {
     /// An answer is one that no script may give: [`crate::question::Answer::check`].
     #[error("an answer has an empty or too long text, too many of them, or one with a control character")]
     Answer,
+    /// A close has a code that its sender may not give, or too long a reason.
+    #[error("a close has a code that it may not have, or a reason of more than 123 bytes")]
+    Close,
     /// A descriptor comes where none belongs.
     #[error("it came with a descriptor")]
     Descriptor,

@@ -26,6 +26,13 @@ byte_enum! {
         /// Child → daemon, no payload, once in an exchange of ASGI: the client has closed its side of the connection,
         /// and sends nothing more. Who cannot be sent anything either is told by the end of the connection.
         Disconnect = 8,
+        /// Both ways, once a WebSocket is accepted: a piece of a message that is text, which may end inside of a
+        /// character. All pieces but the last have the flag `MORE`.
+        Text = 9,
+        /// Both ways, once a WebSocket is accepted: a piece of a message that is bytes, as [`Kind::Text`].
+        Binary = 10,
+        /// Both ways, once a WebSocket is accepted: [`crate::websocket::Close`]. The last frame of its sender.
+        Close = 11,
         /// Daemon → child: [`crate::response::Reject`]; the request was not executed.
         Reject = 16,
         /// Daemon → child: a `u32`, the number of bytes of the body that it takes now at the most.
@@ -50,6 +57,9 @@ byte_enum! {
         Answer = 25,
         /// Daemon → child: the name (bytes) of a variable of mod_ssl about the client's connection.
         Variable = 26,
+        /// Daemon → child, instead of a head: [`crate::websocket::Accept`]. The connection carries the WebSocket to its
+        /// end, and no other request.
+        Accept = 27,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.
@@ -103,10 +113,21 @@ impl Kind {
             Self::Value => limits::VARIABLE + 1 + size_of::<u32>(),
             Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail => 64,
             Self::BodyEnd | Self::BodyError | Self::Disconnect => 64,
+            Self::Accept => limits::RESPONSE_HEAD,
+            Self::Text | Self::Binary => limits::MESSAGE_PIECE,
+            Self::Close => 256,
             _ => limits::FRAME,
         }
     }
+
+    /// The flags that a frame of this kind may have.
+    fn flags(self) -> u8 {
+        if matches!(self, Self::Text | Self::Binary) { MORE } else { 0 }
+    }
 }
+
+/// The flag of a piece that is not the last one of its message.
+const MORE: u8 = 1;
 
 /// A frame as it lies in a receive buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +137,8 @@ pub struct Frame<'a> {
     /// The exchange of the connection that it belongs to, by the number that the Apache child has given to the request;
     /// 0 outside of exchanges.
     pub exchange: u16,
+    /// Whether another piece of the same message follows.
+    pub is_more: bool,
     /// The bytes that the frame carries.
     pub payload: &'a [u8],
 }
@@ -131,11 +154,14 @@ impl Frame<'_> {
 /// there. For a receiver that has a place of its own for the payload.
 ///
 /// # Errors
-/// If there is no such kind, or the payload is longer than that may have.
+/// If there is no such kind, it has no such flags, or the payload is longer than that may have.
 pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
-    let Some([a, b, c, d, kind, ..]) = buffer.first_chunk::<HEADER>() else { return Ok(None) };
+    let Some([a, b, c, d, kind, flags, ..]) = buffer.first_chunk::<HEADER>() else { return Ok(None) };
     let length = u32::from_ne_bytes([*a, *b, *c, *d]) as usize;
     let kind = Kind::try_from(*kind)?;
+    if flags & !kind.flags() != 0 {
+        return Err(DecodeError::Unknown((*flags).into()));
+    }
     if length > kind.longest() {
         return Err(DecodeError::TooLong(length));
     }
@@ -149,8 +175,8 @@ pub fn announced(buffer: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
 /// As [`announced`].
 pub fn first(buffer: &[u8]) -> Result<Option<Frame<'_>>, DecodeError> {
     let Some((kind, length)) = announced(buffer)? else { return Ok(None) };
-    let exchange = u16::from_ne_bytes([buffer[6], buffer[7]]);
-    Ok(buffer.get(HEADER..HEADER + length).map(|payload| Frame { kind, exchange, payload }))
+    let (is_more, exchange) = (buffer[5] != 0, u16::from_ne_bytes([buffer[6], buffer[7]]));
+    Ok(buffer.get(HEADER..HEADER + length).map(|payload| Frame { kind, exchange, is_more, payload }))
 }
 
 /// How many bytes the first frame of a buffer needs in all, as far as that is known.
@@ -199,6 +225,24 @@ pub fn put_in(
     Ok(())
 }
 
+/// Appends a message of a WebSocket, or a part of one: as many pieces as it needs, at least one. `is_last`: the message
+/// ends with it.
+pub fn put_message(exchange: u16, out: &mut Vec<u8>, kind: Kind, content: &[u8], is_last: bool) {
+    let mut rest = content;
+    loop {
+        let (piece, behind) = rest.split_at(rest.len().min(limits::MESSAGE_PIECE));
+        let is_more = !(is_last && behind.is_empty());
+        let [a, b, c, d] = (piece.len() as u32).to_ne_bytes();
+        let [s, t] = exchange.to_ne_bytes();
+        out.extend_from_slice(&[a, b, c, d, kind as u8, if is_more { MORE } else { 0 }, s, t]);
+        out.extend_from_slice(piece);
+        rest = behind;
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
 /// Makes the header of a frame outside of exchanges whose payload of `length` bytes is sent from elsewhere (a large
 /// chunk, without copying it).
 ///
@@ -242,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_length_above_the_limit_is_refused_before_anything_is_awaited() {
-        for kind in [Kind::Request, Kind::Head, Kind::EarlyHints, Kind::Data, Kind::End] {
+        for kind in [Kind::Request, Kind::Head, Kind::EarlyHints, Kind::Data, Kind::End, Kind::Text, Kind::Close] {
             let length = kind.longest() + 1;
             let mut data = (length as u32).to_ne_bytes().to_vec();
             data.extend_from_slice(&[kind as u8, 0, 0, 0]);
@@ -266,6 +310,37 @@ mod tests {
     #[test]
     fn an_unknown_kind_is_refused() {
         assert_eq!(first(&[0, 0, 0, 0, 255, 0, 0, 0]), Err(DecodeError::Unknown(255)));
+    }
+
+    #[test]
+    fn a_message_travels_in_pieces_of_which_the_last_says_so() {
+        let long = vec![7; limits::MESSAGE_PIECE + 1];
+        for (content, is_last) in [(&b""[..], true), (b"abc", true), (b"abc", false), (&long[..], true), (&long, false)]
+        {
+            let mut data = Vec::new();
+            put_message(9, &mut data, Kind::Binary, content, is_last);
+            let (mut rest, mut read, mut more) = (&data[..], Vec::new(), Vec::new());
+            while let Some(frame) = first(rest).unwrap() {
+                assert_eq!((frame.kind, frame.exchange), (Kind::Binary, 9));
+                read.extend_from_slice(frame.payload);
+                more.push(frame.is_more);
+                rest = &rest[frame.size()..];
+            }
+            assert!(rest.is_empty() && read == content);
+            assert_eq!(more.pop(), Some(!is_last));
+            assert!(
+                more.iter().all(|more| *more) && more.len() == content.len().saturating_sub(1) / limits::MESSAGE_PIECE
+            );
+        }
+    }
+
+    #[test]
+    fn a_flag_that_the_kind_has_not_is_refused() {
+        for (kind, flags) in [(Kind::Data, MORE), (Kind::Close, MORE), (Kind::Text, 2), (Kind::Text, MORE | 128)] {
+            let mut data = header(kind, 0).unwrap();
+            data[5] = flags;
+            assert_eq!(first(&data), Err(DecodeError::Unknown(flags.into())));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::scoreboard::Scoreboard;
 use crate::settings::{Daemon, Preload};
 use crate::status::Status;
 use crate::table::{self, Entry, Need, Page, Slot, State};
+use crate::websocket::{self, Accept, Close};
 use crate::{environment, frame, text};
 
 /// What a target does with its input. It panics where a promise is broken.
@@ -76,6 +77,12 @@ fn payload(data: &[u8]) {
         response::put_headers(&mut again, hints.clone().flatten());
         assert_eq!(again, data);
     }
+    if let Ok(accept) = Accept::decode(data) {
+        let mut again = Vec::new();
+        websocket::put_accept(&mut again, accept.subprotocol, accept.headers.clone().flatten());
+        assert_eq!(again, data);
+        assert!(accept.headers.flatten().all(|(name, _)| websocket::may_be_added(name)));
+    }
 }
 
 /// Reads the messages of control sockets and the small ones of connections, and checks that there is one encoding for
@@ -100,6 +107,7 @@ pub fn messages(data: &[u8]) {
     canonical::<BodyError>(data);
     canonical::<File>(data);
     canonical::<Fail>(data);
+    canonical::<Close>(data);
     canonical::<Answer>(data);
     canonical::<LogRecord>(data);
     canonical::<ProcessRecord>(data);

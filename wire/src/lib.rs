@@ -58,7 +58,8 @@ pub mod settings;
 pub mod status;
 pub mod table;
 pub mod text;
+pub mod websocket;
 
 /// The version of the protocol: it changes whenever the meaning of any frame changes. `Hello` carries it, and a daemon
 /// of another version refuses.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;

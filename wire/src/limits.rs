@@ -43,6 +43,15 @@ pub const PULL: u32 = 1 << 20;
 /// thread.
 pub const INLINE_CHUNK: usize = 256 << 10;
 
+/// The longest piece of a WebSocket's message in one frame: what each end has to hold of it until it can go on.
+pub const MESSAGE_PIECE: usize = 256 << 10;
+
+/// The longest reason of a close, bytes: what a control frame has room for behind the code (RFC 6455 §5.5).
+pub const CLOSE_REASON: usize = 123;
+
+/// The longest name of a sub-protocol that an application may accept, bytes: those that are registered are short.
+pub const SUBPROTOCOL: usize = 1024;
+
 /// The most header lines of one response; an application that sends more is broken.
 pub const RESPONSE_HEADERS: usize = 4096;
 

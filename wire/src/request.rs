@@ -195,6 +195,8 @@ pub enum Purpose<'a> {
     Response(Body<'a>),
     /// The script is asked a question about it.
     Question(Question<'a>),
+    /// The application is to say whether it accepts the WebSocket that the client asks for.
+    WebSocket,
 }
 
 /// One request of a client.
@@ -213,6 +215,7 @@ const BODY_INLINE: u8 = 1;
 const BODY_PULL: u8 = 2;
 const BODY_PULL_LENGTH: u8 = 3;
 const QUESTION: u8 = 4;
+const WEBSOCKET: u8 = 5;
 
 /// Appends the payload of a `Request` frame.
 pub fn put_request(out: &mut Vec<u8>, facts: &Facts, purpose: Purpose<'_>, vars: impl FnOnce(&mut VarsWriter<'_>)) {
@@ -240,6 +243,7 @@ pub fn put_request(out: &mut Vec<u8>, facts: &Facts, purpose: Purpose<'_>, vars:
             out.push(QUESTION);
             question.put(out);
         }
+        Purpose::WebSocket => out.push(WEBSOCKET),
     }
 }
 
@@ -264,6 +268,7 @@ impl<'a> Request<'a> {
                     BODY_PULL => Purpose::Response(Body::Pull(None)),
                     BODY_PULL_LENGTH => Purpose::Response(Body::Pull(Some(u64::get(&mut from)?))),
                     QUESTION => Purpose::Question(Question::get(&mut from)?),
+                    WEBSOCKET => Purpose::WebSocket,
                     n => return Err(DecodeError::Unknown(n.into())),
                 };
                 from.end()?;
@@ -308,7 +313,8 @@ mod tests {
         let bodies =
             [Body::None, Body::Inline(b"data"), Body::Inline(b""), Body::Pull(None), Body::Pull(Some(1 << 40))];
         let questions = [Question::password(b"spy", b"secret"), Question::dispatch()];
-        for purpose in bodies.map(Purpose::Response).into_iter().chain(questions.map(Purpose::Question)) {
+        let others = questions.map(Purpose::Question).into_iter().chain([Purpose::WebSocket]);
+        for purpose in bodies.map(Purpose::Response).into_iter().chain(others) {
             let data = sample(purpose);
             let r = Request::decode(&data).unwrap();
             assert_eq!((r.facts.route, r.facts.script_mtime, r.purpose), (3, -5, purpose));

@@ -15,6 +15,7 @@ use wsgi_wire::request::{self, Body, Facts, Hello, Purpose, Request, Route};
 use wsgi_wire::response::{self, Fail, File, Head, Headers};
 use wsgi_wire::scoreboard::{Process, Scoreboard, Worker};
 use wsgi_wire::settings::{Daemon, Preload};
+use wsgi_wire::websocket::{self, Accept, Close};
 
 fn decode_everything(data: &[u8]) {
     if let Ok(Some(frame)) = frame::first(data) {
@@ -32,6 +33,10 @@ fn decode_everything(data: &[u8]) {
     if let Ok(head) = Head::decode(data) {
         assert!(head.headers.into_iter().all(|line| line.is_ok()), "lines of an accepted head are all there");
     }
+    if let Ok(accept) = Accept::decode(data) {
+        assert!(accept.headers.into_iter().all(|line| line.is_ok()), "lines of an accepted WebSocket are all there");
+    }
+    let _ = Close::from_bytes(data);
     let _ = Hello::from_bytes(data);
     let _ = File::from_bytes(data);
     let _ = LogRecord::from_bytes(data);
@@ -211,6 +216,25 @@ proptest! {
         prop_assert_eq!((head.status, head.reason), (status, reason.as_bytes()));
         let read: Pairs = head.headers.map(|v| v.map(|(n, v)| (n.to_vec(), v.to_vec())).unwrap()).collect();
         prop_assert_eq!(read, lines);
+    }
+
+    #[test]
+    fn an_accept_is_what_was_written(name in "[a-z.]{0,20}", lines in lines()) {
+        let mut data = Vec::new();
+        websocket::put_accept(&mut data, Some(name.as_bytes()), lines.iter().map(|(n, v)| (&n[..], &v[..])));
+        let is_allowed = lines.iter().all(|(name, _)| websocket::may_be_added(name));
+        let accept = Accept::decode(&data);
+        prop_assert_eq!(accept.is_ok(), is_allowed);
+        if let Ok(accept) = accept {
+            prop_assert_eq!(accept.subprotocol.unwrap_or_default(), name.as_bytes());
+            let read: Pairs = accept.headers.map(|v| v.map(|(n, v)| (n.to_vec(), v.to_vec())).unwrap()).collect();
+            prop_assert_eq!(read, lines);
+        }
+    }
+
+    #[test]
+    fn a_close_comes_back(code in 1000u16..5000, reason in "[ -~]{0,123}", at in any::<prop::sample::Index>(), byte in 1u8..) {
+        comes_back(&Close { code, reason }, at, byte)?;
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) fn execute(
     let (id, method, what) = (&line.id, line.method, &line.path);
     runner.begins(&Task { since, interpreter: interpreter_id, id, method, what });
     let body = match request.purpose {
-        Purpose::Response(wire::Body::None) | Purpose::Question(_) => Body::whole(Vec::new()),
+        Purpose::Response(wire::Body::None) | Purpose::Question(_) | Purpose::WebSocket => Body::whole(Vec::new()),
         Purpose::Response(wire::Body::Inline(data)) => Body::whole(data.to_vec()),
         Purpose::Response(wire::Body::Pull(length)) => Body::to_come(length),
     };
@@ -63,7 +63,8 @@ pub(crate) fn execute(
         let _serving = Serving::begin(py, &current);
         panics::point("request: begins");
         match request.purpose {
-            Purpose::Response(_) => {
+            // Where WSGI is spoken nobody asks for a WebSocket.
+            Purpose::Response(_) | Purpose::WebSocket => {
                 Call::new(py, runner, &current, moments, request.facts).execute(route, request.vars)
             }
             Purpose::Question(question) => {
