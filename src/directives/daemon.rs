@@ -31,6 +31,11 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("lifespan", |o, v, _| put(&mut o.lifespan, lifespan(&v))),
     ("limit-concurrency", |o, v, _| put(&mut o.limit_concurrency, v.number(1..=1_000_000))),
     ("disconnect-grace", |o, v, _| some(&mut o.disconnect_grace, v.seconds())),
+    ("ws-max-size", |o, v, _| put(&mut o.ws_max_size, message_size(&v))),
+    ("ws-max-queue", |o, v, _| put(&mut o.ws_max_queue, v.number(1..=65_536))),
+    ("ws-ping-interval", |o, v, _| put(&mut o.ws_ping_interval, v.seconds())),
+    ("ws-ping-timeout", |o, v, _| put(&mut o.ws_ping_timeout, v.seconds())),
+    ("ws-graceful-timeout", |o, v, _| some(&mut o.ws_graceful_timeout, v.seconds())),
     ("user", |o, v, host| some(&mut o.user, unprivileged(v, host))),
     ("group", |o, v, host| some(&mut o.group, group(v.option, &v.text, host))),
     ("supplementary-groups", |o, v, host| some(&mut o.supplementary_groups, groups(&v, host))),
@@ -112,6 +117,15 @@ fn event_loop(value: &Value<'_>) -> Result<Vec<u8>, ArgumentError> {
             "auto, asyncio, uvloop, or a function that makes one, as module:function",
         )),
     }
+}
+
+/// The largest `ws-max-size`, bytes: a process has to hold a whole message.
+const LONGEST_MESSAGE: u64 = 1 << 30;
+
+fn message_size(value: &Value<'_>) -> Result<u64, ArgumentError> {
+    let wanted = "a size from 1 byte to 1G, with K, M or G behind the number";
+    let found = value.bytes().ok().filter(|size| (1..=LONGEST_MESSAGE).contains(size));
+    found.ok_or_else(|| ArgumentError::value(value.option, &value.text, wanted))
 }
 
 fn lifespan(value: &Value<'_>) -> Result<Lifespan, ArgumentError> {

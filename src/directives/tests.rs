@@ -267,7 +267,7 @@ fn options(text: &str) -> Result<GroupOptions, String> {
 }
 
 /// A value for each option that is another than the default; and one that is refused, if there is such a value.
-const OPTIONS: [(&str, &str, &str); 58] = [
+const OPTIONS: [(&str, &str, &str); 63] = [
     ("processes", "2", "0"),
     ("threads", "1", "-1"),
     ("user", "www-data", "root"),
@@ -324,6 +324,11 @@ const OPTIONS: [(&str, &str, &str); 58] = [
     ("lifespan", "on", "yes"),
     ("limit-concurrency", "1", "0"),
     ("disconnect-grace", "0", "x"),
+    ("ws-max-size", "1M", "0"),
+    ("ws-max-queue", "1", "0"),
+    ("ws-ping-interval", "0", "-1"),
+    ("ws-ping-timeout", "0", "x"),
+    ("ws-graceful-timeout", "0", "x"),
     // Needs an Apache that root has started.
     ("chroot", "-", "x"),
     // Has no effect.

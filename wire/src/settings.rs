@@ -34,6 +34,12 @@ message! {
         pub limit_concurrency: u32,
         /// `disconnect-grace`: how long a request goes on whose client is gone; `None`: as long as it likes.
         pub disconnect_grace: Option<u32>,
+        /// `ws-max-size`: the largest message that a client may send on a WebSocket, bytes.
+        pub ws_max_size: u64,
+        /// `ws-max-queue`: how many messages wait for the application before no more are received.
+        pub ws_max_queue: u32,
+        /// `ws-graceful-timeout`: the time in which all WebSockets are closed when the process is to end.
+        pub ws_graceful_timeout: u32,
         /// `stack-size` of the worker threads in bytes; 0 leaves it to the system.
         pub stack_size: u64,
         /// The value of `display-name` with `%{GROUP}` filled in.

@@ -8,14 +8,18 @@ use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::{applications as messages, internal};
 use wsgi_wire::names::Name;
-use wsgi_wire::request::{self as wire, Body, Purpose};
+use wsgi_wire::request::{self as wire, Purpose};
 
 use crate::asgi::applications::{self, Readiness};
 use crate::asgi::exchange::Exchange;
 use crate::asgi::http::Http;
+use crate::asgi::incoming::Incoming;
+use crate::asgi::messages::{Bounds, Messages};
 use crate::asgi::python::Objects;
+use crate::asgi::receiving::Receiving;
 use crate::asgi::scope;
 use crate::asgi::server::{Carried, Server};
+use crate::asgi::websocket::WebSocket;
 use crate::gateway::script::{self, ScriptError, ScriptNeed};
 use crate::log::record;
 use crate::log::traceback;
@@ -42,17 +46,22 @@ pub(super) fn begin(
     let refused = if let Some(why) = serve::refuse(&request.facts, &moments) {
         Refused::Rejected(why)
     } else {
-        let Purpose::Response(body) = request.purpose else {
+        let asked = match request.purpose {
+            Purpose::Response(body) => Some(Incoming::Http(Receiving::new(body))),
+            Purpose::WebSocket => Some(Incoming::WebSocket(Messages::new(bounds()))),
+            Purpose::Question(_) => None,
+        };
+        let Some(incoming) = asked else {
             let text = "A script that decides about requests has been asked for in a process that speaks ASGI; give it a process group with interface=wsgi.";
             record::process(&messages::QUESTION_IN_ASGI, text);
             return answer(server, key, connection, arrived, Refused::Failed(500));
         };
-        match prepare(py, objects, &arrived.route, &request, key) {
+        let kind = if incoming.is_websocket() { scope::Kind::WebSocket } else { scope::Kind::Http };
+        match prepare(py, objects, &arrived.route, &request, kind, key) {
             Ok(Prepared::Ready(application, scope)) => {
                 let route = Arc::clone(&arrived.route);
-                let body = Owned::of(body);
                 connection.done_with(arrived);
-                return start(py, server, objects, key, connection, route, body, &application, scope);
+                return start(py, server, objects, key, connection, route, incoming, &application, scope);
             }
             Ok(Prepared::Waits) => return server.waits(key, connection, arrived),
             Err(refused) => refused,
@@ -61,29 +70,10 @@ pub(super) fn begin(
     answer(server, key, connection, arrived, refused);
 }
 
-/// A body that is kept when the request's frame is gone.
-enum Owned {
-    None,
-    Inline(Vec<u8>),
-    Pull(Option<u64>),
-}
-
-impl Owned {
-    fn of(body: Body<'_>) -> Self {
-        match body {
-            Body::None => Self::None,
-            Body::Inline(data) => Self::Inline(data.to_vec()),
-            Body::Pull(length) => Self::Pull(length),
-        }
-    }
-
-    fn body(&self) -> Body<'_> {
-        match self {
-            Self::None => Body::None,
-            Self::Inline(data) => Body::Inline(data),
-            Self::Pull(length) => Body::Pull(*length),
-        }
-    }
+/// What the messages of a WebSocket may take.
+fn bounds() -> Bounds {
+    let settings = &Process::get().settings;
+    Bounds { size: settings.ws_max_size, queue: settings.ws_max_queue as usize }
 }
 
 /// The reason why a request does not begin.
@@ -122,6 +112,7 @@ fn prepare<'py>(
     objects: &Objects,
     route: &Arc<Route>,
     request: &wire::Request<'_>,
+    kind: scope::Kind,
     key: u64,
 ) -> Result<Prepared<'py>, Refused> {
     if route.rules.interface != Interface::Asgi {
@@ -174,7 +165,7 @@ fn prepare<'py>(
             };
         }
     };
-    scope::build(py, objects, route, request.vars.clone(), &state)
+    scope::build(py, objects, route, kind, request.vars.clone(), &state)
         .map(|scope| Prepared::Ready(application, scope))
         .map_err(failed)
 }
@@ -187,7 +178,7 @@ fn start(
     key: u64,
     connection: Box<Connection>,
     route: Arc<Route>,
-    body: Owned,
+    incoming: Incoming,
     application: &Bound<'_, PyAny>,
     scope: scope::Scope<'_>,
 ) {
@@ -196,7 +187,8 @@ fn start(
     let nothing = crate::request::body::Body::whole(Vec::new());
     let response = Response::new(scope.is_head);
     let request = Request::new(interpreter, &route, scope.path, scope.id, connection, response, nothing);
-    let exchange = Arc::new(Exchange::new(server, key, request, right, body.body()));
+    let is_websocket = incoming.is_websocket();
+    let exchange = Arc::new(Exchange::new(server, key, request, right, incoming));
     let carried = Arc::clone(&exchange) as Arc<dyn Carried>;
     if let Some(limit) = server.timeouts.begins(Instant::now(), &carried) {
         objects.call_later(py, limit, "look_at_time");
@@ -204,13 +196,18 @@ fn start(
     server.begins();
     server.carries(key, Arc::clone(&carried));
     let begun = || -> PyResult<()> {
-        let http = objects.classes.instance(py, Http(Arc::clone(&exchange)))?;
-        let task = objects.start.bind(py).call1((application, &scope.dict, &http))?;
+        let functions = if is_websocket {
+            let (exchange, subprotocols) = (Arc::clone(&exchange), scope.subprotocols);
+            objects.classes.instance(py, WebSocket { exchange, subprotocols })?
+        } else {
+            objects.classes.instance(py, Http(Arc::clone(&exchange)))?
+        };
+        let task = objects.start.bind(py).call1((application, &scope.dict, &functions))?;
         if task.call_method0(objects.names.done.bind(py))?.is_truthy()? {
             exchange.has_finished(&task);
             return Ok(());
         }
-        let finished = http.getattr(objects.names.finished.bind(py))?;
+        let finished = functions.getattr(objects.names.finished.bind(py))?;
         task.call_method1(objects.names.add_done_callback.bind(py), (finished,))?;
         exchange.runs(task);
         Ok(())

@@ -31,6 +31,7 @@ impl Class for Driver {
             .method(c"ready", ready)
             .method(c"resume", resume)
             .method(c"look_at_time", look_at_time)
+            .method(c"say_farewell", say_farewell)
             .method(c"started", started)
             .method(c"failed_to_stop", failed_to_stop);
     }
@@ -88,6 +89,12 @@ fn look_at_time<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyRes
             }
         }
     }
+}
+
+/// Goes on to close the WebSockets of a process that ends.
+fn say_farewell<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    this.0.say_farewell(this.py());
+    Ok(none(this.py()))
 }
 
 /// Notes that an application that a request has brought has started, or failed to.

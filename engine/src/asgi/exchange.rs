@@ -3,6 +3,7 @@
 
 mod carried;
 mod ending;
+mod open;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
-use wsgi_wire::request as wire;
 
+use crate::asgi::incoming::Incoming;
 use crate::asgi::python::Objects;
-use crate::asgi::receiving::{PIECE, Receiving};
-use crate::asgi::server::Server;
+use crate::asgi::receiving::PIECE;
+use crate::asgi::server::{Carried, Server};
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::process::Process;
@@ -38,6 +39,8 @@ pub(super) enum Stage {
     Started,
     /// The head has left.
     Committed,
+    /// The WebSocket has been accepted.
+    Open,
     /// The response has ended.
     Over,
 }
@@ -54,7 +57,7 @@ pub(super) struct Exchange {
 
 /// How far an exchange is, under its lock.
 struct State {
-    receiving: Receiving,
+    incoming: Incoming,
     /// The futures of `receive()` that wait.
     waiting: VecDeque<Owned>,
     /// The futures of `send()` that wait.
@@ -80,10 +83,10 @@ impl Exchange {
         key: u64,
         request: Arc<Request>,
         right: Arc<ResponseRight>,
-        body: wire::Body<'_>,
+        incoming: Incoming,
     ) -> Self {
         let state = State {
-            receiving: Receiving::new(body),
+            incoming,
             waiting: VecDeque::new(),
             blocked: Vec::new(),
             task: None,
@@ -143,7 +146,7 @@ impl Exchange {
         let objects = self.objects()?;
         let (message, asks) = {
             let mut state = self.state();
-            (state.receiving.take(), state.receiving.asks())
+            (state.incoming.take(), state.incoming.asks())
         };
         if asks {
             self.ask(py);
@@ -158,8 +161,13 @@ impl Exchange {
         }
     }
 
-    /// Asks the client for a piece of the body.
+    /// Has more come: asks the client for a piece of the body, or receives again after a pause.
     fn ask(&self, py: Python<'_>) {
+        if self.state().incoming.is_websocket() {
+            self.watch(py);
+            // What has been received already nobody tells of.
+            return self.hear(py);
+        }
         self.push(py, |live| {
             if let Some(connection) = connection(live) {
                 connection.ask_body(PIECE);
@@ -205,7 +213,7 @@ impl Exchange {
             (changed, all && state.stage == Stage::Over && !state.released)
         };
         if changed {
-            self.with_connection(py, |connection| self.server.wants_room(self.key, connection, !all));
+            self.watch(py);
         }
         if pending < LOW {
             let blocked = std::mem::take(&mut self.state().blocked);
@@ -216,6 +224,15 @@ impl Exchange {
         if over {
             self.release(py);
         }
+    }
+
+    /// Makes the loop watch for what the exchange can do something with.
+    fn watch(&self, py: Python<'_>) {
+        let (reads, full) = {
+            let state = self.state();
+            (!state.incoming.is_paused(), state.full)
+        };
+        self.with_connection(py, |connection| self.server.watches(self.key, connection, reads, full));
     }
 
     /// Waits for the socket if too much waits for it.
@@ -235,7 +252,7 @@ impl Exchange {
             let mut state = self.state();
             state.stage = if over { Stage::Over } else { state.stage.max(Stage::Committed) };
             if over {
-                state.receiving.is_over();
+                state.incoming.is_over();
             }
         }
         if over {
@@ -264,7 +281,7 @@ impl Exchange {
             }
             let (message, asks) = {
                 let mut state = self.state();
-                (state.receiving.take(), state.receiving.asks())
+                (state.incoming.take(), state.incoming.asks())
             };
             if asks {
                 self.ask(py);
@@ -284,7 +301,7 @@ impl Exchange {
                 return;
             }
             (state.gone, state.released) = (true, true);
-            state.receiving.is_over();
+            state.incoming.is_over();
             std::mem::take(&mut state.blocked)
         };
         self.with_connection(py, |connection| {

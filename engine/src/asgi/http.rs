@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
-use pyo3::types::{PyDict, PyDictMethods, PyString, PyStringMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
 
 use crate::asgi::exchange::{Exchange, Stage};
 use crate::asgi::files;
-use crate::asgi::sending::{Sending, unexpected};
+use crate::asgi::sending::{self, Sending, unexpected};
 use crate::asgi::server::server;
+use crate::asgi::websocket::WebSocket;
 use crate::ffi::arguments::Args;
 use crate::ffi::class::{Class, Definition};
 use crate::ffi::instance::This;
-use crate::ffi::object;
 use crate::request::Request;
 
 /// The object behind the two functions that an application is called with.
@@ -41,20 +39,19 @@ impl Class for Http {
 pub(super) fn current(py: Python<'_>) -> Option<Arc<Request>> {
     let objects = server()?.objects()?;
     let found = objects.current(py)?;
-    objects.classes.value::<Http>(&found).map(|http| Arc::clone(&http.0.request))
+    let exchange = match objects.classes.value::<Http>(&found) {
+        Some(http) => &http.0,
+        None => &objects.classes.value::<WebSocket>(&found)?.exchange,
+    };
+    Some(Arc::clone(&exchange.request))
 }
 
 fn send<'py>(this: This<'_, 'py, Http>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, exchange) = (this.py(), &*this.0);
     let objects = exchange.objects()?;
     let message = args.required("send", 0, 1, 1)?;
-    let Ok(message) = message.cast::<PyDict>() else {
-        return Err(PyTypeError::new_err(format!("a message is a dict, not {}", object::class_name(&message))));
-    };
-    let kind = message.get_item(objects.names.kind.bind(py))?;
-    let kind = kind.ok_or_else(|| PyValueError::new_err("the message has no type"))?;
-    let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the type of a message is a str"))?;
-    let (kind, stage) = (kind.to_cow()?, exchange.stage(py)?);
+    let (message, kind) = sending::message(objects, &message)?;
+    let stage = exchange.stage(py)?;
     let sending = Sending { py, exchange, objects, message, stage };
     match (&*kind, stage) {
         ("http.response.start", Stage::Before) => sending.start(),
@@ -63,7 +60,7 @@ fn send<'py>(this: This<'_, 'py, Http>, args: Args<'_, 'py>) -> PyResult<Bound<'
         ("http.response.zerocopysend", Stage::Started | Stage::Committed) => files::send_file(&sending),
         ("http.response.early_hint", Stage::Before | Stage::Started) => sending.hint(),
         (kind, Stage::Before) => Err(unexpected(kind, "before 'http.response.start'")),
-        (kind, Stage::Started | Stage::Committed) => Err(unexpected(kind, "after 'http.response.start'")),
+        (kind, Stage::Started | Stage::Committed | Stage::Open) => Err(unexpected(kind, "after 'http.response.start'")),
         (kind, Stage::Over) => Err(unexpected(kind, "after the response is complete")),
     }
 }

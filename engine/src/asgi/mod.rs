@@ -8,8 +8,12 @@ mod awaitable;
 mod begin;
 mod driver;
 mod exchange;
+mod farewell;
 mod files;
 mod http;
+mod incoming;
+mod message;
+mod messages;
 mod python;
 mod receiving;
 mod scope;
@@ -17,6 +21,7 @@ mod sending;
 pub(crate) mod server;
 mod timeouts;
 mod tls;
+mod websocket;
 
 use std::collections::BTreeSet;
 
@@ -31,6 +36,7 @@ use crate::asgi::http::Http;
 pub(crate) use crate::asgi::python::Loop;
 use crate::asgi::python::Objects;
 use crate::asgi::server::Server;
+use crate::asgi::websocket::WebSocket;
 use crate::ffi::classes::Classes;
 use crate::gateway::script;
 use crate::interpreter::Interpreter;
@@ -111,6 +117,7 @@ fn start_one(py: Python<'_>, event_loop: &Loop, found: &Found<'_, '_>) -> Result
 pub(crate) fn open(py: Python<'_>, server: &'static Server, event_loop: Loop) -> PyResult<()> {
     let mut classes = Classes::default();
     classes.add::<Http>(py)?;
+    classes.add::<WebSocket>(py)?;
     classes.add::<Value>(py)?;
     classes.add::<Done>(py)?;
     classes.add::<Driver>(py)?;

@@ -10,7 +10,7 @@ use wsgi_wire::scope;
 use wsgi_wire::settings::Daemon;
 
 use crate::asgi::awaitable::{Done, Value};
-use crate::asgi::receiving::Message;
+use crate::asgi::message::Message;
 use crate::ffi::classes::Classes;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
@@ -59,6 +59,17 @@ names! {
     tls = "tls",
     request = "http.request",
     disconnect = "http.disconnect",
+    websocket = "websocket",
+    subprotocols = "subprotocols",
+    subprotocol = "subprotocol",
+    denial = "websocket.http.response",
+    connect = "websocket.connect",
+    receive = "websocket.receive",
+    closed = "websocket.disconnect",
+    text = "text",
+    bytes = "bytes",
+    code = "code",
+    reason = "reason",
     set_result = "set_result",
     done = "done",
     cancelled = "cancelled",
@@ -269,6 +280,20 @@ impl Objects {
                 dict.set_item(names.more_body.bind(py), more)?;
             }
             Message::Disconnect => dict.set_item(names.kind.bind(py), names.disconnect.bind(py))?,
+            Message::Connect => dict.set_item(names.kind.bind(py), names.connect.bind(py))?,
+            Message::Text(text) => {
+                dict.set_item(names.kind.bind(py), names.receive.bind(py))?;
+                dict.set_item(names.text.bind(py), text)?;
+            }
+            Message::Binary(bytes) => {
+                dict.set_item(names.kind.bind(py), names.receive.bind(py))?;
+                dict.set_item(names.bytes.bind(py), PyBytes::new(py, &bytes))?;
+            }
+            Message::Closed(close) => {
+                dict.set_item(names.kind.bind(py), names.closed.bind(py))?;
+                dict.set_item(names.code.bind(py), close.code)?;
+                dict.set_item(names.reason.bind(py), close.reason)?;
+            }
         }
         Ok(dict.into_any())
     }

@@ -5,18 +5,11 @@ use std::collections::VecDeque;
 
 use wsgi_wire::request::Body;
 
+use crate::asgi::message::Message;
+
 /// How many bytes are asked for at a time at the most: the application never has more than two pieces of this size
 /// still to take.
 pub(super) const PIECE: u32 = 256 << 10;
-
-/// A message that `receive()` returns.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Message {
-    /// `http.request`: a piece of the body, and whether there is more.
-    Body(Vec<u8>, bool),
-    /// The message `http.disconnect`.
-    Disconnect,
-}
 
 /// The progress of the application with its messages.
 #[derive(Debug, Default)]

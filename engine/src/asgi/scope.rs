@@ -1,6 +1,6 @@
 //! The scope of a request: a copy of the part that does not vary, and the part that does.
 
-use pyo3::types::{PyBytes, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
+use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyDictMethods, PyList, PyListMethods, PyString, PyTuple};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
 use wsgi_wire::names::Name;
 use wsgi_wire::request::Vars;
@@ -12,6 +12,15 @@ use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::request::route::Route;
 
+/// The kind of what a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The client asks for a response.
+    Http,
+    /// The client asks for a WebSocket.
+    WebSocket,
+}
+
 /// The scope of a request, with the facts that the engine itself needs.
 pub(super) struct Scope<'py> {
     /// The dict for the application.
@@ -22,6 +31,8 @@ pub(super) struct Scope<'py> {
     pub(super) id: Vec<u8>,
     /// Whether the client wants the head only.
     pub(super) is_head: bool,
+    /// The sub-protocols that a client offers who asks for a WebSocket.
+    pub(super) subprotocols: Vec<String>,
 }
 
 /// The parts that vary, as they are found among the variables.
@@ -35,6 +46,7 @@ struct Found<'v, 'py> {
     id: &'v [u8],
     path: &'v [u8],
     method: &'v [u8],
+    subprotocols: Vec<String>,
     tls: tls::Connection<'v>,
 }
 
@@ -84,6 +96,7 @@ pub(super) fn build<'py>(
     py: Python<'py>,
     objects: &Objects,
     route: &Route,
+    kind: Kind,
     vars: Vars<'_>,
     state: &Bound<'py, PyDict>,
 ) -> PyResult<Scope<'py>> {
@@ -106,6 +119,7 @@ pub(super) fn build<'py>(
         id: b"",
         path: b"",
         method: b"",
+        subprotocols: Vec::new(),
         tls: tls::Connection::default(),
     };
     // The decoder has checked all of them before.
@@ -116,11 +130,38 @@ pub(super) fn build<'py>(
     dict.set_item(keys.server.bind(py), address(py, found.server, found.server_port)?)?;
     dict.set_item(keys.headers.bind(py), &found.headers)?;
     dict.set_item(keys.state.bind(py), state.copy()?)?;
-    let extensions = begins.get_item(keys.extensions.bind(py))?;
+    let extensions = match kind {
+        Kind::Http => begins.get_item(keys.extensions.bind(py))?,
+        Kind::WebSocket => Some(make_websocket(py, objects, &dict, &found.subprotocols)?.into_any()),
+    };
     if let Some(Ok(extensions)) = extensions.as_ref().map(|it| it.cast::<PyDict>()) {
         dict.set_item(keys.extensions.bind(py), extend(py, objects, extensions, &found)?)?;
     }
-    Ok(Scope { dict, path: found.path.to_vec(), id: found.id.to_vec(), is_head: found.method == b"HEAD" })
+    Ok(Scope {
+        dict,
+        path: found.path.to_vec(),
+        id: found.id.to_vec(),
+        is_head: found.method == b"HEAD",
+        subprotocols: found.subprotocols,
+    })
+}
+
+/// Makes the scope of a request that of a WebSocket. Returns the extensions that all of these have.
+fn make_websocket<'py>(
+    py: Python<'py>,
+    objects: &Objects,
+    scope: &Bound<'py, PyDict>,
+    subprotocols: &[String],
+) -> PyResult<Bound<'py, PyDict>> {
+    let keys = &objects.names;
+    scope.set_item(keys.kind.bind(py), keys.websocket.bind(py))?;
+    scope.del_item(keys.method.bind(py))?;
+    scope.set_item(keys.subprotocols.bind(py), subprotocols)?;
+    let is_encrypted = scope.get_item(keys.scheme.bind(py))?.is_some_and(|scheme| scheme.eq("https").unwrap_or(false));
+    scope.set_item(keys.scheme.bind(py), if is_encrypted { "wss" } else { "ws" })?;
+    let extensions = PyDict::new(py);
+    extensions.set_item(keys.denial.bind(py), PyDict::new(py))?;
+    Ok(extensions)
 }
 
 fn add<'v, 'py>(
@@ -164,6 +205,10 @@ fn add<'v, 'py>(
                 found.environ.set_item(object::latin1(py, name)?, object::latin1(py, value)?)?;
             }
             None => {
+                if name == b"sec-websocket-protocol" {
+                    let items = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|it| !it.is_empty());
+                    found.subprotocols.extend(items.map(|item| String::from_utf8_lossy(item).into_owned()));
+                }
                 found.headers.append(PyTuple::new(py, [PyBytes::new(py, name), PyBytes::new(py, value)])?)?;
             }
         },

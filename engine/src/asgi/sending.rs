@@ -1,7 +1,9 @@
 //! Messages of a response on their way to the client.
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods, PyMemoryView};
+use pyo3::types::{
+    PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods, PyMemoryView, PyString, PyStringMethods,
+};
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_wire::limits;
 use wsgi_wire::response::End;
@@ -37,10 +39,7 @@ impl<'py> Sending<'_, 'py> {
             status.ok_or_else(|| PyValueError::new_err("'http.response.start' has no status"))?.extract()?;
         let mut head = Head::new(status.to_string().as_bytes())?;
         if let Some(headers) = self.message.get_item(names.headers.bind(py))? {
-            for header in headers.try_iter()? {
-                let header = header?;
-                head.push(bytes(&header.get_item(0)?)?, bytes(&header.get_item(1)?)?)?;
-            }
+            add_headers(&mut head, &headers)?;
         }
         self.exchange.request.with(py, |live| live.response.start(head));
         self.exchange.has_started();
@@ -121,8 +120,31 @@ impl<'py> Sending<'_, 'py> {
     }
 }
 
+/// Returns a message, and its type.
+pub(super) fn message<'a, 'py>(
+    objects: &Objects,
+    message: &'a Bound<'py, PyAny>,
+) -> PyResult<(&'a Bound<'py, PyDict>, String)> {
+    let Ok(message) = message.cast::<PyDict>() else {
+        return Err(PyTypeError::new_err(format!("a message is a dict, not {}", object::class_name(message))));
+    };
+    let kind = message.get_item(objects.names.kind.bind(message.py()))?;
+    let kind = kind.ok_or_else(|| PyValueError::new_err("the message has no type"))?;
+    let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("the type of a message is a str"))?;
+    Ok((message, kind.to_cow()?.into_owned()))
+}
+
+/// Adds the pairs of name and value that a message has.
+pub(super) fn add_headers(head: &mut Head, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+    for header in headers.try_iter()? {
+        let header = header?;
+        head.push(bytes(&header.get_item(0)?)?, bytes(&header.get_item(1)?)?)?;
+    }
+    Ok(())
+}
+
 /// Returns the bytes of a bytes-like object.
-fn bytes(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+pub(super) fn bytes(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(bytes.as_bytes().to_vec());
     }

@@ -1,6 +1,8 @@
 //! The connections of a process with an event loop. One epoll instance has them all and is one reader of the loop: the
 //! loop's thread takes what comes, without another thread in between.
 
+mod closing;
+
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,6 +18,7 @@ use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::Reason;
 use wsgi_wire::messages::internal;
 
+use crate::asgi::farewell::Farewell;
 use crate::asgi::python::Objects;
 use crate::asgi::timeouts::Timeouts;
 use crate::log::record;
@@ -38,6 +41,10 @@ pub(super) trait Carried: Send + Sync {
     fn hear(&self, py: Python<'_>);
     /// Handles that the request has exceeded `request-timeout`.
     fn is_late(&self, py: Python<'_>);
+    /// Whether it is a WebSocket that is open.
+    fn is_open(&self) -> bool;
+    /// Closes a WebSocket that is open, because the process ends.
+    fn leave(&self, py: Python<'_>);
     /// Answers the request in the place of the loop, on another thread.
     fn answer_for_the_loop(&self);
 }
@@ -77,6 +84,7 @@ pub(crate) struct Server {
     asked: AtomicBool,
     /// The requests that `request-timeout` may hit.
     pub(super) timeouts: Timeouts<dyn Carried>,
+    farewell: Mutex<Option<Farewell<dyn Carried>>>,
     objects: OnceLock<Objects>,
 }
 
@@ -115,6 +123,7 @@ impl Server {
             closed: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             timeouts: Timeouts::new(request_timeout),
+            farewell: Mutex::new(None),
             objects: OnceLock::new(),
         };
         Ok(SERVER.get_or_init(|| server))
@@ -269,9 +278,12 @@ impl Server {
         self.slots().remove(&key);
     }
 
-    /// Makes the loop watch for room on the connection (`full`), and for what comes on it in any case.
-    pub(super) fn wants_room(&self, key: u64, connection: &Connection, full: bool) {
-        self.watch(key, connection, if full { READS | EventFlags::OUT } else { READS });
+    /// Makes the loop watch for what comes on the connection (`reads`), and for room there (`full`).
+    pub(super) fn watches(&self, key: u64, connection: &Connection, reads: bool, full: bool) {
+        let mut flags = EventFlags::empty();
+        flags.set(READS, reads);
+        flags.set(EventFlags::OUT, full);
+        self.watch(key, connection, flags);
     }
 
     fn watch(&self, key: u64, connection: &Connection, flags: EventFlags) {
@@ -331,32 +343,6 @@ impl Server {
         has
     }
 
-    /// Accepts nothing any more, and closes the connections that carry no request. From any thread.
-    pub(crate) fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
-        self.listener.close();
-        self.wake();
-    }
-
-    /// Ends the loop. From any thread.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.retire();
-    }
-
-    /// Answers all requests in the place of the loop, which does not do so any more. From any thread.
-    pub(crate) fn answer_all(&self) {
-        for slot in self.slots().values() {
-            match slot {
-                Slot::Busy(carried) => carried.answer_for_the_loop(),
-                Slot::Waiting(connection, _) => {
-                    connection.right().reject();
-                }
-                Slot::Idle(_) => {}
-            }
-        }
-    }
-
     fn wake(&self) {
         // Full means that it is awake already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
@@ -368,6 +354,7 @@ impl Server {
         if self.retired.load(Ordering::Acquire) {
             let idle = |_: &u64, slot: &mut Slot| !matches!(slot, Slot::Idle(_));
             self.slots().retain(idle);
+            self.say_farewell(py);
         }
         // Once: what the loop still does at its end must not be stopped again.
         if self.closed.swap(false, Ordering::AcqRel) {

@@ -3,6 +3,7 @@
 mod body;
 pub(crate) mod duplex;
 mod variable;
+mod websocket;
 
 use std::any::Any;
 use std::os::fd::{AsFd, OwnedFd};
@@ -70,6 +71,8 @@ pub(crate) struct Connection {
     greeted: bool,
     /// Whether the child may speak at any time in an exchange ([`duplex`]).
     duplex: bool,
+    /// Whether it carries a WebSocket, and no other request any more.
+    upgraded: bool,
     routes: Vec<Arc<Route>>,
     received: Vec<u8>,
 }
@@ -81,6 +84,7 @@ impl Connection {
             outgoing: Outgoing::new(Arc::new(ResponseRight::new(socket)), timeout),
             greeted: false,
             duplex: false,
+            upgraded: false,
             routes: Vec::new(),
             received: Vec::new(),
         }
@@ -89,7 +93,7 @@ impl Connection {
     /// Whether nothing is left to send and the other side is not known to be gone: the connection can wait for the next
     /// request.
     pub(crate) fn is_idle(&self) -> bool {
-        self.outgoing.is_idle()
+        !self.upgraded && self.outgoing.is_idle()
     }
 
     /// Receives what is there, without waiting. Returns the next request once it is complete.

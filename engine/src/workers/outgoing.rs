@@ -115,6 +115,13 @@ impl Outgoing {
         }
     }
 
+    /// Queues a message of a WebSocket.
+    pub(super) fn message(&mut self, kind: Kind, content: &[u8]) {
+        if !self.gone {
+            frame::put_message(self.right.exchange(), &mut self.queued, kind, content, true);
+        }
+    }
+
     /// Queues a piece of a file.
     pub(super) fn file(&mut self, file: OwnedFd, piece: File) {
         let at = self.queued.len();

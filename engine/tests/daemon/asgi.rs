@@ -42,10 +42,10 @@ async def application(scope, receive, send):
 "#;
 
 /// An Apache child's end of a connection.
-struct Child(UnixStream);
+pub(crate) struct Child(pub(crate) UnixStream);
 
 impl Child {
-    fn new(process: &Process) -> Self {
+    pub(crate) fn new(process: &Process) -> Self {
         let mut child = Self(process.connect_bare());
         let (mut out, rules) = (
             Vec::new(),
@@ -64,30 +64,45 @@ impl Child {
     }
 
     fn request(exchange: u16, path: &str, body: Body<'_>) -> Vec<u8> {
+        Self::asks(exchange, path, Purpose::Response(body), &[])
+    }
+
+    /// A request for this purpose, with these headers.
+    pub(crate) fn asks(exchange: u16, path: &str, purpose: Purpose<'_>, headers: &[(&str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();
         let facts = Facts { request_start: 1, queue_start: 2, connects: 1, ..Facts::default() };
         frame::put_in(exchange, &mut out, Kind::Request, |out| {
-            put_request(out, &facts, Purpose::Response(body), |vars| {
+            put_request(out, &facts, purpose, |vars| {
                 vars.push(Name::Known(scope::METHOD), b"GET");
                 vars.push(Name::Known(scope::PATH), path.as_bytes());
+                vars.push(Name::Known(scope::SCHEME), b"https");
+                for (name, value) in headers {
+                    vars.push(scope::header(name.as_bytes()), value.as_bytes());
+                }
             });
         })
         .unwrap();
         out
     }
 
-    fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
 
+    /// The next frame that comes, as it is encoded.
+    pub(crate) fn frame(&mut self) -> Vec<u8> {
+        let mut data = vec![0; frame::HEADER];
+        self.0.read_exact(&mut data).unwrap();
+        data.resize(frame::needed(&data), 0);
+        self.0.read_exact(&mut data[frame::HEADER..]).unwrap();
+        data
+    }
+
     /// The kinds of all frames up to the end, and the content.
-    fn answer(&mut self) -> (Vec<Kind>, Vec<u8>) {
+    pub(crate) fn answer(&mut self) -> (Vec<Kind>, Vec<u8>) {
         let (mut kinds, mut content) = (Vec::new(), Vec::new());
         while !matches!(kinds.last(), Some(Kind::End | Kind::Fail)) {
-            let mut data = vec![0; frame::HEADER];
-            self.0.read_exact(&mut data).unwrap();
-            data.resize(frame::needed(&data), 0);
-            self.0.read_exact(&mut data[frame::HEADER..]).unwrap();
+            let data = self.frame();
             let frame = frame::first(&data).unwrap().unwrap();
             kinds.push(frame.kind);
             if frame.kind == Kind::Data {

@@ -7,6 +7,7 @@ mod harness;
 mod instructions;
 mod mutated;
 mod own_gil;
+mod websocket;
 
 use harness::Process;
 use wsgi_wire::codec::Wire;

@@ -2,12 +2,14 @@
 
 use pyo3::Python;
 use pyo3::types::PyAnyMethods;
+use wsgi_websocket::close;
 use wsgi_wire::messages::{Topic, internal};
+use wsgi_wire::websocket::Close;
 
 use super::{Exchange, Stage};
+use crate::asgi::incoming::Heard;
 use crate::asgi::server::Carried;
 use crate::log::record;
-use crate::workers::connection::duplex::News;
 use crate::workers::connection::{Connection, ConnectionError};
 
 impl Carried for Exchange {
@@ -16,30 +18,29 @@ impl Carried for Exchange {
     }
 
     fn hear(&self, py: Python<'_>) {
+        // During a pause only the end of the connection is told: what is left there is all there is.
+        let drains = self.state().incoming.is_paused();
         loop {
-            let Some(news) = self.with_connection(py, Connection::hear) else { return self.is_lost(py) };
-            let ends = matches!(news, Ok(Some(News::BrokenOff | News::Disconnect)));
-            {
-                let mut state = self.state();
-                match news {
-                    Ok(None) => return,
-                    Ok(Some(News::Piece(piece))) => state.receiving.arrived(piece),
-                    Ok(Some(News::End)) => state.receiving.end(),
-                    Ok(Some(News::BrokenOff | News::Disconnect)) => state.receiving.is_over(),
-                    Err(ConnectionError::Closed) => {
-                        drop(state);
-                        return self.is_lost(py);
-                    }
-                    Err(ref error) => {
-                        drop(state);
-                        record::process(&internal::CONNECTION_BROKEN, &format!("A connection is closed: {error}."));
-                        return self.is_lost(py);
-                    }
-                }
+            if !drains && self.state().incoming.is_paused() {
+                return self.watch(py);
             }
-            self.deliver(py);
-            if ends {
-                self.give_notice(py);
+            let Some(news) = self.with_connection(py, Connection::hear) else { return };
+            let heard = match news {
+                Ok(None) => return,
+                Ok(Some(news)) => self.state().incoming.hears(news).map_err(ConnectionError::from),
+                Err(error) => Err(error),
+            };
+            match heard {
+                Ok(Heard::More) => self.deliver(py),
+                Ok(Heard::Last) => {
+                    self.deliver(py);
+                    self.give_notice(py);
+                }
+                Ok(Heard::Gone) | Err(ConnectionError::Closed) => return self.is_lost(py),
+                Err(error) => {
+                    record::process(&internal::CONNECTION_BROKEN, &format!("A connection is closed: {error}."));
+                    return self.is_lost(py);
+                }
             }
         }
     }
@@ -47,7 +48,8 @@ impl Carried for Exchange {
     fn is_late(&self, py: Python<'_>) {
         let task = {
             let mut state = self.state();
-            if state.released || state.stage == Stage::Over {
+            // Who may stay open for days has no time limit.
+            if state.released || state.stage >= Stage::Open {
                 return;
             }
             state.task.take()
@@ -56,13 +58,23 @@ impl Carried for Exchange {
         let stack = objects.stack(task.bind(py));
         self.request.log(py, Topic::INFO, &format!("Request cancelled: it has exceeded request-timeout.\n{stack}"));
         self.state().gone = true;
-        self.give_up(py, 504);
+        self.give_up(py, 504, close::INTERNAL_ERROR);
         self.deliver(py);
         let cancelled = task.bind(py).call_method0(objects.names.cancel.bind(py));
         drop(cancelled);
         let mut state = self.state();
         if !state.task_over {
             state.task = Some(task);
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.state().stage == Stage::Open
+    }
+
+    fn leave(&self, py: Python<'_>) {
+        if self.is_open() {
+            self.close(py, Close { code: close::RESTART, reason: "the service restarts".into() });
         }
     }
 

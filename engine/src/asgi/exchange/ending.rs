@@ -2,10 +2,13 @@
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_websocket::close;
 use wsgi_wire::messages::applications;
 use wsgi_wire::response::End;
+use wsgi_wire::websocket::Close;
 
 use super::{Exchange, Stage};
+use crate::asgi::server::Carried;
 use crate::gateway::call;
 
 /// The way in which a task has ended.
@@ -41,37 +44,41 @@ impl Exchange {
             (state.stage, state.gone, state.task.take())
         };
         drop(task);
-        let status = match &outcome {
+        let (status, code) = match &outcome {
             Outcome::Raised(error)
                 if gone
                     && error.matches(py, self.request.interpreter.client_disconnected.bind(py)).unwrap_or(false) =>
             {
-                500
+                (500, close::INTERNAL_ERROR)
             }
             Outcome::Raised(error) => {
                 call::report(py, &self.request, &applications::REQUEST_FAILED, "Exception processing", error);
-                500
+                (500, close::INTERNAL_ERROR)
             }
-            Outcome::Cancelled => 503,
+            Outcome::Cancelled => (503, close::RESTART),
             Outcome::Returned => {
-                if stage != Stage::Over && !gone {
+                if stage < Stage::Open && !gone {
                     let path = String::from_utf8_lossy(&self.request.path);
                     let script = String::from_utf8_lossy(self.request.route.script());
                     let text =
                         format!("The application in '{script}' has returned without a whole response to '{path}'.");
                     self.request.log(py, &applications::NO_WHOLE_RESPONSE, &text);
                 }
-                500
+                (500, close::NORMAL)
             }
         };
         if stage != Stage::Over && !gone {
-            self.give_up(py, status);
+            self.give_up(py, status, code);
         }
         self.settle(py);
     }
 
-    /// Ends the response as it is: with Apache's page for the status, if nothing of it has left.
-    pub(super) fn give_up(&self, py: Python<'_>, status: u16) {
+    /// Ends the response as it is: with Apache's page for the status, if nothing of it has left. A WebSocket that is
+    /// open is closed with the code.
+    pub(in crate::asgi) fn give_up(&self, py: Python<'_>, status: u16, code: u16) {
+        if self.is_open() {
+            return self.close(py, Close { code, reason: String::new() });
+        }
         self.has_committed_or_failed();
         self.push(py, |live| {
             live.end_log();
@@ -85,6 +92,6 @@ impl Exchange {
     fn has_committed_or_failed(&self) {
         let mut state = self.state();
         state.stage = Stage::Over;
-        state.receiving.is_over();
+        state.incoming.is_over();
     }
 }

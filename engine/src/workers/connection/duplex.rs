@@ -5,6 +5,7 @@ use rustix::net::RecvFlags;
 use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::request::BodyError;
+use wsgi_wire::websocket::Close;
 
 use super::{Connection, ConnectionError};
 
@@ -18,6 +19,32 @@ pub(crate) enum News {
     BrokenOff,
     /// The client sends nothing more.
     Disconnect,
+    /// A piece of a WebSocket's message.
+    Message {
+        /// Whether the message is a text.
+        is_text: bool,
+        /// The bytes of the piece.
+        piece: Vec<u8>,
+        /// Whether another piece of the message follows.
+        is_more: bool,
+    },
+    /// The WebSocket has ended.
+    Closed(Close),
+}
+
+impl News {
+    /// The kind of the frame that has brought it.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Piece(_) => Kind::Body,
+            Self::End => Kind::BodyEnd,
+            Self::BrokenOff => Kind::BodyError,
+            Self::Disconnect => Kind::Disconnect,
+            Self::Message { is_text: true, .. } => Kind::Text,
+            Self::Message { is_text: false, .. } => Kind::Binary,
+            Self::Closed(_) => Kind::Close,
+        }
+    }
 }
 
 impl Connection {
@@ -44,6 +71,12 @@ impl Connection {
                     Kind::BodyEnd => News::End,
                     Kind::BodyError => BodyError::from_bytes(frame.payload).map(|_| News::BrokenOff)?,
                     Kind::Disconnect => News::Disconnect,
+                    Kind::Text | Kind::Binary => News::Message {
+                        is_text: frame.kind == Kind::Text,
+                        piece: frame.payload.to_vec(),
+                        is_more: frame.is_more,
+                    },
+                    Kind::Close => News::Closed(Close::from_bytes(frame.payload)?),
                     kind => return Err(DecodeError::Unknown(kind as u64).into()),
                 };
                 let size = frame.size();
