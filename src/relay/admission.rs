@@ -4,14 +4,14 @@
 
 use std::ptr;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wsgi_unix::clock;
 use wsgi_wire::table::Places;
 
 /// How long a request waits for a worker that its group may have. It waits in one of the workers that are left to other
 /// groups and to static files, so it waits no longer than this, and no more requests wait than will soon get one
-/// ([`Places::is_crowded`]): a busy server turns nobody away for being busy.
+/// ([`Places::is_crowded`]), but for a burst ([`Places::is_burst`]): a busy server turns nobody away for being busy.
 const WAIT: Duration = Duration::from_secs(1);
 /// How often a request that waits looks for a worker.
 const LOOK: Duration = Duration::from_millis(2);
@@ -115,7 +115,7 @@ impl Workers {
     }
 
     /// Takes a worker, and waits a moment for one if there is none, unless more requests wait already than will soon
-    /// have one. After a wait in vain nobody waits until a worker has been given back: otherwise the workers of a group
+    /// have one, and have for longer than a burst lasts. After a wait in vain nobody waits until a worker has been given back: otherwise the workers of a group
     /// that is stuck would be joined by more of them.
     ///
     /// # Errors
@@ -135,10 +135,12 @@ impl Workers {
             if waits.as_ref().is_none_or(|waiting: &Waiting<'_>| !ptr::eq(waiting.places, places)) {
                 waits = Some(Waiting::new(places));
             }
-            if begun.get_or_insert_with(Instant::now).elapsed() >= longest {
-                places.set_stuck();
-            }
-            if places.is_stuck() || places.is_crowded(clock::monotonic()) {
+            let now = clock::monotonic();
+            let in_vain = now.saturating_sub(*begun.get_or_insert(now)) >= longest;
+            if (in_vain || places.is_stuck() || places.is_crowded(now)) && !places.is_burst(now) {
+                if in_vain {
+                    places.set_stuck();
+                }
                 return Err(taken);
             }
             sleep(LOOK);
@@ -190,6 +192,13 @@ mod tests {
         }
     }
 
+    /// Places that have been wanted for longer than a burst lasts.
+    fn wanted_long() -> Places {
+        let places = Places::default();
+        assert!(places.is_burst(clock::monotonic().saturating_sub(Duration::from_secs(3))));
+        places
+    }
+
     #[test]
     fn who_waits_gets_a_worker_that_is_given_back() {
         let (group, all) = (Places::default(), Places::default());
@@ -204,7 +213,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_behind_one_who_has_waited_in_vain_until_a_worker_is_given_back() {
-        let (group, all) = (Places::default(), Places::default());
+        let (group, all) = (wanted_long(), Places::default());
         let limits = Workers::given(1);
         let first = limits.take(&group, &all).expect("there is one");
         assert_eq!(limits.wait_for(Duration::ZERO, &group, &all).err(), Some(Taken::ByGroup));
@@ -215,7 +224,7 @@ mod tests {
 
     #[test]
     fn no_more_wait_than_will_soon_have_a_worker() {
-        let (group, all) = (Places::default(), Places::default());
+        let (group, all) = (wanted_long(), Places::default());
         let limits = Workers::given(1);
         let mut taken = limits.take(&group, &all).ok();
         // Workers come back, but rarely.

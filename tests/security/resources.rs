@@ -208,6 +208,19 @@ fn a_busy_server_turns_nobody_away_for_being_busy() {
 }
 
 #[test]
+fn a_burst_of_visitors_is_served_although_more_wait_than_will_soon_have_a_worker() {
+    const SLOW: &str = "import time\ndef application(environ, start_response):\n    time.sleep(0.1)\n    \
+                        start_response('200 OK', [])\n    return [b'hello']\n";
+    let site = Httpd::site("threads=2 worker-limit=2", SLOW).start();
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| assert_eq!(site.get("/").status, 200));
+        }
+    });
+    site.finish();
+}
+
+#[test]
 fn a_group_has_the_workers_that_it_is_given() {
     for (limit, expected) in [("worker-limit=1", [200, 503]), ("worker-limit=0", [200, 200])] {
         let site = Httpd::site(&format!("threads=5 {limit}"), ENDLESS).start();

@@ -9,6 +9,12 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 const FORESEEN: Duration = Duration::from_millis(100);
 /// How many of the latest intervals make the average.
 const INTERVALS: u64 = 8;
+/// How long requests may find no place before one of them is turned away: many visitors at once, or the first requests
+/// of an application that has just started, are no reason to.
+const BURST: Duration = Duration::from_secs(2);
+/// How long no request may have been in want of a place for the next burst to be forgiven: who sends one burst after the
+/// other occupies what is left to others for at most a fifteenth of the time.
+const CALM: Duration = Duration::from_secs(30);
 
 /// The places that requests take, up to a limit that each request names. Only Apache counts here.
 #[derive(Debug, Default)]
@@ -24,6 +30,9 @@ pub struct Places {
     /// When the last place was given back, or a request began to wait where none did: microseconds of a clock that all
     /// processes share.
     since: AtomicU64,
+    /// When requests began to be in want of a place, and when one last was, microseconds of the same clock.
+    wanted_since: AtomicU64,
+    wanted: AtomicU64,
 }
 
 impl Places {
@@ -70,6 +79,18 @@ impl Places {
         }
         let interval = self.interval.load(Relaxed).max(self.average(self.since.load(Relaxed), microseconds(now)));
         u64::from(waiting) * u64::from(interval) > microseconds(FORESEEN)
+    }
+
+    /// Whether a request that would be turned away now may stay: the group has begun only just now to have too few
+    /// places, so that it may be a burst.
+    pub fn is_burst(&self, now: Duration) -> bool {
+        let (now, last) = (microseconds(now), self.wanted.load(Relaxed));
+        if last == 0 || now.saturating_sub(last) > microseconds(CALM) {
+            // Others may see the same at the same moment: each of them sets the same time, more or less.
+            self.wanted_since.store(now, Relaxed);
+        }
+        self.wanted.store(now, Relaxed);
+        now.saturating_sub(self.wanted_since.load(Relaxed)) < microseconds(BURST)
     }
 
     /// The average interval, if the interval that began at `since` ends now.
@@ -247,6 +268,15 @@ mod tests {
         {
             assert!(give_up(waiting, interval).abs_diff(too_many) <= waiting / 20, "{waiting} {interval}");
         }
+    }
+
+    #[test]
+    fn a_burst_is_forgiven_and_the_next_one_after_a_calm_only() {
+        let places = Places::default();
+        assert!([1, 500, 1999].iter().all(|now| places.is_burst(at(*now))));
+        // However often somebody asks, it has lasted too long now, and until there is a calm.
+        assert!([2001, 2002, 20_000, 49_000, 78_000, 108_000].iter().all(|now| !places.is_burst(at(*now))));
+        assert!(places.is_burst(at(138_001)) && places.is_burst(at(140_000)) && !places.is_burst(at(140_001)));
     }
 
     #[test]
