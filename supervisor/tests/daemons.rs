@@ -52,17 +52,15 @@ fn a_daemon_without_settings_of_its_own_has_those_of_apache() {
 }
 
 #[test]
-fn a_killed_process_is_replaced_at_once_and_the_log_says_how_it_ended() {
+fn a_killed_process_is_replaced_and_the_log_says_how_it_ended() {
     let mut apache = Supervised::start();
     apache.configure(vec![apache.group("one", 2)]);
     let before = apache.running(2);
-    let start = Instant::now();
     send(before[0], Signal::KILL);
     eventually("there are two again", || {
         let pids = apache.running(2);
         (!pids.contains(&before[0])).then_some(())
     });
-    assert!(start.elapsed() < Duration::from_secs(2));
     let record = format!("[wsgi:error] [pid {}]", apache.supervisor_pid());
     let log = apache.group_log();
     let line = log.lines().find(|line| line.contains("SIGKILL")).unwrap();
@@ -130,12 +128,15 @@ fn a_process_that_announces_its_end_is_replaced_before_it() {
 fn a_process_that_asks_to_be_replaced_takes_requests_until_its_successor_does() {
     let mut apache = Supervised::start();
     let mut group = apache.group("one", 1);
-    group.spawn.env.push(("BEHAVIOUR".into(), "slow".into()));
+    group.spawn.env.push(("BEHAVIOUR".into(), "held".into()));
     apache.configure(vec![group]);
+    apache.release();
     let before = apache.ready(1)[0];
+    apache.hold();
     send(before, Signal::USR2);
     eventually("there is a successor", || (apache.pids().len() == 2).then_some(()));
     assert_eq!(apache.ready(1), [before]);
+    apache.release();
     let after = eventually("the successor takes over", || apache.ready(1).pop().filter(|pid| *pid != before));
     assert!(is_alive(after));
     eventually("the first has gone", || (!is_alive(before)).then_some(()));
@@ -292,7 +293,7 @@ fn who_ignores_the_stop_is_killed_after_its_timeout() {
     let start = Instant::now();
     apache.send_stop();
     assert_eq!(apache.wait(), Some(0));
-    assert!((1..5).contains(&start.elapsed().as_secs()) && !is_alive(pid));
+    assert!(start.elapsed() >= Duration::from_secs(1) && !is_alive(pid));
     assert!(apache.group_log().contains("did not end within its shutdown-timeout and was killed, "));
 }
 
@@ -388,9 +389,10 @@ fn processes_of_a_killed_supervisor_serve_until_others_do() {
     let before = apache.ready(2);
     let (dir, table) = apache.kill();
     let mut apache = Supervised::start_with(dir, table);
-    apache.configure(vec![loyal(&apache, "slow")]);
+    apache.configure(vec![loyal(&apache, "held")]);
     eventually("another one starts", || (apache.pids().len() > 2).then_some(()));
     assert_eq!((apache.ready(2), apache.sockets()), (before.clone(), 3));
+    apache.release();
     eventually("others serve", || {
         let draining = apache.states().iter().filter(|state| **state == State::Draining).count();
         (draining == 2 && apache.ready(2).iter().all(|pid| !before.contains(pid))).then_some(())

@@ -66,12 +66,13 @@ if behaviour == "forks" and not os.path.exists(f"{directory}/../left"):
         os.rename(f"{directory}/../left.new", f"{directory}/../left")
         os._exit(0)
     os.wait()
-if behaviour == "slow":
-    time.sleep(0.5)
+while behaviour == "held" and not os.path.exists(f"{directory}/../released"):
+    time.sleep(0.01)
 failures = [7] if os.path.exists(f"{directory}/../broken") else []
+# Before it is seen to be ready: then a test may kill the supervisor, which reads this.
+print("ready", flush=True)
 # Its imports are done, and it speaks WSGI.
 send(READY, struct.pack(f"=I{len(failures)}QB", len(failures), *failures, 0))
-print("ready", flush=True)
 while True:
     kind, payload = receive()
     if kind == RESUME:

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use rustix::net::{
@@ -38,7 +39,12 @@ pub struct Supervised {
     generation: u32,
     /// Both ends of the socket for records.
     records: [OwnedFd; 2],
+    /// The thread that writes records answers here whenever it comes across [`MARK`].
+    written: Receiver<()>,
 }
+
+/// What stands between the records of a supervisor for the thread that writes them; no record is as short.
+const MARK: &[u8] = b"-";
 
 /// What Apache and its supervisor share.
 pub struct Memory {
@@ -102,8 +108,9 @@ impl Supervised {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let directory = dir.path().to_owned();
         let apaches = apache.try_clone().unwrap();
-        std::thread::spawn(move || write_records(&apaches, &directory));
-        Self { dir, child, control: Some(ours), memory, generation: 0, records: [records, apache] }
+        let (written, seen) = channel();
+        std::thread::spawn(move || write_records(&apaches, &directory, &written));
+        Self { dir, child, control: Some(ours), memory, generation: 0, records: [records, apache], written: seen }
     }
 
     /// A group whose daemons are the fake one.
@@ -257,6 +264,16 @@ impl Supervised {
         states.filter(|state| *state != State::Free).collect()
     }
 
+    /// Lets daemons become ready that behave as `held`.
+    pub fn release(&self) {
+        fs::write(self.dir.path().join("released"), "").unwrap();
+    }
+
+    /// Takes the [`release`](Self::release) back.
+    pub fn hold(&self) {
+        fs::remove_file(self.dir.path().join("released")).unwrap();
+    }
+
     /// Whether daemons that are started from now on can load their scripts.
     pub fn break_scripts(&self, broken: bool) {
         let file = self.dir.path().join("broken");
@@ -288,8 +305,18 @@ impl Supervised {
         names.filter(|name| !name.to_str().unwrap().contains(".control.")).count()
     }
 
+    /// All that has been said until now.
     pub fn log(&self) -> String {
+        self.wait_until_written();
         ["supervisor.log", "main.log", "group.log"].map(|name| read(&self.dir.path().join(name))).concat()
+    }
+
+    /// Waits until each record stands in its file that the supervisor has sent before.
+    fn wait_until_written(&self) {
+        // The thread has failed itself where that cannot be.
+        if rustix::net::send(&self.records[0], MARK, SendFlags::empty()).is_ok() {
+            let _ = self.written.recv();
+        }
     }
 
     /// What the supervisor itself says.
@@ -298,7 +325,9 @@ impl Supervised {
         log.split_inclusive('\n').filter(|line| !line.contains("] [daemon ")).collect()
     }
 
+    /// What has been said until now about groups.
     pub fn group_log(&self) -> String {
+        self.wait_until_written();
         read(&self.dir.path().join("group.log"))
     }
 }
@@ -317,10 +346,15 @@ impl Drop for Supervised {
 }
 
 /// What an Apache child does with records, more or less.
-fn write_records(socket: &OwnedFd, directory: &Path) {
+fn write_records(socket: &OwnedFd, directory: &Path, written: &Sender<()>) {
     let mut buffer = vec![0; limits::LOG_MESSAGE];
     let at = LocalTime::at(Duration::from_secs(1_767_225_600), 0);
     while let Ok((_, length @ 1..)) = recv(socket, &mut buffer[..], RecvFlags::empty()) {
+        if &buffer[..length] == MARK {
+            // The test may have ended.
+            let _ = written.send(());
+            continue;
+        }
         let record = GroupRecord::from_bytes(&buffer[..length]).unwrap();
         let name = if record.group.is_empty() { "main.log" } else { "group.log" };
         let lines = text::lines(at, &record.said.record, &record.prefix());
@@ -348,7 +382,7 @@ fn daemon(name: &str) -> Daemon {
     }
 }
 
-/// Waits for what `check` is looking for, up to ten seconds.
+/// Waits for what `check` is looking for, up to a minute.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     // A machine that is busy with many tests takes long to start an interpreter.
     let end = Instant::now() + Duration::from_secs(60);
