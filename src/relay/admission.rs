@@ -115,8 +115,8 @@ impl Workers {
     }
 
     /// Takes a worker, and waits a moment for one if there is none, unless more requests wait already than will soon
-    /// have one, and have for longer than a burst lasts. After a wait in vain nobody waits until a worker has been given back: otherwise the workers of a group
-    /// that is stuck would be joined by more of them.
+    /// have one, and have for longer than a burst lasts. After a wait in vain nobody waits until a worker has been
+    /// given back: otherwise the workers of a group that is stuck would be joined by more of them.
     ///
     /// # Errors
     /// The limit that has been reached.

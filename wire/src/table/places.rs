@@ -12,8 +12,8 @@ const INTERVALS: u64 = 8;
 /// How long requests may find no place before one of them is turned away: many visitors at once, or the first requests
 /// of an application that has just started, are no reason to.
 const BURST: Duration = Duration::from_secs(2);
-/// How long no request may have been in want of a place for the next burst to be forgiven: who sends one burst after the
-/// other occupies what is left to others for at most a fifteenth of the time.
+/// How long no request may have been in want of a place for the next burst to be forgiven: who sends one burst after
+/// the other occupies what is left to others for at most a fifteenth of the time.
 const CALM: Duration = Duration::from_secs(30);
 
 /// The places that requests take, up to a limit that each request names. Only Apache counts here.
