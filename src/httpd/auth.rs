@@ -121,8 +121,15 @@ pub fn remember(r: &Request<'_>, user: &[u8], realm: Option<&[u8]>, hash: &CStr)
 /// The cost of [`hash`], as htpasswd has it by default: some milliseconds.
 const COST: u32 = 5;
 
-/// A salted hash of a password, such as mod_authn_socache can compare with; `None` if there is no chance for a salt.
+/// The longest password that bcrypt tells from all others: it looks at 72 bytes, of which the NUL at the end is one.
+const PASSWORD: usize = 71;
+
+/// A salted hash of a password, such as mod_authn_socache can compare with; `None` if there is no chance for a salt, or
+/// if the hash would be that of other passwords, too, which begin alike.
 pub fn hash<'r>(r: &Request<'r>, password: &CStr) -> Option<&'r CStr> {
+    if password.count_bytes() > PASSWORD {
+        return None;
+    }
     let (mut salt, mut hash) = ([0u8; 16], [0 as c_char; 128]);
     if !wsgi_unix::fill_randomly(&mut salt) {
         return None;

@@ -306,7 +306,7 @@ fn what_the_cache_remembers_the_script_is_not_asked_again() {
     const SCRIPT: &str = r#"
 def check_password(environ, user, password):
     print("asked about", user, file=environ["wsgi.errors"])
-    return "canonical" if user == "alias" else password == "secret"
+    return "canonical" if user == "alias" else password in ("secret", "71" * 35 + "!", "72" * 36)
 "#;
     for (place, _) in PLACES {
         let site = server()
@@ -324,6 +324,14 @@ def check_password(environ, user, password):
         // Who is remembered would come in under the name that the client has given.
         for _ in 0..2 {
             assert_eq!(visit(&site, "/who", "alias", "secret"), (200, "canonical".to_owned()), "{place}");
+        }
+        // Bcrypt does not look beyond 72 bytes: what begins like a right password is another one.
+        for (user, right, times) in [("long", "71".repeat(35) + "!", 1), ("longer", "72".repeat(36), 2)] {
+            for _ in 0..2 {
+                assert_eq!(visit(&site, "/who", user, &right).0, 200, "{place}");
+            }
+            assert_eq!(site.log.records_with(&format!("asked about {user}")).len(), times, "{place} {user}");
+            assert_eq!(visit(&site, "/who", user, &format!("{right}forged")).0, 401, "{place} {user}");
         }
         site.finish();
     }
