@@ -9,7 +9,7 @@ use wsgi_wire::interface::Interface;
 use super::configuration::{Configuration, Preload};
 use super::directive::Line;
 use super::settings::{Alias, Pattern, ServerSettings};
-use crate::policy::words::{ArgumentError, option, word};
+use crate::policy::words::{self, ArgumentError, option, word};
 
 const OPTIONS: &[&str] = &["process-group", "application-group", "callable-object", "pass-authorization"];
 
@@ -44,7 +44,7 @@ fn add(
 ) -> Result<(), ArgumentError> {
     let expected = ArgumentError::Arguments("a URL and the script or directory for it, then options");
     let mut rest = line.arguments;
-    let (Some(url), Some(target)) = (word(&mut rest), word(&mut rest)) else { return Err(expected) };
+    let (Some(url), Some(target)) = (word(&mut rest), words::script(&mut rest)) else { return Err(expected) };
     let mut alias = Alias {
         pattern: pattern(url)?,
         target: CString::new(target).map_err(|_| expected)?,
@@ -88,8 +88,8 @@ fn preload(configuration: &Configuration, alias: &Alias) -> Option<Preload> {
 /// Sets `WSGIImportScript path process-group=X application-group=Y`.
 pub fn set_import(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
-    let script =
-        word(&mut rest).ok_or(ArgumentError::Arguments("a script, then its process-group and application-group"))?;
+    let expected = "a script, then its process-group and application-group";
+    let script = words::script(&mut rest).ok_or(ArgumentError::Arguments(expected))?;
     let (mut process_group, mut application_group) = (None, None);
     while let Some(value) = option(&mut rest, &OPTIONS[..2])? {
         let place = if value.option == "process-group" { &mut process_group } else { &mut application_group };

@@ -9,7 +9,7 @@ use super::settings::{AskedScript, HandlerScript, Handlers, RequestSettings};
 use crate::policy::guarded::Root;
 use crate::policy::head::Mapping;
 use crate::policy::proxies::{Subnet, TrustedHeader};
-use crate::policy::words::{ArgumentError, all, flag, one, option, word};
+use crate::policy::words::{self, ArgumentError, all, flag, one, option, word};
 
 const NAME: &str = "one argument, a name";
 const SCRIPT: &str = "a script, then options";
@@ -128,7 +128,7 @@ pub fn sendfile_root(settings: &mut RequestSettings, line: &Line<'_>) -> Result<
 /// Sets `WSGIHandlerScript handler script [options]`.
 pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result<(), ArgumentError> {
     let mut rest = line.arguments;
-    let (Some(name), Some(script)) = (word(&mut rest), word(&mut rest)) else {
+    let (Some(name), Some(script)) = (word(&mut rest), words::script(&mut rest)) else {
         return Err(ArgumentError::Arguments("the name of a handler and its script, then options"));
     };
     let mut handler = HandlerScript { script, ..Default::default() };
@@ -148,7 +148,7 @@ pub fn handler_script(settings: &mut RequestSettings, line: &Line<'_>) -> Result
 /// A script with optional groups.
 fn script(line: &Line<'_>) -> Result<Arc<AskedScript>, ArgumentError> {
     let mut rest = line.arguments;
-    let script = word(&mut rest).filter(|script| !script.is_empty()).ok_or(ArgumentError::Arguments(SCRIPT))?;
+    let script = words::script(&mut rest).ok_or(ArgumentError::Arguments(SCRIPT))?;
     let mut asked = AskedScript { script, process_group: None, application_group: None };
     while let Some(value) = option(&mut rest, &["application-group", "process-group"])? {
         match value.option {

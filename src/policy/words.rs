@@ -76,6 +76,11 @@ pub fn word(line: &mut &[u8]) -> Option<Vec<u8>> {
     Some(word)
 }
 
+/// Takes the path of a script off the front; an empty one is none.
+pub fn script(line: &mut &[u8]) -> Option<Vec<u8>> {
+    word(line).filter(|path| !path.is_empty())
+}
+
 /// Takes the only word of a line.
 pub fn one(mut line: &[u8], expected: &'static str) -> Result<Vec<u8>, ArgumentError> {
     let found = word(&mut line).ok_or(ArgumentError::Arguments(expected))?;
