@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 pub struct Product {
     express: PathBuf,
     module_config: String,
+    is_ours: bool,
 }
 
 /// The installation that `MOD_WSGI_EXPRESS` names; without it, `.venv` in the root of the repository.
@@ -24,7 +25,9 @@ pub fn product() -> &'static Product {
             express.display()
         );
         let module_config = output(Command::new(&express).arg("module-config"));
-        Product { express, module_config }
+        let module = PathBuf::from(output(Command::new(&express).arg("module-location")).trim_end());
+        let is_ours = module.with_file_name("mod_wsgi-supervisor").is_file();
+        Product { express, module_config, is_ours }
     })
 }
 
@@ -51,6 +54,12 @@ impl Product {
     #[must_use]
     pub fn module(&self) -> PathBuf {
         output(Command::new(&self.express).arg("module-location")).trim_end().into()
+    }
+
+    /// Whether it is what this repository makes, and not another implementation.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// What a Python expression gives in this environment's interpreter, as text.

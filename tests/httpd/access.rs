@@ -500,9 +500,12 @@ fn a_process_that_cannot_be_asked_refuses() {
     for (place, said) in [
         ("process-group=nowhere", "process group `nowhere` is not defined"),
         ("process-group=%{GLOBAL}", "WSGIRestrictEmbedded forbids embedded mode"),
+        ("process-group=service", "process group `service` has threads=0"),
     ] {
         let site = server()
-            .conf(&format!("WSGIRestrictEmbedded On\n{}", guard(place)))
+            .conf(&format!("WSGIRestrictEmbedded On\nWSGIDaemonProcess service threads=0\n{}", guard(place)))
+            .conf("WSGIImportScript {apps}/service.py process-group=service application-group=%{GLOBAL}")
+            .app("service.py", "import time\nwhile True:\n    time.sleep(1)\n")
             .app("access.py", "def allow_access(environ, host):\n    return True\n")
             .start();
         // What the configuration names wrongly is told at the start, too.

@@ -35,6 +35,12 @@ pub fn find<'p>(
         let reason = format!("process group `{shown}` belongs to another virtual host");
         return Err(Refused::new(&requests::GROUP_OF_OTHER_HOST, 500, reason));
     }
+    if group.threads == 0 {
+        let reason = format!(
+            "process group `{shown}` has threads=0, so its processes run their scripts and serve no requests; name another group"
+        );
+        return Err(Refused::new(&requests::SERVICE_GROUP, 500, reason));
+    }
     if let Some(policy) = group.owner {
         let script = Path::new(std::ffi::OsStr::from_bytes(script));
         let ownership = |path: &Path| {

@@ -136,4 +136,7 @@ crate::message::messages! {
     1038 NO_APPLICATION_GROUP Error: "process group `{group}` has an event loop, and so one interpreter: application group `{name}` cannot be had there; leave it out, or name %{GLOBAL}",
         "An application group is named for a script whose process group has `interface=asgi` or `interface=auto`.",
         "As the record says.";
+    1039 SERVICE_GROUP Error: "process group `{group}` has threads=0, so its processes run their scripts and serve no requests; name another group",
+        "A script that answers requests, or is asked about them, is in a process group for services.",
+        "Name another group, or give this one threads.";
 }
