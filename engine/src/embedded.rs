@@ -3,11 +3,11 @@
 
 use std::any::Any;
 use std::cell::OnceCell;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pyo3::types::{PyDict, PyDictMethods};
 use pyo3::{Bound, PyErr, PyResult, Python};
+use wsgi_unix::descriptor::OwnedFd;
 use wsgi_unix::fork;
 use wsgi_wire::codec::{DecodeError, Wire};
 use wsgi_wire::frame::Kind;
@@ -18,14 +18,14 @@ use wsgi_wire::response::{End, Fail, File, put_head, put_headers};
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Page;
 
-use crate::daemon::{self, preload, reporter, shutdown};
 use crate::ffi::attach;
 use crate::ffi::host::{Host, Logger, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
 use crate::gateway;
 use crate::gateway::runner::Runner;
 use crate::interpreters::Interpreters;
-use crate::log::record::{self, Destination};
+use crate::life::{self, ending, preload, reporter};
+use crate::log::record;
 use crate::log::traceback;
 use crate::moments::Moments;
 use crate::process::Process;
@@ -51,14 +51,14 @@ pub(crate) enum BeginError {
 /// # Errors
 /// [`BeginError`]; then requests cannot be served.
 pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, logger: Logger) -> Result<(), BeginError> {
-    record::set_destination(Destination::Apache(logger));
+    record::set_destination(logger);
     let settings = Daemon::from_bytes(settings)?;
     record::limit(settings.log_level);
     fork::begin_as_guest()?;
     // No other process looks at an Apache child's counters.
     let page: &'static Page = Box::leak(Box::default());
     let scoreboard = if settings.server_metrics { scoreboard } else { Scoreboard::Forbidden };
-    let process = Process::begin(daemon::begin(settings, page, scoreboard, Recorder::default(), 0)?);
+    let process = Process::begin(life::begin(settings, page, scoreboard, Recorder::default(), 0)?);
     let failed = |error: PyErr| BeginError::Interpreter(traceback::describe(py, &error));
     Interpreters::get().set_up_main(py).map_err(failed)?;
     preload::preload(py, process);
@@ -74,9 +74,9 @@ pub(crate) fn end(py: Python<'_>) -> bool {
     let destroy = process.settings.destroy_interpreter;
     let clean = attach::detach(py, || {
         reporter::stopping("");
-        shutdown::publish_process_stopping(process, "");
+        ending::publish_process_stopping(process, "");
         reporter::stopped(true);
-        destroy && shutdown::end_interpreters(process)
+        destroy && ending::end_interpreters(process)
     });
     if destroy && !clean {
         if let Some(main) = Interpreters::get().main() {

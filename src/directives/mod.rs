@@ -97,7 +97,7 @@ pub static DIRECTIVES: [Directive; 54] = [
 
     row(c"WSGIServerMetrics", Global, Process(process::server_metrics), c"On|Off: whether applications see server metrics (embedded mode)"),
     unix(row(c"WSGITelemetryService", Global, Process(telemetry::service), c"unix:/path [interval=seconds]: where telemetry goes")),
-    unix(row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: from when on a request is slow, which telemetry and the log tell")),
+    row(c"WSGISlowRequests", Global, Process(telemetry::slow_requests), c"seconds: from when on a request is slow, which telemetry and the log tell"),
     unix(row(c"WSGIOpenTelemetry", Global, Process(telemetry::open), c"http://host:port [option=value ...]: a collector that gets metrics and traces over OTLP/HTTP")),
     unix(row(c"WSGITelemetryOptions", Global, Process(telemetry::options), c"[+-]flag ...: what telemetry holds")),
 ];

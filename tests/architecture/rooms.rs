@@ -75,7 +75,18 @@ const HOUSES: &[House] = &[
     },
     House {
         directory: "unix/src",
-        rooms: &["files", "user_space", "user", "kept_memory", "memory_file", "shared_memory", "fork", "stack", "sys"],
+        rooms: &[
+            "files",
+            "user_space",
+            "user",
+            "kept_memory",
+            "memory_file",
+            "shared_memory",
+            "process",
+            "fork",
+            "stack",
+            "sys",
+        ],
     },
     House {
         directory: "websocket/src",
@@ -90,6 +101,7 @@ const HOUSES: &[House] = &[
             "daemon",
             "asgi",
             "workers",
+            "life",
             "interpreters",
             "gateway",
             "api",

@@ -30,10 +30,10 @@ pub mod user;
 pub mod user_space;
 #[cfg(windows)]
 #[allow(unsafe_code, reason = "functions of the system that std has not")]
-#[path = "sys/windows.rs"]
+#[path = "sys/windows/mod.rs"]
 mod windows;
 
 #[cfg(unix)]
-pub use self::sys::{clock, library::*, portable::*, signals, socket, stop};
+pub use self::sys::{clock, library::*, portable::*, signals, socket, stop, thread_key, usage};
 #[cfg(windows)]
 pub use self::windows::*;

@@ -3,6 +3,8 @@
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
+use crate::sys::usage;
+
 /// Whether there is a process with this id, also one that is a zombie or another user's.
 pub fn exists(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -12,9 +14,7 @@ pub fn exists(pid: u32) -> bool {
 /// The resident memory of a process in bytes, as the system tells everybody; `None` where it does not.
 #[must_use]
 pub fn resident(pid: u32) -> Option<u64> {
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
-    pages.checked_mul(rustix::param::page_size() as u64)
+    usage::resident(&pid.to_string())
 }
 
 #[cfg(test)]

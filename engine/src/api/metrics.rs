@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use pyo3::types::{PyDict, PyList, PyListMethods};
 use pyo3::{Bound, IntoPyObject, PyAny, PyResult, Python};
+use wsgi_unix::usage;
 
-use crate::ffi::process as ffi;
 use crate::metrics::figures::Figures;
 use crate::metrics::interval::PHASES;
 use crate::metrics::phase::BUCKETS;
@@ -87,13 +87,13 @@ pub(crate) fn process_metrics<'py>(py: Python<'py>, process: &Process) -> PyResu
     let report = PyDict::new(py);
     let set = Report(&report);
     let totals = process.metrics.totals();
-    let (user, system) = ffi::process_cpu();
+    let (user, system) = usage::process_cpu();
     let began = process.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     set.put("pid", std::process::id())?;
     set.put("request_count", process.metrics.finished.load(Ordering::Relaxed))?;
     set.put("request_busy_time", totals.iter().map(|t| t.busy.as_secs_f64()).sum::<f64>())?;
-    set.put("memory_rss", ffi::memory())?;
-    set.put("memory_max_rss", ffi::max_memory())?;
+    set.put("memory_rss", usage::memory())?;
+    set.put("memory_max_rss", usage::max_memory())?;
     set.put("cpu_user_time", user.as_secs_f64())?;
     set.put("cpu_system_time", system.as_secs_f64())?;
     set.put("cpu_time", (user + system).as_secs_f64())?;

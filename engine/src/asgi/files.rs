@@ -9,11 +9,11 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDictMethods, PyString};
 use pyo3::{Bound, PyAny, PyResult};
 use rustix::fs::{FileType, Mode, OFlags, SeekFrom};
+use wsgi_unix::descriptor;
 use wsgi_wire::response::File;
 
 use crate::asgi::exchange::Stage;
 use crate::asgi::sending::Sending;
-use crate::ffi::object;
 use crate::request::output;
 
 /// The part of a file that is sent.
@@ -67,7 +67,7 @@ pub(super) fn send_file<'py>(sending: &Sending<'_, 'py>) -> PyResult<Bound<'py, 
         Err(_) => file.call_method0("fileno")?.extract()?,
     };
     let (given, count) = (number(names.offset.bind(py))?, number(names.count.bind(py))?);
-    let own = object::duplicate(number_of_file).ok_or_else(|| PyValueError::new_err("the file is not open"))?;
+    let own = descriptor::duplicate(number_of_file).ok_or_else(|| PyValueError::new_err("the file is not open"))?;
     let position = || rustix::fs::seek(&own, SeekFrom::Current(0)).map_err(std::io::Error::from);
     let offset = given.map_or_else(position, Ok)?;
     let more = sending.more()?;

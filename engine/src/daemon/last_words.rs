@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use pyo3::Python;
 use pyo3::types::PyAnyMethods;
+use wsgi_unix::thread_id;
 use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::STACKS_SIGNAL;
 
 use crate::ffi::guard;
-use crate::ffi::recorder::{signal_thread, thread as this_thread};
+use crate::ffi::recorder::signal_thread;
 use crate::interpreter::Interpreter;
 use crate::interpreters::Interpreters;
 use crate::process::Process;
@@ -63,7 +64,7 @@ pub(crate) fn ends_by_force(process: &Process) {
 /// Writes the stacks of the main interpreter, and of all others that a thread with a noted request is in, whoever holds
 /// their GILs.
 fn write_stacks_by_signal(process: &Process) {
-    signal_thread(this_thread(), STACKS_SIGNAL);
+    signal_thread(thread_id(), STACKS_SIGNAL);
     let main = Interpreters::get().main().map(Interpreter::id);
     let mut told: Vec<u64> = main.into_iter().collect();
     for activity in process.recorder.activities() {

@@ -15,8 +15,8 @@ use crate::daemon::background::{Background, BackgroundTask};
 use crate::daemon::control::{Control, Order};
 use crate::daemon::last_words;
 use crate::daemon::monitor::Monitor;
-use crate::daemon::reporter;
 use crate::daemon::serving::Serving;
+use crate::life::reporter;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::{Stage, Wish};
@@ -127,7 +127,7 @@ impl MainLoop {
         let look = self.orphaned.map(|_| Instant::now() + LOOK);
         let until = next.into_iter().chain(deadline).chain(look).min();
         let mut sources =
-            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.process.lifecycle, PollFlags::IN)];
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.process.lifecycle.source, PollFlags::IN)];
         sources.extend(self.control.iter().map(|control| PollFd::new(control, PollFlags::IN)));
         self.monitor.sleep(self.process, until, |left| {
             let left = left.and_then(|left| Timespec::try_from(left).ok());

@@ -8,21 +8,18 @@ pub(crate) mod control;
 pub(crate) mod last_words;
 pub(crate) mod main_loop;
 pub(crate) mod monitor;
-pub(crate) mod preload;
-pub(crate) mod reporter;
 mod serving;
-pub(crate) mod shutdown;
-pub(crate) mod unsupported;
+mod shutdown;
 
 use std::os::fd::OwnedFd;
 use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::{PyErr, PyResult, Python};
 use wsgi_unix::fork::{self, Unshared};
-use wsgi_unix::panics;
 use wsgi_unix::signals::SignalSet;
+use wsgi_unix::{exit_now, panics};
 use wsgi_wire::control::{FAILED_AT_START, Reason};
 use wsgi_wire::descriptors::daemon::{CONTROL, LISTENER, PAGES, RECORDER, RECORDS, SCOREBOARD};
 use wsgi_wire::interface::Interface;
@@ -36,19 +33,17 @@ use crate::daemon::control::{Control, ControlError};
 use crate::daemon::main_loop::MainLoop;
 use crate::daemon::monitor::Monitor;
 use crate::daemon::serving::Serving;
-use crate::ffi::runtime::version;
 use crate::ffi::scoreboard::Scoreboard;
-use crate::ffi::{attach, process as ffi};
+use crate::ffi::{attach, process as ffi, shared_scoreboard};
 use crate::interpreters::Interpreters;
-use crate::log::record::{self, Destination};
+use crate::life::{self, preload, reporter};
+use crate::log::record;
+use crate::log::supervisor::Socket;
 use crate::log::traceback;
-use crate::metrics::Metrics;
 use crate::process::Process;
-use crate::process::lifecycle::Lifecycle;
-use crate::process::limits::{self, ProcessLimits};
+use crate::process::limits::ProcessLimits;
 use crate::process::recorder::Recorder;
 use crate::process::thread;
-use crate::process::watch::Watch;
 use crate::workers::poller::Poller;
 use crate::workers::{Worker, activity};
 
@@ -92,7 +87,7 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
-    record::set_destination(Destination::Supervisor(inherited(RECORDS)?.into()));
+    record::set_destination(Socket::from(inherited(RECORDS)?));
     fork::begin()?;
     let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
     let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);
@@ -107,7 +102,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let scoreboard = match settings.server_metrics {
         true => {
             let asker = control.asker()?;
-            Scoreboard::map(inherited(SCOREBOARD)?, Box::new(move || asker.ask())).map_err(StartError::Scoreboard)?
+            shared_scoreboard::map(inherited(SCOREBOARD)?, move || asker.ask()).map_err(StartError::Scoreboard)?
         }
         false => Scoreboard::Forbidden,
     };
@@ -124,7 +119,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let signals = if settings.threads > 0 { Some(catch_signals()?) } else { None };
     // The supervisor starts a daemon with all of them blocked, so that none ends it before it can react to them.
     SignalSet::none().block();
-    let process = Process::begin(begin(settings, page, scoreboard, recorder, secret)?);
+    let process = Process::begin(life::begin(settings, page, scoreboard, recorder, secret)?);
     let settings = &process.settings;
 
     let failed = |error: PyErr| StartError::Interpreter(traceback::describe(py, &error));
@@ -183,41 +178,15 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
         }
     };
     if !settings.destroy_interpreter {
-        ffi::exit_now(0);
+        exit_now(0);
     }
     if !clean {
         // CPython would abort the process while a sub-interpreter is left.
         main.join_threads(py);
         main.run_exit_functions(py);
-        ffi::exit_now(0);
+        exit_now(0);
     }
     Ok(())
-}
-
-/// Makes the process with these settings; `seed` makes its jitter differ from that of other processes.
-pub(crate) fn begin(
-    settings: Daemon,
-    page: &'static wsgi_wire::table::Page,
-    scoreboard: Scoreboard,
-    recorder: Recorder,
-    seed: u64,
-) -> std::io::Result<Process> {
-    for (message, sentence) in unsupported::ignored_settings(&settings, version()) {
-        record::process(message, &sentence);
-    }
-    let limit = (settings.maximum_requests > 0).then(|| limits::with_jitter(settings.maximum_requests, seed));
-    Ok(Process {
-        page,
-        scoreboard,
-        recorder,
-        lifecycle: Lifecycle::new()?,
-        hold: Default::default(),
-        watch: Watch::new(limit),
-        metrics: Metrics::new(settings.threads as usize),
-        advised: Default::default(),
-        started: SystemTime::now(),
-        settings,
-    })
 }
 
 fn timeout(seconds: u32) -> Option<Duration> {

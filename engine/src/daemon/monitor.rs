@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use wsgi_unix::usage;
 use wsgi_wire::control::Reason;
 use wsgi_wire::messages::applications;
 
 use crate::asgi;
 use crate::asgi::server::{Server, server};
 use crate::daemon::background::{Background, BackgroundTask};
-use crate::ffi::process::memory;
 use crate::interpreter::advice;
 use crate::interpreters::Interpreters;
 use crate::log::record;
@@ -148,7 +148,7 @@ impl Monitor {
         let (running, watch, now) = (Self::running(), &process.watch, Instant::now());
         let needed = watch.anybody_present();
         if self.limits.memory.is_some() && now >= self.memory_looked + TICK {
-            (self.memory, self.memory_looked) = (memory(), now);
+            (self.memory, self.memory_looked) = (usage::memory(), now);
         }
         let facts = Facts {
             began: watch.began,

@@ -1,22 +1,20 @@
-//! The end of a process: applications hear of it, workers finish, sub-interpreters end, and a thread ends the process
-//! by force if all that takes too long.
+//! The end of a daemon process: applications hear of it, workers finish, sub-interpreters end, and a thread ends the
+//! process by force if all that takes too long.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use wsgi_unix::exit_now;
 use wsgi_wire::control::Reason;
 use wsgi_wire::messages::processes;
 
-use crate::api::events;
+use crate::daemon::last_words;
 use crate::daemon::serving::Serving;
-use crate::daemon::{last_words, reporter};
-use crate::ffi::attach;
-use crate::ffi::process::exit_now;
-use crate::interpreters::Interpreters;
+use crate::life::ending::{end_interpreters, publish_process_stopping};
+use crate::life::reporter;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::Stage;
-use crate::process::thread;
 
 /// Ends everything but the main interpreter, which Python itself ends. Returns whether no sub-interpreter is left.
 pub(super) fn finish(
@@ -37,29 +35,6 @@ pub(super) fn finish(
     }
     reporter::stopped(true);
     process.settings.destroy_interpreter && end_interpreters(process)
-}
-
-/// Publishes `process_stopping` in all interpreters. On a thread of its own: the caller's must not attach to a
-/// sub-interpreter (`attach`).
-pub(crate) fn publish_process_stopping(process: &'static Process, reason: &str) {
-    thread::run("shutdown", process.settings.stack_size, || {
-        for interpreter in Interpreters::get().all() {
-            let publish = || attach::with(interpreter.handle, |py| events::process_stopping(py, interpreter, reason));
-            process.recorder.during(&format!("process_stopping in the {}", interpreter.label()), publish);
-        }
-        attach::release();
-        Some(())
-    });
-}
-
-/// Ends the sub-interpreters, on a thread of its own. Returns whether none is left.
-pub(crate) fn end_interpreters(process: &'static Process) -> bool {
-    let end = || {
-        let ended = Interpreters::get().end();
-        attach::release();
-        Some(ended)
-    };
-    thread::run("the end of the interpreters", process.settings.stack_size, end) == Some(true)
 }
 
 /// Starts the thread that ends the process by force when the time for its end is over.

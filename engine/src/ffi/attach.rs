@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use pyo3::{Bound, PyAny, Python, ffi};
+use wsgi_unix::thread_key::ThreadKey;
 
 use super::runtime::{symbol, version};
 
@@ -125,31 +126,28 @@ fn bind(state: *mut ffi::PyThreadState) {
     }
     let Some(key) = BINDING.get_or_init(|| binding(bound)) else { return };
     // SAFETY: the key is CPython's, and its value is a state of this thread.
-    unsafe { libc::pthread_setspecific(*key, state.cast::<c_void>()) };
+    unsafe { key.set(state.cast()) };
 }
 
 /// The thread-specific key under which CPython keeps the bound state; `None` if it has not been found.
-static BINDING: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+static BINDING: OnceLock<Option<ThreadKey>> = OnceLock::new();
 
 /// Finds the key by its value on this thread, which is `bound`, and makes sure that it is the one.
-fn binding(bound: *mut ffi::PyThreadState) -> Option<libc::pthread_key_t> {
-    /// `PTHREAD_KEYS_MAX` of Linux: the number of such keys.
-    const KEYS: libc::pthread_key_t = 1024;
+fn binding(bound: *mut ffi::PyThreadState) -> Option<ThreadKey> {
     let value = bound.cast::<c_void>();
-    let is_it = |key: &libc::pthread_key_t| {
-        // SAFETY: a key that is not in use has the value null.
-        if value.is_null() || unsafe { libc::pthread_getspecific(*key) } != value {
+    let is_it = |key: &ThreadKey| {
+        if value.is_null() || key.value() != value {
             return false;
         }
         // SAFETY: the key is in use. If it is not CPython's, nobody looks at it until it has its value back.
-        unsafe { libc::pthread_setspecific(*key, std::ptr::null()) };
+        unsafe { key.set(std::ptr::null_mut()) };
         // SAFETY: reads the value of CPython's own key.
         let unbound = unsafe { ffi::PyGILState_GetThisThreadState() }.is_null();
         // SAFETY: the value that it had.
-        unsafe { libc::pthread_setspecific(*key, value) };
+        unsafe { key.set(value) };
         unbound
     };
-    (0..KEYS).find(is_it)
+    ThreadKey::all().find(is_it)
 }
 
 /// Detaches when the body has ended, by a panic too.

@@ -1,10 +1,10 @@
 //! The Apache child of embedded mode, as the engine calls it: one request ([`Host`]), and its log ([`Logger`]).
 
 use std::ffi::c_void;
-use std::os::fd::{IntoRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use pyo3::{Bound, PyAny, PyResult, Python, ffi};
+use wsgi_unix::descriptor::{self, OwnedFd};
 use wsgi_wire::embedded::{self as seam, View};
 use wsgi_wire::frame::Kind;
 
@@ -37,7 +37,7 @@ impl Host {
 
     /// Hands one frame over; `false` when nobody waits for the response any more. May block.
     pub(crate) fn send_frame(&self, kind: Kind, payload: &[u8], descriptor: Option<OwnedFd>) -> bool {
-        let descriptor = descriptor.map_or(-1, IntoRawFd::into_raw_fd);
+        let descriptor = descriptor::hand_over(descriptor);
         let host = self.functions();
         // SAFETY: the request of this host; the descriptor is the callee's from here on.
         unsafe { (host.send_frame)(host.request, kind as u8, View::of(payload), descriptor) == 0 }

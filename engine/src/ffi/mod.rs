@@ -10,8 +10,9 @@
 //! * [`owned`]: references that outlive an attach.
 //! * [`object`], [`interpreter`], [`runtime`]: calls of the C API that pyo3 has no safe form of.
 //! * [`host`]: the Apache child of embedded mode.
-//! * [`process`]: process title, signal handlers, the slot of the process table. [`recorder`]: the flight recorder.
 //! * [`scoreboard`]: Apache's scoreboard.
+//! * Of daemon processes, on Unix: `process`: process title, signal handlers, the slot of the process table.
+//!   `recorder`: the flight recorder. `shared_scoreboard`: the scoreboard in shared memory.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub(crate) mod arguments;
@@ -24,7 +25,11 @@ pub(crate) mod instance;
 pub(crate) mod interpreter;
 pub(crate) mod object;
 pub(crate) mod owned;
+#[cfg(unix)]
 pub(crate) mod process;
+#[cfg(unix)]
 pub(crate) mod recorder;
 pub(crate) mod runtime;
 pub(crate) mod scoreboard;
+#[cfg(unix)]
+pub(crate) mod shared_scoreboard;

@@ -1,7 +1,6 @@
 //! Calls of the C API that pyo3 has no safe form of, or none without a detour.
 
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::os::raw::{c_char, c_long};
+use std::ffi::{c_char, c_long};
 
 use pyo3::ffi;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyString, PyStringMethods, PyType, PyTypeMethods};
@@ -117,12 +116,4 @@ pub(crate) fn items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, Py
 /// The class of an object, as messages name it.
 pub(crate) fn class_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
-}
-
-/// A descriptor of our own for the file whose descriptor a Python file gave as this number, if it is open.
-pub(crate) fn duplicate(number: i32) -> Option<OwnedFd> {
-    // SAFETY: whatever the number is, this makes a new descriptor or fails. Nobody's descriptor is closed or changed.
-    let own = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
-    // SAFETY: it has just been made, for us.
-    (own >= 0).then(|| unsafe { OwnedFd::from_raw_fd(own) })
 }

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
 
 use wsgi_unix::fork::{self, Unshared};
 use wsgi_wire::table::{PAGE, Page, page_offset};
@@ -51,7 +50,7 @@ fn within(place: usize, page: usize) -> (usize, usize) {
 }
 
 /// The size of a page of this machine, bytes.
-pub(super) fn page_size() -> usize {
+fn page_size() -> usize {
     // SAFETY: always allowed.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(PAGE)
 }
@@ -132,47 +131,6 @@ pub(crate) fn close_output() {
     // Both numbers are open, and stay so.
     let _ = rustix::stdio::dup2_stdout(&null);
     let _ = rustix::stdio::dup2_stderr(&null);
-}
-
-/// Ends the process at once, without exit functions and destructors.
-pub(crate) fn exit_now(code: i32) -> ! {
-    // SAFETY: never returns; nothing of this process is left to be harmed.
-    unsafe { libc::_exit(code) }
-}
-
-fn usage(of: libc::c_int) -> libc::rusage {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: a place for the numbers.
-    unsafe { libc::getrusage(of, usage.as_mut_ptr()) };
-    // SAFETY: it is made of numbers, for which zeros are valid.
-    unsafe { usage.assume_init() }
-}
-
-fn cpu(usage: &libc::rusage) -> (Duration, Duration) {
-    let duration = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-    (duration(usage.ru_utime), duration(usage.ru_stime))
-}
-
-/// The CPU time of the calling thread, in user mode and in the kernel.
-pub(crate) fn thread_cpu() -> (Duration, Duration) {
-    cpu(&usage(libc::RUSAGE_THREAD))
-}
-
-/// The CPU time of the process, in user mode and in the kernel.
-pub(crate) fn process_cpu() -> (Duration, Duration) {
-    cpu(&usage(libc::RUSAGE_SELF))
-}
-
-/// The most memory that the process has ever had resident, in bytes.
-pub(crate) fn max_memory() -> u64 {
-    usage(libc::RUSAGE_SELF).ru_maxrss as u64 * 1024
-}
-
-/// The memory that the process has resident now, in bytes; 0 if the system does not tell.
-pub(crate) fn memory() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: Option<u64> = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0) * page_size() as u64
 }
 
 #[cfg(test)]

@@ -31,11 +31,6 @@ pub(crate) fn map(file: impl AsFd, threads: u32) -> std::io::Result<(&'static He
     Ok((unsafe { &*header }, entries))
 }
 
-/// The number that the kernel gives to the calling thread.
-pub(crate) fn thread() -> u32 {
-    rustix::thread::gettid().as_raw_pid() as u32
-}
-
 /// Sends a signal to a thread of this process; nothing happens if the thread has ended. If it is the calling thread,
 /// the signal is handled when this returns.
 pub(crate) fn signal_thread(thread: u32, signal: i32) {

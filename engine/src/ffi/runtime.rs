@@ -20,7 +20,6 @@ pub(crate) fn version() -> (u32, u32) {
 
 /// A function of CPython that the stable ABI lacks.
 pub(super) fn symbol(name: &CStr) -> Option<*mut c_void> {
-    // SAFETY: a lookup by name among what the process has loaded.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    let found = wsgi_unix::symbol_of_process(name);
     (!found.is_null()).then_some(found)
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use pyo3::exceptions::{PySystemExit, PyTypeError};
 use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
-use wsgi_unix::{panics, user_space};
+use wsgi_unix::panics;
 use wsgi_wire::messages::{Message, Topic, applications};
 use wsgi_wire::names::{self, Name};
 use wsgi_wire::question::Answer;
@@ -19,8 +19,9 @@ use crate::api::request_events::{self, Observed, server_pid};
 use crate::ffi::object;
 use crate::gateway::environ;
 use crate::gateway::errors;
-use crate::gateway::file_wrapper::{self, FileWrapper};
+use crate::gateway::file_wrapper::FileWrapper;
 use crate::gateway::input::Input;
+use crate::gateway::regular_file;
 use crate::gateway::runner::Runner;
 use crate::gateway::script::{self, ScriptError, ScriptNeed};
 use crate::gateway::start_response::StartResponse;
@@ -263,10 +264,7 @@ impl<'a, 'py> Call<'a, 'py> {
         if request.with(py, |live| live.response.committed())? {
             return None;
         }
-        let file = file_wrapper::below(request.interpreter, result)?;
-        if user_space::serves(&file.file) {
-            return None;
-        }
+        let file = regular_file::below(request.interpreter, result)?;
         Some(output::send_file(py, request, file.file, file.offset, file.available).map_err(Stop::from))
     }
 

@@ -1,7 +1,5 @@
-//! `wsgi.file_wrapper`: an iterator over blocks of a file, and the way to find out whether a file can be handed to
-//! Apache whole.
+//! `wsgi.file_wrapper`: an iterator over blocks of a file.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -13,7 +11,6 @@ use crate::ffi::class::{Class, Definition};
 use crate::ffi::instance::This;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
-use crate::interpreter::Interpreter;
 
 const BLOCK: isize = 8192;
 
@@ -137,34 +134,4 @@ fn close<'py>(this: This<'_, 'py, FileWrapper>, args: Args<'_, 'py>) -> PyResult
         }
     }
     Ok(this.py().None().into_bound(this.py()))
-}
-
-/// A regular file, and the part of it that is to be sent.
-pub(crate) struct Regular {
-    /// A descriptor of this process's own for the file.
-    pub(crate) file: OwnedFd,
-    /// The position of the file.
-    pub(crate) offset: u64,
-    /// The number of bytes from there to its end.
-    pub(crate) available: u64,
-}
-
-/// Returns the regular file below a wrapper, if Apache can send it and nobody will see a difference. `None` means that
-/// it has to be read: objects that only look like a file (`gzip`, `zipfile`, a proxy that decrypts), text files, and
-/// files whose size is not known before they are read.
-pub(crate) fn below(interpreter: &Interpreter, wrapper: &Bound<'_, PyAny>) -> Option<Regular> {
-    let py = wrapper.py();
-    let class = interpreter.classes.class::<FileWrapper>(py).ok()?;
-    let file = interpreter.prelude.bind(py).call_method1("file_below", (wrapper, class)).ok()?;
-    let number: i32 = file.call_method0("fileno").ok()?.extract().ok()?;
-    let offset: u64 = file.call_method0("tell").ok()?.extract().ok()?;
-    let own = object::duplicate(number)?;
-    let stat = rustix::fs::fstat(&own).ok()?;
-    // A file that takes no place on a disk is made up while it is read, as those in /proc and /sys are: they say 0 or
-    // 4096, whatever they have.
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile || stat.st_blocks == 0 {
-        return None;
-    }
-    let available = u64::try_from(stat.st_size).ok()?.saturating_sub(offset);
-    Some(Regular { file: own, offset, available })
 }

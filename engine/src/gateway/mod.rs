@@ -12,6 +12,8 @@ pub(crate) mod input;
 pub(crate) mod question;
 #[cfg(test)]
 mod reference;
+#[cfg_attr(windows, path = "windows/regular_file.rs")]
+mod regular_file;
 pub(crate) mod runner;
 pub(crate) mod script;
 pub(crate) mod start_response;

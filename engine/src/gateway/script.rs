@@ -1,14 +1,13 @@
 //! Script files: loading them as modules, noticing that they have changed, finding the application in them.
 
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
 
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PyString};
 use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_unix::native;
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::messages::{Message, Topic, applications};
 use wsgi_wire::settings::Preload;
@@ -190,7 +189,7 @@ fn load<'py>(py: Python<'py>, interpreter: &Interpreter, path: &[u8]) -> Result<
     record::process(Topic::INFO, &format!("Loading WSGI script '{shown}' into {place}."));
     // Taken before the file is read: if it changes meanwhile, the next request notices.
     let mtime = modified(path).unwrap_or(0);
-    let source = std::fs::read(Path::new(std::ffi::OsStr::from_bytes(path))).map_err(|error| {
+    let source = std::fs::read(&*native(path)).map_err(|error| {
         let text = format!("The WSGI script '{shown}' cannot be read: {error}.");
         Report { message: &applications::UNREADABLE_SCRIPT, text }
     })?;
@@ -229,8 +228,12 @@ fn module_name(path: &[u8], case_sensitive: bool) -> String {
 
 /// The modification time of a file, in microseconds.
 fn modified(path: &[u8]) -> Option<i64> {
-    let meta = std::fs::metadata(Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
-    Some(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1000)
+    let modified = std::fs::metadata(&*native(path)).ok()?.modified().ok()?;
+    Some(match modified.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_micros() as i64,
+        // Of two microseconds, the earlier one, as above.
+        Err(before) => -(before.duration().as_nanos().div_ceil(1000) as i64),
+    })
 }
 
 /// Returns the version of the script's file, if it is not the one that was loaded.

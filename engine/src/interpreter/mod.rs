@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::{PyBaseException, PyOSError};
 use pyo3::types::{PyAnyMethods, PyModule, PyType};
 use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_unix::thread_id;
 use wsgi_wire::messages::{applications, internal};
 
 use crate::ffi::attach::Handle;
 use crate::ffi::classes::Classes;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
-use crate::ffi::recorder::thread;
 use crate::interpreter::active::ActiveRequests;
 use crate::interpreter::callbacks::Callbacks;
 use crate::interpreter::names::Names;
@@ -94,7 +94,7 @@ impl Interpreter {
             group: group.to_vec(),
             adopted: OnceLock::new(),
             own_gil,
-            maker: (object::thread_ident(), thread()),
+            maker: (object::thread_ident(), thread_id()),
             classes,
             names: Names::new(py),
             callbacks: Callbacks::new(py),

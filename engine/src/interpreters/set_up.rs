@@ -111,11 +111,14 @@ fn prepare(
     if settings.telemetry.is_some() {
         prelude.call_method0("watch_collector")?;
     }
-    if Process::get().is_embedded() {
-        prelude.call_method0("give_programs_their_signals")?;
+    // Elsewhere there are neither forks nor signals that are inherited, and no user but the service's own.
+    if cfg!(unix) {
+        if Process::get().is_embedded() {
+            prelude.call_method0("give_programs_their_signals")?;
+        }
+        prelude.call_method1("watch_forks", (functions.getattr("_about_to_fork")?,))?;
+        prelude.call_method0("become_user")?;
     }
-    prelude.call_method1("watch_forks", (functions.getattr("_about_to_fork")?,))?;
-    prelude.call_method0("become_user")?;
     if let Some(eggs) = &settings.python_eggs {
         let environ = py.import("os")?.getattr("environ")?;
         environ.set_item("PYTHON_EGG_CACHE", object::path(py, eggs)?)?;

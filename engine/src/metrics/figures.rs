@@ -1,6 +1,7 @@
 //! The figures of an interval that is over: shares and rates.
 
-use crate::ffi::process as ffi;
+use wsgi_unix::usage;
+
 use crate::metrics::Metrics;
 use crate::metrics::interval::Interval;
 
@@ -30,7 +31,7 @@ impl Figures {
     /// Computes the figures of an interval that ends now.
     pub(crate) fn new(interval: &Interval, metrics: &Metrics) -> Self {
         let period = interval.start.elapsed().as_secs_f64().max(1e-6);
-        let (user, system) = ffi::process_cpu();
+        let (user, system) = usage::process_cpu();
         let elapsed: Vec<f64> = metrics.elapsed().iter().map(std::time::Duration::as_secs_f64).collect();
         let busy =
             interval.workers.iter().zip(&elapsed).map(|(worker, now)| worker.busy.as_secs_f64() + now.min(period));
@@ -38,8 +39,8 @@ impl Figures {
         Self {
             cpu_user: (user - interval.cpu.0.min(user)).as_secs_f64() / period,
             cpu_system: (system - interval.cpu.1.min(system)).as_secs_f64() / period,
-            memory: ffi::memory(),
-            max_memory: ffi::max_memory(),
+            memory: usage::memory(),
+            max_memory: usage::max_memory(),
             capacity: (busy.sum::<f64>() / (period * threads as f64)).min(1.0),
             active: elapsed.iter().filter(|elapsed| **elapsed > 0.0).count(),
             started: metrics.started_threads(),

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use pyo3::Python;
 use pyo3::sync::MutexExt;
+use wsgi_unix::usage;
 
-use crate::ffi::process as ffi;
 use crate::metrics::interval::Interval;
 use crate::metrics::sample::{Finished, Sample};
 use crate::moments::now;
@@ -98,7 +98,7 @@ impl Metrics {
     }
 
     fn begin(&self) -> Interval {
-        Interval::new(self.workers.len(), now(), ffi::process_cpu())
+        Interval::new(self.workers.len(), now(), usage::process_cpu())
     }
 
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Option<Interval>> {

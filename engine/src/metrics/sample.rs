@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ffi::process as ffi;
+use wsgi_unix::usage;
+
 use crate::metrics::counts::Counts;
 use crate::moments::{Moments, now};
 
@@ -41,13 +42,13 @@ impl Finished {
 impl Sample {
     /// Begins a measurement. The thread's CPU time is only looked up `with_cpu`.
     pub(crate) fn begin(with_cpu: bool) -> Self {
-        Self { start: Instant::now(), cpu: with_cpu.then(ffi::thread_cpu) }
+        Self { start: Instant::now(), cpu: with_cpu.then(usage::thread_cpu) }
     }
 
     /// Ends the measurement, when the application is done.
     pub(crate) fn end(&self, moments: &Moments, status: u16, counts: Counts) -> Finished {
         let since = |(user, system): (Duration, Duration)| {
-            let now = ffi::thread_cpu();
+            let now = usage::thread_cpu();
             (now.0.saturating_sub(user), now.1.saturating_sub(system))
         };
         let (cpu_user, cpu_system) = self.cpu.map(since).unwrap_or_default();

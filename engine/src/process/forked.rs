@@ -6,11 +6,10 @@
 use pyo3::exceptions::PySystemExit;
 use pyo3::types::PyAnyMethods;
 use pyo3::{PyErr, Python};
-use wsgi_unix::fork;
+use wsgi_unix::{exit_now, fork};
 use wsgi_wire::messages::applications;
 use wsgi_wire::record::Stream;
 
-use crate::ffi::process::exit_now;
 use crate::log::outside;
 use crate::log::record;
 use crate::log::traceback;

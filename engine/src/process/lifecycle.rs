@@ -1,13 +1,12 @@
 //! The stage of the process's life, and how other threads ask the main thread to go on to the next stage.
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::event::{EventfdFlags, eventfd};
-use wsgi_unix::fork::Unshared;
 use wsgi_wire::control::Reason;
 use wsgi_wire::settings::Preload;
+
+use crate::process::wake::Wake;
 
 /// The stages, in order; there is no way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +36,8 @@ pub(crate) struct Lifecycle {
     stage: AtomicU8,
     wish: Mutex<Option<(Wish, Reason)>>,
     loaded: Mutex<Vec<Preload>>,
-    wake: Unshared,
+    /// The source of events that wakes the main thread.
+    pub(crate) source: Wake,
 }
 
 impl Lifecycle {
@@ -46,8 +46,8 @@ impl Lifecycle {
     /// # Errors
     /// If there are no more descriptors.
     pub(crate) fn new() -> std::io::Result<Self> {
-        let wake = Unshared::make(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))?;
-        Ok(Self { stage: AtomicU8::new(Stage::Serving as u8), wish: Mutex::new(None), loaded: Mutex::default(), wake })
+        let stage = AtomicU8::new(Stage::Serving as u8);
+        Ok(Self { stage, wish: Mutex::new(None), loaded: Mutex::default(), source: Wake::new()? })
     }
 
     /// The stage that the process is in.
@@ -108,18 +108,11 @@ impl Lifecycle {
 
     /// Wakes the main thread, so that it looks around.
     pub(crate) fn wake(&self) {
-        // Full means that it is awake already.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        self.source.call();
     }
 
     /// Forgets earlier calls of [`Lifecycle::wake`].
     pub(crate) fn awake(&self) {
-        let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
-    }
-}
-
-impl AsFd for Lifecycle {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
+        self.source.forget();
     }
 }

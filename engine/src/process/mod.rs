@@ -7,9 +7,12 @@ pub(crate) mod advised;
 pub(crate) mod forked;
 pub(crate) mod lifecycle;
 pub(crate) mod limits;
+#[cfg_attr(windows, path = "windows/recorder.rs")]
 pub(crate) mod recorder;
 pub(crate) mod reload;
 pub(crate) mod thread;
+#[cfg_attr(windows, path = "windows/wake.rs")]
+mod wake;
 pub(crate) mod watch;
 
 use std::sync::OnceLock;

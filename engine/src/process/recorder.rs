@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use pyo3::types::{PyAnyMethods, PyDict, PyDictMethods};
 use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_unix::thread_id;
 use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::{Activity, Entry, Header, STACKS_SIGNAL, Task, list, report_offset};
 
@@ -53,7 +54,7 @@ impl Recorder {
     pub(crate) fn worker(&self, number: u32) -> Option<&'static Entry> {
         let entry = self.0.as_ref()?.entries.get(number as usize)?;
         ffi::own_signal_stack();
-        entry.set_thread(object::thread_ident(), ffi::thread());
+        entry.set_thread(object::thread_ident(), thread_id());
         Some(entry)
     }
 
@@ -70,7 +71,7 @@ impl Recorder {
     /// Notes that the process itself, on this thread, begins to do something.
     pub(crate) fn begins(&self, what: &str) {
         if let Some(entry) = self.own() {
-            entry.set_thread(object::thread_ident(), ffi::thread());
+            entry.set_thread(object::thread_ident(), thread_id());
             entry.begin(&Task { since: now(), interpreter: 0, id: b"", method: b"", what: what.as_bytes() });
         }
     }

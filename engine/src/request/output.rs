@@ -1,9 +1,8 @@
 //! Sending content: the head before the first piece, nothing beyond the declared length, and no waiting with the GIL
 //! held.
 
-use std::os::fd::OwnedFd;
-
 use pyo3::Python;
+use wsgi_unix::descriptor::OwnedFd;
 use wsgi_wire::limits;
 use wsgi_wire::messages::applications;
 use wsgi_wire::response::File;

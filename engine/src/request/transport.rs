@@ -3,8 +3,8 @@
 //! into memory.
 
 use std::any::Any;
-use std::os::fd::OwnedFd;
 
+use wsgi_unix::descriptor::OwnedFd;
 use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;

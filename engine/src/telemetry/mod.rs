@@ -6,11 +6,10 @@
 
 pub(crate) mod datagram;
 pub(crate) mod figures;
+#[cfg_attr(windows, path = "windows/service.rs")]
+mod service;
 pub(crate) mod slow;
 
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -19,6 +18,7 @@ use pyo3::types::PyAnyMethods;
 use pyo3::{PyResult, Python};
 
 use self::datagram::{Datagram, Kind};
+use self::service::Service;
 use crate::moments::now;
 use crate::process::Process;
 
@@ -30,9 +30,7 @@ static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
 /// The reports of this process.
 pub(crate) struct Telemetry {
     process: &'static Process,
-    socket: UnixDatagram,
-    target: PathBuf,
-    host: Vec<u8>,
+    service: Service,
     python: String,
     module: String,
     switch_interval: f64,
@@ -52,16 +50,13 @@ pub(crate) fn telemetry() -> Option<&'static Telemetry> {
 /// If there is no socket, or what CPython raises.
 pub(crate) fn prepare(py: Python<'_>, process: &'static Process) -> PyResult<Option<&'static Telemetry>> {
     let Some(settings) = &process.settings.telemetry else { return Ok(None) };
-    let socket = UnixDatagram::unbound()?;
-    socket.set_nonblocking(true)?;
+    let service = Service::at(&settings.socket)?;
     let python: String = py.import("platform")?.call_method0("python_version")?.extract()?;
     let version: (u32, u32, u32) = py.import("mod_wsgi")?.getattr("version")?.extract()?;
     let switch_interval = py.import("sys")?.call_method0("getswitchinterval")?.extract()?;
     Ok(Some(TELEMETRY.get_or_init(|| Telemetry {
         process,
-        socket,
-        target: std::ffi::OsStr::from_bytes(&settings.socket).into(),
-        host: rustix::system::uname().nodename().to_bytes().to_vec(),
+        service,
         python,
         module: format!("{}.{}.{}", version.0, version.1, version.2),
         switch_interval,
@@ -81,14 +76,13 @@ impl Telemetry {
     fn send(&self, datagram: &Datagram) {
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if !end.1 && wsgi_unix::fork::is_ours() {
-            // Nobody may be listening.
-            let _ = self.socket.send_to(datagram.bytes(), &self.target);
+            self.service.send(datagram.bytes());
         }
     }
 
     /// Adds the fields that say which process of which group reports.
     fn put_place(&self, datagram: &mut Datagram) {
-        datagram.text(5, &self.host, TEXT);
+        datagram.text(5, self.service.host(), TEXT);
         let group = &self.process.settings.group;
         if !group.is_empty() {
             datagram.text(6, group, TEXT);

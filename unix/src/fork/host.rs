@@ -59,7 +59,6 @@ pub(super) fn leave(withhold: impl Fn(i32)) {
             withhold(descriptor);
         }
     });
-    unblock_signals();
     for (signal, place) in HANDLERS.iter().enumerate().skip(1) {
         let servers = place.load(Relaxed);
         // Python may have a handler of its own by now, which knows what to do.
@@ -68,6 +67,8 @@ pub(super) fn leave(withhold: impl Fn(i32)) {
             unsafe { libc::signal(signal as i32, libc::SIG_DFL) };
         }
     }
+    // Last: one that has come meanwhile is not for the server's handler, which would do nothing here.
+    unblock_signals();
 }
 
 /// Unblocks all signals: servers block them in their threads, so that one thread gets them all, but a forked process

@@ -42,6 +42,11 @@ pub fn symbol_of_program(name: &CStr) -> *mut c_void {
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
 
+/// A function of any library of the process, or null.
+pub fn symbol_of_process(name: &CStr) -> *mut c_void {
+    symbol_of_program(name)
+}
+
 /// The file of the library that something is in, as it was named when it was loaded.
 pub fn file_of<T>(something: &'static T) -> Option<PathBuf> {
     let address = std::ptr::from_ref(something).cast();

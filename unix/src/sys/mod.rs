@@ -8,3 +8,5 @@ pub mod portable;
 pub mod signals;
 pub mod socket;
 pub mod stop;
+pub mod thread_key;
+pub mod usage;

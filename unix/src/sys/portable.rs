@@ -10,16 +10,40 @@ use rustix::rand::{GetRandomFlags, getrandom};
 pub mod descriptor {
     pub use std::os::fd::{BorrowedFd, OwnedFd};
 
-    use std::os::fd::FromRawFd;
+    use std::ffi::c_int;
+    use std::os::fd::{FromRawFd, IntoRawFd};
+
+    /// The lowest number of a descriptor that is none of the standard streams.
+    const FIRST: c_int = 3;
 
     /// A descriptor that somebody hands over by its number; none is below 0.
     ///
     /// # Safety
     /// It is open, and nobody else closes it.
-    pub unsafe fn handed_over(number: std::ffi::c_int) -> Option<OwnedFd> {
+    pub unsafe fn handed_over(number: c_int) -> Option<OwnedFd> {
         // SAFETY: the caller's duty.
         (number >= 0).then(|| unsafe { OwnedFd::from_raw_fd(number) })
     }
+
+    /// The number by which a descriptor is handed over to somebody who closes it; -1 for none.
+    pub fn hand_over(descriptor: Option<OwnedFd>) -> c_int {
+        descriptor.map_or(-1, IntoRawFd::into_raw_fd)
+    }
+
+    /// A descriptor of our own for the file whose descriptor somebody else gave as this number, if it is open.
+    pub fn duplicate(number: c_int) -> Option<OwnedFd> {
+        // SAFETY: whatever the number is, this makes a new descriptor or fails. Nobody's descriptor is closed or
+        // changed.
+        let own = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, FIRST) };
+        // SAFETY: it has just been made, for us.
+        (own >= 0).then(|| unsafe { OwnedFd::from_raw_fd(own) })
+    }
+}
+
+/// Ends the process at once, without exit functions and destructors.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: never returns; nothing of this process is left to be harmed.
+    unsafe { libc::_exit(code) }
 }
 
 /// The number of the calling thread.

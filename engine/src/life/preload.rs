@@ -1,10 +1,9 @@
 //! Loading scripts before the first request comes.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use pyo3::Python;
+use wsgi_unix::native;
 use wsgi_wire::codec;
 use wsgi_wire::settings::Preload;
 
@@ -24,7 +23,7 @@ pub(crate) fn preload(py: Python<'_>, process: &'static Process) -> Vec<u64> {
 /// The scripts that are loaded before the first request comes.
 pub(crate) fn scripts(process: &'static Process) -> impl Iterator<Item = &'static Preload> {
     let settings = &process.settings;
-    let path = |script: &&Preload| Path::new(OsStr::from_bytes(&script.script)).to_owned();
+    let path = |script: &&Preload| PathBuf::from(&*native(&script.script));
     // What an alias names may be a directory of scripts: which of them are asked for shows later.
     let wanted = settings.scripts.iter().filter(move |script| !path(script).is_dir());
     wanted.chain(settings.inherited.iter().filter(move |script| path(script).exists()))

@@ -1,0 +1,14 @@
+//! A daemon process, which there is none of where Apache cannot hand it sockets.
+
+use pyo3::exceptions::PyNotImplementedError;
+use pyo3::{PyResult, Python};
+
+/// Refuses to serve as a daemon process.
+///
+/// # Errors
+/// `NotImplementedError`, always.
+pub(crate) fn run(_py: Python<'_>) -> PyResult<()> {
+    Err(PyNotImplementedError::new_err(
+        "mod_wsgi has no daemon processes on Windows: Apache's own process serves applications (embedded mode)",
+    ))
+}
