@@ -21,7 +21,7 @@ use crate::directives::group::Group;
 use crate::directives::trial;
 use crate::policy::words;
 use crate::policy::{alias, path, proxies};
-use crate::relay::client::{Client, SendError, Then};
+use crate::relay::client::{Client, RequestContext, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, ConversationLimits};
 use crate::relay::inbox::Inbox;
@@ -72,6 +72,12 @@ impl Witness {
     }
 }
 
+impl RequestContext for Witness {
+    fn log(&mut self, record: &LogRecord) {
+        let _ = wsgi_wire::text::texts(record);
+    }
+}
+
 impl Client for Witness {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         assert!(max <= wsgi_wire::limits::PULL as usize);
@@ -82,10 +88,6 @@ impl Client for Witness {
             _ => return Ok(false),
         }
         Ok(true)
-    }
-
-    fn log(&mut self, record: &LogRecord) {
-        let _ = wsgi_wire::text::texts(record);
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {

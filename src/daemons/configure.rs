@@ -13,7 +13,7 @@ use wsgi_wire::settings::{Daemon, Interpreter, Preload, Server, Telemetry};
 use crate::directives::configuration::{Configuration, InterpreterSettings};
 use crate::directives::group::{Group, GroupOptions, ScriptReload};
 use crate::embedded::Plan;
-use crate::httpd::identity::User;
+use crate::httpd::user::User;
 use crate::policy::origin::Origin;
 use crate::policy::path::inside;
 use crate::policy::reachable_scripts::ReachableScripts;

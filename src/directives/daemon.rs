@@ -7,7 +7,7 @@ use wsgi_wire::interface::{Interface, Lifespan};
 use super::configuration::Configuration;
 use super::directive::{Host, Line};
 use super::group::{Group, GroupOptions, ScriptReload};
-use crate::httpd::identity::User;
+use crate::httpd::user::User;
 use crate::policy::words::{ArgumentError, Value, option, show, word};
 
 /// Parses one option into the field it stands for.

@@ -3,7 +3,7 @@
 
 use wsgi_wire::interface::{Interface, Lifespan};
 
-use crate::httpd::identity::User;
+use crate::httpd::user::User;
 use crate::policy::origin::Origin;
 
 /// One process group, as `WSGIDaemonProcess` defines it.

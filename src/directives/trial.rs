@@ -5,8 +5,8 @@ use super::DIRECTIVES;
 use super::configuration::Configuration;
 use super::directive::{Host, Line, Nested, Setter};
 use super::settings::{RequestSettings, ServerSettings};
-use crate::httpd::identity::User;
 use crate::httpd::regex::Regex;
+use crate::httpd::user::User;
 use crate::policy::origin::Origin;
 use crate::policy::words::show;
 

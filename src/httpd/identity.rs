@@ -6,19 +6,7 @@ use std::ptr;
 use super::bytes;
 use super::pool::Pool;
 use super::sys;
-
-/// A user of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// The id of the user.
-    pub uid: u32,
-    /// The id of the user's login group.
-    pub gid: u32,
-    /// The login name.
-    pub name: Vec<u8>,
-    /// The home directory, if the user has one.
-    pub home: Option<Vec<u8>>,
-}
+use super::user::User;
 
 /// Looks a user up by name or `#uid`.
 pub fn user(pool: Pool<'_>, text: &[u8]) -> Option<User> {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod child;
 mod start;
 mod supervisor;
 mod surroundings;
@@ -11,6 +12,7 @@ mod surroundings;
 use std::sync::PoisonError;
 
 pub use self::check::check_config;
+pub use self::child::child_forked;
 pub use self::start::post_config;
 use wsgi_unix::panics;
 use wsgi_wire::messages::processes;
@@ -18,7 +20,7 @@ use wsgi_wire::messages::processes;
 use crate::daemons::{self, parent, records};
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
-use crate::httpd::{control, log, process};
+use crate::httpd::{control, log};
 use crate::status::publisher;
 
 /// `pre_config`: directives are about to be read.
@@ -39,13 +41,6 @@ pub fn configuration_ends() {
     panics::remove();
 }
 
-/// `child_init` at its very beginning: this process has one thread, and nothing of ours has begun.
-pub fn child_forked() {
-    if let Some(plan) = daemons::current().as_ref().and_then(|runtime| runtime.embedded.as_ref()) {
-        process::set_variables(&plan.environment);
-    }
-}
-
 /// `child_init`: a child begins.
 pub fn child_init() {
     let Some(runtime) = daemons::current() else { return control::leave_to_parent() };
@@ -63,17 +58,7 @@ pub fn child_init() {
         publisher::start(table, scoreboard);
     }
     if let Some(plan) = &runtime.embedded {
-        if plan.is_eager() {
-            match embedded::engine(plan) {
-                Ok(_) | Err(embedded::EmbeddedError::Ending) => {}
-                Err(error) => {
-                    log::main(
-                        &processes::PRELOAD_IN_CHILD,
-                        format_args!("scripts cannot be loaded into this Apache child: {error}"),
-                    );
-                }
-            }
-        }
+        child::preload(plan);
     }
 }
 

@@ -3,21 +3,24 @@
 //! Knows embedded mode. Must not know requests.
 #![forbid(unsafe_code)]
 
+#[path = "child.rs"]
+mod child;
 #[path = "surroundings.rs"]
 mod surroundings;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+pub use self::child::child_forked;
 use wsgi_unix::panics;
-use wsgi_wire::messages::{configuration as messages, processes};
+use wsgi_wire::messages::configuration as messages;
 
 use crate::daemons::{self, Runtime, configure};
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::embedded;
 use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server};
-use crate::httpd::{HookStatus, control, log, process, tree};
+use crate::httpd::{HookStatus, control, log, tree};
 use crate::policy::observed_variables::ObservedVariables;
 use crate::policy::undefined;
 
@@ -79,24 +82,10 @@ pub fn configuration_ends() {
     panics::remove();
 }
 
-/// `child_init` at its very beginning.
-pub fn child_forked() {
-    if let Some(plan) = daemons::current().as_ref().and_then(|runtime| runtime.embedded.as_ref()) {
-        process::set_variables(&plan.environment);
-    }
-}
-
 /// `child_init`: the child begins.
 pub fn child_init() {
-    let runtime = daemons::current();
-    let Some(plan) = runtime.as_ref().and_then(|runtime| runtime.embedded.as_ref()) else { return };
-    if plan.is_eager() {
-        if let Err(error) = embedded::engine(plan) {
-            log::main(
-                &processes::PRELOAD_IN_CHILD,
-                format_args!("scripts cannot be loaded into this Apache child: {error}"),
-            );
-        }
+    if let Some(plan) = daemons::current().as_ref().and_then(|runtime| runtime.embedded.as_ref()) {
+        child::preload(plan);
     }
 }
 

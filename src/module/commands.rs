@@ -10,11 +10,12 @@ use std::sync::PoisonError;
 use crate::directives::directive::{Context, Directive, Host, Line, Nested, Setter};
 use crate::directives::settings::{RequestSettings, ServerSettings};
 use crate::directives::{DIRECTIVES, configuration};
-use crate::httpd::identity::{self, User};
+use crate::httpd::identity;
 use crate::httpd::pool::Pool;
 use crate::httpd::regex::Regex;
 use crate::httpd::server::{Server, server_root_path};
 use crate::httpd::sys::{self, cmd_func, cmd_parms, command_rec};
+use crate::httpd::user::User;
 use crate::httpd::{bytes, guard};
 use crate::policy::origin::Origin;
 

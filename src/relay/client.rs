@@ -58,8 +58,24 @@ impl From<Violation> for SendError {
 /// beforehand that nobody waits.
 pub type Right = Option<Admission<'static>>;
 
+/// The request that a client has made, whatever is sent to that client.
+pub trait RequestContext {
+    /// Asks mod_ssl for a variable of this client's connection.
+    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// How many bytes of the error log a record of an application takes at the most.
+    fn log_cost(&self, record: &LogRecord) -> usize {
+        record.cost(0)
+    }
+
+    /// Writes a record into the error log, in the context of the request.
+    fn log(&mut self, record: &LogRecord);
+}
+
 /// The HTTP side of one request.
-pub trait Client {
+pub trait Client: RequestContext {
     /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does
     /// not wait, and only `100 Continue` is sent to a client that waits for it.
     ///
@@ -94,11 +110,6 @@ pub trait Client {
     /// Continue` is told to go on. One that is a proxy asks in this way whether anybody is there (`ping=`).
     fn is_taken(&mut self) {}
 
-    /// Asks mod_ssl for a variable of this client's connection.
-    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
     /// The socket of the client's connection, where what is sent there belongs to this request alone.
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         None
@@ -115,14 +126,6 @@ pub trait Client {
     fn send_timeout(&self) -> Option<Duration> {
         None
     }
-
-    /// How many bytes of the error log a record of an application takes at the most.
-    fn log_cost(&self, record: &LogRecord) -> usize {
-        record.cost(0)
-    }
-
-    /// Writes a record into the error log, in the context of the request.
-    fn log(&mut self, record: &LogRecord);
 
     /// Writes a record of this process's own into the error log, in the context of the request.
     fn tell(&mut self, message: &'static Message, text: &str) {

@@ -8,21 +8,22 @@ use std::time::Duration;
 use wsgi_unix::descriptor::{BorrowedFd, OwnedFd};
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::requests;
-use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::table::Places;
 use wsgi_wire::{header, limits};
 
 use super::client_body::ClientBody;
-use super::guarded::{self, GuardedFile};
+use super::context::OfApache;
+use super::guarded;
+use super::guarded_file::{self, GuardedFile};
 use super::linger;
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
 use crate::directives::settings::RequestSettings;
 use crate::httpd::body::Taken;
 use crate::httpd::file_content::{self, FileWays};
-use crate::httpd::log::{self, Execution};
+use crate::httpd::log::Execution;
 use crate::httpd::request::Request;
 use crate::httpd::response::{self as httpd, ResponseBody};
 use crate::httpd::socket;
@@ -237,6 +238,12 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     }
 }
 
+impl OfApache for HttpClient<'_, '_> {
+    fn context(&self) -> (&Request<'_>, Execution<'_>) {
+        (self.r, self.place)
+    }
+}
+
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         self.body.read(self.r, max, out)
@@ -275,18 +282,6 @@ impl Client for HttpClient<'_, '_> {
         httpd::client_timeout(self.r)
     }
 
-    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
-        self.r.ssl_variable(name).map(<[u8]>::to_vec)
-    }
-
-    fn log_cost(&self, record: &LogRecord) -> usize {
-        record.cost(log::names(self.r, self.place))
-    }
-
-    fn log(&mut self, record: &LogRecord) {
-        log::record(self.r, record, Some(self.place));
-    }
-
     fn early_hints(&mut self, headers: Headers<'_>) {
         httpd::send_early_hints(self.r, response_head::hints(headers));
     }
@@ -308,7 +303,7 @@ impl Client for HttpClient<'_, '_> {
             None => response_head::judge(head, override_errors, self.rules.as_cgi),
         };
         let roots = self.r.settings::<RequestSettings>().and_then(|s| s.sendfile_roots.clone());
-        let named = roots.and_then(|roots| Some((guarded::named(head)?, roots)));
+        let named = roots.and_then(|roots| Some((guarded_file::named(head)?, roots)));
         if let (Some((named, roots)), Disposition::Send, 200) = (&named, &self.disposition, head.status) {
             let file = guarded::open(*named, roots).map_err(|refusal| {
                 self.tell(&requests::GUARDED_FILE_NOT_FOUND, &refusal.to_string());

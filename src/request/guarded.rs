@@ -10,20 +10,9 @@ use std::path::Path;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 use wsgi_unix::files::{BeneathError, open_beneath};
-use wsgi_wire::response::Head;
 
+use super::guarded_file::GuardedFile;
 use crate::policy::guarded::{Named, Root};
-
-/// A file that takes the place of a response's content.
-#[derive(Debug)]
-pub struct GuardedFile {
-    /// The file, open for reading.
-    pub file: OwnedFd,
-    /// The length of the file, bytes.
-    pub length: u64,
-    /// When it was last modified, µs since the epoch.
-    pub modified: i64,
-}
 
 /// Why a file is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +42,6 @@ impl fmt::Display for GuardedFileError {
     }
 }
 
-/// The header of a response that names a file: the last one. A client of such a server does not get to see any of them.
-pub fn named<'h>(head: &Head<'h>) -> Option<Named<'h>> {
-    head.headers.clone().flatten().filter_map(|(name, value)| Named::by(name, value)).last()
-}
-
 /// Opens the file.
 ///
 /// # Errors
@@ -68,7 +52,7 @@ pub fn open(named: Named<'_>, roots: &[Root]) -> Result<GuardedFile, GuardedFile
         // `/` loses its slash.
         let directory = if root.directory.is_empty() { b"/" } else { root.directory.as_slice() };
         match open_beneath(path(directory), path(&rest)) {
-            Ok((file, stat)) => return Ok(GuardedFile::new(file, &stat)),
+            Ok((file, stat)) => return Ok(guarded_file(file, &stat)),
             // What leads out of its directory says more than what is not there.
             Err(error) if why.is_none() || error == BeneathError::Outside => why = Some(error),
             Err(_) => {}
@@ -82,16 +66,9 @@ fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
-impl GuardedFile {
-    fn new(file: OwnedFd, stat: &Stat) -> Self {
-        let modified = stat.st_mtime.saturating_mul(1_000_000).saturating_add(stat.st_mtime_nsec as i64 / 1000);
-        Self { file, length: stat.st_size.unsigned_abs(), modified }
-    }
-
-    /// The entity tag that httpd makes of size and time by default (`FileETag MTime Size`).
-    pub fn etag(&self) -> String {
-        format!("\"{:x}-{:x}\"", self.length, self.modified)
-    }
+fn guarded_file(file: OwnedFd, stat: &Stat) -> GuardedFile {
+    let modified = stat.st_mtime.saturating_mul(1_000_000).saturating_add(stat.st_mtime_nsec as i64 / 1000);
+    GuardedFile { file, length: stat.st_size.unsigned_abs(), modified }
 }
 
 #[cfg(test)]

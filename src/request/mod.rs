@@ -11,6 +11,7 @@ mod ahead;
 mod asgi;
 mod client;
 mod client_body;
+mod context;
 mod decimal;
 mod destination;
 mod environ;
@@ -18,10 +19,12 @@ mod exchange;
 mod executor;
 #[cfg_attr(windows, path = "windows/guarded.rs")]
 mod guarded;
+mod guarded_file;
 mod handler;
 #[cfg_attr(windows, path = "windows/in_group.rs")]
 mod in_group;
 mod linger;
+
 mod question;
 mod refused;
 pub mod response_head;

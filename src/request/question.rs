@@ -14,10 +14,10 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::requests;
 use wsgi_wire::question::{Answer, Choice, Question, Topic};
-use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{BodyError, Facts, Purpose, Rules, VarsWriter, put_request, put_route};
 use wsgi_wire::response::{File, Head, Headers};
 
+use super::context::OfApache;
 use super::destination::Destination;
 use super::environ::{self, ContentLength, Environ};
 use super::exchange::failure;
@@ -255,22 +255,16 @@ impl<'c, 'r> AnswerClient<'c, 'r> {
     }
 }
 
+impl OfApache for AnswerClient<'_, '_> {
+    fn context(&self) -> (&Request<'_>, log::Execution<'_>) {
+        (self.r, self.place)
+    }
+}
+
 impl Client for AnswerClient<'_, '_> {
     fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
         // The body is for the application.
         Ok(false)
-    }
-
-    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
-        self.r.ssl_variable(name).map(<[u8]>::to_vec)
-    }
-
-    fn log_cost(&self, record: &LogRecord) -> usize {
-        record.cost(log::names(self.r, self.place))
-    }
-
-    fn log(&mut self, record: &LogRecord) {
-        log::record(self.r, record, Some(self.place));
     }
 
     fn early_hints(&mut self, _headers: Headers<'_>) {}

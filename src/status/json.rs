@@ -70,9 +70,9 @@ impl<'a> GroupDocument<'a> {
             state: group.condition().name(),
             processes_configured: group.wanted,
             processes_ready: group.count(State::Ready),
-            threads: group.sum(|p| p.threads),
+            threads: group.sum(|p| p.status.threads),
             threads_busy: group.busy(),
-            requests_in_flight: group.sum(|p| p.in_flight),
+            requests_in_flight: group.sum(|p| p.status.in_flight),
             requests_waiting: group.waiting,
             requests: Classes::of(group.classes),
             requests_refused: Counts(&group.refused),
@@ -163,15 +163,15 @@ struct ProcessDocument {
 impl ProcessDocument {
     fn of(process: &Process, now: u64) -> Self {
         Self {
-            pid: process.pid,
-            state: process.state.name(),
-            started: process.started,
-            uptime_seconds: now.saturating_sub(process.started),
-            generation: process.generation,
-            threads: process.threads,
-            threads_busy: process.busy,
-            requests_in_flight: process.in_flight,
-            requests: process.requests,
+            pid: process.status.pid,
+            state: process.status.state.name(),
+            started: process.status.started,
+            uptime_seconds: now.saturating_sub(process.status.started),
+            generation: process.status.generation,
+            threads: process.status.threads,
+            threads_busy: process.status.busy,
+            requests_in_flight: process.status.in_flight,
+            requests: process.status.requests,
             resident_memory_bytes: process.resident,
         }
     }

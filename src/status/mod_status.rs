@@ -15,7 +15,7 @@ const COLUMNS: [Column; 9] = [
     ("State", "State", |g| g.condition().name().to_owned()),
     ("Ready", "Ready processes", |g| g.count(State::Ready).to_string()),
     ("Processes", "Processes", |g| g.wanted.to_string()),
-    ("Threads", "Threads", |g| g.sum(|p| p.threads).to_string()),
+    ("Threads", "Threads", |g| g.sum(|p| p.status.threads).to_string()),
     ("BusyThreads", "Busy threads", |g| g.busy().to_string()),
     ("Waiting", "Requests waiting", |g| g.waiting.to_string()),
     ("Requests", "Requests", |g| g.classes.iter().sum::<u64>().to_string()),

@@ -38,10 +38,10 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
     type Number = fn(&Group) -> u64;
     let gauges: [(&str, &str, Number); 6] = [
         ("processes_configured", "Processes that the group should have.", |g| g.wanted.into()),
-        ("threads", "Threads of the group's ready processes.", |g| g.sum(|p| p.threads).into()),
+        ("threads", "Threads of the group's ready processes.", |g| g.sum(|p| p.status.threads).into()),
         ("threads_busy", "Threads that execute a request.", |g| g.busy().into()),
         ("requests_in_flight", "Requests that a ready process has been given and not yet answered.", |g| {
-            g.sum(|p| p.in_flight).into()
+            g.sum(|p| p.status.in_flight).into()
         }),
         ("requests_waiting", "Requests that wait for a free thread, in Apache or in a process.", |g| g.waiting.into()),
         ("ready", "Whether the group can answer requests.", |g| {
@@ -104,18 +104,20 @@ fn processes(out: &mut Exposition, groups: &[Group]) {
     type Number = fn(&Process) -> Option<u64>;
     let families: [(&str, &str, &str, Number); 4] = [
         ("process_start_time_seconds", "gauge", "When the process was started, seconds since the epoch.", |p| {
-            Some(p.started)
+            Some(p.status.started)
         }),
         ("process_resident_memory_bytes", "gauge", "Resident memory of the process.", |p| p.resident),
-        ("process_threads_busy", "gauge", "Threads of the process that execute a request.", |p| Some(p.busy.into())),
-        ("process_requests_total", "counter", "Requests that the process has finished.", |p| Some(p.requests)),
+        ("process_threads_busy", "gauge", "Threads of the process that execute a request.", |p| {
+            Some(p.status.busy.into())
+        }),
+        ("process_requests_total", "counter", "Requests that the process has finished.", |p| Some(p.status.requests)),
     ];
     for (name, kind, help, number) in families {
         out.family(name, kind, help);
         for group in groups {
             for process in &group.processes {
                 if let Some(number) = number(process) {
-                    out.sample(name, &[("group", &group.name), ("pid", &process.pid.to_string())], number);
+                    out.sample(name, &[("group", &group.name), ("pid", &process.status.pid.to_string())], number);
                 }
             }
         }

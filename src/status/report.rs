@@ -56,22 +56,8 @@ pub struct Group {
 /// A daemon process.
 #[derive(Debug, Clone)]
 pub struct Process {
-    /// The id of the process.
-    pub pid: u32,
-    /// The state of its life.
-    pub state: State,
-    /// When it was started.
-    pub started: u64,
-    /// The configuration that it belongs to.
-    pub generation: u32,
-    /// How many worker threads the process has.
-    pub threads: u32,
-    /// Requests that it is executing.
-    pub busy: u32,
-    /// Requests that it has been given and not yet answered.
-    pub in_flight: u32,
-    /// Requests that it has finished.
-    pub requests: u64,
+    /// What the process table says of it.
+    pub status: ProcessStatus,
     /// Resident memory in bytes, where the system tells.
     pub resident: Option<u64>,
 }
@@ -138,17 +124,17 @@ impl Group {
 
     /// How many of its processes are in this state.
     pub fn count(&self, state: State) -> usize {
-        self.processes.iter().filter(|process| process.state == state).count()
+        self.processes.iter().filter(|process| process.status.state == state).count()
     }
 
     /// The sum of a number of all its processes that take requests.
     pub fn sum(&self, number: impl Fn(&Process) -> u32) -> u32 {
-        self.processes.iter().filter(|process| process.state == State::Ready).map(number).sum()
+        self.processes.iter().filter(|process| process.status.state == State::Ready).map(number).sum()
     }
 
     /// Requests that are being executed, in processes on their way out too.
     pub fn busy(&self) -> u32 {
-        self.processes.iter().map(|process| process.busy).sum()
+        self.processes.iter().map(|process| process.status.busy).sum()
     }
 
     /// The condition of the group, from the states of its processes.
@@ -167,9 +153,9 @@ impl Group {
 
 impl Process {
     fn of(slot: Slot<'_>) -> Self {
-        let ProcessStatus { pid, state, started, generation, threads, busy, in_flight, requests } =
-            ProcessStatus::of(slot);
-        Self { pid, state, started, generation, threads, busy, in_flight, requests, resident: resident(pid) }
+        let status = ProcessStatus::of(slot);
+        let resident = resident(status.pid);
+        Self { status, resident }
     }
 }
 
@@ -185,17 +171,9 @@ pub mod example {
 
     /// A process in this state.
     pub fn process(pid: u32, state: State) -> Process {
-        Process {
-            pid,
-            state,
-            started: 900,
-            generation: 1,
-            threads: 5,
-            busy: 2,
-            in_flight: 3,
-            requests: 40,
-            resident: Some(8192),
-        }
+        let status =
+            ProcessStatus { pid, state, started: 900, generation: 1, threads: 5, busy: 2, in_flight: 3, requests: 40 };
+        Process { status, resident: Some(8192) }
     }
 
     /// A server with one group of this name.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use harness::{
-    Express, Httpd, ORDINARY_USER, Project, Scratch, Site, eventually, free_port, is_root, product, repository,
+    Express, Foreground, Httpd, ORDINARY_USER, Project, Scratch, Site, eventually, free_port, is_root, product,
+    repository,
 };
 
 /// The sections whose blocks install the product, which `scripts/bare-system` does on systems that have nothing.
@@ -76,6 +77,14 @@ pub fn typed(text: &str, directory: &Path) -> Express {
         .as_ordinary_user()
 }
 
+/// The server that somebody starts by typing this in a directory of theirs.
+fn started(text: &str, directory: &Scratch) -> Foreground {
+    if is_root() {
+        directory.give_to(ORDINARY_USER);
+    }
+    typed(text, directory.path()).start_as_it_is()
+}
+
 #[test]
 fn the_quick_start_is_true() {
     let directory = Scratch::new();
@@ -84,10 +93,7 @@ fn the_quick_start_is_true() {
         match block {
             Block::File { name, text } => add(&directory, &name, &text),
             Block::Shell(text) => {
-                if is_root() {
-                    directory.give_to(ORDINARY_USER);
-                }
-                let server = typed(&text, directory.path()).start_as_it_is();
+                let server = started(&text, &directory);
                 assert_eq!(server.get("/").text(), answers.next().expect("as many servers as answers"));
                 if text.contains("--url-alias") {
                     assert!(server.get("/static/shop.css").text().contains("teal"));
@@ -132,10 +138,7 @@ fn the_page_about_flask_is_true() {
         match block {
             Block::File { name, text } => add(&directory, &name, &text),
             Block::Shell(text) => {
-                if is_root() {
-                    directory.give_to(ORDINARY_USER);
-                }
-                let server = typed(&text, directory.path()).start_as_it_is();
+                let server = started(&text, &directory);
                 if text.contains("--reload-on-changes") {
                     server.console.expect(&["Starting change monitor"]);
                 }

@@ -24,12 +24,11 @@ impl<'a> Name<'a> {
     }
 }
 
-macro_rules! known {
-    ($($id:literal $constant:ident = $text:literal $meaning:literal,)*) => {
+/// Declares a table of names that travel as numbers.
+macro_rules! numbered {
+    ($($id:literal $constant:ident = $text:literal,)*) => {
         /// The names that travel as numbers, by number.
         pub const KNOWN: &[&str] = &[$($text),*];
-        /// The meanings of these names, for the documentation; empty for headers of the request.
-        pub const MEANINGS: &[&str] = &[$($meaning),*];
         $(
             #[doc = concat!("`", $text, "`")]
             pub const $constant: u8 = $id;
@@ -43,10 +42,27 @@ macro_rules! known {
                 _ => None,
             }
         }
+
+        #[cfg(test)]
+        #[test]
+        fn numbers_and_texts_agree() {
+            for (i, text) in KNOWN.iter().enumerate() {
+                assert_eq!(known(text.as_bytes()), Some(i as u8), "{text}");
+            }
+        }
+    };
+}
+pub(crate) use numbered;
+
+macro_rules! explained {
+    ($($id:literal $constant:ident = $text:literal $meaning:literal,)*) => {
+        numbered! { $($id $constant = $text,)* }
+        /// The meanings of these names, for the documentation; empty for headers of the request.
+        pub const MEANINGS: &[&str] = &[$($meaning),*];
     };
 }
 
-known! {
+explained! {
     0 REQUEST_METHOD = "REQUEST_METHOD" "the method; `GET` in place of `HEAD` where [`WSGIMapHEADToGET`](directives.md) says so",
     1 REQUEST_URI = "REQUEST_URI" "path and query as the client wrote them",
     2 QUERY_STRING = "QUERY_STRING" "what follows the `?`",
@@ -144,9 +160,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_texts_agree() {
-        for (i, text) in KNOWN.iter().enumerate() {
-            assert_eq!(known(text.as_bytes()), Some(i as u8), "{text}");
+    fn a_known_name_is_a_number_and_its_text() {
+        for text in KNOWN {
             assert_eq!(Name::of(text.as_bytes()).text(), text.as_bytes());
         }
         assert_eq!(KNOWN[CONNECTION_ID as usize], "mod_wsgi.connection_id");

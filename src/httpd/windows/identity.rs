@@ -2,19 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::pool::Pool;
-
-/// A user of this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// The number of the user.
-    pub uid: u32,
-    /// The number of the login group.
-    pub gid: u32,
-    /// The name of the user.
-    pub name: Vec<u8>,
-    /// The home directory of the user.
-    pub home: Option<Vec<u8>>,
-}
+use super::user::User;
 
 /// No user has a number.
 pub fn user(_pool: Pool<'_>, _text: &[u8]) -> Option<User> {

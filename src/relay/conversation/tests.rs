@@ -18,7 +18,7 @@ use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
 use super::{Conversation, ConversationLimits, Outcome};
-use crate::relay::client::{Client, SendError, Then};
+use crate::relay::client::{Client, RequestContext, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
 use crate::relay::outflow::Outflow;
@@ -35,6 +35,17 @@ struct Recorder {
     asks: bool,
 }
 
+impl RequestContext for Recorder {
+    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
+        self.events.push(format!("variable {}", String::from_utf8_lossy(name)));
+        (name != b"SSL_LONG").then(|| b"value".to_vec()).or_else(|| Some(vec![b'x'; limits::VARIABLE + 1]))
+    }
+
+    fn log(&mut self, record: &LogRecord) {
+        self.events.push(format!("log {} {}", record.level.name(), String::from_utf8_lossy(&record.message)));
+    }
+}
+
 impl Client for Recorder {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         self.events.push(format!("read {max}"));
@@ -46,15 +57,6 @@ impl Client for Recorder {
             }
             None => Ok(false),
         }
-    }
-
-    fn ssl_variable(&mut self, name: &[u8]) -> Option<Vec<u8>> {
-        self.events.push(format!("variable {}", String::from_utf8_lossy(name)));
-        (name != b"SSL_LONG").then(|| b"value".to_vec()).or_else(|| Some(vec![b'x'; limits::VARIABLE + 1]))
-    }
-
-    fn log(&mut self, record: &LogRecord) {
-        self.events.push(format!("log {} {}", record.level.name(), String::from_utf8_lossy(&record.message)));
     }
 
     fn tell(&mut self, message: &'static Message, text: &str) {

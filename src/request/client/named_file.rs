@@ -8,7 +8,7 @@ use super::HttpClient;
 use crate::httpd::response as httpd;
 use crate::relay::client::{Client, Then};
 use crate::relay::sendable::Sendable;
-use crate::request::guarded::GuardedFile;
+use crate::request::guarded_file::GuardedFile;
 
 impl HttpClient<'_, '_> {
     /// Has Apache send the file that the response names in the place of its content: whole, a part, or the news that

@@ -13,7 +13,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, File, Head, Headers, put_head};
 
-use crate::relay::client::{Client, SendError, Then};
+use crate::relay::client::{Client, RequestContext, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, ConversationLimits};
 use crate::relay::inbox::Inbox;
@@ -27,6 +27,10 @@ struct Browser {
     socket: UnixStream,
     over: bool,
     got: Vec<u8>,
+}
+
+impl RequestContext for Browser {
+    fn log(&mut self, _record: &LogRecord) {}
 }
 
 impl Client for Browser {
@@ -62,8 +66,6 @@ impl Client for Browser {
     fn send_timeout(&self) -> Option<Duration> {
         Some(Duration::from_millis(300))
     }
-
-    fn log(&mut self, _record: &LogRecord) {}
 
     fn early_hints(&mut self, _headers: Headers<'_>) {}
 
