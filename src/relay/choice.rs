@@ -263,6 +263,7 @@ mod tests {
         let mut place = QueueTicket::take(&record.queue);
         std::thread::scope(|scope| {
             scope.spawn(|| place.wait(Duration::from_millis(900)));
+            // Nothing tells that a thread sleeps; one that does not yet does not begin to.
             std::thread::sleep(Duration::from_millis(20));
             drop(claim);
         });

@@ -6,6 +6,7 @@ mod comments;
 mod links;
 mod rooms;
 mod version;
+mod walks;
 mod width;
 
 use harness::repository;

@@ -86,6 +86,7 @@ fn dribble(server: &Foreground, times: usize) -> Option<u16> {
         if client.send(b"x").is_err() || client.answers().unwrap_or(true) {
             break;
         }
+        // The pace of a slow client.
         std::thread::sleep(Duration::from_millis(100));
     }
     // It may have been told and closed already.
@@ -114,7 +115,6 @@ fn a_body_may_take_no_longer_than_its_maximum_however_fast_it_comes() {
     client.send_head("POST", "/?len(environ['wsgi.input'].read())", &head).expect("sent");
     let over = eventually(DEADLINE, || {
         let goes_on = client.send(b"x").is_ok() && !client.answers().unwrap_or(true);
-        std::thread::sleep(Duration::from_millis(50));
         (!goes_on).then_some(())
     });
     assert!(over.is_some(), "it takes more than its maximum");

@@ -33,6 +33,7 @@ mod conf;
 mod control;
 mod django;
 mod echo;
+mod executing;
 mod express;
 mod foreground;
 mod httpd;

@@ -168,7 +168,8 @@ fn agent() -> &'static Agent {
     })
 }
 
-fn percent_encoded(text: &str) -> String {
+/// A text as a query string has it.
+pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") })
         .collect()

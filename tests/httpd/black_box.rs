@@ -18,6 +18,7 @@ def killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
 def stuck():
+    print("it is stuck", os.getpid(), flush=True)
     while True:
         time.sleep(0.05)
 
@@ -142,7 +143,7 @@ fn a_kill_names_the_requests_of_all_threads() {
     let port = site.port();
     let other = std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/stuck", &[], b"").is_ok());
     assert!(eventually(Duration::from_secs(5), || (site.get("/nothing").status == 200).then_some(())).is_some());
-    std::thread::sleep(Duration::from_millis(200));
+    site.log.wait_for("it is stuck");
     end(&site, "killed");
     other.join().expect("a thread");
     check(&one_record(&site, "SIGKILL"), &["GET /some/killed for 0.", "GET /stuck for 0."]);
@@ -198,11 +199,11 @@ fn a_shutdown_that_is_held_up_names_the_thread_in_each_kind_of_interpreter() {
 fn every_end_of(site: &Httpd, version: &str) {
     for (function, sign) in [("crash", "SIGSEGV"), ("hoarder", "deadlock-timeout=1"), ("stuck", "ended by force")] {
         let path = format!("/{version}/{function}");
-        let daemon = site.get(&format!("/{version}/pid")).text().parse().expect("a pid");
+        let daemon: u32 = site.get(&format!("/{version}/pid")).text().parse().expect("a pid");
         let url = site.url(&path);
         let request = std::thread::spawn(move || harness::get(&url).status);
         if function == "stuck" {
-            std::thread::sleep(Duration::from_millis(300));
+            site.log.wait_for(&format!("it is stuck {daemon}"));
             assert!(kill(daemon, libc::SIGTERM));
         }
         assert!(request.join().expect("a thread") >= 500);
@@ -247,7 +248,7 @@ fn a_request_that_holds_up_a_shutdown_is_named() {
     let daemon = site.get("/pid").text().parse().expect("a pid");
     let port = site.port();
     let stuck = std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/stuck", &[], b"").is_ok());
-    std::thread::sleep(Duration::from_millis(300));
+    site.log.wait_for("it is stuck");
     assert!(kill(daemon, libc::SIGTERM));
     let record = one_record(&site, "in stuck");
     check(&record, &["ended by force", "GET /stuck for "]);

@@ -137,6 +137,7 @@ fn content_length_is_that_of_the_expanded_body_or_none() {
             let announced = format!("Content-Length: {}", body.len());
             client.send_head("POST", mode, &["Content-Encoding: gzip", &announced]).expect("sent");
             client.send(first).expect("sent");
+            // Longer than any pause that makes a body stream.
             thread::sleep(Duration::from_millis(1500));
             client.send(rest).expect("sent");
             let answer = client.answer("POST").expect("an answer");

@@ -1,6 +1,8 @@
 //! Start, stop, restart and sudden death.
 
+use crate::status;
 use harness::{HELLO, Httpd, Load, Mpm, PROBE, Role, Site, alive, daemons, eventually, in_time, kill};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 fn daemon(site: &Httpd) -> u32 {
@@ -62,23 +64,23 @@ fn one_process_of_apache_serves_process_groups_as_several_do() {
 #[test]
 fn a_stop_ends_everything_within_shutdown_timeout() {
     for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
-        let mut site = Httpd::site("processes=2 threads=1 shutdown-timeout=1", PROBE).mpm(mpm).start();
+        let mut site = status::site("processes=2 threads=1 shutdown-timeout=1").mpm(mpm).start();
         site.log.expect(&["did not end within its shutdown-timeout"]);
         let first = daemon(&site);
         let port = site.port();
-        let stuck =
-            || std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?time.sleep(20)", &[], b""));
-        // Two are executed, one waits for a thread.
-        let all = [stuck(), stuck(), stuck()];
-        std::thread::sleep(Duration::from_millis(300));
+        let executed = [site.executing("time.sleep(20)"), site.executing("time.sleep(20)")];
+        let waits = std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?1", &[], b""));
+        status::wait_for(&site, "a request waits for a thread", |group| group["requests_waiting"] == 1);
         // One of the processes is on its way out already.
         assert!(kill(first, libc::SIGUSR1));
-        std::thread::sleep(Duration::from_millis(300));
+        let leaves = |process: &Value| process["pid"] == first && process["state"] == "draining";
+        let list = |group: &Value| group["processes"].as_array().cloned().unwrap_or_default();
+        status::wait_for(&site, "the process is on its way out", |group| list(group).iter().any(leaves));
         let begun = Instant::now();
         assert!(site.stop().is_some());
         assert!(begun.elapsed() < in_time(Duration::from_secs(4)), "{mpm:?}: {:?}", begun.elapsed());
         assert!(site.processes().is_empty());
-        for client in all {
+        for client in executed.into_iter().chain([waits]) {
             assert!(client.join().expect("a thread").map_or(true, |answer| answer.status == 503));
         }
         assert!(!site.log.text().contains("WSGI1026: "), "{}", site.log.text());
@@ -91,10 +93,7 @@ fn a_restart_waits_for_nobody() {
     let mut site = Httpd::probe("shutdown-timeout=1");
     site.log.expect(&["did not end within its shutdown-timeout"]);
     let first = daemon(&site);
-    let port = site.port();
-    let stuck =
-        std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?time.sleep(20)", &[], b""));
-    std::thread::sleep(Duration::from_millis(300));
+    let stuck = site.executing("time.sleep(20)");
     let begun = Instant::now();
     site.signal(libc::SIGHUP);
     assert!(stuck.join().expect("a thread").map_or(true, |answer| answer.status == 503));

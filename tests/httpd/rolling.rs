@@ -124,14 +124,7 @@ fn with_script_reload_rolling_all_processes_are_replaced() {
 fn requests_that_come_after_a_change_wait_for_the_new_code_and_no_longer() {
     let (site, first) = moody("processes=2 threads=2");
     site.write("apps/mood", &LOAD.as_secs_f64().to_string());
-    let running = {
-        let port = site.port();
-        std::thread::spawn(move || {
-            let mut client = harness::Client::connect(port);
-            client.exchange("GET", "/?time.sleep(1)%20or%20version", &[], b"").expect("an answer").body
-        })
-    };
-    std::thread::sleep(Duration::from_millis(200));
+    let running = site.executing("time.sleep(1) or version");
     change(&site, 2);
     let changed = Instant::now();
     let load = Load::start(&site, "/?version", 4);
@@ -143,7 +136,8 @@ fn requests_that_come_after_a_change_wait_for_the_new_code_and_no_longer() {
     assert!(outcomes.iter().all(|outcome| matches!(&outcome.answer, Ok((_, body)) if body == b"2")));
     // The load time, and room for a machine that is busy otherwise.
     assert!(waited < LOAD + harness::in_time(Duration::from_secs(2)), "{waited:?}");
-    assert_eq!(running.join().expect("a thread"), b"1", "what was running finishes in the old process");
+    let ran = running.join().expect("a thread").expect("an answer");
+    assert_eq!(ran.text(), "1", "what was running finishes in the old process");
     site.finish();
 }
 
@@ -171,7 +165,8 @@ fn old_code_serves_on(options: &str) {
     change(&site, 2);
     let load = Load::start(&site, "/?version", 2);
     site.log.wait_for("WSGI1308: ");
-    std::thread::sleep(Duration::from_millis(500));
+    // For a moment more the old code serves, and the log gets no second record.
+    std::thread::sleep(Duration::from_millis(300));
     let outcomes = load.stop();
     assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
     assert_eq!(site.ask("[version, os.getpid()]"), serde_json::json!([1, first]));
@@ -227,16 +222,12 @@ fn a_group_that_a_graceful_restart_removes_finishes_its_requests() {
         .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
         .start();
     let other = site.ask_at("/other", "os.getpid()").as_u64().expect("a pid") as u32;
-    let port = site.port();
-    let running = std::thread::spawn(move || {
-        harness::Client::connect(port).exchange("GET", "/other?time.sleep(3)", &[], b"").expect("an answer").status
-    });
-    std::thread::sleep(Duration::from_millis(300));
+    let running = site.executing_at("/other", "time.sleep(3)");
     let conf = std::fs::read_to_string(site.root().join("httpd.conf")).expect("httpd.conf");
     let kept: Vec<_> = conf.lines().filter(|line| !line.contains("other")).collect();
     site.write("httpd.conf", &kept.join("\n"));
     site.signal(libc::SIGUSR1);
-    assert_eq!(running.join().expect("a thread"), 200);
+    assert_eq!(running.join().expect("a thread").expect("an answer").status, 200);
     assert!(eventually(Duration::from_secs(10), || (!alive(other)).then_some(())).is_some());
     site.finish();
 }
@@ -253,16 +244,12 @@ fn supervisor(site: &Httpd) -> u32 {
 fn without_its_supervisor_a_process_serves_until_another_supervisor_has_others() {
     let (site, first) = moody("");
     site.log.expect(&["the supervisor of the daemon processes"]);
-    let port = site.port();
-    let running = std::thread::spawn(move || {
-        let mut client = harness::Client::connect(port);
-        client.exchange("GET", "/?time.sleep(3)%20or%20os.getpid()", &[], b"").expect("an answer").text()
-    });
+    let running = site.executing("time.sleep(3) or os.getpid()");
     let load = Load::start(&site, "/?time.sleep(0.01)", 2);
-    std::thread::sleep(Duration::from_millis(300));
     let old = supervisor(&site);
     assert!(kill(old, libc::SIGKILL));
-    assert_eq!(running.join().expect("a thread"), first.to_string(), "what was running finishes");
+    let ran = running.join().expect("a thread").expect("an answer");
+    assert_eq!(ran.text(), first.to_string(), "what was running finishes");
     replaced(&site, first);
     let outcomes = load.stop();
     assert!(failed(&outcomes).is_empty(), "{:#?}", failed(&outcomes));
@@ -277,10 +264,12 @@ import os, time
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["REQUEST_METHOD"] == "POST":
+        print("it uploads", flush=True)
         return [b"%d" % len(environ["wsgi.input"].read())]
     if environ["PATH_INFO"] == "/pid":
         return [b"%d" % os.getpid()]
     def pieces():
+        print("it downloads", flush=True)
         for n in range(20):
             time.sleep(0.15)
             yield b"x" * 100000
@@ -299,11 +288,14 @@ fn long_downloads_and_uploads_survive_a_graceful_restart_beyond_graceful_timeout
         client.send_head("POST", "/", &["Content-Length: 2000000"]).expect("sent");
         for _ in 0..20 {
             client.send(&[b'x'; 100_000]).expect("sent");
+            // The client's pace.
             std::thread::sleep(Duration::from_millis(150));
         }
         client.answer("POST").expect("an answer").text()
     });
-    std::thread::sleep(Duration::from_millis(300));
+    for begun in ["it uploads", "it downloads"] {
+        site.log.wait_for(begun);
+    }
     site.signal(libc::SIGUSR1);
     assert_eq!(download.join().expect("a thread"), 2_000_000);
     assert_eq!(upload.join().expect("a thread"), "2000000");
@@ -316,10 +308,7 @@ fn a_request_without_progress_ends_with_graceful_timeout() {
     let mut site = Httpd::probe("graceful-timeout=1 shutdown-timeout=1");
     site.log.expect(&["WSGI1026: ", "did not end within its shutdown-timeout"]);
     let first = daemon(&site);
-    let port = site.port();
-    let stuck =
-        std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?time.sleep(20)", &[], b""));
-    std::thread::sleep(Duration::from_millis(300));
+    let stuck = site.executing("time.sleep(20)");
     site.signal(libc::SIGUSR1);
     assert!(eventually(Duration::from_secs(8), || (!alive(first)).then_some(())).is_some(), "{first} still lives");
     assert!(stuck.join().expect("a thread").is_ok_and(|answer| answer.status == 502));

@@ -51,13 +51,13 @@ fn loading_a_script_holds_up_nobody_but_those_who_want_it() {
         .conf("WSGIDaemonProcess g threads=3\nWSGIProcessGroup g")
         .conf("WSGIScriptAlias /slow {apps}/slow.wsgi\nWSGIScriptAlias /quick {apps}/quick.wsgi")
         .conf("WSGIApplicationGroup same")
-        .app("slow.wsgi", &format!("import time\ntime.sleep(1)\n{PROBE}"))
+        .app("slow.wsgi", &format!("import time\nprint('it loads', flush=True)\ntime.sleep(1)\n{PROBE}"))
         .app("quick.wsgi", PROBE)
         .start();
     site.ask_at("/quick", "1");
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| site.ask_at("/slow", "1"));
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        site.log.wait_for("it loads");
         let begun = std::time::Instant::now();
         assert_eq!(site.ask_at("/quick", "2"), 2);
         assert!(begun.elapsed() < harness::in_time(std::time::Duration::from_millis(500)), "{:?}", begun.elapsed());

@@ -79,7 +79,7 @@ fn nobody_waits_for_what_is_in_the_place_of_the_socket() {
                 assert_eq!(site.get(&format!("{mode}{path}")).text(), "hello", "{kind}");
             }
         }
-        // Some reports later.
+        // Some reports later, which nobody is there to receive.
         std::thread::sleep(Duration::from_millis(1200));
         for mode in MODES {
             assert_eq!(site.get(mode).text(), "hello", "{kind}");

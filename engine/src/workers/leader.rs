@@ -264,7 +264,9 @@ mod tests {
         let leader = leadership.take();
         std::thread::scope(|scope| {
             let follower = scope.spawn(|| leadership.take().term);
-            std::thread::sleep(Duration::from_millis(20));
+            while leadership.lock().followers == 0 {
+                std::thread::yield_now();
+            }
             assert!(!follower.is_finished());
             let term = leader.term;
             drop(leader);

@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wsgi_wire::codec::{Bytes, Wire};
 use wsgi_wire::control::{Reason, Retiring};
@@ -246,6 +246,14 @@ impl Process {
         // Whoever has taken the last one writes it down.
         std::thread::sleep(Duration::from_millis(20));
         std::fs::read_to_string(self.directory.join("log")).unwrap() + &self.said.lock().unwrap()
+    }
+
+    /// Waits until the process has written this on standard error.
+    pub fn says(&self, text: &str) {
+        let end = Instant::now() + TIMEOUT;
+        while !self.log().contains(text) {
+            assert!(Instant::now() < end, "the process does not say {text:?}: {}", self.log());
+        }
     }
 
     /// Waits for the process to end by itself.

@@ -36,6 +36,7 @@ def application(environ, start_response):
         print("hello", end=" ")
         print("log", file=environ["wsgi.errors"])
     if path == "/slow":
+        os.write(2, b"it is slow\n")
         time.sleep(0.5)
     if path == "/group":
         body = mod_wsgi.application_group.encode()
@@ -240,7 +241,7 @@ fn a_process_that_drains_finishes_what_it_has() {
     let mut process = Process::start("drain", APP, |_| {});
     let mut connection = process.connect();
     connection.send(0, &[("PATH_INFO", "/slow")], Body::None);
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    process.says("it is slow");
     rustix::process::kill_process(
         rustix::process::Pid::from_raw(process.pid()).unwrap(),
         rustix::process::Signal::USR1,
@@ -293,6 +294,7 @@ fn exit_functions_run_in_every_interpreter() {
     // Whoever visits the interpreters meanwhile does not keep them from ending.
     rustix::process::kill_process(rustix::process::Pid::from_raw(process.pid()).unwrap(), rustix::process::Signal::HUP)
         .unwrap();
+    // Nothing tells that it does.
     std::thread::sleep(std::time::Duration::from_millis(100));
     process.stop();
     assert!(process.wait().success(), "{}", process.log());

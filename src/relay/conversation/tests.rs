@@ -4,8 +4,10 @@ use std::io::{IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::{Bytes, DecodeError, Wire};
@@ -33,6 +35,8 @@ struct Recorder {
     gone_after: Option<usize>,
     /// Whether it has asked a question.
     asks: bool,
+    /// Hears of each flush.
+    flushed: Option<Sender<()>>,
 }
 
 impl RequestContext for Recorder {
@@ -83,6 +87,9 @@ impl Client for Recorder {
             return Err(Violation::Overlong.into());
         }
         self.events.push(format!("{} {then:?}", String::from_utf8_lossy(&content)));
+        if let (Some(flushed), Then::Flush) = (&self.flushed, then) {
+            flushed.send(()).unwrap();
+        }
         if self.gone_after.is_some_and(|n| self.events.len() > n) { Err(SendError::Gone) } else { Ok(()) }
     }
 
@@ -144,23 +151,26 @@ fn limits() -> ConversationLimits<'static> {
 fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Outcome {
     let (mut theirs, ours) = UnixStream::pair().unwrap();
     ours.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
-    let connection = Connection::over(ours, 1, 2);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
             daemon(theirs);
         });
+        let connection = Connection::over(ours, 1, 2);
         Conversation::new(&connection, &mut Inbox::default(), client, &mut Outflow::default(), limits()).run(REQUEST)
     })
+}
+
+/// Keeps the daemon's end open until the child has no more use for the connection.
+fn until_closed(mut daemon: UnixStream) {
+    // Whether it is a reset does not matter.
+    let _ = daemon.read_to_end(&mut Vec::new());
 }
 
 /// The outcome and events of an answer that is sent at once.
 fn answer(frames: &[Vec<u8>]) -> (Outcome, Vec<String>) {
     let (mut client, answer) = (Recorder::default(), frames.concat());
-    let outcome = converse(&mut client, |mut daemon| {
-        daemon.write_all(&answer).unwrap();
-        std::thread::sleep(Duration::from_millis(20));
-    });
+    let outcome = converse(&mut client, |mut daemon| daemon.write_all(&answer).unwrap());
     (outcome, client.events)
 }
 
@@ -186,10 +196,11 @@ fn early_hints_come_before_a_head_only() {
 
 #[test]
 fn a_pause_sends_what_there_is() {
-    let mut client = Recorder::default();
-    let outcome = converse(&mut client, |mut daemon| {
+    let (flushed, is_flushed) = channel();
+    let mut client = Recorder { flushed: Some(flushed), ..Default::default() };
+    let outcome = converse(&mut client, move |mut daemon| {
         daemon.write_all(&[head(200), data("one")].concat()).unwrap();
-        std::thread::sleep(Duration::from_millis(50));
+        is_flushed.recv().unwrap();
         daemon.write_all(&[data("two"), end(End::Complete)].concat()).unwrap();
     });
     assert_eq!(outcome, Outcome::Complete);
@@ -233,6 +244,7 @@ fn questions_about_the_connection_are_no_progress_before_a_head_and_behind_it() 
     let outcome = converse(&mut Recorder::default(), |mut daemon| {
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) && daemon.write_all(&variable).is_ok() {
+            // The pace of the questions, of which there may be so many only.
             std::thread::sleep(Duration::from_millis(10));
         }
     });
@@ -242,6 +254,7 @@ fn questions_about_the_connection_are_no_progress_before_a_head_and_behind_it() 
         assert_eq!(take(&mut daemon), (Kind::Value, Some(Bytes::from(&b"value"[..])).to_bytes()));
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) && daemon.write_all(&variable).is_ok() {
+            // The pace of the questions, of which there may be so many only.
             std::thread::sleep(Duration::from_millis(10));
         }
     });
@@ -266,7 +279,7 @@ fn no_request_is_told_more_variables_than_may_be() {
             }
             // The other end may have closed by now.
             let _ = daemon.write_all(&frame_of(Kind::Answer, &Answer::Yes.to_bytes()));
-            std::thread::sleep(Duration::from_millis(20));
+            until_closed(daemon);
         });
         assert_eq!(outcome, expected, "{count}");
     }
@@ -364,7 +377,7 @@ fn a_process_that_has_begun_with_a_request_cannot_give_it_away() {
         daemon.write_all(&frame_of(Kind::Pull, &8u32.to_bytes())).unwrap();
         take(&mut daemon);
         daemon.write_all(&reject()).unwrap();
-        std::thread::sleep(Duration::from_millis(20));
+        until_closed(daemon);
     });
     assert_eq!(outcome, refused(false));
 }
@@ -400,7 +413,8 @@ fn no_more_descriptors_wait_than_files_may() {
             sendmsg(&daemon, &[IoSlice::new(&frames[..1])], &mut ancillary, SendFlags::empty()).unwrap();
             // The other end may have refused it by now.
             let _ = daemon.write_all(&frames[1..]);
-            std::thread::sleep(Duration::from_millis(20));
+            drop(own);
+            until_closed(daemon);
         });
         assert_eq!(outcome, expected, "{count}");
     }
@@ -415,7 +429,8 @@ fn what_was_not_read_was_not_executed() {
         Conversation::new(connection, inbox, client, &mut Outflow::default(), limits()).run(REQUEST)
     };
     let closer = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(30));
+        // Something of the request is there, and is not read.
+        poll(&mut [PollFd::new(&theirs, PollFlags::IN)], None).unwrap();
         drop(theirs);
     });
     // Closed with our request unread: a reset. Then closed before we send: a broken pipe.
@@ -427,13 +442,10 @@ fn what_was_not_read_was_not_executed() {
 #[test]
 fn silence_ends_the_conversation() {
     let mut client = Recorder::default();
-    assert_eq!(
-        converse(&mut client, |_daemon| std::thread::sleep(Duration::from_millis(250))),
-        Outcome::TimedOut(false)
-    );
+    assert_eq!(converse(&mut client, until_closed), Outcome::TimedOut(false));
     let outcome = converse(&mut client, |mut daemon| {
         daemon.write_all(&head(200)).unwrap();
-        std::thread::sleep(Duration::from_millis(250));
+        until_closed(daemon);
     });
     assert_eq!(outcome, Outcome::TimedOut(true));
 }
@@ -447,7 +459,7 @@ fn records_questions_and_empty_pieces_are_no_progress() {
             if headed {
                 daemon.write_all(&head(200)).unwrap();
             }
-            // Until the child has had enough.
+            // Until the child has had enough; this is the pace.
             while daemon.write_all(&said).is_ok() {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -485,7 +497,7 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
         if daemon_reads {
             std::thread::spawn(move || {
                 let _ = theirs.read_exact(&mut [0; REQUEST.len()]);
-                std::thread::sleep(Duration::from_secs(1));
+                until_closed(theirs);
             });
         } else {
             std::mem::forget(theirs);
@@ -541,7 +553,7 @@ fn nobody_reads_on_for_a_client_that_is_gone() {
     let mut client = Recorder { gone_after: Some(1), ..Default::default() };
     let outcome = converse(&mut client, |mut daemon| {
         daemon.write_all(&[head(200), data("one"), data("two")].concat()).unwrap();
-        std::thread::sleep(Duration::from_millis(20));
+        until_closed(daemon);
     });
     assert_eq!(outcome, Outcome::ClientGone);
     assert_eq!(client.events, ["head 200", "one More"]);

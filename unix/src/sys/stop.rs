@@ -230,7 +230,7 @@ mod tests {
     use super::*;
     use std::io::Read;
     use std::os::unix::net::UnixStream;
-    use std::time::Duration;
+    use std::sync::Barrier;
 
     /// Reads until the other end, or a stop, ends that.
     fn wait(mut socket: &UnixStream) -> bool {
@@ -240,23 +240,27 @@ mod tests {
     #[test]
     fn a_stop_ends_what_threads_wait_for_and_nothing_else() {
         let stop = Stop::new();
+        // Both threads have sockets that are watched; whether they wait for them already does not matter.
+        let watched = Barrier::new(3);
         let [one, outer, inner, idle] = [(); 4].map(|()| UnixStream::pair().unwrap());
         std::thread::scope(|scope| {
             let single = scope.spawn(|| {
                 let seat = stop.find_slot();
                 drop(stop.watch(seat, idle.0.as_fd()));
                 let _watched = stop.watch(seat, one.0.as_fd()).unwrap();
+                watched.wait();
                 wait(&one.0)
             });
             let nested = scope.spawn(|| {
                 let seat = stop.find_slot();
                 let _outer = stop.watch(seat, outer.0.as_fd()).unwrap();
-                let watched = stop.watch(seat, inner.0.as_fd()).unwrap();
+                let first = stop.watch(seat, inner.0.as_fd()).unwrap();
+                watched.wait();
                 let ended = wait(&inner.0);
-                drop(watched);
+                drop(first);
                 ended && wait(&outer.0)
             });
-            std::thread::sleep(Duration::from_millis(50));
+            watched.wait();
             stop.begin();
             assert!(single.join().unwrap() && nested.join().unwrap());
         });

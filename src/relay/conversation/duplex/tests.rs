@@ -118,6 +118,11 @@ impl Daemon {
         assert_eq!(self.0.read(&mut [0]).unwrap(), 0, "nothing more comes");
     }
 
+    /// Waits until the child has let go of the connection, whatever it has sent before.
+    fn is_left(mut self) {
+        let _ = self.0.read_to_end(&mut Vec::new());
+    }
+
     fn hears(&mut self) -> (Kind, String) {
         let mut data = vec![0; frame::HEADER];
         self.0.read_exact(&mut data).unwrap();
@@ -204,12 +209,12 @@ fn one_piece_is_asked_for_at_a_time() {
     let (outcome, _) = converse(true, |mut daemon, _client| {
         daemon.pull();
         daemon.pull();
-        std::thread::sleep(Duration::from_millis(50));
+        daemon.is_left();
     });
     assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Pull), false));
     let (outcome, _) = converse(true, |mut daemon, _client| {
         daemon.say(Kind::Pull, |out| 0u32.put(out));
-        std::thread::sleep(Duration::from_millis(50));
+        daemon.is_left();
     });
     assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Pull), false));
 }
