@@ -143,7 +143,7 @@ fn a_group_that_only_has_ignored_requests_is_idle() {
 fn a_process_that_has_had_its_cpu_time_is_replaced() {
     let directory = directory();
     let server = start(&directory, &["--cpu-time-limit", "1"]);
-    server.console.expect(&["has exceeded cpu-time-limit and is replaced"]);
+    server.console.expect(&["WSGI1307: …has exceeded cpu-time-limit and is replaced"]);
     let first = server.ask("os.getpid()");
     let replaced = || (server.ask("[sum(range(3000000)), os.getpid()][1]") != first).then_some(());
     assert!(eventually(DEADLINE, replaced).is_some());

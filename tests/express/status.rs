@@ -83,7 +83,7 @@ fn a_restart_replaces_processes_that_are_still_loading_the_application() {
     let server = Express::new(&["start-server", "slow.wsgi", "--processes", "2", "--shutdown-timeout", "1"])
         .within(directory.path())
         .start();
-    server.console.expect(&["did not end within its shutdown-timeout"]);
+    server.console.expect(&["WSGI1307: …did not end within its shutdown-timeout"]);
     assert_eq!(server.get("/").text(), "hello", "one has loaded it, the other never will");
     let done = ask(&server, &["restart"]);
     assert!(done.code == Some(0) && done.text.contains("all processes are new"), "{done:?}");

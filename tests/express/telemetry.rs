@@ -193,9 +193,9 @@ fn a_slow_request_is_one_record_with_its_stack_and_reported_while_it_runs_and_wh
     let mut listener = Listener::new();
     let options = ["--slow-requests", "0.3", "--telemetry-options", "+CaptureUserAgent"];
     let server = listener.start(&options);
-    server
-        .console
-        .expect(&["A slow request (WSGISlowRequests 0.3): GET /shop in the main interpreter has been executing for"]);
+    server.console.expect(&[
+        "WSGI1212: A slow request (WSGISlowRequests 0.3): GET /shop in the main interpreter has been executing for",
+    ]);
     let started = std::time::Instant::now();
     // As long as it takes until both have been seen.
     let asked = server.in_background("/shop?wait()");
@@ -228,7 +228,8 @@ fn slow_requests_are_logged_without_a_service_in_both_modes() {
         let server = Express::new(&words).within(directory.path()).start();
         server.console.expect(&["WSGI1212: "]);
         let asked = server.in_background("/?wait()");
-        let console = server.console.wait_for("A slow request (WSGISlowRequests 0.2): GET / in the main interpreter");
+        let console =
+            server.console.wait_for("WSGI1212: A slow request (WSGISlowRequests 0.2): GET / in the main interpreter");
         assert!(console.contains("in wait"), "{console}");
         directory.write("go", "");
         assert_eq!(asked.join().expect("an answer").0.status, 200);

@@ -23,7 +23,8 @@ impl Log {
     }
 
     /// Announces warnings and errors of ours: a server whose log has others fails its test at the end. What a test
-    /// waits for in a log is announced by that.
+    /// waits for in a log is announced by that. A text is a part of one record, or several that follow each other in
+    /// it, with `…` between them: `WSGI1307: …has exceeded rss-limit`.
     pub fn expect(&self, texts: &[&str]) {
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
         announced.extend(texts.iter().copied().map(String::from));
@@ -38,7 +39,7 @@ impl Log {
     /// Whether the test has announced a record.
     pub(crate) fn announces(&self, record: &str) -> bool {
         let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        announced.iter().any(|text| record.contains(text))
+        announced.iter().any(|text| has(record, text))
     }
 
     /// Where it is.
@@ -55,14 +56,24 @@ impl Log {
     /// Waits until the log has this text and gives the whole log.
     pub fn wait_for(&self, text: &str) -> String {
         self.expect(&[text]);
-        let found = eventually(DEADLINE, || Some(self.text()).filter(|log| log.contains(text)));
+        let is_there = |log: &String| match text.contains('…') {
+            true => records(log).iter().any(|record| has(record, text)),
+            false => log.contains(text),
+        };
+        let found = eventually(DEADLINE, || Some(self.text()).filter(is_there));
         found.unwrap_or_else(|| panic!("{text:?} is not in {}:\n{}", self.path.display(), self.text()))
     }
 
     /// The records that have this text; waits for the first one.
     pub fn records_with(&self, text: &str) -> Vec<String> {
-        records(&self.wait_for(text)).into_iter().filter(|record| record.contains(text)).collect()
+        records(&self.wait_for(text)).into_iter().filter(|record| has(record, text)).collect()
     }
+}
+
+/// Whether a record has the parts of a text, which `…` separates, one behind the other.
+fn has(record: &str, text: &str) -> bool {
+    let mut rest = record;
+    text.split('…').all(|part| rest.split_once(part).map(|(_, after)| rest = after).is_some())
 }
 
 /// Cuts a log into its records. A record starts with Apache's time stamp, or is a line of JSON; line feeds inside one
@@ -111,8 +122,11 @@ mod tests {
         scratch.write("log", ours);
         let log = Log::new(scratch.path().join("log"));
         assert_eq!(log.unannounced(), [ours]);
-        log.expect(&["no application"]);
+        log.expect(&["no application…error"]);
+        assert_eq!(log.unannounced(), [ours], "the parts are there in another order");
+        log.expect(&["error…no application"]);
         assert!(log.unannounced().is_empty());
+        assert_eq!(log.records_with("error…no application"), [ours]);
     }
 
     #[test]

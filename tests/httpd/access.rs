@@ -56,7 +56,7 @@ fn only_true_or_none_of_an_access_script_lets_a_request_go_on() {
     for (place, _) in PLACES {
         let guard = format!("<Location /page.txt>\nWSGIAccessScript {{apps}}/access.py{place}\n</Location>");
         let site = server().conf(&guard).app("access.py", SCRIPT).start();
-        site.log.expect(&["WSGI0057: client denied by WSGIAccessScript", "Exception in allow_access()"]);
+        site.log.expect(&["WSGI0057: client denied by WSGIAccessScript", "WSGI1211: Exception in allow_access()"]);
         for (result, expected) in
             [("True", 200), ("None", 200), ("False", 403), ("1", 403), ("'yes'", 403), ("1/0", 403), ("exit(0)", 403)]
         {
@@ -183,7 +183,7 @@ fn a_password_is_right_only_if_the_script_says_so() {
     const SCRIPT: &str = "def check_password(environ, user, password):\n    return eval(password)\n";
     for (place, _) in PLACES {
         let site = server().conf(&passwords(place, "Require valid-user")).app("auth.py", SCRIPT).start();
-        site.log.expect(&["Exception in check_password()"]);
+        site.log.expect(&["WSGI1211: Exception in check_password()"]);
         for (result, expected, who) in [
             ("True", 200, "spy"),
             (r"'kanonisch-\u00e9'", 200, "kanonisch-é"),
@@ -226,7 +226,7 @@ def check_password(environ, user, password):
     for (place, _) in PLACES {
         let more = "AuthUserFile {root}/users\nAuthBasicProvider wsgi file\nRequire valid-user";
         let site = server().conf(&passwords(place, more)).app("auth.py", SCRIPT).file("users", &file).start();
-        site.log.expect(&["Exception in check_password()"]);
+        site.log.expect(&["WSGI1211: Exception in check_password()"]);
         let users = ["known", "other", "barred", "boom", "nobody"];
         assert_eq!(users.map(|user| status(&site, user)), [200, 200, 401, 500, 401], "{place}");
         site.finish();
@@ -247,7 +247,7 @@ def get_realm_hash(environ, user, realm):
     for (place, _) in PLACES {
         let guard = passwords(place, "AuthType Digest\nAuthDigestProvider wsgi\nRequire valid-user");
         let site = server().conf(&(load(&["auth_digest"]) + &guard)).app("auth.py", SCRIPT).start();
-        site.log.expect(&["Exception in get_realm_hash()"]);
+        site.log.expect(&["WSGI1211: Exception in get_realm_hash()"]);
         let visit = |user: &str, password: &str| {
             let challenge = site.get("/who");
             let challenge = challenge.header("www-authenticate").expect("a challenge").to_owned();
@@ -356,7 +356,7 @@ fn a_user_is_let_in_for_a_group_that_the_script_names() {
     for (place, _) in PLACES {
         let more = format!("WSGIAuthGroupScript {{apps}}/groups.py{place}\nRequire wsgi-group other agents");
         let site = server().conf(&passwords(place, &more)).app("auth.py", EVERYBODY).app("groups.py", GROUPS).start();
-        site.log.expect(&["Exception in groups_for_user()"]);
+        site.log.expect(&["WSGI1211: Exception in groups_for_user()"]);
         let let_in = ["spy", "set"].map(|user| status(&site, user));
         assert_eq!(let_in, [200, 200], "{place}: {}", site.log.text());
         assert_eq!(["guest", "nobody", "large"].map(|user| status(&site, user)), [401, 401, 401], "{place}");
@@ -390,7 +390,7 @@ fn groups_stand_beside_other_requirements() {
             .app("auth.py", EVERYBODY)
             .app("groups.py", GROUPS)
             .start();
-        site.log.expect(&["Exception in groups_for_user()"]);
+        site.log.expect(&["WSGI1211: Exception in groups_for_user()"]);
         let visit = |path: &str| ["spy", "guest", "breaks"].map(|user| visit(&site, path, user, "secret").0);
         assert_eq!(visit("/any"), [200, 401, 500], "{place}");
         assert_eq!(visit("/address"), [200, 200, 200], "{place}: the address is enough");
@@ -414,7 +414,7 @@ fn either_the_script_or_a_password_satisfies_any() {
     for (place, _) in PLACES {
         let more = format!("WSGIAccessScript {{apps}}/access.py{place}\nRequire valid-user\nSatisfy Any");
         let site = server().conf(&passwords(place, &more)).app("access.py", ACCESS).app("auth.py", USERS).start();
-        site.log.expect(&["Exception in allow_access()"]);
+        site.log.expect(&["WSGI1211: Exception in allow_access()"]);
         let visit = |path: &str, password: &str| visit(&site, path, "spy", password).0;
         assert_eq!(site.get("/page.txt?True").status, 200, "{place}: {}", site.log.text());
         assert_eq!([visit("/page.txt?False", "secret"), visit("/page.txt?False", "wrong")], [200, 401], "{place}");
@@ -509,7 +509,7 @@ fn a_process_that_cannot_be_asked_refuses() {
             .app("access.py", "def allow_access(environ, host):\n    return True\n")
             .start();
         // What the configuration names wrongly is told at the start, too.
-        site.log.expect(&["WSGIAccessScript names the process group `nowhere`"]);
+        site.log.expect(&["WSGI1100: …WSGIAccessScript names the process group `nowhere`"]);
         assert_eq!(site.get("/page.txt").status, 500, "{place}");
         assert!(site.log.wait_for(said).contains("WSGIAccessScript "), "{place}");
         site.finish();
@@ -538,7 +538,7 @@ def check_password(environ, user, password):
 fn a_process_that_dies_while_it_is_asked_lets_nobody_in() {
     let guard = "<Location />\nWSGIAccessScript {apps}/odd.py process-group=gate\n</Location>";
     let site = server().conf(guard).app("odd.py", ODD).start();
-    site.log.expect(&["SIGKILL", "signal 9", "killed"]);
+    site.log.expect(&["WSGI1307: …SIGKILL"]);
     assert_eq!(site.get("/page.txt").status, 200);
     let answer = site.get("/page.txt?dies");
     assert_eq!(answer.status, 503, "{answer:?}");
@@ -549,7 +549,7 @@ fn a_process_that_dies_while_it_is_asked_lets_nobody_in() {
     assert!(again.is_some(), "its successor answers: {}", site.log.text());
     site.finish();
     let site = server().conf(&passwords(" process-group=gate", "Require valid-user")).app("auth.py", ODD).start();
-    site.log.expect(&["SIGKILL", "signal 9", "killed", "WSGI1005: "]);
+    site.log.expect(&["WSGI1307: …SIGKILL", "WSGI1005: "]);
     assert_eq!(visit(&site, "/page.txt?dies", "spy", "secret").0, 500, "Apache's own answer to an error of a provider");
     site.finish();
 }

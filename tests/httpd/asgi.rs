@@ -284,9 +284,9 @@ fn an_application_hears_that_its_client_is_gone() {
 #[test]
 fn an_exception_before_the_head_is_a_500_and_after_it_breaks_the_response_off() {
     let site = site("");
-    site.log.expect(&["Exception processing '/fail'", "Exception processing '/fail-started'"]);
-    site.log.expect(&["Exception processing '/late'", "without a whole response to '/nothing'"]);
-    site.log.expect(&["without a whole response to '/half'"]);
+    site.log.expect(&["WSGI0174: Exception processing '/fail'", "WSGI0174: Exception processing '/fail-started'"]);
+    site.log.expect(&["WSGI0174: Exception processing '/late'", "WSGI1217: …without a whole response to '/nothing'"]);
+    site.log.expect(&["WSGI1217: …without a whole response to '/half'"]);
     for path in ["/fail", "/fail-started", "/nothing"] {
         assert_eq!(site.get(path).status, 500, "{path}");
     }

@@ -53,7 +53,7 @@ fn an_application_without_lifespan_is_served_unless_that_is_wanted() {
         site.finish();
     }
     let site = Httpd::site("interface=asgi lifespan=on", refuses).start();
-    site.log.expect(&["cannot start (lifespan)"]);
+    site.log.expect(&["WSGI1216: …cannot start (lifespan)"]);
     assert_eq!(site.get("/").status, 500);
     site.finish();
 }
@@ -64,7 +64,7 @@ fn a_process_that_cannot_start_does_not_take_the_place_of_one_that_serves() {
         lifespan("        scope['state']['version'] = 1\n        await send({'type': 'lifespan.startup.complete'})");
     let bad = lifespan("        await send({'type': 'lifespan.startup.failed', 'message': 'no database'})");
     let site = Httpd::site("interface=asgi", &good).start();
-    site.log.expect(&["cannot start (lifespan)", "cannot load its scripts"]);
+    site.log.expect(&["WSGI1216: …cannot start (lifespan)", "WSGI1308: …cannot load its scripts"]);
     assert_eq!(site.get("/").text(), "{'version': 1}");
     site.write("apps/site.wsgi", &bad);
     site.get("/");
@@ -119,12 +119,14 @@ fn each_interface_refuses_the_other_ones_applications_with_the_cure() {
         .conf("WSGIScriptAlias /wsgi-in-asgi {apps}/wsgi.py process-group=asgi")
         .conf("WSGIScriptAlias /old-in-asgi {apps}/old.py process-group=other")
         .start();
-    site.log
-        .expect(&["is one of ASGI, and process group 'wsgi' speaks WSGI: give it a process group with interface=asgi"]);
-    site.log.expect(&["is one of ASGI, and embedded mode speaks WSGI"]);
-    site.log
-        .expect(&["is one of WSGI, and process group 'asgi' speaks ASGI: give it a process group with interface=wsgi"]);
-    site.log.expect(&["is one of ASGI 2", "guarantee_single_callable()"]);
+    site.log.expect(&[
+        "WSGI1215: …is one of ASGI, and process group 'wsgi' speaks WSGI: give it a process group with interface=asgi",
+    ]);
+    site.log.expect(&["WSGI1215: …is one of ASGI, and embedded mode speaks WSGI"]);
+    site.log.expect(&[
+        "WSGI1213: …is one of WSGI, and process group 'asgi' speaks ASGI: give it a process group with interface=wsgi",
+    ]);
+    site.log.expect(&["WSGI1214: …is one of ASGI 2"]);
     for path in ["/asgi-in-wsgi/hello", "/asgi-in-apache/hello", "/wsgi-in-asgi", "/old-in-asgi"] {
         assert_eq!(site.get(path).status, 500, "{path}");
     }
@@ -155,7 +157,7 @@ fn an_application_group_cannot_be_had_beside_an_event_loop() {
         .conf("WSGIScriptAlias /own {apps}/site.wsgi process-group=site application-group=own")
         .conf("WSGIScriptAlias /global {apps}/site.wsgi process-group=site application-group=%{GLOBAL}")
         .start();
-    site.log.expect(&["application group `own` cannot be had there"]);
+    site.log.expect(&["WSGI1038: …application group `own` cannot be had there"]);
     assert_eq!(site.get("/own/hello").status, 500);
     assert_eq!(site.get("/global/hello").text(), "hello");
     site.finish();
@@ -177,11 +179,11 @@ fn a_request_that_takes_too_long_is_cancelled_and_answered_504() {
 #[test]
 fn a_loop_that_is_stuck_is_found_out_with_its_stacks_and_its_process_replaced() {
     let site = site("deadlock-timeout=1 shutdown-timeout=1");
-    site.log.expect(&["has not gone back to its event loop within deadlock-timeout=1"]);
+    site.log.expect(&["WSGI1307: …has not gone back to its event loop within deadlock-timeout=1"]);
     let first = pid(&site);
     let answer = site.get("/block?20");
     assert_eq!(answer.status, 502, "{answer:?}");
-    let log = site.log.wait_for("has not gone back to its event loop");
+    let log = site.log.wait_for("WSGI1307: …has not gone back to its event loop");
     assert!(log.contains("site.wsgi\", line"), "where it was: {log}");
     assert_ne!(pid(&site), first);
     assert!(
@@ -267,7 +269,7 @@ fn a_script_that_decides_about_requests_is_not_asked_where_there_is_a_loop() {
         .conf("<Location /hello>\nWSGIAccessScript {apps}/gate.py process-group=site\n</Location>")
         .expect_log(&["stopped in order"])
         .start();
-    site.log.expect(&["has been asked for in a process that speaks ASGI"]);
+    site.log.expect(&["WSGI1218: …has been asked for in a process that speaks ASGI"]);
     assert_eq!(site.get("/hello").status, 403);
     assert_eq!(site.get("/pid").status, 200);
     site.finish();

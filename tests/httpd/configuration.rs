@@ -79,7 +79,7 @@ fn a_process_group_that_nothing_defines_is_told_at_the_start_and_by_the_test_of_
     let (accepted, text) = Httpd::builder().conf(conf).check();
     assert!(accepted && told.iter().all(|sentence| text.contains(sentence)), "{text}");
     let site = Httpd::builder().conf(conf).start();
-    site.log.expect(&["names the process group"]);
+    site.log.expect(&["WSGI1100: …names the process group"]);
     for sentence in told {
         site.log.wait_for(sentence);
     }

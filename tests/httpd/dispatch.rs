@@ -67,7 +67,7 @@ fn a_request_for_which_nothing_is_chosen_runs_nowhere() {
             site.finish();
         }
         let site = server(place).start();
-        site.log.expect(&["dispatch.py' cannot be read"]);
+        site.log.expect(&["WSGI0105: …dispatch.py' cannot be read"]);
         assert_eq!(site.get("/?1").status, 500, "{place}: there is no script");
         site.finish();
     }
@@ -81,7 +81,7 @@ fn what_a_script_chooses_is_restricted_like_what_is_configured() {
         .start();
     assert_eq!(site.ask_at("/red", WHERE)[0], "red");
     assert_eq!(site.get("/blue?1").status, 500);
-    site.log.wait_for("WSGIRestrictProcess does not allow process group `blue` here");
+    site.log.wait_for("WSGI0149: WSGIRestrictProcess does not allow process group `blue` here");
     site.finish();
 }
 

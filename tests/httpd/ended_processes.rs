@@ -27,7 +27,7 @@ def application(environ, start_response):
 #[test]
 fn a_request_is_answered_when_its_process_has_ended_whoever_holds_its_sockets() {
     let site = Httpd::site("threads=1", LEAVES_ONE_BEHIND).conf(crate::status::LOCATION).start();
-    site.log.expect(&["was ended by signal", "WSGI1026: "]);
+    site.log.expect(&["WSGI1307: …was ended by signal", "WSGI1026: "]);
     let pid: u32 = site.get("/").text().parse().expect("a pid");
     let running = site.in_background("/leave");
     crate::status::wait_for(&site, "it runs", |group| group["threads_busy"] == 1);

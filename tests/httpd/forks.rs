@@ -217,7 +217,7 @@ def application(environ, start_response):
         assert_eq!(site.get(path).text(), "done", "{path}");
     }
     site.log.wait_for(
-        "An application forks in main interpreter of a process that has several. CPython ends the child there",
+        "WSGI1206: An application forks in main interpreter of a process that has several. CPython ends the child there",
     );
     site.log.wait_for("WSGI1206: ");
     assert_eq!(told("WSGI1206: "), 1, "{}", site.log.text());
@@ -227,7 +227,7 @@ def application(environ, start_response):
 #[test]
 fn a_fork_that_neither_python_nor_libc_knows_of_is_noticed() {
     let site = Httpd::both_modes("", FORKS).start();
-    site.log.expect(&["has forked let an exception escape"]);
+    site.log.expect(&["WSGI1207: …has forked let an exception escape"]);
     for (number, path) in MODES.iter().flat_map(|mode| [format!("{mode}/c?1-x"), format!("{mode}/raw?1-x")]).enumerate()
     {
         assert_eq!(site.get(&path).text(), "x", "{path}");

@@ -19,7 +19,7 @@ fn locks_that_python_cannot_give_are_a_warning_and_nothing_else() {
 fn free_threading_of_a_single_application_group_is_ignored_with_a_warning() {
     let section = "<WSGIInterpreterOptions application-group=one>\nWSGIFreeThreading On\n</WSGIInterpreterOptions>";
     let site = Httpd::site("", PROBE).conf(section).start();
-    site.log.wait_for("WSGIFreeThreading in the section for application-group=one is ignored");
+    site.log.wait_for("WSGI0201: WSGIFreeThreading in the section for application-group=one is ignored");
     assert_eq!(site.ask("1 + 1"), 2);
     assert!(!site.log.text().contains("WSGI0200: "));
     site.finish();
@@ -37,7 +37,7 @@ fn a_switch_interval_belongs_to_the_process_not_to_one_of_its_interpreters() {
     for mount in ["/main", "/late", "/main"] {
         assert_eq!(site.ask_at(mount, "sys.getswitchinterval()"), 0.5, "{mount}");
     }
-    site.log.wait_for("WSGISwitchInterval has no effect on the sub-interpreter 'late'");
+    site.log.wait_for("WSGI0199: WSGISwitchInterval has no effect on the sub-interpreter 'late'");
     site.finish();
 }
 
@@ -73,11 +73,11 @@ fn a_failure_of_the_main_interpreter_because_of_another_one_is_logged_with_its_c
         "import mod_wsgi\nif not mod_wsgi.application_group:\n    raise ImportError('cannot load module more than once per process')\n{PROBE}"
     );
     let site = in_two_interpreters(&script);
-    site.log.expect(&["cannot be loaded into", "give '"]);
+    site.log.expect(&["WSGI0109: …cannot be loaded into", "WSGI1210: …give '"]);
     assert_eq!(site.ask_at("/named", "1"), 1);
     assert_eq!(site.get("/main?1").status, 500);
     site.log.wait_for(
-        "app.wsgi' a process group of its own, or run the other applications with application-group=%{GLOBAL}, too.",
+        "WSGI1210: …app.wsgi' a process group of its own, or run the other applications with application-group=%{GLOBAL}, too.",
     );
     site.finish();
 }

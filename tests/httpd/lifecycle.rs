@@ -65,7 +65,7 @@ fn one_process_of_apache_serves_process_groups_as_several_do() {
 fn a_stop_ends_everything_within_shutdown_timeout() {
     for mpm in [Mpm::Event, Mpm::Worker, Mpm::Prefork] {
         let mut site = status::site("processes=2 threads=1 shutdown-timeout=1").mpm(mpm).start();
-        site.log.expect(&["did not end within its shutdown-timeout"]);
+        site.log.expect(&["WSGI1307: …did not end within its shutdown-timeout"]);
         let first = daemon(&site);
         let port = site.port();
         let executed = [site.executing("time.sleep(20)"), site.executing("time.sleep(20)")];
@@ -91,7 +91,7 @@ fn a_stop_ends_everything_within_shutdown_timeout() {
 #[test]
 fn a_restart_waits_for_nobody() {
     let mut site = Httpd::probe("shutdown-timeout=1");
-    site.log.expect(&["did not end within its shutdown-timeout"]);
+    site.log.expect(&["WSGI1307: …did not end within its shutdown-timeout"]);
     let first = daemon(&site);
     let stuck = site.executing("time.sleep(20)");
     let begun = Instant::now();
@@ -127,7 +127,7 @@ fn a_daemon_that_is_killed_is_replaced_and_the_log_says_why() {
 fn kill_9_under_load_fails_only_what_that_process_was_executing() {
     const THREADS: usize = 3;
     let site = Httpd::probe(&format!("processes=2 threads={THREADS}"));
-    site.log.expect(&["WSGI1026: ", "was ended by signal"]);
+    site.log.expect(&["WSGI1026: ", "WSGI1307: …was ended by signal"]);
     let load = Load::start(&site, "/?time.sleep(0.02)%20or%20os.getpid()", 5);
     // Both processes are at work before one dies.
     let both = daemons(&site, 2, None);
@@ -153,7 +153,7 @@ fn kill_9_under_load_fails_only_what_that_process_was_executing() {
 #[test]
 fn a_process_that_dies_in_a_request_fails_that_request_only() {
     let site = Httpd::probe("");
-    site.log.expect(&["WSGI1026: ", "failed at start (exit code 3)"]);
+    site.log.expect(&["WSGI1026: ", "WSGI1306: …failed at start (exit code 3)"]);
     let first = daemon(&site);
     let answer = site.get("/?os._exit(3)");
     assert!(matches!(answer.status, 500 | 502), "{answer:?}");

@@ -182,7 +182,7 @@ fn the_end_of_a_process_and_what_apache_says_are_json_in_the_log_of_their_virtua
     assert_eq!(site.get("/missing/x").status, 404);
     assert!(kill(pid, libc::SIGKILL));
     let log = Log::new(site.root().join("logs/shop.log"));
-    log.wait_for("SIGKILL");
+    log.wait_for("WSGI1307: …SIGKILL");
     let next =
         eventually(Duration::from_secs(10), || site.get("/pid").text().parse().ok().filter(|next: &u32| *next != pid));
     assert!(next.is_some(), "another process takes its place");

@@ -88,7 +88,7 @@ fn a_free_threaded_python_is_refused_with_the_cure() {
         .conf("WSGIScriptAlias / {apps}/probe.wsgi process-group=g")
         .app("probe.wsgi", PROBE)
         .start();
-    site.log.expect(&["failed at start (exit code 3)"]);
+    site.log.expect(&["WSGI1306: …failed at start (exit code 3)"]);
     site.log.wait_for("is a free-threaded build");
     site.finish();
 }

@@ -243,7 +243,7 @@ fn supervisor(site: &Httpd) -> u32 {
 #[test]
 fn without_its_supervisor_a_process_serves_until_another_supervisor_has_others() {
     let (site, first) = moody("");
-    site.log.expect(&["the supervisor of the daemon processes"]);
+    site.log.expect(&["WSGI1300: the supervisor of the daemon processes"]);
     let running = site.executing("time.sleep(3) or os.getpid()");
     let load = Load::start(&site, "/?time.sleep(0.01)", 2);
     let old = supervisor(&site);
@@ -306,7 +306,7 @@ fn long_downloads_and_uploads_survive_a_graceful_restart_beyond_graceful_timeout
 #[test]
 fn a_request_without_progress_ends_with_graceful_timeout() {
     let mut site = Httpd::probe("graceful-timeout=1 shutdown-timeout=1");
-    site.log.expect(&["WSGI1026: ", "did not end within its shutdown-timeout"]);
+    site.log.expect(&["WSGI1026: ", "WSGI1307: …did not end within its shutdown-timeout"]);
     let first = daemon(&site);
     let stuck = site.executing("time.sleep(20)");
     site.signal(libc::SIGUSR1);

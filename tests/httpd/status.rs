@@ -119,7 +119,7 @@ fn readiness_can_be_asked_of_one_group() {
 #[test]
 fn ends_of_processes_are_counted_by_reason_and_outlive_a_graceful_restart() {
     let mut site = site("processes=1").start();
-    site.log.expect(&["WSGI1026: ", "was ended by signal"]);
+    site.log.expect(&["WSGI1026: ", "WSGI1307: …was ended by signal"]);
     let before = site.ask("os.getpid()");
     site.try_request("GET", "/?os.kill(os.getpid(),9)", &[], b"").ok();
     wait_for(&site, "killed", |g| g["process_exits"]["killed"] == 1);

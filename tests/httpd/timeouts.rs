@@ -38,7 +38,7 @@ fn a_request_that_computes_for_too_long_is_interrupted_alone_and_on_time() {
 #[test]
 fn a_request_stuck_in_c_code_is_answered_504_when_its_time_is_over_and_its_process_replaced() {
     let site = Httpd::site("threads=2 request-timeout=1 interrupt-timeout=1 shutdown-timeout=1", PROBE).start();
-    site.log.expect(&["has exceeded request-timeout"]);
+    site.log.expect(&["WSGI1307: …has exceeded request-timeout"]);
     let first = pid(&site);
     let (answer, took) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
@@ -51,7 +51,7 @@ fn a_request_stuck_in_c_code_is_answered_504_when_its_time_is_over_and_its_proce
 #[test]
 fn without_an_interrupt_timeout_the_process_is_replaced_and_other_requests_finish() {
     let site = Httpd::site("threads=3 request-timeout=2 shutdown-timeout=1", PROBE).start();
-    site.log.expect(&["has exceeded request-timeout"]);
+    site.log.expect(&["WSGI1307: …has exceeded request-timeout"]);
     let first = pid(&site);
     let stuck = site.in_background("/?time.sleep(20)");
     // The other request is younger by this: its own time is not over when that of the first one is.
@@ -73,7 +73,7 @@ fn request_timeouts_work_whatever_other_timeouts_are_off() {
         PROBE,
     )
     .start();
-    site.log.expect(&["has exceeded request-timeout"]);
+    site.log.expect(&["WSGI1307: …has exceeded request-timeout"]);
     let (answer, took) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_secs(1));
@@ -98,7 +98,7 @@ fn an_interruption_that_comes_too_late_does_not_hit_the_next_request() {
 fn many_threads_do_not_make_a_request_timeout_longer_unless_asked_to() {
     // For 3 threads the factor is 1 + ln 3.
     let site = Httpd::site("threads=3 request-timeout=1 request-timeout-scaling=On shutdown-timeout=1", PROBE).start();
-    site.log.expect(&["has exceeded request-timeout"]);
+    site.log.expect(&["WSGI1307: …has exceeded request-timeout"]);
     let (answer, took) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!(answer.status, 504, "{answer:?}");
     assert_took(took, Duration::from_millis(2098));
@@ -111,7 +111,7 @@ fn a_custom_page_stands_in_for_a_request_that_has_timed_out() {
         .conf("ErrorDocument 504 /sorry.html\nAlias /sorry.html {root}/htdocs/sorry.html")
         .file("htdocs/sorry.html", "too slow, sorry")
         .start();
-    site.log.expect(&["has exceeded request-timeout"]);
+    site.log.expect(&["WSGI1307: …has exceeded request-timeout"]);
     let (answer, _) = site.in_background("/?time.sleep(20)").join().expect("a thread");
     assert_eq!((answer.status, answer.text().trim()), (504, "too slow, sorry"));
     site.finish();
@@ -132,7 +132,7 @@ fn a_process_whose_lock_is_never_given_back_is_replaced_and_nobody_else_notices_
         assert_eq!(answer.status, 200, "not begun, so another process executes it: {answer:?}");
         assert_ne!(answer.json(), json!(first));
     }
-    site.log.wait_for("deadlock-timeout=1");
+    site.log.wait_for("WSGI1307: …deadlock-timeout=1");
     assert_eq!(site.log.text().matches("deadlock-timeout=1").count(), 1);
     site.finish();
 }
@@ -175,7 +175,7 @@ def switches():
 #[test]
 fn a_process_that_grows_beyond_its_rss_limit_is_replaced_without_a_failure() {
     let site = Httpd::probe("rss-limit=150M");
-    site.log.expect(&["has exceeded rss-limit"]);
+    site.log.expect(&["WSGI1307: …has exceeded rss-limit"]);
     let first = pid(&site);
     assert_eq!(site.ask("kept.setdefault('much', b'x' * 200_000_000) and 1"), 1);
     let next = eventually(Duration::from_secs(5), || Some(pid(&site)).filter(|pid| *pid != first));
@@ -194,7 +194,7 @@ fn a_script_that_does_not_load_in_time_costs_an_error_and_the_process() {
     let (answer, took) = site.in_background("/?1").join().expect("a thread");
     assert_eq!(answer.status, 502, "{answer:?}");
     assert_took(took, Duration::from_secs(1));
-    site.log.wait_for("startup-timeout=1");
+    site.log.wait_for("WSGI1307: …startup-timeout=1");
     site.write("quick", "");
     assert_eq!(site.ask("1"), 1);
     site.finish();

@@ -148,7 +148,7 @@ fn an_answer_is_no_response() {
     let site = site(ACCESS);
     let answer = site.get("/app");
     assert_eq!(answer.status, 502, "{answer:?}");
-    site.log.wait_for("a frame of the kind Answer has no place there");
+    site.log.wait_for("WSGI1029: …a frame of the kind Answer has no place there");
     assert_eq!(visit(&site, "honest"), 200);
     site.finish();
 }

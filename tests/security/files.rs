@@ -53,7 +53,7 @@ fn root_looks_for_its_supervisor_in_no_virtual_environment() {
     let scratch = Scratch::new();
     let load = installed(&scratch);
     let server = with_a_trap(&scratch, &load).start();
-    server.log.expect(&["mod_wsgi cannot be imported", "failed at start"]);
+    server.log.expect(&["mod_wsgi cannot be imported", "WSGI1306: …failed at start"]);
     assert!(!scratch.path().join("sprung").exists(), "the attacker's program was run");
     server.finish();
     fs::remove_dir_all(scratch.path().join("venv")).expect("removed");
@@ -84,7 +84,7 @@ fn root_runs_no_supervisor_that_others_could_have_exchanged() {
         let site = server().start();
         // The interpreter on PATH may be one that the user of Apache's processes cannot run, or that has no package of
         // ours.
-        site.log.expect(&["WSGI1304: ", "cannot be imported", "failed at start"]);
+        site.log.expect(&["WSGI1304: ", "cannot be imported", "WSGI1306: …failed at start"]);
         site.finish();
     };
     serves();
@@ -172,7 +172,7 @@ fn an_env_file_that_is_exchanged_later_stops_its_own_group_only() {
             app.join("own.env").display()
         ))
         .start();
-    server.log.expect(&["process group 'evil' gets no process", "was ended by signal"]);
+    server.log.expect(&["WSGI1304: process group 'evil' gets no process", "WSGI1307: …was ended by signal"]);
     fs::remove_file(app.join("own.env")).expect("removed");
     make_fifo(&app.join("own.env"));
     for how in ["has died", "has died again", "is of an earlier configuration"] {
@@ -184,7 +184,7 @@ fn an_env_file_that_is_exchanged_later_stops_its_own_group_only() {
         let after = eventually(Duration::from_secs(20), || process(&server).filter(|now| *now != before));
         assert!(after.is_some(), "the other group's process is not replaced when it {how}");
     }
-    server.log.wait_for("own.env is no regular file; the processes of the group cannot start");
+    server.log.wait_for("WSGI1104: …own.env is no regular file; the processes of the group cannot start");
     assert!(server.stop().is_some(), "it stops in time");
 }
 

@@ -142,7 +142,7 @@ fn the_directory_leads_nowhere_else_however_it_is_exchanged() {
 #[test]
 fn slow_clients_of_a_guarded_file_keep_no_more_workers_than_those_of_any_answer() {
     let site = site("ServerLimit 1\nThreadsPerChild 16\nMaxRequestWorkers 16\nMinSpareThreads 1\nMaxSpareThreads 16");
-    site.log.expect(&["worker-limit"]);
+    site.log.expect(&["WSGI1019: …worker-limit"]);
     assert_eq!(site.request("HEAD", "/?exchange=large", &[], b"").status, 200);
     let mut clients: Vec<_> = (0..20).map(|_| site.client()).collect();
     for client in &mut clients {

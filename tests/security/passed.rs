@@ -95,7 +95,7 @@ const BANK: &str = "/bank?os.getpid()";
 fn the_supervisor_waits_for_no_connection_that_a_process_has_passed() {
     for (page, said) in [("/control", "it came with a descriptor"), ("/records", "it came with a descriptor")] {
         let site = site();
-        site.log.expect(&["xxxx", "at once", said, "WSGI1321: ", "was ended by signal"]);
+        site.log.expect(&["xxxx", "at once", said, "WSGI1321: ", "WSGI1307: …was ended by signal"]);
         let victim = process(&site, BANK).expect("it answers");
         assert!(process(&site, page).is_some());
         // The supervisor would stand still now, until a process ends.
@@ -112,12 +112,12 @@ fn the_supervisor_waits_for_no_connection_that_a_process_has_passed() {
 #[test]
 fn an_apache_child_waits_for_no_connection_that_a_process_has_passed() {
     let site = site();
-    site.log.expect(&["it lies there", "was ended by signal"]);
+    site.log.expect(&["it lies there", "WSGI1307: …was ended by signal"]);
     let attacker = process(&site, "/idle").expect("it answers");
     site.log.wait_for("it lies there");
     // The slot gets another process, of whatever group, and its first request finds the connections of the one before.
     assert!(kill(attacker, libc::SIGKILL));
-    site.log.wait_for("was ended by signal");
+    site.log.wait_for("WSGI1307: …was ended by signal");
     let other = process(&site, "/");
     assert!(other.is_some_and(|other| other != attacker), "{other:?}: it stands still");
     assert_eq!(site.census().iter().filter(|member| member.role == Role::Child).count(), 1);

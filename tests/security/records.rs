@@ -218,7 +218,7 @@ fn there_is_one_bound_for_the_requests_of_a_group_in_all_children() {
 #[test]
 fn there_is_one_bound_for_all_processes_that_a_group_has_one_after_the_other() {
     let site = site("");
-    site.log.expect(&["xxxx", "it has to wait", "WSGI1313: ", "was ended by signal"]);
+    site.log.expect(&["xxxx", "it has to wait", "WSGI1313: ", "WSGI1307: …was ended by signal"]);
     let (begun, before) = (Instant::now(), site.log.text().len());
     for times in 1..=3 {
         let pid = site.get("/?stream(lambda%20line:os.write(1,line),1000)").text();
@@ -328,7 +328,7 @@ fn a_process_that_floods_its_output_waits_and_disturbs_nobody() {
 #[test]
 fn the_last_words_of_a_process_are_in_the_log_whoever_holds_its_pipe() {
     let site = site("");
-    site.log.expect(&["WSGI1026: ", "was ended by signal"]);
+    site.log.expect(&["WSGI1026: ", "WSGI1307: …was ended by signal"]);
     for (at, words) in [
         "os.write(2,b'last words 0\\n')",
         "os.write(2,b'last words 1')",

@@ -27,7 +27,7 @@ def application(environ, start_response):
 #[test]
 fn a_process_without_descriptors_is_replaced_and_does_not_fill_the_log() {
     let site = Httpd::site("threads=4", LEAKS).start();
-    site.log.expect(&["WSGI1415: ", "did not end within its shutdown-timeout"]);
+    site.log.expect(&["WSGI1415: ", "WSGI1307: …did not end within its shutdown-timeout"]);
     let leaking = site.get("/leak").text();
     // More at once than there are connections, so that some have to be accepted.
     let began = Instant::now();
@@ -508,7 +508,7 @@ fn what_a_process_says_without_end_costs_the_supervisor_little() {
                  WSGIScriptAlias / {apps}/site.wsgi process-group=site application-group=%{GLOBAL}",
             )
             .start();
-        site.log.expect(&["WSGI1311: ", "has exceeded rss-limit", "WSGI1314: "]);
+        site.log.expect(&["WSGI1311: ", "WSGI1307: …has exceeded rss-limit", "WSGI1314: "]);
         assert_eq!(site.get("/hello").text(), "hello");
         let supervisor = site.census().into_iter().find(|member| member.role == Role::Supervisor).expect("one").pid;
         let before = processor_time(supervisor);

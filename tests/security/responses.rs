@@ -337,7 +337,7 @@ fn what_an_application_writes_behind_its_answer_answers_no_other_request() {
         site.log.wait_for("the answer lies there");
         let next = site.get("/honest/");
         assert_eq!(next.status, 502, "{}", next.text());
-        site.log.wait_for("that is no part of this exchange");
+        site.log.wait_for("WSGI1029: …that is no part of this exchange");
         assert_eq!(site.get("/honest/").status, 200, "the connection has ended with it");
         site.finish();
     }
@@ -391,7 +391,7 @@ fn a_file_that_is_shortened_while_sendfile_has_it_is_no_end_either() {
 fn what_is_announced_costs_nothing_before_it_comes() {
     let site = Httpd::site("processes=1 threads=24", FORGER).app("frames.py", include_str!("frames.py")).start();
     // The process ends by itself. Where that is before Apache has seen that the clients are gone, it tells of each.
-    site.log.expect(&["ended with exit code", "WSGI1026: "]);
+    site.log.expect(&["WSGI1307: …ended with exit code", "WSGI1026: "]);
     children(&site);
     let resident = || site.census().iter().filter(|m| m.role == Role::Child).map(|child| child.resident).sum::<u64>();
     let before = resident();
