@@ -138,7 +138,7 @@ fn limits() -> ConversationLimits<'static> {
     ConversationLimits {
         flush_delay: Duration::ZERO,
         queue: None,
-        silence: Duration::from_millis(150),
+        silence: SILENCE,
         answered: &|| {},
         done: &|| {},
         ended: &|| false,
@@ -147,17 +147,27 @@ fn limits() -> ConversationLimits<'static> {
     }
 }
 
-/// Runs a conversation with a daemon that has read the request and then does as it is told.
+/// The silence that ends a conversation where that is what a test is about.
+const SILENCE: Duration = Duration::from_millis(150);
+
+/// Runs a conversation with a daemon that has read the request and then does as it is told, however long that takes on
+/// a busy machine.
 fn converse(client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Outcome {
+    converse_within(Duration::from_secs(20), client, daemon)
+}
+
+/// As [`converse`], with a daemon that may be silent for so long.
+fn converse_within(silence: Duration, client: &mut Recorder, daemon: impl FnOnce(UnixStream) + Send) -> Outcome {
     let (mut theirs, ours) = UnixStream::pair().unwrap();
-    ours.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    ours.set_read_timeout(Some(silence)).unwrap();
+    let limits = ConversationLimits { silence, ..limits() };
     std::thread::scope(|scope| {
         scope.spawn(move || {
             theirs.read_exact(&mut [0; REQUEST.len()]).unwrap();
             daemon(theirs);
         });
         let connection = Connection::over(ours, 1, 2);
-        Conversation::new(&connection, &mut Inbox::default(), client, &mut Outflow::default(), limits()).run(REQUEST)
+        Conversation::new(&connection, &mut Inbox::default(), client, &mut Outflow::default(), limits).run(REQUEST)
     })
 }
 
@@ -241,7 +251,7 @@ fn a_script_hears_of_the_connection_and_of_nothing_else() {
 #[test]
 fn questions_about_the_connection_are_no_progress_before_a_head_and_behind_it() {
     let variable = frame_of(Kind::Variable, &Bytes::from(&b"SSL_PROTOCOL"[..]).to_bytes());
-    let outcome = converse(&mut Recorder::default(), |mut daemon| {
+    let outcome = converse_within(SILENCE, &mut Recorder::default(), |mut daemon| {
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(5) && daemon.write_all(&variable).is_ok() {
             // The pace of the questions, of which there may be so many only.
@@ -249,7 +259,7 @@ fn questions_about_the_connection_are_no_progress_before_a_head_and_behind_it() 
         }
     });
     assert_eq!(outcome, Outcome::TimedOut(false));
-    let outcome = converse(&mut Recorder { asks: true, ..Default::default() }, |mut daemon| {
+    let outcome = converse_within(SILENCE, &mut Recorder { asks: true, ..Default::default() }, |mut daemon| {
         daemon.write_all(&[head(200), data("a piece"), variable.clone()].concat()).unwrap();
         assert_eq!(take(&mut daemon), (Kind::Value, Some(Bytes::from(&b"value"[..])).to_bytes()));
         let asked = Instant::now();
@@ -442,8 +452,8 @@ fn what_was_not_read_was_not_executed() {
 #[test]
 fn silence_ends_the_conversation() {
     let mut client = Recorder::default();
-    assert_eq!(converse(&mut client, until_closed), Outcome::TimedOut(false));
-    let outcome = converse(&mut client, |mut daemon| {
+    assert_eq!(converse_within(SILENCE, &mut client, until_closed), Outcome::TimedOut(false));
+    let outcome = converse_within(SILENCE, &mut client, |mut daemon| {
         daemon.write_all(&head(200)).unwrap();
         until_closed(daemon);
     });
@@ -455,7 +465,7 @@ fn records_questions_and_empty_pieces_are_no_progress() {
     let record = LogRecord::ours(Topic::INFO, Writer { pid: 1, thread: 1 }, "again");
     let record = frame_of(Kind::Log, &record.to_bytes());
     for (said, headed) in [(record, false), (frame_of(Kind::Pull, &0u32.to_bytes()), false), (data(""), true)] {
-        let outcome = converse(&mut Recorder::default(), |mut daemon| {
+        let outcome = converse_within(SILENCE, &mut Recorder::default(), |mut daemon| {
             if headed {
                 daemon.write_all(&head(200)).unwrap();
             }
@@ -510,7 +520,7 @@ fn a_request_is_given_up_when_it_has_not_been_read_in_its_time() {
     };
     let (outcome, took) = queue(false);
     assert_eq!(outcome, Outcome::Unread);
-    assert!(took >= Duration::from_millis(50) && took < Duration::from_millis(120), "{took:?}");
+    assert!(took >= Duration::from_millis(50), "{took:?}");
     let (outcome, took) = queue(true);
     assert_eq!(outcome, Outcome::TimedOut(false));
     assert!(took >= Duration::from_millis(150), "{took:?}");
