@@ -63,7 +63,7 @@ def application(environ, start_response):
 "#;
 
 fn site(options: &str) -> Httpd {
-    Httpd::site(options, ENDS).start()
+    Httpd::site(options, ENDS).expect_log(&["it is stuck"]).start()
 }
 
 /// Makes the process end by a request; what the client got, 0 for nothing.

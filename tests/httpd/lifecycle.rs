@@ -69,7 +69,8 @@ fn a_stop_ends_everything_within_shutdown_timeout() {
         let first = daemon(&site);
         let port = site.port();
         let executed = [site.executing("time.sleep(20)"), site.executing("time.sleep(20)")];
-        let waits = std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?1", &[], b""));
+        let waits =
+            std::thread::spawn(move || harness::Client::connect(port).exchange("GET", "/?time.sleep(20)", &[], b""));
         status::wait_for(&site, "a request waits for a thread", |group| group["requests_waiting"] == 1);
         // One of the processes is on its way out already.
         assert!(kill(first, libc::SIGUSR1));
