@@ -119,7 +119,7 @@ impl Daemon {
     }
 
     /// Waits until the child has let go of the connection, whatever it has sent before.
-    fn is_left(mut self) {
+    fn until_closed(mut self) {
         let _ = self.0.read_to_end(&mut Vec::new());
     }
 
@@ -209,12 +209,12 @@ fn one_piece_is_asked_for_at_a_time() {
     let (outcome, _) = converse(true, |mut daemon, _client| {
         daemon.pull();
         daemon.pull();
-        daemon.is_left();
+        daemon.until_closed();
     });
     assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Pull), false));
     let (outcome, _) = converse(true, |mut daemon, _client| {
         daemon.say(Kind::Pull, |out| 0u32.put(out));
-        daemon.is_left();
+        daemon.until_closed();
     });
     assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Pull), false));
 }
