@@ -12,7 +12,7 @@ use super::exchange::{conclude, purpose, real_length, script_mtime, send_end, wr
 use super::refused::Refused;
 use super::response_head::Disposition;
 use super::scratch::{Scratch, with_scratch};
-use super::uploads;
+use super::uploads::Upload;
 use super::way::{Way, now_in_microseconds};
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
@@ -69,9 +69,10 @@ fn run<'r>(
         client.leave_body();
         way.refused(&error, client.request())
     };
+    let upload = Upload { group, table: way.table(), length };
     let read = match is_asgi {
-        true => uploads::read_for_loop(&mut client, group, way.table(), length, &mut scratch.body),
-        false => uploads::read(&mut client, group, way.table(), length, &mut scratch.body),
+        true => upload.read_for_loop(&mut client, &mut scratch.body),
+        false => upload.read(&mut client, &mut scratch.body),
     };
     let travel = read.map_err(|error| refused(error, &mut client))?;
     let facts = Facts { request_start, queue_start: now_in_microseconds(), script_mtime, ..Facts::default() };
