@@ -12,6 +12,7 @@ use std::process::exit;
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
     "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction)",
+    "ap_exists_config_define",
     "ap_find_linked_module",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",

@@ -13,6 +13,9 @@ use crate::{expand, layers};
 /// The command by which this program starts itself beside a terminal.
 pub const DEPENDENT: &str = "run-dependent";
 
+/// The command by which this program starts the judge of an application.
+pub const JUDGE: &str = "judge";
+
 /// Options that were there once, and what to do without them.
 const REMOVED: [(&str, &str); 8] = [
     ("--isatty", "the terminal is recognised by itself now"),
@@ -75,7 +78,13 @@ pub enum Command {
         control: Utf8PathBuf,
         /// Process id of the command.
         command: i32,
+        /// Whether its standard input is a socket to the judge of the application.
+        #[arg(long)]
+        awaits_verdict: bool,
     },
+    /// Judge an application: what to try comes on standard input
+    #[command(name = JUDGE, hide = true)]
+    Judge,
 }
 
 /// Options of `install-module`.

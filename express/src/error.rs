@@ -11,6 +11,7 @@ use crate::{
     preflight::Problem,
     run::RunError,
     self_signed::SelfSignedError,
+    trial::TrialError,
 };
 
 /// Why the command ends without having done what it was asked for.
@@ -62,6 +63,10 @@ pub enum Error {
     #[cfg(unix)]
     #[error(transparent)]
     Preflight(#[from] Problem),
+    /// The application cannot be served.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Trial(#[from] TrialError),
     /// A running server cannot be spoken to.
     #[cfg(unix)]
     #[error(transparent)]

@@ -50,6 +50,8 @@ mod server;
 mod status;
 #[cfg(unix)]
 mod systemd;
+#[cfg(unix)]
+mod trial;
 
 use std::process::ExitCode;
 
@@ -75,8 +77,12 @@ fn main() -> ExitCode {
 
 /// Runs a command. Returns the exit code.
 fn dispatch(command: Command) -> Result<i32, Error> {
-    if let Command::Dependent { control, command } = &command {
-        return dependent(control, *command);
+    match &command {
+        Command::Dependent { control, command, awaits_verdict } => {
+            return dependent(control, *command, *awaits_verdict);
+        }
+        Command::Judge => return judge(),
+        _ => {}
     }
     if let Command::WriteDocuments { directory } = &command {
         return documents::write(&cli::command(), directory).map(|()| 0).map_err(Error::Documents);
@@ -96,15 +102,19 @@ fn dispatch(command: Command) -> Result<i32, Error> {
         Command::StartServer(options) => return serve(&options, &facts, options.layout.setup_only),
         Command::Check(options) => return examine(&options, &facts),
         Command::SetupServer(options) => return serve(&options, &facts, true),
-        Command::WriteDocuments { .. } | Command::Dependent { .. } | Command::Restart(_) | Command::Status(_) => {}
+        Command::WriteDocuments { .. }
+        | Command::Dependent { .. }
+        | Command::Judge
+        | Command::Restart(_)
+        | Command::Status(_) => {}
     }
     Ok(0)
 }
 
 #[cfg(unix)]
-use server::{dependent, examine, install, serve};
+use server::{dependent, examine, install, judge, serve};
 
 #[cfg(not(unix))]
 mod not_unix;
 #[cfg(not(unix))]
-use not_unix::{dependent, examine, install, serve};
+use not_unix::{dependent, examine, install, judge, serve};

@@ -14,7 +14,11 @@ pub fn examine(_: &CheckOptions, _: &Facts) -> Result<i32, Error> {
     Err(Error::Windows)
 }
 
-pub fn dependent(_: &Utf8Path, _: i32) -> Result<i32, Error> {
+pub fn dependent(_: &Utf8Path, _: i32, _: bool) -> Result<i32, Error> {
+    Err(Error::Windows)
+}
+
+pub fn judge() -> Result<i32, Error> {
     Err(Error::Windows)
 }
 

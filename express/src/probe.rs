@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use wsgi_unix::files;
 use wsgi_unix::user::Ids;
@@ -136,37 +136,71 @@ pub struct Probed {
     pub success: Option<bool>,
 }
 
-/// Loads the application. Takes no longer than the startup timeout: slower applications are not judged.
+/// Loads the application of a plan, as [`Case::run`] does.
 ///
 /// # Errors
 /// [`ProbeError`] when the process cannot be started.
 pub fn run(plan: &Plan, facts: &Facts, caller: u32, depth: Depth) -> Result<Probed, ProbeError> {
-    let handler = &plan.handler;
-    let wanted = json!({
-        "type": handler.application_type, "entry": handler.entry_point, "callable": handler.callable_object,
-        "path": plan.python_path, "deep": depth == Depth::Everything,
-    });
-    let mut command = Command::new(&facts.executable);
-    Facts::hide_from(&mut command)
-        .args(["-c", PROBE, &wanted.to_string()])
+    Case::new(plan, facts, depth).run(|command| surround(command, plan, caller))
+}
+
+/// What to load, and for how long to wait.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Case {
+    /// The path of the interpreter.
+    python: Utf8PathBuf,
+    /// The argument of its program.
+    wanted: Value,
+    /// The startup timeout; none if it is zero.
+    limit: Duration,
+}
+
+impl Case {
+    /// The application of a plan.
+    pub fn new(plan: &Plan, facts: &Facts, depth: Depth) -> Self {
+        let handler = &plan.handler;
+        let wanted = json!({
+            "type": handler.application_type, "entry": handler.entry_point, "callable": handler.callable_object,
+            "path": plan.python_path, "deep": depth == Depth::Everything,
+        });
+        let limit = Duration::from_secs(plan.options.timeouts.startup_timeout.into());
+        Self { python: facts.executable.clone(), wanted, limit }
+    }
+
+    /// Loads the application. Takes no longer than the startup timeout: slower applications are not judged. `prepare`
+    /// gives the process its surroundings.
+    ///
+    /// # Errors
+    /// [`ProbeError`] when the process cannot be started.
+    pub fn run(&self, prepare: impl FnOnce(&mut Command) -> Result<(), ProbeError>) -> Result<Probed, ProbeError> {
+        let mut command = Command::new(&self.python);
+        command.args(["-c", PROBE, &self.wanted.to_string()]);
+        prepare(&mut command)?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let no_python = |source| ProbeError::NoPython { python: self.python.clone(), source };
+        let mut child = command.spawn().map_err(no_python)?;
+        let (reported, said) = (listen(child.stdout.take()), listen(child.stderr.take()));
+        let success = ended(child, self.limit);
+        let heard = |pipe: Receiver<Vec<u8>>| pipe.recv_timeout(PIPE).unwrap_or_default();
+        Ok(Probed { report: read(&heard(reported)), said: heard(said), success })
+    }
+}
+
+/// Gives a process the surroundings of the application: its directory, its variables and its user.
+///
+/// # Errors
+/// [`ProbeError::EnvFile`].
+pub fn surround(command: &mut Command, plan: &Plan, caller: u32) -> Result<(), ProbeError> {
+    Facts::hide_from(command)
         .env("LC_ALL", &plan.locale)
         .env("LANG", &plan.locale)
-        .envs(&handler.environ)
-        .current_dir(&plan.working_directory)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    variables(plan, caller, &mut command)?;
+        .envs(&plan.handler.environ)
+        .current_dir(&plan.working_directory);
+    variables(plan, caller, command)?;
     if caller == 0 {
         command.uid(plan.account.uid).gid(plan.account.gid);
     }
-    let no_python = |source| ProbeError::NoPython { python: facts.executable.clone(), source };
-    let mut child = command.spawn().map_err(no_python)?;
-    let (reported, said) = (listen(child.stdout.take()), listen(child.stderr.take()));
-    let limit = Duration::from_secs(plan.options.timeouts.startup_timeout.into());
-    let success = ended(child, limit);
-    let heard = |pipe: Receiver<Vec<u8>>| pipe.recv_timeout(PIPE).unwrap_or_default();
-    Ok(Probed { report: read(&heard(reported)), said: heard(said), success })
+    Ok(())
 }
 
 /// Reads the lines of the report. Other lines are left out.

@@ -1,15 +1,19 @@
 //! Running Apache in the foreground.
 
 use std::io::{self, IsTerminal};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use camino::Utf8Path;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
+use wsgi_wire::verdict;
 
 use crate::facts::Facts;
+use crate::trial::Order;
 
 /// Why Apache does not run.
 #[derive(Debug, thiserror::Error)]
@@ -33,24 +37,42 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`] when it cannot be started.
-pub fn run(control: &Utf8Path, one_process: bool) -> Result<i32, RunError> {
-    if io::stdout().is_terminal() && !one_process { beside_terminal(control) } else { Err(become_server(control)) }
+pub fn run(control: &Utf8Path, one_process: bool, trial: Order) -> Result<i32, RunError> {
+    let socket = match trial {
+        Order::Meanwhile(socket) => Some(socket),
+        Order::Before | Order::Untried => None,
+    };
+    if io::stdout().is_terminal() && !one_process {
+        return beside_terminal(control, socket);
+    }
+    let (awaits_verdict, input) = (socket.is_some(), standard_input(socket));
+    Err(become_server(control, input, awaits_verdict))
+}
+
+/// The socket to the judge, or what this process has.
+fn standard_input(socket: Option<UnixStream>) -> Stdio {
+    socket.map_or_else(Stdio::inherit, |socket| OwnedFd::from(socket).into())
 }
 
 /// Becomes Apache. Ends with this process's parent if it is the command on a terminal.
-pub fn become_server(control: &Utf8Path) -> RunError {
+fn become_server(control: &Utf8Path, input: Stdio, awaits_verdict: bool) -> RunError {
     // To Apache a change of the window's size is the order to stop.
     let mut window = SigSet::empty();
     window.add(Signal::SIGWINCH);
     if let Err(error) = window.thread_block() {
         return error.into();
     }
-    let source = Facts::hide_from(&mut Command::new(control)).args(["start", "-DFOREGROUND"]).exec();
+    let mut command = Command::new(control);
+    Facts::hide_from(&mut command).args(["start", "-DFOREGROUND"]).stdin(input);
+    if awaits_verdict {
+        command.arg(format!("-D{}", verdict::DEFINE.to_string_lossy()));
+    }
+    let source = command.exec();
     RunError::Start { script: control.to_string(), source }
 }
 
 /// Runs in the child of [`beside_terminal`]: makes sure that Apache does not outlive the command, and becomes Apache.
-pub fn become_dependent_server(control: &Utf8Path, command: i32) -> RunError {
+pub fn become_dependent_server(control: &Utf8Path, command: i32, awaits_verdict: bool) -> RunError {
     #[cfg(target_os = "linux")]
     if let Err(error) = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM) {
         return error.into();
@@ -58,16 +80,18 @@ pub fn become_dependent_server(control: &Utf8Path, command: i32) -> RunError {
     if nix::unistd::getppid().as_raw() != command {
         return RunError::Start { script: control.to_string(), source: io::Error::other("the command has ended") };
     }
-    become_server(control)
+    become_server(control, Stdio::inherit(), awaits_verdict)
 }
 
 /// Runs Apache in a process group of its own, so that the terminal's signals come here and can be translated.
-fn beside_terminal(control: &Utf8Path) -> Result<i32, RunError> {
+fn beside_terminal(control: &Utf8Path, socket: Option<UnixStream>) -> Result<i32, RunError> {
     let failed = |source| RunError::Start { script: control.to_string(), source };
     let program = std::env::current_exe().map_err(failed)?;
     let command = std::process::id().to_string();
     let child = Command::new(program)
         .args([crate::cli::DEPENDENT, control.as_str(), &command])
+        .args(socket.as_ref().map(|_| "--awaits-verdict"))
+        .stdin(standard_input(socket))
         .process_group(0)
         .spawn()
         .map_err(failed)?;

@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::plan::{Caller, Plan, PlanError};
-use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd};
+use crate::trial::Order;
+use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd, trial};
 
 /// Runs `start-server` or `setup-server`. Returns the exit code.
 pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error> {
@@ -47,9 +48,9 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     preflight::permissions(&plan, facts, caller.uid).into_iter().next().map_or(Ok(()), Err)?;
     preflight::outputs(&plan)?;
     preflight::packages(&plan, facts)?;
-    preflight::import(&plan, facts, caller.uid)?;
-    print!("{}{fingerprint}", banner(&plan, false));
-    Ok(run::run(&plan.control.path(), plan.control.is_one_process())?)
+    let banner = format!("{}{fingerprint}", banner(&plan, false));
+    let trial = Order::begin(&plan, facts, caller.uid, &banner)?;
+    Ok(run::run(&plan.control.path(), plan.control.is_one_process(), trial)?)
 }
 
 /// Runs `check`. Returns the exit code.
@@ -58,8 +59,14 @@ pub fn examine(options: &CheckOptions, facts: &Facts) -> Result<i32, Error> {
 }
 
 /// Runs the process that [`run::run`] starts beside a terminal.
-pub fn dependent(control: &Utf8Path, command: i32) -> Result<i32, Error> {
-    Err(run::become_dependent_server(control, command).into())
+pub fn dependent(control: &Utf8Path, command: i32, awaits_verdict: bool) -> Result<i32, Error> {
+    Err(run::become_dependent_server(control, command, awaits_verdict).into())
+}
+
+/// Runs the process that [`Order::begin`] starts.
+pub fn judge() -> Result<i32, Error> {
+    trial::preside()?;
+    Ok(0)
 }
 
 /// Runs `install-module`. Returns the exit code.

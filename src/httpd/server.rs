@@ -174,6 +174,12 @@ pub fn has_module(source: &CStr) -> bool {
     unsafe { !sys::ap_find_linked_module(source.as_ptr()).is_null() }
 }
 
+/// Whether the command line or the configuration defines this name (`-D`, `Define`).
+pub fn is_defined(name: &CStr) -> bool {
+    // SAFETY: the name ends in NUL; httpd only compares it.
+    unsafe { sys::ap_exists_config_define(name.as_ptr()) != 0 }
+}
+
 /// Adds a component to the server's banner.
 pub fn add_component(pool: Pool<'_>, component: &CStr) {
     // SAFETY: httpd copies the text.

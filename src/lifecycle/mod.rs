@@ -8,6 +8,7 @@ mod child;
 mod start;
 mod supervisor;
 mod surroundings;
+mod verdict;
 
 use std::sync::PoisonError;
 

@@ -13,6 +13,7 @@ use wsgi_wire::messages::{Topic, configuration};
 use super::check::{self, warn_of_undefined_groups};
 use super::supervisor;
 use super::surroundings::{UnknownUser, caches, log_style, name_ourselves, surroundings, warn_of_mistakes};
+use super::verdict;
 use crate::daemons::configure::{LogStyle, configure, embedded};
 use crate::daemons::installation::{Installation, InstallationError};
 use crate::daemons::parent::{Launch, launch};
@@ -50,6 +51,8 @@ enum StartError {
     SocketDirectory { directory: PathBuf, reason: FileError },
     #[error(transparent)]
     User(#[from] UnknownUser),
+    #[error("the application cannot be loaded; mod_wsgi-express has said why where it was started")]
+    Application,
     #[error("there are more than {} process groups, which is the most a server can have", wsgi_wire::table::GROUPS)]
     Groups,
 }
@@ -176,6 +179,10 @@ fn start(
         launch(Launch { supervisor: program, memory, pages, configure, error_log, records, export })
             .map_err(StartError::Supervisor)?;
         control::watch(pconf, supervisor::ended);
+    }
+    // While the processes load the application.
+    if !verdict::is_good() {
+        return Err(StartError::Application);
     }
     Ok(runtime)
 }

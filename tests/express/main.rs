@@ -20,3 +20,4 @@ mod server_root;
 mod service;
 mod status;
 mod telemetry;
+mod trial;

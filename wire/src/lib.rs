@@ -58,6 +58,7 @@ pub mod settings;
 pub mod status;
 pub mod table;
 pub mod text;
+pub mod verdict;
 pub mod websocket;
 
 /// The version of the protocol: it changes whenever the meaning of any frame changes. `Hello` carries it, and a daemon

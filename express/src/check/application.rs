@@ -64,7 +64,6 @@ fn kind(problem: &Problem) -> &'static str {
         Problem::Unreachable { .. } | Problem::Unwritable { .. } => "permissions",
         Problem::NoPackage { .. } => "package",
         Problem::Probe(_) => "interpreter",
-        Problem::NoImport { .. } => "import",
     }
 }
 

@@ -11,10 +11,9 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::Alias;
 
-use crate::advice::{self, Surroundings};
 use crate::facts::Facts;
 use crate::plan::Plan;
-use crate::probe::{self, Depth, ProbeError};
+use crate::probe::ProbeError;
 
 pub use rights::{Rights, barrier, may};
 
@@ -85,14 +84,6 @@ pub enum Problem {
     /// The application could not be tried.
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    /// The application's module cannot be imported; the traceback has been shown.
-    #[error("the module {module} cannot be used as an application (see above); {cure}")]
-    NoImport {
-        /// The name of the module.
-        module: String,
-        /// The cure, in words.
-        cure: String,
-    },
 }
 
 impl Problem {
@@ -217,31 +208,6 @@ pub fn packages(plan: &Plan, facts: &Facts) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Checks that the application's module can be imported and has the callable. Modules that take longer than the startup
-/// timeout are not judged.
-///
-/// # Errors
-/// [`Problem::NoImport`] when it cannot; the traceback is on standard error then.
-pub fn import(plan: &Plan, facts: &Facts, caller: u32) -> Result<(), Problem> {
-    if plan.handler.application_type != "module" {
-        return Ok(());
-    }
-    let probed = probe::run(plan, facts, caller, Depth::Load)?;
-    if probed.success != Some(false) {
-        return Ok(());
-    }
-    eprint!("{}", String::from_utf8_lossy(&probed.said));
-    let module = plan.handler.entry_point.clone();
-    let around =
-        Surroundings { python: &facts.executable, working_directory: &plan.working_directory, entry_point: &module };
-    let cure = match (&probed.report.failure, probed.report.others.first()) {
-        (Some(failure), _) => advice::advice(failure, &around),
-        (None, Some(other)) => format!("add --callable-object {other}"),
-        (None, None) => "name the callable that it has with --callable-object".to_owned(),
-    };
-    Err(Problem::NoImport { module, cure })
 }
 
 #[cfg(test)]
