@@ -19,7 +19,7 @@ use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::Page;
 
 use crate::ffi::attach;
-use crate::ffi::host::{Host, Logger, RequestRec};
+use crate::ffi::host::{Host, RequestRec};
 use crate::ffi::scoreboard::Scoreboard;
 use crate::gateway;
 use crate::gateway::runner::Runner;
@@ -50,8 +50,7 @@ pub(crate) enum BeginError {
 ///
 /// # Errors
 /// [`BeginError`]; then requests cannot be served.
-pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard, logger: Logger) -> Result<(), BeginError> {
-    record::set_destination(logger);
+pub(crate) fn begin(py: Python<'_>, settings: &[u8], scoreboard: Scoreboard) -> Result<(), BeginError> {
     let settings = Daemon::from_bytes(settings)?;
     record::limit(settings.log_level);
     fork::begin_as_guest()?;

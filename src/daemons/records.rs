@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::ops::ControlFlow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +20,10 @@ use wsgi_wire::messages::internal;
 use wsgi_wire::report::GroupRecord;
 
 use super::runtime::Runtime;
+use crate::httpd::log;
 use crate::httpd::process::BackgroundThread;
 use crate::httpd::records::Socket;
 use crate::httpd::server::Server;
-use crate::httpd::{guard, log};
 
 /// The thread of this child that writes records, and the means to end its wait.
 struct Reader {
@@ -50,8 +52,15 @@ fn begin(runtime: Arc<Runtime>, socket: Socket) -> io::Result<Reader> {
     epoll::add(&wait, &stop, EventData::new_u64(0), EventFlags::IN)?;
     // One child is woken by a record, not all of them.
     epoll::add(&wait, socket.receives, EventData::new_u64(1), EventFlags::IN | EventFlags::EXCLUSIVE)?;
-    let body = move || guard::enter("the thread for records", || read(&runtime, socket, &wait));
-    Ok(Reader { stop, thread: BackgroundThread::start("wsgi-records", body)? })
+    let turn = move || {
+        let goes_on = read(&runtime, socket, &wait);
+        if goes_on.is_break() {
+            // Who was woken for a record and leaves it there leaves it to another one.
+            socket.wake_another();
+        }
+        goes_on
+    };
+    Ok(Reader { stop, thread: BackgroundThread::repeat("the thread for records", "wsgi-records", turn)? })
 }
 
 /// Ends that thread, so that none is left in the module when it is unloaded.
@@ -66,26 +75,26 @@ pub fn stop() {
     thread.join();
 }
 
-/// Writes records until the child ends, or until there is a later configuration: its logs may be other files.
-fn read(runtime: &Runtime, socket: Socket, wait: &OwnedFd) {
+/// Waits for records and writes them, unless the child ends, or there is a later configuration: its logs may be other
+/// files.
+fn read(runtime: &Runtime, socket: Socket, wait: &OwnedFd) -> ControlFlow<()> {
     let goes_on = || !STOPPING.load(Ordering::Acquire) && !runtime.is_outdated();
-    let (mut events, mut buffer) = (Vec::with_capacity(2), Vec::new());
-    while goes_on() {
-        events.clear();
-        match epoll::wait(wait, rustix::buffer::spare_capacity(&mut events), None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => {
-                log::main(
-                    &internal::RECORDS_NOT_AWAITED,
-                    format_args!("records of daemon processes cannot be waited for: {error}"),
-                );
-                break;
-            }
-        }
-        while goes_on() && write_next(runtime, socket, &mut buffer) {}
+    if !goes_on() {
+        return ControlFlow::Break(());
     }
-    // Who was woken for a record and leaves it there leaves it to another one.
-    socket.wake_another();
+    let (mut events, mut buffer) = ([MaybeUninit::uninit(); 2], Vec::new());
+    match epoll::wait(wait, &mut events, None) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => {
+            log::main(
+                &internal::RECORDS_NOT_AWAITED,
+                format_args!("records of daemon processes cannot be waited for: {error}"),
+            );
+            return ControlFlow::Break(());
+        }
+    }
+    while goes_on() && write_next(runtime, socket, &mut buffer) {}
+    ControlFlow::Continue(())
 }
 
 /// Writes all records that are there. In the parent, when its children are gone.

@@ -62,7 +62,8 @@ impl<'s> Server<'s> {
 /// # Safety
 /// `vector` is a vector of httpd whose record for this module, if any, is a `T`.
 unsafe fn slot<T>(vector: *mut ap_conf_vector_t) -> *mut T {
-    let index = usize::try_from(index::get()).unwrap_or(0);
+    // Before httpd has given one, what is at any place is another module's.
+    let Ok(index) = usize::try_from(index::get()) else { return std::ptr::null_mut() };
     // SAFETY: a configuration vector is an array with one pointer for each module, as `ap_get_module_config` reads it.
     unsafe { *vector.cast::<*mut c_void>().wrapping_add(index) }.cast::<T>()
 }

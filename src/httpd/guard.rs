@@ -80,6 +80,8 @@ impl OnPanic for *mut c_void {
     }
 }
 
+pub use panics::repeat;
+
 /// Runs `body`; a panic is logged as "panic in `hook`".
 pub fn enter<R: OnPanic>(hook: &'static str, body: impl FnOnce() -> R) -> R {
     panics::catch(hook, body).unwrap_or_else(R::on_panic)

@@ -37,6 +37,23 @@ struct Passed {
     failed: bool,
 }
 
+impl Passed {
+    /// Says once that the file cannot be read.
+    fn tell(&mut self, why: &str) {
+        if std::mem::replace(&mut self.failed, true) {
+            return;
+        }
+        let what = String::from_utf8_lossy(&self.what);
+        // SAFETY: S5.
+        let server = unsafe { Server::from_raw(self.server) };
+        log::server(
+            server,
+            &requests::FILE_CUT_OFF,
+            format_args!("the response to {what} cannot be sent to its end: {why}"),
+        );
+    }
+}
+
 /// A sealed file in memory, as long as one of the buckets that were split off the first one is there.
 #[repr(C)]
 struct Mapped {
@@ -206,9 +223,9 @@ unsafe extern "C" fn read(
         // SAFETY: a place for a length, says APR.
         unsafe { length.write(count) };
     };
+    // Filters that do not look at the status find no bytes then.
+    give(c"".as_ptr(), 0);
     let read = || {
-        // Filters that do not look at the status find no bytes then.
-        give(c"".as_ptr(), 0);
         // SAFETY: APR calls this for a bucket that only its thread has; the reference ends before the bucket is
         // changed.
         let (shared, begin, whole) = unsafe { bucket.as_ref() }.map(parts)?;
@@ -216,8 +233,7 @@ unsafe extern "C" fn read(
         // SAFETY: the bucket is of this type: `fill` has boxed the data, which only the thread of the connection uses.
         let passed = unsafe { &mut *shared.cast::<Passed>() };
         if let Err(why) = passed::read(&passed.file, u64::try_from(begin).unwrap_or(u64::MAX), &mut bytes) {
-            // SAFETY: the bucket is in a brigade, or APR would not read it; the file is its own.
-            unsafe { fail(bucket, passed, &why.to_string()) };
+            passed.tell(&why.to_string());
             return None;
         }
         let (start, wanted) = (bytes.as_ptr(), bytes.len());
@@ -233,7 +249,12 @@ unsafe extern "C" fn read(
         Some(())
     };
     let read = || AprStatus(read().map_or(sys::APR_EGENERAL, |()| 0));
-    guard::enter("a read of a passed file", read).0
+    let status = guard::enter("a read of a passed file", read).0;
+    if status != 0 {
+        // SAFETY: the bucket is in a brigade, or APR would not read it.
+        unsafe { cut_off(bucket) };
+    }
+    status
 }
 
 /// The data of a bucket, and where its piece begins and how long it is.
@@ -241,23 +262,12 @@ fn parts(bucket: &apr_bucket) -> (*mut c_void, sys::apr_off_t, apr_size_t) {
     (bucket.data, bucket.start, bucket.length)
 }
 
-/// Says once that a file cannot be read, and puts an error behind its bucket: a filter that ignores the status of a
-/// read passes that on, and whoever ends the response then does not end it as if it were whole.
+/// Puts an error behind a bucket that cannot be read: a filter that ignores the status of a read passes that on, and
+/// whoever ends the response then does not end it as if it were whole.
 ///
 /// # Safety
-/// The bucket is one of a brigade, and `shared` is its file.
-unsafe fn fail(bucket: *mut apr_bucket, shared: &mut Passed, why: &str) {
-    if std::mem::replace(&mut shared.failed, true) {
-        return;
-    }
-    let what = String::from_utf8_lossy(&shared.what);
-    // SAFETY: S5.
-    let server = unsafe { Server::from_raw(shared.server) };
-    log::server(
-        server,
-        &requests::FILE_CUT_OFF,
-        format_args!("the response to {what} cannot be sent to its end: {why}"),
-    );
+/// The bucket is one of a brigade.
+unsafe fn cut_off(bucket: *mut apr_bucket) {
     // SAFETY: the caller's duty.
     let allocator = unsafe { (*bucket).list };
     // SAFETY: without a message of its own an error bucket takes nothing from a pool.

@@ -1,9 +1,12 @@
 //! What belongs to the process as a whole.
 
 use std::mem::ManuallyDrop;
+use std::ops::ControlFlow;
 use std::thread::JoinHandle;
 
 use wsgi_unix::signals::SignalSet;
+
+use super::guard;
 
 /// A thread of this child that works beside httpd's own.
 pub struct BackgroundThread {
@@ -15,13 +18,19 @@ pub struct BackgroundThread {
 }
 
 impl BackgroundThread {
-    /// Starts a thread that no signal reaches: signals are for httpd's own threads.
+    /// Starts a thread that takes one `turn` after the other until one breaks off. No signal reaches it:
+    /// signals are for
+    /// httpd's own threads. A panic costs one turn. `place`: the thread in the record about that.
     ///
     /// # Errors
     /// If there can be no more threads.
-    pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
+    pub fn repeat(
+        place: &'static str,
+        name: &str,
+        turn: impl FnMut() -> ControlFlow<()> + Send + 'static,
+    ) -> std::io::Result<Self> {
         let before = SignalSet::all().block();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || guard::repeat(place, turn));
         before.block();
         Ok(thread?.into())
     }

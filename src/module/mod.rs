@@ -11,6 +11,7 @@ mod settings;
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use wsgi_unix::panics;
@@ -63,11 +64,18 @@ impl ModuleRecord {
 #[unsafe(no_mangle)]
 pub static wsgi_module: ModuleRecord = ModuleRecord::new(c"mod_wsgi.c");
 
+/// Whether all hooks are registered.
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+
 unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
+    // SAFETY: S2; httpd has assigned the index by now.
+    index::set(unsafe { (*wsgi_module.0.get()).module_index });
+    // First, and whatever becomes of the others: it refuses a configuration without them, which would send scripts as
+    // files and ask nobody for a password.
+    // SAFETY: called by httpd while it collects hooks.
+    unsafe { sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), MIDDLE) };
+    panics::install(|text| log::main(&internal::PANIC, format_args!("{text}")));
     guard::enter("register_hooks", || {
-        // SAFETY: S2; httpd has assigned the index by now.
-        index::set(unsafe { (*wsgi_module.0.get()).module_index });
-        panics::install(|text| log::main(&internal::PANIC, format_args!("{text}")));
         log::install(settings::log_format);
         // SAFETY: httpd hands over the pool of the configuration.
         auth::register(unsafe { Pool::from_raw(pool) });
@@ -78,7 +86,6 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
         // SAFETY: called by httpd while it collects hooks; functions and arrays are static.
         unsafe {
             sys::ap_hook_pre_config(Some(pre_config), ptr::null(), ptr::null(), MIDDLE);
-            sys::ap_hook_check_config(Some(check_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_post_config(Some(post_config), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_child_init(Some(child_forked), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_FIRST);
             sys::ap_hook_child_init(Some(child_init), ptr::null(), ptr::null(), MIDDLE);
@@ -96,6 +103,7 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             let status = std::mem::transmute::<StatusHook, unsafe extern "C" fn()>(status);
             sys::apr_optional_hook_add(c"status_hook".as_ptr(), Some(status), ptr::null(), ptr::null(), MIDDLE);
         }
+        REGISTERED.store(true, Ordering::Relaxed);
     });
 }
 
@@ -122,6 +130,7 @@ unsafe extern "C" fn check_config(
     server: *mut server_rec,
 ) -> c_int {
     let hook = || {
+        assert!(REGISTERED.load(Ordering::Relaxed), "the hooks of this module are not registered");
         // SAFETY: httpd hands over a temporary pool.
         let ptemp = unsafe { Pool::from_raw(ptemp) };
         // SAFETY: httpd hands over the main server.

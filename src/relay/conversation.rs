@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use wsgi_unix::panics;
 use wsgi_wire::codec::{Bytes, Wire};
 use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::header::HintsLeft;
@@ -168,6 +169,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             // Whatever the process has got is not a whole request, so it cannot have executed it.
             Err(_) => return Outcome::NotExecuted,
         }
+        panics::point("request: sent");
         loop {
             if let Step::Over(outcome) = self.receive() {
                 return outcome;
@@ -195,6 +197,7 @@ impl<'c, C: Client> Conversation<'c, C> {
 
     /// Handles all frames that are there. Data of one read go down to the client together.
     fn frames(&mut self) -> Result<Step, SendError> {
+        panics::point("request: answered");
         while let Some(frame) = self.inbox.first().map_err(Violation::from)? {
             self.answered = true;
             if frame.exchange != self.connection.exchange() {

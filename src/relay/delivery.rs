@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-use wsgi_unix::stop;
+use wsgi_unix::{panics, stop};
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::messages::{Message, internal, requests};
 use wsgi_wire::request::Facts;
@@ -158,6 +158,7 @@ where
             let pool = Pool { slots: (self.slots)(), group: key, record, room: queue_size };
             let missing = match pool.look(&avoid, wait.is_trusting(), place.as_ref()) {
                 Look::Process(claim) => {
+                    panics::point("request: claimed");
                     facts.connects = facts.connects.saturating_add(1);
                     let waited = place.take().is_some();
                     if waited {

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod named_file;
+mod unwound;
 
 use std::time::Duration;
 
 use wsgi_unix::descriptor::{BorrowedFd, OwnedFd};
+use wsgi_unix::panics;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::requests;
 use wsgi_wire::request::BodyError;
@@ -234,7 +236,9 @@ impl<'c, 'r> HttpClient<'c, 'r> {
 
     fn pass(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), Gone> {
         self.waiting_files = 0;
-        self.response.pass(self.r, pieces, then)
+        let passed = self.response.pass(self.r, pieces, then);
+        panics::point("response: passed");
+        passed
     }
 }
 
@@ -246,6 +250,7 @@ impl OfApache for HttpClient<'_, '_> {
 
 impl Client for HttpClient<'_, '_> {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        panics::point("request: body");
         self.body.read(self.r, max, out)
     }
 
@@ -287,6 +292,7 @@ impl Client for HttpClient<'_, '_> {
     }
 
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16> {
+        panics::point("response: head");
         if let Some(name) = response_head::too_long(head, self.rules.header_limit) {
             let text = format!(
                 "the response header {} is longer than header-buffer-size={} allows; raise this option of WSGIDaemonProcess",

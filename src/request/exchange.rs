@@ -4,7 +4,7 @@
 
 use std::ptr;
 
-use wsgi_unix::stop;
+use wsgi_unix::{panics, stop};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::requests;
@@ -117,6 +117,7 @@ pub(super) fn conclude<'r>(
     length: BodyLength,
     outcome: Outcome,
 ) -> Result<HookStatus, Refused> {
+    panics::point("request: outcome");
     client.finish();
     let is_over = matches!(outcome, Outcome::Complete | Outcome::Truncated);
     if is_over && matches!(client.disposition(), Disposition::Redirect(_)) {

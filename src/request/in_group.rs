@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use wsgi_unix::panics;
 use wsgi_wire::interface::Interface;
 use wsgi_wire::request::{Facts, put_request};
 
@@ -52,6 +53,7 @@ fn run<'r>(
 ) -> Result<HookStatus, Refused> {
     let way = Way::new(runtime, group, &environ.destination().process_group);
     let admission = way.admission().map_err(|error| way.refused(&error, r))?;
+    panics::point("request: admitted");
     write_route(r, settings, environ, &mut scratch.route);
     let script_mtime = script_mtime(r, environ);
     let is_asgi = environ.destination().interface == Interface::Asgi;

@@ -4,6 +4,7 @@
 //! Only where a group has `server-metrics=On`; while nobody asks it does not wake up.
 #![forbid(unsafe_code)]
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,15 +16,16 @@ use wsgi_wire::messages::internal;
 use crate::httpd::process::BackgroundThread;
 use crate::httpd::shared::SharedTable;
 use crate::httpd::shared::scoreboard::SharedScoreboard;
-use crate::httpd::{guard, log, scoreboard};
+use crate::httpd::{log, scoreboard};
 
 static THREAD: Mutex<Option<(SharedTable, BackgroundThread)>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// Starts the thread, in a child.
 pub fn start(table: SharedTable, scoreboard: SharedScoreboard) {
-    let body = move || guard::enter("the thread for server metrics", || publish(table, scoreboard));
-    match BackgroundThread::start("wsgi-metrics", body) {
+    let mut seen = table.header().wanted.load(Ordering::Acquire);
+    let turn = move || publish(table, scoreboard, &mut seen);
+    match BackgroundThread::repeat("the thread for server metrics", "wsgi-metrics", turn) {
         Ok(thread) => *THREAD.lock().unwrap_or_else(PoisonError::into_inner) = Some((table, thread)),
         Err(error) => log::main(
             &internal::NO_METRICS_THREAD,
@@ -46,19 +48,20 @@ pub fn stop() {
     thread.join();
 }
 
-fn publish(table: SharedTable, scoreboard: SharedScoreboard) {
-    let header = table.header();
-    let mut seen = header.wanted.load(Ordering::Acquire);
-    while !STOPPING.load(Ordering::Acquire) {
-        // Woken, or something has been wanted meanwhile: the number tells.
-        let _ = futex::wait(&header.wanted, futex::Flags::empty(), seen, None);
-        let wanted = header.wanted.load(Ordering::Acquire);
-        if wanted != seen && !STOPPING.load(Ordering::Acquire) {
-            if let Some(content) = scoreboard::read() {
-                scoreboard.publish(&content.to_bytes(), table.fd());
-            }
-            let _ = futex::wake(&scoreboard.head().published, futex::Flags::empty(), u32::MAX >> 1);
-        }
-        seen = wanted;
+/// Waits until the scoreboard is wanted, and writes it. `seen`: the number of what has been wanted before.
+fn publish(table: SharedTable, scoreboard: SharedScoreboard, seen: &mut u32) -> ControlFlow<()> {
+    if STOPPING.load(Ordering::Acquire) {
+        return ControlFlow::Break(());
     }
+    let header = table.header();
+    // Woken, or something has been wanted meanwhile: the number tells.
+    let _ = futex::wait(&header.wanted, futex::Flags::empty(), *seen, None);
+    let wanted = header.wanted.load(Ordering::Acquire);
+    if std::mem::replace(seen, wanted) != wanted && !STOPPING.load(Ordering::Acquire) {
+        if let Some(content) = scoreboard::read() {
+            scoreboard.publish(&content.to_bytes(), table.fd());
+        }
+        let _ = futex::wake(&scoreboard.head().published, futex::Flags::empty(), u32::MAX >> 1);
+    }
+    ControlFlow::Continue(())
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod boundaries;
 mod comments;
 mod links;
 mod rooms;

@@ -3,8 +3,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::fmt::Display;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 thread_local! {
     /// The place of this thread's last panic: the hook stores it, the guard reports it.
@@ -36,21 +39,34 @@ pub fn remove() {
 ///
 /// `AssertUnwindSafe` holds because the request in whose course it happened is abandoned, and shared state sits behind
 /// locks.
-pub fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
+pub fn catch<R>(name: impl Display, body: impl FnOnce() -> R) -> Option<R> {
     let body = || {
-        point(name);
+        point(&name);
         body()
     };
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(result) => Some(result),
         Err(payload) => {
             let text = format!("panic in {name}: {}", describe(&*payload));
-            if let Some(report) = REPORT.get() {
-                report(&text);
-            }
+            let reported = REPORT.get().map_or(Ok(()), |report| catch_unwind(|| report(&text)));
             // Dropping a payload may panic again; leaking it cannot.
-            std::mem::forget(payload);
+            std::mem::forget((payload, reported));
             None
+        }
+    }
+}
+
+/// The pause after a panic in [`repeat`].
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Runs `turn` again and again until it breaks off. A panic is reported as [`catch`] does, and costs the one turn; the
+/// pause after it keeps a turn that always panics from filling the log.
+pub fn repeat(name: &str, mut turn: impl FnMut() -> ControlFlow<()>) {
+    loop {
+        match catch(name, &mut turn) {
+            Some(ControlFlow::Break(())) => return,
+            Some(ControlFlow::Continue(())) => {}
+            None => std::thread::sleep(PAUSE),
         }
     }
 }
@@ -59,7 +75,8 @@ pub fn catch<R>(name: &str, body: impl FnOnce() -> R) -> Option<R> {
 fn describe(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
-    match PLACE.with(RefCell::take) {
+    // At the end of a thread the cell may be gone.
+    match PLACE.try_with(RefCell::take).ok().flatten() {
         Some(place) => format!("{text} at {place}"),
         None => text.to_owned(),
     }
@@ -72,16 +89,16 @@ fn describe(payload: &(dyn Any + Send)) -> String {
 /// # Panics
 /// When it is told to.
 #[cfg(feature = "panics")]
-pub fn point(place: &str) {
+pub fn point(place: impl Display) {
     let Some(order) = std::env::var_os("MOD_WSGI_PANIC") else { return };
-    let told = std::fs::read(&order).is_ok_and(|wanted| wanted == place.as_bytes());
+    let told = std::fs::read(&order).is_ok_and(|wanted| wanted == place.to_string().as_bytes());
     assert!(!told || std::fs::remove_file(&order).is_err(), "injected into {place}");
 }
 
 /// A place that tests can have panic, in other builds than this.
 #[cfg(not(feature = "panics"))]
 #[inline(always)]
-pub fn point(_place: &str) {}
+pub fn point(_place: impl Display) {}
 
 #[cfg(test)]
 mod tests {
@@ -106,5 +123,16 @@ mod tests {
             ["panic in a hook: plain", "panic in a hook: made of 2", "panic in a hook: no message"]
         );
         assert!(texts.iter().all(|(_, place)| place.contains("panics.rs:")), "{texts:?}");
+    }
+
+    #[test]
+    fn a_panic_in_what_is_repeated_costs_one_turn() {
+        let mut turns = 0;
+        repeat("a turn", || {
+            turns += 1;
+            assert!(turns != 2, "on purpose");
+            if turns == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!(turns, 4);
     }
 }

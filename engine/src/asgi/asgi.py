@@ -1,6 +1,7 @@
 """What is easier said in Python of ASGI: the event loop, tasks, lifespan, and the end of all of them."""
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import importlib
@@ -132,7 +133,15 @@ class Loop:
 
     def tell(self, lifespan, started, number):
         """Calls a function when an application has started."""
-        lifespan.started.add_done_callback(lambda future: started(number, future.result()))
+
+        def tell(future):
+            try:
+                started(number, future.result())
+            except SystemError as error:
+                # Requests wait for an answer.
+                started(number, trace(error))
+
+        lifespan.started.add_done_callback(tell)
 
     def starter(self):
         """The function that starts the task of a request. Each has a copy of the same context, which has nothing of
@@ -170,8 +179,17 @@ class Loop:
             return eager
         return in_context if sys.version_info >= (3, 11) else copied
 
-    def cancel(self, task, seconds):
-        self.loop.call_later(seconds, task.cancel)
+    def call_later(self, seconds, function):
+        """Calls a function of the driver later. Where it fails, once more after a second: nothing else would."""
+
+        def call():
+            try:
+                function()
+            except SystemError:
+                self.loop.call_later(1, call)
+                raise
+
+        self.loop.call_later(seconds, call)
 
     def run(self, descriptor, ready):
         """Runs until the loop is stopped; the reader is still there afterwards."""
@@ -191,7 +209,8 @@ class Loop:
             for lifespan in self.lifespans:
                 failure = loop.run_until_complete(lifespan.end())
                 if failure is not None:
-                    report(failure)
+                    with contextlib.suppress(SystemError):
+                        report(failure)
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:

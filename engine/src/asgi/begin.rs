@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyResult, Python};
+use wsgi_unix::panics;
 use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::{applications as messages, internal};
 use wsgi_wire::names::Name;
@@ -40,6 +41,7 @@ pub(super) fn begin(
     mut connection: Box<Connection>,
     arrived: Arrived,
 ) {
+    panics::point("asgi: arrived");
     let Some(objects) = server.objects() else { return server.dropped(connection) };
     let Ok(request) = wire::Request::decode(arrived.payload()) else { return server.dropped(connection) };
     let moments = Moments::new(&request.facts);
@@ -188,7 +190,7 @@ fn start(
     let response = Response::new(scope.is_head);
     let request = Request::new(interpreter, &route, scope.path, scope.id, connection, response, nothing);
     let is_websocket = incoming.is_websocket();
-    let exchange = Arc::new(Exchange::new(server, key, request, right, incoming));
+    let exchange = Arc::new(Exchange::new(server, key, request, &right, incoming));
     let carried = Arc::clone(&exchange) as Arc<dyn Carried>;
     if let Some(limit) = server.timeouts.begins(Instant::now(), &carried) {
         objects.call_later(py, limit, "look_at_time");
@@ -196,6 +198,7 @@ fn start(
     server.begins();
     server.carries(key, Arc::clone(&carried));
     let begun = || -> PyResult<()> {
+        panics::point("asgi: begins");
         let functions = if is_websocket {
             let (exchange, subprotocols) = (Arc::clone(&exchange), scope.subprotocols);
             objects.classes.instance(py, WebSocket { exchange, subprotocols })?
@@ -203,6 +206,7 @@ fn start(
             objects.classes.instance(py, Http(Arc::clone(&exchange)))?
         };
         let task = objects.start.bind(py).call1((application, &scope.dict, &functions))?;
+        panics::point("asgi: called");
         if task.call_method0(objects.names.done.bind(py))?.is_truthy()? {
             exchange.has_finished(&task);
             return Ok(());
@@ -231,9 +235,9 @@ pub(super) fn has_started(py: Python<'_>, server: &'static Server, number: usize
     }
     for key in waiting {
         let Some((connection, arrived)) = server.goes_on(key) else { continue };
-        match &report {
+        server.contain(py, key, || match &report {
             None => begin(py, server, key, connection, arrived),
             Some(_) => answer(server, key, connection, arrived, Refused::Failed(500)),
-        }
+        });
     }
 }

@@ -11,6 +11,7 @@ use crate::asgi::server::{READS, Server};
 use crate::asgi::{applications, begin};
 use crate::ffi::arguments::Args;
 use crate::ffi::class::{Class, Definition};
+use crate::ffi::guard;
 use crate::ffi::instance::This;
 use crate::log::record;
 use crate::workers::connection::ConnectionError;
@@ -41,18 +42,20 @@ impl Class for Driver {
 fn ready<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let (py, server) = (this.py(), this.0);
     for (key, flags) in server.events(py) {
-        let Some(carried) = server.carried(key) else {
-            receive(py, server, key);
-            continue;
-        };
-        if flags.intersects(EventFlags::OUT) {
-            carried.flush(py);
-        }
-        if flags.intersects(READS | EventFlags::HUP | EventFlags::ERR) {
-            carried.hear(py);
-        }
+        server.contain(py, key, || handle(py, server, key, flags));
     }
     Ok(none(py))
+}
+
+/// Handles what has happened on one connection.
+fn handle(py: Python<'_>, server: &'static Server, key: u64, flags: EventFlags) {
+    let Some(carried) = server.carried(key) else { return receive(py, server, key) };
+    if flags.intersects(EventFlags::OUT) {
+        carried.flush(py);
+    }
+    if flags.intersects(READS | EventFlags::HUP | EventFlags::ERR) {
+        carried.hear(py);
+    }
 }
 
 /// Receives on a connection that carries no request.
@@ -80,7 +83,11 @@ fn look_at_time<'py>(this: This<'_, 'py, Driver>, _args: Args<'_, 'py>) -> PyRes
     let (py, server) = (this.py(), this.0);
     loop {
         match server.timeouts.late(Instant::now()) {
-            Ok(late) => late.is_late(py),
+            Ok(late) => {
+                if guard::catch("a request that is late", || late.is_late(py)).is_none() {
+                    late.abandon(py);
+                }
+            }
             Err(next) => {
                 if let (Some(next), Some(objects)) = (next, server.objects()) {
                     objects.call_later(py, next, "look_at_time");

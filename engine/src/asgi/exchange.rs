@@ -6,11 +6,12 @@ mod ending;
 mod open;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_unix::panics;
 
 use crate::asgi::incoming::Incoming;
 use crate::asgi::python::Objects;
@@ -51,7 +52,9 @@ pub(super) struct Exchange {
     pub(super) server: &'static Server,
     /// The connection's key.
     key: u64,
-    right: Arc<ResponseRight>,
+    /// The right to answer, and with it the socket. Only the connection keeps that open: the application may keep this
+    /// exchange (in `send`) longer.
+    right: Weak<ResponseRight>,
     state: Mutex<State>,
 }
 
@@ -82,7 +85,7 @@ impl Exchange {
         server: &'static Server,
         key: u64,
         request: Arc<Request>,
-        right: Arc<ResponseRight>,
+        right: &Arc<ResponseRight>,
         incoming: Incoming,
     ) -> Self {
         let state = State {
@@ -98,7 +101,7 @@ impl Exchange {
             task_over: false,
             ended: false,
         };
-        Self { request, server, key, right, state: Mutex::new(state) }
+        Self { request, server, key, right: Arc::downgrade(right), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -191,6 +194,7 @@ impl Exchange {
     /// for the socket.
     pub(super) fn send(&self, py: Python<'_>, over: bool, queue: impl FnOnce(&mut Live)) -> usize {
         let sent = self.request.with(py, |live| {
+            panics::point("asgi: content");
             queue(live);
             let flushed = live.flush(false);
             (live.response.committed(), flushed, connection(live).map_or(0, |connection| connection.pending()))
@@ -335,6 +339,7 @@ impl Exchange {
 
     /// Gives the connection back for another request.
     fn release(&self, py: Python<'_>) {
+        panics::point("asgi: released");
         self.state().released = true;
         if let Some(live) = self.request.finish(py) {
             match live.transport.into_any().downcast::<Connection>() {
@@ -356,8 +361,11 @@ impl Exchange {
             state.task_over && state.released && !std::mem::replace(&mut state.ended, true)
         };
         if over {
-            // What is left of a connection that was lost.
-            drop(self.request.finish(py));
+            // What is left of a connection that was lost, or after a panic.
+            let left = self.request.finish(py);
+            if left.is_some() {
+                self.server.forget(self.key);
+            }
             self.server.ends(self.request.route.rules.ignore_activity);
         }
     }

@@ -33,6 +33,10 @@ impl Class for Http {
                 Ok(this.py().None().into_bound(this.py()))
             });
     }
+
+    fn abandon(this: This<'_, '_, Self>) {
+        this.0.abandon(this.py());
+    }
 }
 
 /// The request that the calling code serves.

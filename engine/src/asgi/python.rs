@@ -245,9 +245,8 @@ impl Objects {
     /// Calls a method of the driver later.
     pub(super) fn call_later(&self, py: Python<'_>, after: Duration, method: &str) {
         let method = self.driver.bind(py).getattr(method);
-        let called =
-            method.and_then(|it| self.loop_object.bind(py).call_method1("call_later", (after.as_secs_f64(), it)));
-        self.told(py, called);
+        let event_loop = self.event_loop.object.bind(py);
+        self.told(py, method.and_then(|it| event_loop.call_method1("call_later", (after.as_secs_f64(), it))));
     }
 
     /// Cancels a task later.

@@ -21,6 +21,7 @@ use wsgi_wire::messages::internal;
 use crate::asgi::farewell::Farewell;
 use crate::asgi::python::Objects;
 use crate::asgi::timeouts::Timeouts;
+use crate::ffi::guard;
 use crate::log::record;
 use crate::process::Process;
 use crate::process::lifecycle::Stage;
@@ -45,6 +46,8 @@ pub(super) trait Carried: Send + Sync {
     fn is_open(&self) -> bool;
     /// Closes a WebSocket that is open, because the process ends.
     fn leave(&self, py: Python<'_>);
+    /// Ends the request after a panic, as one that has failed.
+    fn abandon(&self, py: Python<'_>);
     /// Answers the request in the place of the loop, on another thread.
     fn answer_for_the_loop(&self);
 }
@@ -164,12 +167,18 @@ impl Server {
         let mut happened = Vec::with_capacity(events.len());
         for event in events {
             match event.data.u64() {
-                LISTENER => self.accept(py),
-                WAKE => self.woken(py),
+                LISTENER => self.accept_or_look_again(py),
+                WAKE => guard::catch("a wake of the event loop", || self.woken(py)).unwrap_or_else(|| self.wake()),
                 key => happened.push((key, event.flags)),
             }
         }
         happened
+    }
+
+    fn accept_or_look_again(&self, py: Python<'_>) {
+        if guard::catch("the listening socket", || self.accept(py)).is_none() {
+            self.look_at_listener(|e, s, d, f| epoll::modify(e, s, d, f));
+        }
     }
 
     fn accept(&self, py: Python<'_>) {
@@ -216,6 +225,15 @@ impl Server {
         match self.slots().get(&key) {
             Some(Slot::Busy(carried)) => Some(Arc::clone(carried)),
             _ => None,
+        }
+    }
+
+    /// Does something about a connection. A panic costs the connection if it carries no request yet, and else that.
+    pub(super) fn contain(&self, py: Python<'_>, key: u64, step: impl FnOnce()) {
+        if guard::catch("what comes on a connection", step).is_none() {
+            if let Some(carried) = self.carried(key) {
+                carried.abandon(py);
+            }
         }
     }
 

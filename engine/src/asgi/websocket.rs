@@ -41,6 +41,10 @@ impl Class for WebSocket {
                 Ok(this.py().None().into_bound(this.py()))
             });
     }
+
+    fn abandon(this: This<'_, '_, Self>) {
+        this.exchange.abandon(this.py());
+    }
 }
 
 fn send<'py>(this: This<'_, 'py, WebSocket>, args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {

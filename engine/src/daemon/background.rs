@@ -1,13 +1,14 @@
 //! Work that needs a GIL and must not hold up the main thread, which has to notice when nobody gives the GIL back.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Sender, channel};
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{PyResult, Python};
 use wsgi_wire::messages::Topic;
 
 use crate::api::events;
-use crate::ffi::object;
+use crate::ffi::{guard, object};
 use crate::interpreters::Interpreters;
 use crate::log::record;
 use crate::log::traceback;
@@ -33,7 +34,14 @@ impl Background {
     /// If there can be no more threads.
     pub(crate) fn start(stack_size: u64) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        thread::builder("background", stack_size).spawn(move || run(&receiver))?;
+        let next = move || match receiver.recv() {
+            Ok(task) => {
+                carry_out(task);
+                ControlFlow::Continue(())
+            }
+            Err(_) => ControlFlow::Break(()),
+        };
+        thread::builder("background", stack_size).spawn(|| guard::repeat("a background task", next))?;
         Ok(Self(sender))
     }
 
@@ -41,12 +49,6 @@ impl Background {
     pub(crate) fn send(&self, task: BackgroundTask) {
         // The thread ends only with the process.
         let _ = self.0.send(task);
-    }
-}
-
-fn run(tasks: &Receiver<BackgroundTask>) {
-    while let Ok(task) = tasks.recv() {
-        crate::ffi::guard::catch("a background task", || carry_out(task));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The main loop of a daemon process. Handles messages of the supervisor, signals and what the monitor finds, and takes
 //! the process from stage to stage. Never takes a GIL, so that it always answers.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::daemon::control::{Control, Order};
 use crate::daemon::last_words;
 use crate::daemon::monitor::Monitor;
 use crate::daemon::serving::Serving;
+use crate::ffi::guard;
 use crate::life::reporter;
 use crate::log::record;
 use crate::process::Process;
@@ -91,34 +93,43 @@ impl MainLoop {
         }
     }
 
-    /// Runs until the process has to end, and returns why.
+    /// Runs until the process has to end, and returns why. A panic costs what one turn had to do.
     pub(crate) fn run(mut self) -> Reason {
-        loop {
-            let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.background);
-            self.wait(next);
-            self.process.lifecycle.awake();
-            self.take_orders();
-            self.take_signals();
-            match self.process.lifecycle.wish() {
-                Some((Wish::Stop, reason)) => {
-                    self.note(reason);
-                    return self.stop(reason);
-                }
-                Some((Wish::Drain, reason)) if self.draining.is_none() => {
-                    self.note(reason);
-                    self.drain(reason, false, true);
-                }
-                Some((Wish::Retire, reason)) if self.draining.is_none() => self.retire(reason),
-                _ => {}
+        let mut reason = Reason::ShutdownSignal;
+        guard::repeat("the main loop", || match self.turn() {
+            Some(found) => {
+                reason = found;
+                ControlFlow::Break(())
             }
-            self.name_scripts();
-            self.look_for_supervisor();
-            if let Some(draining) = &mut self.draining {
-                if !self.monitor.is_busy() || Instant::now() >= draining.deadline() {
-                    return draining.reason;
-                }
+            None => ControlFlow::Continue(()),
+        });
+        reason
+    }
+
+    /// Waits for something to happen, and does what follows. Returns the reason if the process has to end.
+    fn turn(&mut self) -> Option<Reason> {
+        let next = self.monitor.look(self.process, self.draining.is_some() || self.retiring, &self.background);
+        self.wait(next);
+        self.process.lifecycle.awake();
+        self.take_orders();
+        self.take_signals();
+        match self.process.lifecycle.wish() {
+            Some((Wish::Stop, reason)) => {
+                self.note(reason);
+                return Some(self.stop(reason));
             }
+            Some((Wish::Drain, reason)) if self.draining.is_none() => {
+                self.note(reason);
+                self.drain(reason, false, true);
+            }
+            Some((Wish::Retire, reason)) if self.draining.is_none() => self.retire(reason),
+            _ => {}
         }
+        self.name_scripts();
+        self.look_for_supervisor();
+        let draining = self.draining.as_mut()?;
+        let is_over = !self.monitor.is_busy() || Instant::now() >= draining.deadline();
+        is_over.then_some(draining.reason)
     }
 
     /// Waits until something happens, or `next`.

@@ -34,7 +34,7 @@ use crate::daemon::main_loop::MainLoop;
 use crate::daemon::monitor::Monitor;
 use crate::daemon::serving::Serving;
 use crate::ffi::scoreboard::Scoreboard;
-use crate::ffi::{attach, process as ffi, shared_scoreboard};
+use crate::ffi::{attach, guard, process as ffi, shared_scoreboard};
 use crate::interpreters::Interpreters;
 use crate::life::{self, preload, reporter};
 use crate::log::record;
@@ -49,7 +49,7 @@ use crate::workers::{Worker, activity};
 
 /// Why the process could not begin to serve.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(crate) enum StartError {
     #[error(
         "descriptor {0} is not what the supervisor should have opened there: {1}; a daemon process is started by mod_wsgi-supervisor only"
     )]
@@ -70,13 +70,22 @@ enum StartError {
     System(#[from] std::io::Error),
 }
 
-/// Serves until the process should end. Called on Python's main thread.
+/// Makes records, those of panics too, go to the supervisor.
+///
+/// # Errors
+/// [`StartError::Descriptor`]; then they go nowhere.
+pub(crate) fn begin_log() -> Result<(), StartError> {
+    panics::install(record::panicked);
+    record::set_destination(Socket::from(inherited(RECORDS)?));
+    Ok(())
+}
+
+/// Serves until the process should end. Called on Python's main thread. `log`: what has become of [`begin_log`].
 ///
 /// # Errors
 /// `SystemExit` if the process could not begin to serve; the log says why.
-pub(crate) fn run(py: Python<'_>) -> PyResult<()> {
-    panics::install(record::panicked);
-    serve(py).map_err(|error| {
+pub(crate) fn run(py: Python<'_>, log: Result<(), StartError>) -> PyResult<()> {
+    log.and_then(|()| serve(py)).map_err(|error| {
         record::process(&processes::PROCESS_CANNOT_START, &format!("A daemon process could not start: {error}"));
         PyErr::new::<PySystemExit, _>(FAILED_AT_START)
     })
@@ -87,7 +96,6 @@ fn inherited(fd: i32) -> Result<OwnedFd, StartError> {
 }
 
 fn serve(py: Python<'_>) -> Result<(), StartError> {
-    record::set_destination(Socket::from(inherited(RECORDS)?));
     fork::begin()?;
     let (control, listener) = (inherited(CONTROL)?.into(), inherited(LISTENER)?.into());
     let (pages, recorder) = (inherited(PAGES)?, inherited(RECORDER)?);
@@ -163,7 +171,7 @@ fn serve(py: Python<'_>) -> Result<(), StartError> {
     let watch_over = move || {
         let monitor = Monitor::new(limits, probe);
         let reason = MainLoop::new(process, control, signals, serving, background, monitor).run();
-        shutdown::finish(process, serving, workers, reason)
+        guard::catch("the end of the process", || shutdown::finish(process, serving, workers, reason)).unwrap_or(false)
     };
     let clean = match serving {
         Serving::Workers(_) => attach::detach(py, watch_over),

@@ -2,6 +2,7 @@
 //! back, a process that is idle or old.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use wsgi_wire::messages::applications;
 use crate::asgi;
 use crate::asgi::server::{Server, server};
 use crate::daemon::background::{Background, BackgroundTask};
+use crate::ffi::guard;
 use crate::interpreter::advice;
 use crate::interpreters::Interpreters;
 use crate::log::record;
@@ -27,7 +29,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// on a thread of its own, which the monitor unparks; `every` is shorter than the time that the lock may be held.
 pub(crate) fn probe(process: &Process, every: Duration) {
     let watch = &process.watch;
-    loop {
+    guard::repeat("the thread that tries the GILs", || {
         while watch.is_asleep() {
             std::thread::park();
         }
@@ -39,7 +41,8 @@ pub(crate) fn probe(process: &Process, every: Duration) {
             watch.loop_goes_round();
         }
         std::thread::sleep(every);
-    }
+        ControlFlow::Continue(())
+    });
 }
 
 /// The monitor's view of the process.

@@ -10,6 +10,7 @@ use wsgi_wire::messages::processes;
 
 use crate::daemon::last_words;
 use crate::daemon::serving::Serving;
+use crate::ffi::guard;
 use crate::life::ending::{end_interpreters, publish_process_stopping};
 use crate::life::reporter;
 use crate::log::record;
@@ -42,10 +43,13 @@ fn start_reaper(seconds: u32) {
     if seconds == 0 {
         return;
     }
-    let reap = move || {
+    let last = move || {
         std::thread::sleep(Duration::from_secs(seconds.into()));
         last_words::ends_by_force(Process::get());
         reporter::stopped(false);
+    };
+    let reap = move || {
+        guard::catch("the thread for the end by force", last);
         exit_now(1);
     };
     if std::thread::Builder::new().name("wsgi-reaper".into()).spawn(reap).is_err() {

@@ -28,8 +28,10 @@ unsafe extern "C" fn begin(settings: View, scoreboard: seam::Scoreboard, logger:
     let settings = unsafe { bytes(settings) };
     // SAFETY: callable on every thread, says the seam.
     let logger = unsafe { Logger::new(logger) };
+    // Before anything that may fail.
+    record::set_destination(logger);
     let body = |py: Python<'_>| {
-        embedded::begin(py, settings, Scoreboard::Function(scoreboard), logger).map_err(|error| {
+        embedded::begin(py, settings, Scoreboard::Function(scoreboard)).map_err(|error| {
             record::process(&internal::ENGINE_FAILED, &format!("Python cannot be used in this Apache child: {error}"));
             PyErr::new::<pyo3::exceptions::PyRuntimeError, _>("the engine could not begin")
         })

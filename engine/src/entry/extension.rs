@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use pyo3::{Python, ffi};
 
+use crate::daemon;
 use crate::entry::embedded;
 use crate::ffi::{guard, interpreter, runtime};
 
@@ -18,8 +19,10 @@ struct Table<T, const N: usize>(std::cell::UnsafeCell<[T; N]>);
 unsafe impl<T, const N: usize> Sync for Table<T, N> {}
 
 unsafe extern "C" fn run(_: *mut ffi::PyObject, _: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // Before anything that may fail.
+    let log = daemon::begin_log();
     guard::object("run", |py: Python<'_>| {
-        crate::daemon::run(py)?;
+        daemon::run(py, log)?;
         Ok(py.None().into_ptr())
     })
 }

@@ -3,6 +3,7 @@
 //! Methods are plain functions. CPython is given a function of ours that is compiled for each of them and finds the
 //! method by its type alone: the type of a function item has one value and no size.
 
+use std::any::TypeId;
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::marker::PhantomData;
 use std::ptr::null_mut;
@@ -13,6 +14,7 @@ use pyo3::{Bound, PyAny, PyResult, Python, ffi};
 use super::arguments::Args;
 use super::guard;
 use super::instance::{Instance, This, allocate, this};
+use super::member::Member;
 use super::owned::Owned;
 
 /// The Rust value that instances of a Python class hold. It must not contain anything that needs the interpreter to be
@@ -25,6 +27,9 @@ pub(crate) trait Class: Sized + Send + Sync + 'static {
 
     /// Declares the methods and attributes of the class.
     fn define(class: &mut Definition<Self>);
+
+    /// Does what somebody waits for when a method of the instance has panicked.
+    fn abandon(_this: This<'_, '_, Self>) {}
 }
 
 /// The methods and attributes of a class while they are declared; the type of one interpreter is made of it.
@@ -33,17 +38,15 @@ pub(crate) struct Definition<T> {
     attributes: Vec<ffi::PyGetSetDef>,
     slots: Vec<ffi::PyType_Slot>,
     flags: std::ffi::c_ulong,
+    /// The names of the functions, by their types.
+    names: Vec<(TypeId, &'static CStr)>,
     class: PhantomData<T>,
 }
 
-/// The name of a class for messages about panics in it.
-const fn label<T: Class>() -> &'static str {
-    const {
-        match T::NAME.to_str() {
-            Ok(name) => name,
-            Err(_) => "a method",
-        }
-    }
+/// The name under which the class has the function of this type. For records: it is looked for.
+fn name_of<T: Class, F: 'static>() -> &'static CStr {
+    let names = Definition::<T>::complete().names;
+    names.iter().find(|(known, _)| *known == TypeId::of::<F>()).map_or(c"?", |(_, name)| name)
 }
 
 /// Makes a value of the type of a function item, which has exactly one value and no size.
@@ -75,13 +78,19 @@ unsafe extern "C" fn call<T: Class, F: Method<T>>(
     count: ffi::Py_ssize_t,
     keywords: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    guard::object(label::<T>(), |py| {
+    let body = |py: Python<'_>| {
         // SAFETY: an instance of this class, as the caller says.
         let object = unsafe { Bound::from_borrowed_ptr(py, object) };
         // SAFETY: there are `count` arguments, as the caller says.
         let args = unsafe { Args::new(py, arguments, count, !keywords.is_null()) };
         Ok(function::<F>()(this(&object), args)?.into_ptr())
-    })
+    };
+    let abandon = |py: Python<'_>| {
+        // SAFETY: as above.
+        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        T::abandon(this(&object));
+    };
+    guard::method(Member(T::NAME, name_of::<T, F>), body, abandon)
 }
 
 impl<T: Class> Definition<T> {
@@ -90,15 +99,20 @@ impl<T: Class> Definition<T> {
     /// # Errors
     /// What CPython raises (`MemoryError`).
     pub(super) fn make(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+        Self::complete().finish(py)
+    }
+
+    fn complete() -> Self {
         let mut definition = Self {
             methods: Vec::new(),
             attributes: Vec::new(),
             slots: Vec::new(),
             flags: ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION,
+            names: Vec::new(),
             class: PhantomData,
         };
         T::define(&mut definition);
-        definition.finish(py)
+        definition
     }
 
     /// Adds a method with positional arguments.
@@ -112,20 +126,20 @@ impl<T: Class> Definition<T> {
             unsafe { call::<T, F>(object, arguments, count, null_mut()) }
         }
         let function = ffi::PyMethodDefPointer { PyCFunctionFast: positional::<T, F> };
-        self.add(name, function, ffi::METH_FASTCALL)
+        self.add::<F>(name, function, ffi::METH_FASTCALL)
     }
 
     /// Adds a method that applications are handed as a function, without its object: its errors name the function
     /// alone, where CPython would name the class too.
     pub(crate) fn function<F: Method<T>>(&mut self, name: &'static CStr, _method: F) -> &mut Self {
         let function = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: call::<T, F> };
-        self.add(name, function, ffi::METH_FASTCALL | ffi::METH_KEYWORDS)
+        self.add::<F>(name, function, ffi::METH_FASTCALL | ffi::METH_KEYWORDS)
     }
 
-    fn add(&mut self, name: &'static CStr, function: ffi::PyMethodDefPointer, flags: c_int) -> &mut Self {
-        let name = name.as_ptr();
+    fn add<F: 'static>(&mut self, name: &'static CStr, function: ffi::PyMethodDefPointer, flags: c_int) -> &mut Self {
+        self.names.push((TypeId::of::<F>(), name));
         self.methods.push(ffi::PyMethodDef {
-            ml_name: name,
+            ml_name: name.as_ptr(),
             ml_meth: function,
             ml_flags: flags,
             ml_doc: std::ptr::null(),
@@ -142,12 +156,13 @@ impl<T: Class> Definition<T> {
         where
             F: for<'a, 'py> Fn(This<'a, 'py, T>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
         {
-            guard::object(label::<T>(), |py| {
+            guard::object(Member(T::NAME, name_of::<T, F>), |py| {
                 // SAFETY: CPython has checked that `object` is an instance of this class.
                 let object = unsafe { Bound::from_borrowed_ptr(py, object) };
                 Ok(function::<F>()(this(&object))?.into_ptr())
             })
         }
+        self.names.push((TypeId::of::<F>(), name));
         self.attributes.push(ffi::PyGetSetDef {
             name: name.as_ptr(),
             get: Some(get::<T, F>),
@@ -167,7 +182,7 @@ impl<T: Class> Definition<T> {
         where
             F: for<'a, 'py> Fn(This<'a, 'py, T>) -> PyResult<Option<Bound<'py, PyAny>>> + Copy + 'static,
         {
-            guard::object(label::<T>(), |py| {
+            guard::object(Member(T::NAME, || c"tp_iternext"), |py| {
                 // SAFETY: CPython has checked that `object` is an instance of this class.
                 let object = unsafe { Bound::from_borrowed_ptr(py, object) };
                 // Null without an exception is the end.
@@ -221,7 +236,7 @@ impl<T: Class> Definition<T> {
         where
             C: Fn(&T) + Copy + 'static,
         {
-            guard::silent(label::<T>(), |py| {
+            guard::silent(Member(T::NAME, || c"tp_clear"), |py| {
                 // SAFETY: CPython passes an instance of this class.
                 let object = unsafe { Bound::from_borrowed_ptr(py, object) };
                 function::<C>()(this(&object).value);
@@ -247,8 +262,10 @@ impl<T: Class> Definition<T> {
             _: *mut ffi::PyObject,
             _: *mut ffi::PyObject,
         ) -> *mut ffi::PyObject {
-            // SAFETY: CPython passes this class or a subclass.
-            guard::object(label::<T>(), |py| unsafe { allocate(py, class, T::default()) }.map(Bound::into_ptr))
+            guard::object(Member(T::NAME, || c"tp_new"), |py| {
+                // SAFETY: CPython passes this class or a subclass.
+                unsafe { allocate(py, class, T::default()) }.map(Bound::into_ptr)
+            })
         }
         unsafe extern "C" fn init<T: Class, F>(
             object: *mut ffi::PyObject,
@@ -260,7 +277,7 @@ impl<T: Class> Definition<T> {
                 + Copy
                 + 'static,
         {
-            guard::status(label::<T>(), |py| {
+            guard::status(Member(T::NAME, || c"tp_init"), |py| {
                 // SAFETY: CPython passes an instance of this class.
                 let object = unsafe { Bound::from_borrowed_ptr(py, object) };
                 // SAFETY: CPython passes the arguments.
@@ -292,7 +309,7 @@ impl<T: Class> Definition<T> {
         where
             F: for<'a, 'py> Fn(This<'a, 'py, T>, &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> + Copy + 'static,
         {
-            guard::object(label::<T>(), |py| {
+            guard::object(Member(T::NAME, || c"tp_getattro"), |py| {
                 // SAFETY: CPython passes an instance of this class.
                 let object = unsafe { Bound::from_borrowed_ptr(py, object) };
                 // SAFETY: and a name.
@@ -310,28 +327,29 @@ impl<T: Class> Definition<T> {
 
     fn finish(mut self, py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
         unsafe extern "C" fn dealloc<T: Class>(object: *mut ffi::PyObject) {
-            guard::silent(label::<T>(), |_py| {
-                // SAFETY: an object has a type.
-                let class = unsafe { ffi::Py_TYPE(object) };
-                // SAFETY: the instance keeps its type alive.
-                if unsafe { ffi::PyType_GetFlags(class) } & ffi::Py_TPFLAGS_HAVE_GC != 0 {
-                    // SAFETY: an object of such a type is known to the collector, or not any more.
-                    unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
-                }
+            // SAFETY: an object has a type.
+            let class = unsafe { ffi::Py_TYPE(object) };
+            // SAFETY: the instance keeps its type alive.
+            if unsafe { ffi::PyType_GetFlags(class) } & ffi::Py_TPFLAGS_HAVE_GC != 0 {
+                // SAFETY: an object of such a type is known to the collector, or not any more.
+                unsafe { ffi::PyObject_GC_UnTrack(object.cast()) };
+            }
+            // What a panic has left of the value is leaked; the object goes.
+            guard::silent(Member(T::NAME, || c"tp_dealloc"), |_py| {
                 // SAFETY: an instance of this class.
                 let value = unsafe { &raw mut (*object.cast::<Instance<T>>()).value };
                 // SAFETY: the last reference is gone; the value was written when the object was made and is dropped
                 // once, here.
                 unsafe { std::ptr::drop_in_place(value) };
-                // SAFETY: a heap type has its slots.
-                let free = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_free) };
-                // SAFETY: the type of that slot; every type has a function there.
-                let free = unsafe { std::mem::transmute::<*mut std::ffi::c_void, ffi::freefunc>(free) };
-                // SAFETY: the memory is that of an object of this type.
-                unsafe { free(object.cast()) };
-                // SAFETY: the instance's reference to its heap type, which it has held until now.
-                unsafe { ffi::Py_DECREF(class.cast()) };
             });
+            // SAFETY: a heap type has its slots.
+            let free = unsafe { ffi::PyType_GetSlot(class, ffi::Py_tp_free) };
+            // SAFETY: the type of that slot; every type has a function there.
+            let free = unsafe { std::mem::transmute::<*mut std::ffi::c_void, ffi::freefunc>(free) };
+            // SAFETY: the memory is that of an object of this type.
+            unsafe { free(object.cast()) };
+            // SAFETY: the instance's reference to its heap type, which it has held until now.
+            unsafe { ffi::Py_DECREF(class.cast()) };
         }
         self.methods.push(ffi::PyMethodDef::zeroed());
         self.attributes.push(ffi::PyGetSetDef::default());

@@ -6,7 +6,7 @@ use pyo3::{Python, ffi};
 use wsgi_wire::python::PyStatus;
 
 use super::attach::{self, Handle};
-use super::guard::catch;
+use super::guard;
 use super::runtime::symbol;
 
 /// The first version whose sub-interpreters can have GILs of their own (PEP 684).
@@ -52,7 +52,7 @@ pub(crate) fn create(main: Handle, gil: Gil) -> Option<SubInterpreter> {
         if made.is_some() {
             // Before CPython 3.13 `threading.main_thread()` lives as long as the state that first imports the module:
             // this one, and no worker's. Where it cannot be imported, preparing the interpreter fails, and says why.
-            catch("a new interpreter", || attach::here(py, || drop(py.import("threading"))));
+            guard::catch("a new interpreter", || attach::here(py, || drop(py.import("threading"))));
         }
         // SAFETY: a state of this thread. From CPython 3.12 a swap gives up the lock of the one interpreter and takes
         // that of the other.
@@ -124,8 +124,8 @@ unsafe fn is_last(state: *mut ffi::PyThreadState) -> bool {
 }
 
 /// Ends a sub-interpreter: `wait` runs in it until no thread should be left there; then CPython frees it. An
-/// interpreter in which some thread still has a state is left as it is after `abandon`, because CPython would abort the
-/// process. Returns whether it is gone.
+/// interpreter in which some thread still has a state, or in which `wait` has panicked, is left as it is after
+/// `abandon`: CPython would abort the process, or wait for ever. Returns whether it is gone.
 ///
 /// Called on a thread that is attached to nothing, when no request runs any more and the workers have given back their
 /// states.
@@ -140,14 +140,14 @@ pub(crate) fn end(
         let outer = unsafe { ffi::PyThreadState_Get() };
         // SAFETY: the first state is used by this thread alone.
         unsafe { ffi::PyThreadState_Swap(interpreter.first) };
-        catch("the end of an interpreter", || attach::here(py, || wait(py)));
+        let waited = guard::catch("the end of an interpreter", || attach::here(py, || wait(py)));
         // SAFETY: the state is current.
-        let alone = unsafe { is_last(interpreter.first) };
+        let alone = waited.is_some() && unsafe { is_last(interpreter.first) };
         if alone {
             // SAFETY: the state is current, and the only one of its interpreter.
             unsafe { ffi::Py_EndInterpreter(interpreter.first) };
         } else {
-            catch("the end of an interpreter", || attach::here(py, || abandon(py)));
+            guard::catch("the end of an interpreter", || attach::here(py, || abandon(py)));
         }
         // SAFETY: a state of this thread (the order that CPython's own embedding tests use).
         unsafe { ffi::PyThreadState_Swap(outer) };

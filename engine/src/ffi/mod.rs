@@ -23,6 +23,7 @@ pub(crate) mod guard;
 pub(crate) mod host;
 pub(crate) mod instance;
 pub(crate) mod interpreter;
+mod member;
 pub(crate) mod object;
 pub(crate) mod owned;
 #[cfg(unix)]

@@ -147,10 +147,10 @@ impl Class for Log {
             .method(c"writelines", write_lines)
             .method(c"flush", flush)
             .method(c"close", |this: This<'_, '_, Self>, _: Args<'_, '_>| Ok(none(this.py())))
-            .method(c"isatty", answer_false)
-            .method(c"readable", answer_false)
-            .method(c"seekable", answer_false)
-            .method(c"writable", answer_true)
+            .method(c"isatty", |this, _| Ok(boolean(this.py(), false)))
+            .method(c"readable", |this, _| Ok(boolean(this.py(), false)))
+            .method(c"seekable", |this, _| Ok(boolean(this.py(), false)))
+            .method(c"writable", |this, _| Ok(boolean(this.py(), true)))
             .method(c"fileno", file_number)
             .attribute(c"name", name)
             .attribute(c"encoding", |this| text(this.py(), "utf-8"))
@@ -198,14 +198,6 @@ fn flush<'py>(this: This<'_, 'py, Log>, args: Args<'_, 'py>) -> PyResult<Bound<'
         }
     }
     Ok(none(this.py()))
-}
-
-fn answer_false<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    Ok(boolean(this.py(), false))
-}
-
-fn answer_true<'py>(this: This<'_, 'py, Log>, _args: Args<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
-    Ok(boolean(this.py(), true))
 }
 
 /// Raises the error of all streams of Python that have no descriptor, by which libraries know that they have to do

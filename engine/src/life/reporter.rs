@@ -1,6 +1,7 @@
 //! The thread that reports what requests cost ([`crate::telemetry`]). It waits for no request, and no request waits for
 //! it.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use pyo3::types::PyAnyMethods;
@@ -47,22 +48,28 @@ fn begin(py: Python<'_>, process: &'static Process) -> PyResult<()> {
     }
     let interval = settings.telemetry.as_ref().map_or(1.0, |telemetry| telemetry.interval);
     let reporter = Reporter { telemetry, slow, interval: Duration::from_secs_f64(interval) };
-    thread::builder("telemetry", 0).spawn(move || reporter.run())?;
+    let mut due = Instant::now() + reporter.interval;
+    let turn = move || {
+        reporter.turn(&mut due);
+        ControlFlow::Continue(())
+    };
+    thread::builder("telemetry", 0).spawn(|| guard::repeat("telemetry", turn))?;
     Ok(())
 }
 
 impl Reporter {
-    fn run(self) {
-        let mut due = Instant::now() + self.interval;
-        loop {
-            let step = self.slow.map_or(self.interval, SlowRequests::step);
-            std::thread::sleep(step.min(due.saturating_duration_since(Instant::now())));
-            guard::catch("telemetry", || self.tell_log());
-            if Instant::now() >= due {
-                // One that was held up does not hurry after.
-                due = Instant::now() + self.interval;
-                guard::catch("telemetry", || self.report());
-            }
+    /// Sleeps until there may be something to say, and says it.
+    fn turn(&self, due: &mut Instant) {
+        let step = self.slow.map_or(self.interval, SlowRequests::step);
+        std::thread::sleep(step.min(due.saturating_duration_since(Instant::now())));
+        let is_due = Instant::now() >= *due;
+        if is_due {
+            // One that was held up does not hurry after.
+            *due = Instant::now() + self.interval;
+        }
+        self.tell_log();
+        if is_due {
+            self.report();
         }
     }
 

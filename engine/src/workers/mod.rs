@@ -16,11 +16,13 @@ pub(crate) mod response_right;
 pub(crate) mod serve;
 
 use std::cell::{Cell, OnceCell};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
+use wsgi_unix::panics;
 use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::{Entry, Task};
 
@@ -102,25 +104,28 @@ impl Worker {
             let _ = self.recorder.set(entry);
         }
         let (mut next, mut leader) = (None, None);
-        loop {
-            let ready = match next.take() {
-                Some(ready) => ready,
-                None => {
-                    let leading = leader.take().unwrap_or_else(|| self.poller.leadership.take());
-                    match self.poller.next(true) {
-                        Event::Request(ready) => {
-                            leader = Some(leading);
-                            ready
-                        }
-                        Event::Nothing => continue,
-                        Event::Closed => break,
-                    }
-                }
-            };
-            let own = leader.take();
-            (next, leader) = guard::catch("a worker thread", || self.serve(ready, own)).unwrap_or_default();
-        }
+        guard::repeat("a worker thread", || self.turn(&mut next, &mut leader));
         attach::release();
+    }
+
+    /// Serves the request that is next, or waits for one.
+    fn turn(&self, next: &mut Option<Ready>, leader: &mut Option<Leader<'static>>) -> ControlFlow<()> {
+        let ready = match next.take() {
+            Some(ready) => ready,
+            None => {
+                let leading = leader.take().unwrap_or_else(|| self.poller.leadership.take());
+                match self.poller.next(true) {
+                    Event::Request(ready) => {
+                        *leader = Some(leading);
+                        ready
+                    }
+                    Event::Nothing => return ControlFlow::Continue(()),
+                    Event::Closed => return ControlFlow::Break(()),
+                }
+            }
+        };
+        (*next, *leader) = self.serve(ready, leader.take());
+        ControlFlow::Continue(())
     }
 
     /// Serves a request and those that are ready after it, as long as they belong to the same interpreter. Returns one
@@ -130,6 +135,7 @@ impl Worker {
         (mut connection, mut arrived): Ready,
         mut leader: Option<Leader<'a>>,
     ) -> (Option<Ready>, Option<Leader<'a>>) {
+        panics::point("request: taken");
         let process = Process::get();
         let interpreters = Interpreters::get();
         let _present = process.watch.enter(&process.lifecycle);

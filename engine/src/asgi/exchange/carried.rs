@@ -2,6 +2,7 @@
 
 use pyo3::Python;
 use pyo3::types::PyAnyMethods;
+use wsgi_unix::panics;
 use wsgi_websocket::close;
 use wsgi_wire::messages::{Topic, internal};
 use wsgi_wire::websocket::Close;
@@ -14,10 +15,12 @@ use crate::workers::connection::{Connection, ConnectionError};
 
 impl Carried for Exchange {
     fn flush(&self, py: Python<'_>) {
+        panics::point("asgi: room");
         self.push(py, |_| ());
     }
 
     fn hear(&self, py: Python<'_>) {
+        panics::point("asgi: news");
         // During a pause only the end of the connection is told: what is left there is all there is.
         let drains = self.state().incoming.is_paused();
         loop {
@@ -46,6 +49,7 @@ impl Carried for Exchange {
     }
 
     fn is_late(&self, py: Python<'_>) {
+        panics::point("asgi: late");
         let task = {
             let mut state = self.state();
             // Who may stay open for days has no time limit.
@@ -78,7 +82,13 @@ impl Carried for Exchange {
         }
     }
 
+    fn abandon(&self, py: Python<'_>) {
+        Self::abandon(self, py);
+    }
+
     fn answer_for_the_loop(&self) {
-        self.right.fail(502);
+        if let Some(right) = self.right.upgrade() {
+            right.fail(502);
+        }
     }
 }

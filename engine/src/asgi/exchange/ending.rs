@@ -2,6 +2,7 @@
 
 use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
+use wsgi_unix::panics;
 use wsgi_websocket::close;
 use wsgi_wire::messages::applications;
 use wsgi_wire::response::End;
@@ -37,7 +38,28 @@ impl Exchange {
         self.conclude(py, Outcome::Raised(error));
     }
 
+    /// Ends the request after a panic in what serves it: nobody must wait for what that has not done.
+    pub(in crate::asgi) fn abandon(&self, py: Python<'_>) {
+        let (stage, gone, task) = {
+            let mut state = self.state();
+            state.task_over = true;
+            (state.stage, state.gone, state.task.take())
+        };
+        if stage != Stage::Over && !gone {
+            self.give_up(py, 500, close::INTERNAL_ERROR);
+        } else {
+            // The connection has to be given back, if it has not been.
+            self.push(py, |_| ());
+        }
+        self.settle(py);
+        if let (Some(task), Some(objects)) = (task, self.server.objects()) {
+            // A task that is over already does not mind.
+            let _ = task.bind(py).call_method0(objects.names.cancel.bind(py));
+        }
+    }
+
     fn conclude(&self, py: Python<'_>, outcome: Outcome) {
+        panics::point("asgi: task over");
         let (stage, gone, task) = {
             let mut state = self.state();
             state.task_over = true;
