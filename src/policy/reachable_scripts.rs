@@ -79,6 +79,17 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_group_is_read_as_its_directive_reads_it() {
+        for option in ["process-group='my shop'", "process-group=\"my shop\"", "process-group= 'my shop'"] {
+            for options in [option.to_owned(), format!("application-group='a process-group=b' {option}")] {
+                let line = ("WSGIScriptAlias", &*format!("/ '/srv/my app.wsgi' {options}"));
+                assert_eq!(of("my shop", &[line]), Some(vec!["/srv/my app.wsgi".to_owned()]), "{options}");
+                assert_eq!(of("b", &[line]), Some(vec![]), "{options}");
+            }
+        }
+    }
+
+    #[test]
     fn scripts_that_are_asked_about_requests_lead_to_their_group() {
         let lines = [
             ("WSGIAccessScript", "/srv/access.py"),

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::tree::Node;
-use super::words::{all, word};
+use super::words::{all, option, word};
 
 /// The process group of scripts that are asked about requests where `WSGIRestrictEmbedded` keeps Python out of Apache
 /// and they name no group. It is made for them unless the configuration has one of this name.
@@ -210,14 +210,13 @@ impl Target {
     fn new(url: Vec<u8>, mut rest: &[u8], place: ConfigPosition) -> Option<Self> {
         let script = word(&mut rest)?;
         let mut target = Self { place, url, script, process_group: None, application_group: None };
-        for option in all(rest) {
-            let (process, application) =
-                (option.strip_prefix(b"process-group="), option.strip_prefix(b"application-group="));
-            if let Some(name) = process {
-                target.process_group = Some(unquoted(name));
-            }
-            if let Some(name) = application {
-                target.application_group = Some(unquoted(name));
+        // As their own directives read them; those have refused what is none of these.
+        let known = ["process-group", "application-group", "callable-object", "pass-authorization"];
+        while let Ok(Some(value)) = option(&mut rest, &known) {
+            match value.option {
+                "process-group" => target.process_group = Some(value.text),
+                "application-group" => target.application_group = Some(value.text),
+                _ => {}
             }
         }
         Some(target)
@@ -231,10 +230,6 @@ fn host_name(value: &[u8]) -> Vec<u8> {
     // An IPv6 address has colons too, and its port behind a bracket.
     let end = host.iter().rposition(|b| *b == b':' || *b == b']').filter(|at| host[*at] == b':').unwrap_or(host.len());
     host[..end].to_ascii_lowercase()
-}
-
-fn unquoted(mut value: &[u8]) -> Vec<u8> {
-    word(&mut value).unwrap_or_default()
 }
 
 #[cfg(test)]
