@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
 mod access;
+mod access_processes;
 mod asgi;
 mod asgi_life;
 mod black_box;
