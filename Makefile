@@ -40,7 +40,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
+.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures autobahn fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
 .NOTPARALLEL:
 
 demo: venv
@@ -146,6 +146,10 @@ sanitize: venv
 	else \
 		echo "==> Memory is not checked: there is no valgrind"; \
 	fi
+
+autobahn: venv
+	@echo "==> Autobahn's cases for WebSockets"
+	@scripts/autobahn
 
 fuzz: system rust
 	@scripts/fuzz

@@ -26,7 +26,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_bcrypt_encode",
     // bodies
     "ap_(get_brigade|pass_brigade|bucket_error_create|send_interim_response)",
-    "ap_remove_output_filter_byhandle",
+    "ap_remove_(in|out)put_filter_byhandle",
     "apr_brigade_(create|cleanup|flatten|length)",
     "apr_bucket_(heap|transient|eos|flush)_create",
     "apr_bucket_(alloc|free|heap_make|setaside_noop|shared_make|shared_split|shared_copy|shared_destroy)",

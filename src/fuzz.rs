@@ -7,15 +7,17 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_websocket::session::Settings;
 use wsgi_wire::budget::{Budget, Rate};
-use wsgi_wire::frame::{self, Kind};
+use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
+use wsgi_wire::websocket::{Accept, may_be_added};
 
 use crate::directives::group::Group;
 use crate::directives::trial;
@@ -30,6 +32,7 @@ use crate::relay::outflow::Outflow;
 use crate::relay::passed;
 use crate::relay::records::Source;
 use crate::relay::violation::Violation;
+use crate::relay::websocket::WebSocket;
 use crate::status::question;
 
 /// What a target does with its input. It panics where a promise is broken.
@@ -38,6 +41,7 @@ pub type Target = fn(&[u8]);
 /// All targets by the names of their directories in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("conversation", conversation),
+    ("tunnel", tunnel),
     ("words", words),
     ("directives", directives),
     ("proxies", proxies),
@@ -54,6 +58,7 @@ struct Witness {
     hints: usize,
     headed: bool,
     refused: bool,
+    accepted: bool,
     ended: bool,
     gone: bool,
 }
@@ -103,6 +108,13 @@ impl Client for Witness {
         let _ = crate::request::response_head::judge(head, false, true);
         self.refused = head.status == 599;
         if self.refused { Err(500) } else { Ok(()) }
+    }
+
+    fn accept(&mut self, accept: &Accept<'_>) -> Result<(), SendError> {
+        assert!(!self.headed && !self.accepted, "there is one head");
+        assert!(accept.headers.clone().flatten().all(|(name, _)| may_be_added(name)));
+        self.accepted = true;
+        Ok(())
     }
 
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError> {
@@ -158,6 +170,8 @@ fn converse(data: &[u8], duplex: bool) {
         Outcome::Refused(_) => assert!(client.refused),
         Outcome::ClientGone => assert!(client.gone),
         Outcome::Unkept(error) => panic!("nothing is kept, and {error}"),
+        Outcome::Accepted => assert!(client.accepted && !client.headed, "a WebSocket comes in place of a response"),
+        Outcome::WebSocket(_) => panic!("nobody carries one here"),
         Outcome::NotExecuted | Outcome::Unread => panic!("{outcome:?} where the process has read the request"),
     }
     let mut sent = Vec::new();
@@ -169,6 +183,48 @@ fn converse(data: &[u8], duplex: bool) {
         rest = &rest[frame.size()..];
     }
     assert!(rest.is_empty(), "the process gets whole frames");
+}
+
+/// Has a WebSocket take what its process sends (the first half of the input) and what its client sends (the second), in
+/// turn.
+pub fn tunnel(data: &[u8]) {
+    let (process, client) = data.split_at(data.len() / 2);
+    let mut now = Instant::now();
+    let settings = Settings {
+        max_size: 1000,
+        ping_interval: Some(Duration::from_secs(1)),
+        ping_timeout: Some(Duration::from_secs(1)),
+        is_deflate: false,
+    };
+    let mut socket = WebSocket::new(settings, 7, now);
+    let (mut frames, mut pieces) = (process, client.chunks(50));
+    let (mut told, mut closes) = (Vec::new(), 0);
+    while !socket.is_over() {
+        let frame = frame::first(frames).ok().flatten().map(|frame| Frame { exchange: 7, ..frame });
+        let piece = pieces.next();
+        if let Some(frame) = frame.filter(|_| socket.reads_process()) {
+            frames = &frames[frame.size()..];
+            let is_refused = socket.hear_process(frame, now).is_err();
+            assert!(!is_refused || socket.is_over(), "nothing follows what is refused");
+        }
+        if let Some(piece) = piece.filter(|_| socket.reads_client()) {
+            socket.hear_client(&mut piece.to_vec(), now);
+        } else {
+            now += Duration::from_secs(1);
+            socket.tick(now);
+        }
+        told.append(&mut socket.to_process);
+        socket.to_client.clear();
+    }
+    told.append(&mut socket.to_process);
+    let mut rest = &told[..];
+    while let Ok(Some(frame)) = frame::first(rest) {
+        assert!(matches!(frame.kind, Kind::Text | Kind::Binary | Kind::Close) && frame.exchange == 7);
+        assert_eq!(closes, 0, "nothing follows the end");
+        closes += usize::from(frame.kind == Kind::Close);
+        rest = &rest[frame.size()..];
+    }
+    assert!(rest.is_empty() && closes <= 1, "the process gets whole frames");
 }
 
 fn send_as_daemon(daemon: &UnixStream, mut data: &[u8]) {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use wsgi_websocket::session::Settings;
 use wsgi_wire::budget::Rate;
 use wsgi_wire::interface::Interface;
 use wsgi_wire::table::{self, Places};
@@ -186,6 +187,12 @@ pub fn groups(
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
             buffers: (o.send_buffer_size, o.receive_buffer_size),
             log: Rate::of_log(o.processes.unwrap_or(1)),
+            websocket: Settings {
+                max_size: usize::try_from(o.ws_max_size).unwrap_or(usize::MAX),
+                ping_interval: (o.ws_ping_interval > 0).then(|| seconds(o.ws_ping_interval)),
+                ping_timeout: (o.ws_ping_timeout > 0).then(|| seconds(o.ws_ping_timeout)),
+                is_deflate: false,
+            },
         }
     };
     let group = |g: &directives::group::Group, (record, pages)| {

@@ -2,6 +2,7 @@
 
 use super::error_page::KeptErrorPage;
 use super::request::Request;
+use super::response::is_would_block;
 use super::sys::{self, apr_bucket_brigade};
 
 /// Why a body cannot be read to its end, as the status that Apache gives the client for it.
@@ -181,9 +182,4 @@ impl BodyReader {
             refused: false,
         }
     }
-}
-
-fn is_would_block(status: i32) -> bool {
-    // SAFETY: a pure comparison of numbers.
-    unsafe { sys::wsgi_shim_is_would_block(status) != 0 }
 }

@@ -56,6 +56,7 @@ pub mod socket;
 pub mod sys;
 pub mod table;
 pub mod tree;
+pub mod upgraded;
 pub mod user;
 
 use std::ffi::{CStr, c_char};

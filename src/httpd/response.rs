@@ -124,26 +124,34 @@ pub fn add_error_header(r: &mut Request<'_>, name: &[u8], value: &[u8]) {
 
 /// Sends a `103 Early Hints` to a client that understands interim responses (HTTP/1.1 and later).
 pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (&'h [u8], &'h [u8])>) {
-    if r.is_part() || r.rec().proto_num < HTTP_1_1 {
-        return;
+    if !r.is_part() && r.rec().proto_num >= HTTP_1_1 {
+        send_interim(r, EARLY_HINTS, c"103 Early Hints", headers);
     }
-    // The headers live in a pool of their own, which is gone before the next hints come.
+}
+
+/// Sends an interim response at once. What the response itself will be stays as it was.
+pub fn send_interim<'h>(
+    r: &mut Request<'_>,
+    status: u16,
+    line: &'static CStr,
+    headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
+) {
+    // The headers live in a pool of their own, which is gone before the next ones come.
     let mut own = std::ptr::null_mut();
     // SAFETY: S1; a place for the pool, which is one of the request's.
     if unsafe { sys::apr_pool_create_ex(&raw mut own, r.rec().pool, None, std::ptr::null_mut()) } != 0 {
         return;
     }
     // SAFETY: the pool has just been made.
-    let hints = unsafe { sys::apr_table_make(own, 4) };
+    let sent = unsafe { sys::apr_table_make(own, 4) };
     // SAFETY: as above; it lives until the end of this function.
     let pool = unsafe { Pool::from_raw(own) };
     // SAFETY: the table has been made of that pool, and nobody else has it yet.
-    let mut table = unsafe { TableMut::from_raw(hints, pool) };
+    let mut table = unsafe { TableMut::from_raw(sent, pool) };
     headers.for_each(|(name, value)| table.add(name, value));
-    // What the response itself will be is put back as it was.
     let record = r.rec_mut();
     let before = (record.status, record.status_line, record.headers_out, record.expecting_100);
-    (record.status, record.status_line, record.headers_out) = (EARLY_HINTS, c"103 Early Hints".as_ptr(), hints);
+    (record.status, record.status_line, record.headers_out) = (c_int::from(status), line.as_ptr(), sent);
     // SAFETY: S1.
     unsafe { sys::ap_send_interim_response(r.raw(), 1) };
     let record = r.rec_mut();
@@ -152,11 +160,23 @@ pub fn send_early_hints<'h>(r: &mut Request<'_>, headers: impl Iterator<Item = (
     unsafe { sys::apr_pool_destroy(own) };
 }
 
+/// Counts bytes that are sent past the filters that count content.
+pub fn count_sent(r: &mut Request<'_>, bytes: usize) {
+    let sent = r.rec().bytes_sent.saturating_add(i64::try_from(bytes).unwrap_or(i64::MAX));
+    (r.rec_mut().bytes_sent, r.rec_mut().sent_bodyct) = (sent, 1);
+}
+
+/// Whether a status of APR says that something would have to be waited for.
+pub(super) fn is_would_block(status: i32) -> bool {
+    // SAFETY: a pure comparison of numbers.
+    unsafe { sys::wsgi_shim_is_would_block(status) != 0 }
+}
+
 /// HTTP/1.1, as `request_rec::proto_num` has it.
 const HTTP_1_1: c_int = 1001;
 
 /// The status of early hints (RFC 8297).
-const EARLY_HINTS: c_int = 103;
+const EARLY_HINTS: u16 = 103;
 
 /// Has the response sent whole even if the client asks for ranges: what an application makes for one request need not
 /// be the same for the next.

@@ -11,6 +11,7 @@ use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
+use wsgi_wire::websocket::Accept;
 
 use super::admission::Admission;
 use super::own_record;
@@ -140,6 +141,36 @@ pub trait Client: RequestContext {
     /// # Errors
     /// The status that the client gets instead, because this head cannot be sent.
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16>;
+
+    /// Grants the WebSocket that was asked for: from now on the connection has bytes for it, and no response.
+    ///
+    /// # Errors
+    /// [`SendError`]: the client is gone, or has not asked for that.
+    fn accept(&mut self, _accept: &Accept<'_>) -> Result<(), SendError> {
+        Err(Violation::OutOfPlace(Kind::Accept).into())
+    }
+
+    /// Appends bytes that have come for a WebSocket. Returns whether there were any; does not wait.
+    ///
+    /// # Errors
+    /// [`Gone`]: nothing more comes.
+    fn receive_bytes(&mut self, _out: &mut Vec<u8>) -> Result<bool, Gone> {
+        Err(Gone)
+    }
+
+    /// Sends the first of these bytes of a WebSocket, as far as that goes without waiting, and what is held of earlier
+    /// ones before them. Returns how many were taken.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    fn send_bytes(&mut self, _bytes: &[u8]) -> Result<usize, Gone> {
+        Err(Gone)
+    }
+
+    /// Whether bytes of a WebSocket that were taken are still held here.
+    fn holds_bytes(&self) -> bool {
+        false
+    }
 
     /// Takes the answer to a question, which comes in place of a response.
     ///

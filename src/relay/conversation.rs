@@ -18,6 +18,7 @@ use wsgi_wire::limits;
 use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
+use wsgi_wire::websocket::Accept;
 
 use super::client::{Client, SendError, Then};
 use super::connection::Connection;
@@ -150,8 +151,8 @@ impl<'c, C: Client> Conversation<'c, C> {
             // Its content has arrived; that the response is cut short the client is told in any case.
             let _ = self.pass_file(false);
         }
-        if !outcome.leaves_connection_usable() {
-            self.take_last_records();
+        if !outcome.leaves_connection_usable() && outcome != Outcome::Accepted {
+            self.limits.source.take_last(self.connection, self.inbox, self.client);
         }
         outcome
     }
@@ -260,6 +261,13 @@ impl<'c, C: Client> Conversation<'c, C> {
                         Ok(()) => Step::On,
                         Err(status) => Step::Over(Outcome::Refused(status)),
                     }
+                }
+                Kind::Accept if !self.headed && self.limits.duplex => {
+                    let accept = Accept::decode(frame.payload).map_err(malformed)?;
+                    self.headed = true;
+                    (self.limits.answered)();
+                    self.client.accept(&accept)?;
+                    Step::Over(Outcome::Accepted)
                 }
                 Kind::EarlyHints if !self.headed => {
                     if !self.hints.take(frame.payload.len()) {

@@ -26,6 +26,7 @@ use super::records::Source;
 use super::scratch::Scratch;
 use super::unreachable;
 use super::wait_limits::{Expired, Missing, Wait};
+use super::websocket::blocking::Driver;
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
@@ -272,7 +273,13 @@ where
         let limits =
             ConversationLimits { flush_delay, queue, silence, answered, done, ended, source, duplex: self.duplex };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
-        let outcome = Conversation::new(&connection, inbox, self.client, outflow, limits).run(message);
+        let mut outcome = Conversation::new(&connection, inbox, self.client, outflow, limits).run(message);
+        if outcome == Outcome::Accepted {
+            // It is no request any more for which a place has to be kept.
+            claim.done();
+            let driver = Driver { connection: &connection, inbox, client: self.client, source, ended };
+            outcome = Outcome::WebSocket(driver.run(self.group.websocket));
+        }
         drop(watched);
         if outcome.leaves_connection_usable() {
             if inbox.is_empty() {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use wsgi_websocket::session::Settings;
 use wsgi_wire::budget::Rate;
 use wsgi_wire::table;
 
@@ -27,6 +28,8 @@ pub struct Group {
     pub buffers: (u32, u32),
     /// How much the requests of the group may log.
     pub log: Rate,
+    /// `ws-max-size`, `ws-ping-interval` and `ws-ping-timeout`.
+    pub websocket: Settings,
 }
 
 /// How the processes of a configuration are reached.

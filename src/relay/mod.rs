@@ -38,7 +38,11 @@ pub mod records;
 pub mod scratch;
 pub mod sendable;
 #[cfg(unix)]
+mod timespec;
+#[cfg(unix)]
 mod unreachable;
 pub mod violation;
 #[cfg(unix)]
 pub mod wait_limits;
+#[cfg(unix)]
+pub mod websocket;

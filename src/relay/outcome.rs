@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use rustix::io::Errno;
+use wsgi_websocket::close;
 use wsgi_wire::response::Reject;
 
 use super::violation::Violation;
@@ -33,6 +34,10 @@ pub enum Outcome {
     Unkept(Errno),
     /// The client is gone.
     ClientGone,
+    /// The application has accepted a WebSocket, which has its connection from now on.
+    Accepted,
+    /// A WebSocket has ended.
+    WebSocket(End),
 }
 
 impl Outcome {
@@ -40,4 +45,19 @@ impl Outcome {
     pub fn leaves_connection_usable(self) -> bool {
         matches!(self, Self::Complete | Self::Truncated | Self::Failed(_) | Self::Rejected(_))
     }
+}
+
+/// How a WebSocket has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// One of the ends has closed it, or the client is gone.
+    Closed,
+    /// The client has broken the protocol, and was told.
+    Breach(close::Violation),
+    /// The process has ended without closing it.
+    ProcessLost,
+    /// The process has broken the protocol.
+    Violated(Violation),
+    /// This Apache child stops.
+    Stopped,
 }

@@ -2,15 +2,20 @@
 //! own name.
 #![forbid(unsafe_code)]
 
+use std::net::Shutdown;
 use std::path::Path;
 
 use wsgi_unix::clock;
 use wsgi_wire::budget::{Budget, Rate};
+use wsgi_wire::codec::Wire;
+use wsgi_wire::frame::Kind;
 use wsgi_wire::limits::{LOG_BURST, LOG_RATE};
 use wsgi_wire::messages::{Message, internal};
 use wsgi_wire::record::LogRecord;
 
 use super::client::Client;
+use super::connection::Connection;
+use super::inbox::{Inbox, Received};
 use super::own_record::ours;
 
 /// The process that logs, and its group's budget for that.
@@ -44,6 +49,27 @@ impl Source<'_> {
         }
         let is_thread = |thread| Path::new(&format!("/proc/{}/task/{thread}", self.process)).exists();
         client.log(&record.of_process(self.process, is_thread));
+    }
+
+    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it logs from
+    /// now on it cannot send here, and knows that: it sends it to the supervisor.
+    pub fn take_last(&self, connection: &Connection, inbox: &mut Inbox, client: &mut impl Client) {
+        // Where the process is gone, its last records are there nevertheless.
+        let _ = connection.stream.shutdown(Shutdown::Read);
+        loop {
+            while let Ok(Some(frame)) = inbox.first() {
+                let size = frame.size();
+                let is_ours = frame.exchange == connection.exchange();
+                if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
+                    self.log(client, record);
+                }
+                inbox.consume(size);
+            }
+            // The rest of a frame that is not whole will never come; this ends with what the socket holds.
+            if !matches!(inbox.receive(&connection.stream, false), Ok(Received::Bytes)) {
+                return;
+            }
+        }
     }
 
     /// Writes a record of this process's own, which counts against the group that has made it necessary.

@@ -2,6 +2,7 @@
 //! believed.
 #![forbid(unsafe_code)]
 
+use wsgi_websocket::session::Fault;
 use wsgi_wire::codec::DecodeError;
 use wsgi_wire::frame::Kind;
 
@@ -40,4 +41,10 @@ pub enum Violation {
     /// There are more early hints than one request may give.
     #[error("there are more early hints than one request may give")]
     Hints,
+    /// A message or a close of a WebSocket is none.
+    #[error(transparent)]
+    WebSocket(#[from] Fault),
+    /// The sub-protocol of a WebSocket is none of those that its client offers.
+    #[error("it accepts a WebSocket with a sub-protocol that the client does not offer")]
+    Subprotocol,
 }

@@ -77,9 +77,3 @@ fn interface(group: &Group) -> Result<Interface, NotDelivered> {
         place.get_or_insert_with(|| QueueTicket::take(&record.queue)).wait(pause);
     }
 }
-
-/// Whether a client wants to make a WebSocket of the request's connection.
-pub fn wants_websocket(r: &Request<'_>) -> bool {
-    let upgrade = r.headers_in().get(c"Upgrade").unwrap_or(b"");
-    upgrade.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-}

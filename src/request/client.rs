@@ -1,8 +1,10 @@
 //! An HTTP client behind Apache, as the relay sees it.
 #![forbid(unsafe_code)]
 
+mod ending;
 mod named_file;
 mod unwound;
+mod websocket;
 
 use std::time::Duration;
 
@@ -13,9 +15,11 @@ use wsgi_wire::messages::requests;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::table::Places;
+use wsgi_wire::websocket::Accept;
 use wsgi_wire::{header, limits};
 
 use super::client_body::ClientBody;
+use super::client_websocket::ClientWebSocket;
 use super::context::OfApache;
 use super::guarded;
 use super::guarded_file::{self, GuardedFile};
@@ -61,6 +65,8 @@ pub struct HttpClient<'c, 'r> {
     held: bool,
     /// The group's threads that may wait for a client that shares its connection with others.
     waits: Option<Waits>,
+    /// The WebSocket that the client asks for.
+    websocket: Option<ClientWebSocket>,
     rules: ResponseRules,
     place: Execution<'c>,
 }
@@ -103,6 +109,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             waiting_files: 0,
             held: false,
             waits: None,
+            websocket: None,
             rules,
             place,
         }
@@ -151,14 +158,6 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.body.failure()
     }
 
-    /// Ends the exchange. After a body that broke off nobody knows where the next request would begin, so the
-    /// connection ends. That is said only now, because what is sent after it has no chunks.
-    pub fn finish(&mut self) {
-        if self.body.is_broken() {
-            httpd::close_after(self.r);
-        }
-    }
-
     /// Whether the engine in this Apache child answers, and no daemon process.
     pub fn is_embedded(&self) -> bool {
         self.place.process_group.is_empty()
@@ -172,16 +171,6 @@ impl<'c, 'r> HttpClient<'c, 'r> {
     /// Ends a response that is not whole, so that the client can tell.
     pub fn abort(&mut self) {
         self.response.abort(self.r);
-    }
-
-    /// Prepares for a response that Apache makes itself: what has not been read of the request's body must not be taken
-    /// for the next request. What is there of it is dropped; if that is not the rest, the connection ends after the
-    /// response, and whoever makes that response sees no body.
-    pub fn leave_body(&mut self) {
-        if !self.body.discard(self.r) {
-            httpd::close_after(self.r);
-            self.r.forget_body();
-        }
     }
 
     /// Sends what is still here of a response that is whole, or of its end. A small one is written at once, so that
@@ -332,6 +321,23 @@ impl Client for HttpClient<'_, '_> {
             Disposition::Redirect(_) => response_head::apply_to_redirect(self.r, head),
         }
         Ok(())
+    }
+
+    fn accept(&mut self, accept: &Accept<'_>) -> Result<(), SendError> {
+        let websocket = self.websocket.as_mut().ok_or(Violation::OutOfPlace(Kind::Accept))?;
+        websocket.accept(self.r, accept)
+    }
+
+    fn receive_bytes(&mut self, out: &mut Vec<u8>) -> Result<bool, Gone> {
+        self.websocket.as_mut().ok_or(Gone)?.receive(self.r, out)
+    }
+
+    fn send_bytes(&mut self, bytes: &[u8]) -> Result<usize, Gone> {
+        self.websocket.as_mut().ok_or(Gone)?.send(self.r, bytes)
+    }
+
+    fn holds_bytes(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| websocket.holds(self.r))
     }
 
     fn wants_content(&self) -> bool {

@@ -7,7 +7,7 @@ use std::ptr;
 use wsgi_unix::{panics, stop};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::interface::Interface;
-use wsgi_wire::messages::requests;
+use wsgi_wire::messages::{Topic, requests};
 use wsgi_wire::request::{Body, Facts, Purpose, Rules, put_request, put_route};
 
 use super::ahead::{self, Travel};
@@ -20,10 +20,10 @@ use super::variables;
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
-use crate::httpd::{HookStatus, response};
+use crate::httpd::{HookStatus, log, response};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::client::Client;
-use crate::relay::outcome::Outcome;
+use crate::relay::outcome::{End, Outcome};
 
 /// Has the request executed by the engine in this child.
 ///
@@ -142,6 +142,10 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<HookSt
     match outcome {
         Outcome::Complete => Ok(finish(client)),
         Outcome::ClientGone => Ok(HookStatus::Ok),
+        Outcome::WebSocket(end) => {
+            has_ended(client, end);
+            Ok(HookStatus::Ok)
+        }
         Outcome::Truncated if *client.disposition() != Disposition::Send => Ok(finish(client)),
         // What went wrong with the client's own body says more than the application's failure that followed from it.
         Outcome::Failed(status) => Ok(HookStatus::Status(client.body_failure().unwrap_or(status))),
@@ -166,6 +170,30 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<HookSt
                 Some(refused) => Err(refused),
                 None => Ok(HookStatus::Status(500)),
             }
+        }
+    }
+}
+
+/// Says why a WebSocket has ended, where that was no close.
+fn has_ended(client: &mut HttpClient<'_, '_>, end: End) {
+    match end {
+        End::Closed | End::Stopped => {}
+        End::Breach(breach) => {
+            log::request(
+                client.request(),
+                Topic::INFO,
+                format_args!("a client breaks the WebSocket protocol: {breach}"),
+            );
+        }
+        End::ProcessLost => {
+            let text = "the daemon process has ended without closing the WebSocket, whose client sees that its connection is lost";
+            client.tell(&requests::WEBSOCKET_LOST, text);
+        }
+        End::Violated(violation) => {
+            client.tell(
+                &requests::WEBSOCKET_REFUSED,
+                &format!("the WebSocket ends, because what the daemon process sends is refused: {violation}"),
+            );
         }
     }
 }

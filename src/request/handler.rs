@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wsgi_wire::codec::Bytes;
 use wsgi_wire::interface::Interface;
-use wsgi_wire::messages::{Topic, requests};
+use wsgi_wire::messages::requests;
 use wsgi_wire::question::Choice;
 
 use super::asgi;
@@ -22,6 +22,7 @@ use super::span::Span;
 use super::status_page::status;
 use super::translate::alias_of;
 use super::variables;
+use super::websocket;
 use crate::daemons::{self, Runtime};
 use crate::directives::settings::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
@@ -94,10 +95,12 @@ fn serve<'r>(
     if let Executor::Group(group) = executor {
         asgi::settle(r, &runtime, group, &mut destination)?;
     }
-    if destination.interface == Interface::Asgi && asgi::wants_websocket(r) {
-        log::request(r, Topic::INFO, format_args!("a WebSocket is asked for, which is not served yet"));
-        return Ok(HookStatus::Status(501));
-    }
+    let is_asgi = destination.interface == Interface::Asgi;
+    let asked = if is_asgi { websocket::asked(r, length) } else { Ok(None) };
+    let handshake = match asked {
+        Ok(handshake) => handshake,
+        Err(answer) => return Ok(answer),
+    };
     if let Some(span) = span {
         span.runs_at(&destination, &script_name);
     }
@@ -108,7 +111,7 @@ fn serve<'r>(
     variables::fill_observed(r, &environ, length, &runtime.observed_variables);
     let answer = match executor {
         Executor::Embedded(plan) => in_process(r, plan, settings, &environ, length),
-        Executor::Group(group) => exchange(r, &runtime, group, settings, &environ, length),
+        Executor::Group(group) => exchange(r, &runtime, group, settings, &environ, length, handshake),
     };
     if let Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) = answer {
         variables::fill_for_error_document(r, &environ, length, status);

@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use wsgi_unix::panics;
+use wsgi_websocket::handshake::Handshake;
 use wsgi_wire::interface::Interface;
-use wsgi_wire::request::{Facts, put_request};
+use wsgi_wire::request::{Facts, Purpose, put_request};
 
 use super::client::{HttpClient, ResponseRules, Waits};
 use super::environ::{ContentLength, Environ};
@@ -33,15 +34,17 @@ pub fn exchange<'r>(
     settings: &RequestSettings,
     environ: &Environ<'r>,
     length: BodyLength,
+    handshake: Option<Handshake>,
 ) -> Result<HookStatus, Refused> {
     let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
-    let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, scratch));
+    let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, handshake, scratch));
     if let Some(microseconds) = client_timeout {
         response::set_client_timeout(r, microseconds);
     }
     outcome
 }
 
+#[allow(clippy::too_many_arguments, reason = "all that a request consists of comes together here")]
 fn run<'r>(
     r: &mut Request<'r>,
     runtime: &Runtime,
@@ -49,6 +52,7 @@ fn run<'r>(
     settings: &RequestSettings,
     environ: &Environ<'r>,
     length: BodyLength,
+    handshake: Option<Handshake>,
     scratch: &mut Scratch,
 ) -> Result<HookStatus, Refused> {
     let way = Way::new(runtime, group, &environ.destination().process_group);
@@ -61,6 +65,10 @@ fn run<'r>(
     let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
     let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
+    let is_websocket = handshake.is_some();
+    if let Some(handshake) = handshake {
+        client.may_accept(handshake);
+    }
     client.shares_waits(|| Waits {
         places: group.uploads(),
         usual: group.processes.saturating_mul(group.threads) / 2,
@@ -81,7 +89,8 @@ fn run<'r>(
     let encode = |out: &mut Vec<u8>, facts: &Facts, body: &[u8], client: &mut HttpClient<'_, 'r>| {
         let announced = if filtered { real_length(length, travel, body) } else { ContentLength::AsSent };
         let r = client.request();
-        put_request(out, facts, purpose(travel, body), |vars| match is_asgi {
+        let purpose = if is_websocket { Purpose::WebSocket } else { purpose(travel, body) };
+        put_request(out, facts, purpose, |vars| match is_asgi {
             true => environ.write_scope(r, announced, vars),
             false => environ.write_request(r, announced, vars),
         });
@@ -97,7 +106,9 @@ fn run<'r>(
         Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) => *status,
         Ok(_) => response::status(client.request()),
     };
-    way.answered(status, start.elapsed());
+    // How long a WebSocket has lasted says nothing about answers.
+    let answered = client.granted().unwrap_or_else(Instant::now);
+    way.answered(status, answered.saturating_duration_since(start));
     drop(admission);
     send_end(&mut client, &answer, outcome);
     answer

@@ -11,6 +11,7 @@ mod ahead;
 mod asgi;
 mod client;
 mod client_body;
+mod client_websocket;
 mod context;
 mod decimal;
 mod destination;
@@ -40,6 +41,7 @@ mod uploads;
 mod variables;
 #[cfg(unix)]
 mod way;
+mod websocket;
 
 pub use self::access::{access_checker, check_groups, check_password, realm_hash};
 pub use self::handler::handler;

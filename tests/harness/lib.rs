@@ -52,6 +52,7 @@ mod terminal;
 mod unit;
 mod verdict;
 mod wait;
+pub mod websocket;
 
 pub use apache::module;
 pub use apps::{HELLO, PROBE};

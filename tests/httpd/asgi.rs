@@ -364,20 +364,3 @@ fn files_are_sent_by_apache_and_hints_before_the_response() {
     assert_eq!(answer.hints, [("Link".to_owned(), "</a.css>; rel=preload".to_owned())]);
     site.finish();
 }
-
-#[test]
-fn who_asks_for_a_websocket_is_told_that_there_is_none() {
-    let site = site("");
-    let headers = [
-        "Connection: upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    ];
-    let answer = site.client().exchange("GET", "/hello", &headers, b"").expect("an answer");
-    assert_eq!(answer.status, 501, "{answer:?}");
-    let other =
-        site.client().exchange("GET", "/hello", &["Connection: upgrade", "Upgrade: h2c"], b"").expect("an answer");
-    assert_eq!((other.status, other.text().as_str()), (200, "hello"));
-    site.finish();
-}

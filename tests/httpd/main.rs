@@ -52,3 +52,4 @@ mod tls;
 mod type_stubs;
 mod validator;
 mod variables;
+mod websockets;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A certificate, and what Apache needs to use it.
-struct Tls {
+pub struct Tls {
     _directory: Scratch,
     module: PathBuf,
     key: PathBuf,
@@ -14,7 +14,7 @@ struct Tls {
 
 impl Tls {
     /// Makes a certificate for `secure.example`; `None` if the test cannot run here.
-    fn make(test: &str) -> Option<Self> {
+    pub fn make(test: &str) -> Option<Self> {
         let Some(module) = module("ssl") else {
             cannot_run(test, "needs mod_ssl");
             return None;
@@ -34,7 +34,7 @@ impl Tls {
     }
 
     /// A virtual host at this port, with these lines.
-    fn host(&self, port: u16, lines: &str) -> String {
+    pub fn host(&self, port: u16, lines: &str) -> String {
         format!(
             "LoadModule ssl_module {}\nListen 127.0.0.1:{port}\nSSLRandomSeed startup builtin\n\
              <VirtualHost *:{port}>\nServerName secure.example\nSSLEngine on\nSSLCertificateFile {}\n\

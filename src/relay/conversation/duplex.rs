@@ -10,10 +10,10 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 
-use super::waiting::timespec;
 use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
+use crate::relay::timespec::timespec;
 use crate::relay::violation::Violation;
 
 /// How often it is looked for more of a body where nobody can tell when it comes.

@@ -2,22 +2,18 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::socket;
-
-use wsgi_wire::codec::Wire;
-use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
-use wsgi_wire::record::LogRecord;
 
 use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, Right, SendError};
 use crate::relay::inbox::Received;
 use crate::relay::outcome::Outcome;
 use crate::relay::outflow;
+use crate::relay::timespec::timespec;
 use crate::relay::violation::Violation;
 
 /// How long nothing comes from a process that has paused; shorter gaps are the time that it needs to make the next
@@ -25,27 +21,6 @@ use crate::relay::violation::Violation;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<C: Client> Conversation<'_, C> {
-    /// Writes the records that the process has sent already, though nobody takes its answer any more. What it logs from
-    /// now on it cannot send here, and knows that: it sends it to the supervisor.
-    pub(super) fn take_last_records(&mut self) {
-        // Where the process is gone, its last records are there nevertheless.
-        let _ = self.connection.stream.shutdown(Shutdown::Read);
-        loop {
-            while let Ok(Some(frame)) = self.inbox.first() {
-                let size = frame.size();
-                let is_ours = frame.exchange == self.connection.exchange();
-                if let (Kind::Log, true, Ok(record)) = (frame.kind, is_ours, LogRecord::from_bytes(frame.payload)) {
-                    self.limits.source.log(self.client, record);
-                }
-                self.inbox.consume(size);
-            }
-            // The rest of a frame that is not whole will never come; this ends with what the socket holds.
-            if !matches!(self.inbox.receive(&self.connection.stream, false), Ok(Received::Bytes)) {
-                return;
-            }
-        }
-    }
-
     /// Reads more. When something waits to be sent and nothing more comes, it is sent.
     pub(super) fn receive(&mut self) -> Step {
         if self.limits.duplex {
@@ -257,8 +232,4 @@ impl<C: Client> Conversation<'_, C> {
             Ok(Received::Closed) | Err(_) => Outcome::Lost(self.headed),
         })
     }
-}
-
-pub(super) fn timespec(time: Duration) -> Timespec {
-    Timespec { tv_sec: time.as_secs().try_into().unwrap_or(0), tv_nsec: time.subsec_nanos().into() }
 }

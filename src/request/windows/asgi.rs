@@ -23,8 +23,3 @@ pub fn settle(
 ) -> Result<(), Refused> {
     match *group {}
 }
-
-/// Whether a request wants to become a WebSocket, for which there is nobody here.
-pub fn wants_websocket(_r: &Request<'_>) -> bool {
-    false
-}

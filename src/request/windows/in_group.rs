@@ -1,6 +1,8 @@
 //! A request's way to a daemon process, of which there is none on Windows.
 #![forbid(unsafe_code)]
 
+use wsgi_websocket::handshake::Handshake;
+
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::httpd::HookStatus;
@@ -20,6 +22,7 @@ pub fn exchange<'r>(
     _settings: &RequestSettings,
     _environ: &Environ<'r>,
     _length: BodyLength,
+    _handshake: Option<Handshake>,
 ) -> Result<HookStatus, Refused> {
     match *group {}
 }

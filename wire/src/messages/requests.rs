@@ -139,4 +139,10 @@ crate::message::messages! {
     1039 SERVICE_GROUP Error: "process group `{group}` has threads=0, so its processes run their scripts and serve no requests; name another group",
         "A script that answers requests, or is asked about them, is in a process group for services.",
         "Name another group, or give this one threads.";
+    1040 WEBSOCKET_LOST Warn: "the daemon process has ended without closing the WebSocket, whose client sees that its connection is lost",
+        "The process that has the WebSocket was killed, or has crashed.",
+        "Look at the record about its end, which has the same number of the process.";
+    1041 WEBSOCKET_REFUSED Error: "the WebSocket ends, because what the daemon process sends is refused: {violation}",
+        "The daemon process sends what it may not.",
+        "If the application writes to descriptors that are not its own, that has to end; else report it.";
 }
