@@ -17,7 +17,7 @@
 # make systems  each way to install it on each system; prints a table. Root only, hours
 # make docs   makes the documentation a site, in build/docs
 # make diagrams, make captures  make the pictures of the documentation anew
-# make windows  checks the types of what there is for Windows, in a bare Debian 13; root only
+# make windows  compiles and links what there is for Windows, in a bare Debian 13; root only
 # make clean  removes what was built
 
 PORT ?= 8000

@@ -19,7 +19,6 @@ const FUNCTIONS: &[&str] = &[
     // requests
     "ap_(get_server_banner|get_server_name_for_url|get_server_port|escape_html2|document_root)",
     "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
-    "ap_(index_of_response|response_code_string)",
     "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
     // access control
     "ap_(register_auth_provider|satisfies|psignature)",
@@ -109,9 +108,10 @@ fn main() {
     println!("cargo::rerun-if-changed=src/httpd/shim.c");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let flags = match env::var("CARGO_CFG_WINDOWS") {
-        Ok(_) => windows_flags(),
-        Err(_) => compiler_flags(&apxs::Apache::find().unwrap_or_else(|error| refuse(&error.to_string()))),
+    let windows = env::var_os("CARGO_CFG_WINDOWS").map(|_| windows_root());
+    let flags = match &windows {
+        Some(root) => vec![format!("-I{}", root.join("include").display()), "-DWIN32".to_owned()],
+        None => compiler_flags(&apxs::Apache::find().unwrap_or_else(|error| refuse(&error.to_string()))),
     };
 
     bindgen::Builder::default()
@@ -151,6 +151,14 @@ fn main() {
     }
     // httpd's headers have unused parameters in inline functions.
     shim.flag_if_supported("-Wno-unused-parameter").compile("wsgi_shim");
+
+    // Elsewhere httpd's program has all of it when it loads the module.
+    if let Some(root) = windows {
+        println!("cargo::rustc-link-search=native={}", root.join("lib").display());
+        for library in ["libhttpd", "libapr-1", "libaprutil-1"] {
+            println!("cargo::rustc-link-lib=dylib={library}");
+        }
+    }
 }
 
 /// Where `stddef.h` and its like are, which belong to a compiler and not to the system. libclang alone, without the
@@ -169,9 +177,8 @@ fn refuse(error: &str) -> ! {
     exit(1)
 }
 
-/// The include directory of an Apache on Windows, which has no apxs: `MOD_WSGI_APACHE_ROOTDIR` names the directory that
-/// it is installed in.
-fn windows_flags() -> Vec<String> {
+/// The directory that an Apache on Windows, which has no apxs, is installed in: `MOD_WSGI_APACHE_ROOTDIR` names it.
+fn windows_root() -> PathBuf {
     println!("cargo::rerun-if-env-changed=MOD_WSGI_APACHE_ROOTDIR");
     let root = env::var_os("MOD_WSGI_APACHE_ROOTDIR").map_or_else(|| PathBuf::from("c:\\Apache24"), PathBuf::from);
     let include = root.join("include");
@@ -181,7 +188,7 @@ fn windows_flags() -> Vec<String> {
             include.display()
         ));
     }
-    vec![format!("-I{}", include.display()), "-DWIN32".to_owned()]
+    root
 }
 
 /// Include directories and defines with which httpd itself was compiled.

@@ -67,6 +67,10 @@ apr_status_t wsgi_shim_take_file(apr_file_t **file, int fd, const request_rec *r
 /* Whether nothing is there to be read now, which is no failure. */
 int wsgi_shim_is_would_block(apr_status_t status);
 
+/* What ErrorDocument names for a status, or null. httpd keeps that to itself on Windows: there it may be a URL of this
+ * server for each. */
+const char *wsgi_shim_error_document(request_rec *r, int status);
+
 /* Whether one of the output filters has this name, in small letters. */
 int wsgi_shim_has_output_filter(const request_rec *r, const char *name);
 

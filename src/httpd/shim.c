@@ -136,6 +136,15 @@ int wsgi_shim_is_would_block(apr_status_t status)
     return APR_STATUS_IS_EAGAIN(status);
 }
 
+const char *wsgi_shim_error_document(request_rec *r, int status)
+{
+#ifndef WIN32
+    return ap_response_code_string(r, ap_index_of_response(status));
+#else
+    return "/";
+#endif
+}
+
 int wsgi_shim_has_output_filter(const request_rec *r, const char *name)
 {
     const ap_filter_t *filter;

@@ -85,10 +85,8 @@ impl Request<'_> {
 
     /// Whether `ErrorDocument` names a URL of this server for the status, which is then served by an internal redirect.
     pub fn has_local_error_document(&self, status: u16) -> bool {
-        // SAFETY: takes a number, and gives an index of one of httpd's tables.
-        let index = unsafe { sys::ap_index_of_response(status.into()) };
         // SAFETY: S1; the result is null, or lives with the configuration or in the request's pool.
-        let document = self.text(unsafe { sys::ap_response_code_string(self.raw, index) });
+        let document = self.text(unsafe { sys::wsgi_shim_error_document(self.raw, status.into()) });
         document.is_some_and(|document| document.starts_with(b"/"))
     }
 

@@ -1,5 +1,5 @@
-//! What embedded mode needs of the system where that is Windows, under the names that it has on Unix. Checked for its
-//! types only (`scripts/windows`); nobody has run it.
+//! What embedded mode needs of the system where that is Windows, under the names that it has on Unix. Compiled
+//! and linked only (`scripts/windows`); nobody has run it.
 //!
 //! Knows the contracts of Windows. Must not know this product.
 
