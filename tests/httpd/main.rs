@@ -5,6 +5,7 @@
 mod access;
 mod access_processes;
 mod asgi;
+mod asgi_http2;
 mod asgi_life;
 mod black_box;
 mod body_errors;
