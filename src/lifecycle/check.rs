@@ -12,6 +12,7 @@ use wsgi_unix::files::{self, FileError};
 use wsgi_unix::user::Ids;
 use wsgi_wire::control::Identity;
 use wsgi_wire::environment;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::limits;
 use wsgi_wire::messages::configuration;
 
@@ -22,7 +23,7 @@ use crate::httpd::pool::Pool;
 use crate::httpd::server::{self, Run, Server};
 use crate::httpd::{HookStatus, log, tree};
 use crate::policy::abi::{self, Version};
-use crate::policy::undefined;
+use crate::policy::{asked_in_loop, undefined};
 
 /// What is wrong with an `env-file`.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +36,8 @@ enum EnvFileError {
     User(#[from] io::Error),
 }
 
-/// Checks what concerns several directives: the groups that are named, and the `env-file`s.
+/// Checks what concerns several directives: the groups that are named and what they are named for, and the
+/// `env-file`s.
 pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
     if let Some(sentence) = abi::refusal(running(), built_for().0) {
         log::server(main, &configuration::FOREIGN_APACHE, format_args!("{sentence}"));
@@ -44,6 +46,12 @@ pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
     let draft = DRAFT.lock().unwrap_or_else(PoisonError::into_inner);
     if server::run() == Run::ConfigTest {
         warn_of_undefined_groups(&draft, main);
+    }
+    let with_loop = draft.groups.iter().filter(|group| group.options.interface == Interface::Asgi);
+    let with_loop: Vec<&[u8]> = with_loop.map(|group| group.name.as_slice()).collect();
+    if let Some(mistake) = asked_in_loop::mistake(&tree::configuration(), &with_loop) {
+        log::server(main, &configuration::ASKED_IN_LOOP, format_args!("{mistake}"));
+        return HookStatus::Status(500);
     }
     match env_files(&draft, temporary, main) {
         Ok(()) => HookStatus::Ok,

@@ -6,6 +6,7 @@
 pub mod abi;
 pub mod acceptance;
 pub mod alias;
+pub mod asked_in_loop;
 pub mod encoded_word;
 pub mod expansion;
 pub mod guarded;

@@ -24,7 +24,7 @@ fn look(nodes: &[Node], defined: &[&[u8]], found: &mut Vec<String>) {
 }
 
 /// The groups that a directive names.
-fn named(node: &Node) -> Vec<Vec<u8>> {
+pub(super) fn named(node: &Node) -> Vec<Vec<u8>> {
     let name = node.name.to_ascii_lowercase();
     match name.as_slice() {
         b"wsgiprocessgroup" | b"wsgirestrictprocess" => all(&node.arguments),

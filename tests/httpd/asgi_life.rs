@@ -264,7 +264,7 @@ fn a_script_that_decides_about_requests_is_not_asked_where_there_is_a_loop() {
     let site = Httpd::builder()
         .app("site.wsgi", APP)
         .app("gate.py", "def allow_access(environ, host):\n    return True\n")
-        .conf("WSGIDaemonProcess site interface=asgi")
+        .conf("WSGIDaemonProcess site interface=auto")
         .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
         .conf("<Location /hello>\nWSGIAccessScript {apps}/gate.py process-group=site\n</Location>")
         .expect_log(&["stopped in order"])

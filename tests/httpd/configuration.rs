@@ -53,6 +53,18 @@ fn every_option_of_a_daemon_group_is_accepted() {
 }
 
 #[test]
+fn scripts_that_are_asked_have_no_place_in_an_event_loop() {
+    let group = "WSGIDaemonProcess loop interface=asgi\n<Location />\n";
+    for directive in ["WSGIAccessScript", "WSGIAuthUserScript", "WSGIAuthGroupScript", "WSGIDispatchScript"] {
+        let (accepted, text) = check(&format!("{group}{directive} {{apps}}/site.wsgi process-group=loop\n</Location>"));
+        let named = [directive, "`loop`", "interface=wsgi"];
+        assert!(!accepted && named.iter().all(|name| text.contains(name)), "{text}");
+        let (accepted, text) = check(&format!("{group}{directive} {{apps}}/site.wsgi\n</Location>"));
+        assert!(accepted, "{text}");
+    }
+}
+
+#[test]
 fn values_may_be_quoted() {
     let (accepted, text) = check("WSGIDaemonProcess \"site\" python-path=\"/srv/a b\" display-name='my site'");
     assert!(accepted, "{text}");

@@ -86,6 +86,6 @@ crate::message::messages! {
         "An ASGI application returned without `http.response.start`, or without a last `http.response.body`.",
         "Mend the application.";
     1218 QUESTION_IN_ASGI Error: "A script that decides about requests has been asked for in a process that speaks ASGI; give it a process group with interface=wsgi.",
-        "`WSGIAccessScript`, `WSGIAuthUserScript`, `WSGIAuthGroupScript` or `WSGIDispatchScript` names a process group with `interface=asgi`.",
+        "`WSGIAccessScript`, `WSGIAuthUserScript`, `WSGIAuthGroupScript` or `WSGIDispatchScript` names a process group with `interface=auto` whose application is one of ASGI.",
         "As the record says.";
 }

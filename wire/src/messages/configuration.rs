@@ -34,4 +34,7 @@ crate::message::messages! {
     1105 FOREIGN_APACHE Error: "This module needs Apache {oldest} or a later 2.4 (it was built with the headers of {built}), and this is Apache {running}: install such a version",
         "Apache is older than what the module needs. One of another ABI does not load the module, and says so itself.",
         "Take a later Apache.";
+    1106 ASKED_IN_LOOP Error: "{sentence}",
+        "`WSGIAccessScript`, `WSGIAuthUserScript`, `WSGIAuthGroupScript` or `WSGIDispatchScript` names a process group with `interface=asgi`. The server does not start.",
+        "Name a group with `interface=wsgi`, or none.";
 }
