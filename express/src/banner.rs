@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use httpd_conf::{Fractions, Hosting, HostingMode, Mpm, Sizes};
 
+use crate::options::Interface;
 use crate::plan::Plan;
 
 /// The width of the labels, kept from mod_wsgi-express for scripts that look for them.
@@ -58,8 +59,9 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
         lines.push(("Control Script", control.path().to_string()));
     }
     let one_process = plan.control.is_one_process();
-    let (processes, threads) = if one_process { (1, 1) } else { (capacity.processes.unwrap_or(1), capacity.threads) };
-    let requests = u64::from(processes) * u64::from(threads);
+    let (each, what) = options.concurrency();
+    let (processes, each) = if one_process { (1, 1) } else { (capacity.processes.unwrap_or(1), each) };
+    let requests = u64::from(processes) * u64::from(each);
     if let Some(hosting) = &server.wsgi.hosting {
         let mode = match hosting.mode {
             _ if one_process => "debug",
@@ -67,8 +69,11 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
             HostingMode::Daemons { .. } => "daemon",
         };
         lines.push(("Operating Mode", mode.to_owned()));
+        if options.interface() == Interface::Asgi {
+            lines.push(("Interface", "ASGI".to_owned()));
+        }
         let plural = if processes == 1 { "process" } else { "processes" };
-        lines.push(("Request Capacity", format!("{requests} ({processes} {plural} * {threads} threads)")));
+        lines.push(("Request Capacity", format!("{requests} ({processes} {plural} * {each} {what})")));
     }
     if let Some(Hosting { mode: HostingMode::Daemons { .. }, .. }) = &server.wsgi.hosting {
         lines.push(("Request Timeout", seconds(timeouts.request_timeout)));
@@ -82,7 +87,7 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
         lines.push(("Queue Timeout", seconds(timeouts.queue_timeout)));
         let clients = |mpm| {
             let max = capacity.max_clients.map(u64::from);
-            Sizes::new(mpm, requests, max, Fractions::default()).max_workers
+            Sizes::new(mpm, options.requests(mpm != Mpm::Prefork), max, Fractions::default()).max_workers
         };
         let (threaded, prefork) = (clients(Mpm::Event), clients(Mpm::Prefork));
         lines.push(("Server Capacity", format!("{threaded} (event/worker), {prefork} (prefork)")));

@@ -3,9 +3,10 @@
 use clap::{Arg, ArgAction, Command};
 
 /// The options that `--help` shows; `--help-all` shows every one.
-const COMMON: [&str; 39] = [
+const COMMON: [&str; 40] = [
     "entry",
     "application_type",
+    "interface",
     "callable_object",
     "working_directory",
     "python_path",
@@ -54,6 +55,8 @@ Examples:
       serves the script at http://localhost:8000/
   mod_wsgi-express start-server shop.wsgi:application --processes 4 --bind 127.0.0.1:8080
       serves a module's callable
+  mod_wsgi-express start-server shop:app --interface asgi
+      serves an asynchronous application
   mod_wsgi-express start-server shop.wsgi --reload-on-changes --log-to-terminal
       while it is written
   mod_wsgi-express start-server shop.wsgi --url-alias /static static --server-name shop.example \\

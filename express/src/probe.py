@@ -3,7 +3,9 @@
 Argument: what to load, as JSON.
 """
 
+import functools
 import importlib
+import importlib.util
 import inspect
 import json
 import os
@@ -134,6 +136,62 @@ def migrations(settings):
         return None
 
 
+def new_loop(kind):
+    """The event loop that --loop names, made as a process makes it."""
+    import asyncio
+
+    if kind == "auto":
+        kind = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
+    module, _, name = {"asyncio": "asyncio:new_event_loop", "uvloop": "uvloop:new_event_loop"}.get(kind, kind).partition(":")
+    loop = functools.reduce(getattr, name.split("."), importlib.import_module(module))()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def lifespan(application, mode):
+    """Tell an ASGI application that its process starts, and ends: how that goes wrong, or None."""
+    import asyncio
+
+    loop = new_loop(wanted["loop"])
+    inbox, answers = asyncio.Queue(), {"startup": loop.create_future(), "shutdown": loop.create_future()}
+
+    async def send(message):
+        stage, _, outcome = message["type"].removeprefix("lifespan.").partition(".")
+        failed = outcome == "failed"
+        answers[stage].set_result({"text": last_line(message.get("message")), "at": []} if failed else None)
+
+    async def live():
+        try:
+            await application({"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}}, inbox.get, send)
+            failure = {"text": "it returns without an answer", "at": []}
+        except BaseException as error:
+            traceback.print_exc()
+            failure = {"text": f"{type(error).__name__}: {error}".splitlines()[0], "at": frames_of_the_application(error)}
+        if not answers["startup"].done():
+            # One that does not know of lifespan raises.
+            answers["startup"].set_result(failure if mode == "on" else {})
+        elif not answers["shutdown"].done():
+            answers["shutdown"].set_result(failure)
+
+    async def both():
+        task = asyncio.create_task(live())
+        for stage, answer in answers.items():
+            tell(stage=f"lifespan.{stage}")
+            inbox.put_nowait({"type": f"lifespan.{stage}"})
+            failure = await answer
+            if failure is not None:
+                return {"stage": stage, **failure} if failure else None
+        await task
+
+    return loop.run_until_complete(both())
+
+
+def last_line(text):
+    """What is said at the end of a traceback, or of any other text."""
+    lines = (text or "").strip().splitlines()
+    return lines[-1] if lines else "it gives no reason"
+
+
 def resident():
     with open("/proc/self/statm") as pages:
         return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -158,6 +216,14 @@ except BaseException as error:
     tell(failure={"text": f"{type(error).__name__}: {error}".splitlines()[0], "missing": missing, "at": frames_of_the_application(error)})
     end(1)
 if wanted["deep"]:
+    if kind == "asgi" and wanted["interface"] != "wsgi" and wanted["lifespan"] != "off":
+        try:
+            failure = lifespan(function, wanted["lifespan"])
+        except BaseException as error:
+            traceback.print_exc()
+            failure = {"stage": "startup", "text": f"{type(error).__name__}: {error}".splitlines()[0], "at": frames_of_the_application(error)}
+        if failure:
+            tell(lifespan=failure)
     tell(extensions=[name for name in FOR_THE_MAIN_INTERPRETER if name in sys.modules])
     try:
         tell(resident=resident())

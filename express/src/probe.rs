@@ -84,6 +84,17 @@ pub struct Failure {
     pub at: Vec<String>,
 }
 
+/// The failure of an ASGI application to start, or to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LifespanFailure {
+    /// What it was told: `startup` or `shutdown`.
+    pub stage: String,
+    /// What it says, or the exception.
+    pub text: String,
+    /// The file and line, where an exception says them.
+    pub at: Vec<String>,
+}
+
 /// A message of Django's system checks.
 #[derive(Clone, Debug, Deserialize)]
 pub struct DjangoMessage {
@@ -109,6 +120,10 @@ pub struct Report {
     pub failure: Option<Failure>,
     /// The kind of its callable.
     pub callable: Option<Callable>,
+    /// The stage of `lifespan` that has begun.
+    pub stage: Option<String>,
+    /// How its `lifespan` goes wrong.
+    pub lifespan: Option<LifespanFailure>,
     /// Other names under which the callable may be there.
     pub others: Vec<String>,
     /// Whether the application needs something that only a daemon process has.
@@ -161,7 +176,8 @@ impl Case {
         let handler = &plan.handler;
         let wanted = json!({
             "type": handler.application_type, "entry": handler.entry_point, "callable": handler.callable_object,
-            "path": plan.python_path, "deep": depth == Depth::Everything,
+            "path": plan.python_path, "deep": depth == Depth::Everything, "interface": handler.interface,
+            "loop": plan.options.asgi.event_loop, "lifespan": plan.options.asgi.lifespan.name(),
         });
         let limit = Duration::from_secs(plan.options.timeouts.startup_timeout.into());
         Self { python: facts.executable.clone(), wanted, limit }

@@ -20,7 +20,19 @@ def settings(**changed):
 
 
 def test_the_application_is_the_project_s():
-    assert runmodwsgi.application(settings()) == ["mysite.wsgi", "--application-type", "module", "--callable-object", "application"]
+    assert runmodwsgi.application(settings()) == ["mysite.wsgi", "--application-type", "module", "--callable-object", "application", "--interface", "wsgi"]
+
+
+def test_the_asgi_application_is_the_project_s_or_the_one_beside_the_other(tmp_path, monkeypatch):
+    (tmp_path / "async_site").mkdir()
+    for name in "__init__.py", "asgi.py":
+        (tmp_path / "async_site" / name).touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    both = ["--application-type", "module", "--callable-object", "application", "--interface", "asgi"]
+    assert runmodwsgi.application(settings(ASGI_APPLICATION="shop.routing.application"), "asgi") == ["shop.routing", *both]
+    assert runmodwsgi.application(settings(WSGI_APPLICATION="async_site.wsgi.application"), "asgi") == ["async_site.asgi", *both]
+    with pytest.raises(CommandError, match="ASGI_APPLICATION"):
+        runmodwsgi.application(settings(WSGI_APPLICATION="async_site.asgi_of_nobody"), "asgi")
 
 
 @pytest.mark.parametrize("value", [None, "", "application"])
@@ -60,6 +72,8 @@ def test_static_files(changed, expected):
     ({}, [], []),
     ({"DEBUG": True}, ["--port", "80"], ["warning: DEBUG"]),
     ({"DEBUG": True}, ["--reload"], []),
+    ({"ASGI_APPLICATION": "mysite.asgi.application"}, [], ["note: this serves WSGI_APPLICATION"]),
+    ({"INSTALLED_APPS": ["channels"]}, [], ["note: this serves WSGI_APPLICATION, although the project has channels"]),
     ({"MIDDLEWARE": [project.WHITENOISE], "STATIC_URL": "static/"}, ["--mount-point", "/shop"], ["warning: WhiteNoise"]),
     ({"MIDDLEWARE": [project.WHITENOISE], "STATIC_URL": "/shop/static/"}, ["--mount-point=/shop"], []),
 ])
@@ -112,3 +126,14 @@ def test_modules_are_found_where_django_finds_them(started, tmp_path):
 
 def test_the_application_is_not_to_be_chosen(started):
     assert started("--application-type", "script", "--callable-object=app", "--port", "80") == ["--port", "80"]
+
+
+@pytest.mark.parametrize("words, interface", [
+    ([], "wsgi"),
+    (["--interface", "asgi"], "asgi"),
+    (["--port", "80", "--application-interface=asgi"], "asgi"),
+    (["--interface=asgi", "--interface", "auto"], "wsgi"),
+    (["--interface"], "wsgi"),
+])
+def test_the_command_s_interface_chooses_the_application(words, interface):
+    assert runmodwsgi.interface_of(words) == interface

@@ -1,5 +1,6 @@
 """The scripts of a generated server: where the application is, how it is loaded, when it is loaded again."""
 
+import functools
 import importlib
 import os
 import pickle
@@ -36,12 +37,50 @@ def test_a_trusted_proxy_says_where_the_application_is(mount_point, script_name,
     assert located(mount_point, "/shop", path_info, proxy=proxy) == ("/shop", "/cart")
 
 
+@pytest.mark.parametrize("mount_point, root_path, path, proxied, expected", [
+    ("", "/page", "/page", False, ("", "/page")),
+    ("/api", "/api", "/api/users", False, ("/api", "/api/users")),
+    ("/api", "/api", "/apiary", False, ("", "/apiary")),
+    ("", "/shop", "/shop/cart", True, ("/shop", "/shop/cart")),
+    ("/api", "/shop", "/shop/api/cart", True, ("/shop", "/shop/cart")),
+])
+def test_an_asgi_application_is_told_where_it_is(mount_point, root_path, path, proxied, expected):
+    own = {"mod_wsgi.mount_point": "/shop"} if proxied else {}
+    scope = {"root_path": root_path, "path": path, "extensions": {"mod_wsgi": {"environ": own}}}
+    runtime.locate_scope(scope, mount_point)
+    assert (scope["root_path"], scope["path"]) == expected
+
+
+class Asynchronous:
+    async def __call__(self, scope, receive, send):
+        pass
+
+
+class Synchronous:
+    def __call__(self, environ, start_response):
+        pass
+
+
+async def coroutine(scope, receive, send):
+    pass
+
+
+@pytest.mark.parametrize("application, expected", [
+    (coroutine, True), (Asynchronous(), True), (Asynchronous().__call__, True), (functools.partial(coroutine, {}), True),
+    (lambda scope, receive, send: coroutine(scope, receive, send), True),
+    (Synchronous(), False), (Asynchronous, False), (lambda environ, start_response: [], False), (lambda environ, start_response, own=1: [], False),
+    (lambda *arguments: [], False), (print, False),
+])
+def test_an_asgi_application_is_recognised(application, expected):
+    assert runtime.is_asgi(application) is expected
+
+
 def environ(path="/", **more):
     return {"SCRIPT_NAME": path, "PATH_INFO": "", **more}
 
 
 def settings(**changed):
-    plain = {"entry_point": "", "application_type": "script", "callable_object": "application", "mount_point": "/",
+    plain = {"entry_point": "", "application_type": "script", "callable_object": "application", "interface": "auto", "mount_point": "/",
              "reload_on_changes": False, "reloading": True, "environ": {}, "resources": {}, "tools": {}}
     return {**plain, **changed}
 

@@ -35,8 +35,8 @@ pub struct Group {
     pub pages: Pages,
     /// How many processes it has.
     pub processes: u32,
-    /// How many requests each of them takes at a time: its threads, or `limit-concurrency`.
-    pub threads: u32,
+    /// How many requests each of them takes at a time: of WSGI, its threads, and of ASGI.
+    pub concurrency: (u32, u32),
     /// The option `interface`.
     pub interface: Interface,
     /// The server that it was defined in.
@@ -66,8 +66,15 @@ impl Group {
         }
     }
 
-    fn thread_count(&self) -> u32 {
-        self.processes.saturating_mul(self.threads)
+    /// How many requests each of its processes takes at a time.
+    pub fn requests_each(&self) -> u32 {
+        let (threads, concurrency) = self.concurrency;
+        if self.speaks() == Some(Interface::Asgi) { concurrency } else { threads }
+    }
+
+    /// How many requests its processes take at a time, all together.
+    pub fn thread_count(&self) -> u32 {
+        self.processes.saturating_mul(self.requests_each())
     }
 
     /// Whether one slow request keeps all others waiting.
@@ -201,7 +208,7 @@ pub fn groups(
             relay: relay(g, record),
             pages,
             processes: o.processes.unwrap_or(1),
-            threads: if o.interface == Interface::Asgi { o.limit_concurrency } else { o.threads },
+            concurrency: (o.threads, o.limit_concurrency),
             interface: o.interface,
             origin: g.origin.clone(),
             generation,

@@ -71,7 +71,7 @@ fn run<'r>(
     }
     client.shares_waits(|| Waits {
         places: group.uploads(),
-        usual: group.processes.saturating_mul(group.threads) / 2,
+        usual: group.thread_count() / 2,
         pressing: group.upload_limit(),
     });
     let filtered = client.request().has_input_filter();

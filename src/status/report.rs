@@ -111,7 +111,7 @@ impl Group {
         Self {
             name: String::from_utf8_lossy(name).into_owned(),
             wanted: group.processes,
-            threads_each: group.threads,
+            threads_each: group.requests_each(),
             waiting: queue::waiting(&record.queue) + slots.iter().map(|slot| slot.waiting()).sum::<u32>(),
             processes: slots.into_iter().map(Process::of).collect(),
             classes: record.classes(),

@@ -134,3 +134,24 @@ fn a_change_of_any_module_is_seen_while_people_develop() {
     let seen = || (server.get("/").text() == "afterwards").then_some(());
     assert!(harness::eventually(std::time::Duration::from_secs(30), seen).is_some(), "{}", server.console.text());
 }
+
+#[test]
+fn it_serves_the_asgi_application_of_the_project_and_its_static_files() {
+    let project = project("mod_wsgi.express");
+    project.add_settings("ROOT_URLCONF = 'mysite.views'");
+    std::fs::write(
+        project.base().join("mysite/views.py"),
+        "import asyncio\nfrom django.contrib import admin\nfrom django.http import HttpResponse, StreamingHttpResponse\nfrom django.urls import path\n\n\
+         async def view(request):\n    return HttpResponse(type(request).__name__)\n\n\
+         async def pieces():\n    for number in range(3):\n        await asyncio.sleep(0.01)\n        yield f'{number}\\n'\n\n\
+         async def stream(request):\n    return StreamingHttpResponse(pieces())\n\n\
+         urlpatterns = [path('', view), path('stream', stream), path('admin/', admin.site.urls)]\n",
+    )
+    .expect("views");
+    let server = runmodwsgi(&project, &["--interface", "asgi"]).start();
+    assert_eq!(server.get("/").text(), "ASGIRequest");
+    assert_eq!(server.get("/stream").text(), "0\n1\n2\n");
+    serves_the_site(&server);
+    let other = runmodwsgi(&project, &[]).start();
+    assert_eq!(other.get("/").text(), "WSGIRequest");
+}

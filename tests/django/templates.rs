@@ -63,12 +63,17 @@ fn follow(section: &str, expected: &str) {
 fn each_section_is_followed() {
     let page = std::fs::read_to_string(repository().join(PAGE)).expect("a page");
     let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")?.split(' ').next()).collect();
-    assert_eq!(sections, ["FastAPI", "Pyramid", "Bottle", "Wagtail", "Odoo", "Trac"]);
+    assert_eq!(sections, ["FastAPI", "Starlette", "Pyramid", "Bottle", "Wagtail", "Odoo", "Trac"]);
 }
 
 #[test]
 fn fastapi() {
     follow("FastAPI", r#"{"hello":"FastAPI"}"#);
+}
+
+#[test]
+fn starlette() {
+    follow("Starlette", "Hello from Starlette");
 }
 
 #[test]

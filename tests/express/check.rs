@@ -114,7 +114,8 @@ fn what_is_no_wsgi_application_is_recognised() {
         "kind.py",
         "class Application:\n    def __call__(self, environ, start_response): pass\napplication = Application()\n",
     );
-    says(&check(&directory, &["later:application"]), "error: ", &["is an ASGI application", "a2wsgi"]);
+    let wsgi = &["later:application", "--interface", "wsgi"];
+    says(&check(&directory, wsgi), "error: ", &["is an ASGI application", "--interface asgi", "a2wsgi"]);
     says(&check(&directory, &["factory:application"]), "error: ", &["does not take two arguments", "application()"]);
     assert_eq!(check(&directory, &["kind:application"]).code, Some(0));
 }

@@ -4,6 +4,7 @@
 
 mod acme;
 mod applications;
+mod asgi;
 mod authority;
 mod check;
 mod commands;

@@ -55,8 +55,8 @@ pub(crate) fn interface(py: Python<'_>, interpreter: &'static Interpreter, loade
     if is_async.any(|is| is) { Interface::Asgi } else { Interface::Wsgi }
 }
 
-/// The name of an application where the configuration gives no other.
-const USUAL: &[u8] = b"application";
+/// The names of an application where the configuration gives no other: the usual one, and that of `WSGIHandlerScript`.
+const USUAL: [&[u8]; 2] = [b"application", b"handle_request"];
 
 /// The application of a script that has been loaded.
 struct Found<'p, 'py> {
@@ -70,9 +70,11 @@ struct Found<'p, 'py> {
 impl<'p, 'py> Found<'p, 'py> {
     fn of(py: Python<'py>, interpreter: &'static Interpreter, preload: &'p Preload) -> Option<Self> {
         let is_named = !preload.callable.is_empty();
-        let (script, callable) = (&*preload.script, if is_named { &*preload.callable } else { USUAL });
-        let application = script::loaded(py, interpreter, script, callable)?;
-        Some(Self { script, callable, application, is_named })
+        let script = &*preload.script;
+        let named = is_named.then_some(&*preload.callable);
+        let mut names = named.into_iter().chain(USUAL.into_iter().filter(|_| !is_named));
+        let found = names.find_map(|name| Some((name, script::loaded(py, interpreter, script, name)?)));
+        found.map(|(callable, application)| Self { script, callable, application, is_named })
     }
 }
 

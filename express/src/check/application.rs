@@ -9,7 +9,7 @@ use crate::finding::{self, Finding};
 use crate::options::Options;
 use crate::plan::{Caller, Plan};
 use crate::preflight::{self, Problem, Rights, barrier, may};
-use crate::probe::{self, Callable, Depth, Report};
+use crate::probe::{self, Callable, Depth, LifespanFailure, Report};
 
 /// How many files below a static directory are looked at.
 const MOST_FILES: usize = 5000;
@@ -45,7 +45,7 @@ pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Findin
             Ok(probed) => {
                 found.extend(loading(&plan, facts, &probed.report));
                 if probed.success.is_none() {
-                    found.push(Finding::warning("import", slow(&plan)));
+                    found.push(Finding::warning("import", slow(&plan, probed.report.stage.as_deref())));
                 }
                 resident = probed.report.resident;
             }
@@ -72,10 +72,11 @@ fn is_the_users(plan: &Plan) -> bool {
     plan.server.wsgi.hosting.is_some() && !Utf8Path::new(&plan.handler.entry_point).starts_with(&plan.root.path)
 }
 
-fn slow(plan: &Plan) -> String {
+fn slow(plan: &Plan, stage: Option<&str>) -> String {
+    let (entry, limit) = (&plan.handler.entry_point, plan.options.timeouts.startup_timeout);
+    let what = stage.map_or_else(|| format!("loading {entry}"), |stage| format!("loading {entry}, with {stage},"));
     format!(
-        "loading {} takes longer than {} seconds: a process that is so slow is ended and started again; raise --startup-timeout, or see what it waits for",
-        plan.handler.entry_point, plan.options.timeouts.startup_timeout
+        "{what} takes longer than {limit} seconds: a process that is so slow is ended and started again; raise --startup-timeout, or see what it waits for"
     )
 }
 
@@ -137,8 +138,13 @@ fn loading(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {
         found.push(Finding::error("import", format!("{entry} cannot be loaded: {}{at}; {cure}", failure.text)));
     }
     let name = &handler.callable_object;
+    let python = &facts.executable;
     let wrong = match report.callable {
+        Some(Callable::Wsgi) if handler.interface == "asgi" => Some(format!(
+            "{name} in {entry} is a WSGI application, and --interface asgi is given: leave that away, or {python} -m pip install a2wsgi, and in {entry} `from a2wsgi import WSGIMiddleware` and `application = WSGIMiddleware({name})`"
+        )),
         None | Some(Callable::Wsgi) => None,
+        Some(Callable::Asgi) if handler.interface != "wsgi" => None,
         Some(Callable::Missing) => Some(match report.others.first() {
             Some(other) => format!("{entry} has no callable {name}, but {other}: add --callable-object {other}"),
             None => format!(
@@ -146,14 +152,18 @@ fn loading(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {
             ),
         }),
         Some(Callable::Asgi) => Some(format!(
-            "{name} in {entry} is an ASGI application, and this server runs WSGI: {} -m pip install a2wsgi, and in {entry} `from a2wsgi import ASGIMiddleware` and `application = ASGIMiddleware({name})`",
-            facts.executable
+            "{name} in {entry} is an ASGI application, and this server runs WSGI: {}, or {python} -m pip install a2wsgi, and in {entry} `from a2wsgi import ASGIMiddleware` and `application = ASGIMiddleware({name})`",
+            match plan.options.needs_wsgi() {
+                Some(option) => format!("leave {option} away"),
+                None => "give --interface asgi".to_owned(),
+            },
         )),
         Some(Callable::Arguments) => Some(format!(
             "{name} in {entry} does not take two arguments, environ and start_response; where it makes the application, call it there: `application = {name}()`"
         )),
     };
     found.extend(wrong.map(|text| Finding::error("callable", text)));
+    found.extend(report.lifespan.as_ref().map(|failure| lifespan(entry, failure)));
     let group = plan.options.application.application_group.as_deref().filter(|group| *group != MAIN);
     if let Some(group) = group.filter(|_| !report.extensions.is_empty()) {
         let text = format!(
@@ -164,6 +174,18 @@ fn loading(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {
     }
     found.extend(django(plan, facts, report));
     found
+}
+
+/// Reports that an ASGI application does not start, or stop.
+fn lifespan(entry: &str, failure: &LifespanFailure) -> Finding {
+    let LifespanFailure { stage, text, at } = failure;
+    let at = at.first().map(|at| format!(" ({at})")).unwrap_or_default();
+    if stage == "startup" {
+        let cure = "mend that in the application, or see what it needs at its start";
+        return Finding::error("lifespan", format!("{entry} cannot start (lifespan.startup): {text}{at}; {cure}"));
+    }
+    let text = format!("{entry} does not stop in order (lifespan.shutdown): {text}{at}; mend that in the application");
+    Finding::warning("lifespan", text)
 }
 
 fn django(plan: &Plan, facts: &Facts, report: &Report) -> Vec<Finding> {

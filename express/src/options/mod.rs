@@ -5,17 +5,20 @@
 //! Knows text. Must not know this machine: files, users and Apache are the matter of [`crate::plan`].
 
 mod application;
+mod asgi;
 mod capacity;
 mod check;
 mod collector;
 mod content;
 mod debugging;
+mod interface;
 mod network;
 mod operation;
 mod server;
 mod telling;
 
 pub use application::ApplicationType;
+pub use asgi::Interface;
 pub use capacity::{Capacity, Mpm};
 pub use check::OptionError;
 pub use content::AuthType;

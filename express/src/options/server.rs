@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::application::Application;
+use super::asgi::Asgi;
 use super::capacity::{Capacity, Timeouts, Transfer};
 use super::content::{Access, Content};
 use super::debugging::Debugging;
@@ -15,6 +16,9 @@ pub struct Options {
     /// Which application.
     #[command(flatten)]
     pub application: Application,
+    /// What it speaks.
+    #[command(flatten)]
+    pub asgi: Asgi,
     /// Where it listens.
     #[command(flatten)]
     pub address: Address,

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::error::PlanError;
 use super::logs::LogDestination;
 use super::telemetry;
-use crate::options::{Capacity, Options, pairs};
+use crate::options::{Capacity, Interface, Options, pairs};
 
 type Settings = Vec<(&'static str, String)>;
 
@@ -109,6 +109,11 @@ impl Context<'_> {
         let mut settings: Settings = vec![("display-name", display_name), ("home", self.working_directory.to_string())];
         settings.extend(capacity.processes.map(|n| ("processes", n.to_string())));
         settings.push(("threads", capacity.threads.to_string()));
+        let interface = self.options.interface();
+        if interface != Interface::Wsgi {
+            settings.push(("interface", interface.name().to_owned()));
+            settings.extend(self.options.asgi.given());
+        }
         settings.extend(self.environment_settings());
         settings.extend(application.switch_interval.map(|s| ("switch-interval", s.to_string())));
         // The directive has its own defaults for the first ones; what is 0 of the others is its default too.

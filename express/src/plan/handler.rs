@@ -21,6 +21,8 @@ pub struct Handler {
     pub application_type: &'static str,
     /// The name of the callable.
     pub callable_object: String,
+    /// The interface of the application: `auto`, `wsgi` or `asgi`.
+    pub interface: &'static str,
     /// The URL path without a slash at its end, or `/`.
     pub mount_point: String,
     /// Whether all modules are watched for changes.
@@ -62,6 +64,7 @@ impl Handler {
             entry_point: entry.point.clone(),
             application_type: entry.kind.name(),
             callable_object: entry.callable.clone(),
+            interface: options.interface().name(),
             mount_point: if mount_point.is_empty() { "/".to_owned() } else { mount_point },
             reload_on_changes,
             reloading: !application.disable_reloading,
@@ -112,6 +115,7 @@ mod tests {
             entry_point: "/it'''s/\\".to_owned(),
             application_type: "script",
             callable_object: "application".to_owned(),
+            interface: "auto",
             mount_point: "/".to_owned(),
             reload_on_changes: false,
             reloading: false,

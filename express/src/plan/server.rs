@@ -32,7 +32,7 @@ pub fn server(
     let Options { capacity, monitoring, proxying, debugging, .. } = context.options;
     let order = if debugging.one_process() { network::one_process_mpms(context.options) } else { Mpm::ALL };
     let mpm = installation.mpm(&capacity.server_mpm, order)?;
-    let requests = u64::from(capacity.processes.unwrap_or(1)) * u64::from(capacity.threads);
+    let requests = context.options.requests(mpm != Mpm::Prefork);
     let mut hosting = (entry.kind != ApplicationType::Static).then(|| daemon::hosting(context, label));
     let sizes = match &hosting {
         _ if debugging.one_process() => Sizes::embedded(mpm, 1, 1, 0),

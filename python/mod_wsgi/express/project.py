@@ -1,6 +1,7 @@
 """What the settings of a Django project say of how it is to be served."""
 
 import importlib
+import importlib.util
 import os
 from urllib.parse import urlsplit
 
@@ -62,3 +63,19 @@ def media_files(settings):
     """URL and directory of the uploads; None where there are none, or another server has them."""
     at, root = place(settings, "MEDIA_URL"), directory(settings, "MEDIA_ROOT")
     return (at, root) if at and root else None
+
+
+def needs_asgi(settings):
+    """What shows that a project is made for ASGI: ``ASGI_APPLICATION``, or an application that works by it alone; None
+    where nothing does."""
+    if getattr(settings, "ASGI_APPLICATION", None):
+        return "ASGI_APPLICATION"
+    return next((name for name in ("channels", "daphne") if name in (getattr(settings, "INSTALLED_APPS", None) or ())), None)
+
+
+def asgi_application(settings):
+    """The ASGI application that ``startproject`` makes beside the WSGI application, where it is still there."""
+    package = (getattr(settings, "WSGI_APPLICATION", None) or "").rpartition(".")[0].rpartition(".")[0]
+    if not package or importlib.util.find_spec(f"{package}.asgi") is None:
+        return None
+    return f"{package}.asgi.application"

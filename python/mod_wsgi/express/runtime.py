@@ -1,11 +1,17 @@
 """What the scripts of a generated server run: they load the user's application and pass every request on to it."""
 
+import functools
 import importlib
 import os
+import signal
 import sys
+import threading
 import types
 
 from . import reloader
+
+#: The flag of the code of an `async def`.
+CO_COROUTINE = 0x80
 
 
 def serve(settings):
@@ -24,6 +30,8 @@ def serve(settings):
         else:
             names = ("entry_point", "application_type", "callable_object", "mount_point")
             handler = ApplicationHandler(**{name: settings[name] for name in names})
+            if interface_of(handler, settings["interface"]) == "asgi":
+                return handler.asynchronous(), handler.reload_required
         return handler.handle_request, handler.reload_required
 
     if any(settings["tools"].values()):
@@ -57,6 +65,17 @@ class ApplicationHandler:
         """The WSGI application that Apache knows."""
         locate(environ, self.mount_point)
         return self.application(environ, start_response)
+
+    def asynchronous(self):
+        """The ASGI application that Apache knows."""
+        application, mount_point = self.application, self.mount_point
+
+        async def handle_request(scope, receive, send):
+            if scope["type"] != "lifespan":
+                locate_scope(scope, mount_point)
+            await application(scope, receive, send)
+
+        return handle_request
 
     def reload_required(self, resource):
         """Whether the file of the application has changed since it was loaded."""
@@ -107,6 +126,63 @@ def locate(environ, mount_point):
         path = path[len(mount_point) :]
         environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] or mount_point
     environ["PATH_INFO"] = path
+
+
+def locate_scope(scope, mount_point):
+    """Tell an ASGI application where it is, as `locate` does one of WSGI."""
+    path, root = scope["path"], ""
+    if "mod_wsgi.mount_point" in scope["extensions"]["mod_wsgi"]["environ"]:
+        root = scope["root_path"]
+        path = path[len(root) :]
+    if mount_point and (path == mount_point or path.startswith(mount_point + "/")):
+        path = path[len(mount_point) :]
+        root = root or mount_point
+    scope["root_path"], scope["path"] = root, root + path
+
+
+def interface_of(handler, wanted):
+    """What the server and the application speak; an application of the other interface is refused with the cure."""
+    application = handler.application
+    asynchronous = is_asgi(application)
+    if wanted == "wsgi" and asynchronous:
+        raise ApplicationError(
+            "it is an ASGI application, and this server speaks WSGI: start it with --interface asgi, without options that make Apache's own "
+            "processes run the application, or wrap the application (a2wsgi.ASGIMiddleware)"
+        )
+    if wanted == "asgi" and not (asynchronous or takes(application, 3)):
+        raise ApplicationError("it is no ASGI application: start the server with --interface wsgi, or wrap the application (a2wsgi.WSGIMiddleware)")
+    if wanted == "auto" and asynchronous and threading.current_thread() is not threading.main_thread():
+        # What could not be loaded when the process started is taken for one of WSGI, whose requests run on threads.
+        os.kill(os.getpid(), signal.SIGUSR1)
+        raise ApplicationError("it is an ASGI application, which could not be loaded when this process started; the next process serves it")
+    return "asgi" if wanted == "asgi" or (wanted == "auto" and asynchronous) else "wsgi"
+
+
+def is_asgi(application):
+    """Whether an application is certain to be one of ASGI: a call gives a coroutine, or needs three arguments."""
+    while isinstance(application, functools.partial):
+        application = application.func
+    if type(application) is types.FunctionType:
+        # What `inspect` would say, which few plain applications need otherwise.
+        code, defaults = application.__code__, application.__defaults__ or ()
+        return bool(code.co_flags & CO_COROUTINE) or code.co_argcount - len(defaults) == 3
+    import inspect
+
+    coroutine = any(map(inspect.iscoroutinefunction, (application, getattr(application, "__call__", None))))
+    return (coroutine and not inspect.isclass(application)) or (takes(application, 3) and not takes(application, 2))
+
+
+def takes(application, number):
+    """Whether the application can be called with so many arguments, as far as it tells."""
+    import inspect
+
+    try:
+        inspect.signature(application).bind(*range(number))
+    except TypeError:
+        return False
+    except ValueError:  # what is written in C does not tell
+        pass
+    return True
 
 
 class Source:

@@ -50,7 +50,9 @@ impl<'r> Environ<'r> {
         let mut put = |id: u8, value: &[u8]| vars.put(Name::Known(id), value);
         let root = self.changes.script_name.as_deref().unwrap_or(&self.script_name);
         put(names::METHOD, self.method);
-        put(names::PATH, &[root, &self.path_info].concat());
+        // A handler's own script name is the file's path, which says nothing of where the application is mounted.
+        let file = if self.mounts_handler() { &self.script_name[..] } else { b"" };
+        put(names::PATH, &[root, file, &self.path_info].concat());
         put(names::RAW_PATH, path_of(self.request_uri));
         put(names::QUERY, r.query());
         put(
@@ -82,6 +84,11 @@ impl<'r> Environ<'r> {
         }
         self.write_scope_headers(r, length, vars);
         self.write_scope_environment(r, vars);
+    }
+
+    /// Whether a proxy says where the application behind a handler is mounted.
+    fn mounts_handler(&self) -> bool {
+        self.changes.script_name.is_some() && self.destination.handler_script.is_some()
     }
 
     fn write_scope_headers(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
@@ -116,7 +123,7 @@ impl<'r> Environ<'r> {
         }
     }
 
-    /// Writes the variables of SetEnv and other modules, and who the user is.
+    /// Writes the variables of SetEnv and other modules, who the user is, and for a handler where a proxy mounts it.
     fn write_scope_environment(&self, r: &Request<'r>, vars: &mut impl Variables) {
         let mut put = |name: &[u8], value: &[u8]| vars.put(Name::Text(&[names::ENVIRONMENT, name].concat()), value);
         for (name, value) in r.environment().iter() {
@@ -133,6 +140,9 @@ impl<'r> Environ<'r> {
             if let Some(value) = value {
                 put(name, value);
             }
+        }
+        if let (true, Some(mount_point)) = (self.mounts_handler(), &self.changes.script_name) {
+            put(b"mod_wsgi.mount_point", mount_point);
         }
     }
 }

@@ -35,7 +35,7 @@ pub fn find<'p>(
         let reason = format!("process group `{shown}` belongs to another virtual host");
         return Err(Refused::new(&requests::GROUP_OF_OTHER_HOST, 500, reason));
     }
-    if group.threads == 0 {
+    if group.requests_each() == 0 {
         let reason = format!(
             "process group `{shown}` has threads=0, so its processes run their scripts and serve no requests; name another group"
         );

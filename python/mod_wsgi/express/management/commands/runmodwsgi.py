@@ -12,7 +12,8 @@ from mod_wsgi.express import cli, project
 class Command(BaseCommand):
     """Django reads its own options; all others go on to the command, which alone knows them."""
 
-    help = "Serves this project with Apache: takes the options of mod_wsgi-express start-server, and those of every Django command."
+    help = "Serves this project with Apache: takes the options of mod_wsgi-express start-server, and those of every Django command. "\
+        "--interface asgi serves its ASGI application."
 
     def create_parser(self, prog_name, subcommand, **kwargs):
         """Django's parser, which keeps what it does not know as ``words``."""
@@ -42,13 +43,14 @@ class Command(BaseCommand):
         """Start the server in place of this process."""
         # Django has put this directory on its own search path; the server's processes have another.
         search = ["--python-path", os.path.abspath(pythonpath)] if pythonpath else []
-        start = [*application(settings), *working_directory(settings), *search, *static_files(settings)]
+        interface = interface_of(words)
+        start = [*application(settings, interface), *working_directory(settings), *search, *static_files(settings)]
         media = project.media_files(settings)
         if serve_media:
             if media is None:
                 raise CommandError("--serve-media needs MEDIA_ROOT, and MEDIA_URL on this server: such as BASE_DIR / 'media' and 'media/'.")
             start += ["--media-files", *media]
-        for line in advice(settings, None if serve_media else media, words):
+        for line in advice(settings, None if serve_media else media, words, interface):
             self.stderr.write(line)
         cli.start(*start, *words)
 
@@ -63,15 +65,24 @@ class Help(argparse.Action):
         cli.start("--help-all")
 
 
-def application(settings):
+def interface_of(words):
+    """What the command is to speak: ``asgi`` where ``--interface`` says so."""
+    found = "wsgi"
+    for word, following in zip(words, [*words[1:], ""]):
+        name, given, value = word.partition("=")
+        if name in ("--interface", "--application-interface"):
+            found = value if given else following
+    return "asgi" if found == "asgi" else "wsgi"
+
+
+def application(settings, interface="wsgi"):
     """Arguments that name the project's application, as ``WSGI_APPLICATION`` does for runserver."""
-    path = settings.WSGI_APPLICATION or ""
-    module, dot, name = path.rpartition(".")
+    name = f"{interface.upper()}_APPLICATION"
+    path = getattr(settings, name, None) or (project.asgi_application(settings) if interface == "asgi" else None) or ""
+    module, dot, callable_object = path.rpartition(".")
     if not dot:
-        raise CommandError(
-            f"WSGI_APPLICATION is {path!r}; set it to the module and the name of the application, such as 'mysite.wsgi.application'."
-        )
-    return [module, "--application-type", "module", "--callable-object", name]
+        raise CommandError(f"{name} is {path!r}; set it to the module and the name of the application, such as 'mysite.{interface}.application'.")
+    return [module, "--application-type", "module", "--callable-object", callable_object, "--interface", interface]
 
 
 def working_directory(settings):
@@ -86,7 +97,7 @@ def static_files(settings):
     return ["--static-files", *files] if files else []
 
 
-def advice(settings, media, words):
+def advice(settings, media, words, interface="wsgi"):
     """Lines about what is no fault, but may be unexpected with these arguments."""
     names = {word.partition("=")[0] for word in words}
     develops = any(name.startswith("--reload") for name in names)
@@ -94,6 +105,9 @@ def advice(settings, media, words):
         yield "warning: DEBUG is on, so whatever fails shows visitors code and settings: turn it off, or add --reload while you develop."
     if media and not any(word.strip("/") == media[0].strip("/") for word in words):
         yield f"note: MEDIA_URL, {settings.MEDIA_URL}, is not served; --serve-media has Apache serve it from {media[1]}."
+    asynchronous = project.needs_asgi(settings)
+    if asynchronous and interface == "wsgi":
+        yield f"note: this serves WSGI_APPLICATION, although the project has {asynchronous}; --interface asgi serves its ASGI application."
     relative = not project.written(settings, "STATIC_URL").startswith(("/", "http://", "https://"))
     if "--mount-point" in names and project.uses_whitenoise(settings) and relative:
         yield (
