@@ -16,6 +16,13 @@ const WRITE: usize = 32 << 10;
 /// The status of a connection that changes its protocol (RFC 9110, 15.2.2).
 const SWITCHING_PROTOCOLS: u16 = 101;
 
+/// Has httpd close the connection of a request that has been answered 101, and write nothing to it any more.
+pub fn break_off(r: &mut Request<'_>) {
+    close_after(r);
+    // SAFETY: S1; the connection is this thread's as long as it serves the request.
+    unsafe { (*r.rec().connection).aborted = 1 };
+}
+
 /// The connection of a request that has been answered 101.
 pub struct Upgraded {
     input: Brigade,

@@ -46,6 +46,11 @@ impl ClientWebSocket {
         Ok(())
     }
 
+    /// Whether the connection is no longer HTTP.
+    pub fn is_granted(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Appends bytes that have come. Returns whether there were any.
     ///
     /// # Errors

@@ -12,3 +12,4 @@ mod outside;
 mod place;
 mod requests;
 mod threads;
+mod websockets;

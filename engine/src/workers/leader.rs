@@ -264,7 +264,7 @@ mod tests {
         let leader = leadership.take();
         std::thread::scope(|scope| {
             let follower = scope.spawn(|| leadership.take().term);
-            while leadership.lock().followers == 0 {
+            while !leadership.lock().standby {
                 std::thread::yield_now();
             }
             assert!(!follower.is_finished());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
-use wsgi_unix::stop;
+use wsgi_unix::{panics, stop};
 use wsgi_websocket::close;
 use wsgi_websocket::session::Settings;
 use wsgi_wire::codec::Wire;
@@ -75,6 +75,7 @@ impl<C: Client> Driver<'_, C> {
         moved: &mut Instant,
         bytes: &mut Vec<u8>,
     ) -> Result<(), End> {
+        panics::point("websocket: step");
         let now = Instant::now();
         self.hear_process(socket, seen, now)?;
         if seen.client && socket.reads_client() {
