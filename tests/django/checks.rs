@@ -69,7 +69,7 @@ fn a_project_of_asgi_is_told_what_works() {
     says(&without, &["W006"]);
     let both = project("STATIC_URL = None\nASGI_APPLICATION = 'mysite.asgi.application'");
     says(&both, &["W007"]);
-    assert!(checked(&both).contains("websockets") && checked(&both).contains("--proxy-mount-point"));
+    assert!(checked(&both).contains("WebSockets") && checked(&both).contains("--interface asgi"));
 }
 
 #[test]

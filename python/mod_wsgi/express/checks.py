@@ -104,10 +104,9 @@ def application(app_configs, **kwargs):
     if not asgi and not needing:
         return []
     return [Warning(
-        f"runmodwsgi serves WSGI_APPLICATION, and not {'ASGI_APPLICATION' if asgi else needing[0]}: async views and middleware work, connections "
-        "that stay open for long do not.",
-        hint="runmodwsgi --interface asgi serves the ASGI application. Where the project has websockets, run its ASGI server beside this one: "
-             "--proxy-mount-point /ws/ http://127.0.0.1:8001/ws/",
+        f"runmodwsgi serves WSGI_APPLICATION, and not {'ASGI_APPLICATION' if asgi else needing[0]}: async views and middleware work, WebSockets and "
+        "connections that stay open for long do not.",
+        hint="runmodwsgi --interface asgi serves the ASGI application, with its WebSockets.",
         id="mod_wsgi.W007")]
 
 
