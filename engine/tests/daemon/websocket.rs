@@ -39,6 +39,8 @@ async def application(scope, receive, send):
         raise LookupError("early")
     if path == "/silent":
         return
+    if path == "/undecided":
+        return await receive()
     if path == "/wrong":
         errors = []
         for message in (
@@ -294,7 +296,7 @@ fn what_no_child_of_ours_sends_ends_the_connection() {
         let mut child = if breaks == 0 { Child::new(&process) } else { Child::opened(&process, "/echo") };
         match breaks {
             0 => child.say(&{
-                let mut both = Child::asks(9, "/silent", Purpose::WebSocket, &[]);
+                let mut both = Child::asks(9, "/undecided", Purpose::WebSocket, &[]);
                 frame::put_message(9, &mut both, Kind::Text, b"early", true);
                 both
             }),
