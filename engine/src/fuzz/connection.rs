@@ -84,7 +84,9 @@ fn answer_beside(connection: &mut Connection, pulls: bool) {
     }
     loop {
         match connection.hear() {
-            Ok(Some(News::Piece(piece))) => assert!(piece.len() <= LONGEST),
+            Ok(Some(News::Piece(piece) | News::Message { piece, .. })) => assert!(piece.len() <= LONGEST),
+            // Whether there is a WebSocket is for others to know.
+            Ok(Some(News::Closed(_))) => {}
             Ok(Some(News::End | News::BrokenOff | News::Disconnect) | None) => break,
             // It is of no more use, which the next look at it tells.
             Err(_) => return,
