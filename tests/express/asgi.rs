@@ -56,7 +56,11 @@ fn pid(server: &Foreground) -> u32 {
 #[test]
 fn an_asynchronous_application_is_recognised() {
     let directory = directory(&[("shop.py", APP), ("shop.wsgi", "from shop import app as application\n")]);
-    for entry in [&["shop:app"][..], &["shop.wsgi"], &["shop:app", "--interface", "asgi", "--loop", "asyncio"]] {
+    for entry in [
+        &["shop:app"][..],
+        &["shop.wsgi", "--interface", "auto"],
+        &["shop:app", "--interface", "asgi", "--loop", "asyncio"],
+    ] {
         let server = serve(&directory, entry);
         let answer = seen(&server, "/a%20b/c");
         assert_eq!(answer[..2], ["", "/a"], "{entry:?}: the root path is empty, the path is what follows");
@@ -125,7 +129,7 @@ fn an_application_of_the_other_interface_is_refused_with_the_cure() {
 #[test]
 fn an_application_that_becomes_loadable_later_is_recognised_then() {
     let directory = directory(&[("shop.wsgi", "raise LookupError('not yet')\n")]);
-    let server = serve(&directory, &["shop.wsgi"]);
+    let server = serve(&directory, &["shop.wsgi", "--interface", "auto"]);
     server.console.expect(&["not yet", "cannot be loaded", "ApplicationError", "next process"]);
     assert_eq!(server.get("/").status, 500);
     directory.write("shop.wsgi", APP.replace("app(", "application("));

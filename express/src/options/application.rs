@@ -55,6 +55,20 @@ impl MapHead {
     }
 }
 
+/// Splits `MODULE:CALLABLE`, as gunicorn and uvicorn write it.
+pub fn module_and_callable(entry: &str) -> Option<(&str, &str)> {
+    entry.split_once(':').filter(|(module, name)| is_dotted(module) && is_dotted(name) && !name.contains('.'))
+}
+
+/// Whether this may be the dotted name of a module or of what is in it.
+pub fn is_dotted(name: &str) -> bool {
+    let is_identifier = |part: &str| {
+        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
+    };
+    name.split('.').all(is_identifier)
+}
+
 /// Options of the application.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Application")]
@@ -122,4 +136,12 @@ pub struct Application {
     /// Run without the global interpreter lock (free-threaded Python only)
     #[arg(long)]
     pub free_threading: bool,
+}
+
+impl Application {
+    /// Whether the application is named as `MODULE:CALLABLE`.
+    pub fn names_callable(&self) -> bool {
+        let given = self.entry_point.as_ref().or(self.entry.as_ref());
+        given.is_some_and(|entry| module_and_callable(entry).is_some())
+    }
 }

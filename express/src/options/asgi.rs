@@ -3,10 +3,9 @@
 use clap::{Args, ValueEnum, value_parser};
 
 /// The interface between server and application.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Interface {
     /// The application itself shows which it is.
-    #[default]
     Auto,
     /// WSGI (PEP 3333).
     Wsgi,
@@ -52,9 +51,9 @@ impl Lifespan {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Asynchronous applications (ASGI)")]
 pub struct Asgi {
-    /// What the application speaks; auto: its callable is asynchronous, or it is not
-    #[arg(long, alias = "application-interface", value_name = "NAME", value_enum, default_value_t)]
-    pub interface: Interface,
+    /// What the application speaks; auto, that of MODULE:CALLABLE: its callable is asynchronous, or it is not
+    #[arg(long, alias = "application-interface", value_name = "NAME", value_enum)]
+    pub interface: Option<Interface>,
     /// Event loop: auto (uvloop where it is installed), asyncio, uvloop, or a function that makes one, MODULE:FUNCTION
     #[arg(long = "loop", value_name = "NAME", default_value = "auto")]
     pub event_loop: String,

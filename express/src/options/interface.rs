@@ -13,11 +13,14 @@ const WAITING_REQUESTS: u64 = 256;
 const MAIN: &str = "%{GLOBAL}";
 
 impl Options {
-    /// The interface that the application's processes have; what only WSGI has settles it.
+    /// The interface that the application's processes have; what only WSGI has settles it. A script, and a module
+    /// without a callable, are named as mod_wsgi-express has them: that is WSGI, with all that only WSGI has, unless
+    /// something else is said.
     pub fn interface(&self) -> Interface {
-        match self.asgi.interface {
+        let usual = if self.application.names_callable() { Interface::Auto } else { Interface::Wsgi };
+        match self.asgi.interface.unwrap_or(usual) {
             Interface::Auto if self.needs_wsgi().is_some() => Interface::Wsgi,
-            given => given,
+            interface => interface,
         }
     }
 
@@ -68,7 +71,7 @@ impl Options {
             return Err(invalid("--loop", &asgi.event_loop, reason));
         }
         match (asgi.interface, self.needs_wsgi()) {
-            (Interface::Asgi, Some(other)) => Err(OptionError::Excludes { option: "--interface asgi", other }),
+            (Some(Interface::Asgi), Some(other)) => Err(OptionError::Excludes { option: "--interface asgi", other }),
             _ => Ok(()),
         }
     }

@@ -17,7 +17,7 @@ mod operation;
 mod server;
 mod telling;
 
-pub use application::ApplicationType;
+pub use application::{ApplicationType, is_dotted, module_and_callable};
 pub use asgi::Interface;
 pub use capacity::{Capacity, Mpm};
 pub use check::OptionError;

@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::context::Context;
-use crate::options::{ApplicationType, Options};
+use crate::options::{ApplicationType, Options, is_dotted, module_and_callable};
 
 /// The application that is served.
 #[derive(Clone, Debug)]
@@ -22,12 +22,12 @@ impl Entry {
         let Options { application, content, .. } = context.options;
         let given = application.entry_point.as_ref().or(application.entry.as_ref());
         let (kind, given, named) = match (application.application_type, given) {
-            (Some(ApplicationType::Module), Some(entry)) => match split(entry) {
+            (Some(ApplicationType::Module), Some(entry)) => match module_and_callable(entry) {
                 Some((module, name)) => (ApplicationType::Module, Some(module), Some(name)),
                 None => (ApplicationType::Module, Some(entry.as_str()), None),
             },
             (Some(kind), entry) => (kind, entry.map(String::as_str), None),
-            (None, Some(entry)) if !context.here.absolute(entry).exists() => match split(entry) {
+            (None, Some(entry)) if !context.here.absolute(entry).exists() => match module_and_callable(entry) {
                 Some((module, name)) => (ApplicationType::Module, Some(module), Some(name)),
                 None if is_module(context, entry) => (ApplicationType::Module, Some(entry.as_str()), None),
                 None => (ApplicationType::Script, Some(entry.as_str()), None),
@@ -51,19 +51,6 @@ impl Entry {
     }
 }
 
-/// Splits `MODULE:CALLABLE`, as gunicorn and uvicorn write it.
-fn split(entry: &str) -> Option<(&str, &str)> {
-    entry.split_once(':').filter(|(module, name)| is_dotted(module) && is_dotted(name) && !name.contains('.'))
-}
-
-fn is_dotted(name: &str) -> bool {
-    let is_identifier = |part: &str| {
-        part.starts_with(|c: char| c.is_alphabetic() || c == '_')
-            && part.chars().all(|c| c.is_alphanumeric() || c == '_')
-    };
-    name.split('.').all(is_identifier)
-}
-
 /// Whether a module of this name is in a directory in which modules are looked for.
 fn is_module(context: &Context, name: &str) -> bool {
     let path = name.replace('.', "/");
@@ -79,10 +66,10 @@ mod tests {
 
     #[test]
     fn modules_with_callables_are_told_from_paths() {
-        assert_eq!(split("mysite.wsgi:application"), Some(("mysite.wsgi", "application")));
-        assert_eq!(split("app:app"), Some(("app", "app")));
+        assert_eq!(module_and_callable("mysite.wsgi:application"), Some(("mysite.wsgi", "application")));
+        assert_eq!(module_and_callable("app:app"), Some(("app", "app")));
         for path in ["app.wsgi", "/srv/app:b/x.wsgi", "a:b.c", "a-b:c", "C:", ":x", "a..b:c"] {
-            assert_eq!(split(path), None, "{path}");
+            assert_eq!(module_and_callable(path), None, "{path}");
         }
     }
 }
