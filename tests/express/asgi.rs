@@ -53,6 +53,26 @@ fn pid(server: &Foreground) -> u32 {
     text.rsplit(' ').next().and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("{text}"))
 }
 
+/// WSGI alone has application groups of one's own, and refuses requests in chunks.
+#[test]
+fn what_is_named_as_with_mod_wsgi_express_is_wsgi_unless_something_else_is_said() {
+    let directory = directory(&[("shop.py", APP), ("shop.wsgi", HELLO)]);
+    let cases: [(&[&str], Option<&str>); 4] = [
+        (&["shop.wsgi"], None),
+        (&["--application-type", "module", "shop"], None),
+        (&["shop:app"], Some("auto")),
+        (&["shop.wsgi", "--interface", "auto"], Some("auto")),
+    ];
+    for (words, interface) in cases {
+        let words = [&["setup-server", "--print"][..], words].concat();
+        let done = Express::new(&words).within(directory.path()).with_place().run();
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let expected = interface.map(|interface| format!("interface={interface}"));
+        assert!(expected.is_none_or(|it| done.text.contains(&it)), "{words:?}: {}", done.text);
+        assert_eq!(done.text.contains("interface="), interface.is_some(), "{words:?}: {}", done.text);
+    }
+}
+
 #[test]
 fn an_asynchronous_application_is_recognised() {
     let directory = directory(&[("shop.py", APP), ("shop.wsgi", "from shop import app as application\n")]);
