@@ -30,15 +30,11 @@ fn sentence(directive: &[u8], group: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn node(line: &str) -> Node {
-        let (name, arguments) = line.split_once(' ').unwrap();
-        Node { name: name.into(), arguments: arguments.into(), inside: Vec::new() }
-    }
-
     #[test]
     fn only_scripts_that_are_asked_are_kept_from_event_loops() {
         let told = |line: &str| {
-            let section = Node { name: b"<Location".to_vec(), arguments: b"/>".to_vec(), inside: vec![node(line)] };
+            let section =
+                Node { name: b"<Location".to_vec(), arguments: b"/>".to_vec(), inside: vec![Node::of_line(line)] };
             mistake(&[section], &[b"loop"])
         };
         for directive in ["WSGIAccessScript", "WSGIAuthUserScript", "wsgiauthgroupscript", "WSGIDispatchScript"] {

@@ -11,3 +11,12 @@ pub struct Node {
     /// The directives that stand inside of a section.
     pub inside: Vec<Node>,
 }
+
+#[cfg(test)]
+impl Node {
+    /// The directive that a line of a test has.
+    pub fn of_line(line: &str) -> Self {
+        let (name, arguments) = line.split_once(' ').unwrap();
+        Self { name: name.into(), arguments: arguments.into(), inside: Vec::new() }
+    }
+}

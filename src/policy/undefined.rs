@@ -60,14 +60,10 @@ fn sentence(directive: &[u8], name: &[u8], defined: &[&[u8]]) -> String {
 mod tests {
     use super::*;
 
-    fn node(line: &str) -> Node {
-        let (name, arguments) = line.split_once(' ').unwrap();
-        Node { name: name.into(), arguments: arguments.into(), inside: Vec::new() }
-    }
-
     #[test]
     fn names_that_nothing_defines_are_told_with_the_nearest() {
-        let inside = ["WSGIProcessGroup shop", "WSGIProcessGroup Shpo", "WSGIProcessGroup Shpo"].map(node).to_vec();
+        let inside =
+            ["WSGIProcessGroup shop", "WSGIProcessGroup Shpo", "WSGIProcessGroup Shpo"].map(Node::of_line).to_vec();
         let section = Node { name: b"<VirtualHost".to_vec(), arguments: b"*:80>".to_vec(), inside };
         let lines = [
             "WSGIDaemonProcess shop user=shop",
@@ -77,7 +73,7 @@ mod tests {
             "WSGIProcessGroup %{ENV:GROUP}",
             "SetEnv process-group=x",
         ];
-        let tree: Vec<Node> = [section].into_iter().chain(lines.map(node)).collect();
+        let tree: Vec<Node> = [section].into_iter().chain(lines.map(Node::of_line)).collect();
         let told = groups(&tree, &[b"shop", b"wiki"]);
         let start = "names the process group";
         assert_eq!(
