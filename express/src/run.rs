@@ -13,7 +13,6 @@ use nix::unistd::Pid;
 use wsgi_wire::verdict;
 
 use crate::facts::Facts;
-use crate::trial::Order;
 
 /// Why Apache does not run.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +36,11 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`] when it cannot be started.
-pub fn run(control: &Utf8Path, one_process: bool, trial: Order) -> Result<i32, RunError> {
-    let socket = match trial {
-        Order::Meanwhile(socket) => Some(socket),
-        Order::Before | Order::Untried => None,
-    };
+pub fn run(control: &Utf8Path, one_process: bool, judge: Option<UnixStream>) -> Result<i32, RunError> {
     if io::stdout().is_terminal() && !one_process {
-        return beside_terminal(control, socket);
+        return beside_terminal(control, judge);
     }
-    let (awaits_verdict, input) = (socket.is_some(), standard_input(socket));
+    let (awaits_verdict, input) = (judge.is_some(), standard_input(judge));
     Err(become_server(control, input, awaits_verdict))
 }
 

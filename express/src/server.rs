@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
 use crate::plan::{Caller, Plan, PlanError};
-use crate::trial::Order;
 use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd, trial};
 
 /// Runs `start-server` or `setup-server`. Returns the exit code.
@@ -49,8 +48,8 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     preflight::outputs(&plan)?;
     preflight::packages(&plan, facts)?;
     let banner = format!("{}{fingerprint}", banner(&plan, false));
-    let trial = Order::begin(&plan, facts, caller.uid, &banner)?;
-    Ok(run::run(&plan.control.path(), plan.control.is_one_process(), trial)?)
+    let judge = trial::begin(&plan, facts, caller.uid, &banner)?;
+    Ok(run::run(&plan.control.path(), plan.control.is_one_process(), judge)?)
 }
 
 /// Runs `check`. Returns the exit code.
@@ -63,7 +62,7 @@ pub fn dependent(control: &Utf8Path, command: i32, awaits_verdict: bool) -> Resu
     Err(run::become_dependent_server(control, command, awaits_verdict).into())
 }
 
-/// Runs the process that [`Order::begin`] starts.
+/// Runs the process that [`trial::begin`] starts.
 pub fn judge() -> Result<i32, Error> {
     trial::preside()?;
     Ok(0)

@@ -86,38 +86,26 @@ impl Around {
     }
 }
 
-/// How the application is tried.
-pub enum Order {
-    /// Nothing is tried: a script may be mended while the server runs.
-    Untried,
-    /// The trial is over before Apache starts.
-    Before,
-    /// The trial goes on while Apache starts; the socket is Apache's standard input.
-    Meanwhile(UnixStream),
-}
-
-impl Order {
-    /// Tries the application, or begins to; `banner` is printed once it is known to be good.
-    ///
-    /// # Errors
-    /// [`TrialError`] where the trial is over.
-    pub fn begin(plan: &Plan, facts: &Facts, caller: u32, banner: &str) -> Result<Self, TrialError> {
-        if plan.handler.application_type != "module" {
-            print!("{banner}");
-            return Ok(Self::Untried);
-        }
+/// Tries the application, or begins to; `banner` is printed once it is known to be good. Returns Apache's standard
+/// input where the trial goes on while Apache starts: the socket to the judge. A script is not tried, because it may be
+/// mended while the server runs.
+///
+/// # Errors
+/// [`TrialError`] where the trial is over.
+pub fn begin(plan: &Plan, facts: &Facts, caller: u32, banner: &str) -> Result<Option<UnixStream>, TrialError> {
+    if plan.handler.application_type == "module" {
         let logging = &plan.options.logging;
         let apart = plan.control.is_one_process() || (logging.log_to_terminal && logging.log_directory.is_none());
         if !apart {
-            if let Ok(socket) = appoint(plan, facts, caller, banner) {
-                return Ok(Self::Meanwhile(socket));
-            }
             // The application's user may not be able to run this program, though the interpreter.
+            if let Ok(socket) = appoint(plan, facts, caller, banner) {
+                return Ok(Some(socket));
+            }
         }
         Around::new(plan, facts).verdict(&probe::run(plan, facts, caller, Depth::Load)?)?;
-        print!("{banner}");
-        Ok(Self::Before)
     }
+    print!("{banner}");
+    Ok(None)
 }
 
 /// Starts a judge in the surroundings of the application, with the rights of its user.
