@@ -11,7 +11,7 @@ use std::process::exit;
 
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
-    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction)",
+    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction|suspend_connection)",
     "ap_exists_config_define",
     "ap_find_linked_module",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
@@ -19,7 +19,7 @@ const FUNCTIONS: &[&str] = &[
     // requests
     "ap_(get_server_banner|get_server_name_for_url|get_server_port|escape_html2|document_root)",
     "ap_(context_prefix|context_document_root|find_path_info|allow_options|get_limit_req_body)",
-    "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error)",
+    "ap_(run_http_scheme|run_generate_log_id|set_content_type|internal_redirect_handler|map_http_request_error|process_request_after_handler)",
     // access control
     "ap_(register_auth_provider|satisfies|psignature)",
     "apr_bcrypt_encode",
@@ -73,6 +73,7 @@ const CONSTANTS: &[&str] = &[
     "OK",
     "DECLINED",
     "DONE",
+    "SUSPENDED",
     "HTTP_.*",
     "AP_FILTER_ERROR",
     "M_GET",

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_websocket::deflate::Codec;
 use wsgi_websocket::session::Settings;
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::frame::{self, Frame, Kind};
@@ -23,7 +24,7 @@ use crate::directives::group::Group;
 use crate::directives::trial;
 use crate::policy::words;
 use crate::policy::{alias, path, proxies};
-use crate::relay::client::{Client, RequestContext, SendError, Then};
+use crate::relay::client::{Client, Peer, RequestContext, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, ConversationLimits};
 use crate::relay::inbox::Inbox;
@@ -82,6 +83,8 @@ impl RequestContext for Witness {
         let _ = wsgi_wire::text::texts(record);
     }
 }
+
+impl Peer for Witness {}
 
 impl Client for Witness {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
@@ -171,7 +174,7 @@ fn converse(data: &[u8], duplex: bool) {
         Outcome::ClientGone => assert!(client.gone),
         Outcome::Unkept(error) => panic!("nothing is kept, and {error}"),
         Outcome::Accepted => assert!(client.accepted && !client.headed, "a WebSocket comes in place of a response"),
-        Outcome::WebSocket(_) => panic!("nobody carries one here"),
+        Outcome::WebSocket(_) | Outcome::HandedOver => panic!("nobody carries one here"),
         Outcome::NotExecuted | Outcome::Unread => panic!("{outcome:?} where the process has read the request"),
     }
     let mut sent = Vec::new();
@@ -197,6 +200,7 @@ pub fn tunnel(data: &[u8]) {
         is_deflate: false,
     };
     let mut socket = WebSocket::new(settings, 7, now);
+    let mut codec = Codec::default();
     let (mut frames, mut pieces) = (process, client.chunks(50));
     let (mut told, mut closes) = (Vec::new(), 0);
     while !socket.is_over() {
@@ -204,11 +208,11 @@ pub fn tunnel(data: &[u8]) {
         let piece = pieces.next();
         if let Some(frame) = frame.filter(|_| socket.reads_process()) {
             frames = &frames[frame.size()..];
-            let is_refused = socket.hear_process(frame, now).is_err();
+            let is_refused = socket.hear_process(frame, &mut codec, now).is_err();
             assert!(!is_refused || socket.is_over(), "nothing follows what is refused");
         }
         if let Some(piece) = piece.filter(|_| socket.reads_client()) {
-            socket.hear_client(&mut piece.to_vec(), now);
+            socket.hear_client(&mut piece.to_vec(), &mut codec, now);
         } else {
             now += Duration::from_secs(1);
             socket.tick(now);

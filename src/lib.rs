@@ -5,6 +5,7 @@
 //! httpd ── module/ ─┬─ lifecycle/   the configuration is taken, children begin and end
 //!                   └─ request/     a request: its script, its environ, its body and response
 //!
+//! pump/         WebSockets that hold no thread of httpd's
 //! status/       what the status pages say
 //! daemons/      the process groups, and the supervisor that runs them
 //! embedded/     Python in an Apache child, for requests without a process group
@@ -34,6 +35,8 @@ mod httpd;
 mod lifecycle;
 mod module;
 mod policy;
+#[cfg(unix)]
+mod pump;
 mod relay;
 mod request;
 #[cfg(unix)]

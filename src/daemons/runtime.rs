@@ -13,6 +13,7 @@ use wsgi_wire::table::{self, Places};
 
 use crate::directives;
 use crate::directives::configuration::Configuration;
+use crate::directives::group::LIMIT_WEBSOCKETS;
 use crate::embedded::Plan;
 use crate::httpd::records::Socket;
 use crate::httpd::shared::SharedTable;
@@ -130,6 +131,8 @@ pub struct Runtime {
     pub case_sensitive: bool,
     /// The value of `WSGILinger`.
     pub lingers: bool,
+    /// How many WebSockets each child may have that hold no thread; `None` where each of them holds one.
+    pub suspended: Option<u32>,
     /// Which variables of requests other modules look at.
     pub observed_variables: ObservedVariables,
     /// Whether `AuthnCacheProvideFor wsgi` lets mod_authn_socache remember passwords that a script has found right.
@@ -194,6 +197,7 @@ pub fn groups(
             flush_delay: Duration::from_millis(o.response_flush_delay.into()),
             buffers: (o.send_buffer_size, o.receive_buffer_size),
             log: Rate::of_log(o.processes.unwrap_or(1)),
+            websocket_limit: o.limit_websockets.unwrap_or(LIMIT_WEBSOCKETS),
             websocket: Settings {
                 max_size: usize::try_from(o.ws_max_size).unwrap_or(usize::MAX),
                 ping_interval: (o.ws_ping_interval > 0).then(|| seconds(o.ws_ping_interval)),

@@ -137,6 +137,8 @@ pub struct Configuration {
     pub case_sensitive: bool,
     /// The value of `WSGILinger`.
     pub lingers: bool,
+    /// The value of `WSGIWebSocketSuspend`.
+    pub suspends_websockets: bool,
     /// The value of `WSGIServerMetrics`.
     pub server_metrics: bool,
     /// What daemon processes report, and to whom.
@@ -173,6 +175,7 @@ impl Configuration {
         single_interpreter: true,
         case_sensitive: !cfg!(target_os = "macos"),
         lingers: true,
+        suspends_websockets: true,
         server_metrics: false,
         telemetry: Telemetry::NONE,
     };

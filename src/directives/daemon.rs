@@ -31,6 +31,7 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("lifespan", |o, v, _| put(&mut o.lifespan, lifespan(&v))),
     ("limit-concurrency", |o, v, _| put(&mut o.limit_concurrency, v.number(1..=1_000_000))),
     ("disconnect-grace", |o, v, _| some(&mut o.disconnect_grace, v.seconds())),
+    ("limit-websockets", |o, v, _| some(&mut o.limit_websockets, v.number(1..=1_000_000))),
     ("ws-max-size", |o, v, _| put(&mut o.ws_max_size, message_size(&v))),
     ("ws-max-queue", |o, v, _| put(&mut o.ws_max_queue, v.number(1..=65_536))),
     ("ws-ping-interval", |o, v, _| put(&mut o.ws_ping_interval, v.seconds())),

@@ -17,6 +17,9 @@ pub struct Group {
     pub options: GroupOptions,
 }
 
+/// The value of `limit-websockets` where it is not given.
+pub const LIMIT_WEBSOCKETS: u32 = 10_000;
+
 /// The options of a process group. Times are in seconds, 0 means "none" unless said otherwise.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "each field is the option of its name; its meaning is in the user guide")]
@@ -30,6 +33,8 @@ pub struct GroupOptions {
     pub lifespan: Lifespan,
     pub limit_concurrency: u32,
     pub disconnect_grace: Option<u32>,
+    /// How many WebSockets each process has at the most; `None`: [`LIMIT_WEBSOCKETS`].
+    pub limit_websockets: Option<u32>,
     /// The largest message of a client, bytes.
     pub ws_max_size: u64,
     pub ws_max_queue: u32,
@@ -124,6 +129,7 @@ impl Default for GroupOptions {
             lifespan: Lifespan::Auto,
             limit_concurrency: 1000,
             disconnect_grace: None,
+            limit_websockets: None,
             ws_max_size: 16 << 20,
             ws_max_queue: 32,
             ws_ping_interval: 20,

@@ -39,7 +39,7 @@ use Setter::{Global as Process, Request, Server as Host};
 
 /// The table of all directives.
 #[rustfmt::skip]
-pub static DIRECTIVES: [Directive; 54] = [
+pub static DIRECTIVES: [Directive; 55] = [
     row(c"WSGIScriptAlias", Server, Host(alias::set), c"URL-path script-or-directory [option=value ...]: serve this part of the site by WSGI scripts"),
     row(c"WSGIScriptAliasMatch", Server, Host(alias::set_match), c"regex script-or-directory [option=value ...]: as WSGIScriptAlias, for a pattern"),
     row(c"WSGIHandlerScript", Anywhere, Request(request::handler_script), c"handler script [option=value ...]: a handler that AddHandler and SetHandler can name"),
@@ -55,6 +55,7 @@ pub static DIRECTIVES: [Directive; 54] = [
     unix(row(c"WSGISocketRotation", Global, Process(process::without_effect), c"On|Off: accepted, without effect")),
     unix(row(c"WSGIAcceptMutex", Global, Process(process::accept_mutex), c"mechanism: accepted, without effect")),
     unix(row(c"WSGILinger", Global, Process(process::linger), c"On|Off: whether a worker waits a millisecond for its client's next request, where that pays")),
+    unix(row(c"WSGIWebSocketSuspend", Global, Process(process::websocket_suspend), c"On|Off: whether WebSockets hold no thread of Apache, where the MPM is event")),
     row(c"WSGIRestrictEmbedded", Global, Process(process::restrict_embedded), c"On|Off: forbid embedded mode"),
 
     row(c"WSGIPythonHome", Global, Process(process::python_home), c"path: the virtual environment or installation of Python to use"),

@@ -62,6 +62,12 @@ pub fn linger(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), 
     Ok(())
 }
 
+/// The setter of `WSGIWebSocketSuspend`.
+pub fn websocket_suspend(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
+    configuration.suspends_websockets = flag(line.arguments)?;
+    Ok(())
+}
+
 /// The setter of `WSGIServerMetrics`.
 pub fn server_metrics(configuration: &mut Configuration, line: &Line<'_>) -> Result<(), ArgumentError> {
     configuration.server_metrics = flag(line.arguments)?;

@@ -192,10 +192,11 @@ fn settings_of_requests_are_kept_as_they_stand() {
 #[test]
 fn settings_of_the_process_are_kept_as_they_stand() {
     type Look = fn(&Configuration) -> bool;
-    let rows: [(&str, Look); 14] = [
+    let rows: [(&str, Look); 15] = [
         ("WSGISocketPrefix run/wsgi", |c| c.socket_prefix.as_deref() == Some(b"/srv/run/wsgi")),
         ("WSGIRestrictEmbedded On", |c| c.restrict_embedded),
         ("WSGILinger Off", |c| !c.lingers && Configuration::EMPTY.lingers),
+        ("WSGIWebSocketSuspend Off", |c| !c.suspends_websockets && Configuration::EMPTY.suspends_websockets),
         ("WSGIServerMetrics On", |c| c.server_metrics),
         ("WSGIPythonHome /venv", |c| c.python.home.as_deref() == Some(b"/venv")),
         ("WSGIPythonEggs /eggs", |c| c.python.eggs.as_deref() == Some(b"/eggs")),
@@ -267,7 +268,7 @@ fn options(text: &str) -> Result<GroupOptions, String> {
 }
 
 /// A value for each option that is another than the default; and one that is refused, if there is such a value.
-const OPTIONS: [(&str, &str, &str); 63] = [
+const OPTIONS: [(&str, &str, &str); 64] = [
     ("processes", "2", "0"),
     ("threads", "1", "-1"),
     ("user", "www-data", "root"),
@@ -324,6 +325,7 @@ const OPTIONS: [(&str, &str, &str); 63] = [
     ("lifespan", "on", "yes"),
     ("limit-concurrency", "1", "0"),
     ("disconnect-grace", "0", "x"),
+    ("limit-websockets", "5", "0"),
     ("ws-max-size", "1M", "0"),
     ("ws-max-queue", "1", "0"),
     ("ws-ping-interval", "0", "-1"),

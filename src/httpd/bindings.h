@@ -4,6 +4,7 @@
 
 #include "httpd.h"
 #include "http_config.h"
+#include "http_connection.h"
 #include "http_core.h"
 #include "http_log.h"
 #include "http_main.h"
@@ -73,6 +74,11 @@ const char *wsgi_shim_error_document(request_rec *r, int status);
 
 /* Whether one of the output filters has this name, in small letters. */
 int wsgi_shim_has_output_filter(const request_rec *r, const char *name);
+
+#ifndef WIN32
+/* Tells the filters of a connection that nothing follows; what the core's filter does not write at once is lost. */
+void wsgi_shim_pass_end_of_connection(conn_rec *c);
+#endif
 
 /* The type of the first output filter, and whether there is any. */
 int wsgi_shim_first_output_filter(const request_rec *r);

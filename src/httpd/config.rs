@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use super::pool::Pool;
 use super::request::Request;
 use super::server::Server;
-use super::sys::{ap_conf_vector_t, apr_pool_t, server_rec};
+use super::sys::{ap_conf_vector_t, apr_pool_t, conn_rec, server_rec};
 use super::{guard, index};
 
 /// Settings of ours for a server or a directory-like section.
@@ -66,6 +66,29 @@ unsafe fn slot<T>(vector: *mut ap_conf_vector_t) -> *mut T {
     let Ok(index) = usize::try_from(index::get()) else { return std::ptr::null_mut() };
     // SAFETY: a configuration vector is an array with one pointer for each module, as `ap_get_module_config` reads it.
     unsafe { *vector.cast::<*mut c_void>().wrapping_add(index) }.cast::<T>()
+}
+
+/// What this module has put into a connection; null if nothing.
+///
+/// # Safety
+/// The connection lives, and is this thread's.
+pub(super) unsafe fn of_connection(connection: *mut conn_rec) -> *mut c_void {
+    // SAFETY: the caller's duty.
+    let vector = unsafe { (*connection).conn_config };
+    // SAFETY: each connection has its vector, in which our place has what we have put there.
+    unsafe { slot(vector) }
+}
+
+/// Puts something into a connection.
+///
+/// # Safety
+/// As [`of_connection`].
+pub(super) unsafe fn set_of_connection(connection: *mut conn_rec, value: *mut c_void) {
+    let Ok(index) = usize::try_from(index::get()) else { return };
+    // SAFETY: the caller's duty.
+    let vector = unsafe { (*connection).conn_config };
+    // SAFETY: as in `slot`.
+    unsafe { *vector.cast::<*mut c_void>().wrapping_add(index) = value };
 }
 
 pub(crate) unsafe extern "C" fn create_directory<T: DirectoryRecord>(

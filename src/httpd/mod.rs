@@ -53,6 +53,8 @@ pub mod server;
 pub mod shared;
 #[cfg_attr(windows, path = "windows/socket.rs")]
 pub mod socket;
+#[cfg(unix)]
+pub mod suspended;
 pub mod sys;
 pub mod table;
 pub mod tree;
@@ -68,6 +70,8 @@ pub enum HookStatus {
     Ok,
     /// Not ours: the next module is asked.
     Declined,
+    /// The request is not over, and its connection is another's.
+    Suspended,
     /// The request ends with this HTTP status.
     Status(u16),
 }
@@ -77,6 +81,7 @@ impl HookStatus {
         match self {
             HookStatus::Ok => sys::OK,
             HookStatus::Declined => sys::DECLINED,
+            HookStatus::Suspended => sys::SUSPENDED,
             HookStatus::Status(status) => status.into(),
         }
     }

@@ -83,7 +83,10 @@ impl SharedTable {
     pub fn forget_requests(&self, groups: impl Iterator<Item = Pages>) {
         for pages in groups {
             let own = self.slots(pages).filter(|slot| slot.is_of(pages.group));
-            own.for_each(|slot| slot.page.in_flight.store(0, Ordering::Relaxed));
+            own.for_each(|slot| {
+                slot.page.in_flight.store(0, Ordering::Relaxed);
+                slot.page.websockets.recount();
+            });
         }
     }
 

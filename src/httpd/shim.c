@@ -156,6 +156,16 @@ int wsgi_shim_has_output_filter(const request_rec *r, const char *name)
     return 0;
 }
 
+#ifndef WIN32
+void wsgi_shim_pass_end_of_connection(conn_rec *c)
+{
+    apr_bucket_brigade *brigade = apr_brigade_create(c->pool, c->bucket_alloc);
+    APR_BRIGADE_INSERT_TAIL(brigade, ap_bucket_eoc_create(c->bucket_alloc));
+    ap_pass_brigade(c->output_filters, brigade);
+    apr_brigade_cleanup(brigade);
+}
+#endif
+
 int wsgi_shim_first_output_filter(const request_rec *r)
 {
     return r->output_filters ? (int)r->output_filters->frec->ftype : AP_FTYPE_NETWORK;

@@ -9,6 +9,7 @@ mod start;
 mod supervisor;
 mod surroundings;
 mod verdict;
+mod websockets;
 
 use std::sync::PoisonError;
 
@@ -82,9 +83,18 @@ pub fn child_started() {
     }
 }
 
-/// In the parent: a child has ended.
-pub fn child_ended() {
+/// In the parent: the child with this pid has ended.
+pub fn child_ended(pid: u32) {
     let Some(runtime) = daemons::current() else { return };
+    let websockets = runtime.table.map_or(0, |table| table.header().websockets.end(pid));
+    if websockets > 0 {
+        log::main(
+            &processes::CHILD_DIED_WITH_WEBSOCKETS,
+            format_args!(
+                "Apache child {pid} has died with {websockets} WebSockets, whose clients see that their connections are lost"
+            ),
+        );
+    }
     if let Some(table) = runtime.table.filter(|table| table.header().child_ended()) {
         table.forget_requests(runtime.groups.values().map(|group| group.pages));
         table.header().workers.forget();

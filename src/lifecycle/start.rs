@@ -14,6 +14,7 @@ use super::check::{self, warn_of_undefined_groups};
 use super::supervisor;
 use super::surroundings::{UnknownUser, caches, log_style, name_ourselves, surroundings, warn_of_mistakes};
 use super::verdict;
+use super::websockets::suspended;
 use crate::daemons::configure::{LogStyle, configure, embedded};
 use crate::daemons::installation::{Installation, InstallationError};
 use crate::daemons::parent::{Launch, launch};
@@ -146,6 +147,7 @@ fn start(
         case_sensitive: configuration.case_sensitive,
         observed_variables: ObservedVariables::read(&tree::configuration()),
         lingers: configuration.lingers,
+        suspended: suspended(configuration, main),
         caches_passwords: caches(&tree::configuration()),
     };
     // Metrics and traces are sent by the supervisor. One of an earlier configuration must hear that it has no groups

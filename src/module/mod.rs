@@ -22,8 +22,12 @@ use crate::httpd::guard::{self, HookCode};
 use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
 use crate::httpd::server::{self, Server};
+#[cfg(unix)]
+use crate::httpd::suspended;
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
 use crate::httpd::{HookStatus, config, index, log};
+#[cfg(unix)]
+use crate::pump;
 use crate::{lifecycle, request};
 
 /// The module record. It is in a cell because httpd writes `module_index` and `next` while it loads the module.
@@ -96,6 +100,8 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
+            #[cfg(unix)]
+            sys::ap_hook_suspend_connection(Some(suspend_connection), ptr::null(), ptr::null(), MIDDLE);
             sys::ap_hook_log_transaction(Some(linger), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_LAST);
             // mod_status calls it, if that is loaded. The type is erased by the registry, as by the macro
             // APR_OPTIONAL_HOOK.
@@ -187,9 +193,31 @@ unsafe extern "C" fn child_init(pool: *mut apr_pool_t, _server: *mut server_rec)
         // SAFETY: httpd hands over the pool of the child, which is cleared when it ends.
         let pool = unsafe { Pool::from_raw(pool) };
         // Before the pools in it and what other modules keep there, which threads of ours may be using.
-        BeforeEnd::register(pool, lifecycle::child_ends);
+        BeforeEnd::register(pool, child_ends);
         lifecycle::child_init();
     });
+}
+
+/// The pump first: what it has is counted with what the child has in hand.
+fn child_ends() {
+    #[cfg(unix)]
+    pump::stop();
+    lifecycle::child_ends();
+}
+
+/// `suspend_connection`: a worker is about to leave a connection.
+#[cfg(unix)]
+unsafe extern "C" fn suspend_connection(connection: *mut sys::conn_rec, _r: *mut request_rec) {
+    let mut is_done = false;
+    guard::enter("suspend_connection", || {
+        // SAFETY: called by httpd as this hook.
+        unsafe { suspended::suspend(connection) };
+        is_done = true;
+    });
+    if !is_done {
+        // SAFETY: as above.
+        guard::enter("suspend_connection", || unsafe { suspended::give_up(connection) });
+    }
 }
 
 /// A function that httpd calls in a child that is told to stop.
@@ -209,20 +237,24 @@ unsafe extern "C" fn child_stopping(_pool: *mut apr_pool_t, graceful: c_int) {
     guard::enter("child_stopping", || {
         if graceful == 0 {
             wsgi_unix::stop::begin();
+            #[cfg(unix)]
+            pump::wake();
         }
     });
 }
 
 unsafe extern "C" fn child_status(
     _server: *mut server_rec,
-    _pid: sys::pid_t,
+    pid: sys::pid_t,
     _generation: c_int,
     _slot: c_int,
     state: sys::mpm_child_status::Type,
 ) {
     match state {
         sys::mpm_child_status::MPM_CHILD_STARTED => guard::enter("child_status", lifecycle::child_started),
-        sys::mpm_child_status::MPM_CHILD_EXITED => guard::enter("child_status", lifecycle::child_ended),
+        sys::mpm_child_status::MPM_CHILD_EXITED => {
+            guard::enter("child_status", || lifecycle::child_ended(u32::try_from(pid).unwrap_or(0)));
+        }
         _ => {}
     }
 }

@@ -21,6 +21,7 @@ pub mod reachable_scripts;
 pub mod record;
 pub mod script_directives;
 pub mod single_application;
+pub mod suspension;
 pub mod trace;
 pub mod tree;
 pub mod undefined;

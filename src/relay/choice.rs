@@ -34,6 +34,8 @@ pub struct Pool<'t, S> {
     pub record: &'t Group,
     /// `queue-size`: how many of its requests may wait for a thread.
     pub room: u32,
+    /// Whether the process with the fewest WebSockets gets it, among those with a free thread if there are any.
+    pub evenly: bool,
 }
 
 impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
@@ -78,7 +80,12 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
                 None => queued > 0,
                 Some(place) => free && !place.called && call_first(&self.record.queue),
             };
-        let claimed = if behind { None } else { table::claim(slots(), self.group, &turned_away, need) };
+        let fewest = if self.evenly { self.has_fewest(&turned_away) } else { None };
+        let left_out: Vec<usize> = match fewest {
+            Some(fewest) => slots().enumerate().map(|(index, _)| index).filter(|index| *index != fewest).collect(),
+            None => turned_away.clone(),
+        };
+        let claimed = if behind { None } else { table::claim(slots(), self.group, &left_out, need) };
         match claimed.and_then(|index| self.snapshot(index, slots().nth(index)?)) {
             Some(claim) => {
                 if place.is_some_and(|place| place.called) && self.has_free(&turned_away) {
@@ -92,6 +99,15 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
             None if starting => Look::Missing(Missing::Ready),
             None => Look::Missing(Missing::Process),
         }
+    }
+
+    /// The process that has the fewest WebSockets, of those that have a thread free if there are any.
+    fn has_fewest(&self, turned_away: &[usize]) -> Option<usize> {
+        let ready = self.slots.clone().enumerate().filter(|(index, slot)| {
+            slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
+        });
+        let key = |slot: Slot<'_>| (slot.taken() >= slot.entry.threads.load(Relaxed), slot.page.websockets.count());
+        ready.min_by_key(|(_, slot)| key(*slot)).map(|(index, _)| index)
     }
 
     fn has_free(&self, turned_away: &[usize]) -> bool {
@@ -158,7 +174,7 @@ mod tests {
     }
 
     fn pool<'t>(slots: &'t [Memory], record: &'t Group) -> Pool<'t, impl Iterator<Item = Slot<'t>> + Clone> {
-        Pool { slots: slots.iter().map(view), group: GROUP, record, room: 2 }
+        Pool { slots: slots.iter().map(view), group: GROUP, record, room: 2, evenly: false }
     }
 
     fn missing(now: &Look<'_>) -> Option<Missing> {
@@ -223,6 +239,23 @@ mod tests {
             Some(Missing::Ready),
             "who waits goes on waiting"
         );
+    }
+
+    #[test]
+    fn a_websocket_goes_to_the_process_that_has_the_fewest() {
+        let (slots, record) = ([slot(State::Ready, 5), slot(State::Ready, 5)], Group::default());
+        let pool = Pool { evenly: true, ..pool(&slots, &record) };
+        let found = || match pool.look(&[], true, None) {
+            Look::Process(claim) => Some(claim.index),
+            _ => None,
+        };
+        assert!(slots[0].1.websockets.take(9).is_some());
+        assert_eq!(found(), Some(1));
+        assert!([slots[1].1.websockets.take(9), slots[1].1.websockets.take(9)].iter().all(Option::is_some));
+        assert_eq!(found(), Some(0));
+        slots[0].1.in_flight.store(5, Relaxed);
+        slots[0].1.unanswered.store(5, Relaxed);
+        assert_eq!(found(), Some(1), "the other one has no thread");
     }
 
     #[test]

@@ -1,25 +1,21 @@
 //! The HTTP side of a request, as the relay sees it.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
-
 use rustix::io::Errno;
-use wsgi_unix::descriptor::{BorrowedFd, OwnedFd};
+use wsgi_unix::descriptor::OwnedFd;
 use wsgi_wire::frame::Kind;
-use wsgi_wire::messages::Message;
 use wsgi_wire::question::Answer;
-use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
 use wsgi_wire::websocket::Accept;
 
 use super::admission::Admission;
-use super::own_record;
+#[cfg(unix)]
+use super::connection::Connection;
+pub use super::peer::{Gone, Peer, RequestContext};
 use super::violation::Violation;
-
-/// The client is gone, or a filter of Apache's failed: there is nobody to send to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gone;
+#[cfg(unix)]
+use super::websocket::carrier::Carrier;
 
 /// How bytes that are passed down are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,24 +55,8 @@ impl From<Violation> for SendError {
 /// beforehand that nobody waits.
 pub type Right = Option<Admission<'static>>;
 
-/// The request that a client has made, whatever is sent to that client.
-pub trait RequestContext {
-    /// Asks mod_ssl for a variable of this client's connection.
-    fn ssl_variable(&mut self, _name: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    /// How many bytes of the error log a record of an application takes at the most.
-    fn log_cost(&self, record: &LogRecord) -> usize {
-        record.cost(0)
-    }
-
-    /// Writes a record into the error log, in the context of the request.
-    fn log(&mut self, record: &LogRecord);
-}
-
 /// The HTTP side of one request.
-pub trait Client: RequestContext {
+pub trait Client: Peer {
     /// Appends one to `max` bytes of the request body; `Ok(false)` means that it has ended. With a `max` of 0 it does
     /// not wait, and only `100 Continue` is sent to a client that waits for it.
     ///
@@ -102,35 +82,15 @@ pub trait Client: RequestContext {
         true
     }
 
-    /// Whether the client is known to be gone, where it has no [`Self::socket`] that could tell.
-    fn is_gone(&self) -> bool {
-        false
-    }
-
     /// A thread has had the request for a while and has not asked for anything yet: a client that waits for `100
     /// Continue` is told to go on. One that is a proxy asks in this way whether anybody is there (`ping=`).
     fn is_taken(&mut self) {}
-
-    /// The socket of the client's connection, where what is sent there belongs to this request alone.
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
 
     /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client
     /// takes it; `None` where too many threads of the group may be waiting already. `pressing`: the process has nothing
     /// more to say meanwhile.
     fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
         Some(None)
-    }
-
-    /// How long a write to the client may take, if there is a limit.
-    fn send_timeout(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Writes a record of this process's own into the error log, in the context of the request.
-    fn tell(&mut self, message: &'static Message, text: &str) {
-        self.log(&own_record::ours(message, text));
     }
 
     /// Sends a `103 Early Hints` at once. That nobody is there any more shows when the response is sent.
@@ -150,26 +110,13 @@ pub trait Client: RequestContext {
         Err(Violation::OutOfPlace(Kind::Accept).into())
     }
 
-    /// Appends bytes that have come for a WebSocket. Returns whether there were any; does not wait.
+    /// Has the WebSocket that was granted carried on without this thread, on this connection to its process.
     ///
     /// # Errors
-    /// [`Gone`]: nothing more comes.
-    fn receive_bytes(&mut self, _out: &mut Vec<u8>) -> Result<bool, Gone> {
-        Err(Gone)
-    }
-
-    /// Sends the first of these bytes of a WebSocket, as far as that goes without waiting, and what is held of earlier
-    /// ones before them. Returns how many were taken.
-    ///
-    /// # Errors
-    /// [`Gone`]
-    fn send_bytes(&mut self, _bytes: &[u8]) -> Result<usize, Gone> {
-        Err(Gone)
-    }
-
-    /// Whether bytes of a WebSocket that were taken are still held here.
-    fn holds_bytes(&self) -> bool {
-        false
+    /// Both come back where that cannot be.
+    #[cfg(unix)]
+    fn hand_over(&mut self, connection: Connection, carrier: Carrier) -> Result<(), Box<(Connection, Carrier)>> {
+        Err(Box::new((connection, carrier)))
     }
 
     /// Takes the answer to a question, which comes in place of a response.

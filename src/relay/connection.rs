@@ -146,6 +146,11 @@ impl Connection {
         self.routes.announce(route, out)
     }
 
+    /// Forgets what has been announced: nothing follows for which it would count.
+    pub fn forget_routes(&mut self) {
+        self.routes = Routes::default();
+    }
+
     /// Sends the two parts of a message, one after the other. When a write has waited for its time, `go_on` is asked
     /// whether to wait on.
     ///

@@ -24,9 +24,11 @@ use super::outflow::Outflow;
 use super::queue::QueueTicket;
 use super::records::Source;
 use super::scratch::Scratch;
+use super::seat::Seat;
 use super::unreachable;
 use super::wait_limits::{Expired, Missing, Wait};
-use super::websocket::blocking::Driver;
+use super::websocket::blocking;
+use super::websocket::carrier::Carrier;
 
 /// Why no process has executed a request.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,14 @@ pub enum NotDelivered {
     /// The Apache child stops, and not gracefully.
     #[error("Apache stops")]
     Stopping,
+    /// All processes have as many WebSockets as they may have.
+    #[error("the processes of the group have as many WebSockets as limit-websockets allows")]
+    WebSocketsFull,
+    /// This Apache child cannot carry more WebSockets.
+    #[error(
+        "an Apache child has as many WebSockets as its threads and AsyncRequestWorkerFactor allow without keeping others out"
+    )]
+    ChildFull,
     /// The headers of the request are too large for the protocol.
     #[error("the request's headers do not fit into a frame")]
     TooLong,
@@ -82,6 +92,8 @@ impl NotDelivered {
             Self::WorkersTaken => &requests::WORKERS_TAKEN,
             Self::AllWorkersTaken => &requests::ALL_WORKERS_TAKEN,
             Self::Stopping => &requests::STOPPING,
+            Self::WebSocketsFull => &requests::WEBSOCKETS_FULL,
+            Self::ChildFull => &requests::CHILD_FULL,
             Self::TooLong => &requests::HEADERS_TOO_LONG,
         }
     }
@@ -91,6 +103,7 @@ impl NotDelivered {
         match self {
             Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
             Self::QueueFull | Self::WorkersTaken | Self::AllWorkersTaken | Self::Stopping => 503,
+            Self::WebSocketsFull | Self::ChildFull => 503,
             Self::QueueTimeout | Self::Silence => 504,
             Self::Failing | Self::TooLong => 500,
         }
@@ -111,10 +124,22 @@ impl NotDelivered {
             Self::QueueTimeout | Self::Silence => Some(Refusal::QueueTimeout),
             Self::QueueFull => Some(Refusal::QueueFull),
             Self::WorkersTaken | Self::AllWorkersTaken => Some(Refusal::WorkersTaken),
+            Self::WebSocketsFull | Self::ChildFull => Some(Refusal::WebSockets),
             Self::Stopping | Self::TooLong => None,
         }
     }
 }
+/// How client and process speak in the course of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialogue {
+    /// One after the other.
+    InTurns,
+    /// Both at any time, as in ASGI.
+    Duplex,
+    /// As [`Self::Duplex`], where a WebSocket is asked for.
+    WebSocket,
+}
+
 /// A request that is to be executed by some process of a group.
 pub struct Delivery<'d, C, E, S> {
     /// Gives all slots of the process table. Called anew for each look, because the table grows.
@@ -127,8 +152,8 @@ pub struct Delivery<'d, C, E, S> {
     pub scratch: &'d mut Scratch,
     /// The client of the request.
     pub client: &'d mut C,
-    /// Whether both sides speak at any time, as in ASGI.
-    pub duplex: bool,
+    /// How the two sides speak.
+    pub dialogue: Dialogue,
     /// Appends the payload of the request's frame for these facts; called again for each try. The body is what
     /// [`Scratch::body`] holds.
     pub encode: E,
@@ -156,16 +181,27 @@ where
                 return Err(NotDelivered::Stopping);
             }
             let Group { key, queue_size, .. } = *self.group;
-            let pool = Pool { slots: (self.slots)(), group: key, record, room: queue_size };
+            let pool = Pool {
+                slots: (self.slots)(),
+                group: key,
+                record,
+                room: queue_size,
+                evenly: self.dialogue == Dialogue::WebSocket,
+            };
             let missing = match pool.look(&avoid, wait.is_trusting(), place.as_ref()) {
                 Look::Process(claim) => {
                     panics::point("request: claimed");
+                    let mut seat = None;
+                    if self.dialogue == Dialogue::WebSocket {
+                        let limit = self.group.websocket_limit;
+                        seat = Some(Seat::take(&claim, limit).ok_or(NotDelivered::WebSocketsFull)?);
+                    }
                     facts.connects = facts.connects.saturating_add(1);
                     let waited = place.take().is_some();
                     if waited {
                         record.waits.add(wait.waited(Instant::now()));
                     }
-                    match self.try_process(&claim, &mut facts, wait.queue_deadline(), &mut outflow)? {
+                    match self.try_process(&claim, seat, &mut facts, wait.queue_deadline(), &mut outflow)? {
                         Ok(Outcome::Rejected(Reject::QueueTimeout) | Outcome::Unread) => {
                             return Err(NotDelivered::QueueTimeout);
                         }
@@ -227,12 +263,13 @@ where
     fn try_process(
         &mut self,
         claim: &Claim<'_>,
+        mut seat: Option<Seat>,
         facts: &mut Facts,
         queue: Option<Instant>,
         outflow: &mut Outflow,
     ) -> Result<Result<Outcome, io::Error>, NotDelivered> {
         while let Some(connection) = self.sockets.idle.take(claim.index, claim.serial) {
-            match self.converse(connection, claim, facts, queue, outflow) {
+            match self.converse(connection, claim, &mut seat, facts, queue, outflow) {
                 // The process may have closed a connection that was idle, and be alive.
                 Ok(Outcome::NotExecuted) | Err(BeginError::RoutesExhausted) => {}
                 Ok(outcome) => return Ok(Ok(outcome)),
@@ -243,7 +280,7 @@ where
             Ok(connection) => connection,
             Err(error) => return Ok(Err(error)),
         };
-        self.converse(connection, claim, facts, queue, outflow).map(Ok).map_err(|_| NotDelivered::TooLong)
+        self.converse(connection, claim, &mut seat, facts, queue, outflow).map(Ok).map_err(|_| NotDelivered::TooLong)
     }
 
     fn connect(&self, claim: &Claim<'_>) -> io::Result<Connection> {
@@ -252,11 +289,13 @@ where
             .map_err(|error| unreachable::explained(&error, Path::new(&path)))
     }
 
-    /// Has the conversation on one connection, and keeps the connection if it can carry another request.
+    /// Has the conversation on one connection, which may become a WebSocket, and keeps the connection if it can carry
+    /// another request.
     fn converse(
         &mut self,
         mut connection: Connection,
         claim: &Claim<'_>,
+        seat: &mut Option<Seat>,
         facts: &mut Facts,
         queue: Option<Instant>,
         outflow: &mut Outflow,
@@ -267,20 +306,26 @@ where
         facts.route = connection.begin(route, message)?;
         let exchange = connection.exchange();
         frame::put_in(exchange, message, Kind::Request, |out| (self.encode)(out, facts, body, self.client))?;
+        let duplex = self.dialogue != Dialogue::InTurns;
         let (flush_delay, silence) = (self.group.flush_delay, self.group.wait_limits.silence);
         let source = Source { process: claim.pid(), used: &self.group.record.logged, rate: self.group.log };
         let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
-        let limits =
-            ConversationLimits { flush_delay, queue, silence, answered, done, ended, source, duplex: self.duplex };
+        let limits = ConversationLimits { flush_delay, queue, silence, answered, done, ended, source, duplex };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
-        let mut outcome = Conversation::new(&connection, inbox, self.client, outflow, limits).run(message);
-        if outcome == Outcome::Accepted {
+        let outcome = Conversation::new(&connection, inbox, self.client, outflow, limits).run(message);
+        drop(watched);
+        if let (Outcome::Accepted, Some(seat)) = (outcome, seat.take()) {
             // It is no request any more for which a place has to be kept.
             claim.done();
-            let driver = Driver { connection: &connection, inbox, client: self.client, source, ended };
-            outcome = Outcome::WebSocket(driver.run(self.group.websocket));
+            let carrier = Carrier::new(self.group.websocket, &mut connection, std::mem::take(inbox), source, seat);
+            return Ok(match self.client.hand_over(connection, carrier) {
+                Ok(()) => Outcome::HandedOver,
+                Err(kept) => {
+                    let (connection, mut carrier) = *kept;
+                    Outcome::WebSocket(blocking::carry(&connection, &mut carrier, self.client))
+                }
+            });
         }
-        drop(watched);
         if outcome.leaves_connection_usable() {
             if inbox.is_empty() {
                 self.sockets.idle.put(claim.index, connection);

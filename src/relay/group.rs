@@ -30,6 +30,8 @@ pub struct Group {
     pub log: Rate,
     /// `ws-max-size`, `ws-ping-interval` and `ws-ping-timeout`.
     pub websocket: Settings,
+    /// `limit-websockets`: how many each of the processes has at the most.
+    pub websocket_limit: u32,
 }
 
 /// How the processes of a configuration are reached.

@@ -125,6 +125,21 @@ impl Inbox {
         }
     }
 
+    /// Takes memory that a thread keeps for one inbox after the other, if this one has none.
+    pub fn borrow_memory(&mut self, kept: &mut Self) {
+        if self.buffer.capacity() == 0 {
+            self.buffer = std::mem::take(&mut kept.buffer);
+        }
+    }
+
+    /// Gives the memory back, if nothing is in it.
+    pub fn give_memory_back(&mut self, kept: &mut Self) {
+        if self.is_empty() {
+            self.clear();
+            kept.buffer = std::mem::take(&mut self.buffer);
+        }
+    }
+
     /// Forgets everything, and memory beyond the usual: one huge frame must not stay allocated in each thread.
     pub fn clear(&mut self) {
         (self.start, self.end) = (0, 0);

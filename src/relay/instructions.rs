@@ -14,7 +14,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::{Body, BodyError, Facts, Purpose, put_request};
 use wsgi_wire::response::{End, File, Head, Headers, put_head};
 
-use super::client::{Client, RequestContext, SendError, Then};
+use super::client::{Client, Peer, RequestContext, SendError, Then};
 use super::connection::Connection;
 use super::conversation::{Conversation, ConversationLimits};
 use super::inbox::Inbox;
@@ -32,6 +32,8 @@ struct Browser {
 impl RequestContext for Browser {
     fn log(&mut self, _record: &LogRecord) {}
 }
+
+impl Peer for Browser {}
 
 impl Client for Browser {
     fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {

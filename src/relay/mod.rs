@@ -31,11 +31,14 @@ pub mod outflow;
 pub mod own_record;
 #[cfg(unix)]
 pub mod passed;
+pub mod peer;
 #[cfg(unix)]
 pub mod queue;
 #[cfg(unix)]
 pub mod records;
 pub mod scratch;
+#[cfg(unix)]
+pub mod seat;
 pub mod sendable;
 #[cfg(unix)]
 mod timespec;

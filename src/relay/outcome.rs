@@ -36,6 +36,8 @@ pub enum Outcome {
     ClientGone,
     /// The application has accepted a WebSocket, which has its connection from now on.
     Accepted,
+    /// A WebSocket goes on without this thread.
+    HandedOver,
     /// A WebSocket has ended.
     WebSocket(End),
 }

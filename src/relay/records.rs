@@ -13,10 +13,10 @@ use wsgi_wire::limits::{LOG_BURST, LOG_RATE};
 use wsgi_wire::messages::{Message, internal};
 use wsgi_wire::record::LogRecord;
 
-use super::client::Client;
 use super::connection::Connection;
 use super::inbox::{Inbox, Received};
 use super::own_record::ours;
+use super::peer::RequestContext;
 
 /// The process that logs, and its group's budget for that.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct Source<'s> {
 
 impl Source<'_> {
     /// Writes a record, or leaves it out and says so.
-    pub fn log(&self, client: &mut impl Client, record: LogRecord) {
+    pub fn log(&self, client: &mut impl RequestContext, record: LogRecord) {
         let refused = match self.used.take(self.rate, client.log_cost(&record), clock::monotonic()) {
             true => self.used.refused(),
             false if self.used.is_told() => return,
@@ -53,7 +53,7 @@ impl Source<'_> {
 
     /// Writes the records that the process has sent already, though nobody takes its answer any more. What it logs from
     /// now on it cannot send here, and knows that: it sends it to the supervisor.
-    pub fn take_last(&self, connection: &Connection, inbox: &mut Inbox, client: &mut impl Client) {
+    pub fn take_last(&self, connection: &Connection, inbox: &mut Inbox, client: &mut impl RequestContext) {
         // Where the process is gone, its last records are there nevertheless.
         let _ = connection.stream.shutdown(Shutdown::Read);
         loop {
@@ -73,7 +73,7 @@ impl Source<'_> {
     }
 
     /// Writes a record of this process's own, which counts against the group that has made it necessary.
-    fn tell(&self, client: &mut impl Client, message: &'static Message, text: &str) {
+    fn tell(&self, client: &mut impl RequestContext, message: &'static Message, text: &str) {
         let record = ours(message, text);
         self.used.charge(self.rate, client.log_cost(&record), clock::monotonic());
         client.log(&record);

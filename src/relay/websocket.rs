@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+pub mod carrier;
 
 use std::time::Instant;
 
@@ -26,7 +27,6 @@ const FROM_CLIENT: usize = 256 << 10;
 /// The state of one WebSocket.
 pub struct WebSocket {
     session: Session,
-    codec: Codec,
     /// The number of the exchange on the process's connection.
     exchange: u16,
     /// What is to be sent to the client.
@@ -60,7 +60,6 @@ impl WebSocket {
     pub fn new(settings: Settings, exchange: u16, now: Instant) -> Self {
         Self {
             session: Session::new(settings, now),
-            codec: Codec::default(),
             exchange,
             to_client: Vec::new(),
             to_process: Vec::new(),
@@ -95,12 +94,9 @@ impl WebSocket {
     }
 
     /// Runs a step of the session, which may have something for the process.
-    fn step<R>(
-        &mut self,
-        step: impl FnOnce(&mut Session, &mut Codec, &mut Vec<u8>, &mut dyn FnMut(Event<'_>)) -> R,
-    ) -> R {
+    fn step<R>(&mut self, step: impl FnOnce(&mut Session, &mut Vec<u8>, &mut dyn FnMut(Event<'_>)) -> R) -> R {
         let (exchange, is_closed, to_process) = (self.exchange, self.is_closed, &mut self.to_process);
-        step(&mut self.session, &mut self.codec, &mut self.to_client, &mut |event| {
+        step(&mut self.session, &mut self.to_client, &mut |event| {
             if !is_closed {
                 tell(exchange, to_process, &event);
             }
@@ -108,14 +104,14 @@ impl WebSocket {
     }
 
     /// Takes bytes of the client.
-    pub fn hear_client(&mut self, bytes: &mut [u8], now: Instant) {
-        let read = self.step(|session, codec, out, mut tell| session.receive(bytes, now, codec, out, &mut tell));
+    pub fn hear_client(&mut self, bytes: &mut [u8], codec: &mut Codec, now: Instant) {
+        let read = self.step(|session, out, mut tell| session.receive(bytes, now, codec, out, &mut tell));
         self.breach = read.err().or(self.breach);
     }
 
     /// Notes that the client's connection has ended.
     pub fn client_is_lost(&mut self) {
-        self.step(|session, _, _, mut tell| session.lost(&mut tell));
+        self.step(|session, _, mut tell| session.lost(&mut tell));
         self.to_client.clear();
     }
 
@@ -123,15 +119,15 @@ impl WebSocket {
     ///
     /// # Errors
     /// [`Violation`]: the process may not say that. The client has been told of a failure.
-    pub fn hear_process(&mut self, frame: Frame<'_>, now: Instant) -> Result<(), Violation> {
-        let heard = self.hear(frame, now);
+    pub fn hear_process(&mut self, frame: Frame<'_>, codec: &mut Codec, now: Instant) -> Result<(), Violation> {
+        let heard = self.hear(frame, codec, now);
         if heard.is_err() {
             self.leave(close::INTERNAL_ERROR);
         }
         heard
     }
 
-    fn hear(&mut self, frame: Frame<'_>, now: Instant) -> Result<(), Violation> {
+    fn hear(&mut self, frame: Frame<'_>, codec: &mut Codec, now: Instant) -> Result<(), Violation> {
         if frame.exchange != self.exchange {
             return Err(Violation::Stray(frame.kind));
         }
@@ -147,17 +143,26 @@ impl WebSocket {
             }
             kind => return Err(Violation::OutOfPlace(kind)),
         };
-        Ok(self.session.send(content, frame.payload, !frame.is_more, &mut self.codec, &mut self.to_client)?)
+        Ok(self.session.send(content, frame.payload, !frame.is_more, codec, &mut self.to_client)?)
     }
 
     /// Ends it from here, with this code for both sides.
     pub fn leave(&mut self, code: u16) {
-        self.step(|session, _, out, mut tell| session.end(Close::with_code(code), out, &mut tell));
+        self.step(|session, out, mut tell| session.end(Close::with_code(code), out, &mut tell));
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
-        self.step(|session, _, out, mut tell| session.tick(now, out, &mut tell));
+        self.step(|session, out, mut tell| session.tick(now, out, &mut tell));
+    }
+
+    /// Gives memory back that nothing is in: most of its time a WebSocket is idle.
+    pub fn shrink(&mut self) {
+        for buffer in [&mut self.to_client, &mut self.to_process] {
+            if buffer.is_empty() {
+                *buffer = Vec::new();
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod websocket;
 
 use std::time::Duration;
 
-use wsgi_unix::descriptor::{BorrowedFd, OwnedFd};
+use wsgi_unix::descriptor::OwnedFd;
 use wsgi_unix::panics;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::requests;
@@ -35,9 +35,13 @@ use crate::httpd::response::{self as httpd, ResponseBody};
 use crate::httpd::socket;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
-use crate::relay::client::{Client, Gone, Right, SendError, Then};
+use crate::relay::client::{Client, Gone, Peer, RequestContext, Right, SendError, Then};
+#[cfg(unix)]
+use crate::relay::connection::Connection;
 use crate::relay::outflow;
 use crate::relay::violation::Violation;
+#[cfg(unix)]
+use crate::relay::websocket::carrier::Carrier;
 
 /// How many bytes of content a small response has at the most: a client whose connection takes anything takes these at
 /// once.
@@ -255,25 +259,13 @@ impl Client for HttpClient<'_, '_> {
         self.body.is_over()
     }
 
-    fn is_gone(&self) -> bool {
-        self.r.is_aborted()
-    }
-
     fn is_taken(&mut self) {
         self.body.let_client_begin(self.r);
-    }
-
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
-        socket::of_client(self.r)
     }
 
     fn right_to_wait(&self, pressing: bool) -> Option<Right> {
         let Some(Waits { places, usual, pressing: max }) = self.waits else { return Some(None) };
         Admission::new(places, if pressing { max } else { usual }).map(Some)
-    }
-
-    fn send_timeout(&self) -> Option<Duration> {
-        httpd::client_timeout(self.r)
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {
@@ -328,16 +320,12 @@ impl Client for HttpClient<'_, '_> {
         websocket.accept(self.r, accept)
     }
 
-    fn receive_bytes(&mut self, out: &mut Vec<u8>) -> Result<bool, Gone> {
-        self.websocket.as_mut().ok_or(Gone)?.receive(self.r, out)
-    }
-
-    fn send_bytes(&mut self, bytes: &[u8]) -> Result<usize, Gone> {
-        self.websocket.as_mut().ok_or(Gone)?.send(self.r, bytes)
-    }
-
-    fn holds_bytes(&self) -> bool {
-        self.websocket.as_ref().is_some_and(|websocket| websocket.holds(self.r))
+    #[cfg(unix)]
+    fn hand_over(&mut self, connection: Connection, carrier: Carrier) -> Result<(), Box<(Connection, Carrier)>> {
+        match &mut self.websocket {
+            Some(websocket) => websocket.leave(self.r, self.place, connection, carrier),
+            None => Err(Box::new((connection, carrier))),
+        }
     }
 
     fn wants_content(&self) -> bool {

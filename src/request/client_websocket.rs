@@ -1,20 +1,35 @@
 //! The WebSocket of a client, from its handshake on.
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+use std::mem::take;
 use std::time::Instant;
 
 use wsgi_websocket::handshake::Handshake;
 use wsgi_wire::websocket::Accept;
 
+#[cfg(unix)]
+use crate::httpd::log::Execution;
 use crate::httpd::request::Request;
+#[cfg(unix)]
+use crate::httpd::suspended;
 use crate::httpd::upgraded::Upgraded;
+#[cfg(unix)]
+use crate::pump::{Guest, Place};
 use crate::relay::client::{Gone, SendError};
+#[cfg(unix)]
+use crate::relay::connection::Connection;
 use crate::relay::violation::Violation;
+#[cfg(unix)]
+use crate::relay::websocket::carrier::Carrier;
 
 /// The WebSocket that a client asks for, or has.
 pub struct ClientWebSocket {
     handshake: Handshake,
     upgraded: Option<Upgraded>,
+    /// The place that it has among those that hold no thread of Apache, if it may be one of them.
+    #[cfg(unix)]
+    place: Option<Place>,
     /// When it was granted.
     pub since: Option<Instant>,
 }
@@ -22,7 +37,39 @@ pub struct ClientWebSocket {
 impl ClientWebSocket {
     /// The WebSocket that this handshake asks for.
     pub fn of(handshake: Handshake) -> Self {
-        Self { handshake, upgraded: None, since: None }
+        Self {
+            handshake,
+            upgraded: None,
+            #[cfg(unix)]
+            place: None,
+            since: None,
+        }
+    }
+
+    /// Lets it hold no thread of Apache, in this place.
+    #[cfg(unix)]
+    pub fn may_leave(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
+
+    /// Leaves it to the pump of this child, if it may.
+    ///
+    /// # Errors
+    /// It stays with this thread.
+    #[cfg(unix)]
+    pub fn leave(
+        &mut self,
+        r: &mut Request<'_>,
+        at: Execution<'_>,
+        connection: Connection,
+        carrier: Carrier,
+    ) -> Result<(), Box<(Connection, Carrier)>> {
+        let (Some(place), true) = (take(&mut self.place), suspended::may_be(r)) else {
+            return Err(Box::new((connection, carrier)));
+        };
+        let Some(upgraded) = take(&mut self.upgraded) else { return Err(Box::new((connection, carrier))) };
+        suspended::leave(r, upgraded, Box::new(Guest { connection, carrier, place, at: at.into() }));
+        Ok(())
     }
 
     /// Grants the WebSocket, by a 101 with the headers that the application adds.

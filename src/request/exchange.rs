@@ -22,7 +22,7 @@ use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{HookStatus, log, response};
 use crate::policy::acceptance::BodyLength;
-use crate::relay::client::Client;
+use crate::relay::client::RequestContext;
 use crate::relay::outcome::{End, Outcome};
 
 /// Has the request executed by the engine in this child.
@@ -124,7 +124,7 @@ pub(super) fn conclude<'r>(
         variables::fill(client.request(), environ, length);
     }
     let answer = answer_to(client, outcome);
-    if !matches!(answer, Ok(HookStatus::Ok)) {
+    if !matches!(answer, Ok(HookStatus::Ok | HookStatus::Suspended)) {
         client.leave_body();
     }
     answer
@@ -142,6 +142,7 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<HookSt
     match outcome {
         Outcome::Complete => Ok(finish(client)),
         Outcome::ClientGone => Ok(HookStatus::Ok),
+        Outcome::HandedOver => Ok(HookStatus::Suspended),
         Outcome::WebSocket(end) => {
             has_ended(client, end);
             Ok(HookStatus::Ok)

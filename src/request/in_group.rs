@@ -19,9 +19,10 @@ use super::way::{Way, now_in_microseconds};
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::httpd::request::Request;
-use crate::httpd::{HookStatus, response};
+use crate::httpd::{HookStatus, response, suspended};
 use crate::policy::acceptance::BodyLength;
-use crate::relay::delivery::NotDelivered;
+use crate::pump::{self, NoPlace, Place};
+use crate::relay::delivery::{Dialogue, NotDelivered};
 
 /// Has the request executed by a process of the group.
 ///
@@ -58,6 +59,8 @@ fn run<'r>(
     let way = Way::new(runtime, group, &environ.destination().process_group);
     let admission = way.admission().map_err(|error| way.refused(&error, r))?;
     panics::point("request: admitted");
+    let is_websocket = handshake.is_some();
+    let place = if is_websocket { place(r, runtime).map_err(|error| way.refused(&error, r))? } else { None };
     write_route(r, settings, environ, &mut scratch.route);
     let script_mtime = script_mtime(r, environ);
     let is_asgi = environ.destination().interface == Interface::Asgi;
@@ -65,9 +68,9 @@ fn run<'r>(
     let rules = ResponseRules { header_limit: group.header_limit, as_cgi: true };
     let script = r.filename();
     let mut client = HttpClient::new(r, length, rules, environ.destination().place(script));
-    let is_websocket = handshake.is_some();
     if let Some(handshake) = handshake {
         client.may_accept(handshake);
+        client.may_leave(place);
     }
     client.shares_waits(|| Waits {
         places: group.uploads(),
@@ -96,8 +99,13 @@ fn run<'r>(
         });
     };
     let start = Instant::now();
+    let dialogue = match (is_asgi, is_websocket) {
+        (_, true) => Dialogue::WebSocket,
+        (true, false) => Dialogue::Duplex,
+        (false, false) => Dialogue::InTurns,
+    };
     let outcome =
-        way.deliver(scratch, &mut client, facts, is_asgi, encode).map_err(|error| refused(error, &mut client))?;
+        way.deliver(scratch, &mut client, facts, dialogue, encode).map_err(|error| refused(error, &mut client))?;
     // What follows may be another request of the same group, which an internal redirect makes; or the client takes a
     // file, and keeps the worker.
     let admission = (*client.disposition() == Disposition::File).then_some(admission);
@@ -112,6 +120,16 @@ fn run<'r>(
     drop(admission);
     send_end(&mut client, &answer, outcome);
     answer
+}
+
+/// The place of a WebSocket among those that hold no thread of Apache; `None` where it has to hold one.
+fn place(r: &Request<'_>, runtime: &Runtime) -> Result<Option<Place>, NotDelivered> {
+    let Some(most) = runtime.suspended.filter(|_| suspended::may_be(r)) else { return Ok(None) };
+    match pump::reserve(most) {
+        Ok(place) => Ok(Some(place)),
+        Err(NoPlace::NoPump) => Ok(None),
+        Err(NoPlace::Full) => Err(NotDelivered::ChildFull),
+    }
 }
 
 fn set_client_timeout(r: &mut Request<'_>, timeout: Duration) -> Option<i64> {

@@ -31,7 +31,7 @@ use crate::httpd::log;
 use crate::httpd::request::Request;
 use crate::policy::expansion::{self, Kind as GroupKind};
 use crate::policy::script_directives::ACCESS_GROUP;
-use crate::relay::client::{Client, SendError, Then};
+use crate::relay::client::{Client, Peer, RequestContext, SendError, Then};
 use crate::relay::outcome::Outcome;
 use crate::relay::violation::Violation;
 
@@ -260,6 +260,8 @@ impl OfApache for AnswerClient<'_, '_> {
         (self.r, self.place)
     }
 }
+
+impl Peer for AnswerClient<'_, '_> {}
 
 impl Client for AnswerClient<'_, '_> {
     fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {

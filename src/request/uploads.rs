@@ -21,7 +21,7 @@ use crate::httpd::shared::SharedTable;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 use crate::relay::choice;
-use crate::relay::client::Client;
+use crate::relay::client::Peer;
 use crate::relay::delivery::NotDelivered;
 use crate::relay::queue::{self, QueueTicket};
 use crate::relay::wait_limits::{Expired, Missing, Wait};

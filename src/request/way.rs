@@ -12,7 +12,7 @@ use crate::httpd::response;
 use crate::httpd::shared::SharedTable;
 use crate::relay::admission::{Admission, Taken};
 use crate::relay::client::Client;
-use crate::relay::delivery::{Delivery, NotDelivered};
+use crate::relay::delivery::{Delivery, Dialogue, NotDelivered};
 use crate::relay::outcome::Outcome;
 use crate::relay::scratch::Scratch;
 
@@ -74,13 +74,13 @@ impl<'w> Way<'w> {
         scratch: &mut Scratch,
         client: &mut C,
         facts: Facts,
-        duplex: bool,
+        dialogue: Dialogue,
         encode: impl Fn(&mut Vec<u8>, &Facts, &[u8], &mut C),
     ) -> Result<Outcome, NotDelivered> {
         let table = self.table.ok_or(NotDelivered::NoProcess)?;
         let slots = || table.slots(self.group.pages);
         let sockets = &self.runtime.sockets;
-        Delivery { slots, sockets, group: &self.group.relay, scratch, client, duplex, encode }.run(facts)
+        Delivery { slots, sockets, group: &self.group.relay, scratch, client, dialogue, encode }.run(facts)
     }
 
     /// Counts an answer that the client has got in the group's record.

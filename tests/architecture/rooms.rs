@@ -25,6 +25,7 @@ const HOUSES: &[House] = &[
             "module",
             "lifecycle",
             "request",
+            "pump",
             "status",
             "daemons",
             "embedded",

@@ -54,3 +54,4 @@ mod type_stubs;
 mod validator;
 mod variables;
 mod websockets;
+mod websockets_suspended;

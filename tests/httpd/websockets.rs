@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::tls::Tls;
 
 /// Does with a WebSocket what its path says. A request without one tells what has been seen.
-const APP: &str = r#"
+pub const APP: &str = r#"
 import asyncio, json, os
 seen = {"open": 0, "ends": []}
 
@@ -225,7 +225,7 @@ fn an_application_closes_or_fails() {
 #[test]
 fn a_client_whose_process_is_killed_sees_a_lost_connection() {
     let site = site("");
-    site.log.expect(&["whose client sees that its connection is lost", "was ended by signal 9", "waits"]);
+    site.log.expect(&["whose clients see that their connections are lost", "was ended by signal 9", "waits"]);
     let mut socket = WebSocket::open(site.port(), "/pid");
     let pid: u32 = socket.text().parse().expect("a pid");
     assert!(kill(pid, libc::SIGKILL));
@@ -398,7 +398,20 @@ asyncio.run(main())
 "#;
 
 /// A program that ends with the test.
-struct Tunnel(std::process::Child);
+pub struct Tunnel(std::process::Child);
+
+impl Tunnel {
+    /// Begins one to a TLS server at this port. Returns the port where it begins, too.
+    pub fn to(port: u16) -> (Self, u16) {
+        let mut tunnel = Command::new("python3");
+        let tunnel = tunnel.args(["-c", TUNNEL, &port.to_string()]).stdout(Stdio::piped()).spawn();
+        let mut tunnel = Self(tunnel.expect("python3 runs"));
+        let mut line = String::new();
+        let stdout = tunnel.0.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a port");
+        (tunnel, line.trim().parse().expect("a port"))
+    }
+}
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
@@ -417,13 +430,8 @@ fn autobahns_cases_pass_over_plain_and_tls() {
     let Some(tls) = Tls::make(test) else { return };
     let port = free_port();
     let site = builder("").conf(&tls.host(port, "WSGIScriptAlias / {apps}/site.wsgi process-group=site")).start();
-    let mut tunnel = Command::new("python3");
-    let tunnel = tunnel.args(["-c", TUNNEL, &port.to_string()]).stdout(Stdio::piped()).spawn().expect("python3 runs");
-    let mut tunnel = Tunnel(tunnel);
-    let mut line = String::new();
-    let stdout = tunnel.0.stdout.take().expect("a pipe");
-    BufReader::new(stdout).read_line(&mut line).expect("a port");
-    for port in [site.port().to_string(), line.trim().to_owned()] {
+    let (_tunnel, encrypted) = Tunnel::to(port);
+    for port in [site.port(), encrypted] {
         let mut cases = Command::new(&kosoku);
         // Of 12 and 13 all are about compressed messages.
         cases.args(["-p", "4", "-x", "12.*", "-x", "13.*", "-o"]).arg(site.root().join("report"));

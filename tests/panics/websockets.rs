@@ -66,6 +66,8 @@ fn a_panic_costs_a_websocket_at_most_and_puts_nothing_else_into_it() {
     is_well(&site, "the start");
     for at in [
         "websocket: step",
+        "suspend_connection",
+        "the pump of WebSockets",
         "mod_wsgi.WebSocket.receive",
         "mod_wsgi.WebSocket.send",
         "mod_wsgi.WebSocket.finished",

@@ -20,7 +20,7 @@ use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject, put_head, put_headers};
 
 use super::{Conversation, ConversationLimits, Outcome};
-use crate::relay::client::{Client, RequestContext, SendError, Then};
+use crate::relay::client::{Client, Peer, RequestContext, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
 use crate::relay::outflow::Outflow;
@@ -48,7 +48,13 @@ impl RequestContext for Recorder {
     fn log(&mut self, record: &LogRecord) {
         self.events.push(format!("log {} {}", record.level.name(), String::from_utf8_lossy(&record.message)));
     }
+
+    fn tell(&mut self, message: &'static Message, text: &str) {
+        self.events.push(format!("log {} {text}", message.level.name()));
+    }
 }
+
+impl Peer for Recorder {}
 
 impl Client for Recorder {
     fn read_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<bool, BodyError> {
@@ -61,10 +67,6 @@ impl Client for Recorder {
             }
             None => Ok(false),
         }
-    }
-
-    fn tell(&mut self, message: &'static Message, text: &str) {
-        self.events.push(format!("log {} {text}", message.level.name()));
     }
 
     fn early_hints(&mut self, headers: Headers<'_>) {

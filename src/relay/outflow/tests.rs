@@ -9,7 +9,7 @@ use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{Head, Headers};
 
 use super::*;
-use crate::relay::client::{Gone, RequestContext, Right};
+use crate::relay::client::{Gone, Peer, RequestContext, Right};
 
 /// A client that takes what fits into its socket's buffer; or, without a socket, all that comes while it may be
 /// waited for, and nobody can look behind its connection.
@@ -30,12 +30,15 @@ impl RequestContext for Slow {
     fn log(&mut self, _record: &LogRecord) {}
 }
 
+impl Peer for Slow {
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+}
+
 impl Client for Slow {
     fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
         Ok(false)
-    }
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
-        self.socket.as_ref().map(AsFd::as_fd)
     }
     fn right_to_wait(&self, _pressing: bool) -> Option<Right> {
         (!self.may_not_wait).then_some(None)

@@ -2,27 +2,30 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wsgi_websocket::deflate::Codec;
 use wsgi_websocket::session::Settings;
 use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::LogRecord;
-use wsgi_wire::request::BodyError;
-use wsgi_wire::response::{File, Head, Headers};
+use wsgi_wire::table::{Entry, Group, Page, Slot, State};
 use wsgi_wire::websocket::Close;
 
 use super::WebSocket;
-use super::blocking::Driver;
-use crate::relay::client::{Client, Gone, RequestContext, SendError, Then};
+use super::blocking;
+use super::carrier::Carrier;
+use crate::relay::choice::{Look, Pool};
+use crate::relay::client::{Gone, Peer, RequestContext};
 use crate::relay::connection::Connection;
 use crate::relay::inbox::Inbox;
 use crate::relay::outcome::End;
 use crate::relay::records::Source;
+use crate::relay::seat::Seat;
 use crate::relay::violation::Violation;
 
 const SETTINGS: Settings = Settings { max_size: 1 << 20, ping_interval: None, ping_timeout: None, is_deflate: false };
@@ -34,11 +37,7 @@ impl RequestContext for Browser {
     fn log(&mut self, _record: &LogRecord) {}
 }
 
-impl Client for Browser {
-    fn read_body(&mut self, _max: usize, _out: &mut Vec<u8>) -> Result<bool, BodyError> {
-        Ok(false)
-    }
-
+impl Peer for Browser {
     fn socket(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
     }
@@ -67,23 +66,20 @@ impl Client for Browser {
     fn send_timeout(&self) -> Option<Duration> {
         Some(Duration::from_secs(30))
     }
-
-    fn early_hints(&mut self, _headers: Headers<'_>) {}
-
-    fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
-        Ok(())
-    }
-
-    fn data(&mut self, _pieces: &[&[u8]], _then: Then) -> Result<(), SendError> {
-        Ok(())
-    }
-
-    fn file(&mut self, _file: OwnedFd, _piece: &File) -> Result<(), SendError> {
-        Ok(())
-    }
 }
 
 static LOGGED: Budget = Budget::new();
+
+/// A seat in a process that lives as long as the tests.
+fn seat() -> Seat {
+    let memory: &'static (Entry, Page, Group) = Box::leak(Box::default());
+    let slot = Slot { entry: &memory.0, page: &memory.1 };
+    slot.occupy(7, 1, 1);
+    slot.set_state(State::Ready);
+    let pool = Pool { slots: std::iter::once(slot), group: 7, record: &memory.2, room: 1, evenly: true };
+    let Look::Process(claim) = pool.look(&[], true, None) else { panic!("there is a process") };
+    Seat::take(&claim, 1).expect("a seat")
+}
 
 /// Carries a WebSocket on a thread of its own, while `script` has the client's and the process's ends.
 fn carried(script: impl FnOnce(&mut UnixStream, &mut UnixStream)) -> End {
@@ -94,11 +90,10 @@ fn carried(script: impl FnOnce(&mut UnixStream, &mut UnixStream)) -> End {
         end.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
     }
     let driver = thread::spawn(move || {
-        let (connection, mut inbox, mut client) = (Connection::over(child, 1, 2), Inbox::default(), Browser(browser));
+        let (mut connection, mut client) = (Connection::over(child, 1, 2), Browser(browser));
         let source = Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) };
-        let driver =
-            Driver { connection: &connection, inbox: &mut inbox, client: &mut client, source, ended: &|| false };
-        driver.run(SETTINGS)
+        let mut carrier = Carrier::new(SETTINGS, &mut connection, Inbox::default(), source, seat());
+        blocking::carry(&connection, &mut carrier, &mut client)
     });
     script(&mut outside, &mut daemon);
     driver.join().unwrap()
@@ -237,19 +232,19 @@ fn what_a_process_may_not_say_ends_it() {
 #[test]
 fn no_more_is_taken_than_the_other_side_takes() {
     let now = Instant::now();
-    let mut socket = WebSocket::new(SETTINGS, 0, now);
+    let (mut socket, mut codec) = (WebSocket::new(SETTINGS, 0, now), Codec::default());
     while socket.reads_client() {
-        socket.hear_client(&mut masked(0x89, &[1; 125]), now);
+        socket.hear_client(&mut masked(0x89, &[1; 125]), &mut codec, now);
         assert!(socket.to_client.len() < 300 << 10, "pongs");
     }
     socket.to_client.clear();
     while socket.reads_client() {
-        socket.hear_client(&mut masked(0x82, &[1; 50_000]), now);
+        socket.hear_client(&mut masked(0x82, &[1; 50_000]), &mut codec, now);
         assert!(socket.to_process.len() < 400 << 10, "messages");
     }
     while socket.reads_process() {
         let data = message(Kind::Binary, &[1; 50_000]);
-        socket.hear_process(frame::first(&data).unwrap().unwrap(), now).unwrap();
+        socket.hear_process(frame::first(&data).unwrap().unwrap(), &mut codec, now).unwrap();
         assert!(socket.to_client.len() < 200 << 10, "answers");
     }
 }

@@ -6,7 +6,7 @@ use wsgi_wire::response::File;
 
 use super::HttpClient;
 use crate::httpd::response as httpd;
-use crate::relay::client::{Client, Then};
+use crate::relay::client::{RequestContext, Then};
 use crate::relay::sendable::Sendable;
 use crate::request::guarded_file::GuardedFile;
 

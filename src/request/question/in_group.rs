@@ -9,6 +9,7 @@ use wsgi_wire::request::Facts;
 use super::{AnswerClient, AskError, PendingQuestion, conclude};
 use crate::daemons::{Group, Runtime};
 use crate::httpd::request::Request;
+use crate::relay::delivery::Dialogue;
 use crate::request::environ::{ContentLength, Environ};
 use crate::request::refused::Refused;
 use crate::request::scratch::with_scratch;
@@ -33,7 +34,7 @@ impl<'r> PendingQuestion<'_, 'r> {
             let encode = |out: &mut Vec<u8>, facts: &Facts, _: &[u8], asker: &mut AnswerClient<'_, 'r>| {
                 self.put(out, facts, |vars| environ.write_request(asker.r, ContentLength::AsSent, vars));
             };
-            let outcome = way.deliver(scratch, &mut asker, facts, false, encode);
+            let outcome = way.deliver(scratch, &mut asker, facts, Dialogue::InTurns, encode);
             (outcome, asker.answer)
         });
         drop(admission);

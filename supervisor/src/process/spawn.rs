@@ -17,6 +17,7 @@ use wsgi_wire::control::Spawn;
 use wsgi_wire::descriptors::daemon as contract;
 use wsgi_wire::environment;
 use wsgi_wire::frame::Kind;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::limits;
 use wsgi_wire::settings::Daemon;
 use wsgi_wire::table::{Slot, group_key, socket_path};
@@ -174,7 +175,7 @@ fn fill(
         descriptors.into_iter().chain(scoreboard.map(|scoreboard| (contract::SCOREBOARD, scoreboard.as_fd())));
     let steps = Steps {
         nice: spawn.nice,
-        limits: privileges::limits(spawn).into_iter().chain([files(shared.files)]).collect(),
+        limits: privileges::limits(spawn).into_iter().chain([files(shared.files, settings)]).collect(),
         chroot: spawn.chroot.as_ref().map(|root| CString::new(root.to_vec())).transpose().map_err(io::Error::from)?,
         identity: spawn.identity.as_ref().map(privileges::ids).transpose()?,
         directory: spawn.home.as_ref().map(|home| CString::new(home.to_vec())).transpose().map_err(io::Error::from)?,
@@ -194,10 +195,12 @@ fn fill(
     Ok(Spawned { slot: index, pid: Pid::from_child(&process), channel, socket, recorder, output, started })
 }
 
-/// The limit of descriptors in the system's own numbers.
-fn files(limit: Rlimit) -> (libc::c_int, u64, u64) {
+/// The limit of descriptors in the system's own numbers: of a process that may have an event loop, as many as it can
+/// get, since each of its WebSockets takes one.
+fn files(limit: Rlimit, settings: &Daemon) -> (libc::c_int, u64, u64) {
     let number = |limit: Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
-    (libc::RLIMIT_NOFILE as libc::c_int, number(limit.current), number(limit.maximum))
+    let current = if settings.interface == Interface::Wsgi { limit.current } else { limit.maximum };
+    (libc::RLIMIT_NOFILE as libc::c_int, number(current), number(limit.maximum))
 }
 
 /// Makes the command line `python <flags> -c <boot> <directory of the mod_wsgi package>`.

@@ -37,4 +37,7 @@ crate::message::messages! {
     1106 ASKED_IN_LOOP Error: "{sentence}",
         "`WSGIAccessScript`, `WSGIAuthUserScript`, `WSGIAuthGroupScript` or `WSGIDispatchScript` names a process group with `interface=asgi`. The server does not start.",
         "Name a group with `interface=wsgi`, or none.";
+    1107 MANY_WEBSOCKETS Warn: "limit-websockets lets process groups have {wanted} WebSockets, and this Apache can hold {has}; raise AsyncRequestWorkerFactor of the MPM event, or MaxRequestWorkers",
+        "Apache counts WebSockets among the connections of its children, which `AsyncRequestWorkerFactor` bounds; with another MPM each of them holds a worker.",
+        "Set `AsyncRequestWorkerFactor` to twice the number of WebSockets divided by `MaxRequestWorkers`, or lower `limit-websockets`.";
 }

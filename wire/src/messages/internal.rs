@@ -82,4 +82,7 @@ crate::message::messages! {
     1426 NOT_BEGUN Error: "A request cannot begin:{traceback}",
         "A fault of ours, or a lack of memory.",
         "Look at the memory of the process; report it otherwise.";
+    1427 NO_PUMP Warn: "each WebSocket holds a thread of Apache, because there can be no thread for all: {error}",
+        "The system lets this Apache child have no more threads or descriptors.",
+        "Raise the limits of Apache's user.";
 }

@@ -94,4 +94,7 @@ crate::message::messages! {
     1330 LOOP_FAILED Error: "The event loop has ended: {traceback}",
         "Something that the application has given the event loop raised what nothing catches.",
         "Mend it: the traceback says where.";
+    1331 CHILD_DIED_WITH_WEBSOCKETS Warn: "Apache child {pid} has died with {count} WebSockets, whose clients see that their connections are lost",
+        "A child of Apache was killed, or has crashed.",
+        "Apache's own record before tells how; a fault of mod_wsgi is worth a report.";
 }

@@ -145,4 +145,13 @@ crate::message::messages! {
     1041 WEBSOCKET_REFUSED Error: "the WebSocket ends, because what the daemon process sends is refused: {violation}",
         "The daemon process sends what it may not.",
         "If the application writes to descriptors that are not its own, that has to end; else report it.";
+    1042 WEBSOCKETS_LOST Warn: "daemon process {pid} has ended without closing {count} WebSockets, whose clients see that their connections are lost",
+        "The process that has the WebSockets was killed, or has crashed.",
+        "Look at the record about its end, which has the same number of the process.";
+    1043 WEBSOCKETS_FULL Error: "the processes of the group have as many WebSockets as limit-websockets allows{group}",
+        "More clients want a WebSocket than `limit-websockets` times `processes`; they get 503 with `Retry-After`.",
+        "Raise `limit-websockets` or `processes`, if the processes have memory and time for more.";
+    1044 CHILD_FULL Error: "an Apache child has as many WebSockets as its threads and AsyncRequestWorkerFactor allow without keeping others out{group}",
+        "Apache counts WebSockets among the connections of a child; with more of them it would accept nobody.",
+        "Raise `AsyncRequestWorkerFactor` to twice the number of WebSockets divided by `MaxRequestWorkers`.";
 }

@@ -29,6 +29,8 @@ byte_enum! {
         QueueFull = 4,
         /// The group had as many of Apache's workers as it may have.
         WorkersTaken = 5,
+        /// Its processes, or an Apache child, had as many WebSockets as they may have.
+        WebSockets = 6,
     }
 }
 
@@ -50,6 +52,7 @@ impl Refusal {
             Self::QueueTimeout => "queue_timeout",
             Self::QueueFull => "queue_full",
             Self::WorkersTaken => "worker_limit",
+            Self::WebSockets => "websocket_limit",
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::children::Children;
 use super::layout::PAGE;
 use super::places::PlacesOfConfigurations;
 
@@ -30,6 +31,8 @@ pub struct Header {
     /// The number of wishes of daemons for Apache's scoreboard ([`crate::scoreboard`]), which the supervisor passes on.
     /// Apache children wait for it to change (a futex).
     pub wanted: AtomicU32,
+    /// How many WebSockets each child has that hold none of its threads.
+    pub websockets: Children,
     /// The places of Apache's workers that have a request of any group in hand.
     pub workers: PlacesOfConfigurations,
 }

@@ -9,6 +9,7 @@
 //!
 //! Knows where each number is, and in which order it may be written and read. Must not know memory or processes.
 
+mod children;
 mod claim;
 pub mod ending;
 pub mod group;
@@ -19,7 +20,9 @@ mod names;
 mod places;
 mod queue;
 mod slot;
+mod websockets;
 
+pub use children::{ChildCount, Children};
 pub use claim::{Need, answered, claim, release};
 pub use ending::{Ending, Failure};
 pub use group::{Group, Refusal};
@@ -29,3 +32,4 @@ pub use names::{SOCKET_SUFFIX, control_path, group_key, socket_path};
 pub use places::{Places, PlacesOfConfigurations};
 pub use queue::Queue;
 pub use slot::{Entry, Page, Slot, State};
+pub use websockets::{Counting, WebSockets};

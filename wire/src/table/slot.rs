@@ -1,6 +1,7 @@
 //! A slot for a daemon process: what the supervisor says of the process, and what that says itself.
 
 use super::layout::{ENTRY, PAGE};
+use super::websockets::WebSockets;
 use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::codec::byte_enum;
@@ -99,10 +100,12 @@ pub struct Page {
     pub in_flight: AtomicU32,
     /// How many of these have no part of their answer yet. A process that has nothing to do corrects it.
     pub unanswered: AtomicU32,
+    /// How many WebSockets Apache children have open to this process, or are asking it for.
+    pub websockets: WebSockets,
     /// Space that puts the counters of Apache children into another cache line than those of the process, and another
     /// than the one beside it, which may be fetched along: otherwise each would take the line from the other several
     /// times in each request.
-    apart: [u32; 29],
+    apart: [u32; 26],
     /// How many requests the process is executing.
     pub busy: AtomicU32,
     /// How many requests it has finished.
@@ -204,6 +207,7 @@ impl Slot<'_> {
         for number in [&entry.started, &entry.born, &page.requests] {
             number.store(0, Relaxed);
         }
+        page.websockets.clear();
         entry.threads.store(threads, Relaxed);
         entry.group.store(group, Relaxed);
         entry.secret.store(secret, Relaxed);
@@ -254,7 +258,7 @@ mod tests {
         for state in [State::Free, State::Starting, State::Ready, State::Draining] {
             for raw in (0..8).chain([u32::MAX]) {
                 let memory = slot("a", state, 1, 0);
-                let Page { away, in_flight, unanswered, busy, requests, apart: _ } = &memory.1;
+                let Page { away, in_flight, unanswered, busy, requests, websockets: _, apart: _ } = &memory.1;
                 [away, in_flight, unanswered, busy].into_iter().for_each(|number| number.store(raw, Relaxed));
                 requests.store(u64::MAX, Relaxed);
                 let seen = view(&memory).state();

@@ -13,7 +13,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{End, File, Head, Headers, put_head};
 
-use crate::relay::client::{Client, RequestContext, SendError, Then};
+use crate::relay::client::{Client, Peer, RequestContext, SendError, Then};
 use crate::relay::connection::Connection;
 use crate::relay::conversation::{Conversation, ConversationLimits};
 use crate::relay::inbox::Inbox;
@@ -31,6 +31,16 @@ struct Browser {
 
 impl RequestContext for Browser {
     fn log(&mut self, _record: &LogRecord) {}
+}
+
+impl Peer for Browser {
+    fn socket(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
+    }
+
+    fn send_timeout(&self) -> Option<Duration> {
+        Some(Duration::from_millis(300))
+    }
 }
 
 impl Client for Browser {
@@ -57,14 +67,6 @@ impl Client for Browser {
 
     fn body_is_over(&self) -> bool {
         self.over
-    }
-
-    fn socket(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.socket.as_fd())
-    }
-
-    fn send_timeout(&self) -> Option<Duration> {
-        Some(Duration::from_millis(300))
     }
 
     fn early_hints(&mut self, _headers: Headers<'_>) {}
