@@ -13,6 +13,9 @@ seen = {}
 gone = {}
 color = contextvars.ContextVar("color", default="none")
 
+class Left(Exception):
+    pass
+
 async def body_of(receive):
     body, messages = b"", 0
     while True:
@@ -141,6 +144,29 @@ async def application(scope, receive, send):
         for _ in range(20):
             await send({"type": "http.response.body", "body": b"x" * 500_000, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+    elif path == "/endless":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["query_string"] == b"returns":
+            await send({"type": "http.response.body", "body": b"more", "more_body": True})
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            seen["left"] = seen.get("left", 0) + 1
+            return
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"more", "more_body": True})
+                await asyncio.sleep(0.01)
+        except OSError as error:
+            seen["left"] = seen.get("left", 0) + 1
+            if scope["query_string"] == b"own":
+                raise Left
+            if scope["query_string"] == b"group":
+                own = Left()
+                own.__cause__ = error
+                raise ExceptionGroup("several", [error, own])
+            if scope["query_string"] == b"fault":
+                nowhere
+            raise
     elif path == "/concurrent":
         seen["now"] = seen.get("now", 0) + 1
         seen["most"] = max(seen.get("most", 0), seen["now"])
@@ -278,6 +304,23 @@ fn an_application_hears_that_its_client_is_gone() {
         "still here",
         "who has closed one direction has an answer"
     );
+    site.finish();
+}
+
+#[test]
+fn the_end_of_a_request_whose_client_is_gone_is_no_record_unless_there_is_a_fault() {
+    let site = site("");
+    site.log.expect(&["WSGI0174: Exception processing '/endless'"]);
+    for (number, kind) in ["returns", "plain", "own", "group", "fault"].into_iter().enumerate() {
+        let mut client = site.client();
+        client.send_head("GET", &format!("/endless?{kind}"), &[]).expect("sent");
+        assert_eq!(client.status().expect("an answer"), 200);
+        drop(client);
+        let left = || (site.get("/seen").json()["left"] == json!(number + 1)).then_some(());
+        assert!(harness::eventually(in_time(Duration::from_secs(10)), left).is_some(), "{kind}");
+    }
+    let log = site.log.wait_for("NameError: name 'nowhere'");
+    assert_eq!(records(&log).iter().filter(|record| record.contains("Exception processing")).count(), 1, "{log}");
     site.finish();
 }
 

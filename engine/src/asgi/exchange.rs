@@ -14,6 +14,7 @@ use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::panics;
 
 use crate::asgi::incoming::Incoming;
+use crate::asgi::message::Message;
 use crate::asgi::python::Objects;
 use crate::asgi::receiving::PIECE;
 use crate::asgi::server::{Carried, Server};
@@ -69,6 +70,8 @@ struct State {
     stage: Stage,
     /// Whether nobody takes the response any more.
     gone: bool,
+    /// Whether the application has received that its client is gone, or sends nothing more.
+    told: bool,
     /// Whether the application has been told of that, and its task is cancelled in time.
     given_notice: bool,
     /// Whether the loop watches for room on the connection.
@@ -77,6 +80,15 @@ struct State {
     released: bool,
     task_over: bool,
     ended: bool,
+}
+
+impl State {
+    /// The application's next message, if there is one, and whether something has to be done now for more to come.
+    fn take(&mut self) -> (Option<Message>, bool) {
+        let message = self.incoming.take();
+        self.told |= matches!(message, Some(Message::Disconnect | Message::Closed(_)));
+        (message, self.incoming.asks())
+    }
 }
 
 impl Exchange {
@@ -95,6 +107,7 @@ impl Exchange {
             task: None,
             stage: Stage::Before,
             gone: false,
+            told: false,
             given_notice: false,
             full: false,
             released: false,
@@ -147,10 +160,7 @@ impl Exchange {
     /// Returns the application's next message, or a future of it.
     pub(super) fn receive<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let objects = self.objects()?;
-        let (message, asks) = {
-            let mut state = self.state();
-            (state.incoming.take(), state.incoming.asks())
-        };
+        let (message, asks) = self.state().take();
         if asks {
             self.ask(py);
         }
@@ -283,10 +293,7 @@ impl Exchange {
             if !waits.is_ok_and(|done| !done) {
                 continue;
             }
-            let (message, asks) = {
-                let mut state = self.state();
-                (state.incoming.take(), state.incoming.asks())
-            };
+            let (message, asks) = self.state().take();
             if asks {
                 self.ask(py);
             }

@@ -1,6 +1,6 @@
 //! The end of a request: the end of its task, and the fate of a response that is not whole.
 
-use pyo3::types::PyAnyMethods;
+use pyo3::types::{PyAnyMethods, PyTuple, PyTupleMethods};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::panics;
 use wsgi_websocket::close;
@@ -11,6 +11,9 @@ use wsgi_wire::websocket::Close;
 use super::{Exchange, Stage};
 use crate::asgi::server::Carried;
 use crate::gateway::call;
+
+/// How many exceptions one after the other are looked at for the one that tells of the client.
+const MOST_STEPS: usize = 8;
 
 /// The way in which a task has ended.
 enum Outcome {
@@ -60,17 +63,14 @@ impl Exchange {
 
     fn conclude(&self, py: Python<'_>, outcome: Outcome) {
         panics::point("asgi: task over");
-        let (stage, gone, task) = {
+        let (stage, gone, told, task) = {
             let mut state = self.state();
             state.task_over = true;
-            (state.stage, state.gone, state.task.take())
+            (state.stage, state.gone, state.told, state.task.take())
         };
         drop(task);
         let (status, code) = match &outcome {
-            Outcome::Raised(error)
-                if gone
-                    && error.matches(py, self.request.interpreter.client_disconnected.bind(py)).unwrap_or(false) =>
-            {
+            Outcome::Raised(error) if gone && self.tells_of_the_client(error.value(py), MOST_STEPS) => {
                 (500, close::INTERNAL_ERROR)
             }
             Outcome::Raised(error) => {
@@ -79,7 +79,7 @@ impl Exchange {
             }
             Outcome::Cancelled => (503, close::RESTART),
             Outcome::Returned => {
-                if stage < Stage::Open && !gone {
+                if stage < Stage::Open && !gone && !told {
                     let path = String::from_utf8_lossy(&self.request.path);
                     let script = String::from_utf8_lossy(self.request.route.script());
                     let text =
@@ -93,6 +93,31 @@ impl Exchange {
             self.give_up(py, status, code);
         }
         self.settle(py);
+    }
+
+    /// Whether an exception says only that the client is gone: as we say it, or as a framework has made it its own, in
+    /// a
+    /// class of its own or in a group. What Python itself raises meanwhile is a fault of its own.
+    fn tells_of_the_client(&self, error: &Bound<'_, PyAny>, steps: usize) -> bool {
+        let py = error.py();
+        let told = || -> PyResult<bool> {
+            if error.is_instance(self.request.interpreter.client_disconnected.bind(py))? {
+                return Ok(true);
+            }
+            let Some(steps) = steps.checked_sub(1) else { return Ok(false) };
+            if let Some(inside) = error.getattr_opt("exceptions")? {
+                let inside = inside.cast_into::<PyTuple>()?;
+                return Ok(!inside.is_empty() && inside.iter().all(|error| self.tells_of_the_client(&error, steps)));
+            }
+            if error.get_type().getattr("__module__")?.eq("builtins")? {
+                return Ok(false);
+            }
+            let cause = error.getattr("__cause__")?;
+            let before = if cause.is_none() { error.getattr("__context__")? } else { cause };
+            Ok(!before.is_none() && self.tells_of_the_client(&before, steps))
+        };
+        // An exception that cannot even be asked tells of something else.
+        told().unwrap_or(false)
     }
 
     /// Ends the response as it is: with Apache's page for the status, if nothing of it has left. A WebSocket that is
