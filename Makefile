@@ -2,6 +2,7 @@
 # make test   the same set-up, then all tests
 # make bench  compares with mod_wsgi, gunicorn and uwsgi
 # make venv   builds and installs into .venv only
+# make gunicorn-suites  gunicorn's own suites about ASGI, against this server
 # make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target
 # make deny   licences, sources, versions and advisories of what is built in
 # make instructions  counts the instructions of what each request needs, where valgrind is installed
@@ -40,7 +41,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures autobahn fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
+.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures autobahn gunicorn-suites fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
 .NOTPARALLEL:
 
 demo: venv
@@ -151,6 +152,10 @@ autobahn: venv
 	@echo "==> Autobahn's cases for WebSockets"
 	@scripts/autobahn
 
+gunicorn-suites: venv
+	@echo "==> gunicorn's suites about ASGI"
+	@PYTHON=$(PYTHON) scripts/gunicorn-suites
+
 fuzz: system rust
 	@scripts/fuzz
 
@@ -197,7 +202,9 @@ $(VENV)/created: Makefile | system
 	@$(PUBLIC) $(PYTHON) -m venv $(VENV)
 	@$(PUBLIC) $(PIP) install 'setuptools>=77,<81' 'setuptools-rust>=1.11' 'django~=5.2' 'flask~=3.0' pytest \
 		'pyramid~=2.0' 'falcon~=4.0' 'bottle~=0.13' 'wsgidav~=4.3' 'django-sendfile2~=0.7' coverage \
-		'whitenoise~=6.9' 'a2wsgi~=1.10' fastapi wagtail 'Trac~=1.6' $(LIBCLANG)
+		'whitenoise~=6.9' 'a2wsgi~=1.10' fastapi wagtail 'Trac~=1.6' \
+		'channels~=4.2' 'quart~=0.20' 'litestar~=2.12' 'python-socketio~=5.11' 'sse-starlette~=3.0' 'datasette~=0.65' \
+		python-multipart $(LIBCLANG)
 	@[ -z "$(LIBCLANG)" ] || ln -sfn "$$($(VENV)/bin/python -c 'import clang.native; print(*clang.native.__path__)')" $(VENV)/libclang
 	@touch $@
 

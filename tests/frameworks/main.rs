@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod asgi;
+
 use harness::{Httpd, MODES, Site, records};
 use serde_json::json;
 
@@ -18,39 +20,47 @@ fn nothing_found(site: Httpd, name: &str) {
     site.finish();
 }
 
-/// Asks for the pages that all frameworks' applications here have.
+/// Asks for the pages that all frameworks' applications here have, below this URL.
+fn ask_for_pages(site: &Httpd, name: &str, below: &str) {
+    let mut client = site.client();
+    let mut ask = |method: &str, path: &str, headers: &[&str], body: &[u8]| {
+        client.exchange(method, &format!("{below}{path}"), headers, body).expect("an answer")
+    };
+    let hello = ask("GET", "/hello/W%C3%B6rld", &[], b"");
+    assert_eq!((hello.status, hello.text().as_str()), (200, "Hello, W\u{f6}rld!"), "{name} {below}");
+    assert_eq!(hello.all("Set-Cookie").len(), 2, "{name} {below}");
+    let head = ask("HEAD", "/hello/you", &[], b"");
+    assert_eq!((head.status, head.text().as_str()), (200, ""), "{name} {below}");
+
+    let large = large();
+    for body in [&b""[..], b"small", &large] {
+        let echo = ask("POST", "/echo", &[&format!("Content-Length: {}", body.len())], body);
+        assert_eq!((echo.status, echo.body == body), (200, true), "{name} {below} {}", body.len());
+    }
+
+    let upload = [BODY.as_bytes(), &large, b"\r\n--limit--\r\n"].concat();
+    let length = format!("Content-Length: {}", upload.len());
+    let headers = ["Content-Type: multipart/form-data; boundary=limit", &length];
+    let told = ask("POST", "/upload", &headers, &upload);
+    assert_eq!(told.status, 200, "{name} {below}: {}", told.text());
+    let told: serde_json::Value = serde_json::from_slice(&told.body).expect("JSON");
+    assert_eq!(told["size"], json!(large.len()), "{name} {below}");
+    assert_eq!(told["name"], json!("a.bin"), "{name} {below}");
+
+    let stream = ask("GET", "/stream", &[], b"");
+    let numbers: String = (0..100).map(|n| format!("{n}\n")).collect();
+    assert_eq!((stream.text(), stream.complete), (numbers, true), "{name} {below}");
+    assert_eq!(ask("GET", "/nothing/here", &[], b"").status, 404, "{name} {below}");
+}
+
+fn large() -> Vec<u8> {
+    (0..300_000_u32).map(|n| (n % 251) as u8).collect()
+}
+
 fn pages(name: &str, source: &str) {
     let site = Httpd::both_modes("threads=3", source).start();
     for mode in MODES {
-        let mut client = site.client();
-        let mut ask = |method: &str, path: &str, headers: &[&str], body: &[u8]| {
-            client.exchange(method, &format!("{mode}{path}"), headers, body).expect("an answer")
-        };
-        let hello = ask("GET", "/hello/W%C3%B6rld", &[], b"");
-        assert_eq!((hello.status, hello.text().as_str()), (200, "Hello, W\u{f6}rld!"), "{name} {mode}");
-        assert_eq!(hello.all("Set-Cookie").len(), 2, "{name} {mode}");
-        let head = ask("HEAD", "/hello/you", &[], b"");
-        assert_eq!((head.status, head.text().as_str()), (200, ""), "{name} {mode}");
-
-        let large: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
-        for body in [&b""[..], b"small", &large] {
-            let echo = ask("POST", "/echo", &[&format!("Content-Length: {}", body.len())], body);
-            assert_eq!((echo.status, echo.body == body), (200, true), "{name} {mode} {}", body.len());
-        }
-
-        let upload = [BODY.as_bytes(), &large, b"\r\n--limit--\r\n"].concat();
-        let length = format!("Content-Length: {}", upload.len());
-        let headers = ["Content-Type: multipart/form-data; boundary=limit", &length];
-        let told = ask("POST", "/upload", &headers, &upload);
-        assert_eq!(told.status, 200, "{name} {mode}: {}", told.text());
-        let told: serde_json::Value = serde_json::from_slice(&told.body).expect("JSON");
-        assert_eq!(told["size"], json!(large.len()), "{name} {mode}");
-        assert_eq!(told["name"], json!("a.bin"), "{name} {mode}");
-
-        let stream = ask("GET", "/stream", &[], b"");
-        let numbers: String = (0..100).map(|n| format!("{n}\n")).collect();
-        assert_eq!((stream.text(), stream.complete), (numbers, true), "{name} {mode}");
-        assert_eq!(ask("GET", "/nothing/here", &[], b"").status, 404, "{name} {mode}");
+        ask_for_pages(&site, name, mode);
     }
     nothing_found(site, name);
 }
