@@ -107,14 +107,17 @@ def frames_of_the_application(error):
     return [f"{frame.filename}:{frame.lineno}" for frame in (own or frames)[-1:]]
 
 
-def django():
-    """What Django says of a deployment, where the application is one of Django."""
+def django(kind):
+    """What Django says of a deployment, where the application, of this kind, is one of Django."""
     conf = sys.modules.get("django.conf")
     apps = sys.modules.get("django.apps")
     if conf is None or apps is None or not conf.settings.configured or not apps.apps.ready:
         return None
     from django.core import checks
 
+    own = sys.modules.get("mod_wsgi.express.checks")
+    if own is not None:
+        own.served = kind
     messages = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     tell(django=[{"id": message.id or "", "serious": message.is_serious(), "text": str(message.msg), "hint": str(message.hint or "")} for message in messages])
     tell(migrations=migrations(conf.settings))
@@ -227,7 +230,7 @@ if wanted["deep"]:
     tell(extensions=[name for name in FOR_THE_MAIN_INTERPRETER if name in sys.modules])
     try:
         tell(resident=resident())
-        django()
+        django(kind)
     except Exception as error:
         tell(unchecked=f"{type(error).__name__}: {error}")
 end(1 if kind == "missing" else 0)

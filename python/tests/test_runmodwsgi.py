@@ -136,4 +136,11 @@ def test_the_application_is_not_to_be_chosen(started):
     (["--interface"], "wsgi"),
 ])
 def test_the_command_s_interface_chooses_the_application(words, interface):
-    assert runmodwsgi.interface_of(words) == interface
+    assert runmodwsgi.interface_of(words, settings(ASGI_APPLICATION="mysite.asgi.application")) == interface
+
+
+def test_a_project_that_has_only_an_asgi_application_has_that_served():
+    only = settings(WSGI_APPLICATION=None, ASGI_APPLICATION="mysite.asgi.application")
+    assert runmodwsgi.interface_of([], only) == "asgi"
+    assert runmodwsgi.interface_of(["--interface", "wsgi"], only) == "wsgi"
+    assert runmodwsgi.interface_of([], settings(WSGI_APPLICATION=None)) == "wsgi"

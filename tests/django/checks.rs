@@ -70,6 +70,7 @@ fn a_project_of_asgi_is_told_what_works() {
     let both = project("STATIC_URL = None\nASGI_APPLICATION = 'mysite.asgi.application'");
     says(&both, &["W007"]);
     assert!(checked(&both).contains("WebSockets") && checked(&both).contains("--interface asgi"));
+    says(&project("STATIC_URL = None\nWSGI_APPLICATION = None\nASGI_APPLICATION = 'mysite.asgi.application'"), &[]);
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! The demo of `examples/` in a browser: what a person sees, not only what the server sends.
 
-use harness::{Browser, Express, Scratch, Site, cannot_run, product, repository, run};
+use harness::{Browser, Express, Foreground, Scratch, Site, cannot_run, free_port, product, repository, run};
 use std::fs;
 use std::process::Command;
 
-const CASE: &str = "the_demo_works_in_a_browser";
 const ICON: &str = "/favicon.ico";
 
 /// A copy of the demo with its database, its administrator and its static files.
@@ -30,17 +29,30 @@ fn manage(directory: &Scratch, words: &[&str]) {
     assert_eq!(done.code, Some(0), "manage.py {words:?}: {}", done.text);
 }
 
-#[test]
-fn the_demo_works_in_a_browser() {
-    let Some(browser) = Browser::start() else {
-        return cannot_run(CASE, "chromedriver is not on PATH: install chromium-driver");
-    };
-    let directory = demo();
+/// A browser, where there is one.
+fn browser(case: &str) -> Option<Browser> {
+    let browser = Browser::start();
+    if browser.is_none() {
+        cannot_run(case, "chromedriver is not on PATH: install chromium-driver");
+    }
+    browser
+}
+
+/// The demo as its command serves it, with these options besides.
+fn serve(directory: &Scratch, options: &[&str]) -> Foreground {
     if harness::is_root() {
         directory.give_to(harness::ORDINARY_USER);
     }
     let python = product().program("python").display().to_string();
-    let site = Express::program(&python, &["manage.py", "runmodwsgi"]).within(&directory.path().join("mysite")).start();
+    let words = [&["manage.py", "runmodwsgi", "--interface", "asgi"][..], options].concat();
+    Express::program(&python, &words).within(&directory.path().join("mysite")).start()
+}
+
+#[test]
+fn the_demo_works_in_a_browser() {
+    let Some(browser) = browser("the_demo_works_in_a_browser") else { return };
+    let directory = demo();
+    let site = serve(&directory, &[]);
 
     browser.go_to(&site.url("/admin/"));
     assert!(browser.address().contains("/admin/login/"), "{}", browser.address());
@@ -67,6 +79,36 @@ fn the_demo_works_in_a_browser() {
     keep_picture(&browser, "demo-upload.png");
 }
 
+#[test]
+fn what_is_said_in_one_window_is_read_in_the_other_whether_encrypted_or_not() {
+    let Some(browser) = browser("what_is_said_in_one_window_is_read_in_the_other_whether_encrypted_or_not") else {
+        return;
+    };
+    let directory = demo();
+    let https = free_port().to_string();
+    let site = serve(&directory, &["--https-port", &https, "--self-signed"]);
+    let pages = [site.url("/chat/"), format!("https://127.0.0.1:{https}/chat/")];
+    let windows = pages.each_ref().map(|page| {
+        let window = browser.open_window();
+        browser.go_to(page);
+        browser.wait_for_text("connected");
+        window
+    });
+    for (window, name) in windows.iter().zip(["Ada", "Grace"]) {
+        browser.turn_to(window);
+        browser.type_into("[name=visitor]", name);
+        browser.type_into("[name=words]", "hello, caf\u{e9}");
+        browser.click("[type=submit]");
+    }
+    for window in &windows {
+        browser.turn_to(window);
+        browser.wait_for_text("Ada: hello, caf\u{e9}");
+        browser.wait_for_text("Grace: hello, caf\u{e9}");
+    }
+    every_request_succeeded(&browser);
+    keep_picture(&browser, "demo-chat.png");
+}
+
 /// Neither an answer over the network nor the browser's own log tells of a failure since the last call. The site's icon
 /// does not count: the browser asks for it although no page refers to one.
 #[track_caller]
@@ -84,6 +126,6 @@ fn keep_picture(browser: &Browser, name: &str) {
     let directory = repository().join("artifacts");
     let kept = fs::create_dir_all(&directory).and_then(|()| fs::write(directory.join(name), browser.screenshot()));
     if let Err(e) = kept {
-        cannot_run(CASE, &format!("the picture {name} is not kept: {}: {e}", directory.display()));
+        cannot_run("a picture of the demo", &format!("the picture {name} is not kept: {}: {e}", directory.display()));
     }
 }

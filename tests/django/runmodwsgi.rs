@@ -148,7 +148,9 @@ fn it_serves_the_asgi_application_of_the_project_and_its_static_files() {
          urlpatterns = [path('', view), path('stream', stream), path('admin/', admin.site.urls)]\n",
     )
     .expect("views");
+    project.add_settings("ASGI_APPLICATION = 'mysite.asgi.application'");
     let server = runmodwsgi(&project, &["--interface", "asgi"]).start();
+    assert!(!server.console.text().contains("W007"), "it serves what needs ASGI: {}", server.console.text());
     assert_eq!(server.get("/").text(), "ASGIRequest");
     assert_eq!(server.get("/stream").text(), "0\n1\n2\n");
     serves_the_site(&server);

@@ -1,1 +1,1 @@
-"""The demo: a small Django site with an admin, a database, static files and uploads."""
+"""The demo: a small Django site with an admin, a database, static files, uploads and a chat."""

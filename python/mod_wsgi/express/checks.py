@@ -13,6 +13,8 @@ from . import project
 MOST_FILES = 500
 #: Applications that speak protocols which only an ASGI server has.
 NEED_ASGI = ("channels", "daphne")
+#: The interface that runmodwsgi is about to serve; None in manage.py check.
+served = None
 
 
 @register("mod_wsgi")
@@ -93,8 +95,10 @@ def media_files(app_configs, **kwargs):
 
 @register("mod_wsgi")
 def application(app_configs, **kwargs):
-    """Whether there is a WSGI application, and what of the project works by it."""
+    """Whether there is an application, and what of the project works by it."""
     asgi = getattr(settings, "ASGI_APPLICATION", None)
+    if served == "asgi" or (asgi and not settings.WSGI_APPLICATION):
+        return []
     needing = [name for name in NEED_ASGI if apps.is_installed(name)]
     if not settings.WSGI_APPLICATION:
         return [Warning(

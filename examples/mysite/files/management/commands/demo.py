@@ -31,8 +31,8 @@ class Command(BaseCommand):
         self.step("Static files")
         call_command("collectstatic", verbosity=0, interactive=False)
         identity = self.give_away() if os.geteuid() == 0 else []
-        self.step(f"Apache: http://localhost:{port}/ (stop it with Ctrl-C)")
-        call_command("runmodwsgi", "--host", host, "--port", port, "--log-to-terminal", *identity)
+        self.step(f"Apache: http://localhost:{port}/ (stop it with Ctrl-C); the chat is at http://localhost:{port}/chat/")
+        call_command("runmodwsgi", "--interface", "asgi", "--host", host, "--port", port, "--log-to-terminal", *identity)
 
     def step(self, text):
         """A line of progress."""

@@ -6,7 +6,7 @@ import os
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from mod_wsgi.express import cli, project
+from mod_wsgi.express import checks, cli, project
 
 
 class Command(BaseCommand):
@@ -39,11 +39,16 @@ class Command(BaseCommand):
         """``manage.py help runmodwsgi``."""
         self.create_parser(prog_name, subcommand).parse_args(["--help"])
 
+    def execute(self, *args, words=(), **options):
+        """Have the checks, which come first, know what is to be served."""
+        checks.served = interface_of(words, settings)
+        return super().execute(*args, words=words, **options)
+
     def handle(self, *args, words=(), pythonpath=None, serve_media=False, **options):
         """Start the server in place of this process."""
         # Django has put this directory on its own search path; the server's processes have another.
         search = ["--python-path", os.path.abspath(pythonpath)] if pythonpath else []
-        interface = interface_of(words)
+        interface = interface_of(words, settings)
         start = [*application(settings, interface), *working_directory(settings), *search, *static_files(settings)]
         media = project.media_files(settings)
         if serve_media:
@@ -65,9 +70,9 @@ class Help(argparse.Action):
         cli.start("--help-all")
 
 
-def interface_of(words):
-    """What the command is to speak: ``asgi`` where ``--interface`` says so."""
-    found = "wsgi"
+def interface_of(words, settings):
+    """What the command is to speak: ``asgi`` where ``--interface`` says so, or where the project has nothing else."""
+    found = "wsgi" if getattr(settings, "WSGI_APPLICATION", None) or not getattr(settings, "ASGI_APPLICATION", None) else "asgi"
     for word, following in zip(words, [*words[1:], ""]):
         name, given, value = word.partition("=")
         if name in ("--interface", "--application-interface"):

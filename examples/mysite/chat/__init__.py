@@ -1,0 +1,1 @@
+"""A room in which visitors chat."""
