@@ -106,7 +106,18 @@ fn the_mount_point_is_the_root_path() {
 #[test]
 fn options_of_asynchronous_applications_reach_the_directive() {
     let directory = directory(&[("shop.py", APP)]);
-    let options = ["interface=asgi", "loop=asyncio", "lifespan=on", "limit-concurrency=7", "disconnect-grace=3"];
+    let options = [
+        "interface=asgi",
+        "loop=asyncio",
+        "lifespan=on",
+        "limit-concurrency=7",
+        "disconnect-grace=3",
+        "ws-max-size=512K",
+        "ws-max-queue=5",
+        "ws-ping-interval=9",
+        "ws-ping-timeout=0",
+        "ws-graceful-timeout=4",
+    ];
     let given = options.map(|option| format!("--{option}"));
     let given: Vec<_> = std::iter::once("shop:app").chain(given.iter().map(String::as_str)).collect();
     let control = Express::new(&words("setup-server", &given)).within(directory.path()).set_up();
@@ -114,6 +125,46 @@ fn options_of_asynchronous_applications_reach_the_directive() {
     let (_, directive) = configuration.split_once("WSGIDaemonProcess").expect("the process group");
     let missing = options.into_iter().find(|option| !directive.contains(option));
     assert_eq!(missing, None, "{configuration}");
+}
+
+/// The configuration that these words make.
+fn configuration(directory: &Scratch, options: &[&str]) -> String {
+    let words = [&["setup-server", "--print"][..], options].concat();
+    let done = Express::new(&words).within(directory.path()).with_place().run();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    done.text
+}
+
+/// The words that follow a directive.
+fn value<'t>(configuration: &'t str, directive: &str) -> &'t str {
+    let line = configuration.lines().find_map(|line| line.trim().strip_prefix(directive)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{directive} in {configuration}")).trim()
+}
+
+#[test]
+fn an_asynchronous_application_has_no_time_limit_for_requests_and_all_of_apaches_children() {
+    let directory = directory(&[("shop.py", APP)]);
+    let asgi = configuration(&directory, &["shop:app", "--interface", "asgi"]);
+    assert!(asgi.contains("threads=15") && !asgi.contains("request-timeout"), "{asgi}");
+    assert_eq!(value(&asgi, "MaxSpareThreads"), value(&asgi, "MaxRequestWorkers"));
+    let given =
+        configuration(&directory, &["shop:app", "--interface", "asgi", "--threads", "3", "--request-timeout", "7"]);
+    assert!(given.contains("threads=3") && given.contains("request-timeout=7"), "{given}");
+    let undecided = configuration(&directory, &["shop:app"]);
+    assert!(undecided.contains("threads=5") && undecided.contains("request-timeout=60"), "{undecided}");
+}
+
+#[test]
+fn a_check_says_that_the_mpm_keeps_a_worker_for_each_open_connection() {
+    let directory = directory(&[("shop.py", APP)]);
+    let words = ["shop:app", "--interface", "asgi", "--server-mpm"];
+    let worker = check(&directory, &[&words[..], &["worker"]].concat());
+    assert!(
+        worker.code == Some(0) && worker.text.contains("warning: Apache is to run with the MPM worker"),
+        "{worker:?}"
+    );
+    let event = check(&directory, &[&words[..], &["event"]].concat());
+    assert!(event.text.contains("0 errors, 0 warnings"), "{event:?}");
 }
 
 #[test]
@@ -130,6 +181,8 @@ fn what_only_wsgi_has_excludes_the_other_interface() {
     }
     let done = check(&directory, &["shop:app", "--loop", "trio"]);
     assert!(done.text.contains("invalid value \"trio\" for --loop"), "{done:?}");
+    let done = check(&directory, &["shop:app", "--ws-max-size", "2G"]);
+    assert!(done.text.contains("it is a size from 1 byte to 1G"), "{done:?}");
 }
 
 #[test]

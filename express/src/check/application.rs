@@ -1,12 +1,13 @@
 //! Checks whether an application will run with these options.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use httpd_conf::Mpm;
 
 use super::{configuration, https, machine};
 use crate::advice::{self, Surroundings};
 use crate::facts::Facts;
 use crate::finding::{self, Finding};
-use crate::options::Options;
+use crate::options::{Interface, Options};
 use crate::plan::{Caller, Plan};
 use crate::preflight::{self, Problem, Rights, barrier, may};
 use crate::probe::{self, Callable, Depth, LifespanFailure, Report};
@@ -52,7 +53,20 @@ pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Findin
         }
     }
     found.extend(machine::findings(&plan, resident));
+    found.extend(mpm(&plan));
     found
+}
+
+/// Reports that another MPM suits an asynchronous application better than the one that is to be loaded.
+fn mpm(plan: &Plan) -> Option<Finding> {
+    let mpm = plan.server.mpm;
+    let is_good = plan.options.interface() != Interface::Asgi || mpm == Mpm::Event;
+    let (name, workers) = (mpm.name(), plan.server.sizes.max_workers);
+    let what = if mpm == Mpm::Prefork { "processes" } else { "threads" };
+    let text = format!(
+        "Apache is to run with the MPM {name}, where each connection that is open keeps one of {workers} {what}: leave --server-mpm away, or install the MPM event"
+    );
+    (!is_good).then(|| Finding::warning("mpm", text))
 }
 
 /// The word for what a problem is about.

@@ -47,6 +47,24 @@ impl Lifespan {
     }
 }
 
+/// The largest `--ws-max-size`, bytes, as of the directive.
+const LONGEST_MESSAGE: u64 = 1 << 30;
+
+/// The size of a message, as the directive takes it: a number of bytes, with K, M or G behind it.
+fn message_size(text: &str) -> Result<String, String> {
+    let (digits, unit) = match text.char_indices().next_back() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    match number.and_then(|number| number.checked_mul(unit)) {
+        Some(1..=LONGEST_MESSAGE) => Ok(text.to_owned()),
+        _ => Err("it is a size from 1 byte to 1G, such as 65536, 512K or 16M".to_owned()),
+    }
+}
+
 /// Options of ASGI.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Asynchronous applications (ASGI)")]
@@ -66,17 +84,38 @@ pub struct Asgi {
     /// Seconds after which the request of a client that is gone is cancelled [default: it goes on]
     #[arg(long, value_name = "SECONDS")]
     pub disconnect_grace: Option<u32>,
+    /// The largest message of a WebSocket's client, bytes, with K, M or G [default: 16M]
+    #[arg(long, value_name = "SIZE", value_parser = message_size)]
+    pub ws_max_size: Option<String>,
+    /// Messages of a WebSocket that wait for the application; then its client has to wait [default: 32]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=65_536))]
+    pub ws_max_queue: Option<u32>,
+    /// Seconds of silence after which a WebSocket's client is sent a ping; 0 for never [default: 20]
+    #[arg(long, value_name = "SECONDS")]
+    pub ws_ping_interval: Option<u32>,
+    /// Seconds that it has to send anything then; 0 for as long as its connection lasts [default: 20]
+    #[arg(long, value_name = "SECONDS")]
+    pub ws_ping_timeout: Option<u32>,
+    /// Seconds over which a process that is to end spreads the closes of its WebSockets [default: --graceful-timeout]
+    #[arg(long, value_name = "SECONDS")]
+    pub ws_graceful_timeout: Option<u32>,
 }
 
 impl Asgi {
     /// The options that only asynchronous applications have, with their values, as far as they are given.
     pub fn given(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let number = |given: Option<u32>| given.map(|number| number.to_string());
         let is_given = |name: &str, usual: &str| (name != usual).then(|| name.to_owned());
         let options = [
             ("loop", is_given(&self.event_loop, "auto")),
             ("lifespan", is_given(self.lifespan.name(), "auto")),
-            ("limit-concurrency", self.limit_concurrency.map(|n| n.to_string())),
-            ("disconnect-grace", self.disconnect_grace.map(|n| n.to_string())),
+            ("limit-concurrency", number(self.limit_concurrency)),
+            ("disconnect-grace", number(self.disconnect_grace)),
+            ("ws-max-size", self.ws_max_size.clone()),
+            ("ws-max-queue", number(self.ws_max_queue)),
+            ("ws-ping-interval", number(self.ws_ping_interval)),
+            ("ws-ping-timeout", number(self.ws_ping_timeout)),
+            ("ws-graceful-timeout", number(self.ws_graceful_timeout)),
         ];
         options.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }

@@ -11,14 +11,15 @@ use crate::options::{Capacity, Interface, Options, pairs};
 
 type Settings = Vec<(&'static str, String)>;
 
-impl Capacity {
-    /// The parts of Apache's capacity that are started and kept spare.
-    pub fn fractions(&self) -> Fractions {
-        Fractions {
-            initial: self.initial_workers,
-            minimum_spare: self.minimum_spare_workers,
-            maximum_spare: self.maximum_spare_workers,
-        }
+/// The parts of Apache's capacity that are started and kept spare. All of it is kept where WebSockets and streams are
+/// served: a child that is ended for want of work keeps its place until the last of them is over.
+pub fn fractions(options: &Options) -> Fractions {
+    let Capacity { initial_workers, minimum_spare_workers, maximum_spare_workers, .. } = options.capacity;
+    let whole = (options.interface() == Interface::Asgi).then_some(1.0);
+    Fractions {
+        initial: initial_workers,
+        minimum_spare: minimum_spare_workers,
+        maximum_spare: maximum_spare_workers.or(whole),
     }
 }
 

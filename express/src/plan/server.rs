@@ -42,7 +42,7 @@ pub fn server(
             capacity.threads.into(),
             capacity.maximum_requests.into(),
         ),
-        _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), capacity.fractions()),
+        _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), daemon::fractions(context.options)),
     };
     if let Some(Hosting { mode: HostingMode::Daemons { settings, .. }, .. }) = &mut hosting {
         settings.push(("worker-limit", daemon::worker_limit(sizes.max_workers, requests).to_string()));

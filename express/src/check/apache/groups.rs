@@ -79,7 +79,9 @@ impl<'a> Groups<'a> {
 
     /// Checks whether Apache has as many workers as its groups have threads, and the right kind of them.
     pub fn capacity(&self, configuration: &Configuration) -> Vec<Finding> {
-        let is_prefork = configuration.modules.iter().any(|name| name == "mpm_prefork");
+        let has = |name: &str| configuration.modules.iter().any(|module| module == name);
+        let is_prefork = has("mpm_prefork");
+        let asgi = self.defined.iter().find(|(_, directive)| directive.option("interface") == Some("asgi"));
         let number = |directive: &Directive, name: &str, usual: u64| {
             directive.option(name).map_or(Some(usual), |value| value.parse().ok())
         };
@@ -88,12 +90,21 @@ impl<'a> Groups<'a> {
         let largest = self
             .defined
             .iter()
+            // Those of an event loop are not what its requests run in.
+            .filter(|(_, directive)| directive.option("interface") != Some("asgi"))
             .filter_map(|(name, directive)| Some((capacity(directive)?, *name, *directive)))
             .max_by_key(|(all, ..)| *all);
-        let Some((requests, name, directive)) = largest.filter(|(requests, ..)| *requests > 1) else {
-            return Vec::new();
-        };
         let mut found = Vec::new();
+        if let Some((name, directive)) = asgi.filter(|_| is_prefork || has("mpm_worker")) {
+            let text = format!(
+                "{}: the process group {name} serves an asynchronous application, and with this MPM each connection that is open keeps one of Apache's workers; a2enmod mpm_event in its place, or load mod_mpm_event",
+                directive.place()
+            );
+            found.push(Finding::warning("mpm", text));
+        }
+        let Some((requests, name, directive)) = largest.filter(|(requests, ..)| *requests > 1) else {
+            return found;
+        };
         let given = |name: &str| {
             configuration.directives.iter().rev().find(|directive| directive.is(name))?.word(0)?.parse::<u64>().ok()
         };
@@ -150,6 +161,24 @@ mod tests {
         assert!(found[0].contains("/a:3") && found[0].contains("is shop meant?"), "{found:?}");
         let chosen = read(&format!("{text}# 5:\nWSGIProcessGroup %{{ENV:GROUP}}\n"));
         assert_eq!(Groups::of(&chosen).findings().len(), 1, "any may be chosen");
+    }
+
+    #[test]
+    fn requests_of_an_event_loop_are_no_threads_and_want_the_mpm_event() {
+        let text =
+            "# In file: /a\n# 1:\nMaxRequestWorkers 20\n# 2:\nWSGIDaemonProcess shop interface=asgi threads=90\n";
+        let with = |mpm: &str| {
+            let modules = vec!["wsgi".to_owned(), mpm.to_owned()];
+            let configuration =
+                Configuration { file: "/a".into(), directives: read(text), modules, warnings: Vec::new() };
+            let found = Groups::of(&configuration.directives).capacity(&configuration);
+            found.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        assert_eq!(with("mpm_event"), Vec::<String>::new());
+        for mpm in ["mpm_worker", "mpm_prefork"] {
+            let found = with(mpm);
+            assert!(found.len() == 1 && found[0].starts_with("/a:2: the process group shop serves"), "{found:?}");
+        }
     }
 
     #[test]
