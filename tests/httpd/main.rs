@@ -24,6 +24,7 @@ mod exceptions;
 mod file_wrapper;
 mod forks;
 mod guarded_files;
+mod gunicorn_suites;
 mod interpreters;
 mod iterables;
 mod lifecycle;
