@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here fails a test, with its place")]
 
+mod asgi_pages;
 mod checks;
 mod demo;
 mod files;

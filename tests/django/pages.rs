@@ -23,7 +23,7 @@ pub enum Block {
 }
 
 /// The blocks of a page in their order, without those that install the product.
-fn blocks(page: &str) -> Vec<Block> {
+pub fn blocks(page: &str) -> Vec<Block> {
     blocks_of(page, &fs::read_to_string(repository().join(page)).expect("a page"))
 }
 
