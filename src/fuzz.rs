@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
@@ -18,6 +19,7 @@ use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
+use wsgi_wire::table;
 use wsgi_wire::websocket::{Accept, may_be_added};
 
 use crate::directives::group::Group;
@@ -197,9 +199,10 @@ pub fn tunnel(data: &[u8]) {
         max_size: 1000,
         ping_interval: Some(Duration::from_secs(1)),
         ping_timeout: Some(Duration::from_secs(1)),
-        is_deflate: false,
+        is_deflate: data.first().is_some_and(|first| first & 1 != 0),
     };
-    let mut socket = WebSocket::new(settings, 7, now);
+    static RECORD: LazyLock<table::Group> = LazyLock::new(table::Group::default);
+    let mut socket = WebSocket::new(settings, &RECORD, 7, now);
     let mut codec = Codec::default();
     let (mut frames, mut pieces) = (process, client.chunks(50));
     let (mut told, mut closes) = (Vec::new(), 0);

@@ -118,7 +118,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus};
+    use wsgi_wire::interface::Interface;
+    use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus, WebSocketsStatus};
 
     use super::*;
 
@@ -132,6 +133,10 @@ mod tests {
             busy: 0,
             in_flight: 0,
             requests: 0,
+            websockets: 0,
+            background: 0,
+            messages_in: 0,
+            messages_out: 0,
         };
         let group = GroupStatus {
             name: b"shop".as_slice().into(),
@@ -143,6 +148,9 @@ mod tests {
             ended: Vec::new(),
             latency: Durations { nanoseconds: 0, buckets: Vec::new() },
             waits: Durations { nanoseconds: 0, buckets: Vec::new() },
+            interface: Interface::Wsgi,
+            websockets: WebSocketsStatus::default(),
+            lag: Durations { nanoseconds: 0, buckets: Vec::new() },
             processes: processes.iter().map(process).collect(),
         };
         Status { time: 0, started: 0, generation: 1, groups: vec![group] }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use wsgi_unix::process::resident;
 use wsgi_wire::codec::Bytes;
+use wsgi_wire::interface::Interface;
 use wsgi_wire::status::{GroupStatus, ProcessStatus, Status};
 use wsgi_wire::table::State;
+use wsgi_wire::table::histogram::Distribution;
 
 use crate::administration::{Administration, AdministrationError};
 use crate::options::{Format, StatusOptions};
@@ -75,6 +77,11 @@ fn sum(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
     ready.map(number).fold(0, u32::saturating_add)
 }
 
+/// The sum of a number of all processes. What they say of themselves may be any number.
+fn all(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u64) -> u64 {
+    group.processes.iter().map(number).fold(0, u64::saturating_add)
+}
+
 /// Makes the table.
 fn table(status: &Status, colours: Colours) -> String {
     let mut text = String::new();
@@ -91,9 +98,11 @@ fn table(status: &Status, colours: Colours) -> String {
         if group.processes.is_empty() {
             continue;
         }
+        let is_asgi = group.interface == Interface::Asgi;
+        let sockets = if is_asgi { format!("  {:>10}", "WEBSOCKETS") } else { String::new() };
         let _ = writeln!(
             text,
-            "  {:>8}  {:9}  {:>8}  {:>7}  {:>10}  {:>8}",
+            "  {:>8}  {:9}  {:>8}  {:>7}  {:>10}  {:>8}{sockets}",
             "PID", "STATE", "UP", "BUSY", "REQUESTS", "MEMORY"
         );
         for process in &group.processes {
@@ -101,9 +110,10 @@ fn table(status: &Status, colours: Colours) -> String {
             let busy = format!("{}/{}", process.busy, process.threads);
             let memory = resident(process.pid).map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
             let state = colours.paint(process.state.name(), 9);
+            let sockets = if is_asgi { format!("  {:>10}", process.websockets) } else { String::new() };
             let _ = writeln!(
                 text,
-                "  {:>8}  {state}  {up:>8}  {busy:>7}  {:>10}  {memory:>8}",
+                "  {:>8}  {state}  {up:>8}  {busy:>7}  {:>10}  {memory:>8}{sockets}",
                 process.pid, process.requests
             );
         }
@@ -116,8 +126,11 @@ fn load(group: &GroupStatus) -> String {
     if group.threads == 0 {
         return String::new();
     }
-    let busy: u32 = group.processes.iter().map(|process| process.busy).fold(0, u32::saturating_add);
-    let mut text = format!(", {busy} of {} threads busy", sum(group, |process| process.threads));
+    let (busy, most) = (all(group, |process| process.busy.into()), sum(group, |process| process.threads));
+    let mut text = match group.interface {
+        Interface::Asgi => format!(", ASGI, {busy} requests executed"),
+        Interface::Wsgi | Interface::Auto => format!(", {busy} of {most} threads busy"),
+    };
     if group.waiting > 0 {
         let _ = write!(text, ", {} requests wait", group.waiting);
     }
@@ -127,6 +140,24 @@ fn load(group: &GroupStatus) -> String {
     let _ = write!(text, "\n  {answered} answers, {failed} of them 5xx, {refused} requests refused");
     if let Some(slow) = group.latency.distribution().quantile(0.95) {
         let _ = write!(text, ", 95 % within {} ms", (slow.as_secs_f64() * 1000.0).ceil());
+    }
+    if group.interface == Interface::Asgi {
+        text += &websockets(group);
+    }
+    text
+}
+
+/// Describes the WebSockets and the event loops of a group.
+fn websockets(group: &GroupStatus) -> String {
+    let count = |counts: &[(Bytes, u64)]| counts.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+    let mut text = format!(
+        "\n  {} WebSockets open, {} opened, {} refused",
+        all(group, |process| process.websockets.into()),
+        group.websockets.opened,
+        count(&group.websockets.refused)
+    );
+    if let Some(late) = group.lag.distribution().quantile(0.99) {
+        let _ = write!(text, ", event loops 99 % within {:.1} ms", late.as_secs_f64() * 1000.0);
     }
     text
 }
@@ -166,29 +197,45 @@ fn group_document(group: &GroupStatus, now: u64) -> Value {
     };
     let classes: Map<_, _> =
         (1..).zip(&group.classes).map(|(class, count)| (format!("{class}xx"), (*count).into())).collect();
-    let latency = group.latency.distribution();
-    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+    let websockets = json!({
+        "open": all(group, |process| process.websockets.into()),
+        "opened": group.websockets.opened,
+        "refused": counts(&group.websockets.refused),
+        "closed": counts(&group.websockets.closed),
+        "messages_in": all(group, |process| process.messages_in),
+        "messages_out": all(group, |process| process.messages_out),
+    });
+    let (is_asgi, lag) = (group.interface == Interface::Asgi, group.lag.distribution());
     json!({
         "name": String::from_utf8_lossy(&group.name),
         "state": condition(group),
+        "interface": group.interface.name(),
         "processes_configured": group.wanted,
         "processes_ready": group.count(State::Ready),
         "threads": sum(group, |process| process.threads),
-        "threads_busy": group.processes.iter().map(|process| process.busy).fold(0, u32::saturating_add),
+        "threads_busy": all(group, |process| process.busy.into()),
         "requests_in_flight": sum(group, |process| process.in_flight),
         "requests_waiting": group.waiting,
         "requests": classes,
         "requests_refused": counts(&group.refused),
         "process_exits": counts(&group.ended),
-        "request_duration": {
-            "count": latency.count(),
-            "sum_seconds": latency.sum.as_secs_f64(),
-            "mean_seconds": seconds(latency.mean()),
-            "p50_seconds": seconds(latency.quantile(0.5)),
-            "p95_seconds": seconds(latency.quantile(0.95)),
-            "p99_seconds": seconds(latency.quantile(0.99)),
-        },
+        "request_duration": distribution(&group.latency.distribution()),
+        "background_tasks": is_asgi.then(|| all(group, |process| process.background.into())),
+        "websockets": is_asgi.then_some(websockets),
+        "event_loop_lag": is_asgi.then(|| distribution(&lag)),
         "processes": group.processes.iter().map(|process| process_document(process, now)).collect::<Vec<_>>(),
+    })
+}
+
+fn distribution(durations: &Distribution) -> Value {
+    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+    json!({
+        "count": durations.count(),
+        "sum_seconds": durations.sum.as_secs_f64(),
+        "mean_seconds": seconds(durations.mean()),
+        "p50_seconds": seconds(durations.quantile(0.5)),
+        "p95_seconds": seconds(durations.quantile(0.95)),
+        "p99_seconds": seconds(durations.quantile(0.99)),
     })
 }
 

@@ -22,6 +22,7 @@ use crate::httpd::shared::scoreboard::SharedScoreboard;
 use crate::policy::observed_variables::ObservedVariables;
 use crate::policy::origin::Origin;
 use crate::policy::owner::Policy;
+use crate::policy::page_origin::AllowedOrigins;
 use crate::policy::trace::Sampling;
 use crate::relay::admission::Workers;
 use crate::relay::group;
@@ -46,6 +47,8 @@ pub struct Group {
     pub generation: u32,
     /// `worker-limit`: how many of Apache's workers may have a request of the group in hand.
     pub workers: Workers,
+    /// `ws-origins`: whose pages may open WebSockets.
+    pub origins: AllowedOrigins,
     /// `header-buffer-size`: the longest line of a response head, bytes.
     pub header_limit: usize,
     /// `response-socket-timeout`, where given.
@@ -202,7 +205,7 @@ pub fn groups(
                 max_size: usize::try_from(o.ws_max_size).unwrap_or(usize::MAX),
                 ping_interval: (o.ws_ping_interval > 0).then(|| seconds(o.ws_ping_interval)),
                 ping_timeout: (o.ws_ping_timeout > 0).then(|| seconds(o.ws_ping_timeout)),
-                is_deflate: false,
+                is_deflate: o.ws_per_message_deflate,
             },
         }
     };
@@ -219,6 +222,7 @@ pub fn groups(
             workers: o
                 .worker_limit
                 .map_or_else(|| Workers::by_default(workers, configuration.groups.len()), Workers::given),
+            origins: o.ws_origins.clone(),
             header_limit: o.header_buffer_size as usize,
             response_timeout: (o.response_socket_timeout > 0).then(|| seconds(o.response_socket_timeout)),
             chroot: o.chroot.clone(),

@@ -8,6 +8,7 @@ use super::configuration::Configuration;
 use super::directive::{Host, Line};
 use super::group::{Group, GroupOptions, ScriptReload};
 use crate::httpd::user::User;
+use crate::policy::page_origin::AllowedOrigins;
 use crate::policy::words::{ArgumentError, Value, option, show, word};
 
 /// Parses one option into the field it stands for.
@@ -36,6 +37,8 @@ const OPTIONS: &[(&str, Setter)] = &[
     ("ws-max-queue", |o, v, _| put(&mut o.ws_max_queue, v.number(1..=65_536))),
     ("ws-ping-interval", |o, v, _| put(&mut o.ws_ping_interval, v.seconds())),
     ("ws-ping-timeout", |o, v, _| put(&mut o.ws_ping_timeout, v.seconds())),
+    ("ws-per-message-deflate", |o, v, _| put(&mut o.ws_per_message_deflate, v.flag())),
+    ("ws-origins", |o, v, _| put(&mut o.ws_origins, origins(&v))),
     ("ws-graceful-timeout", |o, v, _| some(&mut o.ws_graceful_timeout, v.seconds())),
     ("user", |o, v, host| some(&mut o.user, unprivileged(v, host))),
     ("group", |o, v, host| some(&mut o.group, group(v.option, &v.text, host))),
@@ -127,6 +130,12 @@ fn message_size(value: &Value<'_>) -> Result<u64, ArgumentError> {
     let wanted = "a size from 1 byte to 1G, with K, M or G behind the number";
     let found = value.bytes().ok().filter(|size| (1..=LONGEST_MESSAGE).contains(size));
     found.ok_or_else(|| ArgumentError::value(value.option, &value.text, wanted))
+}
+
+fn origins(value: &Value<'_>) -> Result<AllowedOrigins, ArgumentError> {
+    let wanted =
+        "any, same, or origins of pages with commas between, such as https://example.com,http://localhost:8000";
+    AllowedOrigins::parse(&value.text).ok_or_else(|| ArgumentError::value(value.option, &value.text, wanted))
 }
 
 fn lifespan(value: &Value<'_>) -> Result<Lifespan, ArgumentError> {

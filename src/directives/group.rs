@@ -5,6 +5,7 @@ use wsgi_wire::interface::{Interface, Lifespan};
 
 use crate::httpd::user::User;
 use crate::policy::origin::Origin;
+use crate::policy::page_origin::AllowedOrigins;
 
 /// One process group, as `WSGIDaemonProcess` defines it.
 #[derive(Debug, Clone)]
@@ -40,6 +41,10 @@ pub struct GroupOptions {
     pub ws_max_queue: u32,
     pub ws_ping_interval: u32,
     pub ws_ping_timeout: u32,
+    /// `ws-per-message-deflate`: whether messages travel compressed where clients take that.
+    pub ws_per_message_deflate: bool,
+    /// `ws-origins`: whose pages may open WebSockets.
+    pub ws_origins: AllowedOrigins,
     /// The time in which the WebSockets of a process that ends are closed; `None`: `graceful-timeout`.
     pub ws_graceful_timeout: Option<u32>,
     pub user: Option<User>,
@@ -134,6 +139,8 @@ impl Default for GroupOptions {
             ws_max_queue: 32,
             ws_ping_interval: 20,
             ws_ping_timeout: 20,
+            ws_per_message_deflate: true,
+            ws_origins: AllowedOrigins::Any,
             ws_graceful_timeout: None,
             user: None,
             group: None,

@@ -268,7 +268,7 @@ fn options(text: &str) -> Result<GroupOptions, String> {
 }
 
 /// A value for each option that is another than the default; and one that is refused, if there is such a value.
-const OPTIONS: [(&str, &str, &str); 64] = [
+const OPTIONS: [(&str, &str, &str); 66] = [
     ("processes", "2", "0"),
     ("threads", "1", "-1"),
     ("user", "www-data", "root"),
@@ -330,6 +330,8 @@ const OPTIONS: [(&str, &str, &str); 64] = [
     ("ws-max-queue", "1", "0"),
     ("ws-ping-interval", "0", "-1"),
     ("ws-ping-timeout", "0", "x"),
+    ("ws-per-message-deflate", "Off", "maybe"),
+    ("ws-origins", "https://example.com", "https://example.com/path"),
     ("ws-graceful-timeout", "0", "x"),
     // Needs an Apache that root has started.
     ("chroot", "-", "x"),

@@ -84,6 +84,11 @@ void wsgi_shim_pass_end_of_connection(conn_rec *c);
 int wsgi_shim_first_output_filter(const request_rec *r);
 int wsgi_shim_first_input_filter(const request_rec *r);
 
+/* What mod_http2 says, where it is loaded: the descriptor that tells that a stream has something to read, or -1; and
+ * how many streams a child serves at a time, or 0. */
+int wsgi_shim_stream_input(conn_rec *c);
+int wsgi_shim_stream_workers(server_rec *s);
+
 /* The name of the client that mod_remoteip has found, or, before httpd 2.4.19, of who has connected; null if there is
    none. */
 const char *wsgi_shim_remote_host(request_rec *r);

@@ -1,6 +1,8 @@
 /* Everything that is a macro or a bit-field in httpd's headers, as functions. No decisions are taken here. */
 
 #include "src/httpd/bindings.h"
+#include "apr_optional.h"
+#include "apr_poll.h"
 #include <stdint.h>
 #ifndef WIN32
 #include <unistd.h>
@@ -183,4 +185,33 @@ const char *wsgi_shim_remote_host(request_rec *r)
 #else
     return ap_get_remote_host(r->connection, r->per_dir_config, REMOTE_HOST, NULL);
 #endif
+}
+
+/* As mod_http2.h declares them, which not every httpd has. */
+APR_DECLARE_OPTIONAL_FN(apr_status_t, http2_get_pollfd_from_conn,
+                        (conn_rec *c, struct apr_pollfd_t *pfd, apr_interval_time_t *ptimeout));
+APR_DECLARE_OPTIONAL_FN(void, http2_get_num_workers, (server_rec *s, int *minw, int *max));
+
+int wsgi_shim_stream_input(conn_rec *c)
+{
+#ifndef WIN32
+    APR_OPTIONAL_FN_TYPE(http2_get_pollfd_from_conn) *get = APR_RETRIEVE_OPTIONAL_FN(http2_get_pollfd_from_conn);
+    apr_pollfd_t pfd = {0};
+    apr_os_file_t fd = -1;
+    if (get != NULL && get(c, &pfd, NULL) == APR_SUCCESS && pfd.desc_type == APR_POLL_FILE
+        && apr_os_file_get(&fd, pfd.desc.f) == APR_SUCCESS) {
+        return fd;
+    }
+#endif
+    return -1;
+}
+
+int wsgi_shim_stream_workers(server_rec *s)
+{
+    APR_OPTIONAL_FN_TYPE(http2_get_num_workers) *get = APR_RETRIEVE_OPTIONAL_FN(http2_get_num_workers);
+    int least = 0, most = 0;
+    if (get != NULL) {
+        get(s, &least, &most);
+    }
+    return most;
 }

@@ -14,7 +14,7 @@ const READ: usize = 16 << 10;
 const WRITE: usize = 32 << 10;
 
 /// The status of a connection that changes its protocol (RFC 9110, 15.2.2).
-const SWITCHING_PROTOCOLS: u16 = 101;
+pub const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// Has httpd close the connection of a request that has been answered 101, and write nothing to it any more.
 pub fn break_off(r: &mut Request<'_>) {
@@ -27,6 +27,10 @@ pub fn break_off(r: &mut Request<'_>) {
 pub struct Upgraded {
     input: Brigade,
     output: Brigade,
+    /// Whether it is a stream of HTTP/2: what is sent there may have to be waited for, and goes on at once.
+    is_stream: bool,
+    /// Whether the request, which has no body, has still to come to its end, before anything else comes of a stream.
+    request_ends: bool,
 }
 
 impl Upgraded {
@@ -49,7 +53,9 @@ impl Upgraded {
         // Nothing of HTTP looks at it any more, not even at its end.
         (record.input_filters, record.proto_input_filters) = (input, input);
         (record.output_filters, record.proto_output_filters) = (output, output);
-        if r.is_aborted() { Err(Gone) } else { Ok(Self { input: Brigade::new(r), output: Brigade::new(r) }) }
+        let is_stream = r.shares_connection();
+        let upgraded = Self { input: Brigade::new(r), output: Brigade::new(r), is_stream, request_ends: is_stream };
+        if r.is_aborted() { Err(Gone) } else { Ok(upgraded) }
     }
 
     /// Appends bytes that have come. Returns whether there were any.
@@ -77,6 +83,7 @@ impl Upgraded {
             sys::apr_brigade_cleanup(brigade.cast());
             (status, is_last)
         };
+        let is_last = is_last && !std::mem::take(&mut self.request_ends);
         match status {
             0 if out.len() > start => Ok(true),
             0 if !is_last => Ok(false),
@@ -103,13 +110,21 @@ impl Upgraded {
         let bucket = unsafe { sys::apr_bucket_transient_create(start, length, r.bucket_allocator()) };
         // SAFETY: it has just been made with the allocator of the request.
         unsafe { self.output.append(bucket) };
+        if self.is_stream {
+            // SAFETY: S1; it is made with the allocator of the request.
+            let flush = unsafe { sys::apr_bucket_flush_create(r.bucket_allocator()) };
+            // SAFETY: as above.
+            unsafe { self.output.append(flush) };
+        }
         // SAFETY: S1; httpd may keep buckets, not the brigade.
         let status = unsafe { sys::ap_pass_brigade(r.connection().output_filters, self.output.raw()) };
         self.output.clear();
         if status != 0 || r.is_aborted() {
             return Err(Gone);
         }
-        Self::push(r)?;
+        if !self.is_stream {
+            Self::push(r)?;
+        }
         response::count_sent(r, length);
         Ok(length)
     }

@@ -15,6 +15,7 @@ pub mod linger;
 pub mod observed_variables;
 pub mod origin;
 pub mod owner;
+pub mod page_origin;
 pub mod path;
 pub mod proxies;
 pub mod reachable_scripts;

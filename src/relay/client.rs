@@ -72,6 +72,14 @@ pub trait Client: Peer {
         self.read_body(max, out).map(Some)
     }
 
+    /// Reads what has come of the body of a client that sends nothing more, as far as there is room, and keeps it.
+    ///
+    /// # Errors
+    /// As [`Self::read_body`]: that is not all of it.
+    fn look_ahead(&mut self) -> Result<(), BodyError> {
+        Ok(())
+    }
+
     /// The client has not sent anything of its body for longer than it may: why that cannot be read any more.
     fn body_is_late(&mut self) -> BodyError {
         BodyError::TimedOut
@@ -108,6 +116,11 @@ pub trait Client: Peer {
     /// [`SendError`]: the client is gone, or has not asked for that.
     fn accept(&mut self, _accept: &Accept<'_>) -> Result<(), SendError> {
         Err(Violation::OutOfPlace(Kind::Accept).into())
+    }
+
+    /// Whether messages of the WebSocket that was granted may travel compressed.
+    fn deflates(&self) -> bool {
+        false
     }
 
     /// Has the WebSocket that was granted carried on without this thread, on this connection to its process.

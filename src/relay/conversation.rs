@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod closing;
 mod duplex;
 mod variable;
 mod waiting;
@@ -20,6 +21,7 @@ use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 use wsgi_wire::websocket::Accept;
 
+use self::closing::Closing;
 use super::client::{Client, SendError, Then};
 use super::connection::Connection;
 use super::inbox::Inbox;
@@ -95,8 +97,8 @@ pub struct Conversation<'c, C> {
     ended: bool,
     /// How much of the body the process has asked for and not got yet, and since when; in a duplex conversation.
     asked: Option<(usize, Instant)>,
-    /// Whether the process has been told that the client sends nothing more.
-    told: bool,
+    /// What is known of a client that sends nothing more, in a duplex conversation.
+    closing: Closing,
 }
 
 /// What follows a step of the conversation: another one, or its end.
@@ -137,7 +139,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             stuck: None,
             ended: false,
             asked: None,
-            told: false,
+            closing: Closing::Unseen,
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use wsgi_unix::{panics, stop};
+use wsgi_websocket::session::Settings;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::messages::{Message, internal, requests};
 use wsgi_wire::request::Facts;
@@ -307,8 +308,9 @@ where
         let exchange = connection.exchange();
         frame::put_in(exchange, message, Kind::Request, |out| (self.encode)(out, facts, body, self.client))?;
         let duplex = self.dialogue != Dialogue::InTurns;
-        let (flush_delay, silence) = (self.group.flush_delay, self.group.wait_limits.silence);
-        let source = Source { process: claim.pid(), used: &self.group.record.logged, rate: self.group.log };
+        let (flush_delay, silence, record) =
+            (self.group.flush_delay, self.group.wait_limits.silence, self.group.record);
+        let source = Source { process: claim.pid(), used: &record.logged, rate: self.group.log };
         let (answered, done, ended) = (&|| claim.answered(), &|| claim.done(), &|| claim.has_ended());
         let limits = ConversationLimits { flush_delay, queue, silence, answered, done, ended, source, duplex };
         let Some(watched) = stop::watch(&connection.stream) else { return Ok(Outcome::NotExecuted) };
@@ -317,7 +319,8 @@ where
         if let (Outcome::Accepted, Some(seat)) = (outcome, seat.take()) {
             // It is no request any more for which a place has to be kept.
             claim.done();
-            let carrier = Carrier::new(self.group.websocket, &mut connection, std::mem::take(inbox), source, seat);
+            let settings = Settings { is_deflate: self.client.deflates(), ..self.group.websocket };
+            let carrier = Carrier::new(settings, record, &mut connection, std::mem::take(inbox), source, seat);
             return Ok(match self.client.hand_over(connection, carrier) {
                 Ok(()) => Outcome::HandedOver,
                 Err(kept) => {

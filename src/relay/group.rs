@@ -28,7 +28,7 @@ pub struct Group {
     pub buffers: (u32, u32),
     /// How much the requests of the group may log.
     pub log: Rate,
-    /// `ws-max-size`, `ws-ping-interval` and `ws-ping-timeout`.
+    /// `ws-max-size`, `ws-ping-interval`, `ws-ping-timeout` and `ws-per-message-deflate`.
     pub websocket: Settings,
     /// `limit-websockets`: how many each of the processes has at the most.
     pub websocket_limit: u32,

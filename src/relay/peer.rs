@@ -46,6 +46,11 @@ pub trait Peer: RequestContext {
         None
     }
 
+    /// What tells that something has come for a WebSocket; `None` where nobody does.
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.socket()
+    }
+
     /// How long a write to the client may take, if there is a limit.
     fn send_timeout(&self) -> Option<Duration> {
         None

@@ -12,6 +12,7 @@ use wsgi_websocket::deflate::Codec;
 use wsgi_websocket::session::{Event, Kind as Content, Session, Settings};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Frame, Kind};
+use wsgi_wire::table::Group;
 use wsgi_wire::websocket as wire;
 
 use super::outcome::End;
@@ -33,6 +34,7 @@ pub struct WebSocket {
     pub to_client: Vec<u8>,
     /// What is to be sent to the process.
     pub to_process: Vec<u8>,
+    counted: Counted,
     /// Whether the process has closed: it is told nothing more, and says nothing more.
     is_closed: bool,
     breach: Option<close::Violation>,
@@ -55,14 +57,40 @@ fn tell(exchange: u16, out: &mut Vec<u8>, event: &Event<'_>) {
     }
 }
 
+/// Its place among those that the group's record counts. However it ends, it ends there, too.
+struct Counted {
+    record: &'static Group,
+    code: Option<u16>,
+}
+
+impl Counted {
+    fn opens(record: &'static Group) -> Self {
+        record.websocket_counts.opens();
+        Self { record, code: None }
+    }
+
+    /// Notes the code of its end; the first one counts.
+    fn ends(&mut self, code: u16) {
+        self.code.get_or_insert(code);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // Without a close its client sees a lost connection.
+        self.record.websocket_counts.closed(self.code.unwrap_or(close::LOST));
+    }
+}
+
 impl WebSocket {
-    /// Makes the state of a WebSocket that has just been accepted.
-    pub fn new(settings: Settings, exchange: u16, now: Instant) -> Self {
+    /// Makes the state of a WebSocket that has just been accepted, and counts it in the record of its group.
+    pub fn new(settings: Settings, record: &'static Group, exchange: u16, now: Instant) -> Self {
         Self {
             session: Session::new(settings, now),
             exchange,
             to_client: Vec::new(),
             to_process: Vec::new(),
+            counted: Counted::opens(record),
             is_closed: false,
             breach: None,
         }
@@ -96,7 +124,11 @@ impl WebSocket {
     /// Runs a step of the session, which may have something for the process.
     fn step<R>(&mut self, step: impl FnOnce(&mut Session, &mut Vec<u8>, &mut dyn FnMut(Event<'_>)) -> R) -> R {
         let (exchange, is_closed, to_process) = (self.exchange, self.is_closed, &mut self.to_process);
+        let counted = &mut self.counted;
         step(&mut self.session, &mut self.to_client, &mut |event| {
+            if let Event::Closed(close) = &event {
+                counted.ends(close.code);
+            }
             if !is_closed {
                 tell(exchange, to_process, &event);
             }
@@ -122,6 +154,7 @@ impl WebSocket {
     pub fn hear_process(&mut self, frame: Frame<'_>, codec: &mut Codec, now: Instant) -> Result<(), Violation> {
         let heard = self.hear(frame, codec, now);
         if heard.is_err() {
+            self.counted.ends(close::INTERNAL_ERROR);
             self.leave(close::INTERNAL_ERROR);
         }
         heard
@@ -137,6 +170,7 @@ impl WebSocket {
             Kind::Close => {
                 let wire::Close { code, reason } = wire::Close::from_bytes(frame.payload)?;
                 self.session.close(&Close { code, reason }, now, &mut self.to_client)?;
+                self.counted.ends(code);
                 self.is_closed = true;
                 self.to_process.clear();
                 return Ok(());

@@ -23,7 +23,6 @@ use super::client_websocket::ClientWebSocket;
 use super::context::OfApache;
 use super::guarded;
 use super::guarded_file::{self, GuardedFile};
-use super::linger;
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
 use crate::directives::settings::RequestSettings;
@@ -177,26 +176,6 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         self.response.abort(self.r);
     }
 
-    /// Sends what is still here of a response that is whole, or of its end. A small one is written at once, so that
-    /// Apache finds the client's next request when it looks for it behind this one, and needs no other thread for it;
-    /// and so is the end of one whose request has a body that was not read, because Apache would keep it until the rest
-    /// of that has come. This is the last thing that is done for a request: its client may send the next one at once,
-    /// and that must not find the application in the midst of this one.
-    pub fn send_end(&mut self) {
-        let is_unread = self.body.is_unread();
-        let is_small = std::mem::take(&mut self.held);
-        if is_small && self.response.send_whole(self.r).is_err() {
-            // A client that is gone needs no answer.
-            return;
-        }
-        if is_unread || is_small && httpd::sent(self.r) <= SMALL && !outflow::is_blocked(self) {
-            let is_sent = self.response.flush(self.r).is_ok();
-            if is_sent && is_small && !is_unread {
-                linger::written(self.r);
-            }
-        }
-    }
-
     /// Whether these pieces are the whole of a small response to a request that has its client's connection for itself.
     fn is_small(&self, pieces: &[&[u8]]) -> bool {
         let length: usize = pieces.iter().map(|p| p.len()).sum();
@@ -249,6 +228,10 @@ impl Client for HttpClient<'_, '_> {
 
     fn take_body(&mut self, max: usize, out: &mut Vec<u8>) -> Result<Option<bool>, BodyError> {
         self.body.take(self.r, max, out)
+    }
+
+    fn look_ahead(&mut self) -> Result<(), BodyError> {
+        self.body.look_ahead(self.r)
     }
 
     fn body_is_late(&mut self) -> BodyError {
@@ -318,6 +301,10 @@ impl Client for HttpClient<'_, '_> {
     fn accept(&mut self, accept: &Accept<'_>) -> Result<(), SendError> {
         let websocket = self.websocket.as_mut().ok_or(Violation::OutOfPlace(Kind::Accept))?;
         websocket.accept(self.r, accept)
+    }
+
+    fn deflates(&self) -> bool {
+        self.websocket.as_ref().is_some_and(ClientWebSocket::is_deflate)
     }
 
     #[cfg(unix)]

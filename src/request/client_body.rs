@@ -10,6 +10,9 @@ use crate::httpd::request::Request;
 use crate::policy::acceptance::BodyLength;
 use crate::relay::admission::Admission;
 
+/// How much is read at once, bytes.
+const PIECE: usize = 64 << 10;
+
 /// The body of one request.
 pub struct ClientBody<'c> {
     reader: BodyReader,
@@ -87,6 +90,26 @@ impl<'c> ClientBody<'c> {
             Taken::End => {
                 self.upload = None;
                 Ok(Some(false))
+            }
+        }
+    }
+
+    /// Reads on, what is there of a body whose client sends nothing more, as far as there is room, and keeps it.
+    ///
+    /// # Errors
+    /// That is not all of it.
+    pub fn look_ahead(&mut self, r: &mut Request<'_>) -> Result<(), BodyError> {
+        let mut looks = 0;
+        loop {
+            match self.reader.take(r, PIECE, &mut self.ahead.bytes).map_err(|failure| self.fail(&failure))? {
+                Taken::Some if self.ahead.count() => {}
+                // The end of a connection is nothing at first, and an error of chunks when it is looked at again.
+                Taken::Nothing if looks == 0 => looks += 1,
+                Taken::Some | Taken::Nothing => return Ok(()),
+                Taken::End => {
+                    self.upload = None;
+                    return Ok(());
+                }
             }
         }
     }

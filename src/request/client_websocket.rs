@@ -5,6 +5,7 @@
 use std::mem::take;
 use std::time::Instant;
 
+use wsgi_websocket::extension::DEFLATE;
 use wsgi_websocket::handshake::Handshake;
 use wsgi_wire::websocket::Accept;
 
@@ -86,11 +87,18 @@ impl ClientWebSocket {
             (b"Connection", b"Upgrade"),
             (b"Sec-WebSocket-Accept", self.handshake.accept.as_bytes()),
         ];
+        let deflate = self.handshake.offers_deflate.then_some((&b"Sec-WebSocket-Extensions"[..], DEFLATE.as_bytes()));
         let subprotocol = accept.subprotocol.map(|name| (&b"Sec-WebSocket-Protocol"[..], name));
-        let headers = handshake.into_iter().chain(subprotocol).chain(accept.headers.clone().flatten());
+        let own = handshake.into_iter().chain(deflate).chain(subprotocol);
+        let headers = own.chain(accept.headers.clone().flatten());
         self.since = Some(Instant::now());
         self.upgraded = Some(Upgraded::begin(r, headers)?);
         Ok(())
+    }
+
+    /// Whether its messages may travel compressed.
+    pub fn is_deflate(&self) -> bool {
+        self.handshake.offers_deflate
     }
 
     /// Whether the connection is no longer HTTP.

@@ -28,7 +28,7 @@ use crate::directives::settings::Alias;
 use crate::directives::settings::{HandlerScript, RequestSettings};
 use crate::httpd::request::{Request, Target};
 use crate::httpd::{HookStatus, log};
-use crate::policy::acceptance::{self, RequestFacts};
+use crate::policy::acceptance::{self, BodyLength, RequestFacts};
 use crate::policy::expansion::{self, Kind as GroupKind};
 
 /// Serves a request that is for one of our handlers.
@@ -92,15 +92,17 @@ fn serve<'r>(
     }
     let script = destination.handler_script.unwrap_or(r.filename());
     let executor = executor::find(r, &runtime, &mut destination, script)?;
+    let mut handshake = None;
     if let Executor::Group(group) = executor {
         asgi::settle(r, &runtime, group, &mut destination)?;
+        if destination.interface == Interface::Asgi {
+            handshake = match websocket::asked(r, group, length) {
+                Ok(handshake) => handshake,
+                Err(answer) => return Ok(answer),
+            };
+        }
     }
-    let is_asgi = destination.interface == Interface::Asgi;
-    let asked = if is_asgi { websocket::asked(r, length) } else { Ok(None) };
-    let handshake = match asked {
-        Ok(handshake) => handshake,
-        Err(answer) => return Ok(answer),
-    };
+    let length = if handshake.is_some() { BodyLength::Known(0) } else { length };
     if let Some(span) = span {
         span.runs_at(&destination, &script_name);
     }
@@ -111,6 +113,9 @@ fn serve<'r>(
     variables::fill_observed(r, &environ, length, &runtime.observed_variables);
     let answer = match executor {
         Executor::Embedded(plan) => in_process(r, plan, settings, &environ, length),
+        Executor::Group(group) if handshake.is_some() && !websocket::is_for_page(r, group, &environ) => {
+            Ok(HookStatus::Status(403))
+        }
         Executor::Group(group) => exchange(r, &runtime, group, settings, &environ, length, handshake),
     };
     if let Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) = answer {

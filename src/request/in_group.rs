@@ -14,11 +14,14 @@ use super::exchange::{conclude, purpose, real_length, script_mtime, send_end, wr
 use super::refused::Refused;
 use super::response_head::Disposition;
 use super::scratch::{Scratch, with_scratch};
+use super::stream_place::StreamPlace;
 use super::uploads::Upload;
 use super::way::{Way, now_in_microseconds};
+use super::websocket;
 use crate::daemons::{Group, Runtime};
 use crate::directives::settings::RequestSettings;
 use crate::httpd::request::Request;
+use crate::httpd::upgraded::SWITCHING_PROTOCOLS;
 use crate::httpd::{HookStatus, response, suspended};
 use crate::policy::acceptance::BodyLength;
 use crate::pump::{self, NoPlace, Place};
@@ -37,12 +40,28 @@ pub fn exchange<'r>(
     length: BodyLength,
     handshake: Option<Handshake>,
 ) -> Result<HookStatus, Refused> {
+    let is_websocket = handshake.is_some();
+    let place = (is_websocket && r.shares_connection()).then(|| StreamPlace::take(r));
+    if matches!(place, Some(None)) {
+        return Ok(websocket::too_many_streams(r, group));
+    }
     let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
     let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, handshake, scratch));
     if let Some(microseconds) = client_timeout {
         response::set_client_timeout(r, microseconds);
     }
+    if is_websocket && response::status(r) != SWITCHING_PROTOCOLS {
+        websocket::count_refusal(group, status_of(r, &outcome), &outcome);
+    }
     outcome
+}
+
+/// The status that the client gets.
+fn status_of(r: &Request<'_>, answer: &Result<HookStatus, Refused>) -> u16 {
+    match answer {
+        Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) => *status,
+        Ok(_) => response::status(r),
+    }
 }
 
 #[allow(clippy::too_many_arguments, reason = "all that a request consists of comes together here")]
@@ -110,10 +129,7 @@ fn run<'r>(
     // file, and keeps the worker.
     let admission = (*client.disposition() == Disposition::File).then_some(admission);
     let answer = conclude(&mut client, environ, length, outcome);
-    let status = match &answer {
-        Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) => *status,
-        Ok(_) => response::status(client.request()),
-    };
+    let status = status_of(client.request(), &answer);
     // How long a WebSocket has lasted says nothing about answers.
     let answered = client.granted().unwrap_or_else(Instant::now);
     way.answered(status, answered.saturating_duration_since(start));

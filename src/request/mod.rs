@@ -35,12 +35,15 @@ mod span;
 mod spool;
 #[cfg_attr(windows, path = "windows/status_page.rs")]
 mod status_page;
+#[cfg(unix)]
+mod stream_place;
 mod translate;
 #[cfg(unix)]
 mod uploads;
 mod variables;
 #[cfg(unix)]
 mod way;
+#[cfg_attr(windows, path = "windows/websocket.rs")]
 mod websocket;
 
 pub use self::access::{access_checker, check_groups, check_password, realm_hash};

@@ -18,7 +18,7 @@ use crate::relay::scratch::Scratch;
 
 /// The value of `Retry-After` for a client whose request nobody had time for, seconds (RFC 9110 §10.2.3): long enough
 /// not to add to an overload.
-const RETRY_AFTER: &[u8] = b"5";
+pub(super) const RETRY_AFTER: &[u8] = b"5";
 
 /// The way to the processes of a group.
 #[derive(Clone, Copy)]

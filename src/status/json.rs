@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use wsgi_wire::table::State;
 use wsgi_wire::table::histogram::{Distribution, bound};
 
-use super::report::{Group, Process, Report};
+use super::report::{Group, Process, Report, WebSockets};
 
 /// The media type of the document.
 pub const CONTENT_TYPE: &[u8] = b"application/json";
@@ -49,6 +49,7 @@ struct Document<'a> {
 struct GroupDocument<'a> {
     name: &'a str,
     state: &'static str,
+    interface: &'static str,
     processes_configured: u32,
     processes_ready: usize,
     threads: u32,
@@ -60,7 +61,9 @@ struct GroupDocument<'a> {
     process_exits: Counts<'a>,
     request_duration: DistributionDocument<'a>,
     request_wait: DistributionDocument<'a>,
-    processes: Vec<ProcessDocument>,
+    background_tasks: Option<u32>,
+    websockets: Option<WebSocketsDocument<'a>>,
+    processes: Vec<ProcessDocument<'a>>,
 }
 
 impl<'a> GroupDocument<'a> {
@@ -68,6 +71,7 @@ impl<'a> GroupDocument<'a> {
         Self {
             name: &group.name,
             state: group.condition().name(),
+            interface: group.interface.name(),
             processes_configured: group.wanted,
             processes_ready: group.count(State::Ready),
             threads: group.sum(|p| p.status.threads),
@@ -79,7 +83,34 @@ impl<'a> GroupDocument<'a> {
             process_exits: Counts(&group.ended),
             request_duration: DistributionDocument::of(&group.latency),
             request_wait: DistributionDocument::of(&group.waits),
-            processes: group.processes.iter().map(|process| ProcessDocument::of(process, now)).collect(),
+            background_tasks: group.is_asgi().then(|| group.all(|status| status.background)),
+            websockets: group.websockets.as_ref().map(|counted| WebSocketsDocument::of(group, counted)),
+            processes: group.processes.iter().map(|process| ProcessDocument::of(group, process, now)).collect(),
+        }
+    }
+}
+
+/// The WebSockets of a group.
+#[derive(serde::Serialize)]
+struct WebSocketsDocument<'a> {
+    open: u32,
+    opened: u64,
+    refused: Counts<'a>,
+    closed: Counts<'a>,
+    messages_in: u64,
+    messages_out: u64,
+}
+
+impl<'a> WebSocketsDocument<'a> {
+    fn of(group: &'a Group, counted: &'a WebSockets) -> Self {
+        let sum = |number: fn(&Process) -> u64| group.processes.iter().map(number).fold(0, u64::saturating_add);
+        Self {
+            open: group.all(|status| status.websockets),
+            opened: counted.opened,
+            refused: Counts(&counted.refused),
+            closed: Counts(&counted.closed),
+            messages_in: sum(|process| process.status.messages_in),
+            messages_out: sum(|process| process.status.messages_out),
         }
     }
 }
@@ -147,7 +178,7 @@ impl<'a> DistributionDocument<'a> {
 
 /// The member of a daemon process.
 #[derive(serde::Serialize)]
-struct ProcessDocument {
+struct ProcessDocument<'a> {
     pid: u32,
     state: &'static str,
     started: u64,
@@ -158,10 +189,28 @@ struct ProcessDocument {
     requests_in_flight: u32,
     requests: u64,
     resident_memory_bytes: Option<u64>,
+    event_loop: Option<EventLoopDocument<'a>>,
 }
 
-impl ProcessDocument {
-    fn of(process: &Process, now: u64) -> Self {
+/// The member of a process with an event loop.
+#[derive(serde::Serialize)]
+struct EventLoopDocument<'a> {
+    websockets_open: u32,
+    background_tasks: u32,
+    messages_in: u64,
+    messages_out: u64,
+    lag: DistributionDocument<'a>,
+}
+
+impl<'a> ProcessDocument<'a> {
+    fn of(group: &Group, process: &'a Process, now: u64) -> Self {
+        let event_loop = || EventLoopDocument {
+            websockets_open: process.status.websockets,
+            background_tasks: process.status.background,
+            messages_in: process.status.messages_in,
+            messages_out: process.status.messages_out,
+            lag: DistributionDocument::of(&process.lag),
+        };
         Self {
             pid: process.status.pid,
             state: process.status.state.name(),
@@ -173,6 +222,7 @@ impl ProcessDocument {
             requests_in_flight: process.status.in_flight,
             requests: process.status.requests,
             resident_memory_bytes: process.resident,
+            event_loop: group.is_asgi().then(event_loop),
         }
     }
 }
@@ -191,10 +241,18 @@ mod tests {
     #[test]
     fn the_document_has_what_is_documented() {
         let document = render(&example::report("app"));
+        assert!(document.contains(r#""background_tasks":null,"websockets":null"#), "{document}");
+        let asgi = render(&example::asgi_report("app"));
+        for part in [
+            r#""websockets":{"open":2,"opened":0,"refused":{"handshake":0,"origin":0,"#,
+            r#""event_loop":{"websockets_open":1,"background_tasks":0,"messages_in":7,"messages_out":9,"lag":{"count":0"#,
+        ] {
+            assert!(asgi.contains(part), "{part} is not in {asgi}");
+        }
         for part in [
             r#""uptime_seconds":500"#,
             r#""supervisor_up":true"#,
-            r#""name":"app","state":"ready","processes_configured":2,"processes_ready":1,"threads":5,"threads_busy":4"#,
+            r#""name":"app","state":"ready","interface":"wsgi","processes_configured":2,"processes_ready":1,"threads":5,"threads_busy":4"#,
             r#""requests":{"1xx":0,"2xx":2,"3xx":0,"4xx":0,"5xx":1}"#,
             r#""requests_refused":{"queue_full":7,"not_ready":0}"#,
             r#""request_wait":{"count":0,"sum_seconds":0.0,"mean_seconds":null"#,

@@ -11,8 +11,9 @@ use super::report::{Group, Report};
 /// A figure of a group: its name for programs, its name for people, and the function that reads it.
 type Column = (&'static str, &'static str, fn(&Group) -> String);
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 11] = [
     ("State", "State", |g| g.condition().name().to_owned()),
+    ("Interface", "Interface", |g| g.interface.name().to_owned()),
     ("Ready", "Ready processes", |g| g.count(State::Ready).to_string()),
     ("Processes", "Processes", |g| g.wanted.to_string()),
     ("Threads", "Threads", |g| g.sum(|p| p.status.threads).to_string()),
@@ -20,6 +21,7 @@ const COLUMNS: [Column; 9] = [
     ("Waiting", "Requests waiting", |g| g.waiting.to_string()),
     ("Requests", "Requests", |g| g.classes.iter().sum::<u64>().to_string()),
     ("Refused", "Refused", |g| g.refused.iter().map(|(_, count)| count).sum::<u64>().to_string()),
+    ("WebSockets", "WebSockets", |g| g.all(|status| status.websockets).to_string()),
     ("MeanMilliseconds", "Mean time (ms)", |g| {
         g.latency.mean().map_or("0".to_owned(), |mean| format!("{:.2}", mean.as_secs_f64() * 1e3))
     }),

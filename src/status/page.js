@@ -145,12 +145,18 @@ class Group {
     this.ended = table("Processes that ended, by reason", ["reason", "processes"]);
     this.refused = table("Requests refused, by reason", ["reason", "requests"]);
     this.processes = table("Processes", ["process", "state", "running for", "threads busy", "in flight", "requests", "memory", "generation"], true);
+    this.loops = table("Event loops", ["process", "WebSockets", "messages in", "messages out", "background tasks", "lag p50", "lag p99"], true);
+    this.opened = table("WebSockets", ["", ""]);
+    this.denied = table("WebSockets refused, by reason", ["reason", "requests"]);
+    this.closed = table("WebSockets closed, by code", ["code", "WebSockets"]);
+    this.asgi = element("div", { class: "tables" }, this.loops.made, this.opened.made,
+      element("div", { class: "stack" }, this.closed.made, this.denied.made));
     this.made = element("section", { "aria-label": `Process group ${name}` },
       element("div", { class: "title" }, element("h2", {}, name), this.state),
       element("dl", { class: "tiles" }, ...this.tiles.map(tile => tile.made)),
       element("div", { class: "graphs" }, this.rate.figure, this.latency.figure, this.busy.figure),
       element("div", { class: "tables" }, this.processes.made, this.durations.made,
-        element("div", { class: "stack" }, this.ended.made, this.refused.made)));
+        element("div", { class: "stack" }, this.ended.made, this.refused.made)), this.asgi);
   }
 
   show(group, report, time) {
@@ -197,6 +203,16 @@ class Group {
       String(process.pid), state(process.state), span(process.uptime_seconds), `${process.threads_busy} of ${process.threads}`,
       count(process.requests_in_flight), count(process.requests), memory(process.resident_memory_bytes), String(process.generation),
     ]));
+    this.asgi.hidden = group.interface !== "asgi";
+    const sockets = group.websockets;
+    if (this.asgi.hidden || !sockets) return;
+    this.loops.fill(group.processes.filter(process => process.event_loop).map(({ pid, event_loop: loop }) => [
+      String(pid), count(loop.websockets_open), count(loop.messages_in), count(loop.messages_out), count(loop.background_tasks),
+      seconds(loop.lag.p50_seconds), seconds(loop.lag.p99_seconds),
+    ]));
+    this.opened.fill([["open", count(sockets.open)], ["opened", count(sockets.opened)]]);
+    this.denied.fill(counts(sockets.refused));
+    this.closed.fill(counts(sockets.closed));
   }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::{Display, Write};
 use wsgi_wire::table::State;
 use wsgi_wire::table::histogram::{Distribution, bound};
 
-use super::report::{Group, Process, Report};
+use super::report::{Group, Process, Report, WebSockets};
 
 /// The media type of the text.
 pub const CONTENT_TYPE: &[u8] = b"text/plain; version=0.0.4; charset=utf-8";
@@ -31,6 +31,7 @@ pub fn render(report: &Report) -> String {
     }
     groups(&mut out, &report.groups);
     processes(&mut out, &report.groups);
+    event_loops(&mut out, &report.groups);
     out.0
 }
 
@@ -64,6 +65,10 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
             out.sample("processes", &[("group", &group.name), ("state", state.name())], group.count(state));
         }
     }
+    out.family("interface", "gauge", "1; what the processes of the group speak.");
+    for group in groups {
+        out.sample("interface", &[("group", &group.name), ("interface", group.interface.name())], 1);
+    }
     out.family("requests_total", "counter", "Requests that processes of the group have answered, by class of status.");
     for group in groups {
         for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(group.classes) {
@@ -95,7 +100,7 @@ fn groups(out: &mut Exposition, groups: &[Group]) {
     for (name, help, distribution) in durations {
         out.family(name, "histogram", help);
         for group in groups {
-            out.histogram(name, &group.name, distribution(group));
+            out.histogram(name, &[("group", &group.name)], distribution(group));
         }
     }
 }
@@ -124,6 +129,82 @@ fn processes(out: &mut Exposition, groups: &[Group]) {
     }
 }
 
+/// What only groups with event loops have.
+fn event_loops(out: &mut Exposition, groups: &[Group]) {
+    let groups: Vec<&Group> = groups.iter().filter(|group| group.is_asgi()).collect();
+    type Gauge = fn(&Group) -> u32;
+    let gauges: [(&str, &str, Gauge); 2] = [
+        ("websockets_open", "WebSockets that are open.", |g| g.all(|status| status.websockets)),
+        ("background_tasks", "Requests that have their responses while their applications go on.", |g| {
+            g.all(|status| status.background)
+        }),
+    ];
+    for (name, help, number) in gauges {
+        out.family(name, "gauge", help);
+        for group in &groups {
+            out.sample(name, &[("group", &group.name)], number(group));
+        }
+    }
+    out.family("websockets_opened_total", "counter", "WebSockets that were granted.");
+    for (group, counted) in with_websockets(&groups) {
+        out.sample("websockets_opened_total", &[("group", &group.name)], counted.opened);
+    }
+    type Counts = fn(&WebSockets) -> &[(&'static str, u64)];
+    let counts: [(&str, &str, &str, Counts); 2] = [
+        (
+            "websockets_refused_total",
+            "WebSockets that were not granted: the request is no handshake, its page is none of ws-origins, there are too many, the application refuses or has failed.",
+            "reason",
+            |counted| &counted.refused,
+        ),
+        (
+            "websockets_closed_total",
+            "WebSockets that have ended, by the code of their close; 1005 is none, 1006 a lost connection.",
+            "code",
+            |counted| &counted.closed,
+        ),
+    ];
+    for (name, help, label, counts) in counts {
+        out.family(name, "counter", help);
+        for (group, counted) in with_websockets(&groups) {
+            for (value, count) in counts(counted) {
+                out.sample(name, &[("group", &group.name), (label, value)], count);
+            }
+        }
+    }
+    event_loop_processes(out, &groups);
+}
+
+fn with_websockets<'g>(groups: &[&'g Group]) -> impl Iterator<Item = (&'g Group, &'g WebSockets)> {
+    groups.iter().filter_map(|group| Some((*group, group.websockets.as_ref()?)))
+}
+
+fn event_loop_processes(out: &mut Exposition, groups: &[&Group]) {
+    let all = || groups.iter().flat_map(|group| group.processes.iter().map(|process| (*group, process)));
+    out.family("process_websockets_open", "gauge", "WebSockets that are open in the process.");
+    for (group, process) in all() {
+        let labels = [("group", group.name.as_str()), ("pid", &process.status.pid.to_string())];
+        out.sample("process_websockets_open", &labels, process.status.websockets);
+    }
+    let (name, help) =
+        ("process_websocket_messages_total", "Messages of WebSockets, from clients (in) and to them (out).");
+    out.family(name, "counter", help);
+    for (group, process) in all() {
+        for (direction, count) in [("in", process.status.messages_in), ("out", process.status.messages_out)] {
+            let pid = process.status.pid.to_string();
+            out.sample(name, &[("group", &group.name), ("pid", &pid), ("direction", direction)], count);
+        }
+    }
+    let (name, help) = (
+        "process_event_loop_lag_seconds",
+        "How late the event loop comes to what it is asked for once a second while there are requests.",
+    );
+    out.family(name, "histogram", help);
+    for (group, process) in all() {
+        out.histogram(name, &[("group", &group.name), ("pid", &process.status.pid.to_string())], &process.lag);
+    }
+}
+
 /// The text while it grows. All names begin with `mod_wsgi_`.
 struct Exposition(String);
 
@@ -141,15 +222,15 @@ impl Exposition {
         let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
     }
 
-    fn histogram(&mut self, name: &str, group: &str, distribution: &Distribution) {
-        let mut sum = 0;
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], distribution: &Distribution) {
+        let mut sum: u64 = 0;
         for (bucket, count) in distribution.buckets.iter().enumerate() {
-            sum += count;
+            sum = sum.saturating_add(*count);
             let bound = bound(bucket).map_or_else(|| "+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
-            self.sample(&format!("{name}_bucket"), &[("group", group), ("le", &bound)], sum);
+            self.sample(&format!("{name}_bucket"), &[labels, &[("le", &bound)]].concat(), sum);
         }
-        self.sample(&format!("{name}_sum"), &[("group", group)], distribution.sum.as_secs_f64());
-        self.sample(&format!("{name}_count"), &[("group", group)], sum);
+        self.sample(&format!("{name}_sum"), labels, distribution.sum.as_secs_f64());
+        self.sample(&format!("{name}_count"), labels, sum);
     }
 }
 
@@ -165,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_sample_belongs_to_a_family_that_was_declared_before_it() {
-        let text = render(&example::report("app"));
+        let text = render(&example::asgi_report("app"));
         let mut declared = Vec::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {

@@ -20,7 +20,9 @@ const OPEN: [&str; 4] = ["group", "pid", "version", "le"];
 
 /// An answer of the status page that has every metric with every label.
 fn answer() -> String {
-    let mut report = report::example::report("app");
+    let mut report = report::example::asgi_report("app");
+    // One for each interface.
+    report.groups.extend(report::example::report("other").groups);
     for group in &mut report.groups {
         group.refused = Refusal::all().map(|why| (why.name(), 0)).collect();
         group.ended = Ending::all().map(|ending| (ending.name(), 0)).collect();

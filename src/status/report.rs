@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wsgi_unix::process::{self, resident};
+use wsgi_wire::interface::Interface;
 use wsgi_wire::status::ProcessStatus;
 use wsgi_wire::table::histogram::Distribution;
-use wsgi_wire::table::{Ending, Refusal, Slot, State};
+use wsgi_wire::table::{self, Denial, Ending, Refusal, Slot, State, websocket_counts};
 
 use crate::daemons::{self, Runtime};
 use crate::relay::queue;
@@ -35,8 +36,10 @@ pub struct Group {
     pub name: String,
     /// How many processes it should have.
     pub wanted: u32,
-    /// How many threads each of them should have; 0 in a group that only runs a script.
+    /// How many requests each of them should take at a time, of WSGI its threads; 0 in a group that only runs a script.
     pub threads_each: u32,
+    /// What its processes speak; [`Interface::Auto`] as long as none has said so.
+    pub interface: Interface,
     /// Its processes, those on their way out included.
     pub processes: Vec<Process>,
     /// Requests that wait for a free thread: in Apache, and in processes that had none when they came.
@@ -51,6 +54,19 @@ pub struct Group {
     pub refused: Vec<(&'static str, u64)>,
     /// Processes that have ended, by reason.
     pub ended: Vec<(&'static str, u64)>,
+    /// The WebSockets that Apache has granted or not; `None` of WSGI, which has none.
+    pub websockets: Option<WebSockets>,
+}
+
+/// The WebSockets of a process group, as Apache counts them.
+#[derive(Debug, Clone, Default)]
+pub struct WebSockets {
+    /// How many were granted.
+    pub opened: u64,
+    /// Those that were not granted, by reason.
+    pub refused: Vec<(&'static str, u64)>,
+    /// Those that have ended, by code.
+    pub closed: Vec<(&'static str, u64)>,
 }
 
 /// A daemon process.
@@ -60,6 +76,8 @@ pub struct Process {
     pub status: ProcessStatus,
     /// Resident memory in bytes, where the system tells.
     pub resident: Option<u64>,
+    /// How late its event loop has come to what it was asked for, as it says.
+    pub lag: Distribution,
 }
 
 /// The condition of a process group, in one word.
@@ -108,10 +126,12 @@ impl Group {
         let record = group.relay.record;
         let own = |slot: &Slot<'_>| slot.is_of(group.relay.key) && slot.state() != State::Free;
         let slots: Vec<Slot<'_>> = slots.filter(own).collect();
+        let interface = group.speaks().unwrap_or(Interface::Auto);
         Self {
             name: String::from_utf8_lossy(name).into_owned(),
             wanted: group.processes,
             threads_each: group.requests_each(),
+            interface,
             waiting: queue::waiting(&record.queue) + slots.iter().map(|slot| slot.waiting()).sum::<u32>(),
             processes: slots.into_iter().map(Process::of).collect(),
             classes: record.classes(),
@@ -119,6 +139,7 @@ impl Group {
             waits: record.waits.read(),
             refused: Refusal::all().map(|why| (why.name(), record.refusals(why))).collect(),
             ended: Ending::all().map(|ending| (ending.name(), record.endings.count(ending))).collect(),
+            websockets: (interface != Interface::Wsgi).then(|| WebSockets::of(&record.websocket_counts)),
         }
     }
 
@@ -129,12 +150,27 @@ impl Group {
 
     /// The sum of a number of all its processes that take requests.
     pub fn sum(&self, number: impl Fn(&Process) -> u32) -> u32 {
-        self.processes.iter().filter(|process| process.status.state == State::Ready).map(number).sum()
+        self.processes
+            .iter()
+            .filter(|process| process.status.state == State::Ready)
+            .map(number)
+            .fold(0, u32::saturating_add)
+    }
+
+    /// The sum of a number of all its processes, those on their way out included. What they say of themselves may be
+    /// any number.
+    pub fn all(&self, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
+        self.processes.iter().map(|process| number(&process.status)).fold(0, u32::saturating_add)
     }
 
     /// Requests that are being executed, in processes on their way out too.
     pub fn busy(&self) -> u32 {
-        self.processes.iter().map(|process| process.status.busy).sum()
+        self.all(|status| status.busy)
+    }
+
+    /// Whether its processes have event loops.
+    pub fn is_asgi(&self) -> bool {
+        self.interface == Interface::Asgi
     }
 
     /// The condition of the group, from the states of its processes.
@@ -151,11 +187,21 @@ impl Group {
     }
 }
 
+impl WebSockets {
+    fn of(counted: &table::WebSocketCounts) -> Self {
+        Self {
+            opened: counted.opened(),
+            refused: Denial::all().map(|why| (why.name(), counted.refusals(why))).collect(),
+            closed: websocket_counts::CODES.into_iter().zip(counted.closes()).collect(),
+        }
+    }
+}
+
 impl Process {
     fn of(slot: Slot<'_>) -> Self {
         let status = ProcessStatus::of(slot);
         let resident = resident(status.pid);
-        Self { status, resident }
+        Self { status, resident, lag: slot.lag() }
     }
 }
 
@@ -171,9 +217,31 @@ pub mod example {
 
     /// A process in this state.
     pub fn process(pid: u32, state: State) -> Process {
-        let status =
-            ProcessStatus { pid, state, started: 900, generation: 1, threads: 5, busy: 2, in_flight: 3, requests: 40 };
-        Process { status, resident: Some(8192) }
+        let status = ProcessStatus {
+            pid,
+            state,
+            started: 900,
+            generation: 1,
+            threads: 5,
+            busy: 2,
+            in_flight: 3,
+            requests: 40,
+            websockets: 1,
+            background: 0,
+            messages_in: 7,
+            messages_out: 9,
+        };
+        Process { status, resident: Some(8192), lag: Distribution::default() }
+    }
+
+    /// A server with one group of this name, whose processes have event loops.
+    pub fn asgi_report(name: &str) -> Report {
+        let mut report = report(name);
+        for group in &mut report.groups {
+            group.interface = Interface::Asgi;
+            group.websockets = Some(WebSockets::of(&table::WebSocketCounts::default()));
+        }
+        report
     }
 
     /// A server with one group of this name.

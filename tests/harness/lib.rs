@@ -36,6 +36,7 @@ mod echo;
 mod executing;
 mod express;
 mod foreground;
+pub mod http2;
 mod httpd;
 mod hygiene;
 mod load;

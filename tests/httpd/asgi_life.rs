@@ -243,19 +243,27 @@ fn a_client_that_is_gone_has_its_request_cancelled_where_that_is_wanted() {
 import asyncio, sys
 async def application(scope, receive, send):
     assert scope["type"] == "http"
-    print("begun", file=sys.stderr)
+    print("begun", scope["method"], file=sys.stderr)
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:
-        print("cancelled", file=sys.stderr)
+        print("cancelled", scope["method"], file=sys.stderr)
         raise
 "#;
     let site = Httpd::site("interface=asgi disconnect-grace=0", WAITS).start();
-    let mut client = site.client();
-    client.send_head("GET", "/", &[]).expect("sent");
-    site.log.wait_for("begun");
-    drop(client);
-    site.log.wait_for("cancelled");
+    // Of a body that is not all there the application has asked for nothing.
+    for (method, headers) in
+        [("GET", &[][..]), ("POST", &["Content-Length: 100000"]), ("PUT", &["Transfer-Encoding: chunked"])]
+    {
+        let mut client = site.client();
+        client.send_head(method, "/", headers).expect("sent");
+        site.log.wait_for(&format!("begun {method}"));
+        if method != "GET" {
+            client.send(b"5\r\nhello\r\n").expect("sent");
+        }
+        drop(client);
+        site.log.wait_for(&format!("cancelled {method}"));
+    }
     site.finish();
 }
 

@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use crate::codec::{Bytes, message};
+use crate::interface::Interface;
 use crate::table::histogram::Distribution;
-use crate::table::{Slot, State};
+use crate::table::{Denial, Slot, State, WebSocketCounts, websocket_counts};
 
 message! {
     /// Supervisor → administrator: the status of the server. Times are in seconds since the epoch.
@@ -42,8 +43,27 @@ message! {
         pub latency: Durations,
         /// How long requests have waited that did not get a process at once.
         pub waits: Durations,
+        /// What its processes speak; [`Interface::Auto`] as long as none has said so.
+        pub interface: Interface,
+        /// The WebSockets that it has had.
+        pub websockets: WebSocketsStatus,
+        /// How late the event loops of its processes have come to what they were asked for.
+        pub lag: Durations,
         /// Its processes, those on their way out included.
         pub processes: Vec<ProcessStatus>,
+    }
+}
+
+message! {
+    /// The WebSockets that a group has had.
+    #[derive(Default)]
+    pub struct WebSocketsStatus {
+        /// How many have been granted.
+        pub opened: u64,
+        /// How many were not granted, by reason.
+        pub refused: Vec<(Bytes, u64)>,
+        /// How many have ended, by code.
+        pub closed: Vec<(Bytes, u64)>,
     }
 }
 
@@ -76,6 +96,14 @@ message! {
         pub in_flight: u32,
         /// How many requests it has finished.
         pub requests: u64,
+        /// How many WebSockets are open to it, or are being asked for.
+        pub websockets: u32,
+        /// How many requests have their responses while their applications go on.
+        pub background: u32,
+        /// How many messages of WebSockets its applications have been given.
+        pub messages_in: u64,
+        /// How many they have sent.
+        pub messages_out: u64,
     }
 }
 
@@ -94,6 +122,18 @@ impl Durations {
     }
 }
 
+impl WebSocketsStatus {
+    /// Reads what Apache children have counted.
+    pub fn of(counted: &WebSocketCounts) -> Self {
+        let named = |(name, count): (&str, u64)| (name.as_bytes().into(), count);
+        Self {
+            opened: counted.opened(),
+            refused: Denial::all().map(|why| named((why.name(), counted.refusals(why)))).collect(),
+            closed: websocket_counts::CODES.into_iter().zip(counted.closes()).map(named).collect(),
+        }
+    }
+}
+
 impl ProcessStatus {
     /// Reads a process from the process table.
     pub fn of(slot: Slot<'_>) -> Self {
@@ -106,6 +146,10 @@ impl ProcessStatus {
             busy: slot.page.busy.load(Relaxed),
             in_flight: slot.page.in_flight.load(Relaxed),
             requests: slot.page.requests.load(Relaxed),
+            websockets: slot.page.websockets.count(),
+            background: slot.page.background.load(Relaxed),
+            messages_in: slot.page.messages_in.load(Relaxed),
+            messages_out: slot.page.messages_out.load(Relaxed),
         }
     }
 }

@@ -13,6 +13,7 @@ use pyo3::types::PyAnyMethods;
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 use wsgi_unix::panics;
 
+use crate::asgi::figures::Counted;
 use crate::asgi::incoming::Incoming;
 use crate::asgi::message::Message;
 use crate::asgi::python::Objects;
@@ -68,6 +69,8 @@ struct State {
     blocked: Vec<Owned>,
     task: Option<Owned>,
     stage: Stage,
+    /// Counts the application when it goes on alone.
+    background: Option<Counted>,
     /// Whether nobody takes the response any more.
     gone: bool,
     /// Whether the application has received that its client is gone, or sends nothing more.
@@ -106,6 +109,7 @@ impl Exchange {
             blocked: Vec::new(),
             task: None,
             stage: Stage::Before,
+            background: None,
             gone: false,
             told: false,
             given_notice: false,
@@ -365,6 +369,10 @@ impl Exchange {
     fn settle(&self, py: Python<'_>) {
         let over = {
             let mut state = self.state();
+            if state.released {
+                state.background =
+                    (!state.task_over).then(|| state.background.take().unwrap_or_else(Counted::background));
+            }
             state.task_over && state.released && !std::mem::replace(&mut state.ended, true)
         };
         if over {

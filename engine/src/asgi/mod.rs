@@ -9,6 +9,7 @@ mod begin;
 mod driver;
 mod exchange;
 mod farewell;
+mod figures;
 mod files;
 mod http;
 mod incoming;

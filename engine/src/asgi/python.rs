@@ -10,6 +10,7 @@ use wsgi_wire::scope;
 use wsgi_wire::settings::Daemon;
 
 use crate::asgi::awaitable::{Done, Value};
+use crate::asgi::figures;
 use crate::asgi::message::Message;
 use crate::ffi::classes::Classes;
 use crate::ffi::object;
@@ -77,6 +78,15 @@ names! {
     add_done_callback = "add_done_callback",
     finished = "finished",
     cancel = "cancel",
+    get = "GET",
+    head = "HEAD",
+    post = "POST",
+    put = "PUT",
+    delete = "DELETE",
+    http = "http",
+    https = "https",
+    http_1_1 = "1.1",
+    http_2 = "2",
 }
 
 /// Makes the module of the functions that are written in Python; applications do not find it.
@@ -281,10 +291,12 @@ impl Objects {
             Message::Disconnect => dict.set_item(names.kind.bind(py), names.disconnect.bind(py))?,
             Message::Connect => dict.set_item(names.kind.bind(py), names.connect.bind(py))?,
             Message::Text(text) => {
+                figures::message_is_given();
                 dict.set_item(names.kind.bind(py), names.receive.bind(py))?;
                 dict.set_item(names.text.bind(py), text)?;
             }
             Message::Binary(bytes) => {
+                figures::message_is_given();
                 dict.set_item(names.kind.bind(py), names.receive.bind(py))?;
                 dict.set_item(names.bytes.bind(py), PyBytes::new(py, &bytes))?;
             }

@@ -62,8 +62,32 @@ fn address<'py>(py: Python<'py>, host: Option<&[u8]>, port: Option<&[u8]>) -> Py
     Ok((text(py, host), port).into_pyobject(py)?.into_any())
 }
 
+/// Returns the text of a word of HTTP; the usual ones are there already.
+fn word<'py>(py: Python<'py>, objects: &Objects, value: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let keys = &objects.names;
+    let usual = match value {
+        b"GET" => &keys.get,
+        b"POST" => &keys.post,
+        b"HEAD" => &keys.head,
+        b"PUT" => &keys.put,
+        b"DELETE" => &keys.delete,
+        b"http" => &keys.http,
+        b"https" => &keys.https,
+        b"1.1" => &keys.http_1_1,
+        b"2" => &keys.http_2,
+        _ => return object::latin1(py, value).map(Bound::into_any),
+    };
+    Ok(usual.get(py).into_any())
+}
+
+/// The value of a variable of a route.
+fn of_route(route: &Route, wanted: u8) -> Option<&[u8]> {
+    let mut vars = route.vars().ok()?.flatten();
+    vars.find_map(|(name, value)| (name == Name::Known(wanted)).then_some(value))
+}
+
 /// Makes the dict that the scopes of all requests of a route are copied from.
-fn template<'py>(py: Python<'py>, objects: &Objects) -> PyResult<Bound<'py, PyDict>> {
+fn template<'py>(py: Python<'py>, objects: &Objects, route: &Route) -> PyResult<Bound<'py, PyDict>> {
     let (scope, versions, extensions) = (PyDict::new(py), PyDict::new(py), PyDict::new(py));
     versions.set_item("version", "3.0")?;
     versions.set_item("spec_version", "2.5")?;
@@ -73,16 +97,17 @@ fn template<'py>(py: Python<'py>, objects: &Objects) -> PyResult<Bound<'py, PyDi
     let keys = &objects.names;
     scope.set_item(keys.kind.bind(py), "http")?;
     scope.set_item("asgi", versions)?;
-    scope.set_item(keys.http_version.bind(py), "1.1")?;
-    scope.set_item(keys.method.bind(py), "GET")?;
-    scope.set_item(keys.scheme.bind(py), "http")?;
+    scope.set_item(keys.http_version.bind(py), keys.http_1_1.bind(py))?;
+    scope.set_item(keys.method.bind(py), keys.get.bind(py))?;
+    scope.set_item(keys.scheme.bind(py), keys.http.bind(py))?;
     scope.set_item(keys.path.bind(py), "")?;
     scope.set_item(keys.raw_path.bind(py), PyBytes::new(py, b""))?;
     scope.set_item(keys.query_string.bind(py), PyBytes::new(py, b""))?;
-    scope.set_item(keys.root_path.bind(py), "")?;
+    scope.set_item(keys.root_path.bind(py), text(py, of_route(route, names::ROOT).unwrap_or_default()))?;
     scope.set_item(keys.headers.bind(py), py.None())?;
     scope.set_item(keys.client.bind(py), py.None())?;
-    scope.set_item(keys.server.bind(py), py.None())?;
+    let server = address(py, of_route(route, names::SERVER), of_route(route, names::SERVER_PORT))?;
+    scope.set_item(keys.server.bind(py), server)?;
     scope.set_item(keys.state.bind(py), py.None())?;
     scope.set_item(keys.extensions.bind(py), extensions)?;
     Ok(scope)
@@ -104,7 +129,7 @@ pub(super) fn build<'py>(
     let begins = match route.scope.get() {
         Some(template) => template.get(py),
         None => {
-            let made = template(py, objects)?;
+            let made = template(py, objects, route)?;
             route.scope.get_or_init(|| Owned::new(made)).get(py)
         }
     };
@@ -123,11 +148,15 @@ pub(super) fn build<'py>(
         tls: tls::Connection::default(),
     };
     // The decoder has checked all of them before.
-    for (name, value) in route.vars()?.chain(vars).flatten() {
+    for (name, value) in vars.flatten() {
         add(py, objects, &dict, &mut found, name, value)?;
     }
     dict.set_item(keys.client.bind(py), address(py, found.client, found.client_port)?)?;
-    dict.set_item(keys.server.bind(py), address(py, found.server, found.server_port)?)?;
+    if found.server.is_some() || found.server_port.is_some() {
+        let host = found.server.or_else(|| of_route(route, names::SERVER));
+        let port = found.server_port.or_else(|| of_route(route, names::SERVER_PORT));
+        dict.set_item(keys.server.bind(py), address(py, host, port)?)?;
+    }
     dict.set_item(keys.headers.bind(py), &found.headers)?;
     dict.set_item(keys.state.bind(py), state.copy()?)?;
     let extensions = match kind {
@@ -176,7 +205,7 @@ fn add<'v, 'py>(
     match name {
         Name::Known(names::METHOD) => {
             found.method = value;
-            scope.set_item(keys.method.bind(py), object::latin1(py, value)?)?;
+            scope.set_item(keys.method.bind(py), word(py, objects, value)?)?;
         }
         Name::Known(names::PATH) => {
             found.path = value;
@@ -185,8 +214,8 @@ fn add<'v, 'py>(
         Name::Known(names::RAW_PATH) => scope.set_item(keys.raw_path.bind(py), PyBytes::new(py, value))?,
         Name::Known(names::QUERY) => scope.set_item(keys.query_string.bind(py), PyBytes::new(py, value))?,
         Name::Known(names::ROOT) => scope.set_item(keys.root_path.bind(py), text(py, value))?,
-        Name::Known(names::HTTP) => scope.set_item(keys.http_version.bind(py), object::latin1(py, value)?)?,
-        Name::Known(names::SCHEME) => scope.set_item(keys.scheme.bind(py), object::latin1(py, value)?)?,
+        Name::Known(names::HTTP) => scope.set_item(keys.http_version.bind(py), word(py, objects, value)?)?,
+        Name::Known(names::SCHEME) => scope.set_item(keys.scheme.bind(py), word(py, objects, value)?)?,
         Name::Known(names::CLIENT) => found.client = Some(value),
         Name::Known(names::CLIENT_PORT) => found.client_port = Some(value),
         Name::Known(names::SERVER) => found.server = Some(value),

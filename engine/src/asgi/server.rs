@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::Python;
 use rustix::buffer::spare_capacity;
@@ -19,6 +19,7 @@ use wsgi_wire::control::Reason;
 use wsgi_wire::messages::internal;
 
 use crate::asgi::farewell::Farewell;
+use crate::asgi::figures::Lag;
 use crate::asgi::python::Objects;
 use crate::asgi::timeouts::Timeouts;
 use crate::ffi::guard;
@@ -85,6 +86,7 @@ pub(crate) struct Server {
     closed: AtomicBool,
     /// Whether the loop has been asked to show that it goes round, and has not done so yet.
     asked: AtomicBool,
+    lag: Lag,
     /// The requests that `request-timeout` may hit.
     pub(super) timeouts: Timeouts<dyn Carried>,
     farewell: Mutex<Option<Farewell<dyn Carried>>>,
@@ -125,6 +127,7 @@ impl Server {
             retired: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             asked: AtomicBool::new(false),
+            lag: Lag::default(),
             timeouts: Timeouts::new(request_timeout),
             farewell: Mutex::new(None),
             objects: OnceLock::new(),
@@ -361,6 +364,13 @@ impl Server {
         has
     }
 
+    /// Asks the loop to show how late it comes. From any thread.
+    pub(crate) fn asks_for_lag(&self) {
+        if self.lag.ask(Instant::now()) {
+            self.wake();
+        }
+    }
+
     fn wake(&self) {
         // Full means that it is awake already.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
@@ -369,6 +379,9 @@ impl Server {
     fn woken(&self, py: Python<'_>) {
         let _ = rustix::io::read(&self.wake, &mut [0u8; 8]);
         self.asked.store(false, Ordering::Release);
+        if let Some(lag) = self.lag.comes(Instant::now()) {
+            Process::get().page.lag.add(lag);
+        }
         if self.retired.load(Ordering::Acquire) {
             let idle = |_: &u64, slot: &mut Slot| !matches!(slot, Slot::Idle(_));
             self.slots().retain(idle);

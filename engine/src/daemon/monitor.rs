@@ -87,6 +87,9 @@ impl Monitor {
         } else {
             // It may have seen us about to fall asleep.
             self.wake_probe();
+            if let Some(server) = server() {
+                server.asks_for_lag();
+            }
         }
         let tick = Instant::now() + TICK;
         let until = if idle { until } else { Some(until.map_or(tick, |until| until.min(tick))) };

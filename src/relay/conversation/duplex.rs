@@ -10,6 +10,7 @@ use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 
+use super::closing::Closing;
 use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
@@ -47,6 +48,10 @@ impl<C: Client> Conversation<'_, C> {
     /// Gives the process the piece that it has asked for, if that is there.
     pub(super) fn give_piece(&mut self) -> Option<Step> {
         let (max, since) = self.asked?;
+        if self.closing == Closing::Seen {
+            // With what is given now there is room for more.
+            self.closing = Closing::Unseen;
+        }
         let mut body = Kept::take();
         let kind = match self.client.take_body(max.min(limits::PULL as usize), &mut body) {
             Ok(None) => {
@@ -115,8 +120,9 @@ impl<C: Client> Conversation<'_, C> {
                 }
                 self.stuck = (!self.outflow.is_empty()).then_some(now);
             }
-            if seen.closes && self.client.body_is_over() {
-                if let over @ Step::Over(_) = self.tell_of_disconnect() {
+            if seen.closes {
+                let told = if self.client.body_is_over() { self.tell_of_disconnect() } else { self.look_ahead() };
+                if let over @ Step::Over(_) = told {
                     return over;
                 }
             }
@@ -145,10 +151,24 @@ impl<C: Client> Conversation<'_, C> {
 
     /// The client sends nothing more: the process hears of it, once.
     fn tell_of_disconnect(&mut self) -> Step {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.closing, Closing::Told) == Closing::Told {
             return Step::On;
         }
         self.answer(Kind::Disconnect, &[]).unwrap_or(Step::On)
+    }
+
+    /// The client sends nothing more, and the process has not asked for the rest of its body: if that is not whole, the
+    /// process hears so at once.
+    fn look_ahead(&mut self) -> Step {
+        if self.closing != Closing::Unseen || self.asked.is_some() {
+            return Step::On;
+        }
+        self.closing = Closing::Seen;
+        let Err(error) = self.client.look_ahead() else { return Step::On };
+        self.closing = Closing::Told;
+        let mut body = Vec::new();
+        error.put(&mut body);
+        self.send_piece(Kind::BodyError, &body)
     }
 
     /// Waits until the process or the client has something, not for long.
@@ -164,7 +184,12 @@ impl<C: Client> Conversation<'_, C> {
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::OUT, !self.is_flowing());
         wanted.set(PollFlags::IN, self.asked.is_some());
-        wanted.set(PollFlags::RDHUP, !self.told && self.client.body_is_over());
+        let is_news = match self.closing {
+            Closing::Unseen => self.asked.is_none() || self.client.body_is_over(),
+            Closing::Seen => self.client.body_is_over(),
+            Closing::Told => false,
+        };
+        wanted.set(PollFlags::RDHUP, is_news);
         let mut watched = [PollFd::new(&socket, wanted), comes];
         if poll(&mut watched, Some(&timespec(wait))).is_err() {
             return Seen::default();

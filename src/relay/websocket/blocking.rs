@@ -1,7 +1,7 @@
 //! The thread that a WebSocket has for itself, where it cannot do without.
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::stop;
@@ -11,6 +11,9 @@ use crate::relay::connection::Connection;
 use crate::relay::outcome::End;
 use crate::relay::peer::Peer;
 use crate::relay::timespec::timespec;
+
+/// How often it is looked for what a client has sent where nobody can tell when it comes.
+const UNSEEN: Duration = Duration::from_millis(10);
 
 /// Carries a WebSocket to its end, on the calling thread.
 pub fn carry(connection: &Connection, carrier: &mut Carrier, client: &mut impl Peer) -> End {
@@ -33,14 +36,19 @@ pub fn carry(connection: &Connection, carrier: &mut Carrier, client: &mut impl P
 fn wait(connection: &Connection, client: &impl Peer, wants: Wants) -> Seen {
     let left = |until: Instant| until.saturating_duration_since(Instant::now());
     let wait = wants.until.map_or(LOOK, |until| left(until).min(LOOK));
-    let Some(client) = client.socket() else { return Seen { client: true, process: true } };
-    let mut watched = [PollFd::new(&client, wants.client), PollFd::new(&connection.stream, wants.process)];
+    let process = PollFd::new(&connection.stream, wants.process);
+    let other = PollFlags::OUT.complement();
+    let Some(client) = client.watched() else {
+        let mut watched = [process];
+        let seen = poll(&mut watched, Some(&timespec(wait.min(UNSEEN)))).is_ok();
+        return Seen { client: true, process: seen && watched[0].revents().intersects(other) };
+    };
+    let mut watched = [PollFd::new(&client, wants.client), process];
     let first = usize::from(wants.client.is_empty());
     let last = 2 - usize::from(wants.process.is_empty());
     if poll(watched.get_mut(first..last).unwrap_or_default(), Some(&timespec(wait))).is_err() {
         return Seen::default();
     }
     let [client, process] = watched.map(|one| one.revents());
-    let other = PollFlags::OUT.complement();
     Seen { client: client.intersects(other), process: process.intersects(other) }
 }

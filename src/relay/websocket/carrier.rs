@@ -15,6 +15,7 @@ use wsgi_websocket::session::Settings;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::record::LogRecord;
+use wsgi_wire::table::Group;
 
 use super::WebSocket;
 use crate::relay::connection::Connection;
@@ -102,9 +103,10 @@ fn flags(reads: bool, writes: bool) -> PollFlags {
 
 impl Carrier {
     /// Makes the carrier of a WebSocket that has just been accepted. `inbox`: what has come from the process behind
-    /// that; `source`: the process that logs, and how much it may log.
+    /// that; `record`: that of its group; `source`: the process that logs, and how much it may log.
     pub fn new(
         settings: Settings,
+        record: &'static Group,
         connection: &mut Connection,
         inbox: Inbox,
         source: Source<'static>,
@@ -113,7 +115,7 @@ impl Carrier {
         // It carries no other request, whose route they could have.
         connection.forget_routes();
         let now = Instant::now();
-        let socket = WebSocket::new(settings, connection.exchange(), now);
+        let socket = WebSocket::new(settings, record, connection.exchange(), now);
         // What has come behind the request is in Apache's filters already, and nobody tells of it.
         let seen = Seen { client: true, process: true };
         Self { socket, inbox, source, seat, seen, moved: now, stage: Stage::Open }

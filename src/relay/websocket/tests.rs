@@ -13,7 +13,7 @@ use wsgi_wire::budget::{Budget, Rate};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::record::LogRecord;
-use wsgi_wire::table::{Entry, Group, Page, Slot, State};
+use wsgi_wire::table::{Entry, Group, Page, Slot, State, websocket_counts};
 use wsgi_wire::websocket::Close;
 
 use super::WebSocket;
@@ -70,6 +70,11 @@ impl Peer for Browser {
 
 static LOGGED: Budget = Budget::new();
 
+/// The record of a group of which nobody else knows.
+fn record() -> &'static Group {
+    Box::leak(Box::default())
+}
+
 /// A seat in a process that lives as long as the tests.
 fn seat() -> Seat {
     let memory: &'static (Entry, Page, Group) = Box::leak(Box::default());
@@ -92,7 +97,7 @@ fn carried(script: impl FnOnce(&mut UnixStream, &mut UnixStream)) -> End {
     let driver = thread::spawn(move || {
         let (mut connection, mut client) = (Connection::over(child, 1, 2), Browser(browser));
         let source = Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) };
-        let mut carrier = Carrier::new(SETTINGS, &mut connection, Inbox::default(), source, seat());
+        let mut carrier = Carrier::new(SETTINGS, record(), &mut connection, Inbox::default(), source, seat());
         blocking::carry(&connection, &mut carrier, &mut client)
     });
     script(&mut outside, &mut daemon);
@@ -230,9 +235,46 @@ fn what_a_process_may_not_say_ends_it() {
 }
 
 #[test]
+fn each_is_counted_with_the_code_of_its_first_end() {
+    let now = Instant::now();
+    let frame_of = |data: &[u8]| frame::first(data).unwrap().map(|frame| (frame.kind, frame.payload.to_vec()));
+    let end = |step: &mut dyn FnMut(&mut WebSocket)| {
+        let record = record();
+        let mut socket = WebSocket::new(SETTINGS, record, 0, now);
+        step(&mut socket);
+        assert_eq!((record.websocket_counts.opened(), record.websocket_counts.closes().iter().sum()), (1, 0u64));
+        drop(socket);
+        let closes = websocket_counts::CODES.into_iter().zip(record.websocket_counts.closes());
+        closes.filter(|(_, count)| *count > 0).map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    let hears = |socket: &mut WebSocket, data: &[u8]| {
+        socket.hear_process(frame::first(data).unwrap().unwrap(), &mut Codec::default(), now)
+    };
+    assert_eq!(frame_of(&close(4001)).map(|(kind, _)| kind), Some(Kind::Close));
+    assert_eq!(
+        end(&mut |socket| socket.hear_client(&mut masked(0x88, &[3, 0xe9]), &mut Codec::default(), now)),
+        ["1001"]
+    );
+    assert_eq!(end(&mut |socket| socket.hear_client(&mut masked(0x88, &[]), &mut Codec::default(), now)), ["1005"]);
+    assert_eq!(
+        end(&mut |socket| socket.hear_client(&mut [0x83, 0x80, 0, 0, 0, 0], &mut Codec::default(), now)),
+        ["1002"]
+    );
+    assert_eq!(end(&mut |socket| socket.client_is_lost()), ["1006"]);
+    assert_eq!(end(&mut |_| ()), ["1006"], "a process that is lost");
+    assert_eq!(end(&mut |socket| socket.leave(1001)), ["1001"]);
+    let closed = end(&mut |socket| {
+        hears(socket, &close(4001)).unwrap();
+        socket.hear_client(&mut masked(0x88, &[3, 0xe8]), &mut Codec::default(), now);
+    });
+    assert_eq!(closed, ["4xxx"], "what the application has closed with");
+    assert_eq!(end(&mut |socket| assert!(hears(socket, &message(Kind::Text, b"\xff")).is_err())), ["1011"]);
+}
+
+#[test]
 fn no_more_is_taken_than_the_other_side_takes() {
     let now = Instant::now();
-    let (mut socket, mut codec) = (WebSocket::new(SETTINGS, 0, now), Codec::default());
+    let (mut socket, mut codec) = (WebSocket::new(SETTINGS, record(), 0, now), Codec::default());
     while socket.reads_client() {
         socket.hear_client(&mut masked(0x89, &[1; 125]), &mut codec, now);
         assert!(socket.to_client.len() < 300 << 10, "pongs");

@@ -1,8 +1,10 @@
 //! The end of an exchange, for a request whose body may not have been read.
 #![forbid(unsafe_code)]
 
-use super::HttpClient;
+use super::{HttpClient, SMALL};
 use crate::httpd::response as httpd;
+use crate::relay::outflow;
+use crate::request::linger;
 
 impl HttpClient<'_, '_> {
     /// Ends the exchange. After a body that broke off nobody knows where the next request would begin, so the
@@ -20,6 +22,26 @@ impl HttpClient<'_, '_> {
         if !self.body.discard(self.r) {
             httpd::close_after(self.r);
             self.r.forget_body();
+        }
+    }
+
+    /// Sends what is still here of a response that is whole, or of its end. A small one is written at once, so that
+    /// Apache finds the client's next request when it looks for it behind this one, and needs no other thread for it;
+    /// and so is the end of one whose request has a body that was not read, because Apache would keep it until the rest
+    /// of that has come. This is the last thing that is done for a request: its client may send the next one at once,
+    /// and that must not find the application in the midst of this one.
+    pub fn send_end(&mut self) {
+        let is_unread = self.body.is_unread();
+        let is_small = std::mem::take(&mut self.held);
+        if is_small && self.response.send_whole(self.r).is_err() {
+            // A client that is gone needs no answer.
+            return;
+        }
+        if is_unread || is_small && httpd::sent(self.r) <= SMALL && !outflow::is_blocked(self) {
+            let is_sent = self.response.flush(self.r).is_ok();
+            if is_sent && is_small && !is_unread {
+                linger::written(self.r);
+            }
         }
     }
 }

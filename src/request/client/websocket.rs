@@ -42,6 +42,10 @@ impl Peer for HttpClient<'_, '_> {
         socket::of_client(self.r)
     }
 
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        socket::of_client(self.r).or_else(|| socket::of_stream(self.r))
+    }
+
     fn send_timeout(&self) -> Option<Duration> {
         response::client_timeout(self.r)
     }

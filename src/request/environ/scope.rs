@@ -86,6 +86,12 @@ impl<'r> Environ<'r> {
         self.write_scope_environment(r, vars);
     }
 
+    /// The host that the client has asked for, and whether it has over TLS, as the application is told.
+    pub fn asked_host<'s>(&'s self, r: &'s Request<'_>) -> (&'s [u8], bool) {
+        let host = self.changes.host.as_deref().or_else(|| r.headers_in().get(c"Host"));
+        (host.unwrap_or_default(), self.https == Some(true))
+    }
+
     /// Whether a proxy says where the application behind a handler is mounted.
     fn mounts_handler(&self) -> bool {
         self.changes.script_name.is_some() && self.destination.handler_script.is_some()

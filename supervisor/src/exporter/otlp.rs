@@ -104,7 +104,7 @@ type Values = Vec<(Vec<(&'static str, Value)>, u64)>;
 /// A metric: its name, its unit and its values.
 type Metric = (&'static str, &'static str, fn(&GroupStatus) -> Values);
 
-fn gauges() -> [Metric; 9] {
+fn gauges() -> [Metric; 10] {
     [
         ("mod_wsgi.processes.configured", "{process}", |g| one(g.wanted)),
         ("mod_wsgi.processes", "{process}", |g| {
@@ -112,38 +112,49 @@ fn gauges() -> [Metric; 9] {
             states.map(|state| (vec![("state", text(state.name()))], g.count(state) as u64)).collect()
         }),
         ("mod_wsgi.threads", "{thread}", |g| one(ready(g, |process| process.threads))),
-        ("mod_wsgi.threads.busy", "{thread}", |g| one(g.processes.iter().map(|process| process.busy).sum())),
+        ("mod_wsgi.threads.busy", "{thread}", |g| one(all(g, |process| process.busy))),
         ("mod_wsgi.requests.in_flight", "{request}", |g| one(ready(g, |process| process.in_flight))),
         ("mod_wsgi.requests.waiting", "{request}", |g| one(g.waiting)),
+        ("mod_wsgi.websockets.open", "{websocket}", |g| one(all(g, |process| process.websockets))),
         ("mod_wsgi.process.memory", "By", |g| of_processes(g, |process| resident(process.pid))),
         ("mod_wsgi.process.threads.busy", "{thread}", |g| of_processes(g, |process| Some(process.busy.into()))),
         ("mod_wsgi.process.start_time", "s", |g| of_processes(g, |process| Some(process.started))),
     ]
 }
 
-fn sums() -> [Metric; 4] {
+fn sums() -> [Metric; 7] {
     [
         ("mod_wsgi.requests", "{request}", |g| {
             let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(&g.classes);
             classes.map(|(class, count)| (vec![("class", text(class))], *count)).collect()
         }),
-        ("mod_wsgi.requests.refused", "{request}", |g| by_reason(&g.refused)),
-        ("mod_wsgi.process.exits", "{process}", |g| by_reason(&g.ended)),
+        ("mod_wsgi.requests.refused", "{request}", |g| named("reason", &g.refused)),
+        ("mod_wsgi.websockets.opened", "{websocket}", |g| vec![(Vec::new(), g.websockets.opened)]),
+        ("mod_wsgi.websockets.refused", "{websocket}", |g| named("reason", &g.websockets.refused)),
+        ("mod_wsgi.websockets.closed", "{websocket}", |g| named("code", &g.websockets.closed)),
+        ("mod_wsgi.process.exits", "{process}", |g| named("reason", &g.ended)),
         ("mod_wsgi.process.requests", "{request}", |g| of_processes(g, |process| Some(process.requests))),
     ]
 }
 
 /// The sum of a number of all processes that take requests.
 fn ready(group: &GroupStatus, number: fn(&ProcessStatus) -> u32) -> u32 {
-    group.processes.iter().filter(|process| process.state == State::Ready).map(number).sum()
+    let ready = group.processes.iter().filter(|process| process.state == State::Ready);
+    ready.map(number).fold(0, u32::saturating_add)
+}
+
+/// The sum of a number of all processes. What they say of themselves may be any number.
+fn all(group: &GroupStatus, number: fn(&ProcessStatus) -> u32) -> u32 {
+    group.processes.iter().map(number).fold(0, u32::saturating_add)
 }
 
 fn one(value: u32) -> Values {
     vec![(Vec::new(), value.into())]
 }
 
-fn by_reason(counts: &[(Bytes, u64)]) -> Values {
-    counts.iter().map(|(reason, count)| (vec![("reason", text(&String::from_utf8_lossy(reason)))], *count)).collect()
+/// Counts by the values of an attribute.
+fn named(attribute: &'static str, counts: &[(Bytes, u64)]) -> Values {
+    counts.iter().map(|(value, count)| (vec![(attribute, text(&String::from_utf8_lossy(value)))], *count)).collect()
 }
 
 fn of_processes(group: &GroupStatus, value: fn(&ProcessStatus) -> Option<u64>) -> Values {

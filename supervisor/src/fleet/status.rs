@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wsgi_unix::clock;
-use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus, Status};
+use wsgi_wire::interface::Interface;
+use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus, Status, WebSocketsStatus};
 use wsgi_wire::table::histogram::Distribution;
 use wsgi_wire::table::{Ending, Queue, Refusal, State, group_key};
 
@@ -63,10 +64,17 @@ impl Fleet {
         // The clock by which those who wait have looked.
         let now = clock::monotonic().as_millis() as u64;
         let queued = record.map_or(0, |record| record.queue.waiting(now, Queue::ALIVE));
+        let settings = &group.settings.daemon;
+        let interface = match settings.interface {
+            Interface::Auto => record.and_then(|record| record.interface()).unwrap_or(Interface::Auto),
+            given => given,
+        };
+        let mut lag = Distribution::default();
+        slots.iter().for_each(|slot| lag.merge(&slot.lag()));
         GroupStatus {
             name: group.name().into(),
             wanted: group.settings.processes,
-            threads: group.settings.daemon.threads,
+            threads: settings.concurrency(interface),
             waiting: slots.iter().fold(queued, |all, slot| all.saturating_add(slot.waiting())),
             classes: record.map_or(Vec::new(), |record| record.classes().to_vec()),
             refused: record.map_or(Vec::new(), |record| {
@@ -77,6 +85,9 @@ impl Fleet {
             }),
             latency: Durations::of(&record.map_or(Distribution::default(), |record| record.latency().read())),
             waits: Durations::of(&record.map_or(Distribution::default(), |record| record.waits.read())),
+            interface,
+            websockets: record.map_or_else(Default::default, |record| WebSocketsStatus::of(&record.websocket_counts)),
+            lag: Durations::of(&lag),
             processes: slots
                 .into_iter()
                 .map(ProcessStatus::of)

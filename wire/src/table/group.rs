@@ -10,6 +10,7 @@ use super::layout::GROUP;
 use super::names::group_key;
 use super::places::PlacesOfConfigurations;
 use super::queue::Queue;
+use super::websocket_counts::WebSocketCounts;
 use crate::budget::Budget;
 use crate::codec::byte_enum;
 use crate::interface::Interface;
@@ -84,6 +85,8 @@ pub struct Group {
     refused: [AtomicU64; REFUSALS],
     /// How its processes have ended.
     pub endings: Endings,
+    /// The WebSockets that it has had.
+    pub websocket_counts: WebSocketCounts,
 }
 
 // That of a model is larger.
@@ -166,6 +169,7 @@ impl Group {
         self.latency.clear();
         self.waits.clear();
         self.endings.clear();
+        self.websocket_counts.clear();
         self.key.store(key, Relaxed);
     }
 }

@@ -10,7 +10,7 @@ pub const SLOTS: usize = 512;
 pub const GROUPS: usize = SLOTS;
 
 /// The size of a group's record, bytes.
-pub const GROUP: usize = 1280;
+pub const GROUP: usize = 1536;
 
 /// The size of a slot's entry, bytes: it stays within a cache line.
 pub(super) const ENTRY: usize = 64;

@@ -20,6 +20,7 @@ mod names;
 mod places;
 mod queue;
 mod slot;
+pub mod websocket_counts;
 mod websockets;
 
 pub use children::{ChildCount, Children};
@@ -32,4 +33,5 @@ pub use names::{SOCKET_SUFFIX, control_path, group_key, socket_path};
 pub use places::{Places, PlacesOfConfigurations};
 pub use queue::Queue;
 pub use slot::{Entry, Page, Slot, State};
+pub use websocket_counts::{Denial, WebSocketCounts};
 pub use websockets::{Counting, WebSockets};

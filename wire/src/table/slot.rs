@@ -1,5 +1,6 @@
 //! A slot for a daemon process: what the supervisor says of the process, and what that says itself.
 
+use super::histogram::{Distribution, Histogram};
 use super::layout::{ENTRY, PAGE};
 use super::websockets::WebSockets;
 use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -110,6 +111,14 @@ pub struct Page {
     pub busy: AtomicU32,
     /// How many requests it has finished.
     pub requests: AtomicU64,
+    /// How many requests have their responses while their applications go on.
+    pub background: AtomicU32,
+    /// How many messages of WebSockets its applications have been given.
+    pub messages_in: AtomicU64,
+    /// How many they have sent.
+    pub messages_out: AtomicU64,
+    /// How late the event loop comes to what it is asked for.
+    pub lag: Histogram,
 }
 
 // Those of a model are larger.
@@ -168,6 +177,11 @@ impl Slot<'_> {
         }
     }
 
+    /// How late the event loop of the process has come to what it was asked for, as it says itself.
+    pub fn lag(&self) -> Distribution {
+        self.page.lag.read()
+    }
+
     /// How many threads of the process are taken, or will be by requests that are on their way. A request whose answer
     /// is there but on its way to a slow client takes none; one that a process executes is counted by both.
     pub fn taken(&self) -> u32 {
@@ -204,9 +218,11 @@ impl Slot<'_> {
         for number in [&entry.pid, &entry.generation, &page.away, &page.in_flight, &page.unanswered, &page.busy] {
             number.store(0, Relaxed);
         }
-        for number in [&entry.started, &entry.born, &page.requests] {
+        page.background.store(0, Relaxed);
+        for number in [&entry.started, &entry.born, &page.requests, &page.messages_in, &page.messages_out] {
             number.store(0, Relaxed);
         }
+        page.lag.clear();
         page.websockets.clear();
         entry.threads.store(threads, Relaxed);
         entry.group.store(group, Relaxed);
@@ -258,7 +274,7 @@ mod tests {
         for state in [State::Free, State::Starting, State::Ready, State::Draining] {
             for raw in (0..8).chain([u32::MAX]) {
                 let memory = slot("a", state, 1, 0);
-                let Page { away, in_flight, unanswered, busy, requests, websockets: _, apart: _ } = &memory.1;
+                let Page { away, in_flight, unanswered, busy, requests, .. } = &memory.1;
                 [away, in_flight, unanswered, busy].into_iter().for_each(|number| number.store(raw, Relaxed));
                 requests.store(u64::MAX, Relaxed);
                 let seen = view(&memory).state();

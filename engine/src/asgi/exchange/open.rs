@@ -5,6 +5,7 @@ use wsgi_wire::frame::Kind;
 use wsgi_wire::websocket::Close;
 
 use super::{Exchange, Stage, connection};
+use crate::asgi::figures;
 use crate::asgi::incoming::Incoming;
 use crate::request::response_head::Head;
 
@@ -33,6 +34,7 @@ impl Exchange {
         kind: Kind,
         content: &[u8],
     ) -> PyResult<Bound<'py, PyAny>> {
+        figures::message_is_sent();
         let sent = self.push(py, |live| {
             if let Some(connection) = connection(live) {
                 connection.send_message(kind, content);

@@ -69,6 +69,14 @@ impl Client for Browser {
         self.over
     }
 
+    fn look_ahead(&mut self) -> Result<(), BodyError> {
+        // What is there is no whole body, unless it ends with the dot.
+        let mut there = [0; 100];
+        self.socket.set_nonblocking(true).unwrap();
+        let length = rustix::net::recv(&self.socket, &mut there, rustix::net::RecvFlags::PEEK).unwrap().0;
+        if there[..length].ends_with(b".") { Ok(()) } else { Err(BodyError::Aborted) }
+    }
+
     fn early_hints(&mut self, _headers: Headers<'_>) {}
 
     fn head(&mut self, _head: &Head<'_>) -> Result<(), u16> {
@@ -242,6 +250,20 @@ fn what_has_come_of_a_body_is_given_before_its_end() {
         daemon.pull();
         assert_eq!(daemon.hears(), (Kind::Body, "all of it".into()));
         assert_eq!(daemon.hears().0, Kind::Disconnect);
+        daemon.head();
+        daemon.end();
+        daemon.ends();
+    });
+    assert_eq!(outcome, Outcome::Complete);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_told_of_before_more_of_it_is_asked_for() {
+    let (outcome, _) = converse(true, |mut daemon, mut client| {
+        client.write_all(b"a part").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let (kind, error) = daemon.hears();
+        assert_eq!((kind, error.as_bytes()), (Kind::BodyError, &[BodyError::Aborted as u8][..]));
         daemon.head();
         daemon.end();
         daemon.ends();

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use wsgi_wire::interface::Interface;
+use wsgi_wire::status::WebSocketsStatus;
 use wsgi_wire::table::histogram::BUCKETS;
-use wsgi_wire::table::{Ending, Refusal};
+use wsgi_wire::table::{Ending, Refusal, WebSocketCounts};
 
 use super::*;
 
@@ -46,6 +48,10 @@ fn group() -> Figures {
         busy: 1,
         in_flight: 1,
         requests: 1,
+        websockets: 0,
+        background: 0,
+        messages_in: 0,
+        messages_out: 0,
     };
     let group = GroupStatus {
         name: bytes("shop"),
@@ -57,6 +63,9 @@ fn group() -> Figures {
         ended: Ending::all().map(|ending| (bytes(ending.name()), 0)).collect(),
         latency: durations(),
         waits: durations(),
+        interface: Interface::Asgi,
+        websockets: WebSocketsStatus::of(&WebSocketCounts::default()),
+        lag: durations(),
         processes: vec![process],
     };
     Figures { started: 1, group }

@@ -1,4 +1,6 @@
 use serde_json::Value;
+use wsgi_wire::interface::Interface;
+use wsgi_wire::status::WebSocketsStatus;
 use wsgi_wire::table::histogram::BUCKETS;
 
 use super::*;
@@ -99,6 +101,10 @@ fn figures_are_gauges_sums_and_histograms() {
         busy: 1,
         in_flight: 1,
         requests: 4,
+        websockets: 0,
+        background: 0,
+        messages_in: 0,
+        messages_out: 0,
     };
     let group = GroupStatus {
         name: Bytes::from(&b"g"[..]),
@@ -110,6 +116,9 @@ fn figures_are_gauges_sums_and_histograms() {
         ended: Vec::new(),
         latency: durations(4),
         waits: durations(0),
+        interface: Interface::Asgi,
+        websockets: WebSocketsStatus::default(),
+        lag: durations(0),
         processes: vec![process],
     };
     let group = Figures { started: 1000, group };
