@@ -134,7 +134,7 @@ pub struct Runtime {
     pub case_sensitive: bool,
     /// The value of `WSGILinger`.
     pub lingers: bool,
-    /// How many WebSockets each child may have that hold no thread; `None` where each of them holds one.
+    /// How many WebSockets all children together may have that hold no thread; `None` where each of them holds one.
     pub suspended: Option<u32>,
     /// Which variables of requests other modules look at.
     pub observed_variables: ObservedVariables,

@@ -73,6 +73,13 @@ pub(crate) unsafe fn suspend(connection: *mut conn_rec) {
     response::set_client_timeout(&mut r, 0);
     // SAFETY: as above; httpd's thread is not that of the connection any more.
     unsafe { (*connection).current_thread = std::ptr::null_mut() };
+    // SAFETY: as above: the pool of the connection.
+    let pool = unsafe { (*connection).pool };
+    // SAFETY: as above.
+    let allocator = unsafe { sys::apr_pool_allocator_get(pool) };
+    // Most of its time it is idle: buffers that it does not need are kept for nobody.
+    // SAFETY: the pool has its allocator.
+    unsafe { sys::apr_allocator_max_free_set(allocator, 1) };
     let open = Some((request, upgraded));
     let since = Instant::now();
     successor.take_over(SuspendedConnection { connection, open, fd, send_timeout, since });

@@ -8,8 +8,8 @@ use crate::httpd::server::{self, Server};
 use crate::httpd::{log, tree};
 use crate::policy::suspension;
 
-/// How many WebSockets each child may have that hold no thread of it; `None` where each of them holds one. Warns where
-/// groups are told to have more.
+/// How many WebSockets all children together may have that hold no thread of them; `None` where each of them holds one.
+/// Warns where groups are told to have more.
 pub fn suspended(configuration: &Configuration, main: Server<'_>) -> Option<u32> {
     let factor = suspension::factor(&tree::configuration());
     let (children, threads) = server::capacity();
@@ -31,5 +31,5 @@ pub fn suspended(configuration: &Configuration, main: Server<'_>) -> Option<u32>
             ),
         );
     }
-    is_possible.then_some(room)
+    is_possible.then_some(has)
 }

@@ -1,4 +1,4 @@
-//! How many WebSockets an Apache child can have that hold no thread of it.
+//! How many WebSockets Apache can have that hold no thread of it.
 #![forbid(unsafe_code)]
 
 use super::tree::Node;
@@ -22,9 +22,10 @@ fn last(tree: &[Node]) -> Option<f64> {
     })
 }
 
-/// How many WebSockets may be in a child with so many threads. Apache accepts connections in a child as long as it has
-/// fewer of them than `threads + idle threads × factor`, WebSockets included: with more than this, a child with all
-/// threads idle would accept nobody, or one with half of its threads busy.
+/// How many WebSockets there may be for each child with so many threads. A child accepts connections as long as it has
+/// fewer of them than `threads + idle threads × factor`, WebSockets included. They may be distributed in any way: a
+/// child that is full leaves the others to accept, and Apache starts another one if it may. With this many for each
+/// there are always some that accept, and where all have as many, each does so with half of its threads busy.
 pub fn room(threads: u32, factor: f64) -> u32 {
     // A conversion stays within the numbers that there are.
     (f64::from(threads) * (factor - 1.0).min(factor / 2.0)).max(0.0) as u32

@@ -1,22 +1,35 @@
-//! How many WebSockets of a child may be the pump's: Apache counts them among the connections that a child has, and
-//! accepts no more when these are too many. Those that have ended, and are not destroyed for another second, are few.
+//! How many WebSockets may be the pumps' of all children together: Apache counts them among the connections that a
+//! child
+//! has. A child that has too many accepts no more, and leaves that to others; but when all have, nobody does.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::OnceLock;
 
-static TAKEN: AtomicU32 = AtomicU32::new(0);
+use wsgi_wire::table::{ChildCount, Children};
 
-/// A WebSocket that is the pump's, or may become so, while this lives.
-pub struct Place(());
+use crate::daemons;
 
-/// Takes a place, of so many; `None` if all are taken.
+/// The count of this child.
+static MINE: OnceLock<Option<ChildCount<'static>>> = OnceLock::new();
+
+/// A WebSocket that is a pump's, or may become so, while this lives.
+pub struct Place(Option<ChildCount<'static>>);
+
+/// Takes a place, of so many in all children; `None` if all are taken. Those that are asked for at the same moment may
+/// be a few more.
 pub fn take(limit: u32) -> Option<Place> {
-    let more = |taken| (taken < limit).then_some(taken + 1);
-    TAKEN.fetch_update(Relaxed, Relaxed, more).ok().map(|_| Place(()))
+    let children: Option<&Children> =
+        daemons::current().and_then(|runtime| runtime.table).map(|table| &table.header().websockets);
+    if children.is_some_and(|children| children.total() >= limit) {
+        return None;
+    }
+    // Where there is no room to count, nobody is kept out.
+    let mine = *MINE.get_or_init(|| children?.begin(std::process::id()));
+    mine.into_iter().for_each(ChildCount::add);
+    Some(Place(mine))
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        TAKEN.fetch_sub(1, Relaxed);
+        self.0.into_iter().for_each(ChildCount::subtract);
     }
 }

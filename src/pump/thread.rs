@@ -13,11 +13,9 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFlags, Timespec, eventfd};
 use wsgi_unix::stop as apache;
 use wsgi_wire::messages::{internal, requests};
-use wsgi_wire::table::ChildCount;
 
 use super::member::{Member, Next};
 use super::timers::Timers;
-use crate::daemons;
 use crate::httpd::log;
 use crate::httpd::process::BackgroundThread;
 use crate::httpd::server::Server;
@@ -104,8 +102,6 @@ struct Pump {
     lost_since: Option<Instant>,
     has_said_farewell: bool,
     is_in_turn: bool,
-    /// The count of open ones, for the parent.
-    count: Option<ChildCount<'static>>,
 }
 
 fn flags(wanted: PollFlags) -> EventFlags {
@@ -155,9 +151,6 @@ impl Pump {
             lost_since: None,
             has_said_farewell: false,
             is_in_turn: false,
-            count: daemons::current()
-                .and_then(|runtime| runtime.table)
-                .and_then(|table| table.header().websockets.begin(std::process::id())),
         })
     }
 
@@ -248,7 +241,6 @@ impl Pump {
         if was_open && !member.is_open() {
             // That of the process is closed, and so not watched.
             member.watched[1] = PollFlags::empty();
-            self.count.into_iter().for_each(ChildCount::subtract);
         }
         match next {
             Next::Again => self.ready.push(index),
@@ -308,7 +300,6 @@ impl Pump {
                 }
             };
             self.members[index] = Some(Box::new(member));
-            self.count.into_iter().for_each(ChildCount::add);
             // What has come meanwhile may be in a filter.
             self.visit(index, Seen { client: true, process: true });
         }

@@ -69,11 +69,11 @@ pub enum NotDelivered {
     /// All processes have as many WebSockets as they may have.
     #[error("the processes of the group have as many WebSockets as limit-websockets allows")]
     WebSocketsFull,
-    /// This Apache child cannot carry more WebSockets.
+    /// Apache cannot hold more WebSockets.
     #[error(
-        "an Apache child has as many WebSockets as its threads and AsyncRequestWorkerFactor allow without keeping others out"
+        "Apache has as many WebSockets as its threads and AsyncRequestWorkerFactor allow without keeping others out"
     )]
-    ChildFull,
+    ApacheFull,
     /// The headers of the request are too large for the protocol.
     #[error("the request's headers do not fit into a frame")]
     TooLong,
@@ -94,7 +94,7 @@ impl NotDelivered {
             Self::AllWorkersTaken => &requests::ALL_WORKERS_TAKEN,
             Self::Stopping => &requests::STOPPING,
             Self::WebSocketsFull => &requests::WEBSOCKETS_FULL,
-            Self::ChildFull => &requests::CHILD_FULL,
+            Self::ApacheFull => &requests::APACHE_FULL,
             Self::TooLong => &requests::HEADERS_TOO_LONG,
         }
     }
@@ -104,7 +104,7 @@ impl NotDelivered {
         match self {
             Self::NoProcess | Self::NotReady | Self::Unreachable(_) => 503,
             Self::QueueFull | Self::WorkersTaken | Self::AllWorkersTaken | Self::Stopping => 503,
-            Self::WebSocketsFull | Self::ChildFull => 503,
+            Self::WebSocketsFull | Self::ApacheFull => 503,
             Self::QueueTimeout | Self::Silence => 504,
             Self::Failing | Self::TooLong => 500,
         }
@@ -125,7 +125,7 @@ impl NotDelivered {
             Self::QueueTimeout | Self::Silence => Some(Refusal::QueueTimeout),
             Self::QueueFull => Some(Refusal::QueueFull),
             Self::WorkersTaken | Self::AllWorkersTaken => Some(Refusal::WorkersTaken),
-            Self::WebSocketsFull | Self::ChildFull => Some(Refusal::WebSockets),
+            Self::WebSocketsFull | Self::ApacheFull => Some(Refusal::WebSockets),
             Self::Stopping | Self::TooLong => None,
         }
     }

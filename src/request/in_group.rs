@@ -144,7 +144,7 @@ fn place(r: &Request<'_>, runtime: &Runtime) -> Result<Option<Place>, NotDeliver
     match pump::reserve(most) {
         Ok(place) => Ok(Some(place)),
         Err(NoPlace::NoPump) => Ok(None),
-        Err(NoPlace::Full) => Err(NotDelivered::ChildFull),
+        Err(NoPlace::Full) => Err(NotDelivered::ApacheFull),
     }
 }
 

@@ -83,7 +83,7 @@ pub fn too_many_streams(r: &mut Request<'_>, group: &Group) -> HookStatus {
 /// Counts a WebSocket that was not granted; `status` is that of the response.
 pub fn count_refusal(group: &Group, status: u16, answer: &Result<HookStatus, Refused>) {
     const LIMITS: [&Message; 4] =
-        [&requests::WORKERS_TAKEN, &requests::ALL_WORKERS_TAKEN, &requests::WEBSOCKETS_FULL, &requests::CHILD_FULL];
+        [&requests::WORKERS_TAKEN, &requests::ALL_WORKERS_TAKEN, &requests::WEBSOCKETS_FULL, &requests::APACHE_FULL];
     let why = match answer {
         Err(refused) if LIMITS.contains(&refused.message) => Denial::Limit,
         Ok(_) if status < 500 => Denial::Application,

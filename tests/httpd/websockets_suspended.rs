@@ -116,7 +116,7 @@ fn no_process_has_more_than_it_may_and_the_one_with_the_fewest_gets_the_next() {
 }
 
 #[test]
-fn no_child_has_more_than_leaves_it_open_for_others() {
+fn there_are_no_more_than_leave_apache_open_for_others() {
     let site = site("", SMALL);
     site.log.expect(&["as its threads and AsyncRequestWorkerFactor allow"]);
     let mut sockets = open(site.port(), 4);
@@ -127,6 +127,22 @@ fn no_child_has_more_than_leaves_it_open_for_others() {
     echo(&mut sockets, "still there");
     sockets.pop();
     has_room(&site);
+    site.finish();
+}
+
+#[test]
+fn a_child_that_is_full_leaves_others_to_accept() {
+    // A child takes 4 × (1 + 4) connections, and there may be 8 × 4 × 4 ÷ 2 WebSockets.
+    let conf = "ServerLimit 8\nThreadLimit 4\nThreadsPerChild 4\nMaxRequestWorkers 32\nAsyncRequestWorkerFactor 4";
+    let site = site("", conf);
+    let mut sockets = open(site.port(), 64);
+    echo(&mut sockets, "hello");
+    for _ in 0..10 {
+        assert_eq!(site.get("/seen").json()["open"], 64);
+    }
+    site.log.expect(&["as its threads and AsyncRequestWorkerFactor allow"]);
+    assert_eq!(refusal(&site), (503, true));
+    drop(sockets);
     site.finish();
 }
 

@@ -151,7 +151,7 @@ crate::message::messages! {
     1043 WEBSOCKETS_FULL Error: "the processes of the group have as many WebSockets as limit-websockets allows{group}",
         "More clients want a WebSocket than `limit-websockets` times `processes`; they get 503 with `Retry-After`.",
         "Raise `limit-websockets` or `processes`, if the processes have memory and time for more.";
-    1044 CHILD_FULL Error: "an Apache child has as many WebSockets as its threads and AsyncRequestWorkerFactor allow without keeping others out{group}",
-        "Apache counts WebSockets among the connections of a child; with more of them it would accept nobody.",
+    1044 APACHE_FULL Error: "Apache has as many WebSockets as its threads and AsyncRequestWorkerFactor allow without keeping others out{group}",
+        "Apache counts WebSockets among the connections of its children; with more of them none of these might accept anybody.",
         "Raise `AsyncRequestWorkerFactor` to twice the number of WebSockets divided by `MaxRequestWorkers`.";
 }

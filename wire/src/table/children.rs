@@ -1,10 +1,11 @@
-//! How many WebSockets each Apache child has that hold none of its threads, for the record about a child that has died.
+//! How many WebSockets each Apache child has that hold none of its threads: for the limit on all of them, and for the
+//! record about a child that has died.
 
 use crate::atomic::AtomicU64;
 use crate::atomic::Ordering::Relaxed;
 
-/// How many children are counted; a server with more has the others' left out of its records.
-const CHILDREN: usize = 128;
+/// How many children are counted; a server with more has the others' left out.
+const CHILDREN: usize = 256;
 
 /// The counts of children. An entry has the number of the process in its upper half; all zero is free.
 #[derive(Debug)]
@@ -28,6 +29,11 @@ impl Children {
     pub fn begin(&self, pid: u32) -> Option<ChildCount<'_>> {
         let mine = u64::from(pid) << PID;
         self.0.iter().find(|entry| entry.compare_exchange(0, mine, Relaxed, Relaxed).is_ok()).map(ChildCount)
+    }
+
+    /// How many all children have together.
+    pub fn total(&self) -> u32 {
+        self.0.iter().map(|entry| entry.load(Relaxed) as u32).fold(0, u32::saturating_add)
     }
 
     /// Forgets a child that has ended. Returns how many it had.
@@ -60,6 +66,7 @@ mod tests {
         let (first, second) = (children.begin(7).unwrap(), children.begin(8).unwrap());
         [first, first, second].into_iter().for_each(ChildCount::add);
         first.subtract();
+        assert_eq!(children.total(), 2);
         assert_eq!([7, 7, 8, 9, 0].map(|pid| children.end(pid)), [1, 0, 1, 0, 0]);
         assert!((0..CHILDREN).all(|_| children.begin(5).is_some()) && children.begin(6).is_none());
     }

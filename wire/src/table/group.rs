@@ -30,7 +30,7 @@ byte_enum! {
         QueueFull = 4,
         /// The group had as many of Apache's workers as it may have.
         WorkersTaken = 5,
-        /// Its processes, or an Apache child, had as many WebSockets as they may have.
+        /// Its processes, or Apache, had as many WebSockets as they may have.
         WebSockets = 6,
     }
 }
