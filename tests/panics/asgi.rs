@@ -78,16 +78,16 @@ fn a_panic_in_the_event_loop_costs_the_request_at_most() {
         "asgi: content",
         "asgi: task over",
         "asgi: released",
-        "mod_wsgi.Http.receive",
-        "mod_wsgi.Http.send",
-        "mod_wsgi.Http.finished",
+        "mod_wsgi.Callables.receive",
+        "mod_wsgi.Callables.send",
+        "mod_wsgi.Callables.finished",
         "mod_wsgi.Done.tp_iternext",
         "mod_wsgi.Value.tp_iternext",
     ];
     let kept = [
         "the listening socket",
         "mod_wsgi.Driver.ready",
-        "mod_wsgi.Http.tp_dealloc",
+        "mod_wsgi.Callables.tp_dealloc",
         "mod_wsgi.Value.tp_dealloc",
         "what comes on a connection",
     ];
@@ -103,7 +103,8 @@ fn a_panic_in_the_event_loop_costs_the_request_at_most() {
         let (status, _) = send(&site, "/", if at.contains("Value") { 1 } else { SENT });
         place.happens(at, &site.log);
         // What has left when the panic comes is the client's.
-        let may_keep = ["mod_wsgi.Http.finished", "asgi: task over", "asgi: released", "what comes on a connection"];
+        let may_keep =
+            ["mod_wsgi.Callables.finished", "asgi: task over", "asgi: released", "what comes on a connection"];
         let is_kept = KEPT.contains(&status) && (kept.contains(at) || may_keep.contains(at));
         let is_lost = LOST.contains(&status) && (lost.contains(at) || may_keep.contains(at));
         assert!(is_kept || is_lost, "{at}: {status}: {}", site.log.text());

@@ -68,10 +68,10 @@ fn a_panic_costs_a_websocket_at_most_and_puts_nothing_else_into_it() {
         "websocket: step",
         "suspend_connection",
         "the pump of WebSockets",
-        "mod_wsgi.WebSocket.receive",
-        "mod_wsgi.WebSocket.send",
-        "mod_wsgi.WebSocket.finished",
-        "mod_wsgi.WebSocket.tp_dealloc",
+        "mod_wsgi.Callables.receive",
+        "mod_wsgi.Callables.send",
+        "mod_wsgi.Callables.finished",
+        "mod_wsgi.Callables.tp_dealloc",
     ] {
         place.panic_in(at);
         if let Some(mut socket) = open(&site) {

@@ -12,15 +12,14 @@ use wsgi_wire::names::Name;
 use wsgi_wire::request::{self as wire, Purpose};
 
 use crate::asgi::applications::{self, Readiness};
+use crate::asgi::callables::{Callables, Protocol};
 use crate::asgi::exchange::Exchange;
-use crate::asgi::http::Http;
 use crate::asgi::incoming::Incoming;
 use crate::asgi::messages::{Bounds, Messages};
 use crate::asgi::python::Objects;
 use crate::asgi::receiving::Receiving;
 use crate::asgi::scope;
 use crate::asgi::server::{Carried, Server};
-use crate::asgi::websocket::WebSocket;
 use crate::gateway::script::{self, ScriptError, ScriptNeed};
 use crate::log::record;
 use crate::log::traceback;
@@ -199,12 +198,9 @@ fn start(
     server.carries(key, Arc::clone(&carried));
     let begun = || -> PyResult<()> {
         panics::point("asgi: begins");
-        let functions = if is_websocket {
-            let (exchange, subprotocols) = (Arc::clone(&exchange), scope.subprotocols);
-            objects.classes.instance(py, WebSocket { exchange, subprotocols })?
-        } else {
-            objects.classes.instance(py, Http(Arc::clone(&exchange)))?
-        };
+        let protocol =
+            if is_websocket { Protocol::WebSocket { subprotocols: scope.subprotocols } } else { Protocol::Http };
+        let functions = objects.classes.instance(py, Callables { exchange: Arc::clone(&exchange), protocol })?;
         let task = objects.start.bind(py).call1((application, &scope.dict, &functions))?;
         panics::point("asgi: called");
         if task.call_method0(objects.names.done.bind(py))?.is_truthy()? {

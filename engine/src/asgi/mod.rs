@@ -6,6 +6,7 @@
 mod applications;
 mod awaitable;
 mod begin;
+mod callables;
 mod driver;
 mod exchange;
 mod farewell;
@@ -32,12 +33,11 @@ use wsgi_wire::interface::Interface;
 use wsgi_wire::settings::Preload;
 
 use crate::asgi::awaitable::{Done, Value};
+use crate::asgi::callables::Callables;
 use crate::asgi::driver::Driver;
-use crate::asgi::http::Http;
 pub(crate) use crate::asgi::python::Loop;
 use crate::asgi::python::Objects;
 use crate::asgi::server::Server;
-use crate::asgi::websocket::WebSocket;
 use crate::ffi::classes::Classes;
 use crate::gateway::script;
 use crate::interpreter::Interpreter;
@@ -119,14 +119,13 @@ fn start_one(py: Python<'_>, event_loop: &Loop, found: &Found<'_, '_>) -> Result
 /// What CPython raises.
 pub(crate) fn open(py: Python<'_>, server: &'static Server, event_loop: Loop) -> PyResult<()> {
     let mut classes = Classes::default();
-    classes.add::<Http>(py)?;
-    classes.add::<WebSocket>(py)?;
+    classes.add::<Callables>(py)?;
     classes.add::<Value>(py)?;
     classes.add::<Done>(py)?;
     classes.add::<Driver>(py)?;
     let driver = classes.instance(py, Driver(server))?;
     server.opens(Objects::new(py, event_loop, classes, &driver)?);
-    request::set_finder(http::current);
+    request::set_finder(callables::current);
     Ok(())
 }
 
