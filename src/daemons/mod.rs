@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod configure;
+mod current;
 #[cfg(unix)]
 pub mod installation;
 #[cfg(unix)]
@@ -14,4 +15,5 @@ pub mod records;
 #[cfg_attr(windows, path = "windows/runtime.rs")]
 mod runtime;
 
+pub use self::current::{current, set_current};
 pub use self::runtime::*;

@@ -15,7 +15,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
 
 use super::installation::Supervisor;
-use super::{records, runtime};
+use super::{current, records};
 use crate::httpd::control::{self, Memory};
 use crate::httpd::records::Socket;
 use crate::httpd::shared::pages::Pages;
@@ -138,7 +138,7 @@ pub fn stop() {
     /// The time that the supervisor itself needs to end, beyond that of its processes.
     const GRACE: Duration = Duration::from_secs(2);
     let Some(supervisor) = control::supervisor() else { return };
-    let runtime = runtime::current();
+    let runtime = current();
     let write_records = || runtime.iter().for_each(|runtime| records::write_all(runtime));
     let receives = runtime.as_ref().and_then(|runtime| runtime.records).map(|socket| socket.receives);
     let longest = LAUNCH

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use wsgi_websocket::session::Settings;
@@ -152,18 +151,6 @@ impl Runtime {
     pub fn is_outdated(&self) -> bool {
         self.table.is_some_and(|table| table.header().generation.load(Ordering::Acquire) != self.generation)
     }
-}
-
-static CURRENT: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
-
-/// The configuration in force; `None` before the first one has been accepted.
-pub fn current() -> Option<Arc<Runtime>> {
-    CURRENT.read().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Puts a configuration into force, or none.
-pub fn set_current(runtime: Option<Arc<Runtime>>) {
-    *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }
 
 /// How many requests of a group may wait where `queue-size` is not given: a fourth of Apache's workers is left for

@@ -6,6 +6,8 @@ mod boundaries;
 mod comments;
 mod links;
 mod rooms;
+mod safety;
+mod twins;
 mod version;
 mod walks;
 mod width;

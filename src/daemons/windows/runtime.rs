@@ -1,8 +1,6 @@
 //! The configuration in force on Windows: embedded mode, and no process group.
 #![forbid(unsafe_code)]
 
-use std::sync::{Arc, PoisonError, RwLock};
-
 use crate::embedded::Plan;
 use crate::policy::observed_variables::ObservedVariables;
 
@@ -23,16 +21,4 @@ pub struct Runtime {
     pub observed_variables: ObservedVariables,
     /// Whether `AuthnCacheProvideFor wsgi` lets mod_authn_socache remember passwords that a script has found right.
     pub caches_passwords: bool,
-}
-
-static CURRENT: RwLock<Option<Arc<Runtime>>> = RwLock::new(None);
-
-/// The configuration in force; `None` before the first one has been accepted.
-pub fn current() -> Option<Arc<Runtime>> {
-    CURRENT.read().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Puts a configuration into force, or none.
-pub fn set_current(runtime: Option<Arc<Runtime>>) {
-    *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }

@@ -6,10 +6,18 @@ use wsgi_unix::kept_memory::Kept;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::messages::internal;
+use wsgi_wire::request::BodyError;
 
 use super::{Conversation, Step, is_timeout};
 use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
+
+/// What is sent in the place of a piece of a body that breaks off.
+pub(super) fn broken_off(error: BodyError, body: &mut Vec<u8>) -> Kind {
+    body.clear();
+    error.put(body);
+    Kind::BodyError
+}
 
 impl<C: Client> Conversation<'_, C> {
     /// Answers a `Pull` with exactly one frame. What waits for the client is sent first: the client may wait for that
@@ -24,11 +32,7 @@ impl<C: Client> Conversation<'_, C> {
         let kind = match self.client.read_body(max, &mut body) {
             Ok(true) => Kind::Body,
             Ok(false) => Kind::BodyEnd,
-            Err(error) => {
-                body.clear();
-                error.put(&mut body);
-                Kind::BodyError
-            }
+            Err(error) => broken_off(error, &mut body),
         };
         Ok(self.send_piece(kind, &body))
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::kept_memory::Kept;
-use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 
+use super::body::broken_off;
 use super::closing::Closing;
 use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, SendError};
@@ -62,17 +62,11 @@ impl<C: Client> Conversation<'_, C> {
                 if now.saturating_duration_since(since) < wait {
                     return None;
                 }
-                body.clear();
-                self.client.body_is_late().put(&mut body);
-                Kind::BodyError
+                broken_off(self.client.body_is_late(), &mut body)
             }
             Ok(Some(true)) => Kind::Body,
             Ok(Some(false)) => Kind::BodyEnd,
-            Err(error) => {
-                body.clear();
-                error.put(&mut body);
-                Kind::BodyError
-            }
+            Err(error) => broken_off(error, &mut body),
         };
         self.asked = None;
         if kind == Kind::Body {
@@ -167,8 +161,8 @@ impl<C: Client> Conversation<'_, C> {
         let Err(error) = self.client.look_ahead() else { return Step::On };
         self.closing = Closing::Told;
         let mut body = Vec::new();
-        error.put(&mut body);
-        self.send_piece(Kind::BodyError, &body)
+        let kind = broken_off(error, &mut body);
+        self.send_piece(kind, &body)
     }
 
     /// Waits until the process or the client has something, not for long.
