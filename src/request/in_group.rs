@@ -45,15 +45,36 @@ pub fn exchange<'r>(
     if matches!(place, Some(None)) {
         return Ok(websocket::too_many_streams(r, group));
     }
-    let client_timeout = group.response_timeout.and_then(|t| set_client_timeout(r, t));
-    let outcome = with_scratch(|scratch| run(r, runtime, group, settings, environ, length, handshake, scratch));
-    if let Some(microseconds) = client_timeout {
-        response::set_client_timeout(r, microseconds);
-    }
+    let timed = Timed::new(r, group.response_timeout);
+    let outcome = with_scratch(|scratch| run(timed.r, runtime, group, settings, environ, length, handshake, scratch));
+    drop(timed);
     if is_websocket && response::status(r) != SWITCHING_PROTOCOLS {
         websocket::count_refusal(group, status_of(r, &outcome), &outcome);
     }
     outcome
+}
+
+/// A request whose client has another timeout meanwhile, however that ends.
+struct Timed<'a, 'r> {
+    r: &'a mut Request<'r>,
+    /// The timeout before, in microseconds, if there is another one.
+    before: Option<i64>,
+}
+
+impl<'a, 'r> Timed<'a, 'r> {
+    fn new(r: &'a mut Request<'r>, timeout: Option<Duration>) -> Self {
+        let microseconds = timeout.map(|timeout| i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX));
+        let before = microseconds.and_then(|microseconds| response::set_client_timeout(r, microseconds));
+        Self { r, before }
+    }
+}
+
+impl Drop for Timed<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(microseconds) = self.before {
+            response::set_client_timeout(self.r, microseconds);
+        }
+    }
 }
 
 /// The status that the client gets.
@@ -146,8 +167,4 @@ fn place(r: &Request<'_>, runtime: &Runtime) -> Result<Option<Place>, NotDeliver
         Err(NoPlace::NoPump) => Ok(None),
         Err(NoPlace::Full) => Err(NotDelivered::ApacheFull),
     }
-}
-
-fn set_client_timeout(r: &mut Request<'_>, timeout: Duration) -> Option<i64> {
-    response::set_client_timeout(r, i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX))
 }
