@@ -1,6 +1,7 @@
 """Loads the application as a daemon will, in a process of its own, and reports as lines of JSON.
 
-Argument: what to load, as JSON.
+Argument: what to load, as JSON. `is_asgi` and `takes` stand above this text in the program:
+`python/mod_wsgi/express/interface.py`.
 """
 
 import functools
@@ -68,26 +69,11 @@ def load():
     return module, getattr(module, wanted["callable"], None)
 
 
-def takes(function, count):
-    try:
-        inspect.signature(function).bind(*range(count))
-    except TypeError:
-        return False
-    except ValueError:  # what is written in C does not tell
-        return True
-    return True
-
-
-def is_asynchronous(function):
-    call = getattr(type(function), "__call__", None)
-    return inspect.iscoroutinefunction(function) or (not inspect.isroutine(function) and inspect.iscoroutinefunction(call))
-
-
 def kind_of(function):
     """What a callable is to a WSGI server."""
     if not callable(function):
         return "missing"
-    if is_asynchronous(function) or (not takes(function, 2) and takes(function, 3)):
+    if is_asgi(function):
         return "asgi"
     if inspect.isclass(function):
         return "wsgi" if takes(function, 2) and hasattr(function, "__iter__") else "arguments"

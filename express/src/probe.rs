@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ use wsgi_wire::{environment, limits};
 use crate::facts::Facts;
 use crate::plan::{Account, Plan};
 
-/// The program that loads the application.
-const PROBE: &str = include_str!("probe.py");
+/// The program that loads the application. It says as the server's own scripts which interface that has.
+const PROBE: &str = concat!(include_str!("../../python/mod_wsgi/express/interface.py"), include_str!("probe.py"));
 /// How often this looks whether the process has ended.
 const POLL: Duration = Duration::from_millis(10);
 /// How many bytes are kept of what the process prints.
@@ -147,8 +147,28 @@ pub struct Probed {
     pub report: Report,
     /// The output on standard error: tracebacks among others.
     pub said: Vec<u8>,
-    /// Whether the process ended well; `None` when it took longer than the startup timeout.
-    pub success: Option<bool>,
+    /// The end of the process; `None` when it took longer than the startup timeout.
+    pub status: Option<ExitStatus>,
+}
+
+impl Probed {
+    /// Whether the application can be used, as far as it was tried; `None` when it took longer than the startup
+    /// timeout.
+    pub fn success(&self) -> Option<bool> {
+        self.status.map(|status| status.success() && self.death().is_none())
+    }
+
+    /// The end of the process, where the program has not brought it about: the application has ended it, or a fault of
+    /// what it uses.
+    pub fn death(&self) -> Option<ExitStatus> {
+        let report = &self.report;
+        let own = match report.callable {
+            _ if report.failure.is_some() => Some(1),
+            Some(Callable::Missing) => Some(1),
+            callable => (callable.is_some() || report.only_in_a_daemon).then_some(0),
+        };
+        self.status.filter(|status| own.is_none() || status.code() != own)
+    }
 }
 
 /// Loads the application of a plan, as [`Case::run`] does.
@@ -196,9 +216,9 @@ impl Case {
         let no_python = |source| ProbeError::NoPython { python: self.python.clone(), source };
         let mut child = command.spawn().map_err(no_python)?;
         let (reported, said) = (listen(child.stdout.take()), listen(child.stderr.take()));
-        let success = ended(child, self.limit);
+        let status = ended(child, self.limit);
         let heard = |pipe: Receiver<Vec<u8>>| pipe.recv_timeout(PIPE).unwrap_or_default();
-        Ok(Probed { report: read(&heard(reported)), said: heard(said), success })
+        Ok(Probed { report: read(&heard(reported)), said: heard(said), status })
     }
 }
 
@@ -265,11 +285,11 @@ fn listen(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
 }
 
 /// Whether a process ended well; `None` when it had to be stopped.
-fn ended(mut child: Child, limit: Duration) -> Option<bool> {
+fn ended(mut child: Child, limit: Duration) -> Option<ExitStatus> {
     let begin = Instant::now();
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Some(status.success()),
+            Ok(Some(status)) => return Some(status),
             Ok(None) if limit.is_zero() || begin.elapsed() < limit => std::thread::sleep(POLL),
             _ => {
                 // It may just have ended.

@@ -10,7 +10,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,18 @@ pub enum TrialError {
         module: String,
         /// The cure, in words.
         cure: String,
+    },
+    /// The application's module ends the process that imports it.
+    #[error(
+        "the module {module} ends the process that imports it ({status}): {python} -X faulthandler -c 'import {module}' shows where"
+    )]
+    Ends {
+        /// The name of the module.
+        module: String,
+        /// How the process ends.
+        status: ExitStatus,
+        /// The path of the interpreter.
+        python: Utf8PathBuf,
     },
     /// The judge has not been told what to try, or cannot answer.
     #[error("the application cannot be tried: {0}")]
@@ -68,10 +80,13 @@ impl Around {
 
     /// Judges a probe. Modules that take longer than the startup timeout are not judged.
     fn verdict(&self, probed: &Probed) -> Result<(), TrialError> {
-        if probed.success != Some(false) {
+        if probed.success() != Some(false) {
             return Ok(());
         }
         eprint!("{}", String::from_utf8_lossy(&probed.said));
+        if let Some(status) = probed.death() {
+            return Err(TrialError::Ends { module: self.module.clone(), status, python: self.python.clone() });
+        }
         let around = Surroundings {
             python: &self.python,
             working_directory: &self.working_directory,

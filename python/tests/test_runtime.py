@@ -70,6 +70,8 @@ async def coroutine(scope, receive, send):
     (lambda scope, receive, send: coroutine(scope, receive, send), True),
     (Synchronous(), False), (Asynchronous, False), (lambda environ, start_response: [], False), (lambda environ, start_response, own=1: [], False),
     (lambda *arguments: [], False), (print, False),
+    (functools.partial(lambda settings, environ, start_response: [], {}), False),
+    (functools.partial(lambda settings, scope, receive, send: coroutine(scope, receive, send), {}), True),
 ])
 def test_an_asgi_application_is_recognised(application, expected):
     assert runtime.is_asgi(application) is expected

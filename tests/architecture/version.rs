@@ -44,3 +44,14 @@ fn the_source_distribution_has_every_crate() {
         assert!(packed.lines().any(|packed| packed == line), "MANIFEST.in has no line `{line}`");
     }
 }
+
+#[test]
+fn a_version_has_each_kind_of_change_once() {
+    for version in read("CHANGELOG.md").split("\n## ").skip(1) {
+        let mut kinds: Vec<_> = version.lines().filter(|line| line.starts_with("### ")).collect();
+        let all = kinds.len();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds.len(), all, "{:?}: {kinds:?}", version.lines().next());
+    }
+}

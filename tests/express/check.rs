@@ -213,3 +213,20 @@ fn a_configuration_that_apache_refuses_is_one_finding() {
     assert_eq!(done.code, Some(1), "{done:?}");
     says(&done, "error: ", &["Apache refuses", "NoSuchDirective"]);
 }
+
+#[test]
+fn an_application_that_ends_its_process_does_not_run() {
+    let directory = directory();
+    directory.write("quits.wsgi", "import os\nos._exit(0)\n");
+    directory.write("crashes.py", "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n");
+    for (entry, how) in [("quits.wsgi", "exit status: 0"), ("crashes:application", "signal: 11 (SIGSEGV)")] {
+        let done = check(&directory, &[entry]);
+        says(&done, "error: ", &["ends the process that loads it", how, "-X faulthandler"]);
+        assert_eq!(done.code, Some(1), "{done:?}");
+    }
+    for apart in [&[][..], &["--log-to-terminal"]] {
+        let words = [&["start-server", "crashes:application"], apart].concat();
+        let done = Express::new(&words).within(directory.path()).with_place().run();
+        assert!(done.code == Some(1) && done.text.contains("ends the process that imports it"), "{apart:?}: {done:?}");
+    }
+}

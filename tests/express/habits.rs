@@ -55,6 +55,22 @@ fn a_server_listens_at_all_addresses_that_are_named() {
 }
 
 #[test]
+fn a_port_that_is_left_open_is_chosen_and_told() {
+    let directory = project();
+    let started = || Express::new(&["start-server", "hello.wsgi"]).within(directory.path()).on_port(0).start();
+    let servers = [started(), started()];
+    assert_ne!(servers[0].port(), servers[1].port());
+    for server in &servers {
+        assert_eq!(server.get("/").text(), "hello");
+    }
+    let both = ["setup-server", "--print", "hello.wsgi", "-b", "127.0.0.1:0", "--bind", "127.0.0.1:0"];
+    let done = Express::new(&both).within(directory.path()).run();
+    let mut listened: Vec<_> = done.text.lines().filter(|line| line.starts_with("Listen ")).collect();
+    listened.dedup();
+    assert!(done.code == Some(0) && listened.len() == 2 && !done.text.contains("127.0.0.1:0\n"), "{done:?}");
+}
+
+#[test]
 fn each_option_has_the_value_of_the_first_place_that_has_one() {
     let directory = project();
     directory.write(

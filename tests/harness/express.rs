@@ -60,7 +60,7 @@ impl Express {
         self
     }
 
-    /// Chooses the port; a free one otherwise.
+    /// Chooses the port; a free one otherwise. With 0 the command chooses it.
     #[must_use]
     pub fn on_port(mut self, port: u16) -> Self {
         self.port = port;

@@ -21,12 +21,15 @@ pub struct Foreground {
 }
 
 impl Foreground {
-    /// Runs a command that serves at this port and waits until it listens.
+    /// Runs a command that serves at this port, or with 0 at the one that it tells, and waits until it listens.
     pub(crate) fn start(command: Command, scratch: Scratch, server_root: PathBuf, port: u16) -> Self {
         let console = scratch.path().join("console.log");
         let parent = Parent::start(command, scratch.path(), &console, Log::new(console.clone()));
         let mut server = Self { parent, server_root, port, console: Log::new(console), _scratch: scratch };
-        server.parent.wait_until_it_listens(port);
+        if port == 0 {
+            server.port = told(&server.console);
+        }
+        server.parent.wait_until_it_listens(server.port);
         server
     }
 
@@ -46,6 +49,13 @@ impl Foreground {
     pub fn stop(&mut self, signal: libc::c_int) -> Option<ExitStatus> {
         self.parent.stop(signal)
     }
+}
+
+/// The port in the first lines of a server.
+fn told(console: &Log) -> u16 {
+    let text = console.wait_for("Server URL");
+    let url = text.lines().find_map(|line| line.strip_prefix("Server URL")).expect("the line");
+    url.rsplit(':').next().and_then(|port| port.trim_end_matches('/').parse().ok()).expect("a port")
 }
 
 impl Site for Foreground {

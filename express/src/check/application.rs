@@ -1,5 +1,7 @@
 //! Checks whether an application will run with these options.
 
+use std::process::ExitStatus;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::Mpm;
 
@@ -45,7 +47,10 @@ pub fn findings(options: &Options, facts: &Facts, caller: &Caller) -> Vec<Findin
             Err(error) => found.push(Finding::error("interpreter", error)),
             Ok(probed) => {
                 found.extend(loading(&plan, facts, &probed.report));
-                if probed.success.is_none() {
+                if let Some(status) = probed.death() {
+                    found.push(Finding::error("import", ends(&plan, facts, status)));
+                }
+                if probed.status.is_none() {
                     found.push(Finding::warning("import", slow(&plan, probed.report.stage.as_deref())));
                 }
                 resident = probed.report.resident;
@@ -84,6 +89,15 @@ fn kind(problem: &Problem) -> &'static str {
 /// Whether there is an application, and not only files or the welcome page.
 fn is_the_users(plan: &Plan) -> bool {
     plan.server.wsgi.hosting.is_some() && !Utf8Path::new(&plan.handler.entry_point).starts_with(&plan.root.path)
+}
+
+fn ends(plan: &Plan, facts: &Facts, status: ExitStatus) -> String {
+    let (entry, python) = (&plan.handler.entry_point, &facts.executable);
+    let try_it = match plan.handler.application_type {
+        "module" => format!("-c 'import {entry}'"),
+        _ => entry.clone(),
+    };
+    format!("{entry} ends the process that loads it ({status}): {python} -X faulthandler {try_it} shows where")
 }
 
 fn slow(plan: &Plan, stage: Option<&str>) -> String {

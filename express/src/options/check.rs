@@ -235,6 +235,10 @@ impl Options {
                 return Err(invalid("--python-path", path, "it is one directory, and its name cannot contain a colon"));
             }
         }
+        let mut bound = address.bind.iter().enumerate();
+        if let Some((_, twice)) = bound.find(|(at, one)| address.bind[..*at].iter().any(|other| other.overlaps(one))) {
+            return Err(invalid("--bind", twice.port, "another --bind has that port at the same address, or at all"));
+        }
         if address.server_name.is_none() && !address.server_alias.is_empty() {
             return Err(OptionError::Needs { option: "--server-alias", other: "--server-name" });
         }
@@ -329,6 +333,8 @@ mod tests {
             "--error-document 200 /x",
             "--service-user tasks www-data",
             "--mount-point /a?b",
+            "--bind :8000 --bind 127.0.0.1:8000",
+            "--bind [::1]:8000 --bind [::1]:8000",
         ] {
             let Err(OptionError::Invalid { option, .. }) = checked(line) else { panic!("accepted: {line}") };
             assert!(line.starts_with(option));

@@ -12,8 +12,8 @@ pub struct Address {
     /// Address (or a name of this machine) to listen on [default: all addresses]
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<String>,
-    /// Port to listen on
-    #[arg(long, value_name = "PORT", default_value_t = 8000, value_parser = value_parser!(u16).range(1..))]
+    /// Port to listen on; 0 for one that is free
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub port: u16,
     /// Where to listen: ADDRESS:PORT, or :PORT for all addresses; may be repeated, and takes the place of --host and
     /// --port
@@ -42,6 +42,20 @@ pub struct Listener {
     pub port: u16,
 }
 
+impl Listener {
+    /// Whether nobody could listen at both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let is_all = |one: &Self, other: &Self| match (one.host.as_deref(), other.host.as_deref()) {
+            (None, _) => true,
+            (Some("0.0.0.0"), Some(host)) => !host.starts_with('['),
+            _ => false,
+        };
+        self.port == other.port
+            && self.port != 0
+            && (self.host == other.host || is_all(self, other) || is_all(other, self))
+    }
+}
+
 impl FromStr for Listener {
     type Err = String;
 
@@ -50,7 +64,7 @@ impl FromStr for Listener {
             return Err("Apache listens at addresses and ports only, not at unix sockets".to_owned());
         }
         let (host, port) = text.rsplit_once(':').ok_or("it is ADDRESS:PORT, such as 127.0.0.1:8000, or :8000")?;
-        let port = port.parse().ok().filter(|port| *port > 0).ok_or("the port is a number from 1 to 65535")?;
+        let port = port.parse().map_err(|_| "the port is a number up to 65535, 0 for one that is free")?;
         if host.contains(':') && !host.starts_with('[') {
             return Err("an IPv6 address is written in brackets: [::1]:8000".to_owned());
         }

@@ -43,6 +43,9 @@ pub enum PlanError {
         /// The option that names it.
         option: &'static str,
     },
+    /// No port is free.
+    #[error("no free port can be had: {0}; name one with --port")]
+    NoPort(std::io::Error),
     /// `--host` is no name or address.
     #[error(
         "--host {host} does not resolve to an address: it is an address of this machine to listen on; the site's name is for --server-name"

@@ -96,6 +96,7 @@ impl Plan {
         if options.application.free_threading && !facts.gil_disabled {
             return Err(PlanError::NotFreeThreaded(facts.executable.clone()));
         }
+        let options = &network::with_free_ports(options)?;
         let here = Directory::new(&caller.directory);
         let account = Account::find(options.identity.user.as_deref(), options.identity.group.as_deref(), caller.uid)?;
         let mut sites = network::sites(options, &here)?;

@@ -1,6 +1,6 @@
 //! Addresses, names, TLS and the other servers around.
 
-use std::net::{IpAddr, Ipv6Addr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs};
 
 use camino::Utf8PathBuf;
 use httpd_conf::{
@@ -11,6 +11,30 @@ use httpd_conf::{
 use super::error::PlanError;
 use super::path::Directory;
 use crate::options::{AuthType, Listener, Options, pairs};
+
+/// Chooses a free port for each address that leaves it open. Others may take it before Apache does.
+pub fn with_free_ports(options: &Options) -> Result<Options, PlanError> {
+    let mut options = options.clone();
+    let (host, mut taken) = (options.address.host.clone(), Vec::new());
+    let mut choose = |host: Option<&str>, port: &mut u16| -> Result<(), PlanError> {
+        if *port == 0 {
+            let address = host.map_or(Ok(Ipv4Addr::UNSPECIFIED.into()), resolve)?;
+            let place = TcpListener::bind((address, 0)).map_err(PlanError::NoPort)?;
+            *port = place.local_addr().map_err(PlanError::NoPort)?.port();
+            // The next one is another.
+            taken.push(place);
+        }
+        Ok(())
+    };
+    if options.address.bind.is_empty() {
+        choose(host.as_deref(), &mut options.address.port)?;
+    }
+    for listener in &mut options.address.bind {
+        let host = bare_host(listener).map(str::to_owned);
+        choose(host.as_deref(), &mut listener.port)?;
+    }
+    Ok(options)
+}
 
 /// Decides about addresses and names.
 pub fn sites(options: &Options, here: &Directory) -> Result<Sites, PlanError> {

@@ -1,6 +1,5 @@
 """What the scripts of a generated server run: they load the user's application and pass every request on to it."""
 
-import functools
 import importlib
 import os
 import signal
@@ -9,9 +8,7 @@ import threading
 import types
 
 from . import reloader
-
-#: The flag of the code of an `async def`.
-CO_COROUTINE = 0x80
+from .interface import is_asgi, takes
 
 
 def serve(settings):
@@ -156,33 +153,6 @@ def interface_of(handler, wanted):
         os.kill(os.getpid(), signal.SIGUSR1)
         raise ApplicationError("it is an ASGI application, which could not be loaded when this process started; the next process serves it")
     return "asgi" if wanted == "asgi" or (wanted == "auto" and asynchronous) else "wsgi"
-
-
-def is_asgi(application):
-    """Whether an application is certain to be one of ASGI: a call gives a coroutine, or needs three arguments."""
-    while isinstance(application, functools.partial):
-        application = application.func
-    if type(application) is types.FunctionType:
-        # What `inspect` would say, which few plain applications need otherwise.
-        code, defaults = application.__code__, application.__defaults__ or ()
-        return bool(code.co_flags & CO_COROUTINE) or code.co_argcount - len(defaults) == 3
-    import inspect
-
-    coroutine = any(map(inspect.iscoroutinefunction, (application, getattr(application, "__call__", None))))
-    return (coroutine and not inspect.isclass(application)) or (takes(application, 3) and not takes(application, 2))
-
-
-def takes(application, number):
-    """Whether the application can be called with so many arguments, as far as it tells."""
-    import inspect
-
-    try:
-        inspect.signature(application).bind(*range(number))
-    except TypeError:
-        return False
-    except ValueError:  # what is written in C does not tell
-        pass
-    return True
 
 
 class Source:

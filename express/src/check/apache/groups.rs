@@ -18,6 +18,10 @@ pub struct Groups<'a> {
     pub defined: BTreeMap<&'a str, &'a Directive>,
     /// The names in use, with the directives that use them.
     used: Vec<(&'a str, &'a Directive)>,
+    /// The names that `WSGIRestrictProcess` allows, with these directives.
+    allowed: Vec<(&'a str, &'a Directive)>,
+    /// The virtual hosts that groups are defined in, by the groups' names.
+    hosts: BTreeMap<&'a str, &'a Directive>,
     /// Whether some groups are chosen for each request.
     chosen: bool,
 }
@@ -25,15 +29,26 @@ pub struct Groups<'a> {
 impl<'a> Groups<'a> {
     /// Collects the groups of a configuration.
     pub fn of(directives: &'a [Directive]) -> Self {
-        let mut groups = Self { defined: BTreeMap::new(), used: Vec::new(), chosen: false };
-        groups.add(directives);
+        let mut groups = Self {
+            defined: BTreeMap::new(),
+            used: Vec::new(),
+            allowed: Vec::new(),
+            hosts: BTreeMap::new(),
+            chosen: false,
+        };
+        groups.add(directives, None);
         groups
     }
 
-    fn add(&mut self, directives: &'a [Directive]) {
+    fn add(&mut self, directives: &'a [Directive], host: Option<&'a Directive>) {
         for directive in directives {
             if directive.is("WSGIDaemonProcess") {
                 self.defined.extend(directive.word(0).map(|name| (name, directive)));
+                self.hosts.extend(directive.word(0).zip(host));
+            }
+            if directive.is("WSGIRestrictProcess") {
+                let names = directive.words.iter().map(String::as_str).filter(|name| !name.starts_with("%{"));
+                self.allowed.extend(names.map(|name| (name, directive)));
             }
             let name =
                 if directive.is("WSGIProcessGroup") { directive.word(0) } else { directive.option("process-group") };
@@ -43,28 +58,40 @@ impl<'a> Groups<'a> {
                 Some(name) => self.used.push((name, directive)),
             }
             self.chosen |= CHOOSERS.iter().any(|chooser| directive.is(chooser));
-            self.add(&directive.inside);
+            self.add(&directive.inside, if directive.is("VirtualHost") { Some(directive) } else { host });
         }
+    }
+
+    /// Returns the virtual host that a group belongs to, if that is another one than this and has another name: its
+    /// group is refused here.
+    pub fn foreign(&self, name: &str, here: Option<&Directive>, main: &[Directive]) -> Option<&'a Directive> {
+        let host = self.hosts.get(name).copied().filter(|host| here.is_none_or(|here| !std::ptr::eq(here, *host)))?;
+        let own = server_name(here.map_or(main, |here| &here.inside))?;
+        (server_name(&host.inside)? != own).then_some(host)
+    }
+
+    /// Returns ` (is NAME meant?)` where a group has a similar name.
+    fn meant(&self, name: &str) -> String {
+        let nearest = self.defined.keys().map(|known| (strsim(name, known), known)).min();
+        let nearest = nearest.filter(|(distance, _)| *distance <= 2);
+        nearest.map(|(_, known)| format!(" (is {known} meant?)")).unwrap_or_default()
     }
 
     /// Finds groups that are used and not defined, and those that are defined and not used.
     pub fn findings(&self) -> Vec<Finding> {
         let mut found = Vec::new();
-        for (name, directive) in self.used.iter().filter(|(name, _)| !self.defined.contains_key(name)) {
-            let nearest = self
-                .defined
-                .keys()
-                .map(|known| (strsim(name, known), known))
-                .min()
-                .filter(|(distance, _)| *distance <= 2);
-            let meant = nearest.map(|(_, known)| format!(" (is {known} meant?)")).unwrap_or_default();
+        let undefined = |(name, directive): &(&str, &Directive), effect: &str| {
+            let (place, meant) = (directive.place(), self.meant(name));
             let text = format!(
-                "{}: {} names the process group {name}, which no WSGIDaemonProcess defines{meant}: requests are answered 500; define it, or correct the name",
-                directive.place(),
+                "{place}: {} names the process group {name}, which no WSGIDaemonProcess defines{meant}: {effect}; define it, or correct the name",
                 directive.name
             );
-            found.push(Finding::error("group", text));
-        }
+            (!self.defined.contains_key(name)).then_some(text)
+        };
+        let used = self.used.iter().filter_map(|used| undefined(used, "requests are answered 500"));
+        found.extend(used.map(|text| Finding::error("group", text)));
+        let allowed = self.allowed.iter().filter_map(|allowed| undefined(allowed, "it allows nothing by that"));
+        found.extend(allowed.map(|text| Finding::warning("group", text)));
         let unused =
             self.defined.iter().filter(|(name, _)| !self.chosen && self.used.iter().all(|(used, _)| used != *name));
         for (name, directive) in unused {
@@ -132,6 +159,13 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// The host name in `ServerName`, which may have a scheme before it and a port behind.
+fn server_name(directives: &[Directive]) -> Option<&str> {
+    let name = directives.iter().rev().find(|directive| directive.is("ServerName"))?.word(0)?;
+    let name = name.split_once("://").map_or(name, |(_, name)| name);
+    Some(name.split_once(':').map_or(name, |(name, _)| name))
+}
+
 /// The number of letters in which two names differ (Levenshtein).
 fn strsim(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
@@ -179,6 +213,18 @@ mod tests {
             let found = with(mpm);
             assert!(found.len() == 1 && found[0].starts_with("/a:2: the process group shop serves"), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_group_that_is_allowed_and_not_defined() {
+        let tree = read(
+            "# In file: /a\n# 1:\nWSGIDaemonProcess shop\n# 2:\nWSGIProcessGroup shop\n# 3:\nWSGIRestrictProcess shop shpo %{GLOBAL}\n",
+        );
+        let found: Vec<_> = Groups::of(&tree).findings().into_iter().map(|finding| finding.message).collect();
+        assert!(
+            found.len() == 1 && found[0].contains("/a:3: WSGIRestrictProcess names the process group shpo"),
+            "{found:?}"
+        );
     }
 
     #[test]

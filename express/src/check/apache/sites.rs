@@ -12,19 +12,21 @@ pub struct Site<'a> {
     pub alias: &'a Directive,
     /// The directives of its virtual host and of the whole server, the nearest first.
     scopes: Vec<&'a [Directive]>,
+    /// The virtual host that it is in.
+    host: Option<&'a Directive>,
 }
 
 impl<'a> Site<'a> {
     /// Collects all script aliases of a configuration.
     pub fn all(directives: &'a [Directive]) -> Vec<Self> {
         let is_alias = |directive: &&Directive| directive.is("WSGIScriptAlias") || directive.is("WSGIScriptAliasMatch");
-        let of = |scopes: Vec<&'a [Directive]>| -> Vec<Self> {
+        let of = |scopes: Vec<&'a [Directive]>, host: Option<&'a Directive>| -> Vec<Self> {
             let own = scopes.first().copied().unwrap_or_default();
-            own.iter().filter(is_alias).map(|alias| Self { alias, scopes: scopes.clone() }).collect()
+            own.iter().filter(is_alias).map(|alias| Self { alias, scopes: scopes.clone(), host }).collect()
         };
         let hosts = directives.iter().filter(|directive| directive.is("VirtualHost"));
-        let mut all = of(vec![directives]);
-        all.extend(hosts.flat_map(|host| of(vec![&host.inside, directives])));
+        let mut all = of(vec![directives], None);
+        all.extend(hosts.flat_map(|host| of(vec![&host.inside, directives], Some(host))));
         all
     }
 
@@ -108,6 +110,15 @@ impl<'a> Site<'a> {
                 format!("{place}: {url} has no process group, so it runs in Apache's own processes; {cure}"),
             ));
         }
+        let main = self.scopes.last().copied().unwrap_or_default();
+        let foreign = self.group().and_then(|name| Some((name, groups.foreign(name, self.host, main)?)));
+        found.extend(foreign.map(|(name, host)| {
+            let text = format!(
+                "{place}: {url} names the process group {name}, which belongs to another virtual host ({}): requests are answered 500; define it outside of both",
+                host.place()
+            );
+            Finding::error("group", text)
+        }));
         found.extend(self.access());
         found
     }
@@ -164,6 +175,23 @@ mod tests {
         );
         let refused = messages("WSGIRestrictEmbedded On\nWSGIScriptAlias / /srv/x.wsgi");
         assert!(refused.len() == 1 && refused[0].contains("answered 500"), "{refused:?}");
+    }
+
+    #[test]
+    fn groups_of_another_virtual_host() {
+        let of = |first: &str, second: &str, main: &str| {
+            messages(&format!(
+                "{main}\n<VirtualHost *:80>\n{first}\nWSGIDaemonProcess shop\n</VirtualHost>\n<VirtualHost *:81>\n{second}\nWSGIScriptAlias / /srv/x.wsgi process-group=shop\n</VirtualHost>"
+            ))
+        };
+        let found = of("ServerName a", "ServerName b", "ServerName c");
+        assert!(found.len() == 1 && found[0].contains("another virtual host (/a:2)"), "{found:?}");
+        assert_eq!(of("ServerName a", "ServerName https://a:443", ""), [""; 0]);
+        assert_eq!(of("", "ServerName b", ""), [""; 0], "what its name is only Apache knows");
+        let main = messages(
+            "ServerName c\n<VirtualHost *:80>\nServerName a\nWSGIDaemonProcess shop\n</VirtualHost>\nWSGIScriptAlias / /srv/x.wsgi process-group=shop",
+        );
+        assert_eq!(main.len(), 1, "{main:?}");
     }
 
     #[test]
