@@ -12,6 +12,9 @@ const THREADS_PER_CHILD: u64 = 20;
 /// their caches more often.
 const THREADS_PER_EVENT_CHILD: u64 = 32;
 
+/// Apache's own `AsyncRequestWorkerFactor`.
+const USUAL_FACTOR: u64 = 2;
+
 /// How many configurations may have children at a time: the one in force, and earlier ones, whose requests go on after
 /// graceful restarts.
 const GENERATIONS: u64 = 4;
@@ -71,6 +74,9 @@ pub struct Sizes {
     pub connections_per_child: u64,
     /// Whether children of former configurations may have workers beyond the most, where the MPM counts both together.
     pub has_room: bool,
+    /// How many connections a child of the MPM event may have for each idle thread, beside those that threads work on;
+    /// `None` for Apache's own number, 2.
+    pub connection_factor: Option<u64>,
 }
 
 /// `part` of `whole`, rounded down, as the formulas want it.
@@ -123,7 +129,15 @@ impl Sizes {
             maximum_spare: all,
             connections_per_child,
             has_room: false,
+            connection_factor: None,
         }
+    }
+
+    /// The connections for each idle thread with which the children of the MPM event can hold so many WebSockets. They
+    /// may be half of these connections: a child with half of its threads busy has to accept others, too.
+    pub fn factor(&self, mpm: Mpm, websockets: u64) -> Option<u64> {
+        let factor = websockets.saturating_mul(2).div_ceil(self.max_workers.max(1));
+        (mpm == Mpm::Event && factor > USUAL_FACTOR).then_some(factor)
     }
 
     fn prefork(clients: u64, fractions: Fractions) -> Self {
@@ -137,6 +151,7 @@ impl Sizes {
             maximum_spare: share(fractions.maximum_spare.unwrap_or(0.1), clients).max(1),
             connections_per_child: 0,
             has_room: true,
+            connection_factor: None,
         }
     }
 
@@ -153,6 +168,7 @@ impl Sizes {
             maximum_spare: spare(fractions.maximum_spare.unwrap_or(0.6)),
             connections_per_child: 0,
             has_room: true,
+            connection_factor: None,
         }
     }
 
@@ -180,6 +196,9 @@ impl Sizes {
             out.set("MaxSpareThreads", self.maximum_spare);
         }
         out.set("MaxConnectionsPerChild", self.connections_per_child);
+        if let Some(factor) = self.connection_factor {
+            out.set("AsyncRequestWorkerFactor", factor);
+        }
         // An idle connection costs event nothing, the others a whole worker.
         out.set("MaxKeepAliveRequests", if mpm == Mpm::Event { "0" } else { "500" });
     }
@@ -214,6 +233,15 @@ mod tests {
     fn all(mpm: Mpm, capacity: u64, clients: Option<u64>) -> [u64; 6] {
         let s = Sizes::new(mpm, capacity, clients, Fractions::default());
         [s.threads_per_child, s.server_limit, s.max_workers, s.start_servers, s.minimum_spare, s.maximum_spare]
+    }
+
+    #[test]
+    fn children_of_the_mpm_event_have_room_for_all_websockets() {
+        let sizes = Sizes::new(Mpm::Event, 320, Some(320), Fractions::default());
+        for (websockets, factor) in [(0, None), (320, None), (321, Some(3)), (10_000, Some(63))] {
+            assert_eq!(sizes.factor(Mpm::Event, websockets), factor, "{websockets}");
+        }
+        assert_eq!(sizes.factor(Mpm::Worker, 10_000), None);
     }
 
     #[test]

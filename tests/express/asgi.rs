@@ -112,10 +112,13 @@ fn options_of_asynchronous_applications_reach_the_directive() {
         "lifespan=on",
         "limit-concurrency=7",
         "disconnect-grace=3",
+        "limit-websockets=70",
         "ws-max-size=512K",
         "ws-max-queue=5",
         "ws-ping-interval=9",
         "ws-ping-timeout=0",
+        "ws-per-message-deflate=Off",
+        "ws-origins=same",
         "ws-graceful-timeout=4",
     ];
     let given = options.map(|option| format!("--{option}"));
@@ -147,6 +150,9 @@ fn an_asynchronous_application_has_no_time_limit_for_requests_and_all_of_apaches
     let asgi = configuration(&directory, &["shop:app", "--interface", "asgi"]);
     assert!(asgi.contains("threads=15") && !asgi.contains("request-timeout"), "{asgi}");
     assert_eq!(value(&asgi, "MaxSpareThreads"), value(&asgi, "MaxRequestWorkers"));
+    let number = |directive| value(&asgi, directive).parse::<u32>().expect("a number");
+    let factor = 20_000_u32.div_ceil(number("MaxRequestWorkers"));
+    assert_eq!(number("AsyncRequestWorkerFactor"), factor, "room for 10 000 WebSockets");
     let given =
         configuration(&directory, &["shop:app", "--interface", "asgi", "--threads", "3", "--request-timeout", "7"]);
     assert!(given.contains("threads=3") && given.contains("request-timeout=7"), "{given}");
@@ -183,6 +189,8 @@ fn what_only_wsgi_has_excludes_the_other_interface() {
     assert!(done.text.contains("invalid value \"trio\" for --loop"), "{done:?}");
     let done = check(&directory, &["shop:app", "--ws-max-size", "2G"]);
     assert!(done.text.contains("it is a size from 1 byte to 1G"), "{done:?}");
+    let done = check(&directory, &["shop:app", "--ws-origins", "https://example.com/shop"]);
+    assert!(done.text.contains("it is any, same, or origins"), "{done:?}");
 }
 
 #[test]

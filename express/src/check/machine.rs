@@ -17,6 +17,7 @@ pub fn findings(plan: &Plan, resident: Option<u64>) -> Vec<Finding> {
     let root = Utf8Path::new("/");
     [
         descriptors(plan),
+        descriptors_of_websockets(plan),
         resident.and_then(|each| memory(each, processes, memory_limit(root)?)),
         selinux(root, &plan.working_directory),
     ]
@@ -35,6 +36,23 @@ fn descriptors(plan: &Plan) -> Option<Finding> {
         )
     };
     (allowed < needed).then(|| Finding::warning("descriptors", text()))
+}
+
+/// What WebSockets need beyond that: both halves raise their limit as far as the system lets them.
+fn descriptors_of_websockets(plan: &Plan) -> Option<Finding> {
+    let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let sizes = plan.server.sizes;
+    let (all, processes) = (plan.options.websockets(), u64::from(plan.options.capacity.processes.unwrap_or(1)));
+    // A child accepts no more of them.
+    let most = sizes.threads_per_child * (1 + sizes.connection_factor.unwrap_or(0));
+    let child = DESCRIPTORS_OF_A_WORKER * sizes.threads_per_child + 2 * all.min(most);
+    let needed = DESCRIPTORS + child.max(all.div_ceil(processes));
+    let text = || {
+        format!(
+            "a process may open {allowed} files at the most, and {all} WebSockets need {needed}: LimitNOFILE={needed} in the systemd unit, ulimit -Hn {needed}, or a lower --limit-websockets"
+        )
+    };
+    (sizes.connection_factor.is_some() && allowed < needed).then(|| Finding::warning("descriptors", text()))
 }
 
 /// How many bytes processes that are started from here can have.

@@ -47,6 +47,28 @@ impl Lifespan {
     }
 }
 
+/// Whether messages of WebSockets are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Deflate {
+    /// They are, where the client takes that.
+    #[default]
+    #[value(alias = "true")]
+    On,
+    /// They are not.
+    #[value(alias = "false")]
+    Off,
+}
+
+impl Deflate {
+    /// As it is written in `WSGIDaemonProcess`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::On => "On",
+            Self::Off => "Off",
+        }
+    }
+}
+
 /// The largest `--ws-max-size`, bytes, as of the directive.
 const LONGEST_MESSAGE: u64 = 1 << 30;
 
@@ -65,6 +87,18 @@ fn message_size(text: &str) -> Result<String, String> {
     }
 }
 
+/// Origins of pages: a word, or such as a browser sends them, which have no path.
+fn origins(text: &str) -> Result<String, String> {
+    let is_origin = |item: &str| {
+        let parts = item.trim().split_once("://");
+        parts.is_some_and(|(scheme, host)| !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
+    };
+    if ["any", "same"].contains(&text) || text.split(',').all(is_origin) {
+        return Ok(text.to_owned());
+    }
+    Err("it is any, same, or origins with commas between, such as https://example.com,http://localhost:8000".to_owned())
+}
+
 /// Options of ASGI.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Asynchronous applications (ASGI)")]
@@ -81,6 +115,9 @@ pub struct Asgi {
     /// Requests that a process has at a time [default: 1000]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub limit_concurrency: Option<u32>,
+    /// WebSockets that a process has at a time [default: 10000]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub limit_websockets: Option<u32>,
     /// Seconds after which the request of a client that is gone is cancelled [default: it goes on]
     #[arg(long, value_name = "SECONDS")]
     pub disconnect_grace: Option<u32>,
@@ -96,6 +133,12 @@ pub struct Asgi {
     /// Seconds that it has to send anything then; 0 for as long as its connection lasts [default: 20]
     #[arg(long, value_name = "SECONDS")]
     pub ws_ping_timeout: Option<u32>,
+    /// Whether messages of WebSockets travel compressed, where the client takes that
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, ignore_case = true)]
+    pub ws_per_message_deflate: Deflate,
+    /// Whose pages may open WebSockets: any, same (those of this site), or origins with commas between
+    #[arg(long, value_name = "ORIGINS", default_value = "any", value_parser = origins)]
+    pub ws_origins: String,
     /// Seconds over which a process that is to end spreads the closes of its WebSockets [default: --graceful-timeout]
     #[arg(long, value_name = "SECONDS")]
     pub ws_graceful_timeout: Option<u32>,
@@ -110,11 +153,14 @@ impl Asgi {
             ("loop", is_given(&self.event_loop, "auto")),
             ("lifespan", is_given(self.lifespan.name(), "auto")),
             ("limit-concurrency", number(self.limit_concurrency)),
+            ("limit-websockets", number(self.limit_websockets)),
             ("disconnect-grace", number(self.disconnect_grace)),
             ("ws-max-size", self.ws_max_size.clone()),
             ("ws-max-queue", number(self.ws_max_queue)),
             ("ws-ping-interval", number(self.ws_ping_interval)),
             ("ws-ping-timeout", number(self.ws_ping_timeout)),
+            ("ws-per-message-deflate", is_given(self.ws_per_message_deflate.name(), "On")),
+            ("ws-origins", is_given(&self.ws_origins, "any")),
             ("ws-graceful-timeout", number(self.ws_graceful_timeout)),
         ];
         options.into_iter().filter_map(|(name, value)| Some((name, value?)))

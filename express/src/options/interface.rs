@@ -7,6 +7,8 @@ use super::server::Options;
 
 /// How many requests a process of ASGI has at a time unless `--limit-concurrency` says otherwise.
 const CONCURRENCY: u32 = 1000;
+/// How many WebSockets a process of ASGI has at a time unless `--limit-websockets` says otherwise.
+const WEBSOCKETS: u32 = 10_000;
 /// How many requests of asynchronous applications Apache has workers for, of threads: most of them wait for something.
 const WAITING_REQUESTS: u64 = 256;
 /// The name of the main interpreter.
@@ -40,6 +42,13 @@ impl Options {
             return threads;
         }
         threads.max((processes * u64::from(self.concurrency().0)).min(WAITING_REQUESTS))
+    }
+
+    /// How many WebSockets there may be at a time, in all processes; none where processes have threads.
+    pub fn websockets(&self) -> u64 {
+        let processes = u64::from(self.capacity.processes.unwrap_or(1));
+        let each = self.asgi.limit_websockets.unwrap_or(WEBSOCKETS);
+        if self.interface() == Interface::Asgi { processes * u64::from(each) } else { 0 }
     }
 
     /// The option that processes with an event loop cannot have.

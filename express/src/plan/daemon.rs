@@ -11,8 +11,8 @@ use crate::options::{Capacity, Interface, Options, pairs};
 
 type Settings = Vec<(&'static str, String)>;
 
-/// The parts of Apache's capacity that are started and kept spare. All of it is kept where WebSockets and streams are
-/// served: a child that is ended for want of work keeps its place until the last of them is over.
+/// The parts of Apache's capacity that are started and kept spare. All of it is kept where WebSockets are served: a
+/// child that is ended for want of work keeps its place until the last of its own is over.
 pub fn fractions(options: &Options) -> Fractions {
     let Capacity { initial_workers, minimum_spare_workers, maximum_spare_workers, .. } = options.capacity;
     let whole = (options.interface() == Interface::Asgi).then_some(1.0);

@@ -44,6 +44,7 @@ pub fn server(
         ),
         _ => Sizes::new(mpm, requests, capacity.max_clients.map(u64::from), daemon::fractions(context.options)),
     };
+    let sizes = Sizes { connection_factor: sizes.factor(mpm, context.options.websockets()), ..sizes };
     if let Some(Hosting { mode: HostingMode::Daemons { settings, .. }, .. }) = &mut hosting {
         settings.push(("worker-limit", daemon::worker_limit(sizes.max_workers, requests).to_string()));
     }
