@@ -442,7 +442,8 @@ fn autobahns_cases_about_compressed_messages_pass() {
     let test = "autobahns_cases_about_compressed_messages_pass";
     let Some(mut cases) = kosoku(test) else { return };
     let site = site("");
-    cases.args(["-p", "4", "-i", "12.*", "-i", "13.*"]);
+    // Those of 13.3 and 13.5 offer nothing but a smaller window of the server's, which is declined.
+    cases.args(["-p", "4", "-i", "12.*", "-i", "13.*", "-x", "13.3.*", "-x", "13.5.*"]);
     run_cases(cases, &site, site.port());
     site.finish();
 }
