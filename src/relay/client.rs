@@ -110,6 +110,14 @@ pub trait Client: Peer {
     /// The status that the client gets instead, because this head cannot be sent.
     fn head(&mut self, head: &Head<'_>) -> Result<(), u16>;
 
+    /// Takes header lines that follow the content, once; where the client cannot be sent any, they are left out.
+    ///
+    /// # Errors
+    /// [`SendError`]: they may not be sent.
+    fn trailers(&mut self, _headers: Headers<'_>) -> Result<(), SendError> {
+        Err(Violation::OutOfPlace(Kind::Trailers).into())
+    }
+
     /// Grants the WebSocket that was asked for: from now on the connection has bytes for it, and no response.
     ///
     /// # Errors

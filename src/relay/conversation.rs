@@ -4,6 +4,7 @@
 mod body;
 mod closing;
 mod duplex;
+mod terms;
 mod variable;
 mod waiting;
 
@@ -22,12 +23,12 @@ use wsgi_wire::response::{End, Fail, File, Head, Headers, Reject};
 use wsgi_wire::websocket::Accept;
 
 use self::closing::Closing;
+pub use self::terms::ConversationLimits;
 use super::client::{Client, SendError, Then};
 use super::connection::Connection;
 use super::inbox::Inbox;
 use super::outcome::Outcome;
 use super::outflow::Outflow;
-use super::records::Source;
 use super::violation::Violation;
 
 /// How much later than `queue-timeout` a request may be given up: to be more exact is not worth a system call for each
@@ -37,26 +38,6 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 /// How long a read or a write waits before the process table is asked whether the process still lives: programs that it
 /// has forked may hold its sockets open.
 pub const LOOK: Duration = Duration::from_millis(300);
-
-/// The limits that a conversation keeps to, and who hears of its progress.
-pub struct ConversationLimits<'c> {
-    /// `response-flush-delay`: how long to wait for more before what is there is sent to the client.
-    pub flush_delay: Duration,
-    /// `queue-timeout`: when the process must have read the request.
-    pub queue: Option<Instant>,
-    /// `socket-timeout`: how long the process may be silent; zero is without end.
-    pub silence: Duration,
-    /// Is called when the answer begins.
-    pub answered: &'c dyn Fn(),
-    /// The process that logs, and how much it may log.
-    pub source: Source<'c>,
-    /// Is called when the answer has come to its end, before that is sent to the client.
-    pub done: &'c dyn Fn(),
-    /// Tells whether the process has ended.
-    pub ended: &'c dyn Fn() -> bool,
-    /// Whether both sides speak at any time, as in ASGI.
-    pub duplex: bool,
-}
 
 /// A conversation with a process about one request.
 pub struct Conversation<'c, C> {
@@ -270,6 +251,10 @@ impl<'c, C: Client> Conversation<'c, C> {
                     (self.limits.answered)();
                     self.client.accept(&accept)?;
                     Step::Over(Outcome::Accepted)
+                }
+                Kind::Trailers if self.headed => {
+                    self.client.trailers(Headers::decode(frame.payload).map_err(malformed)?)?;
+                    Step::On
                 }
                 Kind::EarlyHints if !self.headed => {
                     if !self.hints.take(frame.payload.len()) {

@@ -60,6 +60,8 @@ pub struct HttpClient<'c, 'r> {
     has_content: bool,
     /// Whether content has been taken.
     begun: bool,
+    /// Whether header lines that follow it have been.
+    trails: bool,
     /// Whether the filters make a file of the content, so that `Range` counts.
     ranges: bool,
     /// How many files wait to be passed down.
@@ -108,6 +110,7 @@ impl<'c, 'r> HttpClient<'c, 'r> {
             left: None,
             has_content: true,
             begun: false,
+            trails: false,
             ranges: false,
             waiting_files: 0,
             held: false,
@@ -296,6 +299,10 @@ impl Client for HttpClient<'_, '_> {
             Disposition::Redirect(_) => response_head::apply_to_redirect(self.r, head),
         }
         Ok(())
+    }
+
+    fn trailers(&mut self, headers: Headers<'_>) -> Result<(), SendError> {
+        Ok(self.take_trailers(headers)?)
     }
 
     fn accept(&mut self, accept: &Accept<'_>) -> Result<(), SendError> {

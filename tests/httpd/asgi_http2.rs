@@ -10,6 +10,10 @@ use serde_json::json;
 
 /// A site of ASGI with mod_http2, if there are such a module and a client for it.
 fn site(test: &str) -> Option<Httpd> {
+    site_of(test, APP).map(|site| site.expect_log(&["stopped in order"]).start())
+}
+
+fn site_of(test: &str, app: &str) -> Option<harness::Builder> {
     let said = Command::new("curl").arg("--version").output();
     let speaks = said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("HTTP2"));
     let Some(http2) = module("http2").filter(|_| speaks) else {
@@ -17,12 +21,11 @@ fn site(test: &str) -> Option<Httpd> {
         return None;
     };
     let site = Httpd::builder()
-        .app("site.wsgi", APP)
+        .app("site.wsgi", app)
         .conf(&format!("LoadModule http2_module {}\nProtocols h2c http/1.1", http2.display()))
         .conf("WSGIDaemonProcess site interface=asgi")
-        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
-        .expect_log(&["stopped in order"]);
-    Some(site.start())
+        .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site");
+    Some(site)
 }
 
 /// A client of HTTP/2 that asks for this, with what it is given on standard input as its body.
@@ -77,5 +80,48 @@ fn over_http2_an_application_hears_that_its_client_is_gone() {
     client.kill().expect("killed");
     client.wait().expect("its end");
     seen("end");
+    site.finish();
+}
+
+/// Has header lines behind its content; at `/wrong` it tries one that may not be there first.
+const TRAILERS: &str = r#"
+async def application(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    offered = "http.response.trailers" in scope["extensions"]
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-own", b"head")], "trailers": True})
+    await send({"type": "http.response.body", "body": b"content ", "more_body": True})
+    await send({"type": "http.response.body", "body": repr(offered).encode()})
+    if scope["path"] == "/wrong":
+        for message in [{"type": "http.response.trailers", "headers": [(b"Content-Length", b"1")]}, {"type": "http.response.body"}]:
+            try:
+                await send(message)
+            except (ValueError, RuntimeError) as error:
+                print(error)
+    if scope["path"] != "/none":
+        await send({"type": "http.response.trailers", "headers": [(b"x-first", b"1")], "more_trailers": True})
+        await send({"type": "http.response.trailers", "headers": [(b"x-last", b"2")]})
+"#;
+
+#[test]
+fn header_lines_follow_the_content_over_http2_and_are_left_out_elsewhere() {
+    let test = "header_lines_follow_the_content_over_http2_and_are_left_out_elsewhere";
+    let Some(site) = site_of(test, TRAILERS).map(harness::Builder::start) else { return };
+    site.log.expect(&[
+        "the header 'Content-Length' may not follow",
+        "Unexpected ASGI message 'http.response.body' after the content",
+        "has returned without a whole response to '/none'",
+    ]);
+    for path in ["/", "/wrong"] {
+        let said = curl(&site, path, &["-D", "-"]).wait_with_output().expect("an answer");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let (head, rest) = said.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains("x-own: head") && !head.contains("x-first"), "{said}");
+        assert!(rest.contains("content True") && rest.contains("x-first: 1") && rest.contains("x-last: 2"), "{said}");
+    }
+    let plain = site.client().exchange("GET", "/", &[], b"").expect("an answer");
+    assert_eq!((plain.text(), plain.complete, plain.all("x-first").len()), ("content False".to_owned(), true, 0));
+    // Those that were announced and do not come are a response that is not whole.
+    assert!(!site.client().exchange("GET", "/none", &[], b"").is_ok_and(|answer| answer.complete));
     site.finish();
 }

@@ -60,6 +60,9 @@ byte_enum! {
         /// Daemon → child, instead of a head: [`crate::websocket::Accept`]. The connection carries the WebSocket to its
         /// end, and no other request.
         Accept = 27,
+        /// Daemon → child, once, behind the content of a response and before its `End`: header lines
+        /// ([`crate::response::Headers`]) that follow it.
+        Trailers = 28,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.
@@ -113,7 +116,7 @@ impl Kind {
             Self::Value => limits::VARIABLE + 1 + size_of::<u32>(),
             Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail => 64,
             Self::BodyEnd | Self::BodyError | Self::Disconnect => 64,
-            Self::Accept => limits::RESPONSE_HEAD,
+            Self::Accept | Self::Trailers => limits::RESPONSE_HEAD,
             Self::Text | Self::Binary => limits::MESSAGE_PIECE,
             Self::Close => 256,
             _ => limits::FRAME,

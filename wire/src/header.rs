@@ -34,6 +34,26 @@ pub fn is_value(value: &[u8]) -> bool {
     !value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
 }
 
+/// Whether a header of this name may follow the content of a response: none that says how that is framed, or what it is
+/// (RFC 9110, 6.5.1).
+pub fn may_trail(name: &[u8]) -> bool {
+    const BEFORE: [&[u8]; 12] = [
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"host",
+        b"keep-alive",
+        b"set-cookie",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ];
+    !BEFORE.iter().any(|before| name.eq_ignore_ascii_case(before))
+}
+
 /// Whether this is the name of the header that says how long the content is.
 #[inline]
 pub fn is_length(name: &[u8]) -> bool {

@@ -4,6 +4,8 @@
 mod carried;
 mod ending;
 mod open;
+mod stage;
+mod trailing;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,6 +21,7 @@ use crate::asgi::message::Message;
 use crate::asgi::python::Objects;
 use crate::asgi::receiving::PIECE;
 use crate::asgi::server::{Carried, Server};
+use crate::asgi::trailers::Trailers;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::process::Process;
@@ -27,26 +30,13 @@ use crate::request::{Live, Request};
 use crate::workers::connection::Connection;
 use crate::workers::response_right::ResponseRight;
 
+pub(super) use self::stage::Stage;
+
 /// With this many bytes waiting for the socket the application has to wait, too.
 const HIGH: usize = 64 << 10;
 
 /// With no more than this many bytes waiting the application goes on.
 const LOW: usize = 16 << 10;
-
-/// The stage of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// Nothing of the response is known.
-    Before,
-    /// The head is known, and has not left.
-    Started,
-    /// The head has left.
-    Committed,
-    /// The WebSocket has been accepted.
-    Open,
-    /// The response has ended.
-    Over,
-}
 
 /// One request and its response.
 pub(super) struct Exchange {
@@ -69,6 +59,7 @@ struct State {
     blocked: Vec<Owned>,
     task: Option<Owned>,
     stage: Stage,
+    trailers: Trailers,
     /// Counts the application when it goes on alone.
     background: Option<Counted>,
     /// Whether nobody takes the response any more.
@@ -109,6 +100,7 @@ impl Exchange {
             blocked: Vec::new(),
             task: None,
             stage: Stage::Before,
+            trailers: Trailers::default(),
             background: None,
             gone: false,
             told: false,

@@ -23,6 +23,7 @@ mod sending;
 pub(crate) mod server;
 mod timeouts;
 mod tls;
+mod trailers;
 mod websocket;
 
 use std::collections::BTreeSet;

@@ -48,6 +48,8 @@ struct Found<'v, 'py> {
     method: &'v [u8],
     subprotocols: Vec<String>,
     tls: tls::Connection<'v>,
+    /// Whether header lines may follow the content of a response: over HTTP/2.
+    trails: bool,
 }
 
 /// Makes a text of bytes that should be UTF-8.
@@ -146,6 +148,7 @@ pub(super) fn build<'py>(
         method: b"",
         subprotocols: Vec::new(),
         tls: tls::Connection::default(),
+        trails: false,
     };
     // The decoder has checked all of them before.
     for (name, value) in vars.flatten() {
@@ -164,7 +167,7 @@ pub(super) fn build<'py>(
         Kind::WebSocket => Some(make_websocket(py, objects, &dict, &found.subprotocols)?.into_any()),
     };
     if let Some(Ok(extensions)) = extensions.as_ref().map(|it| it.cast::<PyDict>()) {
-        dict.set_item(keys.extensions.bind(py), extend(py, objects, extensions, &found)?)?;
+        dict.set_item(keys.extensions.bind(py), extend(py, objects, kind, extensions, &found)?)?;
     }
     Ok(Scope {
         dict,
@@ -214,7 +217,10 @@ fn add<'v, 'py>(
         Name::Known(names::RAW_PATH) => scope.set_item(keys.raw_path.bind(py), PyBytes::new(py, value))?,
         Name::Known(names::QUERY) => scope.set_item(keys.query_string.bind(py), PyBytes::new(py, value))?,
         Name::Known(names::ROOT) => scope.set_item(keys.root_path.bind(py), text(py, value))?,
-        Name::Known(names::HTTP) => scope.set_item(keys.http_version.bind(py), word(py, objects, value)?)?,
+        Name::Known(names::HTTP) => {
+            found.trails = value == b"2";
+            scope.set_item(keys.http_version.bind(py), word(py, objects, value)?)?;
+        }
         Name::Known(names::SCHEME) => scope.set_item(keys.scheme.bind(py), word(py, objects, value)?)?,
         Name::Known(names::CLIENT) => found.client = Some(value),
         Name::Known(names::CLIENT_PORT) => found.client_port = Some(value),
@@ -249,6 +255,7 @@ fn add<'v, 'py>(
 fn extend<'py>(
     py: Python<'py>,
     objects: &Objects,
+    kind: Kind,
     extensions: &Bound<'py, PyDict>,
     found: &Found<'_, 'py>,
 ) -> PyResult<Bound<'py, PyDict>> {
@@ -256,6 +263,9 @@ fn extend<'py>(
     own.set_item(keys.request_id.bind(py), object::latin1(py, found.id)?)?;
     own.set_item(keys.environ.bind(py), &found.environ)?;
     all.set_item(keys.mod_wsgi.bind(py), own)?;
+    if found.trails && kind == Kind::Http {
+        all.set_item(keys.trailing.bind(py), PyDict::new(py))?;
+    }
     if found.tls.is_there() {
         all.set_item(keys.tls.bind(py), found.tls.dict(py)?)?;
     }

@@ -41,6 +41,10 @@ impl<'py> Sending<'_, 'py> {
         if let Some(headers) = self.message.get_item(names.headers.bind(py))? {
             add_headers(&mut head, &headers)?;
         }
+        let trailers = self.message.get_item(names.trailers.bind(py))?;
+        if trailers.map_or(Ok(false), |trailers| trailers.is_truthy())? {
+            self.exchange.expects_trailers();
+        }
         self.exchange.request.with(py, |live| live.response.start(head));
         self.exchange.has_started();
         Ok(self.objects.done(py))
@@ -84,17 +88,18 @@ impl<'py> Sending<'_, 'py> {
         queue: impl FnOnce(&mut Live) -> Result<(), output::SendError>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (py, exchange) = (self.py, self.exchange);
-        let mut queued = Ok(());
+        let (mut queued, over) = (Ok(()), !more && !exchange.has_trailers());
         let queueing = |live: &mut Live| {
             queued = queue(live);
-            if queued.is_ok() && !more {
-                live.end_log();
-                let short = live.response.is_short();
-                live.transport.end(if short { End::Short } else { End::Complete });
+            if queued.is_ok() && over {
+                end(live);
             }
         };
         // The stage is known before the connection is given back.
-        let pending = exchange.send(py, !more, queueing);
+        let pending = exchange.send(py, over, queueing);
+        if !more && !over && queued.is_ok() {
+            exchange.is_trailing();
+        }
         if let Err(output::SendError::Refused(error)) = queued {
             return Err(error.into());
         }
@@ -118,6 +123,13 @@ impl<'py> Sending<'_, 'py> {
             Err(HintsError::Over) => Err(unexpected("http.response.early_hint", "after the response is complete")),
         }
     }
+}
+
+/// Queues the end of a response whose content has all been given.
+pub(super) fn end(live: &mut Live) {
+    live.end_log();
+    let short = live.response.is_short();
+    live.transport.end(if short { End::Short } else { End::Complete });
 }
 
 /// Returns a message, and its type.

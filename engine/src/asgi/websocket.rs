@@ -30,7 +30,9 @@ pub(super) fn send<'py>(
         ("websocket.send", Stage::Open) => send_message(sending),
         ("websocket.close", Stage::Open) => close(sending),
         (kind, Stage::Before) => Err(unexpected(kind, "before 'websocket.accept'")),
-        (kind, Stage::Started | Stage::Committed) => Err(unexpected(kind, "after 'websocket.http.response.start'")),
+        (kind, Stage::Started | Stage::Committed | Stage::Trailing) => {
+            Err(unexpected(kind, "after 'websocket.http.response.start'"))
+        }
         (kind, Stage::Open) => Err(unexpected(kind, "after 'websocket.accept'")),
         (kind, Stage::Over) => Err(unexpected(kind, "after 'websocket.close' or a whole response")),
     }

@@ -2,6 +2,7 @@
 
 mod body;
 pub(crate) mod duplex;
+mod trailers;
 mod variable;
 mod websocket;
 

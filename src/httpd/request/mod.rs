@@ -107,6 +107,11 @@ impl<'r> Request<'r> {
         self.table(self.rec().headers_out)
     }
 
+    /// The header lines that follow the content of the response.
+    pub fn trailers_out_mut(&mut self) -> TableMut<'_, 'r> {
+        self.table_mut(self.rec().trailers_out)
+    }
+
     /// Response headers of every answer, Apache's error pages too.
     pub fn error_headers_out_mut(&mut self) -> TableMut<'_, 'r> {
         self.table_mut(self.rec().err_headers_out)

@@ -1,9 +1,14 @@
 //! The end of an exchange, for a request whose body may not have been read.
 #![forbid(unsafe_code)]
 
-use super::{HttpClient, SMALL};
+use wsgi_wire::frame::Kind;
+use wsgi_wire::header;
+use wsgi_wire::response::Headers;
+
+use super::{Disposition, HttpClient, SMALL};
 use crate::httpd::response as httpd;
 use crate::relay::outflow;
+use crate::relay::violation::Violation;
 use crate::request::linger;
 
 impl HttpClient<'_, '_> {
@@ -43,5 +48,18 @@ impl HttpClient<'_, '_> {
                 linger::written(self.r);
             }
         }
+    }
+
+    /// Takes header lines that follow the content. Over HTTP/1.1 httpd sends none.
+    pub(super) fn take_trailers(&mut self, headers: Headers<'_>) -> Result<(), Violation> {
+        let is_first = !std::mem::replace(&mut self.trails, true);
+        if !is_first || headers.clone().flatten().any(|(name, _)| !header::may_trail(name)) {
+            return Err(Violation::OutOfPlace(Kind::Trailers));
+        }
+        if self.disposition == Disposition::Send && self.r.shares_connection() {
+            let mut trailers = self.r.trailers_out_mut();
+            headers.flatten().for_each(|(name, value)| trailers.add(name, value));
+        }
+        Ok(())
     }
 }
