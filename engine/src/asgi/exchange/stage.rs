@@ -2,7 +2,7 @@
 
 /// The stage of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::asgi) enum Stage {
+pub(crate) enum Stage {
     /// Nothing of the response is known.
     Before,
     /// The head is known, and has not left.
