@@ -5,6 +5,7 @@ mod carried;
 mod ending;
 mod open;
 mod stage;
+mod trailers;
 mod trailing;
 
 use std::collections::VecDeque;
@@ -21,7 +22,6 @@ use crate::asgi::message::Message;
 use crate::asgi::python::Objects;
 use crate::asgi::receiving::PIECE;
 use crate::asgi::server::{Carried, Server};
-use crate::asgi::trailers::Trailers;
 use crate::ffi::object;
 use crate::ffi::owned::Owned;
 use crate::process::Process;
@@ -31,6 +31,7 @@ use crate::workers::connection::Connection;
 use crate::workers::response_right::ResponseRight;
 
 pub(super) use self::stage::Stage;
+use self::trailers::Trailers;
 
 /// With this many bytes waiting for the socket the application has to wait, too.
 const HIGH: usize = 64 << 10;

@@ -7,16 +7,6 @@ use wsgi_wire::header;
 
 use crate::asgi::exchange::connection;
 use crate::asgi::sending::{self, Sending, add_headers};
-use crate::request::response_head::Head;
-
-/// The trailers of one response.
-#[derive(Default)]
-pub(super) struct Trailers {
-    /// Whether the application has said that some follow the content.
-    pub(super) are_announced: bool,
-    /// Those that it has given so far.
-    pub(super) given: Head,
-}
 
 /// Takes trailers; the last ones end the response.
 pub(super) fn send<'py>(message: &Sending<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
