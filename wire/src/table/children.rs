@@ -1,8 +1,8 @@
 //! How many WebSockets each Apache child has that hold none of its threads: for the limit on all of them, and for the
 //! record about a child that has died.
 
-use crate::atomic::AtomicU64;
-use crate::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// How many children are counted; a server with more has the others' left out.
 const CHILDREN: usize = 256;
@@ -55,7 +55,6 @@ impl ChildCount<'_> {
     }
 }
 
-#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,7 @@ impl WebSockets {
     }
 }
 
+#[cfg(not(loom))]
 #[cfg(test)]
 mod tests {
     use super::*;
