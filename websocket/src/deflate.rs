@@ -33,12 +33,18 @@ impl Codec {
         let compress = self.compress.get_or_insert_with(|| Compress::new(Compression::fast(), false));
         compress.reset();
         self.compressed.clear();
-        // Where it does not fit, it is not shorter.
-        self.compressed.reserve(message.len());
-        compress.compress_vec(message, &mut self.compressed, FlushCompress::Sync).ok()?;
-        let is_whole = compress.total_in() == message.len() as u64;
+        // Enough for what becomes longer, nine bits for each byte: a compressor that is not done is of no more use.
+        self.compressed.reserve(message.len() + message.len() / 8 + 64);
+        let is_done = compress.compress_vec(message, &mut self.compressed, FlushCompress::Sync).is_ok()
+            && compress.total_in() == message.len() as u64
+            && self.compressed.len() < self.compressed.capacity();
+        if !is_done {
+            // zlib-rs does not forget in `reset` that a block is open, and writes the next message into it.
+            self.compress = None;
+            return None;
+        }
         let content = self.compressed.strip_suffix(&TAIL)?;
-        (is_whole && content.len() < message.len()).then_some(content)
+        (content.len() < message.len()).then_some(content)
     }
 
     /// Inflates a message, and hands it on in pieces; the last one, which may be empty, is marked by `true`.
@@ -165,6 +171,26 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = inflated(&mut Codec::default(), &bytes, 1 << 20);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_leaves_nothing_behind() {
+        let mut codec = Codec::default();
+        let mut next = 1u32;
+        for round in 0..60usize {
+            let length = [70, 300, 5_000, 40_000, 70_000, 131_072, 300_000][round % 7];
+            let mut random = || {
+                next = next.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (next >> 24) as u8
+            };
+            let noise: Vec<u8> = (0..length).map(|_| random()).collect();
+            let _ = codec.compress(&noise);
+            let length = [131_072, 70, 300_000, 40_000, 5_000][round % 5];
+            let text: Vec<u8> = (0..length).map(|n| if n % 9 < round % 8 { random() } else { b'a' }).collect();
+            if let Some(compressed) = codec.compress(&text).map(<[u8]>::to_vec) {
+                assert_eq!(inflated(&mut codec, &compressed, 1 << 20).as_ref(), Ok(&text), "{round}");
+            }
         }
     }
 }
