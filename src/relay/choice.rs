@@ -40,8 +40,9 @@ pub struct Pool<'t, S> {
 
 impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
     /// Looks for the least busy process, leaving out those (slot, serial) that have turned the request away. Where
-    /// there is, or will soon be, more than one process, a request is not given to a busy one: it might wait there for
-    /// a long request to end while another process gets free. `trusting`: the table is believed when it says that a
+    /// there is, or will soon be, more than one process, a request is not given to a busy one, unless its requests
+    /// are over in a moment: it might wait there for a long request to end while another process gets free. `trusting`:
+    /// the table is believed when it says that a
     /// process is busy. `place`: the request's place in the queue, if it has one.
     pub fn look(&self, avoid: &[(usize, u32)], trusting: bool, place: Option<&QueueTicket<'_>>) -> Look<'t> {
         let slots = || self.slots.clone();
@@ -56,7 +57,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
                 State::Ready if !turned_away.contains(&index) => {
                     ready += 1;
                     waiting = waiting.saturating_add(slot.waiting());
-                    free |= slot.taken() < slot.entry.threads.load(Relaxed);
+                    free |= slot.has_room();
                 }
                 State::Starting => starting = true,
                 State::Reloading => reloading = true,
@@ -114,7 +115,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         let mut ready = self.slots.clone().enumerate().filter(|(index, slot)| {
             slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
         });
-        ready.any(|(_, slot)| slot.taken() < slot.entry.threads.load(Relaxed))
+        ready.any(|(_, slot)| slot.has_room())
     }
 
     /// Reads a serial and the secret that belongs to it, while the slot may be changing hands.
@@ -139,7 +140,7 @@ pub fn are_all_busy<'t>(slots: impl Iterator<Item = Slot<'t>>, group: u64) -> bo
     let mut coming = false;
     for slot in slots.filter(|slot| slot.is_of(group)) {
         match slot.state() {
-            State::Ready if slot.taken() < slot.entry.threads.load(Relaxed) => return false,
+            State::Ready if slot.has_room() => return false,
             State::Ready | State::Starting | State::Reloading => coming = true,
             _ => {}
         }

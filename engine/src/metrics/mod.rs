@@ -6,6 +6,7 @@
 pub(crate) mod counts;
 pub(crate) mod figures;
 pub(crate) mod interval;
+pub(crate) mod pace;
 pub(crate) mod phase;
 pub(crate) mod sample;
 

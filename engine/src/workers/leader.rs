@@ -10,21 +10,20 @@ use std::sync::PoisonError;
 #[cfg(not(all(loom, test)))]
 use std::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 use std::time::{Duration, Instant};
 
 #[cfg(all(loom, test))]
 use loom::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
+
+use crate::metrics::pace::Pace;
 
 /// How long a leader may serve one request before the standby takes the lead.
 const STUCK: Duration = Duration::from_millis(1);
-
-/// Requests that take less than this on average are quick.
-const QUICK: Duration = Duration::from_micros(300);
 
 /// After this many looks without a request in between the standby sleeps until it is woken: each look is two switches
 /// between threads, which a process with little to do would have many times for each request.
@@ -39,8 +38,8 @@ pub(crate) struct LeaderLock {
     watch: Condvar,
     /// When the leader began to wait for the GIL, in microseconds since `began`; 0 if it does not.
     waiting: AtomicU64,
-    /// The average duration of a request in microseconds, the latest ones counting most.
-    pace: AtomicU32,
+    /// How long requests take lately.
+    pub(crate) pace: Pace,
     began: Instant,
 }
 
@@ -76,7 +75,7 @@ impl LeaderLock {
             free: Condvar::new(),
             watch: Condvar::new(),
             waiting: AtomicU64::new(0),
-            pace: AtomicU32::new(0),
+            pace: Pace::new(),
             began: Instant::now(),
         }
     }
@@ -143,17 +142,6 @@ impl LeaderLock {
         let since = self.waiting.load(Ordering::Relaxed);
         since != 0 && self.now().saturating_sub(since) > longer_than.as_micros() as u64
     }
-
-    /// Notes how long a request has taken.
-    pub(crate) fn took(&self, duration: Duration) {
-        let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX).min(1 << 20);
-        let pace = self.pace.load(Ordering::Relaxed);
-        self.pace.store(pace - pace / 8 + micros / 8, Ordering::Relaxed);
-    }
-
-    fn is_quick(&self) -> bool {
-        self.pace.load(Ordering::Relaxed) <= QUICK.as_micros() as u32
-    }
 }
 
 /// The lead, as long as no other thread has taken it over.
@@ -172,7 +160,7 @@ impl Leader<'_> {
     /// run meanwhile: `parallel`.
     pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
-        if parallel || !self.leadership.is_quick() {
+        if parallel || !self.leadership.pace.is_quick() {
             return None;
         }
         let mut state = self.leadership.lock();
@@ -333,7 +321,7 @@ mod tests {
     fn the_lead_is_passed_on_at_once_when_requests_take_long() {
         let leadership = LeaderLock::new();
         for _ in 0..10 {
-            leadership.took(Duration::from_millis(10));
+            leadership.pace.took(Duration::from_millis(10));
         }
         assert!(leadership.take().serve(false).is_none());
         drop(leadership.take());

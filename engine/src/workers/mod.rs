@@ -166,7 +166,8 @@ impl Worker {
                 self.execute(py, interpreter, begin, connection, arrived);
                 leader = leader.and_then(Leader::served);
                 let now = Instant::now();
-                self.poller.leadership.took(now - begin);
+                self.poller.leadership.pace.took(now - begin);
+                Process::get().page.tell_pace(self.poller.leadership.pace.mean());
                 begin = now;
                 if now - start > HOLD || self.poller.leadership.waits(LEADER_GIL_WAIT) {
                     return (None, leader);

@@ -7,7 +7,7 @@ use crate::atomic::Ordering::{Acquire, Relaxed, Release};
 /// The kind of process that a request needs, for [`claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// A process with a free thread.
+    /// A process with a free thread, or one that will have one as soon as another process would be awake.
     Free,
     /// A process that itself says that it has a free thread.
     Idle,
@@ -16,7 +16,8 @@ pub enum Need {
 }
 
 /// Claims a process for a request: the ready process of the group with the fewest threads taken for those it has, the
-/// first of equals, so that an idle group keeps one process warm. One more request is counted there, so that children
+/// first of equals, so that an idle group keeps one process warm. A process whose requests are over in a moment counts
+/// as one without any. One more request is counted there, so that children
 /// that look at the same moment take different processes. `avoid` are slots that have turned this request away. Returns
 /// the slot's index.
 pub fn claim<'t>(
@@ -26,17 +27,19 @@ pub fn claim<'t>(
     need: Need,
 ) -> Option<usize> {
     loop {
-        let (_, index, slot, seen, taken) = slots
+        let (_, index, slot, seen, has_room) = slots
             .clone()
             .enumerate()
             .filter(|(i, s)| s.is_of(group) && s.state() == State::Ready && !avoid.contains(i))
             .map(|(i, s)| {
                 let (threads, seen) = (s.entry.threads.load(Relaxed).max(1), s.page.in_flight.load(Acquire));
                 let taken = if need == Need::Idle { s.page.busy.load(Relaxed) } else { s.taken() };
-                (u64::from(taken) * 1024 / u64::from(threads), i, s, seen, taken)
+                let is_quick = need != Need::Idle && s.is_soon_done(taken);
+                let load = if is_quick { 0 } else { u64::from(taken) * 1024 / u64::from(threads) };
+                (load, i, s, seen, is_quick || taken < threads)
             })
             .min_by_key(|(load, ..)| *load)?;
-        if need != Need::Any && taken >= slot.entry.threads.load(Relaxed) {
+        if need != Need::Any && !has_room {
             return None;
         }
         // First this, so that nobody sees a request in flight that takes no thread: two would then share the last one
@@ -177,6 +180,20 @@ mod tests {
     fn load_is_relative_to_threads() {
         let table = [slot("a", State::Ready, 1, 1), slot("a", State::Ready, 10, 5)];
         assert_eq!(claim(table.iter().map(view), group_key(b"a"), &[], Need::Any), Some(1));
+    }
+
+    #[test]
+    fn quick_requests_stay_with_one_process() {
+        let table = [slot("a", State::Ready, 1, 0), slot("a", State::Ready, 1, 0)];
+        let claim = |need| claim(table.iter().map(view), group_key(b"a"), &[], need);
+        table[0].1.pace.store(40, Relaxed);
+        assert_eq!([claim(Need::Free), claim(Need::Free), claim(Need::Free)], [Some(0); 3]);
+        assert_eq!(claim(Need::Free), Some(1), "three would take longer than it takes to wake another process");
+        assert!(claim(Need::Free).is_none() && !view(&table[1]).has_room(), "whose pace is not known");
+        answered(view(&table[0]), 1);
+        release(view(&table[0]), 1);
+        table[0].1.pace.store(2000, Relaxed);
+        assert_eq!((claim(Need::Free), view(&table[0]).has_room()), (None, false), "requests have become slow");
     }
 
     #[test]
