@@ -219,3 +219,90 @@ fn programs_that_are_started_get_the_signals_that_apache_blocks_in_its_threads()
     }
     site.finish();
 }
+
+/// Answers which request it was, as thread and request have it, and in what thread it was executed. `/slow` takes a
+/// second; `/local` a value of the thread.
+const THREADS: &str = r#"
+import json, threading, time, mod_wsgi
+
+local = threading.local()
+executing, most = 0, 0
+
+def application(environ, start_response):
+    global executing, most
+    executing += 1
+    most = max(most, executing)
+    mod_wsgi.request_data()["asked"] = environ["QUERY_STRING"]
+    local.asked = environ["QUERY_STRING"]
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(1)
+    told = {
+        "asked": [mod_wsgi.request_data()["asked"], local.asked],
+        "thread": threading.get_native_id(),
+        "name": open("/proc/self/task/%d/comm" % threading.get_native_id()).read().strip(),
+        "number": environ["mod_wsgi.thread_id"],
+        "current": any(r.get("asked") == environ["QUERY_STRING"] for r in mod_wsgi.active_requests.values()),
+        "most": most,
+    }
+    executing -= 1
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps(told).encode()]
+"#;
+
+/// The name of a thread that serves requests for those of Apache, as the system cuts it off.
+const EXECUTOR: &str = "wsgi-executor";
+
+/// What so many clients are told who all ask at once, each as often as this.
+fn ask_at_once(site: &Httpd, path: &str, clients: usize, times: usize) -> Vec<serde_json::Value> {
+    std::thread::scope(|scope| {
+        let ask = move |client: usize| {
+            let mut connection = site.client();
+            let mut told = Vec::new();
+            for time in 0..times {
+                let asked = format!("{client}-{time}");
+                let answer = connection.exchange("GET", &format!("{path}?{asked}"), &[], b"").expect("an answer");
+                let answer: serde_json::Value = serde_json::from_str(&answer.text()).expect("JSON");
+                assert_eq!(answer["asked"], serde_json::json!([asked, asked]), "{answer}");
+                told.push(answer);
+            }
+            told
+        };
+        let clients: Vec<_> = (0..clients).map(|client| scope.spawn(move || ask(client))).collect();
+        clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+    })
+}
+
+#[test]
+fn requests_that_come_at_once_are_executed_by_one_thread_after_the_other() {
+    let site = embedded(THREADS).start();
+    let told = ask_at_once(&site, "/", 8, 100);
+    assert!(told.iter().all(|answer| answer["current"] == true), "{told:?}");
+    assert!(told.iter().any(|answer| answer["name"] == EXECUTOR), "{:?}", told.last());
+    let numbers: std::collections::BTreeSet<_> = told.iter().map(|answer| answer["number"].as_u64()).collect();
+    assert!(numbers.len() > 1, "the number is that of Apache's thread, whoever executes the request");
+    site.finish();
+}
+
+#[test]
+fn a_request_that_takes_long_holds_up_no_other() {
+    let site = embedded(THREADS).start();
+    ask_at_once(&site, "/", 4, 20);
+    std::thread::scope(|scope| {
+        let slow: Vec<_> = (0..3).map(|_| scope.spawn(|| ask_at_once(&site, "/slow", 1, 1))).collect();
+        std::thread::sleep(Duration::from_millis(200));
+        let start = std::time::Instant::now();
+        ask_at_once(&site, "/", 4, 5);
+        assert!(start.elapsed() < Duration::from_millis(500) && slow.iter().all(|slow| !slow.is_finished()));
+    });
+    let most = ask_at_once(&site, "/slow", 6, 1).iter().filter_map(|answer| answer["most"].as_u64()).max();
+    assert!(most >= Some(6), "all at the same time: {most:?}");
+    site.finish();
+}
+
+#[test]
+fn who_may_use_apaches_own_record_is_executed_by_apaches_own_thread() {
+    let site = embedded(THREADS).conf("WSGIPassApacheRequest On").start();
+    let told = ask_at_once(&site, "/", 8, 50);
+    assert!(told.iter().all(|answer| answer["name"] != EXECUTOR));
+    site.finish();
+}

@@ -101,7 +101,7 @@ impl Place {
         fs::rename(draft, self.order()).expect("an order");
     }
 
-    fn has_happened(&self) -> bool {
+    pub fn has_happened(&self) -> bool {
         !self.order().exists()
     }
 

@@ -1,8 +1,10 @@
 //! Panics in threads that serve no request. What a thread repeats panics twice: who panics again has gone on.
 
-use harness::{Httpd, Role, kill};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::place::{Place, ask, is_well};
+use harness::{HELLO, Httpd, Role, Site, eventually, kill};
+
+use crate::place::{Place, SOON, ask, is_well};
 
 /// Sends a signal to the daemon processes.
 fn signal(site: &Httpd, signal: libc::c_int) {
@@ -36,6 +38,37 @@ fn a_panic_in_a_thread_costs_one_turn_of_it() {
             bring_about(&site);
             place.is_told(at, &site);
             is_well(&site, "/daemon", at);
+        }
+    }
+    site.finish();
+}
+
+/// Clients that all ask at once, until the panic that has been ordered has happened, or has had its time.
+fn contend(site: &Httpd, place: &Place) {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    assert_eq!(site.get("/").text(), "hello", "no request pays for it");
+                }
+            });
+        }
+        let _ = eventually(SOON, || place.has_happened().then_some(()));
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_panic_in_a_thread_that_helps_those_of_apache_costs_one_turn_of_it() {
+    let Some(place) = Place::new("panics in executors") else { return };
+    let site = Httpd::builder().conf("WSGIScriptAlias / {apps}/app.wsgi application-group=%{GLOBAL}");
+    let site = place.built(site.app("app.wsgi", HELLO)).start();
+    for at in ["an executor", "the watch over executors"] {
+        for _ in 0..2 {
+            place.panic_in(at);
+            contend(&site, &place);
+            place.is_told(at, &site);
         }
     }
     site.finish();

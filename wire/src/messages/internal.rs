@@ -85,4 +85,7 @@ crate::message::messages! {
     1427 NO_PUMP Warn: "each WebSocket holds a thread of Apache, because there can be no thread for all: {error}",
         "The system lets this Apache child have no more threads or descriptors.",
         "Raise the limits of Apache's user.";
+    1428 NO_EXECUTOR Warn: "requests of this child run on the threads of Apache alone, which is slower: there can be no thread for them ({error})",
+        "The system lets this Apache child have no more threads.",
+        "Raise the limit on processes and threads of Apache's user.";
 }
