@@ -139,26 +139,27 @@ def test_a_module(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     path = script(tmp_path, ECHO, "module_under_test.py")
     handler = runtime.ApplicationHandler("module_under_test", "module")
-    assert handler.handle_request(environ("/x"), None) == ["", "/x", path] and not handler.reload_required("")
+    assert handler.handle_request(environ("/x"), None) == ["", "/x", path] and not handler.source.has_changed()
     script(tmp_path, ECHO + "\n", "module_under_test.py")
-    assert handler.reload_required("")
+    assert handler.source.has_changed()
 
 
 def test_a_static_site_has_no_application():
     answers = []
     handler = runtime.ApplicationHandler("/srv/site", "static")
     assert handler.handle_request(environ("/missing"), lambda status, headers: answers.append(status)) == [b"Not Found\n"]
-    assert answers == ["404 Not Found"] and not handler.reload_required("")
+    assert answers == ["404 Not Found"] and not handler.source.required("")
 
 
 def test_a_changed_script_is_loaded_again_but_not_a_missing_one(tmp_path):
     path = script(tmp_path, ECHO)
-    handler = runtime.ApplicationHandler(path)
-    assert not handler.reload_required(path)
+    source = runtime.ApplicationHandler(path).source
+    assert source.required == (os.fsencode(path), os.stat(path).st_mtime_ns, os.stat(path).st_size)
+    assert not source.has_changed()
     os.remove(path)
-    assert not handler.reload_required(path)
+    assert not source.has_changed()
     script(tmp_path, ECHO + "\n")
-    assert handler.reload_required(path)
+    assert source.has_changed()
 
 
 def test_resources_are_chosen_by_extension(tmp_path):

@@ -2,10 +2,10 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyModuleMethods, PyString};
+use pyo3::types::{PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyModule, PyModuleMethods, PyString, PyTuple};
 use pyo3::{Bound, PyAny, PyResult, Python};
 use wsgi_unix::native;
 use wsgi_wire::codec::Bytes;
@@ -265,6 +265,9 @@ fn reload_required(
     need: &ScriptNeed<'_>,
 ) -> bool {
     let Ok(Some(function)) = object::dict_get(module, interpreter.names.reload_required.bind(py)) else { return false };
+    if let Some(changed) = is_another_file(&function) {
+        return changed;
+    }
     let resource = (need.resource)().unwrap_or(need.path);
     let answer = object::path(py, resource).and_then(|path| function.call1((path,))?.is_truthy());
     answer.unwrap_or_else(|error| {
@@ -272,6 +275,25 @@ fn reload_required(
         events::log(py, &applications::RELOAD_FUNCTION_FAILED, &format!("Exception in reload_required():\n{text}"));
         false
     })
+}
+
+/// Whether a file is another one than a script says, whose `reload_required` is no function but the file's path, its
+/// modification time in nanoseconds and its length, as those of `mod_wsgi-express` have it: to ask a function would
+/// cost
+/// each request more than the look at the file. `None` for anything else. A file that is missing is being replaced, and
+/// no other one yet.
+fn is_another_file(required: &Bound<'_, PyAny>) -> Option<bool> {
+    let (path, modified, length) = required.cast::<PyTuple>().ok()?.extract::<(Bound<'_, PyBytes>, i64, u64)>().ok()?;
+    let now = std::fs::metadata(&*native(path.as_bytes())).ok();
+    let stamp = now.and_then(|now| Some((nanoseconds(now.modified().ok()?), now.len())));
+    Some(stamp.is_some_and(|stamp| stamp != (modified, length)))
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => since.as_nanos() as i64,
+        Err(before) => -(before.duration().as_nanos() as i64),
+    }
 }
 
 #[cfg(test)]

@@ -24,12 +24,12 @@ def serve(settings):
     def load():
         if settings["resources"]:
             handler = ResourceHandler(settings["resources"])
-        else:
-            names = ("entry_point", "application_type", "callable_object", "mount_point")
-            handler = ApplicationHandler(**{name: settings[name] for name in names})
-            if interface_of(handler, settings["interface"]) == "asgi":
-                return handler.asynchronous(), handler.reload_required
-        return handler.handle_request, handler.reload_required
+            return handler.handle_request, handler.reload_required
+        names = ("entry_point", "application_type", "callable_object", "mount_point")
+        handler = ApplicationHandler(**{name: settings[name] for name in names})
+        if interface_of(handler, settings["interface"]) == "asgi":
+            return handler.asynchronous(), handler.source.required
+        return handler.handle_request, handler.source.required
 
     if any(settings["tools"].values()):
         from . import debugging
@@ -73,10 +73,6 @@ class ApplicationHandler:
             await application(scope, receive, send)
 
         return handle_request
-
-    def reload_required(self, resource):
-        """Whether the file of the application has changed since it was loaded."""
-        return self.source.has_changed()
 
 
 class ResourceHandler:
@@ -163,6 +159,12 @@ class Source:
         self.stamp = reloader.stamp(path)
         if path:
             reloader.track_changes(path)
+
+    @property
+    def required(self):
+        """What a script has as ``reload_required``. The engine itself looks at a file that is described: to call a
+        function, which looks at it, costs each request more."""
+        return (os.fsencode(self.path), *self.stamp) if self.stamp else lambda resource: self.has_changed()
 
     def has_changed(self):
         """Whether the file is another one by now. While an editor replaces it, it is missing for a moment: that is no
