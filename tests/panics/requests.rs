@@ -1,8 +1,6 @@
 //! Panics in the course of a request, in both modes.
 
-use std::time::Duration;
-
-use harness::{Client, MODES, Site};
+use harness::{MODES, Site};
 
 use crate::place::{KEPT, LOST, Place, is_well};
 
@@ -51,26 +49,5 @@ fn a_panic_anywhere_in_a_request_costs_that_request_only() {
     for line in ["WsgiBusyThreads[site]: 0", "WsgiWaiting[site]: 0"] {
         assert!(status.contains(line), "{line}: {status}");
     }
-    site.finish();
-}
-
-/// As many bytes as no socket keeps.
-const MUCH: usize = 20_000_000;
-
-#[test]
-fn after_a_panic_a_connection_waits_for_its_client_as_long_as_before() {
-    let Some(place) = Place::new("the timeout of a connection after a panic") else { return };
-    let site = place.server("threads=1 response-socket-timeout=1").start();
-    let mut client = Client::connect(site.port());
-    place.panic_in("request: admitted");
-    let lost = client.exchange("GET", "/daemon", &[], b"").expect("an error page");
-    assert_eq!(lost.status, 500);
-    place.is_told("request: admitted", &site);
-    let code = format!("X-Code: response = [b'x' * {MUCH}]");
-    client.send_head("GET", "/embedded", &[&code]).expect("sent");
-    assert_eq!(client.status().expect("an answer"), 200);
-    // Longer than the process group allows, to which the second request is not sent.
-    std::thread::sleep(Duration::from_secs(3));
-    client.read(MUCH).expect("the whole response");
     site.finish();
 }
