@@ -25,7 +25,7 @@ fn a_service_runs_beside_the_application_and_is_started_again() {
     let words =
         ["--service-script", "tasks", "tasks.py", "--service-log-file", "tasks", "tasks.log", "--python-path", "lib"];
     let server = start(&directory, &words);
-    server.console.expect(&["daemon process"]);
+    server.console.expect(&["WSGI1307: "]);
     let running = |other: Option<u32>| {
         let pid = || std::fs::read_to_string(directory.path().join("tasks.pid")).ok()?.parse().ok();
         let found = eventually(DEADLINE, || pid().filter(|pid| Some(*pid) != other && alive(*pid)));

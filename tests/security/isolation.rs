@@ -267,7 +267,7 @@ fn a_daemons_environment_is_what_its_group_says() {
 const RESTLESS: &str = "import os, signal, struct, time\n\
     def say(*kinds):\n    \
         os.write(3, b''.join(struct.pack('=IBBH', len(p), k, 0, 0) + p for k, p in kinds))\n\
-    ready, draining = (48, struct.pack('=I', 0)), (49, bytes([6]))\n";
+    ready, draining = (48, struct.pack('=IB', 0, 0)), (49, bytes([6]))\n";
 
 #[test]
 fn a_group_whose_processes_leave_at_once_gets_few_of_them() {
@@ -282,7 +282,7 @@ fn a_group_whose_processes_leave_at_once_gets_few_of_them() {
             .app("flood.py", &flood)
             .conf("WSGIImportScript {apps}/flood.py process-group=news application-group=%{GLOBAL}")
             .start();
-        site.log.expect(&["daemon process "]);
+        site.log.expect(&["WSGI1305: ", "WSGI1306: ", "WSGI1307: ", "WSGI1310: "]);
         let end = Instant::now() + Duration::from_secs(5);
         while Instant::now() < end {
             let daemons = site.census().iter().filter(|member| member.role == Role::Daemon).count();
