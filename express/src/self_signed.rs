@@ -30,7 +30,8 @@ pub enum SelfSignedError {
     Write(#[from] files::FileError),
 }
 
-/// Makes the certificate of a plan that wants one, unless it is there and does not end soon. Returns its fingerprint,
+/// Makes the certificate of a plan that wants one, unless it is there for the names of the site and does not end soon.
+/// Returns its fingerprint,
 /// if somebody is to believe it.
 ///
 /// # Errors
@@ -39,11 +40,13 @@ pub fn certificate(plan: &Plan) -> Result<Option<String>, SelfSignedError> {
     let https = &plan.options.https;
     let Some(tls) = plan.server.sites.tls.as_ref().filter(|_| https.needs_self_signed()) else { return Ok(None) };
     let made = tls.certificate.as_str();
+    let names = names(&plan.server.sites);
     let is_good = tls.key.exists()
         && tls.certificate.exists()
-        && openssl(&["x509", "-noout", "-checkend", RENEWAL, "-in", made]).is_ok();
+        && openssl(&["x509", "-noout", "-checkend", RENEWAL, "-in", made]).is_ok()
+        && is_for(made, &names);
     if !is_good {
-        make(&plan.server.sites, &tls.certificate, &tls.key)?;
+        make(&names, &tls.certificate, &tls.key)?;
     }
     if !https.self_signed {
         return Ok(None);
@@ -52,11 +55,24 @@ pub fn certificate(plan: &Plan) -> Result<Option<String>, SelfSignedError> {
     Ok(told.trim().split_once('=').map(|(_, fingerprint)| fingerprint.to_owned()))
 }
 
-/// Makes key and certificate, which come by a pipe, because the file in the root is written as everything there is.
-fn make(sites: &Sites, certificate: &Utf8Path, key: &Utf8Path) -> Result<(), SelfSignedError> {
+/// The names that the certificate is for, that of the site first.
+fn names(sites: &Sites) -> Vec<&str> {
     let name = sites.name.as_deref().unwrap_or("localhost");
     let more = sites.aliases.iter().map(String::as_str).chain(["localhost"]).filter(|other| *other != name);
-    let names: Vec<_> = std::iter::once(name).chain(more).map(|name| format!("DNS:{name}")).collect();
+    std::iter::once(name).chain(more).collect()
+}
+
+/// Whether a certificate is for all of these names.
+fn is_for(certificate: &str, names: &[&str]) -> bool {
+    let Ok(told) = openssl(&["x509", "-noout", "-ext", "subjectAltName", "-in", certificate]) else { return false };
+    let known: Vec<_> = told.split([',', '\n']).filter_map(|part| part.trim().strip_prefix("DNS:")).collect();
+    names.iter().all(|name| known.contains(name))
+}
+
+/// Makes key and certificate, which come by a pipe, because the file in the root is written as everything there is.
+fn make(names: &[&str], certificate: &Utf8Path, key: &Utf8Path) -> Result<(), SelfSignedError> {
+    let name = names.first().copied().unwrap_or("localhost");
+    let names: Vec<_> = names.iter().map(|name| format!("DNS:{name}")).collect();
     let names = format!("subjectAltName={},IP:127.0.0.1,IP:::1", names.join(","));
     let subject = format!("/CN={}", name.replace(['/', '+', '\\'], "-"));
     let words =

@@ -63,11 +63,11 @@ fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
     };
     let directory = &authority.directory;
     let root = directory.path().join("dev").display().to_string();
-    let start = || {
+    let start = |more: &[&str]| {
         let port = free_port();
         let (number, http) = (port.to_string(), free_port());
         let words = ["start-server", "app.wsgi", "--server-root", &root, "--https-port", &number, "--self-signed"];
-        let words: Vec<_> = words.into_iter().chain(["--log-to-terminal"]).collect();
+        let words: Vec<_> = words.into_iter().chain(["--log-to-terminal"]).chain(more.iter().copied()).collect();
         (Express::new(&words).within(directory.path()).on_port(http).with_address().start_as_it_is(), port)
     };
     let told = |server: &Foreground| {
@@ -76,7 +76,7 @@ fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
             .find_map(|line| line.strip_prefix("Certificate        : ").map(str::to_owned))
             .expect("a fingerprint")
     };
-    let (server, port) = start();
+    let (server, port) = start(&[]);
     let first = told(&server);
     std::fs::copy(directory.path().join("dev/self-signed.crt"), directory.path().join("root.crt"))
         .expect("its certificate");
@@ -85,18 +85,27 @@ fn a_certificate_for_development_is_made_once_and_tells_its_fingerprint() {
     let key = std::fs::metadata(directory.path().join("dev/self-signed.key")).expect("its key");
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
     drop(server);
-    let (again, _) = start();
+    let (again, _) = start(&[]);
     assert_eq!(told(&again), first);
     drop(again);
     // One that ends within a month is made anew.
-    authority.openssl("req -x509 -key dev/self-signed.key -days 20 -subj /CN=localhost -out dev/self-signed.crt");
-    let (renewed, _) = start();
+    authority.openssl("req -x509 -key dev/self-signed.key -days 20 -subj /CN=localhost -addext subjectAltName=DNS:localhost -out dev/self-signed.crt");
+    let (renewed, _) = start(&[]);
     let third = told(&renewed);
     assert_ne!(third, first);
     authority.openssl("x509 -noout -checkend 31536000 -in dev/self-signed.crt");
     drop(renewed);
-    let (again, _) = start();
+    let (again, _) = start(&[]);
     assert_eq!(told(&again), third);
+    drop(again);
+    // One that is for other names is, too.
+    let names = ["--server-name", "shop.test", "--server-alias", "*.shop.test"];
+    let (named, _) = start(&names);
+    let fourth = told(&named);
+    assert_ne!(fourth, third);
+    drop(named);
+    let (again, _) = start(&names);
+    assert_eq!(told(&again), fourth);
 }
 
 #[test]
