@@ -95,7 +95,9 @@ fn a_child_that_ends_in_order_is_not_taken_for_dead() {
 fn without_a_process_it_says_so_and_why_requests_were_refused() {
     let site = site("processes=1 python-home=/nowhere connect-timeout=1").start();
     site.log.expect(&["WSGI1304: ", "WSGI1013: the processes of the group fail when they start"]);
-    let ready = site.get("/wsgi-status/ready");
+    // Its first process is still starting when Apache begins to answer.
+    let is_down = || Some(site.get("/wsgi-status/ready")).filter(|ready| ready.text().contains("'site' is down"));
+    let ready = eventually(Duration::from_secs(10), is_down).unwrap_or_else(|| site.get("/wsgi-status/ready"));
     assert_eq!((ready.status, ready.text().lines().count()), (503, 1), "{ready:?}");
     assert!(ready.text().contains("'site' is down"), "{ready:?}");
     // Apache answers before the supervisor has begun.
