@@ -31,8 +31,7 @@ pub enum SelfSignedError {
 }
 
 /// Makes the certificate of a plan that wants one, unless it is there for the names of the site and does not end soon.
-/// Returns its fingerprint,
-/// if somebody is to believe it.
+/// Returns its fingerprint, if somebody is to believe it.
 ///
 /// # Errors
 /// [`SelfSignedError`] when it cannot be made or kept.

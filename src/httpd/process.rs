@@ -18,9 +18,8 @@ pub struct BackgroundThread {
 }
 
 impl BackgroundThread {
-    /// Starts a thread that takes one `turn` after the other until one breaks off. No signal reaches it:
-    /// signals are for
-    /// httpd's own threads. A panic costs one turn. `place`: the thread in the record about that.
+    /// Starts a thread that takes one `turn` after the other until one breaks off. No signal reaches it: signals are
+    /// for httpd's own threads. A panic costs one turn. `place`: the thread in the record about that.
     ///
     /// # Errors
     /// If there can be no more threads.

@@ -1,6 +1,5 @@
 //! Each `unsafe` block and implementation has its SAFETY line. Clippy asks for that, too, where it compiles the code:
-//! here
-//! it is asked for on Windows, in the fuzz targets and in benchmarks as well.
+//! here it is asked for on Windows, in the fuzz targets and in benchmarks as well.
 
 use crate::{CODE, UNSAFE_WORD, rust};
 

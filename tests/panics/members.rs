@@ -1,6 +1,5 @@
-//! Panics in what Python calls of our classes, and in what the engine calls of an Apache child: each is brought
-//! about by
-//! code that the application runs.
+//! Panics in what Python calls of our classes, and in what the engine calls of an Apache child: each is brought about
+//! by code that the application runs.
 
 use harness::{MODES, Site, eventually};
 

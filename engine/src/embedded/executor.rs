@@ -52,10 +52,8 @@ static STARTED: Once = Once::new();
 static PACE: Pace = Pace::new();
 
 /// Whether a request may run on another thread than its own, and others may wait for it: where its client cannot hold
-/// it
-/// up, it does not use Apache's own record, which modules of Apache may expect on its thread, and no other GIL would
-/// let
-/// requests run at the same time.
+/// it up, it does not use Apache's own record, which modules of Apache may expect on its thread, and no other GIL would
+/// let requests run at the same time.
 pub(super) fn may_wait(call: &Call, request: &wire::Request<'_>) -> bool {
     let is_whole = matches!(request.purpose, Purpose::Response(Body::None | Body::Inline(_)) | Purpose::Question(_));
     is_whole && call.host.request_rec().is_none() && !Interpreters::get().run_in_parallel()

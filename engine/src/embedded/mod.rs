@@ -2,8 +2,7 @@
 //! ([`wsgi_wire::embedded`]).
 //!
 //! Knows the calls by which Apache and the engine hand a request to each other, and on which thread it runs. Must not
-//! know
-//! what a request means, nor daemon processes.
+//! know what a request means, nor daemon processes.
 
 mod call;
 mod executor;

@@ -3,9 +3,8 @@
 //!
 //! Who finds nobody running runs its own request, without any switch, and so does who has waited and gets the turn. If
 //! many wait, an executor, a thread of ours, gets the turn and runs their requests, one after the other. A request that
-//! runs for too long is left alone: who waits behind it
-//! gets its request back, and runs it as if there were no turns. That is decided by a thread which looks at the clock,
-//! the watch.
+//! runs for too long is left alone: who waits behind it gets its request back, and runs it as if there were no turns.
+//! That is decided by a thread which looks at the clock, the watch.
 //!
 //! Knows threads and who waits for whom. Must not know what a request is: here it is a job, with an answer.
 
@@ -32,8 +31,7 @@ const STUCK: Duration = Duration::from_millis(1);
 const IDLE_LOOKS: u32 = 2;
 
 /// How many have to wait for an executor to run their requests. To wake it is one more switch between threads, which
-/// fewer
-/// are spared: each of these gets the turn, and runs its own.
+/// fewer are spared: each of these gets the turn, and runs its own.
 const MANY: usize = if cfg!(all(loom, test)) { 1 } else { 3 };
 
 /// The turns of the requests of one process.

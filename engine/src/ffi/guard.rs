@@ -40,8 +40,7 @@ pub(crate) fn status(name: impl Display + Copy, body: impl FnOnce(Python<'_>) ->
 }
 
 /// Guards a function that cannot fail and raises nothing: its caller may have an exception of its own at hand, and
-/// would
-/// find another one in the place of that.
+/// would find another one in the place of that.
 pub(crate) fn silent(name: impl Display, body: impl FnOnce(Python<'_>)) {
     // SAFETY: as in `enter`.
     unsafe { Python::attach_unchecked(|py| catch(name, || attach::here(py, || body(py)))) };

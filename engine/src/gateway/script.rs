@@ -279,9 +279,8 @@ fn reload_required(
 
 /// Whether a file is another one than a script says, whose `reload_required` is no function but the file's path, its
 /// modification time in nanoseconds and its length, as those of `mod_wsgi-express` have it: to ask a function would
-/// cost
-/// each request more than the look at the file. `None` for anything else. A file that is missing is being replaced, and
-/// no other one yet.
+/// cost each request more than the look at the file. `None` for anything else. A file that is missing is being
+/// replaced, and no other one yet.
 fn is_another_file(required: &Bound<'_, PyAny>) -> Option<bool> {
     let (path, modified, length) = required.cast::<PyTuple>().ok()?.extract::<(Bound<'_, PyBytes>, i64, u64)>().ok()?;
     let now = std::fs::metadata(&*native(path.as_bytes())).ok();

@@ -149,8 +149,7 @@ impl Page {
     }
 
     /// Says how long a request takes on average, in microseconds, where that has changed by an eighth: Apache's
-    /// children
-    /// read it often.
+    /// children read it often.
     pub fn tell_pace(&self, mean: u32) {
         let told = self.pace.load(Relaxed);
         if mean.abs_diff(told) > told / 8 {

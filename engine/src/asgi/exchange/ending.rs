@@ -96,8 +96,7 @@ impl Exchange {
     }
 
     /// Whether an exception says only that the client is gone: as we say it, or as a framework has made it its own, in
-    /// a
-    /// class of its own or in a group. What Python itself raises meanwhile is a fault of its own.
+    /// a class of its own or in a group. What Python itself raises meanwhile is a fault of its own.
     fn tells_of_the_client(&self, error: &Bound<'_, PyAny>, steps: usize) -> bool {
         let py = error.py();
         let told = || -> PyResult<bool> {
