@@ -223,7 +223,7 @@ fn group_document(group: &GroupStatus, now: u64) -> Value {
         "background_tasks": is_asgi.then(|| all(group, |process| process.background.into())),
         "websockets": is_asgi.then_some(websockets),
         "event_loop_lag": is_asgi.then(|| distribution(&lag)),
-        "processes": group.processes.iter().map(|process| process_document(process, now)).collect::<Vec<_>>(),
+        "processes": group.processes.iter().map(|process| process_document(process, is_asgi, now)).collect::<Vec<_>>(),
     })
 }
 
@@ -239,7 +239,14 @@ fn distribution(durations: &Distribution) -> Value {
     })
 }
 
-fn process_document(process: &ProcessStatus, now: u64) -> Value {
+/// Makes the member of a process. How late its event loop is, is told of the group as a whole.
+fn process_document(process: &ProcessStatus, is_asgi: bool, now: u64) -> Value {
+    let event_loop = json!({
+        "websockets_open": process.websockets,
+        "background_tasks": process.background,
+        "messages_in": process.messages_in,
+        "messages_out": process.messages_out,
+    });
     json!({
         "pid": process.pid,
         "state": process.state.name(),
@@ -251,6 +258,7 @@ fn process_document(process: &ProcessStatus, now: u64) -> Value {
         "requests_in_flight": process.in_flight,
         "requests": process.requests,
         "resident_memory_bytes": resident(process.pid),
+        "event_loop": is_asgi.then_some(event_loop),
     })
 }
 

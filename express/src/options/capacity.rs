@@ -28,7 +28,7 @@ pub struct Capacity {
     /// Processes of the application; also -w and --workers
     #[arg(long, short = 'w', value_name = "N", value_parser = value_parser!(u32).range(1..=512))]
     pub processes: Option<u32>,
-    /// Threads of each process; with --interface asgi 15, for what is not asynchronous
+    /// Threads of each process (ASGI: 15)
     #[arg(long, value_name = "N", default_value_t = 5, default_value_if("interface", "asgi", "15"), value_parser = value_parser!(u32).range(1..65534))]
     pub threads: u32,
     /// Connections that Apache handles at one time
@@ -82,7 +82,7 @@ pub struct Timeouts {
     /// URL whose requests do not count for --inactivity-timeout; may be repeated
     #[arg(long, value_name = "URL")]
     pub ignore_activity: Vec<String>,
-    /// For one request; with --interface asgi there is none unless it is given
+    /// For one request (ASGI: none)
     #[arg(long, value_name = "SECONDS", default_value_t = 60, default_value_if("interface", "asgi", "0"))]
     pub request_timeout: u32,
     /// For a request to end after it was interrupted at --request-timeout
