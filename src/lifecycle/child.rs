@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+#[cfg(unix)]
 use wsgi_wire::interface::Interface;
 use wsgi_wire::messages::processes;
 

@@ -12,6 +12,11 @@ pub fn of_client<'r>(_r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
     None
 }
 
+/// What tells that something has come on a stream of HTTP/2: nobody tells here.
+pub fn of_stream<'r>(_r: &'r Request<'_>) -> Option<BorrowedFd<'r>> {
+    None
+}
+
 /// Whether the client is silent, which is not told here.
 pub fn is_silent(_r: &Request<'_>, _wait: Duration) -> bool {
     false
