@@ -1,5 +1,5 @@
-//! How many WebSockets may be the pumps' of all children together: Apache counts them among the connections that a child
-//! has. A child that has too many accepts no more, and leaves that to others; but when all have, nobody does.
+//! How many WebSockets may be the pumps' of all children together: Apache counts them among the connections that a
+//! child has. A child that has too many accepts no more, and leaves that to others; but when all have, nobody does.
 
 use std::sync::OnceLock;
 
