@@ -156,7 +156,7 @@ gunicorn-suites: venv
 	@echo "==> gunicorn's suites about ASGI"
 	@PYTHON=$(PYTHON) scripts/gunicorn-suites
 
-fuzz: system rust
+fuzz: venv
 	@scripts/fuzz
 
 deny: rust
