@@ -158,9 +158,10 @@ impl Member {
         match end {
             End::Closed | End::Stopped | End::ProcessLost => {}
             End::Breach(breach) => {
-                let told = format_args!("a client breaks the WebSocket protocol: {breach}");
                 // It has not ended yet.
-                let _ = self.client.connection.look(|r| log::request(r, Topic::INFO, told));
+                let _ = self.client.connection.look(|r| {
+                    log::request(r, Topic::INFO, format_args!("a client breaks the WebSocket protocol: {breach}"));
+                });
             }
             End::Violated(violation) => self.client.tell(
                 &requests::WEBSOCKET_REFUSED,

@@ -319,14 +319,14 @@ impl Pump {
     fn tell_of_lost(&mut self) {
         self.lost_since = None;
         for (process, (count, server)) in take(&mut self.lost) {
-            let text = format_args!(
+            let text = format!(
                 "daemon process {process} has ended without closing {count} WebSockets, whose clients see that their connections are lost"
             );
             let main = Server::main();
             let server = main.and_then(|main| main.all().find(|one| Some(one.id()) == server));
             match server.or(main) {
-                Some(server) => log::server(server, &requests::WEBSOCKETS_LOST, text),
-                None => log::main(&requests::WEBSOCKETS_LOST, text),
+                Some(server) => log::server(server, &requests::WEBSOCKETS_LOST, format_args!("{text}")),
+                None => log::main(&requests::WEBSOCKETS_LOST, format_args!("{text}")),
             }
         }
     }
