@@ -71,17 +71,6 @@ fn condition(group: &GroupStatus) -> &'static str {
     }
 }
 
-/// The sum of a number of all processes that take requests.
-fn sum(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
-    let ready = group.processes.iter().filter(|process| process.state == State::Ready);
-    ready.map(number).fold(0, u32::saturating_add)
-}
-
-/// The sum of a number of all processes. What they say of themselves may be any number.
-fn all(group: &GroupStatus, number: impl Fn(&ProcessStatus) -> u64) -> u64 {
-    group.processes.iter().map(number).fold(0, u64::saturating_add)
-}
-
 /// Makes the table.
 fn table(status: &Status, colours: Colours) -> String {
     let mut text = String::new();
@@ -126,7 +115,7 @@ fn load(group: &GroupStatus) -> String {
     if group.threads == 0 {
         return String::new();
     }
-    let (busy, most) = (all(group, |process| process.busy.into()), sum(group, |process| process.threads));
+    let (busy, most) = (group.of_all(|process| process.busy.into()), group.of_ready(|process| process.threads));
     let mut text = match group.interface {
         Interface::Asgi => format!(", ASGI, {busy} requests executed"),
         Interface::Wsgi | Interface::Auto => format!(", {busy} of {most} threads busy"),
@@ -152,7 +141,7 @@ fn websockets(group: &GroupStatus) -> String {
     let count = |counts: &[(Bytes, u64)]| counts.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
     let mut text = format!(
         "\n  {} WebSockets open, {} opened, {} refused",
-        all(group, |process| process.websockets.into()),
+        group.of_all(|process| process.websockets.into()),
         group.websockets.opened,
         count(&group.websockets.refused)
     );
@@ -198,12 +187,12 @@ fn group_document(group: &GroupStatus, now: u64) -> Value {
     let classes: Map<_, _> =
         (1..).zip(&group.classes).map(|(class, count)| (format!("{class}xx"), (*count).into())).collect();
     let websockets = json!({
-        "open": all(group, |process| process.websockets.into()),
+        "open": group.of_all(|process| process.websockets.into()),
         "opened": group.websockets.opened,
         "refused": counts(&group.websockets.refused),
         "closed": counts(&group.websockets.closed),
-        "messages_in": all(group, |process| process.messages_in),
-        "messages_out": all(group, |process| process.messages_out),
+        "messages_in": group.of_all(|process| process.messages_in),
+        "messages_out": group.of_all(|process| process.messages_out),
     });
     let (is_asgi, lag) = (group.interface == Interface::Asgi, group.lag.distribution());
     json!({
@@ -212,15 +201,15 @@ fn group_document(group: &GroupStatus, now: u64) -> Value {
         "interface": group.interface.name(),
         "processes_configured": group.wanted,
         "processes_ready": group.count(State::Ready),
-        "threads": sum(group, |process| process.threads),
-        "threads_busy": all(group, |process| process.busy.into()),
-        "requests_in_flight": sum(group, |process| process.in_flight),
+        "threads": group.of_ready(|process| process.threads),
+        "threads_busy": group.of_all(|process| process.busy.into()),
+        "requests_in_flight": group.of_ready(|process| process.in_flight),
         "requests_waiting": group.waiting,
         "requests": classes,
         "requests_refused": counts(&group.refused),
         "process_exits": counts(&group.ended),
         "request_duration": distribution(&group.latency.distribution()),
-        "background_tasks": is_asgi.then(|| all(group, |process| process.background.into())),
+        "background_tasks": is_asgi.then(|| group.of_all(|process| process.background.into())),
         "websockets": is_asgi.then_some(websockets),
         "event_loop_lag": is_asgi.then(|| distribution(&lag)),
         "processes": group.processes.iter().map(|process| process_document(process, is_asgi, now)).collect::<Vec<_>>(),

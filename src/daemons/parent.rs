@@ -7,8 +7,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_unix::timespec::timespec;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::control::Configure;
 use wsgi_wire::frame::{self, Kind};
@@ -173,10 +174,9 @@ fn hung_up(socket: BorrowedFd<'_>, receives: Option<BorrowedFd<'_>>, deadline: I
         if left.is_zero() {
             return false;
         }
-        let wait = Timespec { tv_sec: left.as_secs().try_into().unwrap_or(1), tv_nsec: left.subsec_nanos().into() };
         let mut watched = vec![PollFd::new(&socket, PollFlags::empty())];
         watched.extend(receives.as_ref().map(|receives| PollFd::new(receives, PollFlags::IN)));
-        match poll(&mut watched, Some(&wait)) {
+        match poll(&mut watched, Some(&timespec(left))) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             Ok(_) if !watched[0].revents().is_empty() => return true,
             Ok(_) => write(),

@@ -3,7 +3,8 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
+use wsgi_unix::timespec::timespec;
 
 use super::request::Request;
 use super::sys;
@@ -44,6 +45,5 @@ pub fn stream_workers(r: &Request<'_>) -> u32 {
 /// that cannot be told.
 pub fn is_silent(r: &Request<'_>, wait: Duration) -> bool {
     let Some(socket) = of_client(r) else { return false };
-    let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
-    matches!(poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)), Ok(0))
+    matches!(poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&timespec(wait))), Ok(0))
 }

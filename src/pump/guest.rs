@@ -1,5 +1,7 @@
 //! A WebSocket on its way from its handler to the pump.
 
+use wsgi_wire::table::Children;
+
 use super::at::At;
 use super::member::Member;
 use super::places::{self, Place};
@@ -36,13 +38,13 @@ pub enum NoPlace {
     NoPump,
 }
 
-/// Takes a place for a WebSocket, of so many.
+/// Takes a place for a WebSocket, of so many that are counted among these children.
 ///
 /// # Errors
 /// [`NoPlace`]
-pub fn reserve(limit: u32) -> Result<Place, NoPlace> {
+pub fn reserve(children: Option<&'static Children>, limit: u32) -> Result<Place, NoPlace> {
     if !thread::is_running() {
         return Err(NoPlace::NoPump);
     }
-    places::take(limit).ok_or(NoPlace::Full)
+    places::take(children, limit).ok_or(NoPlace::Full)
 }

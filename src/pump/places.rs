@@ -5,19 +5,15 @@ use std::sync::OnceLock;
 
 use wsgi_wire::table::{ChildCount, Children};
 
-use crate::daemons;
-
 /// The count of this child.
 static MINE: OnceLock<Option<ChildCount<'static>>> = OnceLock::new();
 
 /// A WebSocket that is a pump's, or may become so, while this lives.
 pub struct Place(Option<ChildCount<'static>>);
 
-/// Takes a place, of so many in all children; `None` if all are taken. Those that are asked for at the same moment may
-/// be a few more.
-pub fn take(limit: u32) -> Option<Place> {
-    let children: Option<&Children> =
-        daemons::current().and_then(|runtime| runtime.table).map(|table| &table.header().websockets);
+/// Takes a place, of so many in all these children; `None` if all are taken. Those that are asked for at the same
+/// moment may be a few more.
+pub fn take(children: Option<&'static Children>, limit: u32) -> Option<Place> {
     if children.is_some_and(|children| children.total() >= limit) {
         return None;
     }

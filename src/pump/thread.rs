@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFlags, Timespec, eventfd};
 use wsgi_unix::stop as apache;
+use wsgi_unix::timespec::timespec;
 use wsgi_wire::messages::{internal, requests};
 
 use super::member::{Member, Next};
@@ -228,7 +229,7 @@ impl Pump {
             let left = next.saturating_duration_since(now);
             wait = Some(wait.map_or(left, |wait| wait.min(left)));
         }
-        wait.map(|wait| Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() })
+        wait.map(timespec)
     }
 
     /// Has a member do what it can.

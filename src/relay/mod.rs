@@ -41,8 +41,6 @@ pub mod scratch;
 pub mod seat;
 pub mod sendable;
 #[cfg(unix)]
-mod timespec;
-#[cfg(unix)]
 mod unreachable;
 pub mod violation;
 #[cfg(unix)]

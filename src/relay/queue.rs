@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use rustix::event::Timespec;
 use rustix::thread::futex;
+use wsgi_unix::timespec::timespec;
 use wsgi_unix::{clock, stop};
 use wsgi_wire::table::Queue;
 
@@ -42,9 +42,8 @@ impl<'t> QueueTicket<'t> {
 
     /// Waits until a thread of the group may have got free since the last look, but not longer than `pause`.
     pub fn wait(&mut self, pause: Duration) {
-        let pause = Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: pause.subsec_nanos().into() };
         // Too late to wait, or the pause is over: the next thing is another look.
-        self.called = futex::wait(self.queue.calls(), futex::Flags::empty(), self.seen, Some(&pause)).is_ok();
+        self.called = futex::wait(self.queue.calls(), futex::Flags::empty(), self.seen, Some(&timespec(pause))).is_ok();
         self.seen = self.queue.seen();
         self.queue.looked(milliseconds());
     }

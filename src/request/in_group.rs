@@ -162,7 +162,8 @@ fn run<'r>(
 /// The place of a WebSocket among those that hold no thread of Apache; `None` where it has to hold one.
 fn place(r: &Request<'_>, runtime: &Runtime) -> Result<Option<Place>, NotDelivered> {
     let Some(most) = runtime.suspended.filter(|_| suspended::may_be(r)) else { return Ok(None) };
-    match pump::reserve(most) {
+    let children = runtime.table.map(|table| &table.header().websockets);
+    match pump::reserve(children, most) {
         Ok(place) => Ok(Some(place)),
         Err(NoPlace::NoPump) => Ok(None),
         Err(NoPlace::Full) => Err(NotDelivered::ApacheFull),

@@ -25,6 +25,8 @@ pub mod stack;
 #[allow(unsafe_code, reason = "system calls and borrowed descriptors that neither std nor rustix has a safe form of")]
 mod sys;
 #[cfg(unix)]
+pub mod timespec;
+#[cfg(unix)]
 pub mod user;
 #[cfg(unix)]
 pub mod user_space;

@@ -155,6 +155,17 @@ impl ProcessStatus {
 }
 
 impl GroupStatus {
+    /// The sum of a number of all its processes that take requests.
+    pub fn of_ready(&self, number: impl Fn(&ProcessStatus) -> u32) -> u32 {
+        let ready = self.processes.iter().filter(|process| process.state == State::Ready);
+        ready.map(number).fold(0, u32::saturating_add)
+    }
+
+    /// The sum of a number of all its processes. What they say of themselves may be any number.
+    pub fn of_all(&self, number: impl Fn(&ProcessStatus) -> u64) -> u64 {
+        self.processes.iter().map(number).fold(0, u64::saturating_add)
+    }
+
     /// How many of its processes are in this state.
     pub fn count(&self, state: State) -> usize {
         self.processes.iter().filter(|process| process.state == state).count()

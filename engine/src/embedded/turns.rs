@@ -315,8 +315,7 @@ pub(super) struct Queue<'t, J, A> {
 }
 
 impl<'t, J, A: Default> Queue<'t, J, A> {
-    /// Waits until the job has been done.
-    ///
+    /// Waits until the job has been done, or has to be done by this thread.
     pub(super) fn wait(self, job: J) -> Waited<'t, J, A> {
         let Self { turns, mut state } = self;
         let waiting = Arc::new(Waiting::new(job));

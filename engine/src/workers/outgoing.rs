@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 use wsgi_unix::fork;
+use wsgi_unix::timespec::timespec;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::limits;
@@ -181,7 +182,7 @@ impl Outgoing {
 
     /// Waits until the socket can take or has data.
     fn wait(&self, flags: PollFlags) -> Result<(), Gone> {
-        let timeout = self.timeout.map(|t| Timespec { tv_sec: t.as_secs() as i64, tv_nsec: t.subsec_nanos().into() });
+        let timeout = self.timeout.map(timespec);
         loop {
             match poll(&mut [PollFd::new(&self.right.socket, flags)], timeout.as_ref()) {
                 Ok(0) => return Err(Gone),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::kept_memory::Kept;
+use wsgi_unix::timespec::timespec;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::limits;
 
@@ -14,7 +15,6 @@ use super::closing::Closing;
 use super::{Conversation, LOOK, Step, is_timeout};
 use crate::relay::client::{Client, SendError};
 use crate::relay::outcome::Outcome;
-use crate::relay::timespec::timespec;
 use crate::relay::violation::Violation;
 
 /// How often it is looked for more of a body where nobody can tell when it comes.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::socket;
+use wsgi_unix::timespec::timespec;
 use wsgi_wire::limits;
 
 use super::{Conversation, LOOK, Step, is_timeout};
@@ -13,7 +14,6 @@ use crate::relay::client::{Client, Right, SendError};
 use crate::relay::inbox::Received;
 use crate::relay::outcome::Outcome;
 use crate::relay::outflow;
-use crate::relay::timespec::timespec;
 use crate::relay::violation::Violation;
 
 /// How long nothing comes from a process that has paused; shorter gaps are the time that it needs to make the next

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use wsgi_unix::stop;
+use wsgi_unix::timespec::timespec;
 
 use super::carrier::{Carrier, LOOK, Memory, Seen, Turn, Wants};
 use crate::relay::connection::Connection;
 use crate::relay::outcome::End;
 use crate::relay::peer::Peer;
-use crate::relay::timespec::timespec;
 
 /// How often it is looked for what a client has sent where nobody can tell when it comes.
 const UNSEEN: Duration = Duration::from_millis(10);

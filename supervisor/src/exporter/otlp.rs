@@ -111,11 +111,11 @@ fn gauges() -> [Metric; 10] {
             let states = [State::Starting, State::Ready, State::Reloading, State::Draining].into_iter();
             states.map(|state| (vec![("state", text(state.name()))], g.count(state) as u64)).collect()
         }),
-        ("mod_wsgi.threads", "{thread}", |g| one(ready(g, |process| process.threads))),
-        ("mod_wsgi.threads.busy", "{thread}", |g| one(all(g, |process| process.busy))),
-        ("mod_wsgi.requests.in_flight", "{request}", |g| one(ready(g, |process| process.in_flight))),
+        ("mod_wsgi.threads", "{thread}", |g| one(g.of_ready(|process| process.threads))),
+        ("mod_wsgi.threads.busy", "{thread}", |g| one(g.of_all(|process| process.busy.into()))),
+        ("mod_wsgi.requests.in_flight", "{request}", |g| one(g.of_ready(|process| process.in_flight))),
         ("mod_wsgi.requests.waiting", "{request}", |g| one(g.waiting)),
-        ("mod_wsgi.websockets.open", "{websocket}", |g| one(all(g, |process| process.websockets))),
+        ("mod_wsgi.websockets.open", "{websocket}", |g| one(g.of_all(|process| process.websockets.into()))),
         ("mod_wsgi.process.memory", "By", |g| of_processes(g, |process| resident(process.pid))),
         ("mod_wsgi.process.threads.busy", "{thread}", |g| of_processes(g, |process| Some(process.busy.into()))),
         ("mod_wsgi.process.start_time", "s", |g| of_processes(g, |process| Some(process.started))),
@@ -137,18 +137,7 @@ fn sums() -> [Metric; 7] {
     ]
 }
 
-/// The sum of a number of all processes that take requests.
-fn ready(group: &GroupStatus, number: fn(&ProcessStatus) -> u32) -> u32 {
-    let ready = group.processes.iter().filter(|process| process.state == State::Ready);
-    ready.map(number).fold(0, u32::saturating_add)
-}
-
-/// The sum of a number of all processes. What they say of themselves may be any number.
-fn all(group: &GroupStatus, number: fn(&ProcessStatus) -> u32) -> u32 {
-    group.processes.iter().map(number).fold(0, u32::saturating_add)
-}
-
-fn one(value: u32) -> Values {
+fn one(value: impl Into<u64>) -> Values {
     vec![(Vec::new(), value.into())]
 }
 

@@ -1,9 +1,9 @@
-//! A duration in the form that `poll` takes.
+//! A duration in the form that system calls take which wait.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
-use rustix::event::Timespec;
+use rustix::time::Timespec;
 
 /// Makes a timespec of a duration.
 pub fn timespec(time: Duration) -> Timespec {
