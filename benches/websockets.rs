@@ -6,7 +6,7 @@
 
 #![allow(clippy::expect_used, reason = "whatever goes wrong here ends the run, with its place")]
 
-use harness::websocket::{CLOSE, TEXT, WebSocket, frame, request};
+use harness::websocket::{self, CLOSE, TEXT, WebSocket, frame, request};
 use harness::{Httpd, Load, Role, Scratch, Site, Verdict, eventually, free_port, module, repetitions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -53,19 +53,6 @@ for _ in range(count):
     held.append(client)
 print("open", flush=True)
 sys.stdin.read()
-"#;
-
-/// Asks for WebSockets and resets each connection: at once, or when the answer has begun.
-const RESET: &str = r#"
-import socket, struct, sys
-port, count, request = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode()
-for number in range(count):
-    client = socket.create_connection(("127.0.0.1", port))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.sendall(request)
-    if number % 4:
-        client.recv(1 if number % 4 == 1 else 4096)
-    client.close()
 "#;
 
 fn main() -> ExitCode {
@@ -183,7 +170,7 @@ fn resets(count: usize, verdict: &mut Verdict) {
     let site = site(4_000, "", "");
     let mut witness: Vec<_> = (0..20).map(|_| WebSocket::open(site.port(), "/")).collect();
     let begun = Instant::now();
-    let clients: Vec<_> = (0..4).map(|_| python(RESET, site.port(), count / 4)).collect();
+    let clients: Vec<_> = (0..4).map(|_| websocket::resets(site.port(), "/", count / 4)).collect();
     let whole = clients.into_iter().all(|mut client| client.wait().is_ok_and(|end| end.success()));
     let crashed = site.log.text().matches("AH00052").count();
     verdict.bound(

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 /// Longest wait for a byte: above every timeout that a test waits for.
@@ -41,6 +42,31 @@ pub fn request(path: &str, headers: &[&str]) -> String {
         text.push_str("\r\n");
     }
     text + "\r\n"
+}
+
+/// Asks for WebSockets and resets each connection: at once, as soon as the first byte of the answer is there, or when
+/// the whole head is.
+const RESETS: &str = r#"
+import socket, struct, sys
+port, count, request = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode()
+for number in range(count):
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.sendall(request)
+    if number % 3:
+        client.recv(1 if number % 3 == 1 else 4096)
+    client.close()
+"#;
+
+/// Starts a program that asks for so many WebSockets at this path, one after the other, and resets each connection.
+///
+/// # Panics
+/// If there is no `python3`.
+#[must_use]
+pub fn resets(port: u16, path: &str, count: usize) -> Child {
+    let mut python = Command::new("python3");
+    python.args(["-c", RESETS, &port.to_string(), &count.to_string(), &request(path, &[])]);
+    python.spawn().expect("python3 runs")
 }
 
 /// A client's frame.

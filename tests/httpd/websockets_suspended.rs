@@ -2,10 +2,9 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::Duration;
 
-use harness::websocket::{TEXT, WebSocket, request};
+use harness::websocket::{TEXT, WebSocket, request, resets};
 use harness::{Httpd, Mpm, Role, Site, eventually, free_port, kill};
 
 use crate::tls::Tls;
@@ -87,15 +86,20 @@ fn more_websockets_than_workers_and_requests_are_served_beside_them() {
     site.finish();
 }
 
-#[test]
-fn with_suspension_off_each_holds_a_worker() {
-    let site = site("worker-limit=2", &format!("{SMALL}\nAsyncRequestWorkerFactor 20\nWSGIWebSocketSuspend Off"));
+/// Each WebSocket of a group that may have two workers has one of them.
+fn each_holds_a_worker(site: Httpd) {
     site.log.expect(&["as worker-limit allows"]);
     let mut sockets = open(site.port(), 2);
     echo(&mut sockets, "hello");
     assert_eq!(refusal(&site), (503, true));
     drop(sockets);
     site.finish();
+}
+
+#[test]
+fn with_suspension_off_each_holds_a_worker() {
+    let site = site("worker-limit=2", &format!("{SMALL}\nAsyncRequestWorkerFactor 20\nWSGIWebSocketSuspend Off"));
+    each_holds_a_worker(site);
 }
 
 #[test]
@@ -167,27 +171,11 @@ fn children_and_processes_have_as_many_descriptors_as_they_can_get() {
     site.finish();
 }
 
-/// Asks for WebSockets and resets each connection at once, or as soon as the first byte of the answer is there.
-const RESETS: &str = r#"
-import socket, struct, sys
-request = sys.stdin.buffer.read()
-for number in range(600):
-    client = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.sendall(request)
-    if number % 3:
-        client.recv(1 if number % 3 == 1 else 4096)
-    client.close()
-"#;
-
 #[test]
 fn resets_right_behind_the_upgrade_hurt_nobody() {
     let site = site("", "AsyncRequestWorkerFactor 40");
     let mut witness = open(site.port(), 3);
-    let mut resets = Command::new("python3");
-    let resets = resets.args(["-c", RESETS, &site.port().to_string()]).stdin(std::process::Stdio::piped()).spawn();
-    let mut resets = resets.expect("python3 runs");
-    resets.stdin.take().expect("a pipe").write_all(request("/echo", &[]).as_bytes()).expect("a request");
+    let mut resets = resets(site.port(), "/echo", 600);
     assert!(resets.wait().expect("an end").success());
     echo(&mut witness, "still there");
     let only_witnesses = || (site.get("/seen").json()["open"] == 3).then_some(());
@@ -305,11 +293,6 @@ fn with_other_mpms_each_holds_a_worker() {
             .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
             .mpm(mpm)
             .start();
-        site.log.expect(&["as worker-limit allows"]);
-        let mut sockets = open(site.port(), 2);
-        echo(&mut sockets, "hello");
-        assert_eq!(refusal(&site), (503, true));
-        drop(sockets);
-        site.finish();
+        each_holds_a_worker(site);
     }
 }
