@@ -11,7 +11,7 @@ use std::process::exit;
 
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
-    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction|suspend_connection)",
+    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction|pre_connection|suspend_connection)",
     "ap_exists_config_define",
     "ap_find_linked_module",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
@@ -39,7 +39,9 @@ const FUNCTIONS: &[&str] = &[
     "ap_(get_conn_socket|rwrite)",
     "ap_get_server_revision",
     "apr_optional_hook_add",
-    "apr_(os_file_get|os_sock_get|dynamic_fn_retrieve|socket_timeout_get|socket_timeout_set)",
+    "apr_(os_file_get|os_sock_get|os_sock_make|dynamic_fn_retrieve)",
+    "apr_socket_(timeout_get|timeout_set|close)",
+    "apr_sockaddr_info_get",
     "apr_proc_other_child_(register|unregister)",
     "apr_(uid_get|uid_name_get|uid_homepath_get|gid_get|gid_name_get)",
     "ap_(pregcomp|regexec|pregsub)",

@@ -6,6 +6,7 @@ use httpd_conf::{Fractions, Hosting, HostingMode, Mpm, Sizes};
 
 use crate::options::Interface;
 use crate::plan::Plan;
+use crate::sockets;
 
 /// The width of the labels, kept from mod_wsgi-express for scripts that look for them.
 const LABEL: usize = 19;
@@ -24,17 +25,26 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     let (logging, timeouts, capacity) = (&options.logging, &options.timeouts, &options.capacity);
     let sites = &server.sites;
     let url = |scheme: &str, port: u16, usual: u16| {
-        let host = sites.name.as_ref().or(sites.address.as_ref()).map_or("localhost", String::as_str);
+        let host = sites.name.as_ref().or(sites.address.as_ref()).map_or("localhost", |address| reached(address));
         if port == usual { format!("{scheme}://{host}/") } else { format!("{scheme}://{host}:{port}/") }
     };
     let home = url("http", sites.port, 80);
     let mut lines = Vec::new();
-    lines.push(("Server URL", home.clone()));
-    for (address, port) in &sites.more {
-        lines.push(("Server URL", format!("http://{}:{port}/", address.as_deref().unwrap_or("localhost"))));
+    if !sites.only_unix {
+        lines.push(("Server URL", home.clone()));
     }
+    for (address, port) in &sites.more {
+        let host = address.as_deref().map_or("localhost", reached);
+        lines.push(("Server URL", format!("http://{host}:{port}/")));
+    }
+    lines.extend(sites.unix.iter().map(|socket| ("Server Socket", socket.clone())));
     if let Some(tls) = &sites.tls {
         lines.push(("Server URL (HTTPS)", url("https", tls.port, 443)));
+    }
+    let passed = if setup { Vec::new() } else { sockets::passed_places() };
+    if !passed.is_empty() {
+        let passed: Vec<String> = passed.iter().map(ToString::to_string).collect();
+        lines.push(("Passed Sockets", passed.join(", ")));
     }
     if server.status_page {
         lines.push(("Server Status", format!("{home}server-status, {home}wsgi-status")));
@@ -95,6 +105,11 @@ fn lines(plan: &Plan, setup: bool) -> Vec<(&'static str, String)> {
     lines.push(("Server Backlog", format!("{} (connections)", options.transfer.server_backlog)));
     lines.push(("Locale Setting", plan.locale.clone()));
     lines
+}
+
+/// The host of a URL by which a server is reached that listens at this address.
+fn reached(address: &str) -> &str {
+    if matches!(address, "0.0.0.0" | "[::]") { "localhost" } else { address }
 }
 
 fn seconds(number: u32) -> String {

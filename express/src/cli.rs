@@ -131,7 +131,8 @@ pub fn parse(
     };
     let sub = parser.find_subcommand(name).cloned().unwrap_or_default();
     let refused = |text: String| command().error(ErrorKind::InvalidValue, text);
-    let layer = layers::below(&sub, own, variables).map_err(|error| refused(error.to_string()))?;
+    let passed = if name == SERVERS[0] { passed_places() } else { Vec::new() };
+    let layer = layers::below(&sub, own, variables, &passed).map_err(|error| refused(error.to_string()))?;
     for given in layer.values() {
         let line = words.iter().take(2).cloned().chain(given.words.iter().map(OsString::from));
         // What is missing or too much beside it shows when all is together.
@@ -148,6 +149,17 @@ pub fn parse(
         Some((_, own)) if own.get_flag("show_config") => Ok(Parsed::Show(layers::shown(&sub, own, &layer))),
         _ => Cli::from_arg_matches(&matches).map(|cli| Parsed::Run(Box::new(cli))),
     }
+}
+
+/// Where the sockets listen that systemd passes to this process, as `--bind` takes them.
+#[cfg(unix)]
+fn passed_places() -> Vec<String> {
+    crate::sockets::passed_places().into_iter().map(|place| place.to_string()).collect()
+}
+
+#[cfg(not(unix))]
+fn passed_places() -> Vec<String> {
+    Vec::new()
 }
 
 /// The commands that have the options of a server.

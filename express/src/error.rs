@@ -11,6 +11,7 @@ use crate::{
     preflight::Problem,
     run::RunError,
     self_signed::SelfSignedError,
+    sockets::SocketError,
     trial::TrialError,
 };
 
@@ -74,6 +75,10 @@ pub enum Error {
     /// What was found cannot be written down.
     #[error("the findings cannot be written: {0}")]
     Report(#[from] serde_json::Error),
+    /// A unix socket cannot be listened at.
+    #[cfg(unix)]
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// Apache does not run.
     #[cfg(unix)]
     #[error(transparent)]

@@ -83,8 +83,12 @@ impl Facts {
         Some(libdir.join(ldlibrary)).filter(|path| self.with_dyld && path.exists())
     }
 
-    /// Removes the facts from the environment of a command.
+    /// Removes the facts from the environment of a command, and what is said of sockets that are for Apache alone.
     pub fn hide_from(command: &mut Command) -> &mut Command {
+        #[cfg(unix)]
+        for name in wsgi_unix::passed::VARIABLES {
+            command.env_remove(name);
+        }
         command.env_remove(VARIABLE)
     }
 }

@@ -47,6 +47,8 @@ mod self_signed;
 #[cfg(unix)]
 mod server;
 #[cfg(unix)]
+mod sockets;
+#[cfg(unix)]
 mod status;
 #[cfg(unix)]
 mod systemd;
@@ -60,6 +62,8 @@ use error::Error;
 use facts::Facts;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    sockets::keep();
     let variables = std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
     let code = match cli::parse(std::env::args_os(), variables) {
         Ok(Parsed::Show(text)) => {

@@ -10,9 +10,11 @@ use camino::Utf8Path;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
+use wsgi_wire::descriptors::PASSED_SOCKETS;
 use wsgi_wire::verdict;
 
 use crate::facts::Facts;
+use crate::sockets::Sockets;
 
 /// Why Apache does not run.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +38,20 @@ pub enum RunError {
 ///
 /// # Errors
 /// [`RunError`] when it cannot be started.
-pub fn run(control: &Utf8Path, one_process: bool, judge: Option<UnixStream>) -> Result<i32, RunError> {
+pub fn run(
+    control: &Utf8Path,
+    one_process: bool,
+    judge: Option<UnixStream>,
+    sockets: Sockets,
+) -> Result<i32, RunError> {
+    let list = sockets.hand_on();
     if io::stdout().is_terminal() && !one_process {
-        return beside_terminal(control, judge);
+        let code = beside_terminal(control, judge, list);
+        sockets.remove();
+        return code;
     }
     let (awaits_verdict, input) = (judge.is_some(), standard_input(judge));
-    Err(become_server(control, input, awaits_verdict))
+    Err(become_server(control, input, awaits_verdict, list))
 }
 
 /// The socket to the judge, or what this process has.
@@ -50,7 +60,7 @@ fn standard_input(socket: Option<UnixStream>) -> Stdio {
 }
 
 /// Becomes Apache. Ends with this process's parent if it is the command on a terminal.
-fn become_server(control: &Utf8Path, input: Stdio, awaits_verdict: bool) -> RunError {
+fn become_server(control: &Utf8Path, input: Stdio, awaits_verdict: bool, sockets: Option<String>) -> RunError {
     // To Apache a change of the window's size is the order to stop.
     let mut window = SigSet::empty();
     window.add(Signal::SIGWINCH);
@@ -59,6 +69,8 @@ fn become_server(control: &Utf8Path, input: Stdio, awaits_verdict: bool) -> RunE
     }
     let mut command = Command::new(control);
     Facts::hide_from(&mut command).args(["start", "-DFOREGROUND"]).stdin(input);
+    // No other one than ours is believed.
+    command.env_remove(PASSED_SOCKETS).envs(sockets.map(|list| (PASSED_SOCKETS, list)));
     if awaits_verdict {
         command.arg(format!("-D{}", verdict::DEFINE.to_string_lossy()));
     }
@@ -75,11 +87,11 @@ pub fn become_dependent_server(control: &Utf8Path, command: i32, awaits_verdict:
     if nix::unistd::getppid().as_raw() != command {
         return RunError::Start { script: control.to_string(), source: io::Error::other("the command has ended") };
     }
-    become_server(control, Stdio::inherit(), awaits_verdict)
+    become_server(control, Stdio::inherit(), awaits_verdict, std::env::var(PASSED_SOCKETS).ok())
 }
 
 /// Runs Apache in a process group of its own, so that the terminal's signals come here and can be translated.
-fn beside_terminal(control: &Utf8Path, socket: Option<UnixStream>) -> Result<i32, RunError> {
+fn beside_terminal(control: &Utf8Path, socket: Option<UnixStream>, sockets: Option<String>) -> Result<i32, RunError> {
     let failed = |source| RunError::Start { script: control.to_string(), source };
     let program = std::env::current_exe().map_err(failed)?;
     let command = std::process::id().to_string();
@@ -87,6 +99,8 @@ fn beside_terminal(control: &Utf8Path, socket: Option<UnixStream>) -> Result<i32
         .args([crate::cli::DEPENDENT, control.as_str(), &command])
         .args(socket.as_ref().map(|_| "--awaits-verdict"))
         .stdin(standard_input(socket))
+        .env_remove(PASSED_SOCKETS)
+        .envs(sockets.map(|list| (PASSED_SOCKETS, list)))
         .process_group(0)
         .spawn()
         .map_err(failed)?;

@@ -5,8 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::banner::banner;
 use crate::error::Error;
 use crate::facts::Facts;
-use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
+use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions, Unit};
 use crate::plan::{Caller, Plan, PlanError};
+use crate::sockets::Sockets;
 use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd, trial};
 
 /// Runs `start-server` or `setup-server`. Returns the exit code.
@@ -19,7 +20,7 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     }
     let missing = preflight::missing(&plan, caller.uid);
     // Nothing is started then.
-    let setup = setup || options.layout.systemd || options.layout.print;
+    let setup = setup || options.layout.systemd.is_some() || options.layout.print;
     if setup {
         for problem in &missing {
             eprintln!("warning: {problem}");
@@ -28,12 +29,19 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
         missing.into_iter().next().map_or(Ok(()), Err)?;
         preflight::ports(&plan).next().map_or(Ok(()), Err)?;
     }
+    if setup && !(options.layout.print || options.layout.systemd.is_some()) && !plan.server.sites.unix.is_empty() {
+        return Err(PlanError::UnixWithoutCommand.into());
+    }
     if options.layout.print {
         print!("{}", plan.server.render().map_err(files::RenderError::from)?);
         return Ok(0);
     }
-    if options.layout.systemd {
-        print!("{}", systemd::unit(&plan, facts, &caller));
+    if let Some(unit) = options.layout.systemd {
+        let text = match unit {
+            Unit::Service => systemd::unit(&plan, facts, &caller),
+            Unit::Socket => systemd::socket(&plan, &caller),
+        };
+        print!("{text}");
         return Ok(0);
     }
     files::write(&plan, &files::render(&plan)?, caller.uid, setup)?;
@@ -48,8 +56,9 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     preflight::outputs(&plan)?;
     preflight::packages(&plan, facts)?;
     let banner = format!("{}{fingerprint}", banner(&plan, false));
+    let sockets = Sockets::open(&plan)?;
     let judge = trial::begin(&plan, facts, caller.uid, &banner)?;
-    Ok(run::run(&plan.control.path(), plan.control.is_one_process(), judge)?)
+    Ok(run::run(&plan.control.path(), plan.control.is_one_process(), judge, sockets)?)
 }
 
 /// Runs `check`. Returns the exit code.

@@ -1,6 +1,7 @@
 //! The unit by which systemd runs a server: the same command line, and no more rights than a web application needs.
 
 use std::fmt::Write;
+use std::net::ToSocketAddrs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::{Hosting, HostingMode};
@@ -97,6 +98,43 @@ pub fn unit(plan: &Plan, facts: &Facts, caller: &Caller) -> String {
     let used = [&caller.directory, &plan.working_directory, &facts.prefix];
     set("ProtectHome", if used.into_iter().any(|path| is_at_home(path)) { "read-only" } else { "yes" });
     text + HARDENING + "\n[Install]\nWantedBy=multi-user.target\n"
+}
+
+/// Makes the text of the unit of the sockets: systemd opens them, and starts the service when somebody connects.
+pub fn socket(plan: &Plan, caller: &Caller) -> String {
+    let (name, sites) = (name(plan, caller), &plan.server.sites);
+    let mut text = format!(
+        "# Made by mod_wsgi-express setup-server --systemd=socket: put it into /etc/systemd/system/{name}.socket, beside\n\
+         # {name}.service (setup-server --systemd), then systemctl daemon-reload, and systemctl enable --now {name}.socket\n\
+         [Unit]\nDescription=Sockets of {name}\n\n[Socket]\n"
+    );
+    let http = sites.listeners().map(|(address, port)| (address.as_deref(), port));
+    let https = sites
+        .tls
+        .iter()
+        .flat_map(|tls| sites.secure_addresses().into_iter().map(|address| (address.as_deref(), tls.port)));
+    let streams: Vec<String> = http.chain(https).map(|(address, port)| stream(address, port)).collect();
+    let unix = sites.unix.iter().map(|socket| socket.trim_start_matches("unix:"));
+    for stream in streams.iter().map(String::as_str).chain(unix) {
+        let _ = writeln!(text, "ListenStream={}", escaped(stream));
+    }
+    let has = |start: &str| streams.iter().any(|stream| stream.starts_with(start));
+    if has("0.0.0.0:") && has("[::]:") {
+        text += "BindIPv6Only=ipv6-only\n";
+    }
+    let _ = writeln!(text, "Backlog={}", plan.options.transfer.server_backlog);
+    if !sites.unix.is_empty() {
+        text += "RemoveOnStop=yes\n";
+    }
+    text + "\n[Install]\nWantedBy=sockets.target\n"
+}
+
+/// An address as `ListenStream=` takes it, which takes no name of a host.
+fn stream(address: Option<&str>, port: u16) -> String {
+    let Some(address) = address else { return port.to_string() };
+    let text = format!("{address}:{port}");
+    let resolved = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    resolved.map_or(text, |resolved| resolved.to_string())
 }
 
 /// The name of the service: that of the process group, else that of the directory.

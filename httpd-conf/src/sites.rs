@@ -1,5 +1,7 @@
 //! Addresses and host names.
 
+use std::net::IpAddr;
+
 use crate::block::Block;
 use crate::proxy::{self, Proxy};
 use crate::tls::{NamedCertificate, Tls, write_client_urls, write_tls};
@@ -16,6 +18,10 @@ pub struct Sites {
     pub port: u16,
     /// Further addresses and ports, as the first ones (`--bind`).
     pub more: Vec<(Option<String>, u16)>,
+    /// Unix sockets (`--bind unix:PATH`), for which Apache has no directive: whoever starts it passes them.
+    pub unix: Vec<String>,
+    /// Whether there is nothing but them for HTTP; `address` and `port` are a name only then.
+    pub only_unix: bool,
     /// `ServerName` of the main server.
     pub default_name: String,
     /// `--server-name`: other names are refused.
@@ -49,19 +55,51 @@ impl Sites {
         for (address, port) in self.listeners() {
             out.set("Listen", at(address, port));
         }
-        if let Some(tls) = &self.tls {
-            out.directive("Listen").arg(at(&self.address, tls.port)).arg("https");
+        for socket in &self.unix {
+            out.comment(format!("{socket} (mod_wsgi-express start-server passes it)"));
         }
+        if let Some(tls) = &self.tls {
+            for address in self.secure_addresses() {
+                out.directive("Listen").arg(at(address, tls.port)).arg("https");
+            }
+        }
+    }
+
+    /// The addresses for HTTPS: each that HTTP has, and none that another one includes. Of names nobody knows what
+    /// they include: the first alone is taken then.
+    pub fn secure_addresses(&self) -> Vec<&Option<String>> {
+        let ip = |address: &Option<String>| -> Option<IpAddr> {
+            address.as_ref().and_then(|text| text.trim_matches(['[', ']']).parse().ok())
+        };
+        let mut addresses: Vec<&Option<String>> = Vec::new();
+        for (address, _) in self.listeners() {
+            match ip(address) {
+                None => {
+                    return vec![if self.listeners().any(|(address, _)| address.is_none()) {
+                        &None
+                    } else {
+                        &self.address
+                    }];
+                }
+                Some(_) if addresses.contains(&address) => {}
+                Some(_) => addresses.push(address),
+            }
+        }
+        let all: Vec<IpAddr> = addresses.iter().filter_map(|address| ip(address)).collect();
+        let is_wide = |own: &IpAddr| all.iter().any(|ip| ip.is_unspecified() && ip.is_ipv4() == own.is_ipv4());
+        addresses.retain(|address| ip(address).is_none_or(|own| own.is_unspecified() || !is_wide(&own)));
+        if addresses.is_empty() { vec![&self.address] } else { addresses }
     }
 
     /// The addresses and ports for HTTP.
     pub fn listeners(&self) -> impl Iterator<Item = (&Option<String>, u16)> {
-        std::iter::once((&self.address, self.port)).chain(self.more.iter().map(|(address, port)| (address, *port)))
+        let first = (!self.only_unix).then_some((&self.address, self.port));
+        first.into_iter().chain(self.more.iter().map(|(address, port)| (address, *port)))
     }
 
     /// The ports for HTTP, each once.
     fn plain_ports(&self) -> Vec<u16> {
-        let mut ports: Vec<_> = Vec::new();
+        let mut ports = vec![self.port];
         for (_, port) in self.listeners() {
             if !ports.contains(&port) {
                 ports.push(port);
@@ -188,5 +226,44 @@ impl Sites {
     fn url(&self, scheme: &str, port: u16, usual: u16) -> String {
         let name = self.name.as_ref().unwrap_or(&self.default_name);
         if port == usual { format!("{scheme}://{name}/") } else { format!("{scheme}://{name}:{port}/") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_is_at_each_address_that_http_has() {
+        let addresses = |places: &[Option<&str>]| {
+            let mut more: Vec<_> = places.iter().map(|address| (address.map(str::to_owned), 80)).collect();
+            let (address, port) = more.remove(0);
+            let (default_name, name, aliases, unix) = ("localhost".to_owned(), None, vec![], vec![]);
+            let (only_unix, admit_local, tls, https_only) = (false, false, None, false);
+            let sites = Sites {
+                address,
+                port,
+                more,
+                unix,
+                only_unix,
+                default_name,
+                name,
+                aliases,
+                admit_local,
+                tls,
+                https_only,
+            };
+            let found: Vec<String> = sites
+                .secure_addresses()
+                .into_iter()
+                .map(|address| address.clone().unwrap_or_else(|| "*".to_owned()))
+                .collect();
+            found.join(" ")
+        };
+        assert_eq!(addresses(&[None]), "*");
+        assert_eq!(addresses(&[Some("127.0.0.1"), Some("[::1]"), Some("127.0.0.1")]), "127.0.0.1 [::1]");
+        assert_eq!(addresses(&[Some("0.0.0.0"), Some("[::]"), Some("127.0.0.1"), Some("[::1]")]), "0.0.0.0 [::]");
+        assert_eq!(addresses(&[Some("127.0.0.1"), None]), "*");
+        assert_eq!(addresses(&[Some("localhost"), Some("127.0.0.1")]), "localhost");
     }
 }

@@ -33,6 +33,8 @@ fn plain() -> Server {
         sites: Sites {
             address: None,
             more: vec![],
+            unix: vec![],
+            only_unix: false,
             port: 8000,
             default_name: "localhost".into(),
             name: None,

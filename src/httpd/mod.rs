@@ -20,6 +20,8 @@
 //!   or hook.
 //! * **S6** Strings of httpd are NUL-terminated, or null where this is said.
 //! * **S7** A pool's memory lives until the pool is cleared; cleanups run before that, the newest first.
+//! * **S8** `ap_listeners` is changed by the parent's only thread alone, from the reading of the configuration to the
+//!   hook `open_logs`; its records, their sockets and addresses are in the pool of the process.
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 pub mod auth;
@@ -37,6 +39,8 @@ pub mod guard;
 #[cfg_attr(windows, path = "windows/identity.rs")]
 pub mod identity;
 pub mod index;
+#[cfg(unix)]
+pub mod listeners;
 pub mod log;
 #[cfg(unix)]
 mod passed;

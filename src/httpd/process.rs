@@ -64,6 +64,17 @@ pub fn set_variables(variables: &[(&'static str, Vec<u8>)]) {
     }
 }
 
+/// Removes variables from the process's environment. For `check_config`, at the first reading of the configuration.
+#[cfg(unix)]
+pub fn remove_variables(names: &[&'static str]) {
+    for name in names {
+        // SAFETY: the only caller is `check_config` of the first of the two readings at start, when httpd has one
+        // thread
+        // (S2), and no module has been told to begin anything: that comes with `post_config` and `child_init`.
+        unsafe { std::env::remove_var(name) };
+    }
+}
+
 /// Whether a signal that ends this process waits to be delivered.
 pub fn is_told_to_end() -> bool {
     SignalSet::pending().has(libc::SIGTERM)

@@ -16,6 +16,7 @@ use wsgi_wire::interface::Interface;
 use wsgi_wire::limits;
 use wsgi_wire::messages::configuration;
 
+use super::passed_sockets;
 use crate::daemons::configure;
 use crate::directives::configuration::{Configuration, DRAFT};
 use crate::httpd::identity;
@@ -54,7 +55,10 @@ pub fn check_config(temporary: Pool<'_>, main: Server<'_>) -> HookStatus {
         return HookStatus::Status(500);
     }
     match env_files(&draft, temporary, main) {
-        Ok(()) => HookStatus::Ok,
+        Ok(()) => {
+            passed_sockets::take(main);
+            HookStatus::Ok
+        }
         Err(mistake) => {
             log::server(main, &configuration::ENVIRONMENT_FILE, format_args!("{mistake}"));
             HookStatus::Status(500)

@@ -9,6 +9,8 @@ use wsgi_wire::messages::processes;
 
 use crate::daemons;
 use crate::embedded::{self, EmbeddedError, Plan};
+#[cfg(unix)]
+use crate::httpd::listeners;
 use crate::httpd::{log, process};
 
 /// `child_init` at its very beginning: this process has one thread, and nothing of ours has begun.
@@ -16,6 +18,8 @@ pub fn child_forked() {
     if let Some(plan) = daemons::current().as_ref().and_then(|runtime| runtime.embedded.as_ref()) {
         process::set_variables(&plan.environment);
     }
+    #[cfg(unix)]
+    listeners::leave_to_parent();
     #[cfg(unix)]
     raise_files();
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod child;
+mod passed_sockets;
 mod start;
 mod supervisor;
 mod surroundings;

@@ -22,10 +22,10 @@ use crate::httpd::guard::{self, HookCode};
 use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
 use crate::httpd::server::{self, Server};
-#[cfg(unix)]
-use crate::httpd::suspended;
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
 use crate::httpd::{HookStatus, config, index, log};
+#[cfg(unix)]
+use crate::httpd::{listeners, suspended};
 #[cfg(unix)]
 use crate::pump;
 use crate::{lifecycle, request};
@@ -102,6 +102,11 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
             #[cfg(unix)]
             sys::ap_hook_suspend_connection(Some(suspend_connection), ptr::null(), ptr::null(), MIDDLE);
+            // At the first of the two readings of the configuration nobody knows yet; there is no connection then.
+            #[cfg(unix)]
+            if listeners::has_unix() {
+                sys::ap_hook_pre_connection(Some(pre_connection), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_FIRST);
+            }
             sys::ap_hook_log_transaction(Some(linger), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_LAST);
             // mod_status calls it, if that is loaded. The type is erased by the registry, as by the macro
             // APR_OPTIONAL_HOOK.
@@ -203,6 +208,17 @@ fn child_ends() {
     #[cfg(unix)]
     pump::stop();
     lifecycle::child_ends();
+}
+
+/// `pre_connection`: somebody has connected.
+#[cfg(unix)]
+unsafe extern "C" fn pre_connection(connection: *mut sys::conn_rec, _socket: *mut c_void) -> c_int {
+    let hook = || {
+        // SAFETY: called by httpd as this hook.
+        unsafe { listeners::name_client(connection) };
+        HookCode(sys::OK)
+    };
+    guard::enter("pre_connection", hook).0
 }
 
 /// `suspend_connection`: a worker is about to leave a connection.

@@ -16,6 +16,7 @@ pub mod observed_variables;
 pub mod origin;
 pub mod owner;
 pub mod page_origin;
+pub mod passed_sockets;
 pub mod path;
 pub mod proxies;
 pub mod reachable_scripts;

@@ -124,7 +124,7 @@ fn mistakes_are_named_with_their_place() {
         (&["-c", "wrong.toml"], &[], &["wrong.toml", "'eighty'", "--port"]),
         (&[], &[("MOD_WSGI_EXPRESS_THREADS", "many")], &["MOD_WSGI_EXPRESS_THREADS", "'many'"]),
         (&[], &[("MOD_WSGI_EXPRESS_THREAD", "1")], &["MOD_WSGI_EXPRESS_THREAD", "thread"]),
-        (&["--bind", "unix:/tmp/x"], &[], &["--bind", "not at unix sockets"]),
+        (&["--bind", "unix:"], &[], &["--bind", "a path follows unix:"]),
         (&["--bind", "::1:80"], &[], &["--bind", "[::1]:8000"]),
         (&["--bind", ":80", "--port", "81"], &[], &["--bind", "--port"]),
     ] {

@@ -16,6 +16,7 @@ mod habits;
 mod https;
 mod mistakes;
 mod options;
+mod passed_sockets;
 mod running;
 mod server_root;
 mod service;

@@ -3,11 +3,13 @@
 use crate::command::{Finished, run};
 use crate::control::Control;
 use crate::foreground::Foreground;
+use crate::passing::passing;
 use crate::ports::free_port;
 use crate::processes::{MARKER, ORDINARY_USER, as_user, is_root};
 use crate::product::product;
 use crate::scratch::Scratch;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -21,6 +23,7 @@ pub struct Express {
     port: u16,
     root_name: String,
     typed: Option<PathBuf>,
+    passed: Vec<OwnedFd>,
 }
 
 impl Express {
@@ -42,6 +45,7 @@ impl Express {
             port: free_port(),
             root_name: "root".to_owned(),
             typed: None,
+            passed: Vec::new(),
             scratch,
         }
     }
@@ -78,6 +82,13 @@ impl Express {
     #[must_use]
     pub fn typing(mut self, text: &str) -> Self {
         self.typed = Some(self.scratch.write("typed.txt", text));
+        self
+    }
+
+    /// Passes a socket to the server, as systemd does; may be repeated.
+    #[must_use]
+    pub fn passing(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.passed.push(socket.into());
         self
     }
 
@@ -159,7 +170,7 @@ impl Express {
         command.env("HOME", own).env("TMPDIR", own).env(MARKER, own);
         command.env_remove("XDG_STATE_HOME").env_remove("XDG_RUNTIME_DIR");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command
+        passing(command, self.passed.iter().map(|socket| socket.try_clone().expect("a descriptor")).collect())
     }
 
     fn give_scratch_away(&self) {

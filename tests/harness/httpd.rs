@@ -8,12 +8,14 @@ use crate::conf::{Conf, Mpm};
 use crate::hygiene;
 use crate::logs::Log;
 use crate::parent::Parent;
+use crate::passing::passing;
 use crate::ports::free_port;
 use crate::processes::{self, MARKER};
 use crate::product::product;
 use crate::request::Site;
 use crate::scratch::Scratch;
 use crate::terminal::Terminal;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -29,6 +31,7 @@ pub struct Builder {
     terminal: Option<Terminal>,
     mode: &'static str,
     announced: Vec<String>,
+    passed: Vec<OwnedFd>,
 }
 
 /// Where [`Httpd::both_modes`] serves its application.
@@ -94,6 +97,13 @@ impl Builder {
     #[must_use]
     pub fn module_config(mut self, lines: &str) -> Self {
         self.module_config = lines.to_owned();
+        self
+    }
+
+    /// Passes a socket to Apache, as systemd does; may be repeated.
+    #[must_use]
+    pub fn passing(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.passed.push(socket.into());
         self
     }
 
@@ -174,7 +184,7 @@ impl Builder {
         let mut command = httpd(self.user.as_deref());
         command.arg("-f").arg(conf).arg(mode).current_dir(root);
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).env(MARKER, root);
-        command
+        passing(command, self.passed.iter().map(|socket| socket.try_clone().expect("a descriptor")).collect())
     }
 
     fn write_conf(&self, port: u16) -> PathBuf {
@@ -202,6 +212,7 @@ impl Httpd {
             module_config: product().module_config().to_owned(),
             terminal: None,
             mode: "-DFOREGROUND",
+            passed: Vec::new(),
             // Below valgrind there is no signal for that.
             announced: std::env::var_os("HARNESS_UNDER").map(|_| "WSGI1323: ".to_owned()).into_iter().collect(),
         }

@@ -43,6 +43,7 @@ mod load;
 mod logs;
 mod notify;
 mod parent;
+mod passing;
 mod ports;
 mod processes;
 mod product;

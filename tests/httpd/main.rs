@@ -36,6 +36,7 @@ mod mounts;
 mod neighbours;
 mod opentelemetry;
 mod overload;
+mod passed_sockets;
 mod prompt_answers;
 mod pythons;
 mod response_headers;

@@ -1,8 +1,10 @@
 //! Panics in the life of a server and of its interpreters.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 
-use harness::{Httpd, MODES, Role, Site, eventually, kill};
+use harness::{Httpd, MODES, Role, Scratch, Site, eventually, kill};
 
 use crate::place::{KEPT, Place, SOON, ask, is_well};
 
@@ -40,6 +42,30 @@ fn a_panic_outside_of_requests_costs_what_it_happened_in() {
         let _ = fs::remove_file(socket);
     }
     site.stop();
+}
+
+/// The client of a unix socket loses its connection, and the next one is served.
+#[test]
+fn a_panic_when_somebody_connects_to_a_unix_socket_costs_that_connection() {
+    let Some(place) = Place::new("panics at a unix socket") else { return };
+    let directory = Scratch::new();
+    let path = directory.path().join("http.sock");
+    let socket = UnixListener::bind(&path).expect("a socket");
+    let site = place.server("").passing(socket).start();
+    let ask = || {
+        let mut client = UnixStream::connect(&path).expect("somebody listens");
+        // The connection may be closed by now.
+        let _ = client.write_all(b"GET /none HTTP/1.0\r\n\r\n");
+        let mut text = String::new();
+        let _ = client.read_to_string(&mut text);
+        text
+    };
+    assert!(ask().contains(" 404 "));
+    place.panic_in("pre_connection");
+    assert_eq!(ask(), "");
+    place.is_told("pre_connection", &site);
+    assert!(ask().contains(" 404 "));
+    site.finish();
 }
 
 /// The end of a server, and of Python in its processes.

@@ -1,6 +1,10 @@
 //! The numbers by which our programs find the descriptors that they are started with. Standard input, output and error
 //! come before them.
 
+/// The variable in which `mod_wsgi-express start-server` lists the numbers of the sockets that Apache is to listen at:
+/// those that systemd has passed to the command, and unix sockets that it has made itself.
+pub const PASSED_SOCKETS: &str = "MOD_WSGI_LISTEN_FDS";
+
 /// The descriptors that the Apache parent leaves to the supervisor.
 pub mod supervisor {
     /// The control socket.

@@ -202,8 +202,7 @@ impl Options {
         if let Some((_, option, other)) = rules.into_iter().find(|(broken, ..)| *broken) {
             return Err(OptionError::Needs { option, other });
         }
-        let (first, more) = self.address.listeners();
-        let mut ports = std::iter::once(first.port).chain(more.iter().map(|listener| listener.port));
+        let mut ports = self.address.listeners().into_iter().map(|listener| listener.port);
         match ports.find(|port| Some(*port) == https.https_port) {
             Some(port) => Err(invalid("--https-port", port, "that is the port for HTTP; choose another")),
             None => Ok(()),
@@ -235,8 +234,9 @@ impl Options {
                 return Err(invalid("--python-path", path, "it is one directory, and its name cannot contain a colon"));
             }
         }
-        let mut bound = address.bind.iter().enumerate();
-        if let Some((_, twice)) = bound.find(|(at, one)| address.bind[..*at].iter().any(|other| other.overlaps(one))) {
+        let places = address.listeners();
+        let mut bound = places.iter().enumerate();
+        if let Some((_, twice)) = bound.find(|(at, one)| places[..*at].iter().any(|other| other.overlaps(one))) {
             return Err(invalid("--bind", twice.port, "another --bind has that port at the same address, or at all"));
         }
         if address.server_name.is_none() && !address.server_alias.is_empty() {

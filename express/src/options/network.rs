@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Args, value_parser};
 
 /// Options of addresses and names.
@@ -15,10 +15,10 @@ pub struct Address {
     /// Port to listen on; 0 for one that is free
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub port: u16,
-    /// Where to listen: ADDRESS:PORT, or :PORT for all addresses; may be repeated, and takes the place of --host and
-    /// --port
+    /// Where to listen: ADDRESS:PORT, :PORT for all addresses, or unix:PATH; may be repeated, and takes the place of
+    /// --host and --port [default: the sockets that systemd passes, if it does]
     #[arg(short, long, value_name = "ADDRESS:PORT", conflicts_with_all = ["host", "port"])]
-    pub bind: Vec<Listener>,
+    pub bind: Vec<Place>,
     /// Host name of the site; requests for other names are refused
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
@@ -31,6 +31,27 @@ pub struct Address {
     /// Speak HTTP/2
     #[arg(long)]
     pub http2: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At an address and a port.
+    Inet(Listener),
+    /// At a unix socket: its path; an abstract name, which only systemd can pass, begins with `@`.
+    Unix(Utf8PathBuf),
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err("a path follows unix:, such as unix:/run/site/http.sock".to_owned()),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Inet),
+        }
+    }
 }
 
 /// An address and a port to listen on.
@@ -60,10 +81,8 @@ impl FromStr for Listener {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with("unix:") {
-            return Err("Apache listens at addresses and ports only, not at unix sockets".to_owned());
-        }
-        let (host, port) = text.rsplit_once(':').ok_or("it is ADDRESS:PORT, such as 127.0.0.1:8000, or :8000")?;
+        let (host, port) =
+            text.rsplit_once(':').ok_or("it is ADDRESS:PORT, such as 127.0.0.1:8000, or :8000, or unix:PATH")?;
         let port = port.parse().map_err(|_| "the port is a number up to 65535, 0 for one that is free")?;
         if host.contains(':') && !host.starts_with('[') {
             return Err("an IPv6 address is written in brackets: [::1]:8000".to_owned());
@@ -73,12 +92,25 @@ impl FromStr for Listener {
 }
 
 impl Address {
-    /// Where to listen: the address that the server is known by, and others.
-    pub fn listeners(&self) -> (Listener, &[Listener]) {
-        match self.bind.as_slice() {
-            [] => (Listener { host: self.host.clone(), port: self.port }, &[]),
-            [first, more @ ..] => (first.clone(), more),
+    /// The addresses and ports to listen on, the one that the server is known by first; none where there are unix
+    /// sockets only.
+    pub fn listeners(&self) -> Vec<Listener> {
+        if self.bind.is_empty() {
+            return vec![Listener { host: self.host.clone(), port: self.port }];
         }
+        let listener = |place: &Place| match place {
+            Place::Inet(listener) => Some(listener.clone()),
+            Place::Unix(_) => None,
+        };
+        self.bind.iter().filter_map(listener).collect()
+    }
+
+    /// The paths of the unix sockets to listen at.
+    pub fn unix(&self) -> impl Iterator<Item = &Utf8Path> {
+        self.bind.iter().filter_map(|place| match place {
+            Place::Unix(path) => Some(path.as_path()),
+            Place::Inet(_) => None,
+        })
     }
 }
 

@@ -13,6 +13,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// The units by which systemd runs a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    /// The server.
+    Service,
+    /// What it listens at, which systemd opens for it.
+    Socket,
+}
+
 /// Options of logs.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Logs")]
@@ -83,9 +92,9 @@ pub struct Layout {
     /// Print the configuration of Apache, and do nothing
     #[arg(long)]
     pub print: bool,
-    /// Print a systemd unit that runs this server, and do nothing
-    #[arg(long)]
-    pub systemd: bool,
+    /// Print a systemd unit that runs this server, or with =socket one that opens its sockets, and do nothing
+    #[arg(long, value_name = "UNIT", num_args = 0..=1, require_equals = true, default_missing_value = "service")]
+    pub systemd: Option<Unit>,
     /// File for the process id of Apache's parent process
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<Utf8PathBuf>,

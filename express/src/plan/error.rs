@@ -15,6 +15,11 @@ pub enum PlanError {
         /// The path in question.
         path: Utf8PathBuf,
     },
+    /// The control script cannot make unix sockets.
+    #[error(
+        "--bind unix:PATH is for start-server, which hands the socket to Apache: a control script cannot;          setup-server --systemd makes a unit that runs start-server"
+    )]
+    UnixWithoutCommand,
     /// A file cannot be read.
     #[error("{path}, given with {option}, cannot be read: {source}")]
     Unreadable {

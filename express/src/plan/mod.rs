@@ -100,7 +100,7 @@ impl Plan {
         let here = Directory::new(&caller.directory);
         let account = Account::find(options.identity.user.as_deref(), options.identity.group.as_deref(), caller.uid)?;
         let mut sites = network::sites(options, &here)?;
-        let label = format!("{}:{}", sites.address.as_deref().unwrap_or("localhost"), sites.port);
+        let label = network::label(&sites);
         let root = Root::choose(options.layout.server_root.as_deref().map(|r| here.absolute(r)), &label, caller);
         if let Some(tls) = sites.tls.as_mut().filter(|_| options.https.needs_self_signed()) {
             (tls.certificate, tls.key) = (root.path.join(&tls.certificate), root.path.join(&tls.key));

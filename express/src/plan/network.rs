@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, ToSocketAddrs};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::{
     Access, Acme, Authentication, ClientCertificates, Connection, Mount, Mpm, NamedCertificate, NamedHost, Proxy,
     ReadLimit, Scheme, Sites, Tls,
@@ -10,7 +10,10 @@ use httpd_conf::{
 
 use super::error::PlanError;
 use super::path::Directory;
-use crate::options::{AuthType, Listener, Options, pairs};
+use crate::options::{AuthType, Listener, Options, Place, pairs};
+
+/// The port of HTTP, which a server has that listens at unix sockets only.
+const HTTP: u16 = 80;
 
 /// Chooses a free port for each address that leaves it open. Others may take it before Apache does.
 pub fn with_free_ports(options: &Options) -> Result<Options, PlanError> {
@@ -29,7 +32,8 @@ pub fn with_free_ports(options: &Options) -> Result<Options, PlanError> {
     if options.address.bind.is_empty() {
         choose(host.as_deref(), &mut options.address.port)?;
     }
-    for listener in &mut options.address.bind {
+    for place in &mut options.address.bind {
+        let Place::Inet(listener) = place else { continue };
         let host = bare_host(listener).map(str::to_owned);
         choose(host.as_deref(), &mut listener.port)?;
     }
@@ -39,19 +43,44 @@ pub fn with_free_ports(options: &Options) -> Result<Options, PlanError> {
 /// Decides about addresses and names.
 pub fn sites(options: &Options, here: &Directory) -> Result<Sites, PlanError> {
     let address = &options.address;
-    let (first, more) = address.listeners();
+    let listeners = address.listeners();
+    let (first, more) = match listeners.as_slice() {
+        [] => (Listener { host: None, port: HTTP }, &[][..]),
+        [first, more @ ..] => (first.clone(), more),
+    };
     let name = bare_host(&first).filter(|host| host.parse::<Ipv6Addr>().is_err());
     Ok(Sites {
         port: first.port,
         default_name: name.unwrap_or("localhost").to_owned(),
         address: place(&first)?.0,
         more: more.iter().map(place).collect::<Result<_, _>>()?,
+        unix: address.unix().map(|path| format!("unix:{}", socket(path, here))).collect(),
+        only_unix: listeners.is_empty(),
         name: address.server_name.clone().or_else(|| options.https.acme_domain.first().cloned()),
         aliases: aliases(options),
         admit_local: address.allow_localhost,
         tls: options.https.https_port.map(|port| tls(port, options, here)).transpose()?,
         https_only: options.https.https_only,
     })
+}
+
+/// The path of a unix socket. An abstract name is none.
+pub fn socket(path: &Utf8Path, here: &Directory) -> Utf8PathBuf {
+    if path.as_str().starts_with('@') { path.to_owned() } else { here.absolute(path) }
+}
+
+/// The name of a server by the first place that it listens at, for the name of its server root.
+pub fn label(sites: &Sites) -> String {
+    let host = match sites.unix.first().filter(|_| sites.only_unix) {
+        Some(socket) => socket_host(socket),
+        None => sites.address.clone().unwrap_or_else(|| "localhost".to_owned()),
+    };
+    format!("{host}:{}", sites.port)
+}
+
+/// What stands for a host in the name of a server that listens at this unix socket only.
+pub fn socket_host(socket: &str) -> String {
+    socket.replace([':', '/'], "-")
 }
 
 /// The further names of the site: those that are given, and those that have certificates.

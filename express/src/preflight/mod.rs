@@ -10,10 +10,12 @@ use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use httpd_conf::Alias;
+use wsgi_unix::passed::Place;
 
 use crate::facts::Facts;
 use crate::plan::Plan;
 use crate::probe::ProbeError;
+use crate::sockets;
 
 pub use rights::{Rights, barrier, may};
 
@@ -128,16 +130,30 @@ pub fn ports(plan: &Plan) -> impl Iterator<Item = Problem> {
     let sites = &plan.server.sites;
     let option = if plan.options.address.bind.is_empty() { "--port" } else { "--bind" };
     let http = sites.listeners().map(move |(address, port)| (address.clone(), port, option));
-    let https = sites.tls.iter().map(|tls| (sites.address.clone(), tls.port, "--https-port"));
-    http.chain(https).filter_map(|(address, port, option)| free(address.as_deref(), port, option).err())
+    let https = sites.tls.iter().flat_map(|tls| {
+        sites.secure_addresses().into_iter().map(|address| (address.clone(), tls.port, "--https-port"))
+    });
+    let passed = sockets::passed_places();
+    // Apache opens no socket of its own there.
+    let is_passed = move |address: Option<&str>, port: u16| {
+        let own = places(address, port);
+        passed.iter().any(|place| matches!(place, Place::Inet(place) if own.contains(place)))
+    };
+    http.chain(https)
+        .filter(move |(address, port, _)| !is_passed(address.as_deref(), *port))
+        .filter_map(|(address, port, option)| free(address.as_deref(), port, option).err())
+}
+
+/// The addresses at which Apache listens where an address, or none, is given.
+fn places(address: Option<&str>, port: u16) -> Vec<SocketAddr> {
+    match address {
+        Some(address) => format!("{address}:{port}").to_socket_addrs().into_iter().flatten().take(1).collect(),
+        None => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
+    }
 }
 
 fn free(address: Option<&str>, port: u16, option: &'static str) -> Result<(), Problem> {
-    let places: Vec<SocketAddr> = match address {
-        Some(address) => format!("{address}:{port}").to_socket_addrs().into_iter().flatten().take(1).collect(),
-        None => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
-    };
-    for place in places {
+    for place in places(address, port) {
         match TcpListener::bind(place) {
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => return Err(Problem::PortInUse(port, option)),
             Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod library;
+pub mod passed;
 pub mod portable;
 pub mod signals;
 pub mod socket;

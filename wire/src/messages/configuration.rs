@@ -40,4 +40,7 @@ crate::message::messages! {
     1107 MANY_WEBSOCKETS Warn: "limit-websockets lets process groups have {wanted} WebSockets, and this Apache can hold {has}; raise AsyncRequestWorkerFactor of the MPM event, or MaxRequestWorkers",
         "Apache counts WebSockets among the connections of its children, which `AsyncRequestWorkerFactor` bounds; with another MPM each of them holds a worker.",
         "Set `AsyncRequestWorkerFactor` to twice the number of WebSockets divided by `MaxRequestWorkers`, or lower `limit-websockets`.";
+    1108 UNUSED_SOCKETS Warn: "sockets passed by systemd that are for no Listen: {sockets}; correct Listen, or ListenStream= of the .socket unit",
+        "systemd, or whoever else has started Apache, has passed it sockets (`LISTEN_FDS`) that are at no address and port of a `Listen`, or no stream sockets that listen. Nobody accepts connections there.",
+        "Let `Listen` and `ListenStream=` say the same addresses and ports.";
 }

@@ -1,6 +1,12 @@
 //! Options from elsewhere than the command line. An option that is given in several places has the value of the first
 //! of these: the command line, a variable `MOD_WSGI_EXPRESS_…`, the file that `-c` names, the table
-//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current directory. Lists are not joined.
+//! `[tool.mod_wsgi-express]` of `pyproject.toml` in the current directory, the sockets that systemd passes. Lists are
+//! not joined.
+//!
+//! Knows the form of options, and files with them. Must not know what an option means.
+
+mod error;
+mod files;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,45 +14,17 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use toml::{Table, Value};
 
+pub use error::LayerError;
+use files::{parse, read, text_of, trusted};
+
 /// The prefix of the variables.
 const VARIABLE: &str = "MOD_WSGI_EXPRESS_";
 /// The prefix of the variables by which the command passes something to itself.
 const OWN_VARIABLE: &str = "MOD_WSGI_EXPRESS_FACTS";
-/// The longest `pyproject.toml` that is read, bytes.
-const PROJECT: u64 = 1 << 20;
+/// What comes before the path of a unix socket.
+const UNIX: &str = "unix:";
 /// The options that say where to listen: who gives one of the older kind does not mean the newer one.
 const PLACES: [&str; 3] = ["bind", "host", "port"];
-
-/// Why options from elsewhere cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LayerError {
-    /// There is no such option.
-    #[error("{origin} names the option {name}, which there is not; `mod_wsgi-express start-server --help` lists them")]
-    Unknown {
-        /// The file or variable that has it.
-        origin: String,
-        /// The name that it has.
-        name: String,
-    },
-    /// The value cannot be one of that option.
-    #[error("{origin}: the value of {name} {reason}")]
-    Form {
-        /// The file or variable that has it.
-        origin: String,
-        /// The option that it is for.
-        name: String,
-        /// The form that the value should have.
-        reason: &'static str,
-    },
-    /// A file cannot be read.
-    #[error("{origin}: {reason}")]
-    File {
-        /// The path of the file.
-        origin: String,
-        /// The reason of the failure.
-        reason: String,
-    },
-}
 
 /// The value of one option: where it comes from, and its words on a command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +39,7 @@ pub struct Given {
 pub type Layer = BTreeMap<String, Given>;
 
 /// Returns the options that are given elsewhere and not on the command line, whose matches these are. `command`: the
-/// command with the options.
+/// command with the options; `passed`: where the sockets listen that systemd passes.
 ///
 /// # Errors
 /// [`LayerError`]
@@ -69,6 +47,7 @@ pub fn below(
     command: &Command,
     matches: &ArgMatches,
     variables: impl Iterator<Item = (String, String)>,
+    passed: &[String],
 ) -> Result<Layer, LayerError> {
     let own: Vec<_> = options(command)
         .filter(|arg| is_given(matches, arg.get_id().as_str()))
@@ -98,8 +77,20 @@ pub fn below(
             }
         }
     }
+    let https = matches.try_get_one::<u16>("https_port").ok().flatten().map(u16::to_string);
+    let https =
+        https.or_else(|| result.get("https-port")?.words.first()?.strip_prefix("--https-port=").map(str::to_owned));
+    add(&mut result, sockets(passed, https.as_deref()));
     result.retain(|_, given| !given.origin.is_empty());
     Ok(result)
+}
+
+/// The sockets that systemd passes, as `--bind`. Those of the port for HTTPS are for that.
+fn sockets(passed: &[String], https: Option<&str>) -> Layer {
+    let is_plain = |place: &&String| https.is_none() || place.rsplit_once(':').map(|(_, port)| port) != https;
+    let words: Vec<_> = passed.iter().filter(is_plain).map(|place| format!("--bind={place}")).collect();
+    let given = Given { origin: "sockets passed by systemd".to_owned(), words };
+    (!given.words.is_empty()).then(|| ("bind".to_owned(), given)).into_iter().collect()
 }
 
 /// Says whether an option is on the command line.
@@ -122,10 +113,11 @@ pub fn running(
         return Vec::new();
     }
     // Whatever is wrong in a file is the matter of the command that starts a server.
-    let layer = below(server, matches, variables).unwrap_or_default();
+    let layer = below(server, matches, variables, &[]).unwrap_or_default();
     let first = |name: &str| layer.get(name).and_then(|given| given.words.first()).cloned();
-    let bound = first("bind").and_then(|word| {
-        let (host, port) = word.strip_prefix("--bind=")?.rsplit_once(':')?;
+    let bound = layer.get("bind").and_then(|given| {
+        let places = || given.words.iter().filter_map(|word| word.strip_prefix("--bind="));
+        let (host, port) = places().find(|place| !place.starts_with(UNIX))?.rsplit_once(':')?;
         let host = (!host.is_empty()).then(|| format!("--host={host}"));
         Some(host.into_iter().chain([format!("--port={port}")]).collect::<Vec<_>>())
     });
@@ -251,52 +243,9 @@ fn pairs(value: &Value) -> Option<Vec<(String, String)>> {
     }
 }
 
-fn parse(origin: &str, text: &str) -> Result<Table, LayerError> {
-    let failed = |error: toml::de::Error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        LayerError::File { origin: origin.to_owned(), reason: format!("line {line}: {}", error.message()) }
-    };
-    text.parse::<Table>().map_err(failed)
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    trusted(path)?;
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
-}
-
-/// The text of a file that the owner of the current directory has put there: of a regular file, read without waiting,
-/// and of no more than any project has.
-fn text_of(path: &Path) -> Option<String> {
-    use std::io::Read;
-    let mut options = std::fs::File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, nix::libc::O_NONBLOCK);
-    let file = options.read(true).open(path).ok()?;
-    let found = file.metadata().ok()?;
-    let mut text = String::new();
-    let is_short = found.is_file() && found.len() <= PROJECT;
-    (is_short && file.take(PROJECT).read_to_string(&mut text).is_ok()).then_some(text)
-}
-
-/// Checks that root may take options from a file: they make root run programs and read files, so nobody else may be
-/// able to write it.
-#[cfg(unix)]
-fn trusted(path: &Path) -> Result<(), String> {
-    if !nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    wsgi_unix::files::check_file(&path, &wsgi_unix::files::Owners::own()).map_err(|reason| reason.to_string())
-}
-
-#[cfg(not(unix))]
-fn trusted(_path: &Path) -> Result<(), String> {
-    Ok(())
-}
-
 /// Lists each option that has a value, and where it comes from, as a file for `-c`.
 pub fn shown(command: &Command, matches: &ArgMatches, layer: &Layer) -> String {
-    let mut text = "# The first of these counts: command line, MOD_WSGI_EXPRESS_* variables, the file of -c, pyproject.toml, defaults.\n".to_owned();
+    let mut text = "# The first of these counts: command line, MOD_WSGI_EXPRESS_* variables, the file of -c, pyproject.toml, sockets passed by systemd, defaults.\n".to_owned();
     let entry = command.get_arguments().filter(|arg| arg.get_id() == "entry");
     for arg in entry.chain(
         options(command).filter(|arg| !["config", "show-config", "help"].iter().any(|own| arg.get_long() == Some(own))),
@@ -390,5 +339,19 @@ mod tests {
         let words: Vec<_> = layer.values().flat_map(|given| given.words.clone()).collect();
         assert_eq!(words, ["--bind=:81", "--bind=:82", "--threads=3", "--url-alias", "/a", "b"]);
         assert_eq!(layer["threads"].origin, "f");
+    }
+
+    #[test]
+    fn sockets_of_systemd_are_where_nobody_says_where_to_listen() {
+        let passed = ["0.0.0.0:80", "[::]:443", "unix:/run/s"].map(str::to_owned);
+        let words = |text: &str, https| {
+            let mut layer = file(&command(), "f", parse("f", text).unwrap()).unwrap();
+            add(&mut layer, sockets(&passed, https));
+            layer.into_values().flat_map(|given| given.words).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words("", None), "--bind=0.0.0.0:80 --bind=[::]:443 --bind=unix:/run/s");
+        assert_eq!(words("", Some("443")), "--bind=0.0.0.0:80 --bind=unix:/run/s");
+        assert_eq!(words("port = 81", None), "--port=81");
+        assert_eq!(words("bind = ':82'", None), "--bind=:82");
     }
 }
