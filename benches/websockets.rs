@@ -19,8 +19,16 @@ const RESETS: usize = 20_000;
 const RESTARTS: usize = 20;
 /// How many WebSockets are open while Apache restarts.
 const KEPT: usize = 1_000;
-/// Apache's threads.
-const THREADS: usize = 64;
+/// Apache's children.
+const CHILDREN: usize = 4;
+/// The threads of each that serve requests. It has four more: the main one, the listener, the pump, and that of records.
+const THREADS: usize = 12;
+/// All threads of all children.
+const ALL_THREADS: usize = 64;
+/// How long idle WebSockets are watched: twice the time from ping to ping.
+const WATCHED: Duration = Duration::from_secs(40);
+/// The part of a processor that Apache's half may need for idle WebSockets.
+const BUSY: f64 = 0.03;
 /// How long requests are measured.
 const MEASURED: Duration = Duration::from_secs(10);
 /// What an idle WebSocket may cost in Apache's half, KiB: plain, and over TLS.
@@ -40,19 +48,32 @@ async def application(scope, receive, send):
         await send({**message, "type": "websocket.send"})
 "#;
 
-/// Opens WebSockets over TLS, says so, and holds them until it is told to end.
+/// Opens WebSockets, over TLS or not, says so, and holds them until it is told to end. Pings are answered.
 const HOLD: &str = r#"
-import socket, ssl, sys
-port, count, request = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode()
+import select, socket, ssl, sys
+port, count, request, tls = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode(), sys.argv[4] == "tls"
 context = ssl._create_unverified_context()
-held = []
+held, poll = {}, select.epoll()
 for _ in range(count):
-    client = context.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+    client = socket.create_connection(("127.0.0.1", port))
+    if tls:
+        client = context.wrap_socket(client)
     client.sendall(request)
     assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
-    held.append(client)
+    client.setblocking(False)
+    held[client.fileno()] = client
+    poll.register(client.fileno(), select.EPOLLIN)
 print("open", flush=True)
-sys.stdin.read()
+poll.register(0, select.EPOLLIN)
+while True:
+    for fd, _ in poll.poll():
+        if fd == 0:
+            sys.exit()
+        try:
+            assert held[fd].recv(4096) == b"\x89\0", "a ping"
+            held[fd].send(b"\x8a\x80\0\0\0\0")
+        except ssl.SSLWantReadError:
+            pass
 "#;
 
 fn main() -> ExitCode {
@@ -66,12 +87,14 @@ fn main() -> ExitCode {
 
 /// A server with so many threads that can hold so many WebSockets.
 fn site(sockets: usize, options: &str, own: &str) -> Httpd {
-    let factor = 2 * sockets / THREADS + 2;
+    let workers = CHILDREN * THREADS;
+    let factor = 2 * sockets / workers + 2;
     Httpd::builder()
         .app("site.wsgi", APP)
         .conf(&format!(
-            "ServerLimit 16\nThreadLimit 8\nThreadsPerChild 8\nStartServers 8\nMaxRequestWorkers {THREADS}\n\
-             MinSpareThreads {THREADS}\nMaxSpareThreads {THREADS}\nAsyncRequestWorkerFactor {factor}\nListenBacklog 4096"
+            "ServerLimit 16\nThreadLimit {THREADS}\nThreadsPerChild {THREADS}\nStartServers {CHILDREN}\n\
+             MaxRequestWorkers {workers}\nMinSpareThreads {workers}\nMaxSpareThreads {workers}\n\
+             AsyncRequestWorkerFactor {factor}\nListenBacklog 4096"
         ))
         .conf(&format!("WSGIDaemonProcess site interface=asgi limit-websockets={sockets} {options}"))
         .conf("WSGIScriptAlias / {apps}/site.wsgi process-group=site")
@@ -116,7 +139,7 @@ fn idle(count: usize, verdict: &mut Verdict) {
     let (with, threads) = children(&site);
     let each = with.saturating_sub(before) as f64 / count as f64;
     verdict.bound(format!("{count} idle WebSockets, opened in {took:.1?}: {each:.1} KiB each"), each <= COST[0]);
-    verdict.bound(format!("{threads} threads in Apache's children"), threads <= 2 * THREADS);
+    verdict.bound(format!("{threads} threads in Apache's children"), threads <= ALL_THREADS);
     let beside = slowest(&site);
     let ratio = beside.as_secs_f64() / alone.as_secs_f64();
     verdict.bound(format!("99 of 100 requests within {beside:.2?}, without them {alone:.2?}"), ratio <= SLOWER);
@@ -129,17 +152,61 @@ fn idle(count: usize, verdict: &mut Verdict) {
     if tls.is_some() {
         let count = count / 5;
         let (before, _) = children(&site);
-        let mut held = python(HOLD, port, count);
-        let mut line = String::new();
-        let said = held.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+        let held = Held::open(port, count, "tls");
         let (with, _) = children(&site);
         let each = with.saturating_sub(before) as f64 / count as f64;
-        let is_open = said.is_some_and(|said| said.is_ok()) && line == "open\n";
-        verdict.bound(format!("{count} over TLS: {each:.1} KiB each"), is_open && each <= COST[1]);
-        drop(held.stdin.take());
-        let _ = held.wait();
+        verdict.bound(format!("{count} over TLS: {each:.1} KiB each"), held.is_open && each <= COST[1]);
     }
+    let held = Held::open(site.port(), count, "plain");
+    let before = used(&site);
+    std::thread::sleep(WATCHED);
+    let [child, daemon] = [0, 1].map(|half| (used(&site)[half] - before[half]) / WATCHED.as_secs_f64());
+    let [of_child, of_daemon] = [child, daemon].map(|part| part * 100.0);
+    verdict.bound(
+        format!("{count} that answer pings: {of_child:.2} % of a processor in Apache, {of_daemon:.2} % in the process"),
+        held.is_open && child <= BUSY,
+    );
+    drop(held);
     site.finish();
+}
+
+/// A program that holds WebSockets.
+struct Held {
+    program: Child,
+    /// Whether it could open all of them.
+    is_open: bool,
+}
+
+impl Held {
+    fn open(port: u16, count: usize, how: &str) -> Self {
+        let mut program = python(port, count, how);
+        let mut line = String::new();
+        let told = program.stdout.take().map(|stdout| BufReader::new(stdout).read_line(&mut line));
+        Self { program, is_open: told.is_some_and(|told| told.is_ok()) && line == "open\n" }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.program.stdin.take());
+        let _ = self.program.wait();
+    }
+}
+
+/// The time of processors that Apache's children have used, and the daemon processes, seconds.
+fn used(site: &Httpd) -> [f64; 2] {
+    [Role::Child, Role::Daemon].map(|role| {
+        let own = site.census().into_iter().filter(|member| member.role == role);
+        own.map(|member| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", member.pid)).unwrap_or_default();
+            // Behind the name, which may have any character: the state is the first, proc_pid_stat(5) calls it the third.
+            let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+            // In each second (USER_HZ).
+            ticks / 100.0
+        })
+        .sum()
+    })
 }
 
 /// The virtual host for TLS, where that can be had.
@@ -159,9 +226,9 @@ fn host(directory: &Path, port: u16) -> Option<String> {
     ))
 }
 
-fn python(program: &str, port: u16, count: usize) -> Child {
+fn python(port: u16, count: usize, how: &str) -> Child {
     let mut python = Command::new("python3");
-    python.args(["-c", program, &port.to_string(), &count.to_string(), &request("/", &[])]);
+    python.args(["-c", HOLD, &port.to_string(), &count.to_string(), &request("/", &[]), how]);
     python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3 runs")
 }
 
