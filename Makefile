@@ -3,7 +3,7 @@
 # make bench  compares with mod_wsgi, gunicorn and uwsgi
 # make venv   builds and installs into .venv only
 # make gunicorn-suites  gunicorn's own suites about ASGI, against this server
-# make fuzz   mutated input for everything that reads input, FUZZ_SECONDS=30 for each target, TARGETS="session codec" for some
+# make fuzz   mutated input for everything that reads input; FUZZ_SECONDS=30 each, TARGETS="session codec" for some
 # make deny   licences, sources, versions and advisories of what is built in
 # make instructions  counts the instructions of what each request needs, where valgrind is installed
 # make loom   tries each order of events of the protocols on atomics

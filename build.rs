@@ -34,7 +34,7 @@ const FUNCTIONS: &[&str] = &[
     "apr_(time_exp_lt|palloc|pstrmemdup|stat|strerror|file_write_full)",
     "apr_pool_(cleanup_kill|cleanup_register|cleanup_null|pre_cleanup_register)",
     "apr_(pool_create_ex|pool_destroy|pool_parent_get|date_parse_http|rfc822_date)",
-    "apr_(pool_allocator_get|allocator_max_free_set)",
+    "apr_(pool_allocator_get|allocator_(max_free_set|alloc|free))",
     "apr_table_(make|get|setn|addn|unset|elts)",
     "ap_(get_conn_socket|rwrite)",
     "ap_get_server_revision",

@@ -21,7 +21,8 @@ const RESTARTS: usize = 20;
 const KEPT: usize = 1_000;
 /// Apache's children.
 const CHILDREN: usize = 4;
-/// The threads of each that serve requests. It has four more: the main one, the listener, the pump, and that of records.
+/// The threads of each that serve requests. It has four more: the main one, the listener, the pump, and that of
+/// records.
 const THREADS: usize = 12;
 /// All threads of all children.
 const ALL_THREADS: usize = 64;
@@ -199,7 +200,8 @@ fn used(site: &Httpd) -> [f64; 2] {
         let own = site.census().into_iter().filter(|member| member.role == role);
         own.map(|member| {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", member.pid)).unwrap_or_default();
-            // Behind the name, which may have any character: the state is the first, proc_pid_stat(5) calls it the third.
+            // Behind the name, which may have any character: the state is the first, proc_pid_stat(5) calls it the
+            // third.
             let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
             let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
             // In each second (USER_HZ).

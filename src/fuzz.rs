@@ -176,7 +176,7 @@ fn converse(data: &[u8], duplex: bool) {
         Outcome::ClientGone => assert!(client.gone),
         Outcome::Unkept(error) => panic!("nothing is kept, and {error}"),
         Outcome::Accepted => assert!(client.accepted && !client.headed, "a WebSocket comes in place of a response"),
-        Outcome::WebSocket(_) | Outcome::HandedOver => panic!("nobody carries one here"),
+        Outcome::WebSocket(..) | Outcome::HandedOver => panic!("nobody carries one here"),
         Outcome::NotExecuted | Outcome::Unread => panic!("{outcome:?} where the process has read the request"),
     }
     let mut sent = Vec::new();

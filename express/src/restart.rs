@@ -137,6 +137,7 @@ mod tests {
             background: 0,
             messages_in: 0,
             messages_out: 0,
+            lag: Durations::default(),
         };
         let group = GroupStatus {
             name: b"shop".as_slice().into(),
@@ -146,11 +147,11 @@ mod tests {
             classes: Vec::new(),
             refused: Vec::new(),
             ended: Vec::new(),
-            latency: Durations { nanoseconds: 0, buckets: Vec::new() },
-            waits: Durations { nanoseconds: 0, buckets: Vec::new() },
+            latency: Durations::default(),
+            waits: Durations::default(),
             interface: Interface::Wsgi,
             websockets: WebSocketsStatus::default(),
-            lag: Durations { nanoseconds: 0, buckets: Vec::new() },
+            lag: Durations::default(),
             processes: processes.iter().map(process).collect(),
         };
         Status { time: 0, started: 0, generation: 1, groups: vec![group] }

@@ -88,7 +88,7 @@ fn table(status: &Status, colours: Colours) -> String {
             continue;
         }
         let is_asgi = group.interface == Interface::Asgi;
-        let sockets = if is_asgi { format!("  {:>10}", "WEBSOCKETS") } else { String::new() };
+        let sockets = if is_asgi { format!("  {:>10}  {:>4}", "WEBSOCKETS", "LAG") } else { String::new() };
         let _ = writeln!(
             text,
             "  {:>8}  {:9}  {:>8}  {:>7}  {:>10}  {:>8}{sockets}",
@@ -99,7 +99,7 @@ fn table(status: &Status, colours: Colours) -> String {
             let busy = format!("{}/{}", process.busy, process.threads);
             let memory = resident(process.pid).map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
             let state = colours.paint(process.state.name(), 9);
-            let sockets = if is_asgi { format!("  {:>10}", process.websockets) } else { String::new() };
+            let sockets = if is_asgi { event_loop(process) } else { String::new() };
             let _ = writeln!(
                 text,
                 "  {:>8}  {state}  {up:>8}  {busy:>7}  {:>10}  {memory:>8}{sockets}",
@@ -149,6 +149,23 @@ fn websockets(group: &GroupStatus) -> String {
         let _ = write!(text, ", event loops 99 % within {:.1} ms", late.as_secs_f64() * 1000.0);
     }
     text
+}
+
+/// Describes the event loop of a process: its WebSockets, and how late it has come but for one time in a hundred.
+fn event_loop(process: &ProcessStatus) -> String {
+    let late = process.lag.distribution().quantile(0.99).map_or("-".to_owned(), short);
+    format!("  {:>10}  {late:>4}", process.websockets)
+}
+
+/// Formats a short time in four characters.
+fn short(time: Duration) -> String {
+    let (milliseconds, seconds) = (time.as_millis(), time.as_secs_f64());
+    match milliseconds {
+        0 => "<1ms".to_owned(),
+        1..=99 => format!("{milliseconds}ms"),
+        100..=9_949 => format!("{seconds:.1}s"),
+        _ => format!("{seconds:.0}s"),
+    }
 }
 
 /// Makes a name without a character that a terminal would obey.
@@ -228,13 +245,14 @@ fn distribution(durations: &Distribution) -> Value {
     })
 }
 
-/// Makes the member of a process. How late its event loop is, is told of the group as a whole.
+/// Makes the member of a process.
 fn process_document(process: &ProcessStatus, is_asgi: bool, now: u64) -> Value {
     let event_loop = json!({
         "websockets_open": process.websockets,
         "background_tasks": process.background,
         "messages_in": process.messages_in,
         "messages_out": process.messages_out,
+        "lag": distribution(&process.lag.distribution()),
     });
     json!({
         "pid": process.pid,
@@ -253,12 +271,57 @@ fn process_document(process: &ProcessStatus, is_asgi: bool, now: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use wsgi_wire::status::{Durations, WebSocketsStatus};
+
     use super::*;
 
     #[test]
     fn times_have_two_units() {
         let times = [5, 65, 3_700, 90_000].map(duration);
         assert_eq!(times, ["5s", "1m 5s", "1h 1m", "1d 1h"]);
+    }
+
+    #[test]
+    fn short_times_have_four_characters() {
+        let times = [0, 3, 99, 100, 9_949, 9_950, 524_288].map(|time| short(Duration::from_millis(time)));
+        assert_eq!(times, ["<1ms", "3ms", "99ms", "0.1s", "9.9s", "10s", "524s"]);
+    }
+
+    #[test]
+    fn a_line_of_a_process_with_an_event_loop_fits_on_a_terminal() {
+        let process = ProcessStatus {
+            pid: 4_194_304,
+            state: State::Ready,
+            started: 0,
+            generation: 1,
+            threads: 1000,
+            busy: 99,
+            in_flight: 1000,
+            requests: 1_234_567_890,
+            websockets: 10_000,
+            background: 0,
+            messages_in: 0,
+            messages_out: 0,
+            lag: Durations { nanoseconds: 0, buckets: vec![0, 0, 0, 7] },
+        };
+        let group = GroupStatus {
+            name: b"shop".as_slice().into(),
+            wanted: 1,
+            threads: 1000,
+            waiting: 0,
+            classes: Vec::new(),
+            refused: Vec::new(),
+            ended: Vec::new(),
+            latency: Durations::default(),
+            waits: Durations::default(),
+            interface: Interface::Asgi,
+            websockets: WebSocketsStatus::default(),
+            lag: Durations::default(),
+            processes: vec![process],
+        };
+        let text = table(&Status { time: 90_000, started: 0, generation: 1, groups: vec![group] }, Colours(false));
+        assert!(text.contains("WEBSOCKETS   LAG\n") && text.ends_with("  <1ms\n"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]

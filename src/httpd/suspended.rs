@@ -9,12 +9,19 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use super::pool::Pool;
 use super::request::Request;
 use super::sys::{self, conn_rec, request_rec};
-use super::upgraded::Upgraded;
+use super::upgraded::{self, Upgraded};
 use super::{config, response, server, socket};
 use crate::relay::client::Gone;
 
 /// How long httpd's worker may need, at the worst, from its hook to the last field that it writes (W5).
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// How many free blocks of memory a connection has at the most: the buffers of a read, of two writes over TLS and of
+/// the head of the answer. A block has 8 KiB.
+const BLOCKS: usize = 4;
+
+/// How many bytes those have.
+const KEPT: usize = BLOCKS * (8 << 10);
 
 /// Whoever has a connection when httpd's thread has left it.
 pub trait Successor: Send {
@@ -28,7 +35,11 @@ struct Waiting {
     upgraded: Upgraded,
     send_timeout: Option<Duration>,
     successor: Box<dyn Successor>,
+    at_end: Option<AtEnd>,
 }
+
+/// What is done with a request that has been left, before it ends.
+pub type AtEnd = Box<dyn FnOnce(&mut Request<'_>) + Send>;
 
 /// Whether the connection of this request can be taken from httpd's thread (W1).
 pub fn may_be(r: &Request<'_>) -> bool {
@@ -43,9 +54,17 @@ pub fn leave(r: &mut Request<'_>, upgraded: Upgraded, successor: Box<dyn Success
     // SAFETY: S1: the pool of the connection, which lives longer than the request.
     let pool = unsafe { Pool::from_raw(r.connection().pool) };
     let send_timeout = response::client_timeout(r);
-    let waiting = pool.keep(Some(Waiting { request: r.raw(), upgraded, send_timeout, successor }));
+    let waiting = pool.keep(Some(Waiting { request: r.raw(), upgraded, send_timeout, successor, at_end: None }));
     // SAFETY: S1; the hook below alone takes it for what it is.
     unsafe { config::set_of_connection(connection, waiting.cast()) };
+}
+
+/// Has something done with a request whose connection [is left](leave), before it ends: on the thread that has it then.
+pub fn at_end(r: &Request<'_>, action: AtEnd) {
+    // SAFETY: S1; this thread has the request until its handler has returned.
+    if let Some(Some(waiting)) = unsafe { place(r.rec().connection) } {
+        waiting.at_end = Some(action);
+    }
 }
 
 /// The hook `suspend_connection`: httpd's thread is about to leave the connection.
@@ -62,7 +81,8 @@ pub(crate) unsafe fn suspend(connection: *mut conn_rec) {
         return;
     }
     // SAFETY: as above.
-    let Some(Waiting { request, upgraded, send_timeout, successor }) = (unsafe { take_waiting(connection) }) else {
+    let Some(Waiting { request, upgraded, send_timeout, successor, at_end }) = (unsafe { take_waiting(connection) })
+    else {
         return;
     };
     // SAFETY: this thread still has the connection and its request.
@@ -77,23 +97,54 @@ pub(crate) unsafe fn suspend(connection: *mut conn_rec) {
     let pool = unsafe { (*connection).pool };
     // SAFETY: as above.
     let allocator = unsafe { sys::apr_pool_allocator_get(pool) };
-    // Most of its time it is idle: buffers that it does not need are kept for nobody.
-    // SAFETY: the pool has its allocator.
-    unsafe { sys::apr_allocator_max_free_set(allocator, 1) };
-    let open = Some((request, upgraded));
+    // SAFETY: the connection is this thread's, and so is the allocator of its pool.
+    unsafe { keep_nothing_free(allocator) };
+    let open = Some(Open { request, upgraded, at_end });
     let since = Instant::now();
     successor.take_over(SuspendedConnection { connection, open, fd, send_timeout, since });
+}
+
+/// Has an allocator give back what is free, now and from now on.
+///
+/// # Safety
+/// The allocator lives, and is this thread's.
+unsafe fn keep_nothing_free(allocator: *mut sys::apr_allocator_t) {
+    // SAFETY: the caller's duty.
+    unsafe { sys::apr_allocator_max_free_set(allocator, 1) };
+    // That holds for what is freed from here on. What was free before is taken, and freed.
+    let mut taken: *mut sys::apr_memnode_t = std::ptr::null_mut();
+    for _ in 0..BLOCKS {
+        // SAFETY: the caller's duty. The smallest block is asked for, which every free one can be.
+        let block = unsafe { sys::apr_allocator_alloc(allocator, 1) };
+        // SAFETY: a block that has just been allocated, or null.
+        let Some(found) = (unsafe { block.as_mut() }) else { break };
+        found.next = taken;
+        taken = block;
+    }
+    if !taken.is_null() {
+        // SAFETY: a list of blocks of this allocator, which nobody else has.
+        unsafe { sys::apr_allocator_free(allocator, taken) };
+    }
+}
+
+/// The place in a connection for what waits there, where it has one.
+///
+/// # Safety
+/// The connection lives, and is this thread's.
+unsafe fn place<'c>(connection: *mut conn_rec) -> Option<&'c mut Option<Waiting>> {
+    // SAFETY: the caller's duty; the slot is ours, and `leave` has filled it, or nobody.
+    let place = unsafe { config::of_connection(connection) }.cast::<Option<Waiting>>();
+    // SAFETY: it lives in the connection's pool, and nobody else looks at it.
+    unsafe { place.as_mut() }
 }
 
 /// What waits in a connection, if that has not been taken.
 ///
 /// # Safety
-/// The connection lives, and is this thread's.
+/// As [`place`].
 unsafe fn take_waiting(connection: *mut conn_rec) -> Option<Waiting> {
-    // SAFETY: the caller's duty; the slot is ours, and `leave` has filled it, or nobody.
-    let waiting = unsafe { config::of_connection(connection) }.cast::<Option<Waiting>>();
-    // SAFETY: it lives in the connection's pool, and nobody else looks at it.
-    unsafe { waiting.as_mut() }?.take()
+    // SAFETY: the caller's duty.
+    unsafe { place(connection) }?.take()
 }
 
 /// Gives up a connection that nobody has taken over, because of a panic: its client sees the end. The connection itself
@@ -111,11 +162,19 @@ pub(crate) unsafe fn give_up(connection: *mut conn_rec) {
     }
 }
 
+/// A request that was answered 101, and has not ended.
+struct Open {
+    request: *mut request_rec,
+    /// Its connection's bytes.
+    upgraded: Upgraded,
+    at_end: Option<AtEnd>,
+}
+
 /// A connection that is in the hands of one thread of ours.
 pub struct SuspendedConnection {
     connection: *mut conn_rec,
-    /// The request that was answered 101, and its connection's bytes; `None` when the request has ended.
-    open: Option<(*mut request_rec, Upgraded)>,
+    /// `None` when the request has ended.
+    open: Option<Open>,
     fd: RawFd,
     send_timeout: Option<Duration>,
     since: Instant,
@@ -142,6 +201,20 @@ impl SuspendedConnection {
         unsafe { &*self.connection }
     }
 
+    /// Says whether the memory of buffers is kept from one message to the next, or given back at once. Most of its time
+    /// a WebSocket is idle; but to get memory of the system, and to give it back, takes as long as all the rest.
+    pub fn keep_buffers(&mut self, keeps: bool) {
+        // SAFETY: W4: the pool and its allocator are this thread's.
+        let allocator = unsafe { sys::apr_pool_allocator_get(self.record().pool) };
+        if keeps {
+            // SAFETY: as above.
+            unsafe { sys::apr_allocator_max_free_set(allocator, KEPT) };
+        } else {
+            // SAFETY: as above.
+            unsafe { keep_nothing_free(allocator) };
+        }
+    }
+
     /// Whether the client is known to be gone.
     pub fn is_aborted(&self) -> bool {
         self.record().aborted != 0
@@ -149,14 +222,14 @@ impl SuspendedConnection {
 
     /// Looks at the request, if it has not ended.
     pub fn look<R>(&self, look: impl FnOnce(&Request<'_>) -> R) -> Option<R> {
-        let (request, _) = self.open.as_ref()?;
+        let request = self.open.as_ref()?.request;
         // SAFETY: W4; while this lives it is only looked at, since everything else takes `self` by `&mut`.
-        let request = unsafe { Request::from_raw(*request) };
+        let request = unsafe { Request::from_raw(request) };
         Some(look(&request))
     }
 
     fn with<R>(&mut self, work: impl FnOnce(&mut Request<'_>, &mut Upgraded) -> R) -> Option<R> {
-        let (request, upgraded) = self.open.as_mut()?;
+        let Open { request, upgraded, .. } = self.open.as_mut()?;
         // SAFETY: W4; the only one meanwhile, as this connection is borrowed exclusively.
         let mut request = unsafe { Request::from_raw(*request) };
         Some(work(&mut request, upgraded))
@@ -189,10 +262,15 @@ impl SuspendedConnection {
         unsafe { (*self.connection).aborted = 1 };
     }
 
-    /// Ends the request, which writes its line into the access log, and this side of the connection.
-    pub fn end(&mut self) {
+    /// Ends the request, which writes its line into the access log, and this side of the connection. `code`: that with
+    /// which its WebSocket has ended.
+    pub fn end(&mut self, code: u16) {
         // The brigades are the request's.
-        let Some((request, _)) = self.open.take() else { return };
+        let Some(Open { request, at_end, .. }) = self.open.take() else { return };
+        // SAFETY: W4; the only one meanwhile.
+        let mut r = unsafe { Request::from_raw(request) };
+        upgraded::note_close(&mut r, code);
+        at_end.into_iter().for_each(|action| action(&mut r));
         // SAFETY: W4; nobody uses it from here on.
         unsafe { sys::ap_process_request_after_handler(request) };
         if !self.is_aborted() && !self.holds() {
@@ -231,8 +309,7 @@ impl SuspendedConnection {
     }
 
     /// Closes the connection. It has [ended](Self::end), and is [settled](Self::is_settled).
-    pub fn destroy(mut self) {
-        self.end();
+    pub fn destroy(self) {
         let pool = self.record().pool;
         std::mem::forget(self);
         // SAFETY: W4, W5: nobody else has it any more. The MPM's own cleanup counts the connection down.

@@ -1,6 +1,8 @@
 //! A client's connection that is no longer HTTP: bytes in both directions, through Apache's connection filters (TLS,
 //! counters), without waiting.
 
+use std::ffi::CStr;
+
 use super::brigade::Brigade;
 use super::request::Request;
 use super::response::{self, close_after};
@@ -15,6 +17,20 @@ const WRITE: usize = 32 << 10;
 
 /// The status of a connection that changes its protocol (RFC 9110, 15.2.2).
 pub const SWITCHING_PROTOCOLS: u16 = 101;
+
+/// The note of a request that has the code with which its WebSocket has ended: `%{wsgi-websocket-close}n` in a log.
+const CLOSE: &CStr = c"wsgi-websocket-close";
+
+/// Notes the code with which the WebSocket of a request has ended.
+pub fn note_close(r: &mut Request<'_>, code: u16) {
+    let code = r.pool().text(code.to_string().as_bytes());
+    r.notes_mut().set(CLOSE, code);
+}
+
+/// The code with which the WebSocket of a request has ended, if it has been one.
+pub fn close_code(r: &Request<'_>) -> Option<u16> {
+    std::str::from_utf8(r.notes().get(CLOSE)?).ok()?.parse().ok()
+}
 
 /// Has httpd close the connection of a request that has been answered 101, and write nothing to it any more.
 pub fn break_off(r: &mut Request<'_>) {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use wsgi_unix::descriptor::BorrowedFd;
 use wsgi_unix::{panics, stop};
+use wsgi_websocket::close;
 use wsgi_wire::messages::{Topic, requests};
 use wsgi_wire::record::LogRecord;
 
@@ -19,6 +20,9 @@ use crate::relay::websocket::carrier::{Carrier, Memory, Seen, Turn, Wants};
 
 /// How long a client has to close its side when the other one is closed.
 const CLOSING: Duration = Duration::from_secs(2);
+
+/// So many turns between two looks are those of a WebSocket that is in use, and not of pings.
+const IN_USE: u32 = 8;
 
 /// The client of a WebSocket.
 struct Client {
@@ -79,6 +83,10 @@ pub struct Member {
     pub watched: [PollFlags; 2],
     /// The moment for which a timer is set.
     pub timer: Option<Instant>,
+    /// How many turns it has had since it was looked after.
+    turns: u32,
+    /// Whether its buffers are kept.
+    is_in_use: bool,
 }
 
 /// What becomes of a member.
@@ -99,7 +107,7 @@ impl Member {
     pub fn new(open: (Connection, Carrier, Place), at: At, connection: SuspendedConnection) -> Self {
         let client = Client { connection, at };
         let stage = Stage::Open(Box::new(open));
-        Self { client, stage, watched: [PollFlags::empty(); 2], timer: None }
+        Self { client, stage, watched: [PollFlags::empty(); 2], timer: None, turns: 0, is_in_use: false }
     }
 
     /// The sockets of the client and of the process.
@@ -118,7 +126,7 @@ impl Member {
 
     /// Does what can be done at once.
     pub fn turn(&mut self, seen: Seen, memory: &mut Memory) -> Next {
-        let Self { client, stage, .. } = self;
+        let Self { client, stage, turns, is_in_use, .. } = self;
         let open = match stage {
             Stage::Open(open) => open,
             Stage::Ended(until) => {
@@ -132,6 +140,11 @@ impl Member {
                 return if waits || !client.connection.is_settled(now) { Next::Wait } else { Next::Done };
             }
         };
+        *turns = turns.saturating_add(1);
+        if *turns == IN_USE && !*is_in_use {
+            *is_in_use = true;
+            client.connection.keep_buffers(true);
+        }
         let (wire, carrier, _) = &mut **open;
         let turn = panics::catch("the turn of a WebSocket", || carrier.turn(wire, client, seen, memory));
         let process = carrier.process();
@@ -174,8 +187,12 @@ impl Member {
     fn end(&mut self) {
         let time = if self.client.connection.is_aborted() { Duration::ZERO } else { CLOSING };
         let open = std::mem::replace(&mut self.stage, Stage::Ended(Instant::now() + time));
+        let code = match &open {
+            Stage::Open(open) => open.1.code(),
+            Stage::Ended(_) => close::LOST,
+        };
         drop(open);
-        self.client.connection.end();
+        self.client.connection.end(code);
     }
 
     /// What has to be waited for.
@@ -194,9 +211,14 @@ impl Member {
         }
     }
 
-    /// Once in a while: is counted where all are counted anew. Returns whether its process has ended.
+    /// Once in a while: is counted where all are counted anew, and gives back what it does not use. Returns whether its
+    /// process has ended.
     pub fn look(&mut self) -> bool {
         let Stage::Open(open) = &mut self.stage else { return false };
+        if std::mem::take(&mut self.turns) == 0 && self.is_in_use {
+            self.is_in_use = false;
+            self.client.connection.keep_buffers(false);
+        }
         let seat = open.1.seat();
         seat.renew();
         seat.process_has_ended()

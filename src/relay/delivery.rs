@@ -325,7 +325,8 @@ where
                 Ok(()) => Outcome::HandedOver,
                 Err(kept) => {
                     let (connection, mut carrier) = *kept;
-                    Outcome::WebSocket(blocking::carry(&connection, &mut carrier, self.client))
+                    let end = blocking::carry(&connection, &mut carrier, self.client);
+                    Outcome::WebSocket(end, carrier.code())
                 }
             });
         }

@@ -38,8 +38,8 @@ pub enum Outcome {
     Accepted,
     /// A WebSocket goes on without this thread.
     HandedOver,
-    /// A WebSocket has ended.
-    WebSocket(End),
+    /// A WebSocket has ended, with this code.
+    WebSocket(End, u16),
 }
 
 impl Outcome {

@@ -73,12 +73,16 @@ impl Counted {
     fn ends(&mut self, code: u16) {
         self.code.get_or_insert(code);
     }
+
+    /// The code of its end. Without a close its client sees a lost connection.
+    fn code(&self) -> u16 {
+        self.code.unwrap_or(close::LOST)
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        // Without a close its client sees a lost connection.
-        self.record.websocket_counts.closed(self.code.unwrap_or(close::LOST));
+        self.record.websocket_counts.closed(self.code());
     }
 }
 
@@ -114,6 +118,11 @@ impl WebSocket {
     /// How it has ended, where nobody else is to blame.
     pub fn end(&self) -> End {
         self.breach.map_or(End::Closed, End::Breach)
+    }
+
+    /// The code with which it has ended, where it has: [`close::LOST`] without a close.
+    pub fn code(&self) -> u16 {
+        self.counted.code()
     }
 
     /// The moment at which [`tick`](Self::tick) has something to do.

@@ -20,7 +20,7 @@ use super::variables;
 use crate::directives::settings::RequestSettings;
 use crate::embedded::{self, Plan, call};
 use crate::httpd::request::{Request, Target};
-use crate::httpd::{HookStatus, log, response};
+use crate::httpd::{HookStatus, log, response, upgraded};
 use crate::policy::acceptance::BodyLength;
 use crate::relay::client::RequestContext;
 use crate::relay::outcome::{End, Outcome};
@@ -143,7 +143,8 @@ fn answer_to(client: &mut HttpClient<'_, '_>, outcome: Outcome) -> Result<HookSt
         Outcome::Complete => Ok(finish(client)),
         Outcome::ClientGone => Ok(HookStatus::Ok),
         Outcome::HandedOver => Ok(HookStatus::Suspended),
-        Outcome::WebSocket(end) => {
+        Outcome::WebSocket(end, code) => {
+            upgraded::note_close(client.request(), code);
             has_ended(client, end);
             Ok(HookStatus::Ok)
         }

@@ -16,7 +16,7 @@ use crate::daemons::Runtime;
 use crate::httpd::HookStatus;
 use crate::httpd::records::Socket;
 use crate::httpd::request::Request;
-use crate::httpd::response;
+use crate::httpd::{response, suspended, upgraded};
 use crate::policy::trace::Trace;
 
 /// Spans that this child could not send since the last one.
@@ -53,15 +53,19 @@ impl Span {
         }
     }
 
-    /// Ends the span and sends it.
+    /// Ends the span and sends it. That of a WebSocket ends when that does, whoever carries it.
     pub fn end(self, r: &mut Request<'_>, answer: &HookStatus) {
         if !self.trace.sampled {
             return;
         }
-        let status = match answer {
-            HookStatus::Status(status) => *status,
-            _ => response::status(r),
-        };
+        match answer {
+            HookStatus::Suspended => suspended::at_end(r, Box::new(|r| self.send(r, response::status(r)))),
+            HookStatus::Status(status) => self.send(r, *status),
+            _ => self.send(r, response::status(r)),
+        }
+    }
+
+    fn send(self, r: &Request<'_>, status: u16) {
         let lost = LOST.swap(0, Relaxed);
         let socket = self.socket;
         let told = Datagram::Span(self.told(r, status, lost)).to_bytes();
@@ -79,6 +83,7 @@ impl Span {
             start: r.time(),
             end: now_in_microseconds().max(r.time()),
             status: status.into(),
+            close: upgraded::close_code(r).unwrap_or(0).into(),
             lost,
             method: short(r.method()),
             path: short(r.uri()),

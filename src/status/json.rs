@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use wsgi_wire::table::State;
-use wsgi_wire::table::histogram::{Distribution, bound};
+use wsgi_wire::table::histogram::{BUCKETS, Distribution, bound};
 
 use super::report::{Group, Process, Report, WebSockets};
 
@@ -59,11 +59,11 @@ struct GroupDocument<'a> {
     requests: Classes,
     requests_refused: Counts<'a>,
     process_exits: Counts<'a>,
-    request_duration: DistributionDocument<'a>,
-    request_wait: DistributionDocument<'a>,
+    request_duration: DistributionDocument,
+    request_wait: DistributionDocument,
     background_tasks: Option<u32>,
     websockets: Option<WebSocketsDocument<'a>>,
-    processes: Vec<ProcessDocument<'a>>,
+    processes: Vec<ProcessDocument>,
 }
 
 impl<'a> GroupDocument<'a> {
@@ -151,18 +151,18 @@ impl Serialize for Counts<'_> {
 
 /// The member of a distribution of durations.
 #[derive(serde::Serialize)]
-struct DistributionDocument<'a> {
+struct DistributionDocument {
     count: u64,
     sum_seconds: f64,
     mean_seconds: Option<f64>,
     p50_seconds: Option<f64>,
     p95_seconds: Option<f64>,
     p99_seconds: Option<f64>,
-    buckets: &'a [u64],
+    buckets: [u64; BUCKETS],
 }
 
-impl<'a> DistributionDocument<'a> {
-    fn of(of: &'a Distribution) -> Self {
+impl DistributionDocument {
+    fn of(of: &Distribution) -> Self {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
         Self {
             count: of.count(),
@@ -171,14 +171,14 @@ impl<'a> DistributionDocument<'a> {
             p50_seconds: seconds(of.quantile(0.5)),
             p95_seconds: seconds(of.quantile(0.95)),
             p99_seconds: seconds(of.quantile(0.99)),
-            buckets: &of.buckets,
+            buckets: of.buckets,
         }
     }
 }
 
 /// The member of a daemon process.
 #[derive(serde::Serialize)]
-struct ProcessDocument<'a> {
+struct ProcessDocument {
     pid: u32,
     state: &'static str,
     started: u64,
@@ -189,27 +189,27 @@ struct ProcessDocument<'a> {
     requests_in_flight: u32,
     requests: u64,
     resident_memory_bytes: Option<u64>,
-    event_loop: Option<EventLoopDocument<'a>>,
+    event_loop: Option<EventLoopDocument>,
 }
 
 /// The member of a process with an event loop.
 #[derive(serde::Serialize)]
-struct EventLoopDocument<'a> {
+struct EventLoopDocument {
     websockets_open: u32,
     background_tasks: u32,
     messages_in: u64,
     messages_out: u64,
-    lag: DistributionDocument<'a>,
+    lag: DistributionDocument,
 }
 
-impl<'a> ProcessDocument<'a> {
-    fn of(group: &Group, process: &'a Process, now: u64) -> Self {
+impl ProcessDocument {
+    fn of(group: &Group, process: &Process, now: u64) -> Self {
         let event_loop = || EventLoopDocument {
             websockets_open: process.status.websockets,
             background_tasks: process.status.background,
             messages_in: process.status.messages_in,
             messages_out: process.status.messages_out,
-            lag: DistributionDocument::of(&process.lag),
+            lag: DistributionDocument::of(&process.status.lag.distribution()),
         };
         Self {
             pid: process.status.pid,

@@ -201,7 +201,11 @@ fn event_loop_processes(out: &mut Exposition, groups: &[&Group]) {
     );
     out.family(name, "histogram", help);
     for (group, process) in all() {
-        out.histogram(name, &[("group", &group.name), ("pid", &process.status.pid.to_string())], &process.lag);
+        out.histogram(
+            name,
+            &[("group", &group.name), ("pid", &process.status.pid.to_string())],
+            &process.status.lag.distribution(),
+        );
     }
 }
 

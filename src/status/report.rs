@@ -76,8 +76,6 @@ pub struct Process {
     pub status: ProcessStatus,
     /// Resident memory in bytes, where the system tells.
     pub resident: Option<u64>,
-    /// How late its event loop has come to what it was asked for, as it says.
-    pub lag: Distribution,
 }
 
 /// The condition of a process group, in one word.
@@ -201,7 +199,7 @@ impl Process {
     fn of(slot: Slot<'_>) -> Self {
         let status = ProcessStatus::of(slot);
         let resident = resident(status.pid);
-        Self { status, resident, lag: slot.lag() }
+        Self { status, resident }
     }
 }
 
@@ -211,6 +209,7 @@ pub mod example {
 
     use std::time::Duration;
 
+    use wsgi_wire::status::Durations;
     use wsgi_wire::table::histogram::Histogram;
 
     use super::*;
@@ -230,8 +229,9 @@ pub mod example {
             background: 0,
             messages_in: 7,
             messages_out: 9,
+            lag: Durations::default(),
         };
-        Process { status, resident: Some(8192), lag: Distribution::default() }
+        Process { status, resident: Some(8192) }
     }
 
     /// A server with one group of this name, whose processes have event loops.

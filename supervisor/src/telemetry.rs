@@ -19,7 +19,7 @@ use wsgi_wire::descriptors::exporter as contract;
 use wsgi_wire::export::{Datagram, Exporter, Figures};
 use wsgi_wire::limits::EXPORTED;
 use wsgi_wire::messages::processes;
-use wsgi_wire::status::Status;
+use wsgi_wire::status::{Durations, Status};
 
 use crate::configuration::{Configuration, Exported};
 use crate::log::Log;
@@ -157,7 +157,9 @@ impl Collector {
     }
 
     fn tell(&self, Status { started, groups, .. }: Status) {
-        for group in groups {
+        for mut group in groups {
+            // No metric is made of it, and the datagram has a bound.
+            group.processes.iter_mut().for_each(|process| process.lag = Durations::default());
             let told = Datagram::Figures(Figures { started, group }).to_bytes();
             debug_assert!(told.len() <= EXPORTED);
             // An exporter that does not listen hears all of it the next time.

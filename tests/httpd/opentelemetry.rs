@@ -1,5 +1,6 @@
 //! `WSGIOpenTelemetry`: what a collector gets, and what it does not do to requests.
 
+use harness::websocket::WebSocket;
 use harness::{
     Builder, Collector, Httpd, MODES, Role, Scratch, Site, attribute, cannot_run, eventually, kill, product, spans_in,
 };
@@ -252,4 +253,54 @@ fn spans_of_applications_hang_below_ours() {
         }
     }
     site.finish();
+}
+
+/// Accepts, and says what it has been told about the trace.
+const SOCKET: &str = r#"
+async def application(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        told = dict(scope["headers"])[b"traceparent"].decode()
+        await send({"type": "websocket.send", "text": told})
+        await receive()
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+"#;
+
+#[test]
+fn the_span_of_a_websocket_ends_with_it_whoever_carries_it() {
+    for suspend in ["On", "Off"] {
+        let collector = Collector::start();
+        let site = Httpd::builder()
+            .app("site.wsgi", SOCKET)
+            .conf("WSGIDaemonProcess site interface=asgi\nWSGIScriptAlias / {apps}/site.wsgi process-group=site")
+            .conf(&format!("WSGIWebSocketSuspend {suspend}\nWSGIOpenTelemetry {}", collector.url()))
+            .conf("CustomLog {root}/closes.log \"%s %{wsgi-websocket-close}n\"")
+            .start();
+        let mut socket = WebSocket::open(site.port(), "/");
+        let own = socket.text().split('-').nth(2).map(str::to_owned).expect("a span");
+        let of = |status: &'static str| {
+            move |report: &Value| {
+                let spans = spans_in(report).into_iter().map(|(_, span)| span);
+                spans.into_iter().find(|span| attribute(span, "http.response.status_code").as_deref() == Some(status))
+            }
+        };
+        assert_eq!(site.get("/").text(), "hello");
+        let other = collector.wait_for("/v1/traces", of("200"));
+        assert_eq!(collector.spans().len(), 1, "the WebSocket goes on");
+        socket.close(1001);
+        assert_eq!(socket.closed(), Some(1001));
+        let span = collector.wait_for("/v1/traces", of("101"));
+        assert_eq!(span["spanId"], own);
+        assert_eq!(attribute(&span, "wsgi.websocket.close_code").as_deref(), Some("1001"));
+        assert_eq!(attribute(&other, "wsgi.websocket.close_code"), None);
+        let time = |of: &Value, name: &str| of[name].as_str().and_then(|time| time.parse::<u64>().ok());
+        assert!(time(&span, "endTimeUnixNano") > time(&other, "endTimeUnixNano"), "{span} {other}");
+        let log = site.root().join("closes.log");
+        let logged = || std::fs::read_to_string(&log).ok().filter(|log| log.lines().any(|line| line == "101 1001"));
+        assert!(eventually(DEADLINE, logged).is_some(), "{suspend}");
+        site.finish();
+    }
 }

@@ -18,10 +18,12 @@ message! {
         pub parent: u64,
         /// When the request came, microseconds since the epoch.
         pub start: u64,
-        /// When its answer had been passed to Apache, microseconds since the epoch.
+        /// When its answer had been passed to Apache, or its WebSocket had ended, microseconds since the epoch.
         pub end: u64,
         /// The status that the client gets.
         pub status: u32,
+        /// The code with which its WebSocket has ended; 0 for none.
+        pub close: u32,
         /// How many spans this Apache child could not send since the last one.
         pub lost: u32,
         /// The method, such as `GET`.

@@ -69,6 +69,7 @@ message! {
 
 message! {
     /// A histogram of durations.
+    #[derive(Default)]
     pub struct Durations {
         /// The sum of all durations.
         pub nanoseconds: u64,
@@ -104,6 +105,8 @@ message! {
         pub messages_in: u64,
         /// How many they have sent.
         pub messages_out: u64,
+        /// How late its event loop has come to what it was asked for; a collector is not told.
+        pub lag: Durations,
     }
 }
 
@@ -150,6 +153,7 @@ impl ProcessStatus {
             background: slot.page.background.load(Relaxed),
             messages_in: slot.page.messages_in.load(Relaxed),
             messages_out: slot.page.messages_out.load(Relaxed),
+            lag: Durations::of(&slot.lag()),
         }
     }
 }

@@ -126,6 +126,11 @@ impl Carrier {
         self.source.process
     }
 
+    /// The code with which the WebSocket has ended, where it has.
+    pub fn code(&self) -> u16 {
+        self.socket.code()
+    }
+
     /// Its seat in that process.
     pub fn seat(&mut self) -> &mut Seat {
         &mut self.seat

@@ -51,8 +51,10 @@ fn span(span: &Span) -> Value {
         ("network.protocol.version", bytes(protocol)),
         ("http.response.status_code", integer(span.status.into())),
     ];
+    let close = (span.close != 0).then(|| ("wsgi.websocket.close_code", integer(span.close.into())));
     let all = all
         .into_iter()
+        .chain(close)
         .chain(optional.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, bytes(value))));
     let (method, mount) = (String::from_utf8_lossy(&span.method), String::from_utf8_lossy(&span.mount));
     let mut told = json!({

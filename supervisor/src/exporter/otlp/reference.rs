@@ -52,6 +52,7 @@ fn group() -> Figures {
         background: 0,
         messages_in: 0,
         messages_out: 0,
+        lag: Durations::default(),
     };
     let group = GroupStatus {
         name: bytes("shop"),
@@ -80,6 +81,7 @@ fn request() -> Span {
         start: 0,
         end: 1,
         status: 200,
+        close: 1001,
         lost: 0,
         method: bytes("GET"),
         path: bytes("/shop/basket"),

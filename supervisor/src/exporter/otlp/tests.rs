@@ -29,6 +29,7 @@ fn request() -> Span {
         start: 1_000_001,
         end: 2_000_002,
         status: 200,
+        close: 0,
         lost: 0,
         method: bytes("GET"),
         path: bytes("/shop/a"),
@@ -105,6 +106,7 @@ fn figures_are_gauges_sums_and_histograms() {
         background: 0,
         messages_in: 0,
         messages_out: 0,
+        lag: Durations::default(),
     };
     let group = GroupStatus {
         name: Bytes::from(&b"g"[..]),
