@@ -1,6 +1,8 @@
 """What the servers are given to do, and what they are asked to bear meanwhile."""
 import contextlib
 import dataclasses
+import functools
+import json
 import pathlib
 import re
 import socket
@@ -8,6 +10,7 @@ import subprocess
 import threading
 import time
 
+import asgi_servers
 import servers
 
 
@@ -68,9 +71,15 @@ class Work:
     #: Servers that cannot do it, by the beginning of their names, or all that are meant to.
     without: tuple = (servers.APACHE,)
     only: tuple = ()
+    #: What keeps the connections busy.
+    tool: str = "wrk"
+    #: Whether it is for the servers of asynchronous applications.
+    is_asgi: bool = False
+    #: How much CPU time it may cost ours at the most, as a part of what it costs these peers.
+    bounds: tuple = ()
 
     def is_for(self, server):
-        return not server.startswith(self.without) if not self.only else server.startswith(self.only)
+        return not server.startswith(self.without) if not self.only else server in self.only
 
 
 ALL = {
@@ -85,19 +94,28 @@ ALL = {
     "page": Work("a page of Django's: a query and a template", "page"),
     "idle": Work("12 bytes, beside 200 idle connections", beside=idle_clients, without=()),
     "slow": Work("12 bytes, beside 16 clients that take 1 MiB slowly", beside=slow_clients),
-    "sizes": Work("12 bytes, by processes and threads", only=("ours 1", "ours 2", "ours 4")),
+    "sizes": Work("12 bytes, by processes and threads", only=tuple(f"ours {p}x{t}" for p, t in servers.SIZES)),
+    "asgi": Work("12 bytes of an asynchronous application", is_asgi=True, without=(asgi_servers.BLOCKING,),
+                 bounds=((asgi_servers.FRONTED[0], 0.75), (asgi_servers.FRONTED[1], 0.65))),
+    "messages": Work("messages of 64 bytes that come back on WebSockets", "ws", connections=32, tool="messages",
+                     is_asgi=True, without=(asgi_servers.WSGI,),
+                     bounds=((asgi_servers.FRONTED[0], 0.35), (asgi_servers.FRONTED[1], 0.45))),
 }
+
+#: Bytes of a message.
+MESSAGE = 64
 
 
 def measure(port, started, name, seconds, connections, warm=True):
     """A server's figures for so many seconds of some work, for which it is warmed up or has been."""
     work = ALL[name]
     connections = work.connections or connections
+    tool = {"wrk": wrk, "messages": messages}[work.tool]
     with work.beside(port):
         if warm:
-            wrk(port, work, name, 1, connections)
+            tool(port, work, name, 1, connections)
         before = servers.cpu_seconds(started)
-        figures = wrk(port, work, name, seconds, connections)
+        figures = tool(port, work, name, seconds, connections)
         figures["cpu"] = (servers.cpu_seconds(started) - before) / max(figures.pop("count"), 1) * 1e6
     return figures
 
@@ -129,3 +147,17 @@ def wrk(port, work, name, seconds, connections):
         "worst": worst(),
         "errors": int(wrong[1] if wrong else 0) + sum(map(int, broken.groups() if broken else ())),
     }
+
+
+@functools.cache
+def messages_program():
+    """Compiles the program that keeps WebSockets busy."""
+    source, program = servers.REPOSITORY / "benches" / "messages.c", servers.SCRATCH / "messages"
+    subprocess.run([*servers.ask_apxs("CC").split(), "-O2", "-o", program, source], check=True)
+    return program
+
+
+def messages(port, work, name, seconds, connections):
+    """As `wrk`, of messages on WebSockets."""
+    command = [messages_program(), str(port), f"/{work.path}", str(connections), str(MESSAGE), str(seconds)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -60,9 +60,7 @@ def environment(name, python, packages):
 
 def peers():
     """The directory of the peers' programs, made with the interpreter that this project is installed into."""
-    asked = [our_express().with_name("python"), "-c", "import sys; print(sys._base_executable)"]
-    base = subprocess.run(asked, capture_output=True, text=True, check=True)
-    return environment("peers", base.stdout.strip(), PEERS)
+    return environment("peers", base_python(), PEERS)
 
 
 def packages(programs):
@@ -70,7 +68,13 @@ def packages(programs):
     return next(programs.parent.glob("lib/python*/site-packages"))
 
 
-def all_servers():
+def base_python():
+    """The interpreter of whose environments one has this project."""
+    asked = [our_express().with_name("python"), "-c", "import sys; print(sys._base_executable)"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def wsgi_servers():
     """What is compared: a function for each that writes its configuration and gives its commands."""
     ours, programs = our_express(), peers()
     servers = {APACHE: apache(null_lines())}
@@ -132,21 +136,25 @@ def large_file():
     return file
 
 
+def module(express):
+    """The lines that load the module that this command belongs to."""
+    return subprocess.run([express, "module-config"], capture_output=True, text=True, check=True).stdout
+
+
 def wsgi(express, processes=0, threads=0):
     """The lines for the module that this command belongs to.
 
     They are for so many daemon processes and threads, or for embedded mode.
     """
-    module = subprocess.run([express, "module-config"], capture_output=True, text=True, check=True).stdout
     daemon = [f"WSGIDaemonProcess hello processes={processes} threads={threads} python-path={packages(peers())}"] if processes else []
     group = "process-group=hello " if processes else ""
     path = [] if processes else [f"WSGIPythonPath {packages(peers())}"]
-    return [module, "WSGISocketPrefix {directory}/wsgi", "WSGIEnableSendfile On", *path, *daemon,
+    return [module(express), "WSGISocketPrefix {directory}/wsgi", "WSGIEnableSendfile On", *path, *daemon,
             f"WSGIScriptAlias / {APPLICATION} {group}application-group=%{{{{GLOBAL}}}}"]
 
 
-def apache(lines):
-    """An Apache with these lines in its configuration."""
+def apache(lines, threads=32):
+    """An Apache with so many threads and these lines in its configuration."""
     def command(directory, port):
         user = ["User www-data", "Group www-data"] if os.getuid() == 0 else []
         conf = directory / "httpd.conf"
@@ -154,8 +162,8 @@ def apache(lines):
             *load("mpm_event", "unixd", "authz_core", "alias"), *user, f"ServerRoot {directory}", "ServerName localhost",
             f"Listen 127.0.0.1:{port}", f"PidFile {directory}/httpd.pid", f"DefaultRuntimeDir {directory}", f"Mutex file:{directory} default",
             f"ErrorLog {directory}/error.log", "LogLevel warn", f"DocumentRoot {directory}", "MaxKeepAliveRequests 0",
-            "KeepAliveTimeout 30", "EnableSendfile On", "StartServers 1", "ServerLimit 1", "ThreadsPerChild 32", "ThreadLimit 32",
-            "MaxRequestWorkers 32", "MinSpareThreads 1",
+            "KeepAliveTimeout 30", "EnableSendfile On", "StartServers 1", "ServerLimit 1", f"ThreadsPerChild {threads}", f"ThreadLimit {threads}",
+            f"MaxRequestWorkers {threads}", "MinSpareThreads 1",
             # 200 idle connections are more than Apache lets in otherwise.
             "AsyncRequestWorkerFactor 8", "<Directory />", "AllowOverride None", "Require all granted", "</Directory>",
             *(line.format(directory=directory) for line in lines), ""]))

@@ -44,6 +44,9 @@ pub mod listeners;
 pub mod log;
 #[cfg(unix)]
 mod passed;
+#[cfg(unix)]
+#[cfg(unix)]
+mod plain;
 pub mod pool;
 pub mod process;
 #[cfg(unix)]
@@ -57,7 +60,6 @@ pub mod server;
 pub mod shared;
 #[cfg_attr(windows, path = "windows/socket.rs")]
 pub mod socket;
-#[cfg(unix)]
 pub mod suspended;
 pub mod sys;
 pub mod table;

@@ -235,7 +235,7 @@ impl SuspendedConnection {
         Some(work(&mut request, upgraded))
     }
 
-    /// Appends bytes that have come. Returns whether there were any.
+    /// Appends bytes that have come. Returns whether more may have.
     ///
     /// # Errors
     /// [`Gone`]: nothing more comes.

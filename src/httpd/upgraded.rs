@@ -4,6 +4,8 @@
 use std::ffi::CStr;
 
 use super::brigade::Brigade;
+#[cfg(unix)]
+use super::plain::PlainInput;
 use super::request::Request;
 use super::response::{self, close_after};
 use super::sys;
@@ -47,6 +49,12 @@ pub struct Upgraded {
     is_stream: bool,
     /// Whether the request, which has no body, has still to come to its end, before anything else comes of a stream.
     request_ends: bool,
+    /// How to read without the filters, if that makes no difference.
+    #[cfg(unix)]
+    plain: Option<PlainInput>,
+    /// Whether the filters have nothing left of what they have read.
+    #[cfg(unix)]
+    is_drained: bool,
 }
 
 impl Upgraded {
@@ -70,16 +78,40 @@ impl Upgraded {
         (record.input_filters, record.proto_input_filters) = (input, input);
         (record.output_filters, record.proto_output_filters) = (output, output);
         let is_stream = r.shares_connection();
-        let upgraded = Self { input: Brigade::new(r), output: Brigade::new(r), is_stream, request_ends: is_stream };
+        let upgraded = Self {
+            input: Brigade::new(r),
+            output: Brigade::new(r),
+            is_stream,
+            request_ends: is_stream,
+            #[cfg(unix)]
+            plain: PlainInput::of(r),
+            #[cfg(unix)]
+            is_drained: false,
+        };
         if r.is_aborted() { Err(Gone) } else { Ok(upgraded) }
     }
 
-    /// Appends bytes that have come. Returns whether there were any.
+    /// Appends bytes that have come. Returns whether more may have.
     ///
     /// # Errors
     /// [`Gone`]: nothing more comes.
-    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one brigade is filled, measured, copied and emptied")]
     pub fn receive(&mut self, r: &mut Request<'_>, out: &mut Vec<u8>) -> Result<bool, Gone> {
+        out.reserve(READ);
+        #[cfg(unix)]
+        if let (Some(plain), true) = (self.plain, self.is_drained) {
+            return plain.receive(r, out);
+        }
+        let received = self.receive_filtered(r, out);
+        #[cfg(unix)]
+        {
+            self.is_drained = received == Ok(false);
+        }
+        received
+    }
+
+    /// Appends bytes that come through the filters. Returns whether there were any.
+    #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one brigade is filled, measured, copied and emptied")]
+    fn receive_filtered(&mut self, r: &mut Request<'_>, out: &mut Vec<u8>) -> Result<bool, Gone> {
         let (read, wait) = (sys::ap_input_mode_t::AP_MODE_READBYTES, sys::apr_read_type_e::APR_NONBLOCK_READ);
         let (filters, brigade, start) = (r.connection().input_filters, self.input.raw(), out.len());
         // SAFETY: S1; the brigade is ours, and AP_MODE_READBYTES puts at most `READ` bytes into it. `out` has room for
@@ -87,7 +119,6 @@ impl Upgraded {
         let (status, is_last) = unsafe {
             let mut status = sys::ap_get_brigade(filters, brigade, read, wait, READ as i64);
             let mut length = READ;
-            out.reserve(length);
             let is_last = status == 0 && sys::wsgi_shim_ends_with_eos(brigade) != 0;
             if status == 0 {
                 status =

@@ -109,6 +109,11 @@ impl Inbox {
         Ok(if received.bytes == 0 { Received::Closed } else { Received::Bytes })
     }
 
+    /// Whether the last read has taken all that it had room for: there may be more.
+    pub fn is_full(&self) -> bool {
+        self.end == self.buffer.len()
+    }
+
     /// Makes room for more of the first frame, or for a usual read.
     fn make_room(&mut self) {
         let was_full = !self.buffer.is_empty() && self.end == self.buffer.len();

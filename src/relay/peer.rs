@@ -56,7 +56,7 @@ pub trait Peer: RequestContext {
         None
     }
 
-    /// Appends bytes that have come for a WebSocket. Returns whether there were any; does not wait.
+    /// Appends bytes that have come for a WebSocket. Returns whether more may have; does not wait.
     ///
     /// # Errors
     /// [`Gone`]: nothing more comes.

@@ -106,7 +106,7 @@ impl ClientWebSocket {
         self.since.is_some()
     }
 
-    /// Appends bytes that have come. Returns whether there were any.
+    /// Appends bytes that have come. Returns whether more may have.
     ///
     /// # Errors
     /// [`Gone`]

@@ -363,6 +363,27 @@ fn the_access_log_has_it_when_it_ends() {
 }
 
 #[test]
+fn mod_logio_counts_all_that_a_client_sends() {
+    let load = harness::module("logio").map(|file| format!("LoadModule logio_module {}\n", file.display()));
+    let log = "LogFormat \"%U %I\" short\nCustomLog {root}/access.log short";
+    let site = builder("").conf(&(load.unwrap_or_default() + log)).start();
+    let mut socket = WebSocket::open(site.port(), "/echo");
+    for _ in 0..100 {
+        socket.send(TEXT, b"12345");
+        assert_eq!(socket.text(), "12345");
+    }
+    socket.close(1000);
+    assert_eq!(socket.closed(), Some(1000));
+    assert!(socket.is_over());
+    let path = site.root().join("access.log");
+    let line = || std::fs::read_to_string(&path).ok().filter(|text| text.contains("/echo"));
+    let line = harness::eventually(Duration::from_secs(10), line).expect("a line");
+    let sent = harness::websocket::request("/echo", &[]).len() + 100 * (6 + 5) + 6 + 2;
+    assert_eq!(line.lines().next(), Some(&*format!("/echo {sent}")));
+    site.finish();
+}
+
+#[test]
 fn a_server_that_stops_waits_for_no_websocket() {
     let mut site = site("");
     let mut sockets: Vec<_> = (0..5).map(|_| WebSocket::open(site.port(), "/echo")).collect();

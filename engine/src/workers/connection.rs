@@ -66,6 +66,17 @@ impl Arrived {
     }
 }
 
+/// What a receive has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filled {
+    /// There is nothing; only without waiting.
+    Nothing,
+    /// All that was there.
+    Partly,
+    /// As much as there was room for: more may be there.
+    Full,
+}
+
 /// One connection and the state of its exchange.
 pub(crate) struct Connection {
     outgoing: Outgoing,
@@ -106,7 +117,7 @@ impl Connection {
             if let Some(arrived) = self.next_request(secret)? {
                 return Ok(Some(arrived));
             }
-            if !self.fill(RecvFlags::DONTWAIT).map_err(|_| ConnectionError::Closed)? {
+            if self.fill(RecvFlags::DONTWAIT).map_err(|_| ConnectionError::Closed)? == Filled::Nothing {
                 return Ok(None);
             }
         }
@@ -179,18 +190,19 @@ impl Connection {
         self.outgoing.right()
     }
 
-    /// Receives once. Returns whether anything came; `false` only without waiting.
-    fn fill(&mut self, flags: RecvFlags) -> Result<bool, Gone> {
+    /// Receives what is there, with one call.
+    fn fill(&mut self, flags: RecvFlags) -> Result<Filled, Gone> {
         self.received.reserve(frame::room(&self.received, RECEIVE));
+        let room = self.received.capacity() - self.received.len();
         loop {
             return match recv(&self.outgoing.right().socket, spare_capacity(&mut self.received), flags) {
                 Ok((0, _)) => Err(Gone),
-                Ok(_) => {
+                Ok((length, _)) => {
                     TRANSFERS.fetch_add(1, Ordering::Relaxed);
-                    Ok(true)
+                    Ok(if length == room { Filled::Full } else { Filled::Partly })
                 }
                 Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => Ok(false),
+                Err(Errno::AGAIN) => Ok(Filled::Nothing),
                 Err(_) => Err(Gone),
             };
         }

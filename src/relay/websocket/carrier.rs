@@ -192,9 +192,11 @@ impl Carrier {
             let bytes = &mut memory.bytes;
             bytes.clear();
             match client.receive_bytes(bytes) {
-                Ok(true) => self.socket.hear_client(bytes, &mut memory.codec, now),
-                Ok(false) => self.seen.client = false,
+                Ok(more) => self.seen.client = more,
                 Err(Gone) => self.socket.client_is_lost(),
+            }
+            if !bytes.is_empty() {
+                self.socket.hear_client(bytes, &mut memory.codec, now);
             }
         }
         if self.send_to_process(connection).is_err() {
@@ -213,7 +215,12 @@ impl Carrier {
             self.socket.client_is_lost();
         }
         if self.socket.reads_process() && !self.seen.process && self.seat.process_has_ended() {
-            return Err(End::ProcessLost);
+            // What it has said before is all there now.
+            self.seen.process = true;
+            self.hear_process(connection, client, &mut memory.codec, now)?;
+            if self.socket.reads_process() && !self.seen.process {
+                return Err(End::ProcessLost);
+            }
         }
         let hears_client = self.seen.client && self.socket.reads_client();
         Ok(hears_client || self.seen.process && self.socket.reads_process())
@@ -257,7 +264,8 @@ impl Carrier {
                 return Ok(());
             }
             match inbox.receive(&connection.stream, false) {
-                Ok(Received::Bytes) => {}
+                // What comes later is told of again.
+                Ok(Received::Bytes) => seen.process = inbox.is_full(),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => seen.process = false,
                 Ok(Received::Closed) | Err(_) if stop::has_begun() => {
                     socket.leave(close::GOING_AWAY);

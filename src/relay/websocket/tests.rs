@@ -18,7 +18,7 @@ use wsgi_wire::websocket::Close;
 
 use super::WebSocket;
 use super::blocking;
-use super::carrier::Carrier;
+use super::carrier::{Carrier, Memory, Seen, Turn};
 use crate::relay::choice::{Look, Pool};
 use crate::relay::client::{Gone, Peer, RequestContext};
 use crate::relay::connection::Connection;
@@ -288,5 +288,29 @@ fn no_more_is_taken_than_the_other_side_takes() {
         let data = message(Kind::Binary, &[1; 50_000]);
         socket.hear_process(frame::first(&data).unwrap().unwrap(), &mut codec, now).unwrap();
         assert!(socket.to_client.len() < 200 << 10, "answers");
+    }
+}
+
+/// One message of 64 bytes each way, for `make instructions` (scripts/instructions), which has it repeated and counts
+/// instructions. As an ordinary test it runs once.
+#[test]
+fn instructions_websocket_message() {
+    let rounds = std::env::var("INSTRUCTIONS_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let ((mut outside, browser), (mut daemon, child)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+    browser.set_nonblocking(true).unwrap();
+    let (mut connection, mut client, mut memory) = (Connection::over(child, 1, 2), Browser(browser), Memory::default());
+    let source = Source { process: 1, used: &LOGGED, rate: Rate::of_log(1) };
+    let mut carrier = Carrier::new(SETTINGS, record(), &mut connection, Inbox::default(), source, seat());
+    let (message, mut framed, mut taken) = (masked(0x82, &[7; 64]), Vec::new(), [0; 4096]);
+    frame::put_message(connection.exchange(), &mut framed, Kind::Binary, &[7; 64], true);
+    for _ in 0..rounds {
+        outside.write_all(&message).unwrap();
+        let seen = Seen { client: true, process: false };
+        assert_eq!(carrier.turn(&connection, &mut client, seen, &mut memory), Turn::Wait);
+        assert_eq!(daemon.read(&mut taken).unwrap(), framed.len());
+        daemon.write_all(&framed).unwrap();
+        let seen = Seen { client: false, process: true };
+        assert_eq!(carrier.turn(&connection, &mut client, seen, &mut memory), Turn::Wait);
+        assert_eq!(outside.read(&mut taken).unwrap(), 2 + 64);
     }
 }

@@ -22,12 +22,12 @@ impl Carried for Exchange {
     fn hear(&self, py: Python<'_>) {
         panics::point("asgi: news");
         // During a pause only the end of the connection is told: what is left there is all there is.
-        let drains = self.state().incoming.is_paused();
+        let (drains, mut comes) = (self.state().incoming.is_paused(), true);
         loop {
             if !drains && self.state().incoming.is_paused() {
                 return self.watch(py);
             }
-            let Some(news) = self.with_connection(py, Connection::hear) else { return };
+            let Some(news) = self.with_connection(py, |it: &mut Connection| it.hear(&mut comes)) else { return };
             let heard = match news {
                 Ok(None) => return,
                 Ok(Some(news)) => self.state().incoming.hears(news).map_err(ConnectionError::from),

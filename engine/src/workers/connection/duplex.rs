@@ -7,7 +7,7 @@ use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::request::BodyError;
 use wsgi_wire::websocket::Close;
 
-use super::{Connection, ConnectionError};
+use super::{Connection, ConnectionError, Filled};
 
 /// What an Apache child says while an exchange goes on.
 pub(crate) enum News {
@@ -58,11 +58,12 @@ impl Connection {
         self.outgoing.put(Kind::Pull, |out| most.put(out));
     }
 
-    /// What the child says next, if it is there.
+    /// What the child says next, if it is there. `comes`: whether something may have come that was not received; it has
+    /// not any more when all that was there is.
     ///
     /// # Errors
     /// If the connection is of no more use.
-    pub(crate) fn hear(&mut self) -> Result<Option<News>, ConnectionError> {
+    pub(crate) fn hear(&mut self, comes: &mut bool) -> Result<Option<News>, ConnectionError> {
         loop {
             if let Some(frame) = frame::first(&self.received)? {
                 let is_current = frame.exchange == self.right().exchange();
@@ -84,7 +85,10 @@ impl Connection {
                 if is_current {
                     return Ok(Some(news));
                 }
-            } else if !self.fill(RecvFlags::DONTWAIT).map_err(|_| ConnectionError::Closed)? {
+            } else if *comes {
+                // What comes later the poller tells of.
+                *comes = self.fill(RecvFlags::DONTWAIT).map_err(|_| ConnectionError::Closed)? == Filled::Full;
+            } else {
                 return Ok(None);
             }
         }
