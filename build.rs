@@ -13,7 +13,7 @@ const FUNCTIONS: &[&str] = &[
     // hooks and configuration
     "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction|pre_connection|suspend_connection)",
     "ap_exists_config_define",
-    "ap_find_linked_module",
+    "ap_(find_linked_module|find_module_short_name|register_errorlog_handler)",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",
     "ap_(runtime_dir_relative|server_root_relative|add_version_component|get_server_built)",
     // requests
@@ -66,6 +66,7 @@ const TYPES: &[&str] = &[
     "apr_finfo_t",
     "apr_proc_t",
     "ap_listen_rec",
+    "ap_errorlog_info",
     "ap_filter_rec_t",
     "ap_filter_t",
     "worker_score",

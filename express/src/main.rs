@@ -43,6 +43,8 @@ mod restart;
 #[cfg(unix)]
 mod run;
 #[cfg(unix)]
+mod saying;
+#[cfg(unix)]
 mod self_signed;
 #[cfg(unix)]
 mod server;

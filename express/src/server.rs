@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::facts::Facts;
 use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions, Unit};
 use crate::plan::{Caller, Plan, PlanError};
+use crate::saying::Saying;
 use crate::sockets::Sockets;
 use crate::{check, files, module, preflight, restart, run, self_signed, status, systemd, trial};
 
@@ -15,12 +16,13 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     options.check()?;
     let caller = caller()?;
     let plan = Plan::new(options, facts, &caller)?;
-    for warning in preflight::warnings(&plan) {
-        eprintln!("warning: {warning}");
-    }
-    let missing = preflight::missing(&plan, caller.uid);
     // Nothing is started then.
     let setup = setup || options.layout.systemd.is_some() || options.layout.print;
+    let saying = Saying::new(&options.logging, setup);
+    for warning in preflight::warnings(&plan) {
+        saying.warn(&warning);
+    }
+    let missing = preflight::missing(&plan, caller.uid);
     if setup {
         for problem in &missing {
             eprintln!("warning: {problem}");
@@ -55,7 +57,7 @@ pub fn serve(options: &Options, facts: &Facts, setup: bool) -> Result<i32, Error
     preflight::permissions(&plan, facts, caller.uid).into_iter().next().map_or(Ok(()), Err)?;
     preflight::outputs(&plan)?;
     preflight::packages(&plan, facts)?;
-    let banner = format!("{}{fingerprint}", banner(&plan, false));
+    let banner = saying.banner(format!("{}{fingerprint}", banner(&plan, false)));
     let sockets = Sockets::open(&plan)?;
     let judge = trial::begin(&plan, facts, caller.uid, &banner)?;
     Ok(run::run(&plan.control.path(), plan.control.is_one_process(), judge, sockets)?)

@@ -85,6 +85,9 @@ impl Logs {
         if let Some(format) = &self.error_format {
             out.comment("--error-log-format");
             out.set("ErrorLogFormat", format);
+        } else if self.json {
+            out.comment("The records of Apache itself, and of its other modules, are JSON, too.");
+            out.set("ErrorLogFormat", "%{begin}J%M%{end}J");
         }
         if let Some(AccessLog { target, format }) = &self.access {
             out.comment("--access-log, --access-log-format");

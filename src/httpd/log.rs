@@ -246,7 +246,7 @@ fn write(s: Server<'_>, level: Level, line: &str) {
 }
 
 /// The moment in local time.
-fn now() -> LocalTime {
+pub(super) fn now() -> LocalTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     LocalTime::at(since, clock::utc_offset(since))
 }

@@ -39,6 +39,7 @@ pub mod guard;
 #[cfg_attr(windows, path = "windows/identity.rs")]
 pub mod identity;
 pub mod index;
+pub mod json_log;
 #[cfg(unix)]
 pub mod listeners;
 pub mod log;

@@ -23,7 +23,7 @@ use crate::httpd::pool::{BeforeEnd, Pool};
 use crate::httpd::request::Request;
 use crate::httpd::server::{self, Server};
 use crate::httpd::sys::{self, apr_pool_t, module, request_rec, server_rec};
-use crate::httpd::{HookStatus, config, index, log};
+use crate::httpd::{HookStatus, config, index, json_log, log};
 #[cfg(unix)]
 use crate::httpd::{listeners, suspended};
 #[cfg(unix)]
@@ -126,8 +126,10 @@ struct List<const N: usize>([*const c_char; N]);
 // SAFETY: never written; the pointers in it point to literals.
 unsafe impl<const N: usize> Sync for List<N> {}
 
-unsafe extern "C" fn pre_config(_pconf: *mut apr_pool_t, _plog: *mut apr_pool_t, _ptemp: *mut apr_pool_t) -> c_int {
+unsafe extern "C" fn pre_config(pconf: *mut apr_pool_t, _plog: *mut apr_pool_t, _ptemp: *mut apr_pool_t) -> c_int {
     let hook = || {
+        // SAFETY: httpd hands over the pool of the configuration.
+        json_log::register(unsafe { Pool::from_raw(pconf) });
         lifecycle::before_configuration();
         HookCode(sys::OK)
     };

@@ -189,6 +189,7 @@ const HOUSES: &[House] = &[
             "status",
             "administration",
             "finding",
+            "saying",
             "sockets",
             "plan",
             "module",

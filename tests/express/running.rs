@@ -1,6 +1,8 @@
 //! `start-server` while it runs: who, where, signals, logs.
 
-use harness::{Express, HELLO, ORDINARY_USER, PROBE, Scratch, Site, alive, as_user, cannot_run, eventually, is_root};
+use harness::{
+    Express, HELLO, ORDINARY_USER, PROBE, Scratch, Site, alive, as_user, cannot_run, eventually, is_root, kill,
+};
 use std::time::Duration;
 
 fn directory() -> Scratch {
@@ -106,6 +108,42 @@ fn records_are_json_where_that_is_asked_for() {
     directory.write("loud.wsgi", format!("print('loaded \\t', flush=True)\n{HELLO}"));
     let server = Express::new(&["start-server", "loud.wsgi", "--log-format", "json"]).within(directory.path()).start();
     server.console.wait_for(r#""message":"loaded \t","stream":"stdout""#);
+}
+
+#[test]
+fn each_line_on_the_terminal_is_a_json_object_whoever_writes_it() {
+    let directory = directory();
+    directory.directory("static");
+    let words = ["--log-format", "json", "--log-level", "info", "--url-alias", "/static", "static"];
+    let mut server = start(&directory, &[&words[..], &["--url-alias", "/later", "later"]].concat());
+    server.console.expect(&["the target of --url-alias /later"]);
+    assert_eq!(server.get("/static/%22q%22%0A%5C%5Cn%FF%C3%A4%1B%7D").status, 404);
+    assert_eq!(server.ask("print('caf\\u00e9 \"')"), serde_json::Value::Null);
+    server.console.wait_for("AH00128");
+    kill(server.pid(), libc::SIGUSR1);
+    let again = || (server.console.text().matches("resuming normal operations").count() == 2).then_some(());
+    assert!(eventually(Duration::from_secs(20), again).is_some());
+    assert_eq!(server.ask("1"), 1);
+    assert!(server.stop(libc::SIGTERM).is_some());
+    let text = server.console.text();
+    let record = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let records: Vec<serde_json::Value> = text.lines().map(record).collect();
+    let find = |part: &str| {
+        let found = records.iter().find(|record| record["message"].as_str().is_some_and(|text| text.contains(part)));
+        found.unwrap_or_else(|| panic!("{part}: {text}"))
+    };
+    let missing = find("AH00128");
+    let path = "/static/\"q\"\n\\\\n\u{fffd}ä\u{1b}}";
+    assert!(missing["message"].as_str().is_some_and(|text| text.ends_with(path)), "{missing}");
+    assert_eq!((&missing["path"], &missing["client"]), (&path.into(), &"127.0.0.1".into()));
+    assert_eq!(
+        (&missing["stream"], &missing["logger"], &missing["level"]),
+        (&"apache".into(), &"core".into(), &"info".into())
+    );
+    assert_eq!(find("caf")["stream"], "stdout");
+    assert_eq!(find("Server URL")["stream"], "mod_wsgi-express");
+    assert_eq!(find("the target of --url-alias /later")["level"], "warn");
+    assert_eq!(find("caught SIGTERM")["logger"], "mpm_event");
 }
 
 #[test]

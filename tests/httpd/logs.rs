@@ -210,6 +210,33 @@ fn piped_logs_get_json_too() {
 }
 
 #[test]
+fn a_format_of_half_an_item_costs_the_form_of_a_line_and_nothing_else() {
+    for format in ["%{begin}J%M", "%M%{end}J", "%{end}J%M%{begin}J", "%M %J", "%{begin}J%{begin}J%M%{end}J%{end}J"] {
+        let other = "<VirtualHost *:{port}>\nServerName other.test\nErrorLog {root}/logs/other.log\nErrorLogFormat \"%M%{end}J\"\n</VirtualHost>";
+        let site = Httpd::site("threads=2", harness::HELLO).conf(&format!("ErrorLogFormat \"{format}\"\n{other}")).start();
+        site.log.wait_for("resuming normal operations");
+        assert_eq!(site.get("/").text(), "hello", "{format}");
+        site.finish();
+    }
+}
+
+#[test]
+fn a_line_of_apaches_is_no_longer_than_apache_lets_it_be() {
+    let site = Httpd::builder().conf("ErrorLogFormat \"%{begin}J%M%{end}J\"\nLimitRequestLine 16000").start();
+    for path in ["%FF".repeat(2500), "a".repeat(7500), "%22".repeat(2700), "/%C3%A4".repeat(1000)] {
+        let _ = site.try_request("GET", &format!("/{path}"), &[], b"");
+    }
+    let log = || (site.log.text().matches("\"request_id\"").count() >= 4).then_some(());
+    assert!(eventually(Duration::from_secs(10), log).is_some(), "{}", site.log.text());
+    for line in site.log.text().lines() {
+        assert!(line.len() < 8192, "{}", line.len());
+        let record: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(record["stream"], "apache");
+    }
+    site.finish();
+}
+
+#[test]
 fn the_format_is_text_or_json() {
     let (accepted, text) = Httpd::builder().conf("WSGILogFormat xml").check();
     assert!(!accepted && text.contains("text or json"), "{text}");

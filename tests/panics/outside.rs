@@ -68,6 +68,19 @@ fn a_panic_when_somebody_connects_to_a_unix_socket_costs_that_connection() {
     site.finish();
 }
 
+/// A record keeps its text.
+#[test]
+fn a_panic_while_a_line_of_apaches_becomes_json_costs_its_form() {
+    let Some(place) = Place::new("panics in the error log") else { return };
+    let site = place.server("").conf("ErrorLogFormat \"%{begin}J%M%{end}J\"").start();
+    place.panic_in("errorlog handler");
+    assert_eq!(site.get("/none").status, 404);
+    place.is_told("errorlog handler", &site);
+    assert_eq!(site.get("/none").status, 404);
+    site.log.wait_for("\"stream\":\"apache\"");
+    site.finish();
+}
+
 /// The end of a server, and of Python in its processes.
 #[test]
 fn a_panic_at_the_end_keeps_nobody_from_ending() {

@@ -32,7 +32,7 @@ pub struct Logging {
     /// How much is logged: a level, and MODULE:LEVEL
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub log_level: String,
-    /// What the application's and mod_wsgi's own records in the error log look like
+    /// What records in the error log look like, those of the application, of mod_wsgi and of Apache
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
     /// Directory of the logs; wins over --log-to-terminal [default: the server root]

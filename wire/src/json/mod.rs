@@ -1,6 +1,8 @@
 //! Records as lines of JSON (`WSGILogFormat json`): one record, one line, whatever it says, unless it is so long that
 //! it is continued in further ones. The fields are listed in `docs/logging.md`.
 
+pub mod apache;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
