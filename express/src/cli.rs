@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::help::explained;
-use crate::options::{CheckOptions, Options, RestartOptions, StatusOptions};
+use crate::options::{CheckOptions, FACTORY, Options, RestartOptions, StatusOptions};
 use crate::{expand, layers};
 
 /// The command by which this program starts itself beside a terminal.
@@ -228,6 +228,9 @@ fn hint(error: &clap::Error) -> Option<String> {
         }
         ErrorKind::UnknownArgument => {
             let given = unknown(error)?;
+            if given == "--factory" {
+                return Some(FACTORY.to_owned());
+            }
             let longer = longer_options(given);
             (longer.len() > 1).then(|| format!("{given} could be {}", longer.join(", ")))
         }

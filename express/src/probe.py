@@ -82,8 +82,8 @@ def kind_of(function):
 
 def others(module):
     """Names that the callable may have instead: what a framework has made, or a function of two arguments."""
-    names = ("application", "app", "wsgi_app", "wsgi", "api", "server", "create_app")
-    return [name for name in names if name != wanted["callable"] and callable(getattr(module, name, None))]
+    names = ("application", "app", "wsgi_app", "wsgi", "api", "server")
+    return [name for name in names if name != wanted["callable"] and kind_of(getattr(module, name, None)) in ("wsgi", "asgi")]
 
 
 def frames_of_the_application(error):

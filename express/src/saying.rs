@@ -1,4 +1,5 @@
-//! What the command says where its server's log is: with `--log-to-terminal --log-format json` each line there is a JSON
+//! What the command says where its server's log is: with `--log-to-terminal --log-format json` each line there is a
+//! JSON
 //! object, those of the command as well.
 
 use std::time::SystemTime;

@@ -117,16 +117,18 @@ fn load(group: &GroupStatus) -> String {
     }
     let (busy, most) = (group.of_all(|process| process.busy.into()), group.of_ready(|process| process.threads));
     let mut text = match group.interface {
-        Interface::Asgi => format!(", ASGI, {busy} requests executed"),
+        Interface::Asgi => format!(", ASGI, {} executed", counted(busy, "request")),
         Interface::Wsgi | Interface::Auto => format!(", {busy} of {most} threads busy"),
     };
     if group.waiting > 0 {
-        let _ = write!(text, ", {} requests wait", group.waiting);
+        let (noun, verb) = if group.waiting == 1 { ("request", "waits") } else { ("requests", "wait") };
+        let _ = write!(text, ", {} {noun} {verb}", group.waiting);
     }
     let answered: u64 = group.classes.iter().sum();
     let failed = group.classes.last().copied().unwrap_or_default();
     let refused: u64 = group.refused.iter().map(|(_, count)| count).sum();
-    let _ = write!(text, "\n  {answered} answers, {failed} of them 5xx, {refused} requests refused");
+    let (answers, requests) = (counted(answered, "answer"), counted(refused, "request"));
+    let _ = write!(text, "\n  {answers}, {failed} of them 5xx, {requests} refused");
     if let Some(slow) = group.latency.distribution().quantile(0.95) {
         let _ = write!(text, ", 95 % within {} ms", (slow.as_secs_f64() * 1000.0).ceil());
     }
@@ -134,6 +136,11 @@ fn load(group: &GroupStatus) -> String {
         text += &websockets(group);
     }
     text
+}
+
+/// A number with its noun.
+fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Describes the WebSockets and the event loops of a group.

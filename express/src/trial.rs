@@ -18,6 +18,7 @@ use wsgi_wire::verdict::Verdict;
 
 use crate::advice::{self, Surroundings};
 use crate::facts::Facts;
+use crate::options::FACTORY;
 use crate::plan::Plan;
 use crate::probe::{self, Case, Depth, ProbeError, Probed};
 
@@ -95,7 +96,7 @@ impl Around {
         let cure = match (&probed.report.failure, probed.report.others.first()) {
             (Some(failure), _) => advice::advice(failure, &around),
             (None, Some(other)) => format!("add --callable-object {other}"),
-            (None, None) => "name the callable that it has with --callable-object".to_owned(),
+            (None, None) => format!("name the callable that it has with --callable-object; {FACTORY}"),
         };
         Err(TrialError::NoImport { module: self.module.clone(), cure })
     }

@@ -66,6 +66,28 @@ fn a_host_that_does_not_resolve_is_named_with_its_option() {
 }
 
 #[test]
+fn what_is_no_name_of_a_host_and_a_call_that_is_no_application_are_refused_with_the_cure() {
+    let directory = directory();
+    directory.write("factory.py", "def create_app():\n    return None\n");
+    for (words, named) in [
+        (&["hello.wsgi", "--server-name", "a/b"][..], &["--server-name", "a/b", "www.example.com"][..]),
+        (&["hello.wsgi", "--server-name", "https://a"], &["--server-name", "no scheme"]),
+        (&["hello.wsgi", "--server-name", "a", "--server-alias", "b:80"], &["--server-alias", "port"]),
+        (&["factory:create_app()"], &["factory:create_app()", "application = create_app()"]),
+        (&["factory:create_app", "--factory"], &["application = create_app()"]),
+        (&["factory:missing"], &["'missing'", "application = create_app()"]),
+        (
+            &["hello.wsgi", "--https-port", "8443", "--server-name", "a", "--ssl-certificate", "tls/site"],
+            &["tls/site.crt, given with --ssl-certificate,"],
+        ),
+    ] {
+        let words = [&["start-server"], words].concat();
+        let done = Express::new(&words).within(directory.path()).with_place().run();
+        refused(&done, &[1, 2], named);
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = taken.local_addr().expect("an address").port();

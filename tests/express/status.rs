@@ -23,7 +23,7 @@ fn each_process_is_a_line_of_the_table_and_no_colours_go_to_a_file() {
     let done = harness::eventually(std::time::Duration::from_secs(20), all_ready).expect("both are ready");
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.text.contains("shop: ready, 2 of 2 processes, 0 of 6 threads busy"), "{done:?}");
-    assert!(done.text.contains("1 answers, 0 of them 5xx"), "{done:?}");
+    assert!(done.text.contains("1 answer, 0 of them 5xx"), "{done:?}");
     let line = done.text.lines().find(|line| line.trim_start().starts_with(&pid)).unwrap_or_default();
     assert!(line.contains("ready") && line.contains("0/3") && line.contains("MiB"), "{done:?}");
     assert!(done.text.lines().all(|line| line.chars().count() <= 80) && !done.text.contains('\x1b'), "{done:?}");

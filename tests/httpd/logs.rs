@@ -213,7 +213,8 @@ fn piped_logs_get_json_too() {
 fn a_format_of_half_an_item_costs_the_form_of_a_line_and_nothing_else() {
     for format in ["%{begin}J%M", "%M%{end}J", "%{end}J%M%{begin}J", "%M %J", "%{begin}J%{begin}J%M%{end}J%{end}J"] {
         let other = "<VirtualHost *:{port}>\nServerName other.test\nErrorLog {root}/logs/other.log\nErrorLogFormat \"%M%{end}J\"\n</VirtualHost>";
-        let site = Httpd::site("threads=2", harness::HELLO).conf(&format!("ErrorLogFormat \"{format}\"\n{other}")).start();
+        let site =
+            Httpd::site("threads=2", harness::HELLO).conf(&format!("ErrorLogFormat \"{format}\"\n{other}")).start();
         site.log.wait_for("resuming normal operations");
         assert_eq!(site.get("/").text(), "hello", "{format}");
         site.finish();

@@ -55,6 +55,7 @@ impl Options {
         self.check_https()?;
         self.check_numbers()?;
         self.check_names()?;
+        self.check_hosts()?;
         self.check_interface()?;
         self.check_debugging()?;
         self.check_telemetry()?;

@@ -126,13 +126,15 @@ fn tls(port: u16, options: &Options, here: &Directory) -> Result<Tls, PlanError>
     let stem =
         |extension: &str| https.ssl_certificate.as_ref().map(|stem| Utf8PathBuf::from(format!("{stem}.{extension}")));
     // The parser's rules say that both are there.
-    let file = |option, long: &Option<Utf8PathBuf>, extension| {
+    let file = |long_option, long: &Option<Utf8PathBuf>, extension| {
         if https.needs_self_signed() {
             // Where it is kept is known with the server root.
             return Ok(format!("self-signed.{extension}").into());
         }
-        let path = stem(extension).or_else(|| long.clone()).unwrap_or_default();
-        here.existing(option, path)
+        match stem(extension) {
+            Some(path) => here.existing("--ssl-certificate", path),
+            None => here.existing(long_option, long.clone().unwrap_or_default()),
+        }
     };
     let authority = here.existing_opt("--ssl-ca-certificate-file", https.ssl_ca_certificate_file.as_ref())?;
     Ok(Tls {

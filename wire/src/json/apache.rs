@@ -27,7 +27,8 @@ pub struct Record<'a> {
     pub context: Context<'a>,
 }
 
-/// Makes the line of a record, without its line end, of no more than `room` bytes, which is some thousands: the middle of
+/// Makes the line of a record, without its line end, of no more than `room` bytes, which is some thousands: the middle
+/// of
 /// a longer message is left out.
 pub fn line(at: LocalTime, record: &Record<'_>, room: usize) -> String {
     let known = |bytes: &'_ [u8]| -> Option<String> { (!bytes.is_empty()).then(|| fit(bytes, NAME).0.into_owned()) };

@@ -1,5 +1,7 @@
 //! Records as lines of JSON (`WSGILogFormat json`): one record, one line, whatever it says, unless it is so long that
 //! it is continued in further ones. The fields are listed in `docs/logging.md`.
+//!
+//! Knows records. Must not know who writes them, or where to.
 
 pub mod apache;
 
