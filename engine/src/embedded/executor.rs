@@ -48,7 +48,7 @@ fn turns() -> &'static Turns<Job, Answer> {
 /// Whether the executors have been started.
 static STARTED: Once = Once::new();
 
-/// How long requests of this child take lately.
+/// How requests of this child run lately.
 static PACE: Pace = Pace::new();
 
 /// Whether a request may run on another thread than its own, and others may wait for it: where its client cannot hold
@@ -61,7 +61,7 @@ pub(super) fn may_wait(call: &Call, request: &wire::Request<'_>) -> bool {
 
 /// Has a request executed, on this thread or by an executor. What is left to send comes back.
 pub(super) fn serve(call: Call, decoded: wire::Request<'_>, request: &[u8]) -> Answer {
-    if !PACE.is_quick() {
+    if PACE.patience().is_none() {
         return beside(call, decoded);
     }
     match turns().enter() {
@@ -81,7 +81,7 @@ pub(super) fn serve(call: Call, decoded: wire::Request<'_>, request: &[u8]) -> A
 /// Executes a request on this thread, which has the turn.
 fn in_turn(turn: &Turn<'_, Job, Answer>, call: Call, request: wire::Request<'_>) -> Answer {
     attach::with(call.interpreter.handle, |py| {
-        turn.runs();
+        turn.runs(PACE.patience().unwrap_or_default());
         timed(|| call.execute(py, request))
     })
 }
@@ -92,9 +92,9 @@ fn beside(call: Call, request: wire::Request<'_>) -> Answer {
 }
 
 fn timed<R>(body: impl FnOnce() -> R) -> R {
-    let start = Instant::now();
+    let run = PACE.begins(Instant::now());
     let result = body();
-    PACE.took(start.elapsed());
+    PACE.ended(&run, Instant::now());
     result
 }
 
@@ -141,7 +141,7 @@ fn run(turn: &Turn<'_, Job, Answer>, (job, taken): Next) -> Option<Next> {
     attach::with(interpreter.handle, |py| {
         let (start, mut job, mut taken) = (Instant::now(), job, taken);
         loop {
-            turn.runs();
+            turn.runs(PACE.patience().unwrap_or_default());
             let Job { call, request } = job;
             // A panic costs this request only.
             taken.answer = guard::catch("a request", || {

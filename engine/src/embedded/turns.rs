@@ -24,8 +24,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(super) use waiting::Taken;
 use waiting::{Ended, Waiting};
 
-/// How long a request may run while others wait for it.
-const STUCK: Duration = Duration::from_millis(1);
+/// How often the watch looks whether anybody runs.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// After this many looks at which nobody waited the watch sleeps until it is woken.
 const IDLE_LOOKS: u32 = 2;
@@ -43,9 +43,9 @@ pub(super) struct Turns<J, A> {
     watch: Condvar,
     /// Wakes who waits for the helping threads to leave.
     left: Condvar,
-    /// When the request of the turn got the GIL, in microseconds since `began`; 0 before that. While nobody has the GIL
-    /// it is no use to run beside the others.
-    since: AtomicU64,
+    /// When the request of the turn is stuck, in microseconds since `began`; 0 before it has the GIL. While nobody has
+    /// the GIL it is no use to run beside the others.
+    stuck: AtomicU64,
     began: Instant,
 }
 
@@ -121,22 +121,22 @@ impl<J, A: Default> Turns<J, A> {
             given: Condvar::new(),
             watch: Condvar::new(),
             left: Condvar::new(),
-            since: AtomicU64::new(0),
+            stuck: AtomicU64::new(0),
             began: Instant::now(),
         }
     }
 
-    /// How long the request of the turn has been running.
-    fn run(&self) -> Duration {
-        match self.since.load(Ordering::Relaxed) {
-            0 => Duration::ZERO,
-            since => self.began.elapsed().saturating_sub(Duration::from_micros(since)),
+    /// How long it takes until the request of the turn is stuck, if it has the GIL.
+    fn time_left(&self) -> Option<Duration> {
+        match self.stuck.load(Ordering::Relaxed) {
+            0 => None,
+            stuck => Some(Duration::from_micros(stuck).saturating_sub(self.began.elapsed())),
         }
     }
 
     fn is_stuck(&self, state: &State<J, A>) -> bool {
         // In a model there is no time: nobody is ever stuck, and nobody may rely on having been taken for it.
-        cfg!(not(all(loom, test))) && state.taken && self.run() >= STUCK
+        cfg!(not(all(loom, test))) && state.taken && self.time_left() == Some(Duration::ZERO)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J, A>> {
@@ -150,7 +150,7 @@ impl<J, A: Default> Turns<J, A> {
         if !state.taken || self.is_stuck(&state) {
             let back = state.revoke();
             state.begin(false);
-            self.since.store(0, Ordering::Relaxed);
+            self.stuck.store(0, Ordering::Relaxed);
             let number = state.number;
             drop(state);
             back.iter().for_each(|waiting| waiting.give_back());
@@ -191,7 +191,7 @@ impl<J, A: Default> Turns<J, A> {
 
     /// Gives the turn to those who wait, if anybody does. The calling thread has it.
     fn pass_on(&self, mut state: MutexGuard<'_, State<J, A>>) {
-        self.since.store(0, Ordering::Relaxed);
+        self.stuck.store(0, Ordering::Relaxed);
         if state.waiting.len() >= MANY && state.free > 0 {
             state.begin(true);
             state.free -= 1;
@@ -242,7 +242,7 @@ impl<J, A: Default> Turns<J, A> {
 
     /// Waits until the request that runs now would be stuck.
     fn look_later(&self, state: MutexGuard<'_, State<J, A>>) {
-        let left = STUCK.checked_sub(self.run()).filter(|left| !left.is_zero()).unwrap_or(STUCK);
+        let left = self.time_left().filter(|left| !left.is_zero()).unwrap_or(LOOK);
         drop(self.watch.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -276,10 +276,10 @@ pub(super) struct Turn<'t, J, A: Default> {
 }
 
 impl<J, A: Default> Turn<'_, J, A> {
-    /// Notes that the request of the turn has the GIL.
-    pub(super) fn runs(&self) {
-        let now = self.turns.began.elapsed().as_micros() as u64;
-        self.turns.since.store(now.max(1), Ordering::Relaxed);
+    /// Notes that the request of the turn has the GIL. Others wait for it for so long.
+    pub(super) fn runs(&self, patience: Duration) {
+        let stuck = (self.turns.began.elapsed() + patience).as_micros() as u64;
+        self.turns.stuck.store(stuck.max(1), Ordering::Relaxed);
     }
 
     /// Takes the next job of those that wait; `None` if there is none, or the turn has been taken away.
@@ -289,7 +289,7 @@ impl<J, A: Default> Turn<'_, J, A> {
             return None;
         }
         let waiting = state.waiting.pop_front()?;
-        self.turns.since.store(0, Ordering::Relaxed);
+        self.turns.stuck.store(0, Ordering::Relaxed);
         drop(state);
         let job = waiting.take()?;
         Some((job, Taken::new(waiting)))

@@ -3,6 +3,7 @@
 //!
 //! Knows numbers only. Must not know requests, nor the dicts that applications get, which `api` makes.
 
+mod computing;
 pub(crate) mod counts;
 pub(crate) mod figures;
 pub(crate) mod interval;

@@ -1,10 +1,15 @@
-//! How long requests take lately: whether it pays to let one wait for another.
+//! How requests run lately: whether it pays to let one wait for another.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::computing::{self, Computing};
 
 /// Requests that take less than this on average are quick.
 const QUICK: Duration = Duration::from_micros(300);
+
+/// How long others wait for a request where requests are quick.
+const PATIENCE_QUICK: Duration = Duration::from_millis(1);
 
 /// The longest duration, microseconds, that is told from longer ones.
 const LONGEST: u32 = 1 << 20;
@@ -23,25 +28,63 @@ pub(crate) struct Pace {
     recent: AtomicU32,
     /// The average of many, in parts of [`MANY`] of a microsecond.
     mean: AtomicU32,
+    /// How many requests run.
+    running: AtomicU32,
+    /// Whether those that are not quick compute.
+    computing: Computing,
+}
+
+/// A request that runs.
+pub(crate) struct Run {
+    since: Instant,
+    /// Where requests are not quick.
+    start: Option<computing::Start>,
 }
 
 impl Pace {
     /// The pace of a process that has not had a request: it is quick, as far as only those of the moment count.
     pub(crate) const fn new() -> Self {
-        Self { recent: AtomicU32::new(0), mean: AtomicU32::new(UNKNOWN * MANY) }
+        Self {
+            recent: AtomicU32::new(0),
+            mean: AtomicU32::new(UNKNOWN * MANY),
+            running: AtomicU32::new(0),
+            computing: Computing::new(),
+        }
     }
 
-    /// Notes how long a request has taken.
-    pub(crate) fn took(&self, duration: Duration) {
-        let micros = u32::try_from(duration.as_micros()).unwrap_or(LONGEST).min(LONGEST);
-        let recent = self.recent.load(Ordering::Relaxed);
-        self.recent.store(recent - recent / 8 + micros / 8, Ordering::Relaxed);
+    /// Notes that the calling thread, which has the GIL, begins with a request.
+    pub(crate) fn begins(&self, since: Instant) -> Run {
+        let alone = self.running.fetch_add(1, Ordering::Relaxed) == 0;
+        Run { since, start: (!self.is_quick()).then(|| self.computing.begins(alone)) }
+    }
+
+    /// Notes that the calling thread is done with a request, now.
+    pub(crate) fn ended(&self, run: &Run, now: Instant) {
+        let alone = self.running.fetch_sub(1, Ordering::Relaxed) == 1;
+        let duration = now - run.since;
+        if let Some(start) = &run.start {
+            self.computing.ended(start, alone, duration);
+        }
+        self.took(duration);
+    }
+
+    fn took(&self, duration: Duration) {
+        let micros = micros(duration);
+        average(&self.recent, micros);
         let mean = self.mean.load(Ordering::Relaxed);
         self.mean.store(mean - mean / MANY + micros, Ordering::Relaxed);
     }
 
+    /// How long requests had better wait for one that begins now. `None`: they had better not.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        if self.is_quick() {
+            return Some(PATIENCE_QUICK);
+        }
+        self.computing.shortly().then_some(computing::SHORT)
+    }
+
     /// Whether requests are quick at the moment.
-    pub(crate) fn is_quick(&self) -> bool {
+    fn is_quick(&self) -> bool {
         self.recent.load(Ordering::Relaxed) <= QUICK.as_micros() as u32
     }
 
@@ -49,6 +92,17 @@ impl Pace {
     pub(crate) fn mean(&self) -> u32 {
         (self.mean.load(Ordering::Relaxed) / MANY).max(1)
     }
+}
+
+/// A duration in microseconds, or the longest one.
+pub(super) fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(LONGEST).min(LONGEST)
+}
+
+/// Notes a duration in an average of which the latest ones count most.
+pub(super) fn average(of: &AtomicU32, micros: u32) {
+    let recent = of.load(Ordering::Relaxed);
+    of.store(recent - recent / 8 + micros / 8, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -62,11 +116,11 @@ mod tests {
     #[test]
     fn a_slow_request_is_soon_forgotten_but_by_the_mean() {
         let pace = Pace::new();
-        assert!(pace.is_quick() && pace.mean() == UNKNOWN);
+        assert!(pace.is_quick() && pace.patience() == Some(PATIENCE_QUICK) && pace.mean() == UNKNOWN);
         quick(&pace, 5000);
         assert!((49..=51).contains(&pace.mean()), "{}", pace.mean());
         pace.took(Duration::from_secs(3600));
-        assert!(!pace.is_quick() && pace.mean() > 4000);
+        assert!(!pace.is_quick() && pace.patience() == Some(computing::SHORT) && pace.mean() > 4000);
         quick(&pace, 100);
         assert!(pace.is_quick() && pace.mean() > 2000);
         quick(&pace, 5000);

@@ -1,10 +1,10 @@
 //! Leader and followers: one worker, the leader, waits for requests, and the others wait to take its place.
 //!
-//! Passing the lead on costs two switches between threads, more than a quick request. So while requests are quick, the
-//! leader keeps the lead as it serves them, and one follower, the standby, looks once a millisecond whether the leader
-//! is stuck, and then takes the lead. While requests take longer, the leader passes the lead on as soon as it has the
-//! GIL: until then requests that come are found by the worker that runs, not by more threads that then fight for the
-//! lock.
+//! Passing the lead on costs two switches between threads, more than a quick request, and then two workers fight for the
+//! GIL. So while requests are quick, or compute and take not much longer ([`Pace`]), the leader keeps the lead as it
+//! serves them, and one follower, the standby, looks now and then whether the leader is stuck, and then takes the lead.
+//! While requests take longer or wait themselves, the leader passes the lead on as soon as it has the GIL: until then
+//! requests that come are found by the worker that runs, not by more threads that then fight for the lock.
 
 use std::sync::PoisonError;
 #[cfg(not(all(loom, test)))]
@@ -22,8 +22,8 @@ use loom::sync::{
 
 use crate::metrics::pace::Pace;
 
-/// How long a leader may serve one request before the standby takes the lead.
-const STUCK: Duration = Duration::from_millis(1);
+/// How often the standby looks whether there is a leader to watch.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// After this many looks without a request in between the standby sleeps until it is woken: each look is two switches
 /// between threads, which a process with little to do would have many times for each request.
@@ -38,7 +38,7 @@ pub(crate) struct LeaderLock {
     watch: Condvar,
     /// When the leader began to wait for the GIL, in microseconds since `began`; 0 if it does not.
     waiting: AtomicU64,
-    /// How long requests take lately.
+    /// How requests run lately.
     pub(crate) pace: Pace,
     began: Instant,
 }
@@ -50,7 +50,7 @@ struct State {
     taken: bool,
     /// The number of the latest leader; a thread with a lower number does not lead any more.
     term: u64,
-    /// When the leader began to serve the request that it serves without having passed on the lead.
+    /// When the leader is stuck with the request that it serves without having passed on the lead.
     serving: Option<Instant>,
     /// Whether a follower is the standby.
     standby: bool,
@@ -63,7 +63,7 @@ struct State {
 impl State {
     fn is_stuck(&self) -> bool {
         // In a model there is no time: nobody is ever stuck, and nobody may rely on having been taken for it.
-        cfg!(not(all(loom, test))) && self.serving.is_some_and(|since| since.elapsed() > STUCK)
+        cfg!(not(all(loom, test))) && self.serving.is_some_and(|stuck| Instant::now() > stuck)
     }
 }
 
@@ -118,7 +118,9 @@ impl LeaderLock {
         let mut idle = 0;
         while state.taken && !state.is_stuck() {
             if idle < IDLE_LOOKS {
-                state = self.watch.wait_timeout(state, STUCK).unwrap_or_else(PoisonError::into_inner).0;
+                let pause =
+                    state.serving.map_or(LOOK, |stuck| stuck.saturating_duration_since(Instant::now()).max(LOOK / 8));
+                state = self.watch.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
                 idle = if state.serving.is_none() { idle + 1 } else { 0 };
             } else {
                 state.asleep = true;
@@ -156,15 +158,13 @@ impl Leader<'_> {
         self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
     }
 
-    /// Notes that the leader has the GIL and begins to serve. Keeps the lead if requests are quick, unless others can
-    /// run meanwhile: `parallel`.
+    /// Notes that the leader has the GIL and begins to serve. Keeps the lead if it pays that requests wait for each
+    /// other, unless others can run meanwhile: `parallel`.
     pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
-        if parallel || !self.leadership.pace.is_quick() {
-            return None;
-        }
+        let patience = self.leadership.pace.patience().filter(|_| !parallel)?;
         let mut state = self.leadership.lock();
-        state.serving = Some(Instant::now());
+        state.serving = Some(Instant::now() + patience);
         let asleep = state.asleep;
         drop(state);
         if asleep {
@@ -289,7 +289,7 @@ mod tests {
                             let leader = leadership.take().serve(false);
                             // Nobody who has just been woken gets on before this leader is stuck, too.
                             let state = leadership.lock();
-                            std::thread::sleep(2 * STUCK);
+                            std::thread::sleep(2 * LOOK);
                             drop(state);
                             std::mem::forget(leader);
                         })
@@ -303,7 +303,7 @@ mod tests {
                         leadership.free.notify_all();
                         panic!("nobody takes the lead from one who is stuck");
                     }
-                    std::thread::sleep(STUCK);
+                    std::thread::sleep(LOOK);
                 }
             });
             std::mem::forget(leader);
@@ -321,7 +321,9 @@ mod tests {
     fn the_lead_is_passed_on_at_once_when_requests_take_long() {
         let leadership = LeaderLock::new();
         for _ in 0..10 {
-            leadership.pace.took(Duration::from_millis(10));
+            let run = leadership.pace.begins(Instant::now());
+            std::thread::sleep(Duration::from_millis(10));
+            leadership.pace.ended(&run, Instant::now());
         }
         assert!(leadership.take().serve(false).is_none());
         drop(leadership.take());

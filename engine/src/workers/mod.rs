@@ -161,13 +161,15 @@ impl Worker {
             let start = Instant::now();
             let mut begin = start;
             let parallel = interpreters.run_in_parallel();
+            let pace = &self.poller.leadership.pace;
             loop {
                 leader = leader.and_then(|leader| leader.serve(parallel));
+                let run = pace.begins(begin);
                 self.execute(py, interpreter, begin, connection, arrived);
                 leader = leader.and_then(Leader::served);
                 let now = Instant::now();
-                self.poller.leadership.pace.took(now - begin);
-                Process::get().page.tell_pace(self.poller.leadership.pace.mean());
+                pace.ended(&run, now);
+                process.page.tell_pace(pace.mean());
                 begin = now;
                 if now - start > HOLD || self.poller.leadership.waits(LEADER_GIL_WAIT) {
                     return (None, leader);

@@ -20,6 +20,14 @@ pub fn thread_cpu() -> (Duration, Duration) {
     cpu(&usage(libc::RUSAGE_THREAD))
 }
 
+/// The CPU time of the calling thread, and how often it has waited for anything: the system, a lock, another thread. To
+/// be made to wait for a processor does not count. `None` where the system does not count waits.
+pub fn thread_cpu_and_waits() -> (Duration, Option<u64>) {
+    let usage = usage(libc::RUSAGE_THREAD);
+    let (user, system) = cpu(&usage);
+    (user + system, Some(usage.ru_nvcsw as u64))
+}
+
 /// The CPU time of the process, in user mode and in the kernel.
 pub fn process_cpu() -> (Duration, Duration) {
     cpu(&usage(libc::RUSAGE_SELF))
@@ -45,6 +53,13 @@ pub(crate) fn resident(process: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_waits_is_seen_to() {
+        let before = thread_cpu_and_waits().1;
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(thread_cpu_and_waits().1 > before);
+    }
 
     #[test]
     fn what_is_used_counts() {

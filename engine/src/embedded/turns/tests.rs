@@ -6,6 +6,9 @@ use super::*;
 /// The longest wait for something that must come.
 const SOON: Duration = Duration::from_secs(10);
 
+/// How long others wait for a request.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 struct Closed<'t>(&'t Turns<u32, Option<u32>>);
 
 impl Drop for Closed<'_> {
@@ -28,7 +31,7 @@ fn with_helpers(body: impl FnOnce(&Turns<u32, Option<u32>>)) {
         scope.spawn(|| {
             while let Some(turn) = turns.wait() {
                 while let Some((job, mut taken)) = turn.next() {
-                    turn.runs();
+                    turn.runs(PATIENCE);
                     taken.answer = (job > 0).then_some(job + 1);
                 }
             }
@@ -114,7 +117,7 @@ fn who_waits_for_a_job_that_panics_gets_no_answer() {
 fn nobody_waits_for_one_who_is_held_up() {
     with_helpers(|turns| {
         // Also when the watch has gone to sleep meanwhile.
-        for pause in [Duration::ZERO, 10 * STUCK] {
+        for pause in [Duration::ZERO, 10 * PATIENCE] {
             thread::sleep(pause);
             let running = turn(turns);
             let (sent, answer) = mpsc::channel();
@@ -123,7 +126,7 @@ fn nobody_waits_for_one_who_is_held_up() {
                 while turns.lock().waiting.is_empty() {
                     thread::yield_now();
                 }
-                running.runs();
+                running.runs(PATIENCE);
                 assert_eq!(
                     answer.recv_timeout(SOON),
                     Ok(End::Back(7)),
@@ -143,8 +146,8 @@ fn nobody_waits_for_one_who_is_held_up() {
 fn who_finds_one_who_is_held_up_takes_the_turn() {
     let turns = Turns::<u32, Option<u32>>::new();
     let held_up = turn(&turns);
-    held_up.runs();
-    thread::sleep(2 * STUCK);
+    held_up.runs(PATIENCE);
+    thread::sleep(2 * PATIENCE);
     let next = turn(&turns);
     drop(held_up);
     assert!(turns.lock().taken);
@@ -156,7 +159,7 @@ fn who_finds_one_who_is_held_up_takes_the_turn() {
 fn who_waits_for_the_gil_holds_nobody_up() {
     let turns = Turns::<u32, Option<u32>>::new();
     let waits = turn(&turns);
-    thread::sleep(2 * STUCK);
+    thread::sleep(2 * PATIENCE);
     assert!(matches!(turns.enter(), Entry::Beside));
     drop(waits);
 }

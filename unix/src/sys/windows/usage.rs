@@ -31,6 +31,12 @@ pub fn thread_cpu() -> (Duration, Duration) {
     cpu(GetThreadTimes, unsafe { GetCurrentThread() })
 }
 
+/// The CPU time of the calling thread. How often it has waited for anything the system does not count.
+pub fn thread_cpu_and_waits() -> (Duration, Option<u64>) {
+    let (user, system) = thread_cpu();
+    (user + system, None)
+}
+
 /// The CPU time of the process, in user mode and in the kernel.
 pub fn process_cpu() -> (Duration, Duration) {
     // SAFETY: as in `thread_cpu`.
