@@ -1,18 +1,19 @@
 //! Whether requests compute, or wait for something themselves.
 //!
-//! Threads that fight for the GIL switch several times for each request, and hold each other up: each time that one gives
-//! it up for a moment, to ask SQLite for a row say, another one takes it. One that only computes is done sooner if the
-//! others wait until it is. For one that waits itself, for a database elsewhere or for a client, they must not.
+//! Threads that fight for the GIL switch several times for each request, and hold each other up: each time that one
+//! gives it up for a moment, to ask SQLite for a row say, another one takes it. One that only computes is done sooner
+//! if the others wait until it is. For one that waits itself, for a database elsewhere or for a client, they must not.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wsgi_unix::{clock, usage};
 
-use super::pace::{average, micros};
+use super::recent::{Recent, micros};
 
-/// Requests that need less CPU time than this on average may be waited for if they compute; and how long others wait for
-/// one of them. It is CPython's own switch interval: for as long a thread that computes keeps the GIL, whoever waits.
+/// Requests that need less CPU time than this on average may be waited for if they compute; and how long others wait
+/// for one of them. It is CPython's own switch interval: for as long a thread that computes keeps the GIL, whoever
+/// waits.
 pub(super) const SHORT: Duration = Duration::from_millis(5);
 
 /// All requests, as the share of those that wait is counted.
@@ -21,8 +22,8 @@ const ALL: u32 = 1 << 16;
 /// The largest share of requests that wait, for which the others still wait.
 const FEW: u32 = ALL / 8;
 
-/// After how many requests it is tried again whether they compute: at first, and at the most if they never do. Until then
-/// many run at a time, and wait for each other's GIL: what they would do alone does not show.
+/// After how many requests it is tried again whether they compute: at first, and at the most if they never do. Until
+/// then many run at a time, and wait for each other's GIL: what they would do alone does not show.
 const REST: u32 = 500;
 const LONGEST_REST: u32 = 32_000;
 
@@ -33,8 +34,8 @@ const SETTLING: u32 = 50;
 /// exact.
 #[derive(Debug)]
 pub(super) struct Computing {
-    /// The average of their CPU time in microseconds, the latest ones counting most.
-    cpu: AtomicU32,
+    /// Their CPU time.
+    cpu: Recent,
     /// The share of those that have waited for anything but the GIL, of [`ALL`].
     waited: AtomicU32,
     /// How many requests are left until that is looked at again; 0 if it is.
@@ -60,7 +61,7 @@ impl Computing {
     /// Nobody has waited for anything yet.
     pub(super) const fn new() -> Self {
         Self {
-            cpu: AtomicU32::new(0),
+            cpu: Recent::new(),
             waited: AtomicU32::new(0),
             rest: AtomicU32::new(0),
             next_rest: AtomicU32::new(REST),
@@ -71,8 +72,7 @@ impl Computing {
 
     /// Whether requests compute, and not for long.
     pub(super) fn shortly(&self) -> bool {
-        let short = self.cpu.load(Ordering::Relaxed) <= SHORT.as_micros() as u32;
-        short && self.rest.load(Ordering::Relaxed) <= SETTLING
+        self.cpu.is_within(SHORT) && self.rest.load(Ordering::Relaxed) <= SETTLING
     }
 
     /// Notes that the calling thread begins with a request; whether no other one runs.
@@ -86,7 +86,7 @@ impl Computing {
         let (cpu, waits) = usage::thread_cpu_and_waits();
         let (cpu_before, waits_before) = start.before;
         let cpu = cpu.saturating_sub(cpu_before);
-        average(&self.cpu, micros(cpu));
+        self.cpu.note(micros(cpu));
         let rest = self.rest.load(Ordering::Relaxed);
         if rest > 0 {
             self.rests(rest, cpu);
@@ -121,8 +121,8 @@ impl Computing {
         self.rest.store(requests + SETTLING, Ordering::Relaxed);
     }
 
-    /// Notes a request that is not looked at. Where requests use little of the GIL they do not fight for it either, and to
-    /// let them wait for each other would cost those that wait themselves a lot.
+    /// Notes a request that is not looked at. Where requests use little of the GIL they do not fight for it either, and
+    /// to let them wait for each other would cost those that wait themselves a lot.
     fn rests(&self, left: u32, cpu: Duration) {
         let used = self.rest_used.fetch_add(micros(cpu).into(), Ordering::Relaxed);
         let since = self.rest_since.load(Ordering::Relaxed);
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn who_needs_less_than_a_switch_interval_computes_shortly() {
         let computing = Computing::new();
-        (0..100).for_each(|_| average(&computing.cpu, 4000));
+        (0..100).for_each(|_| computing.cpu.note(4000));
         assert!(computing.shortly());
-        (0..100).for_each(|_| average(&computing.cpu, 8000));
+        (0..100).for_each(|_| computing.cpu.note(8000));
         assert!(!computing.shortly());
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod figures;
 pub(crate) mod interval;
 pub(crate) mod pace;
 pub(crate) mod phase;
+mod recent;
 pub(crate) mod sample;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};

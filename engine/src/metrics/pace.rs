@@ -4,15 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::computing::{self, Computing};
+use super::recent::{Recent, micros};
 
 /// Requests that take less than this on average are quick.
 const QUICK: Duration = Duration::from_micros(300);
 
 /// How long others wait for a request where requests are quick.
 const PATIENCE_QUICK: Duration = Duration::from_millis(1);
-
-/// The longest duration, microseconds, that is told from longer ones.
-const LONGEST: u32 = 1 << 20;
 
 /// How many requests the mean is of, about.
 const MANY: u32 = 256;
@@ -24,8 +22,8 @@ const UNKNOWN: u32 = 2000;
 /// How long a request takes. All threads share it, and lose a request where they meet: it need not be exact.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// The average in microseconds, the latest ones counting most.
-    recent: AtomicU32,
+    /// Those of the moment.
+    recent: Recent,
     /// The average of many, in parts of [`MANY`] of a microsecond.
     mean: AtomicU32,
     /// How many requests run.
@@ -45,7 +43,7 @@ impl Pace {
     /// The pace of a process that has not had a request: it is quick, as far as only those of the moment count.
     pub(crate) const fn new() -> Self {
         Self {
-            recent: AtomicU32::new(0),
+            recent: Recent::new(),
             mean: AtomicU32::new(UNKNOWN * MANY),
             running: AtomicU32::new(0),
             computing: Computing::new(),
@@ -70,7 +68,7 @@ impl Pace {
 
     fn took(&self, duration: Duration) {
         let micros = micros(duration);
-        average(&self.recent, micros);
+        self.recent.note(micros);
         let mean = self.mean.load(Ordering::Relaxed);
         self.mean.store(mean - mean / MANY + micros, Ordering::Relaxed);
     }
@@ -85,24 +83,13 @@ impl Pace {
 
     /// Whether requests are quick at the moment.
     fn is_quick(&self) -> bool {
-        self.recent.load(Ordering::Relaxed) <= QUICK.as_micros() as u32
+        self.recent.is_within(QUICK)
     }
 
     /// How long a request takes on average, in microseconds, never 0. A slow one is remembered for a long time.
     pub(crate) fn mean(&self) -> u32 {
         (self.mean.load(Ordering::Relaxed) / MANY).max(1)
     }
-}
-
-/// A duration in microseconds, or the longest one.
-pub(super) fn micros(duration: Duration) -> u32 {
-    u32::try_from(duration.as_micros()).unwrap_or(LONGEST).min(LONGEST)
-}
-
-/// Notes a duration in an average of which the latest ones count most.
-pub(super) fn average(of: &AtomicU32, micros: u32) {
-    let recent = of.load(Ordering::Relaxed);
-    of.store(recent - recent / 8 + micros / 8, Ordering::Relaxed);
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Leader and followers: one worker, the leader, waits for requests, and the others wait to take its place.
 //!
-//! Passing the lead on costs two switches between threads, more than a quick request, and then two workers fight for the
-//! GIL. So while requests are quick, or compute and take not much longer ([`Pace`]), the leader keeps the lead as it
-//! serves them, and one follower, the standby, looks now and then whether the leader is stuck, and then takes the lead.
-//! While requests take longer or wait themselves, the leader passes the lead on as soon as it has the GIL: until then
-//! requests that come are found by the worker that runs, not by more threads that then fight for the lock.
+//! Passing the lead on costs two switches between threads, more than a quick request, and then two workers fight for
+//! the GIL. So while requests are quick, or compute and take not much longer ([`Pace`]), the leader keeps the lead as
+//! it serves them, and one follower, the standby, looks now and then whether the leader is stuck, and then takes the
+//! lead. While requests take longer or wait themselves, the leader passes the lead on as soon as it has the GIL: until
+//! then requests that come are found by the worker that runs, not by more threads that then fight for the lock.
 
 use std::sync::PoisonError;
 #[cfg(not(all(loom, test)))]

@@ -17,7 +17,8 @@ pub enum PlanError {
     },
     /// The control script cannot make unix sockets.
     #[error(
-        "--bind unix:PATH is for start-server, which hands the socket to Apache: a control script cannot;          setup-server --systemd makes a unit that runs start-server"
+        "--bind unix:PATH is for start-server, which hands the socket to Apache: a control script cannot; setup-server \
+         --systemd makes a unit that runs start-server"
     )]
     UnixWithoutCommand,
     /// A file cannot be read.
