@@ -99,13 +99,16 @@ impl Progress {
         let ended = self.known.iter().filter(|(pid, _)| !current.contains_key(pid));
         let mut lines: Vec<_> = ended.map(|(pid, (group, _))| format!("{group}: process {pid} has ended")).collect();
         for (pid, (group, state)) in &current {
-            if self.known.get(pid).is_some_and(|(_, before)| before == state) {
+            let before = self.known.get(pid).map(|(_, before)| before);
+            if before == Some(state) {
                 continue;
             }
             let what = match state {
                 State::Starting => "loads the application",
                 State::Ready => "serves",
                 State::Reloading => "waits for its successor",
+                // One that is new and has never been seen to serve has no requests.
+                State::Draining if matches!(before, None | Some(State::Starting)) => "is given up",
                 State::Draining => "finishes its requests",
                 State::Free => continue,
             };
@@ -166,5 +169,7 @@ mod tests {
         let serves = progress.changes(&status(&[(7, State::Draining), (8, State::Ready)]));
         assert_eq!(serves, ["shop: process 7 finishes its requests", "shop: process 8 serves"]);
         assert_eq!(progress.changes(&status(&[(8, State::Ready)])), ["shop: process 7 has ended"]);
+        let failed = progress.changes(&status(&[(8, State::Ready), (9, State::Draining)]));
+        assert_eq!(failed, ["shop: process 9 is given up"]);
     }
 }

@@ -72,12 +72,16 @@ fn manual_pages_and_completions_are_installed() {
     for (file, named) in [
         ("man/man1/mod_wsgi-express.1", "start\\-server"),
         ("man/man1/mod_wsgi-express-start-server.1", "\\-\\-response\\-flush\\-delay"),
+        // One that `--help` leaves out has its words, too.
+        ("man/man1/mod_wsgi-express-start-server.1", "The entry point; wins over ENTRY"),
+        ("man/man1/mod_wsgi-express-start-server.1", "start\\-server\\fR [ENTRY] [OPTION ...]"),
         ("bash-completion/completions/mod_wsgi-express", "--response-flush-delay"),
         ("zsh/site-functions/_mod_wsgi-express", "--response-flush-delay"),
         ("fish/vendor_completions.d/mod_wsgi-express.fish", "response-flush-delay"),
     ] {
         let text = std::fs::read_to_string(share.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(text.contains(named), "{file}");
+        assert!(!text.contains("write-documents") && !text.contains("judge"), "{file} has what is not for people");
     }
     let bash = share.join("bash-completion/completions/mod_wsgi-express").display().to_string();
     let ask = format!(

@@ -15,8 +15,8 @@ pub struct Address {
     /// Port to listen on; 0 for one that is free
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub port: u16,
-    /// Where to listen: ADDRESS:PORT, :PORT for all addresses, or unix:PATH; may be repeated, and takes the place of
-    /// --host and --port [default: the sockets that systemd passes, if it does]
+    /// ADDRESS:PORT, :PORT or unix:PATH instead of --host and --port; may be repeated [default: sockets that systemd
+    /// passes]
     #[arg(short, long, value_name = "ADDRESS:PORT", conflicts_with_all = ["host", "port"])]
     pub bind: Vec<Place>,
     /// Host name of the site; requests for other names are refused

@@ -32,7 +32,7 @@ pub struct Logging {
     /// How much is logged: a level, and MODULE:LEVEL
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub log_level: String,
-    /// What records in the error log look like, those of the application, of mod_wsgi and of Apache
+    /// What all records of the error log look like
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
     /// Directory of the logs; wins over --log-to-terminal [default: the server root]
@@ -92,7 +92,7 @@ pub struct Layout {
     /// Print the configuration of Apache, and do nothing
     #[arg(long)]
     pub print: bool,
-    /// Print a systemd unit that runs this server, or with =socket one that opens its sockets, and do nothing
+    /// Print the systemd unit of this server, or of its sockets, and do nothing
     #[arg(long, value_name = "UNIT", num_args = 0..=1, require_equals = true, default_missing_value = "service")]
     pub systemd: Option<Unit>,
     /// File for the process id of Apache's parent process
