@@ -270,6 +270,8 @@ mod tests {
         };
         assert_eq!(meant("status", "PORT", "81"), ("localhost".to_owned(), 81));
         assert_eq!(meant("reload", "BIND", "127.0.0.1:82"), ("127.0.0.1".to_owned(), 82));
+        assert_eq!(meant("status", "BIND", "unix:/run/s :84"), ("localhost".to_owned(), 84));
+        assert_eq!(meant("status", "BIND", "unix:/run/s"), ("unix--run-s".to_owned(), 80));
         assert_eq!(meant("status --port 83", "HOST", "127.0.0.1"), ("localhost".to_owned(), 83));
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use toml::{Table, Value};
 
+use crate::options::{HTTP, socket_host};
 pub use error::LayerError;
 use files::{parse, read, text_of, trusted};
 
@@ -117,7 +118,11 @@ pub fn running(
     let first = |name: &str| layer.get(name).and_then(|given| given.words.first()).cloned();
     let bound = layer.get("bind").and_then(|given| {
         let places = || given.words.iter().filter_map(|word| word.strip_prefix("--bind="));
-        let (host, port) = places().find(|place| !place.starts_with(UNIX))?.rsplit_once(':')?;
+        let Some(place) = places().find(|place| !place.starts_with(UNIX)) else {
+            let socket = places().next()?;
+            return Some(vec![format!("--host={}", socket_host(socket)), format!("--port={HTTP}")]);
+        };
+        let (host, port) = place.rsplit_once(':')?;
         let host = (!host.is_empty()).then(|| format!("--host={host}"));
         Some(host.into_iter().chain([format!("--port={port}")]).collect::<Vec<_>>())
     });

@@ -25,7 +25,7 @@ pub use check::OptionError;
 pub use content::AuthType;
 pub use debugging::Debugging;
 pub use names::FACTORY;
-pub use network::{Listener, Place};
+pub use network::{HTTP, Listener, Place, socket_host};
 pub use operation::{Layout, LogFormat, Logging, Monitoring, Unit};
 pub use server::{Options, pairs};
 pub use telling::{CheckOptions, Format, RestartOptions, Running, StatusOptions};

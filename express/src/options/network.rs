@@ -54,6 +54,15 @@ impl FromStr for Place {
     }
 }
 
+/// The port of a server that listens at unix sockets only.
+pub const HTTP: u16 = 80;
+
+/// What stands for a host in the name of a server that listens at unix sockets only, of which this is the first:
+/// `unix:` and its path.
+pub fn socket_host(socket: &str) -> String {
+    socket.replace([':', '/'], "-")
+}
+
 /// An address and a port to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {

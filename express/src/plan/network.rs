@@ -10,10 +10,7 @@ use httpd_conf::{
 
 use super::error::PlanError;
 use super::path::Directory;
-use crate::options::{AuthType, Listener, Options, Place, pairs};
-
-/// The port of HTTP, which a server has that listens at unix sockets only.
-const HTTP: u16 = 80;
+use crate::options::{AuthType, HTTP, Listener, Options, Place, pairs, socket_host};
 
 /// Chooses a free port for each address that leaves it open. Others may take it before Apache does.
 pub fn with_free_ports(options: &Options) -> Result<Options, PlanError> {
@@ -76,11 +73,6 @@ pub fn label(sites: &Sites) -> String {
         None => sites.address.clone().unwrap_or_else(|| "localhost".to_owned()),
     };
     format!("{host}:{}", sites.port)
-}
-
-/// What stands for a host in the name of a server that listens at this unix socket only.
-pub fn socket_host(socket: &str) -> String {
-    socket.replace([':', '/'], "-")
 }
 
 /// The further names of the site: those that are given, and those that have certificates.
