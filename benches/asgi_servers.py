@@ -1,8 +1,6 @@
 """The servers of asynchronous applications that are compared: this project, and its peers from PyPI, alone and behind
 Apache. All run the same application (asgi.py) in one process, by the same interpreter, and all but one by uvloop.
 """
-import subprocess
-
 import servers
 
 APPLICATION = servers.REPOSITORY / "benches" / "asgi.py"
@@ -23,9 +21,7 @@ def all_servers(python):
 
     Apache's user must be able to run that.
     """
-    version = subprocess.run([python, "-c", "import platform; print(platform.python_version())"],
-                             capture_output=True, text=True, check=True).stdout.strip()
-    programs = servers.environment(f"asgi-{version}", python, PEERS)
+    programs = servers.environment(f"asgi-{servers.version(python)}", python, PEERS)
     return {
         WSGI: apache(ours(programs, servers.APPLICATION, "threads=1")),
         OURS[0]: apache(ours(programs, APPLICATION, "interface=asgi loop=uvloop")),

@@ -74,6 +74,12 @@ def base_python():
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def version(python):
+    """The version of an interpreter."""
+    asked = [python, "-c", "import platform; print(platform.python_version())"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def wsgi_servers():
     """What is compared: a function for each that writes its configuration and gives its commands."""
     ours, programs = our_express(), peers()

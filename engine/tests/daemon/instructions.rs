@@ -2,6 +2,8 @@
 //! that has it repeated in a process under valgrind and counts instructions. Of a process with an event loop it is all
 //! that the process does. As ordinary tests they run once.
 
+use std::time::Duration;
+
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::interface::Interface;
 use wsgi_wire::request::{Body, Purpose};
@@ -43,6 +45,15 @@ fn start_asynchronous(name: &str) -> Process {
     process
 }
 
+/// Waits until a process rests: how often its loop goes round depends on how soon the next request is there.
+fn let_rest(process: &Process) {
+    let path = format!("/proc/{}/stat", process.pid());
+    let is_awake = |stat: String| stat.rsplit(')').next().is_some_and(|state| !state.starts_with(" S"));
+    while std::fs::read_to_string(&path).is_ok_and(is_awake) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn serve(name: &str, headers: usize) {
     // Other threads would look at the clock, how often depends on its speed.
     let mut process = Process::start(name, HELLO, |settings| settings.threads = 1);
@@ -76,6 +87,7 @@ fn instructions_asgi_request() {
     let mut process = start_asynchronous("instructions-asgi");
     let mut child = Child::new(&process);
     for exchange in 0..rounds() {
+        let_rest(&process);
         child.say(&Child::asks(exchange, "/", Purpose::Response(Body::None), &[("host", "localhost")]));
         let (kinds, content) = child.answer();
         assert_eq!(
@@ -97,6 +109,7 @@ fn instructions_asgi_message() {
     let mut message = Vec::new();
     frame::put_message(7, &mut message, Kind::Binary, &[7; 64], true);
     for _ in 0..rounds() {
+        let_rest(&process);
         child.say(&message);
         assert_eq!(child.frame(), message);
     }

@@ -43,14 +43,11 @@ impl Peer for Browser {
     }
 
     fn receive_bytes(&mut self, out: &mut Vec<u8>) -> Result<bool, Gone> {
-        let mut buffer = [0; 4096];
-        match self.0.read(&mut buffer) {
+        out.reserve(4096);
+        match rustix::io::read(&self.0, rustix::buffer::spare_capacity(out)) {
             Ok(0) => Err(Gone),
-            Ok(length) => {
-                out.extend_from_slice(&buffer[..length]);
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::AGAIN) => Ok(false),
             Err(_) => Err(Gone),
         }
     }
