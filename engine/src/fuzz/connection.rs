@@ -82,8 +82,9 @@ fn answer_beside(connection: &mut Connection, pulls: bool) {
         connection.ask_body(64);
         assert!(connection.flush(true).is_ok());
     }
+    let mut comes = true;
     loop {
-        match connection.hear() {
+        match connection.hear(&mut comes) {
             Ok(Some(News::Piece(piece) | News::Message { piece, .. })) => assert!(piece.len() <= LONGEST),
             // Whether there is a WebSocket is for others to know.
             Ok(Some(News::Closed(_))) => {}
