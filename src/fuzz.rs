@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use wsgi_unix::shared_memory;
 use wsgi_websocket::deflate::Codec;
 use wsgi_websocket::session::Settings;
 use wsgi_wire::budget::{Budget, Rate};
@@ -19,8 +20,8 @@ use wsgi_wire::frame::{self, Frame, Kind};
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
 use wsgi_wire::response::{File, Head, Headers};
-use wsgi_wire::table;
 use wsgi_wire::websocket::{Accept, may_be_added};
+use wsgi_wire::{ring, table};
 
 use crate::directives::group::Group;
 use crate::directives::trial;
@@ -136,8 +137,8 @@ impl Client for Witness {
     }
 }
 
-/// Has the relay read what a daemon process sends as the answer to a request. Each `File` frame comes with a
-/// descriptor.
+/// Has the relay read what a daemon process sends as the answer to a request. Each `File` or `Ring` frame
+/// comes with a descriptor.
 pub fn conversation(data: &[u8]) {
     let data = &data[..data.len().min(LONGEST)];
     [false, true].into_iter().for_each(|duplex| converse(data, duplex));
@@ -241,14 +242,15 @@ fn send_as_daemon(daemon: &UnixStream, mut data: &[u8]) {
             Err(error) => panic!("no memory file: {error}"),
         };
     while !data.is_empty() {
-        let (size, has_file) = match frame::first(data) {
-            Ok(Some(frame)) => (frame.size(), frame.kind == Kind::File),
-            _ => (data.len(), false),
+        let (size, kind) = match frame::first(data) {
+            Ok(Some(frame)) => (frame.size(), Some(frame.kind)),
+            _ => (data.len(), None),
         };
-        let descriptors = [file.as_fd()];
+        let ring = (kind == Some(Kind::Ring)).then(|| shared_memory::create(c"ring", ring::SIZE).ok()).flatten();
+        let descriptors = [ring.as_ref().unwrap_or(&file).as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        if has_file {
+        if matches!(kind, Some(Kind::File | Kind::Ring)) {
             control.push(SendAncillaryMessage::ScmRights(&descriptors));
         }
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;

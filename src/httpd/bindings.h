@@ -82,6 +82,7 @@ void wsgi_shim_pass_end_of_connection(conn_rec *c);
 
 /* The type of the first output filter, and whether there is any. */
 int wsgi_shim_first_output_filter(const request_rec *r);
+int wsgi_shim_sends_unseen(const request_rec *r);
 int wsgi_shim_first_input_filter(const request_rec *r);
 
 /* What mod_http2 says, where it is loaded: the descriptor that tells that a stream has something to read, or -1; and

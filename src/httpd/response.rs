@@ -3,6 +3,9 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::time::Duration;
 
+#[cfg(unix)]
+use wsgi_unix::fork::mapped::Outside;
+
 use super::brigade::Brigade;
 use super::pool::Pool;
 use super::request::Request;
@@ -256,8 +259,32 @@ impl ResponseBody {
     /// # Errors
     /// [`Gone`]
     pub fn pass(&mut self, r: &mut Request<'_>, data: &[&[u8]], then: Then) -> Result<(), Gone> {
-        for piece in data.iter().filter(|d| !d.is_empty()) {
-            let (start, length) = (piece.as_ptr().cast(), piece.len());
+        // SAFETY: the pieces are borrowed.
+        unsafe { self.pass_from(r, data.iter().map(|piece| (piece.as_ptr(), piece.len())), then) }
+    }
+
+    /// As [`Self::pass`], for bytes that another process may change: httpd's own filters copy them or write them.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    #[cfg(unix)]
+    pub fn pass_unseen(&mut self, r: &mut Request<'_>, data: &[Outside<'_>], then: Then) -> Result<(), Gone> {
+        // SAFETY: the mapping that they lie in is borrowed.
+        unsafe { self.pass_from(r, data.iter().map(|piece| (piece.start(), piece.length())), then) }
+    }
+
+    /// Passes down what lies at these places.
+    ///
+    /// # Safety
+    /// They are readable until this is over.
+    unsafe fn pass_from(
+        &mut self,
+        r: &mut Request<'_>,
+        data: impl Iterator<Item = (*const u8, usize)>,
+        then: Then,
+    ) -> Result<(), Gone> {
+        for (start, length) in data.filter(|(_, length)| *length > 0) {
+            let start = start.cast();
             // SAFETY: S1; the bytes outlive the bucket: the brigade is emptied below, before this function returns.
             let bucket = unsafe { sys::apr_bucket_transient_create(start, length, r.bucket_allocator()) };
             // SAFETY: it has just been made with the allocator of the request.

@@ -3,6 +3,7 @@
 #include "src/httpd/bindings.h"
 #include "apr_optional.h"
 #include "apr_poll.h"
+#include "apr_strings.h"
 #include <stdint.h>
 #ifndef WIN32
 #include <unistd.h>
@@ -171,6 +172,23 @@ void wsgi_shim_pass_end_of_connection(conn_rec *c)
 int wsgi_shim_first_output_filter(const request_rec *r)
 {
     return r->output_filters ? (int)r->output_filters->frec->ftype : AP_FTYPE_NETWORK;
+}
+
+/* Whether content reaches the socket by httpd's own filters of plain HTTP/1.1 alone, or by such as set headers: none of
+   them looks at it. */
+int wsgi_shim_sends_unseen(const request_rec *r)
+{
+    static const char *const filters[] = {"fixup_headers_out", "mod_expires",    "byterange", "content_length",
+                                          "http_header",       "http_outerror", "chunk",     "core"};
+    const ap_filter_t *f;
+    for (f = r->output_filters; f; f = f->next) {
+        size_t i = 0;
+        while (i < sizeof filters / sizeof *filters && apr_strnatcasecmp(f->frec->name, filters[i]))
+            i++;
+        if (i == sizeof filters / sizeof *filters)
+            return 0;
+    }
+    return 1;
 }
 
 int wsgi_shim_first_input_filter(const request_rec *r)

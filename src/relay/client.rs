@@ -3,6 +3,8 @@
 
 use rustix::io::Errno;
 use wsgi_unix::descriptor::OwnedFd;
+#[cfg(unix)]
+use wsgi_unix::fork::mapped::Outside;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::question::Answer;
 use wsgi_wire::request::BodyError;
@@ -158,6 +160,21 @@ pub trait Client: Peer {
     /// # Errors
     /// [`SendError`]: if the pieces are refused, nothing of them has been sent.
     fn data(&mut self, pieces: &[&[u8]], then: Then) -> Result<(), SendError>;
+
+    /// Whether content is sent without anybody looking at it on its way, so that it does no harm if the process changes
+    /// it meanwhile.
+    fn takes_unseen(&self) -> bool {
+        false
+    }
+
+    /// Sends pieces of the response body that the process may change at any time, if [`Self::takes_unseen`].
+    ///
+    /// # Errors
+    /// As [`Self::data`].
+    #[cfg(unix)]
+    fn unseen(&mut self, _pieces: &[Outside<'_>], _then: Then) -> Result<(), SendError> {
+        Err(SendError::Gone)
+    }
 
     /// Takes a piece of a file into the response body; it is sent with the next [`Self::data`], or at once if it is all
     /// there is.

@@ -1,6 +1,7 @@
 //! One connection to a daemon process, and what it has been told already.
 #![forbid(unsafe_code)]
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -19,6 +20,7 @@ use wsgi_wire::limits;
 use wsgi_wire::request::Hello;
 
 use super::inbox::{Inbox, Received};
+use super::ring::Ring;
 
 /// A connection that carries one request at a time.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Connection {
     /// The numbers of its exchanges.
     exchanges: Exchanges,
     routes: Routes,
+    /// The memory for content, once the process has made some.
+    pub ring: OnceCell<Ring>,
 }
 
 /// The routes that a connection has announced, by content.
@@ -125,7 +129,15 @@ impl Connection {
     pub fn over(stream: impl Into<Unshared<UnixStream>>, serial: u32, secret: u64) -> Self {
         let hello = Some(Hello { version: wsgi_wire::VERSION, secret });
         let (routes, exchanges) = (Routes::default(), Exchanges::default());
-        Self { stream: stream.into(), serial, usual_wait: Duration::ZERO, hello, exchanges, routes }
+        Self {
+            stream: stream.into(),
+            serial,
+            usual_wait: Duration::ZERO,
+            hello,
+            exchanges,
+            routes,
+            ring: OnceCell::new(),
+        }
     }
 
     /// The number of the latest exchange; 0 before the first.
@@ -143,6 +155,9 @@ impl Connection {
             frame::put(out, Kind::Hello, |out| hello.put(out))?;
         }
         self.exchanges.begin();
+        if let Some(ring) = self.ring.get() {
+            ring.begin();
+        }
         self.routes.announce(route, out)
     }
 

@@ -4,6 +4,7 @@
 mod body;
 mod closing;
 mod duplex;
+mod shared;
 mod terms;
 mod variable;
 mod waiting;
@@ -189,7 +190,9 @@ impl<'c, C: Client> Conversation<'c, C> {
             }
             let size = frame.size();
             let malformed = Violation::from;
-            if self.file.is_some() && matches!(frame.kind, Kind::Data | Kind::File | Kind::Pull | Kind::End) {
+            if self.file.is_some()
+                && matches!(frame.kind, Kind::Data | Kind::Filled | Kind::File | Kind::Pull | Kind::End)
+            {
                 let is_last = frame.kind == Kind::End && *frame.payload == [End::Complete as u8];
                 self.pass_file(is_last)?;
                 continue;
@@ -209,6 +212,17 @@ impl<'c, C: Client> Conversation<'c, C> {
                     self.outflow.data(self.client, frame.payload, self.stuck.is_some())?;
                     (self.unsent, self.unpassed) = (true, false);
                     Step::On
+                }
+                Kind::Ring => {
+                    self.inbox.consume(size);
+                    self.take_ring()?;
+                    continue;
+                }
+                Kind::Filled if self.headed && !self.ended => {
+                    let length = u32::from_bytes(frame.payload).map_err(malformed)?;
+                    let end = Frame { kind: Kind::End, payload: &[End::Complete as u8], ..frame };
+                    let ends = self.inbox.is_followed_by(size, end);
+                    self.take_filled(length, ends)?
                 }
                 Kind::End if self.headed => {
                     let end = End::from_bytes(frame.payload).map_err(malformed)?;

@@ -36,6 +36,8 @@ pub mod peer;
 pub mod queue;
 #[cfg(unix)]
 pub mod records;
+#[cfg(unix)]
+pub mod ring;
 pub mod scratch;
 #[cfg(unix)]
 pub mod seat;

@@ -13,8 +13,9 @@ use rustix::net::sockopt;
 use wsgi_wire::limits;
 use wsgi_wire::response::File;
 
-use super::client::{Client, SendError, Then};
+use super::client::{Client, Right, SendError, Then};
 use super::passed;
+use super::ring::Filled;
 use super::violation::Violation;
 
 /// How much of a file is read at once, bytes.
@@ -77,22 +78,52 @@ impl Outflow {
     pub fn data(&mut self, client: &mut impl Client, content: &[u8], stuck: bool) -> Result<(), SendError> {
         let mut rest = content;
         while !rest.is_empty() {
-            if self.room == 0 {
-                self.room = room(client);
-            }
-            let right = client.right_to_wait(false);
-            let unseen = limits::UNSEEN.saturating_sub(self.passed);
-            let max = if right.is_some() { self.room } else { self.room.min(unseen) };
-            if stuck || !self.is_empty() || max == 0 {
+            let (max, _right) = self.admit(client, rest.len(), stuck);
+            if max == 0 {
                 return self.keep_or_wait(client, rest);
             }
-            let (piece, others) = rest.split_at(rest.len().min(max));
-            self.room -= piece.len();
-            self.passed = self.passed.saturating_add(piece.len());
+            let (piece, others) = rest.split_at(max);
             client.data(&[piece], Then::More)?;
             rest = others;
         }
         Ok(())
+    }
+
+    /// Takes content that is in memory of the process, as [`Self::data`] takes bytes.
+    ///
+    /// # Errors
+    /// [`SendError`]
+    pub fn filled(&mut self, client: &mut impl Client, content: Filled<'_>, stuck: bool) -> Result<(), SendError> {
+        let mut at = 0;
+        while at < content.length() && client.takes_unseen() {
+            let (max, _right) = self.admit(client, content.length() - at, stuck);
+            if max == 0 {
+                break;
+            }
+            content.part(at, max).try_for_each(|piece| client.unseen(&[piece], Then::More))?;
+            at += max;
+        }
+        if at < content.length() {
+            return self.data(client, &content.copy(at)?, stuck);
+        }
+        Ok(())
+    }
+
+    /// How many bytes of so many go down now, which the caller then gives the client, and the right to do so.
+    fn admit(&mut self, client: &impl Client, length: usize, stuck: bool) -> (usize, Option<Right>) {
+        if self.room == 0 {
+            self.room = room(client);
+        }
+        let right = client.right_to_wait(false);
+        let unseen = limits::UNSEEN.saturating_sub(self.passed);
+        let max = if right.is_some() { self.room } else { self.room.min(unseen) };
+        if stuck || !self.is_empty() {
+            return (0, right);
+        }
+        let admitted = max.min(length);
+        self.room -= admitted;
+        self.passed = self.passed.saturating_add(admitted);
+        (admitted, right)
     }
 
     fn keep_or_wait(&mut self, client: &mut impl Client, content: &[u8]) -> Result<(), SendError> {
@@ -185,6 +216,19 @@ impl Drop for Outflow {
             KEPT.fetch_sub(self.written, Relaxed);
         }
     }
+}
+
+/// Passes content down that is in memory of the process, and the end of the response.
+///
+/// # Errors
+/// [`SendError`]
+pub fn pass_whole(client: &mut impl Client, content: Filled<'_>) -> Result<(), SendError> {
+    // Of a small response a copy is kept in any case.
+    if content.length() > MIN && client.takes_unseen() {
+        let pieces: Vec<_> = content.part(0, content.length()).collect();
+        return client.unseen(&pieces, Then::End);
+    }
+    client.data(&[&content.copy(0)?], Then::End)
 }
 
 /// Whether the client takes nothing now, as far as that can be told.

@@ -35,6 +35,12 @@ pub enum Violation {
     /// There is less content than announced, and it is said to be whole.
     #[error("the response ends before the content that its Content-Length announces")]
     Short,
+    /// The memory for content cannot be shared.
+    #[error("it offers memory for content that cannot be shared")]
+    Ring,
+    /// More is said to be in this memory than fits, or nothing.
+    #[error("the memory for content cannot hold what is said to be in it")]
+    Filled,
     /// The answer is one that the question cannot have.
     #[error("it answers another question than the one that was asked")]
     OtherQuestion,

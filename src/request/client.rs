@@ -1,6 +1,7 @@
 //! An HTTP client behind Apache, as the relay sees it.
 #![forbid(unsafe_code)]
 
+mod content;
 mod ending;
 mod named_file;
 mod unwound;
@@ -9,6 +10,8 @@ mod websocket;
 use std::time::Duration;
 
 use wsgi_unix::descriptor::OwnedFd;
+#[cfg(unix)]
+use wsgi_unix::fork::mapped::Outside;
 use wsgi_unix::panics;
 use wsgi_wire::frame::Kind;
 use wsgi_wire::messages::requests;
@@ -186,21 +189,6 @@ impl<'c, 'r> HttpClient<'c, 'r> {
         is_whole && length as u64 <= SMALL && !self.r.is_part() && !self.r.shares_connection()
     }
 
-    /// Counts content that is about to be sent.
-    fn count(&mut self, bytes: u64) -> Result<(), Violation> {
-        if let Some(left) = self.left {
-            self.left = Some(left.checked_sub(bytes).ok_or(Violation::Overlong)?);
-        }
-        self.begun |= bytes > 0;
-        Ok(())
-    }
-
-    /// Checks that as much content has come as was announced, before the response is called whole.
-    fn check_length(&self) -> Result<(), Violation> {
-        let expected = self.has_content && !self.r.is_head();
-        if expected && self.left.is_some_and(|left| left > 0) { Err(Violation::Short) } else { Ok(()) }
-    }
-
     /// Decides how Apache may send a file. It may use sendfile only where nothing on the way reads the file, so that it
     /// costs no read, and for a whole file, because that stays open until the request is over.
     fn file_ways(&self, piece: &File, wanted: bool) -> FileWays {
@@ -331,19 +319,22 @@ impl Client for HttpClient<'_, '_> {
             return Ok(());
         }
         let pieces = if self.has_content { pieces } else { &[] };
-        self.count(pieces.iter().map(|p| p.len() as u64).sum())?;
-        if then == Then::End {
-            self.check_length()?;
-        }
-        if !self.response.passed() && !self.ranges {
-            httpd::answer_no_ranges(self.r);
-        }
+        self.begin_content(pieces.iter().map(|p| p.len() as u64).sum(), then)?;
         if then == Then::End && self.is_small(pieces) {
             self.response.hold_whole(self.r, pieces);
             self.held = true;
             return Ok(());
         }
         Ok(self.pass(pieces, then)?)
+    }
+
+    fn takes_unseen(&self) -> bool {
+        self.r.sends_unseen()
+    }
+
+    #[cfg(unix)]
+    fn unseen(&mut self, pieces: &[Outside<'_>], then: Then) -> Result<(), SendError> {
+        self.send_unseen(pieces, then)
     }
 
     fn file(&mut self, file: OwnedFd, piece: &File) -> Result<(), SendError> {

@@ -68,6 +68,7 @@ const HOUSES: &[House] = &[
             "frame",
             "codec",
             "pieces",
+            "ring",
             "budget",
             "descriptors",
             "limits",

@@ -32,6 +32,7 @@ mod lifecycle;
 mod linkage;
 mod log_handler;
 mod logs;
+mod long_content;
 mod mounts;
 mod neighbours;
 mod opentelemetry;

@@ -7,7 +7,7 @@ use harness::{Answer, Builder, Httpd, Role, Site, eventually};
 
 /// Answers with what its page says, written to the connection itself.
 const FORGER: &str = r#"
-import fcntl, os, socket, struct, sys, tempfile, threading, time
+import ctypes, fcntl, mmap, os, socket, struct, sys, tempfile, threading, time
 sys.path.insert(0, os.path.dirname(__file__))
 from frames import *
 
@@ -99,6 +99,69 @@ FILES = {
     "no-descriptor": lambda: [head(200, PLAIN), frame(FILE, struct.pack("=QQB", 0, 8, True)), COMPLETE],
 }
 
+ROOM = 1 << 20
+F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE = 2, 4, 8
+
+def shared(size=4096 + ROOM, seals=F_SEAL_SHRINK | F_SEAL_GROW):
+    fd = os.memfd_create("forged", os.MFD_ALLOW_SEALING)
+    os.ftruncate(fd, size)
+    fcntl.fcntl(fd, 1033, seals)
+    return fd
+
+def ring(fd):
+    return frame(RING), fd
+
+def filled(length):
+    return frame(FILLED, struct.pack("=I", length))
+
+def offers(fd):
+    return [head(200, PLAIN), ring(fd), filled(4), COMPLETE]
+
+def fills(length):
+    return [head(200, PLAIN), ring(shared()), length, COMPLETE]
+
+RINGS = {
+    "unsealed": lambda: offers(shared(seals=0)),
+    "may-shrink": lambda: offers(shared(seals=F_SEAL_GROW)),
+    "may-grow": lambda: offers(shared(seals=F_SEAL_SHRINK)),
+    "final": lambda: offers(shared(seals=F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)),
+    "short": lambda: offers(shared(ROOM)),
+    "long": lambda: offers(shared(2 * ROOM)),
+    "read-only": lambda: offers(os.open(f"/proc/self/fd/{shared()}", os.O_RDONLY)),
+    "disk": lambda: offers(disk(os.O_RDWR, 4096 + ROOM)),
+    "pipe": lambda: offers(os.pipe()[0]),
+    "socket": lambda: offers(socket.socketpair()[0].detach()),
+    "no-descriptor": lambda: [head(200, PLAIN), frame(RING), filled(4), COMPLETE],
+    "two": lambda: [head(200, PLAIN), ring(shared()), ring(shared()), filled(4), COMPLETE],
+    "none": lambda: [head(200, PLAIN), filled(4), COMPLETE],
+    "no-head": lambda: [ring(shared()), filled(4), COMPLETE],
+    "nothing": lambda: fills(filled(0)),
+    "too-much": lambda: fills(filled(ROOM + 1)),
+    "most": lambda: fills(filled((1 << 32) - 1)),
+    "no-length": lambda: fills(frame(FILLED, b"\0")),
+    "overlong": lambda: [head(200, length(b"4")), ring(shared()), filled(50_000), COMPLETE],
+}
+
+def restless(environ):
+    """Changes content, and takes its memory away, while it is on its way."""
+    fd, over = shared(), threading.Event()
+    memory, punch = mmap.mmap(fd, 4096 + ROOM), ctypes.CDLL(None).fallocate
+    punch.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long]
+
+    def change():
+        while not over.is_set():
+            memory[:] = os.urandom(len(memory))
+            # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+            punch(fd, 3, 0, len(memory))
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        answer(environ, head(200, length(b"%d" % (8 * ROOM))), ring(fd), *[filled(ROOM // 2)] * 16, COMPLETE)
+    finally:
+        over.set()
+        changing.join()
+
 def cut(fd, environ):
     """Waits until a part of a file is on its way, then shortens it."""
     time.sleep(0.3)
@@ -187,8 +250,10 @@ def application(environ, start_response):
         announce()
     elif kind == "flood":
         flood(environ)
+    elif kind == "restless":
+        restless(environ)
     else:
-        parts = {"heads": HEADS, "lengths": LENGTHS, "bodiless": BODILESS, "files": FILES}[kind][page]()
+        parts = {"heads": HEADS, "lengths": LENGTHS, "bodiless": BODILESS, "files": FILES, "rings": RINGS}[kind][page]()
         answer(environ, *parts)
     start_response("200 OK", [])
     return []
@@ -326,6 +391,39 @@ fn only_files_that_can_be_read_at_once_are_taken() {
     }
     assert_eq!(children(&site), before, "no child has ended");
     assert_eq!(site.log.records_with("WSGI1029: the answer is refused").len(), pages("FILES").len());
+    site.finish();
+}
+
+#[test]
+fn only_memory_that_cannot_end_a_child_is_shared_and_content_lies_within_it() {
+    let site = site();
+    let before = children(&site);
+    for page in pages("RINGS") {
+        let (answer, rest) = exchange(&site, &format!("/rings/{page}"), &[]);
+        let answer = answer.unwrap_or_else(|| panic!("{page}: no answer"));
+        assert_eq!(answer.status, 502, "{page}: {answer:?}");
+        assert_clean(&page, &rest);
+    }
+    assert_eq!(children(&site), before, "no child has ended");
+    assert_eq!(site.log.records_with("WSGI1029: the answer is refused").len(), pages("RINGS").len());
+    site.finish();
+}
+
+#[test]
+fn content_that_changes_on_its_way_is_as_long_as_it_was_said_to_be_and_nobody_elses() {
+    let site = site();
+    let before = children(&site);
+    // As it is, and through a filter.
+    for headers in [&[][..], &["Accept-Encoding: gzip"]] {
+        let mut client = site.client();
+        client.send_head("GET", "/restless/", headers).expect("sent");
+        let answer = client.answer("GET").expect("an answer");
+        assert!(answer.status == 200 && answer.complete, "{headers:?}: {} bytes", answer.body.len());
+        assert!(!headers.is_empty() || answer.body.len() == 8 << 20, "{} bytes", answer.body.len());
+        client.send_head("GET", "/honest/", &[]).expect("sent");
+        assert_eq!(client.answer("GET").expect("an answer").status, 200);
+    }
+    assert_eq!(children(&site), before, "no child has ended");
     site.finish();
 }
 

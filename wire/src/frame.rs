@@ -63,6 +63,11 @@ byte_enum! {
         /// Daemon → child, once, behind the content of a response and before its `End`: header lines
         /// ([`crate::response::Headers`]) that follow it.
         Trailers = 28,
+        /// Daemon → child, once on a connection, no payload: the memory for content ([`crate::ring`]); its
+        /// descriptor comes with the frame's first byte (SCM_RIGHTS).
+        Ring = 29,
+        /// Daemon → child: a `u32`, so many bytes of the response body are in that memory behind those before.
+        Filled = 30,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,
         /// Parent → supervisor, no payload: stop everything and end.
@@ -115,7 +120,7 @@ impl Kind {
             Self::Variable => limits::VARIABLE_NAME + size_of::<u32>(),
             Self::Value => limits::VARIABLE + 1 + size_of::<u32>(),
             Self::Reject | Self::Pull | Self::File | Self::End | Self::Fail => 64,
-            Self::BodyEnd | Self::BodyError | Self::Disconnect => 64,
+            Self::BodyEnd | Self::BodyError | Self::Disconnect | Self::Ring | Self::Filled => 64,
             Self::Accept | Self::Trailers => limits::RESPONSE_HEAD,
             Self::Text | Self::Binary => limits::MESSAGE_PIECE,
             Self::Close => 256,

@@ -10,6 +10,7 @@
 //! * [`embedded`]: the same by function calls, where the engine lives in an Apache child.
 //! * [`python`]: a layout of CPython that both halves need.
 //! * [`scoreboard`]: what Apache's own processes do, for daemons that ask.
+//! * [`ring`]: memory in which large content of a response is shared.
 //! * [`table`]: the layout of the shared process table.
 //! * [`status`]: what it says at one moment, for the administrator.
 //! * [`recorder`]: the layout of the flight recorder of a daemon process.
@@ -52,6 +53,7 @@ pub mod recorder;
 pub mod report;
 pub mod request;
 pub mod response;
+pub mod ring;
 pub mod scope;
 pub mod scoreboard;
 pub mod settings;
@@ -63,4 +65,4 @@ pub mod websocket;
 
 /// The version of the protocol: it changes whenever the meaning of any frame changes. `Hello` carries it, and a daemon
 /// of another version refuses.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;

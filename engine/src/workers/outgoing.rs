@@ -1,6 +1,7 @@
 //! The frames that a connection sends: they wait here until the socket takes them, with the descriptors that go along.
 
 mod content;
+mod ring;
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -22,6 +23,7 @@ use wsgi_wire::messages::internal;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::response::File;
 
+use self::ring::Ring;
 use crate::log::order;
 use crate::log::record;
 use crate::request::transport::Gone;
@@ -29,6 +31,10 @@ use crate::workers::response_right::ResponseRight;
 
 /// How much of the buffer is kept from request to request, bytes: there may be hundreds of connections.
 const KEPT: usize = 64 << 10;
+
+/// The shortest content that goes through shared memory, bytes: shorter content costs less beside its head, in one
+/// message.
+const SHARED: usize = 16 << 10;
 
 /// The number of sends and receives of all connections: it shows whether requests make progress.
 pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
@@ -41,6 +47,8 @@ pub(super) struct Outgoing {
     /// Descriptors, and the offset in `queued` at which each goes out.
     descriptors: VecDeque<(usize, OwnedFd)>,
     sent: usize,
+    /// The memory that content goes through, once there has been some that is long enough.
+    ring: Option<Ring>,
     /// How many bytes the memory files hold that the child may not have picked up.
     in_files: usize,
     /// Records that may not have left yet, and the offset in `queued` where each ends.
@@ -61,6 +69,7 @@ impl Outgoing {
             queued: Vec::new(),
             descriptors: VecDeque::new(),
             sent: 0,
+            ring: None,
             in_files: 0,
             records: Vec::new(),
             unsent: Vec::new(),
@@ -88,6 +97,9 @@ impl Outgoing {
     /// Prepares for another request, of whose response nothing has been queued.
     pub(super) fn request_begins(&mut self, exchange: u16) {
         self.answered = false;
+        if let Some(ring) = &mut self.ring {
+            ring.begin();
+        }
         self.right.arrived(exchange);
     }
 
@@ -111,6 +123,9 @@ impl Outgoing {
 
     /// Queues content of the response.
     pub(super) fn data(&mut self, content: &[u8]) {
+        if content.len() >= SHARED && self.shares(content) {
+            return;
+        }
         for piece in content.chunks(limits::INLINE_CHUNK) {
             self.put(Kind::Data, |out| out.extend_from_slice(piece));
         }
@@ -125,10 +140,15 @@ impl Outgoing {
 
     /// Queues a piece of a file.
     pub(super) fn file(&mut self, file: OwnedFd, piece: File) {
+        self.put_with(file, Kind::File, |out| piece.put(out));
+    }
+
+    /// Queues a frame that a descriptor goes along with.
+    fn put_with(&mut self, descriptor: OwnedFd, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         let at = self.queued.len();
-        self.put(Kind::File, |out| piece.put(out));
+        self.put(kind, write);
         if !self.gone {
-            self.descriptors.push_back((at, file));
+            self.descriptors.push_back((at, descriptor));
         }
     }
 

@@ -108,6 +108,10 @@ impl Child {
             if frame.kind == Kind::Data {
                 content.extend_from_slice(frame.payload);
             }
+            // What is in the memory is not looked at here; the length is.
+            if frame.kind == Kind::Filled {
+                content.resize(content.len() + u32::from_bytes(frame.payload).unwrap() as usize, b'R');
+            }
         }
         (kinds, content)
     }

@@ -416,6 +416,12 @@ impl Connection {
                     answer.headers = head.headers.map(Result::unwrap).map(|(n, v)| (text(n), text(v))).collect();
                 }
                 Kind::Data => answer.body.extend_from_slice(&payload),
+                // As with a file: the memory is not looked at here; the length is.
+                Kind::Ring => {}
+                Kind::Filled => {
+                    let length = u32::from_bytes(&payload).unwrap() as usize;
+                    answer.body.resize(answer.body.len() + length, b'R');
+                }
                 Kind::File => {
                     // The descriptor is not looked at here; the length is.
                     let file = File::from_bytes(&payload).unwrap();

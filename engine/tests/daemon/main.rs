@@ -62,6 +62,8 @@ def application(environ, start_response):
         body = b"%d" % local.count
     elif path == "/large":
         body = b"x" * 1000000
+    elif path == "/larger":
+        body = b"x" * 3000000
     else:
         body = b"hello world"
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -173,9 +175,27 @@ fn output_of_a_request_travels_with_it() {
 }
 
 #[test]
+fn large_content_goes_through_shared_memory_and_keeps_no_thread_when_nobody_takes_it() {
+    let process = Process::start("shared", APP, |settings| settings.threads = 1);
+    let mut slow = process.connect();
+    for _ in 0..2 {
+        slow.send(0, &[("PATH_INFO", "/larger")], Body::None);
+        assert_eq!(process.connect().get("/").text(), "hello world");
+        // What did not fit into the memory, which is there again for each exchange, has come as a file.
+        let answer = slow.answer(&mut std::iter::empty());
+        assert_eq!((answer.body.len(), answer.end), (3_000_000, Some(End::Complete)));
+        let files = answer.body.iter().position(|byte| *byte == b'F');
+        assert_eq!((answer.body[0], files), (b'R', Some(wsgi_wire::ring::ROOM)));
+    }
+}
+
+#[test]
 fn large_content_goes_through_the_socket_and_keeps_no_thread_when_nobody_takes_it() {
     let process = Process::start("large", APP, |settings| settings.threads = 1);
-    assert_eq!(process.connect().get("/large").body.len(), 1_000_000);
+    // They have all the memory that there is for such content.
+    let mut others: Vec<_> = (0..16).map(|_| process.connect()).collect();
+    assert!(others.iter_mut().all(|other| other.get("/large").body == [b'R'; 1_000_000]));
+    assert!(process.connect().get("/large").body == [b'x'; 1_000_000]);
     let mut slow = process.connect();
     slow.send(0, &[("PATH_INFO", "/large")], Body::None);
     assert_eq!(process.connect().get("/").text(), "hello world");

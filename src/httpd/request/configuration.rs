@@ -70,6 +70,12 @@ impl Request<'_> {
         unsafe { sys::wsgi_shim_first_output_filter(self.raw) < sys::ap_filter_type::AP_FTYPE_PROTOCOL as c_int }
     }
 
+    /// Whether all that stands between the request and its client passes content on without looking at it.
+    pub fn sends_unseen(&self) -> bool {
+        // SAFETY: S1.
+        unsafe { sys::wsgi_shim_sends_unseen(self.raw) != 0 }
+    }
+
     /// Whether a `.htaccess` file says something about this request.
     pub fn has_htaccess(&self) -> bool {
         let mut next = self.rec().htaccess;

@@ -1,8 +1,10 @@
 //! Conversations with scripted daemons over socket pairs.
 
+mod shared;
+
 use std::io::{IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -192,6 +194,14 @@ fn a_small_response_goes_down_in_one_piece() {
     assert_eq!((outcome, events), (Outcome::Complete, vec!["head 200".into(), "hello End".into()]));
     let (outcome, events) = answer(&[head(204), end(End::Complete)]);
     assert_eq!((outcome, events), (Outcome::Complete, vec!["head 204".into(), " End".into()]));
+}
+
+/// Sends bytes, and descriptors with the first of them.
+fn send_with(daemon: &UnixStream, data: &[u8], passed: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    assert!(ancillary.push(SendAncillaryMessage::ScmRights(passed)));
+    sendmsg(daemon, &[IoSlice::new(data)], &mut ancillary, SendFlags::empty()).unwrap();
 }
 
 #[test]
@@ -419,10 +429,7 @@ fn no_more_descriptors_wait_than_files_may() {
         let outcome = converse(&mut Recorder::default(), |mut daemon| {
             let own = daemon.try_clone().unwrap();
             let passed = vec![own.as_fd(); count];
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(limits::PASSED))];
-            let mut ancillary = SendAncillaryBuffer::new(&mut space);
-            assert!(ancillary.push(SendAncillaryMessage::ScmRights(&passed)));
-            sendmsg(&daemon, &[IoSlice::new(&frames[..1])], &mut ancillary, SendFlags::empty()).unwrap();
+            send_with(&daemon, &frames[..1], &passed);
             // The other end may have refused it by now.
             let _ = daemon.write_all(&frames[1..]);
             drop(own);

@@ -8,6 +8,7 @@
 #![deny(clippy::multiple_unsafe_ops_per_block)]
 
 mod host;
+pub mod mapped;
 
 use std::io;
 use std::mem::ManuallyDrop;

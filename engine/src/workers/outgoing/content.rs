@@ -1,6 +1,7 @@
-//! Large content of a response on its way out. It goes through the socket, from where the application has it, as long
-//! as the child takes it; what the child does not take in time goes into a memory file, so that the thread is free
-//! again however slow the client is.
+//! Content of a response on its way out, where it is long. It goes through memory that the child shares, or, where many
+//! connections have some already, through the socket, as long as the child takes it; what the child does not take in
+//! time goes into
+//! a memory file, so that the thread is free again however slow the client is.
 
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
@@ -10,10 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg, sockopt};
-use wsgi_unix::{memory_file, socket};
+use wsgi_unix::{fork, memory_file, socket};
+use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::response::File;
 
+use super::ring::Ring;
 use super::{Outgoing, TRANSFERS};
 use crate::request::transport::Gone;
 
@@ -29,18 +32,75 @@ const CHILD_WAIT: Duration = Duration::from_millis(20);
 const FILES_IN_FLIGHT: usize = 8 << 20;
 
 impl Outgoing {
-    /// Sends content at once, and all that is queued before it.
+    /// Sends content at once, and all that is queued before it; but for its last part, which may go with what follows.
     ///
     /// # Errors
     /// [`Gone`] if nobody takes it.
     pub(in crate::workers) fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
-        self.flush(true)?;
-        let rest = self.stream(content)?;
+        let rest = if self.has_ring() {
+            self.share(content)?
+        } else {
+            self.flush(true)?;
+            self.stream(content)?
+        };
         if !rest.is_empty() {
             self.put_aside(rest);
             self.flush(true)?;
         }
         Ok(())
+    }
+
+    /// Queues content that fits into the memory as a whole. Returns `false` if it does not.
+    pub(super) fn shares(&mut self, content: &[u8]) -> bool {
+        if !self.has_ring() {
+            return false;
+        }
+        let Some(ring) = self.ring.as_mut().filter(|ring| ring.room() >= content.len()) else { return false };
+        ring.write(content);
+        self.put(Kind::Filled, |out| (content.len() as u32).put(out));
+        true
+    }
+
+    /// Whether there is memory that the child shares. It is made when it is first wanted.
+    fn has_ring(&mut self) -> bool {
+        // A process that was forked off this one does not have it.
+        if self.gone || !fork::is_ours() {
+            return false;
+        }
+        if self.ring.is_none() {
+            if let Some((ring, file)) = Ring::make() {
+                self.ring = Some(ring);
+                self.put_with(file, Kind::Ring, |_| ());
+            }
+        }
+        self.ring.is_some()
+    }
+
+    /// Puts content into the memory as long as the child takes it, and returns the rest.
+    ///
+    /// # Errors
+    /// [`Gone`]
+    fn share<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
+        let (mut rest, mut wait_left) = (content, CHILD_WAIT);
+        loop {
+            let Some(ring) = &mut self.ring else { return Ok(rest) };
+            let (piece, later) = rest.split_at(rest.len().min(ring.room()));
+            if !piece.is_empty() {
+                ring.write(piece);
+                self.put(Kind::Filled, |out| (piece.len() as u32).put(out));
+                rest = later;
+            }
+            if rest.is_empty() {
+                return Ok(rest);
+            }
+            self.flush(true)?;
+            if wait_left.is_zero() {
+                return Ok(rest);
+            }
+            if let Some(ring) = &self.ring {
+                ring.wait_for_room(&mut wait_left);
+            }
+        }
     }
 
     /// Sends content as long as the child takes it, and returns the rest. Nothing is queued.
