@@ -1,7 +1,6 @@
 //! Content of a response on its way out, where it is long. It goes through memory that the child shares, or, where many
 //! connections have some already, through the socket, as long as the child takes it; what the child does not take in
-//! time goes into
-//! a memory file, so that the thread is free again however slow the client is.
+//! time goes into a memory file, so that the thread is free again however slow the client is.
 
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
