@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use crate::atomic::AtomicU32;
-use crate::atomic::Ordering::SeqCst;
+use crate::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::atomic::{AtomicU32, fence};
 
 /// How much content there is room for, bytes: most responses as a whole, so that each end is woken once.
 pub const ROOM: usize = 1 << 20;
@@ -43,28 +43,31 @@ impl<'m> Counts<'m> {
 
     /// The child has done with so many bytes of this exchange. Returns whether the process waits for that.
     pub fn take(&self, bytes: u32) -> bool {
-        self.taken.store(bytes, SeqCst);
-        let awaited = self.awaited.load(SeqCst);
+        self.taken.store(bytes, Release);
+        // Of two that write one word and then read the other's, one sees what the other has written.
+        fence(SeqCst);
+        let awaited = self.awaited.load(Relaxed);
         awaited != 0 && awaited.wrapping_sub(bytes) as usize <= ROOM - WORTH_WAKING
     }
 
     /// For how many bytes there is room where so many have been written. A count that cannot be, because somebody has
     /// written there, is no room.
     pub fn room(&self, written: u32) -> usize {
-        room(written, self.taken.load(SeqCst))
+        room(written, self.taken.load(Acquire))
     }
 
     /// The process is about to wait for room. Returns the count that it waits to change, unless there is room by now.
     pub fn wait(&self, written: u32) -> Option<u32> {
         // 0 is nobody. Who waits for one byte more than there is notices as soon as for that one.
-        self.awaited.store(written.max(1), SeqCst);
-        let taken = self.taken.load(SeqCst);
+        self.awaited.store(written.max(1), Relaxed);
+        fence(SeqCst);
+        let taken = self.taken.load(Acquire);
         (room(written, taken) < WORTH_WAKING).then_some(taken)
     }
 
     /// The process does not wait any more.
     pub fn waited(&self) {
-        self.awaited.store(0, SeqCst);
+        self.awaited.store(0, Relaxed);
     }
 
     /// The count of the child, as the futex to sleep on.
