@@ -174,12 +174,13 @@ int wsgi_shim_first_output_filter(const request_rec *r)
     return r->output_filters ? (int)r->output_filters->frec->ftype : AP_FTYPE_NETWORK;
 }
 
-/* Whether content reaches the socket by httpd's own filters of plain HTTP/1.1 alone, or by such as set headers: none of
-   them looks at it. */
+/* Whether content reaches the socket by httpd's own filters of plain HTTP/1.1 alone, or by such as set headers or wait
+   for the response's end: none of them looks at it. */
 int wsgi_shim_sends_unseen(const request_rec *r)
 {
-    static const char *const filters[] = {"fixup_headers_out", "mod_expires",    "byterange", "content_length",
-                                          "http_header",       "http_outerror", "chunk",     "core"};
+    static const char *const filters[] = {"fixup_headers_out", "mod_expires",    "byterange",  "content_length",
+                                          "http_header",       "http_outerror", "chunk",      "reqtimeout",
+                                          "core"};
     const ap_filter_t *f;
     for (f = r->output_filters; f; f = f->next) {
         size_t i = 0;

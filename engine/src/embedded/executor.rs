@@ -14,7 +14,7 @@ use super::turns::{Entry, Taken, Turn, Turns, Waited};
 use crate::ffi::{attach, guard};
 use crate::interpreters::Interpreters;
 use crate::log::record;
-use crate::metrics::pace::Pace;
+use crate::metrics::pace::{Pace, Patience};
 use crate::process::{Process, thread};
 
 /// How many executors there are: one runs requests, and another takes its place while it is held up by one of them.
@@ -81,7 +81,7 @@ pub(super) fn serve(call: Call, decoded: wire::Request<'_>, request: &[u8]) -> A
 /// Executes a request on this thread, which has the turn.
 fn in_turn(turn: &Turn<'_, Job, Answer>, call: Call, request: wire::Request<'_>) -> Answer {
     attach::with(call.interpreter.handle, |py| {
-        turn.runs(PACE.patience().unwrap_or_default());
+        turn.runs(PACE.patience().unwrap_or(Patience::Quick));
         timed(|| call.execute(py, request))
     })
 }
@@ -141,7 +141,7 @@ fn run(turn: &Turn<'_, Job, Answer>, (job, taken): Next) -> Option<Next> {
     attach::with(interpreter.handle, |py| {
         let (start, mut job, mut taken) = (Instant::now(), job, taken);
         loop {
-            turn.runs(PACE.patience().unwrap_or_default());
+            turn.runs(PACE.patience().unwrap_or(Patience::Quick));
             let Job { call, request } = job;
             // A panic costs this request only.
             taken.answer = guard::catch("a request", || {

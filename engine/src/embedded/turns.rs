@@ -3,8 +3,9 @@
 //!
 //! Who finds nobody running runs its own request, without any switch, and so does who has waited and gets the turn. If
 //! many wait, an executor, a thread of ours, gets the turn and runs their requests, one after the other. A request that
-//! runs for too long is left alone: who waits behind it gets its request back, and runs it as if there were no turns.
-//! That is decided by a thread which looks at the clock, the watch.
+//! runs for too long is left alone: who waits behind it gets its request back, and runs it as if there were no turns;
+//! or, if requests compute, the first one gets the turn. That is decided by a thread which looks at the clock, the
+//! watch.
 //!
 //! Knows threads and who waits for whom. Must not know what a request is: here it is a job, with an answer.
 
@@ -13,7 +14,7 @@ mod waiting;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 #[cfg(all(loom, test))]
@@ -23,6 +24,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 pub(super) use waiting::Taken;
 use waiting::{Ended, Waiting};
+
+use crate::metrics::pace::Patience;
 
 /// How often the watch looks whether anybody runs.
 const LOOK: Duration = Duration::from_millis(1);
@@ -46,6 +49,9 @@ pub(super) struct Turns<J, A> {
     /// When the request of the turn is stuck, in microseconds since `began`; 0 before it has the GIL. While nobody has
     /// the GIL it is no use to run beside the others.
     stuck: AtomicU64,
+    /// Whether requests compute: then those that wait for one that is stuck go on one by one. All at once they would
+    /// fight for the GIL, and those behind them would find them stuck in their turn.
+    computing: AtomicBool,
     began: Instant,
 }
 
@@ -122,6 +128,7 @@ impl<J, A: Default> Turns<J, A> {
             watch: Condvar::new(),
             left: Condvar::new(),
             stuck: AtomicU64::new(0),
+            computing: AtomicBool::new(false),
             began: Instant::now(),
         }
     }
@@ -147,7 +154,8 @@ impl<J, A: Default> Turns<J, A> {
     /// Looks for a turn.
     pub(super) fn enter(&self) -> Entry<'_, J, A> {
         let mut state = self.lock();
-        if !state.taken || self.is_stuck(&state) {
+        let takes_over = state.waiting.is_empty() || !self.computing.load(Ordering::Relaxed);
+        if !state.taken || takes_over && self.is_stuck(&state) {
             let back = state.revoke();
             state.begin(false);
             self.stuck.store(0, Ordering::Relaxed);
@@ -189,7 +197,7 @@ impl<J, A: Default> Turns<J, A> {
         self.left.notify_all();
     }
 
-    /// Gives the turn to those who wait, if anybody does. The calling thread has it.
+    /// Gives the turn to those who wait, if anybody does. Whoever had it has it no more.
     fn pass_on(&self, mut state: MutexGuard<'_, State<J, A>>) {
         self.stuck.store(0, Ordering::Relaxed);
         if state.waiting.len() >= MANY && state.free > 0 {
@@ -225,9 +233,13 @@ impl<J, A: Default> Turns<J, A> {
             return false;
         }
         if self.is_stuck(&state) && !state.waiting.is_empty() {
-            let back = state.revoke();
-            drop(state);
-            back.iter().for_each(|waiting| waiting.give_back());
+            if self.computing.load(Ordering::Relaxed) {
+                self.pass_on(state);
+            } else {
+                let back = state.revoke();
+                drop(state);
+                back.iter().for_each(|waiting| waiting.give_back());
+            }
             state = self.lock();
         }
         *idle = if state.waiting.is_empty() { *idle + 1 } else { 0 };
@@ -277,8 +289,9 @@ pub(super) struct Turn<'t, J, A: Default> {
 
 impl<J, A: Default> Turn<'_, J, A> {
     /// Notes that the request of the turn has the GIL. Others wait for it for so long.
-    pub(super) fn runs(&self, patience: Duration) {
-        let stuck = (self.turns.began.elapsed() + patience).as_micros() as u64;
+    pub(super) fn runs(&self, patience: Patience) {
+        let stuck = (self.turns.began.elapsed() + patience.duration()).as_micros() as u64;
+        self.turns.computing.store(patience == Patience::Computing, Ordering::Relaxed);
         self.turns.stuck.store(stuck.max(1), Ordering::Relaxed);
     }
 

@@ -9,8 +9,24 @@ use super::recent::{Recent, micros};
 /// Requests that take less than this on average are quick.
 const QUICK: Duration = Duration::from_micros(300);
 
-/// How long others wait for a request where requests are quick.
-const PATIENCE_QUICK: Duration = Duration::from_millis(1);
+/// For how long requests had better wait for another one, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It is quick.
+    Quick,
+    /// It computes, and not for long.
+    Computing,
+}
+
+impl Patience {
+    /// How long they wait; then it is stuck.
+    pub(crate) fn duration(self) -> Duration {
+        match self {
+            Self::Quick => Duration::from_millis(1),
+            Self::Computing => computing::SHORT,
+        }
+    }
+}
 
 /// How many requests the mean is of, about.
 const MANY: u32 = 256;
@@ -74,11 +90,11 @@ impl Pace {
     }
 
     /// How long requests had better wait for one that begins now. `None`: they had better not.
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self) -> Option<Patience> {
         if self.is_quick() {
-            return Some(PATIENCE_QUICK);
+            return Some(Patience::Quick);
         }
-        self.computing.shortly().then_some(computing::SHORT)
+        self.computing.shortly().then_some(Patience::Computing)
     }
 
     /// Whether requests are quick at the moment.
@@ -103,11 +119,11 @@ mod tests {
     #[test]
     fn a_slow_request_is_soon_forgotten_but_by_the_mean() {
         let pace = Pace::new();
-        assert!(pace.is_quick() && pace.patience() == Some(PATIENCE_QUICK) && pace.mean() == UNKNOWN);
+        assert!(pace.is_quick() && pace.patience() == Some(Patience::Quick) && pace.mean() == UNKNOWN);
         quick(&pace, 5000);
         assert!((49..=51).contains(&pace.mean()), "{}", pace.mean());
         pace.took(Duration::from_secs(3600));
-        assert!(!pace.is_quick() && pace.patience() == Some(computing::SHORT) && pace.mean() > 4000);
+        assert!(!pace.is_quick() && pace.patience() == Some(Patience::Computing) && pace.mean() > 4000);
         quick(&pace, 100);
         assert!(pace.is_quick() && pace.mean() > 2000);
         quick(&pace, 5000);

@@ -164,7 +164,7 @@ impl Leader<'_> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
         let patience = self.leadership.pace.patience().filter(|_| !parallel)?;
         let mut state = self.leadership.lock();
-        state.serving = Some(Instant::now() + patience);
+        state.serving = Some(Instant::now() + patience.duration());
         let asleep = state.asleep;
         drop(state);
         if asleep {

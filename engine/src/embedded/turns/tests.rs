@@ -6,7 +6,7 @@ use super::*;
 /// The longest wait for something that must come.
 const SOON: Duration = Duration::from_secs(10);
 
-/// How long others wait for a request.
+/// How long others wait for a request that is quick.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 struct Closed<'t>(&'t Turns<u32, Option<u32>>);
@@ -31,7 +31,7 @@ fn with_helpers(body: impl FnOnce(&Turns<u32, Option<u32>>)) {
         scope.spawn(|| {
             while let Some(turn) = turns.wait() {
                 while let Some((job, mut taken)) = turn.next() {
-                    turn.runs(PATIENCE);
+                    turn.runs(Patience::Quick);
                     taken.answer = (job > 0).then_some(job + 1);
                 }
             }
@@ -126,7 +126,7 @@ fn nobody_waits_for_one_who_is_held_up() {
                 while turns.lock().waiting.is_empty() {
                     thread::yield_now();
                 }
-                running.runs(PATIENCE);
+                running.runs(Patience::Quick);
                 assert_eq!(
                     answer.recv_timeout(SOON),
                     Ok(End::Back(7)),
@@ -143,10 +143,29 @@ fn nobody_waits_for_one_who_is_held_up() {
 }
 
 #[test]
+fn behind_one_that_computes_for_long_they_go_on_one_by_one() {
+    with_helpers(|turns| {
+        let running = turn(turns);
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..MANY as u32).map(|job| scope.spawn(move || wait(turns, job))).collect();
+            while turns.lock().waiting.len() < others.len() {
+                thread::yield_now();
+            }
+            running.runs(Patience::Computing);
+            let mut ends: Vec<_> = others.into_iter().map(|other| other.join().unwrap()).collect();
+            ends.sort_by_key(|end| format!("{end:?}"));
+            assert_eq!(ends, (1..MANY as u32).map(End::Own).collect::<Vec<_>>());
+        });
+        drop(running);
+        assert!(!turns.lock().taken);
+    });
+}
+
+#[test]
 fn who_finds_one_who_is_held_up_takes_the_turn() {
     let turns = Turns::<u32, Option<u32>>::new();
     let held_up = turn(&turns);
-    held_up.runs(PATIENCE);
+    held_up.runs(Patience::Quick);
     thread::sleep(2 * PATIENCE);
     let next = turn(&turns);
     drop(held_up);
