@@ -184,7 +184,7 @@ int wsgi_shim_sends_unseen(const request_rec *r)
     const ap_filter_t *f;
     for (f = r->output_filters; f; f = f->next) {
         size_t i = 0;
-        while (i < sizeof filters / sizeof *filters && apr_strnatcasecmp(f->frec->name, filters[i]))
+        while (i < sizeof filters / sizeof *filters && strcasecmp(f->frec->name, filters[i]))
             i++;
         if (i == sizeof filters / sizeof *filters)
             return 0;

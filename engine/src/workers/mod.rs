@@ -139,8 +139,8 @@ impl Worker {
         let process = Process::get();
         let interpreters = Interpreters::get();
         let _present = process.watch.enter(&process.lifecycle);
-        if arrived.route.interpreter().is_none() {
-            // Making an interpreter takes its time.
+        if arrived.route.interpreter().is_none() || interpreters.run_in_parallel() {
+            // Making an interpreter takes its time, and so may waiting for its own GIL.
             leader = None;
         }
         let interpreter = match interpreters.of(&arrived.route) {

@@ -80,17 +80,21 @@ fn each(test: impl Fn(&Python)) {
 fn a_busy_interpreter_does_not_hold_up_another() {
     each(|python| {
         let process = python.start("own-busy", APP, own_gils);
-        let (mut busy, mut other) = (connect(&process), connect(&process));
+        let (mut busy, mut behind, mut other) = (connect(&process), connect(&process), connect(&process));
         assert_eq!(get(&mut busy, 1, &[("PATH_INFO", "/")]).text(), "one");
+        assert_eq!(get(&mut behind, 1, &[("PATH_INFO", "/")]).text(), "one");
         assert_eq!(get(&mut other, 2, &[("PATH_INFO", "/")]).text(), "two");
         busy.send(1, &[("PATH_INFO", "/busy")], Body::None);
         process.says("it is busy");
+        // Nor does one that waits for it.
+        behind.send(1, &[("PATH_INFO", "/")], Body::None);
         let start = Instant::now();
         for _ in 0..20 {
             assert_eq!(get(&mut other, 2, &[("PATH_INFO", "/")]).text(), "two");
         }
         assert!(start.elapsed() < Duration::from_secs(1), "{python}: {:?}", start.elapsed());
         assert_eq!(busy.answer(&mut [].into_iter()).text(), "one");
+        assert_eq!(behind.answer(&mut [].into_iter()).text(), "one");
     });
 }
 

@@ -188,7 +188,7 @@ fn fit(bytes: &[u8], room: usize) -> (Cow<'_, str>, bool) {
     if text.len() * 6 <= room || text.chars().map(room_of).sum::<usize>() <= room {
         return (text, true);
     }
-    let half = (room - GAP.len()) / 2;
+    let half = room.saturating_sub(GAP.len()) / 2;
     let head = fitting(text.chars(), half);
     let tail = fitting(text.chars().rev(), half);
     (Cow::Owned([&text[..head], GAP, &text[text.len() - tail..]].concat()), false)
