@@ -292,7 +292,7 @@ impl<J, A: Default> Turn<'_, J, A> {
     pub(super) fn runs(&self, patience: Patience) {
         let stuck = (self.turns.began.elapsed() + patience.duration()).as_micros() as u64;
         self.turns.computing.store(patience == Patience::Computing, Ordering::Relaxed);
-        self.turns.stuck.store(stuck.max(1), Ordering::Relaxed);
+        self.turns.stuck.store(stuck, Ordering::Relaxed);
     }
 
     /// Takes the next job of those that wait; `None` if there is none, or the turn has been taken away.

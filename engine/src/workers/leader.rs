@@ -153,16 +153,21 @@ pub(crate) struct Leader<'a> {
 }
 
 impl Leader<'_> {
-    /// Notes that there is a request, and that the leader now waits for the GIL.
-    pub(crate) fn waits(&self) {
+    /// Notes that there is a request, and that the leader now waits for the GIL. Passes the lead on if others can run
+    /// meanwhile, `parallel`: that GIL may be another one than theirs.
+    pub(crate) fn waits(self, parallel: bool) -> Option<Self> {
+        if parallel {
+            return None;
+        }
         self.leadership.waiting.store(self.leadership.now(), Ordering::Relaxed);
+        Some(self)
     }
 
     /// Notes that the leader has the GIL and begins to serve. Keeps the lead if it pays that requests wait for each
-    /// other, unless others can run meanwhile: `parallel`.
-    pub(crate) fn serve(self, parallel: bool) -> Option<Self> {
+    /// other.
+    pub(crate) fn serve(self) -> Option<Self> {
         self.leadership.waiting.store(0, Ordering::Relaxed);
-        let patience = self.leadership.pace.patience().filter(|_| !parallel)?;
+        let patience = self.leadership.pace.patience()?;
         let mut state = self.leadership.lock();
         state.serving = Some(Instant::now() + patience.duration());
         let asleep = state.asleep;
@@ -218,7 +223,7 @@ mod loom_tests {
                 move || {
                     let lead = shared.0.take();
                     assert!(!shared.1.swap(true, Ordering::Relaxed), "there are two leaders");
-                    let lead = if serve { lead.serve(false).and_then(Leader::served) } else { Some(lead) };
+                    let lead = if serve { lead.serve().and_then(Leader::served) } else { Some(lead) };
                     shared.1.store(false, Ordering::Relaxed);
                     drop(lead);
                 }
@@ -265,10 +270,10 @@ mod tests {
     #[test]
     fn a_stuck_leader_loses_the_lead() {
         let leadership = LeaderLock::new();
-        let leader = leadership.take().serve(false).unwrap();
+        let leader = leadership.take().serve().unwrap();
         std::thread::scope(|scope| {
             let others: Vec<_> =
-                (0..3).map(|_| scope.spawn(|| leadership.take().serve(false).map(|leader| leader.term))).collect();
+                (0..3).map(|_| scope.spawn(|| leadership.take().serve().map(|leader| leader.term))).collect();
             for other in others {
                 assert!(other.join().unwrap().is_some());
             }
@@ -281,12 +286,12 @@ mod tests {
     fn somebody_stands_by_although_the_standby_was_woken_too_late() {
         for _ in 0..50 {
             let leadership = LeaderLock::new();
-            let leader = leadership.take().serve(false).unwrap();
+            let leader = leadership.take().serve().unwrap();
             std::thread::scope(|scope| {
                 let others: Vec<_> = (0..4)
                     .map(|_| {
                         scope.spawn(|| {
-                            let leader = leadership.take().serve(false);
+                            let leader = leadership.take().serve();
                             // Nobody who has just been woken gets on before this leader is stuck, too.
                             let state = leadership.lock();
                             std::thread::sleep(2 * LOOK);
@@ -313,7 +318,7 @@ mod tests {
     #[test]
     fn the_lead_is_passed_on_at_once_where_others_can_run_at_the_same_time() {
         let leadership = LeaderLock::new();
-        assert!(leadership.take().serve(true).is_none());
+        assert!(leadership.take().waits(true).is_none());
         drop(leadership.take());
     }
 
@@ -325,7 +330,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(10));
             leadership.pace.ended(&run, Instant::now());
         }
-        assert!(leadership.take().serve(false).is_none());
+        assert!(leadership.take().serve().is_none());
         drop(leadership.take());
     }
 }

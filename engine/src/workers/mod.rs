@@ -139,8 +139,8 @@ impl Worker {
         let process = Process::get();
         let interpreters = Interpreters::get();
         let _present = process.watch.enter(&process.lifecycle);
-        if arrived.route.interpreter().is_none() || interpreters.run_in_parallel() {
-            // Making an interpreter takes its time, and so may waiting for its own GIL.
+        if arrived.route.interpreter().is_none() {
+            // Making an interpreter takes its time.
             leader = None;
         }
         let interpreter = match interpreters.of(&arrived.route) {
@@ -154,16 +154,13 @@ impl Worker {
             }
         };
         self.takes(Phase::Waiting, Instant::now(), interpreter, &connection, &arrived);
-        if let Some(leader) = &leader {
-            leader.waits();
-        }
+        leader = leader.and_then(|leader| leader.waits(interpreters.run_in_parallel()));
         attach::with(interpreter.handle, |py| {
             let start = Instant::now();
             let mut begin = start;
-            let parallel = interpreters.run_in_parallel();
             let pace = &self.poller.leadership.pace;
             loop {
-                leader = leader.and_then(|leader| leader.serve(parallel));
+                leader = leader.and_then(Leader::serve);
                 let run = pace.begins(begin);
                 self.execute(py, interpreter, begin, connection, arrived);
                 leader = leader.and_then(Leader::served);
