@@ -121,8 +121,7 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use wsgi_wire::interface::Interface;
-    use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus, WebSocketsStatus};
+    use wsgi_wire::status::{Durations, GroupStatus, ProcessStatus};
 
     use super::*;
 
@@ -146,16 +145,8 @@ mod tests {
             name: b"shop".as_slice().into(),
             wanted: 1,
             threads: 5,
-            waiting: 0,
-            classes: Vec::new(),
-            refused: Vec::new(),
-            ended: Vec::new(),
-            latency: Durations::default(),
-            waits: Durations::default(),
-            interface: Interface::Wsgi,
-            websockets: WebSocketsStatus::default(),
-            lag: Durations::default(),
             processes: processes.iter().map(process).collect(),
+            ..GroupStatus::default()
         };
         Status { time: 0, started: 0, generation: 1, groups: vec![group] }
     }

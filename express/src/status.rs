@@ -278,7 +278,7 @@ fn process_document(process: &ProcessStatus, is_asgi: bool, now: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use wsgi_wire::status::{Durations, WebSocketsStatus};
+    use wsgi_wire::status::Durations;
 
     use super::*;
 
@@ -315,16 +315,9 @@ mod tests {
             name: b"shop".as_slice().into(),
             wanted: 1,
             threads: 1000,
-            waiting: 0,
-            classes: Vec::new(),
-            refused: Vec::new(),
-            ended: Vec::new(),
-            latency: Durations::default(),
-            waits: Durations::default(),
             interface: Interface::Asgi,
-            websockets: WebSocketsStatus::default(),
-            lag: Durations::default(),
             processes: vec![process],
+            ..GroupStatus::default()
         };
         let text = table(&Status { time: 90_000, started: 0, generation: 1, groups: vec![group] }, Colours(false));
         assert!(text.contains("WEBSOCKETS   LAG\n") && text.ends_with("  <1ms\n"), "{text}");

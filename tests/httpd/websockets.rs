@@ -346,29 +346,10 @@ fn a_client_that_answers_no_ping_is_given_up() {
     site.finish();
 }
 
-#[test]
-fn the_access_log_has_it_when_it_ends() {
-    let site = builder("").conf("LogFormat \"%r %>s %B\" short\nCustomLog {root}/access.log short").start();
+/// The line of the access log of a WebSocket that has had so many messages back, of five bytes each.
+fn logged(site: &Httpd, messages: usize) -> String {
     let mut socket = WebSocket::open(site.port(), "/echo");
-    socket.send(TEXT, b"12345");
-    assert_eq!(socket.text(), "12345");
-    socket.close(1000);
-    assert_eq!(socket.closed(), Some(1000));
-    assert!(socket.is_over());
-    let path = site.root().join("access.log");
-    let line = || std::fs::read_to_string(&path).ok().filter(|text| text.contains("/echo"));
-    let line = harness::eventually(Duration::from_secs(10), line).expect("a line");
-    assert_eq!(line.lines().next(), Some("GET /echo HTTP/1.1 101 11"));
-    site.finish();
-}
-
-#[test]
-fn mod_logio_counts_all_that_a_client_sends() {
-    let load = harness::module("logio").map(|file| format!("LoadModule logio_module {}\n", file.display()));
-    let log = "LogFormat \"%U %I\" short\nCustomLog {root}/access.log short";
-    let site = builder("").conf(&(load.unwrap_or_default() + log)).start();
-    let mut socket = WebSocket::open(site.port(), "/echo");
-    for _ in 0..100 {
+    for _ in 0..messages {
         socket.send(TEXT, b"12345");
         assert_eq!(socket.text(), "12345");
     }
@@ -377,9 +358,24 @@ fn mod_logio_counts_all_that_a_client_sends() {
     assert!(socket.is_over());
     let path = site.root().join("access.log");
     let line = || std::fs::read_to_string(&path).ok().filter(|text| text.contains("/echo"));
-    let line = harness::eventually(Duration::from_secs(10), line).expect("a line");
+    let text = harness::eventually(Duration::from_secs(10), line).expect("a line");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_access_log_has_it_when_it_ends() {
+    let site = builder("").conf("LogFormat \"%r %>s %B\" short\nCustomLog {root}/access.log short").start();
+    assert_eq!(logged(&site, 1), "GET /echo HTTP/1.1 101 11");
+    site.finish();
+}
+
+#[test]
+fn mod_logio_counts_all_that_a_client_sends() {
+    let load = harness::module("logio").map(|file| format!("LoadModule logio_module {}\n", file.display()));
+    let log = "LogFormat \"%U %I\" short\nCustomLog {root}/access.log short";
+    let site = builder("").conf(&(load.unwrap_or_default() + log)).start();
     let sent = harness::websocket::request("/echo", &[]).len() + 100 * (6 + 5) + 6 + 2;
-    assert_eq!(line.lines().next(), Some(&*format!("/echo {sent}")));
+    assert_eq!(logged(&site, 100), format!("/echo {sent}"));
     site.finish();
 }
 

@@ -24,6 +24,7 @@ message! {
 
 message! {
     /// A process group.
+    #[derive(Default)]
     pub struct GroupStatus {
         /// The group's name.
         pub name: Bytes,
