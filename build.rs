@@ -11,7 +11,7 @@ use std::process::exit;
 
 const FUNCTIONS: &[&str] = &[
     // hooks and configuration
-    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|handler|log_transaction|pre_connection|suspend_connection)",
+    "ap_hook_(pre_config|check_config|post_config|child_init|child_status|translate_name|access_checker|fixups|handler|log_transaction|pre_connection|suspend_connection)",
     "ap_exists_config_define",
     "ap_(find_linked_module|find_module_short_name|register_errorlog_handler)",
     "ap_(retained_data_create|retained_data_get|state_query|mpm_query|show_mpm|check_cmd_context)",

@@ -99,6 +99,7 @@ unsafe extern "C" fn register_hooks(pool: *mut apr_pool_t) {
             }
             sys::ap_hook_translate_name(Some(translate_name), AFTER_ALIAS.0.as_ptr(), BEFORE_OTHERS.0.as_ptr(), MIDDLE);
             sys::ap_hook_access_checker(Some(access_checker), ptr::null(), ptr::null(), MIDDLE);
+            sys::ap_hook_fixups(Some(fixups), ptr::null(), ptr::null(), sys::APR_HOOK_REALLY_LAST);
             sys::ap_hook_handler(Some(handler), ptr::null(), ptr::null(), MIDDLE);
             #[cfg(unix)]
             sys::ap_hook_suspend_connection(Some(suspend_connection), ptr::null(), ptr::null(), MIDDLE);
@@ -298,6 +299,11 @@ unsafe extern "C" fn translate_name(r: *mut request_rec) -> c_int {
 unsafe extern "C" fn access_checker(r: *mut request_rec) -> c_int {
     // SAFETY: called by httpd as this hook.
     unsafe { with_request("access_checker", r, request::access_checker) }
+}
+
+unsafe extern "C" fn fixups(r: *mut request_rec) -> c_int {
+    // SAFETY: called by httpd as this hook.
+    unsafe { with_request("fixups", r, request::fixups) }
 }
 
 /// `AP_STATUS_SHORT` of mod_status.h: `?auto`.

@@ -39,10 +39,11 @@ impl Lingering {
     }
 
     /// Waits by `wait`, which says whether a request has come, if that pays and most of the child's `threads` have
-    /// nothing to do: the other half is there for connections that have no worker.
-    pub fn linger(&self, threads: u32, wait: impl FnOnce() -> bool) {
+    /// nothing to do: the other half is there for connections that have no worker. Returns whether a request has come
+    /// meanwhile.
+    pub fn linger(&self, threads: u32, wait: impl FnOnce() -> bool) -> bool {
         if self.busy.load(Relaxed) >= threads / 2 || !self.is_worthwhile() {
-            return;
+            return false;
         }
         let busy = self.busy();
         let hit = wait();
@@ -52,6 +53,7 @@ impl Lingering {
         // Rounded in the direction in which it goes, so that both ends are reached.
         let step = found.abs_diff(hits).div_ceil(WEIGHT);
         self.hits.store(if hit { hits + step } else { hits - step }, Relaxed);
+        hit
     }
 
     fn is_worthwhile(&self) -> bool {

@@ -22,6 +22,7 @@ use super::span::Span;
 use super::status_page::status;
 use super::translate::alias_of;
 use super::variables;
+use super::waking;
 use super::websocket;
 use crate::daemons::{self, Runtime};
 use crate::directives::settings::Alias;
@@ -31,16 +32,43 @@ use crate::httpd::{HookStatus, log};
 use crate::policy::acceptance::{self, BodyLength, RequestFacts};
 use crate::policy::expansion::{self, Kind as GroupKind};
 
+/// What the name of a handler stands for, if it is one of ours.
+enum Named<'s> {
+    /// The file of the request is a script.
+    File,
+    /// A script handles the file of the request.
+    Handler(&'s Arc<HandlerScript>),
+    /// The status page.
+    Status,
+}
+
+impl<'s> Named<'s> {
+    fn by(r: &Request<'_>, settings: &'s RequestSettings) -> Option<Self> {
+        match r.handler() {
+            b"wsgi-script" | b"application/x-httpd-wsgi" => Some(Self::File),
+            b"wsgi-status" => Some(Self::Status),
+            name => settings.handler_script(name).map(Self::Handler),
+        }
+    }
+}
+
+/// `fixups`: a request for which a thread that gives way pushes others aside again, since somebody else handles it.
+pub fn fixups(r: &mut Request<'_>) -> HookStatus {
+    let is_ours = |r: &Request<'_>| r.settings::<RequestSettings>().is_some_and(|s| Named::by(r, s).is_some());
+    if waking::gives_way() && !is_ours(r) {
+        waking::push();
+    }
+    HookStatus::Declined
+}
+
 /// Serves a request that is for one of our handlers.
 pub fn handler(r: &mut Request<'_>) -> HookStatus {
     let Some(settings) = r.settings::<RequestSettings>() else { return HookStatus::Declined };
-    let handler_script = match r.handler() {
-        b"wsgi-script" | b"application/x-httpd-wsgi" => None,
-        b"wsgi-status" => return status(r),
-        name => match settings.handler_script(name) {
-            Some(script) => Some(script),
-            None => return HookStatus::Declined,
-        },
+    let handler_script = match Named::by(r, settings) {
+        Some(Named::File) => None,
+        Some(Named::Handler(script)) => Some(script),
+        Some(Named::Status) => return status(r),
+        None => return HookStatus::Declined,
     };
     let mut span = None;
     let _busy = linger::busy();
@@ -102,7 +130,13 @@ fn serve<'r>(
             };
         }
     }
-    let length = if handshake.is_some() { BodyLength::Known(0) } else { length };
+    let length = if handshake.is_some() {
+        // It lives for long.
+        waking::push();
+        BodyLength::Known(0)
+    } else {
+        length
+    };
     if let Some(span) = span {
         span.runs_at(&destination, &script_name);
     }

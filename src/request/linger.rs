@@ -5,10 +5,11 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wsgi_unix::stop;
 
+use super::waking;
 use crate::daemons;
 use crate::httpd::request::Request;
 use crate::httpd::{server, socket};
@@ -16,6 +17,9 @@ use crate::policy::linger::{Busy, Lingering};
 
 /// The time that a worker waits: a client on the same network has got the response by then and sent its next request.
 const MOMENT: Duration = Duration::from_millis(1);
+
+/// Requests that take less than this are quick: a slice of a thread's time is longer on any Linux.
+const QUICK: Duration = Duration::from_millis(2);
 
 static LINGERING: Lingering = Lingering::new();
 
@@ -37,12 +41,24 @@ pub fn written(r: &Request<'_>) {
 /// `log_transaction`, behind all other modules: the request is over, and the response has left. What follows is
 /// Apache's look for the client's next request.
 pub fn linger(r: &Request<'_>) {
-    if WRITTEN.replace(ptr::null_mut()) != r.address() || !r.keeps_connection() || stop::has_begun() {
-        return;
+    let is_last = WRITTEN.replace(ptr::null_mut()) == r.address() && r.keeps_connection() && !stop::has_begun();
+    let wait = || {
+        if is_quick(r) {
+            waking::give_way();
+        } else {
+            waking::push();
+        }
+        !socket::is_silent(r, MOMENT)
+    };
+    if !(is_last && threads().is_some_and(|threads| LINGERING.linger(threads, wait))) {
+        waking::push();
     }
-    if let Some(threads) = threads() {
-        LINGERING.linger(threads, || !socket::is_silent(r, MOMENT));
-    }
+}
+
+/// Whether a request, which is over, has taken so little time that others like it keep nobody waiting.
+fn is_quick(r: &Request<'_>) -> bool {
+    let begin = UNIX_EPOCH + Duration::from_micros(r.time());
+    SystemTime::now().duration_since(begin).is_ok_and(|time| time < QUICK)
 }
 
 /// The threads of a child whose MPM gives a connection away between two requests; `None` where a thread keeps it

@@ -41,13 +41,14 @@ mod translate;
 #[cfg(unix)]
 mod uploads;
 mod variables;
+mod waking;
 #[cfg(unix)]
 mod way;
 #[cfg_attr(windows, path = "windows/websocket.rs")]
 mod websocket;
 
 pub use self::access::{access_checker, check_groups, check_password, realm_hash};
-pub use self::handler::handler;
+pub use self::handler::{fixups, handler};
 pub use self::linger::linger;
 pub use self::status_page::mod_status_part;
 pub use self::translate::translate_name;

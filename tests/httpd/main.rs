@@ -57,6 +57,7 @@ mod tls;
 mod type_stubs;
 mod validator;
 mod variables;
+mod waking;
 mod websocket_options;
 mod websockets;
 mod websockets_http2;

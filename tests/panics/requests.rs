@@ -9,6 +9,7 @@ fn of_requests(mode: &str) -> Vec<(&'static str, &'static [u16])> {
     let lost = [
         "translate_name",
         "access_checker",
+        "fixups",
         "handler",
         "a request",
         "request: begins",

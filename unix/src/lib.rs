@@ -36,6 +36,6 @@ pub mod user_space;
 mod windows;
 
 #[cfg(unix)]
-pub use self::sys::{clock, library::*, passed, portable::*, signals, socket, stop, thread_key, usage};
+pub use self::sys::{clock, library::*, passed, portable::*, scheduling, signals, socket, stop, thread_key, usage};
 #[cfg(windows)]
 pub use self::windows::*;

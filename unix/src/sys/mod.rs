@@ -6,6 +6,7 @@ pub mod clock;
 pub mod library;
 pub mod passed;
 pub mod portable;
+pub mod scheduling;
 pub mod signals;
 pub mod socket;
 pub mod stop;

@@ -5,6 +5,8 @@
 
 pub mod clock;
 mod library;
+#[path = "../scheduling.rs"]
+pub mod scheduling;
 pub mod thread_key;
 pub mod usage;
 
