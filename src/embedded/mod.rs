@@ -22,6 +22,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
+use wsgi_unix::scheduling;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::settings::Daemon;
 
@@ -112,6 +113,7 @@ fn begin(plan: &Plan) -> Result<Running, EmbeddedError> {
     let (settings, package) = (plan.settings.to_bytes(), plan.package.clone());
     let body = move || {
         guard::enter("Python's main thread", || {
+            scheduling::be_as_the_process();
             live(&found, &settings, package.as_deref(), &report, &stopped);
             // Nobody may be waiting any more.
             let _ = end.send(());

@@ -227,6 +227,7 @@ unsafe extern "C" fn pre_connection(connection: *mut sys::conn_rec, _socket: *mu
 /// `suspend_connection`: a worker is about to leave a connection.
 #[cfg(unix)]
 unsafe extern "C" fn suspend_connection(connection: *mut sys::conn_rec, _r: *mut request_rec) {
+    request::waking::be_usual();
     let mut is_done = false;
     guard::enter("suspend_connection", || {
         // SAFETY: called by httpd as this hook.

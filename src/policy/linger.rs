@@ -4,7 +4,13 @@
 
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
+/// The time that a worker waits: a client on the same network has got the response by then and sent its next request.
+const MOMENT: Duration = Duration::from_millis(1);
+/// For how long a worker that is the only one with something to do looks again and again before it sleeps: about as
+/// long as a processor that sleeps needs to wake up.
+const LOOKS: Duration = Duration::from_micros(30);
 /// The number that stands for "each wait finds a request".
 const SCALE: u32 = 1024;
 /// The share of hits from which on waiting pays: a hit saves more than twice what a miss costs.
@@ -14,22 +20,20 @@ const WEIGHT: u32 = 16;
 /// One request in this many waits although that does not pay, to see whether it would pay again.
 const TRIAL: u32 = 64;
 
-/// The experience of a child with waiting. All threads share it, and lose a count where they meet: it need not be
-/// exact.
+/// The experience of a child with waiting.
 #[derive(Debug)]
 pub struct Lingering {
     /// How many workers have a request of ours, or wait for one.
     busy: AtomicU32,
-    /// How many of the last waits have found a request, of [`SCALE`].
-    hits: AtomicU32,
-    /// How many requests have not waited because that does not pay.
-    passed: AtomicU32,
+    waits: Experience,
+    /// That with looking before.
+    looks: Experience,
 }
 
 impl Lingering {
     /// The experience of a child that has not had a request.
     pub const fn new() -> Self {
-        Self { busy: AtomicU32::new(0), hits: AtomicU32::new(SCALE / 2), passed: AtomicU32::new(0) }
+        Self { busy: AtomicU32::new(0), waits: Experience::new(), looks: Experience::new() }
     }
 
     /// Counts a worker that has a request, as long as the result lives.
@@ -38,26 +42,63 @@ impl Lingering {
         Busy { lingering: self }
     }
 
-    /// Waits by `wait`, which says whether a request has come, if that pays and most of the child's `threads` have
-    /// nothing to do: the other half is there for connections that have no worker. Returns whether a request has come
-    /// meanwhile.
-    pub fn linger(&self, threads: u32, wait: impl FnOnce() -> bool) -> bool {
-        if self.busy.load(Relaxed) >= threads / 2 || !self.is_worthwhile() {
+    /// Waits by `comes`, which says whether a request comes in a time, if that pays and most of the child's `threads`
+    /// have nothing to do: the other half is there for connections that have no worker. `ran_here` is whether the last
+    /// request was executed by the worker itself. Returns whether a request has come.
+    pub fn linger(&self, threads: u32, ran_here: bool, comes: impl Fn(Duration) -> bool) -> bool {
+        let others = self.busy.load(Relaxed);
+        if others >= threads / 2 || !self.waits.is_good() {
             return false;
         }
         let busy = self.busy();
-        let hit = wait();
+        // Where a process has executed it, that needs the processor.
+        let hit = others == 0 && ran_here && self.look(&comes) || comes(MOMENT);
         drop(busy);
+        self.waits.learn(hit);
+        hit
+    }
+
+    fn look(&self, comes: impl Fn(Duration) -> bool) -> bool {
+        if !self.looks.is_good() {
+            return false;
+        }
+        let begin = Instant::now();
+        let hit = loop {
+            match comes(Duration::ZERO) {
+                false if begin.elapsed() < LOOKS => {}
+                hit => break hit,
+            }
+        };
+        self.looks.learn(hit);
+        hit
+    }
+}
+
+/// How often something has been worth it lately. All threads share it, and lose a count where they meet: it need not be
+/// exact.
+#[derive(Debug)]
+struct Experience {
+    /// How many of the last times it was, of [`SCALE`].
+    hits: AtomicU32,
+    /// How often it was not tried.
+    passed: AtomicU32,
+}
+
+impl Experience {
+    const fn new() -> Self {
+        Self { hits: AtomicU32::new(SCALE / 2), passed: AtomicU32::new(0) }
+    }
+
+    fn is_good(&self) -> bool {
+        self.hits.load(Relaxed) >= PAYS || self.passed.fetch_add(1, Relaxed) % TRIAL == TRIAL - 1
+    }
+
+    fn learn(&self, hit: bool) {
         let hits = self.hits.load(Relaxed);
         let found = if hit { SCALE } else { 0 };
         // Rounded in the direction in which it goes, so that both ends are reached.
         let step = found.abs_diff(hits).div_ceil(WEIGHT);
         self.hits.store(if hit { hits + step } else { hits - step }, Relaxed);
-        hit
-    }
-
-    fn is_worthwhile(&self) -> bool {
-        self.hits.load(Relaxed) >= PAYS || self.passed.fetch_add(1, Relaxed) % TRIAL == TRIAL - 1
     }
 }
 
@@ -75,18 +116,23 @@ impl Drop for Busy<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
-    /// How many of so many requests wait.
+    /// How many of so many requests wait, beside another one.
     fn waits(lingering: &Lingering, requests: u32, hit: bool) -> u32 {
-        let mut waits = 0;
+        let _other = lingering.busy();
+        let waits = Cell::new(0);
         for _ in 0..requests {
-            lingering.linger(8, || {
-                waits += 1;
+            let comes = |time| {
+                assert_eq!(time, MOMENT, "who is not alone does not look for long");
+                waits.set(waits.get() + 1);
                 hit
-            });
+            };
+            lingering.linger(8, true, comes);
         }
-        waits
+        waits.get()
     }
 
     #[test]
@@ -94,23 +140,46 @@ mod tests {
         let lingering = Lingering::new();
         assert!(waits(&lingering, 20, false) < 20);
         assert_eq!(waits(&lingering, 64 * 20, false), 20, "but for a trial now and then");
-        assert!(waits(&lingering, 64 * 20, true) > 500, "which finds out when they hurry");
-        assert_eq!(waits(&lingering, 1000, true), 1000);
-        assert_eq!(lingering.hits.load(Relaxed), SCALE);
+        while lingering.waits.hits.load(Relaxed) < PAYS {
+            lingering.linger(8, true, |_| true);
+        }
+        assert_eq!(waits(&lingering, 1000, true), 1000, "when a trial has found out that they hurry");
+        assert_eq!(lingering.waits.hits.load(Relaxed), SCALE);
     }
 
     #[test]
     fn half_of_the_workers_are_left_to_others() {
         let lingering = Lingering::new();
         let busy: Vec<_> = (0..3).map(|_| lingering.busy()).collect();
-        assert_eq!(waits(&lingering, 1, true), 1);
+        assert!(lingering.linger(8, true, |_| true));
         let fourth = lingering.busy();
-        assert_eq!(waits(&lingering, 100, true), 0);
+        assert!(!lingering.linger(8, true, |_| panic!("half of them are busy")));
         drop((busy, fourth));
-        lingering.linger(8, || {
+        let comes = |_| {
             assert_eq!(lingering.busy.load(Relaxed), 1, "who waits is one of them");
             true
-        });
-        lingering.linger(1, || panic!("a single worker has others to look after"));
+        };
+        assert!(lingering.linger(8, true, comes));
+        assert!(!lingering.linger(1, true, |_| panic!("a single worker has others to look after")));
+    }
+
+    #[test]
+    fn who_is_alone_looks_before_it_sleeps_where_that_pays() {
+        let lingering = Lingering::new();
+        let looked = Cell::new(0);
+        let late = |time: Duration| {
+            looked.set(looked.get() + u32::from(time.is_zero()));
+            !time.is_zero()
+        };
+        (0..20).for_each(|_| assert!(lingering.linger(8, true, late), "it comes later"));
+        assert!(looked.replace(0) > 0);
+        (0..20).for_each(|_| assert!(lingering.linger(8, true, late)));
+        assert_eq!(looked.get(), 0, "in vain");
+        let soon = |time: Duration| {
+            assert_eq!(time, Duration::ZERO, "nobody sleeps");
+            true
+        };
+        lingering.looks.hits.store(SCALE, Relaxed);
+        assert!(lingering.linger(8, true, soon));
     }
 }

@@ -52,11 +52,13 @@ impl<'s> Named<'s> {
     }
 }
 
-/// `fixups`: a request for which a thread that gives way pushes others aside again, since somebody else handles it.
+/// `fixups`: a worker that gives way stops doing so for a request that another handler is named for, which may start
+/// programs.
 pub fn fixups(r: &mut Request<'_>) -> HookStatus {
     let is_ours = |r: &Request<'_>| r.settings::<RequestSettings>().is_some_and(|s| Named::by(r, s).is_some());
-    if waking::gives_way() && !is_ours(r) {
-        waking::push();
+    // Without a name it is a file, or httpd takes the media type for one.
+    if waking::gives_way() && !r.handler().is_empty() && !is_ours(r) {
+        waking::be_usual();
     }
     HookStatus::Declined
 }
@@ -132,7 +134,7 @@ fn serve<'r>(
     }
     let length = if handshake.is_some() {
         // It lives for long.
-        waking::push();
+        waking::be_usual();
         BodyLength::Known(0)
     } else {
         length
@@ -145,6 +147,7 @@ fn serve<'r>(
         environ.belongs_to(span.trace);
     }
     variables::fill_observed(r, &environ, length, &runtime.observed_variables);
+    linger::runs(matches!(executor, Executor::Embedded(_)));
     let answer = match executor {
         Executor::Embedded(plan) => in_process(r, plan, settings, &environ, length),
         Executor::Group(group) if handshake.is_some() && !websocket::is_for_page(r, group, &environ) => {

@@ -15,10 +15,8 @@ use crate::httpd::request::Request;
 use crate::httpd::{server, socket};
 use crate::policy::linger::{Busy, Lingering};
 
-/// The time that a worker waits: a client on the same network has got the response by then and sent its next request.
-const MOMENT: Duration = Duration::from_millis(1);
-
-/// Requests that take less than this are quick: a slice of a thread's time is longer on any Linux.
+/// Requests that take less than this, waits for a processor included, are quick: the threads that run them pause that
+/// soon.
 const QUICK: Duration = Duration::from_millis(2);
 
 static LINGERING: Lingering = Lingering::new();
@@ -26,11 +24,18 @@ static LINGERING: Lingering = Lingering::new();
 thread_local! {
     /// The request whose response this thread has written, and which was the last thing to do for it.
     static WRITTEN: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+    /// Whether the application has run on this thread, and not in another process.
+    static RAN_HERE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A worker has a request, as long as the result lives.
 pub fn busy() -> Busy<'static> {
     LINGERING.busy()
+}
+
+/// The application runs on this thread, or in another process.
+pub fn runs(here: bool) {
+    RAN_HERE.set(here);
 }
 
 /// The client has the whole response.
@@ -42,16 +47,12 @@ pub fn written(r: &Request<'_>) {
 /// Apache's look for the client's next request.
 pub fn linger(r: &Request<'_>) {
     let is_last = WRITTEN.replace(ptr::null_mut()) == r.address() && r.keeps_connection() && !stop::has_begun();
-    let wait = || {
-        if is_quick(r) {
-            waking::give_way();
-        } else {
-            waking::push();
-        }
-        !socket::is_silent(r, MOMENT)
-    };
-    if !(is_last && threads().is_some_and(|threads| LINGERING.linger(threads, wait))) {
-        waking::push();
+    let is_quick = is_last && is_quick(r);
+    let comes = |time| !socket::is_silent(r, time);
+    if is_last && threads().is_some_and(|threads| LINGERING.linger(threads, RAN_HERE.get(), comes)) && is_quick {
+        waking::give_way();
+    } else {
+        waking::be_usual();
     }
 }
 

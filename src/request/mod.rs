@@ -41,7 +41,7 @@ mod translate;
 #[cfg(unix)]
 mod uploads;
 mod variables;
-mod waking;
+pub mod waking;
 #[cfg(unix)]
 mod way;
 #[cfg_attr(windows, path = "windows/websocket.rs")]

@@ -5,6 +5,8 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use wsgi_unix::scheduling;
 
@@ -19,18 +21,23 @@ pub fn gives_way() -> bool {
 
 /// Makes this thread give way, unless the administrator has chosen how Apache is scheduled.
 pub fn give_way() {
-    static IS_POSSIBLE: OnceLock<bool> = OnceLock::new();
-    // What a filter of system calls has refused once is not tried again.
-    if !GIVES_WAY.get() && *IS_POSSIBLE.get_or_init(|| scheduling::is_usual() && scheduling::give_way(true).is_ok()) {
-        GIVES_WAY.set(scheduling::give_way(true).is_ok());
+    static IS_USUAL: OnceLock<bool> = OnceLock::new();
+    static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+    if gives_way() || IS_REFUSED.load(Relaxed) || !*IS_USUAL.get_or_init(scheduling::is_usual) {
+        return;
+    }
+    match scheduling::give_way() {
+        Ok(()) => GIVES_WAY.set(true),
+        // By a filter of system calls, which is not asked again.
+        Err(_) => IS_REFUSED.store(true, Relaxed),
     }
 }
 
-/// Makes this thread as usual again, if it gives way: before it waits for what may take long, and before other modules
-/// get it, since threads and processes begin as the thread that makes them is.
-pub fn push() {
+/// Makes this thread as usual again, if it gives way: it is about to do something else than to serve a client that
+/// comes back at once.
+pub fn be_usual() {
     if GIVES_WAY.replace(false) {
         // It has gone in the other direction.
-        let _ = scheduling::give_way(false);
+        let _ = scheduling::be_usual();
     }
 }

@@ -1,69 +1,127 @@
 //! What Apache's threads do to others when they are woken.
 #![cfg(target_os = "linux")]
 
-use harness::{Builder, Client, HELLO, Httpd, Role, Site, cannot_run, eventually, in_time, module};
+use harness::{Builder, Client, Httpd, Role, Site, cannot_run, eventually, in_time, module};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const BATCH: libc::c_int = libc::SCHED_BATCH;
-const USUAL: libc::c_int = libc::SCHED_OTHER;
-const PATIENCE: Duration = Duration::from_secs(20);
+const BATCH: &str = "3";
+const USUAL: &str = "0";
+const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Says how its own thread is scheduled.
+const POLICY: &str = r#"
+import os
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.sched_getscheduler(0)).encode()]
+"#;
+
+/// A server with that at `/daemon` and `/embedded`, whose clients may stay as long as they like.
 fn server() -> Builder {
-    Httpd::site("threads=2", HELLO).conf("MaxKeepAliveRequests 0")
+    Httpd::both_modes("threads=2", POLICY).conf("MaxKeepAliveRequests 0")
 }
 
-/// How many threads of these processes give way (proc(5), `policy` in `stat`).
-fn giving_way(site: &Httpd, role: Role) -> usize {
-    let tasks = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let members = site.census().into_iter().filter(|member| member.role == role);
-    let policies = members.flat_map(|member| tasks(member.pid)).filter_map(|task| policy(task.path().join("stat")));
-    policies.filter(|policy| *policy == BATCH).count()
-}
-
-fn policy(stat: PathBuf) -> Option<libc::c_int> {
-    // The name in parentheses may have spaces; the policy is the 41st field, the state behind the name the third.
-    fs::read_to_string(stat).ok()?.rsplit(')').next()?.split_whitespace().nth(41 - 3)?.parse().ok()
-}
-
-/// Asks as fast as can be for a while.
-fn hurry(client: &mut Client, path: &str) {
-    for _ in 0..50 {
-        assert_eq!(client.exchange("GET", path, &[], b"").expect("an answer").status, 200);
+/// Whether threads may be scheduled otherwise here, and are not; else the test named so is not run.
+fn may_run(test: &str) -> bool {
+    let may = Command::new("chrt").args(["--batch", "0", "true"]).output().is_ok_and(|chrt| chrt.status.success());
+    let is_usual = policy(Path::new("/proc/self/stat")).as_deref() == Some(USUAL);
+    if !(may && is_usual) {
+        cannot_run(test, "threads are scheduled otherwise, or may not be");
     }
+    may && is_usual
 }
 
-fn is_chosen_by_somebody() -> bool {
-    policy("/proc/self/stat".into()) != Some(USUAL)
+fn policy(stat: &Path) -> Option<String> {
+    policy_in(&fs::read_to_string(stat).ok()?)
+}
+
+/// The policy in a line of `/proc/PID/stat` (proc(5)): the 41st field; the state, behind the name in parentheses, is
+/// the third.
+fn policy_in(stat: &str) -> Option<String> {
+    stat.rsplit(')').next()?.split_whitespace().nth(41 - 3).map(str::to_owned)
+}
+
+/// How many threads of these processes give way.
+fn giving_way(pids: &[u32]) -> usize {
+    let tasks = pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+    tasks.filter(|task| policy(&task.path().join("stat")).as_deref() == Some(BATCH)).count()
+}
+
+fn of(site: &Httpd, role: Role) -> Vec<u32> {
+    site.census().into_iter().filter(|member| member.role == role).map(|member| member.pid).collect()
+}
+
+fn ask(client: &mut Client, path: &str) -> String {
+    let answer = client.exchange("GET", path, &[], b"").expect("an answer");
+    assert_eq!(answer.status, 200);
+    answer.text()
+}
+
+/// Asks as fast as can be until the worker gives way.
+fn hurry(client: &mut Client) {
+    let seen = eventually(in_time(PATIENCE), || (0..100).any(|_| ask(client, "/embedded") == BATCH).then_some(()));
+    assert!(seen.is_some(), "nobody gives way");
+}
+
+/// Waits until nobody gives way.
+fn is_over(site: &Httpd) {
+    let children = of(site, Role::Child);
+    let over = eventually(in_time(PATIENCE), || (giving_way(&children) == 0).then_some(()));
+    assert!(over.is_some(), "who does not serve such a client gives way");
 }
 
 #[test]
-fn a_worker_whose_client_hurries_gives_way_until_the_client_pauses() {
-    if is_chosen_by_somebody() {
-        return cannot_run("a_worker_whose_client_hurries_gives_way_until_the_client_pauses", "is scheduled otherwise");
+fn a_worker_whose_client_hurries_gives_way_until_the_client_pauses_or_goes() {
+    if !may_run("a_worker_whose_client_hurries_gives_way_until_the_client_pauses_or_goes") {
+        return;
     }
     let site = server().start();
     let mut client = Client::connect(site.port());
-    let seen = eventually(in_time(PATIENCE), || {
-        hurry(&mut client, "/");
-        (giving_way(&site, Role::Child) > 0).then_some(())
+    hurry(&mut client);
+    is_over(&site);
+    hurry(&mut client);
+    drop(client);
+    is_over(&site);
+    site.finish();
+}
+
+#[test]
+fn a_worker_gives_way_to_the_daemon_process_and_that_to_nobody() {
+    if !may_run("a_worker_gives_way_to_the_daemon_process_and_that_to_nobody") {
+        return;
+    }
+    let site = server().start();
+    let children = of(&site, Role::Child);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = Client::connect(site.port());
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(ask(&mut client, "/daemon"), USUAL, "others wait for the application");
+            }
+        });
+        let seen = eventually(in_time(PATIENCE), || (giving_way(&children) > 0).then_some(()));
+        over.store(true, Ordering::Relaxed);
+        assert!(seen.is_some(), "nobody gives way");
     });
-    assert!(seen.is_some(), "nobody gives way");
-    assert_eq!(giving_way(&site, Role::Daemon), 0, "the application is what others wait for");
-    let over = eventually(in_time(PATIENCE), || (giving_way(&site, Role::Child) == 0).then_some(()));
-    assert!(over.is_some(), "who has nothing to do gives way");
+    is_over(&site);
     site.finish();
 }
 
 #[test]
 fn nobody_gives_way_without_linger() {
+    if !may_run("nobody_gives_way_without_linger") {
+        return;
+    }
     let site = server().conf("WSGILinger Off").start();
     let mut client = Client::connect(site.port());
-    for _ in 0..20 {
-        hurry(&mut client, "/");
-        assert_eq!(giving_way(&site, Role::Child), 0);
+    for _ in 0..1000 {
+        assert_eq!(ask(&mut client, "/embedded"), USUAL);
     }
     site.finish();
 }
@@ -72,8 +130,8 @@ fn nobody_gives_way_without_linger() {
 fn programs_of_other_modules_begin_as_usual() {
     let name = "programs_of_other_modules_begin_as_usual";
     let Some(cgi) = module("cgi") else { return cannot_run(name, "needs mod_cgi") };
-    if is_chosen_by_somebody() {
-        return cannot_run(name, "is scheduled otherwise");
+    if !may_run(name) {
+        return;
     }
     let site = server()
         .conf(&format!("LoadModule cgi_module {}\nScriptAlias /cgi {{root}}/policy.cgi", cgi.display()))
@@ -81,16 +139,9 @@ fn programs_of_other_modules_begin_as_usual() {
         .start();
     fs::set_permissions(site.root().join("policy.cgi"), fs::Permissions::from_mode(0o755)).expect("a file");
     let mut client = Client::connect(site.port());
-    let mut were_giving_way = 0;
-    for _ in 0..20 {
-        hurry(&mut client, "/");
-        were_giving_way += giving_way(&site, Role::Child);
-        hurry(&mut client, "/");
-        let answer = client.exchange("GET", "/cgi", &[], b"").expect("an answer");
-        let policy =
-            answer.text().rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(41 - 3).map(str::to_owned));
-        assert_eq!((answer.status, policy.as_deref()), (200, Some("0")));
+    for _ in 0..5 {
+        hurry(&mut client);
+        assert_eq!(policy_in(&ask(&mut client, "/cgi")).as_deref(), Some(USUAL));
     }
-    assert!(were_giving_way > 0, "nobody gave way before");
     site.finish();
 }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
+use wsgi_unix::scheduling;
 use wsgi_wire::messages::internal;
 use wsgi_wire::request::{self as wire, Body, Purpose};
 
@@ -102,12 +103,14 @@ fn timed<R>(body: impl FnOnce() -> R) -> R {
 fn start() {
     STARTED.call_once(|| {
         let executor = || {
+            scheduling::be_as_the_process();
             turns().join();
             guard::repeat("an executor", turn);
             attach::release();
         };
         let watch = || {
             let mut idle = 0;
+            scheduling::be_as_the_process();
             turns().join_watch();
             guard::repeat("the watch over executors", || match turns().look(&mut idle) {
                 true => ControlFlow::Continue(()),
