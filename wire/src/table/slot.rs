@@ -131,6 +131,10 @@ const _: () = assert!(cfg!(all(loom, test)) || size_of::<Entry>() == ENTRY);
 /// to wake that takes as long, and its caches are cold.
 const SHORT: u64 = 100;
 
+/// Requests that take so many microseconds at the most may wait for so long: most are over before another process is
+/// awake.
+const TINY: (u64, u64) = (50, 250);
+
 const RELOADING: u32 = State::Reloading as u32;
 const DRAINING: u32 = State::Draining as u32;
 
@@ -207,8 +211,9 @@ impl Slot<'_> {
 
     /// Whether so many requests of a process are over so soon that one more may wait for them.
     pub(super) fn is_soon_done(&self, taken: u32) -> bool {
-        let pace = self.page.pace.load(Relaxed);
-        pace != 0 && u64::from(pace) * u64::from(taken) <= SHORT
+        let pace = u64::from(self.page.pace.load(Relaxed));
+        let (tiny, longer) = TINY;
+        pace != 0 && pace * u64::from(taken) <= if pace <= tiny { longer } else { SHORT }
     }
 
     /// Whether the process has a thread for one more request, or will have one so soon that it may as well be sent.
