@@ -41,7 +41,7 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 # What is installed has to be readable for the user of Apache's processes.
 PUBLIC := umask 022 &&
 
-.PHONY: demo test bench instructions sanitize wheel deb dist docs diagrams captures autobahn gunicorn-suites fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
+.PHONY: demo test bench instructions sanitize wheel sdist deb dist docs diagrams captures autobahn gunicorn-suites fuzz deny loom panics msrv rustdoc venv windows clean system rust lint unit matrix pythons integration newcomer systems container kubernetes
 .NOTPARALLEL:
 
 demo: venv
@@ -93,6 +93,9 @@ newcomer: venv
 wheel: system rust
 	@scripts/wheel $(PYTHON)
 
+sdist: system
+	@scripts/wheel --source $(PYTHON)
+
 # Every page is in a list, every reference leads somewhere: a warning is an error.
 docs: system
 	@[ -x build/docs-venv/bin/sphinx-build ] || $(PYTHON) -m venv build/docs-venv
@@ -130,7 +133,7 @@ windows:
 	@scripts/windows
 
 bench: venv
-	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare
+	@MOD_WSGI_EXPRESS=$(VENV)/bin/mod_wsgi-express benches/compare --json build/compare.json --plot build/compare.svg
 
 instructions: venv
 	@PYTHON=$(PYTHON) scripts/install-system-packages --valgrind

@@ -101,8 +101,11 @@ def wsgi_servers():
         "uwsgi http 1x5": lambda directory, port: [[*uwsgi, "--http", f"127.0.0.1:{port}", "--http-keepalive"]],
         "Apache + uwsgi 1x5": fronted(uwsgi, apache([*load("proxy", "proxy_uwsgi"), "ProxyPass / unix:{directory}/uwsgi|uwsgi://app/"])),
     }
-    if nginx := shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"):
+    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+    if nginx:
         servers["nginx + uwsgi 1x5"] = fronted(uwsgi, lambda directory, port: nginx_command(nginx, directory, port))
+    else:
+        print("nginx is not compared: it is not installed", file=sys.stderr)
     return servers
 
 
@@ -171,7 +174,7 @@ def apache(lines, threads=32):
             "KeepAliveTimeout 30", "EnableSendfile On", "StartServers 1", "ServerLimit 1", f"ThreadsPerChild {threads}", f"ThreadLimit {threads}",
             f"MaxRequestWorkers {threads}", "MinSpareThreads 1",
             # 200 idle connections are more than Apache lets in otherwise.
-            "AsyncRequestWorkerFactor 8", "<Directory />", "AllowOverride None", "Require all granted", "</Directory>",
+            "AsyncRequestWorkerFactor 16", "<Directory />", "AllowOverride None", "Require all granted", "</Directory>",
             *(line.format(directory=directory) for line in lines), ""]))
         return [[pathlib.Path(ask_apxs("SBINDIR")) / ask_apxs("PROGNAME"), "-f", conf, "-DFOREGROUND"]]
     return command
