@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 
 /// The time that a worker waits: a client on the same network has got the response by then and sent its next request.
 const MOMENT: Duration = Duration::from_millis(1);
-/// For how long a worker that is the only one with something to do looks again and again before it sleeps: about as
-/// long as a processor that sleeps needs to wake up.
+/// For how long the only worker with a request of ours looks again and again before it sleeps: about as long as a
+/// processor that sleeps needs to wake up.
 const LOOKS: Duration = Duration::from_micros(30);
 /// The number that stands for "each wait finds a request".
 const SCALE: u32 = 1024;
 /// The share of hits from which on waiting pays: a hit saves more than twice what a miss costs.
-const PAYS: u32 = SCALE * 3 / 10;
+const WAITS_PAY: u32 = SCALE * 3 / 10;
+/// That from which on looking pays: a miss costs a processor as much as a small request.
+const LOOKS_PAY: u32 = SCALE * 6 / 10;
 /// How many waits the average is of, about.
 const WEIGHT: u32 = 16;
 /// One request in this many waits although that does not pay, to see whether it would pay again.
@@ -33,7 +35,7 @@ pub struct Lingering {
 impl Lingering {
     /// The experience of a child that has not had a request.
     pub const fn new() -> Self {
-        Self { busy: AtomicU32::new(0), waits: Experience::new(), looks: Experience::new() }
+        Self { busy: AtomicU32::new(0), waits: Experience::new(WAITS_PAY), looks: Experience::new(LOOKS_PAY) }
     }
 
     /// Counts a worker that has a request, as long as the result lives.
@@ -44,7 +46,7 @@ impl Lingering {
 
     /// Waits by `comes`, which says whether a request comes in a time, if that pays and most of the child's `threads`
     /// have nothing to do: the other half is there for connections that have no worker. `ran_here` is whether the last
-    /// request was executed by the worker itself. Returns whether a request has come.
+    /// request was executed in this child. Returns whether a request has come.
     pub fn linger(&self, threads: u32, ran_here: bool, comes: impl Fn(Duration) -> bool) -> bool {
         let others = self.busy.load(Relaxed);
         if others >= threads / 2 || !self.waits.is_good() {
@@ -65,7 +67,8 @@ impl Lingering {
         let begin = Instant::now();
         let hit = loop {
             match comes(Duration::ZERO) {
-                false if begin.elapsed() < LOOKS => {}
+                // Others that have something to do by now may need the processor.
+                false if begin.elapsed() < LOOKS && self.busy.load(Relaxed) == 1 => {}
                 hit => break hit,
             }
         };
@@ -82,15 +85,18 @@ struct Experience {
     hits: AtomicU32,
     /// How often it was not tried.
     passed: AtomicU32,
+    /// The share of hits from which on it pays.
+    pays: u32,
 }
 
 impl Experience {
-    const fn new() -> Self {
-        Self { hits: AtomicU32::new(SCALE / 2), passed: AtomicU32::new(0) }
+    /// That of a child that has not tried: as if it had paid just now.
+    const fn new(pays: u32) -> Self {
+        Self { hits: AtomicU32::new(pays + SCALE / 5), passed: AtomicU32::new(0), pays }
     }
 
     fn is_good(&self) -> bool {
-        self.hits.load(Relaxed) >= PAYS || self.passed.fetch_add(1, Relaxed) % TRIAL == TRIAL - 1
+        self.hits.load(Relaxed) >= self.pays || self.passed.fetch_add(1, Relaxed) % TRIAL == TRIAL - 1
     }
 
     fn learn(&self, hit: bool) {
@@ -140,7 +146,7 @@ mod tests {
         let lingering = Lingering::new();
         assert!(waits(&lingering, 20, false) < 20);
         assert_eq!(waits(&lingering, 64 * 20, false), 20, "but for a trial now and then");
-        while lingering.waits.hits.load(Relaxed) < PAYS {
+        while lingering.waits.hits.load(Relaxed) < WAITS_PAY {
             lingering.linger(8, true, |_| true);
         }
         assert_eq!(waits(&lingering, 1000, true), 1000, "when a trial has found out that they hurry");

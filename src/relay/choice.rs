@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
+use wsgi_unix::clock;
 use wsgi_wire::table::{self, Group, Need, Slot, State};
 
 use super::claim::Claim;
@@ -45,6 +46,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
     /// the table is believed when it says that a
     /// process is busy. `place`: the request's place in the queue, if it has one.
     pub fn look(&self, avoid: &[(usize, u32)], trusting: bool, place: Option<&QueueTicket<'_>>) -> Look<'t> {
+        let now = clock::moment();
         let slots = || self.slots.clone();
         let turned_away: Vec<usize> = avoid
             .iter()
@@ -57,7 +59,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
                 State::Ready if !turned_away.contains(&index) => {
                     ready += 1;
                     waiting = waiting.saturating_add(slot.waiting());
-                    free |= slot.has_room();
+                    free |= slot.has_room(now);
                 }
                 State::Starting => starting = true,
                 State::Reloading => reloading = true,
@@ -86,10 +88,10 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
             Some(fewest) => slots().enumerate().map(|(index, _)| index).filter(|index| *index != fewest).collect(),
             None => turned_away.clone(),
         };
-        let claimed = if behind { None } else { table::claim(slots(), self.group, &left_out, need) };
+        let claimed = if behind { None } else { table::claim(slots(), self.group, &left_out, need, now) };
         match claimed.and_then(|index| self.snapshot(index, slots().nth(index)?)) {
             Some(claim) => {
-                if place.is_some_and(|place| place.called) && self.has_free(&turned_away) {
+                if place.is_some_and(|place| place.called) && self.has_free(&turned_away, now) {
                     // One was called, but there is work for more: a process has become ready.
                     call_first(&self.record.queue);
                 }
@@ -111,11 +113,11 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         ready.min_by_key(|(_, slot)| key(*slot)).map(|(index, _)| index)
     }
 
-    fn has_free(&self, turned_away: &[usize]) -> bool {
+    fn has_free(&self, turned_away: &[usize], now: u32) -> bool {
         let mut ready = self.slots.clone().enumerate().filter(|(index, slot)| {
             slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
         });
-        ready.any(|(_, slot)| slot.has_room())
+        ready.any(|(_, slot)| slot.has_room(now))
     }
 
     /// Reads a serial and the secret that belongs to it, while the slot may be changing hands.
@@ -137,10 +139,10 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
 
 /// Whether the group has processes that take requests, or soon will, and none of them has a thread free.
 pub fn are_all_busy<'t>(slots: impl Iterator<Item = Slot<'t>>, group: u64) -> bool {
-    let mut coming = false;
+    let (mut coming, now) = (false, clock::moment());
     for slot in slots.filter(|slot| slot.is_of(group)) {
         match slot.state() {
-            State::Ready if slot.has_room() => return false,
+            State::Ready if slot.has_room(now) => return false,
             State::Ready | State::Starting | State::Reloading => coming = true,
             _ => {}
         }

@@ -52,12 +52,11 @@ impl<'s> Named<'s> {
     }
 }
 
-/// `fixups`: a worker that gives way stops doing so for a request that another handler is named for, which may start
-/// programs.
+/// `fixups`: a worker that gives way stops doing so for a request that is not for one of our handlers: another one may
+/// start programs.
 pub fn fixups(r: &mut Request<'_>) -> HookStatus {
     let is_ours = |r: &Request<'_>| r.settings::<RequestSettings>().is_some_and(|s| Named::by(r, s).is_some());
-    // Without a name it is a file, or httpd takes the media type for one.
-    if waking::gives_way() && !r.handler().is_empty() && !is_ours(r) {
+    if waking::gives_way() && !is_ours(r) {
         waking::be_usual();
     }
     HookStatus::Declined

@@ -24,7 +24,7 @@ static LINGERING: Lingering = Lingering::new();
 thread_local! {
     /// The request whose response this thread has written, and which was the last thing to do for it.
     static WRITTEN: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
-    /// Whether the application has run on this thread, and not in another process.
+    /// Whether the application has run in this child, and not in another process.
     static RAN_HERE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -33,7 +33,7 @@ pub fn busy() -> Busy<'static> {
     LINGERING.busy()
 }
 
-/// The application runs on this thread, or in another process.
+/// The application runs in this child, or in another process.
 pub fn runs(here: bool) {
     RAN_HERE.set(here);
 }

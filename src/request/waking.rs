@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,11 +18,10 @@ pub fn gives_way() -> bool {
     GIVES_WAY.get()
 }
 
-/// Makes this thread give way, unless the administrator has chosen how Apache is scheduled.
+/// Makes this thread give way, unless the administrator has chosen how it is scheduled.
 pub fn give_way() {
-    static IS_USUAL: OnceLock<bool> = OnceLock::new();
     static IS_REFUSED: AtomicBool = AtomicBool::new(false);
-    if gives_way() || IS_REFUSED.load(Relaxed) || !*IS_USUAL.get_or_init(scheduling::is_usual) {
+    if gives_way() || IS_REFUSED.load(Relaxed) || !scheduling::is_usual() {
         return;
     }
     match scheduling::give_way() {

@@ -95,6 +95,34 @@ fn a_waiting_request_is_served_as_soon_as_a_thread_is_free_in_any_process() {
 }
 
 #[test]
+fn nobody_waits_behind_a_request_that_takes_longer_than_all_before_it() {
+    let hangs = r#"
+import time
+def application(environ, start_response):
+    if environ["QUERY_STRING"] == "hangs":
+        time.sleep(6)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"done"]
+"#;
+    let site = site("processes=2 threads=1").app("site.wsgi", hangs).conf("MaxKeepAliveRequests 0").start();
+    ready(&site, 2);
+    let mut client = site.client();
+    // What takes some microseconds stays with one process.
+    for _ in 0..2000 {
+        assert_eq!(client.exchange("GET", "/", &[], b"").expect("an answer").status, 200);
+    }
+    let busy = site.in_background("/?hangs");
+    settled(&site, 1, 0);
+    for _ in 0..20 {
+        let begin = Instant::now();
+        assert_eq!(client.exchange("GET", "/", &[], b"").expect("an answer").status, 200);
+        assert!(begin.elapsed() < in_time(LATE), "the other process has nothing to do: {:?}", begin.elapsed());
+    }
+    assert_eq!(busy.join().expect("a thread").0.status, 200);
+    site.finish();
+}
+
+#[test]
 fn those_who_wait_are_served_in_about_the_order_in_which_they_came() {
     let site = site("processes=2 threads=1").start();
     ready(&site, 2);

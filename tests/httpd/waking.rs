@@ -1,12 +1,11 @@
 //! What Apache's threads do to others when they are woken.
 #![cfg(target_os = "linux")]
 
-use harness::{Builder, Client, Httpd, Role, Site, cannot_run, eventually, in_time, module};
+use harness::{Builder, Client, Httpd, Role, Site, cannot_run, eventually, module};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const BATCH: &str = "3";
@@ -64,14 +63,14 @@ fn ask(client: &mut Client, path: &str) -> String {
 
 /// Asks as fast as can be until the worker gives way.
 fn hurry(client: &mut Client) {
-    let seen = eventually(in_time(PATIENCE), || (0..100).any(|_| ask(client, "/embedded") == BATCH).then_some(()));
+    let seen = eventually(PATIENCE, || (0..100).any(|_| ask(client, "/embedded") == BATCH).then_some(()));
     assert!(seen.is_some(), "nobody gives way");
 }
 
 /// Waits until nobody gives way.
 fn is_over(site: &Httpd) {
     let children = of(site, Role::Child);
-    let over = eventually(in_time(PATIENCE), || (giving_way(&children) == 0).then_some(()));
+    let over = eventually(PATIENCE, || (giving_way(&children) == 0).then_some(()));
     assert!(over.is_some(), "who does not serve such a client gives way");
 }
 
@@ -91,24 +90,32 @@ fn a_worker_whose_client_hurries_gives_way_until_the_client_pauses_or_goes() {
 }
 
 #[test]
-fn a_worker_gives_way_to_the_daemon_process_and_that_to_nobody() {
-    if !may_run("a_worker_gives_way_to_the_daemon_process_and_that_to_nobody") {
+fn a_worker_gives_way_behind_requests_of_a_daemon_process_which_does_not() {
+    if !may_run("a_worker_gives_way_behind_requests_of_a_daemon_process_which_does_not") {
         return;
     }
     let site = server().start();
-    let children = of(&site, Role::Child);
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut client = Client::connect(site.port());
-            while !over.load(Ordering::Relaxed) {
-                assert_eq!(ask(&mut client, "/daemon"), USUAL, "others wait for the application");
-            }
-        });
-        let seen = eventually(in_time(PATIENCE), || (giving_way(&children) > 0).then_some(()));
-        over.store(true, Ordering::Relaxed);
-        assert!(seen.is_some(), "nobody gives way");
-    });
+    let mut client = Client::connect(site.port());
+    let gives_way = |client: &mut Client| {
+        assert_eq!(ask(client, "/daemon"), USUAL, "others wait for the application");
+        ask(client, "/embedded") == BATCH
+    };
+    let seen = eventually(PATIENCE, || (0..100).any(|_| gives_way(&mut client)).then_some(()));
+    assert!(seen.is_some(), "nobody gives way");
+    is_over(&site);
+    site.finish();
+}
+
+#[test]
+fn threads_of_ours_that_begin_on_such_a_worker_do_not_give_way() {
+    if !may_run("threads_of_ours_that_begin_on_such_a_worker_do_not_give_way") {
+        return;
+    }
+    let site = server().start();
+    let port = site.port();
+    // The first request at a time with another one starts executors.
+    let clients: Vec<_> = (0..4).map(|_| std::thread::spawn(move || hurry(&mut Client::connect(port)))).collect();
+    clients.into_iter().for_each(|client| client.join().expect("a client"));
     is_over(&site);
     site.finish();
 }

@@ -173,7 +173,7 @@ pub fn table(data: &[u8]) {
             6 => {
                 let need = [Need::Free, Need::Idle, Need::Any][usize::from(step[2]) % 3];
                 let slots = memory.iter().map(|(entry, page)| Slot { entry, page });
-                if let Some(index) = table::claim(slots, group, &[usize::from(step[2] >> 4)], need) {
+                if let Some(index) = table::claim(slots, group, &[usize::from(step[2] >> 4)], need, 0) {
                     let (entry, page) = &memory[index];
                     let claimed = Slot { entry, page };
                     assert!(claimed.is_of(group), "a request goes to its own group");

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pyo3::Python;
-use wsgi_unix::panics;
+use wsgi_unix::{clock, panics};
 use wsgi_wire::control::Reason;
 use wsgi_wire::recorder::{Entry, Task};
 
@@ -166,7 +166,7 @@ impl Worker {
                 leader = leader.and_then(Leader::served);
                 let now = Instant::now();
                 pace.ended(&run, now);
-                process.page.tell_pace(pace.mean());
+                process.page.tell_pace(pace.mean(), clock::moment());
                 begin = now;
                 if now - start > HOLD || self.poller.leadership.waits(LEADER_GIL_WAIT) {
                     return (None, leader);

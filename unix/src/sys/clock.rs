@@ -10,6 +10,11 @@ pub fn monotonic() -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32)
 }
 
+/// The last microseconds of that time: enough to tell how long ago something was, up to half an hour.
+pub fn moment() -> u32 {
+    monotonic().as_micros() as u32
+}
+
 /// How many seconds the clocks of this process are ahead of UTC at a moment since the epoch.
 pub fn utc_offset(since_epoch: Duration) -> i32 {
     let seconds = since_epoch.as_secs() as libc::time_t;

@@ -111,6 +111,8 @@ pub struct Page {
     apart: [u32; 25],
     /// How many requests the process is executing.
     pub busy: AtomicU32,
+    /// When it has finished the last one: microseconds of the machine's clock, of which only differences count.
+    ended: AtomicU32,
     /// How many requests it has finished.
     pub requests: AtomicU64,
     /// How many requests have their responses while their applications go on.
@@ -131,9 +133,12 @@ const _: () = assert!(cfg!(all(loom, test)) || size_of::<Entry>() == ENTRY);
 /// to wake that takes as long, and its caches are cold.
 const SHORT: u64 = 100;
 
-/// Requests that take so many microseconds at the most may wait for so long: most are over before another process is
-/// awake.
+/// Requests that take so many microseconds at the most may wait for so long: to spread them over processes costs more,
+/// in switches and cold caches, than they need themselves.
 const TINY: (u64, u64) = (50, 250);
+
+/// For how many microseconds after the end of a request the next one is not late.
+const MOMENT: u32 = 1000;
 
 const RELOADING: u32 = State::Reloading as u32;
 const DRAINING: u32 = State::Draining as u32;
@@ -152,9 +157,10 @@ impl Page {
         let _ = self.away.compare_exchange(RELOADING, 0, AcqRel, Relaxed);
     }
 
-    /// Says how long a request takes on average, in microseconds, where that has changed by an eighth: Apache's
-    /// children read it often.
-    pub fn tell_pace(&self, mean: u32) {
+    /// Says that a request has ended `now`, and how long one takes on average, in microseconds, where that has changed
+    /// by an eighth: Apache's children read it often.
+    pub fn tell_pace(&self, mean: u32, now: u32) {
+        self.ended.store(now, Relaxed);
         let told = self.pace.load(Relaxed);
         if mean.abs_diff(told) > told / 8 {
             self.pace.store(mean, Relaxed);
@@ -209,17 +215,26 @@ impl Slot<'_> {
         in_flight.min(self.page.unanswered.load(Relaxed).saturating_add(self.page.busy.load(Relaxed)))
     }
 
-    /// Whether so many requests of a process are over so soon that one more may wait for them.
-    pub(super) fn is_soon_done(&self, taken: u32) -> bool {
+    /// Whether so many requests of a process are over so soon that one more may wait for them. Where they have all
+    /// threads, one has to have ended a moment ago: otherwise these are not as the last ones were, and nobody knows
+    /// when they are over.
+    pub(super) fn is_soon_done(&self, taken: u32, now: u32) -> bool {
         let pace = u64::from(self.page.pace.load(Relaxed));
         let (tiny, longer) = TINY;
-        pace != 0 && pace * u64::from(taken) <= if pace <= tiny { longer } else { SHORT }
+        let is_quick = pace != 0 && pace * u64::from(taken) <= if pace <= tiny { longer } else { SHORT };
+        is_quick && (taken < self.entry.threads.load(Relaxed) || self.has_just_ended_one(now))
+    }
+
+    fn has_just_ended_one(&self, now: u32) -> bool {
+        let ago = now.wrapping_sub(self.page.ended.load(Relaxed));
+        // The process may be ahead of who has looked at the clock before it.
+        !(MOMENT..=u32::MAX / 2).contains(&ago)
     }
 
     /// Whether the process has a thread for one more request, or will have one so soon that it may as well be sent.
-    pub fn has_room(&self) -> bool {
+    pub fn has_room(&self, now: u32) -> bool {
         let taken = self.taken();
-        taken < self.entry.threads.load(Relaxed) || self.is_soon_done(taken)
+        taken < self.entry.threads.load(Relaxed) || self.is_soon_done(taken, now)
     }
 
     /// How many requests wait in the process for a thread, at least.
@@ -314,7 +329,7 @@ mod tests {
                 let seen = view(&memory).state();
                 assert!(seen == state || state == State::Ready, "{state:?} {raw}");
                 assert_eq!(view(&memory).entry.is_free(), state == State::Free);
-                let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Need::Any);
+                let claimed = |group: &[u8]| claim([view(&memory)].into_iter(), group_key(group), &[], Need::Any, 0);
                 assert_eq!(claimed(b"b"), None);
                 assert!(claimed(b"a").is_none() || state == State::Ready);
             }
