@@ -126,17 +126,15 @@ mod tests {
 
     use super::*;
 
-    /// How many of so many requests wait, beside another one.
+    /// How many of so many requests, which a process has executed, wait.
     fn waits(lingering: &Lingering, requests: u32, hit: bool) -> u32 {
-        let _other = lingering.busy();
         let waits = Cell::new(0);
         for _ in 0..requests {
-            let comes = |time| {
-                assert_eq!(time, MOMENT, "who is not alone does not look for long");
+            lingering.linger(8, false, |time| {
+                assert_eq!(time, MOMENT, "nobody looks before");
                 waits.set(waits.get() + 1);
                 hit
-            };
-            lingering.linger(8, true, comes);
+            });
         }
         waits.get()
     }
@@ -146,10 +144,8 @@ mod tests {
         let lingering = Lingering::new();
         assert!(waits(&lingering, 20, false) < 20);
         assert_eq!(waits(&lingering, 64 * 20, false), 20, "but for a trial now and then");
-        while lingering.waits.hits.load(Relaxed) < WAITS_PAY {
-            lingering.linger(8, true, |_| true);
-        }
-        assert_eq!(waits(&lingering, 1000, true), 1000, "when a trial has found out that they hurry");
+        assert!(waits(&lingering, 64 * 20, true) > 500, "which finds out when they hurry");
+        assert_eq!(waits(&lingering, 1000, true), 1000);
         assert_eq!(lingering.waits.hits.load(Relaxed), SCALE);
     }
 
@@ -157,9 +153,9 @@ mod tests {
     fn half_of_the_workers_are_left_to_others() {
         let lingering = Lingering::new();
         let busy: Vec<_> = (0..3).map(|_| lingering.busy()).collect();
-        assert!(lingering.linger(8, true, |_| true));
+        assert_eq!(waits(&lingering, 1, true), 1);
         let fourth = lingering.busy();
-        assert!(!lingering.linger(8, true, |_| panic!("half of them are busy")));
+        assert_eq!(waits(&lingering, 100, true), 0);
         drop((busy, fourth));
         let comes = |_| {
             assert_eq!(lingering.busy.load(Relaxed), 1, "who waits is one of them");

@@ -55,8 +55,7 @@ impl<'s> Named<'s> {
 /// `fixups`: a worker that gives way stops doing so for a request that is not for one of our handlers: another one may
 /// start programs.
 pub fn fixups(r: &mut Request<'_>) -> HookStatus {
-    let is_ours = |r: &Request<'_>| r.settings::<RequestSettings>().is_some_and(|s| Named::by(r, s).is_some());
-    if waking::gives_way() && !is_ours(r) {
+    if waking::gives_way() && r.settings().and_then(|settings| Named::by(r, settings)).is_none() {
         waking::be_usual();
     }
     HookStatus::Declined
