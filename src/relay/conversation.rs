@@ -128,6 +128,9 @@ impl<'c, C: Client> Conversation<'c, C> {
     /// Sends the request and carries the answer to the client.
     pub fn run(mut self, request: &[u8]) -> Outcome {
         let outcome = self.converse(request);
+        if let Some(ring) = self.connection.ring.get() {
+            ring.rest();
+        }
         if self.hurried {
             self.connection.wait_for(None);
         }
@@ -199,6 +202,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             }
             let step = match frame.kind {
                 Kind::Data if self.headed && !self.ended => {
+                    self.mix();
                     // An end that is there already goes with the data: one brigade, one write to the client.
                     let end = Frame { kind: Kind::End, payload: &[End::Complete as u8], ..frame };
                     let ends = self.inbox.is_followed_by(size, end);
@@ -222,9 +226,10 @@ impl<'c, C: Client> Conversation<'c, C> {
                     let length = u32::from_bytes(frame.payload).map_err(malformed)?;
                     let end = Frame { kind: Kind::End, payload: &[End::Complete as u8], ..frame };
                     let ends = self.inbox.is_followed_by(size, end);
-                    self.take_filled(length, ends)?
+                    self.take_told(length, ends)?
                 }
                 Kind::End if self.headed => {
+                    self.check_told()?;
                     let end = End::from_bytes(frame.payload).map_err(malformed)?;
                     (self.limits.done)();
                     match end {
@@ -285,6 +290,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                     Step::On
                 }
                 Kind::File if self.headed && !self.ended => {
+                    self.mix();
                     let file = File::from_bytes(frame.payload).map_err(malformed)?;
                     self.progressed |= file.length > 0;
                     self.inbox.consume(size);

@@ -21,6 +21,14 @@ pub struct Ring {
     memory: Mapped,
     /// How much has been taken in this exchange, bytes; wraps.
     taken: Cell<u32>,
+    /// How much of it frames have told of, bytes; wraps.
+    told: Cell<u32>,
+    /// Whether a frame has told of any in this exchange.
+    used: Cell<bool>,
+    /// Whether other content has come after some of this, so that only frames tell the order.
+    mixed: Cell<bool>,
+    /// Whether the process relies on this child to look for more.
+    looks: Cell<bool>,
 }
 
 /// Content that is there, as long as the process leaves it alone.
@@ -37,22 +45,88 @@ impl Ring {
     /// [`Violation::Ring`] if it is none, or the system cannot map it.
     pub fn new(file: OwnedFd) -> Result<Self, Violation> {
         let memory = Mapped::new(&file, ring::SIZE).map_err(|_| Violation::Ring)?;
-        Ok(Self { file: file.into(), memory, taken: Cell::new(0) })
+        let (taken, told, used, mixed, looks) = Default::default();
+        Ok(Self { file: file.into(), memory, taken, told, used, mixed, looks })
     }
 
     /// Begins another exchange, of which nothing is there yet.
     pub fn begin(&self) {
         self.taken.set(0);
-        Counts::new(self.memory.words()).take(0);
+        self.told.set(0);
+        self.used.set(false);
+        self.mixed.set(false);
+        self.looks.set(false);
+        self.counts().begin();
     }
 
-    /// The next content, which is said to be so long.
+    fn counts(&self) -> Counts<'_> {
+        Counts::new(self.memory.words())
+    }
+
+    /// The next content, of so much of which a frame has told now, with what has been written since; `None` if it has
+    /// been found before.
     ///
     /// # Errors
     /// [`Violation::Filled`]
-    pub fn filled(&self, length: u32) -> Result<Filled<'_>, Violation> {
-        let length = length as usize;
-        if (1..=ring::ROOM).contains(&length) { Ok(Filled { ring: self, length }) } else { Err(Violation::Filled) }
+    pub fn told(&self, length: u32) -> Result<Option<Filled<'_>>, Violation> {
+        if length == 0 {
+            return Err(Violation::Filled);
+        }
+        let left = length.saturating_sub(self.ahead());
+        self.told.set(self.told.get().wrapping_add(length));
+        self.used.set(true);
+        if self.mixed.get() {
+            return self.content(left);
+        }
+        self.looks.set(true);
+        let found = self.counts().found(self.taken.get());
+        if found < left { Err(Violation::Filled) } else { self.content(found) }
+    }
+
+    /// How much has been found that no frame has told of yet, bytes.
+    pub fn ahead(&self) -> u32 {
+        self.taken.get().wrapping_sub(self.told.get())
+    }
+
+    /// Other content has come.
+    pub fn mix(&self) {
+        if self.used.get() {
+            self.rest();
+            self.mixed.set(true);
+        }
+    }
+
+    /// The next content of which no frame has told. If there is none, or with `last`, the process tells of what it
+    /// writes from now on.
+    ///
+    /// # Errors
+    /// [`Violation::Filled`]
+    pub fn find(&self, last: bool) -> Result<Option<Filled<'_>>, Violation> {
+        if !self.looks.get() {
+            return Ok(None);
+        }
+        let taken = self.taken.get();
+        let found = if last { 0 } else { self.counts().found(taken) };
+        if found > 0 {
+            return self.content(found);
+        }
+        self.looks.set(false);
+        self.content(self.counts().look_last(taken))
+    }
+
+    /// This child does not look any more.
+    pub fn rest(&self) {
+        if self.looks.replace(false) {
+            self.counts().look_last(0);
+        }
+    }
+
+    fn content(&self, length: u32) -> Result<Option<Filled<'_>>, Violation> {
+        match length as usize {
+            0 => Ok(None),
+            length @ 1..=ring::ROOM => Ok(Some(Filled { ring: self, length })),
+            _ => Err(Violation::Filled),
+        }
     }
 }
 
@@ -60,6 +134,11 @@ impl<'r> Filled<'r> {
     /// How many bytes there are.
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// Whether frames have told of all of it.
+    pub fn is_told(&self) -> bool {
+        self.ring.told.get().wrapping_sub(self.ring.taken.get()) as usize == self.length
     }
 
     fn stretches(&self, at: usize, length: usize) -> [Range<usize>; 2] {
@@ -92,7 +171,7 @@ impl<'r> Filled<'r> {
     pub fn take(self) {
         let taken = self.ring.taken.get().wrapping_add(self.length as u32);
         self.ring.taken.set(taken);
-        let counts = Counts::new(self.ring.memory.words());
+        let counts = self.ring.counts();
         if counts.take(taken) {
             // Nobody may wait by now.
             let _ = futex::wake(counts.taken(), futex::Flags::empty(), 1);
@@ -111,20 +190,22 @@ mod tests {
         let file = shared_memory::create(c"test", ring::SIZE).unwrap();
         let mut process = Mapped::new(&file, ring::SIZE).unwrap();
         let ours = Ring::new(file).unwrap();
-        let first = ours.filled((ring::ROOM - 3) as u32).unwrap();
+        Counts::new(process.words()).write((ring::ROOM - 3) as u32);
+        let first = ours.told((ring::ROOM - 3) as u32).unwrap().unwrap();
         assert_eq!(first.part(10, usize::MAX).map(|part| part.length()).sum::<usize>(), ring::ROOM - 13);
         first.take();
         // It goes on at the beginning.
+        let written = (ring::ROOM + 4) as u32;
         process.write(ring::SIZE - 3, b"con");
         process.write(ring::START, b"tent");
-        let second = ours.filled(7).unwrap();
+        Counts::new(process.words()).write(written);
+        let second = ours.told(7).unwrap().unwrap();
         assert_eq!(*second.copy(0).unwrap(), b"content");
         assert_eq!(*second.copy(2).unwrap(), b"ntent");
         assert_eq!(*second.copy(8).unwrap(), b"");
         let lengths = |at, most| second.part(at, most).map(|part| part.length()).collect::<Vec<_>>();
         assert_eq!([lengths(0, 7), lengths(1, 3), lengths(5, 9)], [vec![3, 4], vec![2, 1], vec![2, 0]]);
         let counts = Counts::new(process.words());
-        let written = (ring::ROOM + 4) as u32;
         assert_eq!(counts.room(written), ring::ROOM - 7);
         second.take();
         assert_eq!(counts.room(written), ring::ROOM);
@@ -133,12 +214,69 @@ mod tests {
     }
 
     #[test]
-    fn no_more_lies_there_than_fits_and_no_less_than_a_byte() {
-        let ours = Ring::new(shared_memory::create(c"test", ring::SIZE).unwrap()).unwrap();
-        assert!(ours.filled(1).is_ok() && ours.filled(ring::ROOM as u32).is_ok());
-        for length in [0, ring::ROOM as u32 + 1, u32::MAX] {
-            assert_eq!(ours.filled(length).err(), Some(Violation::Filled), "{length}");
+    fn no_more_lies_there_than_fits_and_no_less_than_is_told() {
+        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
+        let process = Mapped::new(&file, ring::SIZE).unwrap();
+        let ours = Ring::new(file).unwrap();
+        let all = ring::ROOM as u32;
+        for (written, told, is_possible) in
+            [(1, 1, true), (all, 1, true), (all, all, true), (0, 0, false), (4, 5, false), (all + 1, 1, false)]
+        {
+            ours.begin();
+            Counts::new(process.words()).write(written);
+            let outcome = ours.told(told);
+            assert_eq!(outcome.err(), (!is_possible).then_some(Violation::Filled), "{told} of {written}");
         }
         assert_eq!(Ring::new(shared_memory::create(c"test", ring::ROOM).unwrap()).err(), Some(Violation::Ring));
+    }
+
+    #[test]
+    fn what_has_been_found_is_told_of_later() {
+        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
+        let process = Mapped::new(&file, ring::SIZE).unwrap();
+        let ours = Ring::new(file).unwrap();
+        let counts = Counts::new(process.words());
+        let length = |content: Result<Option<Filled<'_>>, Violation>| {
+            content.unwrap().map(|content| {
+                content.take();
+                content.length()
+            })
+        };
+        ours.begin();
+        assert!(counts.write(10));
+        assert_eq!(length(ours.find(false)), None, "only who has been told of some looks for more");
+        assert_eq!(length(ours.told(10)), Some(10));
+        assert!(!counts.write(30));
+        assert_eq!(length(ours.find(false)), Some(20));
+        assert_eq!((length(ours.find(false)), ours.ahead()), (None, 20));
+        assert!(counts.write(35) && !counts.write(40));
+        assert_eq!((length(ours.told(25)), ours.ahead()), (Some(10), 5), "with what has come since");
+        assert!(!counts.write(45));
+        assert_eq!(length(ours.find(true)), Some(5));
+        assert!(counts.write(46));
+        assert_eq!((length(ours.told(11)), ours.ahead()), (Some(1), 0));
+        assert!(!counts.write(48));
+        assert_eq!((length(ours.find(false)), length(ours.told(1)), ours.ahead()), (Some(2), None, 1));
+        // Somebody else has written there.
+        counts.write(45);
+        assert_eq!(ours.find(false).err(), Some(Violation::Filled));
+    }
+
+    #[test]
+    fn once_other_content_has_come_only_frames_tell() {
+        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
+        let process = Mapped::new(&file, ring::SIZE).unwrap();
+        let ours = Ring::new(file).unwrap();
+        let counts = Counts::new(process.words());
+        ours.begin();
+        ours.mix();
+        counts.write(10);
+        ours.told(4).unwrap().unwrap().take();
+        assert_eq!(ours.ahead(), 6, "other content came before all of this");
+        ours.told(6).unwrap();
+        ours.mix();
+        counts.write(20);
+        assert!(ours.find(false).unwrap().is_none());
+        assert_eq!(ours.told(3).unwrap().map(|content| content.length()), Some(3));
     }
 }

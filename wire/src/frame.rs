@@ -66,7 +66,8 @@ byte_enum! {
         /// Daemon → child, once on a connection, no payload: the memory for content ([`crate::ring`]); its
         /// descriptor comes with the frame's first byte (SCM_RIGHTS).
         Ring = 29,
-        /// Daemon → child: a `u32`, so many bytes of the response body are in that memory behind those before.
+        /// Daemon → child: a `u32`, so many bytes of the response body are in that memory behind those of which such
+        /// frames have told before.
         Filled = 30,
         /// Parent → supervisor: [`crate::control::Configure`].
         Configure = 32,

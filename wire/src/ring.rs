@@ -2,6 +2,11 @@
 //! stretch behind the other, and over again from the beginning; a frame tells of each
 //! ([`crate::frame::Kind::Filled`]), so its order among the other frames is that of the content. The child counts what
 //! it has done with, here. Each exchange begins at the beginning, with nothing in it.
+//!
+//! A child that has been told of content looks for more before it waits for another frame. Until then the process need
+//! not tell it of each stretch: it counts here, too, what it has written, and tells of all that with the next frame that
+//! it sends. That is done as long as all content of the exchange goes this way: as soon as other content follows, only
+//! frames can tell the order.
 
 use std::ops::Range;
 
@@ -28,17 +33,34 @@ pub fn stretches(before: u32, length: usize) -> [Range<usize>; 2] {
     [START + at..START + at + first, START..START + second]
 }
 
+/// How many words there are at the beginning of the memory.
+const WORDS: usize = 4;
+
 /// The counts at the beginning of the memory. All zero is the beginning.
 #[derive(Debug, Clone, Copy)]
 pub struct Counts<'m> {
+    /// What the child has done with.
     taken: &'m AtomicU32,
+    /// What the process has written when it began to wait for room; 0 while it does not.
     awaited: &'m AtomicU32,
+    /// What the process has written.
+    written: &'m AtomicU32,
+    /// Whether the child will look at what has been written before it waits: not 0.
+    looks: &'m AtomicU32,
 }
 
 impl<'m> Counts<'m> {
     /// Makes the counts of the first words of the memory.
-    pub fn new([taken, awaited]: &'m [AtomicU32; 2]) -> Self {
-        Self { taken, awaited }
+    pub fn new([taken, awaited, written, looks]: &'m [AtomicU32; WORDS]) -> Self {
+        Self { taken, awaited, written, looks }
+    }
+
+    /// The child begins another exchange, before the process knows of it.
+    pub fn begin(&self) {
+        self.taken.store(0, Relaxed);
+        self.written.store(0, Relaxed);
+        self.looks.store(0, Relaxed);
+        fence(SeqCst);
     }
 
     /// The child has done with so many bytes of this exchange. Returns whether the process waits for that.
@@ -48,6 +70,30 @@ impl<'m> Counts<'m> {
         fence(SeqCst);
         let awaited = self.awaited.load(Relaxed);
         awaited != 0 && awaited.wrapping_sub(bytes) as usize <= ROOM - WORTH_WAKING
+    }
+
+    /// The process has written so many bytes of this exchange. Returns whether it has to tell the child, which will look
+    /// for more from then on.
+    pub fn write(&self, bytes: u32) -> bool {
+        self.written.store(bytes, Release);
+        fence(SeqCst);
+        let sleeps = self.looks.load(Relaxed) == 0;
+        if sleeps {
+            self.looks.store(1, Relaxed);
+        }
+        sleeps
+    }
+
+    /// How many bytes the child finds that has taken so many. More than there is room for is what cannot be.
+    pub fn found(&self, taken: u32) -> u32 {
+        self.written.load(Acquire).wrapping_sub(taken)
+    }
+
+    /// The child looks for the last time, as [`Self::found`]: the process has to tell it of what it writes after that.
+    pub fn look_last(&self, taken: u32) -> u32 {
+        self.looks.store(0, Relaxed);
+        fence(SeqCst);
+        self.found(taken)
     }
 
     /// For how many bytes there is room where so many have been written. A count that cannot be, because somebody has
@@ -84,11 +130,15 @@ fn room(written: u32, taken: u32) -> usize {
 mod tests {
     use super::*;
 
+    fn words(taken: u32) -> [AtomicU32; WORDS] {
+        [taken, 0, 0, 0].map(AtomicU32::new)
+    }
+
     #[test]
     fn what_is_not_taken_is_no_room() {
         let all = ROOM as u32;
         for first in [0, u32::MAX - 100] {
-            let words = [AtomicU32::new(first), AtomicU32::new(0)];
+            let words = words(first);
             let counts = Counts::new(&words);
             let written = first.wrapping_add(all);
             assert_eq!([first, first.wrapping_add(10), written].map(|n| counts.room(n)), [ROOM, ROOM - 10, 0]);
@@ -101,7 +151,7 @@ mod tests {
     fn a_process_that_waits_is_woken_once_it_is_worth_it() {
         let (all, half) = (ROOM as u32, WORTH_WAKING as u32);
         for first in [0, u32::MAX - 100] {
-            let words = [AtomicU32::new(first), AtomicU32::new(0)];
+            let words = words(first);
             let counts = Counts::new(&words);
             let written = first.wrapping_add(all);
             assert!(!counts.take(first.wrapping_add(half)), "nobody waits");
@@ -113,6 +163,22 @@ mod tests {
             assert_eq!(counts.wait(written), None);
             counts.waited();
             assert!(!counts.take(written));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_told_once_until_the_child_has_looked_for_the_last_time() {
+        for first in [0, u32::MAX - 100] {
+            let words = words(first);
+            let counts = Counts::new(&words);
+            let [written, found] = [0, 1].map(|_| |bytes: u32| first.wrapping_add(bytes));
+            assert!(counts.write(written(90)) && !counts.write(written(120)) && !counts.write(written(150)));
+            assert_eq!([90, 120, 150].map(|taken| counts.found(found(taken))), [60, 30, 0]);
+            assert!(counts.found(found(151)) as usize > ROOM, "more than was written");
+            assert_eq!(counts.look_last(found(120)), 30);
+            assert!(counts.write(written(160)) && !counts.write(written(170)));
+            counts.begin();
+            assert!(counts.found(0) == 0 && counts.write(1), "another exchange");
         }
     }
 
@@ -138,7 +204,7 @@ mod loom_tests {
     #[test]
     fn loom_a_process_that_waits_for_room_is_woken() {
         loom::model(|| {
-            let words = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+            let words = Arc::new([0; WORDS].map(AtomicU32::new));
             let child = {
                 let words = Arc::clone(&words);
                 thread::spawn(move || Counts::new(&words).take(ROOM as u32))
@@ -147,6 +213,24 @@ mod loom_tests {
             let sleeps = Counts::new(&words).wait(ROOM as u32).is_some();
             let wakes = child.join().unwrap();
             assert!(wakes || !sleeps, "a process sleeps that nobody wakes");
+        });
+    }
+
+    #[test]
+    fn loom_what_is_written_is_found_or_told() {
+        loom::model(|| {
+            let words = Arc::new([0; WORDS].map(AtomicU32::new));
+            assert!(Counts::new(&words).write(10));
+            let process = {
+                let words = Arc::clone(&words);
+                thread::spawn(move || Counts::new(&words).write(20))
+            };
+            // The child has been told of the first ones.
+            let counts = Counts::new(&words);
+            let taken = counts.found(0);
+            let taken = taken + counts.look_last(taken);
+            let tells = process.join().unwrap();
+            assert!(taken == 20 || tells, "the process relies on a child that sleeps");
         });
     }
 }

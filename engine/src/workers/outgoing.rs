@@ -109,8 +109,13 @@ impl Outgoing {
         self.put(kind, write);
     }
 
-    /// Queues a frame.
+    /// Queues a frame, behind all content that is there before it.
     pub(super) fn put(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.tell();
+        self.put_alone(kind, write);
+    }
+
+    fn put_alone(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         if self.gone {
             return;
         }
@@ -123,9 +128,11 @@ impl Outgoing {
 
     /// Queues content of the response.
     pub(super) fn data(&mut self, content: &[u8]) {
-        if content.len() >= SHARED && self.shares(content) {
+        let follows = self.ring.as_ref().is_some_and(Ring::is_in_use);
+        if (content.len() >= SHARED || follows) && self.shares(content) {
             return;
         }
+        self.mix();
         for piece in content.chunks(limits::INLINE_CHUNK) {
             self.put(Kind::Data, |out| out.extend_from_slice(piece));
         }
@@ -140,11 +147,13 @@ impl Outgoing {
 
     /// Queues a piece of a file.
     pub(super) fn file(&mut self, file: OwnedFd, piece: File) {
+        self.mix();
         self.put_with(file, Kind::File, |out| piece.put(out));
     }
 
     /// Queues a frame that a descriptor goes along with.
     fn put_with(&mut self, descriptor: OwnedFd, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.tell();
         let at = self.queued.len();
         self.put(kind, write);
         if !self.gone {

@@ -23,6 +23,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl<C: Client> Conversation<'_, C> {
     /// Reads more. When something waits to be sent and nothing more comes, it is sent.
     pub(super) fn receive(&mut self) -> Step {
+        match self.take_found() {
+            Ok(true) => return Step::On,
+            Ok(false) => {}
+            Err(halt) => return Step::Over(self.halted(halt)),
+        }
         if self.limits.duplex {
             return self.receive_duplex();
         }

@@ -12,6 +12,9 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use super::is_ours;
 
+/// How many words at the beginning are for both to read and write.
+const WORDS: usize = 4;
+
 /// A memory file of sealed length that is mapped to be read and written. Forked processes do not have the mapping.
 #[derive(Debug)]
 pub struct Mapped {
@@ -43,7 +46,7 @@ impl Outside<'_> {
 }
 
 impl Mapped {
-    /// Maps a memory file of exactly this size, at least two words.
+    /// Maps a memory file of exactly this size, at least so long that the words fit in.
     ///
     /// # Errors
     /// `EINVAL` if the file has another size, or somebody can change that: to touch what lies behind its end would end
@@ -51,7 +54,7 @@ impl Mapped {
     pub fn new(file: impl AsFd, size: usize) -> io::Result<Self> {
         let (seals, stat) = (fcntl_get_seals(&file)?, fstat(&file)?);
         let is_usual = i128::from(stat.st_blksize) == rustix::param::page_size() as i128;
-        let is_long = i128::from(stat.st_size) == size as i128 && size >= size_of::<[AtomicU32; 2]>();
+        let is_long = i128::from(stat.st_size) == size as i128 && size >= size_of::<[AtomicU32; WORDS]>();
         if !seals.contains(SealFlags::SHRINK | SealFlags::GROW) || !is_usual || !is_long {
             return Err(Errno::INVAL.into());
         }
@@ -64,8 +67,8 @@ impl Mapped {
         Ok(mapped)
     }
 
-    /// The first two words.
-    pub fn words(&self) -> &[AtomicU32; 2] {
+    /// The first words.
+    pub fn words(&self) -> &[AtomicU32; WORDS] {
         // SAFETY: so much is mapped, from the beginning of a page on, as long as `self` is there; all bytes are valid
         // for atomics.
         unsafe { self.start.cast().as_ref() }
@@ -81,7 +84,7 @@ impl Mapped {
 
     /// The bytes at an offset, behind the words; `None` if not all of them are mapped.
     pub fn outside(&self, offset: usize, length: usize) -> Option<Outside<'_>> {
-        let is_inside = offset >= size_of::<[AtomicU32; 2]>() && offset.checked_add(length)? <= self.size;
+        let is_inside = offset >= size_of::<[AtomicU32; WORDS]>() && offset.checked_add(length)? <= self.size;
         let start = self.start.as_ptr().wrapping_add(offset).cast_const();
         is_inside.then_some(Outside { start, length, mapping: PhantomData })
     }
@@ -136,8 +139,9 @@ mod tests {
     #[test]
     fn nothing_lies_outside_of_the_mapping_or_on_its_words() {
         let mut mapped = Mapped::new(file(), SIZE).unwrap();
-        assert!(mapped.outside(8, SIZE - 8).is_some() && mapped.outside(SIZE, 0).is_some());
-        for (offset, length) in [(7, 1), (8, SIZE - 7), (SIZE, 1), (SIZE + 1, 0), (usize::MAX, 2), (9, usize::MAX)] {
+        assert!(mapped.outside(16, SIZE - 16).is_some() && mapped.outside(SIZE, 0).is_some());
+        for (offset, length) in [(15, 1), (16, SIZE - 15), (SIZE, 1), (SIZE + 1, 0), (usize::MAX, 2), (17, usize::MAX)]
+        {
             assert!(mapped.outside(offset, length).is_none(), "{offset} {length}");
         }
         mapped.write(SIZE - 3, b"longer");

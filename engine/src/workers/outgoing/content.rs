@@ -14,6 +14,7 @@ use wsgi_unix::{fork, memory_file, socket};
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::{self, Kind};
 use wsgi_wire::response::File;
+use wsgi_wire::ring;
 
 use super::ring::Ring;
 use super::{Outgoing, TRANSFERS};
@@ -21,6 +22,9 @@ use crate::request::transport::Gone;
 
 /// The longest piece that is sent at once: the usual buffer of a socket takes it when it is not much in use.
 const PIECE: usize = 128 << 10;
+
+/// How much is put into the memory before the child is told, bytes: it passes that on while the next part is copied.
+const PART: usize = ring::ROOM / 2;
 
 /// How long one piece of content waits for the child in sum, before the rest of it goes into a memory file. To fill one
 /// costs more than a child that reads on needs, and a thread is worth more than either.
@@ -54,10 +58,36 @@ impl Outgoing {
         if !self.has_ring() {
             return false;
         }
-        let Some(ring) = self.ring.as_mut().filter(|ring| ring.room() >= content.len()) else { return false };
-        ring.write(content);
-        self.put(Kind::Filled, |out| (content.len() as u32).put(out));
-        true
+        let fits = self.ring.as_ref().is_some_and(|ring| ring.room() >= content.len());
+        if fits {
+            self.fill(content);
+        }
+        fits
+    }
+
+    /// Puts content into the memory, which has room for it.
+    fn fill(&mut self, content: &[u8]) {
+        let Some(ring) = &mut self.ring else { return };
+        if ring.write(content) {
+            self.tell();
+        } else {
+            TRANSFERS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Queues what the child has to be told of content that is in the memory.
+    pub(super) fn tell(&mut self) {
+        let untold = self.ring.as_mut().map_or(0, Ring::take_untold);
+        if untold > 0 {
+            self.put_alone(Kind::Filled, |out| untold.put(out));
+        }
+    }
+
+    /// Notes that content goes another way than through the memory.
+    pub(super) fn mix(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            ring.mix();
+        }
     }
 
     /// Whether there is memory that the child shares. It is made when it is first wanted.
@@ -82,11 +112,10 @@ impl Outgoing {
     fn share<'c>(&mut self, content: &'c [u8]) -> Result<&'c [u8], Gone> {
         let (mut rest, mut wait_left) = (content, CHILD_WAIT);
         loop {
-            let Some(ring) = &mut self.ring else { return Ok(rest) };
-            let (piece, later) = rest.split_at(rest.len().min(ring.room()));
+            let Some(ring) = &self.ring else { return Ok(rest) };
+            let (piece, later) = rest.split_at(rest.len().min(ring.room()).min(PART));
             if !piece.is_empty() {
-                ring.write(piece);
-                self.put(Kind::Filled, |out| (piece.len() as u32).put(out));
+                self.fill(piece);
                 rest = later;
             }
             if rest.is_empty() {
@@ -163,5 +192,96 @@ impl Outgoing {
     /// Whether the child has read everything that was sent.
     fn is_drained(&self) -> bool {
         socket::unread(self.right.socket.as_raw_fd()) == Some(0)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use wsgi_unix::fork::mapped::Mapped;
+    use wsgi_wire::ring::Counts;
+
+    use super::super::SHARED;
+    use super::*;
+    use crate::workers::response_right::ResponseRight;
+
+    /// A queue and the other end of its socket, which has to stay open.
+    fn outgoing() -> (Outgoing, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut outgoing = Outgoing::new(Arc::new(ResponseRight::new(OwnedFd::from(ours).into())), None);
+        outgoing.request_begins(1);
+        (outgoing, theirs)
+    }
+
+    /// The memory as the child has it, once it has been made.
+    fn child(outgoing: &Outgoing) -> Mapped {
+        Mapped::new(outgoing.descriptors[0].1.as_fd(), ring::SIZE).unwrap()
+    }
+
+    /// Takes the frames that are queued; of content the length.
+    fn frames(outgoing: &mut Outgoing) -> Vec<(Kind, usize)> {
+        let queued = std::mem::take(&mut outgoing.queued);
+        let mut rest = &*queued;
+        std::iter::from_fn(|| {
+            let frame = frame::first(rest).unwrap()?;
+            rest = &rest[frame.size()..];
+            let told = || u32::from_bytes(frame.payload).unwrap() as usize;
+            Some((frame.kind, if frame.kind == Kind::Filled { told() } else { frame.payload.len() }))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_child_that_has_been_told_of_content_finds_what_follows() {
+        let (mut outgoing, _child) = outgoing();
+        let piece = [b'x'; SHARED];
+        outgoing.data(&piece);
+        let child = child(&outgoing);
+        assert_eq!(frames(&mut outgoing), [(Kind::Ring, 0), (Kind::Filled, SHARED)]);
+        outgoing.data(&piece);
+        outgoing.data(b"short");
+        assert_eq!(frames(&mut outgoing), []);
+        assert_eq!(Counts::new(child.words()).look_last(SHARED as u32) as usize, SHARED + 5);
+        outgoing.data(b"more");
+        assert_eq!(frames(&mut outgoing), [(Kind::Filled, SHARED + 9)], "with what has been found by now");
+        outgoing.data(b"the last");
+        outgoing.put(Kind::Pull, |out| 1u32.put(out));
+        assert_eq!(frames(&mut outgoing), [(Kind::Filled, 8), (Kind::Pull, 4)], "other frames come behind it");
+    }
+
+    #[test]
+    fn among_other_content_each_piece_is_told_of() {
+        let (mut outgoing, _child) = outgoing();
+        outgoing.data(b"short");
+        assert_eq!(frames(&mut outgoing), [(Kind::Data, 5)]);
+        outgoing.data(&[b'x'; SHARED]);
+        outgoing.data(&vec![b'x'; ring::ROOM - SHARED - 1]);
+        outgoing.data(b"does not fit");
+        let rest = ring::ROOM - SHARED - 1;
+        let told = [(Kind::Ring, 0), (Kind::Filled, SHARED), (Kind::Filled, rest), (Kind::Data, 12)];
+        assert_eq!(frames(&mut outgoing), told);
+        Counts::new(child(&outgoing).words()).take(ring::ROOM as u32 - 1);
+        outgoing.data(&[b'x'; SHARED]);
+        outgoing.data(&[b'x'; SHARED]);
+        outgoing.data(b"short");
+        assert_eq!(frames(&mut outgoing), [(Kind::Filled, SHARED), (Kind::Filled, SHARED), (Kind::Data, 5)]);
+    }
+
+    #[test]
+    fn what_the_child_finds_it_is_told_of_sooner_or_later() {
+        let (mut outgoing, _child) = outgoing();
+        outgoing.data(&[b'x'; SHARED]);
+        let child = child(&outgoing);
+        frames(&mut outgoing);
+        let mut untold = 0;
+        while frames(&mut outgoing).is_empty() {
+            untold += SHARED;
+            outgoing.data(&[b'x'; SHARED]);
+            Counts::new(child.words()).take((untold + SHARED) as u32);
+        }
+        assert_eq!(untold, ring::ROOM);
     }
 }

@@ -23,6 +23,12 @@ pub(super) struct Ring {
     memory: Mapped,
     /// How much of it has been written in this exchange, bytes; wraps.
     written: u32,
+    /// How much of that the child has not been told of, bytes: it finds that by itself.
+    untold: u32,
+    /// Whether any content of this exchange has gone this way.
+    used: bool,
+    /// Whether other content of this exchange has followed some of this, so that only frames tell the order.
+    mixed: bool,
 }
 
 impl Ring {
@@ -33,7 +39,7 @@ impl Ring {
         let mapped = shared_memory::create(c"wsgi-response", ring::SIZE)
             .and_then(|file| Ok((Mapped::new(&file, ring::SIZE)?, file)));
         match mapped {
-            Ok((memory, file)) => Some((Self { memory, written: 0 }, file)),
+            Ok((memory, file)) => Some((Self { memory, written: 0, untold: 0, used: false, mixed: false }, file)),
             Err(_) => {
                 MADE.fetch_sub(1, Ordering::Relaxed);
                 None
@@ -43,7 +49,17 @@ impl Ring {
 
     /// Begins another exchange: the child has done with all that there was.
     pub(super) fn begin(&mut self) {
-        self.written = 0;
+        (self.written, self.untold, self.used, self.mixed) = (0, 0, false, false);
+    }
+
+    /// Whether content of this exchange goes this way, and no other: the next one does so too, however short.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.used && !self.mixed
+    }
+
+    /// Notes that content goes another way.
+    pub(super) fn mix(&mut self) {
+        self.mixed |= self.used;
     }
 
     /// How many bytes it takes at once.
@@ -51,13 +67,21 @@ impl Ring {
         Counts::new(self.memory.words()).room(self.written)
     }
 
-    /// Writes content for which there is room.
-    pub(super) fn write(&mut self, content: &[u8]) {
+    /// Writes content for which there is room. Returns whether the child has to be told of it.
+    pub(super) fn write(&mut self, content: &[u8]) -> bool {
         let [first, second] = ring::stretches(self.written, content.len());
         let (one, other) = content.split_at(first.len());
         self.memory.write(first.start, one);
         self.memory.write(second.start, other);
         self.written = self.written.wrapping_add(content.len() as u32);
+        self.untold += content.len() as u32;
+        self.used = true;
+        self.mixed || Counts::new(self.memory.words()).write(self.written) || self.untold as usize >= ring::ROOM
+    }
+
+    /// Takes how much the child has to be told of with the next frame, bytes.
+    pub(super) fn take_untold(&mut self) -> u32 {
+        std::mem::take(&mut self.untold)
     }
 
     /// Waits until there is room worth the waiting, at the most for `wait_left`, from which the time that this took is
