@@ -119,3 +119,41 @@ fn a_client_that_goes_in_the_midst_of_long_content_leaves_the_thread_free() {
     }
     site.finish();
 }
+
+/// Goes on with its response when a second client has told it that the first one has got what there is.
+const BURSTS: &str = r#"
+import threading
+
+go = threading.Semaphore(0)
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/go":
+        go.release()
+        start_response("200 OK", [])
+        return []
+    start_response("200 OK", [("Content-Length", "1200000")])
+    return bursts()
+
+def bursts():
+    for number in range(40):
+        for size in (20_000, 5, 9_995) if number % 2 else (9_999, 1, 20_000):
+            yield b"x" * size
+        if not go.acquire(timeout=30):
+            raise RuntimeError(f"the client has not got burst {number}")
+"#;
+
+#[test]
+fn each_piece_is_sent_before_the_application_waits_for_what_the_client_does_with_it() {
+    let site = Httpd::site("threads=2", BURSTS).start();
+    let (mut client, mut other) = (site.client(), site.client());
+    // The memory is there from the second response on.
+    for _ in 0..2 {
+        client.send_head("GET", "/", &[]).expect("sent");
+        assert_eq!(client.status().expect("a head"), 200);
+        for burst in 0..40 {
+            client.read(30_000).unwrap_or_else(|e| panic!("burst {burst}: {e}"));
+            assert_eq!(other.exchange("GET", "/go", &[], b"").expect("an answer").status, 200);
+        }
+    }
+    site.finish();
+}
