@@ -58,6 +58,51 @@ def slow_clients(port):
 
 
 @dataclasses.dataclass(frozen=True)
+class Bound:
+    """What we hold ourselves to, beside another server in the same round."""
+    #: A figure of the table: of `rate` it is at least so much of the other's, of the others at the most.
+    figure: str
+    #: One of ours; None: each of them.
+    ours: str | None
+    peer: str
+    limit: float
+
+    def holds(self, ratio):
+        return ratio >= self.limit if self.figure == "rate" else ratio <= self.limit
+
+
+def faster(ours, **peers):
+    """Bounds of requests per second; the names of the peers are keys of PEERS."""
+    return tuple(Bound("rate", ours, PEERS[peer], limit) for peer, limit in peers.items())
+
+
+def cheaper(ours, *peers):
+    """Bounds of CPU time."""
+    return tuple(Bound("cpu", ours, peer, limit) for peer, limit in peers)
+
+
+def as_prompt(figure, *pairs):
+    """Bounds of latency: no more than that of the other."""
+    return tuple(Bound(figure, ours, peer, 1) for ours, peer in pairs)
+
+
+def not_slower():
+    """Each size of a group beside the next smaller ones."""
+    smaller = {1: 1, 2: 1, 4: 2, 5: 1, 15: 5}
+    for p, t in servers.SIZES:
+        for fewer in {(smaller[p], t), (p, smaller[t])} - {(p, t)}:
+            yield Bound("rate", f"ours {p}x{t}", "ours {}x{}".format(*fewer), 0.97)
+
+
+#: Those that have a place in bounds.
+PEERS = {"apache": servers.APACHE, "mod_wsgi": "mod_wsgi 1x5", "mod_wsgi_embedded": "mod_wsgi embedded", "bare": "ours 1x5",
+         "embedded": "ours embedded", "nginx": "nginx + uwsgi 1x5", "proxy": "Apache + uwsgi 1x5"}
+
+#: Python without a server, as many programs at once as the number says.
+ALONE = {"Python alone": 1, "Python alone, twice": 2}
+
+
+@dataclasses.dataclass(frozen=True)
 class Work:
     #: What is asked for, for people.
     title: str
@@ -75,31 +120,40 @@ class Work:
     tool: str = "wrk"
     #: Whether it is for the servers of asynchronous applications.
     is_asgi: bool = False
-    #: How much CPU time it may cost ours at the most, as a part of what it costs these peers.
+    #: What is told with PASS or FAIL.
     bounds: tuple = ()
+    #: What is measured besides the servers.
+    besides: tuple = ()
 
     def is_for(self, server):
         return not server.startswith(self.without) if not self.only else server in self.only
 
 
 ALL = {
-    "hello": Work("12 bytes", without=()),
+    "hello": Work("12 bytes", without=(), bounds=(
+        *faster("ours embedded", apache=0.97, mod_wsgi_embedded=4), *faster("ours 1x5", apache=0.83, mod_wsgi=4, nginx=1.3, proxy=1.6),
+        *faster("ours express", bare=0.85), *as_prompt("p99", ("ours 1x5", "mod_wsgi 1x5"), ("ours 1x5", "nginx + uwsgi 1x5")))),
     "headers": Work("12 bytes, for a request with 40 headers",
                     script="for n = 1, 40 do wrk.headers['X-Header-' .. n] = 'value ' .. n end\n", without=()),
-    "one": Work("12 bytes, a client alone", connections=1, without=()),
-    "big": Work("a response of 1 MiB", "big"),
-    "stream": Work("a response in 64 pieces of 16 KiB", "stream"),
-    "echo": Work("an upload of 1 MiB that comes back", "echo", 'wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)\n'),
-    "file": Work("a file of 100 MiB by wsgi.file_wrapper, with sendfile", "file", connections=4, without=()),
-    "page": Work("a page of Django's: a query and a template", "page"),
+    "one": Work("12 bytes, a client alone", connections=1, without=(), bounds=as_prompt(
+        "p50", ("ours 1x5", "mod_wsgi 1x5"), ("ours 1x5", "nginx + uwsgi 1x5"), ("ours embedded", "mod_wsgi embedded"))),
+    "big": Work("a response of 1 MiB", "big",
+                bounds=(*faster("ours 1x5", mod_wsgi=3, embedded=0.8), *cheaper("ours 1x5", ("granian 1", 1)))),
+    "stream": Work("a response in 64 pieces of 16 KiB", "stream", bounds=faster("ours 1x5", mod_wsgi=1.8)),
+    "echo": Work("an upload of 1 MiB that comes back", "echo", 'wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)\n',
+                 bounds=faster("ours 1x5", mod_wsgi=2.5)),
+    "file": Work("a file of 100 MiB by wsgi.file_wrapper, with sendfile", "file", connections=4, without=(),
+                 bounds=cheaper("ours 1x5", (servers.APACHE, 1.1))),
+    "page": Work("a page of Django's: a query and a template", "page", besides=tuple(ALONE),
+                 bounds=cheaper("ours 2x5", *((alone, 1.1) for alone in ALONE))),
     "idle": Work("12 bytes, beside 200 idle connections", beside=idle_clients, without=()),
     "slow": Work("12 bytes, beside 16 clients that take 1 MiB slowly", beside=slow_clients),
-    "sizes": Work("12 bytes, by processes and threads", only=tuple(f"ours {p}x{t}" for p, t in servers.SIZES)),
+    "sizes": Work("12 bytes, by processes and threads", only=tuple(f"ours {p}x{t}" for p, t in servers.SIZES), bounds=tuple(not_slower())),
     "asgi": Work("12 bytes of an asynchronous application", is_asgi=True, without=(asgi_servers.BLOCKING,),
-                 bounds=((asgi_servers.FRONTED[0], 0.75), (asgi_servers.FRONTED[1], 0.65))),
+                 bounds=cheaper(None, (asgi_servers.FRONTED[0], 0.75), (asgi_servers.FRONTED[1], 0.65))),
     "messages": Work("messages of 64 bytes that come back on WebSockets", "ws", connections=32, tool="messages",
                      is_asgi=True, without=(asgi_servers.WSGI,),
-                     bounds=((asgi_servers.FRONTED[0], 0.35), (asgi_servers.FRONTED[1], 0.45))),
+                     bounds=cheaper(None, (asgi_servers.FRONTED[0], 0.35), (asgi_servers.FRONTED[1], 0.45))),
 }
 
 #: Bytes of a message.
@@ -118,6 +172,15 @@ def measure(port, started, name, seconds, connections, warm=True):
         figures = tool(port, work, name, seconds, connections)
         figures["cpu"] = (servers.cpu_seconds(started) - before) / max(figures.pop("count"), 1) * 1e6
     return figures
+
+
+def alone(name, seconds):
+    """The figures of the page without a server."""
+    command = [servers.peers() / "python", servers.REPOSITORY / "benches" / "page.py", str(seconds)]
+    programs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(ALONE[name])]
+    micros = [float(program.communicate()[0]) for program in programs]
+    cpu = sum(micros) / len(micros)
+    return {"rate": sum(1e6 / each for each in micros), "p50": cpu / 1e3, "p99": float("nan"), "worst": float("nan"), "errors": 0, "cpu": cpu}
 
 
 def wrk(port, work, name, seconds, connections):
