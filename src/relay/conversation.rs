@@ -128,9 +128,6 @@ impl<'c, C: Client> Conversation<'c, C> {
     /// Sends the request and carries the answer to the client.
     pub fn run(mut self, request: &[u8]) -> Outcome {
         let outcome = self.converse(request);
-        if let Some(ring) = self.connection.ring.get() {
-            ring.rest();
-        }
         if self.hurried {
             self.connection.wait_for(None);
         }
@@ -139,6 +136,9 @@ impl<'c, C: Client> Conversation<'c, C> {
             let _ = self.pass_file(false);
         }
         if !outcome.leaves_connection_usable() && outcome != Outcome::Accepted {
+            if let Some(ring) = self.connection.ring.get() {
+                ring.rest();
+            }
             self.limits.source.take_last(self.connection, self.inbox, self.client);
         }
         outcome
@@ -202,7 +202,7 @@ impl<'c, C: Client> Conversation<'c, C> {
             }
             let step = match frame.kind {
                 Kind::Data if self.headed && !self.ended => {
-                    self.mix();
+                    self.mix()?;
                     // An end that is there already goes with the data: one brigade, one write to the client.
                     let end = Frame { kind: Kind::End, payload: &[End::Complete as u8], ..frame };
                     let ends = self.inbox.is_followed_by(size, end);
@@ -290,7 +290,7 @@ impl<'c, C: Client> Conversation<'c, C> {
                     Step::On
                 }
                 Kind::File if self.headed && !self.ended => {
-                    self.mix();
+                    self.mix()?;
                     let file = File::from_bytes(frame.payload).map_err(malformed)?;
                     self.progressed |= file.length > 0;
                     self.inbox.consume(size);

@@ -84,16 +84,28 @@ impl Ring {
     }
 
     /// How much has been found that no frame has told of yet, bytes.
-    pub fn ahead(&self) -> u32 {
+    fn ahead(&self) -> u32 {
         self.taken.get().wrapping_sub(self.told.get())
     }
 
     /// Other content has come.
-    pub fn mix(&self) {
-        if self.used.get() {
-            self.rest();
-            self.mixed.set(true);
-        }
+    ///
+    /// # Errors
+    /// [`Violation::Filled`] if frames have not told of all that was found: its place was behind that.
+    pub fn mix(&self) -> Result<(), Violation> {
+        self.check_told()?;
+        self.mixed.set(self.used.get());
+        // The process relies on nobody from here on.
+        self.looks.set(false);
+        Ok(())
+    }
+
+    /// Checks that frames have told of all that was found.
+    ///
+    /// # Errors
+    /// [`Violation::Filled`]
+    pub fn check_told(&self) -> Result<(), Violation> {
+        if self.ahead() == 0 { Ok(()) } else { Err(Violation::Filled) }
     }
 
     /// The next content of which no frame has told. If there is none, or with `last`, the process tells of what it
@@ -106,6 +118,8 @@ impl Ring {
             return Ok(None);
         }
         let taken = self.taken.get();
+        // By then an honest process has sent a frame; and whoever else writes there must not keep this child from reading.
+        let last = last || self.ahead() as usize >= 2 * ring::ROOM;
         let found = if last { 0 } else { self.counts().found(taken) };
         if found > 0 {
             return self.content(found);
@@ -117,7 +131,7 @@ impl Ring {
     /// This child does not look any more.
     pub fn rest(&self) {
         if self.looks.replace(false) {
-            self.counts().look_last(0);
+            self.counts().rest();
         }
     }
 
@@ -269,12 +283,13 @@ mod tests {
         let ours = Ring::new(file).unwrap();
         let counts = Counts::new(process.words());
         ours.begin();
-        ours.mix();
+        ours.mix().unwrap();
         counts.write(10);
         ours.told(4).unwrap().unwrap().take();
         assert_eq!(ours.ahead(), 6, "other content came before all of this");
+        assert_eq!(ours.mix(), Err(Violation::Filled), "it has to come behind what has been found");
         ours.told(6).unwrap();
-        ours.mix();
+        ours.mix().unwrap();
         counts.write(20);
         assert!(ours.find(false).unwrap().is_none());
         assert_eq!(ours.told(3).unwrap().map(|content| content.length()), Some(3));

@@ -38,8 +38,8 @@ pub enum Violation {
     /// The memory for content cannot be shared.
     #[error("it offers memory for content that cannot be shared")]
     Ring,
-    /// More is said to be in this memory than fits, or nothing.
-    #[error("the memory for content cannot hold what is said to be in it")]
+    /// More is said to be in this memory than fits, than has been written, or nothing; or what is there is not told of.
+    #[error("the memory for content does not hold what is said to be in it")]
     Filled,
     /// The answer is one that the question cannot have.
     #[error("it answers another question than the one that was asked")]

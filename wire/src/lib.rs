@@ -65,4 +65,4 @@ pub mod websocket;
 
 /// The version of the protocol: it changes whenever the meaning of any frame changes. `Hello` carries it, and a daemon
 /// of another version refuses.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;

@@ -43,12 +43,36 @@ pub(crate) enum HintsError {
 /// # Errors
 /// If nothing could be sent.
 pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), SendError> {
-    let flushed = if request.always_blocks || is_large(content) {
+    let flushed = if request.always_blocks {
         pass(py, request, content, whole, true)
     } else {
-        request.with(py, |live| queue(live, content, whole).and_then(|()| Ok(live.flush(false)?)))
+        offer(py, request, content, whole, true)
     };
     finish(py, request, flushed.ok_or(SendError::Over)??)
+}
+
+/// Sends content without waiting if it is short and there is room for it, else without the GIL. `flush`: it must leave
+/// before more is sent. Returns whether it has.
+fn offer(
+    py: Python<'_>,
+    request: &Request,
+    content: &[u8],
+    whole: Option<u64>,
+    flush: bool,
+) -> Option<Result<bool, SendError>> {
+    let queued = |live: &mut Live| {
+        if !live.transport.has_room(content.len()) {
+            return Ok(None);
+        }
+        queue(live, content, whole)?;
+        Ok(Some(!flush || live.flush(false)?))
+    };
+    let queued = if is_large(content) { Ok(None) } else { request.with(py, queued)? };
+    match queued {
+        Ok(None) => pass(py, request, content, whole, flush),
+        Ok(Some(flushed)) => Some(Ok(flushed)),
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// Whether sending this content takes time even if nobody has to be waited for.
@@ -76,12 +100,7 @@ fn pass(
 /// # Errors
 /// As [`send`].
 pub(crate) fn append(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), SendError> {
-    let appended = if is_large(content) {
-        pass(py, request, content, whole, false).map(|passed| passed.map(drop))
-    } else {
-        request.with(py, |live| queue(live, content, whole))
-    };
-    appended.ok_or(SendError::Over)?
+    offer(py, request, content, whole, false).ok_or(SendError::Over)?.map(drop)
 }
 
 /// Sends a piece of a file as the whole content.

@@ -46,6 +46,10 @@ pub(crate) trait Transport: Send {
     fn head(&mut self, head: &Head);
     /// Queues content of the response.
     fn data(&mut self, content: &[u8]);
+    /// Whether [`Transport::data`] can take content of this length the cheapest way; [`Transport::pass`] waits for that.
+    fn has_room(&self, _length: usize) -> bool {
+        true
+    }
     /// Sends content at once, with all that is queued: it need not be copied. Blocks.
     ///
     /// # Errors

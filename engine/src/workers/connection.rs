@@ -226,6 +226,10 @@ impl Transport for Connection {
         self.outgoing.data(content);
     }
 
+    fn has_room(&self, length: usize) -> bool {
+        self.outgoing.has_room(length)
+    }
+
     fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
         self.outgoing.pass(content)
     }

@@ -32,11 +32,11 @@ use crate::workers::response_right::ResponseRight;
 /// How much of the buffer is kept from request to request, bytes: there may be hundreds of connections.
 const KEPT: usize = 64 << 10;
 
-/// The shortest content that goes through shared memory, bytes: shorter content costs less beside its head, in one
-/// message.
+/// The shortest content that goes through shared memory, bytes, unless some of the response has gone there before:
+/// shorter content costs less beside its head, in one message.
 const SHARED: usize = 16 << 10;
 
-/// The number of sends and receives of all connections: it shows whether requests make progress.
+/// The number of sends and receives of all connections, and of pieces of content that children find: it shows whether requests make progress.
 pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
 
 /// The frames of one connection that are to be sent, and whether the other side is there.
@@ -128,6 +128,9 @@ impl Outgoing {
 
     /// Queues content of the response.
     pub(super) fn data(&mut self, content: &[u8]) {
+        if content.is_empty() {
+            return;
+        }
         let follows = self.ring.as_ref().is_some_and(Ring::is_in_use);
         if (content.len() >= SHARED || follows) && self.shares(content) {
             return;
@@ -153,6 +156,7 @@ impl Outgoing {
 
     /// Queues a frame that a descriptor goes along with.
     fn put_with(&mut self, descriptor: OwnedFd, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        // The descriptor goes with the first byte of its own frame.
         self.tell();
         let at = self.queued.len();
         self.put(kind, write);

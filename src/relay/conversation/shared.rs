@@ -48,16 +48,13 @@ impl<C: Client> Conversation<'_, C> {
     }
 
     /// Notes that content has come another way.
-    pub(super) fn mix(&self) {
-        if let Some(ring) = self.connection.ring.get() {
-            ring.mix();
-        }
+    pub(super) fn mix(&self) -> Result<(), Violation> {
+        self.connection.ring.get().map_or(Ok(()), Ring::mix)
     }
 
     /// Checks, at the end of the response, that the process has told of all that was found.
     pub(super) fn check_told(&self) -> Result<(), Violation> {
-        let ahead = self.connection.ring.get().map_or(0, Ring::ahead);
-        if ahead == 0 { Ok(()) } else { Err(Violation::OutOfPlace(Kind::End)) }
+        self.connection.ring.get().map_or(Ok(()), Ring::check_told)
     }
 
     fn pass_filled(&mut self, content: Filled<'_>) -> Result<(), SendError> {

@@ -1,4 +1,4 @@
-//! Content of a response on its way out, where it is long. It goes through memory that the child shares, or, where many
+//! Content of a response on its way out, where it is long or follows some that is. It goes through memory that the child shares, or, where many
 //! connections have some already, through the socket, as long as the child takes it; what the child does not take in
 //! time goes into a memory file, so that the thread is free again however slow the client is.
 
@@ -63,6 +63,11 @@ impl Outgoing {
             self.fill(content);
         }
         fits
+    }
+
+    /// Whether content of this length need not wait until the child has made room for it.
+    pub(in crate::workers) fn has_room(&self, length: usize) -> bool {
+        self.ring.as_ref().is_none_or(|ring| !ring.is_in_use() || ring.room() >= length)
     }
 
     /// Puts content into the memory, which has room for it.

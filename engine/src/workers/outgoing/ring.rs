@@ -15,6 +15,9 @@ use wsgi_wire::ring::{self, Counts};
 /// there are rarely more at work than threads.
 const RINGS: usize = 16;
 
+/// For how long a child is relied on to find content. One that has died does not: what it is told of shows that.
+const RELIED_ON: Duration = Duration::from_millis(100);
+
 /// How many there are.
 static MADE: AtomicUsize = AtomicUsize::new(0);
 
@@ -25,6 +28,8 @@ pub(super) struct Ring {
     written: u32,
     /// How much of that the child has not been told of, bytes: it finds that by itself.
     untold: u32,
+    /// When it was last told of any.
+    told: Instant,
     /// Whether any content of this exchange has gone this way.
     used: bool,
     /// Whether other content of this exchange has followed some of this, so that only frames tell the order.
@@ -39,12 +44,19 @@ impl Ring {
         let mapped = shared_memory::create(c"wsgi-response", ring::SIZE)
             .and_then(|file| Ok((Mapped::new(&file, ring::SIZE)?, file)));
         match mapped {
-            Ok((memory, file)) => Some((Self { memory, written: 0, untold: 0, used: false, mixed: false }, file)),
+            Ok((memory, file)) => {
+                let ring = Self { memory, written: 0, untold: 0, told: Instant::now(), used: false, mixed: false };
+                Some((ring, file))
+            }
             Err(_) => {
                 MADE.fetch_sub(1, Ordering::Relaxed);
                 None
             }
         }
+    }
+
+    fn counts(&self) -> Counts<'_> {
+        Counts::new(self.memory.words())
     }
 
     /// Begins another exchange: the child has done with all that there was.
@@ -64,7 +76,7 @@ impl Ring {
 
     /// How many bytes it takes at once.
     pub(super) fn room(&self) -> usize {
-        Counts::new(self.memory.words()).room(self.written)
+        self.counts().room(self.written)
     }
 
     /// Writes content for which there is room. Returns whether the child has to be told of it.
@@ -76,18 +88,25 @@ impl Ring {
         self.written = self.written.wrapping_add(content.len() as u32);
         self.untold += content.len() as u32;
         self.used = true;
-        self.mixed || Counts::new(self.memory.words()).write(self.written) || self.untold as usize >= ring::ROOM
+        // Nothing is counted any more once other content has followed: the child may not have got to that yet.
+        self.mixed
+            || self.counts().write(self.written)
+            || self.untold as usize >= ring::ROOM
+            || self.told.elapsed() >= RELIED_ON
     }
 
     /// Takes how much the child has to be told of with the next frame, bytes.
     pub(super) fn take_untold(&mut self) -> u32 {
+        if self.untold > 0 {
+            self.told = Instant::now();
+        }
         std::mem::take(&mut self.untold)
     }
 
     /// Waits until there is room worth the waiting, at the most for `wait_left`, from which the time that this took is
     /// subtracted.
     pub(super) fn wait_for_room(&self, wait_left: &mut Duration) {
-        let (counts, start) = (Counts::new(self.memory.words()), Instant::now());
+        let (counts, start) = (self.counts(), Instant::now());
         while let Some(seen) = counts.wait(self.written) {
             let left = wait_left.saturating_sub(start.elapsed());
             if left.is_zero() {

@@ -92,16 +92,48 @@ fn what_is_written_while_the_child_is_awake_it_finds_without_a_frame() {
 }
 
 #[test]
-fn a_response_does_not_end_before_all_that_was_found_has_been_told_of() {
+fn all_that_was_found_has_to_be_told_of_before_the_response_ends_or_other_content_comes() {
+    for next in [end(End::Complete), data("three"), [data("three"), end(End::Complete)].concat()] {
+        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
+        let mut memory = Mapped::new(&file, ring::SIZE).unwrap();
+        memory.write(ring::START, b"one two ");
+        Counts::new(memory.words()).write(8);
+        let outcome = converse(&mut Recorder::default(), |mut daemon| {
+            send_with(&daemon, &frame_of(Kind::Ring, b""), &[file.as_fd()]);
+            let _ = daemon.write_all(&[head(200), filled(4), next].concat());
+            until_closed(daemon);
+        });
+        assert_eq!(outcome, Outcome::Violated(Violation::Filled, true));
+    }
+}
+
+#[test]
+fn who_writes_for_ever_does_not_keep_the_child_from_reading() {
     let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-    let mut memory = Mapped::new(&file, ring::SIZE).unwrap();
-    memory.write(ring::START, b"one two ");
-    Counts::new(memory.words()).write(8);
-    let mut client = Recorder::default();
-    let outcome = converse(&mut client, |mut daemon| {
+    let memory = Mapped::new(&file, ring::SIZE).unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    Counts::new(memory.words()).write(4);
+    let outcome = converse(&mut Recorder::default(), |mut daemon| {
         send_with(&daemon, &frame_of(Kind::Ring, b""), &[file.as_fd()]);
-        let _ = daemon.write_all(&[head(200), filled(4), end(End::Complete)].concat());
-        until_closed(daemon);
+        let _ = daemon.write_all(&[head(200), filled(4)].concat());
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let memory = Mapped::new(&file, ring::SIZE).unwrap();
+                let mut written = 4u32;
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let counts = Counts::new(memory.words());
+                    if counts.room(written) > 1000 {
+                        written = written.wrapping_add(1000);
+                        counts.write(written);
+                    }
+                }
+            });
+            // The child reads on, or this would never be seen.
+            let _ = daemon.write_all(&frame_of(Kind::Reject, &[0]));
+            until_closed(daemon);
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            writer.join().unwrap();
+        });
     });
-    assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::End), true));
+    assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Reject), true));
 }
