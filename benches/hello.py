@@ -3,6 +3,7 @@ import pathlib
 import sys
 
 PIECE = b"y" * (16 << 10)
+ROW = b"r" * 100
 BIG = b"x" * (1 << 20)
 FILES = pathlib.Path(__file__).resolve().parent.parent / "build" / "bench"
 
@@ -13,6 +14,9 @@ def application(environ, start_response):
     if path == "/stream":
         start_response("200 OK", headers)
         return (PIECE for _ in range(64))
+    if path == "/rows":
+        start_response("200 OK", headers)
+        return (ROW for _ in range(2000))
     if path == "/file":
         return file(environ, start_response)
     if path == "/page":

@@ -140,6 +140,7 @@ ALL = {
     "big": Work("a response of 1 MiB", "big",
                 bounds=(*faster("ours 1x5", mod_wsgi=3, embedded=0.8), *cheaper("ours 1x5", ("granian 1", 1)))),
     "stream": Work("a response in 64 pieces of 16 KiB", "stream", bounds=faster("ours 1x5", mod_wsgi=1.8)),
+    "rows": Work("a response in 2000 pieces of 100 bytes", "rows"),
     "echo": Work("an upload of 1 MiB that comes back", "echo", 'wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)\n',
                  bounds=faster("ours 1x5", mod_wsgi=2.5)),
     "file": Work("a file of 100 MiB by wsgi.file_wrapper, with sendfile", "file", connections=4, without=(),

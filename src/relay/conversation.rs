@@ -4,6 +4,7 @@
 mod body;
 mod closing;
 mod duplex;
+mod file;
 mod shared;
 mod terms;
 mod variable;
@@ -290,21 +291,9 @@ impl<'c, C: Client> Conversation<'c, C> {
                     Step::On
                 }
                 Kind::File if self.headed && !self.ended => {
-                    self.mix()?;
                     let file = File::from_bytes(frame.payload).map_err(malformed)?;
-                    self.progressed |= file.length > 0;
                     self.inbox.consume(size);
-                    let descriptor = self.inbox.descriptor().ok_or(Violation::NoDescriptor)?;
-                    if !file.whole {
-                        self.file = Some((descriptor, file));
-                        continue;
-                    }
-                    // It would overtake what is kept.
-                    if !self.outflow.is_empty() {
-                        return Err(Violation::OutOfPlace(Kind::File).into());
-                    }
-                    self.client.file(descriptor, &file)?;
-                    (self.unpassed, self.ended) = (false, true);
+                    self.take_file(file)?;
                     continue;
                 }
                 Kind::Pull => {
@@ -357,29 +346,6 @@ impl<'c, C: Client> Conversation<'c, C> {
     /// Whether content goes to the client as it comes: nothing is kept for it, and nothing waits.
     fn is_flowing(&self) -> bool {
         self.stuck.is_none() && self.outflow.is_empty()
-    }
-
-    /// Passes down the file that has come: as a file, if the client takes it or the response is whole with it, else as
-    /// content.
-    fn pass_file(&mut self, is_last: bool) -> Result<(), SendError> {
-        let Some((descriptor, file)) = self.file.take() else { return Ok(()) };
-        if !self.client.wants_content() {
-            // Nobody reads what it may have no end of.
-            return self.client.file(descriptor, &file);
-        }
-        let right = if is_last { Some(None) } else { self.client.right_to_wait(false) };
-        let takes = self.is_flowing() && (is_last || right.is_some() && self.outflow.takes(self.client, file.length));
-        if takes {
-            self.client.file(descriptor, &file)?;
-            // Unless the end follows it goes down at once, so that the next look at the client's socket is true.
-            if !is_last {
-                self.client.data(&[], Then::More)?;
-            }
-        } else {
-            self.outflow.file(self.client, &descriptor, &file, self.stuck.is_some())?;
-        }
-        (self.unsent, self.unpassed) = (true, is_last && self.is_flowing());
-        Ok(())
     }
 
     /// The outcome of a request whose response the client, or this side, does not take any more.

@@ -118,7 +118,7 @@ impl Ring {
             return Ok(None);
         }
         let taken = self.taken.get();
-        // By then an honest process has sent a frame; and whoever else writes there must not keep this child from reading.
+        // By then an honest process has sent a frame. Who writes for ever must not keep this child from reading.
         let last = last || self.ahead() as usize >= 2 * ring::ROOM;
         let found = if last { 0 } else { self.counts().found(taken) };
         if found > 0 {

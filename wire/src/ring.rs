@@ -4,9 +4,9 @@
 //! has done with, here. Each exchange begins at the beginning, with nothing in it.
 //!
 //! A child that has been told of content looks for more before it waits for another frame. Until then the process need
-//! not tell it of each stretch: it counts here, too, what it has written, and tells of all that with the next frame that
-//! it sends. That is done as long as all content of the exchange goes this way: as soon as other content follows, only
-//! frames can tell the order.
+//! not tell it of each stretch: it counts here, too, what it has written, and tells of all that with the next frame
+//! that it sends. That is done as long as all content of the exchange goes this way: as soon as other content follows,
+//! only frames can tell the order.
 
 use std::ops::Range;
 

@@ -46,7 +46,8 @@ pub(crate) trait Transport: Send {
     fn head(&mut self, head: &Head);
     /// Queues content of the response.
     fn data(&mut self, content: &[u8]);
-    /// Whether [`Transport::data`] can take content of this length the cheapest way; [`Transport::pass`] waits for that.
+    /// Whether [`Transport::data`] can take content of this length in the cheapest way; [`Transport::pass`] waits until
+    /// there is room.
     fn has_room(&self, _length: usize) -> bool {
         true
     }

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -32,11 +32,19 @@ use crate::workers::response_right::ResponseRight;
 /// How much of the buffer is kept from request to request, bytes: there may be hundreds of connections.
 const KEPT: usize = 64 << 10;
 
-/// The shortest content that goes through shared memory, bytes, unless some of the response has gone there before:
-/// shorter content costs less beside its head, in one message.
+/// The shortest content that goes through shared memory, bytes, unless some of the response has gone there before or it
+/// comes in many pieces: shorter content costs less beside its head, in one message.
 const SHARED: usize = 16 << 10;
 
-/// The number of sends and receives of all connections, and of pieces of content that children find: it shows whether requests make progress.
+/// How soon the next piece of a response comes that is made without waiting for anything.
+const SOON: Duration = Duration::from_millis(1);
+
+/// After how many pieces in a row that come soon the next ones go through shared memory. Those of an application that
+/// waits in between would take that memory from others, and gain nothing.
+const MANY: u32 = 16;
+
+/// The number of sends and receives of all connections, and of pieces of content that children find: it shows whether
+/// requests make progress.
 pub(crate) static TRANSFERS: AtomicU64 = AtomicU64::new(0);
 
 /// The frames of one connection that are to be sent, and whether the other side is there.
@@ -49,6 +57,8 @@ pub(super) struct Outgoing {
     sent: usize,
     /// The memory that content goes through, once there has been some that is long enough.
     ring: Option<Ring>,
+    /// How many short pieces have come soon, each after the one before, and when the last one has.
+    pieces: (u32, Instant),
     /// How many bytes the memory files hold that the child may not have picked up.
     in_files: usize,
     /// Records that may not have left yet, and the offset in `queued` where each ends.
@@ -70,6 +80,7 @@ impl Outgoing {
             descriptors: VecDeque::new(),
             sent: 0,
             ring: None,
+            pieces: (0, Instant::now()),
             in_files: 0,
             records: Vec::new(),
             unsent: Vec::new(),
@@ -97,6 +108,7 @@ impl Outgoing {
     /// Prepares for another request, of whose response nothing has been queued.
     pub(super) fn request_begins(&mut self, exchange: u16) {
         self.answered = false;
+        self.pieces.0 = 0;
         if let Some(ring) = &mut self.ring {
             ring.begin();
         }
@@ -132,13 +144,21 @@ impl Outgoing {
             return;
         }
         let follows = self.ring.as_ref().is_some_and(Ring::is_in_use);
-        if (content.len() >= SHARED || follows) && self.shares(content) {
+        if (content.len() >= SHARED || follows || self.is_one_of_many()) && self.shares(content) {
             return;
         }
         self.mix();
         for piece in content.chunks(limits::INLINE_CHUNK) {
             self.put(Kind::Data, |out| out.extend_from_slice(piece));
         }
+    }
+
+    /// Whether a short piece of content comes soon after many others.
+    fn is_one_of_many(&mut self) -> bool {
+        let (number, last) = self.pieces;
+        let now = Instant::now();
+        self.pieces = (if now - last < SOON { number + 1 } else { 0 }, now);
+        number >= MANY
     }
 
     /// Queues a message of a WebSocket.

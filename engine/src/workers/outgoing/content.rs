@@ -1,6 +1,7 @@
-//! Content of a response on its way out, where it is long or follows some that is. It goes through memory that the child shares, or, where many
-//! connections have some already, through the socket, as long as the child takes it; what the child does not take in
-//! time goes into a memory file, so that the thread is free again however slow the client is.
+//! Content of a response on its way out, where it is long or follows some that is. It goes through memory that the
+//! child shares, or, where many connections have some already, through the socket, as long as the child takes it; what
+//! the child does not take in time goes into a memory file, so that the thread is free again, however slow the client
+//! is.
 
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
@@ -200,93 +201,6 @@ impl Outgoing {
     }
 }
 
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::os::fd::{AsFd, OwnedFd};
-    use std::os::unix::net::UnixStream;
-    use std::sync::Arc;
-
-    use wsgi_unix::fork::mapped::Mapped;
-    use wsgi_wire::ring::Counts;
-
-    use super::super::SHARED;
-    use super::*;
-    use crate::workers::response_right::ResponseRight;
-
-    /// A queue and the other end of its socket, which has to stay open.
-    fn outgoing() -> (Outgoing, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let mut outgoing = Outgoing::new(Arc::new(ResponseRight::new(OwnedFd::from(ours).into())), None);
-        outgoing.request_begins(1);
-        (outgoing, theirs)
-    }
-
-    /// The memory as the child has it, once it has been made.
-    fn child(outgoing: &Outgoing) -> Mapped {
-        Mapped::new(outgoing.descriptors[0].1.as_fd(), ring::SIZE).unwrap()
-    }
-
-    /// Takes the frames that are queued; of content the length.
-    fn frames(outgoing: &mut Outgoing) -> Vec<(Kind, usize)> {
-        let queued = std::mem::take(&mut outgoing.queued);
-        let mut rest = &*queued;
-        std::iter::from_fn(|| {
-            let frame = frame::first(rest).unwrap()?;
-            rest = &rest[frame.size()..];
-            let told = || u32::from_bytes(frame.payload).unwrap() as usize;
-            Some((frame.kind, if frame.kind == Kind::Filled { told() } else { frame.payload.len() }))
-        })
-        .collect()
-    }
-
-    #[test]
-    fn a_child_that_has_been_told_of_content_finds_what_follows() {
-        let (mut outgoing, _child) = outgoing();
-        let piece = [b'x'; SHARED];
-        outgoing.data(&piece);
-        let child = child(&outgoing);
-        assert_eq!(frames(&mut outgoing), [(Kind::Ring, 0), (Kind::Filled, SHARED)]);
-        outgoing.data(&piece);
-        outgoing.data(b"short");
-        assert_eq!(frames(&mut outgoing), []);
-        assert_eq!(Counts::new(child.words()).look_last(SHARED as u32) as usize, SHARED + 5);
-        outgoing.data(b"more");
-        assert_eq!(frames(&mut outgoing), [(Kind::Filled, SHARED + 9)], "with what has been found by now");
-        outgoing.data(b"the last");
-        outgoing.put(Kind::Pull, |out| 1u32.put(out));
-        assert_eq!(frames(&mut outgoing), [(Kind::Filled, 8), (Kind::Pull, 4)], "other frames come behind it");
-    }
-
-    #[test]
-    fn among_other_content_each_piece_is_told_of() {
-        let (mut outgoing, _child) = outgoing();
-        outgoing.data(b"short");
-        assert_eq!(frames(&mut outgoing), [(Kind::Data, 5)]);
-        outgoing.data(&[b'x'; SHARED]);
-        outgoing.data(&vec![b'x'; ring::ROOM - SHARED - 1]);
-        outgoing.data(b"does not fit");
-        let rest = ring::ROOM - SHARED - 1;
-        let told = [(Kind::Ring, 0), (Kind::Filled, SHARED), (Kind::Filled, rest), (Kind::Data, 12)];
-        assert_eq!(frames(&mut outgoing), told);
-        Counts::new(child(&outgoing).words()).take(ring::ROOM as u32 - 1);
-        outgoing.data(&[b'x'; SHARED]);
-        outgoing.data(&[b'x'; SHARED]);
-        outgoing.data(b"short");
-        assert_eq!(frames(&mut outgoing), [(Kind::Filled, SHARED), (Kind::Filled, SHARED), (Kind::Data, 5)]);
-    }
-
-    #[test]
-    fn what_the_child_finds_it_is_told_of_sooner_or_later() {
-        let (mut outgoing, _child) = outgoing();
-        outgoing.data(&[b'x'; SHARED]);
-        let child = child(&outgoing);
-        frames(&mut outgoing);
-        let mut untold = 0;
-        while frames(&mut outgoing).is_empty() {
-            untold += SHARED;
-            outgoing.data(&[b'x'; SHARED]);
-            Counts::new(child.words()).take((untold + SHARED) as u32);
-        }
-        assert_eq!(untold, ring::ROOM);
-    }
-}
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests;
