@@ -72,15 +72,15 @@ impl Ring {
         if length == 0 {
             return Err(Violation::Filled);
         }
-        let left = length.saturating_sub(self.ahead());
+        let left = length.saturating_sub(self.ahead()) as usize;
+        if left > ring::ROOM {
+            return Err(Violation::Filled);
+        }
         self.told.set(self.told.get().wrapping_add(length));
         self.used.set(true);
-        if self.mixed.get() {
-            return self.content(left);
-        }
-        self.looks.set(true);
-        let found = self.counts().found(self.taken.get());
-        if found < left { Err(Violation::Filled) } else { self.content(found) }
+        self.looks.set(!self.mixed.get());
+        let found = if self.mixed.get() { 0 } else { self.counts().found(self.taken.get()) };
+        Ok(self.content(found).filter(|content| content.length > left).or(self.content(left as u32)))
     }
 
     /// How much has been found that no frame has told of yet, bytes.
@@ -111,21 +111,18 @@ impl Ring {
     /// The next content of which no frame has told. If there is none, or with `last`, the process tells of what it
     /// writes from now on.
     ///
-    /// # Errors
-    /// [`Violation::Filled`]
-    pub fn find(&self, last: bool) -> Result<Option<Filled<'_>>, Violation> {
+    pub fn find(&self, last: bool) -> Option<Filled<'_>> {
         if !self.looks.get() {
-            return Ok(None);
+            return None;
         }
         let taken = self.taken.get();
         // By then an honest process has sent a frame. Who writes for ever must not keep this child from reading.
         let last = last || self.ahead() as usize >= 2 * ring::ROOM;
-        let found = if last { 0 } else { self.counts().found(taken) };
-        if found > 0 {
-            return self.content(found);
-        }
-        self.looks.set(false);
-        self.content(self.counts().look_last(taken))
+        let found = if last { None } else { self.content(self.counts().found(taken)) };
+        found.or_else(|| {
+            self.looks.set(false);
+            self.content(self.counts().look_last(taken))
+        })
     }
 
     /// This child does not look any more.
@@ -135,12 +132,11 @@ impl Ring {
         }
     }
 
-    fn content(&self, length: u32) -> Result<Option<Filled<'_>>, Violation> {
-        match length as usize {
-            0 => Ok(None),
-            length @ 1..=ring::ROOM => Ok(Some(Filled { ring: self, length })),
-            _ => Err(Violation::Filled),
-        }
+    /// The next content of this length; `None` if it is none, or cannot be, because somebody else has written the
+    /// count.
+    fn content(&self, length: u32) -> Option<Filled<'_>> {
+        let length = length as usize;
+        (1..=ring::ROOM).contains(&length).then_some(Filled { ring: self, length })
     }
 }
 
@@ -233,13 +229,21 @@ mod tests {
         let process = Mapped::new(&file, ring::SIZE).unwrap();
         let ours = Ring::new(file).unwrap();
         let all = ring::ROOM as u32;
-        for (written, told, is_possible) in
-            [(1, 1, true), (all, 1, true), (all, all, true), (0, 0, false), (4, 5, false), (all + 1, 1, false)]
-        {
+        for (written, told, length) in [
+            (1, 1, Ok(1)),
+            (all, 1, Ok(all)),
+            (all, all, Ok(all)),
+            // Frames are believed; what has been counted is more, or nothing.
+            (4, 5, Ok(5)),
+            (all + 1, 1, Ok(1)),
+            (0, 0, Err(Violation::Filled)),
+            (all, all + 1, Err(Violation::Filled)),
+            (all, u32::MAX, Err(Violation::Filled)),
+        ] {
             ours.begin();
             Counts::new(process.words()).write(written);
-            let outcome = ours.told(told);
-            assert_eq!(outcome.err(), (!is_possible).then_some(Violation::Filled), "{told} of {written}");
+            let outcome = ours.told(told).map(|content| content.map_or(0, |content| content.length as u32));
+            assert_eq!(outcome, length, "{told} of {written}");
         }
         assert_eq!(Ring::new(shared_memory::create(c"test", ring::ROOM).unwrap()).err(), Some(Violation::Ring));
     }
@@ -250,30 +254,33 @@ mod tests {
         let process = Mapped::new(&file, ring::SIZE).unwrap();
         let ours = Ring::new(file).unwrap();
         let counts = Counts::new(process.words());
-        let length = |content: Result<Option<Filled<'_>>, Violation>| {
-            content.unwrap().map(|content| {
+        let length = |content: Option<Filled<'_>>| {
+            content.map(|content| {
                 content.take();
                 content.length()
             })
         };
+        let told = |bytes| length(ours.told(bytes).unwrap());
         ours.begin();
         assert!(counts.write(10));
         assert_eq!(length(ours.find(false)), None, "only who has been told of some looks for more");
-        assert_eq!(length(ours.told(10)), Some(10));
+        assert_eq!(told(10), Some(10));
         assert!(!counts.write(30));
         assert_eq!(length(ours.find(false)), Some(20));
         assert_eq!((length(ours.find(false)), ours.ahead()), (None, 20));
         assert!(counts.write(35) && !counts.write(40));
-        assert_eq!((length(ours.told(25)), ours.ahead()), (Some(10), 5), "with what has come since");
+        assert_eq!((told(25), ours.ahead()), (Some(10), 5), "with what has come since");
         assert!(!counts.write(45));
         assert_eq!(length(ours.find(true)), Some(5));
         assert!(counts.write(46));
-        assert_eq!((length(ours.told(11)), ours.ahead()), (Some(1), 0));
+        assert_eq!((told(11), ours.ahead()), (Some(1), 0));
         assert!(!counts.write(48));
-        assert_eq!((length(ours.find(false)), length(ours.told(1)), ours.ahead()), (Some(2), None, 1));
-        // Somebody else has written there.
-        counts.write(45);
-        assert_eq!(ours.find(false).err(), Some(Violation::Filled));
+        assert_eq!((length(ours.find(false)), told(1), ours.ahead()), (Some(2), None, 1));
+        // What cannot be is nothing: somebody else has written there.
+        for written in [45, 49 + ring::ROOM as u32] {
+            counts.write(written);
+            assert_eq!(length(ours.find(false)), None, "{written}");
+        }
     }
 
     #[test]
@@ -291,7 +298,7 @@ mod tests {
         ours.told(6).unwrap();
         ours.mix().unwrap();
         counts.write(20);
-        assert!(ours.find(false).unwrap().is_none());
+        assert!(ours.find(false).is_none());
         assert_eq!(ours.told(3).unwrap().map(|content| content.length()), Some(3));
     }
 }

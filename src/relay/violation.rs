@@ -38,7 +38,8 @@ pub enum Violation {
     /// The memory for content cannot be shared.
     #[error("it offers memory for content that cannot be shared")]
     Ring,
-    /// More is said to be in this memory than fits, than has been written, or nothing; or what is there is not told of.
+    /// More is said to be in this memory than fits, or nothing; or other content comes, or the end, before all that was
+    /// found has been told of.
     #[error("the memory for content does not hold what is said to be in it")]
     Filled,
     /// The answer is one that the question cannot have.

@@ -41,7 +41,7 @@ impl<C: Client> Conversation<'_, C> {
     pub(super) fn take_found(&mut self) -> Result<bool, SendError> {
         let Some(ring) = self.connection.ring.get() else { return Ok(false) };
         let last = self.limits.duplex || !self.is_flowing();
-        let Some(content) = ring.find(last)? else { return Ok(false) };
+        let Some(content) = ring.find(last) else { return Ok(false) };
         self.pass_filled(content)?;
         self.heard = Instant::now();
         Ok(true)
