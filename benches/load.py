@@ -179,9 +179,9 @@ def alone(name, seconds):
     """The figures of the page without a server."""
     command = [servers.peers() / "python", servers.REPOSITORY / "benches" / "page.py", str(seconds)]
     programs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(ALONE[name])]
-    micros = [float(program.communicate()[0]) for program in programs]
-    cpu = sum(micros) / len(micros)
-    return {"rate": sum(1e6 / each for each in micros), "p50": cpu / 1e3, "p99": float("nan"), "worst": float("nan"), "errors": 0, "cpu": cpu}
+    figures = [list(map(float, program.communicate()[0].split())) for program in programs]
+    cpu, rate = zip(*figures)
+    return {"rate": sum(rate), "cpu": sum(cpu) / len(cpu)}
 
 
 def wrk(port, work, name, seconds, connections):

@@ -270,13 +270,14 @@ def cpu_seconds(started):
 
 
 def stop(started):
+    # Our supervisor has a group of its own.
+    groups = {str(process.pid) for process in started} | {fields[2] for _, fields in processes(process.pid for process in started)}
     for process in started:
         process.send_signal(signal.SIGTERM)
     for process in started:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(15)
-    # What is left has lost its parent, and so is ours, but it is still in the group that was made for the server.
-    groups = {str(process.pid) for process in started}
+    # What is left has lost its parent, and so is ours, but it is still in a group that was made for the server.
     for pid, fields in list(processes([os.getpid()])):
         if fields[2] in groups:
             os.kill(pid, signal.SIGKILL)

@@ -137,10 +137,10 @@ impl<'c, C: Client> Conversation<'c, C> {
             let _ = self.pass_file(false);
         }
         if !outcome.leaves_connection_usable() && outcome != Outcome::Accepted {
+            self.limits.source.take_last(self.connection, self.inbox, self.client);
             if let Some(ring) = self.connection.ring.get() {
                 ring.rest();
             }
-            self.limits.source.take_last(self.connection, self.inbox, self.client);
         }
         outcome
     }

@@ -72,6 +72,7 @@ impl Ring {
         if length == 0 {
             return Err(Violation::Filled);
         }
+        let looks = !self.mixed.get() && !self.is_far_ahead();
         let left = length.saturating_sub(self.ahead()) as usize;
         if left > ring::ROOM {
             return Err(Violation::Filled);
@@ -79,13 +80,19 @@ impl Ring {
         self.told.set(self.told.get().wrapping_add(length));
         self.used.set(true);
         self.looks.set(!self.mixed.get());
-        let found = if self.mixed.get() { 0 } else { self.counts().found(self.taken.get()) };
+        let found = if looks { self.counts().found(self.taken.get()) } else { 0 };
         Ok(self.content(found).filter(|content| content.length > left).or(self.content(left as u32)))
     }
 
     /// How much has been found that no frame has told of yet, bytes.
     fn ahead(&self) -> u32 {
         self.taken.get().wrapping_sub(self.told.get())
+    }
+
+    /// Whether so much has been found that an honest process has sent a frame by now. Who writes for ever must not keep
+    /// this child from reading.
+    fn is_far_ahead(&self) -> bool {
+        self.ahead() as usize >= 2 * ring::ROOM
     }
 
     /// Other content has come.
@@ -110,14 +117,12 @@ impl Ring {
 
     /// The next content of which no frame has told. If there is none, or with `last`, the process tells of what it
     /// writes from now on.
-    ///
     pub fn find(&self, last: bool) -> Option<Filled<'_>> {
         if !self.looks.get() {
             return None;
         }
         let taken = self.taken.get();
-        // By then an honest process has sent a frame. Who writes for ever must not keep this child from reading.
-        let last = last || self.ahead() as usize >= 2 * ring::ROOM;
+        let last = last || self.is_far_ahead();
         let found = if last { None } else { self.content(self.counts().found(taken)) };
         found.or_else(|| {
             self.looks.set(false);
@@ -125,11 +130,10 @@ impl Ring {
         })
     }
 
-    /// This child does not look any more.
+    /// This child does not look any more, nor read: whoever tells it of more notices.
     pub fn rest(&self) {
-        if self.looks.replace(false) {
-            self.counts().rest();
-        }
+        self.looks.set(false);
+        self.counts().rest();
     }
 
     /// The next content of this length; `None` if it is none, or cannot be, because somebody else has written the
@@ -281,6 +285,28 @@ mod tests {
             counts.write(written);
             assert_eq!(length(ours.find(false)), None, "{written}");
         }
+    }
+
+    #[test]
+    fn who_writes_for_ever_has_to_tell_now_and_then() {
+        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
+        let process = Mapped::new(&file, ring::SIZE).unwrap();
+        let ours = Ring::new(file).unwrap();
+        ours.begin();
+        let mut written = 0;
+        let mut write = || {
+            written += ring::ROOM as u32;
+            Counts::new(process.words()).write(written)
+        };
+        assert!(write());
+        ours.told(4).unwrap().unwrap().take();
+        for _ in 0..2 {
+            assert!(!write());
+            ours.find(false).unwrap().take();
+        }
+        assert!(!write());
+        ours.find(false).unwrap().take();
+        assert!(write() && ours.find(false).is_none(), "that was the last look");
     }
 
     #[test]

@@ -136,7 +136,8 @@ def application(environ, start_response):
 
 def bursts():
     for number in range(40):
-        for size in (20_000, 5, 9_995) if number % 2 else (9_999, 1, 20_000):
+        # The last ones are many short pieces, which come soon after each other.
+        for size in [(20_000, 5, 9_995), (9_999, 1, 20_000), [100] * 300][number % 3]:
             yield b"x" * size
         if not go.acquire(timeout=30):
             raise RuntimeError(f"the client has not got burst {number}")

@@ -131,7 +131,7 @@ impl Outgoing {
             if wait_left.is_zero() {
                 return Ok(rest);
             }
-            if let Some(ring) = &self.ring {
+            if let Some(ring) = self.ring.as_ref().filter(|ring| ring.room() < rest.len().min(PART)) {
                 ring.wait_for_room(&mut wait_left);
             }
         }

@@ -16,7 +16,7 @@ use wsgi_wire::ring::{self, Counts};
 const RINGS: usize = 16;
 
 /// For how long a child is relied on to find content. One that has died does not: what it is told of shows that.
-const RELIED_ON: Duration = Duration::from_millis(100);
+const RELIED_ON: Duration = Duration::from_millis(if cfg!(test) { 30_000 } else { 100 });
 
 /// How many there are.
 static MADE: AtomicUsize = AtomicUsize::new(0);
@@ -24,6 +24,8 @@ static MADE: AtomicUsize = AtomicUsize::new(0);
 /// The memory of one connection.
 pub(super) struct Ring {
     memory: Mapped,
+    /// Where it is counted.
+    made: &'static AtomicUsize,
     /// How much of it has been written in this exchange, bytes; wraps.
     written: u32,
     /// How much of that the child has not been told of, bytes: it finds that by itself.
@@ -39,17 +41,21 @@ pub(super) struct Ring {
 impl Ring {
     /// Makes the memory, and the descriptor for the child; `None` if there is enough of it.
     pub(super) fn make() -> Option<(Self, OwnedFd)> {
-        let counted = MADE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < RINGS).then_some(n + 1));
+        Self::counted(&MADE)
+    }
+
+    fn counted(made: &'static AtomicUsize) -> Option<(Self, OwnedFd)> {
+        let counted = made.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < RINGS).then_some(n + 1));
         counted.ok()?;
         let mapped = shared_memory::create(c"wsgi-response", ring::SIZE)
             .and_then(|file| Ok((Mapped::new(&file, ring::SIZE)?, file)));
         match mapped {
             Ok((memory, file)) => {
-                let ring = Self { memory, written: 0, untold: 0, told: Instant::now(), used: false, mixed: false };
-                Some((ring, file))
+                let (written, untold, told) = (0, 0, Instant::now());
+                Some((Self { memory, made, written, untold, told, used: false, mixed: false }, file))
             }
             Err(_) => {
-                MADE.fetch_sub(1, Ordering::Relaxed);
+                made.fetch_sub(1, Ordering::Relaxed);
                 None
             }
         }
@@ -122,7 +128,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        MADE.fetch_sub(1, Ordering::Relaxed);
+        self.made.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -173,9 +179,21 @@ mod tests {
 
     #[test]
     fn there_is_a_bound_for_what_all_connections_have() {
-        let made: Vec<_> = std::iter::from_fn(Ring::make).take(RINGS + 1).collect();
-        assert!(made.len() <= RINGS);
+        static OF_THIS_TEST: AtomicUsize = AtomicUsize::new(0);
+        let make = || Ring::counted(&OF_THIS_TEST);
+        let made: Vec<_> = std::iter::from_fn(make).take(RINGS + 1).collect();
+        assert_eq!(made.len(), RINGS);
         drop(made);
-        assert!(Ring::make().is_some());
+        assert!(make().is_some());
+    }
+
+    #[test]
+    fn a_child_is_not_relied_on_for_ever() {
+        let (mut ring, _file) = Ring::make().unwrap();
+        assert!(ring.write(b"told") && ring.take_untold() == 4);
+        assert!(!ring.write(b"found"));
+        ring.told = ring.told.checked_sub(RELIED_ON).unwrap();
+        assert!(ring.write(b"told") && ring.take_untold() == 9);
+        assert!(!ring.write(b"found"));
     }
 }

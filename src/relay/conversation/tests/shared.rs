@@ -106,34 +106,3 @@ fn all_that_was_found_has_to_be_told_of_before_the_response_ends_or_other_conten
         assert_eq!(outcome, Outcome::Violated(Violation::Filled, true));
     }
 }
-
-#[test]
-fn who_writes_for_ever_does_not_keep_the_child_from_reading() {
-    let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-    let memory = Mapped::new(&file, ring::SIZE).unwrap();
-    let over = std::sync::atomic::AtomicBool::new(false);
-    Counts::new(memory.words()).write(4);
-    let outcome = converse(&mut Recorder::default(), |mut daemon| {
-        send_with(&daemon, &frame_of(Kind::Ring, b""), &[file.as_fd()]);
-        let _ = daemon.write_all(&[head(200), filled(4)].concat());
-        std::thread::scope(|scope| {
-            let writer = scope.spawn(|| {
-                let memory = Mapped::new(&file, ring::SIZE).unwrap();
-                let mut written = 4u32;
-                while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                    let counts = Counts::new(memory.words());
-                    if counts.room(written) > 1000 {
-                        written = written.wrapping_add(1000);
-                        counts.write(written);
-                    }
-                }
-            });
-            // The child reads on, or this would never be seen.
-            let _ = daemon.write_all(&frame_of(Kind::Reject, &[0]));
-            until_closed(daemon);
-            over.store(true, std::sync::atomic::Ordering::Relaxed);
-            writer.join().unwrap();
-        });
-    });
-    assert_eq!(outcome, Outcome::Violated(Violation::OutOfPlace(Kind::Reject), true));
-}
