@@ -57,7 +57,7 @@ pub(super) struct Outgoing {
     sent: usize,
     /// The memory that content goes through, once there has been some that is long enough.
     ring: Option<Ring>,
-    /// How many short pieces have come soon, each after the one before, and when the last one has.
+    /// How many short pieces have come soon, each after the one before, and when the last one of several has.
     pieces: (u32, Instant),
     /// How many bytes the memory files hold that the child may not have picked up.
     in_files: usize,
@@ -156,9 +156,15 @@ impl Outgoing {
     /// Whether a short piece of content comes soon after many others.
     fn is_one_of_many(&mut self) -> bool {
         let (number, last) = self.pieces;
+        if number == 0 {
+            // Most responses are one piece: that needs no clock.
+            self.pieces.0 = 1;
+            return false;
+        }
         let now = Instant::now();
-        self.pieces = (if now - last < SOON { number + 1 } else { 0 }, now);
-        number >= MANY
+        let soon = number == 1 || now - last < SOON;
+        self.pieces = (if soon { number + 1 } else { 1 }, now);
+        soon && number >= MANY
     }
 
     /// Queues a message of a WebSocket.
