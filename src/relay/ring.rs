@@ -199,11 +199,15 @@ mod tests {
 
     use super::*;
 
+    /// The memory as the process has it, and as the child has it.
+    fn both_ends() -> (Mapped, Ring) {
+        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
+        (Mapped::new(&file, ring::SIZE).unwrap(), Ring::new(file).unwrap())
+    }
+
     #[test]
     fn content_is_read_where_it_lies_and_makes_room_when_it_is_taken() {
-        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-        let mut process = Mapped::new(&file, ring::SIZE).unwrap();
-        let ours = Ring::new(file).unwrap();
+        let (mut process, ours) = both_ends();
         Counts::new(process.words()).write((ring::ROOM - 3) as u32);
         let first = ours.told((ring::ROOM - 3) as u32).unwrap().unwrap();
         assert_eq!(first.part(10, usize::MAX).map(|part| part.length()).sum::<usize>(), ring::ROOM - 13);
@@ -229,9 +233,7 @@ mod tests {
 
     #[test]
     fn no_more_lies_there_than_fits_and_no_less_than_is_told() {
-        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-        let process = Mapped::new(&file, ring::SIZE).unwrap();
-        let ours = Ring::new(file).unwrap();
+        let (process, ours) = both_ends();
         let all = ring::ROOM as u32;
         for (written, told, length) in [
             (1, 1, Ok(1)),
@@ -254,9 +256,7 @@ mod tests {
 
     #[test]
     fn what_has_been_found_is_told_of_later() {
-        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-        let process = Mapped::new(&file, ring::SIZE).unwrap();
-        let ours = Ring::new(file).unwrap();
+        let (process, ours) = both_ends();
         let counts = Counts::new(process.words());
         let length = |content: Option<Filled<'_>>| {
             content.map(|content| {
@@ -289,9 +289,7 @@ mod tests {
 
     #[test]
     fn who_writes_for_ever_has_to_tell_now_and_then() {
-        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-        let process = Mapped::new(&file, ring::SIZE).unwrap();
-        let ours = Ring::new(file).unwrap();
+        let (process, ours) = both_ends();
         ours.begin();
         let mut written = 0;
         let mut write = || {
@@ -311,9 +309,7 @@ mod tests {
 
     #[test]
     fn once_other_content_has_come_only_frames_tell() {
-        let file = shared_memory::create(c"test", ring::SIZE).unwrap();
-        let process = Mapped::new(&file, ring::SIZE).unwrap();
-        let ours = Ring::new(file).unwrap();
+        let (process, ours) = both_ends();
         let counts = Counts::new(process.words());
         ours.begin();
         ours.mix().unwrap();

@@ -43,12 +43,7 @@ pub(crate) enum HintsError {
 /// # Errors
 /// If nothing could be sent.
 pub(crate) fn send(py: Python<'_>, request: &Request, content: &[u8], whole: Option<u64>) -> Result<(), SendError> {
-    let flushed = if request.always_blocks {
-        pass(py, request, content, whole, true)
-    } else {
-        offer(py, request, content, whole, true)
-    };
-    finish(py, request, flushed.ok_or(SendError::Over)??)
+    finish(py, request, offer(py, request, content, whole, true).ok_or(SendError::Over)??)
 }
 
 /// Sends content without waiting if it is short and there is room for it, else without the GIL. `flush`: it must leave
@@ -60,19 +55,17 @@ fn offer(
     whole: Option<u64>,
     flush: bool,
 ) -> Option<Result<bool, SendError>> {
-    let queued = |live: &mut Live| {
+    if is_large(content) || flush && request.always_blocks {
+        return pass(py, request, content, whole, flush);
+    }
+    let queued = request.with(py, |live| {
         if !live.transport.has_room(content.len()) {
             return Ok(None);
         }
         queue(live, content, whole)?;
         Ok(Some(!flush || live.flush(false)?))
-    };
-    let queued = if is_large(content) { Ok(None) } else { request.with(py, queued)? };
-    match queued {
-        Ok(None) => pass(py, request, content, whole, flush),
-        Ok(Some(flushed)) => Some(Ok(flushed)),
-        Err(error) => Some(Err(error)),
-    }
+    })?;
+    queued.transpose().or_else(|| pass(py, request, content, whole, flush))
 }
 
 /// Whether sending this content takes time even if nobody has to be waited for.

@@ -127,6 +127,7 @@ impl Outgoing {
         self.put_alone(kind, write);
     }
 
+    /// Queues a frame, with nothing before it.
     fn put_alone(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         if self.gone {
             return;
@@ -185,7 +186,7 @@ impl Outgoing {
         // The descriptor goes with the first byte of its own frame.
         self.tell();
         let at = self.queued.len();
-        self.put(kind, write);
+        self.put_alone(kind, write);
         if !self.gone {
             self.descriptors.push_back((at, descriptor));
         }
