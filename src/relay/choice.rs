@@ -53,13 +53,13 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
             .filter(|(index, serial)| slots().nth(*index).is_some_and(|s| s.entry.serial.load(Acquire) == *serial))
             .map(|(index, _)| *index)
             .collect();
-        let (mut ready, mut starting, mut reloading, mut waiting, mut free) = (0, false, false, 0u32, false);
+        let (mut ready, mut starting, mut reloading, mut waiting, mut free) = (0, false, false, 0u32, 0u32);
         for (index, slot) in slots().enumerate().filter(|(_, s)| s.is_of(self.group)) {
             match slot.state() {
                 State::Ready if !turned_away.contains(&index) => {
                     ready += 1;
                     waiting = waiting.saturating_add(slot.waiting());
-                    free |= slot.has_room(now);
+                    free = free.saturating_add(slot.room(now));
                 }
                 State::Starting => starting = true,
                 State::Reloading => reloading = true,
@@ -81,7 +81,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         let behind = need != Need::Any
             && match place {
                 None => queued > 0,
-                Some(place) => free && !place.called && call_first(&self.record.queue),
+                Some(place) => free > 0 && !place.called && (!self.is_for_more(free) || call_first(&self.record.queue)),
             };
         let fewest = if self.evenly { self.has_fewest(&turned_away) } else { None };
         let left_out: Vec<usize> = match fewest {
@@ -91,7 +91,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         let claimed = if behind { None } else { table::claim(slots(), self.group, &left_out, need, now) };
         match claimed.and_then(|index| self.snapshot(index, slots().nth(index)?)) {
             Some(claim) => {
-                if place.is_some_and(|place| place.called) && self.has_free(&turned_away, now) {
+                if place.is_some_and(|place| place.called) && self.is_for_more(self.free(&turned_away, now)) {
                     // One was called, but there is work for more: a process has become ready.
                     call_first(&self.record.queue);
                 }
@@ -113,11 +113,17 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         ready.min_by_key(|(_, slot)| key(*slot)).map(|(index, _)| index)
     }
 
-    fn has_free(&self, turned_away: &[usize], now: u32) -> bool {
-        let mut ready = self.slots.clone().enumerate().filter(|(index, slot)| {
+    /// How many threads are free.
+    fn free(&self, turned_away: &[usize], now: u32) -> u32 {
+        let ready = self.slots.clone().enumerate().filter(|(index, slot)| {
             slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
         });
-        ready.any(|(_, slot)| slot.has_room(now))
+        ready.fold(0, |free, (_, slot)| free.saturating_add(slot.room(now)))
+    }
+
+    /// Whether these free threads are more than the requests that have been called for them already.
+    fn is_for_more(&self, free: u32) -> bool {
+        free > self.record.queue.called(queue::milliseconds())
     }
 
     /// Reads a serial and the secret that belongs to it, while the slot may be changing hands.
@@ -275,6 +281,20 @@ mod tests {
         assert!(matches!(pool.look(&[], true, None), Look::Process(_)));
         drop(QueueTicket::take(&record.queue));
         assert!(!record.queue.is_used());
+    }
+
+    #[test]
+    fn nobody_takes_the_thread_for_which_another_one_has_been_called() {
+        let (slots, record) = ([slot(State::Ready, 1), slot(State::Ready, 1)], Group::default());
+        let pool = pool(&slots, &record);
+        let place = QueueTicket::take(&record.queue);
+        assert_eq!(record.queue.called(milliseconds()), 0);
+        record.queue.call();
+        let Look::Process(first) = pool.look(&[], true, Some(&place)) else { panic!("there are two threads") };
+        assert_eq!(missing(&pool.look(&[], true, Some(&place))), Some(Missing::Threads));
+        record.queue.heard();
+        assert!(matches!(pool.look(&[], true, Some(&place)), Look::Process(_)));
+        drop(first);
     }
 
     #[test]

@@ -246,6 +246,11 @@ where
         missing: Missing,
         unreachable: &mut Option<io::Error>,
     ) -> Result<(), NotDelivered> {
+        if place.is_none() && missing == Missing::Threads {
+            // What got free before has called nobody: the next look finds it.
+            *place = Some(QueueTicket::take(&self.group.record.queue));
+            return Ok(());
+        }
         let watches = place.as_ref().is_none_or(QueueTicket::watches);
         let pause =
             wait.pause(Instant::now(), missing, watches).map_err(|over| match (over, unreachable.take(), missing) {

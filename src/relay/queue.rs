@@ -44,6 +44,9 @@ impl<'t> QueueTicket<'t> {
     pub fn wait(&mut self, pause: Duration) {
         // Too late to wait, or the pause is over: the next thing is another look.
         self.called = futex::wait(self.queue.calls(), futex::Flags::empty(), self.seen, Some(&timespec(pause))).is_ok();
+        if self.called {
+            self.queue.heard();
+        }
         self.seen = self.queue.seen();
         self.queue.looked(milliseconds());
     }
@@ -61,7 +64,11 @@ impl Drop for QueueTicket<'_> {
 /// Calls the request that has waited longest. Returns whether there is one.
 pub(super) fn call_first(queue: &Queue) -> bool {
     queue.call();
-    futex::wake(queue.calls(), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0)
+    let is_called = futex::wake(queue.calls(), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0);
+    if !is_called {
+        queue.heard();
+    }
+    is_called
 }
 
 /// How long, in milliseconds, a queue may go without a look before those in it are taken for dead: longer than any wait

@@ -47,7 +47,6 @@ pub struct Wait {
     last: Instant,
     unconnected: Duration,
     hopeless: Duration,
-    paused: bool,
 }
 
 impl Wait {
@@ -71,7 +70,7 @@ impl Wait {
 
     /// Begins the wait.
     pub fn new(now: Instant, limits: WaitLimits) -> Self {
-        Self { limits, started: now, last: now, unconnected: Duration::ZERO, hopeless: Duration::ZERO, paused: false }
+        Self { limits, started: now, last: now, unconnected: Duration::ZERO, hopeless: Duration::ZERO }
     }
 
     /// Whether the table is believed when it says that a process is busy.
@@ -116,12 +115,10 @@ impl Wait {
         }
         let (first, longest) = Self::PAUSES;
         let pause = match missing {
-            // What got free before the place in the queue was taken has woken nobody.
-            Missing::Threads if self.paused && watches => Self::LOOK,
-            Missing::Threads if self.paused => Self::TURN,
+            Missing::Threads if watches => Self::LOOK,
+            Missing::Threads => Self::TURN,
             _ => (waited / 4).clamp(first, longest),
         };
-        self.paused = true;
         Ok(pause.min(left_of_all?))
     }
 }
@@ -169,7 +166,6 @@ mod tests {
     fn only_the_last_in_the_queue_looks_often() {
         let start = Instant::now();
         let mut wait = wait(start, None);
-        let _first = wait.pause(start, Missing::Threads, true);
         assert_eq!(wait.pause(start, Missing::Threads, true), Ok(Wait::LOOK));
         assert_eq!(wait.pause(start, Missing::Threads, false), Ok(Wait::TURN));
         assert!(wait.pause(start, Missing::Ready, false).is_ok_and(|pause| pause < Wait::LOOK));

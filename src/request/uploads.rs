@@ -174,11 +174,16 @@ fn await_thread(group: &Group, table: Option<SharedTable>) -> Result<(), NotDeli
     let mut wait = Wait::new(Instant::now(), group.relay.wait_limits);
     let mut place: Option<QueueTicket<'_>> = None;
     while choice::are_all_busy(table.slots(group.pages), group.relay.key) {
-        if place.is_none() && queue::waiting(&group.relay.record.queue) >= group.relay.queue_size {
-            return Err(NotDelivered::QueueFull);
-        }
-        let pause = pause(&mut wait)?;
-        place.get_or_insert_with(|| QueueTicket::take(&group.relay.record.queue)).wait(pause);
+        let queue = &group.relay.record.queue;
+        let Some(place) = &mut place else {
+            if queue::waiting(queue) >= group.relay.queue_size {
+                return Err(NotDelivered::QueueFull);
+            }
+            // What got free before has called nobody: the next look finds it.
+            place = Some(QueueTicket::take(queue));
+            continue;
+        };
+        place.wait(pause(&mut wait)?);
     }
     if let Some(place) = place {
         place.pass_on();

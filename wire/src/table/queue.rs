@@ -3,8 +3,9 @@
 //! A request that waits sleeps on [`Queue::calls`], a futex, and the kernel keeps the order. When a thread gets free,
 //! the first request is called. Nobody calls when a process becomes ready, or when an Apache child has died with its
 //! requests: so one of the waiting requests *watches*: it gets up every now and then, looks whether a thread is free,
-//! and calls the first if so. That is the last one in the queue, which has no place to lose. Here is the effect of all
-//! that on memory; the relay sleeps and wakes.
+//! and calls the first if so. That is the last one in the queue, which has no place to lose. Who has been called needs
+//! a moment until it runs, in which its thread still looks free: nobody else is called for that one. Here is the effect
+//! of all that on memory; the relay sleeps and wakes.
 
 use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::atomic::{AtomicU32, AtomicU64};
@@ -27,11 +28,19 @@ pub struct Queue {
     /// When a waiting request has last looked, milliseconds of a clock that all processes share. Requests that come
     /// later wait behind these, unless they are dead.
     looked: AtomicU64,
+    /// How many requests have been called and have not woken yet.
+    called: AtomicU32,
+    /// When `called` was last set to zero, by that clock.
+    forgotten: AtomicU64,
 }
 
 impl Queue {
     /// How long the waiting requests count as alive since one of them has looked, in milliseconds.
     pub const ALIVE: u64 = 200;
+
+    /// How often the requests that have been called are forgotten, in milliseconds: one of them may have died. Then one
+    /// more is called for a thread now and then.
+    const FORGET: u64 = 50;
 
     /// Takes a place at the end, with the watch. Returns its ticket.
     pub fn join(&self, now: u64, max_pause: u64) -> u32 {
@@ -97,13 +106,31 @@ impl Queue {
 
     /// Counts a call; the caller then wakes one of the sleeping requests.
     pub fn call(&self) {
+        self.called.fetch_add(1, Relaxed);
         self.calls.fetch_add(1, Release);
+    }
+
+    /// Notes that a request that was called is awake, or that there was none to be called.
+    pub fn heard(&self) {
+        // It may have been forgotten meanwhile.
+        let _ = self.called.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// How many requests have been called and have not woken yet: so many threads that look free are theirs.
+    pub fn called(&self, now: u64) -> u32 {
+        let forgotten = self.forgotten.load(Relaxed);
+        let is_long_ago = now.saturating_sub(forgotten) >= Self::FORGET;
+        if is_long_ago && self.forgotten.compare_exchange(forgotten, now, Relaxed, Relaxed).is_ok() {
+            self.called.store(0, Relaxed);
+        }
+        self.called.load(Relaxed)
     }
 
     /// Empties the queue, for another group.
     pub fn clear(&self) {
         self.waiting.store(0, Relaxed);
         self.watch.store(NOBODY, Relaxed);
+        self.called.store(0, Relaxed);
     }
 }
 
@@ -257,6 +284,18 @@ mod tests {
         queue.leave(7);
         queue.leave(7);
         assert!(!queue.is_used());
+    }
+
+    #[test]
+    fn who_has_been_called_counts_until_it_is_awake_but_not_for_ever() {
+        let queue = Queue::default();
+        assert_eq!(queue.called(1000), 0);
+        queue.call();
+        queue.call();
+        queue.heard();
+        assert_eq!((queue.called(1049), queue.called(1050)), (1, 0));
+        queue.heard();
+        assert_eq!(queue.called(1051), 0);
     }
 
     #[test]

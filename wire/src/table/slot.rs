@@ -231,10 +231,16 @@ impl Slot<'_> {
         !(MOMENT..=u32::MAX / 2).contains(&ago)
     }
 
+    /// For how many more requests the process has a thread. Where it will have one so soon that more may as well be
+    /// sent, that is any number.
+    pub fn room(&self, now: u32) -> u32 {
+        let taken = self.taken();
+        if self.is_soon_done(taken, now) { u32::MAX } else { self.entry.threads.load(Relaxed).saturating_sub(taken) }
+    }
+
     /// Whether the process has a thread for one more request, or will have one so soon that it may as well be sent.
     pub fn has_room(&self, now: u32) -> bool {
-        let taken = self.taken();
-        taken < self.entry.threads.load(Relaxed) || self.is_soon_done(taken, now)
+        self.room(now) > 0
     }
 
     /// How many requests wait in the process for a thread, at least.
