@@ -292,8 +292,8 @@ mod tests {
         record.queue.call();
         let Look::Process(first) = pool.look(&[], true, Some(&place)) else { panic!("there are two threads") };
         assert_eq!(missing(&pool.look(&[], true, Some(&place))), Some(Missing::Threads));
-        record.queue.heard();
-        assert!(matches!(pool.look(&[], true, Some(&place)), Look::Process(_)));
+        record.queue.missed();
+        assert!(matches!(pool.look(&[], true, Some(&place)), Look::Process(_)), "there was nobody to be called");
         drop(first);
     }
 

@@ -63,12 +63,13 @@ impl Drop for QueueTicket<'_> {
 
 /// Calls the request that has waited longest. Returns whether there is one.
 pub(super) fn call_first(queue: &Queue) -> bool {
+    let wakes = || futex::wake(queue.calls(), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0);
     queue.call();
-    let is_called = futex::wake(queue.calls(), futex::Flags::empty(), 1).is_ok_and(|woken| woken > 0);
-    if !is_called {
-        queue.heard();
+    if wakes() {
+        return true;
     }
-    is_called
+    queue.missed();
+    wakes()
 }
 
 /// How long, in milliseconds, a queue may go without a look before those in it are taken for dead: longer than any wait

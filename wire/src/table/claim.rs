@@ -2,7 +2,7 @@
 
 use super::slot::{Slot, State};
 use crate::atomic::AtomicU32;
-use crate::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 /// The kind of process that a request needs, for [`claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +70,9 @@ fn less(slot: Slot<'_>, serial: u32, counter: &AtomicU32) {
 }
 
 fn decrease(counter: &AtomicU32) {
-    // Never below zero, whatever happens in between; a failure says that it is zero already.
-    let _ = counter.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    // Never below zero, whatever happens in between; a failure says that it is zero already. Whoever waits for a thread
+    // sees this, or is seen ([`Queue::join`](super::Queue::join)).
+    let _ = counter.fetch_update(SeqCst, Relaxed, |n| n.checked_sub(1));
 }
 
 /// Each order in which Apache children may run, and each value that a load may see.

@@ -7,7 +7,7 @@
 //! a moment until it runs, in which its thread still looks free: nobody else is called for that one. Here is the effect
 //! of all that on memory; the relay sleeps and wakes.
 
-use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::atomic::{AtomicU32, AtomicU64};
 
 /// The ticket that no request has: nobody watches.
@@ -45,7 +45,9 @@ impl Queue {
     /// Takes a place at the end, with the watch. Returns its ticket.
     pub fn join(&self, now: u64, max_pause: u64) -> u32 {
         self.forget_dead(now, max_pause);
-        self.waiting.fetch_add(1, AcqRel);
+        // Who gives a thread back looks here afterwards, and who comes here looks for a thread afterwards: one of them
+        // sees the other.
+        self.waiting.fetch_add(1, SeqCst);
         self.looked(now);
         let ticket = self.tickets.fetch_add(1, Relaxed).wrapping_add(1).max(NOBODY + 1);
         self.watch.swap(ticket, AcqRel);
@@ -84,7 +86,7 @@ impl Queue {
 
     /// Whether any request waits, dead or alive.
     pub fn is_used(&self) -> bool {
-        self.waiting.load(Acquire) > 0
+        self.waiting.load(SeqCst) > 0
     }
 
     /// How many requests wait. If none of them has looked for longer than `max_pause` (ms), they are dead.
@@ -110,10 +112,17 @@ impl Queue {
         self.calls.fetch_add(1, Release);
     }
 
-    /// Notes that a request that was called is awake, or that there was none to be called.
+    /// Notes that a request that was called is awake.
     pub fn heard(&self) {
         // It may have been forgotten meanwhile.
         let _ = self.called.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// Notes that a call has found nobody asleep. One of those that were awake may have left the thread to the one that
+    /// was called: they look again. The caller wakes one more, as it may sleep by now.
+    pub fn missed(&self) {
+        self.heard();
+        self.calls.fetch_add(1, Release);
     }
 
     /// How many requests have been called and have not woken yet: so many threads that look free are theirs.
@@ -295,7 +304,11 @@ mod tests {
         queue.heard();
         assert_eq!((queue.called(1049), queue.called(1050)), (1, 0));
         queue.heard();
-        assert_eq!(queue.called(1051), 0);
+        assert_eq!(queue.called(1051), 0, "the one that was forgotten is awake");
+        let seen = queue.seen();
+        queue.call();
+        queue.missed();
+        assert!(queue.called(1052) == 0 && queue.seen() != seen, "nobody sleeps who has not seen both");
     }
 
     #[test]

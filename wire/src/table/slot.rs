@@ -3,7 +3,7 @@
 use super::histogram::{Distribution, Histogram};
 use super::layout::{ENTRY, PAGE};
 use super::websockets::WebSockets;
-use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::codec::byte_enum;
 use std::mem::offset_of;
@@ -211,7 +211,7 @@ impl Slot<'_> {
     /// is there but on its way to a slow client takes none; one that a process executes is counted by both.
     pub fn taken(&self) -> u32 {
         // In this order: who counts a request as in flight has counted it as unanswered before.
-        let in_flight = self.page.in_flight.load(Acquire);
+        let in_flight = self.page.in_flight.load(SeqCst);
         in_flight.min(self.page.unanswered.load(Relaxed).saturating_add(self.page.busy.load(Relaxed)))
     }
 
@@ -235,7 +235,11 @@ impl Slot<'_> {
     /// sent, that is any number.
     pub fn room(&self, now: u32) -> u32 {
         let taken = self.taken();
-        if self.is_soon_done(taken, now) { u32::MAX } else { self.entry.threads.load(Relaxed).saturating_sub(taken) }
+        // No request is over in no time: of an idle process, too, it counts how long one takes.
+        match self.is_soon_done(taken.max(1), now) {
+            true => u32::MAX,
+            false => self.entry.threads.load(Relaxed).saturating_sub(taken),
+        }
     }
 
     /// Whether the process has a thread for one more request, or will have one so soon that it may as well be sent.
@@ -340,6 +344,19 @@ mod tests {
                 assert!(claimed(b"a").is_none() || state == State::Ready);
             }
         }
+    }
+
+    #[test]
+    fn a_process_has_room_for_as_many_as_it_has_threads_free_or_for_any_number_of_quick_ones() {
+        let [idle, half, full] = [0, 2, 4].map(|taken| slot("a", State::Ready, 4, taken));
+        let room = |pace| {
+            [&idle, &half, &full].map(|memory| {
+                memory.1.tell_pace(pace, 0);
+                view(memory).room(MOMENT)
+            })
+        };
+        assert_eq!(room(1000), [4, 2, 0], "an idle process says nothing of the time that the next ones take");
+        assert_eq!(room(50), [u32::MAX, u32::MAX, 0]);
     }
 
     #[test]
