@@ -44,6 +44,11 @@ impl Lingering {
         Busy { lingering: self }
     }
 
+    /// Whether more workers have a request than there are processors: then it matters which thread runs.
+    pub fn is_crowded(&self, processors: usize) -> bool {
+        self.busy.load(Relaxed) as usize > processors
+    }
+
     /// Waits by `comes`, which says whether a request comes in a time, if that pays and most of the child's `threads`
     /// have nothing to do: the other half is there for connections that have no worker. `ran_here` is whether the last
     /// request was executed in this child. Returns whether a request has come.
@@ -163,6 +168,13 @@ mod tests {
         };
         assert!(lingering.linger(8, true, comes));
         assert!(!lingering.linger(1, true, |_| panic!("a single worker has others to look after")));
+    }
+
+    #[test]
+    fn it_is_crowded_where_more_have_a_request_than_there_are_processors() {
+        let lingering = Lingering::new();
+        let _two = [(); 2].map(|()| lingering.busy());
+        assert!(!lingering.is_crowded(2) && lingering.is_crowded(1));
     }
 
     #[test]

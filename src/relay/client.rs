@@ -96,6 +96,9 @@ pub trait Client: Peer {
     /// Continue` is told to go on. One that is a proxy asks in this way whether anybody is there (`ping=`).
     fn is_taken(&mut self) {}
 
+    /// Much content comes, and more follows: who makes it had better not be pushed aside for each piece.
+    fn flows(&self) {}
+
     /// The right to have the process wait while something is sent, where nobody can tell beforehand whether the client
     /// takes it; `None` where too many threads of the group may be waiting already. `pressing`: the process has nothing
     /// more to say meanwhile.

@@ -26,6 +26,7 @@ use super::client_websocket::ClientWebSocket;
 use super::context::OfApache;
 use super::guarded;
 use super::guarded_file::{self, GuardedFile};
+use super::linger;
 use super::response_head::{self, Disposition};
 use super::spool::Spool;
 use crate::directives::settings::RequestSettings;
@@ -235,6 +236,10 @@ impl Client for HttpClient<'_, '_> {
 
     fn is_taken(&mut self) {
         self.body.let_client_begin(self.r);
+    }
+
+    fn flows(&self) {
+        linger::flows();
     }
 
     fn right_to_wait(&self, pressing: bool) -> Option<Right> {

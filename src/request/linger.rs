@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
+use std::thread::available_parallelism;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wsgi_unix::stop;
@@ -38,6 +39,19 @@ pub fn runs(here: bool) {
     RAN_HERE.set(here);
 }
 
+/// More of the response of this worker's request follows, from a process. Where others wait for a processor, too, that
+/// goes on until it has no more to do, or its slice is over; until the end of the request ([`linger`]).
+pub fn flows() {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let processors = *PROCESSORS.get_or_init(|| match lingers() {
+        true => available_parallelism().map_or(1, usize::from),
+        false => usize::MAX,
+    });
+    if LINGERING.is_crowded(processors) {
+        waking::give_way();
+    }
+}
+
 /// The client has the whole response.
 pub fn written(r: &Request<'_>) {
     WRITTEN.set(r.address());
@@ -67,7 +81,12 @@ fn is_quick(r: &Request<'_>) -> bool {
 fn threads() -> Option<u32> {
     static THREADS: OnceLock<Option<u32>> = OnceLock::new();
     *THREADS.get_or_init(|| {
-        let wanted = server::is_async() && daemons::current().is_some_and(|runtime| runtime.lingers);
+        let wanted = server::is_async() && lingers();
         wanted.then(|| server::capacity().1)
     })
+}
+
+/// Whether `WSGILinger` is on.
+fn lingers() -> bool {
+    daemons::current().is_some_and(|runtime| runtime.lingers)
 }

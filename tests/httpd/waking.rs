@@ -106,6 +106,47 @@ fn a_worker_gives_way_behind_requests_of_a_daemon_process_which_does_not() {
     site.finish();
 }
 
+/// Streams until there is a file named `over` beside it.
+const STREAM: &str = r#"
+import os, time
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    over = os.path.join(os.path.dirname(__file__), "over")
+    while not os.path.exists(over):
+        yield b"x" * 65536
+        time.sleep(0.01)
+"#;
+
+#[test]
+fn workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors() {
+    let name = "workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors";
+    let most = std::thread::available_parallelism().map_or(1, usize::from);
+    if most > 8 {
+        return cannot_run(name, "there are more processors than one Apache child has workers for");
+    }
+    if !may_run(name) {
+        return;
+    }
+    let clients = 2 * most + 2;
+    let options = format!("threads={clients}");
+    for (linger, give_way) in [("On", true), ("Off", false)] {
+        let site = Httpd::site(&options, STREAM).conf(&format!("WSGILinger {linger}")).start();
+        let port = site.port();
+        let stream = move || Client::connect(port).exchange("GET", "/", &[], b"").map(|answer| answer.status);
+        let streams: Vec<_> = (0..clients).map(|_| std::thread::spawn(stream)).collect();
+        let seen = eventually(if give_way { PATIENCE } else { Duration::from_secs(1) }, || {
+            (giving_way(&of(&site, Role::Child)) > most / 2).then_some(())
+        });
+        assert_eq!(seen.is_some(), give_way, "WSGILinger {linger}");
+        site.write("apps/over", "");
+        for stream in streams {
+            assert_eq!(stream.join().expect("a client").expect("an answer"), 200);
+        }
+        is_over(&site);
+        site.finish();
+    }
+}
+
 #[test]
 fn threads_of_ours_that_begin_on_such_a_worker_do_not_give_way() {
     if !may_run("threads_of_ours_that_begin_on_such_a_worker_do_not_give_way") {

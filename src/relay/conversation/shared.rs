@@ -31,6 +31,7 @@ impl<C: Client> Conversation<'_, C> {
             self.inbox.consume(frame::HEADER + 1);
             return Ok(Step::Over(Outcome::Complete));
         }
+        self.client.flows();
         self.pass_filled(content)?;
         Ok(Step::On)
     }
