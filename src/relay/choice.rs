@@ -81,7 +81,7 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
         let behind = need != Need::Any
             && match place {
                 None => queued > 0,
-                Some(place) => free > 0 && !place.called && (!self.is_for_more(free) || call_first(&self.record.queue)),
+                Some(place) => free > 0 && !place.called && (!self.is_for_more(free) || place.call_first()),
             };
         let fewest = if self.evenly { self.has_fewest(&turned_away) } else { None };
         let left_out: Vec<usize> = match fewest {
@@ -295,6 +295,17 @@ mod tests {
         record.queue.missed();
         assert!(matches!(pool.look(&[], true, Some(&place)), Look::Process(_)), "there was nobody to be called");
         drop(first);
+    }
+
+    #[test]
+    fn who_is_alone_sleeps_though_the_table_says_that_a_thread_is_free() {
+        let (slots, record) = ([slot(State::Ready, 1), slot(State::Ready, 1)], Group::default());
+        slots.iter().for_each(|slot| slot.1.busy.store(1, Relaxed));
+        let mut place = QueueTicket::take(&record.queue);
+        let start = Instant::now();
+        assert_eq!(missing(&pool(&slots, &record).look(&[], false, Some(&place))), Some(Missing::Threads));
+        place.wait(Duration::from_millis(20));
+        assert!(start.elapsed() >= Duration::from_millis(20), "it has called nobody but itself");
     }
 
     #[test]

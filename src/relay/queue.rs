@@ -2,6 +2,7 @@
 //! are woken.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use rustix::thread::futex;
@@ -16,7 +17,7 @@ use super::wait_limits::Wait;
 pub struct QueueTicket<'t> {
     queue: &'t Queue,
     ticket: u32,
-    seen: u32,
+    seen: Cell<u32>,
     /// Whether another request has called this one: it is its turn.
     pub(super) called: bool,
 }
@@ -24,7 +25,7 @@ pub struct QueueTicket<'t> {
 impl<'t> QueueTicket<'t> {
     /// Takes the place at the end of the queue.
     pub fn take(queue: &'t Queue) -> Self {
-        Self { queue, ticket: queue.join(milliseconds(), ALIVE), seen: queue.seen(), called: false }
+        Self { queue, ticket: queue.join(milliseconds(), ALIVE), seen: Cell::new(queue.seen()), called: false }
     }
 
     /// Whether this place is the one that looks every now and then for a thread that has become free without anybody
@@ -43,12 +44,21 @@ impl<'t> QueueTicket<'t> {
     /// Waits until a thread of the group may have got free since the last look, but not longer than `pause`.
     pub fn wait(&mut self, pause: Duration) {
         // Too late to wait, or the pause is over: the next thing is another look.
-        self.called = futex::wait(self.queue.calls(), futex::Flags::empty(), self.seen, Some(&timespec(pause))).is_ok();
+        let (calls, seen) = (self.queue.calls(), self.seen.get());
+        self.called = futex::wait(calls, futex::Flags::empty(), seen, Some(&timespec(pause))).is_ok();
         if self.called {
             self.queue.heard();
         }
-        self.seen = self.queue.seen();
+        self.seen.set(self.queue.seen());
         self.queue.looked(milliseconds());
+    }
+
+    /// Calls the request that has waited longest, in the midst of a look for a thread, and before that is taken: such a
+    /// call is no reason for another look. Returns whether another one is called.
+    pub(super) fn call_first(&self) -> bool {
+        let calls = call_first(self.queue);
+        self.seen.set(self.queue.seen());
+        calls
     }
 }
 
@@ -95,8 +105,8 @@ mod tests {
     /// Waits until this place is called; the caller of the other thread may be quicker than the sleep, which it then
     /// prevents.
     fn wait_for_call(place: &mut QueueTicket<'_>) {
-        let seen = place.seen;
-        while place.seen == seen {
+        let seen = place.seen.get();
+        while place.seen.get() == seen {
             place.wait(Duration::from_secs(5));
         }
     }
@@ -123,7 +133,7 @@ mod tests {
             (QueueTicket::take(&queue), QueueTicket::take(&queue), QueueTicket::take(&queue));
         std::thread::scope(|scope| {
             drop(last);
-            second.seen = queue.seen();
+            second.seen.set(queue.seen());
             let waiting = scope.spawn(|| {
                 wait_for_call(&mut second);
                 second.watches()

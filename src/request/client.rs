@@ -239,7 +239,10 @@ impl Client for HttpClient<'_, '_> {
     }
 
     fn flows(&self) {
-        linger::flows();
+        // Only a worker whose request is over hears of its end: not one of HTTP/2, and not that of a part of a page.
+        if !self.r.shares_connection() && !self.r.is_part() {
+            linger::flows();
+        }
     }
 
     fn right_to_wait(&self, pressing: bool) -> Option<Right> {

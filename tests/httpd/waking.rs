@@ -5,7 +5,7 @@ use harness::{Builder, Client, Httpd, Role, Site, cannot_run, eventually, module
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 const BATCH: &str = "3";
@@ -117,34 +117,57 @@ def application(environ, start_response):
         time.sleep(0.01)
 "#;
 
-#[test]
-fn workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors() {
-    let name = "workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors";
+/// A server with that at `/`, with so many clients, each by a way of its own, and with these lines. Returns whether
+/// workers give way.
+fn give_way(clients: usize, conf: &str, ask: impl Fn(&Httpd) -> Child) -> bool {
+    let most = std::thread::available_parallelism().map_or(1, usize::from);
+    let site = Httpd::site(&format!("threads={clients}"), STREAM).conf(conf).start();
+    let streams: Vec<_> = (0..clients).map(|_| ask(&site)).collect();
+    let patience = if conf.is_empty() { PATIENCE } else { Duration::from_secs(1) };
+    let seen = eventually(patience, || (giving_way(&of(&site, Role::Child)) > most / 2).then_some(()));
+    site.write("apps/over", "");
+    for mut stream in streams {
+        assert!(stream.wait().expect("a client").success());
+    }
+    is_over(&site);
+    site.finish();
+    seen.is_some()
+}
+
+/// Clients enough for more requests than there are processors; `None`, and the test named so is not run, where Apache
+/// has too few workers for that.
+fn crowd(test: &str) -> Option<usize> {
     let most = std::thread::available_parallelism().map_or(1, usize::from);
     if most > 8 {
-        return cannot_run(name, "there are more processors than one Apache child has workers for");
+        cannot_run(test, "there are more processors than one Apache child has workers for");
+        return None;
     }
-    if !may_run(name) {
+    may_run(test).then_some(2 * most + 2)
+}
+
+/// curl, which asks for `/`.
+fn curl(site: &Httpd, words: &[&str]) -> Child {
+    let mut command = Command::new("curl");
+    command.args(["-s", "-f", "-o", "/dev/null"]).args(words).arg(site.url("/")).spawn().expect("curl")
+}
+
+#[test]
+fn workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors() {
+    let Some(clients) = crowd("workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors")
+    else {
         return;
-    }
-    let clients = 2 * most + 2;
-    let options = format!("threads={clients}");
-    for (linger, give_way) in [("On", true), ("Off", false)] {
-        let site = Httpd::site(&options, STREAM).conf(&format!("WSGILinger {linger}")).start();
-        let port = site.port();
-        let stream = move || Client::connect(port).exchange("GET", "/", &[], b"").map(|answer| answer.status);
-        let streams: Vec<_> = (0..clients).map(|_| std::thread::spawn(stream)).collect();
-        let seen = eventually(if give_way { PATIENCE } else { Duration::from_secs(1) }, || {
-            (giving_way(&of(&site, Role::Child)) > most / 2).then_some(())
-        });
-        assert_eq!(seen.is_some(), give_way, "WSGILinger {linger}");
-        site.write("apps/over", "");
-        for stream in streams {
-            assert_eq!(stream.join().expect("a client").expect("an answer"), 200);
-        }
-        is_over(&site);
-        site.finish();
-    }
+    };
+    assert!(give_way(clients, "", |site| curl(site, &[])));
+    assert!(!give_way(clients, "WSGILinger Off", |site| curl(site, &[])));
+}
+
+#[test]
+fn workers_of_http2_which_hear_of_no_end_do_not_give_way() {
+    let name = "workers_of_http2_which_hear_of_no_end_do_not_give_way";
+    let Some(http2) = module("http2") else { return cannot_run(name, "needs mod_http2") };
+    let Some(clients) = crowd(name) else { return };
+    let conf = format!("LoadModule http2_module {}\nProtocols h2c http/1.1", http2.display());
+    assert!(!give_way(clients, &conf, |site| curl(site, &["--http2-prior-knowledge"])));
 }
 
 #[test]

@@ -31,8 +31,9 @@ impl<C: Client> Conversation<'_, C> {
             self.inbox.consume(frame::HEADER + 1);
             return Ok(Step::Over(Outcome::Complete));
         }
-        self.client.flows();
         self.pass_filled(content)?;
+        // Behind the first piece: a filter may have started a program for it.
+        self.client.flows();
         Ok(Step::On)
     }
 

@@ -69,8 +69,8 @@ pub struct Group {
     failing: AtomicU32,
     /// What its processes speak, one more than [`Interface::number`]; 0: none has been ready yet.
     interface: AtomicU32,
-    /// The queue of its waiting requests.
-    pub queue: Queue,
+    /// Where earlier builds, which share the table while a server is upgraded, have a shorter [`Queue`].
+    earlier: [AtomicU64; 3],
     /// The places of Apache's workers that have a request of the group in hand, whatever it waits for.
     pub workers: PlacesOfConfigurations,
     /// The places of requests that processes have, or are given, before their bodies are all there; and of those whose
@@ -87,6 +87,8 @@ pub struct Group {
     pub endings: Endings,
     /// The WebSockets that it has had.
     pub websocket_counts: WebSocketCounts,
+    /// The queue of its waiting requests.
+    pub queue: Queue,
 }
 
 // That of a model is larger.
