@@ -157,22 +157,52 @@ mod loom_tests {
     struct Group {
         queue: Queue,
         free: AtomicU32,
-        asleep: Mutex<()>,
+        /// How many sleep, and how many of these have been woken.
+        asleep: Mutex<(u32, u32)>,
         call: Condvar,
     }
 
     impl Group {
-        fn sleep(&self, seen: u32) {
-            let guard = self.asleep.lock().unwrap();
-            if self.queue.seen() == seen {
-                drop(self.call.wait(guard).unwrap());
+        /// Returns whether it has been woken.
+        fn sleep(&self, seen: u32) -> bool {
+            let mut guard = self.asleep.lock().unwrap();
+            if self.queue.seen() != seen {
+                return false;
             }
+            guard.0 += 1;
+            while guard.1 == 0 {
+                guard = self.call.wait(guard).unwrap();
+            }
+            guard.1 -= 1;
+            self.queue.heard();
+            true
+        }
+
+        /// Returns whether there was one to be woken.
+        fn wake(&self) -> bool {
+            let mut guard = self.asleep.lock().unwrap();
+            let wakes = guard.0 > 0;
+            if wakes {
+                guard.0 -= 1;
+                guard.1 += 1;
+                self.call.notify_one();
+            }
+            wakes
         }
 
         fn call_first(&self) {
             self.queue.call();
-            let _guard = self.asleep.lock().unwrap();
-            self.call.notify_one();
+            if !self.wake() {
+                self.queue.missed();
+                self.wake();
+            }
+        }
+
+        fn give_back(&self) {
+            self.free.fetch_add(1, SeqCst);
+            if self.queue.is_used() {
+                self.call_first();
+            }
         }
 
         fn take_thread(&self) -> bool {
@@ -188,14 +218,15 @@ mod loom_tests {
         /// Waits for a thread: the one that watches looks again and again, the others sleep until they are called.
         fn wait(&self) {
             let ticket = self.queue.join(NOW, MAX_PAUSE);
+            let mut called = false;
             loop {
                 let seen = self.queue.seen();
-                if self.take_thread() {
+                if (called || self.free.load(SeqCst) > self.queue.called(NOW)) && self.take_thread() {
                     return self.leave(ticket);
                 }
                 match self.queue.watches(ticket) {
                     true => loom::thread::yield_now(),
-                    false => self.sleep(seen),
+                    false => called = self.sleep(seen),
                 }
             }
         }
@@ -222,6 +253,18 @@ mod loom_tests {
                 thread.join().unwrap();
             }
             assert!(!group.queue.is_used());
+        });
+    }
+
+    /// Whether it is the one that sleeps, the one that watches, or nobody who is called.
+    #[test]
+    fn loom_a_thread_that_gets_free_is_not_kept_for_one_that_was_not_reached() {
+        model(|group| {
+            let other = Arc::clone(&group);
+            let waiting = loom::thread::spawn(move || other.wait());
+            group.give_back();
+            waiting.join().unwrap();
+            assert!(!group.queue.is_used() && group.free.load(SeqCst) == 0);
         });
     }
 
