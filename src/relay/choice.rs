@@ -106,19 +106,20 @@ impl<'t, S: Iterator<Item = Slot<'t>> + Clone> Pool<'t, S> {
 
     /// The process that has the fewest WebSockets, of those that have a thread free if there are any.
     fn has_fewest(&self, turned_away: &[usize]) -> Option<usize> {
-        let ready = self.slots.clone().enumerate().filter(|(index, slot)| {
-            slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
-        });
         let key = |slot: Slot<'_>| (slot.taken() >= slot.entry.threads.load(Relaxed), slot.page.websockets.count());
-        ready.min_by_key(|(_, slot)| key(*slot)).map(|(index, _)| index)
+        self.ready(turned_away).min_by_key(|(_, slot)| key(*slot)).map(|(index, _)| index)
+    }
+
+    /// The processes that take requests, but for these, with their slots' indices.
+    fn ready(&self, turned_away: &[usize]) -> impl Iterator<Item = (usize, Slot<'t>)> {
+        self.slots.clone().enumerate().filter(|(index, slot)| {
+            slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
+        })
     }
 
     /// How many threads are free.
     fn free(&self, turned_away: &[usize], now: u32) -> u32 {
-        let ready = self.slots.clone().enumerate().filter(|(index, slot)| {
-            slot.is_of(self.group) && slot.state() == State::Ready && !turned_away.contains(index)
-        });
-        ready.fold(0, |free, (_, slot)| free.saturating_add(slot.room(now)))
+        self.ready(turned_away).fold(0, |free, (_, slot)| free.saturating_add(slot.room(now)))
     }
 
     /// Whether these free threads are more than the requests that have been called for them already.
