@@ -75,7 +75,7 @@ pub use logs::{Log, records};
 pub use notify::Notified;
 pub use ports::free_port;
 pub use processes::{ORDINARY_USER, alive, as_user, is_root, kill};
-pub use product::{Product, cannot_run, product, repository};
+pub use product::{Product, cannot_run, curl_has, product, repository};
 pub use raw::{Answer, Client};
 pub use request::{Response, Site, basic, get};
 pub use scratch::Scratch;

@@ -82,6 +82,13 @@ pub fn cannot_run(case: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "NOT RUN {case}: {why}");
 }
 
+/// Whether there is a curl that says that it has this, such as `HTTP2`.
+#[must_use]
+pub fn curl_has(feature: &str) -> bool {
+    let said = Command::new("curl").arg("--version").output();
+    said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(feature))
+}
+
 fn output(command: &mut Command) -> String {
     let done = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     assert!(done.status.success(), "{command:?}: {}\n{}", done.status, String::from_utf8_lossy(&done.stderr));

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::asgi::APP;
-use harness::{Httpd, Site, cannot_run, eventually, in_time, module};
+use harness::{Httpd, Site, cannot_run, curl_has, eventually, in_time, module};
 use serde_json::json;
 
 /// A site of ASGI with mod_http2, if there are such a module and a client for it.
@@ -14,9 +14,7 @@ fn site(test: &str) -> Option<Httpd> {
 }
 
 fn site_of(test: &str, app: &str) -> Option<harness::Builder> {
-    let said = Command::new("curl").arg("--version").output();
-    let speaks = said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("HTTP2"));
-    let Some(http2) = module("http2").filter(|_| speaks) else {
+    let Some(http2) = module("http2").filter(|_| curl_has("HTTP2")) else {
         cannot_run(test, "needs mod_http2 and a curl that speaks HTTP/2");
         return None;
     };

@@ -1,6 +1,6 @@
 //! Beside other modules of Apache.
 
-use harness::{Builder, Httpd, MODES, Response, Site, cannot_run, module};
+use harness::{Builder, Httpd, MODES, Response, Site, cannot_run, curl_has, module};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -262,11 +262,7 @@ fn mod_auth_openidc_sends_to_the_provider_who_has_not_logged_in() {
 fn over_http2_requests_and_answers_are_those_of_http1() {
     let test = "over_http2_requests_and_answers_are_those_of_http1";
     let Some(site) = beside(test, &["http2"], "Protocols h2c http/1.1") else { return };
-    let speaks = Command::new("curl")
-        .arg("--version")
-        .output()
-        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("HTTP2"));
-    if !speaks {
+    if !curl_has("HTTP2") {
         return cannot_run(test, "needs a curl that speaks HTTP/2");
     }
     let site = site.start();

@@ -1,7 +1,7 @@
 //! What Apache's threads do to others when they are woken.
 #![cfg(target_os = "linux")]
 
-use harness::{Builder, Client, Httpd, Role, Site, cannot_run, eventually, module};
+use harness::{Builder, Client, Httpd, Role, Site, cannot_run, curl_has, eventually, module};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -135,8 +135,12 @@ fn give_way(clients: usize, conf: &str, ask: impl Fn(&Httpd) -> Child) -> bool {
 }
 
 /// Clients enough for more requests than there are processors; `None`, and the test named so is not run, where Apache
-/// has too few workers for that.
-fn crowd(test: &str) -> Option<usize> {
+/// has too few workers for that, or there is no curl with this `feature`.
+fn crowd(test: &str, feature: &str) -> Option<usize> {
+    if !curl_has(feature) {
+        cannot_run(test, &format!("needs a curl that has {feature}"));
+        return None;
+    }
     let most = std::thread::available_parallelism().map_or(1, usize::from);
     if most > 8 {
         cannot_run(test, "there are more processors than one Apache child has workers for");
@@ -153,10 +157,8 @@ fn curl(site: &Httpd, words: &[&str]) -> Child {
 
 #[test]
 fn workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors() {
-    let Some(clients) = crowd("workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors")
-    else {
-        return;
-    };
+    let name = "workers_with_long_responses_give_way_where_there_are_more_of_them_than_processors";
+    let Some(clients) = crowd(name, "http") else { return };
     assert!(give_way(clients, "", |site| curl(site, &[])));
     assert!(!give_way(clients, "WSGILinger Off", |site| curl(site, &[])));
 }
@@ -165,7 +167,7 @@ fn workers_with_long_responses_give_way_where_there_are_more_of_them_than_proces
 fn workers_of_http2_which_hear_of_no_end_do_not_give_way() {
     let name = "workers_of_http2_which_hear_of_no_end_do_not_give_way";
     let Some(http2) = module("http2") else { return cannot_run(name, "needs mod_http2") };
-    let Some(clients) = crowd(name) else { return };
+    let Some(clients) = crowd(name, "HTTP2") else { return };
     let conf = format!("LoadModule http2_module {}\nProtocols h2c http/1.1", http2.display());
     assert!(!give_way(clients, &conf, |site| curl(site, &["--http2-prior-knowledge"])));
 }
