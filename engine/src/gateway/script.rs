@@ -77,31 +77,37 @@ pub(crate) fn application<'py>(
     if !script.wanted.load(Ordering::Relaxed) {
         is_wanted(script, interpreter, need);
     }
-    let mut module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-    if let Some(loaded) = module.as_ref().map(|loaded| loaded.get(py)).filter(|_| need.reloading) {
-        // What follows may run Python code, which must not find the script locked.
-        drop(module);
-        let process = Process::get();
-        let in_place = need.in_place || process.is_embedded();
-        let newer = newer(py, interpreter, script, &loaded, need);
-        if newer.is_some_and(|version| !in_place && !process.may_serve(&script.asked, version)) {
-            return Err(ScriptError::Changed);
-        }
-        module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have loaded it anew in between.
-        if newer.is_some() && in_place && module.as_ref().is_some_and(|now| now.bind(py).is(&loaded)) {
-            *module = None;
-        }
-    }
-    let loaded = match module.as_ref() {
-        Some(loaded) => loaded.get(py),
-        None => {
-            let fresh = load(py, interpreter, need.path).map_err(ScriptError::Failed)?;
-            *module = Some(Owned::new(fresh.clone()));
-            fresh
-        }
+    // What looks at the file may run Python code, which must not find the script locked.
+    let loaded = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner).as_ref().map(|m| m.get(py));
+    let newer = match &loaded {
+        Some(module) if need.reloading => newer(py, interpreter, script, module, need),
+        _ => None,
     };
-    find(py, &loaded, need.path, need.callable).map_err(ScriptError::Failed)
+    let is_old = match newer {
+        None => false,
+        Some(_) if need.in_place || Process::get().is_embedded() => true,
+        Some(version) if Process::get().may_serve(&script.asked, version) => false,
+        Some(_) => return Err(ScriptError::Changed),
+    };
+    let module = match loaded {
+        Some(module) if !is_old => module,
+        old => load_once(py, interpreter, need, old.as_ref()).map_err(ScriptError::Failed)?,
+    };
+    find(py, interpreter, &module, need.path, need.callable).map_err(ScriptError::Failed)
+}
+
+/// Loads a script, in place of the old module if there is one, unless another thread has done that by now.
+fn load_once<'py>(
+    py: Python<'py>,
+    interpreter: &Interpreter,
+    need: &ScriptNeed<'_>,
+    old: Option<&Bound<'py, PyModule>>,
+) -> Result<Bound<'py, PyModule>, Report> {
+    let mut module = need.script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+    match module.take() {
+        Some(now) if old.is_none_or(|old| !now.bind(py).is(old)) => Ok(module.insert(now).get(py)),
+        _ => Ok(module.insert(Owned::new(load(py, interpreter, need.path)?)).get(py)),
+    }
 }
 
 /// Logs why there is no application, and the cure, where it is known.
@@ -129,7 +135,7 @@ pub(crate) fn import(py: Python<'_>, interpreter: &Interpreter, preload: &Preloa
         }
     };
     drop(module);
-    find(py, &loaded, &preload.script, &preload.callable).map(drop)
+    find(py, interpreter, &loaded, &preload.script, &preload.callable).map(drop)
 }
 
 /// The application of a script that is loaded.
@@ -143,7 +149,7 @@ pub(crate) fn loaded<'py>(
     let module = script.module.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
     let loaded = module.as_ref()?.get(py);
     drop(module);
-    find(py, &loaded, path, callable).ok()
+    find(py, interpreter, &loaded, path, callable).ok()
 }
 
 /// Notes that the first request for a script has come.
@@ -160,6 +166,7 @@ fn is_wanted(script: &Script, interpreter: &Interpreter, need: &ScriptNeed<'_>) 
 /// Finds the application in a script; the module itself where there is no name.
 fn find<'py>(
     py: Python<'py>,
+    interpreter: &Interpreter,
     module: &Bound<'py, PyModule>,
     path: &[u8],
     name: &[u8],
@@ -167,7 +174,13 @@ fn find<'py>(
     if name.is_empty() {
         return Ok(module.clone().into_any());
     }
-    let found = object::latin1(py, name).and_then(|name| object::dict_get(&module.dict(), &name)).ok().flatten();
+    let dict = module.dict();
+    let found = match name {
+        // The usual one needs no text that is made and hashed for each request.
+        b"application" => object::dict_get(&dict, interpreter.names.application.bind(py)),
+        name => object::latin1(py, name).and_then(|name| object::dict_get(&dict, &name)),
+    };
+    let found = found.ok().flatten();
     found.ok_or_else(|| {
         let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
         let text = format!("The WSGI script '{path}' does not contain the application '{name}'.");

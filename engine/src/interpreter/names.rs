@@ -28,6 +28,7 @@ macro_rules! names {
 }
 
 names! {
+    application = "application",
     close = "close",
     early_hints = "wsgi.early_hints",
     early_hints_method = "early_hints",
