@@ -65,7 +65,7 @@ pub fn response(data: &[u8]) {
     let mut lines = data.splitn(20, |byte| *byte == b'\n');
     let Ok(mut head) = Head::new(lines.next().unwrap_or_default()) else { return };
     for line in lines.by_ref() {
-        let mut parts = line.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec);
+        let mut parts = line.splitn(2, |byte| *byte == b':');
         let _ = head.push(parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     }
     let mut text = Lines::default();
@@ -77,11 +77,11 @@ pub fn response(data: &[u8]) {
     let mut response = Response::new(data.len() % 2 == 0);
     response.start(head);
     let Ok(head) = response.commit(Some(data.len() as u64)) else { return };
-    for (name, value) in &head.headers {
+    for (name, value) in head.headers() {
         assert!(!name.is_empty() && name.iter().all(u8::is_ascii_graphic), "a name is a token");
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "a value is one line");
     }
-    let lengths = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length"));
+    let lengths = head.headers().filter(|(name, _)| name.eq_ignore_ascii_case(b"Content-Length"));
     assert!(lengths.count() <= 1, "there is one length");
 }
 

@@ -1,5 +1,7 @@
 //! Messages of a response on their way to the client.
 
+use std::borrow::Cow;
+
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::types::{
     PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyDictMethods, PyMemoryView, PyString, PyStringMethods,
@@ -111,7 +113,7 @@ impl<'py> Sending<'_, 'py> {
         let (py, mut hints) = (self.py, Head::default());
         let links = self.message.get_item(self.objects.names.links.bind(py))?;
         for link in links.iter().flat_map(|links| links.try_iter()).flatten() {
-            hints.push(b"Link".to_vec(), bytes(&link?)?)?;
+            hints.push(b"Link", &bytes(&link?)?)?;
         }
         match output::hint(py, &self.exchange.request, &hints) {
             Ok(_) => {
@@ -150,17 +152,18 @@ pub(super) fn message<'a, 'py>(
 pub(super) fn add_headers(head: &mut Head, headers: &Bound<'_, PyAny>) -> PyResult<()> {
     for header in headers.try_iter()? {
         let header = header?;
-        head.push(bytes(&header.get_item(0)?)?, bytes(&header.get_item(1)?)?)?;
+        let (name, value) = (header.get_item(0)?, header.get_item(1)?);
+        head.push(&bytes(&name)?, &bytes(&value)?)?;
     }
     Ok(())
 }
 
 /// Returns the bytes of a bytes-like object.
-pub(super) fn bytes(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+pub(super) fn bytes<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(bytes.as_bytes().to_vec());
+        return Ok(bytes.as_bytes().into());
     }
     let wrong = || PyTypeError::new_err(format!("must be bytes, not {}", object::class_name(value)));
     let view = PyMemoryView::from(value).map_err(|_| wrong())?;
-    Ok(view.call_method0("tobytes")?.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes().to_vec())
+    Ok(view.call_method0("tobytes")?.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes().to_vec().into())
 }

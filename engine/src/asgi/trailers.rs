@@ -15,7 +15,7 @@ pub(super) fn send<'py>(message: &Sending<'_, 'py>) -> PyResult<Bound<'py, PyAny
     if let Some(headers) = message.message.get_item(names.headers.bind(py))? {
         add_headers(&mut given, &headers)?;
     }
-    if let Some((name, _)) = given.headers.iter().find(|(name, _)| !header::may_trail(name)) {
+    if let Some((name, _)) = given.headers().find(|(name, _)| !header::may_trail(name)) {
         let name = String::from_utf8_lossy(name);
         return Err(PyValueError::new_err(format!("the header '{name}' may not follow the content of a response")));
     }

@@ -52,7 +52,7 @@ fn accept<'py>(sending: &Sending<'_, 'py>, subprotocols: &[String]) -> PyResult<
     if let Some(headers) = some(message, &names.headers)? {
         sending::add_headers(&mut head, &headers)?;
     }
-    if let Some((name, _)) = head.headers.iter().find(|(name, _)| !wire::may_be_added(name)) {
+    if let Some((name, _)) = head.headers().find(|(name, _)| !wire::may_be_added(name)) {
         let name = String::from_utf8_lossy(name);
         let text = format!("'websocket.accept' may not have the header '{name}', which belongs to the handshake");
         return Err(PyValueError::new_err(text));

@@ -66,16 +66,15 @@ impl HostTransport {
 }
 
 impl Transport for HostTransport {
-    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) {
+    fn early_hints(&mut self, hints: &Head) {
         let mut payload = Vec::with_capacity(128);
-        put_headers(&mut payload, headers.iter().map(|(name, value)| (&**name, &**value)));
+        put_headers(&mut payload, hints.headers());
         self.queue(Kind::EarlyHints, payload, None);
     }
 
     fn head(&mut self, head: &Head) {
         let mut payload = Vec::with_capacity(256);
-        let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-        put_head(&mut payload, head.status, &head.reason, headers);
+        put_head(&mut payload, head.status, head.reason(), head.headers());
         self.queue(Kind::Head, payload, None);
     }
 

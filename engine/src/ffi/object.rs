@@ -1,9 +1,13 @@
 //! Calls of the C API that pyo3 has no safe form of, or none without a detour.
 
+use std::borrow::Cow;
 use std::ffi::{c_char, c_long};
 
 use pyo3::ffi;
-use pyo3::types::{PyAnyMethods, PyBytes, PyDict, PyModule, PyString, PyStringMethods, PyType, PyTypeMethods};
+use pyo3::types::{
+    PyAnyMethods, PyBytes, PyBytesMethods, PyDict, PyList, PyListMethods, PyModule, PyString, PyStringMethods, PyTuple,
+    PyTupleMethods, PyType, PyTypeMethods,
+};
 use pyo3::{Bound, PyAny, PyErr, PyResult, Python};
 
 /// Makes a Python text of latin-1 bytes: the native string of WSGI.
@@ -32,10 +36,10 @@ pub(crate) fn path<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, Py
 ///
 /// # Errors
 /// `UnicodeEncodeError` for characters above 255.
-pub(crate) fn to_latin1(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+pub(crate) fn to_latin1<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     // Nearly all are ASCII, whose bytes CPython has at hand.
     if let Some(ascii) = text.to_str().ok().filter(|text| text.is_ascii()) {
-        return Ok(ascii.as_bytes().to_vec());
+        return Ok(ascii.as_bytes().into());
     }
     // SAFETY: attached; it is a str.
     let bytes = unsafe { ffi::PyUnicode_AsLatin1String(text.as_ptr()) };
@@ -43,7 +47,7 @@ pub(crate) fn to_latin1(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     let bytes = unsafe { Bound::from_owned_ptr_or_err(text.py(), bytes) }?;
     // SAFETY: they are bytes.
     let bytes = unsafe { bytes.cast_into_unchecked::<PyBytes>() };
-    Ok(pyo3::types::PyBytesMethods::as_bytes(&bytes).to_vec())
+    Ok(bytes.as_bytes().to_vec().into())
 }
 
 /// The item of a dict for a text, without creating exceptions or calling `__hash__` of user types.
@@ -103,10 +107,13 @@ pub(crate) fn thread_ident() -> u64 {
     unsafe { ffi::PyThread_get_thread_ident() as u64 }
 }
 
-/// Whether an object is exactly a list or exactly a tuple, whose items can be looked at without running Python code;
-/// then its items.
+/// Whether an object is exactly a list or exactly a tuple, whose items can be looked at without running Python code.
+pub(crate) fn has_items(object: &Bound<'_, PyAny>) -> bool {
+    object.is_exact_instance_of::<PyList>() || object.is_exact_instance_of::<PyTuple>()
+}
+
+/// The items of what [`has_items`].
 pub(crate) fn items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
-    use pyo3::types::{PyList, PyListMethods, PyTuple, PyTupleMethods};
     if let Ok(list) = object.cast_exact::<PyList>() {
         return Some(list.iter().collect());
     }

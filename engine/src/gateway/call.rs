@@ -171,11 +171,11 @@ impl<'a, 'py> Call<'a, 'py> {
             false => application,
         };
         let outcome = self.call(&application, arguments);
+        let (given, counts) = request.with(py, |live| (live.response.status, live.counts)).unwrap_or_default();
         let status = match outcome {
             Outcome::Failed(status) => status,
-            _ => request.with(py, |live| live.response.status).flatten().unwrap_or(500),
+            _ => given.unwrap_or(500),
         };
-        let counts = request.with(py, |live| live.counts).unwrap_or_default();
         let finished = sample.end(&self.moments, status, counts);
         if wanted || events::wanted(py, interpreter) {
             observed.finished(py, &finished);
@@ -316,7 +316,7 @@ impl<'a, 'py> Call<'a, 'py> {
     /// Calls `close()` of what the application returned, if it has one.
     fn close(&self, result: &Bound<'py, PyAny>) {
         let (py, request) = (self.py, &**self.request);
-        if object::items(result).is_some() {
+        if object::has_items(result) {
             return;
         }
         let Ok(Some(close)) = result.getattr_opt(request.interpreter.names.close.bind(py)) else { return };

@@ -215,7 +215,7 @@ fn name_of(name: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     if let Ok(bytes) = name.cast::<PyBytes>() {
         return Ok(Some(bytes.as_bytes().to_vec()));
     }
-    name.cast::<PyString>().ok().map(object::to_latin1).transpose()
+    name.cast::<PyString>().ok().map(|text| Ok(object::to_latin1(text)?.into_owned())).transpose()
 }
 
 /// Makes the answer of a function's result.

@@ -1,5 +1,6 @@
 //! The object behind `start_response`, `write` and `wsgi.early_hints`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyBaseException, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
@@ -127,13 +128,14 @@ fn add_headers(head: &mut Head, headers: &Bound<'_, PyList>) -> PyResult<()> {
         if pair.len() != 2 {
             return Err(PyValueError::new_err(format!("each header must be a 2-tuple, got length {}", pair.len())));
         }
-        head.push(native(&pair.get_item(0)?)?, native(&pair.get_item(1)?)?)?;
+        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+        head.push(&native(&name)?, &native(&value)?)?;
     }
     Ok(())
 }
 
 /// Returns the bytes of a native string.
-fn native(text: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+fn native<'a>(text: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     match text.cast::<PyString>() {
         Ok(text) => object::to_latin1(text),
         Err(_) => Err(PyTypeError::new_err(format!("must be str, not {}", object::class_name(text)))),
@@ -185,7 +187,7 @@ fn ssl_var_lookup<'py>(this: This<'_, 'py, StartResponse>, args: Args<'_, 'py>) 
     this.alive("ssl_var_lookup")?;
     let name = args.required("ssl_var_lookup", 0, 1, 1)?;
     let name = match name.cast::<PyBytes>() {
-        Ok(name) => name.as_bytes().to_vec(),
+        Ok(name) => name.as_bytes().into(),
         Err(_) if name.is_instance_of::<PyString>() => native(&name)?,
         Err(_) => {
             let found = object::class_name(&name);

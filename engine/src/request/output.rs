@@ -147,7 +147,7 @@ pub(crate) fn hint(py: Python<'_>, request: &Request, hints: &Head) -> Result<Re
                 return Ok((fate, Ok(true)));
             }
             live.finalize_log();
-            live.transport.early_hints(&hints.headers);
+            live.transport.early_hints(hints);
             Ok((fate, live.flush(false)))
         })
         .ok_or(HintsError::Over)??;

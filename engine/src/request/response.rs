@@ -65,8 +65,8 @@ impl Response {
     /// Whether it is the usual response, whose content is all there is: what a file may become of which Apache sends
     /// parts.
     pub(crate) fn is_plain(&self) -> bool {
-        let is_part = |(name, _): &(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(b"Content-Range");
-        self.start.as_ref().is_some_and(|head| head.status == 200 && !head.headers.iter().any(is_part))
+        let is_part = |(name, _): (&[u8], &[u8])| name.eq_ignore_ascii_case(b"Content-Range");
+        self.start.as_ref().is_some_and(|head| head.status == 200 && !head.headers().any(is_part))
     }
 
     /// Settles the head and gives it out for sending. `content` is the length of the whole body where that is known; it
@@ -83,7 +83,7 @@ impl Response {
         // An application may leave out the body of a HEAD request; then nothing is known about its length.
         let known = content.filter(|n| declared.is_none() && self.content_allowed && (*n > 0 || !self.head_request));
         if let Some(length) = known {
-            head.headers.push((b"Content-Length".to_vec(), length.to_string().into_bytes()));
+            head.declare(length);
             self.left = Some(length);
         }
         Ok(head)
@@ -128,7 +128,7 @@ mod tests {
     fn started(headers: &[(&str, &str)]) -> Response {
         let mut head = Head::new(b"200 OK").unwrap();
         for (name, value) in headers {
-            head.push((*name).into(), (*value).into()).unwrap();
+            head.push(name.as_bytes(), value.as_bytes()).unwrap();
         }
         let mut response = Response::new(false);
         response.start(head);
@@ -136,11 +136,7 @@ mod tests {
     }
 
     fn length(head: &Head) -> Vec<&[u8]> {
-        head.headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(b"content-length"))
-            .map(|(_, v)| v.as_slice())
-            .collect()
+        head.headers().filter(|(n, _)| n.eq_ignore_ascii_case(b"content-length")).map(|(_, v)| v).collect()
     }
 
     #[test]
@@ -184,8 +180,7 @@ mod tests {
             started(&[("Transfer-Encoding", "chunked")])
                 .commit(Some(5))
                 .unwrap()
-                .headers
-                .iter()
+                .headers()
                 .all(|(n, _)| n != b"Transfer-Encoding")
         );
     }

@@ -2,21 +2,34 @@
 //! response could be split: [`wsgi_wire::header`]). Pure: bytes in, decisions out.
 
 use std::fmt;
+use std::io::Write;
+use std::ops::Range;
 
 use wsgi_wire::{header, limits};
 
-/// Status line and headers, each part valid by itself.
+/// Status line and headers, each part valid by itself. All their text is in one place: most heads fit into what is
+/// allocated at first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Head {
     /// The status code, 200 to 999.
     pub(crate) status: u16,
-    /// The reason phrase.
-    pub(crate) reason: Vec<u8>,
-    /// Names and values in the application's order.
-    pub(crate) headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// How many bytes reason and headers take on the wire.
-    size: usize,
+    /// The reason phrase, and behind it the names and values.
+    text: Vec<u8>,
+    /// How long the reason phrase is.
+    reason: usize,
+    /// The headers in the application's order.
+    headers: Vec<Header>,
 }
+
+/// Where name and value of a header are in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Header {
+    name: Range<usize>,
+    value: Range<usize>,
+}
+
+/// The room that a head has at first, in bytes and in headers.
+const ROOM: (usize, usize) = (256, 8);
 
 /// How many bytes a header takes on the wire beside its name and value: their lengths.
 const LENGTHS: usize = 8;
@@ -115,40 +128,60 @@ impl Head {
         if !header::is_reason(reason) {
             return Err(HeadError::Reason(repr(status)));
         }
-        Ok(Self { status: code, reason: reason.to_vec(), headers: Vec::new(), size: reason.len() })
+        let (mut text, headers) = (Vec::with_capacity(ROOM.0), Vec::with_capacity(ROOM.1));
+        text.extend_from_slice(reason);
+        Ok(Self { status: code, text, reason: reason.len(), headers })
+    }
+
+    /// The reason phrase.
+    pub(crate) fn reason(&self) -> &[u8] {
+        &self.text[..self.reason]
+    }
+
+    /// Names and values in the application's order.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.headers.iter().map(|header| (&self.text[header.name.clone()], &self.text[header.value.clone()]))
     }
 
     /// Adds a header.
     ///
     /// # Errors
     /// If it could not be sent as exactly this header.
-    pub(crate) fn push(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), HeadError> {
+    pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadError> {
         if name.is_empty() {
             return Err(HeadError::EmptyName);
         }
-        if !header::is_name(&name) {
+        if !header::is_name(name) {
             return Err(match () {
-                () if name.iter().any(u8::is_ascii_control) => HeadError::NameControl(Repr(name)),
-                () if name.contains(&b' ') => HeadError::NameSpace(Repr(name)),
-                () => HeadError::NameCharacter(Repr(name)),
+                () if name.iter().any(u8::is_ascii_control) => HeadError::NameControl(repr(name)),
+                () if name.contains(&b' ') => HeadError::NameSpace(repr(name)),
+                () => HeadError::NameCharacter(repr(name)),
             });
         }
-        if !header::is_value(&value) {
+        if !header::is_value(value) {
             let line = value.iter().any(|b| matches!(b, b'\r' | b'\n'));
-            return Err(if line { HeadError::ValueLine(Repr(value)) } else { HeadError::ValueControl(Repr(value)) });
+            return Err(if line { HeadError::ValueLine(repr(value)) } else { HeadError::ValueControl(repr(value)) });
         }
-        self.size = self.size.saturating_add(name.len() + value.len() + LENGTHS);
+        let size = self.wire_size() + name.len() + value.len() + LENGTHS;
         // One header more may be ours.
-        if self.headers.len() + 1 >= limits::RESPONSE_HEADERS || self.wire_size() > limits::RESPONSE_HEAD {
+        if self.headers.len() + 2 > limits::RESPONSE_HEADERS || size > limits::RESPONSE_HEAD {
             return Err(HeadError::TooMany);
         }
-        self.headers.push((name, value));
+        self.add(name, |text| text.extend_from_slice(value));
         Ok(())
+    }
+
+    fn add(&mut self, name: &[u8], put_value: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name);
+        let middle = self.text.len();
+        put_value(&mut self.text);
+        self.headers.push(Header { name: start..middle, value: middle..self.text.len() });
     }
 
     /// How many bytes the head takes on the wire, rounded up.
     pub(crate) fn wire_size(&self) -> usize {
-        self.size.saturating_add(REST)
+        self.text.len() + self.headers.len() * LENGTHS + REST
     }
 
     /// Brings the headers that frame the body into one consistent form, and returns the length that the application
@@ -156,23 +189,33 @@ impl Head {
     ///
     /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
     pub(super) fn frame(&mut self) -> Result<Option<u64>, HeadError> {
-        let (mut length, mut lengths) = (None, 0);
-        for (_, value) in self.headers.iter_mut().filter(|(name, _)| header::is_length(name)) {
+        let (mut length, mut lengths, text) = (None, 0, &self.text);
+        for header in self.headers.iter_mut().filter(|header| header::is_length(&text[header.name.clone()])) {
             // Spaces in front are no part of a value (RFC 9110, 5.5).
-            value.drain(..value.len() - value.trim_ascii_start().len());
+            let value = text[header.value.clone()].trim_ascii_start();
+            header.value.start = header.value.end - value.len();
             let Some(number) = header::length(value) else {
                 return Err(HeadError::ContentLength(String::from_utf8_lossy(value).into_owned()));
             };
             (length, lengths) = (Some(number), lengths + 1);
         }
         // Of several the last one counts, and is the one that is sent.
-        self.headers.retain(|(name, _)| {
+        self.headers.retain(|header| {
+            let name = &text[header.name.clone()];
             let counts = header::is_length(name);
             lengths -= usize::from(counts);
             let replaced = counts && lengths > 0;
             !replaced && !name.eq_ignore_ascii_case(b"Transfer-Encoding")
         });
         Ok(length)
+    }
+
+    /// Adds a Content-Length to a head that has none.
+    pub(super) fn declare(&mut self, length: u64) {
+        self.add(b"Content-Length", |text| {
+            // Memory takes it.
+            let _ = write!(text, "{length}");
+        });
     }
 }
 
@@ -186,7 +229,7 @@ mod tests {
             [("200 OK", 200, "OK"), ("299", 299, ""), ("200 ", 200, ""), ("999 na\u{ef}ve", 999, "na\u{ef}ve")]
         {
             let head = Head::new(text.as_bytes()).unwrap();
-            assert_eq!((head.status, head.reason.as_slice()), (code, reason.as_bytes()), "{text}");
+            assert_eq!((head.status, head.reason()), (code, reason.as_bytes()), "{text}");
         }
     }
 
@@ -207,7 +250,7 @@ mod tests {
     }
 
     fn push(name: &str, value: &str) -> Result<(), HeadError> {
-        Head::new(b"200 OK").unwrap().push(name.into(), value.into())
+        Head::new(b"200 OK").unwrap().push(name.as_bytes(), value.as_bytes())
     }
 
     #[test]
@@ -227,7 +270,7 @@ mod tests {
     #[test]
     fn a_head_that_no_client_would_take_is_refused_before_it_is_sent() {
         let mut head = Head::new(b"200 OK").unwrap();
-        let refused = (0..limits::RESPONSE_HEADERS).find_map(|_| head.push(b"X".to_vec(), b"y".to_vec()).err());
+        let refused = (0..limits::RESPONSE_HEADERS).find_map(|_| head.push(b"X", b"y").err());
         assert_eq!(refused, Some(HeadError::TooMany));
         assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD)), Err(HeadError::TooMany));
         assert_eq!(push("X", &"y".repeat(limits::RESPONSE_HEAD / 2)), Ok(()));

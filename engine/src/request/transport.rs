@@ -41,7 +41,7 @@ fn reason(error: BodyError) -> &'static str {
 /// [`Transport::flush`], so that a small response leaves in one piece.
 pub(crate) trait Transport: Send {
     /// Queues the headers of a `103 Early Hints`; any number of times, before the head.
-    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]);
+    fn early_hints(&mut self, hints: &Head);
     /// Queues status line and headers; once, before any content.
     fn head(&mut self, head: &Head);
     /// Queues content of the response.

@@ -210,16 +210,12 @@ impl Connection {
 }
 
 impl Transport for Connection {
-    fn early_hints(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) {
-        let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        self.outgoing.put(Kind::EarlyHints, |out| put_headers(out, headers));
+    fn early_hints(&mut self, hints: &Head) {
+        self.outgoing.put(Kind::EarlyHints, |out| put_headers(out, hints.headers()));
     }
 
     fn head(&mut self, head: &Head) {
-        self.outgoing.answer(Kind::Head, |out| {
-            let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-            put_head(out, head.status, &head.reason, headers);
-        });
+        self.outgoing.answer(Kind::Head, |out| put_head(out, head.status, head.reason(), head.headers()));
     }
 
     fn data(&mut self, content: &[u8]) {

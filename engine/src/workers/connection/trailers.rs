@@ -9,8 +9,6 @@ use crate::request::response_head::Head;
 impl Connection {
     /// Queues header lines that follow the content.
     pub(crate) fn send_trailers(&mut self, head: &Head) {
-        self.outgoing.put(Kind::Trailers, |out| {
-            put_headers(out, head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())));
-        });
+        self.outgoing.put(Kind::Trailers, |out| put_headers(out, head.headers()));
     }
 }

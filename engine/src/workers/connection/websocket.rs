@@ -12,8 +12,7 @@ impl Connection {
     pub(crate) fn accept(&mut self, subprotocol: Option<&str>, head: &Head) {
         self.upgraded = true;
         self.outgoing.answer(Kind::Accept, |out| {
-            let headers = head.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-            put_accept(out, subprotocol.map(str::as_bytes), headers);
+            put_accept(out, subprotocol.map(str::as_bytes), head.headers());
         });
     }
 
