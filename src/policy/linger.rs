@@ -83,8 +83,9 @@ impl Lingering {
 }
 
 /// How often something has been worth it lately. All threads share it, and lose a count where they meet: it need not be
-/// exact.
+/// exact. Apart from what changes with each request, so that reading it stays cheap.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Experience {
     /// How many of the last times it was, of [`SCALE`].
     hits: AtomicU32,
@@ -109,7 +110,10 @@ impl Experience {
         let found = if hit { SCALE } else { 0 };
         // Rounded in the direction in which it goes, so that both ends are reached.
         let step = found.abs_diff(hits).div_ceil(WEIGHT);
-        self.hits.store(if hit { hits + step } else { hits - step }, Relaxed);
+        // Where nothing changes, which is most of the time, other processors keep what they have read.
+        if step > 0 {
+            self.hits.store(if hit { hits + step } else { hits - step }, Relaxed);
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub fn check_password(r: &mut Request<'_>, user: &[u8], password: &CStr) -> Auth
     let Some((settings, script)) = user_script(r) else { return Authn::Error };
     match ask(r, settings, script, Question::password(user, password.to_bytes())) {
         Ok(Answer::Yes) => {
-            if daemons::current().is_some_and(|runtime| runtime.caches_passwords) {
+            if daemons::of_child().is_some_and(|runtime| runtime.caches_passwords) {
                 if let Some(hash) = auth::hash(r, password) {
                     auth::remember(r, user, None, hash);
                 }

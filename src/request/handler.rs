@@ -96,19 +96,19 @@ fn serve<'r>(
     handler_script: Option<&'r Arc<HandlerScript>>,
     span: &mut Option<Span>,
 ) -> Result<HookStatus, Refused> {
-    let runtime = daemons::current()
+    let runtime = daemons::of_child()
         .ok_or_else(|| Refused::new(&requests::NO_CONFIGURATION, 500, "no configuration is in force"))?;
-    *span = Span::begin(r, &runtime);
+    *span = Span::begin(r, runtime);
     let alias = if handler_script.is_none() { alias_of(r) } else { None };
     let script_name = environ::script_name(r);
-    let mut destination = destination(r, &runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
+    let mut destination = destination(r, runtime, settings, alias.map(Arc::as_ref), handler_script, &script_name);
     let takes_chunks =
-        settings.chunked_request.unwrap_or_else(|| asgi::takes_chunks(&runtime, &destination.process_group));
+        settings.chunked_request.unwrap_or_else(|| asgi::takes_chunks(runtime, &destination.process_group));
     let length = acceptance::accept(&facts(r, takes_chunks, alias.is_some(), handler_script.is_some()))
         .map_err(|refusal| Refused::new(refusal.message(), refusal.status(), refusal))?;
     if let Some(asked) = settings.dispatch_script.as_ref() {
         match question::dispatch(r, settings, asked, &destination) {
-            Ok(choice) => destination = choose(r, &runtime, destination, &choice, &script_name),
+            Ok(choice) => destination = choose(r, runtime, destination, &choice, &script_name),
             Err(why) => return Ok(HookStatus::Status(why.status())),
         }
     }
@@ -119,10 +119,10 @@ fn serve<'r>(
         return Err(Refused::new(&requests::GROUP_FORBIDDEN, 500, text));
     }
     let script = destination.handler_script.unwrap_or(r.filename());
-    let executor = executor::find(r, &runtime, &mut destination, script)?;
+    let executor = executor::find(r, runtime, &mut destination, script)?;
     let mut handshake = None;
     if let Executor::Group(group) = executor {
-        asgi::settle(r, &runtime, group, &mut destination)?;
+        asgi::settle(r, runtime, group, &mut destination)?;
         if destination.interface == Interface::Asgi {
             handshake = match websocket::asked(r, group, length) {
                 Ok(handshake) => handshake,
@@ -151,7 +151,7 @@ fn serve<'r>(
         Executor::Group(group) if handshake.is_some() && !websocket::is_for_page(r, group, &environ) => {
             Ok(HookStatus::Status(403))
         }
-        Executor::Group(group) => exchange(r, &runtime, group, settings, &environ, length, handshake),
+        Executor::Group(group) => exchange(r, runtime, group, settings, &environ, length, handshake),
     };
     if let Ok(HookStatus::Status(status)) | Err(Refused { status, .. }) = answer {
         variables::fill_for_error_document(r, &environ, length, status);

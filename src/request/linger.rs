@@ -88,5 +88,5 @@ fn threads() -> Option<u32> {
 
 /// Whether `WSGILinger` is on.
 fn lingers() -> bool {
-    daemons::current().is_some_and(|runtime| runtime.lingers)
+    daemons::of_child().is_some_and(|runtime| runtime.lingers)
 }

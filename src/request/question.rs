@@ -107,13 +107,13 @@ struct PendingQuestion<'a, 'r> {
 
 impl<'r> PendingQuestion<'_, 'r> {
     fn ask(&self, r: &mut Request<'r>, application: Option<&Destination<'r>>) -> Result<Answer, QuestionError> {
-        let Some(runtime) = daemons::current() else {
+        let Some(runtime) = daemons::of_child() else {
             log::request(r, &requests::NO_CONFIGURATION, format_args!("no configuration is in force"));
             return Err(QuestionError::Unheard(500));
         };
         let script_name = environ::script_name(r);
-        let mut destination = self.destination(r, &runtime, &script_name, application);
-        let outcome = match executor::find(r, &runtime, &mut destination, &self.asked.script) {
+        let mut destination = self.destination(r, runtime, &script_name, application);
+        let outcome = match executor::find(r, runtime, &mut destination, &self.asked.script) {
             Ok(executor) => {
                 let environ = match application {
                     Some(_) => Environ::new(r, destination, script_name),
@@ -121,7 +121,7 @@ impl<'r> PendingQuestion<'_, 'r> {
                 };
                 let outcome = match executor {
                     Executor::Embedded(plan) => self.ask_here(r, plan, &environ),
-                    Executor::Group(group) => self.ask_group(r, &runtime, group, &environ),
+                    Executor::Group(group) => self.ask_group(r, runtime, group, &environ),
                 };
                 outcome.map_err(|unanswered| (unanswered, environ.into_destination()))
             }

@@ -70,7 +70,10 @@ impl From<Vec<u8>> for Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        SPOOLED.fetch_sub(self.counted, Relaxed);
+        // Most requests have no body: the number that all threads share is left alone.
+        if self.counted > 0 {
+            SPOOLED.fetch_sub(self.counted, Relaxed);
+        }
     }
 }
 

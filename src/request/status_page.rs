@@ -25,8 +25,8 @@ pub fn status(r: &mut Request<'_>) -> HookStatus {
         response::add_header(r, b"Allow", b"GET, HEAD");
         return send(r, &line((405, "the status can be read only\n".to_owned())));
     }
-    let Some(runtime) = daemons::current() else { return HookStatus::Status(503) };
-    let report = Report::gather(&runtime);
+    let Some(runtime) = daemons::of_child() else { return HookStatus::Status(503) };
+    let report = Report::gather(runtime);
     let content = match understand(r.uri(), r.query(), r.headers_in().get(c"Accept")) {
         Question::Live => line(health::live(&report)),
         Question::Ready(group) => line(health::ready(&report, group.as_deref())),
@@ -57,8 +57,8 @@ pub fn status(r: &mut Request<'_>) -> HookStatus {
 
 /// Writes our part of mod_status' page, `short` for `?auto`.
 pub fn mod_status_part(r: &mut Request<'_>, short: bool) {
-    let Some(runtime) = daemons::current() else { return };
-    let report = Report::gather(&runtime);
+    let Some(runtime) = daemons::of_child() else { return };
+    let report = Report::gather(runtime);
     if !report.groups.is_empty() {
         let text = if short { mod_status::lines(&report) } else { mod_status::table(&report) };
         response::write(r, text.as_bytes());
