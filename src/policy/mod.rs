@@ -27,5 +27,6 @@ pub mod suspension;
 pub mod trace;
 pub mod tree;
 pub mod undefined;
+pub mod variable;
 pub mod visibility;
 pub mod words;

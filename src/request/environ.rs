@@ -19,7 +19,7 @@ use crate::httpd::log;
 use crate::httpd::request::Request;
 use crate::policy::proxies::{self, Changes};
 use crate::policy::trace::{self, Trace};
-use crate::policy::{head, path};
+use crate::policy::{head, path, variable};
 
 /// The script that an environ is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,10 +285,11 @@ impl<'r> Environ<'r> {
     fn write_headers(&self, r: &Request<'r>, length: ContentLength, vars: &mut impl Variables) {
         let mut key = Vec::with_capacity(64);
         for (name, value) in r.headers_in().iter() {
-            if !variable_name(name, &mut key) || key == b"CONTENT_LENGTH" && length != ContentLength::AsSent {
+            if !variable::of_header(name, &mut key) || key == b"CONTENT_LENGTH" && length != ContentLength::AsSent {
                 continue;
             }
-            let value = match Name::of(&key) {
+            let variable = Name::of(&key);
+            let value = match variable {
                 Name::Known(names::HTTP_AUTHORIZATION) if !self.pass_authorization => continue,
                 Name::Known(names::HTTP_X_FORWARDED_FOR) => self.changes.forwarded_for.as_deref().unwrap_or(value),
                 _ => value,
@@ -299,7 +300,7 @@ impl<'r> Environ<'r> {
             {
                 continue;
             }
-            vars.put(Name::of(&key), value);
+            vars.put(variable, value);
         }
         if let Some(traceparent) = self.trace.and_then(|trace| trace.header()) {
             vars.put(Name::of(trace::VARIABLE), traceparent.as_bytes());
@@ -322,24 +323,6 @@ fn describes_request(id: u8) -> bool {
             | names::SERVER_SOFTWARE..=names::SCRIPT_FILENAME
             | names::PROCESS_GROUP..=names::CONNECTION_ID
     )
-}
-
-/// Makes the variable's name of a header's; `false` if the header is none for applications: a name with other
-/// characters than letters, digits and `-` could imitate another one (`X_User`), and `Proxy` would become the variable
-/// HTTP_PROXY, which libraries obey.
-fn variable_name(header: &[u8], key: &mut Vec<u8>) -> bool {
-    key.clear();
-    if !header.eq_ignore_ascii_case(b"Content-Type") && !header.eq_ignore_ascii_case(b"Content-Length") {
-        key.extend_from_slice(b"HTTP_");
-    }
-    for byte in header {
-        match byte {
-            b'-' => key.push(b'_'),
-            b if b.is_ascii_alphanumeric() => key.push(b.to_ascii_uppercase()),
-            _ => return false,
-        }
-    }
-    key != b"HTTP_PROXY"
 }
 
 fn trusted(r: &Request<'_>, declared: &[proxies::TrustedHeader], subnets: Option<&[proxies::Subnet]>) -> Changes {
@@ -370,21 +353,6 @@ fn write_redirect(r: &Request<'_>, vars: &mut impl Variables) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_become_variables() {
-        let name = |header: &str| {
-            let mut key = Vec::new();
-            variable_name(header.as_bytes(), &mut key).then(|| String::from_utf8(key).unwrap())
-        };
-        assert_eq!(name("X-Custom-Thing").as_deref(), Some("HTTP_X_CUSTOM_THING"));
-        assert_eq!(name("content-type").as_deref(), Some("CONTENT_TYPE"));
-        assert_eq!(name("Content-Length").as_deref(), Some("CONTENT_LENGTH"));
-        for refused in ["X_User", "X.Other", "Proxy", "proxy", "X Y"] {
-            assert_eq!(name(refused), None, "{refused}");
-        }
-        assert_eq!(name("X-Proxy").as_deref(), Some("HTTP_X_PROXY"));
-    }
 
     #[test]
     fn what_describes_the_request_is_apaches() {

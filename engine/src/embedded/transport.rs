@@ -15,13 +15,14 @@ use crate::ffi::host::Host;
 use crate::request::response_head::Head;
 use crate::request::transport::{Gone, InputError, Transport};
 
-/// How many frames a small response has: head, content, end.
-const FRAMES: usize = 3;
+/// What a small response has: head, content, end; and how many bytes they take.
+const SMALL: (usize, usize) = (3, 512);
 
 /// One frame that has not been handed to Apache yet.
 struct Queued {
     kind: Kind,
-    payload: Vec<u8>,
+    /// Where its payload ends, which begins where that of the frame before it does.
+    end: usize,
     descriptor: Option<OwnedFd>,
 }
 
@@ -30,6 +31,8 @@ struct Queued {
 pub(super) struct HostTransport {
     host: Host,
     queued: Vec<Queued>,
+    /// The payloads of what is queued.
+    payloads: Vec<u8>,
     /// Whether Apache has been handed content that it may still keep back.
     unflushed: bool,
     gone: bool,
@@ -38,12 +41,20 @@ pub(super) struct HostTransport {
 impl HostTransport {
     /// The transport of a request that has not been answered yet.
     pub(super) fn new(host: Host) -> Self {
-        Self { host, queued: Vec::with_capacity(FRAMES), unflushed: false, gone: false }
+        let (queued, payloads) = (Vec::with_capacity(SMALL.0), Vec::with_capacity(SMALL.1));
+        Self { host, queued, payloads, unflushed: false, gone: false }
     }
 
-    fn queue(&mut self, kind: Kind, payload: Vec<u8>, descriptor: Option<OwnedFd>) {
-        if !self.gone {
-            self.queued.push(Queued { kind, payload, descriptor });
+    fn queue(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.queue_with(None, kind, write);
+    }
+
+    /// Queues a frame that a descriptor goes along with.
+    fn queue_with(&mut self, descriptor: Option<OwnedFd>, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        // Records do not depend on the client.
+        if !self.gone || kind == Kind::Log {
+            write(&mut self.payloads);
+            self.queued.push(Queued { kind, end: self.payloads.len(), descriptor });
         }
     }
 
@@ -55,31 +66,30 @@ impl HostTransport {
         if !fork::is_ours() {
             return Err(Gone);
         }
-        for Queued { kind, payload, descriptor } in self.queued.drain(..) {
-            // Records do not depend on the client.
-            if (!self.gone || kind == Kind::Log) && !self.host.send_frame(kind, &payload, descriptor) {
+        let mut start = 0;
+        for Queued { kind, end, descriptor } in self.queued.drain(..) {
+            let payload = &self.payloads[start..end];
+            start = end;
+            if (!self.gone || kind == Kind::Log) && !self.host.send_frame(kind, payload, descriptor) {
                 self.gone = true;
             }
         }
+        self.payloads.clear();
         if self.gone { Err(Gone) } else { Ok(()) }
     }
 }
 
 impl Transport for HostTransport {
     fn early_hints(&mut self, hints: &Head) {
-        let mut payload = Vec::with_capacity(128);
-        put_headers(&mut payload, hints.headers());
-        self.queue(Kind::EarlyHints, payload, None);
+        self.queue(Kind::EarlyHints, |out| put_headers(out, hints.headers()));
     }
 
     fn head(&mut self, head: &Head) {
-        let mut payload = Vec::with_capacity(256);
-        put_head(&mut payload, head.status, head.reason(), head.headers());
-        self.queue(Kind::Head, payload, None);
+        self.queue(Kind::Head, |out| put_head(out, head.status, head.reason(), head.headers()));
     }
 
     fn data(&mut self, content: &[u8]) {
-        self.queue(Kind::Data, content.to_vec(), None);
+        self.queue(Kind::Data, |out| out.extend_from_slice(content));
     }
 
     fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {
@@ -96,23 +106,23 @@ impl Transport for HostTransport {
     }
 
     fn file(&mut self, file: OwnedFd, piece: File) {
-        self.queue(Kind::File, piece.to_bytes(), Some(file));
+        self.queue_with(Some(file), Kind::File, |out| piece.put(out));
     }
 
     fn log(&mut self, record: LogRecord) {
-        self.queued.push(Queued { kind: Kind::Log, payload: record.to_bytes(), descriptor: None });
+        self.queue(Kind::Log, |out| record.put(out));
     }
 
     fn end(&mut self, end: End) {
-        self.queue(Kind::End, end.to_bytes(), None);
+        self.queue(Kind::End, |out| end.put(out));
     }
 
     fn fail(&mut self, status: u16) {
-        self.queue(Kind::Fail, Fail { status }.to_bytes(), None);
+        self.queue(Kind::Fail, |out| Fail { status }.put(out));
     }
 
     fn answer(&mut self, answer: &Answer) {
-        self.queue(Kind::Answer, answer.to_bytes(), None);
+        self.queue(Kind::Answer, |out| answer.put(out));
     }
 
     fn flush(&mut self, wait: bool) -> Result<bool, Gone> {

@@ -61,7 +61,7 @@ fn add_vars(
     environ: &Bound<'_, PyDict>,
     vars: Vars<'_>,
 ) -> PyResult<FromVars> {
-    let mut from_vars = FromVars::default();
+    let (mut from_vars, mut spelled) = (FromVars::default(), interpreter.names.spelled());
     for var in vars {
         // The decoder has checked all of them before.
         let Ok((name, value)) = var else { break };
@@ -80,7 +80,7 @@ fn add_vars(
                 }
             }
             Name::Text(text) if is_reserved(text) => {}
-            Name::Text(text) => environ.set_item(object::latin1(py, text)?, object::latin1(py, value)?)?,
+            Name::Text(text) => environ.set_item(spelled.key(py, text)?, object::latin1(py, value)?)?,
         }
     }
     Ok(from_vars)
