@@ -4,6 +4,7 @@
 use wsgi_wire::header;
 use wsgi_wire::response::{Head, Headers};
 
+use super::decimal::Decimal;
 use crate::httpd::request::Request;
 use crate::httpd::response as httpd;
 use crate::policy::guarded::Named;
@@ -131,7 +132,7 @@ pub fn apply_to_error(r: &mut Request<'_>, head: &Head<'_>) {
 /// The status line for Apache. Without a reason Apache adds its own, where it has one for the number.
 fn status_line(head: &Head<'_>) -> Vec<u8> {
     let mut line = Vec::with_capacity(head.reason.len() + 4);
-    line.extend_from_slice(head.status.to_string().as_bytes());
+    line.extend_from_slice(Decimal::of(head.status).as_bytes());
     if !head.reason.is_empty() {
         line.push(b' ');
         line.extend_from_slice(head.reason);

@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
+use super::decimal::Decimal;
 use crate::directives::settings::ServerSettings;
 use crate::directives::settings::{Alias, Pattern};
 use crate::httpd::HookStatus;
@@ -23,7 +24,7 @@ pub fn translate_name(r: &mut Request<'_>) -> HookStatus {
     let Some(settings) = r.server().settings::<ServerSettings>() else { return HookStatus::Declined };
     let found = settings.aliases.iter().enumerate().find_map(|(i, a)| Some((i, filename(r, a, uri)?)));
     let Some((index, filename)) = found else { return HookStatus::Declined };
-    let number = r.pool().text(index.to_string().as_bytes());
+    let number = r.pool().text(Decimal::of(u32::try_from(index).unwrap_or(u32::MAX)).as_bytes());
     r.notes_mut().set(NOTE, number);
     r.notes_mut().set(c"alias-forced-type", c"wsgi-script");
     r.map_to(&filename, c"wsgi-script");

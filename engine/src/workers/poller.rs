@@ -1,12 +1,10 @@
 //! The one place where workers wait: the listening socket and every idle connection, in one-shot mode, so that no other
 //! worker looks at a connection until it is given back.
 
-use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
@@ -26,11 +24,14 @@ const CLOSED: u64 = u64::MAX - 1;
 /// A request, and the connection that it came on.
 pub(crate) type Ready = (Box<Connection>, Arrived);
 
+/// The connections that wait for their next request, each at its descriptor's number, which the system keeps small.
+type Idle = Vec<Option<Box<Connection>>>;
+
 /// The sockets that the workers wait for together.
 pub(crate) struct Poller {
     epoll: Unshared,
     listener: Listener,
-    idle: Mutex<HashMap<u64, Box<Connection>>>,
+    idle: Mutex<Idle>,
     /// A descriptor that is readable for ever once the poller is closed, so that all workers wake up.
     closed: Unshared,
     secret: u64,
@@ -82,9 +83,8 @@ impl Poller {
 
     /// Returns the next request. Without `wait` only one that is there now.
     pub(crate) fn next(&self, wait: bool) -> Event {
-        let mut events = Vec::with_capacity(1);
+        let mut events = [epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(CLOSED) }];
         loop {
-            events.clear();
             let pause = self.listener.pause_left();
             if pause == Some(Duration::ZERO) {
                 self.resume();
@@ -92,24 +92,20 @@ impl Poller {
             }
             let limit = if wait { pause } else { Some(Duration::ZERO) };
             let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
-                Ok(_) | Err(Errno::INTR) => {}
+            match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+                Ok(0) | Err(Errno::INTR) if wait => continue,
+                Ok(0) | Err(Errno::INTR) => return Event::Nothing,
+                Ok(_) => {}
                 Err(error) => {
                     record::process(&internal::POLL_FAILED, &format!("Waiting for requests failed: {error}."));
                     return Event::Closed;
                 }
             }
-            let Some(event) = events.first() else {
-                if wait {
-                    continue;
-                }
-                return Event::Nothing;
-            };
-            match event.data.u64() {
+            match events[0].data.u64() {
                 CLOSED => return Event::Closed,
                 LISTENER => self.accept(),
                 key => {
-                    let connection = lock(&self.idle).remove(&key);
+                    let connection = lock(&self.idle).get_mut(key as usize).and_then(Option::take);
                     if let Some(ready) = connection.and_then(|connection| self.receive(connection)) {
                         return Event::Request(ready);
                     }
@@ -171,12 +167,20 @@ impl Poller {
         connection: Box<Connection>,
         how: fn(&Unshared, &Unshared, EventData, EventFlags) -> rustix::io::Result<()>,
     ) {
-        let key = connection.as_fd().as_raw_fd() as u64;
+        let key = connection.as_fd().as_raw_fd() as usize;
         let mut idle = lock(&self.idle);
+        if idle.len() <= key {
+            idle.resize_with(key + 1, || None);
+        }
         // Inside the lock: the event may come at once, and must find the connection.
-        match how(&self.epoll, connection.socket(), EventData::new_u64(key), EventFlags::IN | EventFlags::ONESHOT) {
+        match how(
+            &self.epoll,
+            connection.socket(),
+            EventData::new_u64(key as u64),
+            EventFlags::IN | EventFlags::ONESHOT,
+        ) {
             Ok(()) => {
-                idle.insert(key, connection);
+                idle[key] = Some(connection);
             }
             Err(error) => {
                 record::process(&internal::NOT_WATCHED, &format!("A connection cannot be waited for: {error}."))
