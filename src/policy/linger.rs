@@ -83,7 +83,7 @@ impl Lingering {
 }
 
 /// How often something has been worth it lately. All threads share it, and lose a count where they meet: it need not be
-/// exact. Apart from what changes with each request, so that reading it stays cheap.
+/// exact. It lies apart from what changes with each request: while waiting pays it is only read, which is cheap.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Experience {

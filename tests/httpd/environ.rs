@@ -1,5 +1,7 @@
 //! What an application finds in its environ (PEP 3333 and the peer's additions).
 
+use std::collections::BTreeMap;
+
 use harness::{Httpd, PROBE, Site};
 use serde_json::json;
 
@@ -56,6 +58,25 @@ fn request_headers_become_http_variables() {
         false,
         "only where it is passed on"
     );
+    site.finish();
+}
+
+#[test]
+fn headers_of_other_requests_leave_no_trace() {
+    // More names than keys are kept, the same ones with other values, and some that differ in a byte.
+    let site = Httpd::both_modes("", PROBE).start();
+    let wanted = "{k: v for k, v in environ.items() if k.startswith('HTTP_X_')}";
+    for (mode, round) in harness::MODES.iter().flat_map(|mode| (0..20).map(move |round| (mode, round))) {
+        let named = |n: usize| (format!("X-{}-{}", n % 40, round % 10 + n / 40 * 10), format!("{mode} {round} {n}"));
+        let headers: Vec<_> = (0..80).map(named).collect();
+        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let path = format!("{mode}?{}", wanted.replace(' ', "%20"));
+        let answer = site.client().exchange("GET", &path, &lines, b"").expect("an answer");
+        let found: BTreeMap<String, String> = serde_json::from_str(&answer.text()).expect("JSON");
+        let sent = headers.iter().map(|(name, value)| (format!("HTTP_{}", name.replace('-', "_")), value.clone()));
+        assert_eq!(found, sent.collect(), "{mode}, round {round}");
+    }
     site.finish();
 }
 

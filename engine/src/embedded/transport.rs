@@ -6,6 +6,7 @@ use wsgi_unix::descriptor::OwnedFd;
 use wsgi_unix::fork;
 use wsgi_wire::codec::Wire;
 use wsgi_wire::frame::Kind;
+use wsgi_wire::limits;
 use wsgi_wire::question::Answer;
 use wsgi_wire::record::LogRecord;
 use wsgi_wire::request::BodyError;
@@ -90,6 +91,10 @@ impl Transport for HostTransport {
 
     fn data(&mut self, content: &[u8]) {
         self.queue(Kind::Data, |out| out.extend_from_slice(content));
+    }
+
+    fn has_room(&self, length: usize) -> bool {
+        self.payloads.len() + length <= limits::INLINE_CHUNK
     }
 
     fn pass(&mut self, content: &[u8]) -> Result<(), Gone> {

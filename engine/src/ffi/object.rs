@@ -112,7 +112,7 @@ pub(crate) fn has_items(object: &Bound<'_, PyAny>) -> bool {
     object.is_exact_instance_of::<PyList>() || object.is_exact_instance_of::<PyTuple>()
 }
 
-/// The items of what [`has_items`].
+/// The items of such an object; `None` for any other.
 pub(crate) fn items<'py>(object: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
     if let Ok(list) = object.cast_exact::<PyList>() {
         return Some(list.iter().collect());

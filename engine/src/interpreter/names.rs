@@ -1,5 +1,5 @@
 //! Strings of one interpreter that are not made anew for each request: the environ keys that travel as numbers, every
-//! name that the engine looks up, and the keys of other headers that clients have sent lately.
+//! name that the engine looks up, and those other keys that requests have again and again.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -69,7 +69,7 @@ impl Names {
 
     /// The environ keys that are written out, for one request.
     pub(crate) fn spelled(&self) -> Spelled<'_> {
-        // Without the GIL another thread may have them; then this one does without.
+        // Nobody waits for them: who does not get them makes its keys anew.
         Spelled { places: self.spelled.try_lock().ok() }
     }
 }
@@ -108,8 +108,11 @@ impl Spelled<'_> {
             }
         }
         let key = object::latin1(py, text)?;
-        let at = if places[first].is_none() || places[first ^ 1].is_some() { first } else { first ^ 1 };
-        places[at] = Some(Owned::new(key.clone()));
+        if places[first].is_some() {
+            // Of two, the older one makes room.
+            places.swap(first, first ^ 1);
+        }
+        places[first] = Some(Owned::new(key.clone()));
         Ok(key)
     }
 }

@@ -13,7 +13,7 @@ use wsgi_wire::{header, limits};
 pub(crate) struct Head {
     /// The status code, 200 to 999.
     pub(crate) status: u16,
-    /// The reason phrase, and behind it the names and values.
+    /// The reason phrase, and behind it the names and values, also of headers that [`Head::frame`] has taken out.
     text: Vec<u8>,
     /// How long the reason phrase is.
     reason: usize,
@@ -213,7 +213,7 @@ impl Head {
     /// Adds a Content-Length to a head that has none.
     pub(super) fn declare(&mut self, length: u64) {
         self.add(b"Content-Length", |text| {
-            // Memory takes it.
+            // Writing to memory cannot fail.
             let _ = write!(text, "{length}");
         });
     }

@@ -51,7 +51,7 @@ pub(crate) enum Event {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Both are consistent between any two statements.
+    // Consistent between any two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
