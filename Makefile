@@ -1,6 +1,6 @@
 # make demo   installs what is missing, builds, and runs the demo site at http://localhost:8000/
 # make test   the same set-up, then all tests
-# make bench  compares with mod_wsgi, gunicorn and uwsgi
+# make bench  compares with mod_wsgi, Apache alone, gunicorn, granian, uwsgi and nginx; takes an hour or two
 # make venv   builds and installs into .venv only
 # make gunicorn-suites  gunicorn's own suites about ASGI, against this server
 # make fuzz   mutated input for everything that reads input; FUZZ_SECONDS=30 each, TARGETS="session codec" for some

@@ -64,7 +64,8 @@ class Bound:
     figure: str
     #: One of ours; None: each of them.
     ours: str | None
-    peer: str
+    #: The other server; None: the limit is for the figure itself, in every round.
+    peer: str | None
     limit: float
 
     def holds(self, ratio):
@@ -84,6 +85,11 @@ def cheaper(ours, *peers):
 def as_prompt(figure, *pairs):
     """Bounds of latency: no more than that of the other."""
     return tuple(Bound(figure, ours, peer, 1) for ours, peer in pairs)
+
+
+def at_most(figure, limit, *ours):
+    """Bounds of a figure itself."""
+    return tuple(Bound(figure, name, None, limit) for name in ours)
 
 
 def not_slower():
@@ -129,7 +135,8 @@ ALL = {
     "hello": Work("12 bytes", without=(), bounds=(
         *faster("ours embedded", (servers.APACHE, 0.97), ("mod_wsgi embedded", 4)),
         *faster("ours 1x5", (servers.APACHE, 0.83), ("mod_wsgi 1x5", 4), ("nginx + uwsgi 1x5", 1.3), ("Apache + uwsgi 1x5", 1.6)),
-        *faster("ours express", ("ours 1x5", 0.85)), *as_prompt("p99", ("ours 1x5", "mod_wsgi 1x5"), ("ours 1x5", "nginx + uwsgi 1x5")))),
+        *faster("ours express", ("ours 1x5", 0.85)), *as_prompt("p99", ("ours 1x5", "mod_wsgi 1x5"), ("ours 1x5", "nginx + uwsgi 1x5")),
+        *at_most("worst", 50, "ours embedded", "ours 1x5", "ours express"))),
     "headers": Work("12 bytes, for a request with 40 headers",
                     script="for n = 1, 40 do wrk.headers['X-Header-' .. n] = 'value ' .. n end\n", without=()),
     "one": Work("12 bytes, a client alone", connections=1, without=(), bounds=as_prompt(

@@ -176,8 +176,13 @@ def apache(lines, threads=32):
             # 200 idle connections are more than Apache lets in otherwise.
             "AsyncRequestWorkerFactor 16", "<Directory />", "AllowOverride None", "Require all granted", "</Directory>",
             *(line.format(directory=directory) for line in lines), ""]))
-        return [[pathlib.Path(ask_apxs("SBINDIR")) / ask_apxs("PROGNAME"), "-f", conf, "-DFOREGROUND"]]
+        return [[httpd(), "-f", conf, "-DFOREGROUND"]]
     return command
+
+
+def httpd():
+    """The program of Apache."""
+    return pathlib.Path(ask_apxs("SBINDIR")) / ask_apxs("PROGNAME")
 
 
 def express_server(express):
