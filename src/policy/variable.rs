@@ -29,6 +29,8 @@ pub fn of_header(header: &[u8], name: &mut Vec<u8>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use wsgi_wire::names::Name;
+
     use super::*;
 
     #[test]
@@ -44,5 +46,37 @@ mod tests {
             assert_eq!(name(refused), None, "{refused}");
         }
         assert_eq!(name("X-Proxy").as_deref(), Some("HTTP_X_PROXY"));
+    }
+
+    /// For `make instructions` (scripts/instructions), which has it repeated: the headers of a browser's request.
+    #[test]
+    fn instructions_headers_to_variables() {
+        const HEADERS: [&str; 16] = [
+            "Host",
+            "User-Agent",
+            "Accept",
+            "Accept-Language",
+            "Accept-Encoding",
+            "Referer",
+            "Connection",
+            "Cookie",
+            "Upgrade-Insecure-Requests",
+            "Sec-Fetch-Dest",
+            "Sec-Fetch-Mode",
+            "Sec-Fetch-Site",
+            "If-None-Match",
+            "X-Forwarded-For",
+            "X-CSRFToken",
+            "X-Request-Start",
+        ];
+        let rounds = std::env::var("INSTRUCTIONS_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+        let (mut name, mut spelled) = (Vec::new(), 0);
+        for _ in 0..rounds {
+            for header in HEADERS {
+                assert!(of_header(header.as_bytes(), &mut name));
+                spelled += usize::from(matches!(Name::of(&name), Name::Text(_)));
+            }
+        }
+        assert_eq!(spelled, 2 * rounds);
     }
 }
