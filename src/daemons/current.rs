@@ -20,14 +20,12 @@ pub fn set_current(runtime: Option<Arc<Runtime>>) {
     *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = runtime;
 }
 
-/// In a child that begins: the configuration in force stays so, as long as the child lives.
-pub fn settle() {
-    if let Some(runtime) = current() {
-        OF_CHILD.get_or_init(|| runtime);
-    }
-}
-
-/// The configuration of this child's requests; `None` if there was none when it began.
+/// The configuration of this child's requests, as the first of them has found it: it stays in force as long as the
+/// child lives. Not for the parent, which gets a new one at each restart. `None` if there is none.
 pub fn of_child() -> Option<&'static Runtime> {
-    OF_CHILD.get().map(Arc::as_ref)
+    let found = || {
+        let runtime = current()?;
+        Some(OF_CHILD.get_or_init(|| runtime))
+    };
+    OF_CHILD.get().or_else(found).map(Arc::as_ref)
 }

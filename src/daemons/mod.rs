@@ -15,5 +15,5 @@ pub mod records;
 #[cfg_attr(windows, path = "windows/runtime.rs")]
 mod runtime;
 
-pub use self::current::{current, of_child, set_current, settle};
+pub use self::current::{current, of_child, set_current};
 pub use self::runtime::*;

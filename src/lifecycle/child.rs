@@ -15,7 +15,6 @@ use crate::httpd::{log, process};
 
 /// `child_init` at its very beginning: this process has one thread, and nothing of ours has begun.
 pub fn child_forked() {
-    daemons::settle();
     if let Some(plan) = daemons::current().as_ref().and_then(|runtime| runtime.embedded.as_ref()) {
         process::set_variables(&plan.environment);
     }
