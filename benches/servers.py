@@ -101,9 +101,8 @@ def wsgi_servers():
         "uwsgi http 1x5": lambda directory, port: [[*uwsgi, "--http", f"127.0.0.1:{port}", "--http-keepalive"]],
         "Apache + uwsgi 1x5": fronted(uwsgi, apache([*load("proxy", "proxy_uwsgi"), "ProxyPass / unix:{directory}/uwsgi|uwsgi://app/"])),
     }
-    nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
-    if nginx:
-        servers["nginx + uwsgi 1x5"] = fronted(uwsgi, lambda directory, port: nginx_command(nginx, directory, port))
+    if program := nginx():
+        servers["nginx + uwsgi 1x5"] = fronted(uwsgi, lambda directory, port: nginx_command(program, directory, port))
     else:
         print("nginx is not compared: it is not installed", file=sys.stderr)
     return servers
@@ -196,7 +195,12 @@ def fronted(uwsgi, front):
     return lambda directory, port: [*front(directory, port), [*uwsgi, "--socket", directory / "uwsgi", "--chmod-socket=666"]]
 
 
-def nginx_command(nginx, directory, port):
+def nginx():
+    """The program of nginx; None where it is not installed."""
+    return shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
+
+
+def nginx_command(program, directory, port):
     conf = directory / "nginx.conf"
     conf.write_text(f"""daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
 events {{ worker_connections 512; }}
@@ -206,7 +210,7 @@ http {{
     server {{ listen 127.0.0.1:{port}; location / {{ uwsgi_pass app; }} }}
 }}
 """)
-    return [[nginx, "-c", conf, "-p", directory]]
+    return [[program, "-c", conf, "-p", directory]]
 
 
 @contextlib.contextmanager

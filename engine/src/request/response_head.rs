@@ -28,6 +28,16 @@ struct Header {
     value: Range<usize>,
 }
 
+impl Header {
+    fn name<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.name.clone()]
+    }
+
+    fn value<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+        &text[self.value.clone()]
+    }
+}
+
 /// The room that a head has at first, in bytes and in headers.
 const ROOM: (usize, usize) = (256, 8);
 
@@ -140,7 +150,7 @@ impl Head {
 
     /// Names and values in the application's order.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.headers.iter().map(|header| (&self.text[header.name.clone()], &self.text[header.value.clone()]))
+        self.headers.iter().map(|header| (header.name(&self.text), header.value(&self.text)))
     }
 
     /// Adds a header.
@@ -190,9 +200,9 @@ impl Head {
     /// `Transfer-Encoding` is the connection's business and left out (PEP 3333, "Other HTTP Features").
     pub(super) fn frame(&mut self) -> Result<Option<u64>, HeadError> {
         let (mut length, mut lengths, text) = (None, 0, &self.text);
-        for header in self.headers.iter_mut().filter(|header| header::is_length(&text[header.name.clone()])) {
+        for header in self.headers.iter_mut().filter(|header| header::is_length(header.name(text))) {
             // Spaces in front are no part of a value (RFC 9110, 5.5).
-            let value = text[header.value.clone()].trim_ascii_start();
+            let value = header.value(text).trim_ascii_start();
             header.value.start = header.value.end - value.len();
             let Some(number) = header::length(value) else {
                 return Err(HeadError::ContentLength(String::from_utf8_lossy(value).into_owned()));
@@ -201,7 +211,7 @@ impl Head {
         }
         // Of several the last one counts, and is the one that is sent.
         self.headers.retain(|header| {
-            let name = &text[header.name.clone()];
+            let name = header.name(text);
             let counts = header::is_length(name);
             lengths -= usize::from(counts);
             let replaced = counts && lengths > 0;
